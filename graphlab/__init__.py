@@ -1,0 +1,24 @@
+"""graphlab: a debugger and a classroom for PyTorch's autograd graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from graphlab.observe.session import Session as Session
+    from graphlab.observe.session import watch as watch
+
+__all__ = ["Session", "__version__", "watch"]
+
+_HOMES = {"watch": "graphlab.observe.session", "Session": "graphlab.observe.session"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import graphlab` alone stays cheap."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'graphlab' has no attribute {name!r}")

@@ -1,0 +1,282 @@
+"""Turns the raw log into a Trace: names, lines and plain numbers, no tensor left."""
+
+from __future__ import annotations
+
+import linecache
+import platform
+import traceback
+import weakref
+from typing import Any
+
+from graphlab.observe.backwards import Backwards
+from graphlab.observe.inspect import Problem
+from graphlab.observe.log import Log, RawBackward, RawModule, RawStep, RawWrite, RawZero, Spot
+from graphlab.observe.names import Names, kind_of
+from graphlab.observe.optimizers import OptimizerState
+from graphlab.observe.source import UserFiles, locate
+from graphlab.trace.model import (
+    Backward,
+    Environment,
+    Event,
+    Failure,
+    Location,
+    Module,
+    OptimizerInfo,
+    Saved,
+    Step,
+    TensorInfo,
+    Trace,
+    Untouched,
+    Write,
+    ZeroGrad,
+)
+
+# Events kept in a Trace: the last iterations, which is where an error stands.
+KEEP = 2_000
+
+
+class Assembler:
+    def __init__(self, log: Log, files: UserFiles, target: str) -> None:
+        self._log = log
+        self._files = files
+        self._target = target
+        self._tensors: list[TensorInfo] = []
+        self._index: dict[TensorInfo, int] = {}
+        self._parameters: dict[int, tuple[weakref.ref[Any], int]] = {}
+        self._storages: dict[int, int] = {}
+        self._module_names: dict[int, str] = {}
+
+    def _add(self, info: TensorInfo) -> int:
+        index = self._index.get(info)
+        if index is None:
+            index = self._index[info] = len(self._tensors)
+            self._tensors.append(info)
+        return index
+
+    def tensor_index(self, parameter: Any, names: Names | None) -> int:
+        """The place of a parameter in the table; `names` may give it a (better) name."""
+        known = self._parameters.get(id(parameter))
+        if known is not None and known[0]() is parameter:
+            index = known[1]
+            if names is None or self._tensors[index].name is not None:
+                return index
+        else:
+            index = -1
+        named = names.tensors.get(id(parameter)) if names is not None else None
+        if names is not None:
+            self._module_names.update(names.modules)
+        info = TensorInfo(
+            name=named.name if named else None,
+            kind=named.kind if named else kind_of(parameter),
+            shape=tuple(parameter.shape),
+            dtype=str(parameter.dtype).removeprefix("torch."),
+            owner=named.owner if named else None,
+            requires_grad=bool(parameter.requires_grad),
+        )
+        if index < 0:
+            index = len(self._tensors)
+            self._tensors.append(info)
+            self._parameters[id(parameter)] = (weakref.ref(parameter), index)
+        elif named is not None:
+            self._tensors[index] = info
+        if named is not None:
+            self._index[info] = index
+        from graphlab.observe.writers import storage_key
+
+        key = storage_key(parameter)
+        if key is not None:
+            self._storages[key] = index
+        return index
+
+    def build(
+        self,
+        optimizers: list[OptimizerState],
+        backwards: Backwards,
+        error: BaseException | None,
+        own_errors: list[str],
+    ) -> Trace:
+        names = [self._optimizer_name(each, at) for at, each in enumerate(optimizers)]
+        writes: dict[int, int] = {}
+        raw_events = list(self._log.events)
+        kept = self._keep(raw_events, backwards.failed)
+        events: list[Event] = []
+        position: dict[int, int] = {}
+        for raw in kept:
+            position[id(raw)] = len(events)
+            events.extend(self._event(raw, names, writes))
+        # Second pass: problems point at other events, which now have their place.
+        for raw in kept:
+            if isinstance(raw, RawBackward) and raw.problems:
+                at = position[id(raw)]
+                event = events[at]
+                assert isinstance(event, Backward)
+                events[at] = self._with_problems(event, raw, position)
+        failure = self._failure(error)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        exited = isinstance(error, SystemExit) or error is None
+        iterations = [raw.iteration for raw in kept if getattr(raw, "iteration", None) is not None]
+        return Trace(
+            target=self._target,
+            outcome="completed" if exited else "interrupted" if interrupted else "raised",
+            environment=environment(),
+            exception=failure,
+            tensors=tuple(self._tensors),
+            optimizers=tuple(
+                self._optimizer(each, name) for each, name in zip(optimizers, names, strict=True)
+            ),
+            events=tuple(events),
+            iterations=max(iterations) + 1 if iterations else 0,
+            sources=self._sources(events, failure),
+            unseen=tuple(f"the observer failed on its own: {text}" for text in own_errors),
+        )
+
+    @staticmethod
+    def _keep(events: list[Any], failed: RawBackward | None) -> list[Any]:
+        """The last events, every inspected trouble, and whatever those point at."""
+        pointed: set[int] = set()
+        for raw in events:
+            if isinstance(raw, RawBackward) and raw.problems:
+                pointed.add(id(raw))
+                for problem in raw.problems:
+                    pointed.update((id(problem.write), id(problem.freed_by)))
+        start = len(events) - KEEP
+        return [raw for at, raw in enumerate(events) if at >= start or id(raw) in pointed]
+
+    def _event(self, raw: Any, names: list[str], writes: dict[int, int]) -> list[Event]:
+        at = self._locate(raw.spot)
+        if isinstance(raw, RawWrite):
+            by = raw.by if raw.optimizer is None else f"{names[raw.optimizer]}.step()"
+            found: list[Event] = []
+            for key, _, _, before, after in raw.tensors:
+                index = self._storages.get(key)
+                if index is None:
+                    continue
+                found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
+            return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
+        if isinstance(raw, RawModule):
+            return [Module(raw.seq, at, self._module_names.get(raw.module, "module"))]
+        if isinstance(raw, RawZero):
+            return [ZeroGrad(raw.seq, at, raw.target, raw.iteration)]
+        if isinstance(raw, RawStep):
+            return [Step(raw.seq, at, raw.optimizer, raw.iteration, raw.sources, raw.mix)]
+        assert isinstance(raw, RawBackward)
+        return [
+            Backward(
+                raw.seq,
+                at,
+                raw.call,
+                raw.loss,
+                raw.iteration,
+                raw.retain_graph,
+                raw.reached,
+                raw.raised_type,
+                (),
+                raw.thrown_away,
+            )
+        ]
+
+    def _with_problems(self, event: Backward, raw: RawBackward, position: dict[int, int]) -> Any:
+        from dataclasses import replace
+
+        return replace(
+            event, problems=tuple(self._saved(problem, position) for problem in raw.problems)
+        )
+
+    def _saved(self, problem: Problem, position: dict[int, int]) -> Saved:
+        named = problem.named
+        index = -1
+        if named is not None:
+            index = self._add(
+                TensorInfo(
+                    name=named.name or None,
+                    kind=named.kind,
+                    shape=problem.shape,
+                    dtype=problem.dtype,
+                    owner=named.owner,
+                    requires_grad=named.kind == "parameter",
+                )
+            )
+        return Saved(
+            seq=problem.seq,
+            operation=problem.operation,
+            at=self._locate(problem.spot),
+            module=problem.module,
+            tensor=index,
+            saved_version=problem.saved_version,
+            current_version=problem.version,
+            state=problem.state,  # pyright: ignore[reportArgumentType]
+            write=position.get(id(problem.write)),
+            freed_by=position.get(id(problem.freed_by)),
+        )
+
+    def _optimizer_name(self, state: OptimizerState, at: int) -> str:
+        return state.name or f"{state.class_name.lower()}_{at}"
+
+    def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:
+        mix = state.mix
+        untouched = [
+            Untouched(self._tensors[index].name or f"parameter {index}", why)
+            for index, why in state.untouched.items()
+            if index not in state.touched
+        ]
+        return OptimizerInfo(
+            name=name,
+            class_name=state.class_name,
+            steps=state.steps,
+            at=self._locate(state.spot or state.last_spot),
+            owns=tuple(state.owns),
+            touched=tuple(state.touched),
+            untouched=tuple(untouched),
+            shares=mix.shares if mix is not None else (),
+            cosines=mix.cosines if mix is not None else (),
+            sampled_steps=tuple(state.sampled),
+            others_changed=tuple(state.others),
+        )
+
+    @staticmethod
+    def _locate(spot: Spot | None) -> Location | None:
+        return locate(*spot) if spot is not None else None
+
+    def _failure(self, error: BaseException | None) -> Failure | None:
+        if error is None or isinstance(error, SystemExit):
+            return None
+        at = None
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename in self._files:
+                at = frame
+        spot = None
+        for tb in _tracebacks(error):
+            if tb.tb_frame is at:
+                spot = (tb.tb_frame.f_code, tb.tb_lasti)
+        return Failure(type(error).__name__, str(error), self._locate(spot))
+
+    @staticmethod
+    def _sources(events: list[Event], failure: Failure | None) -> dict[str, str]:
+        files = {event.at.file for event in events if event.at is not None}
+        if failure is not None and failure.at is not None:
+            files.add(failure.at.file)
+        return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
+
+
+def _tracebacks(error: BaseException) -> Any:
+    tb = error.__traceback__
+    while tb is not None:
+        yield tb
+        tb = tb.tb_next
+
+
+def environment() -> Environment:
+    import torch
+
+    from graphlab import __version__
+
+    device = "cpu"
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        device = f"cuda ({torch.cuda.get_device_name()})"
+    return Environment(
+        python=platform.python_version(),
+        torch=torch.__version__,
+        device=device,
+        seed=torch.initial_seed(),
+        graphlab=__version__,
+    )

@@ -1,0 +1,169 @@
+"""Follows backward() and torch.autograd.grad(): who called it, what it found, what it freed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.graph import grad_edge, needed, sequence, walk
+from graphlab.observe.inspect import Inspector
+from graphlab.observe.log import Log, RawBackward, Spot
+from graphlab.observe.loops import Loops
+from graphlab.observe.names import Names
+from graphlab.observe.source import UserFiles, call_text, locate, user_frame
+from graphlab.observe.tracer import Tracer, code_of
+from graphlab.observe.writers import Writers
+
+# The first calls at a line are inspected before they run, then every so-manieth: a prime, so
+# that a loop which alternates between two kinds of step does not always show the same one.
+FIRST, EVERY = 6, 61
+# A graph larger than this is inspected only when its backward raises.
+LARGE = 200_000
+# How many backwards keep the exact list of nodes that they ran through.
+REMEMBER = 16
+
+
+class Backwards:
+    def __init__(
+        self, log: Log, tracer: Tracer, writers: Writers, loops: Loops, files: UserFiles
+    ) -> None:
+        import torch
+
+        self._log = log
+        self._tracer = tracer
+        self._writers = writers
+        self._loops = loops
+        self._files = files
+        self._texts: dict[Spot, tuple[str, str]] = {}
+        self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
+        self._seen_at: dict[Spot | None, int] = {}
+        self._open: list[RawBackward] = []
+        self._remembered: list[RawBackward] = []
+        self.failed: RawBackward | None = None
+        self.before: Callable[[RawBackward, FrameType], None] = _nothing
+        self.after: Callable[[RawBackward], None] = _nothing
+        self.guard: Callable[..., Any] = _nothing
+        backward, grad = torch.autograd.backward, torch.autograd.grad
+        self._grad_code = code_of(grad)
+        tracer.handlers[code_of(backward)] = self._on_frame
+        tracer.handlers[self._grad_code] = self._on_frame
+
+    def _on_frame(self, frame: FrameType, event: str, arg: Any) -> None:
+        self._writers.quiet += 1
+        try:
+            if event == "call":
+                self._begin(frame)
+            elif event == "exception":
+                self._raised(frame, arg)
+            elif event == "return" and self._open:
+                self._end()
+        except Exception as error:
+            self.guard(error)
+        finally:
+            self._writers.quiet -= 1
+
+    def _begin(self, frame: FrameType) -> None:
+        values = frame.f_locals
+        is_grad = frame.f_code is self._grad_code
+        user = user_frame(frame.f_back, self._files)
+        spot = (user.f_code, user.f_lasti) if user is not None else None
+        call, loss = self._text(spot, is_grad)
+        create = bool(values.get("create_graph"))
+        retain = values.get("retain_graph")
+        record = RawBackward(
+            seq=self._tracer.seq(),
+            spot=spot,
+            call=call,
+            loss=loss,
+            iteration=self._loops.iteration(user),
+            retain_graph=create if retain is None else bool(retain),
+            is_grad=is_grad,
+            nested=bool(self._open),
+        )
+        self._log.events.append(record)
+        self._open.append(record)
+        if self._due(record):
+            nodes = self._nodes(values, is_grad)
+            if len(nodes) <= LARGE:
+                self._note_coverage(record, nodes)
+                if self._log.silent:
+                    names = Names(self._files).gather(frame)
+                    record.problems = Inspector(self._log, names).written(nodes, stale=False)
+        if not record.nested:
+            self.before(record, frame)
+
+    def _end(self) -> None:
+        record = self._open.pop()
+        record.completed = record.raised_type is None
+        if not record.nested:
+            self.after(record)
+
+    def _raised(self, frame: FrameType, arg: Any) -> None:
+        record = self._open[-1] if self._open else None
+        if record is None or record.raised_type is not None:
+            return
+        record.raised_type = arg[0].__name__
+        record.message = str(arg[1])
+        nodes = self._nodes(frame.f_locals, record.is_grad)
+        names = Names(self._files).gather(frame)
+        inspector = Inspector(self._log, names)
+        stale = inspector.written(nodes)
+        freed = inspector.freed(nodes)
+        # The engine runs the latest node first: whichever trouble is later is what it met.
+        if freed and (not stale or freed[0].seq > stale[0].seq):
+            record.problems = freed
+        else:
+            record.problems = stale
+        self.failed = record
+
+    def _nodes(self, values: dict[str, Any], is_grad: bool) -> list[Any]:
+        import torch
+
+        roots = values.get("outputs" if is_grad else "tensors")
+        if isinstance(roots, torch.Tensor) or hasattr(roots, "node"):
+            roots = (roots,)
+        nodes = walk(grad_edge(root) for root in roots or ())
+        inputs = values.get("inputs")
+        if inputs is None:
+            return nodes
+        if isinstance(inputs, torch.Tensor) or hasattr(inputs, "node"):
+            inputs = (inputs,)
+        elif isinstance(inputs, dict):
+            inputs = inputs.values()
+        goals = [edge for each in inputs if (edge := grad_edge(each)) is not None]
+        return needed(nodes, goals) if goals else nodes
+
+    def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:
+        fallback = "torch.autograd.grad" if is_grad else "backward"
+        if spot is None:
+            return call_text(None, fallback)
+        known = self._texts.get(spot)
+        if known is None:
+            known = self._texts[spot] = call_text(locate(*spot), fallback)
+        return known
+
+    def _due(self, record: RawBackward) -> bool:
+        since = self._seen_at.get(record.spot, -1)
+        self._seen_at[record.spot] = record.seq
+        writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
+        key = (record.spot, writers)
+        count = self._count[key] = self._count.get(key, 0) + 1
+        return count <= FIRST or count % EVERY == 0
+
+    def _note_coverage(self, record: RawBackward, nodes: list[Any]) -> None:
+        record.covered = frozenset(sequence(node) for node in nodes)
+        self._remembered.append(record)
+        if len(self._remembered) > REMEMBER:
+            self._remembered.pop(0).covered = None
+        if record.spot is None:
+            return
+        lines = self._log.reach.setdefault(record.spot, set())
+        for seq in record.covered:
+            mark = self._log.mark_of(seq)
+            if mark is not None and mark.code is not None:
+                lines.add((mark.code, mark.offset))
+
+
+def _nothing(*args: Any) -> None:
+    """Until a session listens."""

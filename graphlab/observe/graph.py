@@ -1,0 +1,162 @@
+"""Walks the autograd graph behind a loss without recursion and reads what each node saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+# Sequence number of AccumulateGrad: leaves are not made by a forward operation.
+LEAF_SEQ = 2**64 - 1
+
+
+class Slot(NamedTuple):
+    """One saved tensor: `data` is None once freed; `stale` means that unpacking it would raise."""
+
+    name: str
+    data: Any
+    stale: bool
+
+
+_slots_of_type: dict[type, tuple[str, ...]] = {}
+
+
+def walk(roots: Iterable[Any]) -> list[Any]:
+    """Every node reachable from `roots`, each once. The list keeps them alive: the identity of
+    a Python wrapper is only good while it is held."""
+    seen: set[Any] = set()
+    order: list[Any] = []
+    stack = [node for node in roots if node is not None]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        order.append(node)
+        for parent, _ in node.next_functions:
+            if parent is not None and parent not in seen:
+                stack.append(parent)
+    return order
+
+
+def needed(nodes: list[Any], inputs: Iterable[Any]) -> list[Any]:
+    """Those of `nodes` that a backward limited to `inputs` runs: the ones on a way to an input."""
+    goals = set(inputs)
+    children: dict[Any, list[Any]] = {}
+    for node in nodes:
+        for parent, _ in node.next_functions:
+            if parent is not None:
+                children.setdefault(parent, []).append(node)
+    reached = set()
+    stack = [goal for goal in goals if goal in children or goal in nodes]
+    while stack:
+        node = stack.pop()
+        if node not in reached:
+            reached.add(node)
+            stack.extend(children.get(node, ()))
+    return [node for node in nodes if node in reached]
+
+
+def grad_edge(tensor: Any) -> Any:
+    """The node that a gradient of `tensor` arrives at: its grad_fn, or a leaf's accumulator."""
+    node = getattr(tensor, "node", None)
+    if node is not None:
+        return node
+    if tensor.grad_fn is not None:
+        return tensor.grad_fn
+    if not tensor.requires_grad:
+        return None
+    import torch
+
+    with torch.enable_grad():
+        return tensor.view_as(tensor).grad_fn.next_functions[0][0]
+
+
+def sequence(node: Any) -> int:
+    """The node's sequence number (private to torch); 0 where this torch does not tell."""
+    try:
+        return node._sequence_nr()
+    except AttributeError:
+        return 0
+
+
+def operation(node: Any) -> str:
+    return node.name().rsplit("::", 1)[-1]
+
+
+def slots(node: Any) -> Iterator[Slot]:
+    """The tensors that `node` saved."""
+    kind = type(node)
+    names = _slots_of_type.get(kind)
+    if names is None:
+        names = tuple(name for name in dir(kind) if name.startswith("_raw_saved_"))
+        _slots_of_type[kind] = names
+    for name in names:
+        short = name[len("_raw_saved_") :]
+        try:
+            raw = getattr(node, name)
+        except RuntimeError:
+            yield Slot(short, None, False)
+            continue
+        if not isinstance(raw, list | tuple):
+            yield from _read(short, raw, lambda: getattr(node, f"_saved_{short}"))
+        elif name == "_raw_saved_tensors":
+            yield from _read_custom(node, raw)
+        else:
+            for index, each in enumerate(raw):
+                if each is not None:
+                    yield from _read(f"{short}[{index}]", each, each.unpack)
+
+
+def _read(name: str, raw: Any, unpack: Callable[[], Any]) -> Iterator[Slot]:
+    if getattr(raw, "unpack_hook", None) is not None:
+        # Unpacking would run the user's hook: a checkpoint would recompute its whole segment.
+        return
+    try:
+        data = raw.data
+    except RuntimeError:
+        data = None
+    try:
+        unpack()
+    except RuntimeError:
+        yield Slot(name, data, data is not None)
+    else:
+        # A slot that never held a tensor, such as a missing bias, is neither freed nor stale.
+        if data is not None:
+            yield Slot(name, data, False)
+
+
+def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
+    """A custom Function's own outputs cannot be unpacked one by one: only `saved_tensors` can,
+    so when that raises and every input is fresh, it is a written output that is stale."""
+    try:
+        node.saved_tensors  # noqa: B018
+        broken = False
+    except RuntimeError:
+        broken = True
+    if not broken:
+        for index, raw in enumerate(raws):
+            yield from _read(f"tensors[{index}]", raw, lambda: None)
+        return
+    read: list[Slot | None] = []
+    outputs: list[tuple[int, Any]] = []
+    for index, raw in enumerate(raws):
+        try:
+            raw.unpack()
+            read.append(Slot(f"tensors[{index}]", raw.data, False))
+        except RuntimeError:
+            made_here = raw.data is not None and raw.data.grad_fn is None and raw.data.is_leaf
+            if made_here and not raw.data.requires_grad:
+                outputs.append((index, raw))
+            else:
+                read.append(Slot(f"tensors[{index}]", raw.data, True))
+    nothing_stale = not any(slot is not None and slot.stale for slot in read)
+    for index, raw in outputs:
+        read.append(Slot(f"tensors[{index}]", raw.data, nothing_stale and raw.data._version > 0))
+    yield from (slot for slot in read if slot is not None)
+
+
+def running_statistics_unused(node: Any, name: str) -> bool:
+    """A train-mode batch norm saves its running statistics and never reads them back."""
+    return name in ("running_mean", "running_var") and bool(
+        getattr(node, "_saved_training", getattr(node, "_saved_train", False))
+    )

@@ -1,0 +1,157 @@
+"""What is wrong with the graph behind a backward: stale, bypassed and freed saved tensors.
+
+Reads torch's own verdict through each node's saved tensors, and puts beside it the writes and
+backwards that the log remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from graphlab.observe.graph import operation, running_statistics_unused, sequence, slots
+from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
+from graphlab.observe.names import Named, Names, kind_of
+from graphlab.observe.source import locate, statement_at
+from graphlab.observe.writers import byte_span, storage_key, version_of
+
+
+class Problem:
+    """One saved tensor that is not what backward expects, before it becomes a trace.Saved."""
+
+    __slots__ = (
+        "dtype", "freed_by", "module", "named", "operation", "saved_version", "seq", "shape",
+        "spot", "state", "version", "write",
+    )  # fmt: skip
+
+    def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
+        self.seq, self.operation, self.spot, self.module = seq, op, spot, module
+        self.state = state
+        self.named: Named | None = None
+        self.shape: tuple[int, ...] = ()
+        self.dtype = ""
+        self.version: int | None = None
+        self.saved_version: int | None = None
+        self.write: RawWrite | None = None
+        self.freed_by: RawBackward | None = None
+
+
+class Inspector:
+    def __init__(self, log: Log, names: Names) -> None:
+        self._log = log
+        self._names = names
+        self._writes: dict[int, list[tuple[RawWrite, tuple[int, int, int, int, int]]]] = {}
+        for event in log.events:
+            if isinstance(event, RawWrite):
+                for tensor in event.tensors:
+                    self._writes.setdefault(tensor[0], []).append((event, tensor))
+
+    def written(self, nodes: Iterable[Any], stale: bool = True) -> list[Problem]:
+        """Saved tensors written since; those that torch refuses (`stale`), or lets pass."""
+        found = []
+        for node in nodes:
+            seq = sequence(node)
+            for slot in slots(node):
+                if slot.data is None or slot.stale is not stale:
+                    continue
+                if not stale:
+                    if running_statistics_unused(node, slot.name):
+                        continue
+                    write = self._silent_write(slot.data, seq)
+                    if write is None:
+                        continue
+                    problem = self._problem(node, seq, "bypassed")
+                    problem.write = write
+                    problem.saved_version = problem.version = version_of(slot.data)
+                else:
+                    problem = self._problem(node, seq, "stale")
+                    problem.version = version_of(slot.data)
+                    self._explain_stale(problem, slot.data)
+                self._describe(problem, slot.data)
+                found.append(problem)
+        found.sort(key=lambda each: -each.seq)
+        return found
+
+    def freed(self, nodes: Iterable[Any]) -> list[Problem]:
+        """Nodes whose saved tensors an earlier backward had freed, in the engine's order."""
+        found = []
+        for node in nodes:
+            if any(slot.data is None for slot in slots(node)):
+                seq = sequence(node)
+                culprit = self._freed_by(seq)
+                if culprit is not None:
+                    problem = self._problem(node, seq, "freed")
+                    problem.freed_by = culprit
+                    found.append(problem)
+        found.sort(key=lambda each: -each.seq)
+        return found
+
+    def _problem(self, node: Any, seq: int, state: str) -> Problem:
+        mark = self._log.mark_of(seq)
+        spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
+        module = self._names.modules.get(mark.module) if mark and mark.module else None
+        return Problem(seq, operation(node), spot, module, state)
+
+    def _describe(self, problem: Problem, tensor: Any) -> None:
+        known = self._names.of_tensor(tensor)
+        if known is not None:
+            tensor, problem.named = known
+        problem.shape = tuple(tensor.shape)
+        problem.dtype = str(tensor.dtype).removeprefix("torch.")
+        if known is None:
+            name, kind = self._expression(problem, tensor), kind_of(tensor)
+            problem.named = Named(name, kind, None) if name else Named("", kind, None)
+
+    def _expression(self, problem: Problem, tensor: Any) -> str | None:
+        """A nameless intermediate is called by the variable that its line assigned, or by the
+        module that made it."""
+        import ast
+
+        maker = tensor.grad_fn
+        seq = sequence(maker) if maker is not None else problem.seq
+        mark = self._log.mark_of(seq)
+        if mark is None or mark.code is None:
+            return None
+        at = locate(mark.code, mark.offset)
+        statement = statement_at(at.file, at.line)
+        targets = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
+            targets = [statement.target]
+        simple = len(targets) == 1 and not isinstance(targets[0], ast.Tuple | ast.List)
+        if simple and self._log.last_of_mark(seq):
+            return ast.unparse(targets[0])
+        module = self._names.modules.get(mark.module) if mark.module else None
+        return f"{module} output" if module else None
+
+    def _explain_stale(self, problem: Problem, tensor: Any) -> None:
+        key = storage_key(tensor)
+        floor = 0
+        for event, (_, _, _, before, after) in self._writes.get(key, ()) if key else ():
+            if event.silent or after > (problem.version or 0):
+                continue
+            if event.seq <= problem.seq:
+                floor = max(floor, after)
+            elif before >= floor:
+                problem.write = event
+                problem.saved_version = before
+                return
+
+    def _silent_write(self, tensor: Any, seq: int) -> RawWrite | None:
+        key = storage_key(tensor)
+        if key is None or key not in self._writes:
+            return None
+        first, end = byte_span(tensor)
+        for event, (_, start, stop, _, _) in self._writes[key]:
+            if event.silent and event.seq > seq and start < end and first < stop:
+                return event
+        return None
+
+    def _freed_by(self, seq: int) -> RawBackward | None:
+        """The first backward since the node was made that ran through it and kept nothing."""
+        for event in self._log.events:
+            freeing = isinstance(event, RawBackward) and event.completed and not event.retain_graph
+            if freeing and event.seq > seq and self._log.covers(event, seq):
+                return event
+        return None

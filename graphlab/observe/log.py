@@ -1,0 +1,131 @@
+"""The raw log: what the hot path notes down, as small tuples in bounded lists.
+
+Nothing here is resolved. Turning an entry into names and lines costs far more than noting it,
+and almost no entry is ever asked for.
+"""
+
+from __future__ import annotations
+
+import weakref
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any, NamedTuple
+
+# Forty marks and ten events a step, say: hundreds of iterations back, in a few megabytes.
+KEEP_MARKS = 20_000
+KEEP_EVENTS = 8_000
+
+Spot = tuple[CodeType, int]
+
+
+class Mark(NamedTuple):
+    """From sequence number `seq` on, nodes were made at (code, offset), inside `module`."""
+
+    seq: int
+    code: CodeType | None
+    offset: int
+    module: int | None
+
+
+class RawWrite(NamedTuple):
+    """`tensors` holds (storage key, first byte, end byte, version before, version after)."""
+
+    seq: int
+    spot: Spot | None
+    by: str
+    tensors: tuple[tuple[int, int, int, int, int], ...]
+    optimizer: int | None = None
+    silent: bool = False
+
+
+class RawZero(NamedTuple):
+    seq: int
+    spot: Spot | None
+    target: str
+    iteration: int | None
+
+
+class RawModule(NamedTuple):
+    seq: int
+    spot: Spot | None
+    module: int
+
+
+@dataclass(slots=True)
+class RawBackward:
+    seq: int
+    spot: Spot | None
+    call: str
+    loss: str
+    iteration: int | None
+    retain_graph: bool
+    is_grad: bool = False
+    nested: bool = False
+    reached: tuple[int, ...] = ()
+    thrown_away: int = 0
+    raised_type: str | None = None
+    message: str = ""
+    problems: list[Any] = field(default_factory=list)
+    completed: bool = False
+    covered: frozenset[int] | None = None
+
+
+@dataclass(slots=True)
+class RawStep:
+    seq: int
+    spot: Spot | None
+    optimizer: int
+    iteration: int | None
+    sources: tuple[str, ...] = ()
+    mix: Any = None
+
+
+class Log:
+    """Marks in order of `seq` and events in order of time, both bounded."""
+
+    def __init__(self) -> None:
+        self.marks: list[Mark | tuple[int, CodeType | None, int, int | None]] = []
+        self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
+        # The lines whose nodes each backward call has been seen to run through.
+        self.reach: dict[Spot, set[Spot]] = {}
+        # When each line last wrote behind autograd's back.
+        self.silent: dict[Spot | None, int] = {}
+        self.modules: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+    def write(self, event: RawWrite) -> None:
+        self.events.append(event)
+        if event.silent:
+            self.silent[event.spot] = event.seq
+
+    def trim(self) -> None:
+        if len(self.marks) > 2 * KEEP_MARKS:
+            del self.marks[:-KEEP_MARKS]
+
+    def mark_of(self, seq: int) -> Mark | None:
+        """Where the node with this sequence number was made, if that is still remembered."""
+        index = bisect_right(self.marks, seq, key=_seq) - 1
+        if index < 0:
+            return None
+        return Mark(*self.marks[index])
+
+    def covers(self, backward: RawBackward, seq: int) -> bool:
+        """Whether `backward` ran through the node `seq`: known where it was inspected, else
+        concluded from the lines that the same call ran through when it was."""
+        if backward.covered is not None:
+            return seq in backward.covered
+        mark = self.mark_of(seq)
+        lines = self.reach.get(backward.spot) if backward.spot is not None else None
+        if mark is None or mark.code is None or lines is None:
+            return True
+        return (mark.code, mark.offset) in lines
+
+    def last_of_mark(self, seq: int) -> bool:
+        """Whether no later node was made before the program moved to another line."""
+        index = bisect_right(self.marks, seq, key=_seq)
+        return index < len(self.marks) and self.marks[index][0] == seq + 1
+
+
+def _seq(mark: tuple[Any, ...]) -> int:
+    return mark[0]

@@ -1,0 +1,344 @@
+"""The optimizer ledger: who owns what, what a step changed by value, whose gradient it applied."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.gradients import Contributions, Label, ParameterState, mix_of, norm_of
+from graphlab.observe.log import Log, RawBackward, RawStep, RawWrite, RawZero, Spot
+from graphlab.observe.loops import Loops
+from graphlab.observe.names import Names
+from graphlab.observe.source import UserFiles, user_frame
+from graphlab.observe.tracer import Tracer, code_of
+from graphlab.observe.writers import Writers, byte_span, storage_key, version_of
+
+# Steps compared by value: the first ones, then every so-manieth (a prime: see backwards.py).
+FIRST, EVERY = 4, 61
+# Copying more elements than this before a step is not worth the proof.
+LARGEST = 50_000_000
+
+
+class OptimizerState:
+    def __init__(self, optimizer: Any, spot: Spot | None) -> None:
+        self.ref = weakref.ref(optimizer)
+        self.class_name = type(optimizer).__name__
+        self.name: str | None = None
+        self.spot = spot
+        self.steps = 0
+        self.sampled: list[int] = []
+        self.owns: dict[int, None] = {}
+        self.touched: dict[int, None] = {}
+        self.others: dict[int, None] = {}
+        self.untouched: dict[int, str] = {}
+        self.mix: Any = None
+        self.contributions: Contributions | None = None
+        self.last_spot: Spot | None = None
+
+    @property
+    def due(self) -> bool:
+        return self.steps < FIRST or self.steps % EVERY == 0
+
+
+class Optimizers:
+    def __init__(
+        self,
+        log: Log,
+        tracer: Tracer,
+        writers: Writers,
+        loops: Loops,
+        files: UserFiles,
+        name_parameter: Callable[[Any, Names | None], int],
+    ) -> None:
+        import torch
+
+        self._log, self._tracer, self._writers = log, tracer, writers
+        self._loops, self._files = loops, files
+        self._index_of = name_parameter
+        self.states: list[OptimizerState] = []
+        self._by_id: dict[int, OptimizerState] = {}
+        self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
+        self._before: list[tuple[Any, ParameterState, int, int]] = []
+        self._step: Any = None
+        self._handles: list[Any] = []
+        self._searched = False
+        self.guard: Callable[..., Any] = _nothing
+        optimizer, module = torch.optim.Optimizer, torch.nn.Module
+        for code, handler in (
+            (code_of(optimizer.__init__), self._on_init),
+            (code_of(optimizer.zero_grad), self._on_zero),
+            (code_of(module.zero_grad), self._on_zero),
+        ):
+            tracer.handlers[code] = handler
+
+    def start(self) -> None:
+        from torch.optim import optimizer
+
+        self._handles = [
+            optimizer.register_optimizer_step_pre_hook(self._pre),
+            optimizer.register_optimizer_step_post_hook(self._post),
+        ]
+
+    def stop(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _on_init(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "return":
+            optimizer = frame.f_locals.get("self")
+            if hasattr(optimizer, "param_groups"):
+                self._state(optimizer, self._tracer.spot(frame.f_back))
+
+    def _state(self, optimizer: Any, spot: Spot | None = None) -> OptimizerState:
+        state = self._by_id.get(id(optimizer))
+        if state is None or state.ref() is not optimizer:
+            state = OptimizerState(optimizer, spot)
+            self.states.append(state)
+            self._by_id[id(optimizer)] = state
+        return state
+
+    @staticmethod
+    def parameters_of(optimizer: Any) -> list[Any]:
+        return [p for group in optimizer.param_groups for p in group["params"]]
+
+    def _gradient(self, parameter: Any) -> ParameterState:
+        known = self._parameters.get(id(parameter))
+        if known is None or known[0]() is not parameter:
+            known = (weakref.ref(parameter), ParameterState())
+            self._parameters[id(parameter)] = known
+        return known[1]
+
+    def _tracked(self) -> list[tuple[Any, ParameterState]]:
+        """Every parameter of every optimizer that is still alive."""
+        found: dict[int, tuple[Any, ParameterState]] = {}
+        for state in self.states:
+            optimizer = state.ref()
+            if optimizer is not None:
+                for parameter in self.parameters_of(optimizer):
+                    if id(parameter) not in found:
+                        found[id(parameter)] = (parameter, self._gradient(parameter))
+        return list(found.values())
+
+    # backward -----------------------------------------------------------------
+
+    def before_backward(self, record: RawBackward, frame: FrameType) -> None:
+        if not self._searched:
+            self._searched = True
+            names = Names(self._files).gather(frame)
+            for optimizer in names.held_optimizers():
+                self._learn(self._state(optimizer), optimizer, names)
+        self._before = []
+        for parameter, state in self._tracked():
+            grad = parameter.grad
+            if grad is None:
+                if state.sources:
+                    self._thrown(state)
+                    state.clear()
+                self._before.append((parameter, state, 0, 0))
+            else:
+                self._before.append((parameter, state, id(grad), version_of(grad)))
+        if record.is_grad:
+            return
+        label = self._label(record)
+        for each in self.states:
+            optimizer = each.ref()
+            if optimizer is None or not each.due:
+                continue
+            parameters = self.parameters_of(optimizer)
+            fresh = not any(self._gradient(p).sources for p in parameters)
+            if fresh:
+                each.contributions = Contributions()
+            if each.contributions is not None:
+                each.contributions.begin(label, parameters)
+
+    def after_backward(self, record: RawBackward) -> None:
+        reached = []
+        changed = set()
+        for parameter, state, grad_id, version in self._before:
+            grad = parameter.grad
+            if grad is None:
+                continue
+            if id(grad) != grad_id or version_of(grad) != version:
+                if grad_id == 0:
+                    state.clear()
+                state.sources.append(record)
+                state.applied = False
+                state.seen = True
+                reached.append(self._index_of(parameter, None))
+                changed.add(id(parameter))
+        self._before = []
+        record.reached = tuple(reached)
+        for each in self.states:
+            if each.contributions is None:
+                continue
+            optimizer = each.ref()
+            parameters = self.parameters_of(optimizer) if optimizer is not None else []
+            if each.due and each.contributions.last is not None:
+                if not any(id(p) in changed for p in parameters):
+                    # Nothing of this loss arrived here: it has no part in the step.
+                    each.contributions.last = None
+                else:
+                    each.contributions.norm_after = norm_of(parameters)
+
+    def _label(self, record: RawBackward) -> Label:
+        from graphlab.observe.source import locate
+
+        return record.loss, locate(*record.spot).line if record.spot is not None else None
+
+    def _thrown(self, state: ParameterState) -> None:
+        if not state.applied:
+            for source in state.sources:
+                source.thrown_away += 1
+
+    # zero_grad ----------------------------------------------------------------
+
+    def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event != "call":
+            return
+        target = frame.f_locals.get("self")
+        user = user_frame(frame.f_back, self._files)
+        spot = (user.f_code, user.f_lasti) if user is not None else None
+        is_optimizer = hasattr(target, "param_groups")
+        parameters = self.parameters_of(target) if is_optimizer else list(target.parameters())
+        if is_optimizer:
+            self._state(target)
+        self.cleared(parameters)
+        self._log.events.append(
+            RawZero(self._tracer.seq(), spot, _receiver(spot), self._loops.iteration(user))
+        )
+
+    def cleared(self, parameters: list[Any]) -> None:
+        for parameter in parameters:
+            known = self._parameters.get(id(parameter))
+            if known is not None and known[0]() is parameter and known[1].sources:
+                self._thrown(known[1])
+                known[1].clear()
+
+    # step ---------------------------------------------------------------------
+
+    def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        try:
+            self._begin_step(optimizer, bool(args[1:]) or kwargs.get("closure") is not None)
+        except Exception as error:
+            self.guard(error)
+
+    def _begin_step(self, optimizer: Any, closure: bool) -> None:
+        import sys
+
+        self._tracer.resume()
+        state = self._state(optimizer)
+        user = user_frame(sys._getframe(2), self._files)
+        spot = (user.f_code, user.f_lasti) if user is not None else None
+        state.last_spot = spot
+        parameters = self.parameters_of(optimizer)
+        if not state.owns or (state.name is None and state.steps == 0):
+            self._learn(state, optimizer, Names(self._files).gather(user))
+        step = RawStep(
+            self._tracer.seq(), spot, self.states.index(state), self._loops.iteration(user)
+        )
+        labels = {}
+        for parameter in parameters:
+            for source in self._gradient(parameter).sources:
+                labels[source.loss] = None
+        step.sources = tuple(labels)
+        copies = None
+        if state.due and not closure:
+            if state.contributions is not None:
+                step.mix = mix_of(state.contributions, parameters)
+            copies = self._copy()
+        state.contributions = None
+        versions = [version_of(p) for p in parameters]
+        self._step = (step, versions, copies, closure)
+        if not closure:
+            self._writers.quiet += 1
+            self._tracer.pause()
+
+    def _learn(self, state: OptimizerState, optimizer: Any, names: Names) -> None:
+        state.name = names.optimizers.get(id(optimizer))
+        for parameter in self.parameters_of(optimizer):
+            state.owns[self._index_of(parameter, names)] = None
+
+    def _copy(self) -> list[tuple[Any, Any]] | None:
+        everything = [p for p, _ in self._tracked()]
+        if sum(p.numel() for p in everything) > LARGEST:
+            return None
+        return [(p, p.detach().clone()) for p in everything]
+
+    def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        try:
+            self._end_step(optimizer)
+        except Exception as error:
+            self.guard(error)
+        finally:
+            self._tracer.resume()
+
+    def _end_step(self, optimizer: Any) -> None:
+        if self._step is None:
+            return
+        step, versions, copies, closure = self._step
+        self._step = None
+        state = self._state(optimizer)
+        parameters = self.parameters_of(optimizer)
+        if copies is not None:
+            self._compare(state, optimizer, copies)
+        if step.mix is not None:
+            state.mix = step.mix
+        written, silent = [], False
+        for parameter, before in zip(parameters, versions, strict=False):
+            after = version_of(parameter)
+            if after == before and parameter.grad is None:
+                continue
+            key = storage_key(parameter)
+            if key is not None:
+                silent = silent or after == before
+                written.append((key, *byte_span(parameter), before, after))
+            self._gradient(parameter).applied = True
+        self._log.events.append(step)
+        if written:
+            self._log.write(
+                RawWrite(step.seq, step.spot, "step", tuple(written), step.optimizer, silent)
+            )
+        state.steps += 1
+        if not closure:
+            self._writers.quiet = max(0, self._writers.quiet - 1)
+
+    def _compare(self, state: OptimizerState, optimizer: Any, copies: list[Any]) -> None:
+        import torch
+
+        mine = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+        state.sampled.append(state.steps)
+        for parameter, old in copies:
+            index = self._index_of(parameter, None)
+            changed = not torch.equal(parameter.detach(), old)
+            if id(parameter) not in mine:
+                if changed:
+                    state.others[index] = None
+            elif changed:
+                state.touched[index] = None
+            elif index not in state.touched:
+                state.untouched[index] = _why(parameter, mine[id(parameter)])
+
+
+def _why(parameter: Any, group: Any) -> str:
+    if not parameter.requires_grad:
+        return "frozen: requires_grad is False"
+    if parameter.grad is None:
+        return "no gradient"
+    if float(group.get("lr", 1.0)) == 0.0:
+        return "its learning rate is 0"
+    if not bool(parameter.grad.any()):
+        return "its gradient is zero"
+    return "the update is below the precision of its values"
+
+
+def _receiver(spot: Spot | None) -> str:
+    from graphlab.observe.source import call_text, locate
+
+    return call_text(locate(*spot), "zero_grad")[0] if spot is not None else "zero_grad()"
+
+
+def _nothing(*args: Any) -> None:
+    """Until a session listens."""

@@ -1,0 +1,158 @@
+"""watch(): observe whatever runs inside a ``with`` block, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType, TracebackType
+from typing import Any
+
+from graphlab.observe.assemble import Assembler
+from graphlab.observe.backwards import Backwards
+from graphlab.observe.log import Log, RawModule
+from graphlab.observe.loops import Loops
+from graphlab.observe.optimizers import Optimizers
+from graphlab.observe.source import PACKAGE, UserFiles
+from graphlab.observe.tracer import Tracer
+from graphlab.observe.writers import Writers
+from graphlab.trace.model import Trace
+
+_active: Session | None = None
+
+
+class Session:
+    """One observation. Use as a context manager; `trace` is there once the block has ended.
+
+    Exceptions pass through unchanged. Only one session can be open at a time in a process.
+
+    Raises:
+        RuntimeError: on entering while another session is open.
+    """
+
+    def __init__(self, target: str = "<session>", targets: tuple[str, ...] = ()) -> None:
+        files = UserFiles(targets)
+        self._log = log = Log()
+        self._loops = loops = Loops()
+        self._tracer = tracer = Tracer(log, files, loops)
+        self._assembler = Assembler(log, files, target)
+        self._writers = writers = Writers(log, tracer, self._writer_raised)
+        self._backwards = backwards = Backwards(log, tracer, writers, loops, files)
+        self._optimizers = optimizers = Optimizers(
+            log, tracer, writers, loops, files, self._assembler.tensor_index
+        )
+        loops.enter_module = self._module_entered
+        backwards.before = optimizers.before_backward
+        backwards.after = optimizers.after_backward
+        backwards.guard = optimizers.guard = self._own_error
+        self._own_errors: list[str] = []
+        self._trace: Trace | None = None
+        self._pid = os.getpid()
+
+    @property
+    def trace(self) -> Trace:
+        """What was observed. While the session is open, what has been observed so far."""
+        if self._trace is None:
+            return self._assembler.build(
+                self._optimizers.states, self._backwards, None, self._own_errors
+            )
+        return self._trace
+
+    def start(self, frame: FrameType | None = None) -> Session:
+        """Begin to observe. `frame` and its callers are traced as well as what they call."""
+        global _active
+        if _active is not None:
+            raise RuntimeError("a graphlab session is already open")
+        _active = self
+        try:
+            self._writers.start()
+            self._optimizers.start()
+            self._tracer.start()
+        except BaseException:
+            self.stop(None)
+            raise
+        self._tracer.begin_frames(frame or sys._getframe(1))
+        os.register_at_fork(after_in_child=self._forked)
+        return self
+
+    def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
+        """Remove every hook and build the trace. Safe to call twice."""
+        global _active
+        self._tracer.stop(frame or sys._getframe(1))
+        self._optimizers.stop()
+        self._writers.stop()
+        if _active is self:
+            _active = None
+        if self._trace is None:
+            strip_own_frames(error)
+            self._trace = self._assembler.build(
+                self._optimizers.states, self._backwards, error, self._own_errors
+            )
+
+    def __enter__(self) -> Session:
+        return self.start(sys._getframe(1))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop(error, sys._getframe(1))
+
+    def _module_entered(self, seq: int, spot: Any, module: int) -> None:
+        self._log.events.append(RawModule(seq, spot, module))
+
+    def _writer_raised(self, error: RuntimeError, target: Any, by: str, frame: Any) -> None:
+        """Errors of in-place writes are the general debugger's business; nothing to note yet."""
+
+    def _own_error(self, error: Exception) -> None:
+        """The observer must never break what it observes: its own failures become notices."""
+        text = f"{type(error).__name__}: {error}"
+        if text not in self._own_errors and len(self._own_errors) < 5:
+            self._own_errors.append(text)
+        if os.environ.get("GRAPHLAB_DEBUG"):
+            import traceback
+
+            traceback.print_exception(error)
+
+    def _forked(self) -> None:
+        """A worker process is not observed: its parent is."""
+        if _active is self:
+            self._tracer.stop(sys._getframe(1))
+            self._optimizers.stop()
+            self._writers.stop()
+
+
+def watch(target: str = "<session>", targets: tuple[str, ...] = ()) -> Session:
+    """Observe the body of a ``with`` block::
+
+        with graphlab.watch() as session:
+            train()
+        session.trace
+
+    The program's values, exceptions and random numbers are those of an unwatched run.
+    """
+    return Session(target, targets)
+
+
+def strip_own_frames(error: BaseException | None) -> None:
+    """Take graphlab's frames out of a traceback, so that it reads as it would unwatched."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        error.__traceback__ = _without_own(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _without_own(tb: TracebackType | None) -> TracebackType | None:
+    own = os.path.join(PACKAGE, "observe", "")
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(own):
+        tb = tb.tb_next
+    each = tb
+    while each is not None:
+        after = each.tb_next
+        while after is not None and after.tb_frame.f_code.co_filename.startswith(own):
+            after = after.tb_next
+        each.tb_next = after
+        each = after
+    return tb

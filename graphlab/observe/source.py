@@ -1,0 +1,187 @@
+"""Which files are the user's, and what a bytecode offset says about a line of theirs."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import site
+import sys
+import sysconfig
+from functools import lru_cache
+from types import CodeType, FrameType
+
+from graphlab.trace.model import Location
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    found = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    found.update(site.getsitepackages())
+    found.add(site.getusersitepackages())
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.__file__:
+        found.add(os.path.dirname(torch.__file__))
+    return tuple(os.path.join(os.path.realpath(path), "") for path in found)
+
+
+class UserFiles:
+    """Decides by file name, once per file. `targets` are files or folders that count as the user's
+    even inside site-packages: the script that was asked for, or the package given to -m."""
+
+    def __init__(self, targets: tuple[str, ...] = ()) -> None:
+        self._targets = tuple(os.path.realpath(path) for path in targets)
+        self._libraries = _library_folders()
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, filename: str) -> bool:
+        known = self._known.get(filename)
+        if known is None:
+            known = self._known[filename] = self._decide(filename)
+        return known
+
+    def _decide(self, filename: str) -> bool:
+        if filename.startswith("<"):
+            # Python's own frozen modules and torch's generated code look like this; a cell or
+            # a `python -c` program does too, but has lines that can be read back.
+            return filename.startswith(("<stdin", "<string", "<ipython")) and bool(
+                linecache.getlines(filename)
+            )
+        path = os.path.realpath(filename)
+        for target in self._targets:
+            if path == target or path.startswith(os.path.join(target, "")):
+                return True
+        if path.startswith(os.path.join(PACKAGE, "scenarios", "")):
+            return True
+        if path.startswith(os.path.join(PACKAGE, "")):
+            return False
+        return not path.startswith(self._libraries)
+
+
+def user_frame(frame: FrameType | None, files: UserFiles) -> FrameType | None:
+    """The nearest frame, from `frame` outwards, that runs one of the user's files."""
+    while frame is not None and frame.f_code.co_filename not in files:
+        frame = frame.f_back
+    return frame
+
+
+@lru_cache(maxsize=4096)
+def _positions(code: CodeType) -> tuple[tuple[int | None, int | None, int | None, int | None], ...]:
+    return tuple(code.co_positions())
+
+
+@lru_cache(maxsize=256)
+def parse(filename: str) -> ast.Module | None:
+    """The syntax tree of a file as linecache has it, or None when it cannot be read."""
+    try:
+        return ast.parse("".join(linecache.getlines(filename)))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def source_line(filename: str, line: int) -> str:
+    return linecache.getline(filename, line).rstrip("\n")
+
+
+@lru_cache(maxsize=65536)
+def locate(code: CodeType, offset: int) -> Location:
+    """The place of a bytecode offset. A negative offset, ``~offset``, means "somewhere on the
+    statement that this instruction belongs to", and gives the whole statement's line."""
+    exact = offset >= 0
+    positions = _positions(code)
+    index = (offset if exact else ~offset) // 2
+    line, end, column, end_column = (
+        positions[index] if index < len(positions) else (None, None, None, None)
+    )
+    if line is None:
+        line = code.co_firstlineno
+    text = source_line(code.co_filename, line)
+    indent = len(text) - len(text.lstrip())
+    if exact and column is not None and end is not None and end_column is not None:
+        # co_positions counts bytes, an editor counts characters.
+        column = len(text.encode()[:column].decode(errors="ignore"))
+        last = source_line(code.co_filename, end)
+        end_column = len(last.encode()[:end_column].decode(errors="ignore"))
+        if end != line:
+            end, end_column = line, len(text)
+    else:
+        column, end, end_column = indent, line, len(text.split("  #")[0].rstrip())
+    return Location(
+        file=code.co_filename,
+        line=line,
+        column=column + 1,
+        end_line=end,
+        end_column=max(end_column, column) + 1,
+        function=code.co_qualname,
+        code=text.strip(),
+    )
+
+
+@lru_cache(maxsize=4096)
+def statement_at(filename: str, line: int) -> ast.stmt | None:
+    """The innermost simple statement that covers `line`."""
+    tree = parse(filename)
+    found: ast.stmt | None = None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or line):
+            if found is None or node.lineno >= found.lineno:
+                found = node
+    return found
+
+
+def call_text(at: Location | None, fallback: str) -> tuple[str, str]:
+    """How a backward is written at `at`: the call without arguments, and the loss in it.
+
+    ``(G_loss_.backward(), G_loss_)`` for the post's line; `fallback` where no source is at hand.
+    """
+    call = _call_at(at) if at is not None else None
+    if call is None:
+        return f"{fallback}()", fallback
+    func = ast.unparse(call.func)
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "backward":
+        receiver = ast.unparse(call.func.value)
+        if receiver in ("torch.autograd", "autograd"):
+            return f"{func}()", _first_argument(call, "tensors") or fallback
+        return f"{func}()", _scaled(call.func.value)
+    return f"{func}()", _first_argument(call, "outputs") or fallback
+
+
+def _scaled(node: ast.expr) -> str:
+    """`loss` in ``scaler.scale(loss).backward()``: the student knows the loss, not its wrapping."""
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "scale"
+        and len(node.args) == 1
+    ):
+        return ast.unparse(node.args[0])
+    return ast.unparse(node)
+
+
+def _first_argument(call: ast.Call, keyword: str) -> str | None:
+    node = call.args[0] if call.args else None
+    for word in call.keywords:
+        if word.arg == keyword:
+            node = word.value
+    return ast.unparse(node) if node is not None else None
+
+
+def _call_at(at: Location) -> ast.Call | None:
+    tree = parse(at.file)
+    best: ast.Call | None = None
+    for node in ast.walk(tree) if tree is not None else ():
+        if not isinstance(node, ast.Call) or node.lineno != at.line:
+            continue
+        text = source_line(at.file, at.line)
+        column = len(text.encode()[: node.col_offset].decode(errors="ignore")) + 1
+        if column != at.column:
+            continue
+        if node.end_lineno == at.line and node.end_col_offset is not None:
+            end = len(text.encode()[: node.end_col_offset].decode(errors="ignore")) + 1
+            if end == at.end_column:
+                return node
+        if best is None:
+            best = node
+    return best

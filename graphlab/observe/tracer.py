@@ -1,0 +1,197 @@
+"""The line tracer: notes which of the user's lines was running as autograd's nodes were made.
+
+It rests on `sys.settrace` alone. A node's `_sequence_nr()` falls between two marks that noted the
+thread's counter, so lines tell which of them made it, with no torch call intercepted. Calls of
+torch that matter (a module, backward, zero_grad) are recognised by their code object.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+
+from graphlab.observe.log import Log, Spot
+from graphlab.observe.loops import Loops
+from graphlab.observe.source import UserFiles
+
+
+def code_of(function: Any) -> CodeType:
+    """The code that runs in the end: torch wraps some methods in one shared decorator."""
+    return inspect.unwrap(function).__code__
+
+
+Handler = Callable[[FrameType, str, Any], None]
+
+_OTHER, _USER, _SPECIAL = 0, 1, 2
+
+
+def sequence_counter() -> Callable[[], int] | None:
+    """The function that reads this thread's count of backward nodes (private to torch)."""
+    import torch
+
+    return getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", None)
+
+
+class Tracer:
+    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` nest around a step."""
+
+    def __init__(self, log: Log, files: UserFiles, loops: Loops) -> None:
+        import torch
+
+        self.log = log
+        self.files = files
+        self.handlers: dict[CodeType, Handler] = {}
+        self._loops = loops
+        self._codes: dict[CodeType, int] = {}
+        self._locals: dict[CodeType, Callable[..., Any]] = {}
+        self._stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
+        self._module_code = code_of(torch.nn.Module.__call__)
+        self.seq = sequence_counter() or (lambda: 0)
+        self._before: Any = None
+        self._running = False
+        self._paused = 0
+        self._thread = threading.get_ident()
+        self._global = self._make_global()
+
+    def start(self) -> None:
+        self._before = sys.gettrace()
+        self._running = True
+        sys.settrace(self._global)
+
+    def begin_frames(self, frame: FrameType | None) -> None:
+        """Trace the user's frames that were already running when the watch began."""
+        while frame is not None:
+            if frame.f_code.co_filename in self.files:
+                frame.f_trace = self._local_for(frame.f_code)
+            frame = frame.f_back
+
+    def stop(self, frame: FrameType | None) -> None:
+        self._running = False
+        if sys.gettrace() is self._global:
+            sys.settrace(self._before)
+        while frame is not None:
+            if frame.f_trace is not None and frame.f_trace is self._locals.get(frame.f_code):
+                frame.f_trace = None
+            frame = frame.f_back
+
+    def pause(self) -> None:
+        """Torch's own optimizers run hundreds of Python lines; none of them can matter here."""
+        if sys.gettrace() is self._global:
+            self._paused += 1
+            sys.settrace(None)
+
+    def resume(self) -> None:
+        if self._paused and threading.get_ident() == self._thread:
+            self._paused = 0
+            if self._running:
+                sys.settrace(self._global)
+
+    def spot(self, frame: FrameType | None) -> Spot | None:
+        """(code, offset) of the nearest user frame from `frame` outwards."""
+        files = self.files
+        while frame is not None:
+            if frame.f_code.co_filename in files:
+                return frame.f_code, frame.f_lasti
+            frame = frame.f_back
+        return None
+
+    def _classify(self, code: CodeType) -> int:
+        if code.co_filename in self.files:
+            kind = _USER
+        elif code in self.handlers or code is self._module_code:
+            kind = _SPECIAL
+        else:
+            kind = _OTHER
+        self._codes[code] = kind
+        return kind
+
+    def _make_global(self) -> Callable[..., Any]:
+        codes, seq, marks = self._codes, self.seq, self.log.marks
+        stack, handlers, modules = self._stack, self.handlers, self.log.modules
+        module_code, returning = self._module_code, self._make_returning()
+        loops = self._loops
+
+        def on_call(frame: FrameType, event: str, arg: Any) -> Any:
+            if event != "call":
+                return None
+            code = frame.f_code
+            kind = codes.get(code)
+            if kind is None:
+                kind = self._classify(code)
+            if kind == _USER:
+                return self._local_for(code)
+            back = frame.f_back
+            caller = back.f_code if back is not None else None
+            direct = codes.get(caller) == _USER if caller is not None else False
+            if kind == _OTHER and not direct:
+                return None
+            if direct and back is not None:
+                here, offset = caller, back.f_lasti
+            else:
+                here, offset = marks[-1][1:3] if marks else (None, 0)
+            module = stack[-1][2]
+            if code is module_code:
+                owner = frame.f_locals.get("self")
+                module = id(owner)
+                modules[module] = owner
+                if direct:
+                    loops.enter_module(seq(), (here, offset), module)
+            elif kind == _SPECIAL:
+                handlers[code](frame, "call", None)
+            stack.append((here, offset, module))
+            marks.append((seq(), here, offset, module))
+            frame.f_trace_lines = False
+            return returning
+
+        return on_call
+
+    def _make_returning(self) -> Callable[..., Any]:
+        seq, marks, stack, handlers = self.seq, self.log.marks, self._stack, self.handlers
+
+        def on_return(frame: FrameType, event: str, arg: Any) -> Any:
+            if event == "return":
+                handler = handlers.get(frame.f_code)
+                if handler is not None:
+                    handler(frame, event, arg)
+                if len(stack) > 1:
+                    here, offset, _ = stack.pop()
+                    marks.append((seq(), here, ~offset, stack[-1][2]))
+            elif event == "exception":
+                handler = handlers.get(frame.f_code)
+                if handler is not None:
+                    handler(frame, event, arg)
+            return on_return
+
+        return on_return
+
+    def _local_for(self, code: CodeType) -> Callable[..., Any]:
+        local = self._locals.get(code)
+        if local is None:
+            local = self._locals[code] = self._make_local(code)
+        return local
+
+    def _make_local(self, code: CodeType) -> Callable[..., Any]:
+        seq, marks, stack, files = self.seq, self.log.marks, self._stack, self.files
+        starts = self._loops.body_starts(code)
+        counts, log = self._loops.counts, self.log
+
+        def on_line(frame: FrameType, event: str, arg: Any) -> Any:
+            if event == "line":
+                marks.append((seq(), code, ~frame.f_lasti, stack[-1][2]))
+                if starts and frame.f_lineno in starts:
+                    key = (code, frame.f_lineno)
+                    counts[key] = counts.get(key, 0) + 1
+                    log.trim()
+            elif event == "return":
+                back = frame.f_back
+                while back is not None and back.f_code.co_filename not in files:
+                    back = back.f_back
+                if back is not None:
+                    marks.append((seq(), back.f_code, ~back.f_lasti, stack[-1][2]))
+            return on_line
+
+        return on_line

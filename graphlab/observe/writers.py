@@ -1,0 +1,202 @@
+"""Sees every in-place write that Python asks for.
+
+Only writers are wrapped, never readers: Tensor's methods whose names end in an underscore, its
+in-place operators, item assignment, the `data` attribute, and torch's functions that end in an
+underscore. The wrapper compares the version counter before and after, so a name that merely looks
+like a writer costs nothing more than that look.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+from graphlab.observe.log import Log, RawWrite
+from graphlab.observe.tracer import Tracer
+
+_OPERATORS = tuple(
+    f"__i{name}__"
+    for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
+)
+# These end in an underscore and write no element.
+_NOT_WRITERS = {"requires_grad_", "retain_grad_", "rename_", "share_memory_", "detach_"}
+
+# A write that moved no counter of its own gets these versions.
+UNKNOWN = -1
+
+
+def storage_key(tensor: Any) -> int | None:
+    """An address that all views of one storage share; None where there is no storage."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+        try:
+            return tensor.untyped_storage().data_ptr()
+        except Exception:
+            return None
+
+
+def byte_span(tensor: Any) -> tuple[int, int]:
+    """First and one-past-last byte that `tensor` may touch, counted within its storage."""
+    size = tensor.element_size()
+    first = tensor.storage_offset() * size
+    if tensor.numel() == 0:
+        return first, first
+    reach = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return first, first + (reach + 1) * size
+
+
+def version_of(tensor: Any) -> int:
+    """The version counter; an inference tensor has none."""
+    try:
+        return tensor._version
+    except (RuntimeError, AttributeError):
+        return UNKNOWN
+
+
+class Writers:
+    """Patches on `start()`, restores exactly what was there on `stop()`."""
+
+    def __init__(self, log: Log, tracer: Tracer, on_error: Callable[..., None]) -> None:
+        self._log = log
+        self._tracer = tracer
+        self._on_error = on_error
+        self._undo: list[Callable[[], None]] = []
+        self._detached: dict[int, weakref.ref[Any]] = {}
+        self.quiet = 0
+
+    def start(self) -> None:
+        import torch
+
+        tensor = torch.Tensor
+        names = [n for n in dir(torch._C.TensorBase) if n.endswith("_") and not n.endswith("__")]
+        for name in (*names, *_OPERATORS, "__setitem__"):
+            original = getattr(tensor, name, None)
+            if callable(original) and name not in _NOT_WRITERS:
+                self._replace(tensor, name, self._wrap(original, _spell(name)))
+        for module in (torch, torch._C._nn, torch._VF):
+            for name in self._function_names(module):
+                original = getattr(module, name)
+                wrapped = self._wrap(original, f"torch.{name}")
+                self._replace(module, name, wrapped)
+        self._watch_batch_norm(torch)
+        self._watch_data(tensor)
+
+    def stop(self) -> None:
+        while self._undo:
+            self._undo.pop()()
+
+    @staticmethod
+    def _function_names(module: Any) -> Iterable[str]:
+        names = dir(module.vf) if hasattr(module, "vf") else dir(module)
+        for name in names:
+            writes = name.endswith("_") and not name.endswith("__")
+            if writes and (not name.startswith("_") or name.startswith("_foreach_")):
+                member = getattr(module, name, None)
+                if callable(member) and not isinstance(member, type | ModuleType):
+                    yield name
+
+    def _replace(self, holder: Any, name: str, new: Any) -> None:
+        own = vars(holder) if not isinstance(holder, ModuleType) else holder.__dict__
+        if name in own:
+            old = own[name]
+            self._undo.append(lambda: setattr(holder, name, old))
+        else:
+            self._undo.append(lambda: delattr(holder, name))
+        setattr(holder, name, new)
+
+    def _wrap(self, original: Any, by: str) -> Any:
+        noted = self.note
+
+        def writer(target: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.quiet:
+                return original(target, *args, **kwargs)
+            if isinstance(target, list | tuple):
+                before = [version_of(each) for each in target]
+                result = original(target, *args, **kwargs)
+                noted(target, before, by)
+                return result
+            before = version_of(target)
+            try:
+                result = original(target, *args, **kwargs)
+            except RuntimeError as error:
+                self._on_error(error, target, by, sys._getframe(1))
+                raise
+            if version_of(target) != before:
+                noted((target,), (before,), by)
+            return result
+
+        return functools.wraps(original)(writer) if hasattr(original, "__name__") else writer
+
+    def note(self, tensors: Any, before: Any, by: str, silent: bool = False) -> None:
+        """Log one write to `tensors`, whose versions were `before`."""
+        tracer = self._tracer
+        written = []
+        for tensor, old in zip(tensors, before, strict=True):
+            new = version_of(tensor)
+            key = storage_key(tensor)
+            if key is not None and (silent or new != old):
+                written.append((key, *byte_span(tensor), old, new))
+                silent = silent or self._is_data(tensor)
+        if written:
+            spot = tracer.spot(sys._getframe(2))
+            self._log.write(RawWrite(tracer.seq(), spot, by, tuple(written), None, silent))
+
+    def _is_data(self, tensor: Any) -> bool:
+        """Whether `tensor` came from `.data`: it then has a version counter of its own."""
+        if not self._detached:
+            return False
+        return id(tensor) in self._detached or id(tensor._base) in self._detached
+
+    def _watch_data(self, tensor: Any) -> None:
+        """`p.data = new` swaps what every saved reference to p reads, and moves no counter."""
+        import torch
+
+        native = torch._C.TensorBase.__dict__.get("data") or torch._C.TensorBase.data
+
+        def read(target: Any) -> Any:
+            alias = native.__get__(target)
+            if not self.quiet:
+                key = id(alias)
+                self._detached[key] = weakref.ref(alias, lambda _: self._detached.pop(key, None))
+            return alias
+
+        def assign(target: Any, new: Any) -> None:
+            native.__set__(target, new)
+            if not self.quiet:
+                self.note((target,), (version_of(target),), ".data = …", silent=True)
+
+        self._replace(tensor, "data", property(read, assign))
+
+    def _watch_batch_norm(self, torch: Any) -> None:
+        """A train-mode batch norm writes its running statistics from C++, without a version."""
+        original = torch.batch_norm
+
+        @functools.wraps(original)
+        def batch_norm(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if not self.quiet and len(args) >= 6 and args[5] and args[3] is not None:
+                stats = (args[3], args[4])
+                versions = tuple(version_of(each) for each in stats)
+                self.note(stats, versions, "batch norm's running statistics", silent=True)
+            return result
+
+        self._replace(torch, "batch_norm", batch_norm)
+
+
+def _spell(name: str) -> str:
+    """How a user reads a method: `add_`, `+=`, `x[...] = `."""
+    symbols = {
+        "add": "+=", "sub": "-=", "mul": "*=", "truediv": "/=", "floordiv": "//=", "mod": "%=",
+        "pow": "**=", "matmul": "@=", "and": "&=", "or": "|=", "xor": "^=",
+        "lshift": "<<=", "rshift": ">>=",
+    }  # fmt: skip
+    if name == "__setitem__":
+        return "[…] = …"
+    if name.startswith("__i"):
+        return symbols[name[3:-2]]
+    return f"{name}()"

@@ -1,0 +1,1 @@
+"""The rules: pure functions of a Trace that yield Findings."""

@@ -1,0 +1,1 @@
+"""What was observed, as plain data: no tensor inside, no torch needed to read it."""

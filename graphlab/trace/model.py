@@ -1,0 +1,200 @@
+"""The Trace: everything a run leaves behind, as frozen dataclasses.
+
+`seq` is autograd's sequence number (the count of backward nodes that the thread had made)
+at the moment of the event. A node was made before an event exactly when ``node.seq < event.seq``.
+Tensors are referred to by their position in `Trace.tensors`, optimizers by theirs in
+`Trace.optimizers`, so that every event stays small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["parameter", "buffer", "activation", "input"]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in the user's own source; lines and columns count from 1, `code` is the line."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    function: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A tensor as the user would name it. `owner` is the variable that holds its module."""
+
+    name: str | None
+    kind: Kind
+    shape: tuple[int, ...]
+    dtype: str
+    owner: str | None = None
+    requires_grad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One in-place write. `after` is None when no version counter can tell (see `silent`)."""
+
+    seq: int
+    at: Location | None
+    by: str
+    tensor: int
+    before: int | None
+    after: int | None
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """One tensor that a node saved for backward, as it stood when a backward was inspected."""
+
+    seq: int
+    operation: str
+    at: Location | None
+    module: str | None
+    tensor: int
+    saved_version: int | None
+    current_version: int | None
+    state: Literal["stale", "freed", "bypassed"]
+    write: int | None = None
+    freed_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A call of an outermost module in the user's code."""
+
+    seq: int
+    at: Location | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroGrad:
+    seq: int
+    at: Location | None
+    target: str
+    iteration: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """One call of backward() or torch.autograd.grad().
+
+    `call` is the call as written, arguments left out; `reached` are the parameters whose
+    gradient it wrote; `problems` is filled where it was inspected.
+    """
+
+    seq: int
+    at: Location | None
+    call: str
+    loss: str
+    iteration: int | None
+    retain_graph: bool
+    reached: tuple[int, ...] = ()
+    raised: str | None = None
+    problems: tuple[Saved, ...] = ()
+    thrown_away: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimizer.step(). `mix` is filled where the step was sampled."""
+
+    seq: int
+    at: Location | None
+    optimizer: int
+    iteration: int | None
+    sources: tuple[str, ...] = ()
+    mix: Mix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one loss put into the gradient that a step applied.
+
+    norm: Euclidean norm over the optimizer's parameters. share: its part of the applied gradient's
+    norms, norm / sum of norms. cosine_to_total: cosine with the whole applied gradient.
+    """
+
+    loss: str
+    line: int | None
+    parameters: int
+    norm: float
+    share: float
+    cosine_to_total: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """The make-up of one applied gradient; `cosines` holds (loss, loss, cosine) per pair."""
+
+    shares: tuple[Share, ...]
+    cosines: tuple[tuple[str, str, float], ...] = ()
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Untouched:
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerInfo:
+    """The ledger of one optimizer: what it owns, what its steps changed by value, and why not."""
+
+    name: str
+    class_name: str
+    steps: int
+    at: Location | None
+    owns: tuple[int, ...] = ()
+    touched: tuple[int, ...] = ()
+    untouched: tuple[Untouched, ...] = ()
+    shares: tuple[Share, ...] = ()
+    cosines: tuple[tuple[str, str, float], ...] = ()
+    sampled_steps: tuple[int, ...] = ()
+    others_changed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The exception that ended the program or the `with` block."""
+
+    type: str
+    message: str
+    at: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    python: str
+    torch: str
+    device: str
+    seed: int | None
+    graphlab: str
+
+
+Event = Write | Module | ZeroGrad | Backward | Step
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    target: str
+    outcome: Literal["completed", "raised", "interrupted"]
+    environment: Environment
+    exception: Failure | None = None
+    tensors: tuple[TensorInfo, ...] = ()
+    optimizers: tuple[OptimizerInfo, ...] = ()
+    events: tuple[Event, ...] = ()
+    iterations: int = 0
+    sources: dict[str, str] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()

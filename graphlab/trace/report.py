@@ -1,0 +1,135 @@
+"""The JSON document of a run: schema graphlab.report/1. Fields may be added, never renamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphlab.trace.finding import Finding, Place, Versions
+from graphlab.trace.model import Location, OptimizerInfo, Share, Trace
+
+SCHEMA = "graphlab.report/1"
+
+
+def report(trace: Trace, findings: list[Finding]) -> dict[str, Any]:
+    """The whole document, ready for `json.dumps`."""
+    env = trace.environment
+    failure = trace.exception
+    return {
+        "schema": SCHEMA,
+        "target": trace.target,
+        "outcome": trace.outcome,
+        "iterations": trace.iterations,
+        "environment": {
+            "python": env.python,
+            "torch": env.torch,
+            "device": env.device,
+            "seed": env.seed,
+            "graphlab": env.graphlab,
+        },
+        "exception": {"type": failure.type, "message": failure.message} if failure else None,
+        "findings": [_finding(each) for each in findings],
+        "optimizers": [_optimizer(each, trace) for each in trace.optimizers],
+        "unseen": list(trace.unseen),
+    }
+
+
+def _location(at: Location | None) -> dict[str, Any]:
+    return {
+        "file": at.file if at else None,
+        "line": at.line if at else None,
+        "column": at.column if at else None,
+        "end_column": at.end_column if at else None,
+        "function": at.function if at else None,
+        "code": at.code if at else None,
+    }
+
+
+def _place(place: Place | None, word: str) -> dict[str, Any] | None:
+    if place is None:
+        return None
+    return {**_location(place.at), word: place.what}
+
+
+def _saved(place: Place | None) -> dict[str, Any] | None:
+    found = _place(place, "operation")
+    if found is not None and place is not None:
+        found["module"] = place.module
+    return found
+
+
+def _tensor(versions: Versions | None) -> dict[str, Any] | None:
+    if versions is None:
+        return None
+    tensor = versions.tensor
+    return {
+        "name": tensor.name,
+        "kind": tensor.kind,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype,
+        "saved_version": versions.saved,
+        "current_version": versions.current,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "summary": finding.summary,
+        "iteration": finding.iteration,
+        "tensor": _tensor(finding.tensor),
+        "saved": _saved(finding.saved),
+        "mutated": _place(finding.mutated, "by"),
+        "freed": _place(finding.freed, "by"),
+        "failed": _place(finding.failed, "call"),
+        "cause": _place(finding.cause, "by"),
+        "related": [
+            {
+                "tensor": _tensor(each.tensor),
+                "saved": _saved(each.saved),
+                "mutated": _place(each.mutated, "by"),
+            }
+            for each in finding.related
+        ],
+        "help": [
+            {
+                "text": each.text,
+                "before": each.before,
+                "after": each.after,
+                "file": each.file,
+                "line": each.line,
+            }
+            for each in finding.help
+        ],
+        "notes": list(finding.notes),
+    }
+
+
+def _optimizer(optimizer: OptimizerInfo, trace: Trace) -> dict[str, Any]:
+    def names(indices: tuple[int, ...]) -> list[str]:
+        return [trace.tensors[index].name or f"parameter {index}" for index in indices]
+
+    return {
+        "name": optimizer.name,
+        "class": optimizer.class_name,
+        "steps": optimizer.steps,
+        "location": _location(optimizer.at),
+        "owns": names(optimizer.owns),
+        "touched": names(optimizer.touched),
+        "untouched": [{"name": each.name, "why": each.why} for each in optimizer.untouched],
+        "others_changed": names(optimizer.others_changed),
+        "gradients_from": {each.loss: _share(each) for each in optimizer.shares},
+        "cosines": [list(each) for each in optimizer.cosines],
+        "sampled_steps": list(optimizer.sampled_steps),
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {
+        "line": share.line,
+        "parameters": share.parameters,
+        "norm": share.norm,
+        "share": share.share,
+        "cosine_to_total": share.cosine_to_total,
+    }

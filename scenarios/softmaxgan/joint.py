@@ -1,0 +1,46 @@
+"""Joint: G gets D's gradient as well as its own.
+
+Fix 3 of the post as meant: D is trained once for every two times G is. Nothing raises, but
+where both are trained, both backwards add into the same .grad of G. Once D tells real images
+from G's, D_loss_ pulls G against G_loss_ and harder, so optimizer_G.step() moves G almost
+straight away from its own aim. The iterations in between, with G_loss_ alone, make good for it.
+
+expect: GL101 at `optimizer_G.step()`
+"""
+
+import torch
+
+from graphlab import lab
+
+args = lab.arguments(__doc__)
+G, D = lab.networks(args)
+optimizer_D = lab.optimizer(args, D)
+optimizer_G = lab.optimizer(args, G)
+train_loader = lab.batches(args)
+
+for epoch in range(args.n_epochs):
+    for idx, (img, target) in enumerate(train_loader):
+        img = img.to(args.device)
+        B = 1 / (img.shape[0] * 2)
+        latent_z = torch.randn(img.shape[0], args.n_latent).to(args.device)
+        gene_img = G(latent_z)
+
+        real_logit = D(img)
+        gene_logit = D(gene_img)
+        Z_B = torch.sum(torch.exp(-real_logit)) + torch.sum(torch.exp(-gene_logit))
+        D_loss_ = torch.mean(real_logit) + torch.log(Z_B)
+        G_loss_ = torch.sum(real_logit) * B + torch.sum(gene_logit) * B + torch.log(Z_B)
+
+        if idx % 2 == 1:
+            optimizer_D.zero_grad()
+            optimizer_G.zero_grad()
+            D_loss_.backward(retain_graph=True)
+            G_loss_.backward()
+            optimizer_D.step()
+            optimizer_G.step()
+        else:
+            optimizer_G.zero_grad()
+            G_loss_.backward()
+            optimizer_G.step()
+
+lab.finish(args, G)
