@@ -1,7 +1,6 @@
 """Soft actor-critic on a point-mass: twin critics, averaged targets, a learnt temperature."""
 
 import copy
-import math
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +21,7 @@ class Policy(nn.Module):
         mu, log_std = self.net(obs).chunk(2, dim=-1)
         dist = Normal(mu, log_std.clamp(-5, 1).exp())
         u = dist.rsample()
-        log_prob = dist.log_prob(u) - 2 * (math.log(2) - u - F.softplus(-2 * u))
+        log_prob = dist.log_prob(u) - 2 * (0.693147 - u - F.softplus(-2 * u))
         return torch.tanh(u), log_prob.sum(-1)
 
 
@@ -73,8 +72,7 @@ if __name__ == "__main__":
     agent = SAC()
     obs = torch.randn(32, 2)
     for step in range(20):
-        with torch.no_grad():
-            act, _ = agent.pi(obs)
+        act = agent.pi(obs)[0].detach()
         nxt = 0.9 * obs + 0.1 * act
         losses = agent.update(obs, act, -nxt.pow(2).sum(-1), nxt)
         obs = nxt if step % 5 else torch.randn(32, 2)

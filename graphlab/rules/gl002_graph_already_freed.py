@@ -1,0 +1,72 @@
+"""GL002: backward a second time through a graph that an earlier backward had freed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.repair.loops import detach_and_recompute, either_or, recompute
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Backward, Location, Saved, Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    told = set()
+    for event in trace.events:
+        if not isinstance(event, Backward):
+            continue
+        problems = [each for each in event.problems if each.state == "freed"]
+        if not problems or event.at in told:
+            continue
+        told.add(event.at)
+        first = problems[0]
+        freeing = trace.events[first.freed_by] if first.freed_by is not None else None
+        if not isinstance(freeing, Backward):
+            continue
+        where = f"line {first.at.line}" if first.at is not None else "an earlier forward"
+        again = "again " if freeing.at == event.at else ""
+        yield Finding(
+            code="GL002",
+            name="graph-already-freed",
+            severity="error",
+            summary=f"{freeing.call} freed the graph of {where}; {event.call} "
+            f"needs it {again or 'once more'}".rstrip(),
+            iteration=event.iteration,
+            saved=Place(first.at, first.operation, first.module),
+            freed=Place(freeing.at, freeing.call),
+            failed=Place(event.at, event.call),
+            help=tuple(_help(trace, event, freeing, problems)),
+        )
+
+
+def _help(
+    trace: Trace, event: Backward, freeing: Backward, problems: list[Saved]
+) -> Iterator[Help]:
+    found = None
+    if event.at is not None and freeing.at is not None:
+        lines = {
+            each.at.line for each in problems if each.at is not None and _same(each.at, event.at)
+        }
+        if event.loss == freeing.loss:
+            found = either_or(trace, freeing.at, event.at, event.loss)
+        found = (
+            found
+            or detach_and_recompute(trace, lines, freeing.at, event.at, freeing.call)
+            or recompute(trace, lines, freeing.at, event.at, freeing.call)
+        )
+    if found is not None:
+        yield found
+        return
+    if freeing.at == event.at:
+        yield Help(
+            "Something computed in an earlier iteration is still in this loss. Detach it where it "
+            "is carried over, for instance `h = h.detach()`, or compute it again in the loop."
+        )
+    else:
+        yield Help(
+            "Compute the shared part again before the second backward, or add the two losses and "
+            "call backward once."
+        )
+
+
+def _same(one: Location, other: Location) -> bool:
+    return one.file == other.file

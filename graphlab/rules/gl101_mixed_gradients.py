@@ -1,0 +1,106 @@
+"""GL101: an optimizer stepped on gradients that a loss meant for another optimizer put there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.pairing import own_losses
+from graphlab.rules.repair.block import Block
+from graphlab.rules.repair.loops import isolation_edits
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Backward, Mix, Share, Step, Trace
+
+# A foreign share below this is no story; a conflict must point apart in most sampled steps.
+FOREIGN = 0.1
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    own = own_losses(trace)
+    if len(own) < 2:
+        return
+    for index, optimizer in enumerate(trace.optimizers):
+        mine = own.get(index)
+        if mine is None:
+            continue
+        others = {loss for at, loss in own.items() if at != index}
+        mixed = [
+            (event, event.mix)
+            for event in trace.events
+            if isinstance(event, Step)
+            and event.optimizer == index
+            and event.mix is not None
+            and {share.loss for share in event.mix.shares} & others
+            and any(share.loss == mine for share in event.mix.shares)
+        ]
+        harmful = [(event, mix) for event, mix in mixed if _harms(mix, mine, others)]
+        if not harmful or 2 * len(harmful) <= len(mixed):
+            continue
+        event, mix = harmful[0]
+        yield _finding(trace, optimizer.name, mine, event, mix, others)
+
+
+def _share(mix: Mix, loss: str) -> Share:
+    return next(each for each in mix.shares if each.loss == loss)
+
+
+def _harms(mix: Mix, mine: str, others: set[str]) -> bool:
+    """The applied gradient points against the optimizer's own loss: its inner product with that
+    loss's own gradient is negative, so a small enough step along it makes that loss worse."""
+    foreign = sum(each.share for each in mix.shares if each.loss in others)
+    cosine = _share(mix, mine).cosine_to_total
+    return foreign >= FOREIGN and cosine is not None and cosine < 0.0
+
+
+def _finding(
+    trace: Trace, name: str, mine: str, event: Step, mix: Mix, others: set[str]
+) -> Finding:
+    foreign = max((s for s in mix.shares if s.loss in others), key=lambda s: s.share)
+    pair = {frozenset(each[:2]): each[2] for each in mix.cosines}
+    between = pair.get(frozenset((mine, foreign.loss)))
+    apart = f"they point apart (cosine {between:.2f}): " if between is not None else ""
+    cause = next(
+        (
+            each
+            for each in reversed(trace.events[: trace.events.index(event)])
+            if isinstance(each, Backward) and each.loss == foreign.loss
+        ),
+        None,
+    )
+    owner = {trace.tensors[at].owner for at in trace.optimizers[event.optimizer].owns}
+    who = owner.pop() if len(owner) == 1 else "it"
+    return Finding(
+        code="GL101",
+        name="mixed-gradients",
+        severity="warning",
+        summary=f"{name} applied {_share(mix, mine).share:.0%} {mine} and "
+        f"{foreign.share:.0%} {foreign.loss}; {apart}this step made {who} worse at {mine}",
+        iteration=event.iteration,
+        failed=Place(event.at, f"{name}.step()"),
+        cause=Place(cause.at, cause.call) if cause is not None else None,
+        help=tuple(_help(trace, event, foreign.loss)),
+        notes=(
+            f"the applied gradient's cosine with {mine}'s own gradient is "
+            f"{_share(mix, mine).cosine_to_total:.3f}; below 0 the step goes uphill",
+        ),
+    )
+
+
+def _help(trace: Trace, event: Step, foreign: str) -> Iterator[Help]:
+    if event.at is not None:
+        line = next(
+            (
+                each.at.line
+                for each in trace.events
+                if isinstance(each, Backward) and each.loss == foreign and each.at is not None
+            ),
+            event.at.line,
+        )
+        block = Block(trace.sources.get(event.at.file, ""), event.at.file, line, event.at.line)
+        edits = isolation_edits(trace, block)
+        if edits:
+            yield block.help("Keep each loss's gradient to its own network with inputs=.", edits)
+            return
+    yield Help(
+        f"Keep {foreign}'s gradient out: call backward(inputs=list(its_network.parameters())), "
+        "clear the gradients between the two backwards, or detach where the networks meet."
+    )

@@ -1,0 +1,39 @@
+"""Which loss an optimizer is there for: told by steps that applied one loss alone, or by name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from graphlab.trace.model import Backward, Step, Trace
+
+_COMMON = {
+    "loss", "losses", "optimizer", "optimiser", "optim", "opt", "self", "total", "err", "error",
+    "train", "net", "model", "the", "backward", "scaler",
+}  # fmt: skip
+
+
+def words(name: str) -> set[str]:
+    """The telling parts of a name: ``optimizer_D`` and ``d_loss`` share `d`."""
+    split = re.sub(r"([a-z])([A-Z])", r"\1_\2", name)
+    return {part.lower() for part in re.split(r"[^A-Za-z0-9]+", split) if part} - _COMMON
+
+
+def own_losses(trace: Trace) -> dict[int, str]:
+    """{optimizer index: loss}, for the optimizers whose loss can be told; never the same twice."""
+    alone: dict[int, Counter[str]] = {}
+    for event in trace.events:
+        if isinstance(event, Step) and len(event.sources) == 1:
+            alone.setdefault(event.optimizer, Counter())[event.sources[0]] += 1
+    losses = {event.loss for event in trace.events if isinstance(event, Backward)}
+    pairs: dict[int, str] = {}
+    for index, optimizer in enumerate(trace.optimizers):
+        owners = {trace.tensors[at].owner or "" for at in optimizer.owns}
+        mine = words(optimizer.name) | {w for owner in owners for w in words(owner)}
+        named = [loss for loss in losses if words(loss) & mine]
+        if len(named) == 1:
+            pairs[index] = named[0]
+        elif index in alone and len(alone[index]) == 1:
+            pairs[index] = next(iter(alone[index]))
+    counts = Counter(pairs.values())
+    return {index: loss for index, loss in pairs.items() if counts[loss] == 1}

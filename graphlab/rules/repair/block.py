@@ -1,0 +1,160 @@
+"""The user's source as statements: which block two lines share, and what flows between them."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from graphlab.trace.finding import Help
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Lines `first` to `last` (1-based, inclusive) become `text`; last < first inserts before."""
+
+    first: int
+    last: int
+    text: str
+
+
+class Block:
+    """The innermost list of statements that holds both of two lines."""
+
+    def __init__(self, source: str, file: str, one: int, other: int) -> None:
+        self.file = file
+        self.lines = source.splitlines(keepends=True)
+        self.statements: list[ast.stmt] = []
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            return
+        self.statements = _innermost(tree.body, one, other)
+
+    def index(self, line: int) -> int | None:
+        for at, statement in enumerate(self.statements):
+            if _first(statement) <= line <= _last(statement):
+                return at
+        return None
+
+    def text(self, statement: ast.stmt) -> str:
+        return "".join(self.lines[_first(statement) - 1 : _last(statement)])
+
+    def help(self, text: str, edits: list[Edit]) -> Help:
+        """One Help whose before and after span all the edits, context between them included."""
+        start = min(each.first for each in edits)
+        end = max(max(each.last, each.first) for each in edits)
+        before = "".join(self.lines[start - 1 : end])
+        after: list[str] = []
+        line = start
+        for each in sorted(edits, key=lambda e: (e.first, e.last)):
+            after.extend(self.lines[line - 1 : each.first - 1])
+            after.append(each.text)
+            line = max(line, each.last + 1, each.first)
+        after.extend(self.lines[line - 1 : end])
+        return Help(text, before, "".join(after), self.file, start)
+
+
+def _first(statement: ast.stmt) -> int:
+    decorators = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(each.lineno for each in decorators)])
+
+
+def _last(statement: ast.stmt) -> int:
+    return statement.end_lineno or statement.lineno
+
+
+def _innermost(body: list[ast.stmt], one: int, other: int) -> list[ast.stmt]:
+    for statement in body:
+        if not (_first(statement) <= min(one, other) and max(one, other) <= _last(statement)):
+            continue
+        for inner in _bodies(statement):
+            if inner and _covers(inner, one) and _covers(inner, other):
+                return _innermost(inner, one, other)
+        return body
+    return body
+
+
+def _bodies(statement: ast.stmt) -> list[list[ast.stmt]]:
+    found = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
+    found.extend(each.body for each in getattr(statement, "handlers", []))
+    found.extend(each.body for each in getattr(statement, "cases", []))
+    return found
+
+
+def _covers(body: list[ast.stmt], line: int) -> bool:
+    return any(_first(each) <= line <= _last(each) for each in body)
+
+
+def stored(statement: ast.stmt) -> set[str]:
+    """Names that a statement binds, attributes as dotted names."""
+    return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Store)} - {""}
+
+
+def loaded(statement: ast.stmt) -> set[str]:
+    return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Load)} - {""}
+
+
+def _is_name(node: ast.AST, context: type[ast.expr_context]) -> bool:
+    return isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, context)
+
+
+def _dotted(node: ast.AST) -> str:
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    return ".".join([node.id, *reversed(parts)])
+
+
+class Flow:
+    """Which variables still rest on the statements at `lines`, and how to compute them anew."""
+
+    def __init__(self, block: Block, lines: set[int], until: int) -> None:
+        self._block = block
+        self.origin: dict[str, int] = {}
+        self.simple = True
+        for at, statement in enumerate(block.statements[: until + 1]):
+            touched = any(_first(statement) <= line <= _last(statement) for line in lines)
+            targets = stored(statement)
+            if touched or loaded(statement) & self.origin.keys():
+                if targets and not isinstance(statement, ast.Assign | ast.AnnAssign):
+                    self.simple = False
+                for name in targets:
+                    self.origin[name] = at
+            else:
+                for name in targets:
+                    self.origin.pop(name, None)
+
+    def recompute(self, start: int, end: int) -> list[tuple[int, list[str]]]:
+        """For the statements from `start` to `end`: before which of them (by index) which of the
+        old variables must be computed again, in the order in which they were."""
+        stale = dict(self.origin)
+        found = []
+        for at in range(start, end + 1):
+            statement = self._block.statements[at]
+            needs = self._closure(loaded(statement) & stale.keys(), stale)
+            if needs:
+                order = sorted(needs, key=lambda name: (stale[name], name))
+                found.append((at, order))
+                for name in needs:
+                    stale.pop(name)
+            for name in stored(statement):
+                stale.pop(name, None)
+        return found
+
+    def _closure(self, names: set[str], stale: dict[str, int]) -> set[str]:
+        done: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            if name in done:
+                continue
+            done.add(name)
+            todo.extend(loaded(self._block.statements[stale[name]]) & stale.keys())
+        return done
+
+    def statements(self, names: list[str]) -> list[ast.stmt]:
+        places = sorted({self.origin[name] for name in names})
+        return [self._block.statements[place] for place in places]

@@ -1,0 +1,236 @@
+"""The repairs for a training loop: recompute, detach, move the step, isolate the gradients."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+from graphlab.rules.pairing import own_losses
+from graphlab.rules.repair.block import Block, Edit, Flow, loaded, stored
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+
+def listing(names: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def recompute(
+    trace: Trace, lines: set[int], change: Location, failed: Location, done: str
+) -> Help | None:
+    """Compute again, after `change`, whatever still rests on the statements at `lines`."""
+    if change.file != failed.file or change.line >= failed.line:
+        return None
+    block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
+    middle, end = block.index(change.line), block.index(failed.line)
+    if middle is None or end is None or middle == end:
+        return None
+    flow = Flow(block, lines, middle)
+    places = flow.recompute(middle + 1, end)
+    if not places or not flow.simple:
+        return None
+    edits = _insertions(block, flow, places)
+    names = [name for _, found in places for name in found]
+    verb = "holds" if len(names) == 1 else "hold"
+    it = "it still" if len(names) == 1 else "they still"
+    text = f"Compute {listing(names)} again after {done}: {it} {verb} what was there before."
+    return block.help(text, edits)
+
+
+def _insertions(block: Block, flow: Flow, places: list[tuple[int, list[str]]]) -> list[Edit]:
+    edits = []
+    for at, names in places:
+        target = block.statements[at]
+        again = "".join(
+            _reindent(block.text(each), target.col_offset) for each in flow.statements(names)
+        )
+        edits.append(Edit(target.lineno, target.end_lineno or target.lineno, again + block.text(target)))
+    return edits
+
+
+def _reindent(text: str, indent: int) -> str:
+    text = textwrap.dedent(text)
+    return textwrap.indent(text if text.endswith("\n") else text + "\n", " " * indent)
+
+
+def detach_and_recompute(
+    trace: Trace, lines: set[int], freed: Location, failed: Location, call: str
+) -> Help | None:
+    """Keep a network that the freeing loss is not meant to train out of its graph, by detach();
+    compute the rest again."""
+    if freed.file != failed.file or freed.line >= failed.line:
+        return None
+    block = Block(trace.sources.get(failed.file, ""), failed.file, freed.line, failed.line)
+    middle, end = block.index(freed.line), block.index(failed.line)
+    if middle is None or end is None or middle == end:
+        return None
+    flow = Flow(block, lines, middle)
+    if not flow.simple:
+        return None
+    kept = [
+        name
+        for name, at in flow.origin.items()
+        if not (loaded(block.statements[at]) & flow.origin.keys() - {name})
+        and _made_by_other_network(trace, block, at, middle)
+        and any(name in loaded(s) for s in block.statements[middle + 1 : end + 1])
+    ]
+    if not kept:
+        return None
+    edits = []
+    for at in range(middle):
+        statement = block.statements[at]
+        used = [name for name in kept if name in loaded(statement)]
+        if used and at > max(flow.origin[name] for name in used):
+            last = statement.end_lineno or statement.lineno
+            edits.append(Edit(statement.lineno, last, _detached(block, statement, used)))
+    for name in kept:
+        flow.origin.pop(name)
+    places = flow.recompute(middle + 1, end)
+    edits.extend(_insertions(block, flow, places))
+    anew = [name for _, found in places for name in found]
+    text = f"Detach {listing(kept)} where {call} must stop, so that it frees nothing of the rest"
+    text += f"; compute {listing(anew)} again." if anew else "."
+    return block.help(text, edits)
+
+
+def _made_by_other_network(trace: Trace, block: Block, at: int, freeing: int) -> bool:
+    """Whether the statement calls a module whose optimizer is not the one stepped next."""
+    owners = {o.name: _owner(trace, o.owns) for o in trace.optimizers}
+    stepped = next(
+        (owners[name] for s in block.statements[freeing:] for name in owners if _steps(s, name)),
+        None,
+    )
+    made = loaded(block.statements[at]) & {owner for owner in owners.values() if owner}
+    return stepped is not None and bool(made) and stepped not in made
+
+
+def _steps(statement: ast.stmt, optimizer: str) -> bool:
+    return f"{optimizer}.step" in loaded(statement)
+
+
+def _owner(trace: Trace, owns: tuple[int, ...]) -> str | None:
+    owners = {trace.tensors[index].owner for index in owns}
+    return owners.pop() if len(owners) == 1 else None
+
+
+def _detached(block: Block, statement: ast.stmt, names: list[str]) -> str:
+    lines = block.text(statement).splitlines(keepends=True)
+    places = [
+        node
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Load)
+    ]
+    for node in sorted(places, key=lambda n: (-n.lineno, -n.col_offset)):
+        row = node.lineno - statement.lineno
+        raw = lines[row].encode()
+        end = node.end_col_offset or 0
+        lines[row] = (raw[:end] + b".detach()" + raw[end:]).decode()
+    return "".join(lines)
+
+
+def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help | None:
+    """Step after the later backward, which is then kept to its own network."""
+    block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
+    middle, end = block.index(change.line), block.index(failed.line)
+    if change.file != failed.file or middle is None or end is None or middle >= end:
+        return None
+    step, backward = block.statements[middle], block.statements[end]
+    if not isinstance(step, ast.Expr) or not isinstance(backward, ast.Expr):
+        return None
+    target = next(
+        (o for s in block.statements[end:] for o in trace.optimizers if _steps(s, o.name)), None
+    )
+    owner = _owner(trace, target.owns) if target is not None else None
+    limited = _with_inputs(block, backward, owner) if owner else None
+    cleared = target is not None and any(
+        f"{target.name}.zero_grad" in loaded(s) for s in block.statements[middle:end]
+    )
+    stale = Flow(block, {change.line}, middle)
+    if limited is None or not cleared or stale.origin:
+        return None
+    moved = Edit(step.lineno, step.end_lineno or step.lineno, "")
+    later = Edit(
+        backward.lineno, backward.end_lineno or backward.lineno, limited + block.text(step)
+    )
+    text = f"Or move {by} behind this backward, and keep the backward to {owner}."
+    return block.help(text, [moved, later])
+
+
+def _with_inputs(block: Block, statement: ast.stmt, owner: str) -> str | None:
+    """The backward call of a statement with ``inputs=list(owner.parameters())`` added."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return None
+    call = statement.value
+    if any(word.arg == "inputs" for word in call.keywords) or call.lineno != call.end_lineno:
+        return None
+    raw = block.text(statement).encode()
+    end = (call.end_col_offset or 0) - 1
+    comma = b", " if call.args or call.keywords else b""
+    return (raw[:end] + comma + f"inputs=list({owner}.parameters())".encode() + raw[end:]).decode()
+
+
+def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -> list[Edit]:
+    """Limit every backward whose loss belongs to one optimizer to that optimizer's network."""
+    pairs = own_losses(trace)
+    wanted = {
+        loss: _owner(trace, trace.optimizers[index].owns)
+        for index, loss in pairs.items()
+        if trace.optimizers[index].owns
+    }
+    edits = []
+    body: list[ast.AST] = [within] if within is not None else list(block.statements)
+    for top in body:
+        for node in ast.walk(top):
+            loss = _backward_of(node)
+            owner = wanted.get(loss) if loss is not None else None
+            if owner and isinstance(node, ast.Expr):
+                text = _with_inputs(block, node, owner)
+                if text is not None:
+                    edits.append(Edit(node.lineno, node.end_lineno or node.lineno, text))
+    return edits
+
+
+def _backward_of(node: ast.AST) -> str | None:
+    """`loss` for the statement ``loss.backward(…)``."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        func = node.value.func
+        if isinstance(func, ast.Attribute) and func.attr == "backward":
+            return ast.unparse(func.value)
+    return None
+
+
+def either_or(trace: Trace, freed: Location, failed: Location, loss: str) -> Help | None:
+    """Two neighbouring ifs that both ran the same backward, where one or the other was meant."""
+    block = Block(trace.sources.get(failed.file, ""), failed.file, freed.line, failed.line)
+    one, other = block.index(freed.line), block.index(failed.line)
+    if freed.file != failed.file or one is None or other is None or other != one + 1:
+        return None
+    first, second = block.statements[one], block.statements[other]
+    if not isinstance(first, ast.If) or not isinstance(second, ast.If) or first.orelse:
+        return None
+    if second.orelse:
+        return None
+    header = block.lines[second.lineno - 1]
+    indent = header[: len(header) - len(header.lstrip())]
+    edits = [Edit(second.lineno, second.body[0].lineno - 1, f"{indent}else:\n")]
+    text = f"Run {loss}.backward() once an iteration: let the second `if` be `else`"
+    isolated = [
+        edit for edit in isolation_edits(trace, block, first) if len(own_losses(trace)) > 1
+    ]
+    if isolated:
+        text += ", and keep each loss's gradient to its own network"
+    return block.help(f"{text}.", edits + isolated)
+
+
+__all__ = [
+    "detach_and_recompute",
+    "either_or",
+    "isolation_edits",
+    "listing",
+    "move_step",
+    "recompute",
+    "stored",
+]

@@ -1,0 +1,115 @@
+"""What GL001 and GL105 share: a saved tensor, the write that came after, and the repair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.repair.loops import move_step, recompute
+from graphlab.trace.finding import Finding, Help, Place, Related, Severity, Versions
+from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
+
+NAMELESS = TensorInfo(None, "activation", (), "")
+
+
+def versions(trace: Trace, saved: Saved) -> Versions:
+    tensor = trace.tensors[saved.tensor] if saved.tensor >= 0 else NAMELESS
+    return Versions(tensor, saved.saved_version, saved.current_version)
+
+
+def saved_place(saved: Saved) -> Place:
+    return Place(saved.at, saved.operation, saved.module)
+
+
+def mutated_place(trace: Trace, saved: Saved) -> Place | None:
+    event = trace.events[saved.write] if saved.write is not None else None
+    return Place(event.at, event.by) if isinstance(event, Write) else None
+
+
+def called(tensor: TensorInfo) -> str:
+    """How a sentence names a tensor: its name, or its kind and shape."""
+    if tensor.name:
+        return tensor.name
+    return f"a tensor of shape {list(tensor.shape)}" if tensor.shape else "a tensor"
+
+
+def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
+    """One problem per tensor and line, in the order in which backward meets them."""
+    seen = set()
+    found = []
+    for each in problems:
+        key = (each.tensor, each.at.line if each.at else None, each.at.file if each.at else None)
+        if key not in seen:
+            seen.add(key)
+            found.append(each)
+    return found
+
+
+def findings(
+    trace: Trace, state: str, code: str, name: str, severity: Severity, tail: str
+) -> Iterator[Finding]:
+    """One finding per backward call that met saved tensors in `state`, the first time it did."""
+    told = set()
+    for event in trace.events:
+        if not isinstance(event, Backward):
+            continue
+        problems = distinct(tuple(each for each in event.problems if each.state == state))
+        if not problems:
+            continue
+        first = problems[0]
+        mutated = mutated_place(trace, first)
+        key = (event.at, mutated.at if mutated else None)
+        if key in told:
+            continue
+        told.add(key)
+        tensor = versions(trace, first)
+        by = mutated.what if mutated is not None else "a writer that was not seen"
+        notes = () if mutated is not None else (_unseen(first, event),)
+        yield Finding(
+            code=code,
+            name=name,
+            severity=severity,
+            summary=f"{called(tensor.tensor)} was saved for backward, then changed in place "
+            f"by {by}; {event.call} {tail}",
+            iteration=event.iteration,
+            tensor=tensor,
+            saved=saved_place(first),
+            mutated=mutated,
+            failed=Place(event.at, event.call),
+            related=tuple(
+                Related(versions(trace, each), saved_place(each), mutated_place(trace, each))
+                for each in problems[1:]
+            ),
+            help=tuple(_help(trace, event, problems, mutated)),
+            notes=notes,
+        )
+
+
+def _unseen(saved: Saved, event: Backward) -> str:
+    start = f"line {saved.at.line}" if saved.at is not None else "its forward"
+    end = f"line {event.at.line}" if event.at is not None else "backward"
+    return f"changed between {start} and {end}, writer not seen"
+
+
+def _help(
+    trace: Trace, event: Backward, problems: list[Saved], mutated: Place | None
+) -> Iterator[Help]:
+    change = mutated.at if mutated is not None else None
+    lines = {each.at.line for each in problems if each.at is not None and event.at is not None
+             and each.at.file == event.at.file}  # fmt: skip
+    if mutated is not None and change is not None and event.at is not None:
+        again = recompute(trace, lines, change, event.at, mutated.what)
+        if again is not None:
+            yield again
+        if mutated.what.endswith(".step()"):
+            later = move_step(trace, change, event.at, mutated.what)
+            if later is not None:
+                yield later
+        if again is not None:
+            return
+    who = mutated.what if mutated is not None else "the write"
+    name = called(versions(trace, problems[0]).tensor)
+    where = f" (line {change.line})" if change is not None else ""
+    yield Help(
+        f"Let {event.call} run before {who}{where}, or run the forward that uses {name} again "
+        "after it, or write out of place, into a new tensor."
+    )

@@ -1,0 +1,288 @@
+"""The rule pages and their examples, judged by plain torch alone.
+
+graphlab takes no part here: the pages are one of the things it is later measured against.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+PAGES = Path(__file__).parents[2] / "docs" / "rules"
+RAISING = {
+    "GL001": "stale-saved-tensor",
+    "GL002": "graph-already-freed",
+    "GL003": "leaf-modified-in-place",
+    "GL004": "view-modified-in-place",
+    "GL005": "no-graph",
+    "GL006": "unused-input",
+    "GL007": "non-scalar-loss",
+}
+SILENT = {
+    "GL101": "mixed-gradients",
+    "GL102": "leftover-gradients",
+    "GL103": "parameter-without-optimizer",
+    "GL104": "optimizer-holds-strangers",
+    "GL105": "version-counter-bypassed",
+    "GL106": "graph-grows",
+    "GL107": "parameter-in-two-optimizers",
+    "GL108": "wasted-gradients",
+    "GL109": "step-without-new-gradients",
+    "GL110": "parameter-never-reached",
+}
+NAMES = RAISING | SILENT
+HEADINGS = [
+    "What it does",
+    "Why is this bad",
+    "Example",
+    "Use instead",
+    "Fixes that only silence it",
+    "Known limits",
+]
+# Only enough of each message to tell one refusal from another, in words old and new.
+REFUSALS = {
+    "GL001": "modified by an inplace operation",
+    "GL002": "backward through the graph a second time",
+    "GL003": "a leaf Variable that requires grad is being used in an in-place",
+    "GL004": "is a view and is being modified inplace",
+    "GL005": "does not have a grad_fn",
+    "GL006": "not have been used in the graph",
+    "GL007": "only for scalar outputs",
+}
+# A gradient that D receives from G's loss and drops is no fault of either loop.
+INFO = {"GL108"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    title: str
+    summary: str
+    sections: dict[str, str]
+    prose: list[str]
+
+    @property
+    def bad(self) -> str:
+        return _block(self.sections["Example"])
+
+    @property
+    def good(self) -> str:
+        return _block(self.sections["Use instead"])
+
+
+@cache
+def read_page(code: str) -> Page:
+    text = (PAGES / f"{code}.md").read_text(encoding="utf-8")
+    head, *parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    title, summary = head.strip().split("\n\n")
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL).splitlines()
+    return Page(title, summary, dict(zip(parts[::2], parts[1::2], strict=True)), prose)
+
+
+def _block(section: str) -> str:
+    blocks = re.findall(r"^```python\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1, "this section holds exactly one python block"
+    return blocks[0]
+
+
+class Oracle:
+    """What a loop gives away to someone who holds all its tensors.
+
+    It keeps every gradient and every saved tensor alive, so it is of use only on loops as small
+    as those on the pages. ``codes`` collects the silent faults that it saw.
+    """
+
+    def __init__(self) -> None:
+        self.codes: set[str] = set()
+        self.optimizers: list[Any] = []
+        self.contributions: list[dict[Any, Any]] = []
+        self.conflicts: list[bool] = []
+        self.applied: list[Any] = []
+        self.steps: dict[int, int] = {}
+        self.steppers: dict[Any, set[int]] = {}
+        self.reached: set[Any] = set()
+
+    def owned(self) -> list[Any]:
+        groups = [g for o in self.optimizers for g in o.param_groups]
+        return list(dict.fromkeys(p for g in groups for p in g["params"]))
+
+    def before_clear(self, optimizer: Any) -> None:
+        for p in (p for g in optimizer.param_groups for p in g["params"]):
+            if p.grad is not None and not any(p.grad is g for g in self.applied):
+                self.codes.add("GL108")
+            for contribution in self.contributions:
+                contribution.pop(p, None)
+
+    def after_backward(self, before: dict[Any, Any]) -> None:
+        added = {}
+        for p in self.owned():
+            if p.grad is not None:
+                old = before.get(p)
+                added[p] = p.grad.clone() if old is None else p.grad - old
+        self.reached |= added.keys()
+        self.contributions.append({p: g for p, g in added.items() if bool(g.any())})
+
+    def before_step(self, optimizer: Any) -> None:
+        mine = [p for g in optimizer.param_groups for p in g["params"]]
+        with_gradient = [p for p in mine if p.grad is not None]
+        fresh = [{p: c[p] for p in mine if p in c} for c in self.contributions]
+        self.steps[id(optimizer)] = self.steps.get(id(optimizer), 0) + 1
+        if not any(fresh):
+            self.codes.add("GL109")
+        # A gradient that was cleared comes back as a new tensor; one that was not is the same.
+        if any(p.grad is g for p in with_gradient for g in self.applied):
+            self.codes.add("GL102")
+        self.applied += [p.grad for p in with_gradient]
+        for p in with_gradient:
+            self.steppers.setdefault(p, set()).add(id(optimizer))
+        parts = [
+            torch.cat([c[p].flatten() if p in c else torch.zeros(p.numel()) for p in mine])
+            for c in fresh
+            if c
+        ]
+        if parts:
+            total = torch.stack(parts).sum(0)
+            self.conflicts.append(any(torch.dot(total, part) < 0 for part in parts))
+        for contribution in self.contributions:
+            for p in mine:
+                contribution.pop(p, None)
+
+    def unpack(self, saved: tuple[Any, Any]) -> Any:
+        tensor, copy = saved
+        if not torch.equal(tensor, copy):
+            self.codes.add("GL105")
+        return tensor
+
+    def at_end(self, names: dict[str, Any]) -> None:
+        modules = [v for v in names.values() if isinstance(v, torch.nn.Module)]
+        live = {p for m in modules for p in m.parameters()}
+        for optimizer in self.optimizers:
+            mine = {p for g in optimizer.param_groups for p in g["params"]}
+            if self.steps.get(id(optimizer)):
+                self.codes |= {"GL104"} if mine - live else set()
+                self.codes |= {"GL110"} if mine - self.reached else set()
+        if any(p.grad is not None for p in live - set(self.owned())):
+            self.codes.add("GL103")
+        if any(len(owners) > 1 for owners in self.steppers.values()):
+            self.codes.add("GL107")
+        # Losing now and then is what opponents do; losing most of the time is the fault.
+        if self.conflicts.count(True) > len(self.conflicts) / 4:
+            self.codes.add("GL101")
+        iterations = max(self.steps.values(), default=0)
+        tensors = [v for v in names.values() if isinstance(v, torch.Tensor)]
+        if any(iterations and _count_losses(t) >= iterations for t in tensors):
+            self.codes.add("GL106")
+
+
+def _count_losses(tensor: Any) -> int:
+    """How many losses, each with its final mean, the graph behind ``tensor`` still holds."""
+    seen: set[Any] = set()
+    waiting = [tensor.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += [following for following, _ in node.next_functions]
+    return sum(node.name().startswith("Mean") for node in seen)
+
+
+@contextlib.contextmanager
+def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    backward, optimizer_class = torch.Tensor.backward, torch.optim.Optimizer
+    construct, clear = optimizer_class.__init__, optimizer_class.zero_grad
+
+    def patched_construct(self: Any, *args: Any, **kwargs: Any) -> None:
+        construct(self, *args, **kwargs)
+        oracle.optimizers.append(self)
+        self.register_step_pre_hook(lambda optimizer, *_: oracle.before_step(optimizer))
+
+    def patched_clear(self: Any, *args: Any, **kwargs: Any) -> None:
+        oracle.before_clear(self)
+        clear(self, *args, **kwargs)
+
+    def patched_backward(self: Any, *args: Any, **kwargs: Any) -> None:
+        before = {p: p.grad.clone() for p in oracle.owned() if p.grad is not None}
+        backward(self, *args, **kwargs)
+        oracle.after_backward(before)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optimizer_class, "__init__", patched_construct)
+        patch.setattr(optimizer_class, "zero_grad", patched_clear)
+        patch.setattr(torch.Tensor, "backward", patched_backward)
+        yield
+
+
+def run(source: str, name: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(source, name, "exec"), names)
+    return names
+
+
+def silent_faults(source: str, name: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    oracle = Oracle()
+    with listening(oracle, monkeypatch):
+        pack = torch.autograd.graph.saved_tensors_hooks(
+            lambda t: (t.detach(), t.detach().clone()), oracle.unpack
+        )
+        with pack:
+            names = run(source, name)
+    oracle.at_end(names)
+    return oracle.codes
+
+
+def test_there_is_a_page_for_every_code_and_no_other() -> None:
+    assert {path.stem for path in PAGES.glob("*.md")} == NAMES.keys()
+
+
+@pytest.mark.parametrize("code", NAMES)
+def test_page_keeps_to_its_form(code: str) -> None:
+    page = read_page(code)
+    text = (PAGES / f"{code}.md").read_text(encoding="utf-8")
+    assert page.title == f"# {code} {NAMES[code]}"
+    assert "\n" not in page.summary and page.summary.count(".") == 1
+    assert page.summary.endswith(".") and len(page.summary) < 72
+    assert list(page.sections) == HEADINGS
+    assert all(section.strip() for section in page.sections.values())
+    assert text.count("```python\n") == 2
+    assert 40 <= len(text.splitlines()) <= 90
+    assert [line for line in page.prose if len(line) > 100] == []
+    for block in (page.bad, page.good):
+        assert 8 <= len(block.splitlines()) <= 25
+        assert max(map(len, block.splitlines())) <= 79
+    assert page.bad != page.good
+
+
+@pytest.mark.parametrize("code", NAMES)
+def test_page_only_points_to_codes_that_exist(code: str) -> None:
+    text = (PAGES / f"{code}.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"GL\d+", text)) <= NAMES.keys()
+
+
+@pytest.mark.parametrize("code", RAISING)
+def test_bad_example_raises_what_its_page_is_about(code: str) -> None:
+    with pytest.raises(RuntimeError, match=REFUSALS[code]):
+        run(read_page(code).bad, f"{code}-bad")
+
+
+@pytest.mark.parametrize("code", SILENT)
+def test_bad_example_completes_with_its_own_fault_and_no_other(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(read_page(code).bad, f"{code}-bad")
+    assert silent_faults(read_page(code).bad, f"{code}-bad", monkeypatch) == {code}
+
+
+@pytest.mark.parametrize("code", NAMES)
+def test_good_example_is_clean(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(read_page(code).good, f"{code}-good")
+    assert silent_faults(read_page(code).good, f"{code}-good", monkeypatch) <= INFO - {code}
