@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FrameType
+from typing import Any
 
 from graphlab.observe.log import Spot
 from graphlab.observe.source import parse
@@ -29,6 +30,20 @@ class Loops:
         self.counts: dict[tuple[CodeType, int], int] = {}
         self.enter_module: Callable[[int, Spot | tuple[None, int], int], None] = _nothing
 
+        self.done = 0
+        self.total: int | None = None
+        self._sized: set[tuple[CodeType, int]] = set()
+
+    def advance(self, frame: FrameType | None, iteration: int) -> None:
+        """Note that `iteration` runs, and once per loop how many there will be."""
+        self.done = iteration + 1
+        while frame is not None:
+            key = (frame.f_code, frame.f_lineno)
+            if key not in self._sized and len(self._sized) < 64:
+                self._sized.add(key)
+                self.total = length_of_loops(frame) or self.total
+            frame = frame.f_back
+
     def body_starts(self, code: CodeType) -> frozenset[int]:
         return frozenset(start for start, _, _ in _loops_of(code.co_filename))
 
@@ -46,6 +61,49 @@ class Loops:
                 return self.counts[(code, best[0])] - 1
             frame = frame.f_back
         return None
+
+
+def length_of_loops(frame: FrameType) -> int | None:
+    """The product of the lengths of the for-loops around `frame`'s line, where each can be read
+    off variables without calling anything of the user's but ``len``."""
+    tree = parse(frame.f_code.co_filename)
+    total = 1
+    found = False
+    for node in ast.walk(tree) if tree is not None else ():
+        if not isinstance(node, ast.For):
+            continue
+        if node.lineno < frame.f_lineno <= (node.end_lineno or node.lineno):
+            length = _length(node.iter, frame)
+            if length is None:
+                return None
+            found = True
+            total *= length
+    return total if found else None
+
+
+def _length(node: ast.expr, frame: FrameType) -> int | None:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+        if node.func.id == "range" and len(node.args) == 1:
+            value = _value(node.args[0], frame)
+            return value if isinstance(value, int) else None
+        if node.func.id in ("enumerate", "tqdm"):
+            return _length(node.args[0], frame)
+        return None
+    try:
+        return len(_value(node, frame))
+    except Exception:
+        return None
+
+
+def _value(node: ast.expr, frame: FrameType) -> Any:
+    """The value of a constant, a variable or a plain attribute of one."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
+    if isinstance(node, ast.Attribute):
+        return getattr(_value(node.value, frame), node.attr, None)
+    return None
 
 
 def _nothing(seq: int, spot: object, module: int) -> None:

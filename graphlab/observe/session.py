@@ -71,7 +71,6 @@ class Session:
             self.stop(None)
             raise
         self._tracer.begin_frames(frame or sys._getframe(1))
-        os.register_at_fork(after_in_child=self._forked)
         return self
 
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
@@ -87,6 +86,10 @@ class Session:
             self._trace = self._assembler.build(
                 self._optimizers.states, self._backwards, error, self._own_errors
             )
+
+    def progress(self) -> tuple[int, int | None, dict[str, float]]:
+        """(iterations begun, iterations in all if that can be told, the last losses seen)."""
+        return self._loops.done, self._loops.total, dict(self._backwards.losses)
 
     def __enter__(self) -> Session:
         return self.start(sys._getframe(1))
@@ -115,12 +118,26 @@ class Session:
 
             traceback.print_exception(error)
 
-    def _forked(self) -> None:
-        """A worker process is not observed: its parent is."""
-        if _active is self:
-            self._tracer.stop(sys._getframe(1))
-            self._optimizers.stop()
-            self._writers.stop()
+    def show_losses(self) -> None:
+        """Read the losses' values now and then, for `progress`."""
+        self._backwards.read_losses = True
+
+    def leave_child(self) -> None:
+        """In a forked worker: its parent is observed, it is not."""
+        self._tracer.stop(sys._getframe(1))
+        self._optimizers.stop()
+        self._writers.stop()
+
+
+def _forked() -> None:
+    global _active
+    if _active is not None:
+        _active.leave_child()
+        _active = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def watch(target: str = "<session>", targets: tuple[str, ...] = ()) -> Session:

@@ -116,6 +116,7 @@ def locate(code: CodeType, offset: int) -> Location:
         end_column=max(end_column, column) + 1,
         function=code.co_qualname,
         code=text.strip(),
+        indent=indent,
     )
 
 

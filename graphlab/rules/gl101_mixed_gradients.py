@@ -33,9 +33,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             and any(share.loss == mine for share in event.mix.shares)
         ]
         harmful = [(event, mix) for event, mix in mixed if _harms(mix, mine, others)]
-        if not harmful or 2 * len(harmful) <= len(mixed):
+        if not harmful or 2 * len(harmful) < len(mixed):
             continue
-        event, mix = harmful[0]
+        event, mix = min(harmful, key=lambda each: _share(each[1], mine).cosine_to_total or 0.0)
         yield _finding(trace, optimizer.name, mine, event, mix, others)
 
 

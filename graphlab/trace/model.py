@@ -16,7 +16,9 @@ Kind = Literal["parameter", "buffer", "activation", "input"]
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in the user's own source; lines and columns count from 1, `code` is the line."""
+    """A place in the user's own source; lines and columns count from 1.
+
+    `code` is the line without the `indent` that it starts with."""
 
     file: str
     line: int
@@ -25,6 +27,7 @@ class Location:
     end_column: int
     function: str
     code: str
+    indent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

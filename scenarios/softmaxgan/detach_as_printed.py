@@ -6,6 +6,7 @@ D_loss_.backward() went through. That call freed the graph's saved tensors, so
 G_loss_.backward() finds them gone. Adding retain_graph=True only brings on the naive error.
 
 expect: GL002 at `G_loss_.backward()`
+repaired by: detach
 """
 
 import torch

@@ -6,6 +6,7 @@ from G's, D_loss_ pulls G against G_loss_ and harder, so optimizer_G.step() move
 straight away from its own aim. The iterations in between, with G_loss_ alone, make good for it.
 
 expect: GL101 at `optimizer_G.step()`
+repaired by: joint-isolated, detach
 """
 
 import torch

@@ -6,6 +6,7 @@ branches run and G_loss_.backward() goes a second time through a graph that its 
 freed.
 
 expect: GL002 at `G_loss_.backward()` in iteration 1
+repaired by: joint-isolated
 """
 
 import torch

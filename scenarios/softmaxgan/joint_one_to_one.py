@@ -5,6 +5,7 @@ sum of both losses' gradients, and no iteration in between makes good for it. D_
 away from the digits until the two gradients cancel, and there G stays: its pictures are noise.
 
 expect: GL101 at `optimizer_G.step()`
+repaired by: joint-isolated, detach
 """
 
 import torch

@@ -7,6 +7,7 @@ retain_graph=True keeps the saved tensors alive; it does not keep them unchanged
 
 expect: GL001 at `G_loss_.backward()`
 expect[adam-fused]: GL105 at `G_loss_.backward()`
+repaired by: recompute, detach, joint-isolated
 """
 
 import torch

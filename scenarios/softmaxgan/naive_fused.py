@@ -5,8 +5,10 @@ their version counters, which are all that autograd looks at before it uses a sa
 G_loss_.backward() mixes activations of the old D with weights of the new one, and the loop
 trains G on a wrong gradient. No error is no proof.
 
-expect: GL001 at `G_loss_.backward()`
-expect[adam-fused]: GL105 at `G_loss_.backward()`
+expect: GL105 at `G_loss_.backward()`
+expect[adam]: GL001 at `G_loss_.backward()`
+expect[sgd]: GL001 at `G_loss_.backward()`
+repaired by: recompute, detach
 """
 
 import torch

@@ -6,6 +6,7 @@ loss has to come from the pass it is to be differentiated through.
 
 expect: GL001 at `G_loss_.backward()`
 expect[adam-fused]: GL105 at `G_loss_.backward()`
+repaired by: recompute
 """
 
 import torch

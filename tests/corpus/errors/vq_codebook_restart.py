@@ -1,4 +1,4 @@
-"""Soft vector quantisation autoencoder that re-seeds a collapsed codebook."""
+"""Soft vector quantisation autoencoder that re-seeds its codebook during warm-up."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ class SoftQuantizer(nn.Module):
     def __init__(self, n_codes, dim):
         super().__init__()
         self.codebook = nn.Embedding(n_codes, dim)
-        nn.init.normal_(self.codebook.weight, std=0.01)
+        nn.init.normal_(self.codebook.weight, std=0.02)
 
     def forward(self, z):
         dist = torch.cdist(z, self.codebook.weight)
@@ -35,16 +35,19 @@ class AutoEncoder(nn.Module):
 
 
 class Trainer:
-    def __init__(self, model, lr=2e-3, min_perplexity=15.9):
+    def __init__(self, model, lr=2e-3, restart_every=10, warmup=30):
         self.model = model
         self.optimizer = torch.optim.Adam(model.parameters(), lr=lr)
         self.criterion = nn.MSELoss()
-        self.min_perplexity = min_perplexity
+        self.restart_every = restart_every
+        self.warmup = warmup
+        self.seen = 0
 
     def step(self, x):
         recon, perplexity = self.model(x)
         loss = self.criterion(recon, x)
-        if perplexity < self.min_perplexity:
+        self.seen += 1
+        if self.seen < self.warmup and self.seen % self.restart_every == 0:
             self.model.quantizer.restart()
         self.optimizer.zero_grad()
         loss.backward()
@@ -56,11 +59,11 @@ def main():
     torch.manual_seed(12)
     centres = 3 * torch.randn(6, 10)
     trainer = Trainer(AutoEncoder(10, 4, 16))
-    for it in range(200):
+    for it in range(60):
         x = centres[torch.randint(0, 6, (64,))] + 0.1 * torch.randn(64, 10)
         loss, perplexity = trainer.step(x)
-        if it % 20 == 0:
-            print(f"{it:4d} loss {loss:.4f} perplexity {perplexity:.3f}")
+        if it % 10 == 0:
+            print(f"{it:4d} loss {loss:.4f} perplexity {perplexity:.5f}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,5 @@
+"""python -m graphlab"""
+
+from graphlab.cli import main
+
+main()

@@ -1,0 +1,112 @@
+"""The scenarios and what their headers promise. Reads files, runs none, imports no torch."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphlab.errors import UserError
+
+_HERE = Path(__file__).resolve().parent
+_EXPECT = re.compile(
+    r"^expect(?:\[(?P<optimizer>[\w-]+)\])?:\s*"
+    r"(?:(?P<clean>clean)|(?P<code>GL\d{3}) at `(?P<call>[^`]+)`"
+    r"(?: in iteration (?P<iteration>\d+))?)\s*$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a run must find: nothing where `code` is None."""
+
+    code: str | None
+    call: str | None = None
+    iteration: int | None = None
+
+    def __str__(self) -> str:
+        if self.code is None:
+            return "clean"
+        moment = f" in iteration {self.iteration}" if self.iteration is not None else ""
+        return f"{self.code} at {self.call}{moment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    path: Path
+    title: str
+    lesson: str
+    expectations: dict[str | None, Expectation]
+    repaired_by: tuple[str, ...]
+
+    def expected(self, optimizer: str | None) -> Expectation | None:
+        return self.expectations.get(optimizer, self.expectations.get(None))
+
+
+def folder() -> Path:
+    """Where the scenarios are: beside the package in a checkout, inside it when installed."""
+    inside = _HERE / "scenarios"
+    return inside if inside.is_dir() else _HERE.parent / "scenarios"
+
+
+def scenarios() -> list[Scenario]:
+    """Every scenario, in the order of the files' names."""
+    return [read(path) for path in sorted(folder().rglob("*.py")) if path.name[0] not in "_."]
+
+
+def scenario(name: str) -> Scenario:
+    """The scenario of that name. Raises UserError with the nearest name when there is none."""
+    known = {each.name: each for each in scenarios()}
+    if name in known:
+        return known[name]
+    raise UserError(f"no scenario is called {name!r}", suggestion(name, list(known)))
+
+
+def suggestion(name: str, known: list[str], otherwise: str = "graphlab list shows all") -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"did you mean {near[0]}? {otherwise}" if near else otherwise
+
+
+def read(path: Path) -> Scenario:
+    """A script's header: title, lesson and expectations.
+
+    Raises:
+        UserError: when the file cannot be read or does not parse.
+    """
+    doc = docstring(path)
+    title, *rest = doc.splitlines() or [""]
+    expectations: dict[str | None, Expectation] = {}
+    repaired: tuple[str, ...] = ()
+    lesson = []
+    for line in rest:
+        match = _EXPECT.match(line.strip())
+        if match:
+            iteration = match["iteration"]
+            expectations[match["optimizer"]] = Expectation(
+                match["code"], match["call"], int(iteration) if iteration else None
+            )
+        elif line.startswith("repaired by:"):
+            repaired = tuple(re.findall(r"[\w-]+", line.partition(":")[2]))
+        else:
+            lesson.append(line)
+    name = path.stem.replace("_", "-")
+    return Scenario(name, path, title, "\n".join(lesson).strip(), expectations, repaired)
+
+
+def docstring(path: Path) -> str:
+    try:
+        return ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}", "check the path") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from None
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"line {line} of {path}" if line else str(path)
+        raise UserError(
+            f"{where} is not valid Python: {getattr(error, 'msg', error)}",
+            f"run `python {path}` to see the place",
+        ) from None

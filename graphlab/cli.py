@@ -1,0 +1,129 @@
+"""The command line. Each verb's work is in commands/; torch is imported only where it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from graphlab.errors import UserError
+
+app = typer.Typer(
+    name="graphlab",
+    help="A debugger and a classroom for PyTorch's autograd graph.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+_PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _version(value: bool) -> None:
+    if value:
+        from graphlab import __version__
+
+        typer.echo(f"graphlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(context_settings=_PASS)
+def run(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(help="A scenario's name, a script, or a module (-m).")],
+    module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell the whole story.")] = False,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the report; - is stdout.")
+    ] = None,
+    trace: Annotated[
+        str | None, typer.Option("--trace", metavar="FILE", help="Save what was observed.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="A warning exits with 1.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+) -> None:
+    """Run a scenario or a script and explain what goes wrong.
+
+    What follows TARGET and is no option of graphlab goes to the script, and everything after --.
+    """
+    from graphlab.commands import run as command
+
+    code = command.run(
+        target, context.args, is_module=module, explain=explain, json_file=json,
+        trace_file=trace, strict=strict, force=force,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
+@app.command(context_settings=_PASS)
+def check(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Scenarios or files; all scenarios by default.")
+    ] = None,
+) -> None:
+    """Run every scenario against the expectation in its header."""
+    from graphlab.commands import check as command
+
+    words = [*(names or []), *context.args]
+    cut = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
+    raise typer.Exit(command.check(words[:cut], words[cut:]))
+
+
+@app.command()
+def explain(
+    code: Annotated[str | None, typer.Argument(help="A code such as GL001, or its name.")] = None,
+) -> None:
+    """Show the page of a rule."""
+    from graphlab.commands import explain as command
+
+    raise typer.Exit(command.explain(code))
+
+
+@app.command("list")
+def list_() -> None:
+    """Show the scenarios and the rules."""
+    from graphlab.commands import list as command
+
+    raise typer.Exit(command.list_all())
+
+
+def main() -> None:
+    """The console script. Whatever goes wrong is one line, and one line on what to do."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        code = _refuse(str(error), error.help)
+    except typer.Exit as done:
+        code = done.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:
+        # The reader went away, `graphlab list | head` for one.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        message = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+        where = getattr(getattr(error, "ctx", None), "command_path", "graphlab")
+        code = _refuse(message.rstrip("."), f"{where} --help shows what it takes")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(message: str, help: str) -> int:
+    print(f"error: {' '.join(message.split())}\nhelp: {help}", file=sys.stderr)
+    return 2

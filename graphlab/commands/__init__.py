@@ -1,0 +1,1 @@
+"""One module per verb of the command line. Only these compose observe, rules and views."""

@@ -1,0 +1,127 @@
+"""graphlab check: every scenario, or every file with a header, against its own expectation."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+from graphlab.catalogue import Expectation, Scenario, read, scenario, scenarios
+from graphlab.errors import UserError
+from graphlab.trace.finding import Finding
+
+# Enough for every finding of the scenarios to show, and no more.
+STEPS = ("--steps", "8")
+OPTIMIZERS = ("adam", "adam-fused", "sgd")
+
+
+def check(names: list[str], arguments: list[str]) -> int:
+    """Returns 0 when all meet their expectation, 1 otherwise."""
+    chosen = [_choose(name) for name in names] if names else [(s, True) for s in scenarios()]
+    for each, _ in chosen:
+        if not each.expectations:
+            raise UserError(
+                f"{each.path} states no expectation",
+                "add a line `expect: clean` or `expect: GL001 at `loss.backward()`` to its docstring",
+            )
+    from rich.text import Text
+
+    from graphlab.views.terminal import stdout
+
+    console = stdout()
+    failed = total = 0
+    width = max(len(each.name) for each, _ in chosen)
+    for each, own in chosen:
+        for optimizer in _variants(own, arguments):
+            expected = each.expected(optimizer)
+            if expected is None:
+                continue
+            total += 1
+            findings, problem = _observe(each, optimizer, own, arguments)
+            wrong = problem or mismatch(expected, findings)
+            failed += wrong is not None
+            label = optimizer or _given(arguments) or ""
+            line = Text.assemble(
+                ("✗ ", "red") if wrong else ("✓ ", "green"), f"{each.name:<{width}}  ",
+                (f"{label:<10}  ", "dim"), str(expected) if wrong is None else f"{wrong}",
+                overflow="fold",
+            )  # fmt: skip
+            console.print(line)
+    met = total - failed
+    console.print(f"{met} of {total} met their expectation", style="bold")
+    return 1 if failed else 0
+
+
+def _choose(name: str) -> tuple[Scenario, bool]:
+    if name.endswith(".py") or os.sep in name:
+        path = Path(name)
+        return read(path), folder_of(path)
+    return scenario(name), True
+
+
+def folder_of(path: Path) -> bool:
+    from graphlab.catalogue import folder
+
+    return folder() in path.resolve().parents
+
+
+def _variants(own: bool, arguments: list[str]) -> tuple[str | None, ...]:
+    """Our own scenarios are run with every optimizer, unless one was asked for."""
+    given = _given(arguments)
+    if given is not None:
+        return (given,)
+    return OPTIMIZERS if own else (None,)
+
+
+def _given(arguments: list[str]) -> str | None:
+    for at, word in enumerate(arguments):
+        if word == "--optimizer" and at + 1 < len(arguments):
+            return arguments[at + 1]
+        if word.startswith("--optimizer="):
+            return word.partition("=")[2]
+    return None
+
+
+def _observe(
+    each: Scenario, optimizer: str | None, own: bool, arguments: list[str]
+) -> tuple[list[Finding], str | None]:
+    from graphlab.observe import program
+    from graphlab.rules.registry import find
+
+    words = list(arguments)
+    if own and not any(word.startswith("--steps") for word in words):
+        words += STEPS
+    if own and optimizer is not None and _given(arguments) is None:
+        words += ("--optimizer", optimizer)
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        ran = program.run(program.script(str(each.path)), words, each.name)
+    findings = find(ran.trace)
+    explained = any(finding.severity == "error" for finding in findings)
+    if ran.exit_code != 0 and not explained:
+        said = output.getvalue().strip().splitlines()
+        return findings, f"ended with exit code {ran.exit_code}: {said[-1] if said else ''}"
+    return findings, None
+
+
+def mismatch(expected: Expectation, findings: list[Finding]) -> str | None:
+    """What is wrong, or None. Infos never count; any other finding must be the expected one."""
+    told = [finding for finding in findings if finding.severity != "info"]
+    seen = ", ".join(_describe(finding) for finding in told) or "clean"
+    if expected.code is None:
+        return f"expected clean, found {seen}" if told else None
+    for finding in told:
+        if finding.code != expected.code:
+            return f"expected {expected}, found {seen}"
+        call = finding.failed.what if finding.failed is not None else None
+        right = call == expected.call and expected.iteration in (None, finding.iteration)
+        if right:
+            return None
+    return f"expected {expected}, found {seen}"
+
+
+def _describe(finding: Finding) -> str:
+    at = f" at {finding.failed.what}" if finding.failed is not None else ""
+    moment = f" in iteration {finding.iteration}" if finding.iteration is not None else ""
+    return f"{finding.code}{at}{moment}"

@@ -1,0 +1,47 @@
+"""graphlab explain: the page of a rule, in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graphlab.catalogue import suggestion
+from graphlab.errors import UserError
+from graphlab.rules.registry import CODES
+from graphlab.views.terminal import stdout
+
+_HERE = Path(__file__).resolve().parent.parent
+
+
+def page(code: str) -> str:
+    """The Markdown of a rule's page, by code or name. Raises UserError for an unknown one."""
+    wanted = code.strip()
+    for each in CODES:
+        if wanted.upper() == each.code or wanted.lower() == each.name:
+            return _folder().joinpath(f"{each.code}.md").read_text(encoding="utf-8")
+    known = [each.code for each in CODES] + [each.name for each in CODES]
+    near = suggestion(wanted.upper() if wanted[:2].upper() == "GL" else wanted, known)
+    raise UserError(f"no rule has the code {code!r}", near)
+
+
+def summary(code: str) -> str:
+    """The first paragraph of a rule's page, on one line."""
+    paragraphs = page(code).split("\n\n")
+    return " ".join(paragraphs[1].split())
+
+
+def explain(code: str | None) -> int:
+    console = stdout()
+    if code is None:
+        from graphlab.commands.list import rules
+
+        rules(console)
+        return 0
+    from rich.markdown import Markdown
+
+    console.print(Markdown(page(code), code_theme="ansi_dark", hyperlinks=False))
+    return 0
+
+
+def _folder() -> Path:
+    inside = _HERE / "docs" / "rules"
+    return inside if inside.is_dir() else _HERE.parent / "docs" / "rules"

@@ -1,0 +1,91 @@
+"""The optimizer ledger: what each optimizer owns, what its steps changed, whose gradient."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from graphlab.trace.model import Backward, OptimizerInfo, Trace
+
+BAR = 20
+
+
+class Ledger:
+    """A rich renderable over all optimizers of a Trace."""
+
+    def __init__(self, trace: Trace, bars: bool = True) -> None:
+        self.trace = trace
+        self.bars = bars
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        trace = self.trace
+        owners = list(
+            dict.fromkeys(
+                _owner(trace, index) for each in trace.optimizers for index in each.owns
+            )
+        )
+        for optimizer in trace.optimizers:
+            yield from self._one(optimizer, owners)
+        yield from _reach(trace)
+
+    def _one(self, optimizer: OptimizerInfo, owners: list[str]) -> RenderResult:
+        trace = self.trace
+        yield Text.assemble(
+            (optimizer.name, "bold"),
+            f"  {optimizer.class_name}, {_count(optimizer.steps, 'step')}",
+        )
+        yield Text(f"  owns     {_tally(trace, optimizer.owns, []) or 'nothing'}")
+        if optimizer.steps == 0:
+            return
+        if not optimizer.sampled_steps:
+            yield Text("  touched  not compared by value")
+            return
+        changed = optimizer.touched + optimizer.others_changed
+        yield Text(f"  touched  {_tally(trace, changed, owners)}", overflow="fold")
+        whys = Counter(each.why for each in optimizer.untouched)
+        for why, count in whys.items():
+            names = [each.name for each in optimizer.untouched if each.why == why]
+            shown = ", ".join(names[:4]) + (f" and {count - 4} more" if count > 4 else "")
+            yield Text(f"  left     {shown}: {why}", overflow="fold")
+        if not self.bars:
+            return
+        for share in optimizer.shares:
+            full = round(share.share * BAR)
+            bar = "█" * full + "░" * (BAR - full)
+            cosine = share.cosine_to_total
+            angle = f"  cosine {cosine:+.2f}" if cosine is not None and cosine < 0.999 else ""
+            yield Text.assemble(
+                "  gradient ", (bar, "cyan"), f" {share.share:4.0%} from {share.loss}{angle}"
+            )
+
+
+def _owner(trace: Trace, index: int) -> str:
+    return trace.tensors[index].owner or "?"
+
+
+def _tally(trace: Trace, indices: tuple[int, ...], owners: list[str]) -> str:
+    counts = Counter(_owner(trace, index) for index in indices)
+    for owner in owners:
+        counts.setdefault(owner, 0)
+    order = owners or list(counts)
+    return ", ".join(f"{counts[owner]} of {owner}" for owner in order)
+
+
+def _reach(trace: Trace) -> RenderResult:
+    """Which backward wrote into whose gradients: the last call at each line says it."""
+    last: dict[tuple[int, str], Backward] = {}
+    for event in trace.events:
+        if isinstance(event, Backward) and event.reached and event.at is not None:
+            last[(event.at.line, event.call)] = event
+    for (line, call), event in sorted(last.items()):
+        yield Text.assemble(
+            (call, "bold"),
+            f" in line {line} wrote gradients of {_tally(trace, event.reached, [])}",
+            overflow="fold",
+        )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")

@@ -1,0 +1,68 @@
+"""One line of the user's source with a caret under what matters, folded to the width."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from graphlab.trace.model import Location
+
+
+def annotated(at: Location | None, label: str, version: str, width: int, style: str) -> list[Text]:
+    """Lines such as::
+
+        1 → 2   37 │ optimizer_D.step()
+                   │ ^^^^^^^^^^^^^^^^^^ 2. written here
+
+    `version` stands in the first column. Long lines are folded, never cut.
+    """
+    gutter = 8
+    number = str(at.line) if at is not None else "?"
+    head = f"{version:>{gutter}} {number:>4} │ "
+    blank = " " * (cell_len(head) - 2) + "│ "
+    code = at.code if at is not None else "(source not known)"
+    room = max(20, width - cell_len(head))
+    start, end = _span(at)
+    lines = []
+    for offset in range(0, max(1, len(code)), room):
+        chunk = code[offset : offset + room]
+        prefix = head if offset == 0 else blank
+        lines.append(Text.assemble((prefix, "dim"), chunk))
+        first, last = max(start - offset, 0), min(end - offset, len(chunk))
+        if first >= last:
+            continue
+        pad = " " * cell_len(chunk[:first])
+        carets = "^" * max(1, cell_len(chunk[first:last]))
+        is_end = end <= offset + room
+        tail = f" {label}" if is_end else ""
+        lines.extend(_labelled(blank, pad, carets, tail, room, style))
+    if at is None:
+        lines.append(Text.assemble((blank, "dim"), (label, style)))
+    return lines
+
+
+def _span(at: Location | None) -> tuple[int, int]:
+    """Columns of the caret within the stripped line."""
+    if at is None:
+        return 0, 0
+    start = max(0, at.column - 1 - at.indent)
+    return start, start + max(1, at.end_column - at.column)
+
+
+def _labelled(
+    blank: str, pad: str, carets: str, label: str, room: int, style: str
+) -> list[Text]:
+    if cell_len(pad) + cell_len(carets) + cell_len(label) <= room:
+        return [Text.assemble((blank, "dim"), pad, (carets + label, style))]
+    lines = [Text.assemble((blank, "dim"), pad, (carets, style))]
+    words = label.split()
+    row = ""
+    for word in words:
+        if row and cell_len(row) + 1 + cell_len(word) > room:
+            lines.append(Text.assemble((blank, "dim"), (row, style)))
+            row = word
+        else:
+            row = f"{row} {word}".strip()
+    if row:
+        lines.append(Text.assemble((blank, "dim"), (row, style)))
+    return lines

@@ -1,0 +1,147 @@
+"""One finding, told in the order in which it ran: carets, versions, the repair as a diff."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import textwrap
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from graphlab.trace.finding import Finding, Help, Place, Related
+from graphlab.views.source import annotated
+
+COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+
+
+def headline(finding: Finding) -> Text:
+    return Text.assemble(
+        (f"{finding.severity}[{finding.code}]", COLOURS[finding.severity]), ": ", finding.summary
+    )
+
+
+class Story:
+    """A rich renderable; `repairs` is how many of the finding's helps are shown."""
+
+    def __init__(self, finding: Finding, repairs: int = 3) -> None:
+        self.finding = finding
+        self.repairs = repairs
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        finding, width = self.finding, options.max_width
+        yield headline(finding)
+        yield Text()
+        steps = _steps(finding)
+        file = next((place.at.file for place, *_ in steps if place.at is not None), None)
+        if file is not None:
+            moment = f", iteration {finding.iteration}" if finding.iteration is not None else ""
+            yield Text(f"  {shorten(file)}{moment}", "dim", overflow="fold")
+        if any(version for _, _, version, _ in steps):
+            yield Text(" version", "dim")
+        last = file
+        for place, label, version, style in steps:
+            if place.at is not None and place.at.file != last:
+                last = place.at.file
+                yield Text(f"  {shorten(last)}", "dim", overflow="fold")
+            yield from annotated(place.at, label, version, width, style)
+        yield from _related(finding.related)
+        for note in finding.notes:
+            yield Text()
+            yield _wrapped("note: ", note, width, "bold")
+        for help in finding.help[: self.repairs]:
+            yield Text()
+            yield _wrapped("help: ", help.text, width, "bold green")
+            yield from _diff(help, width)
+        yield Text()
+        yield Text.assemble(("more: ", "bold"), f"graphlab explain {finding.code}")
+
+
+def _steps(finding: Finding) -> list[tuple[Place, str, str, str]]:
+    """(place, what happened there, version column, style), in the order in which it ran."""
+    tensor = finding.tensor
+    saved_at = tensor.saved if tensor is not None else None
+    now = tensor.current if tensor is not None else None
+    name = (tensor.tensor.name if tensor is not None else None) or "the tensor"
+    found: list[tuple[Place, str, str, str]] = []
+    if finding.saved is not None:
+        where = f" in {finding.saved.module}" if finding.saved.module else ""
+        what = f"{name} saved" if tensor is not None else "graph built"
+        label = f"{what} here by {finding.saved.what}{where}"
+        found.append((finding.saved, label, _version(saved_at), "cyan"))
+    if finding.cause is not None:
+        found.append((finding.cause, f"{finding.cause.what} here", "", "yellow"))
+    if finding.mutated is not None:
+        change = f"{saved_at} → {now}" if saved_at is not None and saved_at != now else "unseen"
+        label = f"written here by {finding.mutated.what}"
+        found.append((finding.mutated, label, change, "yellow"))
+    if finding.freed is not None:
+        found.append((finding.freed, f"freed here by {finding.freed.what}", "", "yellow"))
+    if finding.failed is not None:
+        if tensor is not None and saved_at is not None and now != saved_at:
+            label = f"needed here at version {saved_at}, but it is at {now}"
+        elif tensor is not None:
+            label = "used here, changed"
+        elif finding.freed is not None:
+            label = "needed here again"
+        else:
+            label = "happens here"
+        found.append((finding.failed, label, _version(now), "bold red"))
+    return [
+        (place, f"{at}. {label}", version, style)
+        for at, (place, label, version, style) in enumerate(found, 1)
+    ]
+
+
+def _version(version: int | None) -> str:
+    return str(version) if version is not None and version >= 0 else ""
+
+
+def _related(related: tuple[Related, ...]) -> RenderResult:
+    """The other stale tensors, gathered by the line that saved them."""
+    by_line: dict[tuple[int, str], list[str]] = {}
+    for each in related:
+        at = each.saved.at
+        key = (at.line, at.code) if at is not None else (0, "?")
+        tensor = each.tensor.tensor
+        by_line.setdefault(key, []).append(tensor.name or f"{list(tensor.shape)}")
+    for index, ((line, code), names) in enumerate(sorted(by_line.items())):
+        if index == 0:
+            yield Text()
+            yield Text("also stale", "bold")
+        yield Text(f"  saved in line {line}, {code}", overflow="fold")
+        yield Text(f"    {', '.join(dict.fromkeys(names))}", overflow="fold")
+
+
+def _wrapped(word: str, text: str, width: int, style: str) -> Text:
+    lines = textwrap.wrap(text, max(20, width - len(word))) or [""]
+    joined = ("\n" + " " * len(word)).join(lines)
+    return Text.assemble((word, style), joined)
+
+
+def _diff(help: Help, width: int) -> RenderResult:
+    if not help.before and not help.after:
+        return
+    before = textwrap.dedent(help.before).splitlines()
+    after = textwrap.dedent(help.after).splitlines()
+    if not help.before.strip():
+        before = []
+    for line in difflib.unified_diff(before, after, n=1, lineterm=""):
+        if line.startswith(("---", "+++")):
+            continue
+        if line.startswith("@@"):
+            continue
+        style = {"+": "green", "-": "red"}.get(line[:1], "dim")
+        sign, text = line[:1], line[1:]
+        for at in range(0, max(1, len(text)), width - 6):
+            mark = sign if at == 0 else " "
+            yield Text(f"    {mark} {text[at : at + width - 6]}".rstrip(), style)
+
+
+def shorten(file: str) -> str:
+    """A path as seen from here, when that is shorter."""
+    try:
+        relative = os.path.relpath(file)
+    except ValueError:
+        return file
+    return relative if len(relative) < len(file) and not relative.startswith("..") else file

@@ -1,0 +1,76 @@
+"""The report of a run in the terminal: short, or the whole story."""
+
+from __future__ import annotations
+
+import os
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+from graphlab.views.ledger import Ledger
+from graphlab.views.story import Story, headline
+
+MARKS = {"completed": ("✓", "green"), "raised": ("✗", "red"), "interrupted": ("■", "yellow")}
+
+
+def stdout() -> Console:
+    """Results go here. 80 columns where there is no terminal to ask."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """Progress and notices go here."""
+    return _console(stderr=True)
+
+
+def _console(stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 80
+    return console
+
+
+def short(trace: Trace, findings: list[Finding]) -> RenderableType:
+    """Outcome, one line a finding, the ledger."""
+    parts: list[RenderableType] = [_outcome(trace, findings)]
+    parts.extend(headline(finding) for finding in findings)
+    if trace.optimizers:
+        parts.extend((Text(), Ledger(trace, bars=False)))
+    parts.extend(_notices(trace))
+    return Group(*parts)
+
+
+def full(trace: Trace, findings: list[Finding], shown_by: list[str]) -> RenderableType:
+    """Every finding as a story, then the ledger, then which scenarios show the repair."""
+    parts: list[RenderableType] = [_outcome(trace, findings)]
+    for finding in findings:
+        parts.extend((Text(), Story(finding)))
+    if trace.optimizers:
+        parts.extend((Text(), Text("Who changed what", "bold underline"), Ledger(trace)))
+    if shown_by:
+        parts.append(Text())
+        for line in shown_by:
+            parts.append(Text.assemble(("see:  ", "bold"), f"graphlab run {line}"))
+    parts.extend(_notices(trace))
+    return Group(*parts)
+
+
+def _outcome(trace: Trace, findings: list[Finding]) -> Text:
+    mark, style = MARKS[trace.outcome]
+    said = trace.outcome
+    if trace.exception is not None and trace.outcome == "raised":
+        said = f"raised {trace.exception.type}"
+    if trace.iterations:
+        noun = "iteration" if trace.iterations == 1 else "iterations"
+        said += f" after {trace.iterations} {noun}" if trace.outcome == "completed" else (
+            f" in iteration {trace.iterations - 1}"
+        )
+    counts = [f for f in findings if f.severity != "info"]
+    end = "" if counts else ", nothing wrong seen" if trace.outcome == "completed" else ""
+    return Text.assemble((f"{mark} ", style), (trace.target, "bold"), f" {said}{end}")
+
+
+def _notices(trace: Trace) -> list[RenderableType]:
+    return [Text(f"notice: {line}", "dim", overflow="fold") for line in trace.unseen]
