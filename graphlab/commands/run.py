@@ -76,7 +76,9 @@ def resolve(target: str) -> Scenario | None:
     looks_like_file = target.endswith(".py") or os.sep in target or Path(target).is_file()
     if looks_like_file:
         if not Path(target).exists():
-            near = suggestion(Path(target).stem, [each.name for each in scenarios()], "check the path")
+            near = suggestion(
+                Path(target).stem, [each.name for each in scenarios()], "check the path"
+            )
             raise UserError(f"there is no file {target}", near)
         return None
     return scenario(target)

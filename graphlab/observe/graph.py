@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 # Sequence number of AccumulateGrad: leaves are not made by a forward operation.
@@ -98,7 +99,7 @@ def slots(node: Any) -> Iterator[Slot]:
             yield Slot(short, None, False)
             continue
         if not isinstance(raw, list | tuple):
-            yield from _read(short, raw, lambda: getattr(node, f"_saved_{short}"))
+            yield from _read(short, raw, partial(getattr, node, f"_saved_{short}"))
         elif name == "_raw_saved_tensors":
             yield from _read_custom(node, raw)
         else:

@@ -22,9 +22,7 @@ class Ledger:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         trace = self.trace
         owners = list(
-            dict.fromkeys(
-                _owner(trace, index) for each in trace.optimizers for index in each.owns
-            )
+            dict.fromkeys(_owner(trace, index) for each in trace.optimizers for index in each.owns)
         )
         for optimizer in trace.optimizers:
             yield from self._one(optimizer, owners)

@@ -49,9 +49,7 @@ def _span(at: Location | None) -> tuple[int, int]:
     return start, start + max(1, at.end_column - at.column)
 
 
-def _labelled(
-    blank: str, pad: str, carets: str, label: str, room: int, style: str
-) -> list[Text]:
+def _labelled(blank: str, pad: str, carets: str, label: str, room: int, style: str) -> list[Text]:
     if cell_len(pad) + cell_len(carets) + cell_len(label) <= room:
         return [Text.assemble((blank, "dim"), pad, (carets + label, style))]
     lines = [Text.assemble((blank, "dim"), pad, (carets, style))]

@@ -64,8 +64,10 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
         said = f"raised {trace.exception.type}"
     if trace.iterations:
         noun = "iteration" if trace.iterations == 1 else "iterations"
-        said += f" after {trace.iterations} {noun}" if trace.outcome == "completed" else (
-            f" in iteration {trace.iterations - 1}"
+        said += (
+            f" after {trace.iterations} {noun}"
+            if trace.outcome == "completed"
+            else (f" in iteration {trace.iterations - 1}")
         )
     counts = [f for f in findings if f.severity != "info"]
     end = "" if counts else ", nothing wrong seen" if trace.outcome == "completed" else ""

@@ -224,8 +224,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 def run(source: str, name: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "__main__"}
     with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()):
-        # The source is this repository's own documentation.
-        exec(compile(source, name, "exec"), names)  # noqa: S102
+        exec(compile(source, name, "exec"), names)
     return names
 
 

@@ -47,7 +47,9 @@ def _insertions(block: Block, flow: Flow, places: list[tuple[int, list[str]]]) -
         again = "".join(
             _reindent(block.text(each), target.col_offset) for each in flow.statements(names)
         )
-        edits.append(Edit(target.lineno, target.end_lineno or target.lineno, again + block.text(target)))
+        edits.append(
+            Edit(target.lineno, target.end_lineno or target.lineno, again + block.text(target))
+        )
     return edits
 
 
@@ -217,9 +219,7 @@ def either_or(trace: Trace, freed: Location, failed: Location, loss: str) -> Hel
     indent = header[: len(header) - len(header.lstrip())]
     edits = [Edit(second.lineno, second.body[0].lineno - 1, f"{indent}else:\n")]
     text = f"Run {loss}.backward() once an iteration: let the second `if` be `else`"
-    isolated = [
-        edit for edit in isolation_edits(trace, block, first) if len(own_losses(trace)) > 1
-    ]
+    isolated = [edit for edit in isolation_edits(trace, block, first) if len(own_losses(trace)) > 1]
     if isolated:
         text += ", and keep each loss's gradient to its own network"
     return block.help(f"{text}.", edits + isolated)
