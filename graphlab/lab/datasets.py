@@ -37,11 +37,17 @@ def _digits() -> tuple[Tensor, Tensor]:
 
 def _mnist(root: Path) -> tuple[Tensor, Tensor]:
     try:
-        from torchvision.datasets import MNIST
-    except ImportError as error:
+        from torchvision.datasets import MNIST  # pyright: ignore[reportMissingImports]
+    except ModuleNotFoundError as error:
         raise LabError(
             "--data mnist reads its files with torchvision, which is not installed",
             "install torchvision, or leave --data out for the digits that come with graphlab",
+        ) from error
+    except (ImportError, RuntimeError, OSError) as error:
+        # What a torchvision built for another torch raises.
+        raise LabError(
+            f"--data mnist reads its files with torchvision, which does not load: {error}",
+            "install the torchvision that belongs to this torch, or leave --data out",
         ) from error
     try:
         mnist = MNIST(str(root), train=True, download=False)

@@ -9,19 +9,32 @@ import weakref
 from typing import Any
 
 from graphlab.observe.backwards import Backwards
+from graphlab.observe.forgotten import Reached
+from graphlab.observe.growth import Growth
 from graphlab.observe.inspect import Problem
-from graphlab.observe.log import Log, RawBackward, RawModule, RawStep, RawWrite, RawZero, Spot
+from graphlab.observe.log import (
+    Log,
+    RawBackward,
+    RawModule,
+    RawRefused,
+    RawStep,
+    RawWrite,
+    RawZero,
+    Spot,
+)
 from graphlab.observe.names import Names, kind_of
-from graphlab.observe.optimizers import OptimizerState
-from graphlab.observe.source import UserFiles, locate
+from graphlab.observe.optimizers import Optimizers, OptimizerState
+from graphlab.observe.source import UserFiles, locate, written_by
 from graphlab.trace.model import (
     Backward,
     Environment,
     Event,
     Failure,
+    Forgotten,
     Location,
     Module,
     OptimizerInfo,
+    Refused,
     Saved,
     Step,
     TensorInfo,
@@ -33,6 +46,8 @@ from graphlab.trace.model import (
 
 # Events kept in a Trace: the last iterations, which is where an error stands.
 KEEP = 2_000
+# Of the steps that a rule may find odd, the first ones are kept whenever they were.
+NOTABLE = 16
 
 
 class Assembler:
@@ -90,11 +105,14 @@ class Assembler:
 
     def build(
         self,
-        optimizers: list[OptimizerState],
+        ledger: Optimizers,
         backwards: Backwards,
+        reached: Reached,
+        growth: Growth,
         error: BaseException | None,
         own_errors: list[str],
     ) -> Trace:
+        optimizers = ledger.states
         names = [self._optimizer_name(each, at) for at, each in enumerate(optimizers)]
         writes: dict[int, int] = {}
         raw_events = list(self._log.events)
@@ -126,6 +144,8 @@ class Assembler:
             ),
             events=tuple(events),
             iterations=max(iterations) + 1 if iterations else 0,
+            forgotten=self._forgotten(ledger, reached),
+            growing=tuple(growth.found.values()),
             sources=self._sources(events, failure),
             unseen=tuple(f"the observer failed on its own: {text}" for text in own_errors),
         )
@@ -134,18 +154,34 @@ class Assembler:
     def _keep(events: list[Any], failed: RawBackward | None) -> list[Any]:
         """The last events, every inspected trouble, and whatever those point at."""
         pointed: set[int] = set()
+        notable: list[int] = []
         for raw in events:
             if isinstance(raw, RawBackward) and raw.problems:
                 pointed.add(id(raw))
                 for problem in raw.problems:
                     pointed.update((id(problem.write), id(problem.freed_by)))
+            elif isinstance(raw, RawStep) and (raw.leftover or raw.nothing_new or raw.shared):
+                notable.append(id(raw))
+        pointed.update(notable[:NOTABLE])
         start = len(events) - KEEP
         return [raw for at, raw in enumerate(events) if at >= start or id(raw) in pointed]
+
+    def _forgotten(self, ledger: Optimizers, reached: Reached) -> tuple[Forgotten, ...]:
+        if not any(state.steps for state in ledger.states):
+            return ()
+        built = next((s.spot for s in ledger.states if s.steps), None)
+        return tuple(
+            Forgotten(index, record.call, self._locate(record.spot), self._locate(built))
+            for index, record in reached.forgotten(ledger.owned())
+        )
 
     def _event(self, raw: Any, names: list[str], writes: dict[int, int]) -> list[Event]:
         at = self._locate(raw.spot)
         if isinstance(raw, RawWrite):
-            by = raw.by if raw.optimizer is None else f"{names[raw.optimizer]}.step()"
+            if raw.optimizer is None:
+                by = written_by(at, raw.by, raw.direct)
+            else:
+                by = f"{names[raw.optimizer]}.step()"
             found: list[Event] = []
             for key, _, _, before, after in raw.tensors:
                 index = self._storages.get(key)
@@ -153,12 +189,20 @@ class Assembler:
                     continue
                 found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
             return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
+        if isinstance(raw, RawRefused):
+            by = written_by(at, raw.by, True)
+            return [Refused(raw.seq, at, by, self._add(raw.info), raw.kind, raw.iteration)]  # type: ignore[arg-type]
         if isinstance(raw, RawModule):
             return [Module(raw.seq, at, self._module_names.get(raw.module, "module"))]
         if isinstance(raw, RawZero):
             return [ZeroGrad(raw.seq, at, raw.target, raw.iteration)]
         if isinstance(raw, RawStep):
-            return [Step(raw.seq, at, raw.optimizer, raw.iteration, raw.sources, raw.mix)]
+            return [
+                Step(
+                    raw.seq, at, raw.optimizer, raw.iteration, raw.sources, raw.mix, raw.leftover,
+                    raw.nothing_new, raw.shared, raw.shared_with,
+                )
+            ]  # fmt: skip
         assert isinstance(raw, RawBackward)
         return [
             Backward(
@@ -172,6 +216,11 @@ class Assembler:
                 raw.raised_type,
                 (),
                 raw.thrown_away,
+                raw.trouble,  # pyright: ignore[reportArgumentType]
+                self._add(raw.subject) if raw.subject is not None else None,
+                raw.cut.location() if raw.cut is not None else None,
+                raw.cut.by if raw.cut is not None else "",
+                raw.nodes,
             )
         ]
 
@@ -231,6 +280,8 @@ class Assembler:
             cosines=mix.cosines if mix is not None else (),
             sampled_steps=tuple(state.sampled),
             others_changed=tuple(state.others),
+            strangers=state.strangers,
+            never_reached=state.never_reached,
         )
 
     @staticmethod

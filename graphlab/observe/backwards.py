@@ -7,14 +7,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.cut import find_cut
 from graphlab.observe.graph import grad_edge, needed, sequence, walk
 from graphlab.observe.inspect import Inspector
 from graphlab.observe.log import Log, RawBackward, Spot
 from graphlab.observe.loops import Loops
-from graphlab.observe.names import Names
+from graphlab.observe.names import Names, kind_of
 from graphlab.observe.source import UserFiles, call_text, locate, user_frame
 from graphlab.observe.tracer import Tracer, code_of
 from graphlab.observe.writers import Writers
+from graphlab.trace.model import TensorInfo
 
 # The first calls at a line are inspected before they run, then every so-manieth: a prime, so
 # that a loop which alternates between two kinds of step does not always show the same one.
@@ -46,6 +48,7 @@ class Backwards:
         self.losses: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
         self.before: Callable[[RawBackward, FrameType], None] = _nothing
+        self.inspected: Callable[[RawBackward, list[Any], FrameType], None] = _nothing
         self.after: Callable[[RawBackward], None] = _nothing
         self.guard: Callable[..., Any] = _nothing
         backward, grad = torch.autograd.backward, torch.autograd.grad
@@ -90,7 +93,10 @@ class Backwards:
         if self._due(record):
             nodes = self._nodes(values, is_grad)
             if len(nodes) <= LARGE:
+                record.nodes = len(nodes)
                 self._note_coverage(record, nodes)
+                if not record.nested:
+                    self.inspected(record, nodes, frame)
                 if self._log.silent:
                     names = Names(self._files).gather(frame)
                     record.problems = Inspector(self._log, names).written(nodes, stale=False)
@@ -123,8 +129,11 @@ class Backwards:
             return
         record.raised_type = arg[0].__name__
         record.message = str(arg[1])
-        nodes = self._nodes(frame.f_locals, record.is_grad)
         names = Names(self._files).gather(frame)
+        if self._refused_outright(record, frame, names):
+            self.failed = record
+            return
+        nodes = self._nodes(frame.f_locals, record.is_grad)
         inspector = Inspector(self._log, names)
         stale = inspector.written(nodes)
         freed = inspector.freed(nodes)
@@ -135,21 +144,52 @@ class Backwards:
             record.problems = stale
         self.failed = record
 
-    def _nodes(self, values: dict[str, Any], is_grad: bool) -> list[Any]:
-        import torch
+    def _refused_outright(self, record: RawBackward, frame: FrameType, names: Names) -> bool:
+        """Losses without a graph, losses of several numbers, inputs that no graph reaches."""
+        values = frame.f_locals
+        roots = _listed(values.get("outputs" if record.is_grad else "tensors"))
+        given = _listed(values.get("grad_outputs" if record.is_grad else "grad_tensors"))
+        subject: Any = None
+        for at, root in enumerate(roots):
+            if not hasattr(root, "grad_fn"):
+                continue
+            if root.grad_fn is None and not root.requires_grad:
+                record.trouble, subject = "no-graph", root
+                record.cut = find_cut(frame.f_back, record.loss, self._files)
+            elif root.numel() != 1 and (at >= len(given) or given[at] is None):
+                record.trouble, subject = "non-scalar", root
+            if subject is not None:
+                break
+        if subject is None and record.is_grad and not values.get("allow_unused"):
+            reached = set(walk(grad_edge(root) for root in roots))
+            for each in _listed(values.get("inputs")):
+                if grad_edge(each) not in reached:
+                    record.trouble, subject = "unused-input", each
+                    break
+        if subject is None:
+            return False
+        record.subject = self._info(subject, names, record)
+        return True
 
+    def _info(self, tensor: Any, names: Names, record: RawBackward) -> TensorInfo:
+        known = names.of_tensor(tensor) if hasattr(tensor, "untyped_storage") else None
+        fallback = record.loss if record.trouble != "unused-input" else None
+        return TensorInfo(
+            name=known[1].name if known is not None else fallback,
+            kind=known[1].kind if known is not None else kind_of(tensor),
+            shape=tuple(tensor.shape),
+            dtype=str(tensor.dtype).removeprefix("torch."),
+            owner=known[1].owner if known is not None else None,
+            requires_grad=bool(tensor.requires_grad),
+        )
+
+    def _nodes(self, values: dict[str, Any], is_grad: bool) -> list[Any]:
         roots = values.get("outputs" if is_grad else "tensors")
-        if isinstance(roots, torch.Tensor) or hasattr(roots, "node"):
-            roots = (roots,)
-        nodes = walk(grad_edge(root) for root in roots or ())
+        nodes = walk(grad_edge(root) for root in _listed(roots))
         inputs = values.get("inputs")
         if inputs is None:
             return nodes
-        if isinstance(inputs, torch.Tensor) or hasattr(inputs, "node"):
-            inputs = (inputs,)
-        elif isinstance(inputs, dict):
-            inputs = inputs.values()
-        goals = [edge for each in inputs if (edge := grad_edge(each)) is not None]
+        goals = [edge for each in _listed(inputs) if (edge := grad_edge(each)) is not None]
         return needed(nodes, goals) if goals else nodes
 
     def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:
@@ -181,6 +221,17 @@ class Backwards:
             mark = self._log.mark_of(seq)
             if mark is not None and mark.code is not None:
                 lines.add((mark.code, mark.offset))
+
+
+def _listed(value: Any) -> list[Any]:
+    """One tensor or edge, several, or a dict of them, as a list."""
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        return list(value.values())
+    if hasattr(value, "grad_fn") or hasattr(value, "node"):
+        return [value]
+    return list(value)
 
 
 def _nothing(*args: Any) -> None:

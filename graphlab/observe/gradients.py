@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from graphlab.observe.log import RawBackward
+from graphlab.observe.writers import version_of
 from graphlab.trace.model import Mix, Share
 
 Label = tuple[str, int | None]
@@ -19,12 +20,14 @@ Label = tuple[str, int | None]
 class ParameterState:
     """What is known of one parameter's gradient since it was last cleared."""
 
-    __slots__ = ("applied", "complete", "grad_id", "seen", "sources", "version")
+    __slots__ = ("by_hand", "grad_id", "seen", "sources", "spent", "version")
 
     def __init__(self) -> None:
         self.sources: list[RawBackward] = []
-        self.applied = False
-        self.complete = False
+        # How many of the sources each optimizer (by place) had applied at its last step.
+        self.spent: dict[int, int] = {}
+        # Whether something other than backward has changed the gradient's values.
+        self.by_hand = False
         self.grad_id = 0
         self.version = 0
         # Whether the parameter ever had a gradient.
@@ -32,8 +35,32 @@ class ParameterState:
 
     def clear(self) -> None:
         self.sources = []
-        self.applied = False
-        self.complete = False
+        self.spent = {}
+        self.by_hand = False
+
+    def settle(self, grad: Any) -> None:
+        """Notice, before a backward or a step, what the program itself did to the gradient."""
+        if grad is None:
+            self.clear()
+        elif self.sources and id(grad) != self.grad_id:
+            self.clear()
+            self.by_hand = True
+        elif self.sources and version_of(grad) != self.version:
+            self.version = version_of(grad)
+            # Zeroed in place is cleared; anything else (clipping, scaling) is the same gradient.
+            if self.spent and not bool(grad.detach().any()):
+                self.clear()
+            elif self.spent:
+                self.by_hand = True
+        elif not self.sources:
+            self.by_hand = True
+
+    def written(self, record: RawBackward, grad: Any) -> None:
+        """A backward has added to the gradient."""
+        self.sources.append(record)
+        self.seen = True
+        self.grad_id = id(grad)
+        self.version = version_of(grad)
 
 
 class Contributions:

@@ -12,7 +12,7 @@ from typing import Any
 from graphlab.observe.graph import operation, running_statistics_unused, sequence, slots
 from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.names import Named, Names, kind_of
-from graphlab.observe.source import locate, statement_at
+from graphlab.observe.source import locate, statement_at, target_text
 from graphlab.observe.writers import byte_span, storage_key, version_of
 
 
@@ -94,6 +94,12 @@ class Inspector:
 
     def _describe(self, problem: Problem, tensor: Any) -> None:
         known = self._names.of_tensor(tensor)
+        if known is not None and known[1].kind not in ("parameter", "buffer"):
+            # An activation is best called what the lines that saved and wrote it call it: by
+            # now another frame may hold it under another name.
+            local = self._expression(problem, tensor)
+            if local is not None:
+                known = (known[0], Named(local, known[1].kind, known[1].owner))
         if known is not None:
             tensor, problem.named = known
         problem.shape = tuple(tensor.shape)
@@ -108,10 +114,16 @@ class Inspector:
         import ast
 
         maker = tensor.grad_fn
-        seq = sequence(maker) if maker is not None else problem.seq
+        write = problem.write
+        written = None
+        if write is not None and write.spot is not None:
+            written = target_text(locate(*write.spot))
+        if maker is None:
+            return written
+        seq = sequence(maker)
         mark = self._log.mark_of(seq)
         if mark is None or mark.code is None:
-            return None
+            return written
         at = locate(mark.code, mark.offset)
         statement = statement_at(at.file, at.line)
         targets = []
@@ -122,6 +134,8 @@ class Inspector:
         simple = len(targets) == 1 and not isinstance(targets[0], ast.Tuple | ast.List)
         if simple and self._log.last_of_mark(seq):
             return ast.unparse(targets[0])
+        if written is not None:
+            return written
         module = self._names.modules.get(mark.module) if mark.module else None
         return f"{module} output" if module else None
 

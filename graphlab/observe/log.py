@@ -38,6 +38,16 @@ class RawWrite(NamedTuple):
     tensors: tuple[tuple[int, int, int, int, int], ...]
     optimizer: int | None = None
     silent: bool = False
+    direct: bool = True
+
+
+class RawRefused(NamedTuple):
+    seq: int
+    spot: Spot | None
+    by: str
+    info: Any
+    kind: str
+    iteration: int | None
 
 
 class RawZero(NamedTuple):
@@ -69,6 +79,10 @@ class RawBackward:
     message: str = ""
     problems: list[Any] = field(default_factory=list)
     completed: bool = False
+    trouble: str | None = None
+    subject: Any = None
+    cut: Any = None
+    nodes: int | None = None
     covered: frozenset[int] | None = None
 
 
@@ -80,6 +94,10 @@ class RawStep:
     iteration: int | None
     sources: tuple[str, ...] = ()
     mix: Any = None
+    leftover: tuple[int, ...] = ()
+    nothing_new: bool = False
+    shared: tuple[int, ...] = ()
+    shared_with: int | None = None
 
 
 class Log:

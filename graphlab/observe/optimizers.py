@@ -36,6 +36,8 @@ class OptimizerState:
         self.mix: Any = None
         self.contributions: Contributions | None = None
         self.last_spot: Spot | None = None
+        self.strangers: tuple[int, ...] = ()
+        self.never_reached: tuple[int, ...] = ()
 
     @property
     def due(self) -> bool:
@@ -63,7 +65,9 @@ class Optimizers:
         self._before: list[tuple[Any, ParameterState, int, int]] = []
         self._step: Any = None
         self._handles: list[Any] = []
+        self._held: dict[int, Spot | None] = {}
         self._searched = False
+        self._any_backward = False
         self.guard: Callable[..., Any] = _nothing
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
         for code, handler in (
@@ -122,9 +126,14 @@ class Optimizers:
                         found[id(parameter)] = (parameter, self._gradient(parameter))
         return list(found.values())
 
+    def owned(self) -> dict[int, Spot | None]:
+        """Identity of every parameter that an optimizer was ever seen to hold."""
+        return dict(self._held)
+
     # backward -----------------------------------------------------------------
 
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
+        self._any_backward = True
         if not self._searched:
             self._searched = True
             names = Names(self._files).gather(frame)
@@ -133,10 +142,10 @@ class Optimizers:
         self._before = []
         for parameter, state in self._tracked():
             grad = parameter.grad
+            if grad is None and state.sources:
+                self._thrown(state)
+            state.settle(grad)
             if grad is None:
-                if state.sources:
-                    self._thrown(state)
-                    state.clear()
                 self._before.append((parameter, state, 0, 0))
             else:
                 self._before.append((parameter, state, id(grad), version_of(grad)))
@@ -162,11 +171,7 @@ class Optimizers:
             if grad is None:
                 continue
             if id(grad) != grad_id or version_of(grad) != version:
-                if grad_id == 0:
-                    state.clear()
-                state.sources.append(record)
-                state.applied = False
-                state.seen = True
+                state.written(record, grad)
                 reached.append(self._index_of(parameter, None))
                 changed.add(id(parameter))
         self._before = []
@@ -189,7 +194,7 @@ class Optimizers:
         return record.loss, locate(*record.spot).line if record.spot is not None else None
 
     def _thrown(self, state: ParameterState) -> None:
-        if not state.applied:
+        if not state.spent:
             for source in state.sources:
                 source.thrown_away += 1
 
@@ -236,6 +241,8 @@ class Optimizers:
         parameters = self.parameters_of(optimizer)
         if not state.owns or (state.name is None and state.steps == 0):
             self._learn(state, optimizer, Names(self._files).gather(user))
+        elif len(parameters) != len(state.owns):
+            self._learn(state, optimizer, Names(self._files).gather(user))
         step = RawStep(
             self._tracer.seq(), spot, self.states.index(state), self._loops.iteration(user)
         )
@@ -244,22 +251,70 @@ class Optimizers:
             for source in self._gradient(parameter).sources:
                 labels[source.loss] = None
         step.sources = tuple(labels)
+        if not closure:
+            self._judge(step, state, parameters)
         copies = None
         if state.due and not closure:
             if state.contributions is not None:
                 step.mix = mix_of(state.contributions, parameters)
             copies = self._copy()
         state.contributions = None
+        if state.due or state.steps % EVERY in (7, 15, 31):
+            self._look_over(state, parameters)
         versions = [version_of(p) for p in parameters]
         self._step = (step, versions, copies, closure)
         if not closure:
             self._writers.quiet += 1
             self._tracer.pause()
 
+    def _judge(self, step: RawStep, state: OptimizerState, parameters: list[Any]) -> None:
+        """Whether the gradients about to be applied are new, or were applied before."""
+        me = step.optimizer
+        leftover, shared, fresh, live = [], [], False, False
+        for parameter in parameters:
+            gradient = self._gradient(parameter)
+            gradient.settle(parameter.grad)
+            if parameter.grad is None:
+                continue
+            live = True
+            count, spent = len(gradient.sources), gradient.spent.get(me, 0)
+            if gradient.by_hand or count > spent:
+                fresh = True
+            if 0 < spent < count and not gradient.by_hand:
+                leftover.append(self._index_of(parameter, None))
+            for other, applied in gradient.spent.items():
+                if other != me and applied == count > spent and not gradient.by_hand:
+                    shared.append(self._index_of(parameter, None))
+                    step.shared_with = other
+            gradient.spent[me] = count
+        step.leftover, step.shared = tuple(leftover), tuple(shared)
+        step.nothing_new = not fresh and self._any_backward and (live or state.steps > 0)
+
+    def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
+        """Parameters that no module seen at work holds, and parameters never reached so far."""
+        alive = {id(p) for m in list(self._log.modules.values()) for p in m.parameters()}
+        if not alive:
+            return
+        import torch
+
+        state.strangers = tuple(
+            self._index_of(p, None)
+            for p in parameters
+            if isinstance(p, torch.nn.Parameter)
+            and id(p) not in alive
+            and not self._gradient(p).sources
+        )
+        state.never_reached = tuple(
+            self._index_of(p, None)
+            for p in parameters
+            if id(p) in alive and p.requires_grad and not self._gradient(p).seen and p.grad is None
+        )
+
     def _learn(self, state: OptimizerState, optimizer: Any, names: Names) -> None:
         state.name = names.optimizers.get(id(optimizer))
         for parameter in self.parameters_of(optimizer):
             state.owns[self._index_of(parameter, names)] = None
+            self._held[id(parameter)] = state.spot
 
     def _copy(self) -> list[tuple[Any, Any]] | None:
         everything = [p for p, _ in self._tracked()]
@@ -295,7 +350,6 @@ class Optimizers:
             if key is not None:
                 silent = silent or after == before
                 written.append((key, *byte_span(parameter), before, after))
-            self._gradient(parameter).applied = True
         self._log.events.append(step)
         if written:
             self._log.write(

@@ -9,9 +9,12 @@ from typing import Any
 
 from graphlab.observe.assemble import Assembler
 from graphlab.observe.backwards import Backwards
-from graphlab.observe.log import Log, RawModule
+from graphlab.observe.forgotten import Reached
+from graphlab.observe.growth import Growth
+from graphlab.observe.log import Log, RawBackward, RawModule
 from graphlab.observe.loops import Loops
 from graphlab.observe.optimizers import Optimizers
+from graphlab.observe.refusals import refusal
 from graphlab.observe.source import PACKAGE, UserFiles
 from graphlab.observe.tracer import Tracer
 from graphlab.observe.writers import Writers
@@ -31,11 +34,12 @@ class Session:
 
     def __init__(self, target: str = "<session>", targets: tuple[str, ...] = ()) -> None:
         files = UserFiles(targets)
+        self._files = files
         self._log = log = Log()
         self._loops = loops = Loops()
         self._tracer = tracer = Tracer(log, files, loops)
         self._assembler = Assembler(log, files, target)
-        self._writers = writers = Writers(log, tracer, self._writer_raised)
+        self._writers = writers = Writers(log, tracer, self._write_refused)
         self._backwards = backwards = Backwards(log, tracer, writers, loops, files)
         self._optimizers = optimizers = Optimizers(
             log, tracer, writers, loops, files, self._assembler.tensor_index
@@ -43,6 +47,9 @@ class Session:
         loops.enter_module = self._module_entered
         backwards.before = optimizers.before_backward
         backwards.after = optimizers.after_backward
+        self._growth = Growth(files)
+        self._reached = Reached(log, files)
+        backwards.inspected = self._inspected
         backwards.guard = optimizers.guard = self._own_error
         self._own_errors: list[str] = []
         self._trace: Trace | None = None
@@ -53,7 +60,12 @@ class Session:
         """What was observed. While the session is open, what has been observed so far."""
         if self._trace is None:
             return self._assembler.build(
-                self._optimizers.states, self._backwards, None, self._own_errors
+                self._optimizers,
+                self._backwards,
+                self._reached,
+                self._growth,
+                None,
+                self._own_errors,
             )
         return self._trace
 
@@ -84,7 +96,12 @@ class Session:
         if self._trace is None:
             strip_own_frames(error)
             self._trace = self._assembler.build(
-                self._optimizers.states, self._backwards, error, self._own_errors
+                self._optimizers,
+                self._backwards,
+                self._reached,
+                self._growth,
+                error,
+                self._own_errors,
             )
 
     def progress(self) -> tuple[int, int | None, dict[str, float]]:
@@ -102,11 +119,21 @@ class Session:
     ) -> None:
         self.stop(error, sys._getframe(1))
 
+    def _inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        self._growth.look(record, nodes, frame)
+        self._reached.look(record, nodes, frame, self._assembler.tensor_index)
+
     def _module_entered(self, seq: int, spot: Any, module: int) -> None:
         self._log.events.append(RawModule(seq, spot, module))
 
-    def _writer_raised(self, error: RuntimeError, target: Any, by: str, frame: Any) -> None:
-        """Errors of in-place writes are the general debugger's business; nothing to note yet."""
+    def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:
+        """Note a write that autograd forbids: what it was for, while its frames can name it."""
+        try:
+            refused = refusal(target, self._tracer, self._loops, self._files, by, frame)
+            if refused is not None:
+                self._log.events.append(refused)
+        except Exception as error:
+            self._own_error(error)
 
     def _own_error(self, error: Exception) -> None:
         """The observer must never break what it observes: its own failures become notices."""

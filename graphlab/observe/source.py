@@ -186,3 +186,78 @@ def _call_at(at: Location) -> ast.Call | None:
         if best is None:
             best = node
     return best
+
+
+def target_text(at: Location | None) -> str | None:
+    """The variable that the statement at `at` writes in place: ``pred`` for ``pred[0] = …``,
+    ``mask`` for ``mask.fill_(0)``, ``x`` for ``layer(x)`` when that is its only argument."""
+    statement = statement_at(at.file, at.line) if at is not None else None
+    if isinstance(statement, ast.AugAssign):
+        return ast.unparse(_base(statement.target))
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
+        return ast.unparse(_base(statement.targets[0]))
+    calls = [
+        node
+        for node in (ast.walk(statement) if statement is not None else ())
+        if isinstance(node, ast.Call)
+    ]
+    for call in calls:
+        func = call.func
+        if isinstance(func, ast.Attribute) and func.attr.endswith("_"):
+            return ast.unparse(_base(func.value)) if not _is_module(func.value) else _only(call)
+    for call in calls:
+        for word in call.keywords:
+            if word.arg == "out":
+                return ast.unparse(_base(word.value))
+    return _only(calls[0]) if len(calls) == 1 else None
+
+
+def _is_module(node: ast.expr) -> bool:
+    return ast.unparse(node).split(".")[0] in ("torch", "nn", "F", "init")
+
+
+def _only(call: ast.Call) -> str | None:
+    plain = [arg for arg in call.args if isinstance(arg, ast.Name | ast.Attribute)]
+    if len(plain) >= 1 and (len(call.args) == 1 or _is_module(call.func)):
+        return ast.unparse(plain[0])
+    return None
+
+
+def _base(node: ast.expr) -> ast.expr:
+    """The variable behind subscripts with slices, `.data`, views and the like."""
+    while True:
+        if isinstance(node, ast.Subscript) and not _is_key(node.slice):
+            node = node.value
+        elif isinstance(node, ast.Attribute) and node.attr in ("data", "T", "mT"):
+            node = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            node = node.func.value
+        else:
+            return node
+
+
+def _is_key(node: ast.expr) -> bool:
+    """Whether a subscript picks from a container rather than from a tensor, as far as it shows."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def written_by(at: Location | None, by: str, direct: bool) -> str:
+    """A readable `by`: ``mask.fill_()``, ``h += …``, ``model.load_state_dict()``."""
+    if at is None:
+        return by
+    statement = statement_at(at.file, at.line)
+    if direct and by.endswith("="):
+        return f"{target_text(at) or 'tensor'} {by} …"
+    if direct and by.startswith("["):
+        return f"{target_text(at) or 'tensor'}{by}"
+    if direct and by.startswith("."):
+        return f"{target_text(at) or 'tensor'}{by}" if ".data" not in at.code else at.code
+    call = _call_at(at)
+    if call is None and statement is not None:
+        call = next((node for node in ast.walk(statement) if isinstance(node, ast.Call)), None)
+    if call is None:
+        return by
+    text = f"{ast.unparse(call.func)}()"
+    if direct or by.split("(")[0].split(".")[-1] in text:
+        return text
+    return f"{text}, through {by}"

@@ -20,7 +20,21 @@ from graphlab.observe.tracer import Tracer
 
 _OPERATORS = tuple(
     f"__i{name}__"
-    for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
+    for name in (
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "matmul",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    )  # fmt: skip
 )
 # These end in an underscore and write no element.
 _NOT_WRITERS = {"requires_grad_", "retain_grad_", "rename_", "share_memory_", "detach_"}
@@ -61,10 +75,10 @@ def version_of(tensor: Any) -> int:
 class Writers:
     """Patches on `start()`, restores exactly what was there on `stop()`."""
 
-    def __init__(self, log: Log, tracer: Tracer, on_error: Callable[..., None]) -> None:
+    def __init__(self, log: Log, tracer: Tracer, on_refusal: Callable[..., None]) -> None:
         self._log = log
         self._tracer = tracer
-        self._on_error = on_error
+        self._on_refusal = on_refusal
         self._undo: list[Callable[[], None]] = []
         self._detached: dict[int, weakref.ref[Any]] = {}
         self.quiet = 0
@@ -115,17 +129,17 @@ class Writers:
         def writer(target: Any, *args: Any, **kwargs: Any) -> Any:
             if self.quiet:
                 return original(target, *args, **kwargs)
-            if isinstance(target, list | tuple):
-                before = [version_of(each) for each in target]
-                result = original(target, *args, **kwargs)
-                noted(target, before, by)
-                return result
-            before = version_of(target)
+            several = isinstance(target, list | tuple)
+            before = [version_of(t) for t in target] if several else version_of(target)
             try:
                 result = original(target, *args, **kwargs)
-            except RuntimeError as error:
-                self._on_error(error, target, by, sys._getframe(1))
+            except RuntimeError:
+                for each in target if several else (target,):
+                    self._on_refusal(each, by, sys._getframe(1))
                 raise
+            if several:
+                noted(target, before, by)
+                return result
             if version_of(target) != before:
                 noted((target,), (before,), by)
             return result
@@ -143,8 +157,10 @@ class Writers:
                 written.append((key, *byte_span(tensor), old, new))
                 silent = silent or self._is_data(tensor)
         if written:
-            spot = tracer.spot(sys._getframe(2))
-            self._log.write(RawWrite(tracer.seq(), spot, by, tuple(written), None, silent))
+            caller = sys._getframe(2)
+            spot = tracer.spot(caller)
+            direct = spot is not None and caller.f_code is spot[0]
+            self._log.write(RawWrite(tracer.seq(), spot, by, tuple(written), None, silent, direct))
 
     def _is_data(self, tensor: Any) -> bool:
         """Whether `tensor` came from `.data`: it then has a version counter of its own."""

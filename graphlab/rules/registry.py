@@ -48,14 +48,38 @@ def find(trace: Trace) -> list[Finding]:
     from graphlab.rules import (
         gl001_stale_saved_tensor,
         gl002_graph_already_freed,
+        gl003_leaf_modified_in_place,
+        gl004_view_modified_in_place,
+        gl005_no_graph,
+        gl006_unused_input,
+        gl007_non_scalar_loss,
         gl101_mixed_gradients,
+        gl102_leftover_gradients,
+        gl103_parameter_without_optimizer,
+        gl104_optimizer_holds_strangers,
         gl105_version_counter_bypassed,
+        gl106_graph_grows,
+        gl107_parameter_in_two_optimizers,
+        gl109_step_without_new_gradients,
+        gl110_parameter_never_reached,
     )
 
     rules: tuple[Rule, ...] = (
         gl001_stale_saved_tensor.check,
         gl002_graph_already_freed.check,
+        gl003_leaf_modified_in_place.check,
+        gl004_view_modified_in_place.check,
+        gl005_no_graph.check,
+        gl006_unused_input.check,
+        gl007_non_scalar_loss.check,
         gl101_mixed_gradients.check,
+        gl102_leftover_gradients.check,
+        gl103_parameter_without_optimizer.check,
+        gl104_optimizer_holds_strangers.check,
         gl105_version_counter_bypassed.check,
+        gl106_graph_grows.check,
+        gl107_parameter_in_two_optimizers.check,
+        gl109_step_without_new_gradients.check,
+        gl110_parameter_never_reached.check,
     )
     return [finding for rule in rules for finding in rule(trace)]

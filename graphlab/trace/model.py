@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["parameter", "buffer", "activation", "input"]
+Trouble = Literal["no-graph", "unused-input", "non-scalar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,18 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """An in-place write that autograd forbids: to a leaf, or to a view."""
+
+    seq: int
+    at: Location | None
+    by: str
+    tensor: int
+    kind: Literal["leaf", "view"]
+    iteration: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Module:
     """A call of an outermost module in the user's code."""
 
@@ -92,6 +105,8 @@ class ZeroGrad:
 class Backward:
     """One call of backward() or torch.autograd.grad().
 
+    `trouble` says why autograd refused it outright, `subject` which tensor it is about, `cut`
+    which line cut the loss off its graph; `nodes` is the size of the graph, where it was counted.
     `call` is the call as written, arguments left out; `reached` are the parameters whose
     gradient it wrote; `problems` is filled where it was inspected.
     """
@@ -106,11 +121,21 @@ class Backward:
     raised: str | None = None
     problems: tuple[Saved, ...] = ()
     thrown_away: int = 0
+    trouble: Trouble | None = None
+    subject: int | None = None
+    cut: Location | None = None
+    cut_by: str = ""
+    nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimizer.step(). `mix` is filled where the step was sampled."""
+    """One optimizer.step(). `mix` is filled where the step was sampled.
+
+    `leftover` are parameters whose gradient held what an earlier step of this optimizer had
+    applied, beside something new; `nothing_new` says that no gradient was new; `shared` are
+    parameters whose very gradient the optimizer `shared_with` had applied already.
+    """
 
     seq: int
     at: Location | None
@@ -118,6 +143,10 @@ class Step:
     iteration: int | None
     sources: tuple[str, ...] = ()
     mix: Mix | None = None
+    leftover: tuple[int, ...] = ()
+    nothing_new: bool = False
+    shared: tuple[int, ...] = ()
+    shared_with: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +195,31 @@ class OptimizerInfo:
     cosines: tuple[tuple[str, str, float], ...] = ()
     sampled_steps: tuple[int, ...] = ()
     others_changed: tuple[int, ...] = ()
+    strangers: tuple[int, ...] = ()
+    never_reached: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A module's parameter that backward reaches and no optimizer has."""
+
+    tensor: int
+    call: str
+    at: Location | None
+    built: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """A graph that was larger at every inspected backward: `sizes` counts its nodes."""
+
+    name: str
+    sizes: tuple[int, ...]
+    call: str
+    at: Location | None
+    kept_at: Location | None
+    behind_loss: bool
+    iteration: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +240,7 @@ class Environment:
     graphlab: str
 
 
-Event = Write | Module | ZeroGrad | Backward | Step
+Event = Write | Refused | Module | ZeroGrad | Backward | Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,5 +253,7 @@ class Trace:
     optimizers: tuple[OptimizerInfo, ...] = ()
     events: tuple[Event, ...] = ()
     iterations: int = 0
+    forgotten: tuple[Forgotten, ...] = ()
+    growing: tuple[Growing, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()

@@ -454,6 +454,21 @@ def test_mnist_needs_torchvision(
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
+def test_mnist_needs_a_torchvision_that_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torchvision").mkdir()
+    broken = tmp_path / "torchvision" / "__init__.py"
+    broken.write_text("raise RuntimeError('operator nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    monkeypatch.delitem(sys.modules, "torchvision.datasets", raising=False)
+    args = arguments("--data", "mnist", "--data-root", "anywhere")
+    with pytest.raises(lab.LabError, match="does not load: operator nms does not exist"):
+        lab.batches(args)
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
 def test_mnist_is_never_downloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,8 +19,8 @@ def content() -> bytes:
     """1,797 images of 64 bytes each, then 1,797 labels of one byte."""
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    return digits.images.astype("uint8").tobytes() + digits.target.astype("uint8").tobytes()
+    images, labels = load_digits(return_X_y=True)
+    return images.astype("uint8").tobytes() + labels.astype("uint8").tobytes()
 
 
 def main(argv: list[str]) -> int:

@@ -1,0 +1,166 @@
+"""Graphs that grow: the one behind a loss, or behind a tensor that the program keeps."""
+
+from __future__ import annotations
+
+import ast
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.graph import sequence, walk
+from graphlab.observe.log import RawBackward, Spot
+from graphlab.observe.source import UserFiles, parse, source_line, user_frame
+from graphlab.trace.model import Growing, Location
+
+# So many inspected backwards in a row must each find a larger graph.
+ENOUGH = 5
+# A kept graph is measured up to this many nodes.
+LARGEST = 50_000
+
+
+class Growth:
+    def __init__(self, files: UserFiles) -> None:
+        self._files = files
+        self._losses: dict[Spot, list[tuple[int, int, int]]] = {}
+        self._kept: dict[tuple[Spot, str], list[int]] = {}
+        self.found: dict[Spot, Growing] = {}
+
+    def look(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Note the sizes of the graphs at an inspected backward."""
+        spot = record.spot
+        user = user_frame(frame, self._files)
+        if spot is None or user is None or spot in self.found:
+            return
+        oldest = min((sequence(node) for node in nodes), default=0)
+        history = self._losses.setdefault(spot, [])
+        history.append((len(nodes), oldest, record.seq))
+        sizes = tuple(size for size, _, _ in history[-ENOUGH:])
+        # Nodes that were there before the last inspected backward but one: they were carried over.
+        carried = len(history) >= ENOUGH and oldest < history[-ENOUGH][2]
+        kept = self._measure(user, spot)
+        if carried and _grows(sizes):
+            names = [name for name in kept if name != record.loss]
+            self._report(record, spot, user, _carrier(names, user), sizes, True)
+            return
+        for name, sizes in kept.items():
+            if _grows(sizes):
+                self._report(record, spot, user, name, sizes, False)
+                return
+
+    def _measure(self, frame: FrameType, spot: Spot) -> dict[str, tuple[int, ...]]:
+        """Sizes, over the inspected backwards, of the graphs behind the frames' variables."""
+        import torch
+
+        now: dict[str, int] = {}
+        where: FrameType | None = frame
+        while where is not None:
+            if where.f_code.co_filename in self._files:
+                for name, value in list(where.f_locals.items()):
+                    for label, each in _parts(name, value):
+                        tensors = each if isinstance(each, list) else [each]
+                        edges = [
+                            t.grad_fn
+                            for t in tensors
+                            if isinstance(t, torch.Tensor) and t.grad_fn is not None
+                        ]
+                        if edges and label not in now:
+                            now[label] = len(walk(edges[-64:])) + len(edges)
+            where = where.f_back
+        for name in [key[1] for key in self._kept if key[0] == spot and key[1] not in now]:
+            del self._kept[(spot, name)]
+        for name, size in now.items():
+            if size <= LARGEST:
+                self._kept.setdefault((spot, name), []).append(size)
+        return {
+            name: tuple(self._kept[(spot, name)][-ENOUGH:])
+            for name in now
+            if (spot, name) in self._kept
+        }
+
+    def _report(
+        self,
+        record: RawBackward,
+        spot: Spot,
+        frame: FrameType,
+        name: str | None,
+        sizes: tuple[int, ...],
+        behind_loss: bool,
+    ) -> None:
+        from graphlab.observe.source import locate
+
+        self.found[spot] = Growing(
+            name=name or record.loss,
+            sizes=sizes,
+            call=record.call,
+            at=locate(*spot),
+            kept_at=keeping_line(frame.f_code.co_filename, name) if name else None,
+            behind_loss=behind_loss,
+            iteration=record.iteration,
+        )
+
+
+def _grows(sizes: tuple[int, ...]) -> bool:
+    return len(sizes) >= ENOUGH and all(b > a for a, b in zip(sizes, sizes[1:], strict=False))
+
+
+def _parts(name: str, value: Any) -> list[tuple[str, Any]]:
+    """A variable, and the attributes of an object of the user's own."""
+    found = [(name, value)]
+    module = getattr(type(value), "__module__", "")
+    if hasattr(value, "__dict__") and not module.startswith(("torch", "numpy", "builtins")):
+        found += [(f"{name}.{key}", each) for key, each in list(vars(value).items())]
+    return found
+
+
+def _carrier(names: list[str], frame: FrameType) -> str | None:
+    """The variable most likely to carry the graph over: an attribute, or one that a statement
+    computes from itself."""
+    tree = parse(frame.f_code.co_filename)
+    if tree is None or not names:
+        return names[0] if names else None
+    ranked = sorted(names, key=lambda n: (_self_fed(tree, n), "." in n), reverse=True)
+    return ranked[0]
+
+
+def _self_fed(tree: ast.Module, name: str) -> bool:
+    last = name.rsplit(".", 1)[-1]
+    return any(_feeds_itself(each, last) for each in ast.walk(tree))
+
+
+def _feeds_itself(node: ast.AST, last: str) -> bool:
+    if isinstance(node, ast.AugAssign):
+        return ast.unparse(node.target).rsplit(".", 1)[-1] == last
+    if isinstance(node, ast.Assign):
+        targets = [t for target in node.targets for t in getattr(target, "elts", [target])]
+        if any(ast.unparse(t).rsplit(".", 1)[-1] == last for t in targets):
+            read = [n for n in ast.walk(node.value) if isinstance(n, ast.Name | ast.Attribute)]
+            return any(ast.unparse(n).rsplit(".", 1)[-1] == last for n in read)
+    return False
+
+
+def keeping_line(file: str, name: str) -> Location | None:
+    """The statement that stores into `name`: one that feeds on itself or appends, else any."""
+    tree = parse(file)
+    last = name.rsplit(".", 1)[-1]
+    best: tuple[int, ast.stmt] | None = None
+    for node in ast.walk(tree) if tree is not None else ():
+        rank = 0
+        if _feeds_itself(node, last):
+            rank = 3
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            func = ast.unparse(node.value.func)
+            if func.rsplit(".", 1)[-1] in ("append", "extend", "add") and last in func.split("."):
+                rank = 2
+        elif isinstance(node, ast.Assign):
+            targets = [t for target in node.targets for t in getattr(target, "elts", [target])]
+            if any(ast.unparse(t).rsplit(".", 1)[-1] == last for t in targets):
+                rank = 1
+        if rank and isinstance(node, ast.stmt) and (best is None or rank >= best[0]):
+            best = (rank, node)
+    if best is None:
+        return None
+    node = best[1]
+    text = source_line(file, node.lineno)
+    indent = len(text) - len(text.lstrip())
+    return Location(
+        file, node.lineno, indent + 1, node.lineno, len(text) + 1, "", text.strip(), indent
+    )

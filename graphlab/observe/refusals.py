@@ -1,0 +1,49 @@
+"""In-place writes that autograd forbids: to a leaf that requires grad, or to some views."""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.log import RawRefused
+from graphlab.observe.loops import Loops
+from graphlab.observe.names import Named, Names, kind_of
+from graphlab.observe.source import UserFiles, locate, target_text, user_frame
+from graphlab.observe.tracer import Tracer
+from graphlab.trace.model import TensorInfo
+
+
+def refusal(
+    target: Any, tracer: Tracer, loops: Loops, files: UserFiles, by: str, frame: FrameType
+) -> RawRefused | None:
+    """What a failed write was about, or None when autograd had no reason to forbid it."""
+    import torch
+
+    if not isinstance(target, torch.Tensor) or not torch.is_grad_enabled():
+        return None
+    base = target._base if target._is_view() else None
+    leaf = target if base is None else base
+    if leaf.is_leaf and leaf.requires_grad:
+        kind, subject = "leaf", leaf
+    elif base is not None:
+        kind, subject = "view", target
+    else:
+        return None
+    user = user_frame(frame, files)
+    spot = tracer.spot(frame)
+    known = Names(files).gather(user).of_tensor(subject)
+    named = known[1] if known is not None and known[1].kind == "parameter" else None
+    text = target_text(locate(*spot)) if spot is not None and frame is user else None
+    if named is None and text is not None:
+        named = Named(text, kind_of(subject), None)
+    if named is None:
+        named = known[1] if known is not None else Named("", kind_of(subject), None)
+    info = TensorInfo(
+        named.name or None,
+        named.kind,
+        tuple(subject.shape),
+        str(subject.dtype).removeprefix("torch."),
+        named.owner,
+        bool(subject.requires_grad),
+    )
+    return RawRefused(tracer.seq(), spot, by, info, kind, loops.iteration(user))

@@ -1,0 +1,21 @@
+"""GL003: an in-place write to a leaf that requires grad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.refused import findings
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    yield from findings(
+        trace,
+        "leaf",
+        "GL003",
+        "leaf-modified-in-place",
+        "{name} is a leaf that requires grad; {by} would change it under autograd's eyes",
+        "If this is an update or an initialisation, write under `with torch.no_grad():`. If the "
+        "result should carry a gradient, write into a copy: `{name}.clone()`.",
+    )

@@ -1,0 +1,48 @@
+"""GL102: a step reused gradients that an earlier step had already applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.silent import first_per_optimizer, named
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Step, Trace, ZeroGrad
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for step in first_per_optimizer(trace, lambda step: bool(step.leftover)):
+        optimizer = trace.optimizers[step.optimizer]
+        late = _late_zero(trace, step)
+        yield Finding(
+            code="GL102",
+            name="leftover-gradients",
+            severity="warning",
+            summary=f"{optimizer.name}.step() applied gradients that its earlier step had applied "
+            f"already, on {_several(trace, step.leftover)}",
+            iteration=step.iteration,
+            tensor=named(trace, step.leftover[0]),
+            failed=Place(step.at, f"{optimizer.name}.step()"),
+            cause=Place(late.at, late.target) if late is not None else None,
+            help=(
+                Help(
+                    f"Call {optimizer.name}.zero_grad() once per step: after the step, or before "
+                    "the first backward of the next one."
+                ),
+            ),
+        )
+
+
+def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:
+    """The zero_grad nearest to this step: it ran, and cleared too little or too late."""
+    found = None
+    for event in trace.events:
+        if isinstance(event, ZeroGrad):
+            found = event
+        if event is step and found is not None:
+            return found
+    return found
+
+
+def _several(trace: Trace, indices: tuple[int, ...]) -> str:
+    first = trace.tensors[indices[0]].name or "a parameter"
+    return first if len(indices) == 1 else f"{first} and {len(indices) - 1} more"

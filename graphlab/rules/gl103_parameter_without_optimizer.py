@@ -1,0 +1,35 @@
+"""GL103: a parameter gets gradients and no optimizer ever steps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.silent import named
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    if not trace.forgotten or any(each.strangers for each in trace.optimizers):
+        return
+    first = trace.forgotten[0]
+    names = [trace.tensors[each.tensor].name or "a parameter" for each in trace.forgotten]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    yield Finding(
+        code="GL103",
+        name="parameter-without-optimizer",
+        severity="warning",
+        summary=f"{names[0]}{more} get{'' if more else 's'} gradients, and no optimizer steps "
+        f"{'them' if more else 'it'}",
+        tensor=named(trace, first.tensor),
+        failed=Place(first.at, first.call),
+        cause=Place(first.built, "optimizer built") if first.built is not None else None,
+        help=(
+            Help(
+                "Build the optimizer after the whole model, from model.parameters(); hold "
+                "submodules in ModuleList or ModuleDict, not in a plain list. What should stay "
+                "frozen wants requires_grad_(False)."
+            ),
+        ),
+        notes=(f"without an optimizer: {', '.join(names)}",) if more else (),
+    )

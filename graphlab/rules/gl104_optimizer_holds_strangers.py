@@ -1,0 +1,34 @@
+"""GL104: an optimizer steps parameters that no live module uses any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.silent import last_step, named
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for index, optimizer in enumerate(trace.optimizers):
+        if not optimizer.strangers or optimizer.steps < 2:
+            continue
+        step = last_step(trace, index)
+        count = len(optimizer.strangers)
+        yield Finding(
+            code="GL104",
+            name="optimizer-holds-strangers",
+            severity="warning",
+            summary=f"{optimizer.name} holds {count} parameter{'s' * (count > 1)} that no module "
+            "in use has: the module was replaced after the optimizer was built",
+            iteration=step.iteration if step is not None else None,
+            tensor=named(trace, optimizer.strangers[0]),
+            failed=Place(step.at, f"{optimizer.name}.step()") if step is not None else None,
+            cause=Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None,
+            help=(
+                Help(
+                    "Build the optimizer after the last change of the model, or give it the new "
+                    f"module's parameters with {optimizer.name}.add_param_group(...)."
+                ),
+            ),
+        )

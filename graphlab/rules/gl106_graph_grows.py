@@ -1,0 +1,31 @@
+"""GL106: the graph behind a loss or a kept tensor grows with every iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for each in trace.growing:
+        sizes = " → ".join(str(size) for size in each.sizes)
+        what = f"the graph behind {each.call}" if each.behind_loss else f"the graph of {each.name}"
+        yield Finding(
+            code="GL106",
+            name="graph-grows",
+            severity="warning",
+            summary=f"{what} grows with every iteration ({sizes} nodes): memory and time do too",
+            iteration=each.iteration,
+            failed=Place(each.at, each.call) if each.behind_loss else None,
+            cause=Place(each.kept_at, f"{each.name} kept with its graph")
+            if each.kept_at is not None
+            else None,
+            help=(
+                Help(
+                    f"Keep {each.name} without its graph: `{each.name}.detach()`, or `.item()` "
+                    "for a number that is only logged."
+                ),
+            ),
+        )

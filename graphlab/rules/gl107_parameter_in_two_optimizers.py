@@ -1,0 +1,37 @@
+"""GL107: two optimizers step one parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.silent import first_per_optimizer, named
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    told: set[frozenset[int]] = set()
+    for step in first_per_optimizer(trace, lambda step: bool(step.shared)):
+        other = step.shared_with
+        pair = frozenset((step.optimizer, other if other is not None else -1))
+        if other is None or pair in told:
+            continue
+        told.add(pair)
+        one, two = sorted((step.optimizer, other))
+        first, second = trace.optimizers[one], trace.optimizers[two]
+        count = len(step.shared)
+        name = trace.tensors[step.shared[0]].name or "a parameter"
+        more = f" and {count - 1} more" if count > 1 else ""
+        stepping = trace.optimizers[step.optimizer]
+        yield Finding(
+            code="GL107",
+            name="parameter-in-two-optimizers",
+            severity="warning",
+            summary=f"{first.name} and {second.name} both step {name}{more}, with one gradient: "
+            "it is applied twice",
+            iteration=step.iteration,
+            tensor=named(trace, step.shared[0]),
+            failed=Place(step.at, f"{stepping.name}.step()"),
+            cause=Place(second.at, f"{second.name} built") if second.at is not None else None,
+            help=(Help(f"Leave out of {second.name} what {first.name} already holds."),),
+        )

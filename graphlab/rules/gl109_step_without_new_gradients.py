@@ -1,0 +1,31 @@
+"""GL109: step() with no backward since the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.silent import first_per_optimizer
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for step in first_per_optimizer(trace, lambda step: step.nothing_new and not step.shared):
+        optimizer = trace.optimizers[step.optimizer]
+        if optimizer.strangers:
+            # What no module uses gets no gradient: GL104 says why.
+            continue
+        yield Finding(
+            code="GL109",
+            name="step-without-new-gradients",
+            severity="warning",
+            summary=f"{optimizer.name}.step() had no gradient that was new since its last step",
+            iteration=step.iteration,
+            failed=Place(step.at, f"{optimizer.name}.step()"),
+            help=(
+                Help(
+                    f"Call {optimizer.name}.step() once after each backward; in a branch without "
+                    "a backward, leave the step out too."
+                ),
+            ),
+        )

@@ -1,0 +1,36 @@
+"""GL110: an optimizer's parameter never receives a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.silent import named
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Trace
+
+# A branch that is rarely taken gets this many steps to be taken once.
+PATIENCE = 6
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for optimizer in trace.optimizers:
+        never = optimizer.never_reached
+        if not never or optimizer.steps < PATIENCE or optimizer.strangers:
+            continue
+        names = [trace.tensors[each].name or "a parameter" for each in never]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield Finding(
+            code="GL110",
+            name="parameter-never-reached",
+            severity="warning",
+            summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient",
+            tensor=named(trace, never[0]),
+            cause=Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None,
+            help=(
+                Help(
+                    "Use the module in forward, undo the detach() before it, or leave its "
+                    "parameters out of the optimizer."
+                ),
+            ),
+            notes=(f"never reached: {', '.join(names)}",) if more else (),
+        )

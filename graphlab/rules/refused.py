@@ -1,0 +1,30 @@
+"""What GL003 and GL004 share: a write that autograd refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.trace.finding import Finding, Help, Place, Versions
+from graphlab.trace.model import Refused, Trace
+
+
+def findings(
+    trace: Trace, kind: str, code: str, name: str, summary: str, help: str
+) -> Iterator[Finding]:
+    told = set()
+    for event in trace.events:
+        if not isinstance(event, Refused) or event.kind != kind or event.at in told:
+            continue
+        told.add(event.at)
+        tensor = trace.tensors[event.tensor]
+        called = tensor.name or f"a tensor of shape {list(tensor.shape)}"
+        yield Finding(
+            code=code,
+            name=name,
+            severity="error",
+            summary=summary.format(name=called, by=event.by),
+            iteration=event.iteration,
+            tensor=Versions(tensor, None, None),
+            failed=Place(event.at, event.by),
+            help=(Help(help.format(name=tensor.name or "x")),),
+        )

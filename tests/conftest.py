@@ -1,0 +1,125 @@
+"""What the tests share: one thread, runs under observation, and the command in a process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Tiny matrices gain nothing from a second thread, and idle ones burn the cores they wait on.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A run in a pipe is 80 columns wide and without colour; nothing of the caller's may change that.
+for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
+
+import graphlab
+from graphlab import catalogue
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+
+PACKAGE = Path(graphlab.__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What became of a run: the trace, what the rules say to it, and what the program printed."""
+
+    trace: Trace
+    findings: list[Finding]
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def told(self) -> list[Finding]:
+        """The findings above info."""
+        return [finding for finding in self.findings if finding.severity != "info"]
+
+    @property
+    def only(self) -> Finding:
+        """The one finding above info."""
+        assert len(self.told) == 1, [finding.summary for finding in self.told]
+        return self.told[0]
+
+
+Observe = Callable[..., Observed]
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def observe() -> Observe:
+    """``observe(target, *arguments)``: a scenario by name, or a script by path, in this process.
+
+    A scenario takes 8 steps on the CPU unless the arguments say otherwise.
+    """
+    from graphlab.observe import program
+    from graphlab.rules.registry import find
+
+    def run(target: str | Path, *arguments: str) -> Observed:
+        words = list(arguments)
+        if isinstance(target, str):
+            path = catalogue.scenario(target).path
+            for option, value in (("--steps", "8"), ("--device", "cpu")):
+                if option not in words:
+                    words += [option, value]
+        else:
+            path = target
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            ran = program.run(program.script(str(path)), words, str(target))
+        # The observer turns its own failures into notices; in a test they are failures.
+        assert ran.trace.unseen == ()
+        return Observed(ran.trace, find(ran.trace), ran.exit_code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment, in which graphlab can be imported from any folder."""
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, **changes}
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Cli:
+    """``python(*arguments, cwd=…, env={…})``: a new interpreter, in `tmp_path` by default."""
+
+    def run(
+        *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=cwd or tmp_path, env=environment(**env or {}),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def cli(python: Cli) -> Cli:
+    """``cli(*arguments, cwd=…, env={…})``: `python -m graphlab` with those arguments."""
+
+    def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        return python("-m", "graphlab", *arguments, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def line_in() -> Callable[[Path, str], int]:
+    """``line_in(path, code)``: the number of the one line that holds exactly that code."""
+
+    def find(path: Path, code: str) -> int:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found = [number for number, line in enumerate(lines, 1) if line.strip() == code]
+        assert len(found) == 1, f"{code!r} is in lines {found} of {path}"
+        return found[0]
+
+    return find

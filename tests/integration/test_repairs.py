@@ -1,0 +1,86 @@
+"""Every repair that help shows is applied to the file as it stands, and then nothing is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphlab import catalogue
+from graphlab.commands.check import OPTIMIZERS
+from graphlab.trace.finding import Help
+
+BROKEN = [
+    each.name
+    for each in catalogue.scenarios()
+    if any(expected.code for expected in each.expectations.values())
+]
+
+
+def applied(help: Help, source: str) -> str:
+    """`source` with the help's `before`, which must stand where it says, replaced by `after`."""
+    assert help.line is not None
+    lines = source.splitlines(keepends=True)
+    start = sum(len(line) for line in lines[: help.line - 1])
+    assert source[start : start + len(help.before)] == help.before
+    assert help.before.endswith("\n")
+    return source[:start] + help.after + source[start + len(help.before) :]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("name", BROKEN)
+def test_every_repair_of_a_scenario_runs_clean(
+    observe: Any, tmp_path: Path, name: str, optimizer: str
+) -> None:
+    path = catalogue.scenario(name).path
+    source = path.read_text(encoding="utf-8")
+    finding = observe(name, "--optimizer", optimizer).only
+    repairs = [help for help in finding.help if help.before or help.after]
+    assert repairs, "help has only words"
+    for number, help in enumerate(repairs):
+        assert help.file is not None and Path(help.file) == path
+        assert help.after != help.before
+        script = tmp_path / f"repaired_{number}.py"
+        script.write_text(applied(help, source), encoding="utf-8")
+        ran = observe(script, "--optimizer", optimizer, "--steps", "16", "--device", "cpu")
+        assert ran.exit_code == 0, ran.err
+        assert ran.told == [], help.text
+        # Repaired, not silenced: both networks still learn in every iteration that trained them.
+        for ledger in ran.trace.optimizers:
+            assert ledger.steps > 0
+            assert set(ledger.touched) == set(ledger.owns)
+            assert ledger.others_changed == ()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_recomputing_naive_names_all_that_was_left_stale(observe: Any, optimizer: str) -> None:
+    first = observe("naive", "--optimizer", optimizer).only.help[0]
+    assert "real_logit, gene_logit and Z_B" in first.text
+    assert "optimizer_D.step()" in first.text
+    added = [line.strip() for line in first.after.splitlines() if line not in first.before]
+    assert [line.partition(" = ")[0] for line in added] == ["real_logit", "gene_logit", "Z_B"]
+
+
+def test_only_z_b_is_named_where_only_z_b_was_left_stale(observe: Any) -> None:
+    first = observe("recompute-as-printed").only.help[0]
+    assert "Compute Z_B again" in first.text
+    added = [line.strip() for line in first.after.splitlines() if line not in first.before]
+    assert [line.partition(" = ")[0] for line in added] == ["Z_B"]
+
+
+def test_detach_as_printed_is_told_to_detach_and_what_to_compute_again(observe: Any) -> None:
+    help = observe("detach-as-printed").only.help[0]
+    assert "D(gene_img.detach())" in help.after
+    assert "Detach gene_img" in help.text
+    assert "Z_B" in help.text
+
+
+@pytest.mark.parametrize("name", ["detach-as-printed", "joint", "joint-as-printed"])
+def test_no_repair_is_one_that_only_silences(observe: Any, name: str) -> None:
+    for help in observe(name).only.help:
+        # retain_graph=True stays where the user had it, and is never what help adds.
+        assert help.after.count("retain_graph=True") <= help.before.count("retain_graph=True")
+        assert "fused" not in help.after
+        assert ".data" not in help.after
+        assert "requires_grad" not in help.after

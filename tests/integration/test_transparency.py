@@ -1,0 +1,352 @@
+"""Watching changes nothing: not a bit of a parameter, not an error, not a random number."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import re
+import runpy
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+
+import graphlab
+from graphlab import catalogue
+
+STEPS = 200
+# Every implementation of every optimizer: foreach, for-loop, fused, and what torch picks itself.
+IMPLEMENTATIONS = {
+    f"{kind}-{label}": f"torch.optim.{call}, {extra})" if extra else f"torch.optim.{call})"
+    for kind, call in {
+        "adam": "Adam(NET.parameters(), lr=1e-3, betas=(0.5, 0.999)",
+        "sgd": "SGD(NET.parameters(), lr=0.1, momentum=0.5",
+    }.items()
+    for label, extra in {
+        "default": "",
+        "foreach": "foreach=True",
+        "for-loop": "foreach=False",
+        "fused": "fused=True",
+    }.items()
+}
+# What a run leaves behind, written where it ends, by the script itself.
+RECORD = """
+torch.save({"G": G.state_dict(), "D": D.state_dict(), "losses": losses,
+            "rng": torch.get_rng_state(), "states": [o.state_dict()["state"] for o in
+            (optimizer_D, optimizer_G)]}, args.samples or "record.pt")
+"""
+
+
+def variant(name: str, implementation: str, folder: Path) -> Path:
+    """A scenario with its optimizers built in one way, that records its losses and its end."""
+    source = catalogue.scenario(name).path.read_text(encoding="utf-8")
+    for net in "DG":
+        call = IMPLEMENTATIONS[implementation].replace("NET", net)
+        built = source.replace(f"lab.optimizer(args, {net})", call)
+        assert built != source
+        source = built
+    head, _, _ = source.rpartition("lab.finish(args, G)\n")
+    head = head.replace("train_loader = ", "losses = []\ntrain_loader = ")
+    append = r"\1        losses.append((D_loss_.item(), G_loss_.item()))\n"
+    head, count = re.subn(r"(        G_loss_ = .*\n)", append, head)
+    assert count == 1
+    path = folder / f"{name}.py"
+    path.write_text(head + RECORD, encoding="utf-8")
+    return path
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    file = folder / "record.pt"
+    content = torch.load(file)
+    file.unlink()
+    return content
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Equal to the bit, tensors included."""
+    if isinstance(one, torch.Tensor):
+        assert one.dtype == other.dtype
+        assert one.numpy().tobytes() == other.numpy().tobytes()
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            assert_same(left, right)
+    else:
+        assert one == other
+
+
+def unwatched(path: Path, *arguments: str) -> BaseException | None:
+    """Run a script as plain Python would, in this process; its error, if it ends in one."""
+    words, sys.argv = sys.argv, [str(path), *arguments]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            runpy.run_path(str(path), run_name="__main__")
+    except Exception as error:
+        return error
+    finally:
+        sys.argv = words
+    return None
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_200_iterations_of_detach_are_the_same_to_the_bit(
+    observe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, implementation: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = variant("detach", implementation, tmp_path)
+    arguments = ("--steps", str(STEPS), "--device", "cpu")
+    assert unwatched(path, *arguments) is None
+    plain = recorded(tmp_path)
+    ran = observe(path, *arguments)
+    assert ran.exit_code == 0, ran.err
+    watched = recorded(tmp_path)
+    assert len(plain["losses"]) == STEPS
+    assert_same(plain, watched)
+    assert ran.trace.iterations == STEPS
+    assert ran.told == []
+
+
+@pytest.mark.parametrize("implementation", ["adam-foreach", "adam-fused", "sgd-for-loop"])
+@pytest.mark.parametrize("name", ["joint", "joint-isolated", "recompute"])
+def test_the_other_loops_are_the_same_to_the_bit(
+    observe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, implementation: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = variant(name, implementation, tmp_path)
+    arguments = ("--steps", "40", "--device", "cpu")
+    assert unwatched(path, *arguments) is None
+    plain = recorded(tmp_path)
+    assert observe(path, *arguments).exit_code == 0
+    assert_same(plain, recorded(tmp_path))
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_naive_raises_watched_what_it_raises_unwatched(
+    observe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, implementation: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = variant("naive", implementation, tmp_path)
+    arguments = ("--steps", "8", "--device", "cpu")
+    error = unwatched(path, *arguments)
+    ran = observe(path, *arguments)
+    if implementation.endswith("fused"):
+        # PyTorch lets it pass; then it must pass watched too, wrong gradients and all.
+        assert error is None
+        assert ran.exit_code == 0
+        assert ran.only.code == "GL105"
+        content = recorded(tmp_path)
+        assert unwatched(path, *arguments) is None
+        assert_same(recorded(tmp_path), content)
+        return
+    assert type(error) is RuntimeError
+    assert "modified by an inplace operation" in str(error)
+    failure = ran.trace.exception
+    assert failure is not None
+    assert (failure.type, failure.message) == ("RuntimeError", str(error))
+    assert ran.exit_code == 1
+    assert ran.only.code == "GL001"
+
+
+# Errors that are none of the observer's business, and the ones that are, raised by small programs.
+ERRORS = {
+    "stale, foreach": """
+        w = [torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)]
+        loss = sum((each * each).sum() for each in w)
+        with torch.no_grad():
+            torch._foreach_mul_(w, 2.0)
+        loss.backward()
+    """,
+    "stale, out=": """
+        x = torch.ones(3, requires_grad=True)
+        y = x.exp()
+        loss = (y * y).sum()
+        torch.add(torch.ones(3), torch.ones(3), out=y.detach())
+        loss.backward()
+    """,
+    "stale, unbind": """
+        x = torch.ones(3, 2, requires_grad=True) * 1
+        a, b, c = x.unbind()
+        a.add_(1)
+    """,
+    "freed": """
+        x = torch.ones(3, requires_grad=True)
+        loss = (x * x).sum()
+        loss.backward()
+        loss.backward()
+    """,
+    "leaf written": "torch.ones(3, requires_grad=True).add_(1)",
+    "leaf assigned": """
+        x = torch.ones(3, requires_grad=True)
+        x[0] = 2.0
+    """,
+    "leaf, operator": """
+        x = torch.ones(3, requires_grad=True)
+        x += 1
+    """,
+    "view of a leaf": """
+        x = torch.ones(3, requires_grad=True)
+        x[:2].mul_(2)
+    """,
+    "inference": """
+        with torch.inference_mode():
+            x = torch.ones(3)
+        x.add_(1)
+    """,
+    "no graph": "torch.ones(()).backward()",
+    "not a scalar": "(torch.ones(3, requires_grad=True) * 2).backward()",
+    "unused input": """
+        x, y = torch.ones(2, requires_grad=True).unbind()
+        torch.autograd.grad((x * x).sum(), [torch.ones(1, requires_grad=True)])
+    """,
+    "shapes": "torch.ones(3).add_(torch.ones(4))",
+    "wrong argument": "torch.ones(3).add_()",
+    "keyword only": "torch.nn.init.zeros_(tensor=None)",
+    "data": "torch.ones(3).data = 5",
+    "data, wrong shape": "torch.ones(3, requires_grad=True).data = torch.ones(3, dtype=torch.int)",
+    "the user's own": "raise KeyError('who')",
+    "a chain": """
+        try:
+            torch.ones(3, requires_grad=True).add_(1)
+        except RuntimeError as error:
+            raise ValueError('on top') from error
+    """,
+    "recursion": """
+        def deeper(n):
+            return deeper(n + 1)
+        deeper(0)
+    """,
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_the_same_watched(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text("import torch\n" + textwrap.dedent(ERRORS[name]), encoding="utf-8")
+    plain = unwatched(path)
+    assert plain is not None
+    code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+    with pytest.raises(type(plain)) as caught, graphlab.watch() as session:
+        exec(code, {"__name__": "__main__"})
+    assert type(caught.value) is type(plain)
+    assert str(caught.value) == str(plain)
+    assert type(caught.value.__cause__) is type(plain.__cause__)
+    assert session.trace.outcome == "raised"
+    assert session.trace.unseen == ()
+    failure = session.trace.exception
+    assert failure is not None
+    assert (failure.type, failure.message) == (type(plain).__name__, str(plain))
+
+
+@pytest.mark.parametrize("name", ["naive", "joint"])
+def test_random_numbers_go_on_as_if_unwatched(observe: Any, name: str) -> None:
+    path = catalogue.scenario(name).path
+    arguments = ("--steps", "8", "--device", "cpu")
+
+    def states() -> tuple[Any, ...]:
+        drawn = (random.random(), numpy.random.rand(3).tolist(), torch.rand(3).tolist())
+        return (*drawn, torch.get_rng_state().tolist())
+
+    def seed() -> None:
+        random.seed(1)
+        numpy.random.seed(1)
+
+    seed()
+    unwatched(path, *arguments)
+    plain = states()
+    seed()
+    observe(name)
+    assert states() == plain
+
+
+def test_the_command_prints_and_trains_what_python_does(
+    python: Any, cli: Any, tmp_path: Path
+) -> None:
+    """The whole way, process against process: the file of images, stderr and exit code."""
+    path = catalogue.scenario("detach").path
+    arguments = ("--steps", "50", "--device", "cpu", "--samples", "images.png")
+    plain = python(str(path), *arguments)
+    images = (tmp_path / "images.png").read_bytes()
+    (tmp_path / "images.png").unlink()
+    watched = cli("run", str(path), *arguments)
+    assert (plain.returncode, watched.returncode) == (0, 0), watched.stderr
+    assert (tmp_path / "images.png").read_bytes() == images
+    assert watched.stderr == plain.stderr
+    assert plain.stdout == ""
+
+
+def test_the_traceback_reads_as_under_python(python: Any, cli: Any) -> None:
+    path = str(catalogue.scenario("naive").path)
+    plain = python(path, "--device", "cpu")
+    watched = cli("run", path, "--device", "cpu")
+    assert (plain.returncode, watched.returncode) == (1, 1)
+    assert watched.stderr.startswith(plain.stderr)
+    assert "Traceback" in plain.stderr
+
+
+WORKERS = """
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    data = TensorDataset(torch.randn(32, 4), torch.randn(32, 1))
+    net = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.Adam(net.parameters(), foreach=True)
+    for epoch in range(2):
+        for x, y in DataLoader(data, batch_size=8, shuffle=True, num_workers=2):
+            loss = ((net(x) - y) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    print(loss.item(), net.weight.tolist())
+"""
+
+THREADS = """
+import threading
+import torch
+
+torch.manual_seed(0)
+nets = [torch.nn.Linear(4, 1) for _ in range(3)]
+inputs = [torch.randn(8, 4) for _ in range(3)]
+
+def train(net, x):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = (net(x) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+
+threads = [threading.Thread(target=train, args=pair) for pair in zip(nets[1:], inputs[1:])]
+for thread in threads:
+    thread.start()
+train(nets[0], inputs[0])
+for thread in threads:
+    thread.join()
+for net in nets:
+    print(net.weight.tolist())
+"""
+
+
+@pytest.mark.parametrize("source", [WORKERS, THREADS], ids=["workers", "threads"])
+def test_programs_that_do_not_run_alone(
+    python: Any, cli: Any, tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "script.py").write_text(source)
+    plain = python("script.py")
+    watched = cli("run", "script.py")
+    assert (plain.returncode, plain.stderr) == (0, "")
+    assert (watched.returncode, watched.stderr) == (0, "")
+    assert watched.stdout.startswith(plain.stdout)
+    report = watched.stdout.removeprefix(plain.stdout)
+    assert "nothing wrong seen" in report
+    assert "notice" not in report
