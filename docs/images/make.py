@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from graphlab.catalogue import scenario
 from graphlab.observe import program
 from graphlab.rules.registry import find
 from graphlab.views.ledger import Ledger
 from graphlab.views.story import Story
 
 COMMAND = "graphlab run naive --explain"
+SCRIPT = "scenarios/softmaxgan/naive.py"
 
 # Rich's frame loads a web font, which a picture in a README may not; the reader's own will do.
 FRAME = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
@@ -33,12 +33,13 @@ FRAME = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DO
 def picture() -> str:
     """The SVG text: the finding with its first repair and the ledger, 80 columns wide."""
     with contextlib.redirect_stderr(io.StringIO()):
-        ran = program.run(program.script(str(scenario("naive").path)), [], "naive")
+        ran = program.run(program.script(SCRIPT), [], "naive")
     (finding,) = find(ran.trace)
     console = Console(
         record=True, width=80, file=io.StringIO(), force_terminal=True, highlight=False
     )
-    console.print(Story(finding, repairs=1), Text(), Ledger(ran.trace), sep="\n")
+    # The last line is left empty: rich's frame cuts off what hangs below it.
+    console.print(Story(finding, repairs=1), Text(), Ledger(ran.trace), Text(), sep="\n")
     return console.export_svg(title=COMMAND, theme=MONOKAI, code_format=FRAME, unique_id="naive")
 
 

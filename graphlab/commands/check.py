@@ -23,7 +23,7 @@ def check(names: list[str], arguments: list[str]) -> int:
         if not each.expectations:
             raise UserError(
                 f"{each.path} states no expectation",
-                "add a line `expect: clean` or `expect: GL001 at `loss.backward()`` to its docstring",
+                "add to its docstring a line such as: expect: GL001 at `loss.backward()`",
             )
     from rich.text import Text
 

@@ -96,7 +96,7 @@ class Assembler:
             self._tensors[index] = info
         if named is not None:
             self._index[info] = index
-        from graphlab.observe.writers import storage_key
+        from graphlab.observe.storage import storage_key
 
         key = storage_key(parameter)
         if key is not None:

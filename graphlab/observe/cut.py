@@ -88,8 +88,15 @@ class _Search:
                 return found
             source = getattr(statement, "value", None)
             if source is not None:
+                frozen = self.frozen(source)
+                if frozen is not None:
+                    return frozen
                 if any(_has_graph(self.look_up(each)) for each in _names(source)):
-                    return self.cutting(source) or self.cut(statement, ast.unparse(statement))
+                    found = self.cutting(source)
+                    called = self.called(source)
+                    if found is None and called:
+                        found = self.inside(called, depth + 1)
+                    return found or self.cut(statement, ast.unparse(statement))
                 found = self.value(source, statement.lineno, depth + 1)
                 if found is not None:
                     return found
@@ -109,11 +116,33 @@ class _Search:
                     return self.cut(each, ast.unparse(func) + "()")
                 if name in ("to", "type") and any(_integer(arg) for arg in each.args):
                     return self.cut(each, ast.unparse(each))
-            elif isinstance(each, ast.Attribute) and each.attr == "data":
-                return self.cut(each, ast.unparse(each))
-            elif isinstance(each, ast.Compare):
+            elif (isinstance(each, ast.Attribute) and each.attr == "data") or isinstance(
+                each, ast.Compare
+            ):
                 return self.cut(each, ast.unparse(each))
         return None
+
+    def frozen(self, source: ast.expr) -> Cut | None:
+        """The statement that froze a module which `source` calls, when nothing in it trains."""
+        for each in ast.walk(source):
+            if not isinstance(each, ast.Call):
+                continue
+            holder = self.look_up(ast.unparse(each.func))
+            parameters = list(holder.parameters()) if hasattr(holder, "parameters") else []
+            if parameters and not any(p.requires_grad for p in parameters):
+                return self.freezing()
+        return None
+
+    def freezing(self) -> Cut | None:
+        """The last statement of the file that sets requires_grad to False."""
+        found: ast.AST | None = None
+        for each in ast.walk(self.tree) if self.tree is not None else ():
+            text = ast.unparse(each) if isinstance(each, ast.Assign | ast.Expr) else ""
+            if text.endswith(("requires_grad = False", "requires_grad_(False)")) and (
+                found is None or each.lineno > found.lineno  # type: ignore[attr-defined]
+            ):
+                found = each
+        return self.cut(found, ast.unparse(found)) if found is not None else None
 
     def guard(self, statement: ast.AST) -> Cut | None:
         """The no_grad block or decorator around a statement."""

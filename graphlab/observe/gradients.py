@@ -8,10 +8,11 @@ and the step, one copy of the gradients is kept for every loss but the last.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.log import RawBackward
-from graphlab.observe.writers import version_of
+from graphlab.observe.storage import version_of
 from graphlab.trace.model import Mix, Share
 
 Label = tuple[str, int | None]
@@ -20,7 +21,9 @@ Label = tuple[str, int | None]
 class ParameterState:
     """What is known of one parameter's gradient since it was last cleared."""
 
-    __slots__ = ("by_hand", "grad_id", "seen", "sources", "spent", "version")
+    __slots__ = (
+        "by_hand", "grad_id", "last_stepper", "seen", "sources", "spent", "turns", "version",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.sources: list[RawBackward] = []
@@ -28,6 +31,9 @@ class ParameterState:
         self.spent: dict[int, int] = {}
         # Whether something other than backward has changed the gradient's values.
         self.by_hand = False
+        # The optimizer that stepped it last, and how often that has changed.
+        self.last_stepper: int | None = None
+        self.turns = 0
         self.grad_id = 0
         self.version = 0
         # Whether the parameter ever had a gradient.
@@ -38,7 +44,7 @@ class ParameterState:
         self.spent = {}
         self.by_hand = False
 
-    def settle(self, grad: Any) -> None:
+    def settle(self, grad: Any, overwritten: Callable[[Any], bool]) -> None:
         """Notice, before a backward or a step, what the program itself did to the gradient."""
         if grad is None:
             self.clear()
@@ -50,7 +56,7 @@ class ParameterState:
             # Zeroed in place is cleared; anything else (clipping, scaling) is the same gradient.
             if self.spent and not bool(grad.detach().any()):
                 self.clear()
-            elif self.spent:
+            elif self.spent and overwritten(grad):
                 self.by_hand = True
         elif not self.sources:
             self.by_hand = True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from types import FrameType
+from itertools import pairwise
+from types import FrameType, ModuleType
 from typing import Any
 
 from graphlab.observe.graph import sequence, walk
@@ -38,7 +39,7 @@ class Growth:
         carried = len(history) >= ENOUGH and oldest < history[-ENOUGH][2]
         kept = self._measure(user, spot)
         if carried and _grows(sizes):
-            names = [name for name in kept if name != record.loss]
+            names = [name for name in kept if name != record.loss and _grows(kept[name])]
             self._report(record, spot, user, _carrier(names, user), sizes, True)
             return
         for name, sizes in kept.items():
@@ -99,15 +100,28 @@ class Growth:
 
 
 def _grows(sizes: tuple[int, ...]) -> bool:
-    return len(sizes) >= ENOUGH and all(b > a for a, b in zip(sizes, sizes[1:], strict=False))
+    return len(sizes) >= ENOUGH and all(b > a for a, b in pairwise(sizes))
 
 
-def _parts(name: str, value: Any) -> list[tuple[str, Any]]:
-    """A variable, and the attributes of an object of the user's own."""
+def _parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
+    """A variable, the attributes of an object of the user's own, and those of theirs."""
+    import torch
+
     found = [(name, value)]
     module = getattr(type(value), "__module__", "")
-    if hasattr(value, "__dict__") and not module.startswith(("torch", "numpy", "builtins")):
-        found += [(f"{name}.{key}", each) for key, each in list(vars(value).items())]
+    if isinstance(value, type | ModuleType):
+        return found
+    if isinstance(value, torch.nn.Module):
+        for path, each in value.named_modules():
+            found += [
+                (".".join(filter(None, (name, path, key))), item)
+                for key, item in list(vars(each).items())
+                if not key.startswith("_")
+            ]
+    elif hasattr(value, "__dict__") and not module.startswith(("torch", "numpy", "builtins")):
+        for key, each in list(vars(value).items()):
+            if depth < 2:
+                found += _parts(f"{name}.{key}", each, depth + 1)
     return found
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from graphlab.observe.graph import operation, running_statistics_unused, sequence, slots
 from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.names import Named, Names, kind_of
-from graphlab.observe.source import locate, statement_at, target_text
-from graphlab.observe.writers import byte_span, storage_key, version_of
+from graphlab.observe.source import argument_at, locate, statement_at, target_text
+from graphlab.observe.storage import byte_span, storage_key, version_of
 
 
 class Problem:
@@ -34,6 +34,12 @@ class Problem:
         self.saved_version: int | None = None
         self.write: RawWrite | None = None
         self.freed_by: RawBackward | None = None
+
+
+def _same_variable(local: str, known: str) -> bool:
+    """Whether `known`, ``model.hidden[1]`` say, is the exact word for `local`, ``self.hidden``."""
+    last = local.rsplit(".", 1)[-1]
+    return known.rsplit(".", 1)[-1].startswith(f"{last}[") and "[" not in last
 
 
 class Inspector:
@@ -98,7 +104,7 @@ class Inspector:
             # An activation is best called what the lines that saved and wrote it call it: by
             # now another frame may hold it under another name.
             local = self._expression(problem, tensor)
-            if local is not None:
+            if local is not None and not _same_variable(local, known[1].name):
                 known = (known[0], Named(local, known[1].kind, known[1].owner))
         if known is not None:
             tensor, problem.named = known
@@ -116,10 +122,11 @@ class Inspector:
         maker = tensor.grad_fn
         write = problem.write
         written = None
-        if write is not None and write.spot is not None:
-            written = target_text(locate(*write.spot))
+        if write is not None and write.spot is not None and write.tensors:
+            written = target_text(locate(*write.spot), write.direct)
+        argument = argument_at(locate(*problem.spot)) if problem.spot is not None else None
         if maker is None:
-            return written
+            return written or argument
         seq = sequence(maker)
         mark = self._log.mark_of(seq)
         if mark is None or mark.code is None:
@@ -134,8 +141,8 @@ class Inspector:
         simple = len(targets) == 1 and not isinstance(targets[0], ast.Tuple | ast.List)
         if simple and self._log.last_of_mark(seq):
             return ast.unparse(targets[0])
-        if written is not None:
-            return written
+        if written is not None or argument is not None:
+            return written or argument
         module = self._names.modules.get(mark.module) if mark.module else None
         return f"{module} output" if module else None
 
@@ -154,9 +161,16 @@ class Inspector:
 
     def _silent_write(self, tensor: Any, seq: int) -> RawWrite | None:
         key = storage_key(tensor)
-        if key is None or key not in self._writes:
+        if key is None:
             return None
         first, end = byte_span(tensor)
+        if self._log.memory and tensor.device.type == "cpu":
+            base = tensor.data_ptr() - first
+            for event, start, stop in self._log.memory:
+                if event.seq > seq and start < base + end and base + first < stop:
+                    return event
+        if key not in self._writes:
+            return None
         for event, (_, start, stop, _, _) in self._writes[key]:
             if event.silent and event.seq > seq and start < end and first < stop:
                 return event

@@ -108,6 +108,7 @@ class Log:
         self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}
+        self.memory: deque[tuple[RawWrite, int, int]] = deque(maxlen=2_000)
         # When each line last wrote behind autograd's back.
         self.silent: dict[Spot | None, int] = {}
         self.modules: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
@@ -116,6 +117,13 @@ class Log:
         self.events.append(event)
         if event.silent:
             self.silent[event.spot] = event.seq
+
+    def write_memory(self, seq: int, spot: Spot, first: int, end: int) -> None:
+        """A write into memory that is known by its address alone: a NumPy array's."""
+        event = RawWrite(seq, spot, "NumPy", (), None, True)
+        self.events.append(event)
+        self.memory.append((event, first, end))
+        self.silent[spot] = seq
 
     def trim(self) -> None:
         if len(self.marks) > 2 * KEEP_MARKS:

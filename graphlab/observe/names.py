@@ -9,7 +9,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from graphlab.observe.source import UserFiles
-from graphlab.observe.writers import storage_key
+from graphlab.observe.storage import storage_key
 from graphlab.trace.model import Kind
 
 _DEPTH = 4
@@ -158,7 +158,7 @@ def _join(*parts: str) -> str:
 
 
 def _overlap(one: Any, other: Any) -> bool:
-    from graphlab.observe.writers import byte_span
+    from graphlab.observe.storage import byte_span
 
     (a, b), (c, d) = byte_span(one), byte_span(other)
     return a < d and c < b

@@ -12,8 +12,9 @@ from graphlab.observe.log import Log, RawBackward, RawStep, RawWrite, RawZero, S
 from graphlab.observe.loops import Loops
 from graphlab.observe.names import Names
 from graphlab.observe.source import UserFiles, user_frame
+from graphlab.observe.storage import byte_span, storage_key, version_of
 from graphlab.observe.tracer import Tracer, code_of
-from graphlab.observe.writers import Writers, byte_span, storage_key, version_of
+from graphlab.observe.writers import Writers
 
 # Steps compared by value: the first ones, then every so-manieth (a prime: see backwards.py).
 FIRST, EVERY = 4, 61
@@ -94,7 +95,9 @@ class Optimizers:
         if event == "return":
             optimizer = frame.f_locals.get("self")
             if hasattr(optimizer, "param_groups"):
-                self._state(optimizer, self._tracer.spot(frame.f_back))
+                state = self._state(optimizer, self._tracer.spot(frame.f_back))
+                # Now, while what it is given still hangs where the user put it.
+                self._learn(state, optimizer, Names(self._files).gather(frame.f_back))
 
     def _state(self, optimizer: Any, spot: Spot | None = None) -> OptimizerState:
         state = self._by_id.get(id(optimizer))
@@ -144,7 +147,7 @@ class Optimizers:
             grad = parameter.grad
             if grad is None and state.sources:
                 self._thrown(state)
-            state.settle(grad)
+            state.settle(grad, self._overwritten)
             if grad is None:
                 self._before.append((parameter, state, 0, 0))
             else:
@@ -239,9 +242,11 @@ class Optimizers:
         spot = (user.f_code, user.f_lasti) if user is not None else None
         state.last_spot = spot
         parameters = self.parameters_of(optimizer)
-        if not state.owns or (state.name is None and state.steps == 0):
-            self._learn(state, optimizer, Names(self._files).gather(user))
-        elif len(parameters) != len(state.owns):
+        if (
+            not state.owns
+            or (state.name is None and state.steps == 0)
+            or len(parameters) != len(state.owns)
+        ):
             self._learn(state, optimizer, Names(self._files).gather(user))
         step = RawStep(
             self._tracer.seq(), spot, self.states.index(state), self._loops.iteration(user)
@@ -273,7 +278,7 @@ class Optimizers:
         leftover, shared, fresh, live = [], [], False, False
         for parameter in parameters:
             gradient = self._gradient(parameter)
-            gradient.settle(parameter.grad)
+            gradient.settle(parameter.grad, self._overwritten)
             if parameter.grad is None:
                 continue
             live = True
@@ -282,13 +287,25 @@ class Optimizers:
                 fresh = True
             if 0 < spent < count and not gradient.by_hand:
                 leftover.append(self._index_of(parameter, None))
-            for other, applied in gradient.spent.items():
-                if other != me and applied == count > spent and not gradient.by_hand:
+            if gradient.last_stepper not in (None, me):
+                gradient.turns += 1
+                # A, B, A: both are at work. A, B alone may be an optimizer and its successor.
+                if gradient.turns >= 2:
                     shared.append(self._index_of(parameter, None))
-                    step.shared_with = other
+                    step.shared_with = gradient.last_stepper
+            gradient.last_stepper = me
             gradient.spent[me] = count
         step.leftover, step.shared = tuple(leftover), tuple(shared)
         step.nothing_new = not fresh and self._any_backward and (live or state.steps > 0)
+
+    def _overwritten(self, grad: Any) -> bool:
+        """Whether the program's last write to a gradient put new values there, rather than
+        scaling what stood there."""
+        key = storage_key(grad)
+        for event in reversed(self._log.events):
+            if isinstance(event, RawWrite) and any(each[0] == key for each in event.tensors):
+                return event.by in ("copy_()", "[…] = …", ".data = …", "fill_()", "set_()")
+        return False
 
     def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
         """Parameters that no module seen at work holds, and parameters never reached so far."""

@@ -126,9 +126,9 @@ def statement_at(filename: str, line: int) -> ast.stmt | None:
     tree = parse(filename)
     found: ast.stmt | None = None
     for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or line):
-            if found is None or node.lineno >= found.lineno:
-                found = node
+        inside = isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or line)
+        if inside and (found is None or node.lineno >= found.lineno):
+            found = node
     return found
 
 
@@ -188,10 +188,28 @@ def _call_at(at: Location) -> ast.Call | None:
     return best
 
 
-def target_text(at: Location | None) -> str | None:
-    """The variable that the statement at `at` writes in place: ``pred`` for ``pred[0] = …``,
-    ``mask`` for ``mask.fill_(0)``, ``x`` for ``layer(x)`` when that is its only argument."""
+def argument_at(at: Location | None) -> str | None:
+    """``features`` for the call ``torch.mm(features, features.t())``: its only variable."""
     statement = statement_at(at.file, at.line) if at is not None else None
+    if not isinstance(statement, ast.Assign | ast.Return) or statement.value is None:
+        return None
+    call = statement.value
+    if not isinstance(call, ast.Call):
+        return None
+    names = {ast.unparse(_base(arg)) for arg in call.args if not isinstance(arg, ast.Constant)}
+    return names.pop() if len(names) == 1 else None
+
+
+def target_text(at: Location | None, direct: bool = True) -> str | None:
+    """The variable that the statement at `at` writes in place: ``pred`` for ``pred[0] = …``,
+    ``mask`` for ``mask.fill_(0)``, ``x`` for ``x = layer(x)``. Where the write is not `direct`
+    but somewhere below a call, only that last form says enough."""
+    statement = statement_at(at.file, at.line) if at is not None else None
+    if not direct:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+            only = _only(statement.value)
+            return only if only in [ast.unparse(each) for each in statement.targets] else None
+        return None
     if isinstance(statement, ast.AugAssign):
         return ast.unparse(_base(statement.target))
     if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
@@ -226,9 +244,9 @@ def _only(call: ast.Call) -> str | None:
 def _base(node: ast.expr) -> ast.expr:
     """The variable behind subscripts with slices, `.data`, views and the like."""
     while True:
-        if isinstance(node, ast.Subscript) and not _is_key(node.slice):
-            node = node.value
-        elif isinstance(node, ast.Attribute) and node.attr in ("data", "T", "mT"):
+        into = isinstance(node, ast.Subscript) and not _is_key(node.slice)
+        alias = isinstance(node, ast.Attribute) and node.attr in ("data", "T", "mT")
+        if isinstance(node, ast.Subscript | ast.Attribute) and (into or alias):
             node = node.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             node = node.func.value
@@ -248,6 +266,8 @@ def written_by(at: Location | None, by: str, direct: bool) -> str:
     statement = statement_at(at.file, at.line)
     if direct and by.endswith("="):
         return f"{target_text(at) or 'tensor'} {by} …"
+    if by == "NumPy":
+        return f"NumPy, {at.code}"
     if direct and by.startswith("["):
         return f"{target_text(at) or 'tensor'}{by}"
     if direct and by.startswith("."):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from graphlab.observe.lines import Lines, suspicious
 from graphlab.observe.log import Log, Spot
 from graphlab.observe.loops import Loops
 from graphlab.observe.source import UserFiles
@@ -51,6 +52,8 @@ class Tracer:
         self._stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
         self._module_code = code_of(torch.nn.Module.__call__)
         self.seq = sequence_counter() or (lambda: 0)
+        self._lines = Lines(log)
+        self._pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
         self._before: Any = None
         self._running = False
         self._paused = 0
@@ -71,6 +74,7 @@ class Tracer:
 
     def stop(self, frame: FrameType | None) -> None:
         self._running = False
+        self._pending.clear()
         if sys.gettrace() is self._global:
             sys.settrace(self._before)
         while frame is not None:
@@ -177,10 +181,20 @@ class Tracer:
     def _make_local(self, code: CodeType) -> Callable[..., Any]:
         seq, marks, stack, files = self.seq, self.log.marks, self._stack, self.files
         starts = self._loops.body_starts(code)
+        odd = suspicious(code.co_filename)
+        lines, pending = self._lines, self._pending
         counts, log = self._loops.counts, self.log
 
         def on_line(frame: FrameType, event: str, arg: Any) -> Any:
+            if pending:
+                held = pending.pop(frame, None)
+                if held is not None:
+                    lines.after(held[0], seq(), code, held[1])
             if event == "line":
+                if odd and frame.f_lineno in odd:
+                    values = lines.before(frame, frame.f_lineno)
+                    if values:
+                        pending[frame] = (values, frame.f_lasti)
                 marks.append((seq(), code, ~frame.f_lasti, stack[-1][2]))
                 if starts and frame.f_lineno in starts:
                     key = (code, frame.f_lineno)

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from graphlab.observe.log import Log, RawWrite
+from graphlab.observe.storage import byte_span, storage_key, version_of
 from graphlab.observe.tracer import Tracer
 
 _OPERATORS = tuple(
@@ -34,42 +35,10 @@ _OPERATORS = tuple(
         "xor",
         "lshift",
         "rshift",
-    )  # fmt: skip
+    )
 )
 # These end in an underscore and write no element.
 _NOT_WRITERS = {"requires_grad_", "retain_grad_", "rename_", "share_memory_", "detach_"}
-
-# A write that moved no counter of its own gets these versions.
-UNKNOWN = -1
-
-
-def storage_key(tensor: Any) -> int | None:
-    """An address that all views of one storage share; None where there is no storage."""
-    try:
-        return tensor.untyped_storage()._cdata
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
-        try:
-            return tensor.untyped_storage().data_ptr()
-        except Exception:
-            return None
-
-
-def byte_span(tensor: Any) -> tuple[int, int]:
-    """First and one-past-last byte that `tensor` may touch, counted within its storage."""
-    size = tensor.element_size()
-    first = tensor.storage_offset() * size
-    if tensor.numel() == 0:
-        return first, first
-    reach = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
-    return first, first + (reach + 1) * size
-
-
-def version_of(tensor: Any) -> int:
-    """The version counter; an inference tensor has none."""
-    try:
-        return tensor._version
-    except (RuntimeError, AttributeError):
-        return UNKNOWN
 
 
 class Writers:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.finding import Finding, Help, Place, Versions
+from graphlab.trace.model import TensorInfo, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -18,6 +18,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             severity="warning",
             summary=f"{what} grows with every iteration ({sizes} nodes): memory and time do too",
             iteration=each.iteration,
+            tensor=Versions(TensorInfo(each.name, "activation", (), ""), None, None),
             failed=Place(each.at, each.call) if each.behind_loss else None,
             cause=Place(each.kept_at, f"{each.name} kept with its graph")
             if each.kept_at is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.silent import first_per_optimizer, named
+from graphlab.rules.silent import first_per_optimizer, last_step, named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -22,16 +22,15 @@ def check(trace: Trace) -> Iterator[Finding]:
         count = len(step.shared)
         name = trace.tensors[step.shared[0]].name or "a parameter"
         more = f" and {count - 1} more" if count > 1 else ""
-        stepping = trace.optimizers[step.optimizer]
+        stepped = last_step(trace, two) or step
         yield Finding(
             code="GL107",
             name="parameter-in-two-optimizers",
             severity="warning",
-            summary=f"{first.name} and {second.name} both step {name}{more}, with one gradient: "
-            "it is applied twice",
+            summary=f"{first.name} and {second.name} both step {name}{more}, by turns",
             iteration=step.iteration,
             tensor=named(trace, step.shared[0]),
-            failed=Place(step.at, f"{stepping.name}.step()"),
+            failed=Place(stepped.at, f"{second.name}.step()"),
             cause=Place(second.at, f"{second.name} built") if second.at is not None else None,
             help=(Help(f"Leave out of {second.name} what {first.name} already holds."),),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.silent import first_per_optimizer
+from graphlab.rules.silent import first_per_optimizer, named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -21,6 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             severity="warning",
             summary=f"{optimizer.name}.step() had no gradient that was new since its last step",
             iteration=step.iteration,
+            tensor=named(trace, optimizer.owns[0]) if optimizer.owns else None,
             failed=Place(step.at, f"{optimizer.name}.step()"),
             help=(
                 Help(
