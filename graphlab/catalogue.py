@@ -66,7 +66,7 @@ def scenario(name: str) -> Scenario:
 
 
 def suggestion(name: str, known: list[str], otherwise: str = "graphlab list shows all") -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.5)
+    near = difflib.get_close_matches(name, known, 1, 0.6)
     return f"did you mean {near[0]}? {otherwise}" if near else otherwise
 
 

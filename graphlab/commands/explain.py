@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from graphlab.catalogue import suggestion
 from graphlab.errors import UserError
 from graphlab.rules.registry import CODES
-from graphlab.views.terminal import stdout
+from graphlab.views.terminal import emit, stdout
 
 _HERE = Path(__file__).resolve().parent.parent
 
@@ -18,6 +19,9 @@ def page(code: str) -> str:
     for each in CODES:
         if wanted.upper() == each.code or wanted.lower() == each.name:
             return _folder().joinpath(f"{each.code}.md").read_text(encoding="utf-8")
+    number = re.fullmatch(r"(?i)gl0*(\d+)", wanted)
+    if number and f"GL{int(number[1]):03}" in {each.code for each in CODES}:
+        return page(f"GL{int(number[1]):03}")
     known = [each.code for each in CODES] + [each.name for each in CODES]
     near = suggestion(wanted.upper() if wanted[:2].upper() == "GL" else wanted, known)
     raise UserError(f"no rule has the code {code!r}", near)
@@ -38,7 +42,7 @@ def explain(code: str | None) -> int:
         return 0
     from rich.markdown import Markdown
 
-    console.print(Markdown(page(code), code_theme="ansi_dark", hyperlinks=False))
+    emit(console, Markdown(page(code), code_theme="ansi_dark", hyperlinks=False))
     return 0
 
 

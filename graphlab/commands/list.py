@@ -8,7 +8,7 @@ from rich.text import Text
 
 from graphlab.catalogue import scenarios
 from graphlab.rules.registry import CODES
-from graphlab.views.terminal import stdout
+from graphlab.views.terminal import emit, stdout
 
 
 def list_all() -> int:
@@ -20,8 +20,7 @@ def list_all() -> int:
         lesson = each.title.partition(": ")[2] or each.title
         code = (expected.code or "clean") if expected is not None else ""
         table.add_row(each.name, Text(code, _style(code)), lesson)
-    console.print(table)
-    console.print()
+    emit(console, table, "")
     rules(console)
     return 0
 
@@ -33,7 +32,7 @@ def rules(console: Console) -> None:
     table = _table()
     for each in CODES:
         table.add_row(each.code, Text(each.severity, _style(each.code)), summary(each.code))
-    console.print(table)
+    emit(console, table)
 
 
 def _table() -> Table:

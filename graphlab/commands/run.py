@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def run(
         ran = program.run(what, arguments, name, progress.start)
     finally:
         progress.stop()
-    if isinstance(found, Scenario) and ran.exit_code == 2 and not ran.trace.events:
+    if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
+        # A usage error of the script itself: it has said so, and there is nothing to report.
         return 2
     findings = find(ran.trace)
     sys.stdout.flush()
@@ -59,11 +61,13 @@ def run(
         files.write(json_file, json.dumps(report(ran.trace, findings), indent=2) + "\n")
     console = terminal.stderr() if json_file == "-" else terminal.stdout()
     if explain:
-        console.print(terminal.full(ran.trace, findings, _shown_by(found)))
+        terminal.emit(console, terminal.full(ran.trace, findings, _shown_by(found)))
     else:
-        console.print(terminal.short(ran.trace, findings))
+        terminal.emit(console, terminal.short(ran.trace, findings))
         if findings:
-            hint = f"graphlab run {'-m ' if is_module else ''}{target} --explain"
+            words = ["-m", target] if is_module else [target]
+            words += ["--explain", *(["--", *arguments] if arguments else [])]
+            hint = f"graphlab run {shlex.join(words)}"
             terminal.stderr().print(f"\nthe whole story: {hint}", style="dim")
     if ran.exit_code == 0 and strict and any(f.severity == "warning" for f in findings):
         return 1
@@ -87,6 +91,6 @@ def resolve(target: str) -> Scenario | None:
 def _shown_by(found: Scenario | None) -> list[str]:
     if found is None:
         return []
-    titles = {each.name: each.title for each in scenarios()}
+    titles = {each.name: each.title.partition(": ")[2] for each in scenarios()}
     width = max((len(name) for name in found.repaired_by), default=0)
     return [f"{name:<{width}}  {titles[name]}" for name in found.repaired_by if name in titles]

@@ -171,8 +171,10 @@ class Assembler:
             return ()
         built = next((s.spot for s in ledger.states if s.steps), None)
         return tuple(
-            Forgotten(index, record.call, self._locate(record.spot), self._locate(built))
-            for index, record in reached.forgotten(ledger.owned())
+            Forgotten(
+                leaf.index, leaf.record.call, self._locate(leaf.record.spot), self._locate(built)
+            )
+            for leaf in reached.forgotten(ledger.owned())
         )
 
     def _event(self, raw: Any, names: list[str], writes: dict[int, int]) -> list[Event]:

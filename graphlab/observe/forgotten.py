@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Collection
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
-from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
+from graphlab.observe.log import Log, RawBackward, RawWrite
 from graphlab.observe.names import Names
 from graphlab.observe.source import UserFiles
 from graphlab.observe.storage import storage_key
+
+
+class Leaf(NamedTuple):
+    """A parameter under a loss. `listed`: it hangs in a plain list, out of parameters()."""
+
+    ref: weakref.ref[Any]
+    record: RawBackward
+    index: int
+    owner: str
+    listed: bool
+    training: bool
 
 
 class Reached:
@@ -18,7 +30,7 @@ class Reached:
     def __init__(self, log: Log, files: UserFiles) -> None:
         self._log = log
         self._files = files
-        self.leaves: dict[int, tuple[weakref.ref[Any], RawBackward, int, str, bool]] = {}
+        self.leaves: dict[int, Leaf] = {}
 
     def look(self, record: RawBackward, nodes: list[Any], frame: FrameType, index_of: Any) -> None:
         """Note the parameters that a backward is about to reach."""
@@ -33,15 +45,20 @@ class Reached:
         for leaf in unknown:
             named = names.tensors.get(id(leaf))
             if named is not None and named.kind == "parameter" and "." in named.name:
-                index = index_of(leaf, names)
-                owner = named.owner or ""
-                self.leaves[id(leaf)] = (weakref.ref(leaf), record, index, owner, "[" in named.name)
+                self.leaves[id(leaf)] = Leaf(
+                    weakref.ref(leaf),
+                    record,
+                    index_of(leaf, names),
+                    named.owner or "",
+                    "[" in named.name,
+                    id(leaf) in names.training,
+                )
 
-    def forgotten(self, owned: dict[int, Spot | None]) -> list[tuple[int, RawBackward]]:
-        """(place, backward) of the leaves outside `owned`, the parameters of all optimizers.
+    def forgotten(self, owned: Collection[int]) -> list[Leaf]:
+        """The leaves outside `owned`, the identities of all that any optimizer holds.
 
-        A network that is mostly left out is left out on purpose (a frozen backbone, a loss
-        network); so is a parameter that the program writes by hand.
+        A network that is mostly left out is left out on purpose (a frozen backbone), and so is
+        one in eval mode (a loss network) and a parameter that the program writes by hand.
         """
         # The last write by hand to each storage: an initialisation comes before the backward.
         written = {
@@ -50,23 +67,24 @@ class Reached:
             if isinstance(event, RawWrite) and event.optimizer is None
             for tensor in event.tensors
         }
-        # In a plain list a module is out of its parent's parameters(), and nobody means that.
-        listed = {each[2] for each in self.leaves.values() if each[4]}
-        missing: dict[str, list[tuple[int, RawBackward]]] = {}
+        missing: dict[str, list[Leaf]] = {}
         held: dict[str, int] = {}
-        for key, (ref, record, index, owner, _) in self.leaves.items():
-            leaf = ref()
+        for key, leaf in self.leaves.items():
             if key in owned:
-                held[owner] = held.get(owner, 0) + 1
+                held[leaf.owner] = held.get(leaf.owner, 0) + 1
                 continue
-            by_hand = leaf is not None and (
-                not leaf.requires_grad or written.get(storage_key(leaf) or 0, -1) >= record.seq
+            tensor = leaf.ref()
+            by_hand = tensor is not None and (
+                not tensor.requires_grad
+                or written.get(storage_key(tensor) or 0, -1) >= leaf.record.seq
             )
             if not by_hand:
-                missing.setdefault(owner, []).append((index, record))
-        return [
-            each
-            for owner, found in missing.items()
-            if held.get(owner, 0) >= len(found) or any(at in listed for at, _ in found)
-            for each in found
-        ]
+                missing.setdefault(leaf.owner, []).append(leaf)
+        if not held:
+            return []
+        found = []
+        for owner, leaves in missing.items():
+            whole = owner not in held and all(leaf.training for leaf in leaves)
+            part = held.get(owner, 0) >= len(leaves)
+            found += [leaf for leaf in leaves if whole or part or leaf.listed]
+        return found

@@ -35,6 +35,8 @@ class Names:
         self.storages: dict[int, list[tuple[Any, Named]]] = {}
         self.modules: dict[int, str] = {}
         self.optimizers: dict[int, str] = {}
+        # Parameters whose module is in training mode.
+        self.training: set[int] = set()
         self._held: dict[int, Any] = {}
 
     def gather(self, frame: FrameType | None) -> Names:
@@ -107,6 +109,8 @@ class Names:
             for key, parameter in each._parameters.items():
                 if parameter is not None:
                     self._add(parameter, _join(name, full, key), "parameter", owner)
+                    if each.training:
+                        self.training.add(id(parameter))
             for key, buffer in each._buffers.items():
                 if buffer is not None:
                     self._add(buffer, _join(name, full, key), "buffer", owner)

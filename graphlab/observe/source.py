@@ -8,6 +8,7 @@ import os
 import site
 import sys
 import sysconfig
+from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType, FrameType
 
@@ -196,8 +197,17 @@ def argument_at(at: Location | None) -> str | None:
     call = statement.value
     if not isinstance(call, ast.Call):
         return None
-    names = {ast.unparse(_base(arg)) for arg in call.args if not isinstance(arg, ast.Constant)}
+    names = set(_variables(call))
     return names.pop() if len(names) == 1 else None
+
+
+def _variables(call: ast.Call) -> Iterator[str]:
+    """The variables that a call is given, through views of them and inner calls."""
+    for arg in call.args:
+        if isinstance(arg, ast.Call) and (arg.args or not isinstance(arg.func, ast.Attribute)):
+            yield from _variables(arg)
+        elif not isinstance(arg, ast.Constant):
+            yield ast.unparse(_base(arg))
 
 
 def target_text(at: Location | None, direct: bool = True) -> str | None:

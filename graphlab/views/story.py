@@ -144,4 +144,8 @@ def shorten(file: str) -> str:
         relative = os.path.relpath(file)
     except ValueError:
         return file
-    return relative if len(relative) < len(file) and not relative.startswith("..") else file
+    if len(relative) < len(file) and not relative.startswith(".."):
+        return relative
+    # Ours are known by their folder, wherever they were installed.
+    inside = file.replace(os.sep, "/").rfind("/scenarios/")
+    return file[inside + 1 :] if inside >= 0 else file

@@ -25,6 +25,14 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
+def emit(console: Console, *parts: RenderableType) -> None:
+    """Print without the blanks that rich pads lines with: a pipe or a copied text keeps none."""
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
 def _console(stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False, soft_wrap=False, emoji=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:

@@ -1,0 +1,176 @@
+"""A Trace is plain data: it can be saved, read without torch, and read by an older version."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graphlab.rules.registry import find
+from graphlab.trace import model
+from graphlab.trace.model import Trace
+from graphlab.trace.report import report
+from graphlab.trace.store import SCHEMA, dumps, loads
+
+PLAIN = (str, int, float, bool, type(None))
+RUNS = [
+    ("naive", "adam"), ("naive-fused", "adam-fused"), ("detach-as-printed", "sgd"),
+    ("joint", "adam"), ("joint-as-printed", "adam"), ("detach", "sgd"),
+]  # fmt: skip
+
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+TRACES = st.builds(
+    Trace, events=st.lists(st.from_type(model.Event), max_size=4).map(tuple)
+)  # fmt: skip
+
+
+def strict(text: str) -> Any:
+    """Parse JSON as every other language does: NaN and Infinity are no numbers there."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(TRACES)
+def test_any_trace_comes_back_as_it_was(trace: Trace) -> None:
+    text = dumps(trace)
+    assert strict(text)["schema"] == SCHEMA
+    assert loads(text) == trace
+
+
+@pytest.mark.parametrize(("name", "optimizer"), RUNS)
+def test_a_real_trace_comes_back_as_it_was_and_is_explained_alike(
+    observe: Any, name: str, optimizer: str
+) -> None:
+    ran = observe(name, "--optimizer", optimizer)
+    trace = loads(dumps(ran.trace))
+    assert trace == ran.trace
+    assert find(trace) == ran.findings
+    strict(json.dumps(report(trace, find(trace))))
+
+
+def test_every_kind_of_event_can_be_stored() -> None:
+    import typing
+
+    kinds = {each.__name__ for each in typing.get_args(model.Event)}
+    assert kinds >= {"Write", "Module", "ZeroGrad", "Backward", "Step"}
+
+
+def test_a_trace_holds_plain_values_only(observe: Any) -> None:
+    seen = set()
+
+    def look(value: Any) -> None:
+        if dataclasses.is_dataclass(value):
+            seen.add(type(value).__name__)
+            for field in dataclasses.fields(value):
+                look(getattr(value, field.name))
+        elif isinstance(value, tuple):
+            for each in value:
+                look(each)
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                look(key)
+                look(each)
+        else:
+            # Exactly these types: a subclass such as torch.Size or a Path would not come back.
+            assert type(value) in PLAIN, value
+
+    for name, optimizer in RUNS:
+        look(observe(name, "--optimizer", optimizer).trace)
+    assert seen >= {"Trace", "Backward", "Step", "Write", "Saved", "Mix", "Share", "Location"}
+
+
+def test_a_trace_cannot_be_changed(observe: Any) -> None:
+    trace = observe("detach").trace
+    for each in (trace, trace.events[0], trace.tensors[0], trace.optimizers[0]):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(each, dataclasses.fields(each)[0].name, None)
+        with pytest.raises((AttributeError, TypeError)):
+            each.something_else = 1
+        assert not hasattr(each, "__dict__")
+
+
+def test_reading_and_judging_a_trace_needs_no_torch(
+    observe: Any, python: Any, tmp_path: Path
+) -> None:
+    ran = observe("naive")
+    (tmp_path / "trace.json").write_text(dumps(ran.trace), encoding="utf-8")
+    script = """
+import sys
+sys.modules["torch"] = None
+sys.modules["numpy"] = None
+from pathlib import Path
+from rich.console import Console
+from graphlab.rules.registry import find
+from graphlab.trace.report import report
+from graphlab.trace.store import loads
+from graphlab.views import terminal
+trace = loads(Path("trace.json").read_text(encoding="utf-8"))
+findings = find(trace)
+terminal.stdout().print(terminal.full(trace, findings, []))
+print(report(trace, findings)["findings"][0]["tensor"]["name"])
+"""
+    done = python("-c", script)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == ran.only.tensor.tensor.name
+    assert any("optimizer_D.step()" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not JSON",
+        "[]",
+        "null",
+        "1",
+        "{}",
+        '{"schema": "graphlab.report/1"}',
+        f'{{"schema": "{SCHEMA}"}}',
+        f'{{"schema": "{SCHEMA}", "target": "a", "outcome": "completed", "environment": 5}}',
+        f'{{"schema": "{SCHEMA}", "target": "a", "outcome": "completed", "environment": '
+        '{"python": "3", "torch": "2", "device": "cpu", "seed": 0, "graphlab": "1"}, '
+        '"events": [{"event": "Earthquake"}]}',
+    ],
+)
+def test_what_is_no_trace_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        loads(text)
+
+
+def test_fields_of_a_newer_version_are_left_out(observe: Any) -> None:
+    trace = observe("naive").trace
+    data = json.loads(dumps(trace))
+    data["weather"] = "fine"
+    data["events"][0]["weather"] = "fine"
+    data["environment"]["weather"] = {"event": "rain"}
+    assert loads(json.dumps(data)) == trace
+
+
+def test_numbers_that_json_lacks_do_not_reach_a_document(observe: Any, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import torch\n"
+        "net = torch.nn.Linear(2, 1)\n"
+        "optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "for factor in (1.0, float('inf'), 1e30, float('nan')):\n"
+        "    optimizer.zero_grad()\n"
+        "    one = net(torch.ones(1, 2)).sum()\n"
+        "    one.backward()\n"
+        "    two = (net(torch.ones(1, 2)) * factor).pow(2).sum()\n"
+        "    two.backward()\n"
+        "    optimizer.step()\n"
+    )
+    ran = observe(script)
+    assert ran.exit_code == 0, ran.err
+    strict(dumps(ran.trace))
+    strict(json.dumps(report(ran.trace, ran.findings)))
