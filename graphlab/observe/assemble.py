@@ -24,7 +24,7 @@ from graphlab.observe.log import (
 )
 from graphlab.observe.names import Names, kind_of
 from graphlab.observe.optimizers import Optimizers, OptimizerState
-from graphlab.observe.source import UserFiles, locate, written_by
+from graphlab.observe.source import UserFiles, call_text, locate, written_by
 from graphlab.trace.model import (
     Backward,
     Environment,
@@ -197,7 +197,7 @@ class Assembler:
         if isinstance(raw, RawModule):
             return [Module(raw.seq, at, self._module_names.get(raw.module, "module"))]
         if isinstance(raw, RawZero):
-            return [ZeroGrad(raw.seq, at, raw.target, raw.iteration)]
+            return [ZeroGrad(raw.seq, at, call_text(at, "zero_grad")[0], raw.iteration)]
         if isinstance(raw, RawStep):
             return [
                 Step(

@@ -53,7 +53,6 @@ class RawRefused(NamedTuple):
 class RawZero(NamedTuple):
     seq: int
     spot: Spot | None
-    target: str
     iteration: int | None
 
 
@@ -111,7 +110,7 @@ class Log:
         self.memory: deque[tuple[RawWrite, int, int]] = deque(maxlen=2_000)
         # When each line last wrote behind autograd's back.
         self.silent: dict[Spot | None, int] = {}
-        self.modules: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.modules: dict[int, weakref.ref[Any]] = {}
 
     def write(self, event: RawWrite) -> None:
         self.events.append(event)

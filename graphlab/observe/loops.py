@@ -23,6 +23,17 @@ def _loops_of(filename: str) -> tuple[tuple[int, int, int], ...]:
     )
 
 
+@lru_cache(maxsize=4096)
+def _loops_around(filename: str, line: int) -> tuple[int, ...]:
+    """First body lines of the loops around a line, the innermost first."""
+    around = [
+        (first, start)
+        for start, first, last in _loops_of(filename)
+        if first < line <= last or line == start
+    ]
+    return tuple(start for _, start in sorted(around, reverse=True))
+
+
 class Loops:
     """`counts[(code, first body line)]` is how often that loop's body has begun."""
 
@@ -52,13 +63,10 @@ class Loops:
         outwards that stands in one; counted over the whole run, across epochs."""
         while frame is not None:
             code, line = frame.f_code, frame.f_lineno
-            best: tuple[int, int, int] | None = None
-            for start, first, last in _loops_of(code.co_filename):
-                inside = first < line <= last or line == start
-                if inside and (code, start) in self.counts and (best is None or first > best[1]):
-                    best = (start, first, last)
-            if best is not None:
-                return self.counts[(code, best[0])] - 1
+            for start in _loops_around(code.co_filename, line):
+                count = self.counts.get((code, start))
+                if count is not None:
+                    return count - 1
             frame = frame.f_back
         return None
 

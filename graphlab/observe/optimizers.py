@@ -214,9 +214,7 @@ class Optimizers:
         if is_optimizer:
             self._state(target)
         self.cleared(parameters)
-        self._log.events.append(
-            RawZero(self._tracer.seq(), spot, _receiver(spot), self._loops.iteration(user))
-        )
+        self._log.events.append(RawZero(self._tracer.seq(), spot, self._loops.iteration(user)))
 
     def cleared(self, parameters: list[Any]) -> None:
         for parameter in parameters:
@@ -236,7 +234,10 @@ class Optimizers:
     def _begin_step(self, optimizer: Any, closure: bool) -> None:
         import sys
 
-        self._tracer.resume()
+        if closure:
+            self._tracer.resume()
+        else:
+            self._tracer.pause()
         state = self._state(optimizer)
         user = user_frame(sys._getframe(2), self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
@@ -270,7 +271,6 @@ class Optimizers:
         self._step = (step, versions, copies, closure)
         if not closure:
             self._writers.quiet += 1
-            self._tracer.pause()
 
     def _judge(self, step: RawStep, state: OptimizerState, parameters: list[Any]) -> None:
         """Whether the gradients about to be applied are new, or were applied before."""
@@ -309,7 +309,8 @@ class Optimizers:
 
     def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
         """Parameters that no module seen at work holds, and parameters never reached so far."""
-        alive = {id(p) for m in list(self._log.modules.values()) for p in m.parameters()}
+        modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
+        alive = {id(p) for module in modules for p in module.parameters()}
         if not alive:
             return
         import torch
@@ -403,12 +404,6 @@ def _why(parameter: Any, group: Any) -> str:
     if not bool(parameter.grad.any()):
         return "its gradient is zero"
     return "the update is below the precision of its values"
-
-
-def _receiver(spot: Spot | None) -> str:
-    from graphlab.observe.source import call_text, locate
-
-    return call_text(locate(*spot), "zero_grad")[0] if spot is not None else "zero_grad()"
 
 
 def _nothing(*args: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
@@ -27,7 +28,7 @@ def code_of(function: Any) -> CodeType:
 
 Handler = Callable[[FrameType, str, Any], None]
 
-_OTHER, _USER, _SPECIAL = 0, 1, 2
+_OTHER, _USER, _SPECIAL, _MODULE = range(4)
 
 
 def sequence_counter() -> Callable[[], int] | None:
@@ -106,7 +107,9 @@ class Tracer:
     def _classify(self, code: CodeType) -> int:
         if code.co_filename in self.files:
             kind = _USER
-        elif code in self.handlers or code is self._module_code:
+        elif code is self._module_code:
+            kind = _MODULE
+        elif code in self.handlers:
             kind = _SPECIAL
         else:
             kind = _OTHER
@@ -116,35 +119,36 @@ class Tracer:
     def _make_global(self) -> Callable[..., Any]:
         codes, seq, marks = self._codes, self.seq, self.log.marks
         stack, handlers, modules = self._stack, self.handlers, self.log.modules
-        module_code, returning = self._module_code, self._make_returning()
+        returning, local_for = self._make_returning(), self._local_for
         loops = self._loops
 
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
-            if event != "call":
-                return None
+            # Runs at every Python call of the program: what is none of ours leaves at once.
             code = frame.f_code
             kind = codes.get(code)
             if kind is None:
                 kind = self._classify(code)
-            if kind == _USER:
-                return self._local_for(code)
-            back = frame.f_back
-            caller = back.f_code if back is not None else None
-            direct = codes.get(caller) == _USER if caller is not None else False
-            if kind == _OTHER and not direct:
+            if kind == _OTHER:
                 return None
-            if direct and back is not None:
-                here, offset = caller, back.f_lasti
+            if kind == _USER:
+                return local_for(code)
+            back = frame.f_back
+            if back is not None and codes.get(back.f_code) == _USER:
+                here, offset, direct = back.f_code, back.f_lasti, True
             else:
-                here, offset = marks[-1][1:3] if marks else (None, 0)
+                # Called by torch: the user's line is still the one that the outer call stands on.
+                here, offset = stack[-1][:2] if len(stack) > 1 else _last_spot(marks)
+                direct = False
             module = stack[-1][2]
-            if code is module_code:
-                owner = frame.f_locals.get("self")
+            if kind == _MODULE:
+                owner = frame.f_locals["self"]
                 module = id(owner)
-                modules[module] = owner
+                known = modules.get(module)
+                if known is None or known() is not owner:
+                    modules[module] = weakref.ref(owner)
                 if direct:
                     loops.enter_module(seq(), (here, offset), module)
-            elif kind == _SPECIAL:
+            else:
                 handlers[code](frame, "call", None)
             stack.append((here, offset, module))
             marks.append((seq(), here, offset, module))
@@ -209,3 +213,7 @@ class Tracer:
             return on_line
 
         return on_line
+
+
+def _last_spot(marks: list[Any]) -> tuple[CodeType | None, int]:
+    return marks[-1][1:3] if marks else (None, 0)

@@ -92,7 +92,9 @@ def test_steps_are_counted_and_compared_by_value(observe: Any) -> None:
                     changed[owner].add(f"{net}.{key}")
 
     for net in "DG":
-        source = source.replace(f"optimizer_{net}.step()", f"step('{net}', optimizer_{net}, vars())")
+        source = source.replace(
+            f"optimizer_{net}.step()", f"step('{net}', optimizer_{net}, vars())"
+        )
     words, sys.argv = sys.argv, ["joint.py", "--steps", "8", "--device", "cpu"]
     try:
         exec(compile(source, "joint.py", "exec"), {"__name__": "__main__", "step": step})

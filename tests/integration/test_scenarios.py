@@ -252,6 +252,9 @@ def test_joint_says_whose_gradient_the_step_applied(
 def test_the_convolutional_networks_are_explained_alike(observe: Any) -> None:
     finding = observe("naive", "--arch", "dcgan").only
     assert finding.code == "GL001"
-    assert (finding.tensor.tensor.name, finding.saved.what) == ("D.4.weight", "ConvolutionBackward0")
+    assert (finding.tensor.tensor.name, finding.saved.what) == (
+        "D.4.weight",
+        "ConvolutionBackward0",
+    )
     assert finding.tensor.tensor.shape == (1, 64, 2, 2)
     assert {each.tensor.tensor.name.split(".")[0] for each in finding.related} == {"D"}

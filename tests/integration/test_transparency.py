@@ -338,9 +338,7 @@ for net in nets:
 
 
 @pytest.mark.parametrize("source", [WORKERS, THREADS], ids=["workers", "threads"])
-def test_programs_that_do_not_run_alone(
-    python: Any, cli: Any, tmp_path: Path, source: str
-) -> None:
+def test_programs_that_do_not_run_alone(python: Any, cli: Any, tmp_path: Path, source: str) -> None:
     (tmp_path / "script.py").write_text(source)
     plain = python("script.py")
     watched = cli("run", "script.py")

@@ -123,7 +123,9 @@ def test_what_is_not_python_is_refused_in_one_line(
 
 def test_python_files_in_other_encodings_are_read(tmp_path: Path) -> None:
     path = tmp_path / "loop.py"
-    path.write_bytes('# -*- coding: latin-1 -*-\n"""Größe.\n\nexpect: clean\n"""\n'.encode("latin-1"))
+    path.write_bytes(
+        '# -*- coding: latin-1 -*-\n"""Größe.\n\nexpect: clean\n"""\n'.encode("latin-1")
+    )
     assert read(path).title == "Größe."
 
 

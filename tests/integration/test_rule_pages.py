@@ -1,0 +1,40 @@
+"""The examples of the rule pages are tests: the bad one raises its code, the good one is clean."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from graphlab.observe import program
+from graphlab.rules.registry import CODES, find
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "rules"
+
+
+def findings(page: str, section: str, folder: Path) -> list[tuple[str, str]]:
+    found = re.search(rf"## {section}\n.*?```python\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    script = folder / "page.py"
+    script.write_text(found[1])
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        ran = program.run(program.script(str(script)), [], "page")
+    assert ran.trace.unseen == ()
+    return [(each.code, each.severity) for each in find(ran.trace)]
+
+
+@pytest.mark.parametrize("code", [each.code for each in CODES if each.severity != "info"])
+def test_bad_example_has_its_code_and_no_other(code: str, tmp_path: Path) -> None:
+    page = (PAGES / f"{code}.md").read_text()
+    told = [each for each, severity in findings(page, "Example", tmp_path) if severity != "info"]
+    assert told == [code]
+
+
+@pytest.mark.parametrize("code", [each.code for each in CODES])
+def test_good_example_is_clean(code: str, tmp_path: Path) -> None:
+    page = (PAGES / f"{code}.md").read_text()
+    told = findings(page, "Use instead", tmp_path)
+    assert [each for each in told if each[1] != "info"] == []
