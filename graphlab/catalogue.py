@@ -88,6 +88,11 @@ def read(path: Path) -> Scenario:
             expectations[match["optimizer"]] = Expectation(
                 match["code"], match["call"], int(iteration) if iteration else None
             )
+        elif re.match(r"\s*expect(\[.*?\])?:", line):
+            raise UserError(
+                f"{path} has an expect line that cannot be read: {line.strip()}",
+                "write `expect: clean`, or `expect: GL001 at` and the call between backquotes",
+            )
         elif line.startswith("repaired by:"):
             repaired = tuple(re.findall(r"[\w-]+", line.partition(":")[2]))
         else:

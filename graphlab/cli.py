@@ -118,6 +118,9 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())  # pyright: ignore[reportAttributeAccessIssue]
+            sys.exit(2)
         message = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
         where = getattr(getattr(error, "ctx", None), "command_path", "graphlab")
         code = _refuse(message.rstrip("."), f"{where} --help shows what it takes")

@@ -10,6 +10,7 @@ from graphlab.errors import UserError
 from graphlab.rules.registry import CODES
 from graphlab.views.terminal import emit, stdout
 
+_LOOKALIKES = str.maketrans("oOiIlL", "001111")
 _HERE = Path(__file__).resolve().parent.parent
 
 
@@ -19,6 +20,8 @@ def page(code: str) -> str:
     for each in CODES:
         if wanted.upper() == each.code or wanted.lower() == each.name:
             return _folder().joinpath(f"{each.code}.md").read_text(encoding="utf-8")
+    # The letters that a code's digits are mistaken for.
+    wanted = re.sub(r"(?i)^(gl)(\S+)$", lambda m: m[1] + m[2].translate(_LOOKALIKES), wanted)
     number = re.fullmatch(r"(?i)gl0*(\d+)", wanted)
     if number and f"GL{int(number[1]):03}" in {each.code for each in CODES}:
         return page(f"GL{int(number[1]):03}")

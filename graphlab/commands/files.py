@@ -26,8 +26,9 @@ def check(path: str | None, force: bool) -> None:
         raise UserError(f"cannot write in {folder}", "name a file in a folder of your own")
 
 
-def write(path: str, text: str | bytes) -> None:
-    """Write `text` whole or not at all; ``-`` is stdout."""
+def write(path: str, text: str | bytes, force: bool) -> None:
+    """Write `text` whole or not at all; ``-`` is stdout. Without `force` a file that has come to
+    be there since `check` is kept."""
     if path == "-":
         sys.stdout.write(text if isinstance(text, str) else text.decode())
         return
@@ -41,9 +42,15 @@ def write(path: str, text: str | bytes) -> None:
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(name, 0o666 & ~umask)
-            os.replace(name, target)
+            if force:
+                os.replace(name, target)
+            else:
+                os.link(name, target)
+                os.unlink(name)
         except BaseException:
             os.unlink(name)
             raise
+    except FileExistsError:
+        raise UserError(f"{path} came to be there meanwhile", "add --force to replace it") from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}", "name another file") from None

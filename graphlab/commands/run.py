@@ -28,6 +28,8 @@ def run(
     `strict` where only a warning was found."""
     files.check(json_file, force)
     files.check(trace_file, force)
+    if json_file is not None and json_file == trace_file:
+        raise UserError(f"--json and --trace both name {json_file}", "name two files")
     found = None if is_module else resolve(target)
 
     from graphlab.observe import program
@@ -56,9 +58,9 @@ def run(
     if trace_file is not None:
         from graphlab.trace.store import dumps
 
-        files.write(trace_file, dumps(ran.trace))
+        files.write(trace_file, dumps(ran.trace), force)
     if json_file is not None:
-        files.write(json_file, json.dumps(report(ran.trace, findings), indent=2) + "\n")
+        files.write(json_file, json.dumps(report(ran.trace, findings), indent=2) + "\n", force)
     console = terminal.stderr() if json_file == "-" else terminal.stdout()
     if explain:
         terminal.emit(console, terminal.full(ran.trace, findings, _shown_by(found)))

@@ -73,7 +73,9 @@ class Assembler:
         known = self._parameters.get(id(parameter))
         if known is not None and known[0]() is parameter:
             index = known[1]
-            if names is None or self._tensors[index].name is not None:
+            name = self._tensors[index].name
+            # `self.model` in the constructor is `trainer.model` once that has returned.
+            if names is None or (name is not None and not name.startswith("self.")):
                 return index
         else:
             index = -1
@@ -328,7 +330,7 @@ def environment() -> Environment:
         device = f"cuda ({torch.cuda.get_device_name()})"
     return Environment(
         python=platform.python_version(),
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         device=device,
         seed=torch.initial_seed(),
         graphlab=__version__,

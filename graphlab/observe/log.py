@@ -104,6 +104,7 @@ class Log:
 
     def __init__(self) -> None:
         self.marks: list[Mark | tuple[int, CodeType | None, int, int | None]] = []
+        self.blind = False
         self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}
@@ -128,10 +129,13 @@ class Log:
         if len(self.marks) > 2 * KEEP_MARKS:
             del self.marks[:-KEEP_MARKS]
 
+    def last_seq(self) -> int:
+        return self.marks[-1][0] if self.marks else 0
+
     def mark_of(self, seq: int) -> Mark | None:
         """Where the node with this sequence number was made, if that is still remembered."""
         index = bisect_right(self.marks, seq, key=_seq) - 1
-        if index < 0:
+        if index < 0 or self.blind:
             return None
         return Mark(*self.marks[index])
 

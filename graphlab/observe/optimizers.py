@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import weakref
 from collections.abc import Callable
 from types import FrameType
@@ -45,6 +47,16 @@ class OptimizerState:
         return self.steps < FIRST or self.steps % EVERY == 0
 
 
+class ActiveStep:
+    """A step() that is running; steps nest where one optimizer wraps another."""
+
+    def __init__(self, optimizer: Any, closure: bool) -> None:
+        self.optimizer, self.closure = optimizer, closure
+        self.step: RawStep | None = None
+        self.copies: list[tuple[Any, Any]] | None = None
+        self.versions: list[int] = []
+
+
 class Optimizers:
     def __init__(
         self,
@@ -64,7 +76,8 @@ class Optimizers:
         self._by_id: dict[int, OptimizerState] = {}
         self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
         self._before: list[tuple[Any, ParameterState, int, int]] = []
-        self._step: Any = None
+        self._active: list[ActiveStep] = []
+        self._undo: Callable[[], None] = _nothing
         self._handles: list[Any] = []
         self._held: dict[int, Spot | None] = {}
         self._searched = False
@@ -79,6 +92,7 @@ class Optimizers:
             tracer.handlers[code] = handler
 
     def start(self) -> None:
+        import torch
         from torch.optim import optimizer
 
         self._handles = [
@@ -86,10 +100,29 @@ class Optimizers:
             optimizer.register_optimizer_step_post_hook(self._post),
         ]
 
+        # Every step runs inside a record_function block, which also ends when the step raises.
+        block = torch.autograd.profiler.record_function
+        leave = block.__exit__
+
+        def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
+            result = leave(this, kind, value, traceback)
+            self._left_by_exception(kind)
+            return result
+
+        block.__exit__ = on_exit
+
+        def undo() -> None:
+            if block.__exit__ is on_exit:
+                block.__exit__ = leave
+
+        self._undo = undo
+
     def stop(self) -> None:
+        self._undo()
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self._active = []
 
     def _on_init(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
@@ -158,6 +191,7 @@ class Optimizers:
         for each in self.states:
             optimizer = each.ref()
             if optimizer is None or not each.due:
+                each.contributions = None
                 continue
             parameters = self.parameters_of(optimizer)
             fresh = not any(self._gradient(p).sources for p in parameters)
@@ -226,20 +260,36 @@ class Optimizers:
     # step ---------------------------------------------------------------------
 
     def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if threading.get_ident() != self._tracer.thread:
+            return
+        closure = bool(args[1:]) or kwargs.get("closure") is not None
+        active = ActiveStep(optimizer, closure)
+        self._active.append(active)
+        self._quiet()
         try:
-            self._begin_step(optimizer, bool(args[1:]) or kwargs.get("closure") is not None)
+            self._begin_step(active, sys._getframe(1))
         except Exception as error:
             self.guard(error)
 
-    def _begin_step(self, optimizer: Any, closure: bool) -> None:
-        import sys
-
-        if closure:
-            self._tracer.resume()
-        else:
+    def _quiet(self) -> None:
+        """Torch's own lines in a step are not traced, and its writes noted once, at its end."""
+        if any(not active.closure for active in self._active):
+            self._writers.quiet_thread = self._tracer.thread
             self._tracer.pause()
+        else:
+            self._writers.quiet_thread = 0
+            self._tracer.resume()
+
+    def _left_by_exception(self, kind: Any) -> None:
+        """A step that raises never reaches its post hook."""
+        if kind is not None and self._active and threading.get_ident() == self._tracer.thread:
+            self._active.pop()
+            self._quiet()
+
+    def _begin_step(self, active: ActiveStep, frame: FrameType) -> None:
+        optimizer, closure = active.optimizer, active.closure
         state = self._state(optimizer)
-        user = user_frame(sys._getframe(2), self._files)
+        user = user_frame(frame, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
         state.last_spot = spot
         parameters = self.parameters_of(optimizer)
@@ -261,16 +311,13 @@ class Optimizers:
             self._judge(step, state, parameters)
         copies = None
         if state.due and not closure:
-            if state.contributions is not None:
+            if state.contributions is not None and step.sources:
                 step.mix = mix_of(state.contributions, parameters)
             copies = self._copy()
-        state.contributions = None
         if state.due or state.steps % EVERY in (7, 15, 31):
             self._look_over(state, parameters)
-        versions = [version_of(p) for p in parameters]
-        self._step = (step, versions, copies, closure)
-        if not closure:
-            self._writers.quiet += 1
+        active.step, active.copies = step, copies
+        active.versions = [version_of(p) for p in parameters]
 
     def _judge(self, step: RawStep, state: OptimizerState, parameters: list[Any]) -> None:
         """Whether the gradients about to be applied are new, or were applied before."""
@@ -329,7 +376,7 @@ class Optimizers:
         )
 
     def _learn(self, state: OptimizerState, optimizer: Any, names: Names) -> None:
-        state.name = names.optimizers.get(id(optimizer))
+        state.name = names.optimizers.get(id(optimizer)) or state.name
         for parameter in self.parameters_of(optimizer):
             state.owns[self._index_of(parameter, names)] = None
             self._held[id(parameter)] = state.spot
@@ -341,26 +388,27 @@ class Optimizers:
         return [(p, p.detach().clone()) for p in everything]
 
     def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if threading.get_ident() != self._tracer.thread or not self._active:
+            return
+        active = self._active.pop()
         try:
-            self._end_step(optimizer)
+            if active.step is not None:
+                self._end_step(active, active.step)
         except Exception as error:
             self.guard(error)
         finally:
-            self._tracer.resume()
+            self._quiet()
 
-    def _end_step(self, optimizer: Any) -> None:
-        if self._step is None:
-            return
-        step, versions, copies, closure = self._step
-        self._step = None
+    def _end_step(self, active: ActiveStep, step: RawStep) -> None:
+        optimizer = active.optimizer
         state = self._state(optimizer)
-        parameters = self.parameters_of(optimizer)
-        if copies is not None:
-            self._compare(state, optimizer, copies)
+        if active.copies is not None:
+            self._compare(state, optimizer, active.copies)
         if step.mix is not None:
             state.mix = step.mix
         written, silent = [], False
-        for parameter, before in zip(parameters, versions, strict=False):
+        parameters = self.parameters_of(optimizer)
+        for parameter, before in zip(parameters, active.versions, strict=False):
             after = version_of(parameter)
             if after == before and parameter.grad is None:
                 continue
@@ -374,8 +422,6 @@ class Optimizers:
                 RawWrite(step.seq, step.spot, "step", tuple(written), step.optimizer, silent)
             )
         state.steps += 1
-        if not closure:
-            self._writers.quiet = max(0, self._writers.quiet - 1)
 
     def _compare(self, state: OptimizerState, optimizer: Any, copies: list[Any]) -> None:
         import torch

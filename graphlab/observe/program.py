@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -26,6 +27,7 @@ class Program:
     file: str
     path0: str
     targets: tuple[str, ...]
+    loader: Any
 
 
 def script(path: str) -> Program:
@@ -37,10 +39,13 @@ def script(path: str) -> Program:
     if os.path.isdir(path):
         raise UserError(f"{path} is a folder, not a script", "name the file to run")
     docstring(Path(path))
-    with io.open_code(os.path.abspath(path)) as file:
-        code = compile(file.read(), path, "exec", dont_inherit=True)
+    # As Python does: an absolute path, otherwise as it was typed.
+    full = os.path.join(os.getcwd(), path)
+    with io.open_code(full) as file:
+        code = compile(file.read(), full, "exec", dont_inherit=True)
     folder = os.path.dirname(os.path.realpath(path))
-    return Program(code, path, None, path, folder, (path,))
+    loader = SourceFileLoader("__main__", full)
+    return Program(code, path, None, full, folder, (path,), loader)
 
 
 def module(name: str) -> Program:
@@ -55,14 +60,20 @@ def module(name: str) -> Program:
     finally:
         sys.path.remove(os.getcwd())
     loader = spec.loader if spec is not None else None
-    code = loader.get_code(spec.name) if spec and hasattr(loader, "get_code") else None  # type: ignore[union-attr]
+    try:
+        code = loader.get_code(spec.name) if spec and hasattr(loader, "get_code") else None  # type: ignore[union-attr]
+    except SyntaxError as error:
+        raise UserError(
+            f"line {error.lineno} of {error.filename} is not valid Python: {error.msg}",
+            f"run `python -m {name}` to see the place",
+        ) from None
     if spec is None or code is None or spec.origin is None:
         raise UserError(
             f"no module is called {name}, or it has no __main__",
             "name it as for `python -m`, from the folder that holds it",
         )
     top = os.path.join(os.path.dirname(spec.origin))
-    return Program(code, name, spec, spec.origin, os.getcwd(), (top,))
+    return Program(code, name, spec, spec.origin, os.getcwd(), (top,), loader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +98,11 @@ def run(
         __spec__=program.spec,
         __package__=program.spec.parent if program.spec is not None else None,
         __builtins__=__builtins__,
-        __cached__=None,
-        __loader__=getattr(program.spec, "loader", None),
+        __cached__=getattr(program.spec, "cached", None),
+        __loader__=program.loader,
     )
     kept = sys.argv, sys.path[:], sys.modules.get("__main__")
-    sys.argv = [program.file, *arguments]
+    sys.argv = [program.file if program.spec is not None else program.name, *arguments]
     sys.path[0] = program.path0
     sys.modules["__main__"] = main
     session = Session(target, program.targets)

@@ -39,7 +39,7 @@ def sequence_counter() -> Callable[[], int] | None:
 
 
 class Tracer:
-    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` nest around a step."""
+    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` are for steps."""
 
     def __init__(self, log: Log, files: UserFiles, loops: Loops) -> None:
         import torch
@@ -52,13 +52,18 @@ class Tracer:
         self._locals: dict[CodeType, Callable[..., Any]] = {}
         self._stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
         self._module_code = code_of(torch.nn.Module.__call__)
-        self.seq = sequence_counter() or (lambda: 0)
+        counter = sequence_counter()
+        self.seq = counter or (lambda: 0)
+        # Without the counter no line can be told apart from another as a node's maker.
+        log.blind = counter is None
         self._lines = Lines(log)
         self._pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
         self._before: Any = None
+        # What the frames that were running already had, a debugger's say.
+        self._kept: dict[FrameType, Any] = {}
         self._running = False
-        self._paused = 0
-        self._thread = threading.get_ident()
+        self._paused = False
+        self.thread = threading.get_ident()
         self._global = self._make_global()
 
     def start(self) -> None:
@@ -70,29 +75,31 @@ class Tracer:
         """Trace the user's frames that were already running when the watch began."""
         while frame is not None:
             if frame.f_code.co_filename in self.files:
+                self._kept[frame] = frame.f_trace
                 frame.f_trace = self._local_for(frame.f_code)
             frame = frame.f_back
 
     def stop(self, frame: FrameType | None) -> None:
         self._running = False
         self._pending.clear()
-        if sys.gettrace() is self._global:
+        if sys.gettrace() is self._global or self._paused:
             sys.settrace(self._before)
         while frame is not None:
             if frame.f_trace is not None and frame.f_trace is self._locals.get(frame.f_code):
-                frame.f_trace = None
+                frame.f_trace = self._kept.get(frame)
             frame = frame.f_back
+        self._kept.clear()
 
     def pause(self) -> None:
-        """Torch's own optimizers run hundreds of Python lines; none of them can matter here."""
+        """Torch's own optimizers run hundreds of Python calls; none of them can matter here."""
         if sys.gettrace() is self._global:
-            self._paused += 1
             sys.settrace(None)
+            self._paused = True
 
     def resume(self) -> None:
-        if self._paused and threading.get_ident() == self._thread:
-            self._paused = 0
-            if self._running:
+        if self._paused and threading.get_ident() == self.thread:
+            self._paused = False
+            if self._running and sys.gettrace() is None:
                 sys.settrace(self._global)
 
     def spot(self, frame: FrameType | None) -> Spot | None:

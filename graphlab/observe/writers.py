@@ -12,6 +12,7 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable, Iterable
+from threading import get_ident
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +42,9 @@ _OPERATORS = tuple(
 _NOT_WRITERS = {"requires_grad_", "retain_grad_", "rename_", "share_memory_", "detach_"}
 
 
+_ABSENT = object()
+
+
 class Writers:
     """Patches on `start()`, restores exactly what was there on `stop()`."""
 
@@ -50,7 +54,9 @@ class Writers:
         self._on_refusal = on_refusal
         self._undo: list[Callable[[], None]] = []
         self._detached: dict[int, weakref.ref[Any]] = {}
+        # Nothing is noted while the observer itself is at work, nor in a step of this thread.
         self.quiet = 0
+        self.quiet_thread = 0
 
     def start(self) -> None:
         import torch
@@ -84,19 +90,26 @@ class Writers:
                     yield name
 
     def _replace(self, holder: Any, name: str, new: Any) -> None:
-        own = vars(holder) if not isinstance(holder, ModuleType) else holder.__dict__
-        if name in own:
-            old = own[name]
-            self._undo.append(lambda: setattr(holder, name, old))
-        else:
-            self._undo.append(lambda: delattr(holder, name))
+        own = vars(holder)
+        old = own.get(name, _ABSENT)
         setattr(holder, name, new)
+
+        def undo() -> None:
+            if vars(holder).get(name) is not new:
+                # The program has put something of its own there since.
+                return
+            if old is _ABSENT:
+                delattr(holder, name)
+            else:
+                setattr(holder, name, old)
+
+        self._undo.append(undo)
 
     def _wrap(self, original: Any, by: str) -> Any:
         noted = self.note
 
         def writer(target: Any, *args: Any, **kwargs: Any) -> Any:
-            if self.quiet:
+            if self.quiet or self.quiet_thread == get_ident():
                 return original(target, *args, **kwargs)
             several = isinstance(target, list | tuple)
             before = [version_of(t) for t in target] if several else version_of(target)
@@ -114,6 +127,9 @@ class Writers:
             return result
 
         return functools.wraps(original)(writer) if hasattr(original, "__name__") else writer
+
+    def _is_quiet(self) -> bool:
+        return bool(self.quiet) or self.quiet_thread == get_ident()
 
     def note(self, tensors: Any, before: Any, by: str, silent: bool = False) -> None:
         """Log one write to `tensors`, whose versions were `before`."""
@@ -145,14 +161,14 @@ class Writers:
 
         def read(target: Any) -> Any:
             alias = native.__get__(target)
-            if not self.quiet:
+            if not self._is_quiet():
                 key = id(alias)
                 self._detached[key] = weakref.ref(alias, lambda _: self._detached.pop(key, None))
             return alias
 
         def assign(target: Any, new: Any) -> None:
             native.__set__(target, new)
-            if not self.quiet:
+            if not self._is_quiet():
                 self.note((target,), (version_of(target),), ".data = …", silent=True)
 
         self._replace(tensor, "data", property(read, assign))
@@ -164,7 +180,7 @@ class Writers:
         @functools.wraps(original)
         def batch_norm(*args: Any, **kwargs: Any) -> Any:
             result = original(*args, **kwargs)
-            if not self.quiet and len(args) >= 6 and args[5] and args[3] is not None:
+            if not self._is_quiet() and len(args) >= 6 and args[5] and args[3] is not None:
                 stats = (args[3], args[4])
                 versions = tuple(version_of(each) for each in stats)
                 self.note(stats, versions, "batch norm's running statistics", silent=True)

@@ -24,21 +24,38 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
     room = max(20, width - cell_len(head))
     start, end = _span(at)
     lines = []
-    for offset in range(0, max(1, len(code)), room):
-        chunk = code[offset : offset + room]
+    offset = 0
+    for chunk in fold(code, room):
         prefix = head if offset == 0 else blank
         lines.append(Text.assemble((prefix, "dim"), chunk))
         first, last = max(start - offset, 0), min(end - offset, len(chunk))
+        offset += len(chunk)
         if first >= last:
             continue
         pad = " " * cell_len(chunk[:first])
         carets = "^" * max(1, cell_len(chunk[first:last]))
-        is_end = end <= offset + room
-        tail = f" {label}" if is_end else ""
+        tail = f" {label}" if end <= offset or offset >= len(code) else ""
         lines.extend(_labelled(blank, pad, carets, tail, room, style))
     if at is None:
         lines.append(Text.assemble((blank, "dim"), (label, style)))
     return lines
+
+
+def fold(text: str, room: int) -> list[str]:
+    """Pieces of `text` at most `room` cells wide, broken behind a space or comma where one is
+    near. Joined they are the text again."""
+    pieces = []
+    while cell_len(text) > room:
+        cut = 0
+        width = 0
+        while cut < len(text) and width + cell_len(text[cut]) <= room:
+            width += cell_len(text[cut])
+            cut += 1
+        near = max(text.rfind(mark, cut * 2 // 3, cut) for mark in " ,(")
+        cut = near + 1 if near > 0 else max(1, cut)
+        pieces.append(text[:cut])
+        text = text[cut:]
+    return [*pieces, text]
 
 
 def _span(at: Location | None) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from graphlab.trace.finding import Finding, Help, Place, Related
-from graphlab.views.source import annotated
+from graphlab.views.source import annotated, fold
 
 COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
@@ -133,9 +133,10 @@ def _diff(help: Help, width: int) -> RenderResult:
             continue
         style = {"+": "green", "-": "red"}.get(line[:1], "dim")
         sign, text = line[:1], line[1:]
-        for at in range(0, max(1, len(text)), width - 6):
-            mark = sign if at == 0 else " "
-            yield Text(f"    {mark} {text[at : at + width - 6]}".rstrip(), style)
+        for at, piece in enumerate(fold(text, width - 8)):
+            # What is left of a long line stands a little to the right of where it began.
+            lead = f"    {sign} " if at == 0 else "        "
+            yield Text(f"{lead}{piece}".rstrip(), style)
 
 
 def shorten(file: str) -> str:

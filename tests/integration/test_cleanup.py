@@ -38,6 +38,7 @@ def state() -> dict[str, Any]:
         "torch.autograd.graph": torch.autograd.graph,
         "torch.nn.functional": torch.nn.functional,
         "Module": torch.nn.Module,
+        "record_function": torch.autograd.profiler.record_function,
         **{each.__name__: each for each in optimizers},
     }
     found: dict[str, Any] = {
