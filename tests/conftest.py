@@ -13,16 +13,17 @@ from pathlib import Path
 
 import pytest
 
-# Tiny matrices gain nothing from a second thread, and idle ones burn the cores they wait on.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-# A run in a pipe is 80 columns wide and without colour; nothing of the caller's may change that.
-for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
-    os.environ.pop(name, None)
-
 import graphlab
 from graphlab import catalogue
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
+
+# Before torch is imported. Tiny matrices gain nothing from a second thread, and idle ones burn
+# the cores that they wait on.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A run in a pipe is 80 columns wide and without colour; nothing of the caller's may change that.
+for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
 
 PACKAGE = Path(graphlab.__file__).resolve().parent
 

@@ -111,9 +111,9 @@ def mismatch(expected: Expectation, findings: list[Finding]) -> str | None:
     seen = ", ".join(_describe(finding) for finding in told) or "clean"
     if expected.code is None:
         return f"expected clean, found {seen}" if told else None
+    if any(finding.code != expected.code for finding in told):
+        return f"expected {expected}, found {seen}"
     for finding in told:
-        if finding.code != expected.code:
-            return f"expected {expected}, found {seen}"
         call = finding.failed.what if finding.failed is not None else None
         right = call == expected.call and expected.iteration in (None, finding.iteration)
         if right:

@@ -20,13 +20,14 @@ def page(code: str) -> str:
     for each in CODES:
         if wanted.upper() == each.code or wanted.lower() == each.name:
             return _folder().joinpath(f"{each.code}.md").read_text(encoding="utf-8")
-    # The letters that a code's digits are mistaken for.
-    wanted = re.sub(r"(?i)^(gl)(\S+)$", lambda m: m[1] + m[2].translate(_LOOKALIKES), wanted)
     number = re.fullmatch(r"(?i)gl0*(\d+)", wanted)
     if number and f"GL{int(number[1]):03}" in {each.code for each in CODES}:
         return page(f"GL{int(number[1]):03}")
     known = [each.code for each in CODES] + [each.name for each in CODES]
-    near = suggestion(wanted.upper() if wanted[:2].upper() == "GL" else wanted, known)
+    if wanted[:2].upper() == "GL":
+        # The letters that a code's digits are mistaken for.
+        wanted = "GL" + wanted[2:].translate(_LOOKALIKES)
+    near = suggestion(wanted, known)
     raise UserError(f"no rule has the code {code!r}", near)
 
 

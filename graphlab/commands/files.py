@@ -26,7 +26,7 @@ def check(path: str | None, force: bool) -> None:
         raise UserError(f"cannot write in {folder}", "name a file in a folder of your own")
 
 
-def write(path: str, text: str | bytes, force: bool) -> None:
+def write(path: str, text: str | bytes, force: bool = True) -> None:
     """Write `text` whole or not at all; ``-`` is stdout. Without `force` a file that has come to
     be there since `check` is kept."""
     if path == "-":
@@ -51,6 +51,8 @@ def write(path: str, text: str | bytes, force: bool) -> None:
             os.unlink(name)
             raise
     except FileExistsError:
-        raise UserError(f"{path} came to be there meanwhile", "add --force to replace it") from None
+        raise UserError(
+            f"{path} already exists: it came to be there meanwhile", "add --force to replace it"
+        ) from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}", "name another file") from None

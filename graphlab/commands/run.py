@@ -28,7 +28,8 @@ def run(
     `strict` where only a warning was found."""
     files.check(json_file, force)
     files.check(trace_file, force)
-    if json_file is not None and json_file == trace_file:
+    same = [os.path.abspath(each) for each in (json_file, trace_file) if each not in (None, "-")]
+    if len(same) > len(set(same)):
         raise UserError(f"--json and --trace both name {json_file}", "name two files")
     found = None if is_module else resolve(target)
 

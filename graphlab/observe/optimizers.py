@@ -213,6 +213,8 @@ class Optimizers:
                 changed.add(id(parameter))
         self._before = []
         record.reached = tuple(reached)
+        if record.is_grad:
+            return
         for each in self.states:
             if each.contributions is None:
                 continue
@@ -264,10 +266,13 @@ class Optimizers:
             return
         closure = bool(args[1:]) or kwargs.get("closure") is not None
         active = ActiveStep(optimizer, closure)
+        # A subclass's step() that calls its parent's is one step, not two.
+        again = any(each.optimizer is optimizer for each in self._active)
         self._active.append(active)
         self._quiet()
         try:
-            self._begin_step(active, sys._getframe(1))
+            if not again:
+                self._begin_step(active, sys._getframe(1))
         except Exception as error:
             self.guard(error)
 
@@ -334,6 +339,10 @@ class Optimizers:
                 fresh = True
             if 0 < spent < count and not gradient.by_hand:
                 leftover.append(self._index_of(parameter, None))
+            gradient.spent[me] = count
+            if len(self._active) > 1:
+                # Inside the step of an optimizer that wraps this one.
+                continue
             if gradient.last_stepper not in (None, me):
                 gradient.turns += 1
                 # A, B, A: both are at work. A, B alone may be an optimizer and its successor.
@@ -341,7 +350,6 @@ class Optimizers:
                     shared.append(self._index_of(parameter, None))
                     step.shared_with = gradient.last_stepper
             gradient.last_stepper = me
-            gradient.spent[me] = count
         step.leftover, step.shared = tuple(leftover), tuple(shared)
         step.nothing_new = not fresh and self._any_backward and (live or state.steps > 0)
 
@@ -388,7 +396,11 @@ class Optimizers:
         return [(p, p.detach().clone()) for p in everything]
 
     def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() != self._tracer.thread or not self._active:
+        if threading.get_ident() != self._tracer.thread:
+            # Another thread's step is counted, no more: its lines are not traced.
+            self._state(optimizer).steps += 1
+            return
+        if not self._active:
             return
         active = self._active.pop()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.util
 import io
 import os
@@ -97,7 +98,8 @@ def run(
         __file__=program.file,
         __spec__=program.spec,
         __package__=program.spec.parent if program.spec is not None else None,
-        __builtins__=__builtins__,
+        __builtins__=builtins,
+        __annotations__={},
         __cached__=getattr(program.spec, "cached", None),
         __loader__=program.loader,
     )

@@ -145,7 +145,9 @@ class Writers:
             caller = sys._getframe(2)
             spot = tracer.spot(caller)
             direct = spot is not None and caller.f_code is spot[0]
-            self._log.write(RawWrite(tracer.seq(), spot, by, tuple(written), None, silent, direct))
+            # Each thread counts its own nodes: another's write belongs to this one's last mark.
+            seq = tracer.seq() if get_ident() == tracer.thread else self._log.last_seq()
+            self._log.write(RawWrite(seq, spot, by, tuple(written), None, silent, direct))
 
     def _is_data(self, tensor: Any) -> bool:
         """Whether `tensor` came from `.data`: it then has a version counter of its own."""

@@ -5,8 +5,10 @@ GRAPHLAB_UPDATE_GOLDENS=1 writes the goldens anew; look at the difference before
 
 from __future__ import annotations
 
+import io
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from graphlab import catalogue
-from graphlab.commands import explain, list as listing
+from graphlab.commands import explain
+from graphlab.commands import list as listing
 from graphlab.commands.check import OPTIMIZERS
 from graphlab.commands.run import run
 from graphlab.rules.registry import CODES
@@ -118,7 +121,7 @@ def test_the_story_of_naive_in_its_order(capsys: pytest.CaptureFixture[str]) -> 
 def test_carets_stand_under_the_expression(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, "naive", *ON_CPU, explain=True).splitlines()
     expressions = []
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         carets = re.search(r"│ *(\^+)", line)
         if carets:
             start, end = carets.span(1)
@@ -140,8 +143,8 @@ class Modell(torch.nn.Module):
 模型的一个非常长的名字用来测试终端的宽度 = Modell()
 x = torch.ones(1, 2)
 for _ in range(1):
-    結果, весьма_длинное_имя_переменной, unused_but_long = (模型的一个非常长的名字用来测试终端的宽度(x * 2), 1, "文字" * 3)
-    loss = (結果 * 結果).exp().sum() + 0 * весьма_длинное_имя_переменной + 0 * len(unused_but_long) + 0 * len("🎉🎉")
+    結果, весьма_длинное_имя_переменной = 模型的一个非常长的名字用来测试终端的宽度(x * 2), 1
+    loss = (結果 * 結果).exp().sum() + 0 * весьма_длинное_имя_переменной + 0 * len("🎉文字🎉文字🎉")
     結果.mul_(2)
     loss.backward()
 '''  # fmt: skip
@@ -213,7 +216,7 @@ def test_markup_in_a_users_names_is_text(observe: Any, tmp_path: Path) -> None:
         "loss.backward()\n"
     )
     ran = observe(script)
-    console = Console(width=200, record=True, file=open(os.devnull, "w"), highlight=False)
+    console = Console(width=200, record=True, file=io.StringIO(), highlight=False)
     console.print(terminal.full(ran.trace, ran.findings, []))
     text = console.export_text()
     assert 'nets["[red]"].weight' in text

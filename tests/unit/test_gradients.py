@@ -98,7 +98,7 @@ class Reference:
         if verb.endswith(".backward"):
             loss = verb.partition(".")[0]
             parameters = program.parameters()
-            value = program.losses()["loss_a loss_b".split().index(loss)]
+            value = program.losses()[["loss_a", "loss_b"].index(loss)]
             found = torch.autograd.grad(value, list(parameters.values()))
             for name, grad in zip(parameters, found, strict=True):
                 mine = self.parts[name[0]].setdefault(loss, {})
@@ -188,7 +188,7 @@ def test_shares_and_cosines_are_those_of_each_loss_alone(
             assert step.sources == ()
             assert step.mix is None or all(share.norm == 0 for share in step.mix.shares)
         elif step.mix is not None:
-            event("mix of %d" % len(expected.parts))
+            event(f"mix of {len(expected.parts)}")
             assert_mix(step.mix, expected)
 
 
