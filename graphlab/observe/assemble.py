@@ -208,7 +208,7 @@ class Assembler:
                 )
             ]  # fmt: skip
         assert isinstance(raw, RawBackward)
-        return [
+        backward: list[Event] = [
             Backward(
                 raw.seq,
                 at,
@@ -227,6 +227,7 @@ class Assembler:
                 raw.nodes,
             )
         ]
+        return backward
 
     def _with_problems(self, event: Backward, raw: RawBackward, position: dict[int, int]) -> Any:
         from dataclasses import replace

@@ -112,7 +112,7 @@ class Backwards:
         now = time.monotonic()
         if now - self._read_at.get(record.loss, 0.0) > 0.5:
             self._read_at[record.loss] = now
-            root = values.get("tensors")
+            root: Any = values.get("tensors")
             room = record.loss in self.losses or len(self.losses) < 3
             if room and getattr(root, "numel", lambda: 0)() == 1:
                 self.losses[record.loss] = float(root.detach())

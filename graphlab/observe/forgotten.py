@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Collection
+from dataclasses import dataclass
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from graphlab.observe.log import Log, RawBackward, RawWrite
 from graphlab.observe.names import Names
@@ -13,7 +14,8 @@ from graphlab.observe.source import UserFiles
 from graphlab.observe.storage import storage_key
 
 
-class Leaf(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Leaf:
     """A parameter under a loss. `listed`: it hangs in a plain list, out of parameters()."""
 
     ref: weakref.ref[Any]

@@ -145,8 +145,8 @@ def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
             raw.unpack()
             read.append(Slot(f"tensors[{index}]", raw.data, False))
         except RuntimeError:
-            made_here = raw.data is not None and raw.data.grad_fn is None and raw.data.is_leaf
-            if made_here and not raw.data.requires_grad:
+            data: Any = raw.data
+            if data is not None and data.is_leaf and not data.requires_grad:
                 outputs.append((index, raw))
             else:
                 read.append(Slot(f"tensors[{index}]", raw.data, True))

@@ -89,8 +89,9 @@ def evaluate(node: ast.expr, frame: FrameType) -> Any:
         if isinstance(node, ast.Tuple | ast.List):
             return [evaluate(each, frame) for each in node.elts]
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            value = evaluate(node.value, frame)
-            return value[node.slice.value] if isinstance(value, list | tuple | dict) else None
+            value: Any = evaluate(node.value, frame)
+            key: Any = node.slice.value
+            return value[key] if isinstance(value, list | tuple | dict) else None
     except Exception:
         return None
     return None

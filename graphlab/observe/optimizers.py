@@ -93,15 +93,18 @@ class Optimizers:
 
     def start(self) -> None:
         import torch
-        from torch.optim import optimizer
+        from torch.optim.optimizer import (
+            register_optimizer_step_post_hook,
+            register_optimizer_step_pre_hook,
+        )
 
         self._handles = [
-            optimizer.register_optimizer_step_pre_hook(self._pre),
-            optimizer.register_optimizer_step_post_hook(self._post),
+            register_optimizer_step_pre_hook(self._pre),
+            register_optimizer_step_post_hook(self._post),
         ]
 
         # Every step runs inside a record_function block, which also ends when the step raises.
-        block = torch.autograd.profiler.record_function
+        block: Any = torch.autograd.profiler.record_function
         leave = block.__exit__
 
         def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
@@ -242,7 +245,7 @@ class Optimizers:
     def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call":
             return
-        target = frame.f_locals.get("self")
+        target: Any = frame.f_locals.get("self")
         user = user_frame(frame.f_back, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
         is_optimizer = hasattr(target, "param_groups")

@@ -127,7 +127,9 @@ def statement_at(filename: str, line: int) -> ast.stmt | None:
     tree = parse(filename)
     found: ast.stmt | None = None
     for node in ast.walk(tree) if tree is not None else ():
-        inside = isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or line)
+        if not isinstance(node, ast.stmt):
+            continue
+        inside = node.lineno <= line <= (node.end_lineno or line)
         if inside and (found is None or node.lineno >= found.lineno):
             found = node
     return found

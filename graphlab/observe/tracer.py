@@ -140,12 +140,12 @@ class Tracer:
             if kind == _USER:
                 return local_for(code)
             back = frame.f_back
-            if back is not None and codes.get(back.f_code) == _USER:
-                here, offset, direct = back.f_code, back.f_lasti, True
+            direct = back is not None and codes.get(back.f_code) == _USER
+            if back is not None and direct:
+                here, offset = back.f_code, back.f_lasti
             else:
                 # Called by torch: the user's line is still the one that the outer call stands on.
                 here, offset = stack[-1][:2] if len(stack) > 1 else _last_spot(marks)
-                direct = False
             module = stack[-1][2]
             if kind == _MODULE:
                 owner = frame.f_locals["self"]
@@ -153,8 +153,8 @@ class Tracer:
                 known = modules.get(module)
                 if known is None or known() is not owner:
                     modules[module] = weakref.ref(owner)
-                if direct:
-                    loops.enter_module(seq(), (here, offset), module)
+                if back is not None and direct:
+                    loops.enter_module(seq(), (back.f_code, offset), module)
             else:
                 handlers[code](frame, "call", None)
             stack.append((here, offset, module))

@@ -67,7 +67,8 @@ class Writers:
             original = getattr(tensor, name, None)
             if callable(original) and name not in _NOT_WRITERS:
                 self._replace(tensor, name, self._wrap(original, _spell(name)))
-        for module in (torch, torch._C._nn, torch._VF):
+        native: Any = torch._C
+        for module in (torch, native._nn, torch._VF):
             for name in self._function_names(module):
                 original = getattr(module, name)
                 wrapped = self._wrap(original, f"torch.{name}")
@@ -159,7 +160,7 @@ class Writers:
         """`p.data = new` swaps what every saved reference to p reads, and moves no counter."""
         import torch
 
-        native = torch._C.TensorBase.__dict__.get("data") or torch._C.TensorBase.data
+        native: Any = torch._C.TensorBase.data
 
         def read(target: Any) -> Any:
             alias = native.__get__(target)

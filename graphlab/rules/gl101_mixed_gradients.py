@@ -18,10 +18,8 @@ def check(trace: Trace) -> Iterator[Finding]:
     own = own_losses(trace)
     if len(own) < 2:
         return
-    for index, optimizer in enumerate(trace.optimizers):
-        mine = own.get(index)
-        if mine is None:
-            continue
+    for index, mine in own.items():
+        optimizer = trace.optimizers[index]
         others = {loss for at, loss in own.items() if at != index}
         mixed = [
             (event, event.mix)

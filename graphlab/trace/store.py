@@ -48,7 +48,7 @@ def _plain(value: Any) -> Any:
 
 
 def _build(kind: Any, data: Any) -> Any:
-    hints = typing.get_type_hints(kind, vars(model))
+    hints = typing.get_type_hints(kind, dict(vars(model)))
     # Fields that this version does not know are left out: a newer trace still opens.
     return kind(**{name: _value(hint, data[name]) for name, hint in hints.items() if name in data})
 
