@@ -98,7 +98,6 @@ def debug_mode() -> Iterator[None]:
 
 
 def watchers() -> dict[str, Callable[[], Any]]:
-    session: list[Any] = []
     return {
         "bare": contextlib.nullcontext,
         "graphlab": lambda: graphlab.watch(),

@@ -208,26 +208,24 @@ class Assembler:
                 )
             ]  # fmt: skip
         assert isinstance(raw, RawBackward)
-        backward: list[Event] = [
-            Backward(
-                raw.seq,
-                at,
-                raw.call,
-                raw.loss,
-                raw.iteration,
-                raw.retain_graph,
-                raw.reached,
-                raw.raised_type,
-                (),
-                raw.thrown_away,
-                raw.trouble,  # pyright: ignore[reportArgumentType]
-                self._add(raw.subject) if raw.subject is not None else None,
-                raw.cut.location() if raw.cut is not None else None,
-                raw.cut.by if raw.cut is not None else "",
-                raw.nodes,
-            )
-        ]
-        return backward
+        backward: Event = Backward(
+            raw.seq,
+            at,
+            raw.call,
+            raw.loss,
+            raw.iteration,
+            raw.retain_graph,
+            raw.reached,
+            raw.raised_type,
+            (),
+            raw.thrown_away,
+            raw.trouble,  # pyright: ignore[reportArgumentType]
+            self._add(raw.subject) if raw.subject is not None else None,
+            raw.cut.location() if raw.cut is not None else None,
+            raw.cut.by if raw.cut is not None else "",
+            raw.nodes,
+        )
+        return [backward]
 
     def _with_problems(self, event: Backward, raw: RawBackward, position: dict[int, int]) -> Any:
         from dataclasses import replace

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import weakref
 from collections.abc import Callable
 from types import FrameType
@@ -14,6 +12,7 @@ from graphlab.observe.log import Log, RawBackward, RawStep, RawWrite, RawZero, S
 from graphlab.observe.loops import Loops
 from graphlab.observe.names import Names
 from graphlab.observe.source import UserFiles, user_frame
+from graphlab.observe.steps import ActiveStep, Steps
 from graphlab.observe.storage import byte_span, storage_key, version_of
 from graphlab.observe.tracer import Tracer, code_of
 from graphlab.observe.writers import Writers
@@ -47,16 +46,6 @@ class OptimizerState:
         return self.steps < FIRST or self.steps % EVERY == 0
 
 
-class ActiveStep:
-    """A step() that is running; steps nest where one optimizer wraps another."""
-
-    def __init__(self, optimizer: Any, closure: bool) -> None:
-        self.optimizer, self.closure = optimizer, closure
-        self.step: RawStep | None = None
-        self.copies: list[tuple[Any, Any]] | None = None
-        self.versions: list[int] = []
-
-
 class Optimizers:
     def __init__(
         self,
@@ -69,21 +58,19 @@ class Optimizers:
     ) -> None:
         import torch
 
-        self._log, self._tracer, self._writers = log, tracer, writers
+        self._log, self._tracer = log, tracer
         self._loops, self._files = loops, files
         self._index_of = name_parameter
         self.states: list[OptimizerState] = []
         self._by_id: dict[int, OptimizerState] = {}
         self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
         self._before: list[tuple[Any, ParameterState, int, int]] = []
-        self._active: list[ActiveStep] = []
-        self._undo: Callable[[], None] = _nothing
-        self._handles: list[Any] = []
         self._held: dict[int, Spot | None] = {}
         self._searched = False
         self._any_backward = False
-        self.guard: Callable[..., Any] = _nothing
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
+        self.steps = steps = Steps(tracer, writers)
+        steps.begin, steps.end, steps.elsewhere = self.begin_step, self.end_step, self._count
         for code, handler in (
             (code_of(optimizer.__init__), self._on_init),
             (code_of(optimizer.zero_grad), self._on_zero),
@@ -91,41 +78,9 @@ class Optimizers:
         ):
             tracer.handlers[code] = handler
 
-    def start(self) -> None:
-        import torch
-        from torch.optim.optimizer import (
-            register_optimizer_step_post_hook,
-            register_optimizer_step_pre_hook,
-        )
-
-        self._handles = [
-            register_optimizer_step_pre_hook(self._pre),
-            register_optimizer_step_post_hook(self._post),
-        ]
-
-        # Every step runs inside a record_function block, which also ends when the step raises.
-        block: Any = torch.autograd.profiler.record_function
-        leave = block.__exit__
-
-        def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
-            result = leave(this, kind, value, traceback)
-            self._left_by_exception(kind)
-            return result
-
-        block.__exit__ = on_exit
-
-        def undo() -> None:
-            if block.__exit__ is on_exit:
-                block.__exit__ = leave
-
-        self._undo = undo
-
-    def stop(self) -> None:
-        self._undo()
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
-        self._active = []
+    def _count(self, optimizer: Any) -> None:
+        """Another thread's step is counted, no more: its lines are not traced."""
+        self._state(optimizer).steps += 1
 
     def _on_init(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
@@ -264,37 +219,7 @@ class Optimizers:
 
     # step ---------------------------------------------------------------------
 
-    def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() != self._tracer.thread:
-            return
-        closure = bool(args[1:]) or kwargs.get("closure") is not None
-        active = ActiveStep(optimizer, closure)
-        # A subclass's step() that calls its parent's is one step, not two.
-        again = any(each.optimizer is optimizer for each in self._active)
-        self._active.append(active)
-        self._quiet()
-        try:
-            if not again:
-                self._begin_step(active, sys._getframe(1))
-        except Exception as error:
-            self.guard(error)
-
-    def _quiet(self) -> None:
-        """Torch's own lines in a step are not traced, and its writes noted once, at its end."""
-        if any(not active.closure for active in self._active):
-            self._writers.quiet_thread = self._tracer.thread
-            self._tracer.pause()
-        else:
-            self._writers.quiet_thread = 0
-            self._tracer.resume()
-
-    def _left_by_exception(self, kind: Any) -> None:
-        """A step that raises never reaches its post hook."""
-        if kind is not None and self._active and threading.get_ident() == self._tracer.thread:
-            self._active.pop()
-            self._quiet()
-
-    def _begin_step(self, active: ActiveStep, frame: FrameType) -> None:
+    def begin_step(self, active: ActiveStep, frame: FrameType) -> None:
         optimizer, closure = active.optimizer, active.closure
         state = self._state(optimizer)
         user = user_frame(frame, self._files)
@@ -343,7 +268,7 @@ class Optimizers:
             if 0 < spent < count and not gradient.by_hand:
                 leftover.append(self._index_of(parameter, None))
             gradient.spent[me] = count
-            if len(self._active) > 1:
+            if self.steps.depth > 1:
                 # Inside the step of an optimizer that wraps this one.
                 continue
             if gradient.last_stepper not in (None, me):
@@ -398,24 +323,10 @@ class Optimizers:
             return None
         return [(p, p.detach().clone()) for p in everything]
 
-    def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() != self._tracer.thread:
-            # Another thread's step is counted, no more: its lines are not traced.
-            self._state(optimizer).steps += 1
+    def end_step(self, active: ActiveStep) -> None:
+        optimizer, step = active.optimizer, active.step
+        if step is None:
             return
-        if not self._active:
-            return
-        active = self._active.pop()
-        try:
-            if active.step is not None:
-                self._end_step(active, active.step)
-        except Exception as error:
-            self.guard(error)
-        finally:
-            self._quiet()
-
-    def _end_step(self, active: ActiveStep, step: RawStep) -> None:
-        optimizer = active.optimizer
         state = self._state(optimizer)
         if active.copies is not None:
             self._compare(state, optimizer, active.copies)
@@ -465,7 +376,3 @@ def _why(parameter: Any, group: Any) -> str:
     if not bool(parameter.grad.any()):
         return "its gradient is zero"
     return "the update is below the precision of its values"
-
-
-def _nothing(*args: Any) -> None:
-    """Until a session listens."""

@@ -50,7 +50,7 @@ class Session:
         self._growth = Growth(files)
         self._reached = Reached(log, files)
         backwards.inspected = self._inspected
-        backwards.guard = optimizers.guard = self._own_error
+        backwards.guard = optimizers.steps.guard = tracer.guard = self._own_error
         self._own_errors: list[str] = []
         self._trace: Trace | None = None
         self._pid = os.getpid()
@@ -77,7 +77,7 @@ class Session:
         _active = self
         try:
             self._writers.start()
-            self._optimizers.start()
+            self._optimizers.steps.start()
             self._tracer.start()
         except BaseException:
             self.stop(None)
@@ -89,7 +89,7 @@ class Session:
         """Remove every hook and build the trace. Safe to call twice."""
         global _active
         self._tracer.stop(frame or sys._getframe(1))
-        self._optimizers.stop()
+        self._optimizers.steps.stop()
         self._writers.stop()
         if _active is self:
             _active = None
@@ -152,7 +152,7 @@ class Session:
     def leave_child(self) -> None:
         """In a forked worker: its parent is observed, it is not."""
         self._tracer.stop(sys._getframe(1))
-        self._optimizers.stop()
+        self._optimizers.steps.stop()
         self._writers.stop()
 
 

@@ -61,6 +61,7 @@ class Tracer:
         self._before: Any = None
         # What the frames that were running already had, a debugger's say.
         self._kept: dict[FrameType, Any] = {}
+        self.guard: Callable[[Exception], None] = lambda error: None
         self._running = False
         self._paused = False
         self.thread = threading.get_ident()
@@ -101,6 +102,13 @@ class Tracer:
             self._paused = False
             if self._running and sys.gettrace() is None:
                 sys.settrace(self._global)
+
+    def _handle(self, handler: Handler, frame: FrameType, event: str, arg: Any) -> None:
+        """An exception that left a trace function would end in the program: none may."""
+        try:
+            handler(frame, event, arg)
+        except Exception as error:
+            self.guard(error)
 
     def spot(self, frame: FrameType | None) -> Spot | None:
         """(code, offset) of the nearest user frame from `frame` outwards."""
@@ -156,7 +164,7 @@ class Tracer:
                 if back is not None and direct:
                     loops.enter_module(seq(), (back.f_code, offset), module)
             else:
-                handlers[code](frame, "call", None)
+                self._handle(handlers[code], frame, "call", None)
             stack.append((here, offset, module))
             marks.append((seq(), here, offset, module))
             frame.f_trace_lines = False
@@ -171,14 +179,14 @@ class Tracer:
             if event == "return":
                 handler = handlers.get(frame.f_code)
                 if handler is not None:
-                    handler(frame, event, arg)
+                    self._handle(handler, frame, event, arg)
                 if len(stack) > 1:
                     here, offset, _ = stack.pop()
                     marks.append((seq(), here, ~offset, stack[-1][2]))
             elif event == "exception":
                 handler = handlers.get(frame.f_code)
                 if handler is not None:
-                    handler(frame, event, arg)
+                    self._handle(handler, frame, event, arg)
             return on_return
 
         return on_return

@@ -244,7 +244,7 @@ def test_a_session_can_follow_another_and_be_stopped_twice() -> None:
 
 
 def test_a_session_that_cannot_begin_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graphlab.observe.optimizers import Optimizers
+    from graphlab.observe.steps import Steps
 
     before = state()
 
@@ -252,7 +252,7 @@ def test_a_session_that_cannot_begin_leaves_nothing(monkeypatch: pytest.MonkeyPa
         raise MemoryError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Optimizers, "start", fail)
+        patch.setattr(Steps, "start", fail)
         with pytest.raises(MemoryError), graphlab.watch():
             pass
     assert_as_before(before, state())

@@ -34,7 +34,7 @@ def accepted(truth: dict[str, Any], key: str) -> list[Any] | None:
     one = truth.get(key)
     if not several:
         return [one] if one is not None else None
-    # A list without a main answer: where the finding says something at all, it must be one of these.
+    # A list without a main answer: what the finding says, if anything, must be in it.
     return [*several, one]
 
 

@@ -1,0 +1,127 @@
+"""The hooks around optimizer steps: which step runs, in which thread, and how it was left."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.log import RawStep
+from graphlab.observe.tracer import Tracer
+from graphlab.observe.writers import Writers
+
+
+class ActiveStep:
+    """A step() that is running; steps nest where one optimizer wraps another."""
+
+    def __init__(self, optimizer: Any, closure: bool) -> None:
+        self.optimizer, self.closure = optimizer, closure
+        self.step: RawStep | None = None
+        self.copies: list[tuple[Any, Any]] | None = None
+        self.versions: list[int] = []
+
+
+class Steps:
+    """Calls `begin`, `end` and `elsewhere` (a step in another thread) as steps come and go."""
+
+    def __init__(self, tracer: Tracer, writers: Writers) -> None:
+        self._tracer, self._writers = tracer, writers
+        self._active: list[ActiveStep] = []
+        self._handles: list[Any] = []
+        self._undo: Callable[[], None] = _nothing
+        self.begin: Callable[[ActiveStep, FrameType], None] = _nothing
+        self.end: Callable[[ActiveStep], None] = _nothing
+        self.elsewhere: Callable[[Any], None] = _nothing
+        self.guard: Callable[[Exception], None] = _nothing
+
+    @property
+    def depth(self) -> int:
+        """How many steps are running, one inside the other."""
+        return len(self._active)
+
+    def start(self) -> None:
+        import torch
+        from torch.optim.optimizer import (
+            register_optimizer_step_post_hook,
+            register_optimizer_step_pre_hook,
+        )
+
+        self._handles = [
+            register_optimizer_step_pre_hook(self._pre),
+            register_optimizer_step_post_hook(self._post),
+        ]
+
+        # Every step runs inside a record_function block, which also ends when the step raises.
+        block: Any = torch.autograd.profiler.record_function
+        leave = block.__exit__
+
+        def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
+            result = leave(this, kind, value, traceback)
+            self._left_by_exception(kind)
+            return result
+
+        block.__exit__ = on_exit
+
+        def undo() -> None:
+            if block.__exit__ is on_exit:
+                block.__exit__ = leave
+
+        self._undo = undo
+
+    def stop(self) -> None:
+        self._undo()
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._active = []
+
+    def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if threading.get_ident() != self._tracer.thread:
+            return
+        closure = bool(args[1:]) or kwargs.get("closure") is not None
+        active = ActiveStep(optimizer, closure)
+        # A subclass's step() that calls its parent's is one step, not two.
+        again = any(each.optimizer is optimizer for each in self._active)
+        self._active.append(active)
+        self._quiet()
+        try:
+            if not again:
+                self.begin(active, sys._getframe(1))
+        except Exception as error:
+            self.guard(error)
+
+    def _quiet(self) -> None:
+        """Torch's own lines in a step are not traced, and its writes noted once, at its end."""
+        if any(not active.closure for active in self._active):
+            self._writers.quiet_thread = self._tracer.thread
+            self._tracer.pause()
+        else:
+            self._writers.quiet_thread = 0
+            self._tracer.resume()
+
+    def _left_by_exception(self, kind: Any) -> None:
+        """A step that raises never reaches its post hook."""
+        if kind is not None and self._active and threading.get_ident() == self._tracer.thread:
+            self._active.pop()
+            self._quiet()
+
+    def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if threading.get_ident() != self._tracer.thread:
+            # Another thread's step is counted, no more: its lines are not traced.
+            self.elsewhere(optimizer)
+            return
+        if not self._active:
+            return
+        active = self._active.pop()
+        try:
+            self.end(active)
+        except Exception as error:
+            self.guard(error)
+        finally:
+            self._quiet()
+
+
+def _nothing(*args: Any) -> None:
+    """Until a session listens."""
