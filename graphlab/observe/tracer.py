@@ -208,12 +208,18 @@ class Tracer:
             if pending:
                 held = pending.pop(frame, None)
                 if held is not None:
-                    lines.after(held[0], seq(), code, held[1])
+                    try:
+                        lines.after(held[0], seq(), code, held[1])
+                    except Exception as error:
+                        self.guard(error)
             if event == "line":
                 if odd and frame.f_lineno in odd:
-                    values = lines.before(frame, frame.f_lineno)
-                    if values:
-                        pending[frame] = (values, frame.f_lasti)
+                    try:
+                        values = lines.before(frame, frame.f_lineno)
+                        if values:
+                            pending[frame] = (values, frame.f_lasti)
+                    except Exception as error:
+                        self.guard(error)
                 marks.append((seq(), code, ~frame.f_lasti, stack[-1][2]))
                 if starts and frame.f_lineno in starts:
                     key = (code, frame.f_lineno)

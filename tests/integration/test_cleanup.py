@@ -248,7 +248,7 @@ def test_a_session_that_cannot_begin_leaves_nothing(monkeypatch: pytest.MonkeyPa
 
     before = state()
 
-    def fail(self: Optimizers) -> None:
+    def fail(self: Steps) -> None:
         raise MemoryError("no room")
 
     with monkeypatch.context() as patch:

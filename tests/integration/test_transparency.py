@@ -10,6 +10,7 @@ import runpy
 import sys
 import textwrap
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import numpy
@@ -239,6 +240,10 @@ def test_an_error_is_the_same_watched(name: str, tmp_path: Path) -> None:
     assert type(caught.value) is type(plain)
     assert str(caught.value) == str(plain)
     assert type(caught.value.__cause__) is type(plain.__cause__)
+    # The traceback shows the program and torch, and no line of the watcher's.
+    shown = [Path(frame.f_code.co_filename) for frame, _ in walk_tb(caught.value.__traceback__)]
+    assert path in shown
+    assert not [each for each in shown if "observe" in each.parts]
     assert session.trace.outcome == "raised"
     assert session.trace.unseen == ()
     failure = session.trace.exception
