@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # A run shorter than this shows no progress at all.
 PATIENCE = 1.5
+BAR = 12
 
 
 class Progress:
@@ -61,8 +62,8 @@ class Progress:
         passed = time.monotonic() - self._began
         parts: list[Any] = [f"iteration {done}"]
         if total:
-            filled = min(20, 20 * done // total)
-            parts[0] += f" of {total} [{'━' * filled}{' ' * (20 - filled)}]"
+            filled = min(BAR, BAR * done // total)
+            parts[0] += f" of {total} {'━' * filled}{'─' * (BAR - filled)}"
         parts.extend(f"{name} {value:.4g}" for name, value in losses.items())
         if total and 0 < done <= total:
             left = round(passed / done * (total - done))

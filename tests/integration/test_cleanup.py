@@ -187,12 +187,19 @@ def test_the_watch_does_put_something_there() -> None:
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda each: each.__name__)
 def test_a_run_of_a_script_leaves_the_process_as_it_was(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: Callable[[], None]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ending: Callable[[], None],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     from graphlab.observe import program
 
     path = tmp_path / "script.py"
-    path.write_text("import sys\nsys.argv.append('more')\nsys.path.append('more')\nending()\n")
+    path.write_text(
+        "import os, sys\nsys.argv.append('more')\nsys.path.append('more')\n"
+        "os.chdir('/')\nending()\n"
+    )
     what = program.script(str(path))
 
     def process() -> tuple[Any, ...]:

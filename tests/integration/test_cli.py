@@ -367,6 +367,19 @@ def test_a_file_that_the_script_made_meanwhile_is_kept(main: Main, tmp_path: Pat
     assert {each.name for each in tmp_path.iterdir()} == {"script.py", "report.json"}
 
 
+def test_files_are_written_where_they_were_named(main: Main, tmp_path: Path) -> None:
+    """Also when the script has gone to another folder meanwhile."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "script.py").write_text("import os, torch\nos.chdir('elsewhere')\n1 / 0\n")
+    code, out, _ = main("run", "script.py", "--json", "report.json", "--trace", "trace.json")
+    assert code == 1
+    assert "ZeroDivisionError" in out
+    assert {each.name for each in tmp_path.iterdir() if each.is_file()} == {
+        "script.py", "report.json", "trace.json"
+    }  # fmt: skip
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_folder_that_is_gone_after_the_run_is_told_in_one_line(
     main: Main, tmp_path: Path
 ) -> None:

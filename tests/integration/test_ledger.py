@@ -352,6 +352,35 @@ def test_a_closure_is_part_of_the_program(observe: Any, tmp_path: Path) -> None:
     assert backwards and {event.loss for event in backwards} == {"loss"}
 
 
+def test_an_error_caught_inside_a_closure_is_not_the_steps_own(
+    observe: Any, tmp_path: Path
+) -> None:
+    path = script(
+        tmp_path,
+        """
+        import torch
+
+        net = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.LBFGS(net.parameters(), max_iter=2)
+
+        def closure():
+            optimizer.zero_grad()
+            try:
+                with torch.autograd.profiler.record_function("part"):
+                    raise ValueError("not today")
+            except ValueError:
+                pass
+            loss = net(torch.ones(1, 2)).pow(2).sum()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            optimizer.step(closure)
+        """,
+    )
+    assert ledger(observe(path).trace)["optimizer"]["steps"] == 3
+
+
 def test_steps_that_overlap_in_two_threads_leave_the_watch_whole() -> None:
     import threading
 

@@ -84,3 +84,53 @@ def test_no_repair_is_one_that_only_silences(observe: Any, name: str) -> None:
         assert "fused" not in help.after
         assert ".data" not in help.after
         assert "requires_grad" not in help.after
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # Several statements on a line: the line is no statement that could be moved or repeated.
+        "x = torch.ones(2, requires_grad=True); y = x.exp(); loss = (y * y).sum(); y.add_(1)\n"
+        "loss.backward()\n",
+        "x = torch.ones(2, requires_grad=True)\n"
+        "y = x.exp(); loss = (y * y).sum()\n"
+        "y.add_(1); loss.backward()\n",
+        # A write in a branch, a loop that carries its state, a write by a helper.
+        "x = torch.ones(2, requires_grad=True)\n"
+        "y = x.exp()\n"
+        "loss = (y * y).sum()\n"
+        "if loss > 0:\n"
+        "    y.add_(1)\n"
+        "loss.backward()\n",
+        "x = torch.ones(2, requires_grad=True)\n"
+        "h = x * 1\n"
+        "loss = 0\n"
+        "for _ in range(3):\n"
+        "    h = h.exp()\n"
+        "    loss = loss + (h * h).sum()\n"
+        "    h.mul_(0.5)\n"
+        "loss.backward()\n",
+        "def shift(t):\n"
+        "    t.add_(1)\n"
+        "x = torch.ones(2, requires_grad=True)\n"
+        "y = x.exp()\n"
+        "loss = (y * y).sum()\n"
+        "shift(y)\n"
+        "loss.backward()\n",
+    ],
+    ids=["one line", "two lines", "branch", "loop", "helper"],
+)
+def test_a_repair_of_any_script_runs_clean_or_is_words(
+    observe: Any, tmp_path: Path, source: str
+) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(f"import torch\n{source}", encoding="utf-8")
+    finding = observe(path).only
+    assert finding.code == "GL001"
+    assert finding.help and all(help.text for help in finding.help)
+    for number, help in enumerate(help for help in finding.help if help.before or help.after):
+        script = tmp_path / f"repaired_{number}.py"
+        script.write_text(applied(help, path.read_text(encoding="utf-8")), encoding="utf-8")
+        ran = observe(script)
+        assert ran.exit_code == 0, f"{help.text}\n{help.after}\n{ran.err}"
+        assert ran.told == [], f"{help.text}\n{help.after}"

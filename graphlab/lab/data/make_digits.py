@@ -17,7 +17,7 @@ SHIPPED = Path(__file__).with_name("digits.gz")
 
 def content() -> bytes:
     """1,797 images of 64 bytes each, then 1,797 labels of one byte."""
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # pyright: ignore[reportMissingImports]
 
     images, labels = load_digits(return_X_y=True)
     return images.astype("uint8").tobytes() + labels.astype("uint8").tobytes()
