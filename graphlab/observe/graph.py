@@ -73,11 +73,11 @@ def grad_edge(tensor: Any) -> Any:
 
 
 def sequence(node: Any) -> int:
-    """The node's sequence number (private to torch); 0 where this torch does not tell."""
+    """The node's sequence number (private to torch); -1 where this torch does not tell."""
     try:
         return node._sequence_nr()
     except AttributeError:
-        return 0
+        return -1
 
 
 def operation(node: Any) -> str:

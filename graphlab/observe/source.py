@@ -28,6 +28,10 @@ def _library_folders() -> tuple[str, ...]:
     return tuple(os.path.join(os.path.realpath(path), "") for path in found)
 
 
+def _installed(path: str) -> bool:
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep))
+
+
 class UserFiles:
     """Decides by file name, once per file. `targets` are files or folders that count as the user's
     even inside site-packages: the script that was asked for, or the package given to -m."""
@@ -52,13 +56,16 @@ class UserFiles:
             )
         path = os.path.realpath(filename)
         for target in self._targets:
-            if path == target or path.startswith(os.path.join(target, "")):
+            if path == target:
                 return True
+            if path.startswith(os.path.join(target, "")):
+                # A virtual environment may well stand inside the project that is run.
+                return not _installed(path[len(target) :])
         if path.startswith(os.path.join(PACKAGE, "scenarios", "")):
             return True
         if path.startswith(os.path.join(PACKAGE, "")):
             return False
-        return not path.startswith(self._libraries)
+        return not path.startswith(self._libraries) and not _installed(path)
 
 
 def user_frame(frame: FrameType | None, files: UserFiles) -> FrameType | None:
