@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib.util
 import io
 import os
@@ -107,6 +108,7 @@ def run(
     sys.argv = [program.file if program.spec is not None else program.name, *arguments]
     sys.path[0] = program.path0
     sys.modules["__main__"] = main
+    here = os.getcwd()
     session = Session(target, program.targets)
     error: BaseException | None = None
     try:
@@ -125,6 +127,9 @@ def run(
         sys.argv, sys.path[:] = kept[0], kept[1]
         if kept[2] is not None:
             sys.modules["__main__"] = kept[2]
+        # The program may have gone elsewhere; the report's file was named from here.
+        with contextlib.suppress(OSError):
+            os.chdir(here)
         # The program's objects may still be running in threads or at exit: keep them whole.
         _kept.append(main)
 

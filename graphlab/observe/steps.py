@@ -16,8 +16,10 @@ from graphlab.observe.writers import Writers
 class ActiveStep:
     """A step() that is running; steps nest where one optimizer wraps another."""
 
-    def __init__(self, optimizer: Any, closure: bool) -> None:
+    def __init__(self, optimizer: Any, closure: bool, frame: FrameType) -> None:
         self.optimizer, self.closure = optimizer, closure
+        # Identity of torch's wrapper around step(), whose block is left when the step raises.
+        self.frame = id(frame)
         self.step: RawStep | None = None
         self.copies: list[tuple[Any, Any]] | None = None
         self.versions: list[int] = []
@@ -59,7 +61,7 @@ class Steps:
 
         def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
             result = leave(this, kind, value, traceback)
-            self._left_by_exception(kind)
+            self._left_by_exception(kind, sys._getframe(1))
             return result
 
         block.__exit__ = on_exit
@@ -81,14 +83,15 @@ class Steps:
         if threading.get_ident() != self._tracer.thread:
             return
         closure = bool(args[1:]) or kwargs.get("closure") is not None
-        active = ActiveStep(optimizer, closure)
+        frame = sys._getframe(1)
+        active = ActiveStep(optimizer, closure, frame)
         # A subclass's step() that calls its parent's is one step, not two.
         again = any(each.optimizer is optimizer for each in self._active)
         self._active.append(active)
         self._quiet()
         try:
             if not again:
-                self.begin(active, sys._getframe(1))
+                self.begin(active, frame)
         except Exception as error:
             self.guard(error)
 
@@ -101,9 +104,12 @@ class Steps:
             self._writers.quiet_thread = 0
             self._tracer.resume()
 
-    def _left_by_exception(self, kind: Any) -> None:
-        """A step that raises never reaches its post hook."""
-        if kind is not None and self._active and threading.get_ident() == self._tracer.thread:
+    def _left_by_exception(self, kind: Any, frame: FrameType) -> None:
+        """A step that raises never reaches its post hook. `frame` is where the block stood: in
+        a closure, or in the step itself, the program may leave blocks of its own."""
+        if kind is None or not self._active or threading.get_ident() != self._tracer.thread:
+            return
+        if self._active[-1].frame == id(frame):
             self._active.pop()
             self._quiet()
 

@@ -85,7 +85,7 @@ def _steps(finding: Finding) -> list[tuple[Place, str, str, str]]:
         elif finding.freed is not None:
             label = "needed here again"
         else:
-            label = "happens here"
+            label = f"took effect here: {finding.failed.what}"
         found.append((finding.failed, label, _version(now), "bold red"))
     return [
         (place, f"{at}. {label}", version, style)
@@ -126,10 +126,15 @@ def _diff(help: Help, width: int) -> RenderResult:
     after = textwrap.dedent(help.after).splitlines()
     if not help.before.strip():
         before = []
+    hunks = 0
     for line in difflib.unified_diff(before, after, n=1, lineterm=""):
         if line.startswith(("---", "+++")):
             continue
         if line.startswith("@@"):
+            hunks += 1
+            if hunks > 1:
+                # What stands between is left out, and must not look as if it were not there.
+                yield Text("      ⋮", "dim")
             continue
         style = {"+": "green", "-": "red"}.get(line[:1], "dim")
         sign, text = line[:1], line[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from itertools import pairwise
 
 from graphlab.trace.finding import Help
 
@@ -28,7 +29,10 @@ class Block:
             tree = ast.parse(source)
         except SyntaxError:
             return
-        self.statements = _innermost(tree.body, one, other)
+        found = _innermost(tree.body, one, other)
+        # Edits are of whole lines: where two statements share one, no line can be moved alone.
+        if all(_last(before) < _first(after) for before, after in pairwise(found)):
+            self.statements = found
 
     def index(self, line: int) -> int | None:
         for at, statement in enumerate(self.statements):
