@@ -70,7 +70,7 @@ def _steps(finding: Finding) -> list[tuple[Place, str, str, str]]:
         label = f"{what} here by {finding.saved.what}{where}"
         found.append((finding.saved, label, _version(saved_at), "cyan"))
     if finding.cause is not None:
-        found.append((finding.cause, f"{finding.cause.what} here", "", "yellow"))
+        found.append((finding.cause, f"it began here: {finding.cause.what}", "", "yellow"))
     if finding.mutated is not None:
         change = f"{saved_at} → {now}" if saved_at is not None and saved_at != now else "unseen"
         label = f"written here by {finding.mutated.what}"
