@@ -149,7 +149,10 @@ class Assembler:
             forgotten=self._forgotten(ledger, reached),
             growing=tuple(growth.found.values()),
             sources=self._sources(events, failure),
-            unseen=tuple(f"the observer failed on its own: {text}" for text in own_errors),
+            unseen=(
+                *_unfollowed(optimizers, names),
+                *(f"the observer failed on its own: {text}" for text in own_errors),
+            ),
         )
 
     @staticmethod
@@ -285,6 +288,7 @@ class Assembler:
             others_changed=tuple(state.others),
             strangers=state.strangers,
             never_reached=state.never_reached,
+            elsewhere=state.elsewhere,
         )
 
     @staticmethod
@@ -310,6 +314,13 @@ class Assembler:
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
+
+
+def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]:
+    away = [name for each, name in zip(optimizers, names, strict=True) if each.elsewhere]
+    if not away:
+        return []
+    return [f"the steps of {', '.join(away)} ran in another thread, whose lines are not followed"]
 
 
 def _tracebacks(error: BaseException) -> Any:

@@ -40,6 +40,8 @@ class OptimizerState:
         self.last_spot: Spot | None = None
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
+        # Stepped by another thread: to read its gradients from here would race with that thread.
+        self.elsewhere = False
 
     @property
     def due(self) -> bool:
@@ -70,7 +72,7 @@ class Optimizers:
         self._any_backward = False
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
         self.steps = steps = Steps(tracer, writers)
-        steps.begin, steps.end, steps.elsewhere = self.begin_step, self.end_step, self._count
+        steps.begin, steps.end, steps.elsewhere = self.begin_step, self.end_step, self._elsewhere
         for code, handler in (
             (code_of(optimizer.__init__), self._on_init),
             (code_of(optimizer.zero_grad), self._on_zero),
@@ -78,9 +80,14 @@ class Optimizers:
         ):
             tracer.handlers[code] = handler
 
-    def _count(self, optimizer: Any) -> None:
+    def _elsewhere(self, optimizer: Any) -> None:
         """Another thread's step is counted, no more: its lines are not traced."""
-        self._state(optimizer).steps += 1
+        state = self._state(optimizer)
+        if not state.elsewhere:
+            state.elsewhere = True
+            for parameter in self.parameters_of(optimizer):
+                self._held[id(parameter)] = state.spot
+        state.steps += 1
 
     def _on_init(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
@@ -114,7 +121,7 @@ class Optimizers:
         found: dict[int, tuple[Any, ParameterState]] = {}
         for state in self.states:
             optimizer = state.ref()
-            if optimizer is not None:
+            if optimizer is not None and not state.elsewhere:
                 for parameter in self.parameters_of(optimizer):
                     if id(parameter) not in found:
                         found[id(parameter)] = (parameter, self._gradient(parameter))
@@ -148,7 +155,7 @@ class Optimizers:
         label = self._label(record)
         for each in self.states:
             optimizer = each.ref()
-            if optimizer is None or not each.due:
+            if optimizer is None or each.elsewhere or not each.due:
                 each.contributions = None
                 continue
             parameters = self.parameters_of(optimizer)

@@ -81,6 +81,10 @@ class Steps:
 
     def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if threading.get_ident() != self._tracer.thread:
+            try:
+                self.elsewhere(optimizer)
+            except Exception as error:
+                self.guard(error)
             return
         closure = bool(args[1:]) or kwargs.get("closure") is not None
         frame = sys._getframe(1)
@@ -114,11 +118,7 @@ class Steps:
             self._quiet()
 
     def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() != self._tracer.thread:
-            # Another thread's step is counted, no more: its lines are not traced.
-            self.elsewhere(optimizer)
-            return
-        if not self._active:
+        if threading.get_ident() != self._tracer.thread or not self._active:
             return
         active = self._active.pop()
         try:

@@ -182,7 +182,9 @@ class Untouched:
 
 @dataclass(frozen=True, slots=True)
 class OptimizerInfo:
-    """The ledger of one optimizer: what it owns, what its steps changed by value, and why not."""
+    """The ledger of one optimizer: what it owns, what its steps changed by value, and why not.
+
+    `elsewhere`: a thread that is not followed stepped it, so its steps are only counted."""
 
     name: str
     class_name: str
@@ -197,6 +199,7 @@ class OptimizerInfo:
     others_changed: tuple[int, ...] = ()
     strangers: tuple[int, ...] = ()
     never_reached: tuple[int, ...] = ()
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ class Ledger:
             (optimizer.name, "bold"),
             f"  {optimizer.class_name}, {_count(optimizer.steps, 'step')}",
         )
+        if optimizer.elsewhere:
+            yield Text("  stepped in another thread: not followed")
+            return
         yield Text(f"  owns     {_tally(trace, optimizer.owns, []) or 'nothing'}")
         if optimizer.steps == 0:
             return
