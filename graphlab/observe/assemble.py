@@ -112,7 +112,7 @@ class Assembler:
         reached: Reached,
         growth: Growth,
         error: BaseException | None,
-        own_errors: list[str],
+        unseen: list[str],
     ) -> Trace:
         optimizers = ledger.states
         names = [self._optimizer_name(each, at) for at, each in enumerate(optimizers)]
@@ -151,7 +151,7 @@ class Assembler:
             sources=self._sources(events, failure),
             unseen=(
                 *_unfollowed(optimizers, names),
-                *(f"the observer failed on its own: {text}" for text in own_errors),
+                *unseen,
             ),
         )
 

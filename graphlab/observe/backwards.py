@@ -151,9 +151,9 @@ class Backwards:
         given = _listed(values.get("grad_outputs" if record.is_grad else "grad_tensors"))
         subject: Any = None
         for at, root in enumerate(roots):
-            if not hasattr(root, "grad_fn"):
+            if not hasattr(root, "requires_grad"):
                 continue
-            if root.grad_fn is None and not root.requires_grad:
+            if not root.requires_grad:
                 record.trouble, subject = "no-graph", root
                 record.cut = find_cut(frame.f_back, record.loss, self._files)
             elif root.numel() != 1 and (at >= len(given) or given[at] is None):
@@ -163,7 +163,8 @@ class Backwards:
         if subject is None and record.is_grad and not values.get("allow_unused"):
             reached = set(walk(grad_edge(root) for root in roots))
             for each in _listed(values.get("inputs")):
-                if grad_edge(each) not in reached:
+                edge = grad_edge(each)
+                if edge not in reached and (edge is not None or not each.requires_grad):
                     record.trouble, subject = "unused-input", each
                     break
         if subject is None:
@@ -229,7 +230,8 @@ def _listed(value: Any) -> list[Any]:
         return []
     if isinstance(value, dict):
         return list(value.values())
-    if hasattr(value, "grad_fn") or hasattr(value, "node"):
+    # Not `grad_fn`: to ask a view for it can raise.
+    if hasattr(value, "requires_grad") or hasattr(value, "node"):
         return [value]
     return list(value)
 

@@ -58,18 +58,26 @@ def needed(nodes: list[Any], inputs: Iterable[Any]) -> list[Any]:
 
 
 def grad_edge(tensor: Any) -> Any:
-    """The node that a gradient of `tensor` arrives at: its grad_fn, or a leaf's accumulator."""
+    """The node that a gradient of `tensor` arrives at: its grad_fn, or a leaf's accumulator.
+    None where there is none, and where torch does not tell."""
     node = getattr(tensor, "node", None)
     if node is not None:
         return node
-    if tensor.grad_fn is not None:
-        return tensor.grad_fn
-    if not tensor.requires_grad:
+    try:
+        node = tensor.grad_fn
+    except RuntimeError:
+        # A view whose base was written in a way that autograd forbids.
         return None
+    if node is not None or not tensor.requires_grad:
+        return node
     import torch
 
-    with torch.enable_grad():
-        return tensor.view_as(tensor).grad_fn.next_functions[0][0]
+    try:
+        with torch.enable_grad():
+            return tensor.view_as(tensor).grad_fn.next_functions[0][0]
+    except RuntimeError:
+        # A sparse or nested leaf has no views.
+        return None
 
 
 def sequence(node: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from graphlab.observe.graph import sequence, walk
 from graphlab.observe.log import RawBackward, Spot
+from graphlab.observe.names import FOREIGN
 from graphlab.observe.source import UserFiles, parse, source_line, user_frame
 from graphlab.trace.model import Growing, Location
 
@@ -59,9 +60,9 @@ class Growth:
                     for label, each in _parts(name, value):
                         tensors = each if isinstance(each, list) else [each]
                         edges = [
-                            t.grad_fn
+                            node
                             for t in tensors
-                            if isinstance(t, torch.Tensor) and t.grad_fn is not None
+                            if isinstance(t, torch.Tensor) and (node := _node(t)) is not None
                         ]
                         if edges and label not in now:
                             now[label] = len(walk(edges[-64:])) + len(edges)
@@ -99,6 +100,12 @@ class Growth:
         )
 
 
+def _node(tensor: Any) -> Any:
+    """The node behind a tensor. A view is not asked: if its base was written since, that would
+    make its node anew, earlier than the program does, and so move the order of accumulation."""
+    return (tensor._base if tensor._is_view() else tensor).grad_fn
+
+
 def _grows(sizes: tuple[int, ...]) -> bool:
     return len(sizes) >= ENOUGH and all(b > a for a, b in pairwise(sizes))
 
@@ -118,7 +125,7 @@ def _parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
                 for key, item in list(vars(each).items())
                 if not key.startswith("_")
             ]
-    elif hasattr(value, "__dict__") and not module.startswith(("torch", "numpy", "builtins")):
+    elif hasattr(value, "__dict__") and not module.startswith(FOREIGN):
         for key, each in list(vars(value).items()):
             if depth < 2:
                 found += _parts(f"{name}.{key}", each, depth + 1)

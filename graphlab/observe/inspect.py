@@ -119,7 +119,10 @@ class Inspector:
         module that made it."""
         import ast
 
-        maker = tensor.grad_fn
+        try:
+            maker = tensor.grad_fn
+        except RuntimeError:
+            maker = None
         write = problem.write
         written = None
         if write is not None and write.spot is not None and write.tensors:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.log import Spot
 from graphlab.observe.source import parse
 
 
@@ -39,8 +37,6 @@ class Loops:
 
     def __init__(self) -> None:
         self.counts: dict[tuple[CodeType, int], int] = {}
-        self.enter_module: Callable[[int, Spot | tuple[None, int], int], None] = _nothing
-
         self.done = 0
         self.total: int | None = None
         self._sized: set[tuple[CodeType, int]] = set()
@@ -112,7 +108,3 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
     if isinstance(node, ast.Attribute):
         return getattr(_value(node.value, frame), node.attr, None)
     return None
-
-
-def _nothing(seq: int, spot: object, module: int) -> None:
-    """Until a session listens."""

@@ -16,6 +16,7 @@ _DEPTH = 4
 _ITEMS = 64
 _LIMIT = 20_000
 # Attributes that wrap a model without the user having named them.
+FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 _WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 
 
@@ -152,9 +153,10 @@ def kind_of(tensor: Any) -> Kind:
 
     if isinstance(tensor, torch.nn.Parameter):
         return "parameter"
-    if tensor.is_leaf:
-        return "parameter" if tensor.requires_grad else "input"
-    return "activation"
+    if not tensor.requires_grad:
+        return "input"
+    # Whoever asks a view for its node has it made anew if its base was written since, or refused.
+    return "parameter" if not tensor._is_view() and tensor.is_leaf else "activation"
 
 
 def _join(*parts: str) -> str:
@@ -191,9 +193,7 @@ def _children(name: str, value: Any, files: UserFiles) -> Iterator[tuple[str, An
         return
     else:
         module = getattr(type(value), "__module__", "")
-        if module.split(".")[0] in ("torch", "numpy", "builtins") and not callable(
-            getattr(value, "step", None)
-        ):
+        if module.split(".")[0] in FOREIGN and not callable(getattr(value, "step", None)):
             return
         items = ((f"{name}.{key}", v) for key, v in list(vars(value).items()))
     for index, item in enumerate(items):

@@ -11,8 +11,9 @@ from graphlab.observe.assemble import Assembler
 from graphlab.observe.backwards import Backwards
 from graphlab.observe.forgotten import Reached
 from graphlab.observe.growth import Growth
-from graphlab.observe.log import Log, RawBackward, RawModule
+from graphlab.observe.log import Log, RawBackward
 from graphlab.observe.loops import Loops
+from graphlab.observe.modules import Modules
 from graphlab.observe.optimizers import Optimizers
 from graphlab.observe.refusals import refusal
 from graphlab.observe.source import PACKAGE, UserFiles
@@ -21,6 +22,11 @@ from graphlab.observe.writers import Writers
 from graphlab.trace.model import Trace
 
 _active: Session | None = None
+
+COMPILED = (
+    "inside a region that torch.compile compiled, lines are not told apart, and in-place writes "
+    "have no writer"
+)
 
 
 class Session:
@@ -38,13 +44,13 @@ class Session:
         self._log = log = Log()
         self._loops = loops = Loops()
         self._tracer = tracer = Tracer(log, files, loops)
+        self._modules = Modules(log, tracer, files)
         self._assembler = Assembler(log, files, target)
         self._writers = writers = Writers(log, tracer, self._write_refused)
         self._backwards = backwards = Backwards(log, tracer, writers, loops, files)
         self._optimizers = optimizers = Optimizers(
             log, tracer, writers, loops, files, self._assembler.tensor_index
         )
-        loops.enter_module = self._module_entered
         backwards.before = optimizers.before_backward
         backwards.after = optimizers.after_backward
         self._growth = Growth(files)
@@ -65,9 +71,15 @@ class Session:
                 self._reached,
                 self._growth,
                 None,
-                self._own_errors,
+                self._unseen(),
             )
         return self._trace
+
+    def _unseen(self) -> list[str]:
+        found = [f"the observer failed on its own: {text}" for text in self._own_errors]
+        if self._writers.compiled:
+            found.insert(0, COMPILED)
+        return found
 
     def start(self, frame: FrameType | None = None) -> Session:
         """Begin to observe. `frame` and its callers are traced as well as what they call."""
@@ -77,6 +89,7 @@ class Session:
         _active = self
         try:
             self._writers.start()
+            self._modules.start()
             self._optimizers.steps.start()
             self._tracer.start()
         except BaseException:
@@ -90,6 +103,7 @@ class Session:
         global _active
         self._tracer.stop(frame or sys._getframe(1))
         self._optimizers.steps.stop()
+        self._modules.stop()
         self._writers.stop()
         if _active is self:
             _active = None
@@ -101,7 +115,7 @@ class Session:
                 self._reached,
                 self._growth,
                 error,
-                self._own_errors,
+                self._unseen(),
             )
 
     def progress(self) -> tuple[int, int | None, dict[str, float]]:
@@ -122,9 +136,6 @@ class Session:
     def _inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         self._growth.look(record, nodes, frame)
         self._reached.look(record, nodes, frame, self._assembler.tensor_index)
-
-    def _module_entered(self, seq: int, spot: Any, module: int) -> None:
-        self._log.events.append(RawModule(seq, spot, module))
 
     def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:
         """Note a write that autograd forbids: what it was for, while its frames can name it."""
@@ -153,6 +164,7 @@ class Session:
         """In a forked worker: its parent is observed, it is not."""
         self._tracer.stop(sys._getframe(1))
         self._optimizers.steps.stop()
+        self._modules.stop()
         self._writers.stop()
 
 

@@ -179,6 +179,7 @@ def _first_argument(call: ast.Call, keyword: str) -> str | None:
     return ast.unparse(node) if node is not None else None
 
 
+@lru_cache(maxsize=4096)
 def _call_at(at: Location) -> ast.Call | None:
     tree = parse(at.file)
     best: ast.Call | None = None

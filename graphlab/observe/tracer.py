@@ -2,7 +2,8 @@
 
 It rests on `sys.settrace` alone. A node's `_sequence_nr()` falls between two marks that noted the
 thread's counter, so lines tell which of them made it, with no torch call intercepted. Calls of
-torch that matter (a module, backward, zero_grad) are recognised by their code object.
+torch that matter (backward, zero_grad) are recognised by their code object; modules are noted in
+modules.py.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-import weakref
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
@@ -28,7 +28,7 @@ def code_of(function: Any) -> CodeType:
 
 Handler = Callable[[FrameType, str, Any], None]
 
-_OTHER, _USER, _SPECIAL, _MODULE = range(4)
+_OTHER, _USER, _SPECIAL = range(3)
 
 
 def sequence_counter() -> Callable[[], int] | None:
@@ -42,7 +42,6 @@ class Tracer:
     """Install with `start()`, remove with `stop()`; `pause()` and `resume()` are for steps."""
 
     def __init__(self, log: Log, files: UserFiles, loops: Loops) -> None:
-        import torch
 
         self.log = log
         self.files = files
@@ -50,8 +49,8 @@ class Tracer:
         self._loops = loops
         self._codes: dict[CodeType, int] = {}
         self._locals: dict[CodeType, Callable[..., Any]] = {}
-        self._stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
-        self._module_code = code_of(torch.nn.Module.__call__)
+        # The calls that are running: the line that each stands on, and the module it is in.
+        self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
         counter = sequence_counter()
         self.seq = counter or (lambda: 0)
         # Without the counter no line can be told apart from another as a node's maker.
@@ -62,15 +61,17 @@ class Tracer:
         # What the frames that were running already had, a debugger's say.
         self._kept: dict[FrameType, Any] = {}
         self.guard: Callable[[Exception], None] = lambda error: None
-        self._running = False
+        self.running = False
         self._paused = False
+        # Off inside a module of torch's own (modules.py).
+        self.hushed = False
         self.thread = threading.get_ident()
-        self._global = self._make_global()
+        self.trace = self._make_global()
 
     def start(self) -> None:
         self._before = sys.gettrace()
-        self._running = True
-        sys.settrace(self._global)
+        self.running = True
+        sys.settrace(self.trace)
 
     def begin_frames(self, frame: FrameType | None) -> None:
         """Trace the user's frames that were already running when the watch began."""
@@ -81,9 +82,9 @@ class Tracer:
             frame = frame.f_back
 
     def stop(self, frame: FrameType | None) -> None:
-        self._running = False
+        self.running = False
         self._pending.clear()
-        if sys.gettrace() is self._global or self._paused:
+        if sys.gettrace() is self.trace or self._paused or self.hushed:
             sys.settrace(self._before)
         while frame is not None:
             if frame.f_trace is not None and frame.f_trace is self._locals.get(frame.f_code):
@@ -93,15 +94,15 @@ class Tracer:
 
     def pause(self) -> None:
         """Torch's own optimizers run hundreds of Python calls; none of them can matter here."""
-        if sys.gettrace() is self._global:
+        if sys.gettrace() is self.trace:
             sys.settrace(None)
             self._paused = True
 
     def resume(self) -> None:
         if self._paused and threading.get_ident() == self.thread:
             self._paused = False
-            if self._running and sys.gettrace() is None:
-                sys.settrace(self._global)
+            if self.running and sys.gettrace() is None:
+                sys.settrace(self.trace)
 
     def _handle(self, handler: Handler, frame: FrameType, event: str, arg: Any) -> None:
         """An exception that left a trace function would end in the program: none may."""
@@ -119,11 +120,13 @@ class Tracer:
             frame = frame.f_back
         return None
 
+    def last_spot(self) -> tuple[CodeType | None, int]:
+        marks = self.log.marks
+        return marks[-1][1:3] if marks else (None, 0)
+
     def _classify(self, code: CodeType) -> int:
         if code.co_filename in self.files:
             kind = _USER
-        elif code is self._module_code:
-            kind = _MODULE
         elif code in self.handlers:
             kind = _SPECIAL
         else:
@@ -133,9 +136,8 @@ class Tracer:
 
     def _make_global(self) -> Callable[..., Any]:
         codes, seq, marks = self._codes, self.seq, self.log.marks
-        stack, handlers, modules = self._stack, self.handlers, self.log.modules
+        stack, handlers = self.stack, self.handlers
         returning, local_for = self._make_returning(), self._local_for
-        loops = self._loops
 
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
             # Runs at every Python call of the program: what is none of ours leaves at once.
@@ -153,18 +155,9 @@ class Tracer:
                 here, offset = back.f_code, back.f_lasti
             else:
                 # Called by torch: the user's line is still the one that the outer call stands on.
-                here, offset = stack[-1][:2] if len(stack) > 1 else _last_spot(marks)
+                here, offset = stack[-1][:2] if len(stack) > 1 else self.last_spot()
             module = stack[-1][2]
-            if kind == _MODULE:
-                owner = frame.f_locals["self"]
-                module = id(owner)
-                known = modules.get(module)
-                if known is None or known() is not owner:
-                    modules[module] = weakref.ref(owner)
-                if back is not None and direct:
-                    loops.enter_module(seq(), (back.f_code, offset), module)
-            else:
-                self._handle(handlers[code], frame, "call", None)
+            self._handle(handlers[code], frame, "call", None)
             stack.append((here, offset, module))
             marks.append((seq(), here, offset, module))
             frame.f_trace_lines = False
@@ -173,7 +166,7 @@ class Tracer:
         return on_call
 
     def _make_returning(self) -> Callable[..., Any]:
-        seq, marks, stack, handlers = self.seq, self.log.marks, self._stack, self.handlers
+        seq, marks, stack, handlers = self.seq, self.log.marks, self.stack, self.handlers
 
         def on_return(frame: FrameType, event: str, arg: Any) -> Any:
             if event == "return":
@@ -198,7 +191,7 @@ class Tracer:
         return local
 
     def _make_local(self, code: CodeType) -> Callable[..., Any]:
-        seq, marks, stack, files = self.seq, self.log.marks, self._stack, self.files
+        seq, marks, stack, files = self.seq, self.log.marks, self.stack, self.files
         starts = self._loops.body_starts(code)
         odd = suspicious(code.co_filename)
         lines, pending = self._lines, self._pending
@@ -234,7 +227,3 @@ class Tracer:
             return on_line
 
         return on_line
-
-
-def _last_spot(marks: list[Any]) -> tuple[CodeType | None, int]:
-    return marks[-1][1:3] if marks else (None, 0)

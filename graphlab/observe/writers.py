@@ -16,6 +16,7 @@ from threading import get_ident
 from types import ModuleType
 from typing import Any
 
+from graphlab.observe.compiling import Compiling
 from graphlab.observe.log import Log, RawWrite
 from graphlab.observe.storage import byte_span, storage_key, version_of
 from graphlab.observe.tracer import Tracer
@@ -52,7 +53,8 @@ class Writers:
         self._log = log
         self._tracer = tracer
         self._on_refusal = on_refusal
-        self._undo: list[Callable[[], None]] = []
+        self._patches: list[tuple[Any, str, Any, Any]] = []
+        self._compiling = Compiling(self.take_out, self.put_in)
         self._detached: dict[int, weakref.ref[Any]] = {}
         # Nothing is noted while the observer itself is at work, nor in a step of this thread.
         self.quiet = 0
@@ -75,10 +77,34 @@ class Writers:
                 self._replace(module, name, wrapped)
         self._watch_batch_norm(torch)
         self._watch_data(tensor)
+        self._compiling.start()
 
     def stop(self) -> None:
-        while self._undo:
-            self._undo.pop()()
+        self._compiling.stop()
+        self.take_out()
+        self._patches = []
+
+    def put_in(self, guarded: bool) -> None:
+        """Patch again after a compilation: Tensor's own members only, where the compiled code
+        checks at every call that it still meets the very same functions."""
+        for holder, name, _, new in self._patches:
+            if isinstance(holder, type) or not guarded:
+                setattr(holder, name, new)
+
+    def take_out(self) -> None:
+        """Restore torch as it was, but for what the program has put there itself since."""
+        for holder, name, old, new in reversed(self._patches):
+            if vars(holder).get(name) is not new:
+                continue
+            if old is _ABSENT:
+                delattr(holder, name)
+            else:
+                setattr(holder, name, old)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether torch.compile has compiled anything meanwhile."""
+        return self._compiling.seen > 0
 
     @staticmethod
     def _function_names(module: Any) -> Iterable[str]:
@@ -91,48 +117,61 @@ class Writers:
                     yield name
 
     def _replace(self, holder: Any, name: str, new: Any) -> None:
-        own = vars(holder)
-        old = own.get(name, _ABSENT)
+        self._patches.append((holder, name, vars(holder).get(name, _ABSENT), new))
         setattr(holder, name, new)
 
-        def undo() -> None:
-            if vars(holder).get(name) is not new:
-                # The program has put something of its own there since.
-                return
-            if old is _ABSENT:
-                delattr(holder, name)
-            else:
-                setattr(holder, name, old)
-
-        self._undo.append(undo)
-
     def _wrap(self, original: Any, by: str) -> Any:
-        noted = self.note
+        from torch import Tensor
+        from torch.nn import Parameter
 
-        def writer(target: Any, *args: Any, **kwargs: Any) -> Any:
+        def writer(*args: Any, **kwargs: Any) -> Any:
             if self.quiet or self.quiet_thread == get_ident():
-                return original(target, *args, **kwargs)
-            several = isinstance(target, list | tuple)
-            before = [version_of(t) for t in target] if several else version_of(target)
-            try:
-                result = original(target, *args, **kwargs)
-            except RuntimeError:
-                for each in target if several else (target,):
-                    self._on_refusal(each, by, sys._getframe(1))
-                raise
-            if several:
-                noted(target, before, by)
+                return original(*args, **kwargs)
+            # torch calls what it writes `input`, and a list of tensors `self`.
+            target = args[0] if args else kwargs.get("input", kwargs.get("self"))
+            kind = type(target)
+            if kind is Tensor or kind is Parameter:
+                before = version_of(target)
+                try:
+                    result = original(*args, **kwargs)
+                except RuntimeError:
+                    self._on_refusal(target, by, sys._getframe(1))
+                    raise
+                if version_of(target) != before:
+                    self.note((target,), (before,), by)
                 return result
-            if version_of(target) != before:
-                noted((target,), (before,), by)
-            return result
+            return self._write_others(original, by, target, args, kwargs)
 
         return functools.wraps(original)(writer) if hasattr(original, "__name__") else writer
+
+    def _write_others(self, original: Any, by: str, target: Any, args: Any, kwargs: Any) -> Any:
+        """A write to a list of tensors, to a subclass's, or to what is no tensor at all."""
+        import torch
+
+        targets = target if isinstance(target, list | tuple) else (target,)
+        if not all(isinstance(each, torch.Tensor) for each in targets):
+            # Such as the Proxy of torch.fx, which would note the question itself.
+            return original(*args, **kwargs)
+        native: Any = torch._C
+        # A subclass's __torch_function__ is not told of what the program never asked.
+        with native.DisableTorchFunctionSubclass():
+            before = [version_of(each) for each in targets]
+        try:
+            result = original(*args, **kwargs)
+        except RuntimeError:
+            for each in targets:
+                self._on_refusal(each, by, sys._getframe(2))
+            raise
+        with native.DisableTorchFunctionSubclass():
+            self.note(targets, before, by, depth=3)
+        return result
 
     def _is_quiet(self) -> bool:
         return bool(self.quiet) or self.quiet_thread == get_ident()
 
-    def note(self, tensors: Any, before: Any, by: str, silent: bool = False) -> None:
+    def note(
+        self, tensors: Any, before: Any, by: str, silent: bool = False, depth: int = 2
+    ) -> None:
         """Log one write to `tensors`, whose versions were `before`."""
         tracer = self._tracer
         written = []
@@ -143,7 +182,7 @@ class Writers:
                 written.append((key, *byte_span(tensor), old, new))
                 silent = silent or self._is_data(tensor)
         if written:
-            caller = sys._getframe(2)
+            caller = sys._getframe(depth)
             spot = tracer.spot(caller)
             direct = spot is not None and caller.f_code is spot[0]
             # Each thread counts its own nodes: another's write belongs to this one's last mark.

@@ -222,3 +222,26 @@ def test_a_storage_without_an_address_is_told_by_its_memory(
 
     assert storage_key(Strange()) == 42
     assert storage_key(object()) is None
+
+
+def test_dynamo_says_when_it_compiles() -> None:
+    """Lost: a compiled region would be compiled in pieces, one for each write in it."""
+    from torch._dynamo.callback import CompilationCallbackHandler as Handler
+
+    heard: list[str] = []
+    patched = {
+        name: (lambda *_, name=name: heard.append(name))
+        for name in ("run_start_callbacks", "run_end_callbacks")
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in patched.items():
+            patch.setattr(Handler, name, function)
+        assert torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2)).tolist() == [2, 2]
+    assert heard == ["run_start_callbacks", "run_end_callbacks"]
+
+
+def test_modules_are_called_by_a_function_without_closure() -> None:
+    """Lost: nodes are not told apart by the module that made them."""
+    function = torch.nn.Module.__call__
+    assert isinstance(function, types.FunctionType)
+    assert function.__closure__ is None
