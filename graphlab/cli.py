@@ -43,7 +43,9 @@ def main_options(
 @app.command(context_settings=_PASS)
 def run(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(help="A scenario's name, a script, or a module (-m).")],
+    target: Annotated[
+        str | None, typer.Argument(help="A scenario's name, a script, or a module (-m).")
+    ] = None,
     module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Tell the whole story.")] = False,
     json: Annotated[
@@ -51,6 +53,9 @@ def run(
     ] = None,
     trace: Annotated[
         str | None, typer.Option("--trace", metavar="FILE", help="Save what was observed.")
+    ] = None,
+    saved: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="Show a saved trace; runs nothing.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="A warning exits with 1.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
@@ -61,6 +66,14 @@ def run(
     """
     from graphlab.commands import run as command
 
+    if saved is not None:
+        if target is not None:
+            raise UserError("--from shows a trace and runs nothing", "leave TARGET out")
+        from graphlab.commands.replay import replay
+
+        raise typer.Exit(replay(saved, command.Asked(explain, json, trace, strict, force)))
+    if target is None:
+        raise UserError("there is no TARGET", "graphlab list shows the scenarios")
     code = command.run(
         target, context.args, is_module=module, explain=explain, json_file=json,
         trace_file=trace, strict=strict, force=force,

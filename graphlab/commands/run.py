@@ -6,11 +6,13 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from graphlab.catalogue import Scenario, scenario, scenarios, suggestion
 from graphlab.commands import files
 from graphlab.errors import UserError
+from graphlab.trace.model import Trace
 
 
 def run(
@@ -26,16 +28,11 @@ def run(
 ) -> int:
     """Run `target` and report. Returns the exit code: the program's own, 1 for a raise, 1 with
     `strict` where only a warning was found."""
-    files.check(json_file, force)
-    files.check(trace_file, force)
-    same = [os.path.abspath(each) for each in (json_file, trace_file) if each not in (None, "-")]
-    if len(same) > len(set(same)):
-        raise UserError(f"--json and --trace both name {json_file}", "name two files")
+    asked = Asked(explain, json_file, trace_file, strict, force)
+    asked.check()
     found = None if is_module else resolve(target)
 
     from graphlab.observe import program
-    from graphlab.rules.registry import find
-    from graphlab.trace.report import report
     from graphlab.views import terminal
 
     if is_module:
@@ -54,27 +51,56 @@ def run(
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
         # A usage error of the script itself: it has said so, and there is nothing to report.
         return 2
-    findings = find(ran.trace)
     sys.stdout.flush()
-    if trace_file is not None:
+    words = ["-m", target] if is_module else [target]
+    words += ["--explain", *(["--", *arguments] if arguments else [])]
+    return show(ran.trace, asked, f"run {shlex.join(words)}", shown_by(found), ran.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line wants to be done with a Trace."""
+
+    explain: bool
+    json_file: str | None
+    trace_file: str | None
+    strict: bool
+    force: bool
+
+    def check(self) -> None:
+        """Refuse impossible files before anything runs."""
+        files.check(self.json_file, self.force)
+        files.check(self.trace_file, self.force)
+        both = (self.json_file, self.trace_file)
+        same = [os.path.abspath(each) for each in both if each not in (None, "-")]
+        if len(same) > len(set(same)):
+            raise UserError(f"--json and --trace both name {self.json_file}", "name two files")
+
+
+def show(trace: Trace, asked: Asked, again: str, shown: list[str], exit_code: int) -> int:
+    """Write what was asked for and print the report. `again` is the command for the whole story."""
+    from graphlab.rules.registry import find
+    from graphlab.trace.report import report
+    from graphlab.views import terminal
+
+    findings = find(trace)
+    if asked.trace_file is not None:
         from graphlab.trace.store import dumps
 
-        files.write(trace_file, dumps(ran.trace), force)
-    if json_file is not None:
-        files.write(json_file, json.dumps(report(ran.trace, findings), indent=2) + "\n", force)
-    console = terminal.stderr() if json_file == "-" else terminal.stdout()
-    if explain:
-        terminal.emit(console, terminal.full(ran.trace, findings, _shown_by(found)))
+        files.write(asked.trace_file, dumps(trace), asked.force)
+    if asked.json_file is not None:
+        text = json.dumps(report(trace, findings), indent=2) + "\n"
+        files.write(asked.json_file, text, asked.force)
+    console = terminal.stderr() if asked.json_file == "-" else terminal.stdout()
+    if asked.explain:
+        terminal.emit(console, terminal.full(trace, findings, shown))
     else:
-        terminal.emit(console, terminal.short(ran.trace, findings))
+        terminal.emit(console, terminal.short(trace, findings))
         if findings:
-            words = ["-m", target] if is_module else [target]
-            words += ["--explain", *(["--", *arguments] if arguments else [])]
-            hint = f"graphlab run {shlex.join(words)}"
-            terminal.stderr().print(f"\nthe whole story: {hint}", style="dim")
-    if ran.exit_code == 0 and strict and any(f.severity == "warning" for f in findings):
+            terminal.stderr().print(f"\nthe whole story: graphlab {again}", style="dim")
+    if exit_code == 0 and asked.strict and any(f.severity == "warning" for f in findings):
         return 1
-    return ran.exit_code
+    return exit_code
 
 
 def resolve(target: str) -> Scenario | None:
@@ -91,7 +117,8 @@ def resolve(target: str) -> Scenario | None:
     return scenario(target)
 
 
-def _shown_by(found: Scenario | None) -> list[str]:
+def shown_by(found: Scenario | None) -> list[str]:
+    """The scenarios that show the repair of this one, a line each."""
     if found is None:
         return []
     titles = {each.name: each.title.partition(": ")[2] for each in scenarios()}

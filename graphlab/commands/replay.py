@@ -1,0 +1,46 @@
+"""graphlab run --from: the report of a saved trace, on a machine that needs no torch."""
+
+from __future__ import annotations
+
+import linecache
+import shlex
+from pathlib import Path
+
+from graphlab.catalogue import scenarios
+from graphlab.commands.run import Asked, show, shown_by
+from graphlab.errors import UserError
+from graphlab.trace.model import Trace
+from graphlab.trace.store import loads
+
+
+def replay(path: str, asked: Asked) -> int:
+    """Report on the trace in the file `path`. Returns 0, or 1 with `strict` and a warning."""
+    asked.check()
+    trace = load(path)
+    found = next((each for each in scenarios() if each.name == trace.target), None)
+    again = f"run --from {shlex.quote(path)} --explain"
+    return show(trace, asked, again, shown_by(found), 0)
+
+
+def load(path: str) -> Trace:
+    """The trace that `--trace` saved. Its own record of the sources counts, whatever stands in
+    those files now."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"there is no file {path}", "graphlab run TARGET --trace FILE makes one"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} cannot be read: {error}", "name a file that --trace wrote"
+        ) from None
+    try:
+        trace = loads(text)
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not a trace: {error}", "name a file that --trace wrote"
+        ) from None
+    for name, source in trace.sources.items():
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    return trace

@@ -1,0 +1,60 @@
+"""`graphlab run --from`: a saved trace says all that the run itself said, with no torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphlab import catalogue
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, cli: Any) -> tuple[Path, str]:
+    """A broken script recorded, its file gone since; and what the run printed."""
+    folder = tmp_path
+    shutil.copy(catalogue.scenario("naive").path, folder / "train.py")
+    words = ("--explain", "--trace", "t.json", "--json", "r.json", "--", "--device", "cpu")
+    ran = cli("run", "train.py", *words, cwd=folder)
+    (folder / "train.py").unlink()
+    return folder, ran.stdout[ran.stdout.index("✗") :]
+
+
+def test_it_says_what_the_run_said(recorded: tuple[Path, str], cli: Any) -> None:
+    folder, said = recorded
+    shown = cli("run", "--from", "t.json", "--explain", "--json", "again.json", cwd=folder)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == said
+    before, after = (json.loads((folder / name).read_text()) for name in ("r.json", "again.json"))
+    assert before == after
+
+
+def test_it_needs_no_torch(recorded: tuple[Path, str], python: Any) -> None:
+    folder, said = recorded
+    (folder / "torch.py").write_text("raise ImportError('there is no torch here')\n")
+    shown = python("-m", "graphlab", "run", "--from", "t.json", "--explain", cwd=folder)
+    (folder / "torch.py").unlink()
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == said
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("--from", "nix.json"), "there is no file nix.json"),
+        (("--from", "r.json"), "r.json is not a trace"),
+        (("--from", "."), ". cannot be read"),
+        (("naive", "--from", "t.json"), "--from shows a trace and runs nothing"),
+        ((), "there is no TARGET"),
+    ],
+)
+def test_what_it_refuses(tmp_path: Path, cli: Any, words: tuple[str, ...], wrong: str) -> None:
+    (tmp_path / "r.json").write_text('{"schema": "graphlab.report/1"}')
+    refused = cli("run", *words, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: {wrong}")
+    assert refused.stderr.count("\n") == 2
+    assert "\nhelp: " in refused.stderr
