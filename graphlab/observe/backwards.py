@@ -233,7 +233,8 @@ def _listed(value: Any) -> list[Any]:
     # Not `grad_fn`: to ask a view for it can raise.
     if hasattr(value, "requires_grad") or hasattr(value, "node"):
         return [value]
-    return list(value)
+    # An iterator, model.parameters() say, is the program's to use up.
+    return [] if hasattr(value, "__next__") else list(value)
 
 
 def _nothing(*args: Any) -> None:

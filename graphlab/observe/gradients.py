@@ -16,13 +16,16 @@ from graphlab.observe.storage import version_of
 from graphlab.trace.model import Mix, Share
 
 Label = tuple[str, int | None]
+# A gradient is looked at for a zeroing that no counter tells of as often as this.
+LOOKS = 4
 
 
 class ParameterState:
     """What is known of one parameter's gradient since it was last cleared."""
 
     __slots__ = (
-        "by_hand", "grad_id", "last_stepper", "seen", "sources", "spent", "turns", "version",
+        "by_hand", "grad_id", "kept", "last_stepper", "seen", "sources", "spent", "turns",
+        "version",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -36,6 +39,8 @@ class ParameterState:
         self.turns = 0
         self.grad_id = 0
         self.version = 0
+        # How often a gradient that a step had applied was still there at the next backward.
+        self.kept = 0
         # Whether the parameter ever had a gradient.
         self.seen = False
 
@@ -60,6 +65,13 @@ class ParameterState:
                 self.by_hand = True
         elif not self.sources:
             self.by_hand = True
+        elif self.spent and self.kept < LOOKS:
+            # Cleared through `.data` or NumPy no counter moves; and whoever does it does it
+            # every time.
+            if bool(grad.detach().any()):
+                self.kept += 1
+            else:
+                self.clear()
 
     def written(self, record: RawBackward, grad: Any) -> None:
         """A backward has added to the gradient."""

@@ -178,6 +178,10 @@ class Optimizers:
                 changed.add(id(parameter))
         self._before = []
         record.reached = tuple(reached)
+        for each in self.states:
+            if each.never_reached or each.strangers:
+                each.never_reached = tuple(i for i in each.never_reached if i not in reached)
+                each.strangers = tuple(i for i in each.strangers if i not in reached)
         if record.is_grad:
             return
         for each in self.states:
@@ -311,6 +315,7 @@ class Optimizers:
             if isinstance(p, torch.nn.Parameter)
             and id(p) not in alive
             and not self._gradient(p).sources
+            and not self._gradient(p).by_hand
         )
         state.never_reached = tuple(
             self._index_of(p, None)

@@ -134,7 +134,8 @@ class Session:
         self.stop(error, sys._getframe(1))
 
     def _inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        self._growth.look(record, nodes, frame)
+        if not record.is_grad:
+            self._growth.look(record, nodes, frame)
         self._reached.look(record, nodes, frame, self._assembler.tensor_index)
 
     def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:

@@ -86,7 +86,7 @@ class Steps:
             except Exception as error:
                 self.guard(error)
             return
-        closure = bool(args[1:]) or kwargs.get("closure") is not None
+        closure = any(each is not None for each in (*args[1:], kwargs.get("closure")))
         frame = sys._getframe(1)
         active = ActiveStep(optimizer, closure, frame)
         # A subclass's step() that calls its parent's is one step, not two.
