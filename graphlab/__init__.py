@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from graphlab.figure import Figure as Figure
+    from graphlab.figure import render as render
     from graphlab.observe.session import Session as Session
     from graphlab.observe.session import watch as watch
 
-__all__ = ["Session", "__version__", "watch"]
+__all__ = ["Figure", "Session", "__version__", "render", "watch"]
 
-_HOMES = {"watch": "graphlab.observe.session", "Session": "graphlab.observe.session"}
+_HOMES = {
+    "Figure": "graphlab.figure",
+    "Session": "graphlab.observe.session",
+    "render": "graphlab.figure",
+    "watch": "graphlab.observe.session",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -82,6 +82,55 @@ def run(
 
 
 @app.command(context_settings=_PASS)
+def render(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(help="As for run, or a graph saved as .json; naive by default."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; - is stdout.")
+    ] = None,
+    module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
+    level: Annotated[
+        str, typer.Option("--level", help="overview, module or op.", show_default=True)
+    ] = "overview",
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, help="Of modules, at level module.")
+    ] = None,
+    color: Annotated[
+        str, typer.Option("--color", help="owner, optimizer, loss, version or memory.")
+    ] = "owner",
+    format: Annotated[
+        str | None, typer.Option("--format", help="svg, png, pdf, dot, json or text.")
+    ] = None,
+    at: Annotated[
+        int | None, typer.Option("--at", min=0, metavar="N", help="The graph of iteration N.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="CALL", help="As in G_loss_.backward().")
+    ] = None,
+    loss: Annotated[
+        list[str] | None, typer.Option("--loss", metavar="NAME", help="Only this loss or variable.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", help="For the layout.")
+    ] = 20.0,
+    theme: Annotated[str, typer.Option("--theme", help="light or dark.")] = "light",
+    style: Annotated[str, typer.Option("--style", help="graphlab or torchviz.")] = "graphlab",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Draw the autograd graph of a program at the moment that explains it."""
+    from graphlab.commands import render as command
+
+    choice = command.Choice(
+        output, format, level, color, theme, depth, at, before, tuple(loss or ()), style, timeout,
+        force,
+    )  # fmt: skip
+    raise typer.Exit(command.render(target, context.args, choice, module))
+
+
+@app.command(context_settings=_PASS)
 def check(
     context: typer.Context,
     names: Annotated[

@@ -115,7 +115,7 @@ class Assembler:
         unseen: list[str],
     ) -> Trace:
         optimizers = ledger.states
-        names = [self._optimizer_name(each, at) for at, each in enumerate(optimizers)]
+        names = [ledger.name_of(at) for at in range(len(optimizers))]
         writes: dict[int, int] = {}
         raw_events = list(self._log.events)
         kept = self._keep(raw_events, backwards.failed)
@@ -263,9 +263,6 @@ class Assembler:
             write=position.get(id(problem.write)),
             freed_by=position.get(id(problem.freed_by)),
         )
-
-    def _optimizer_name(self, state: OptimizerState, at: int) -> str:
-        return state.name or f"{state.class_name.lower()}_{at}"
 
     def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:
         mix = state.mix

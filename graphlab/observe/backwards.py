@@ -8,7 +8,8 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.cut import find_cut
-from graphlab.observe.graph import grad_edge, needed, sequence, walk
+from graphlab.observe.deep import hold, sweep
+from graphlab.observe.graph import grad_edge, listed, needed, sequence, walk
 from graphlab.observe.inspect import Inspector
 from graphlab.observe.log import Log, RawBackward, Spot
 from graphlab.observe.loops import Loops
@@ -50,6 +51,8 @@ class Backwards:
         self.before: Callable[[RawBackward, FrameType], None] = _nothing
         self.inspected: Callable[[RawBackward, list[Any], FrameType], None] = _nothing
         self.after: Callable[[RawBackward], None] = _nothing
+        self.begun: Callable[[RawBackward, dict[str, Any], FrameType], None] = _nothing
+        self.refused: Callable[[RawBackward, FrameType], None] = _nothing
         self.guard: Callable[..., Any] = _nothing
         backward, grad = torch.autograd.backward, torch.autograd.grad
         self._grad_code = code_of(grad)
@@ -71,6 +74,7 @@ class Backwards:
             self._writers.quiet -= 1
 
     def _begin(self, frame: FrameType) -> None:
+        sweep()
         values = frame.f_locals
         is_grad = frame.f_code is self._grad_code
         user = user_frame(frame.f_back, self._files)
@@ -101,6 +105,7 @@ class Backwards:
                     names = Names(self._files).gather(frame)
                     record.problems = Inspector(self._log, names).written(nodes, stale=False)
         if not record.nested:
+            self.begun(record, values, frame)
             if record.iteration is not None:
                 self._loops.advance(user, record.iteration)
             if self.read_losses:
@@ -130,8 +135,9 @@ class Backwards:
         record.raised_type = arg[0].__name__
         record.message = str(arg[1])
         names = Names(self._files).gather(frame)
+        self.failed = record
         if self._refused_outright(record, frame, names):
-            self.failed = record
+            self.refused(record, frame)
             return
         nodes = self._nodes(frame.f_locals, record.is_grad)
         inspector = Inspector(self._log, names)
@@ -142,13 +148,13 @@ class Backwards:
             record.problems = freed
         else:
             record.problems = stale
-        self.failed = record
+        self.refused(record, frame)
 
     def _refused_outright(self, record: RawBackward, frame: FrameType, names: Names) -> bool:
         """Losses without a graph, losses of several numbers, inputs that no graph reaches."""
         values = frame.f_locals
-        roots = _listed(values.get("outputs" if record.is_grad else "tensors"))
-        given = _listed(values.get("grad_outputs" if record.is_grad else "grad_tensors"))
+        roots = listed(values.get("outputs" if record.is_grad else "tensors"))
+        given = listed(values.get("grad_outputs" if record.is_grad else "grad_tensors"))
         subject: Any = None
         for at, root in enumerate(roots):
             if not hasattr(root, "requires_grad"):
@@ -161,8 +167,10 @@ class Backwards:
             if subject is not None:
                 break
         if subject is None and record.is_grad and not values.get("allow_unused"):
-            reached = set(walk(grad_edge(root) for root in roots))
-            for each in _listed(values.get("inputs")):
+            nodes = walk(grad_edge(root) for root in roots)
+            hold(nodes, roots)
+            reached = set(nodes)
+            for each in listed(values.get("inputs")):
                 edge = grad_edge(each)
                 if edge not in reached and (edge is not None or not each.requires_grad):
                     record.trouble, subject = "unused-input", each
@@ -185,12 +193,13 @@ class Backwards:
         )
 
     def _nodes(self, values: dict[str, Any], is_grad: bool) -> list[Any]:
-        roots = values.get("outputs" if is_grad else "tensors")
-        nodes = walk(grad_edge(root) for root in _listed(roots))
+        roots = listed(values.get("outputs" if is_grad else "tensors"))
+        nodes = walk(grad_edge(root) for root in roots)
+        hold(nodes, roots)
         inputs = values.get("inputs")
         if inputs is None:
             return nodes
-        goals = [edge for each in _listed(inputs) if (edge := grad_edge(each)) is not None]
+        goals = [edge for each in listed(inputs) if (edge := grad_edge(each)) is not None]
         return needed(nodes, goals) if goals else nodes
 
     def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:
@@ -222,19 +231,6 @@ class Backwards:
             mark = self._log.mark_of(seq)
             if mark is not None and mark.code is not None:
                 lines.add((mark.code, mark.offset))
-
-
-def _listed(value: Any) -> list[Any]:
-    """One tensor or edge, several, or a dict of them, as a list."""
-    if value is None:
-        return []
-    if isinstance(value, dict):
-        return list(value.values())
-    # Not `grad_fn`: to ask a view for it can raise.
-    if hasattr(value, "requires_grad") or hasattr(value, "node"):
-        return [value]
-    # An iterator, model.parameters() say, is the program's to use up.
-    return [] if hasattr(value, "__next__") else list(value)
 
 
 def _nothing(*args: Any) -> None:

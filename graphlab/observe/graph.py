@@ -169,3 +169,16 @@ def running_statistics_unused(node: Any, name: str) -> bool:
     return name in ("running_mean", "running_var") and bool(
         getattr(node, "_saved_training", getattr(node, "_saved_train", False))
     )
+
+
+def listed(value: Any) -> list[Any]:
+    """One tensor or edge, several, or a dict of them, as a list."""
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        return list(value.values())
+    # Not `grad_fn`: to ask a view for it can raise.
+    if hasattr(value, "requires_grad") or hasattr(value, "node"):
+        return [value]
+    # An iterator, model.parameters() say, is the program's to use up.
+    return [] if hasattr(value, "__next__") else list(value)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from types import FrameType, ModuleType
 from typing import Any
 
+from graphlab.observe.deep import hold
 from graphlab.observe.graph import sequence, walk
 from graphlab.observe.log import RawBackward, Spot
 from graphlab.observe.names import FOREIGN
@@ -65,7 +66,9 @@ class Growth:
                             if isinstance(t, torch.Tensor) and (node := _node(t)) is not None
                         ]
                         if edges and label not in now:
-                            now[label] = len(walk(edges[-64:])) + len(edges)
+                            nodes = walk(edges[-64:])
+                            hold(nodes, tensors)
+                            now[label] = len(nodes) + len(edges)
             where = where.f_back
         for name in [key[1] for key in self._kept if key[0] == spot and key[1] not in now]:
             del self._kept[(spot, name)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from graphlab.observe.graph import operation, running_statistics_unused, sequence, slots
+from graphlab.observe.graph import Slot, operation, running_statistics_unused, sequence, slots
 from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.names import Named, Names, kind_of
 from graphlab.observe.source import argument_at, locate, statement_at, target_text
@@ -42,41 +42,67 @@ def _same_variable(local: str, known: str) -> bool:
     return known.rsplit(".", 1)[-1].startswith(f"{last}[") and "[" not in last
 
 
+def assigned(log: Log, seq: int) -> str | None:
+    """The variable whose assignment ended with the node `seq`: ``loss`` for ``loss = a + b``."""
+    import ast
+
+    mark = log.mark_of(seq)
+    if mark is None or mark.code is None or not log.last_of_mark(seq):
+        return None
+    at = locate(mark.code, mark.offset)
+    statement = statement_at(at.file, at.line)
+    targets = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
+        targets = [statement.target]
+    simple = len(targets) == 1 and not isinstance(targets[0], ast.Tuple | ast.List)
+    return ast.unparse(targets[0]) if simple else None
+
+
 class Inspector:
     def __init__(self, log: Log, names: Names) -> None:
         self._log = log
         self._names = names
         self._writes: dict[int, list[tuple[RawWrite, tuple[int, int, int, int, int]]]] = {}
+        self._backwards: list[RawBackward] = []
         for event in log.events:
             if isinstance(event, RawWrite):
                 for tensor in event.tensors:
                     self._writes.setdefault(tensor[0], []).append((event, tensor))
+            elif isinstance(event, RawBackward):
+                self._backwards.append(event)
 
     def written(self, nodes: Iterable[Any], stale: bool = True) -> list[Problem]:
         """Saved tensors written since; those that torch refuses (`stale`), or lets pass."""
-        found = []
-        for node in nodes:
-            seq = sequence(node)
-            for slot in slots(node):
-                if slot.data is None or slot.stale is not stale:
-                    continue
-                if not stale:
-                    if running_statistics_unused(node, slot.name):
-                        continue
-                    write = self._silent_write(slot.data, seq)
-                    if write is None:
-                        continue
-                    problem = self._problem(node, seq, "bypassed")
-                    problem.write = write
-                    problem.saved_version = problem.version = version_of(slot.data)
-                else:
-                    problem = self._problem(node, seq, "stale")
-                    problem.version = version_of(slot.data)
-                    self._explain_stale(problem, slot.data)
-                self._describe(problem, slot.data)
-                found.append(problem)
+        found = [
+            problem
+            for node in nodes
+            for slot in slots(node)
+            if slot.data is not None and slot.stale is stale
+            if (problem := self.look(node, slot)) is not None
+        ]
         found.sort(key=lambda each: -each.seq)
         return found
+
+    def look(self, node: Any, slot: Slot) -> Problem | None:
+        """What is wrong with one saved tensor; None where nothing is."""
+        seq = sequence(node)
+        if slot.stale:
+            problem = self._problem(node, seq, "stale")
+            problem.version = version_of(slot.data)
+            self._explain_stale(problem, slot.data)
+        else:
+            if running_statistics_unused(node, slot.name):
+                return None
+            write = self._silent_write(slot.data, seq)
+            if write is None:
+                return None
+            problem = self._problem(node, seq, "bypassed")
+            problem.write = write
+            problem.saved_version = problem.version = version_of(slot.data)
+        self._describe(problem, slot.data)
+        return problem
 
     def freed(self, nodes: Iterable[Any]) -> list[Problem]:
         """Nodes whose saved tensors an earlier backward had freed, in the engine's order."""
@@ -117,8 +143,6 @@ class Inspector:
     def _expression(self, problem: Problem, tensor: Any) -> str | None:
         """A nameless intermediate is called by the variable that its line assigned, or by the
         module that made it."""
-        import ast
-
         try:
             maker = tensor.grad_fn
         except RuntimeError:
@@ -134,16 +158,9 @@ class Inspector:
         mark = self._log.mark_of(seq)
         if mark is None or mark.code is None:
             return written
-        at = locate(mark.code, mark.offset)
-        statement = statement_at(at.file, at.line)
-        targets = []
-        if isinstance(statement, ast.Assign):
-            targets = statement.targets
-        elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
-            targets = [statement.target]
-        simple = len(targets) == 1 and not isinstance(targets[0], ast.Tuple | ast.List)
-        if simple and self._log.last_of_mark(seq):
-            return ast.unparse(targets[0])
+        target = assigned(self._log, seq)
+        if target is not None:
+            return target
         if written is not None or argument is not None:
             return written or argument
         module = self._names.modules.get(mark.module) if mark.module else None
@@ -181,8 +198,8 @@ class Inspector:
 
     def _freed_by(self, seq: int) -> RawBackward | None:
         """The first backward since the node was made that ran through it and kept nothing."""
-        for event in self._log.events:
-            freeing = isinstance(event, RawBackward) and event.completed and not event.retain_graph
+        for event in self._backwards:
+            freeing = event.completed and not event.retain_graph
             if freeing and event.seq > seq and self._log.covers(event, seq):
                 return event
         return None

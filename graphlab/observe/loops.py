@@ -57,14 +57,18 @@ class Loops:
     def iteration(self, frame: FrameType | None) -> int | None:
         """The 0-based iteration of the innermost loop around `frame`'s line, in the nearest frame
         outwards that stands in one; counted over the whole run, across epochs."""
+        return self.place(frame)[1]
+
+    def place(self, frame: FrameType | None) -> tuple[tuple[CodeType, int] | None, int | None]:
+        """As `iteration`, with the loop that it counts."""
         while frame is not None:
             code, line = frame.f_code, frame.f_lineno
             for start in _loops_around(code.co_filename, line):
                 count = self.counts.get((code, start))
                 if count is not None:
-                    return count - 1
+                    return (code, start), count - 1
             frame = frame.f_back
-        return None
+        return None, None
 
 
 def length_of_loops(frame: FrameType) -> int | None:

@@ -60,8 +60,18 @@ class Names:
             self._collect(space, modules_only=False)
         return self
 
+    def gather_from(self, variables: dict[str, Any]) -> Names:
+        """As `gather`, in one name space: a program's globals after its end."""
+        for modules_only in (True, False):
+            self._collect(variables, modules_only)
+        return self
+
     def held_optimizers(self) -> list[Any]:
         return [self._held[key] for key in self.optimizers]
+
+    def module_types(self) -> dict[str, str]:
+        """The class of every module by its name."""
+        return {name: type(self._held[key]).__name__ for key, name in self.modules.items()}
 
     def _collect(self, space: dict[str, Any], modules_only: bool) -> None:
         variables = [

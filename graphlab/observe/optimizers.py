@@ -80,6 +80,11 @@ class Optimizers:
         ):
             tracer.handlers[code] = handler
 
+    def name_of(self, index: int) -> str:
+        """The variable that holds an optimizer, by its place in `states`."""
+        state = self.states[index]
+        return state.name or f"{state.class_name.lower()}_{index}"
+
     def _elsewhere(self, optimizer: Any) -> None:
         """Another thread's step is counted, no more: its lines are not traced."""
         state = self._state(optimizer)

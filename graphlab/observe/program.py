@@ -82,6 +82,8 @@ def module(name: str) -> Program:
 class Ran:
     trace: Trace
     exit_code: int
+    # The program's globals, as it left them.
+    variables: dict[str, Any]
 
 
 def run(
@@ -122,7 +124,7 @@ def run(
         finally:
             session.stop(error)
         code = _finish(error)
-        return Ran(session.trace, code)
+        return Ran(session.trace, code, main.__dict__)
     finally:
         sys.argv, sys.path[:] = kept[0], kept[1]
         if kept[2] is not None:

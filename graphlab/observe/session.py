@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from graphlab.observe.loops import Loops
 from graphlab.observe.modules import Modules
 from graphlab.observe.optimizers import Optimizers
 from graphlab.observe.refusals import refusal
+from graphlab.observe.snapshots import Snapshots
 from graphlab.observe.source import PACKAGE, UserFiles
 from graphlab.observe.tracer import Tracer
 from graphlab.observe.writers import Writers
@@ -58,6 +60,7 @@ class Session:
         backwards.inspected = self._inspected
         backwards.guard = optimizers.steps.guard = tracer.guard = self._own_error
         self._own_errors: list[str] = []
+        self.snapshots = Snapshots(log, files, loops, target, optimizers.name_of)
         self._trace: Trace | None = None
         self._pid = os.getpid()
 
@@ -157,6 +160,19 @@ class Session:
 
             traceback.print_exception(error)
 
+    def keep_graphs(
+        self,
+        at: int | None = None,
+        before: str | None = None,
+        also: Callable[[Any, dict[str, Any]], Any] | None = None,
+    ) -> None:
+        """Take the graphs of the first iterations, or of one moment, into `snapshots`. `also` is
+        given the loss and the named parameters at each, for another tool's view of them."""
+        self.snapshots.at, self.snapshots.before = at, before
+        self.snapshots.also = also
+        self._backwards.begun = self.snapshots.begin
+        self._backwards.refused = self.snapshots.raised
+
     def show_losses(self) -> None:
         """Read the losses' values now and then, for `progress`."""
         self._backwards.read_losses = True
@@ -190,6 +206,13 @@ def watch(target: str = "<session>", targets: tuple[str, ...] = ()) -> Session:
     The program's values, exceptions and random numbers are those of an unwatched run.
     """
     return Session(target, targets)
+
+
+def open_log() -> tuple[Log, Callable[[int], str]] | None:
+    """The open session's log, and the names of the optimizers in it; None without a session."""
+    if _active is None:
+        return None
+    return _active.snapshots.log, _active.snapshots.stepper
 
 
 def strip_own_frames(error: BaseException | None) -> None:

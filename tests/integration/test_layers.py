@@ -31,10 +31,10 @@ THIRD_PARTY = {
     "errors": set[str](),
     "catalogue": set[str](),
     "rules": set[str](),
-    "views": {"rich"},
+    "views": {"graphviz", "rich"},
     "lab": {"torch", "torchvision"},
     "observe": {"torch"},
-    "commands": {"rich"},
+    "commands": {"rich", "torchviz"},
     "cli": {"typer"},
 }
 

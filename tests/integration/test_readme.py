@@ -106,7 +106,9 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "GL105 weight" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/render.md"]
+)
 def test_links_lead_somewhere(document: str) -> None:
     path = ROOT / document
     links = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))

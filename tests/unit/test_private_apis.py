@@ -61,6 +61,13 @@ def test_nodes_name_what_they_saved() -> None:
     assert {slot.name for slot in slots(node)} == {"self", "other"}
 
 
+def test_input_metadata_has_the_shape_of_the_forward_result() -> None:
+    """Lost: shapes in the boxes of a figure."""
+    x = torch.ones(2, 3, requires_grad=True)
+    (one,) = x.exp().grad_fn._input_metadata
+    assert (tuple(one.shape), one.dtype) == ((2, 3), torch.float32)
+
+
 def test_saved_tensor_data_reads_without_the_version_check() -> None:
     """Lost: which tensor is stale, since unpacking it only raises."""
     w = torch.ones(2, requires_grad=True)

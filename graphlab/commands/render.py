@@ -1,0 +1,325 @@
+"""graphlab render: the autograd graph of a program as a figure."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import textwrap
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphlab.catalogue import Scenario, suggestion
+from graphlab.commands import files
+from graphlab.commands.run import resolve
+from graphlab.errors import UserError
+from graphlab.trace.graph import Graph, Root, loads, under
+
+if TYPE_CHECKING:
+    from graphlab.observe.snapshots import Snapshot, Snapshots
+    from graphlab.trace.finding import Finding
+    from graphlab.views.picture import Look, Picture
+
+DEFAULT = "naive"
+# Columns of a caption, a finding's summary, before it is folded.
+CAPTION = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the command line asked for."""
+
+    output: str | None = None
+    format: str | None = None
+    level: str = "overview"
+    color: str = "owner"
+    theme: str = "light"
+    depth: int | None = None
+    at: int | None = None
+    before: str | None = None
+    loss: tuple[str, ...] = ()
+    style: str = "graphlab"
+    timeout: float = 20.0
+    force: bool = False
+
+
+def render(
+    target: str | None, arguments: list[str], choice: Choice, is_module: bool = False
+) -> int:
+    """Run `target`, or open a saved graph, and write the figure. Returns the exit code: 0 once
+    there is a figure, however the program ended."""
+    target = target or DEFAULT
+    name = Path(target).stem if os.sep in target or "." in target else target
+    _check(choice)
+    form, path = _destination(name, choice)
+    if path is not None:
+        files.check(path, choice.force)
+    saved = target.endswith(".json") and not is_module
+    if saved:
+        graph, made_dot, finding = _opened(target), None, None
+    else:
+        graph, made_dot, finding = _taken(target, arguments, choice, is_module)
+    look = _look(choice, _title(name, graph, choice), finding)
+    _show(graph, look, made_dot, form, path, choice)
+    return 0
+
+
+def chosen_format(path: str | None, format: str | None) -> str:
+    """The format asked for, or that of the file's extension.
+
+    Raises:
+        UserError: when there is no such format.
+    """
+    from graphlab.views.picture import FORMATS
+
+    known = f"formats: {', '.join(FORMATS)}"
+    if format is not None:
+        if format not in FORMATS:
+            raise UserError(f"there is no format {format}", suggestion(format, [*FORMATS], known))
+        return format
+    suffix = Path(path).suffix.lower().lstrip(".") if path not in (None, "-") else ""
+    form = {"txt": "text", "gv": "dot"}.get(suffix, suffix)
+    if path is not None and path != "-" and form not in FORMATS:
+        raise UserError(f"the extension of {path} is no format", f"{known}; or name one: --format")
+    return form or "svg"
+
+
+def written(path: str, form: str, made: Picture, force: bool) -> str:
+    """Write a picture; one that is DOT for want of time goes to a file that says so."""
+    if made.form != form and path != "-":
+        path = f"{Path(path).with_suffix('')}.{made.form}"
+        files.check(path, force)
+    if path == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(made.data)
+        sys.stdout.buffer.flush()
+    else:
+        files.write(path, made.data, force)
+    return path
+
+
+def _check(choice: Choice) -> None:
+    from graphlab.views.colors import OVERLAYS, THEMES
+    from graphlab.views.picture import LEVELS
+
+    for option, value, known in (
+        ("--level", choice.level, LEVELS),
+        ("--color", choice.color, OVERLAYS),
+        ("--theme", choice.theme, tuple(THEMES)),
+        ("--style", choice.style, ("graphlab", "torchviz")),
+    ):
+        if value not in known:
+            near = suggestion(value, list(known), f"{option} takes {', '.join(known)}")
+            raise UserError(f"{option} has no {value}", near)
+    if choice.timeout <= 0:
+        raise UserError(f"--timeout {choice.timeout:g} is no time", "give it seconds, 20 say")
+
+
+def _destination(name: str, choice: Choice) -> tuple[str, str | None]:
+    """(format, file), None for a text that only goes to the terminal."""
+    form = chosen_format(choice.output, choice.format)
+    if choice.output is not None:
+        return form, choice.output
+    return form, None if form == "text" else f"{name}.{form}"
+
+
+def _opened(path: str) -> Graph:
+    try:
+        return loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}", "check the path") from None
+    except ValueError as error:
+        raise UserError(
+            f"{path} is no saved graph: {error}", "save one with graphlab render -o FILE.json"
+        ) from None
+
+
+def _taken(
+    target: str, arguments: list[str], choice: Choice, is_module: bool
+) -> tuple[Graph, str | None, Finding | None]:
+    """Run the program and choose the moment. Its own output goes to stderr: stdout is for ours."""
+    from graphlab.commands.progress import Progress
+    from graphlab.observe import program
+    from graphlab.rules.registry import find
+    from graphlab.views import terminal
+
+    found = None if is_module else resolve(target)
+    if is_module:
+        what = program.module(target)
+    else:
+        what = program.script(str(found.path) if isinstance(found, Scenario) else target)
+    progress = Progress(terminal.stderr())
+    sessions: list[Any] = []
+
+    def started(session: Any) -> None:
+        sessions.append(session)
+        also = _torchviz if choice.style == "torchviz" else None
+        session.keep_graphs(choice.at, choice.before, also)
+        progress.start(session)
+
+    name = found.name if isinstance(found, Scenario) else target
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            ran = program.run(what, arguments, name, started)
+    finally:
+        progress.stop()
+    if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
+        raise UserError(f"{name} ended with a usage error of its own", "its message is above")
+    findings = [each for each in find(ran.trace) if each.severity != "info"]
+    snapshots: Snapshots = sessions[0].snapshots
+    snapshots.close()
+    for line in ran.trace.unseen:
+        print(f"notice: {line}", file=sys.stderr)
+    snapshot, finding = _moment(snapshots, findings, choice)
+    wanted = [each for each in choice.loss if snapshot is None or not _roots(snapshot.graph, each)]
+    if snapshot is None or wanted:
+        snapshots.final(ran.variables, set(wanted))
+        if not snapshots.taken or (wanted and snapshots.taken[-1].calls):
+            raise _nothing(snapshot, snapshots, choice)
+        snapshot, finding = snapshots.taken[-1], None
+    if isinstance(snapshot.also, UserError):
+        raise snapshot.also
+    return _only(snapshot.graph, choice.loss), snapshot.also, finding
+
+
+def _moment(
+    snapshots: Snapshots, findings: list[Finding], choice: Choice
+) -> tuple[Snapshot | None, Finding | None]:
+    """The moment asked for; else that of the first finding; else the first iteration that has
+    every loss of the loop."""
+    taken = snapshots.taken
+    first = findings[0] if findings else None
+    if choice.at is not None or choice.before is not None:
+        if not taken:
+            raise _no_moment(snapshots, choice)
+        shown = first if first is not None and first.iteration in taken[0].iterations else None
+        return taken[0], shown
+    if not taken:
+        return None, None
+    if first is not None:
+        call = first.failed.what if first.failed is not None else None
+        for each in taken:
+            if each.failed and first.severity == "error" and call in each.calls:
+                return each, first
+        for each in taken:
+            if first.iteration in each.iterations:
+                return each, first
+    most = max(len(each.calls) for each in taken)
+    return next(each for each in taken if len(each.calls) == most), first
+
+
+def _no_moment(snapshots: Snapshots, choice: Choice) -> UserError:
+    known = list(snapshots.calls)
+    if choice.before is not None and choice.before not in known:
+        hint = f"calls: {', '.join(known)}" if known else "the program ran no backward at all"
+        return UserError(
+            f"no backward is written {choice.before}", suggestion(choice.before, known, hint)
+        )
+    return UserError(
+        f"no backward ran in iteration {choice.at}", "iterations count from 0; try --at 0"
+    )
+
+
+def _nothing(snapshot: Snapshot | None, snapshots: Snapshots, choice: Choice) -> UserError:
+    if choice.loss and snapshot is not None:
+        names = [root.name for root in snapshot.graph.roots]
+        names += list(dict.fromkeys(snapshot.graph.variables.values()))
+        missing = next(each for each in choice.loss if not _roots(snapshot.graph, each))
+        return UserError(
+            f"no loss or variable of the graph is called {missing}",
+            suggestion(missing, names, f"losses: {', '.join(dict.fromkeys(names))}"),
+        )
+    return UserError(
+        "the program ran no backward and left no loss behind",
+        "name a variable that holds one with --loss",
+    )
+
+
+def _roots(graph: Graph, name: str) -> tuple[Root, ...]:
+    """The losses of that name, or the variable as if it were one."""
+    found = tuple(root for root in graph.roots if root.name == name)
+    if found:
+        return found
+    nodes = [node for node, each in graph.variables.items() if each == name]
+    return tuple(Root(name, node) for node in nodes)
+
+
+def _only(graph: Graph, losses: tuple[str, ...]) -> Graph:
+    if not losses:
+        return graph
+    return under(graph, tuple(root for name in losses for root in _roots(graph, name)))
+
+
+def _title(name: str, graph: Graph, choice: Choice) -> str:
+    words = [name]
+    if graph.iteration is not None:
+        words.append(f"iteration {graph.iteration}")
+    last = next((root for root in reversed(graph.roots) if root.call), None)
+    if last is not None and not last.raised and choice.before is not None:
+        words.append(f"before {last.call}")
+    return ", ".join(words)
+
+
+def _look(choice: Choice, title: str, finding: Finding | None) -> Look:
+    from graphlab.views.picture import Look
+
+    caption = f"{finding.code}: {finding.summary}" if finding is not None else ""
+    return Look(
+        choice.level,  # pyright: ignore[reportArgumentType]
+        choice.color,  # pyright: ignore[reportArgumentType]
+        choice.theme,  # pyright: ignore[reportArgumentType]
+        choice.depth,
+        title,
+        "\n".join(textwrap.wrap(caption, CAPTION)),
+    )
+
+
+def _show(
+    graph: Graph, look: Look, made_dot: str | None, form: str, path: str | None, choice: Choice
+) -> None:
+    from graphlab.views import terminal
+    from graphlab.views.layout import LayoutError
+    from graphlab.views.picture import picture, plain_text, render_dot, text
+
+    console = terminal.stdout()
+    if form == "text":
+        if path in (None, "-"):
+            terminal.emit(console, text(graph, look))
+        else:
+            assert path is not None
+            files.write(path, plain_text(graph, look), choice.force)
+            print(path)
+        return
+    assert path is not None
+    try:
+        if made_dot is not None and form != "json":
+            made = render_dot(made_dot, form, look.title, choice.timeout)
+        else:
+            made = picture(graph, look, form, choice.timeout)
+    except LayoutError as error:
+        raise UserError(
+            f"Graphviz made no picture: {error}", "write it as .dot, or pip install pygraphviz"
+        ) from None
+    done = written(path, form, made, choice.force)
+    if made.notice:
+        print(f"notice: {made.notice}", file=sys.stderr)
+    if path != "-":
+        if console.is_terminal and choice.output is None:
+            terminal.emit(console, text(graph, replace(look, level="overview")))
+        print(done)
+
+
+def _torchviz(loss: Any, parameters: dict[str, Any]) -> str | UserError:
+    """What torchviz makes of the same loss and parameters, or why it cannot."""
+    try:
+        import torchviz
+    except ImportError as error:
+        return UserError(f"torchviz cannot be imported: {error}", "pip install torchviz setuptools")
+    try:
+        return torchviz.make_dot(loss, parameters).source
+    except RecursionError:
+        return UserError(
+            "torchviz walks a graph by recursion, and this one is too deep for it",
+            "leave --style torchviz out",
+        )

@@ -1,0 +1,274 @@
+"""The autograd graph as plain data, and its JSON (`graphlab.graph/1`).
+
+It is kept in columns, one entry a node, because a graph may have a million nodes and most of them
+have nothing to tell but their operation and their inputs. What only some nodes have, saved tensors
+or a line of the user's, hangs on their number. Needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from graphlab.trace.model import Kind, Location
+from graphlab.trace.store import build, plain
+
+SCHEMA = "graphlab.graph/1"
+# The input slot that leads nowhere: its gradient is not needed.
+NONE = -1
+
+State = Literal["fresh", "stale", "freed", "bypassed"]
+
+
+class Edge(NamedTuple):
+    """Input `slot` of `node` is output number `output` of `source`."""
+
+    node: int
+    slot: int
+    source: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTensor:
+    """A tensor that a node saved for backward, then and now.
+
+    `state` is torch's own verdict: *stale* raises, *freed* is gone, *bypassed* was written behind
+    autograd's back. Equal `storage` numbers share memory; `bytes` is the tensor's own size.
+    `by` says what wrote or freed it, `at` where.
+    """
+
+    slot: str
+    state: State
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    bytes: int = 0
+    storage: int | None = None
+    saved_version: int | None = None
+    version: int | None = None
+    tensor: str | None = None
+    kind: Kind = "activation"
+    owner: str | None = None
+    by: str = ""
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The tensor behind an AccumulateGrad node. `optimizers` are positions in the graph's."""
+
+    name: str | None
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+    kind: Kind = "parameter"
+    owner: str | None = None
+    optimizers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a module. `number` counts from 1, `parent` is the call that it ran inside."""
+
+    module: str
+    type: str
+    number: int
+    parent: int = NONE
+    at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A loss: where a backward starts. `node` is NONE when no graph leads to it; `call` is the
+    backward as written, empty before there is one; `cut` is the line that cut it off."""
+
+    name: str
+    node: int
+    call: str = ""
+    at: Location | None = None
+    raised: str | None = None
+    cut: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Nodes are numbered in the order of a walk from the roots, so the numbers are the same in
+    every run of the same program. ``inputs[n]`` has one entry a slot, NONE where it leads nowhere.
+    """
+
+    operations: tuple[str, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    roots: tuple[Root, ...] = ()
+    sequences: tuple[int, ...] = ()
+    # Output numbers of a node's inputs, where any is not 0.
+    outputs: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    leaves: dict[int, Leaf] = field(default_factory=dict)
+    saved: dict[int, tuple[SavedTensor, ...]] = field(default_factory=dict)
+    # The forward result that each node belongs to.
+    shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    dtypes: dict[int, str] = field(default_factory=dict)
+    variables: dict[int, str] = field(default_factory=dict)
+    places: dict[int, Location] = field(default_factory=dict)
+    calls: tuple[Call, ...] = ()
+    call_of: dict[int, int] = field(default_factory=dict)
+    optimizers: tuple[Optimizer, ...] = ()
+    target: str = ""
+    iteration: int | None = None
+    notices: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def edges(self) -> Iterator[Edge]:
+        outputs = self.outputs
+        for node, sources in enumerate(self.inputs):
+            numbers = outputs.get(node)
+            for slot, source in enumerate(sources):
+                if source != NONE:
+                    yield Edge(node, slot, source, numbers[slot] if numbers else 0)
+
+    def consumers(self) -> list[list[int]]:
+        """For every node the nodes that it is an input of."""
+        found: list[list[int]] = [[] for _ in self.operations]
+        for node, sources in enumerate(self.inputs):
+            for source in sources:
+                if source != NONE:
+                    found[source].append(node)
+        return found
+
+    def order(self) -> list[int]:
+        """Every node after all nodes that use it: from the losses to the leaves."""
+        waiting = [0] * len(self)
+        for sources in self.inputs:
+            for source in sources:
+                if source != NONE:
+                    waiting[source] += 1
+        ready = [node for node, count in enumerate(waiting) if count == 0]
+        for node in ready:
+            for source in self.inputs[node]:
+                if source != NONE:
+                    waiting[source] -= 1
+                    if waiting[source] == 0:
+                        ready.append(source)
+        return ready
+
+    def reached_by(self, root: int) -> set[int]:
+        """The nodes that a backward from `root` can run."""
+        if root == NONE:
+            return set()
+        seen = {root}
+        stack = [root]
+        while stack:
+            for source in self.inputs[stack.pop()]:
+                if source != NONE and source not in seen:
+                    seen.add(source)
+                    stack.append(source)
+        return seen
+
+    def callers(self, node: int) -> tuple[int, ...]:
+        """The calls around a node, the outermost first."""
+        found = []
+        call = self.call_of.get(node, NONE)
+        while call != NONE:
+            found.append(call)
+            call = self.calls[call].parent
+        return tuple(reversed(found))
+
+
+def under(graph: Graph, roots: tuple[Root, ...]) -> Graph:
+    """The part of a graph that `roots` reach, renumbered in the same order."""
+    kept = sorted(set().union(*(graph.reached_by(root.node) for root in roots)))
+    place = {NONE: NONE, **{old: new for new, old in enumerate(kept)}}
+    columns = {
+        name: {place[old]: value for old, value in getattr(graph, name).items() if old in place}
+        for name in _SPARSE.values()
+    }
+    return dataclasses.replace(
+        graph,
+        operations=tuple(graph.operations[old] for old in kept),
+        inputs=tuple(tuple(place[each] for each in graph.inputs[old]) for old in kept),
+        sequences=tuple(graph.sequences[old] for old in kept) if graph.sequences else (),
+        roots=tuple(dataclasses.replace(root, node=place[root.node]) for root in roots),
+        **columns,
+    )
+
+
+# The columns that only some nodes have, by their field in a node's JSON.
+_SPARSE = {
+    "outputs": "outputs", "leaf": "leaves", "saved": "saved", "shape": "shapes",
+    "dtype": "dtypes", "variable": "variables", "at": "places", "call": "call_of",
+}  # fmt: skip
+_KINDS = {"saved": SavedTensor, "leaf": Leaf, "at": Location}
+_WHOLE = ("roots", "calls", "optimizers", "target", "iteration", "notices")
+
+
+def dumps(graph: Graph) -> str:
+    """One JSON document. Every node is an object, with only those fields that it has."""
+    columns = [(key, getattr(graph, name)) for key, name in _SPARSE.items()]
+    nodes = []
+    for number, operation in enumerate(graph.operations):
+        node: dict[str, Any] = {"operation": operation, "inputs": list(graph.inputs[number])}
+        if graph.sequences:
+            node["sequence"] = graph.sequences[number]
+        for key, column in columns:
+            if number in column:
+                node[key] = _sparing(column[number])
+        nodes.append(node)
+    rest = {name: _sparing(getattr(graph, name)) for name in _WHOLE}
+    return json.dumps({"schema": SCHEMA, **rest, "nodes": nodes}, ensure_ascii=False) + "\n"
+
+
+def loads(text: str) -> Graph:
+    """The Graph that `dumps` wrote.
+
+    Raises:
+        ValueError: when `text` is not such a document.
+    """
+    try:
+        data = json.loads(text)
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"schema is {data.get('schema')!r}, not {SCHEMA!r}")
+        nodes = data.pop("nodes")
+        numbers = [each for node in nodes for each in node["inputs"]]
+        if not all(NONE <= each < len(nodes) for each in numbers):
+            raise ValueError("an input is no node")
+        data["operations"] = [node["operation"] for node in nodes]
+        data["inputs"] = [node["inputs"] for node in nodes]
+        data["sequences"] = [node["sequence"] for node in nodes if "sequence" in node]
+        graph = build(Graph, data)
+        for key, name in _SPARSE.items():
+            column = getattr(graph, name)
+            for number, node in enumerate(nodes):
+                if key in node:
+                    column[number] = _value(_KINDS.get(key), node[key])
+        return graph
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not a graph: {error}") from None
+
+
+def _value(kind: Any, data: Any) -> Any:
+    if isinstance(data, list):
+        return tuple(_value(kind, each) for each in data)
+    return build(kind, data) if kind is not None else data
+
+
+def _sparing(value: Any) -> Any:
+    """`value` as plain data, without the fields that hold their default."""
+    if isinstance(value, tuple):
+        return [_sparing(each) for each in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    return {
+        f.name: plain(getattr(value, f.name))
+        for f in dataclasses.fields(value)
+        if getattr(value, f.name) != f.default
+    }

@@ -1,0 +1,233 @@
+"""Gathers a graph's nodes into what a person would draw: modules, variables, losses.
+
+Nothing is known here but the run: which call of which module made a node, what the user's lines
+named, and which nodes only serve one other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from graphlab.trace.graph import NONE, Graph, SavedTensor
+
+Kind = Literal["module", "variable", "loss", "leaf", "operation"]
+# A kind and a number: of the call, or of the node that the group ends in.
+Key = tuple[Kind, int]
+
+
+@dataclass(slots=True)
+class Group:
+    """`name` is what the figure calls it; `nodes` are all that it stands for."""
+
+    key: Key
+    name: str
+    nodes: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Groups:
+    """Groups in forward order, and the links between them. An output of a module that has a name
+    is a group of its own, without operations."""
+
+    graph: Graph
+    groups: dict[Key, Group]
+    of_node: dict[int, Key]
+    # Where a value leaves its group: the variable that holds it, or the group itself.
+    exit_of: dict[int, Key]
+    links: dict[tuple[Key, Key], None]
+
+    def reaches(self, start: Iterable[Key], goal: set[Key]) -> bool:
+        """Whether some path of links leads from `start` to `goal`; not counting its first step
+        where that stays inside `start`."""
+        after: dict[Key, list[Key]] = {}
+        for source, target in self.links:
+            after.setdefault(source, []).append(target)
+        stack = [each for key in start for each in after.get(key, ())]
+        seen = set(stack)
+        while stack:
+            key = stack.pop()
+            if key in goal:
+                return True
+            for each in after.get(key, ()):
+                if each not in seen:
+                    seen.add(each)
+                    stack.append(each)
+        return False
+
+
+def group(
+    graph: Graph,
+    scope: dict[int, int],
+    keep_variables: bool = True,
+    inside: Collection[int] = (),
+    alias: Mapping[int, int] | None = None,
+) -> Groups:
+    """`scope` says for each node inside a module which call's box it belongs to. The names of
+    nodes `inside` are a module's own business; a node with an `alias` is drawn as that one."""
+    names = {}
+    if keep_variables:
+        names = {node: name for node, name in graph.variables.items() if node not in inside}
+    losses = {root.node: root.name for root in graph.roots if root.node != NONE}
+    names.update(losses)
+    consumers = graph.consumers()
+    order = graph.order()
+    of_node = _keys(graph, scope, names, losses, consumers, order, alias or {})
+    groups: dict[Key, Group] = {}
+    exit_of: dict[int, Key] = {}
+    for node in reversed(order):
+        key = of_node[node]
+        groups.setdefault(key, Group(key, _name(graph, key, names))).nodes.append(node)
+        exit_of[node] = key
+        outside = any(of_node[each] != key for each in consumers[node])
+        if key[0] == "module" and node in names and (outside or node in losses):
+            kind: Kind = "loss" if node in losses else "variable"
+            groups.setdefault((kind, node), Group((kind, node), names[node]))
+            exit_of[node] = (kind, node)
+    links: dict[tuple[Key, Key], None] = {}
+    for node, exit_ in exit_of.items():
+        if exit_ != of_node[node]:
+            links[of_node[node], exit_] = None
+    for edge in graph.edges():
+        if edge.source in graph.leaves and of_node[edge.source][0] == "module":
+            continue
+        source, target = exit_of[edge.source], of_node[edge.node]
+        if of_node[edge.source] != target:
+            links[source, target] = None
+    in_time = sorted(groups.values(), key=lambda each: _time(graph, each))
+    return Groups(graph, {each.key: each for each in in_time}, of_node, exit_of, links)
+
+
+def _keys(
+    graph: Graph,
+    scope: dict[int, int],
+    names: dict[int, str],
+    losses: dict[int, str],
+    consumers: list[list[int]],
+    order: list[int],
+    alias: Mapping[int, int],
+) -> dict[int, Key]:
+    of_node: dict[int, Key] = {}
+    for node in order:
+        if node in scope:
+            of_node[node] = ("module", scope[node])
+        elif node in losses:
+            of_node[node] = ("loss", node)
+        elif node in graph.leaves:
+            of_node[node] = _leaf(graph, node, consumers, scope)
+        elif node in names and not _continued(graph, node, names, consumers):
+            of_node[node] = ("variable", node)
+        elif node not in alias:
+            users = {of_node.get(alias.get(each, each)) for each in consumers[node]}
+            only = users.pop() if len(users) == 1 else None
+            # What only serves one expression is part of it; a module's box is no expression, and
+            # what happens inside a module is no part of a variable outside.
+            joins = only is not None and only[0] != "module"
+            if joins and only is not None and node in graph.call_of:
+                joins = graph.call_of.get(only[1]) == graph.call_of[node]
+            of_node[node] = only if joins and only is not None else ("operation", node)
+    for node, other in alias.items():
+        if node not in of_node:
+            of_node[node] = of_node[other]
+    return of_node
+
+
+def _continued(graph: Graph, node: int, names: dict[int, str], consumers: list[list[int]]) -> bool:
+    """Whether a variable is no more than a part of the statement that goes on to assign it."""
+    users = consumers[node]
+    return len(users) == 1 and (
+        names.get(users[0]) == names[node] and graph.places.get(users[0]) == graph.places.get(node)
+    )
+
+
+def _time(graph: Graph, each: Group) -> tuple[int, int]:
+    """When a group's forward ran: a module's began, a value was there."""
+    kind, number = each.key
+    if kind != "module":
+        when = graph.sequences[number] if graph.sequences else -number
+        return when, 1
+    made = [node for node in each.nodes if node not in graph.leaves]
+    return min((graph.sequences[n] if graph.sequences else -n for n in made), default=-1), 0
+
+
+def _leaf(graph: Graph, node: int, consumers: list[list[int]], scope: dict[int, int]) -> Key:
+    """A parameter that only one box uses is part of it, whatever number of calls that box has."""
+    users = {scope.get(each, NONE) for each in consumers[node]}
+    modules = {graph.calls[each].module for each in users if each != NONE}
+    if NONE not in users and len(modules) == 1:
+        return ("module", min(users))
+    return ("leaf", node)
+
+
+def _name(graph: Graph, key: Key, names: dict[int, str]) -> str:
+    kind, number = key
+    if kind == "module":
+        return graph.calls[number].module
+    if kind == "leaf":
+        return graph.leaves[number].name or "leaf"
+    return names.get(number) or graph.operations[number].removesuffix("0").removesuffix("Backward")
+
+
+def troubled(graph: Graph) -> dict[int, list[SavedTensor]]:
+    """The nodes that saved what has been written since, by torch's verdict or in secret."""
+    found: dict[int, list[SavedTensor]] = {}
+    for node, saved in graph.saved.items():
+        bad = [each for each in saved if each.state in ("stale", "bypassed")]
+        if bad:
+            found[node] = bad
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a backward from `root` fails: the first bad node that it meets, and the way there."""
+
+    root: int
+    node: int
+    saved: SavedTensor
+    path: tuple[int, ...]
+
+
+def failure(graph: Graph) -> Failure | None:
+    """The last loss that raised, or else the last one that meets a tensor written in secret. The
+    engine runs the latest node first, so that is the one whose trouble it reports."""
+    bad = troubled(graph)
+    raised = [at for at, root in enumerate(graph.roots) if root.raised]
+    if not bad and not raised:
+        return None
+    for at in reversed(raised or range(len(graph.roots))):
+        root = graph.roots[at]
+        seen = graph.reached_by(root.node)
+        met = [node for node in bad if node in seen]
+        if not met and root.raised:
+            freed = {
+                node: [each for each in saved if each.state == "freed"]
+                for node, saved in graph.saved.items()
+                if node in seen
+            }
+            bad = {node: saved for node, saved in freed.items() if saved}
+            met = list(bad)
+        if met:
+            latest = graph.sequences or tuple(-node for node in range(len(graph)))
+            node = max(met, key=lambda each: latest[each])
+            saved = next((each for each in bad[node] if each.by), bad[node][0])
+            return Failure(at, node, saved, _path(graph, root.node, node))
+    return None
+
+
+def _path(graph: Graph, start: int, goal: int) -> tuple[int, ...]:
+    """The shortest way from a loss to a node, both included."""
+    back = {start: NONE}
+    queue = [start]
+    for node in queue:
+        if node == goal:
+            break
+        for source in graph.inputs[node]:
+            if source != NONE and source not in back:
+                back[source] = node
+                queue.append(source)
+    found = [goal]
+    while found[-1] != start:
+        found.append(back[found[-1]])
+    return tuple(reversed(found))
