@@ -145,6 +145,52 @@ def check(
     raise typer.Exit(command.check(words[:cut], words[cut:]))
 
 
+@app.command(context_settings=_PASS)
+def compare(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Scenarios, or scripts like them; by default the post's loops."),
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write all numbers; - is stdout.")
+    ] = None,
+    markdown: Annotated[
+        str | None, typer.Option("--markdown", metavar="FILE", help="Write the tables.")
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Write the tables as a page.")
+    ] = None,
+    train: Annotated[
+        int | None,
+        typer.Option("--train", metavar="EPOCHS", min=1, help="Train each loop and judge G."),
+    ] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option("--figure", metavar="FILE", help="Draw what became of the training."),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", metavar="K", min=1, help="Train from K seeds in a row (1)."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+) -> None:
+    """Run loops side by side, from one seed and over the same batches.
+
+    Each is held against the update it should have made. Other options, such as --arch, go to
+    the scenarios; --steps is the number of compared iterations.
+    """
+    from graphlab.commands import compare as command
+
+    words = [*(names or []), *context.args]
+    cut = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
+    code = command.compare(
+        words[:cut], words[cut:], json_file=json, markdown_file=markdown, html_file=html,
+        train=train, figure=figure, seeds=seeds, force=force,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
 @app.command()
 def explain(
     code: Annotated[str | None, typer.Argument(help="A code such as GL001, or its name.")] = None,

@@ -73,8 +73,9 @@ sys.exit(code)
     "words",
     [
         ("--help",), ("-h",), ("--version",), ("list",), ("explain",), ("explain", "GL001"),
-        ("explain", "stale-saved-tensor"), ("run", "--help"), ("check", "--help"),
-        ("render", "--help"), ("run", "naiv"), ("explain", "GL999"), ("run", "nowhere.py"),
+        ("explain", "stale-saved-tensor"), ("run", "--help"), ("check", "--help"), ("run", "naiv"),
+        ("render", "--help"), ("compare", "--help"), ("compare", "naiv"),
+        ("compare", "naive", "--figure", "f.png"), ("explain", "GL999"), ("run", "nowhere.py"),
         ("check", "naiv"), (),
     ],
     ids=" ".join,

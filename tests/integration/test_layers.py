@@ -31,7 +31,7 @@ THIRD_PARTY = {
     "errors": set[str](),
     "catalogue": set[str](),
     "rules": set[str](),
-    "views": {"graphviz", "rich"},
+    "views": {"graphviz", "matplotlib", "rich"},
     "lab": {"torch", "torchvision"},
     "observe": {"torch"},
     "commands": {"rich", "torchviz"},
