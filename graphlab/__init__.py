@@ -9,16 +9,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from graphlab.figure import Figure as Figure
     from graphlab.figure import render as render
-    from graphlab.observe.session import Session as Session
-    from graphlab.observe.session import watch as watch
+    from graphlab.session import Session as Session
+    from graphlab.session import watch as watch
 
 __all__ = ["Figure", "Session", "__version__", "render", "watch"]
 
 _HOMES = {
     "Figure": "graphlab.figure",
-    "Session": "graphlab.observe.session",
+    "Session": "graphlab.session",
     "render": "graphlab.figure",
-    "watch": "graphlab.observe.session",
+    "watch": "graphlab.session",
 }
 
 

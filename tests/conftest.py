@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A run in a pipe is 80 columns wide and without colour; nothing of the caller's may change that.
 for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
     os.environ.pop(name, None)
+
+# Installed, pytest finds the plugin by its entry point; in a bare checkout it is named here.
+pytest_plugins = ["pytester"]
+if "graphlab" not in {each.name for each in entry_points(group="pytest11")}:
+    pytest_plugins.append("graphlab.pytest_plugin")
 
 PACKAGE = Path(graphlab.__file__).resolve().parent
 

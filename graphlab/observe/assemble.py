@@ -105,6 +105,11 @@ class Assembler:
             self._storages[key] = index
         return index
 
+    def place_of(self, parameter: Any) -> int | None:
+        """The place of a parameter that is in the table already."""
+        known = self._parameters.get(id(parameter))
+        return known[1] if known is not None and known[0]() is parameter else None
+
     def build(
         self,
         ledger: Optimizers,
@@ -112,7 +117,7 @@ class Assembler:
         reached: Reached,
         growth: Growth,
         error: BaseException | None,
-        unseen: list[str],
+        notices: list[str],
     ) -> Trace:
         optimizers = ledger.states
         names = [ledger.name_of(at) for at in range(len(optimizers))]
@@ -149,10 +154,7 @@ class Assembler:
             forgotten=self._forgotten(ledger, reached),
             growing=tuple(growth.found.values()),
             sources=self._sources(events, failure),
-            unseen=(
-                *_unfollowed(optimizers, names),
-                *unseen,
-            ),
+            unseen=(*_unfollowed(optimizers, names), *notices),
         )
 
     @staticmethod

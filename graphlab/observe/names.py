@@ -18,6 +18,8 @@ _LIMIT = 20_000
 # Attributes that wrap a model without the user having named them.
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 _WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
+# A session is a variable of the program too, and must not lend its own insides as names.
+_OWN = ("graphlab.observe.", "graphlab.session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,8 @@ def _children(name: str, value: Any, files: UserFiles) -> Iterator[tuple[str, An
     else:
         module = getattr(type(value), "__module__", "")
         if module.split(".")[0] in FOREIGN and not callable(getattr(value, "step", None)):
+            return
+        if module.startswith(_OWN):
             return
         items = ((f"{name}.{key}", v) for key, v in list(vars(value).items()))
     for index, item in enumerate(items):

@@ -1,9 +1,10 @@
-"""watch(): observe whatever runs inside a ``with`` block, and leave nothing behind."""
+"""Observes whatever runs while it is open, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
@@ -12,6 +13,7 @@ from graphlab.observe.assemble import Assembler
 from graphlab.observe.backwards import Backwards
 from graphlab.observe.forgotten import Reached
 from graphlab.observe.growth import Growth
+from graphlab.observe.live import Live
 from graphlab.observe.log import Log, RawBackward
 from graphlab.observe.loops import Loops
 from graphlab.observe.modules import Modules
@@ -34,11 +36,14 @@ COMPILED = (
 class Session:
     """One observation. Use as a context manager; `trace` is there once the block has ended.
 
-    Exceptions pass through unchanged. Only one session can be open at a time in a process.
+    Exceptions pass through unchanged. Only one session can be open at a time in a process; one
+    that `gives_way` ends when another begins.
 
     Raises:
         RuntimeError: on entering while another session is open.
     """
+
+    gives_way = False
 
     def __init__(self, target: str = "<session>", targets: tuple[str, ...] = ()) -> None:
         files = UserFiles(targets)
@@ -53,40 +58,32 @@ class Session:
         self._optimizers = optimizers = Optimizers(
             log, tracer, writers, loops, files, self._assembler.tensor_index
         )
-        backwards.before = optimizers.before_backward
+        self.live = Live(self._assembler, optimizers)
+        backwards.before = self._backward_begins
         backwards.after = optimizers.after_backward
         self._growth = Growth(files)
         self._reached = Reached(log, files)
         backwards.inspected = self._inspected
         backwards.guard = optimizers.steps.guard = tracer.guard = self._own_error
-        self._own_errors: list[str] = []
+        self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, loops, target, optimizers.name_of)
         self._trace: Trace | None = None
+        self._tracing: Any = None
         self._pid = os.getpid()
 
     @property
     def trace(self) -> Trace:
         """What was observed. While the session is open, what has been observed so far."""
         if self._trace is None:
-            return self._assembler.build(
-                self._optimizers,
-                self._backwards,
-                self._reached,
-                self._growth,
-                None,
-                self._unseen(),
-            )
+            self._notice_lost_sight()
+            return self._build(None)
         return self._trace
-
-    def _unseen(self) -> list[str]:
-        found = [f"the observer failed on its own: {text}" for text in self._own_errors]
-        if self._writers.compiled:
-            found.insert(0, COMPILED)
-        return found
 
     def start(self, frame: FrameType | None = None) -> Session:
         """Begin to observe. `frame` and its callers are traced as well as what they call."""
         global _active
+        if _active is not None and _active.gives_way:
+            _active.stop()
         if _active is not None:
             raise RuntimeError("a graphlab session is already open")
         _active = self
@@ -95,6 +92,7 @@ class Session:
             self._modules.start()
             self._optimizers.steps.start()
             self._tracer.start()
+            self._tracing = sys.gettrace()
         except BaseException:
             self.stop(None)
             raise
@@ -104,6 +102,11 @@ class Session:
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
         """Remove every hook and build the trace. Safe to call twice."""
         global _active
+        # Where the stack runs out, Python itself lets go of the trace function: the program has
+        # ended by that, and nothing ran unseen.
+        if not isinstance(error, RecursionError):
+            self._notice_lost_sight()
+        self._tracing = None
         self._tracer.stop(frame or sys._getframe(1))
         self._optimizers.steps.stop()
         self._modules.stop()
@@ -112,14 +115,17 @@ class Session:
             _active = None
         if self._trace is None:
             strip_own_frames(error)
-            self._trace = self._assembler.build(
-                self._optimizers,
-                self._backwards,
-                self._reached,
-                self._growth,
-                error,
-                self._unseen(),
-            )
+            self._trace = self._build(error)
+
+    def _build(self, error: BaseException | None) -> Trace:
+        return self._assembler.build(
+            self._optimizers,
+            self._backwards,
+            self._reached,
+            self._growth,
+            error,
+            [*([COMPILED] if self._writers.compiled else []), *self._notices],
+        )
 
     def progress(self) -> tuple[int, int | None, dict[str, float]]:
         """(iterations begun, iterations in all if that can be told, the last losses seen)."""
@@ -136,10 +142,15 @@ class Session:
     ) -> None:
         self.stop(error, sys._getframe(1))
 
+    def _backward_begins(self, record: RawBackward, frame: FrameType) -> None:
+        self.live.note_losses(record, frame)
+        self._optimizers.before_backward(record, frame)
+
     def _inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if not record.is_grad:
             self._growth.look(record, nodes, frame)
         self._reached.look(record, nodes, frame, self._assembler.tensor_index)
+        self.live.note_leaves(record, nodes)
 
     def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:
         """Note a write that autograd forbids: what it was for, while its frames can name it."""
@@ -152,9 +163,7 @@ class Session:
 
     def _own_error(self, error: Exception) -> None:
         """The observer must never break what it observes: its own failures become notices."""
-        text = f"{type(error).__name__}: {error}"
-        if text not in self._own_errors and len(self._own_errors) < 5:
-            self._own_errors.append(text)
+        self._notice(f"the observer failed on its own: {type(error).__name__}: {error}")
         if os.environ.get("GRAPHLAB_DEBUG"):
             import traceback
 
@@ -172,6 +181,22 @@ class Session:
         self.snapshots.also = also
         self._backwards.begun = self.snapshots.begin
         self._backwards.refused = self.snapshots.raised
+    def _notice(self, text: str) -> None:
+        if text not in self._notices and len(self._notices) < 5:
+            self._notices.append(text)
+
+    def _notice_lost_sight(self) -> None:
+        """A debugger's `continue` takes the trace function away, and so does a RecursionError; a
+        session that sees nothing any more must not look like one that found nothing."""
+        here = threading.get_ident() == self._tracer.thread
+        away = self._optimizers.steps.depth or self._tracer.hushed
+        if self._tracing is None or not here or away:
+            return
+        if sys.gettrace() is not self._tracing:
+            self._notice(
+                "Python's trace function was taken away, as by a debugger or a RecursionError: "
+                "what ran after that was not seen"
+            )
 
     def show_losses(self) -> None:
         """Read the losses' values now and then, for `progress`."""
@@ -194,18 +219,6 @@ def _forked() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
-
-
-def watch(target: str = "<session>", targets: tuple[str, ...] = ()) -> Session:
-    """Observe the body of a ``with`` block::
-
-        with graphlab.watch() as session:
-            train()
-        session.trace
-
-    The program's values, exceptions and random numbers are those of an unwatched run.
-    """
-    return Session(target, targets)
 
 
 def open_log() -> tuple[Log, Callable[[int], str]] | None:

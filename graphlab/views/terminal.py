@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 
 from rich.console import Console, Group, RenderableType
@@ -31,6 +32,14 @@ def emit(console: Console, *parts: RenderableType) -> None:
         for part in parts:
             console.print(part)
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def text(*parts: RenderableType, width: int = 80) -> str:
+    """The same as one string without colour, for a message that is shown elsewhere."""
+    file = io.StringIO()
+    emit(Console(file=file, width=width, color_system=None, highlight=False, emoji=False,
+                 markup=False), *parts)  # fmt: skip
+    return file.getvalue()
 
 
 def _console(stderr: bool) -> Console:

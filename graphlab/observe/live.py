@@ -1,0 +1,88 @@
+"""Which live object of the program stands for what in the Trace: optimizers, parameters, losses.
+
+A Trace has names and no objects, and a test has objects whose names it may not know. Objects are
+held by weak references alone, so that nothing of the program is kept alive for it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.assemble import Assembler
+from graphlab.observe.log import RawBackward
+from graphlab.observe.optimizers import Optimizers
+
+
+class Live:
+    def __init__(self, assembler: Assembler, optimizers: Optimizers) -> None:
+        self._assembler = assembler
+        self._optimizers = optimizers
+        self._losses = _Weak()
+        # {loss: the leaves that its graph was seen to lead to}
+        self._leaves: dict[str, _Weak] = {}
+
+    def note_losses(self, record: RawBackward, frame: FrameType) -> None:
+        """Remember which tensors a backward begins at."""
+        roots: Any = frame.f_locals.get("outputs" if record.is_grad else "tensors")
+        for root in roots if isinstance(roots, list | tuple) else [roots]:
+            if hasattr(root, "grad_fn"):
+                self._losses.put(root, record.loss)
+
+    def note_leaves(self, record: RawBackward, nodes: list[Any]) -> None:
+        """Remember the leaves at the ends of the graph that a backward is about to run through."""
+        leaves = self._leaves.setdefault(record.loss, _Weak())
+        for node in nodes:
+            leaf = getattr(node, "variable", None)
+            if leaf is not None:
+                leaves.put(leaf, None)
+
+    def optimizer(self, optimizer: Any) -> int | None:
+        """Its place in `Trace.optimizers`; a wrapper that has it as `optimizer` will do."""
+        for candidate in (optimizer, getattr(optimizer, "optimizer", None)):
+            for at, state in enumerate(self._optimizers.states):
+                if candidate is not None and state.ref() is candidate:
+                    return at
+        return None
+
+    def parameter(self, tensor: Any) -> int | None:
+        """Its place in `Trace.tensors`."""
+        return self._assembler.place_of(tensor)
+
+    def loss(self, tensor: Any) -> str | None:
+        """What the Trace calls the loss that a backward began at."""
+        return self._losses.get(tensor)
+
+    def leads_to(self, loss: str) -> list[Any]:
+        """The leaves, still alive, that the graph of `loss` was seen to lead to. Backwards are
+        inspected in samples, and leaves that no optimizer holds are seen in those alone."""
+        return self._leaves[loss].alive() if loss in self._leaves else []
+
+
+class _Weak:
+    """Values by the identity of objects that may not be hashed or compared."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+    def put(self, key: Any, value: Any) -> None:
+        known = self._entries.get(id(key))
+        if known is not None and known[0]() is key:
+            self._entries[id(key)] = (known[0], value)
+            return
+        place, entries = id(key), self._entries
+
+        def gone(ref: weakref.ref[Any]) -> None:
+            # Another object may live at the same address by now.
+            if place in entries and entries[place][0] is ref:
+                del entries[place]
+
+        self._entries[place] = (weakref.ref(key, gone), value)
+
+    def get(self, key: Any) -> Any:
+        known = self._entries.get(id(key))
+        return known[1] if known is not None and known[0]() is key else None
+
+    def alive(self) -> list[Any]:
+        return [key for ref, _ in list(self._entries.values()) if (key := ref()) is not None]
