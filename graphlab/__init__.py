@@ -7,16 +7,31 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from graphlab.explanation import Explanation as Explanation
+    from graphlab.explanation import explain as explain
     from graphlab.figure import Figure as Figure
     from graphlab.figure import render as render
+    from graphlab.hooks import install as install
     from graphlab.session import Session as Session
     from graphlab.session import watch as watch
 
-__all__ = ["Figure", "Session", "__version__", "render", "watch"]
+__all__ = [
+    "Explanation",
+    "Figure",
+    "Session",
+    "__version__",
+    "explain",
+    "install",
+    "render",
+    "watch",
+]
 
 _HOMES = {
+    "Explanation": "graphlab.explanation",
     "Figure": "graphlab.figure",
     "Session": "graphlab.session",
+    "explain": "graphlab.explanation",
+    "install": "graphlab.hooks",
     "render": "graphlab.figure",
     "watch": "graphlab.session",
 }

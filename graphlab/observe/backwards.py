@@ -7,17 +7,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.cut import find_cut
-from graphlab.observe.deep import hold, sweep
-from graphlab.observe.graph import grad_edge, listed, needed, sequence, walk
+from graphlab.observe.deep import sweep
+from graphlab.observe.graph import sequence
 from graphlab.observe.inspect import Inspector
 from graphlab.observe.log import Log, RawBackward, Spot
 from graphlab.observe.loops import Loops
-from graphlab.observe.names import Names, kind_of
+from graphlab.observe.names import Names
+from graphlab.observe.outright import nodes_behind, refused_outright
 from graphlab.observe.source import UserFiles, call_text, locate, user_frame
 from graphlab.observe.tracer import Tracer, code_of
 from graphlab.observe.writers import Writers
-from graphlab.trace.model import TensorInfo
 
 # The first calls at a line are inspected before they run, then every so-manieth: a prime, so
 # that a loop which alternates between two kinds of step does not always show the same one.
@@ -95,7 +94,7 @@ class Backwards:
         self._log.events.append(record)
         self._open.append(record)
         if self._due(record):
-            nodes = self._nodes(values, is_grad)
+            nodes = nodes_behind(values, is_grad)
             if len(nodes) <= LARGE:
                 record.nodes = len(nodes)
                 self._note_coverage(record, nodes)
@@ -135,11 +134,15 @@ class Backwards:
         record.raised_type = arg[0].__name__
         record.message = str(arg[1])
         names = Names(self._files).gather(frame)
+        values = frame.f_locals
         self.failed = record
-        if self._refused_outright(record, frame, names):
+        outright = refused_outright(values, record.is_grad, record.loss, frame.f_back, self._files)
+        if outright is not None:
+            record.trouble, record.cut = outright.trouble, outright.cut
+            record.subject = outright.info(names, record.loss)
             self.refused(record, frame)
             return
-        nodes = self._nodes(frame.f_locals, record.is_grad)
+        nodes = nodes_behind(values, record.is_grad)
         inspector = Inspector(self._log, names)
         stale = inspector.written(nodes)
         freed = inspector.freed(nodes)
@@ -149,58 +152,6 @@ class Backwards:
         else:
             record.problems = stale
         self.refused(record, frame)
-
-    def _refused_outright(self, record: RawBackward, frame: FrameType, names: Names) -> bool:
-        """Losses without a graph, losses of several numbers, inputs that no graph reaches."""
-        values = frame.f_locals
-        roots = listed(values.get("outputs" if record.is_grad else "tensors"))
-        given = listed(values.get("grad_outputs" if record.is_grad else "grad_tensors"))
-        subject: Any = None
-        for at, root in enumerate(roots):
-            if not hasattr(root, "requires_grad"):
-                continue
-            if not root.requires_grad:
-                record.trouble, subject = "no-graph", root
-                record.cut = find_cut(frame.f_back, record.loss, self._files)
-            elif root.numel() != 1 and (at >= len(given) or given[at] is None):
-                record.trouble, subject = "non-scalar", root
-            if subject is not None:
-                break
-        if subject is None and record.is_grad and not values.get("allow_unused"):
-            nodes = walk(grad_edge(root) for root in roots)
-            hold(nodes, roots)
-            reached = set(nodes)
-            for each in listed(values.get("inputs")):
-                edge = grad_edge(each)
-                if edge not in reached and (edge is not None or not each.requires_grad):
-                    record.trouble, subject = "unused-input", each
-                    break
-        if subject is None:
-            return False
-        record.subject = self._info(subject, names, record)
-        return True
-
-    def _info(self, tensor: Any, names: Names, record: RawBackward) -> TensorInfo:
-        known = names.of_tensor(tensor) if hasattr(tensor, "untyped_storage") else None
-        fallback = record.loss if record.trouble != "unused-input" else None
-        return TensorInfo(
-            name=known[1].name if known is not None else fallback,
-            kind=known[1].kind if known is not None else kind_of(tensor),
-            shape=tuple(tensor.shape),
-            dtype=str(tensor.dtype).removeprefix("torch."),
-            owner=known[1].owner if known is not None else None,
-            requires_grad=bool(tensor.requires_grad),
-        )
-
-    def _nodes(self, values: dict[str, Any], is_grad: bool) -> list[Any]:
-        roots = listed(values.get("outputs" if is_grad else "tensors"))
-        nodes = walk(grad_edge(root) for root in roots)
-        hold(nodes, roots)
-        inputs = values.get("inputs")
-        if inputs is None:
-            return nodes
-        goals = [edge for each in listed(inputs) if (edge := grad_edge(each)) is not None]
-        return needed(nodes, goals) if goals else nodes
 
     def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:
         fallback = "torch.autograd.grad" if is_grad else "backward"

@@ -45,8 +45,11 @@ class Cut:
         )
 
 
-def find_cut(frame: FrameType | None, loss: str, files: UserFiles) -> Cut | None:
-    """Where the value of the expression `loss` in the user's `frame` lost its graph."""
+def find_cut(
+    frame: FrameType | None, loss: str, files: UserFiles, line: int | None = None
+) -> Cut | None:
+    """Where the value of the expression `loss` in the user's `frame` lost its graph. `line` is
+    where that value was used, the frame's own line if None."""
     frame = user_frame(frame, files)
     if frame is None:
         return None
@@ -54,7 +57,7 @@ def find_cut(frame: FrameType | None, loss: str, files: UserFiles) -> Cut | None
         expression = ast.parse(loss, mode="eval").body
     except SyntaxError:
         return None
-    return _Search(frame).value(expression, frame.f_lineno, 0)
+    return _Search(frame).value(expression, line or frame.f_lineno, 0)
 
 
 class _Search:

@@ -11,23 +11,24 @@ LEAF_SEQ = 2**64 - 1
 
 
 class Slot(NamedTuple):
-    """One saved tensor: `data` is None once freed; `stale` means that unpacking it would raise."""
+    """One saved tensor: `data` is None once freed; `stale` means that `unpack` raises."""
 
     name: str
     data: Any
     stale: bool
+    unpack: Callable[[], Any] | None = None
 
 
 _slots_of_type: dict[type, tuple[str, ...]] = {}
 
 
-def walk(roots: Iterable[Any]) -> list[Any]:
-    """Every node reachable from `roots`, each once. The list keeps them alive: the identity of
-    a Python wrapper is only good while it is held."""
+def walk(roots: Iterable[Any], limit: int | None = None) -> list[Any]:
+    """Every node reachable from `roots`, each once, `limit` of them at most. The list keeps them
+    alive: the identity of a Python wrapper is only good while it is held."""
     seen: set[Any] = set()
     order: list[Any] = []
     stack = [node for node in roots if node is not None]
-    while stack:
+    while stack and len(order) != limit:
         node = stack.pop()
         if node in seen:
             continue
@@ -127,7 +128,7 @@ def _read(name: str, raw: Any, unpack: Callable[[], Any]) -> Iterator[Slot]:
     try:
         unpack()
     except RuntimeError:
-        yield Slot(name, data, data is not None)
+        yield Slot(name, data, data is not None, unpack)
     else:
         # A slot that never held a tensor, such as a missing bias, is neither freed nor stale.
         if data is not None:
@@ -157,7 +158,7 @@ def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
             if data is not None and data.is_leaf and not data.requires_grad:
                 outputs.append((index, raw))
             else:
-                read.append(Slot(f"tensors[{index}]", raw.data, True))
+                read.append(Slot(f"tensors[{index}]", raw.data, True, raw.unpack))
     nothing_stale = not any(slot is not None and slot.stale for slot in read)
     for index, raw in outputs:
         read.append(Slot(f"tensors[{index}]", raw.data, nothing_stale and raw.data._version > 0))

@@ -46,9 +46,13 @@ class Names:
         """Look through the user's frames from `frame` outwards: locals, then module globals."""
         frames = []
         while frame is not None:
-            if frame.f_code.co_filename in self._files:
-                frames.append(frame)
+            frames.append(frame)
             frame = frame.f_back
+        return self.gather_frames(frames)
+
+    def gather_frames(self, frames: list[FrameType]) -> Names:
+        """The same for frames innermost first: those of a traceback, say."""
+        frames = [each for each in frames if each.f_code.co_filename in self._files]
         spaces: list[dict[str, Any]] = [each.f_locals for each in frames]
         seen = {id(space) for space in spaces}
         for each in frames:
@@ -74,6 +78,9 @@ class Names:
     def module_types(self) -> dict[str, str]:
         """The class of every module by its name."""
         return {name: type(self._held[key]).__name__ for key, name in self.modules.items()}
+
+    def held_modules(self) -> list[Any]:
+        return [self._held[key] for key in self.modules]
 
     def _collect(self, space: dict[str, Any], modules_only: bool) -> None:
         variables = [

@@ -19,30 +19,39 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         told.add(event.at)
         first = problems[0]
-        freeing = trace.events[first.freed_by] if first.freed_by is not None else None
-        if not isinstance(freeing, Backward):
-            continue
+        known = trace.events[first.freed_by] if first.freed_by is not None else None
+        freeing = known if isinstance(known, Backward) else None
         where = f"line {first.at.line}" if first.at is not None else "an earlier forward"
-        again = "again " if freeing.at == event.at else ""
+        again = "again " if freeing is not None and freeing.at == event.at else ""
+        by = freeing.call if freeing is not None else "an earlier backward"
+        if freeing is not None and freeing.inferred:
+            by = f"{by} (inferred)"
         yield Finding(
             code="GL002",
             name="graph-already-freed",
             severity="error",
-            summary=f"{freeing.call} freed the graph of {where}; {event.call} "
+            summary=f"{by} freed the graph of {where}; {event.call} "
             f"needs it {again or 'once more'}".rstrip(),
             iteration=event.iteration,
-            saved=Place(first.at, first.operation, first.module),
-            freed=Place(freeing.at, freeing.call),
+            saved=Place(first.at, first.operation, first.module) if first.operation else None,
+            freed=Place(freeing.at, by) if freeing is not None else None,
             failed=Place(event.at, event.call),
             help=tuple(_help(trace, event, freeing, problems)),
+            notes=_notes(freeing),
         )
 
 
+def _notes(freeing: Backward | None) -> tuple[str, ...]:
+    if freeing is None:
+        return ("the backward that freed it was not seen",)
+    return (f"inferred: {freeing.inferred}",) if freeing.inferred else ()
+
+
 def _help(
-    trace: Trace, event: Backward, freeing: Backward, problems: list[Saved]
+    trace: Trace, event: Backward, freeing: Backward | None, problems: list[Saved]
 ) -> Iterator[Help]:
     found = None
-    if event.at is not None and freeing.at is not None:
+    if event.at is not None and freeing is not None and freeing.at is not None:
         lines = {
             each.at.line for each in problems if each.at is not None and _same(each.at, event.at)
         }
@@ -56,7 +65,7 @@ def _help(
     if found is not None:
         yield found
         return
-    if freeing.at == event.at:
+    if freeing is not None and freeing.at == event.at:
         yield Help(
             "Something computed in an earlier iteration is still in this loss. Detach it where it "
             "is carried over, for instance `h = h.detach()`, or compute it again in the loop."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.loops import move_step, recompute
+from graphlab.rules.repair.loops import lines_using, move_step, recompute
 from graphlab.trace.finding import Finding, Help, Place, Related, Severity, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
 
+# Of those who may have written, as many are named.
+LISTED = 5
 NAMELESS = TensorInfo(None, "activation", (), "")
 
 
@@ -21,8 +23,15 @@ def saved_place(saved: Saved) -> Place:
 
 
 def mutated_place(trace: Trace, saved: Saved) -> Place | None:
+    event = _write(trace, saved)
+    if event is None:
+        return None
+    return Place(event.at, f"{event.by} (inferred)" if event.inferred else event.by)
+
+
+def _write(trace: Trace, saved: Saved) -> Write | None:
     event = trace.events[saved.write] if saved.write is not None else None
-    return Place(event.at, event.by) if isinstance(event, Write) else None
+    return event if isinstance(event, Write) else None
 
 
 def called(tensor: TensorInfo) -> str:
@@ -80,7 +89,7 @@ def findings(
                 for each in problems[1:]
             ),
             help=tuple(_help(trace, event, problems, mutated)),
-            notes=notes,
+            notes=(*notes, *_inferred(trace, problems)),
         )
 
 
@@ -90,14 +99,36 @@ def _unseen(saved: Saved, event: Backward) -> str:
     return f"changed between {start} and {end}, writer not seen"
 
 
+def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
+    """What was concluded where nobody looked on, each conclusion once."""
+    told = set()
+    for each in problems:
+        write = _write(trace, each)
+        if write is not None and write.inferred and write.inferred not in told:
+            told.add(write.inferred)
+            yield f"inferred: {write.inferred}"
+        elif each.suspects and each.suspects not in told:
+            told.add(each.suspects)
+            name = called(versions(trace, each).tensor)
+            *most, last = each.suspects
+            if len(most) >= LISTED:
+                most, last = most[:LISTED], f"{len(each.suspects) - LISTED} others"
+            who = f"{', '.join(most)} or {last}" if most else last
+            yield f"inferred: {name} may have been written by {who}"
+
+
 def _help(
     trace: Trace, event: Backward, problems: list[Saved], mutated: Place | None
 ) -> Iterator[Help]:
     change = mutated.at if mutated is not None else None
+    write = _write(trace, problems[0])
     lines = {each.at.line for each in problems if each.at is not None and event.at is not None
              and each.at.file == event.at.file}  # fmt: skip
-    if mutated is not None and change is not None and event.at is not None:
-        again = recompute(trace, lines, change, event.at, mutated.what)
+    if mutated is not None and change is not None and event.at is not None and write is not None:
+        if write.inferred and not lines:
+            owners = {owner for each in problems if (owner := versions(trace, each).tensor.owner)}
+            lines = lines_using(trace, owners, change, event.at)
+        again = recompute(trace, lines, change, event.at, write.by)
         if again is not None:
             yield again
         if mutated.what.endswith(".step()"):
@@ -106,7 +137,7 @@ def _help(
                 yield later
         if again is not None:
             return
-    who = mutated.what if mutated is not None else "the write"
+    who = write.by if write is not None else "the write"
     name = called(versions(trace, problems[0]).tensor)
     where = f" (line {change.line})" if change is not None else ""
     yield Help(

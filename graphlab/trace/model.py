@@ -45,7 +45,8 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One in-place write. `after` is None when no version counter can tell (see `silent`)."""
+    """One in-place write. `after` is None when no version counter can tell (see `silent`).
+    `inferred` says why it is believed to have happened, where nobody saw it."""
 
     seq: int
     at: Location | None
@@ -54,11 +55,13 @@ class Write:
     before: int | None
     after: int | None
     silent: bool = False
+    inferred: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """One tensor that a node saved for backward, as it stood when a backward was inspected."""
+    """One tensor that a node saved for backward, as it stood when a backward was inspected.
+    `suspects` may have written it, where no `write` is known."""
 
     seq: int
     operation: str
@@ -70,6 +73,7 @@ class Saved:
     state: Literal["stale", "freed", "bypassed"]
     write: int | None = None
     freed_by: int | None = None
+    suspects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class Backward:
     `trouble` says why autograd refused it outright, `subject` which tensor it is about, `cut`
     which line cut the loss off its graph; `nodes` is the size of the graph, where it was counted.
     `call` is the call as written, arguments left out; `reached` are the parameters whose
-    gradient it wrote; `problems` is filled where it was inspected.
+    gradient it wrote; `problems` is filled where it was inspected. `inferred` is as for a Write.
     """
 
     seq: int
@@ -126,6 +130,7 @@ class Backward:
     cut: Location | None = None
     cut_by: str = ""
     nodes: int | None = None
+    inferred: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -20,8 +22,14 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
     number = str(at.line) if at is not None else "?"
     head = f"{version:>{gutter}} {number:>4} │ "
     blank = " " * (cell_len(head) - 2) + "│ "
-    code = at.code if at is not None else "(source not known)"
     room = max(20, width - cell_len(head))
+    if at is None:
+        rows = textwrap.wrap(label, room)
+        return [
+            Text.assemble((blank if row else head, "dim"), (text, style))
+            for row, text in enumerate(rows)
+        ]
+    code = at.code
     start, end = _span(at)
     lines = []
     offset = 0
@@ -36,8 +44,6 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
         carets = "^" * max(1, cell_len(chunk[first:last]))
         tail = f" {label}" if end <= offset or offset >= len(code) else ""
         lines.extend(_labelled(blank, pad, carets, tail, room, style))
-    if at is None:
-        lines.append(Text.assemble((blank, "dim"), (label, style)))
     return lines
 
 
@@ -58,10 +64,8 @@ def fold(text: str, room: int) -> list[str]:
     return [*pieces, text]
 
 
-def _span(at: Location | None) -> tuple[int, int]:
+def _span(at: Location) -> tuple[int, int]:
     """Columns of the caret within the stripped line."""
-    if at is None:
-        return 0, 0
     start = max(0, at.column - 1 - at.indent)
     return start, start + max(1, at.end_column - at.column)
 

@@ -12,6 +12,8 @@ from rich.text import Text
 from graphlab.trace.finding import Finding, Help, Place, Related
 from graphlab.views.source import annotated, fold
 
+# As many tensors are listed by name; the report as JSON has them all.
+NAMED = 40
 COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
 
@@ -33,7 +35,9 @@ class Story:
         yield headline(finding)
         yield Text()
         steps = _steps(finding)
-        file = next((place.at.file for place, *_ in steps if place.at is not None), None)
+        # Where the first place is not known, the file is that of the call that failed.
+        known = [place.at for place, *_ in (*steps[:1], *steps[::-1]) if place.at is not None]
+        file = known[0].file if known else None
         if file is not None:
             moment = f", iteration {finding.iteration}" if finding.iteration is not None else ""
             yield Text(f"  {shorten(file)}{moment}", "dim", overflow="fold")
@@ -67,30 +71,44 @@ def _steps(finding: Finding) -> list[tuple[Place, str, str, str]]:
     if finding.saved is not None:
         where = f" in {finding.saved.module}" if finding.saved.module else ""
         what = f"{name} saved" if tensor is not None else "graph built"
-        label = f"{what} here by {finding.saved.what}{where}"
+        label = f"{what}{_here(finding.saved)} by {finding.saved.what}{where}"
         found.append((finding.saved, label, _version(saved_at), "cyan"))
     if finding.cause is not None:
         found.append((finding.cause, f"it began here: {finding.cause.what}", "", "yellow"))
     if finding.mutated is not None:
-        change = f"{saved_at} → {now}" if saved_at is not None and saved_at != now else "unseen"
-        label = f"written here by {finding.mutated.what}"
+        change = f"{_version(saved_at) or '?'} → {now}" if saved_at != now else "unseen"
+        label = f"written{_here(finding.mutated)} by {finding.mutated.what}"
         found.append((finding.mutated, label, change, "yellow"))
     if finding.freed is not None:
-        found.append((finding.freed, f"freed here by {finding.freed.what}", "", "yellow"))
+        found.append(
+            (finding.freed, f"freed{_here(finding.freed)} by {finding.freed.what}", "", "yellow")
+        )
     if finding.failed is not None:
-        if tensor is not None and saved_at is not None and now != saved_at:
+        if tensor is not None and saved_at is None and now is not None:
+            label = f"needed here as it was when saved, but it is at version {now}"
+        elif tensor is not None and now != saved_at:
             label = f"needed here at version {saved_at}, but it is at {now}"
-        elif tensor is not None:
+        elif tensor is not None and finding.saved is not None:
             label = "used here, changed"
         elif finding.freed is not None:
             label = "needed here again"
+        elif finding.severity == "error":
+            label = "refused here"
         else:
             label = f"took effect here: {finding.failed.what}"
         found.append((finding.failed, label, _version(now), "bold red"))
     return [
-        (place, f"{at}. {label}", version, style)
+        (place, f"{at}. {label}{_unknown(place)}", version, style)
         for at, (place, label, version, style) in enumerate(found, 1)
     ]
+
+
+def _here(place: Place) -> str:
+    return " here" if place.at is not None else ""
+
+
+def _unknown(place: Place) -> str:
+    return "" if place.at is not None else ", line not recorded"
 
 
 def _version(version: int | None) -> str:
@@ -101,16 +119,23 @@ def _related(related: tuple[Related, ...]) -> RenderResult:
     """The other stale tensors, gathered by the line that saved them."""
     by_line: dict[tuple[int, str], list[str]] = {}
     for each in related:
-        at = each.saved.at
-        key = (at.line, at.code) if at is not None else (0, "?")
-        tensor = each.tensor.tensor
-        by_line.setdefault(key, []).append(tensor.name or f"{list(tensor.shape)}")
-    for index, ((line, code), names) in enumerate(sorted(by_line.items())):
+        at, tensor = each.saved.at, each.tensor.tensor
+        name = tensor.name or f"{list(tensor.shape)}"
+        if at is None:
+            key = (0, f"saved by {each.saved.what}, line not recorded")
+            name += f" ({_version(each.tensor.saved) or '?'} → {_version(each.tensor.current)})"
+        else:
+            key = (at.line, f"saved in line {at.line}, {at.code}")
+        by_line.setdefault(key, []).append(name)
+    for index, ((_, where), names) in enumerate(sorted(by_line.items())):
         if index == 0:
             yield Text()
             yield Text("also stale", "bold")
-        yield Text(f"  saved in line {line}, {code}", overflow="fold")
-        yield Text(f"    {', '.join(dict.fromkeys(names))}", overflow="fold")
+        yield Text(f"  {where}", overflow="fold")
+        names = list(dict.fromkeys(names))
+        if len(names) > NAMED:
+            names[NAMED:] = [f"and {len(names) - NAMED} more"]
+        yield Text(f"    {', '.join(names)}", overflow="fold")
 
 
 def _wrapped(word: str, text: str, width: int, style: str) -> Text:

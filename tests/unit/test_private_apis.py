@@ -125,6 +125,26 @@ def test_tensors_without_storage_have_no_key() -> None:
     assert storage_key(sparse) is None or isinstance(storage_key(sparse), int)
 
 
+def test_version_counter_can_be_set_back() -> None:
+    """Lost: `_unsafe_set_version_counter`; a post-mortem knows no saved version."""
+    x = torch.ones(2)
+    x.add_(1)
+    torch._C._autograd._unsafe_set_version_counter((x,), (0,))
+    assert x._version == 0
+
+
+def test_modes_can_be_left_aside() -> None:
+    """Lost: `DisableTorchFunction`; modes of the program see a post-mortem's scratch tensors."""
+    from torch.overrides import TorchFunctionMode
+
+    class Refuse(TorchFunctionMode):
+        def __torch_function__(self, *args: Any, **kwargs: Any) -> Any:
+            raise AssertionError("seen by a mode")
+
+    with Refuse(), torch._C.DisableTorchFunction():
+        assert torch.ones(1).device.type == "cpu"
+
+
 def test_versions_count_writes() -> None:
     """Lost: `_version`, and with it every write that autograd itself sees."""
     x = torch.ones(2)

@@ -40,6 +40,20 @@ def recompute(
     return block.help(text, edits)
 
 
+def lines_using(trace: Trace, owners: set[str], change: Location, failed: Location) -> set[int]:
+    """The lines above `change`, in its block, that compute something with one of `owners`, the
+    variables that hold a network: for where the lines that saved are not known."""
+    if change.file != failed.file or change.line >= failed.line:
+        return set()
+    block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
+    middle = block.index(change.line)
+    return {
+        each.lineno
+        for each in block.statements[: middle or 0]
+        if stored(each) and owners & {name.split(".")[0] for name in loaded(each)}
+    }
+
+
 def _insertions(block: Block, flow: Flow, places: list[tuple[int, list[str]]]) -> list[Edit]:
     edits = []
     for at, names in places:

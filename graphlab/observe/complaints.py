@@ -1,0 +1,140 @@
+"""Which mistake an error of autograd's is about, told by asking this very torch.
+
+Wording changes between releases, so none is written down here: each mistake is made once, on
+scratch tensors, and what torch says to that is what the error is compared with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal
+
+Mistake = Literal["stale", "freed", "leaf", "view", "outright"]
+
+# Names and numbers stand in a message too: the beginnings of two about one mistake differ a little.
+_BEGINNING, _ALIKE = 90, 0.8
+
+
+def mistake_of(error: BaseException) -> Mistake | None:
+    """What `error` is about, or None where torch would say something else to every mistake."""
+    said = str(error)[:_BEGINNING]
+    best, found = _ALIKE, None
+    for mistake, words in _complaints():
+        likeness = difflib.SequenceMatcher(None, words, said, autojunk=False).ratio()
+        if likeness >= best:
+            best, found = likeness, mistake
+    return found
+
+
+@lru_cache(maxsize=1)
+def _complaints() -> tuple[tuple[Mistake, str], ...]:
+    import torch
+
+    found: list[tuple[Mistake, str]] = []
+    # A session that watches, or a debugger, has nothing to see in these.
+    tracing = sys.gettrace()
+    no_modes = getattr(torch._C, "DisableTorchFunction", contextlib.nullcontext)
+    sys.settrace(None)
+    try:
+        # As if the program had set nothing: no anomaly report, no inference mode, and none of the
+        # modes that a default device is one of.
+        with (
+            no_modes(),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autograd.set_detect_anomaly(False),
+        ):
+            for mistake, make in _MISTAKES:
+                try:
+                    make(torch)
+                except RuntimeError as error:
+                    found.append((mistake, str(error)[:_BEGINNING]))
+    finally:
+        sys.settrace(tracing)
+    return tuple(found)
+
+
+def _write(torch: Any, tensor: Any) -> None:
+    """By torch's own method, which a session has not wrapped."""
+    torch._C.TensorBase.zero_(tensor)
+
+
+def _stale(torch: Any) -> None:
+    result = torch.ones(1, requires_grad=True).exp()
+    loss = result.sum()
+    _write(torch, result.detach())
+    loss.backward()
+
+
+def _freed(torch: Any) -> None:
+    loss = torch.ones(1, requires_grad=True).exp().sum()
+    loss.backward()
+    loss.backward()
+
+
+def _no_graph(torch: Any) -> None:
+    torch.ones(1).sum().backward()
+
+
+def _non_scalar(torch: Any) -> None:
+    torch.ones(2, requires_grad=True).exp().backward()
+
+
+def _unused(torch: Any) -> None:
+    one, other = torch.ones(1, requires_grad=True), torch.ones(1, requires_grad=True)
+    torch.autograd.grad(one.exp(), other)
+
+
+def _not_differentiable(torch: Any) -> None:
+    torch.autograd.grad(torch.ones(1, requires_grad=True).exp(), torch.ones(1))
+
+
+def _leaf(torch: Any) -> None:
+    _write(torch, torch.ones(1, requires_grad=True))
+
+
+def _view_of_leaf(torch: Any) -> None:
+    _write(torch, torch.ones(1, requires_grad=True)[0])
+
+
+def _one_of_many(torch: Any) -> None:
+    _write(torch, torch.ones(2, requires_grad=True).exp().unbind()[0])
+
+
+def _made_without_grad(torch: Any) -> None:
+    base = torch.ones(2, requires_grad=True).exp()
+    with torch.no_grad():
+        view = base[0]
+    _write(torch, view)
+
+
+def _made_by_a_function(torch: Any) -> None:
+    class Alias(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, tensor: Any) -> Any:
+            return tensor.view_as(tensor)
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Any) -> Any:
+            return gradients[0]
+
+    _write(torch, Alias.apply(torch.ones(2, requires_grad=True).exp()))
+
+
+_MISTAKES: tuple[tuple[Mistake, Callable[[Any], None]], ...] = (
+    ("stale", _stale),
+    ("freed", _freed),
+    ("outright", _no_graph),
+    ("outright", _non_scalar),
+    ("outright", _unused),
+    ("outright", _not_differentiable),
+    ("leaf", _leaf),
+    ("leaf", _view_of_leaf),
+    ("view", _one_of_many),
+    ("view", _made_without_grad),
+    ("view", _made_by_a_function),
+)

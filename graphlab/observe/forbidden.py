@@ -1,0 +1,68 @@
+"""A write that autograd refused, found again from its traceback: by the statement that failed,
+or by what the library function below it was given."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from graphlab.observe.names import Named, kind_of
+from graphlab.observe.scene import Scene
+from graphlab.observe.source import call_text
+from graphlab.observe.statements import statements
+from graphlab.observe.values import LOST
+from graphlab.trace.model import Location, Refused
+
+
+def refused_write(scene: Scene, kind: str) -> Refused | None:
+    """`kind` is "leaf" or "view": which of the two autograd complained of."""
+    scene.look(len(scene.steps))
+    at, last = scene.at, scene.steps[-1]
+    if at is None:
+        return None
+    subject: Any = None
+    text = None
+    if scene.caller is last:
+        subject, by, text = _written(scene, at)
+    else:
+        by = f"{call_text(at, at.code)[0]}, through {last.frame.f_code.co_name}()"
+        given = list(last.frame.f_locals.values())
+        subject = next((each for each in given if _refuses(each, kind)), None)
+    if not _refuses(subject, kind):
+        return None
+    if kind == "leaf" and subject._is_view():
+        subject = subject._base
+    known = scene.names.of_tensor(subject)
+    named = known[1] if known is not None else Named("", kind_of(subject), None)
+    if text is not None and named.kind != "parameter":
+        # What the statement calls it says more than another variable for the same memory.
+        named = Named(text, kind_of(subject), named.owner)
+    return Refused(0, at, by, scene.add(subject, named), kind)  # pyright: ignore[reportArgumentType]
+
+
+def _written(scene: Scene, at: Location) -> tuple[Any, str, str | None]:
+    """(what the statement at `at` writes, how it does so, the variable's name)."""
+    here = [
+        each
+        for each in statements(at.file)
+        if each.kind == "write" and each.at.line <= at.line <= (each.node.end_lineno or 0)
+    ]
+    # Of several on one line, the one whose very columns failed.
+    here.sort(key=lambda each: (each.at.line, each.at.column) != (at.line, at.column))
+    if not here:
+        return None, at.code, None
+    value = scene.values().of(here[0].target, here[0].scope)
+    return (value if value is not LOST else None), here[0].by, ast.unparse(here[0].target)
+
+
+def _refuses(value: Any, kind: str) -> bool:
+    """Whether it is a leaf that requires grad, or a view of one; for "view", any view."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return False
+    base: Any = value._base if value._is_view() else None
+    if kind == "view":
+        return base is not None
+    leaf = value if base is None else base
+    return leaf.is_leaf and leaf.requires_grad

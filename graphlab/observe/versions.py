@@ -1,0 +1,41 @@
+"""The version at which a tensor was saved. torch keeps that number and shows it to nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphlab.observe.graph import Slot
+from graphlab.observe.storage import UNKNOWN, version_of
+
+# Versions back from the present that are tried: a step or two make a handful of writes.
+BACK = 64
+
+
+def saved_version(slot: Slot) -> int | None:
+    """The version that unpacking a stale `slot` asks for, or None where it cannot be told.
+
+    Found by trying: the counter is set back until torch unpacks, and then to what it was. No
+    value is read or written, and nothing else of the program runs meanwhile in this thread.
+    """
+    import torch
+
+    tensor: Any = slot.data
+    now = version_of(tensor)
+    private = getattr(torch._C, "_autograd", None)
+    set_version = getattr(private, "_unsafe_set_version_counter", None)
+    if slot.unpack is None or now == UNKNOWN or set_version is None:
+        return None
+    try:
+        for version in range(now - 1, max(-1, now - 1 - BACK), -1):
+            set_version((tensor,), (version,))
+            try:
+                slot.unpack()
+            except RuntimeError:
+                continue
+            return version
+    except TypeError:  # another signature, in another torch
+        return None
+    finally:
+        if version_of(tensor) != now:
+            set_version((tensor,), (now,))
+    return None

@@ -1,0 +1,98 @@
+"""What a traceback alone tells of the corpus, against the truth beside it: never a wrong line.
+
+This file steps no optimizer and writes nothing: it calls the scripts, so it is searched with them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphlab
+from graphlab.explanation import Explanation
+
+CORPUS = Path(__file__).resolve().parent.parent / "corpus" / "errors"
+TRUTHS = {path.stem: json.loads(path.read_text()) for path in sorted(CORPUS.glob("*.json"))}
+RAISED = {name: truth for name, truth in TRUTHS.items() if truth["outcome"] == "raised"}
+
+
+@pytest.fixture
+def explained(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Explanation]:
+    def run(path: Path, *arguments: str) -> Explanation:
+        monkeypatch.setattr(sys, "argv", [str(path), *arguments])
+        out = io.StringIO()
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(out),
+            pytest.raises(RuntimeError) as caught,
+        ):
+            runpy.run_path(str(path), run_name="__main__")
+        return graphlab.explain(caught.value)
+
+    return run
+
+
+@pytest.mark.parametrize("name", RAISED)
+def test_no_claim_is_wrong(explained: Any, name: str) -> None:
+    truth = RAISED[name]
+    explanation = explained(CORPUS / f"{name}.py")
+    assert explanation.trace.unseen == ()
+    (finding,) = explanation.findings
+    assert finding.code == truth["code"]
+    assert finding.failed.at.line == truth["failed"]
+    # Never recorded, so never claimed.
+    assert finding.saved is None or finding.saved.at is None
+    for place, key in ((finding.mutated, "mutated"), (finding.freed, "freed")):
+        if place is not None:
+            assert place.what.endswith(" (inferred)")
+            assert any(note.startswith("inferred: ") for note in finding.notes)
+            if place.at is not None and truth.get(key) is not None:
+                assert place.at.line == truth[key]
+    if finding.mutated is not None and truth.get("mutated_by"):
+        assert truth["mutated_by"] in finding.mutated.what
+    if truth.get("cause") is not None:
+        assert finding.cause.at.line == truth["cause"]
+    named = finding.tensor.tensor.name if finding.tensor is not None else None
+    if named is not None and finding.tensor.tensor.kind in ("parameter", "buffer"):
+        assert named in (truth.get("tensor_any_of") or [truth["tensor"]])
+    if finding.code == "GL001":
+        assert finding.tensor.saved < finding.tensor.current
+
+
+def test_the_corpus_has_each_code() -> None:
+    assert {truth["code"] for truth in RAISED.values()} == {f"GL00{n}" for n in range(1, 8)}
+
+
+@pytest.mark.parametrize(
+    ("name", "mutated"),
+    [
+        ("gan_one_forward", "optimizerD.step()"),
+        ("char_rnn_retain_graph", "optimizer.step()"),
+        ("noisy_dqn_resample", "buffer.normal_()"),
+        ("spectral_norm_buffer", "self.u.copy_()"),
+        ("stacked_cells_hidden_list", "self.hidden[i] += …"),
+        ("target_critic_ema", "torch._foreach_lerp_()"),
+    ],
+)
+def test_what_can_be_inferred_is(explained: Any, name: str, mutated: str) -> None:
+    (finding,) = explained(CORPUS / f"{name}.py").findings
+    assert finding.mutated.what == f"{mutated} (inferred)"
+    assert finding.mutated.at.line == RAISED[name]["mutated"]
+
+
+@pytest.mark.parametrize("name", ["rollback_on_spike", "vq_codebook_restart"])
+def test_two_possible_writers_are_both_named(explained: Any, name: str) -> None:
+    """The optimizer owns the tensor and has stepped, and yet it was another that wrote."""
+    (finding,) = explained(CORPUS / f"{name}.py").findings
+    assert finding.mutated is None
+    (note,) = [note for note in finding.notes if note.startswith("inferred: ")]
+    assert ".step() in line" in note
+    assert f"in line {RAISED[name]['mutated']}" in note
