@@ -1,4 +1,5 @@
-"""Steps aside while torch.compile or torch.jit reads the program: it sees torch as it is."""
+"""Steps aside while torch.compile or torch.jit reads the program, and while torch itself is still
+being imported: they see torch as it is."""
 
 from __future__ import annotations
 
@@ -7,19 +8,22 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from graphlab.observe.imports import LateImports
+
 
 class Compiling:
     """Calls `begin` when a compilation starts and `end(guarded)` when the outermost one is over.
 
     `guarded`: the compiled code compares, at every call, what it meets with what it was made from.
 
-    Rests on Dynamo's compilation callbacks (private to torch), which are there once a program has
-    called torch.compile; without them a compiled region is broken at every write in it.
+    Rests on Dynamo's compilation callbacks (private to torch), which are there once Dynamo has been
+    imported; without them a compiled region is broken at every write in it.
     """
 
     def __init__(self, begin: Callable[[], None], end: Callable[[bool], None]) -> None:
         self._begin, self._end = begin, end
         self._depth = 0
+        self._imports = LateImports(self._enter, self._import_ended)
         self._listening = False
         self._undo: list[Callable[[], None]] = []
         self.seen = 0
@@ -27,70 +31,76 @@ class Compiling:
     def start(self) -> None:
         import torch
 
+        self._imports.start()
         for name in ("script", "trace"):
             self._wrap(torch.jit, name, self._aside)
-        if "torch._dynamo" in sys.modules:
-            self._listen()
-        else:
-            # Dynamo takes seconds to import: only a program that compiles pays for it.
-            self._wrap(torch, "compile", self._listening_first)
+        # Dynamo takes seconds to import: only a program that needs it pays for it.
+        self._listen()
 
     def stop(self) -> None:
+        self._imports.stop()
         while self._undo:
             self._undo.pop()()
         self._listening = False
 
     def _wrap(self, holder: Any, name: str, around: Callable[..., Any]) -> None:
         original = getattr(holder, name)
+        held = [around]
 
         @functools.wraps(original)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            return around(original, *args, **kwargs)
+            return held[0](original, *args, **kwargs) if held else original(*args, **kwargs)
 
         def undo() -> None:
+            # Whoever noted the wrapper meanwhile is left with one that does nothing.
+            held.clear()
             if getattr(holder, name) is wrapped:
                 setattr(holder, name, original)
 
         setattr(holder, name, wrapped)
         self._undo.append(undo)
 
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._begin()
+
+    def _leave(self, guarded: bool) -> None:
+        self._depth = max(0, self._depth - 1)
+        if self._depth == 0:
+            self._end(guarded)
+
+    def _import_ended(self) -> None:
+        self._listen()
+        self._leave(self.seen > 0)
+
     def _aside(self, original: Any, *args: Any, **kwargs: Any) -> Any:
-        self._begin()
+        self._enter()
         try:
             return original(*args, **kwargs)
         finally:
-            self._end(False)
-
-    def _listening_first(self, original: Any, *args: Any, **kwargs: Any) -> Any:
-        self._listen()
-        return original(*args, **kwargs)
+            self._leave(self.seen > 0)
 
     def _listen(self) -> None:
         """Dynamo's list of callbacks would be emptied by torch._dynamo.reset(): what runs it is
         wrapped instead."""
-        if self._listening:
+        callbacks = sys.modules.get("torch._dynamo.callback")
+        handler = getattr(callbacks, "CompilationCallbackHandler", None)
+        if self._listening or handler is None:
             return
         self._listening = True
-        try:
-            from torch._dynamo.callback import CompilationCallbackHandler as Handler
-        except ImportError:
-            return
         for name, around in (
             ("run_start_callbacks", self._started),
             ("run_end_callbacks", self._ended),
         ):
-            if hasattr(Handler, name):
-                self._wrap(Handler, name, around)
+            if hasattr(handler, name):
+                self._wrap(handler, name, around)
 
     def _started(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         self.seen += 1
-        self._depth += 1
-        if self._depth == 1:
-            self._begin()
+        self._enter()
         return original(*args, **kwargs)
 
     def _ended(self, original: Any, *args: Any, **kwargs: Any) -> Any:
-        self._depth = max(0, self._depth - 1)
-        if self._depth == 0:
-            self._end(True)
+        self._leave(True)
         return original(*args, **kwargs)

@@ -76,4 +76,3 @@ def nodes_behind(values: dict[str, Any], is_grad: bool, limit: int | None = None
         return nodes
     goals = [edge for each in listed(inputs) if (edge := grad_edge(each)) is not None]
     return needed(nodes, goals) if goals else nodes
-

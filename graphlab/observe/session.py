@@ -181,6 +181,7 @@ class Session:
         self.snapshots.also = also
         self._backwards.begun = self.snapshots.begin
         self._backwards.refused = self.snapshots.raised
+
     def _notice(self, text: str) -> None:
         if text not in self._notices and len(self._notices) < 5:
             self._notices.append(text)

@@ -84,6 +84,8 @@ class Tracer:
     def stop(self, frame: FrameType | None) -> None:
         self.running = False
         self._pending.clear()
+        # A code object hides from the garbage collector what it holds: modules.py's holds us.
+        self._codes.clear()
         if sys.gettrace() is self.trace or self._paused or self.hushed:
             sys.settrace(self._before)
         while frame is not None:
