@@ -7,7 +7,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -130,3 +130,11 @@ def line_in() -> Callable[[Path, str], int]:
         return found[0]
 
     return find
+
+
+@pytest.fixture(autouse=True)
+def gradients_on() -> Iterator[None]:
+    """Programs that are run in this process may leave gradients off."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_grad_enabled(True)

@@ -200,7 +200,8 @@ class Assembler:
             return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
         if isinstance(raw, RawRefused):
             by = written_by(at, raw.by, True)
-            return [Refused(raw.seq, at, by, self._add(raw.info), raw.kind, raw.iteration)]  # type: ignore[arg-type]
+            tensor = self._add(raw.info)
+            return [Refused(raw.seq, at, by, tensor, raw.kind, raw.iteration, raw.made)]
         if isinstance(raw, RawModule):
             return [Module(raw.seq, at, self._module_names.get(raw.module, "module"))]
         if isinstance(raw, RawZero):

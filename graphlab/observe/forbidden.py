@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from graphlab.observe.cut import making
 from graphlab.observe.names import Named, kind_of
 from graphlab.observe.scene import Scene
 from graphlab.observe.source import call_text
@@ -37,7 +38,9 @@ def refused_write(scene: Scene, kind: str) -> Refused | None:
     if text is not None and named.kind != "parameter":
         # What the statement calls it says more than another variable for the same memory.
         named = Named(text, kind_of(subject), named.owner)
-    return Refused(0, at, by, scene.add(subject, named), kind)  # pyright: ignore[reportArgumentType]
+    made = making(last.frame, named.name, scene.files, at.line) if kind == "view" else None
+    tensor = scene.add(subject, named)
+    return Refused(0, at, by, tensor, kind, made=made)  # pyright: ignore[reportArgumentType]
 
 
 def _written(scene: Scene, at: Location) -> tuple[Any, str, str | None]:

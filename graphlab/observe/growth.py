@@ -16,6 +16,8 @@ from graphlab.trace.model import Growing, Location
 
 # So many inspected backwards in a row must each find a larger graph.
 ENOUGH = 5
+# A dict with more entries than this is not searched.
+WIDEST = 64
 # A kept graph is measured up to this many nodes.
 LARGEST = 50_000
 
@@ -24,7 +26,8 @@ class Growth:
     def __init__(self, files: UserFiles) -> None:
         self._files = files
         self._losses: dict[Spot, list[tuple[int, int, int]]] = {}
-        self._kept: dict[tuple[Spot, str], list[int]] = {}
+        # (size, sequence number of the oldest node) of each variable's graph, by inspection.
+        self._kept: dict[tuple[Spot, str], list[tuple[int, int]]] = {}
         self.found: dict[Spot, Growing] = {}
 
     def look(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -38,8 +41,14 @@ class Growth:
         history.append((len(nodes), oldest, record.seq))
         sizes = tuple(size for size, _, _ in history[-ENOUGH:])
         # Nodes that were there before the last inspected backward but one: they were carried over.
-        carried = len(history) >= ENOUGH and oldest < history[-ENOUGH][2]
-        kept = self._measure(user, spot)
+        since = history[-ENOUGH][2] if len(history) >= ENOUGH else 0
+        carried = oldest < since
+        # A graph that is only larger each time, a longer sequence's say, is none that grows.
+        kept = {
+            name: tuple(size for size, _ in measured)
+            for name, measured in self._measure(user, spot).items()
+            if measured[-1][1] < since
+        }
         if carried and _grows(sizes):
             names = [name for name in kept if name != record.loss and _grows(kept[name])]
             self._report(record, spot, user, _carrier(names, user), sizes, True)
@@ -49,11 +58,11 @@ class Growth:
                 self._report(record, spot, user, name, sizes, False)
                 return
 
-    def _measure(self, frame: FrameType, spot: Spot) -> dict[str, tuple[int, ...]]:
+    def _measure(self, frame: FrameType, spot: Spot) -> dict[str, tuple[tuple[int, int], ...]]:
         """Sizes, over the inspected backwards, of the graphs behind the frames' variables."""
         import torch
 
-        now: dict[str, int] = {}
+        now: dict[str, tuple[int, int]] = {}
         where: FrameType | None = frame
         while where is not None:
             if where.f_code.co_filename in self._files:
@@ -68,13 +77,14 @@ class Growth:
                         if edges and label not in now:
                             nodes = walk(edges[-64:])
                             hold(nodes, tensors)
-                            now[label] = len(nodes) + len(edges)
+                            oldest = min(sequence(node) for node in nodes)
+                            now[label] = len(nodes) + len(edges), oldest
             where = where.f_back
         for name in [key[1] for key in self._kept if key[0] == spot and key[1] not in now]:
             del self._kept[(spot, name)]
-        for name, size in now.items():
+        for name, (size, oldest) in now.items():
             if size <= LARGEST:
-                self._kept.setdefault((spot, name), []).append(size)
+                self._kept.setdefault((spot, name), []).append((size, oldest))
         return {
             name: tuple(self._kept[(spot, name)][-ENOUGH:])
             for name in now
@@ -121,7 +131,9 @@ def _parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
     module = getattr(type(value), "__module__", "")
     if isinstance(value, type | ModuleType):
         return found
-    if isinstance(value, torch.nn.Module):
+    if type(value) is dict and len(value) <= WIDEST:
+        found += [(f"{name}[{key!r}]", each) for key, each in list(value.items())]
+    elif isinstance(value, torch.nn.Module):
         for path, each in value.named_modules():
             found += [
                 (".".join(filter(None, (name, path, key))), item)

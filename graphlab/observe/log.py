@@ -11,7 +11,9 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from graphlab.trace.model import Location
 
 # Forty marks and ten events a step, say: hundreds of iterations back, in a few megabytes.
 KEEP_MARKS = 20_000
@@ -46,8 +48,9 @@ class RawRefused(NamedTuple):
     spot: Spot | None
     by: str
     info: Any
-    kind: str
+    kind: Literal["leaf", "view"]
     iteration: int | None
+    made: Location | None = None
 
 
 class RawZero(NamedTuple):

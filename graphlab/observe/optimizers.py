@@ -85,6 +85,12 @@ class Optimizers:
         state = self.states[index]
         return state.name or f"{state.class_name.lower()}_{index}"
 
+    def name_by(self, names: Names) -> None:
+        """Name the optimizers that never stepped: a program that died early has them still."""
+        for state in self.states:
+            if state.name is None:
+                state.name = names.optimizers.get(id(state.ref()))
+
     def _elsewhere(self, optimizer: Any) -> None:
         """Another thread's step is counted, no more: its lines are not traced."""
         state = self._state(optimizer)

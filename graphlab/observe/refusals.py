@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.cut import making
 from graphlab.observe.log import RawRefused
 from graphlab.observe.loops import Loops
 from graphlab.observe.names import Named, Names, kind_of
@@ -46,4 +47,5 @@ def refusal(
         named.owner,
         bool(subject.requires_grad),
     )
-    return RawRefused(tracer.seq(), spot, by, info, kind, loops.iteration(user))
+    made = making(user, named.name, files) if kind == "view" else None
+    return RawRefused(tracer.seq(), spot, by, info, kind, loops.iteration(user), made)

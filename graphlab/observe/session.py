@@ -17,6 +17,7 @@ from graphlab.observe.live import Live
 from graphlab.observe.log import Log, RawBackward
 from graphlab.observe.loops import Loops
 from graphlab.observe.modules import Modules
+from graphlab.observe.names import Names
 from graphlab.observe.optimizers import Optimizers
 from graphlab.observe.refusals import refusal
 from graphlab.observe.snapshots import Snapshots
@@ -115,6 +116,7 @@ class Session:
             _active = None
         if self._trace is None:
             strip_own_frames(error)
+            self._optimizers.name_by(Names(self._files).gather_frames(_frames_of(error)))
             self._trace = self._build(error)
 
     def _build(self, error: BaseException | None) -> Trace:
@@ -227,6 +229,16 @@ def open_log() -> tuple[Log, Callable[[int], str]] | None:
     if _active is None:
         return None
     return _active.snapshots.log, _active.snapshots.stepper
+
+
+def _frames_of(error: BaseException | None) -> list[FrameType]:
+    """The frames that an exception went through, innermost first."""
+    found = []
+    step = error.__traceback__ if error is not None else None
+    while step is not None:
+        found.append(step.tb_frame)
+        step = step.tb_next
+    return found[::-1]
 
 
 def strip_own_frames(error: BaseException | None) -> None:

@@ -12,8 +12,8 @@ from graphlab.trace.model import Trace
 def check(trace: Trace) -> Iterator[Finding]:
     for step in first_per_optimizer(trace, lambda step: step.nothing_new and not step.shared):
         optimizer = trace.optimizers[step.optimizer]
-        if optimizer.strangers:
-            # What no module uses gets no gradient: GL104 says why.
+        if optimizer.strangers or set(optimizer.owns) <= set(optimizer.never_reached):
+            # What no module uses, or no loss reaches, gets no gradient: GL104 and GL110 say why.
             continue
         yield Finding(
             code="GL109",

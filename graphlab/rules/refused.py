@@ -26,5 +26,6 @@ def findings(
             iteration=event.iteration,
             tensor=Versions(tensor, None, None),
             failed=Place(event.at, event.by),
+            cause=Place(event.made, "the view is made") if event.made is not None else None,
             help=(Help(help.format(name=tensor.name or "x")),),
         )

@@ -78,7 +78,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An in-place write that autograd forbids: to a leaf, or to a view."""
+    """An in-place write that autograd forbids: to a leaf, or to a view, which `made` made."""
 
     seq: int
     at: Location | None
@@ -86,6 +86,7 @@ class Refused:
     tensor: int
     kind: Literal["leaf", "view"]
     iteration: int | None = None
+    made: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
