@@ -12,7 +12,7 @@ from typing import Any
 from graphlab.observe.graph import Slot, operation, running_statistics_unused, sequence, slots
 from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.names import Named, Names, kind_of
-from graphlab.observe.source import argument_at, locate, statement_at, target_text
+from graphlab.observe.source import argument_at, locate, statement_at, target_text, variable_behind
 from graphlab.observe.storage import byte_span, storage_key, version_of
 
 
@@ -57,7 +57,7 @@ def assigned(log: Log, seq: int) -> str | None:
     elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
         targets = [statement.target]
     simple = len(targets) == 1 and not isinstance(targets[0], ast.Tuple | ast.List)
-    return ast.unparse(targets[0]) if simple else None
+    return ast.unparse(variable_behind(targets[0])) if simple else None
 
 
 class Inspector:

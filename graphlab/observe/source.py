@@ -217,7 +217,7 @@ def _variables(call: ast.Call) -> Iterator[str]:
         if isinstance(arg, ast.Call) and (arg.args or not isinstance(arg.func, ast.Attribute)):
             yield from _variables(arg)
         elif not isinstance(arg, ast.Constant):
-            yield ast.unparse(_base(arg))
+            yield ast.unparse(variable_behind(arg))
 
 
 def target_text(at: Location | None, direct: bool = True) -> str | None:
@@ -231,9 +231,9 @@ def target_text(at: Location | None, direct: bool = True) -> str | None:
             return only if only in [ast.unparse(each) for each in statement.targets] else None
         return None
     if isinstance(statement, ast.AugAssign):
-        return ast.unparse(_base(statement.target))
+        return ast.unparse(variable_behind(statement.target))
     if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
-        return ast.unparse(_base(statement.targets[0]))
+        return ast.unparse(variable_behind(statement.targets[0]))
     calls = [
         node
         for node in (ast.walk(statement) if statement is not None else ())
@@ -242,11 +242,15 @@ def target_text(at: Location | None, direct: bool = True) -> str | None:
     for call in calls:
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr.endswith("_"):
-            return ast.unparse(_base(func.value)) if not _is_module(func.value) else _only(call)
+            return (
+                ast.unparse(variable_behind(func.value))
+                if not _is_module(func.value)
+                else _only(call)
+            )
     for call in calls:
         for word in call.keywords:
             if word.arg == "out":
-                return ast.unparse(_base(word.value))
+                return ast.unparse(variable_behind(word.value))
     return _only(calls[0]) if len(calls) == 1 else None
 
 
@@ -261,7 +265,7 @@ def _only(call: ast.Call) -> str | None:
     return None
 
 
-def _base(node: ast.expr) -> ast.expr:
+def variable_behind(node: ast.expr) -> ast.expr:
     """The variable behind subscripts with slices, `.data`, views and the like."""
     while True:
         into = isinstance(node, ast.Subscript) and not _is_key(node.slice)
