@@ -42,6 +42,9 @@ class OptimizerState:
         self.never_reached: tuple[int, ...] = ()
         # Stepped by another thread: to read its gradients from here would race with that thread.
         self.elsewhere = False
+        # Its parameters' identities and states, in its own order: made anew when they change.
+        self.identities: list[int] = []
+        self.gradients: list[ParameterState] = []
 
     @property
     def due(self) -> bool:
@@ -68,6 +71,8 @@ class Optimizers:
         self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
         self._before: list[tuple[Any, ParameterState, int, int]] = []
         self._held: dict[int, Spot | None] = {}
+        # Whether one parameter is held by two optimizers.
+        self._overlap = False
         self._searched = False
         self._any_backward = False
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
@@ -127,16 +132,25 @@ class Optimizers:
             self._parameters[id(parameter)] = known
         return known[1]
 
+    def _gradients_of(self, state: OptimizerState, parameters: list[Any]) -> list[ParameterState]:
+        """The state of each of an optimizer's parameters, in their order."""
+        identities = [*map(id, parameters)]
+        if identities != state.identities:
+            state.identities = identities
+            state.gradients = [self._gradient(each) for each in parameters]
+            everything = [each for one in self.states for each in one.identities]
+            self._overlap = len(set(everything)) < len(everything)
+        return state.gradients
+
     def _tracked(self) -> list[tuple[Any, ParameterState]]:
         """Every parameter of every optimizer that is still alive."""
-        found: dict[int, tuple[Any, ParameterState]] = {}
+        found: list[tuple[Any, ParameterState]] = []
         for state in self.states:
             optimizer = state.ref()
             if optimizer is not None and not state.elsewhere:
-                for parameter in self.parameters_of(optimizer):
-                    if id(parameter) not in found:
-                        found[id(parameter)] = (parameter, self._gradient(parameter))
-        return list(found.values())
+                parameters = self.parameters_of(optimizer)
+                found += zip(parameters, self._gradients_of(state, parameters), strict=True)
+        return list({id(each[0]): each for each in found}.values()) if self._overlap else found
 
     def owned(self) -> dict[int, Spot | None]:
         """Identity of every parameter that an optimizer was ever seen to hold."""
@@ -170,7 +184,7 @@ class Optimizers:
                 each.contributions = None
                 continue
             parameters = self.parameters_of(optimizer)
-            fresh = not any(self._gradient(p).sources for p in parameters)
+            fresh = not any(one.sources for one in self._gradients_of(each, parameters))
             if fresh:
                 each.contributions = Contributions()
             if each.contributions is not None:
@@ -258,8 +272,8 @@ class Optimizers:
             self._tracer.seq(), spot, self.states.index(state), self._loops.iteration(user)
         )
         labels = {}
-        for parameter in parameters:
-            for source in self._gradient(parameter).sources:
+        for gradient in self._gradients_of(state, parameters):
+            for source in gradient.sources:
                 labels[source.loss] = None
         step.sources = tuple(labels)
         if not closure:
@@ -278,10 +292,12 @@ class Optimizers:
         """Whether the gradients about to be applied are new, or were applied before."""
         me = step.optimizer
         leftover, shared, fresh, live = [], [], False, False
-        for parameter in parameters:
-            gradient = self._gradient(parameter)
-            gradient.settle(parameter.grad, self._overwritten)
-            if parameter.grad is None:
+        for parameter, gradient in zip(
+            parameters, self._gradients_of(state, parameters), strict=True
+        ):
+            grad = parameter.grad
+            gradient.settle(grad, self._overwritten)
+            if grad is None:
                 continue
             live = True
             count, spent = len(gradient.sources), gradient.spent.get(me, 0)

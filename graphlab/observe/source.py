@@ -93,10 +93,15 @@ def source_line(filename: str, line: int) -> str:
     return linecache.getline(filename, line).rstrip("\n")
 
 
-@lru_cache(maxsize=65536)
 def locate(code: CodeType, offset: int) -> Location:
     """The place of a bytecode offset. A negative offset, ``~offset``, means "somewhere on the
     statement that this instruction belongs to", and gives the whole statement's line."""
+    return _locate(code, offset, code.co_filename)
+
+
+@lru_cache(maxsize=65536)
+def _locate(code: CodeType, offset: int, filename: str) -> Location:
+    # Like functions of two files are equal code objects: only the file's name tells them apart.
     exact = offset >= 0
     positions = _positions(code)
     index = (offset if exact else ~offset) // 2
@@ -105,19 +110,19 @@ def locate(code: CodeType, offset: int) -> Location:
     )
     if line is None:
         line = code.co_firstlineno
-    text = source_line(code.co_filename, line)
+    text = source_line(filename, line)
     indent = len(text) - len(text.lstrip())
     if exact and column is not None and end is not None and end_column is not None:
         # co_positions counts bytes, an editor counts characters.
         column = len(text.encode()[:column].decode(errors="ignore"))
-        last = source_line(code.co_filename, end)
+        last = source_line(filename, end)
         end_column = len(last.encode()[:end_column].decode(errors="ignore"))
         if end != line:
             end, end_column = line, len(text)
     else:
         column, end, end_column = indent, line, len(text.split("  #")[0].rstrip())
     return Location(
-        file=code.co_filename,
+        file=filename,
         line=line,
         column=column + 1,
         end_line=end,
