@@ -24,12 +24,15 @@ class ParameterState:
     """What is known of one parameter's gradient since it was last cleared."""
 
     __slots__ = (
-        "by_hand", "grad_id", "kept", "last_stepper", "seen", "sources", "spent", "turns",
-        "version",
+        "by_hand", "grad_id", "index", "kept", "last_stepper", "place", "seen", "sources", "spent",
+        "turns", "version",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.sources: list[RawBackward] = []
+        # The parameter's place in the trace, and where its memory was last found.
+        self.index: int | None = None
+        self.place: tuple[int, Any] = (0, None)
         # How many of the sources each optimizer (by place) had applied at its last step.
         self.spent: dict[int, int] = {}
         # Whether something other than backward has changed the gradient's values.
@@ -52,7 +55,8 @@ class ParameterState:
     def settle(self, grad: Any, overwritten: Callable[[Any], bool]) -> None:
         """Notice, before a backward or a step, what the program itself did to the gradient."""
         if grad is None:
-            self.clear()
+            if self.sources or self.spent or self.by_hand:
+                self.clear()
         elif self.sources and id(grad) != self.grad_id:
             self.clear()
             self.by_hand = True

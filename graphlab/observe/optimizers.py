@@ -199,7 +199,9 @@ class Optimizers:
                 continue
             if id(grad) != grad_id or version_of(grad) != version:
                 state.written(record, grad)
-                reached.append(self._index_of(parameter, None))
+                if state.index is None:
+                    state.index = self._index_of(parameter, None)
+                reached.append(state.index)
                 changed.add(id(parameter))
         self._before = []
         record.reached = tuple(reached)
@@ -373,14 +375,17 @@ class Optimizers:
             state.mix = step.mix
         written, silent = [], False
         parameters = self.parameters_of(optimizer)
-        for parameter, before in zip(parameters, active.versions, strict=False):
+        gradients = self._gradients_of(state, parameters)
+        for parameter, gradient, before in zip(
+            parameters, gradients, active.versions, strict=False
+        ):
             after = version_of(parameter)
             if after == before and parameter.grad is None:
                 continue
-            key = storage_key(parameter)
-            if key is not None:
+            place = _memory(parameter, gradient)
+            if place is not None:
                 silent = silent or after == before
-                written.append((key, *byte_span(parameter), before, after))
+                written.append((*place, before, after))
         self._log.events.append(step)
         if written:
             self._log.write(
@@ -403,6 +408,18 @@ class Optimizers:
                 state.touched[index] = None
             elif index not in state.touched:
                 state.untouched[index] = _why(parameter, mine[id(parameter)])
+
+
+def _memory(parameter: Any, gradient: ParameterState) -> tuple[int, int, int] | None:
+    """(storage, first byte, last byte); asked of torch only where the parameter has moved."""
+    try:
+        address = parameter.data_ptr()
+    except RuntimeError:
+        address = 0
+    if not address or gradient.place[0] != address:
+        key = storage_key(parameter)
+        gradient.place = address, None if key is None else (key, *byte_span(parameter))
+    return gradient.place[1]
 
 
 def _why(parameter: Any, group: Any) -> str:
