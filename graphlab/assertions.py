@@ -157,7 +157,11 @@ class Assertions(Observation):
             seen.fail("the graph does not stay the same", moving)
 
     def assert_no_wasted_gradients(self) -> None:
-        """No backward computed a gradient that was cleared before any step applied it."""
+        """No backward computed a gradient that was cleared before any step applied it.
+
+        What is added to a gradient that a step has applied already does not count here. GL108
+        counts it, where a detach would save it.
+        """
         __tracebackhide__ = True
         seen = Seen(self.trace, self.live)
         wasted: dict[str, list[int]] = {}

@@ -34,7 +34,7 @@ def picture() -> str:
     """The SVG text: the finding with its first repair and the ledger, 80 columns wide."""
     with contextlib.redirect_stderr(io.StringIO()):
         ran = program.run(program.script(SCRIPT), [], "naive")
-    (finding,) = find(ran.trace)
+    finding = find(ran.trace)[0]
     console = Console(
         record=True, width=80, file=io.StringIO(), force_terminal=True, highlight=False
     )

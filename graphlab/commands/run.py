@@ -96,7 +96,7 @@ def show(trace: Trace, asked: Asked, again: str, shown: list[str], exit_code: in
         terminal.emit(console, terminal.full(trace, findings, shown))
     else:
         terminal.emit(console, terminal.short(trace, findings))
-        if findings:
+        if any(finding.severity != "info" for finding in findings):
             terminal.stderr().print(f"\nthe whole story: graphlab {again}", style="dim")
     if exit_code == 0 and asked.strict and any(f.severity == "warning" for f in findings):
         return 1

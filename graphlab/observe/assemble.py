@@ -6,11 +6,14 @@ import linecache
 import platform
 import traceback
 import weakref
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from graphlab.observe.backwards import Backwards
 from graphlab.observe.forgotten import Reached
 from graphlab.observe.growth import Growth
+from graphlab.observe.holders import Holders, OptimizerState
 from graphlab.observe.inspect import Problem
 from graphlab.observe.log import (
     Log,
@@ -23,8 +26,8 @@ from graphlab.observe.log import (
     Spot,
 )
 from graphlab.observe.names import Names, kind_of
-from graphlab.observe.optimizers import Optimizers, OptimizerState
 from graphlab.observe.source import UserFiles, call_text, locate, written_by
+from graphlab.observe.waste import wasted
 from graphlab.trace.model import (
     Backward,
     Environment,
@@ -112,10 +115,11 @@ class Assembler:
 
     def build(
         self,
-        ledger: Optimizers,
+        ledger: Holders,
         backwards: Backwards,
         reached: Reached,
         growth: Growth,
+        wasteful: list[RawBackward],
         error: BaseException | None,
         notices: list[str],
     ) -> Trace:
@@ -123,19 +127,20 @@ class Assembler:
         names = [ledger.name_of(at) for at in range(len(optimizers))]
         writes: dict[int, int] = {}
         raw_events = list(self._log.events)
-        kept = self._keep(raw_events, backwards.failed)
+        kept = self._keep(raw_events, backwards.failed, wasteful)
         events: list[Event] = []
         position: dict[int, int] = {}
         for raw in kept:
             position[id(raw)] = len(events)
             events.extend(self._event(raw, names, writes))
         # Second pass: problems point at other events, which now have their place.
+        owns: list[Iterable[int]] = [state.owns for state in optimizers]
         for raw in kept:
-            if isinstance(raw, RawBackward) and raw.problems:
+            if isinstance(raw, RawBackward) and (raw.problems or raw.thrown):
                 at = position[id(raw)]
                 event = events[at]
                 assert isinstance(event, Backward)
-                events[at] = self._with_problems(event, raw, position)
+                events[at] = self._with_problems(event, raw, position, owns)
         failure = self._failure(error)
         interrupted = isinstance(error, KeyboardInterrupt)
         exited = isinstance(error, SystemExit) or error is None
@@ -158,8 +163,11 @@ class Assembler:
         )
 
     @staticmethod
-    def _keep(events: list[Any], failed: RawBackward | None) -> list[Any]:
-        """The last events, every inspected trouble, and whatever those point at."""
+    def _keep(
+        events: list[Any], failed: RawBackward | None, wasteful: list[RawBackward]
+    ) -> list[Any]:
+        """The last events, every inspected trouble, and whatever those point at; and one example
+        of each line that wastes gradients, which the log may have let go of."""
         pointed: set[int] = set()
         notable: list[int] = []
         for raw in events:
@@ -171,9 +179,11 @@ class Assembler:
                 notable.append(id(raw))
         pointed.update(notable[:NOTABLE])
         start = len(events) - KEEP
-        return [raw for at, raw in enumerate(events) if at >= start or id(raw) in pointed]
+        kept = [raw for at, raw in enumerate(events) if at >= start or id(raw) in pointed]
+        known = {*map(id, kept)}
+        return [raw for raw in wasteful[:NOTABLE] if id(raw) not in known] + kept
 
-    def _forgotten(self, ledger: Optimizers, reached: Reached) -> tuple[Forgotten, ...]:
+    def _forgotten(self, ledger: Holders, reached: Reached) -> tuple[Forgotten, ...]:
         if not any(state.steps for state in ledger.states):
             return ()
         built = next((s.spot for s in ledger.states if s.steps), None)
@@ -233,11 +243,17 @@ class Assembler:
         )
         return [backward]
 
-    def _with_problems(self, event: Backward, raw: RawBackward, position: dict[int, int]) -> Any:
-        from dataclasses import replace
-
+    def _with_problems(
+        self,
+        event: Backward,
+        raw: RawBackward,
+        position: dict[int, int],
+        owns: list[Iterable[int]],
+    ) -> Backward:
         return replace(
-            event, problems=tuple(self._saved(problem, position) for problem in raw.problems)
+            event,
+            problems=tuple(self._saved(problem, position) for problem in raw.problems),
+            waste=wasted(raw, owns) if raw.thrown else None,
         )
 
     def _saved(self, problem: Problem, position: dict[int, int]) -> Saved:
@@ -284,6 +300,7 @@ class Assembler:
             untouched=tuple(untouched),
             shares=mix.shares if mix is not None else (),
             cosines=mix.cosines if mix is not None else (),
+            by_parameter=state.by_parameter,
             sampled_steps=tuple(state.sampled),
             others_changed=tuple(state.others),
             strangers=state.strangers,

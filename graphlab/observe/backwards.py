@@ -50,6 +50,7 @@ class Backwards:
         self.before: Callable[[RawBackward, FrameType], None] = _nothing
         self.inspected: Callable[[RawBackward, list[Any], FrameType], None] = _nothing
         self.after: Callable[[RawBackward], None] = _nothing
+        self.returned: Callable[[RawBackward, Any], None] = _nothing
         self.begun: Callable[[RawBackward, dict[str, Any], FrameType], None] = _nothing
         self.refused: Callable[[RawBackward, FrameType], None] = _nothing
         self.guard: Callable[..., Any] = _nothing
@@ -66,7 +67,7 @@ class Backwards:
             elif event == "exception":
                 self._raised(frame, arg)
             elif event == "return" and self._open:
-                self._end()
+                self._end(arg)
         except Exception as error:
             self.guard(error)
         finally:
@@ -121,9 +122,11 @@ class Backwards:
             if room and getattr(root, "numel", lambda: 0)() == 1:
                 self.losses[record.loss] = float(root.detach())
 
-    def _end(self) -> None:
+    def _end(self, returned: Any) -> None:
         record = self._open.pop()
         record.completed = record.raised_type is None
+        if record.is_grad and returned is not None:
+            self.returned(record, returned)
         if not record.nested:
             self.after(record)
 

@@ -11,12 +11,12 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.assemble import Assembler
+from graphlab.observe.holders import Holders
 from graphlab.observe.log import RawBackward
-from graphlab.observe.optimizers import Optimizers
 
 
 class Live:
-    def __init__(self, assembler: Assembler, optimizers: Optimizers) -> None:
+    def __init__(self, assembler: Assembler, optimizers: Holders) -> None:
         self._assembler = assembler
         self._optimizers = optimizers
         self._losses = _Weak()

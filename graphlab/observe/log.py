@@ -77,6 +77,11 @@ class RawBackward:
     nested: bool = False
     reached: tuple[int, ...] = ()
     thrown_away: int = 0
+    # What leads where in its graph, where that was looked at (see waste.py), and then the places
+    # of the parameters whose gradients were thrown away, and by which call.
+    ways: Any = None
+    thrown: list[int] = field(default_factory=list)
+    thrown_at: Spot | None = None
     raised_type: str | None = None
     message: str = ""
     problems: list[Any] = field(default_factory=list)

@@ -59,15 +59,16 @@ class Session:
         self._optimizers = optimizers = Optimizers(
             log, tracer, writers, loops, files, self._assembler.tensor_index
         )
-        self.live = Live(self._assembler, optimizers)
+        self.live = Live(self._assembler, optimizers.holders)
         backwards.before = self._backward_begins
-        backwards.after = optimizers.after_backward
+        backwards.after = optimizers.provenance.after_backward
+        backwards.returned = optimizers.provenance.handed.note
         self._growth = Growth(files)
         self._reached = Reached(log, files)
         backwards.inspected = self._inspected
         backwards.guard = optimizers.steps.guard = tracer.guard = self._own_error
         self._notices: list[str] = []
-        self.snapshots = Snapshots(log, files, loops, target, optimizers.name_of)
+        self.snapshots = Snapshots(log, files, loops, target, optimizers.holders.name_of)
         self._trace: Trace | None = None
         self._tracing: Any = None
         self._pid = os.getpid()
@@ -116,15 +117,16 @@ class Session:
             _active = None
         if self._trace is None:
             strip_own_frames(error)
-            self._optimizers.name_by(Names(self._files).gather_frames(_frames_of(error)))
+            self._optimizers.holders.name_by(Names(self._files).gather_frames(_frames_of(error)))
             self._trace = self._build(error)
 
     def _build(self, error: BaseException | None) -> Trace:
         return self._assembler.build(
-            self._optimizers,
+            self._optimizers.holders,
             self._backwards,
             self._reached,
             self._growth,
+            [*self._optimizers.provenance.wasteful.values()],
             error,
             [*([COMPILED] if self._writers.compiled else []), *self._notices],
         )
@@ -146,12 +148,13 @@ class Session:
 
     def _backward_begins(self, record: RawBackward, frame: FrameType) -> None:
         self.live.note_losses(record, frame)
-        self._optimizers.before_backward(record, frame)
+        self._optimizers.provenance.before_backward(record, frame)
 
     def _inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if not record.is_grad:
             self._growth.look(record, nodes, frame)
         self._reached.look(record, nodes, frame, self._assembler.tensor_index)
+        self._optimizers.provenance.look(record, nodes, frame)
         self.live.note_leaves(record, nodes)
 
     def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:

@@ -23,6 +23,8 @@ class ActiveStep:
         self.step: RawStep | None = None
         self.copies: list[tuple[Any, Any]] | None = None
         self.versions: list[int] = []
+        # The gradients that it applies, each with its version.
+        self.grads: list[tuple[Any, int]] = []
 
 
 class Steps:

@@ -42,11 +42,17 @@ def _share(mix: Mix, loss: str) -> Share:
 
 
 def _harms(mix: Mix, mine: str, others: set[str]) -> bool:
-    """The applied gradient points against the optimizer's own loss: its inner product with that
-    loss's own gradient is negative, so a small enough step along it makes that loss worse."""
+    """The applied gradient points against the optimizer's own loss, and so did the step: the inner
+    product of that loss's own gradient with the way the parameters went is positive."""
     foreign = sum(each.share for each in mix.shares if each.loss in others)
-    cosine = _share(mix, mine).cosine_to_total
-    return foreign >= FOREIGN and cosine is not None and cosine < 0.0
+    own = _share(mix, mine)
+    uphill = own.change is None or own.change > 0.0
+    return (
+        foreign >= FOREIGN
+        and own.cosine_to_total is not None
+        and own.cosine_to_total < 0.0
+        and uphill
+    )
 
 
 def _finding(
@@ -76,11 +82,30 @@ def _finding(
         failed=Place(event.at, f"{name}.step()"),
         cause=Place(cause.at, cause.call) if cause is not None else None,
         help=tuple(_help(trace, event, foreign.loss)),
-        notes=(
-            f"the applied gradient's cosine with {mine}'s own gradient is "
-            f"{_share(mix, mine).cosine_to_total:.3f}; below 0 the step goes uphill",
-        ),
+        notes=(_proof(name, mine, _share(mix, mine)),),
+        measured=_measured(_share(mix, mine), foreign, between),
     )
+
+
+def _proof(name: str, mine: str, own: Share) -> str:
+    angle = (
+        f"the applied gradient's cosine with {mine}'s own gradient is {own.cosine_to_total:.3f}; "
+        "below 0 the step goes uphill"
+    )
+    if own.change is None:
+        return angle
+    return f"{angle}: {name}.step() changed {mine} by {own.change:+.3g}, to first order"
+
+
+def _measured(own: Share, foreign: Share, between: float | None) -> dict[str, float]:
+    found = {
+        "own_share": own.share,
+        "foreign_share": foreign.share,
+        "cosine_between": between,
+        "own_cosine_to_total": own.cosine_to_total,
+        "own_change": own.change,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _help(trace: Trace, event: Step, foreign: str) -> Iterator[Help]:

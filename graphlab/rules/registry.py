@@ -60,6 +60,7 @@ def find(trace: Trace) -> list[Finding]:
         gl105_version_counter_bypassed,
         gl106_graph_grows,
         gl107_parameter_in_two_optimizers,
+        gl108_wasted_gradients,
         gl109_step_without_new_gradients,
         gl110_parameter_never_reached,
     )
@@ -79,6 +80,7 @@ def find(trace: Trace) -> list[Finding]:
         gl105_version_counter_bypassed.check,
         gl106_graph_grows.check,
         gl107_parameter_in_two_optimizers.check,
+        gl108_wasted_gradients.check,
         gl109_step_without_new_gradients.check,
         gl110_parameter_never_reached.check,
     )

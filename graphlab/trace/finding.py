@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from graphlab.trace.model import Location, TensorInfo
@@ -49,6 +49,8 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """`measured` holds the numbers behind the words, where there are any."""
+
     code: str
     name: str
     severity: Severity
@@ -63,3 +65,4 @@ class Finding:
     related: tuple[Related, ...] = ()
     help: tuple[Help, ...] = ()
     notes: tuple[str, ...] = ()
+    measured: dict[str, float] = field(default_factory=dict)

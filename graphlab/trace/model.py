@@ -107,6 +107,26 @@ class ZeroGrad:
 
 
 @dataclass(frozen=True, slots=True)
+class Waste:
+    """What a backward did for gradients that were then cleared and never applied.
+
+    tensors: those parameters. nodes, of_nodes: how many of the graph's nodes lead to nothing else.
+    saved, of_saved: bytes of what only those saved for this backward, of all that was saved for
+    it, parameters left out. at: the line that led the graph there, by using `variable`. cleared:
+    the call that threw them away, where it was one of zero_grad.
+    """
+
+    tensors: tuple[int, ...]
+    nodes: int
+    of_nodes: int
+    saved: int
+    of_saved: int
+    at: Location | None = None
+    variable: str | None = None
+    cleared: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Backward:
     """One call of backward() or torch.autograd.grad().
 
@@ -132,6 +152,7 @@ class Backward:
     cut_by: str = ""
     nodes: int | None = None
     inferred: str = ""
+    waste: Waste | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +181,9 @@ class Share:
     """What one loss put into the gradient that a step applied.
 
     norm: Euclidean norm over the optimizer's parameters. share: its part of the applied gradient's
-    norms, norm / sum of norms. cosine_to_total: cosine with the whole applied gradient.
+    norms, norm / sum of norms. cosine_to_total: cosine with the whole applied gradient. change:
+    what the step changed the loss by, to first order: the inner product of the loss's own gradient
+    with the way that the parameters went; above 0, the step made this loss worse.
     """
 
     loss: str
@@ -169,6 +192,7 @@ class Share:
     norm: float
     share: float
     cosine_to_total: float | None
+    change: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +202,16 @@ class Mix:
     shares: tuple[Share, ...]
     cosines: tuple[tuple[str, str, float], ...] = ()
     exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterMix:
+    """The make-up of one parameter's gradient, of Euclidean norm `norm`, at one sampled step."""
+
+    tensor: int
+    norm: float
+    shares: tuple[Share, ...]
+    cosines: tuple[tuple[str, str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +235,7 @@ class OptimizerInfo:
     untouched: tuple[Untouched, ...] = ()
     shares: tuple[Share, ...] = ()
     cosines: tuple[tuple[str, str, float], ...] = ()
+    by_parameter: tuple[ParameterMix, ...] = ()
     sampled_steps: tuple[int, ...] = ()
     others_changed: tuple[int, ...] = ()
     strangers: tuple[int, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from graphlab.trace.finding import Finding, Place, Versions
@@ -103,6 +104,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
             for each in finding.help
         ],
         "notes": list(finding.notes),
+        "measured": finding.measured,
     }
 
 
@@ -119,7 +121,10 @@ def _optimizer(optimizer: OptimizerInfo, trace: Trace) -> dict[str, Any]:
         "touched": names(optimizer.touched),
         "untouched": [{"name": each.name, "why": each.why} for each in optimizer.untouched],
         "others_changed": names(optimizer.others_changed),
-        "gradients_from": {each.loss: _share(each) for each in optimizer.shares},
+        "gradients_from": {
+            each.loss: {**_share(each), **_inside(each.loss, optimizer, trace)}
+            for each in optimizer.shares
+        },
         "cosines": [list(each) for each in optimizer.cosines],
         "sampled_steps": list(optimizer.sampled_steps),
     }
@@ -132,4 +137,40 @@ def _share(share: Share) -> dict[str, Any]:
         "norm": share.norm,
         "share": share.share,
         "cosine_to_total": share.cosine_to_total,
+        "change": share.change,
     }
+
+
+def _inside(loss: str, optimizer: OptimizerInfo, trace: Trace) -> dict[str, Any]:
+    """A loss's part in the gradients of each network that the optimizer holds, and of each
+    parameter."""
+    by_parameter: dict[str, dict[str, Any]] = {}
+    # Squared norms of this loss's part, inner products with the whole, and the like of the rest.
+    sums: dict[str, list[float]] = {}
+    norms: dict[str, dict[str, float]] = {}
+    for mix in optimizer.by_parameter:
+        tensor = trace.tensors[mix.tensor]
+        owner = tensor.owner or "?"
+        total = sums.setdefault(owner, [0.0, 0.0])
+        squares = norms.setdefault(owner, {})
+        total[1] += mix.norm**2
+        for share in mix.shares:
+            squares[share.loss] = squares.get(share.loss, 0.0) + share.norm**2
+            if share.loss == loss:
+                total[0] += (share.cosine_to_total or 0.0) * share.norm * mix.norm
+                by_parameter[tensor.name or f"parameter {mix.tensor}"] = {
+                    "norm": share.norm,
+                    "share": share.share,
+                    "cosine_to_total": share.cosine_to_total,
+                }
+    by_owner = {}
+    for owner, squares in norms.items():
+        norm = math.sqrt(squares.get(loss, 0.0))
+        whole = sum(map(math.sqrt, squares.values()))
+        along, square = sums[owner]
+        by_owner[owner] = {
+            "norm": norm,
+            "share": norm / whole if whole else 0.0,
+            "cosine_to_total": along / (norm * math.sqrt(square)) if norm and square else None,
+        }
+    return {"by_owner": by_owner, "by_parameter": by_parameter}

@@ -62,8 +62,11 @@ def short(trace: Trace, findings: list[Finding]) -> RenderableType:
 def full(trace: Trace, findings: list[Finding], shown_by: list[str]) -> RenderableType:
     """Every finding as a story, then the ledger, then which scenarios show the repair."""
     parts: list[RenderableType] = [_outcome(trace, findings)]
+    grave = any(finding.severity != "info" for finding in findings)
     for finding in findings:
-        parts.extend((Text(), Story(finding)))
+        # Beside what is wrong, what is merely worth knowing takes a line.
+        brief = grave and finding.severity == "info"
+        parts.extend((Text(), headline(finding) if brief else Story(finding)))
     if trace.optimizers:
         parts.extend((Text(), Text("Who changed what", "bold underline"), Ledger(trace)))
     if shown_by:

@@ -153,7 +153,8 @@ def test_naive_through_the_command_is_the_contract_to_the_letter(
     assert "modified by an inplace operation" in document["exception"]["message"]
     # The message under which the program died is the one in the document.
     assert document["exception"]["message"] in done.stderr
-    (finding,) = document["findings"]
+    finding, info = document["findings"]
+    assert (info["code"], info["severity"]) == ("GL108", "info")
 
     def place(code: str, start: str, **more: Any) -> dict[str, Any]:
         number = line_in(path, code)

@@ -112,6 +112,41 @@ def detach_and_recompute(
     return block.help(text, edits)
 
 
+def detach(
+    trace: Trace, variable: str, used: Location, backward: Location, later: Location | None
+) -> Help | None:
+    """Detach a variable wherever `backward`'s loss uses it from the line `used` on; compute again
+    what a `later` backward takes from there."""
+    if used.file != backward.file or used.line >= backward.line:
+        return None
+    last = max(backward.line, later.line if later is not None and later.file == used.file else 0)
+    block = Block(trace.sources.get(used.file, ""), used.file, used.line, last)
+    first, middle, end = (block.index(line) for line in (used.line, backward.line, last))
+    if first is None or middle is None or end is None or first >= middle:
+        return None
+    made = [at for at in range(first) if variable in stored(block.statements[at])]
+    users = [
+        at
+        for at in range(made[-1] + 1 if made else first, middle)
+        if variable in loaded(block.statements[at])
+    ]
+    if not users or any(variable in stored(block.statements[at]) for at in range(first, middle)):
+        return None
+    flow = Flow(block, {block.statements[at].lineno for at in users}, middle)
+    places = flow.recompute(middle + 1, end)
+    if places and not flow.simple:
+        return None
+    edits = []
+    for at in users:
+        statement = block.statements[at]
+        text = _detached(block, statement, [variable])
+        edits.append(Edit(statement.lineno, statement.end_lineno or statement.lineno, text))
+    edits.extend(_insertions(block, flow, places))
+    anew = listing([name for _, found in places for name in found])
+    rest = f"; compute {anew} again for what comes after." if anew else "."
+    return block.help(f"Detach {variable}: the graph ends there{rest}", edits)
+
+
 def _made_by_other_network(trace: Trace, block: Block, at: int, freeing: int) -> bool:
     """Whether the statement calls a module whose optimizer is not the one stepped next."""
     owners = {o.name: _owner(trace, o.owns) for o in trace.optimizers}
@@ -240,6 +275,7 @@ def either_or(trace: Trace, freed: Location, failed: Location, loss: str) -> Hel
 
 
 __all__ = [
+    "detach",
     "detach_and_recompute",
     "either_or",
     "isolation_edits",

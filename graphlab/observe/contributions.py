@@ -1,0 +1,289 @@
+"""Splits the gradients of one optimizer's parameters by loss, while a step is being sampled.
+
+Every loss but one has a buffer. The open one, whose backward ran last, has none: its part is what
+stands in `.grad` beyond the buffers. So two losses cost one copy of the gradients. What came into
+`.grad` by other means than backward counts as a loss of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from graphlab.trace.model import Mix, ParameterMix, Share
+
+Label = tuple[str, int | None]
+# What was written into `.grad` by hand or by torch.func: no loss is known.
+OUTSIDE: Label = ("(not attributed)", None)
+# The buffers of three losses and more may take as much memory as this, in bytes.
+BUDGET = 64 * 1024**2
+# A sparse gradient is compared as the dense one that it stands for, up to this many elements.
+WIDEST = 10_000_000
+
+Products = dict[tuple[Label, Label], float]
+
+
+class Held(NamedTuple):
+    """A parameter of the optimizer, its place in the trace, and where its gradient is from when
+    no backward is known to have written it."""
+
+    parameter: Any
+    place: int
+    base: Label | None
+
+
+class Contributions:
+    def __init__(self) -> None:
+        self._parts: dict[Label, dict[int, Any]] = {}
+        self._open: Label | None = None
+        self._opened_from: Label | None = None
+        # For each parameter, the inner products of every two parts, as they were when the last
+        # backward was over: clipping comes later.
+        self._products: dict[int, Products] = {}
+        self._factor = 1.0
+        # More losses than the memory allows.
+        self._given_up = False
+
+    def forget(self, parameter: Any) -> None:
+        """Its gradient was cleared."""
+        for part in self._parts.values():
+            part.pop(id(parameter), None)
+        if self._products.pop(id(parameter), None) is not None and not self._products:
+            self._parts.clear()
+            self._open = None
+
+    def begin(self, label: Label, held: list[Held]) -> None:
+        """A backward of `label` is about to add to the gradients."""
+        self._given_up = self._given_up or any(_too_wide(each.parameter.grad) for each in held)
+        if self._given_up:
+            return
+        for parameter, _, base in held:
+            if base is not None and parameter.grad is not None and bool(parameter.grad.any()):
+                self._parts.setdefault(base, {})[id(parameter)] = dense(parameter.grad).clone()
+        before, self._open, self._opened_from = self._open, label, None
+        if before is None or before == label:
+            return
+        self._rescale(held)
+        if label not in self._parts:
+            self._opened_from = before
+        # The buffer of the loss that is opened becomes that of the loss that is closed.
+        mine = self._parts.pop(label, {})
+        others = list(self._parts.values())
+        self._parts[before] = kept = {}
+        for parameter, _, _ in held:
+            if parameter.grad is None:
+                continue
+            key = id(parameter)
+            now = dense(parameter.grad)
+            rest = mine[key].neg_().add_(now) if key in mine else now.clone()
+            for other in others:
+                if key in other:
+                    rest -= other[key]
+            kept[key] = rest
+        if len(self._parts) > 1 and self._size() > BUDGET:
+            self._given_up = True
+            self._parts.clear()
+
+    def end(self, held: list[Held], reached: set[int]) -> None:
+        """That backward is over; `reached` has the identity of every parameter that it wrote."""
+        if self._given_up:
+            return
+        if any(id(each.parameter) in reached for each in held):
+            self._measure(held)
+        elif self._opened_from is not None:
+            # Nothing of this loss arrived here, so what its opening kept is still all of .grad.
+            self._parts.pop(self._opened_from, None)
+            self._open = self._opened_from
+        elif not self._products:
+            self._open = None
+
+    def mix(self, held: list[Held]) -> tuple[Mix, tuple[ParameterMix, ...]] | None:
+        """What the gradients are made of that are about to be applied: all in all, and for each
+        parameter. None where they are not finite, or too many losses had a part."""
+        if self._given_up or any(_too_wide(each.parameter.grad) for each in held):
+            return None
+        # What no backward has written since it was cleared is there by other ways.
+        self._measure([each for each in held if id(each.parameter) not in self._products])
+        self._factor = self._scaled(held)
+        if not math.isfinite(self._factor):
+            return None
+        totals: Products = {}
+        counts: dict[Label, int] = {}
+        alone = []
+        for parameter, place, _ in held:
+            products = self._products.get(id(parameter))
+            if products is None or parameter.grad is None:
+                continue
+            for (one, other), value in products.items():
+                totals[one, other] = totals.get((one, other), 0.0) + value
+                if one == other:
+                    counts[one] = counts.get(one, 0) + (value > 0.0)
+            each = _told(products, {one: 1 for one, _ in products}, self._factor)
+            alone.append(ParameterMix(place, *each))
+        if not totals or not all(map(math.isfinite, totals.values())):
+            return None
+        _, shares, cosines = _told(totals, counts, self._factor)
+        return Mix(shares, cosines, self._factor == 1.0), tuple(alone)
+
+    def changes(self, moves: list[tuple[Any, Any]]) -> dict[Label, float]:
+        """What a step changes each loss by, to first order: the inner product of its own gradient
+        with the way that each parameter went, for (parameter, way) in `moves`."""
+        labels: list[Label] = []
+        found = []
+        for parameter, way in moves:
+            for label, vector in self._split(Held(parameter, -1, None), self._factor).items():
+                labels.append(label)
+                found.append(_dot(vector, dense(way)))
+        changes: dict[Label, float] = {}
+        for label, value in zip(labels, _numbers(found), strict=True):
+            changes[label] = changes.get(label, 0.0) + value / self._factor
+        return changes
+
+    def _split(self, held: Held, factor: float = 1.0) -> dict[Label, Any]:
+        """The part of each loss in a gradient that stands scaled by `factor`, scaled alike."""
+        parameter, _, base = held
+        if parameter.grad is None:
+            return {}
+        key = id(parameter)
+        found = {label: part[key] for label, part in self._parts.items() if key in part}
+        if factor != 1.0:
+            found = {label: part * factor for label, part in found.items()}
+        rest = dense(parameter.grad)
+        for part in found.values():
+            rest = rest - part
+        label = base if base is not None and base not in found else self._open
+        return {**found, label: rest} if label is not None else found
+
+    def _measure(self, held: list[Held]) -> None:
+        places, found = [], []
+        for each in held:
+            vectors = list(self._split(each).items())
+            for at, (one, vector) in enumerate(vectors):
+                for other, against in vectors[at:]:
+                    places.append((id(each.parameter), one, other))
+                    found.append(_dot(vector, against))
+        for each in held:
+            self._products.pop(id(each.parameter), None)
+        for (key, one, other), value in zip(places, _numbers(found), strict=True):
+            self._products.setdefault(key, {})[one, other] = value
+
+    def _rescale(self, held: list[Held]) -> None:
+        """Scale what was kept as the gradients were since: clipped, say, between two backwards."""
+        factor = self._scaled(held)
+        if factor == 1.0 or not math.isfinite(factor):
+            return
+        for part in self._parts.values():
+            for each in part.values():
+                each *= factor
+        for products in self._products.values():
+            for pair in products:
+                products[pair] *= factor * factor
+
+    def _scaled(self, held: list[Held]) -> float:
+        """What the gradients were multiplied by since the last backward: by clipping, or when
+        loss scaling was taken out again."""
+        known = [
+            (each.parameter, products)
+            for each in held
+            if each.parameter.grad is not None
+            and (products := self._products.get(id(each.parameter))) is not None
+        ]
+        before = sum(_whole(products) for _, products in known)
+        grads = [dense(parameter.grad) for parameter, _ in known]
+        now = sum(_numbers([_dot(grad, grad) for grad in grads]))
+        if not math.isfinite(now):
+            return math.nan
+        if now <= 0.0 or before <= 0.0:
+            return 1.0
+        factor = math.sqrt(now / before)
+        return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-5) else factor
+
+    def _size(self) -> int:
+        return sum(
+            each.numel() * each.element_size()
+            for part in self._parts.values()
+            for each in part.values()
+        )
+
+
+def dense(grad: Any) -> Any:
+    """Its numbers alone: real ones, none left out, and no graph behind them."""
+    grad = grad.detach()
+    if grad.is_sparse:
+        grad = grad.to_dense()
+    if grad.is_complex():
+        import torch
+
+        return torch.view_as_real(grad)
+    return grad
+
+
+def _too_wide(grad: Any) -> bool:
+    return grad is not None and grad.is_sparse and grad.numel() > WIDEST
+
+
+def _whole(products: Products) -> float:
+    """The squared norm of the sum of all parts."""
+    return sum(value if one == other else 2.0 * value for (one, other), value in products.items())
+
+
+def _dot(one: Any, other: Any) -> Any:
+    if one.device.type == "mps":
+        # Apple's GPUs know no double precision.
+        return (one * other).sum()
+    return (one.double() * other.double()).sum()
+
+
+def _numbers(values: list[Any]) -> list[float]:
+    """Numbers of several tensors; each device is waited for once."""
+    import torch
+
+    by_device: dict[Any, list[int]] = {}
+    for at, value in enumerate(values):
+        by_device.setdefault(value.device, []).append(at)
+    found = [0.0] * len(values)
+    for places in by_device.values():
+        read = torch.stack([values[at] for at in places]).tolist()
+        for at, number in zip(places, read, strict=True):
+            found[at] = number
+    return found
+
+
+def _told(
+    products: Products, counts: dict[Label, int], factor: float
+) -> tuple[float, tuple[Share, ...], tuple[tuple[str, str, float], ...]]:
+    """(norm of the whole, the shares, the cosines between losses) from inner products."""
+    labels = [one for one, other in products if one == other]
+    norms = {label: math.sqrt(max(products[label, label], 0.0)) for label in labels}
+
+    def inner(one: Label, other: Label) -> float:
+        return products.get((one, other), products.get((other, one), 0.0))
+
+    to_total = {label: sum(inner(label, other) for other in labels) for label in labels}
+    total = math.sqrt(max(_whole(products), 0.0))
+    whole = sum(norms.values())
+    shares = tuple(
+        Share(
+            loss=label[0],
+            line=label[1],
+            parameters=counts[label],
+            norm=norms[label] * factor,
+            share=norms[label] / whole if whole > 0.0 else 0.0,
+            cosine_to_total=_cosine(to_total[label], norms[label], total),
+        )
+        for label in labels
+        if (counts[label] and norms[label] > 0.0) or len(labels) == 1
+    )
+    cosines = tuple(
+        (one[0], other[0], cosine)
+        for at, one in enumerate(labels)
+        for other in labels[at + 1 :]
+        if (cosine := _cosine(inner(one, other), norms[one], norms[other])) is not None
+    )
+    return total * factor, shares, cosines
+
+
+def _cosine(inner: float, one: float, other: float) -> float | None:
+    if one <= 0.0 or other <= 0.0:
+        return None
+    return max(-1.0, min(1.0, inner / (one * other)))
