@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -80,10 +81,11 @@ def deviation(actual: Tensor, reference: Tensor) -> Deviation:
     """Of two vectors of equal length, compared in float64."""
     one, other = actual.double(), reference.double()
     norms = float(one.norm()), float(other.norm())
-    usable = all(0.0 < norm < float("inf") for norm in norms)
+    # Below the least normal number nothing has a direction that could be told.
+    usable = all(sys.float_info.min < norm < float("inf") for norm in norms)
     if not usable:
         return Deviation(None, None)
-    cosine = float(one @ other) / (norms[0] * norms[1])
+    cosine = float(one / norms[0] @ (other / norms[1]))
     return Deviation(float((one - other).norm()) / norms[1], max(-1.0, min(1.0, cosine)))
 
 

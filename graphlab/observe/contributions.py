@@ -286,4 +286,4 @@ def _told(
 def _cosine(inner: float, one: float, other: float) -> float | None:
     if one <= 0.0 or other <= 0.0:
         return None
-    return max(-1.0, min(1.0, inner / (one * other)))
+    return max(-1.0, min(1.0, inner / one / other))
