@@ -44,11 +44,13 @@ class Loops:
     def advance(self, frame: FrameType | None, iteration: int) -> None:
         """Note that `iteration` runs, and once per loop how many there will be."""
         self.done = iteration + 1
-        while frame is not None:
+        while frame is not None and len(self._sized) < 64:
             key = (frame.f_code, frame.f_lineno)
-            if key not in self._sized and len(self._sized) < 64:
-                self._sized.add(key)
-                self.total = length_of_loops(frame) or self.total
+            if key in self._sized:
+                # Whoever called from here was looked at as well.
+                return
+            self._sized.add(key)
+            self.total = length_of_loops(frame) or self.total
             frame = frame.f_back
 
     def body_starts(self, code: CodeType) -> frozenset[int]:

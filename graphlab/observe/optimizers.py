@@ -95,11 +95,10 @@ class Optimizers:
         )
         if not closure:
             self._judge(step, state, parameters)
-        labels = {}
-        for gradient in self.holders.gradients_of(state, parameters):
-            for source in gradient.sources:
-                labels[source.loss] = None
-        step.sources = tuple(labels)
+        gradients = self.holders.gradients_of(state, parameters)
+        step.sources = tuple(
+            {source.loss: None for gradient in gradients for source in gradient.sources}
+        )
         copies = None
         if state.due and not closure:
             step.mix = self.provenance.mixed(state, parameters)
@@ -118,9 +117,10 @@ class Optimizers:
             parameters, self.holders.gradients_of(state, parameters), strict=True
         ):
             grad = parameter.grad
-            self.provenance.settle(gradient, grad)
             if grad is None:
+                gradient.clear()
                 continue
+            self.provenance.settle(gradient, grad)
             live = True
             count, spent = len(gradient.sources), gradient.spent.get(me, 0)
             if gradient.by_hand or count > spent:

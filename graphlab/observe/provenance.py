@@ -55,17 +55,18 @@ class Provenance:
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
         self.any_backward = True
         self.search(frame)
-        self._before = []
+        self._before = before = []
+        overwritten, handed = self._overwritten, self.handed.of
         for parameter, state in self._holders.tracked():
             grad = parameter.grad
             if grad is None:
-                if state.sources:
+                if state.sources or state.by_hand:
                     self._throw(state, None)
-                self.settle(state, None)
-                self._before.append((parameter, state, 0, 0))
+                    state.clear()
+                before.append((parameter, state, 0, 0))
             else:
-                self.settle(state, grad)
-                self._before.append((parameter, state, id(grad), version_of(grad)))
+                state.settle(grad, overwritten, handed)
+                before.append((parameter, state, id(grad), version_of(grad)))
         if not record.is_grad:
             self._open(label_of(record))
 

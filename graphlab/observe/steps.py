@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.log import RawStep
-from graphlab.observe.tracer import Tracer
+from graphlab.observe.tracer import Tracer, code_of
 from graphlab.observe.writers import Writers
 
 
@@ -39,6 +39,7 @@ class Steps:
         self.end: Callable[[ActiveStep], None] = _nothing
         self.elsewhere: Callable[[Any], None] = _nothing
         self.guard: Callable[[Exception], None] = _nothing
+        tracer.blocks.update(_blocks())
 
     @property
     def depth(self) -> int:
@@ -63,7 +64,8 @@ class Steps:
 
         def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
             result = leave(this, kind, value, traceback)
-            self._left_by_exception(kind, sys._getframe(1))
+            if threading.get_ident() == self._tracer.thread:
+                self._left(kind, sys._getframe(1))
             return result
 
         block.__exit__ = on_exit
@@ -103,32 +105,41 @@ class Steps:
 
     def _quiet(self) -> None:
         """Torch's own lines in a step are not traced, and its writes noted once, at its end."""
-        if any(not active.closure for active in self._active):
-            self._writers.quiet_thread = self._tracer.thread
-            self._tracer.pause()
-        else:
-            self._writers.quiet_thread = 0
-            self._tracer.resume()
+        for active in self._active:
+            if not active.closure:
+                self._writers.quiet_thread = self._tracer.thread
+                self._tracer.pause()
+                return
+        self._writers.quiet_thread = 0
+        self._tracer.resume()
 
-    def _left_by_exception(self, kind: Any, frame: FrameType) -> None:
-        """A step that raises never reaches its post hook. `frame` is where the block stood: in
-        a closure, or in the step itself, the program may leave blocks of its own."""
-        if kind is None or not self._active or threading.get_ident() != self._tracer.thread:
-            return
-        if self._active[-1].frame == id(frame):
+    def _left(self, kind: Any, frame: FrameType) -> None:
+        """A block was left, by an exception of type `kind` or none. A step that raises never
+        reaches its post hook. `frame` is where the block stood: in a closure, or in the step
+        itself, the program may leave blocks of its own."""
+        if kind is not None and self._active and self._active[-1].frame == id(frame):
             self._active.pop()
-            self._quiet()
+        self._quiet()
 
     def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if threading.get_ident() != self._tracer.thread or not self._active:
             return
-        active = self._active.pop()
         try:
-            self.end(active)
+            self.end(self._active.pop())
         except Exception as error:
             self.guard(error)
-        finally:
-            self._quiet()
+
+
+def _blocks() -> Iterator[CodeType]:
+    """What runs in a record_function block from start to end: step() as every optimizer class has
+    it wrapped, and zero_grad."""
+    from torch.optim import Optimizer
+
+    wrap = getattr(Optimizer, "profile_hook_step", None)
+    if wrap is not None:
+        yield wrap(lambda self: None).__code__
+    if "record_function" in code_of(Optimizer.zero_grad).co_names:
+        yield code_of(Optimizer.zero_grad)
 
 
 def _nothing(*args: Any) -> None:

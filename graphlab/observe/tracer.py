@@ -28,7 +28,7 @@ def code_of(function: Any) -> CodeType:
 
 Handler = Callable[[FrameType, str, Any], None]
 
-_OTHER, _USER, _SPECIAL = range(3)
+_OTHER, _USER, _SPECIAL, _BLOCK = range(4)
 
 
 def sequence_counter() -> Callable[[], int] | None:
@@ -47,6 +47,8 @@ class Tracer:
         self.files = files
         self.handlers: dict[CodeType, Handler] = {}
         self._loops = loops
+        # Functions of torch that run in a record_function block, whose end resumes (steps.py).
+        self.blocks: set[CodeType] = set()
         self._codes: dict[CodeType, int] = {}
         self._locals: dict[CodeType, Callable[..., Any]] = {}
         # The calls that are running: the line that each stands on, and the module it is in.
@@ -131,6 +133,8 @@ class Tracer:
             kind = _USER
         elif code in self.handlers:
             kind = _SPECIAL
+        elif code in self.blocks:
+            kind = _BLOCK
         else:
             kind = _OTHER
         self._codes[code] = kind
@@ -140,6 +144,7 @@ class Tracer:
         codes, seq, marks = self._codes, self.seq, self.log.marks
         stack, handlers = self.stack, self.handlers
         returning, local_for = self._make_returning(), self._local_for
+        pause, blocks = self.pause, self.blocks
 
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
             # Runs at every Python call of the program: what is none of ours leaves at once.
@@ -151,6 +156,9 @@ class Tracer:
                 return None
             if kind == _USER:
                 return local_for(code)
+            if kind == _BLOCK:
+                pause()
+                return None
             back = frame.f_back
             direct = back is not None and codes.get(back.f_code) == _USER
             if back is not None and direct:
@@ -163,6 +171,8 @@ class Tracer:
             stack.append((here, offset, module))
             marks.append((seq(), here, offset, module))
             frame.f_trace_lines = False
+            if code in blocks:
+                pause()
             return returning
 
         return on_call

@@ -6,17 +6,20 @@ itself survives the loss.
 
 from __future__ import annotations
 
+import sys
 import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.optim import optimizer as optimizers
 
 import graphlab
 from graphlab import catalogue
 from graphlab.observe.graph import sequence, slots
+from graphlab.observe.steps import _blocks
 from graphlab.observe.storage import storage_key
 
 
@@ -272,3 +275,27 @@ def test_modules_are_called_by_a_function_without_closure() -> None:
     function = torch.nn.Module.__call__
     assert isinstance(function, types.FunctionType)
     assert function.__closure__ is None
+
+
+def test_steps_and_zero_grad_run_in_a_block_that_ends() -> None:
+    """Lost: the time that tracing torch's own lines in them takes."""
+    weight = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    blocks = {*_blocks()}
+    for action in (optimizer.step, optimizer.zero_grad):
+        called = []
+        before = sys.gettrace()
+        sys.settrace(lambda frame, event, arg: called.append(frame.f_code))  # noqa: B023
+        try:
+            action()
+        finally:
+            sys.settrace(before)
+        assert len(blocks & {*called}) == 1
+    with graphlab.watch():
+        here = sys.gettrace()
+        for action in (optimizer.step, optimizer.zero_grad, lambda: optimizer.step(lambda: 0.0)):
+            action()
+            assert sys.gettrace() is here
+        with pytest.raises(TypeError):
+            optimizer.step(None, None)
+        assert sys.gettrace() is here
