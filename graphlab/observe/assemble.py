@@ -305,6 +305,8 @@ class Assembler:
             others_changed=tuple(state.others),
             strangers=state.strangers,
             never_reached=state.never_reached,
+            cut=state.cut.location() if state.cut is not None else None,
+            cut_by=state.cut.by if state.cut is not None else "",
             elsewhere=state.elsewhere,
         )
 

@@ -142,7 +142,9 @@ class Backwards:
         outright = refused_outright(values, record.is_grad, record.loss, frame.f_back, self._files)
         if outright is not None:
             record.trouble, record.cut = outright.trouble, outright.cut
-            record.subject = outright.info(names, record.loss)
+            record.subject = outright.info(
+                names, record.loss, locate(*record.spot) if record.spot is not None else None
+            )
             self.refused(record, frame)
             return
         nodes = nodes_behind(values, record.is_grad)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from types import FrameType
 
-from graphlab.observe.lineage import Cut, Lineage, scope_of
+from graphlab.observe.lineage import Cut, Lineage, Trail, scope_of
 from graphlab.observe.source import UserFiles, parse, user_frame
 from graphlab.trace.model import Location
 
@@ -26,6 +26,26 @@ def find_cut(
     return found if isinstance(found, Cut) else _around(frame, files)
 
 
+def cut_before(
+    frame: FrameType | None, loss: str, files: UserFiles, parameters: set[int]
+) -> Cut | None:
+    """Where, on the way to the expression `loss` in the user's `frame`, a graph was dropped that
+    led to modules with some of `parameters`, given by identity."""
+    frame = user_frame(frame, files)
+    if frame is None:
+        return None
+    try:
+        expression = ast.parse(loss, mode="eval").body
+    except SyntaxError:
+        return None
+    trail = Trail(thorough=True)
+    _lineage(frame, files, trail).value(expression, frame.f_lineno)
+    for cut, modules in trail.cuts:
+        if any(id(p) in parameters for module in modules for p in module.parameters()):
+            return cut
+    return None
+
+
 def making(
     frame: FrameType | None, name: str, files: UserFiles, line: int | None = None
 ) -> Location | None:
@@ -37,11 +57,11 @@ def making(
     return lineage.made(name, line or frame.f_lineno)
 
 
-def _lineage(frame: FrameType, files: UserFiles) -> Lineage:
+def _lineage(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
     code = frame.f_code
     scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
     values = {**frame.f_globals, **frame.f_locals}
-    return Lineage(code.co_filename, scope, code.co_qualname, values, files)
+    return Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
 
 
 def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:

@@ -34,6 +34,9 @@ class OptimizerState:
         self.last_spot: Spot | None = None
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
+        # What keeps a loss from reaching those, and how many losses were read for it.
+        self.cut: Any = None
+        self.read = 0
         # Stepped by another thread: to read its gradients from here would race with that thread.
         self.elsewhere = False
         # Its parameters' identities and states, in its own order: made anew when they change.

@@ -12,7 +12,14 @@ from typing import Any
 from graphlab.observe.graph import Slot, operation, running_statistics_unused, sequence, slots
 from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.names import Named, Names, kind_of
-from graphlab.observe.source import argument_at, locate, statement_at, target_text, variable_behind
+from graphlab.observe.source import (
+    argument_at,
+    locate,
+    loop_variables,
+    statement_at,
+    target_text,
+    variable_behind,
+)
 from graphlab.observe.storage import byte_span, storage_key, version_of
 
 
@@ -101,7 +108,7 @@ class Inspector:
             problem = self._problem(node, seq, "bypassed")
             problem.write = write
             problem.saved_version = problem.version = version_of(slot.data)
-        self._describe(problem, slot.data)
+        self._describe(problem, slot)
         return problem
 
     def freed(self, nodes: Iterable[Any]) -> list[Problem]:
@@ -124,30 +131,44 @@ class Inspector:
         module = self._names.modules.get(mark.module) if mark and mark.module else None
         return Problem(seq, operation(node), spot, module, state)
 
-    def _describe(self, problem: Problem, tensor: Any) -> None:
+    def _describe(self, problem: Problem, slot: Slot) -> None:
+        tensor = slot.data
         known = self._names.of_tensor(tensor)
         if known is not None and known[1].kind not in ("parameter", "buffer"):
             # An activation is best called what the lines that saved and wrote it call it: by
             # now another frame may hold it under another name.
-            local = self._expression(problem, tensor)
-            if local is not None and not _same_variable(local, known[1].name):
+            local = self._expression(problem, slot)
+            # What a loop calls each in turn says less than the place where it is kept.
+            fleeting = "[" in known[1].name and self._runs_through(problem, local)
+            if local and not fleeting and not _same_variable(local, known[1].name):
                 known = (known[0], Named(local, known[1].kind, known[1].owner))
         if known is not None:
             tensor, problem.named = known
         problem.shape = tuple(tensor.shape)
         problem.dtype = str(tensor.dtype).removeprefix("torch.")
         if known is None:
-            name, kind = self._expression(problem, tensor), kind_of(tensor)
+            name, kind = self._expression(problem, slot), kind_of(tensor)
             problem.named = Named(name, kind, None) if name else Named("", kind, None)
 
-    def _expression(self, problem: Problem, tensor: Any) -> str | None:
+    @staticmethod
+    def _runs_through(problem: Problem, name: str | None) -> bool:
+        write = problem.write
+        at = locate(*write.spot) if write is not None and write.spot is not None else None
+        return at is not None and name in loop_variables(at)
+
+    def _expression(self, problem: Problem, slot: Slot) -> str | None:
         """A nameless intermediate is called by the variable that its line assigned, or by the
         module that made it."""
+        write = problem.write
+        if slot.name == "result" and write is not None and write.spot is not None:
+            elsewhere = problem.spot is not None and write.spot[0] is not problem.spot[0]
+            made = assigned(self._log, problem.seq) if elsewhere else None
+            if made is not None:
+                return made
         try:
-            maker = tensor.grad_fn
+            maker = slot.data.grad_fn
         except RuntimeError:
             maker = None
-        write = problem.write
         written = None
         if write is not None and write.spot is not None and write.tensors:
             written = target_text(locate(*write.spot), write.direct)

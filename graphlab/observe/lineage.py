@@ -52,6 +52,18 @@ class Cut:
 Result = Cut | str | None
 
 
+class Trail:
+    """What a reading came by: modules at work, and the cuts with the modules that lie behind.
+
+    A `thorough` reading goes on where a value has a graph: a part of it may have been cut off.
+    """
+
+    def __init__(self, thorough: bool = False) -> None:
+        self.thorough = thorough
+        self.modules: list[Any] = []
+        self.cuts: list[tuple[Cut, list[Any]]] = []
+
+
 class Lineage:
     """Reads statements backwards from an expression: what feeds it, and where that had a graph.
 
@@ -68,25 +80,32 @@ class Lineage:
         values: dict[str, Any],
         files: UserFiles,
         given: dict[str, Result] | None = None,
+        trail: Trail | None = None,
     ) -> None:
         self.file, self.scope, self.function = file, scope, function
         self.tree = parse(file)
         self.values, self.files = values, files
         self.given = given or {}
         self.busy: set[tuple[str, int]] = set()
-        self.known: dict[tuple[int, int], Result] = {}
+        self.known: dict[tuple[int, int], tuple[Result, list[Any]]] = {}
+        self.trail = trail or Trail()
 
     def value(self, node: ast.AST, before: int, depth: int = 0) -> Result:
         """What the expression `node` was, evaluated at line `before`."""
         if self.tree is None or depth > _DEPTH:
             return None
         key = (id(node), before)
-        if key not in self.known:
-            found = self._value(node, before, depth)
-            if self.busy:
-                return found
-            self.known[key] = found
-        return self.known[key]
+        if key in self.known:
+            found, modules = self.known[key]
+            self.trail.modules += modules
+            return found
+        first = len(self.trail.modules)
+        found = self._value(node, before, depth)
+        if isinstance(found, Cut) and not any(each is found for each, _ in self.trail.cuts):
+            self.trail.cuts.append((found, self.trail.modules[first:]))
+        if not self.busy:
+            self.known[key] = found, self.trail.modules[first:]
+        return found
 
     def _value(self, node: ast.AST, before: int, depth: int) -> Result:
         if isinstance(node, ast.Name):
@@ -123,9 +142,11 @@ class Lineage:
     def named(self, name: str, before: int, depth: int) -> Result:
         if name in self.given and not self.assignments(name, before):
             return self.given[name]
-        if name in self.values and _has_graph(self.values[name]):
+        live = name in self.values and _has_graph(self.values[name])
+        if live and not self.trail.thorough:
             return LIVE
-        return self.stored(self.assignments(name, before), name, before, depth)
+        found = self.stored(self.assignments(name, before), name, before, depth)
+        return LIVE if live else found
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
         text = ast.unparse(node)
@@ -134,7 +155,7 @@ class Lineage:
         if node.attr in _FACTS:
             return None
         known = self.reach(node)
-        if _has_graph(known):
+        if _has_graph(known) and not self.trail.thorough:
             return LIVE
         stored = self.assignments(text, before)
         if stored:
@@ -188,6 +209,7 @@ class Lineage:
         if found is not None:
             return found
         if _is_module(callee) and (parameters := list(callee.parameters())):
+            self.trail.modules.append(callee)
             if any(p.requires_grad for p in parameters):
                 return LIVE
             return operands or self.freezing()
@@ -227,7 +249,7 @@ class Lineage:
             if each.arg is not None:
                 given[each.arg] = self.value(each.value, before, depth)
                 values[each.arg] = self.reach(each.value)
-        inner = Lineage(file, scope, scope.name, values, self.files, given)
+        inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
         results: list[Result] = []
         for each in ast.walk(scope):
             if isinstance(each, ast.Return) and each.value is not None:

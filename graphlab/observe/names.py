@@ -122,8 +122,14 @@ class Names:
 
     def _module(self, name: str, module: Any) -> None:
         owner = name
+        shown = {"": ""}
+        kinds = {"": type(module)}
         for path, each in module.named_modules():
-            full = ".".join(p for p in path.split(".") if p not in _WRAPPERS)
+            outer, _, last = path.rpartition(".")
+            kinds[path] = type(each)
+            # What torch wraps a module in, the user does not speak of.
+            hidden = last in _WRAPPERS and kinds[outer].__module__.split(".")[0] in FOREIGN
+            full = shown[path] = shown[outer] if hidden or not path else _join(shown[outer], last)
             self.modules.setdefault(id(each), f"{name}.{full}" if full else name)
             self._held[id(each)] = each
             for key, parameter in each._parameters.items():

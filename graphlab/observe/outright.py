@@ -10,8 +10,8 @@ from graphlab.observe.cut import Cut, find_cut
 from graphlab.observe.deep import hold
 from graphlab.observe.graph import grad_edge, listed, needed, walk
 from graphlab.observe.names import Names, kind_of
-from graphlab.observe.source import UserFiles
-from graphlab.trace.model import TensorInfo, Trouble
+from graphlab.observe.source import UserFiles, asked_for
+from graphlab.trace.model import Location, TensorInfo, Trouble
 
 
 class Outright(NamedTuple):
@@ -20,10 +20,23 @@ class Outright(NamedTuple):
     trouble: Trouble
     subject: Any
     cut: Cut | None = None
+    # Which of the inputs it is.
+    place: int = 0
 
-    def info(self, names: Names, loss: str) -> TensorInfo:
-        """The subject, under its own name or as the loss was written."""
+    def info(self, names: Names, loss: str, at: Location | None) -> TensorInfo:
+        """The subject, under its own name or as the call at `at` was written."""
         tensor = self.subject
+        asked = asked_for(at, self.place) if self.trouble == "unused-input" else None
+        if asked is not None and "[" in asked and id(tensor) not in names.tensors:
+            # A view that was made for this call: its base has the name, and is another tensor.
+            return TensorInfo(
+                asked,
+                kind_of(tensor),
+                tuple(tensor.shape),
+                str(tensor.dtype).removeprefix("torch."),
+                None,
+                bool(tensor.requires_grad),
+            )
         known = names.of_tensor(tensor) if hasattr(tensor, "untyped_storage") else None
         fallback = loss if self.trouble != "unused-input" else None
         return TensorInfo(
@@ -59,10 +72,10 @@ def refused_outright(
         nodes = walk(grad_edge(root) for root in roots)
         hold(nodes, roots)
         reached = set(nodes)
-        for each in listed(values.get("inputs")):
+        for at, each in enumerate(listed(values.get("inputs"))):
             edge = grad_edge(each)
             if edge not in reached and (edge is not None or not each.requires_grad):
-                return Outright("unused-input", each)
+                return Outright("unused-input", each, place=at)
     return None
 
 

@@ -154,7 +154,7 @@ class _PostMortem:
         kind = type(self._error).__name__
         outright = refused_outright(values, is_grad, loss, caller, self._files, line)
         if outright is not None:
-            subject = scene.add_info(outright.info(scene.names, loss))
+            subject = scene.add_info(outright.info(scene.names, loss, place))
             cut = outright.cut.location() if outright.cut is not None else None
             by = outright.cut.by if outright.cut is not None else ""
             self._events.append(

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.contributions import OUTSIDE, Contributions, Held, Label
+from graphlab.observe.cut import cut_before
 from graphlab.observe.gradients import Handed, ParameterState
 from graphlab.observe.holders import Holders, OptimizerState, parameters_of
 from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
@@ -19,6 +20,9 @@ from graphlab.observe.source import UserFiles, locate
 from graphlab.observe.storage import storage_key, version_of
 from graphlab.observe.waste import ways
 from graphlab.trace.model import Mix
+
+# As many losses are read for what keeps them from a parameter that no gradient reaches.
+READ = 6
 
 
 class Provenance:
@@ -45,12 +49,26 @@ class Provenance:
     def look(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """At an inspected backward: which parts of its graph lead to whose parameters. Asked at
         the first one of each line, and again where gradients have been thrown away."""
+        self._look_for_cuts(record, frame)
         spot = record.spot
         if spot not in self._looked or (spot in self._suspects and spot not in self.wasteful):
             self._looked.add(spot)
             self.search(frame)
             holders = self._holders.places()
             record.ways = ways(nodes, lambda leaf: holders.get(id(leaf), ()), self._log)
+
+    def _look_for_cuts(self, record: RawBackward, frame: FrameType) -> None:
+        """What keeps this loss from the parameters that no gradient has reached so far."""
+        for state, optimizer in self._holders.followed():
+            if not state.never_reached or state.cut is not None or state.read >= READ:
+                continue
+            state.read += 1
+            missing = {
+                id(p)
+                for p in parameters_of(optimizer)
+                if self._holders.place_of(p, None) in state.never_reached
+            }
+            state.cut = cut_before(frame.f_back, record.loss, self._files, missing)
 
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
         self.any_backward = True

@@ -216,6 +216,31 @@ def argument_at(at: Location | None) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
+def loop_variables(at: Location) -> set[str]:
+    """The variables that the for-loops around a line count on."""
+    tree = parse(at.file)
+    return {
+        name.id
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.For) and node.lineno <= at.line <= (node.end_lineno or 0)
+        for name in ast.walk(node.target)
+        if isinstance(name, ast.Name)
+    }
+
+
+def asked_for(at: Location | None, index: int) -> str | None:
+    """``X[:, 0]`` for the first input of the call ``torch.autograd.grad(u, X[:, 0])``."""
+    call = _call_at(at) if at is not None else None
+    if call is None:
+        return None
+    given = [word.value for word in call.keywords if word.arg == "inputs"] + call.args[1:2]
+    if not given:
+        return None
+    several = given[0].elts if isinstance(given[0], ast.List | ast.Tuple) else given[:1]
+    fits = index < len(several) and not any(isinstance(each, ast.Starred) for each in several)
+    return ast.unparse(several[index]) if fits else None
+
+
 def _variables(call: ast.Call) -> Iterator[str]:
     """The variables that a call is given, through views of them and inner calls."""
     for arg in call.args:

@@ -6,10 +6,16 @@ from collections.abc import Iterator
 
 from graphlab.rules.silent import named
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import OptimizerInfo, Trace
 
 # A branch that is rarely taken gets this many steps to be taken once.
 PATIENCE = 6
+
+
+def _cause(optimizer: OptimizerInfo) -> Place | None:
+    if optimizer.cut is not None:
+        return Place(optimizer.cut, optimizer.cut_by)
+    return Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -25,7 +31,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             severity="warning",
             summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient",
             tensor=named(trace, never[0]),
-            cause=Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None,
+            cause=_cause(optimizer),
             help=(
                 Help(
                     "Use the module in forward, undo the detach() before it, or leave its "

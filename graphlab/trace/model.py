@@ -224,6 +224,7 @@ class Untouched:
 class OptimizerInfo:
     """The ledger of one optimizer: what it owns, what its steps changed by value, and why not.
 
+    `cut`: the line that keeps a loss from the parameters never reached, where one was found.
     `elsewhere`: a thread that is not followed stepped it, so its steps are only counted."""
 
     name: str
@@ -240,6 +241,8 @@ class OptimizerInfo:
     others_changed: tuple[int, ...] = ()
     strangers: tuple[int, ...] = ()
     never_reached: tuple[int, ...] = ()
+    cut: Location | None = None
+    cut_by: str = ""
     elsewhere: bool = False
 
 
