@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from graphlab.figure import Figure as Figure
     from graphlab.figure import render as render
     from graphlab.hooks import install as install
+    from graphlab.play import Player as Player
     from graphlab.session import Session as Session
     from graphlab.session import watch as watch
 
 __all__ = [
     "Explanation",
     "Figure",
+    "Player",
     "Session",
     "__version__",
     "explain",
@@ -29,6 +31,7 @@ __all__ = [
 _HOMES = {
     "Explanation": "graphlab.explanation",
     "Figure": "graphlab.figure",
+    "Player": "graphlab.play",
     "Session": "graphlab.session",
     "explain": "graphlab.explanation",
     "install": "graphlab.hooks",

@@ -57,6 +57,15 @@ def run(
     saved: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="Show a saved trace; runs nothing.")
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="FILE", help="Write a page that plays it step by step."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="TARGET", help="Another run for that page."),
+    ] = None,
+    quiz: Annotated[bool, typer.Option("--quiz", help="The page asks before it shows.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="A warning exits with 1.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
@@ -71,12 +80,13 @@ def run(
             raise UserError("--from shows a trace and runs nothing", "leave TARGET out")
         from graphlab.commands.replay import replay
 
-        raise typer.Exit(replay(saved, command.Asked(explain, json, trace, strict, force)))
+        asked = command.Asked(explain, json, trace, strict, force, html, against, quiz)
+        raise typer.Exit(replay(saved, asked))
     if target is None:
         raise UserError("there is no TARGET", "graphlab list shows the scenarios")
     code = command.run(
         target, context.args, is_module=module, explain=explain, json_file=json,
-        trace_file=trace, strict=strict, force=force,
+        trace_file=trace, strict=strict, force=force, html_file=html, against=against, quiz=quiz,
     )  # fmt: skip
     raise typer.Exit(code)
 
@@ -102,7 +112,7 @@ def render(
         str, typer.Option("--color", help="owner, optimizer, loss, version or memory.")
     ] = "owner",
     format: Annotated[
-        str | None, typer.Option("--format", help="svg, png, pdf, dot, json or text.")
+        str | None, typer.Option("--format", help="svg, png, pdf, dot, json, text or html.")
     ] = None,
     at: Annotated[
         int | None, typer.Option("--at", min=0, metavar="N", help="The graph of iteration N.")

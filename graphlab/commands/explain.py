@@ -37,6 +37,14 @@ def summary(code: str) -> str:
     return " ".join(paragraphs[1].split())
 
 
+def why(code: str) -> str:
+    """The first paragraph of what a rule's page says of why it is bad, on one line; without its
+    last sentence where that only leads over to PyTorch's own words."""
+    _, _, rest = page(code).partition("\n## Why is this bad\n\n")
+    text = " ".join(rest.partition("\n\n")[0].split()).replace("`", "")
+    return text.rpartition(". ")[0] + "." if text.endswith(":") else text
+
+
 def explain(code: str | None) -> int:
     console = stdout()
     if code is None:

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from graphlab.catalogue import Scenario, suggestion
 from graphlab.commands import files
+from graphlab.commands.player import nothing
+from graphlab.commands.player import saved as stored
 from graphlab.commands.run import resolve
 from graphlab.errors import UserError
+from graphlab.play import explaining, filmed, play
 from graphlab.trace.graph import Graph, Root, loads, under
 
 if TYPE_CHECKING:
+    from graphlab.observe.program import Ran
+    from graphlab.observe.session import Session
     from graphlab.observe.snapshots import Snapshot, Snapshots
+    from graphlab.play import Play
     from graphlab.trace.finding import Finding
     from graphlab.views.picture import Look, Picture
 
@@ -56,6 +62,15 @@ def render(
     if path is not None:
         files.check(path, choice.force)
     saved = target.endswith(".json") and not is_module
+    if form == "html":
+        assert path is not None
+        from graphlab.play import Player
+
+        shown = stored(target) if saved else _played(target, arguments, choice, is_module)
+        files.write(path, Player([shown], timeout=choice.timeout).html, choice.force)
+        if path != "-":
+            print(path)
+        return 0
     if saved:
         graph, made_dot, finding = _opened(target), None, None
     else:
@@ -118,6 +133,9 @@ def _check(choice: Choice) -> None:
 
 def _destination(name: str, choice: Choice) -> tuple[str, str | None]:
     """(format, file), None for a text that only goes to the terminal."""
+    suffix = Path(choice.output or "").suffix.lower()
+    if choice.format == "html" or (choice.format is None and suffix == ".html"):
+        return "html", choice.output or f"{name}.html"
     form = chosen_format(choice.output, choice.format)
     if choice.output is not None:
         return form, choice.output
@@ -135,13 +153,10 @@ def _opened(path: str) -> Graph:
         ) from None
 
 
-def _taken(
-    target: str, arguments: list[str], choice: Choice, is_module: bool
-) -> tuple[Graph, str | None, Finding | None]:
-    """Run the program and choose the moment. Its own output goes to stderr: stdout is for ours."""
+def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> tuple[Session, Ran]:
+    """Run the program. Its own output goes to stderr: stdout is for ours."""
     from graphlab.commands.progress import Progress
     from graphlab.observe import program
-    from graphlab.rules.registry import find
     from graphlab.views import terminal
 
     found = None if is_module else resolve(target)
@@ -150,12 +165,16 @@ def _taken(
     else:
         what = program.script(str(found.path) if isinstance(found, Scenario) else target)
     progress = Progress(terminal.stderr())
-    sessions: list[Any] = []
+    sessions: list[Session] = []
+    films = _destination("", choice)[0] == "html"
 
-    def started(session: Any) -> None:
+    def started(session: Session) -> None:
         sessions.append(session)
         also = _torchviz if choice.style == "torchviz" else None
-        session.keep_graphs(choice.at, choice.before, also)
+        if films:
+            session.keep_film(choice.at, choice.before)
+        else:
+            session.keep_graphs(choice.at, choice.before, also)
         progress.start(session)
 
     name = found.name if isinstance(found, Scenario) else target
@@ -166,8 +185,33 @@ def _taken(
         progress.stop()
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
         raise UserError(f"{name} ended with a usage error of its own", "its message is above")
+    return sessions[0], ran
+
+
+def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) -> Play:
+    session, ran = _run(target, arguments, choice, is_module)
+    snapshots: Snapshots = session.snapshots
+    snapshots.close()
+    if not snapshots.taken and (choice.at is not None or choice.before is not None):
+        raise _no_moment(snapshots, choice)
+    from graphlab.rules.registry import find
+
+    findings = find(ran.trace)
+    film = filmed(session, ran.trace, findings)
+    if film is None:
+        raise nothing(ran.trace)
+    return play(ran.trace, film, findings)
+
+
+def _taken(
+    target: str, arguments: list[str], choice: Choice, is_module: bool
+) -> tuple[Graph, str | None, Finding | None]:
+    """Run the program and choose the moment."""
+    from graphlab.rules.registry import find
+
+    session, ran = _run(target, arguments, choice, is_module)
     findings = [each for each in find(ran.trace) if each.severity != "info"]
-    snapshots: Snapshots = sessions[0].snapshots
+    snapshots: Snapshots = session.snapshots
     snapshots.close()
     for line in ran.trace.unseen:
         print(f"notice: {line}", file=sys.stderr)
@@ -195,18 +239,7 @@ def _moment(
             raise _no_moment(snapshots, choice)
         shown = first if first is not None and first.iteration in taken[0].iterations else None
         return taken[0], shown
-    if not taken:
-        return None, None
-    if first is not None:
-        call = first.failed.what if first.failed is not None else None
-        for each in taken:
-            if each.failed and first.severity == "error" and call in each.calls:
-                return each, first
-        for each in taken:
-            if first.iteration in each.iterations:
-                return each, first
-    most = max(len(each.calls) for each in taken)
-    return next(each for each in taken if len(each.calls) == most), first
+    return explaining(taken, findings)
 
 
 def _no_moment(snapshots: Snapshots, choice: Choice) -> UserError:

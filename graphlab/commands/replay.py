@@ -7,8 +7,11 @@ import shlex
 from pathlib import Path
 
 from graphlab.catalogue import scenarios
+from graphlab.commands.player import nothing
 from graphlab.commands.run import Asked, show, shown_by
 from graphlab.errors import UserError
+from graphlab.trace import film as films
+from graphlab.trace.film import Film
 from graphlab.trace.model import Trace
 from graphlab.trace.store import loads
 
@@ -16,15 +19,17 @@ from graphlab.trace.store import loads
 def replay(path: str, asked: Asked) -> int:
     """Report on the trace in the file `path`. Returns 0, or 1 with `strict` and a warning."""
     asked.check()
-    trace = load(path)
+    trace, film = load(path)
+    if asked.html_file is not None and film is None:
+        raise nothing(trace)
     found = next((each for each in scenarios() if each.name == trace.target), None)
     again = f"run --from {shlex.quote(path)} --explain"
-    return show(trace, asked, again, shown_by(found), 0)
+    return show(trace, asked, again, shown_by(found), 0, film)
 
 
-def load(path: str) -> Trace:
-    """The trace that `--trace` saved. Its own record of the sources counts, whatever stands in
-    those files now."""
+def load(path: str) -> tuple[Trace, Film | None]:
+    """The trace that `--trace` saved, and its film. Its own record of the sources counts,
+    whatever stands in those files now."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -36,11 +41,12 @@ def load(path: str) -> Trace:
             f"{path} cannot be read: {error}", "name a file that --trace wrote"
         ) from None
     try:
-        trace = loads(text)
+        trace, film = loads(text), films.loads(text)
     except ValueError as error:
         raise UserError(
             f"{path} is not a trace: {error}", "name a file that --trace wrote"
         ) from None
-    for name, source in trace.sources.items():
+    sources = {**(film.sources if film is not None else {}), **trace.sources}
+    for name, source in sources.items():
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    return trace
+    return trace, film

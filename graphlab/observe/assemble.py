@@ -6,7 +6,7 @@ import linecache
 import platform
 import traceback
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -125,22 +125,8 @@ class Assembler:
     ) -> Trace:
         optimizers = ledger.states
         names = [ledger.name_of(at) for at in range(len(optimizers))]
-        writes: dict[int, int] = {}
-        raw_events = list(self._log.events)
-        kept = self._keep(raw_events, backwards.failed, wasteful)
-        events: list[Event] = []
-        position: dict[int, int] = {}
-        for raw in kept:
-            position[id(raw)] = len(events)
-            events.extend(self._event(raw, names, writes))
-        # Second pass: problems point at other events, which now have their place.
-        owns: list[Iterable[int]] = [state.owns for state in optimizers]
-        for raw in kept:
-            if isinstance(raw, RawBackward) and (raw.problems or raw.thrown):
-                at = position[id(raw)]
-                event = events[at]
-                assert isinstance(event, Backward)
-                events[at] = self._with_problems(event, raw, position, owns)
+        kept = self._keep(list(self._log.events), backwards.failed, wasteful)
+        events, _ = self.events(kept, names, [state.owns for state in optimizers])
         failure = self._failure(error)
         interrupted = isinstance(error, KeyboardInterrupt)
         exited = isinstance(error, SystemExit) or error is None
@@ -154,13 +140,38 @@ class Assembler:
             optimizers=tuple(
                 self._optimizer(each, name) for each, name in zip(optimizers, names, strict=True)
             ),
-            events=tuple(events),
+            events=events,
             iterations=max(iterations) + 1 if iterations else 0,
             forgotten=self._forgotten(ledger, reached),
             growing=tuple(growth.found.values()),
             sources=self._sources(events, failure),
             unseen=(*_unfollowed(optimizers, names), *notices),
         )
+
+    @property
+    def tensors(self) -> tuple[TensorInfo, ...]:
+        return tuple(self._tensors)
+
+    def events(
+        self, raws: list[Any], names: list[str], owns: Sequence[Iterable[int]]
+    ) -> tuple[tuple[Event, ...], dict[int, tuple[int, ...]]]:
+        """Raw events resolved, and the places of each by its identity: a write to several tensors
+        becomes several. `names` are the optimizers', `owns` the places of their parameters."""
+        events: list[Event] = []
+        places: dict[int, tuple[int, ...]] = {}
+        for raw in raws:
+            made = self._event(raw, names)
+            places[id(raw)] = tuple(range(len(events), len(events) + len(made)))
+            events.extend(made)
+        position = {key: those[0] for key, those in places.items()}
+        # Second pass: problems point at other events, which now have their place.
+        for raw in raws:
+            if isinstance(raw, RawBackward) and (raw.problems or raw.thrown):
+                at = position[id(raw)]
+                event = events[at]
+                assert isinstance(event, Backward)
+                events[at] = self._with_problems(event, raw, position, owns)
+        return tuple(events), places
 
     @staticmethod
     def _keep(
@@ -194,7 +205,7 @@ class Assembler:
             for leaf in reached.forgotten(ledger.owned())
         )
 
-    def _event(self, raw: Any, names: list[str], writes: dict[int, int]) -> list[Event]:
+    def _event(self, raw: Any, names: list[str]) -> list[Event]:
         at = self._locate(raw.spot)
         if isinstance(raw, RawWrite):
             if raw.optimizer is None:
@@ -248,7 +259,7 @@ class Assembler:
         event: Backward,
         raw: RawBackward,
         position: dict[int, int],
-        owns: list[Iterable[int]],
+        owns: Sequence[Iterable[int]],
     ) -> Backward:
         return replace(
             event,
@@ -328,7 +339,7 @@ class Assembler:
         return Failure(type(error).__name__, str(error), self._locate(spot))
 
     @staticmethod
-    def _sources(events: list[Event], failure: Failure | None) -> dict[str, str]:
+    def _sources(events: tuple[Event, ...], failure: Failure | None) -> dict[str, str]:
         files = {event.at.file for event in events if event.at is not None}
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)

@@ -11,6 +11,8 @@ from typing import Any
 
 from graphlab.observe.assemble import Assembler
 from graphlab.observe.backwards import Backwards
+from graphlab.observe.camera import Camera, Take
+from graphlab.observe.develop import develop
 from graphlab.observe.forgotten import Reached
 from graphlab.observe.growth import Growth
 from graphlab.observe.live import Live
@@ -20,10 +22,11 @@ from graphlab.observe.modules import Modules
 from graphlab.observe.names import Names
 from graphlab.observe.optimizers import Optimizers
 from graphlab.observe.refusals import refusal
-from graphlab.observe.snapshots import Snapshots
+from graphlab.observe.snapshots import Snapshot, Snapshots
 from graphlab.observe.source import PACKAGE, UserFiles
 from graphlab.observe.tracer import Tracer
 from graphlab.observe.writers import Writers
+from graphlab.trace.film import Film
 from graphlab.trace.model import Trace
 
 _active: Session | None = None
@@ -69,6 +72,7 @@ class Session:
         backwards.guard = optimizers.steps.guard = tracer.guard = self._own_error
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, loops, target, optimizers.holders.name_of)
+        self._camera: Camera | None = None
         self._trace: Trace | None = None
         self._tracing: Any = None
         self._pid = os.getpid()
@@ -109,6 +113,8 @@ class Session:
         if not isinstance(error, RecursionError):
             self._notice_lost_sight()
         self._tracing = None
+        if self._camera is not None and self._trace is None:
+            self._camera.stop()
         self._tracer.stop(frame or sys._getframe(1))
         self._optimizers.steps.stop()
         self._modules.stop()
@@ -186,6 +192,39 @@ class Session:
         self.snapshots.also = also
         self._backwards.begun = self.snapshots.begin
         self._backwards.refused = self.snapshots.raised
+
+    def keep_film(self, at: int | None = None, before: str | None = None) -> None:
+        """Film the run, and take the graphs that go with it, as `keep_graphs` does. Call it before
+        the session begins."""
+        self.keep_graphs(at, before)
+        tracer, optimizers = self._tracer, self._optimizers.holders
+        self.snapshots.camera = self._camera = Camera(
+            self._log,
+            tracer.seq,
+            optimizers.tracked,
+            self._assembler.tensor_index,
+            self._own_error,
+        )
+        tracer.onlooker = self._camera.line
+
+    def films(self) -> list[tuple[Snapshot | None, Take]]:
+        """The iterations that were kept, with their graphs; the last one in any case."""
+        if self._camera is None:
+            return []
+        self.snapshots.close()
+        found: list[tuple[Snapshot | None, Take]] = [
+            (each, each.take) for each in self.snapshots.taken if each.take is not None
+        ]
+        last = self._camera.take
+        if all(take is not last for _, take in found):
+            found.append((None, last))
+        return found
+
+    def develop(self, snapshot: Snapshot | None, take: Take) -> Film:
+        """One of `films` as plain data."""
+        optimizers = self._optimizers.holders
+        names = [optimizers.name_of(at) for at in range(len(optimizers.states))]
+        return develop(take, snapshot, names, self._assembler, self._files)
 
     def _notice(self, text: str) -> None:
         if text not in self._notices and len(self._notices) < 5:

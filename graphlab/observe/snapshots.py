@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.camera import Camera, Take
 from graphlab.observe.capture import Capture
 from graphlab.observe.graph import grad_edge, listed
 from graphlab.observe.log import Log, RawBackward, Spot
@@ -33,13 +34,15 @@ class _Loss:
 class Snapshot:
     """The graph of one iteration's losses, as it stood before the last of `calls` ran.
 
-    `also` is what another tool made of the same losses, where one was asked."""
+    `also` is what another tool made of the same losses, where one was asked; `take` has the lines
+    of the iteration, where they were filmed."""
 
     graph: Graph
     calls: tuple[str, ...]
     iterations: frozenset[int | None]
     failed: bool
     also: Any = None
+    take: Take | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Snapshots:
     before: str | None = None
     # Given a loss and the named parameters, while both are at hand.
     also: Callable[[Any, dict[str, Any]], Any] | None = None
+    camera: Camera | None = None
     taken: list[Snapshot] = field(default_factory=list)
     # Every backward call seen, for a misspelt --before.
     calls: dict[str, None] = field(default_factory=dict)
@@ -80,11 +84,16 @@ class Snapshots:
             self.close()
             self._losses, self._capture, self._turns = [], None, {}
             self._count += 1
+            if self.camera is not None:
+                self.camera.cut(loop)
         self._turns[loop] = turn
         self.calls.setdefault(record.call)
         roots = values.get("outputs" if record.is_grad else "tensors")
         edges = [grad_edge(each) for each in listed(roots)]
         self._losses.append(_Loss(record, edges))
+        if self.camera is not None and record.covered is not None:
+            # Now: the record itself will not keep it.
+            self.camera.take.covered[id(record)] = record.covered
         if self._wanted(record):
             self._take(frame)
             if self._asked(record):
@@ -192,4 +201,5 @@ class Snapshots:
             frozenset(loss.record.iteration for loss in self._losses),
             last.raised_type is not None,
             self._also,
+            self.camera.take if self.camera is not None else None,
         )

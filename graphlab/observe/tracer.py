@@ -18,7 +18,7 @@ from typing import Any
 from graphlab.observe.lines import Lines, suspicious
 from graphlab.observe.log import Log, Spot
 from graphlab.observe.loops import Loops
-from graphlab.observe.source import UserFiles
+from graphlab.observe.source import UserFiles, user_frame
 
 
 def code_of(function: Any) -> CodeType:
@@ -63,6 +63,8 @@ class Tracer:
         # What the frames that were running already had, a debugger's say.
         self._kept: dict[FrameType, Any] = {}
         self.guard: Callable[[Exception], None] = lambda error: None
+        # Told of every line of the user's as it begins, and of the outer one as a call ends.
+        self.onlooker: Callable[[FrameType, bool], None] | None = None
         self.running = False
         self._paused = False
         # Off inside a module of torch's own (modules.py).
@@ -199,8 +201,28 @@ class Tracer:
     def _local_for(self, code: CodeType) -> Callable[..., Any]:
         local = self._locals.get(code)
         if local is None:
-            local = self._locals[code] = self._make_local(code)
+            local = self._make_local(code)
+            if self.onlooker is not None:
+                local = self._watched(local, self.onlooker)
+            self._locals[code] = local
         return local
+
+    def _watched(
+        self, local: Callable[..., Any], onlooker: Callable[[FrameType, bool], None]
+    ) -> Callable[..., Any]:
+        files = self.files
+
+        def on_line(frame: FrameType, event: str, arg: Any) -> Any:
+            if event == "line":
+                onlooker(frame, False)
+            local(frame, event, arg)
+            if event == "return":
+                back = user_frame(frame.f_back, files)
+                if back is not None:
+                    onlooker(back, True)
+            return on_line
+
+        return on_line
 
     def _make_local(self, code: CodeType) -> Callable[..., Any]:
         seq, marks, stack, files = self.seq, self.log.marks, self.stack, self.files

@@ -6,7 +6,7 @@ of which optimizers, and how much those nodes saved. What was thrown away is kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,7 @@ def _variable(
     return next((name for age in young[:LOOK] if (name := assigned(log, age)) is not None), None)
 
 
-def wasted(record: RawBackward, owns: list[Iterable[int]]) -> Waste | None:
+def wasted(record: RawBackward, owns: Sequence[Iterable[int]]) -> Waste | None:
     """What of a backward served only gradients that were thrown away. `owns` has the places of
     each optimizer's parameters. None where its graph would have been the same without them."""
     found: Ways = record.ways

@@ -69,3 +69,5 @@ class Drawing:
     frames: list[Frame] = field(default_factory=list)
     legend: list[tuple[str, Paint]] = field(default_factory=list)
     across: bool = True
+    # Which box draws each of the graph's nodes, and which one the value that leaves it.
+    home: dict[int, tuple[str, str]] = field(default_factory=dict)

@@ -128,7 +128,8 @@ class Sketch:
             arrow.line, arrow.label = "detached", "detached"
 
     def _input(self, name: str, shape: tuple[int, ...], dtype: str, target: Key) -> None:
-        key = f"i_{name}"
+        # DOT takes a name for a key as it is; an expression such as batches[0] is spelt out.
+        key = f"i_{name if name.isidentifier() else name.encode().hex()}"
         if key not in self.boxes:
             paint = Paint((self.palette.theme.background,), "")
             self.boxes = {
@@ -191,6 +192,11 @@ class Sketch:
             frames,
             self.palette.legend() if self.palette.overlay != "owner" else [],
             across,
+            {
+                node: (self.box_of[key][0], self.box_of[self.groups.exit_of[node]][0])
+                for node, key in self.groups.of_node.items()
+                if key in self.box_of and self.groups.exit_of[node] in self.box_of
+            },
         )
 
     def cut_off(self) -> None:

@@ -34,7 +34,7 @@ class Story:
         finding, width = self.finding, options.max_width
         yield headline(finding)
         yield Text()
-        steps = _steps(finding)
+        steps = told(finding)
         # Where the first place is not known, the file is that of the call that failed.
         known = [place.at for place, *_ in (*steps[:1], *steps[::-1]) if place.at is not None]
         file = known[0].file if known else None
@@ -61,7 +61,7 @@ class Story:
         yield Text.assemble(("more: ", "bold"), f"graphlab explain {finding.code}")
 
 
-def _steps(finding: Finding) -> list[tuple[Place, str, str, str]]:
+def told(finding: Finding) -> list[tuple[Place, str, str, str]]:
     """(place, what happened there, version column, style), in the order in which it ran."""
     tensor = finding.tensor
     saved_at = tensor.saved if tensor is not None else None
@@ -145,12 +145,24 @@ def _wrapped(word: str, text: str, width: int, style: str) -> Text:
 
 
 def _diff(help: Help, width: int) -> RenderResult:
+    for sign, text in changed_lines(help):
+        if sign == "⋮":
+            yield Text("      ⋮", "dim")
+            continue
+        style = {"+": "green", "-": "red"}.get(sign, "dim")
+        for at, piece in enumerate(fold(text, width - 8)):
+            # What is left of a long line stands a little to the right of where it began.
+            lead = f"    {sign} " if at == 0 else "        "
+            yield Text(f"{lead}{piece}".rstrip(), style)
+
+
+def changed_lines(help: Help) -> list[tuple[str, str]]:
+    """(sign, text) of a repair's diff; the sign ⋮ stands where lines are left out between."""
     if not help.before and not help.after:
-        return
-    before = textwrap.dedent(help.before).splitlines()
+        return []
+    before = textwrap.dedent(help.before).splitlines() if help.before.strip() else []
     after = textwrap.dedent(help.after).splitlines()
-    if not help.before.strip():
-        before = []
+    found: list[tuple[str, str]] = []
     hunks = 0
     for line in difflib.unified_diff(before, after, n=1, lineterm=""):
         if line.startswith(("---", "+++")):
@@ -159,14 +171,10 @@ def _diff(help: Help, width: int) -> RenderResult:
             hunks += 1
             if hunks > 1:
                 # What stands between is left out, and must not look as if it were not there.
-                yield Text("      ⋮", "dim")
+                found.append(("⋮", ""))
             continue
-        style = {"+": "green", "-": "red"}.get(line[:1], "dim")
-        sign, text = line[:1], line[1:]
-        for at, piece in enumerate(fold(text, width - 8)):
-            # What is left of a long line stands a little to the right of where it began.
-            lead = f"    {sign} " if at == 0 else "        "
-            yield Text(f"{lead}{piece}".rstrip(), style)
+        found.append((line[:1], line[1:]))
+    return found
 
 
 def shorten(file: str) -> str:

@@ -1,0 +1,90 @@
+"""The page of `graphlab run --html` and `graphlab render -o x.html`, and the run beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphlab.commands import files
+from graphlab.errors import UserError
+from graphlab.trace.film import Film
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+
+if TYPE_CHECKING:
+    from graphlab.commands.run import Asked
+    from graphlab.play import Play
+
+
+def write(
+    trace: Trace,
+    film: Film | None,
+    findings: Sequence[Finding],
+    asked: Asked,
+    arguments: Sequence[str],
+) -> None:
+    """Write the page that was asked for, with the run that it is shown against."""
+    from graphlab.play import Player, play
+
+    assert asked.html_file is not None
+    if film is None:
+        raise nothing(trace)
+    plays = [play(trace, film, findings)]
+    if asked.against is not None:
+        plays.append(_other(asked.against, arguments))
+    files.write(asked.html_file, Player(plays, asked.quiz).html, asked.force)
+
+
+def nothing(trace: Trace) -> UserError:
+    return UserError(
+        f"{trace.target} has no film to play: no line of it ran, or it was saved without one",
+        "graphlab run TARGET --trace FILE saves one with it",
+    )
+
+
+def check_against(target: str) -> None:
+    """Refuse a run to compare with that there is none of, before anything runs."""
+    from graphlab.commands.run import resolve
+
+    if not target.endswith(".json"):
+        resolve(target)
+    elif not Path(target).is_file():
+        raise UserError(f"there is no file {target}", "graphlab run TARGET --trace FILE makes one")
+
+
+def _other(target: str, arguments: Sequence[str]) -> Play:
+    """The other run: a saved one, or one with the same arguments, in a process of its own, where
+    the first has changed nothing."""
+    if target.endswith(".json"):
+        return saved(target)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "other.json")
+        words = [sys.executable, "-m", "graphlab", "run", target, "--trace", path]
+        ran = subprocess.run(
+            [*words, "--", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, errors="replace",
+        )  # fmt: skip
+        if not Path(path).exists():
+            said = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+            why = said[-1].removeprefix("error: ") if said else f"exit code {ran.returncode}"
+            raise UserError(
+                f"{target} was not recorded: {why}",
+                f"graphlab run {target} shows all that it says",
+            )
+        return saved(path)
+
+
+def saved(path: str) -> Play:
+    """A saved run as the player needs it."""
+    from graphlab.commands.replay import load
+    from graphlab.play import play
+    from graphlab.rules.registry import find
+
+    trace, film = load(path)
+    if film is None:
+        raise nothing(trace)
+    return play(trace, film, find(trace))

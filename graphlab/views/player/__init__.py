@@ -1,0 +1,1 @@
+"""The step-through player: one recorded iteration as a page that plays itself."""

@@ -1,0 +1,135 @@
+"""The player as HTML: one fragment with its data, its style and its script, or a page of it.
+
+Nothing is fetched from anywhere. All text comes from the data by `textContent`; the data stands in
+a script element of type application/json, in which no ``<`` is left.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from graphlab.trace.film import Film
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+from graphlab.views.player.difference import difference
+from graphlab.views.player.figure import Drawn, dark_colors, figures
+from graphlab.views.player.quiz import questions
+from graphlab.views.player.steps import data
+from graphlab.views.words import clean
+
+# The parts of the script, in the order in which they need each other.
+SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "page")
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """A recorded run: what the player needs of it. `whys` says for a rule's code why what it finds
+    is bad."""
+
+    trace: Trace
+    film: Film
+    findings: tuple[Finding, ...] = ()
+    whys: Mapping[str, str] = field(default_factory=dict)
+
+
+def fragment(
+    plays: Sequence[Play],
+    *,
+    uid: str = "",
+    quiz: bool = False,
+    whole_page: bool = False,
+    timeout: float = 20.0,
+) -> str:
+    """One self-contained piece of HTML that plays a run, or one of several at a time.
+
+    `uid` begins every id in it, and is made up where it is empty, so that two fit one page.
+    On a `whole_page` of its own, it also listens to keys outside itself and keeps its step in the
+    address. `timeout` is in seconds, for the layout of each graph.
+    """
+    uid = uid or f"gl{secrets.token_hex(4)}"
+    parts, shown = [], []
+    for at, play in enumerate(plays):
+        drawn, problem = figures(play.film.graph, f"{uid}-{at}", timeout)
+        told = _told(play, drawn, problem, quiz)
+        told["others"] = [
+            {"run": index, "title": other.trace.target, "diff": difference(play.film, other.film)}
+            for index, other in enumerate(plays)
+            if index != at
+        ]
+        shown.append(told)
+        parts.append(_section(at, uid, shown[-1]["title"], drawn))
+    text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    style = _read("player.css").replace("/* dark figure */", dark_colors())
+    return (
+        f'<div class="gl-player" id="{uid}" data-page="{int(whole_page)}">\n'
+        f"<style>\n{style}</style>\n{''.join(parts)}"
+        f'<script type="application/json" class="gl-data">{text}</script>\n'
+        f"<script>\n{_script()}</script>\n</div>\n"
+    )
+
+
+def page(plays: Sequence[Play], *, quiz: bool = False, timeout: float = 20.0) -> str:
+    """A whole HTML document."""
+    title = " and ".join(clean(play.trace.target) for play in plays)
+    shown = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}, step by step</title>\n"
+        f"<style>body {{ margin: 0; }}</style>\n</head>\n<body>\n{shown}</body>\n</html>\n"
+    )
+
+
+def _told(play: Play, drawn: list[Drawn], problem: str, quiz: bool) -> dict[str, Any]:
+    """The data, with boxes in the place of nodes: the page knows nothing of the graph."""
+    told = data(play.trace, play.film, play.findings, play.whys)
+    told["problem"] = problem
+    told["quiz"] = questions(play.trace, play.film) if quiz else []
+    told["born"] = [{} for _ in drawn]
+    for at, step in enumerate(told["steps"]):
+        made, nodes, optimizers = step.pop("made"), step.pop("nodes"), step.pop("optimizers")
+        step["lit"] = []
+        for born, each in zip(told["born"], drawn, strict=True):
+            for node in made:
+                for box in each.home.get(node, ()):
+                    born.setdefault(box, at)
+            lit = dict.fromkeys(box for node in nodes for box in each.home.get(node, ()))
+            lit.update(
+                dict.fromkeys(each.optimizers[n] for n in optimizers if n in each.optimizers)
+            )
+            step["lit"].append(list(lit))
+    for saved in told["saved"]:
+        node = saved.pop("node")
+        saved["boxes"] = [each.home.get(node, (None,))[0] for each in drawn]
+    told["levels"] = [each.level for each in drawn]
+    return told
+
+
+def _section(at: int, uid: str, title: str, drawn: list[Drawn]) -> str:
+    pictures = "".join(
+        f'<div class="gl-figure" data-level="{each.level}">{each.svg}</div>' for each in drawn
+    )
+    name = escape(clean(title))
+    return (
+        f'<section class="gl-play" id="{uid}-play{at}" aria-label="{name}">'
+        f"{pictures}<p>The player needs JavaScript.</p></section>\n"
+    )
+
+
+def _script() -> str:
+    """The parts of the script as one function, so that two players on a page share nothing."""
+    parts = "\n".join(_read(f"script/{name}.js") for name in SCRIPT)
+    return f'(function (root) {{\n"use strict";\n{parts}}})(document.currentScript.parentNode);\n'
+
+
+def _read(name: str) -> str:
+    return (files("graphlab.views.player") / name).read_text(encoding="utf-8")

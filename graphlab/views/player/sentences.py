@@ -1,0 +1,119 @@
+"""One sentence for what a step did: under the controls, and for those who listen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from graphlab.trace.film import Change
+from graphlab.trace.model import Backward, Module, Refused, Step, Write, ZeroGrad
+from graphlab.views.words import plural
+
+if TYPE_CHECKING:
+    from graphlab.views.player.steps import Steps
+
+
+def sentence(steps: Steps, at: int, saved: list[dict[str, Any]]) -> str:
+    """What happened at step `at`, and what it left waiting or stale."""
+    moment, events = steps.film.moments[at], steps.events[at]
+    words: list[str] = []
+    called = Counter(event.name for event in events if isinstance(event, Module))
+    if called:
+        words.append(_listed(_times(name, count) for name, count in called.items()) + " runs.")
+    for event in events:
+        if isinstance(event, Backward):
+            words.append(_backward(steps, event))
+        elif isinstance(event, Step):
+            words.append(_step(steps, event))
+        elif isinstance(event, ZeroGrad):
+            words.append(f"{event.target} {_cleared(moment.changes)}.")
+        elif isinstance(event, Refused):
+            words.append(f"{event.by} is refused: {steps.names[event.tensor]} must not be written.")
+    steppers = [steps.film.optimizers[e.optimizer] for e in events if isinstance(e, Step)]
+    writes = [event for event in events if isinstance(event, Write)]
+    words.extend(_writes(steps, writes, [f"{name}.step()" for name in steppers]))
+    words.extend(_graph(steps, at, saved))
+    return " ".join(words) or "Nothing here touches the graph."
+
+
+def tally(steps: Steps, tensors: Iterable[int]) -> str:
+    """``6 parameters of D, 6 of G``; a single one by its name."""
+    known = list(tensors)
+    if len(known) == 1:
+        return steps.names[known[0]]
+    counts = Counter(steps.film.tensors[each].owner or steps.names[each] for each in known)
+    words = [f"{count} of {owner}" for owner, count in counts.items()]
+    return _listed([words[0].replace(" ", " parameters ", 1), *words[1:]]) if words else ""
+
+
+def _cleared(changes: Iterable[Change]) -> str:
+    gone = [change for change in changes if not change.grad]
+    if gone:
+        return f"takes away {plural(len(gone), 'gradient')}"
+    zero = [change for change in changes if not change.losses]
+    return f"sets {plural(len(zero), 'gradient')} to zero" if zero else "finds nothing to clear"
+
+
+def _backward(steps: Steps, event: Backward) -> str:
+    if event.raised:
+        return f"{event.call} raises {event.raised}."
+    reached = tally(steps, event.reached)
+    if not reached:
+        return f"{event.call} runs and writes no gradient of an optimizer's parameters."
+    kept = "; retain_graph=True keeps what it saved" if event.retain_graph else ""
+    return f"{event.call} writes the gradients of {reached}{kept}."
+
+
+def _step(steps: Steps, event: Step) -> str:
+    name = steps.film.optimizers[event.optimizer]
+    losses = _listed(event.sources)
+    return f"{name}.step() applies the gradient of {losses}." if losses else f"{name}.step() runs."
+
+
+def _writes(steps: Steps, events: list[Write], said: Collection[str]) -> list[str]:
+    """`said` are the writers that the sentences before have named."""
+    groups: dict[tuple[str, int | None, int | None], list[int]] = {}
+    for event in events:
+        groups.setdefault((event.by, event.before, event.after), []).append(event.tensor)
+    found = []
+    for (by, before, after), tensors in groups.items():
+        known = [each for each in tensors if each >= 0]
+        what = tally(steps, known) if known else "a tensor that has no name"
+        who = "It" if by in said else by
+        found.append(f"{who} writes {what}{_change(before, after)}.")
+    return found
+
+
+def _change(before: int | None, after: int | None) -> str:
+    if before is None or after is None:
+        return ", and no version counts it"
+    if before == after:
+        return f": it stays at version {before}, so autograd does not see it"
+    return f": version {before} becomes {after}"
+
+
+def _graph(steps: Steps, at: int, saved: list[dict[str, Any]]) -> list[str]:
+    found = []
+    if steps.made[at]:
+        kept = sum(1 for each in saved if each["born"] == at and each["node"] in steps.made[at])
+        more = f" and saved {plural(kept, 'tensor')} for backward" if kept else ""
+        found.append(f"{plural(len(steps.made[at]), 'node')} joined the graph{more}.")
+    freed = sum(1 for each in saved if each["freed"] == at)
+    if freed:
+        found.append(f"{plural(freed, 'saved tensor')} {'is' if freed == 1 else 'are'} freed.")
+    stale = sum(1 for each in saved if each["stale"] == at)
+    if stale == 1:
+        found.append("1 saved tensor no longer holds what was saved: it is stale.")
+    elif stale:
+        found.append(f"{stale} saved tensors no longer hold what was saved: they are stale.")
+    return found
+
+
+def _times(name: str, count: int) -> str:
+    return name if count == 1 else f"{name} (× {count})"
+
+
+def _listed(words: Iterable[str]) -> str:
+    *first, last = list(words) or [""]
+    return f"{', '.join(first)} and {last}" if first else last
