@@ -40,6 +40,13 @@ _HOMES = {
 }
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext graphlab`` in IPython or a notebook: the cell magic ``%%graphlab``."""
+    from graphlab.notebook import load
+
+    load(shell)
+
+
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import graphlab` alone stays cheap."""
     if name in _HOMES:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphlab.assertions import Assertions
 from graphlab.errors import UserError
+from graphlab.trace import finding
 
 if TYPE_CHECKING:
     from graphlab.play import Player
@@ -48,6 +49,11 @@ class Session(Assertions):
         super().__enter__()
         return self
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from graphlab.notebook import Shown
+
+        return Shown(self)._repr_mimebundle_()
+
     def player(self, quiz: bool = False) -> Player:
         """The iteration that explains most, to be played line by line; in a notebook it shows
         itself. With `quiz` it asks before it shows.
@@ -68,6 +74,16 @@ class Session(Assertions):
     def save_html(self, path: str | Path, quiz: bool = False) -> str:
         """Write the player as a page of its own; returns the path."""
         return self.player(quiz).save(path)
+
+
+def _drawn(one: finding.Finding) -> dict[str, str]:
+    from graphlab.notebook import bundle
+    from graphlab.views.story import Story
+
+    return bundle(Story(one))
+
+
+finding.draw = _drawn
 
 
 def watch(target: str = "<session>", targets: tuple[str, ...] = (), film: bool = False) -> Session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import textwrap
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -12,6 +13,8 @@ from rich.text import Text
 from graphlab.trace.finding import Finding, Help, Place, Related
 from graphlab.views.source import annotated, fold
 
+# What IPython and its kernel call the code of a cell.
+_CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
 # As many tensors are listed by name; the report as JSON has them all.
 NAMED = 40
 COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
@@ -178,7 +181,9 @@ def changed_lines(help: Help) -> list[tuple[str, str]]:
 
 
 def shorten(file: str) -> str:
-    """A path as seen from here, when that is shorter."""
+    """A path as seen from here, when that is shorter; a notebook's cell by that word."""
+    if _CELL.search(file):
+        return "this notebook's cell"
     try:
         relative = os.path.relpath(file)
     except ValueError:

@@ -38,7 +38,7 @@ def text(*parts: RenderableType, width: int = 80) -> str:
     """The same as one string without colour, for a message that is shown elsewhere."""
     file = io.StringIO()
     emit(Console(file=file, width=width, color_system=None, highlight=False, emoji=False,
-                 markup=False), *parts)  # fmt: skip
+                 markup=False, force_jupyter=False), *parts)  # fmt: skip
     return file.getvalue()
 
 
