@@ -19,6 +19,8 @@ FIRST, EVERY = 4, 61
 class OptimizerState:
     def __init__(self, optimizer: Any, spot: Spot | None) -> None:
         self.ref = weakref.ref(optimizer)
+        # Its place among all of them.
+        self.at = 0
         self.class_name = type(optimizer).__name__
         self.name: str | None = None
         self.spot = spot
@@ -59,6 +61,8 @@ class Holders:
     def __init__(self, name_parameter: Callable[[Any, Names | None], int]) -> None:
         self.place_of = name_parameter
         self.states: list[OptimizerState] = []
+        # Those that may still be alive: a program may make a new one for every task.
+        self.alive: list[OptimizerState] = []
         self._by_id: dict[int, OptimizerState] = {}
         self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
         self._held: dict[int, Spot | None] = {}
@@ -80,7 +84,10 @@ class Holders:
         state = self._by_id.get(id(optimizer))
         if state is None or state.ref() is not optimizer:
             state = OptimizerState(optimizer, spot)
+            state.at = len(self.states)
             self.states.append(state)
+            self.alive = [each for each in self.alive if each.ref() is not None]
+            self.alive.append(state)
             self._by_id[id(optimizer)] = state
         return state
 
@@ -103,10 +110,10 @@ class Holders:
     def places(self) -> dict[int, list[int]]:
         """The optimizers, by their place in `states`, that hold a parameter, by its identity."""
         found: dict[int, list[int]] = {}
-        for at, state in enumerate(self.states):
+        for state in self.alive:
             optimizer = state.ref()
             for parameter in parameters_of(optimizer) if optimizer is not None else ():
-                found.setdefault(id(parameter), []).append(at)
+                found.setdefault(id(parameter), []).append(state.at)
         return found
 
     def gradient(self, parameter: Any) -> ParameterState:
@@ -127,14 +134,14 @@ class Holders:
         if identities != state.identities:
             state.identities = identities
             state.gradients = [self.gradient(each) for each in parameters]
-            everything = [each for one in self.states for each in one.identities]
+            everything = [each for one in self.alive for each in one.identities]
             self._overlap = len(set(everything)) < len(everything)
         return state.gradients
 
     def tracked(self) -> list[tuple[Any, ParameterState]]:
         """Every parameter of every optimizer that is still alive."""
         found: list[tuple[Any, ParameterState]] = []
-        for state in self.states:
+        for state in self.alive:
             optimizer = state.ref()
             if optimizer is not None and not state.elsewhere:
                 parameters = parameters_of(optimizer)
@@ -145,6 +152,6 @@ class Holders:
         """The optimizers that are alive and step in this thread, each with its state."""
         return [
             (state, optimizer)
-            for state in self.states
+            for state in self.alive
             if not state.elsewhere and (optimizer := state.ref()) is not None
         ]

@@ -90,9 +90,7 @@ class Optimizers:
             or len(parameters) != len(state.owns)
         ):
             self.holders.learn(state, optimizer, Names(self._files).gather(user))
-        step = RawStep(
-            self._tracer.seq(), spot, self.holders.states.index(state), self._loops.iteration(user)
-        )
+        step = RawStep(self._tracer.seq(), spot, state.at, self._loops.iteration(user))
         if not closure:
             self._judge(step, state, parameters)
         gradients = self.holders.gradients_of(state, parameters)

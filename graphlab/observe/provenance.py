@@ -116,7 +116,7 @@ class Provenance:
                 changed.add(id(parameter))
         self._before = []
         record.reached = tuple(reached)
-        for state in self._holders.states:
+        for state in self._holders.alive:
             if state.never_reached or state.strangers:
                 state.never_reached = tuple(i for i in state.never_reached if i not in reached)
                 state.strangers = tuple(i for i in state.strangers if i not in reached)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -10,6 +11,8 @@ from rich.text import Text
 from graphlab.trace.model import Backward, OptimizerInfo, Trace
 
 BAR = 20
+# Of the optimizers that one line makes, as many are shown.
+SHOWN = 3
 
 
 class Ledger:
@@ -24,8 +27,14 @@ class Ledger:
         owners = list(
             dict.fromkeys(_owner(trace, index) for each in trace.optimizers for index in each.owns)
         )
-        for optimizer in trace.optimizers:
-            yield from self._one(optimizer, owners)
+        groups: dict[Any, list[OptimizerInfo]] = {}
+        for each in trace.optimizers:
+            groups.setdefault((each.name, each.class_name, each.at), []).append(each)
+        for alike in groups.values():
+            for optimizer in alike[:SHOWN]:
+                yield from self._one(optimizer, owners)
+            if len(alike) > SHOWN:
+                yield _more(alike[SHOWN:])
         yield from _reach(trace)
 
     def _one(self, optimizer: OptimizerInfo, owners: list[str]) -> RenderResult:
@@ -60,6 +69,13 @@ class Ledger:
             yield Text.assemble(
                 "  gradient ", (bar, "cyan"), f" {share.share:4.0%} from {share.loss}{angle}"
             )
+
+
+def _more(alike: list[OptimizerInfo]) -> Text:
+    first = alike[0]
+    where = f" made in line {first.at.line}" if first.at is not None else ""
+    steps = _count(sum(each.steps for each in alike), "step")
+    return Text.assemble((first.name, "bold"), f"  {len(alike)} more{where}, {steps}")
 
 
 def _owner(trace: Trace, index: int) -> str:

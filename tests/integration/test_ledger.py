@@ -420,3 +420,23 @@ def test_steps_that_overlap_in_two_threads_leave_the_watch_whole() -> None:
     assert finding.mutated is not None
     assert finding.mutated.at.code == "y.add_(1)"
     assert {each.steps for each in session.trace.optimizers} == {1}
+
+
+def test_an_optimizer_for_every_task_is_shown_a_few_times(cli: Any, tmp_path: Path) -> None:
+    path = script(
+        tmp_path,
+        """
+        import torch
+        from torch import nn
+
+        for task in range(40):
+            net = nn.Linear(2, 1)
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            loss = net(torch.ones(1, 2)).sum()
+            loss.backward()
+            optimizer.step()
+        """,
+    )
+    told = cli("run", str(path), "--explain").stdout
+    assert told.count("optimizer  SGD, 1 step\n") == 3
+    assert "optimizer  37 more made in line 7, 37 steps" in told
