@@ -97,10 +97,18 @@ def debug_mode() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+    hooks = graphlab.install()
+    yield
+    hooks.uninstall()
+
+
 def watchers() -> dict[str, Callable[[], Any]]:
     return {
         "bare": contextlib.nullcontext,
         "graphlab": lambda: graphlab.watch(),
+        "graphlab.install()": installed,
         "detect_anomaly, check_nan": lambda: torch.autograd.detect_anomaly(check_nan=True),
         "detect_anomaly": lambda: torch.autograd.detect_anomaly(check_nan=False),
         "DebugMode with stacks": debug_mode,

@@ -41,6 +41,7 @@ class Optimizers:
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
         self.steps = steps = Steps(tracer, writers)
         steps.begin, steps.end, steps.elsewhere = self.begin_step, self.end_step, self._elsewhere
+        self.provenance.inside_step = lambda: steps.depth > 0
         for code, handler in (
             (code_of(optimizer.__init__), self._on_init),
             (code_of(optimizer.zero_grad), self._on_zero),

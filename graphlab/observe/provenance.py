@@ -7,6 +7,7 @@ steps only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -32,6 +33,7 @@ class Provenance:
         self._searched = False
         self.any_backward = False
         self.handed = Handed()
+        self.inside_step: Callable[[], bool] = lambda: False
         # Lines with a backward: whose graph was looked at; whose gradients were thrown away; and
         # the first of each of those whose graph had been looked at.
         self._looked: set[Spot | None] = set()
@@ -136,6 +138,9 @@ class Provenance:
 
     def _throw(self, state: ParameterState, spot: Spot | None) -> None:
         """A gradient is cleared: what was added since a step last applied it was for nothing."""
+        if self.inside_step():
+            # A closure's gradients are the optimizer's to use as it likes.
+            return
         applied = max(state.spent.values(), default=0)
         for source in state.sources[applied:]:
             if not applied:

@@ -128,9 +128,12 @@ def _variable(
 
 def wasted(record: RawBackward, owns: Sequence[Iterable[int]]) -> Waste | None:
     """What of a backward served only gradients that were thrown away. `owns` has the places of
-    each optimizer's parameters. None where its graph would have been the same without them."""
+    each optimizer's parameters. None where its graph would have been the same without them, and
+    where all that it wrote was thrown away: then the program has read the gradients itself."""
     found: Ways = record.ways
     lost = set(record.thrown)
+    if not set(record.reached) - lost:
+        return None
     mine = {at: set(record.reached) & set(places) for at, places in enumerate(owns)}
     groups = {at for at, places in mine.items() if places and places <= lost}
     only = [each for each in found.nodes if each and each <= groups]

@@ -13,10 +13,16 @@ from graphlab.trace.model import Backward, Location, TensorInfo, Trace, Waste
 _BYTES = {"float16": 2, "bfloat16": 2, "float64": 8, "complex64": 8, "complex128": 16}
 
 
+# Of what a backward saved, less than this is not worth a word.
+LEAST = 0.05
+
+
 def check(trace: Trace) -> Iterator[Finding]:
     told: set[Location | None] = set()
     for at, event in enumerate(trace.events):
         if not isinstance(event, Backward) or event.waste is None or event.at in told:
+            continue
+        if event.waste.saved < LEAST * event.waste.of_saved:
             continue
         told.add(event.at)
         yield _finding(trace, at, event, event.waste)

@@ -185,3 +185,56 @@ def test_weights_whose_layers_are_on_the_way_are_no_waste(observe: Any, tmp_path
         encoding="utf-8",
     )
     assert observe(path).findings == []
+
+
+def test_gradients_that_the_program_reads_itself_are_no_waste(observe: Any, tmp_path: Path) -> None:
+    path = tmp_path / "fisher.py"
+    path.write_text(
+        textwrap.dedent("""
+            import torch
+            from torch import nn
+            torch.manual_seed(0)
+            body, head = nn.Sequential(nn.Linear(4, 8), nn.Tanh()), nn.Linear(8, 1)
+            optimizer_b = torch.optim.SGD(body.parameters(), lr=0.01)
+            optimizer_h = torch.optim.SGD(head.parameters(), lr=0.01)
+            fisher = 0.0
+            for step in range(8):
+                score = head(body(torch.randn(3, 4))).pow(2).mean()
+                score.backward()
+                fisher += sum(p.grad.pow(2).sum().item() for p in body.parameters())
+                optimizer_b.zero_grad()
+                optimizer_h.zero_grad()
+                loss = head(body(torch.randn(3, 4))).pow(2).mean()
+                loss.backward()
+                optimizer_b.step()
+                optimizer_h.step()
+                optimizer_b.zero_grad()
+                optimizer_h.zero_grad()
+        """),
+        encoding="utf-8",
+    )
+    assert observe(path).findings == []
+
+
+def test_a_closure_evaluated_many_times_wastes_nothing(observe: Any, tmp_path: Path) -> None:
+    import graphlab
+
+    torch.manual_seed(0)
+    body, head = torch.nn.Linear(4, 4), torch.nn.Linear(4, 1)
+    optimizer = torch.optim.LBFGS(body.parameters(), max_iter=5)
+    other = torch.optim.SGD(head.parameters(), lr=0.01)
+    x = torch.randn(6, 4)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        other.zero_grad()
+        loss = (head(body(x)) - 1).pow(2).mean()
+        loss.backward()
+        return loss
+
+    with graphlab.watch() as session:
+        for _ in range(3):
+            optimizer.step(closure)
+            other.step()
+    session.assert_no_wasted_gradients()
+    assert not [each for each in session.findings if each.code == "GL108"]
