@@ -220,9 +220,14 @@ class Assembler:
                 found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
             return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
         if isinstance(raw, RawRefused):
-            by = written_by(at, raw.by, True)
+            by = written_by(at, raw.by, True) if raw.by else ""
             tensor = self._add(raw.info)
-            return [Refused(raw.seq, at, by, tensor, raw.kind, raw.iteration, raw.made)]
+            write = raw.write
+            there = self._locate(write.spot) if write is not None else None
+            writer = written_by(there, write.by, write.direct) if write is not None else ""
+            return [
+                Refused(raw.seq, at, by, tensor, raw.kind, raw.iteration, raw.made, there, writer)
+            ]
         if isinstance(raw, RawModule):
             return [Module(raw.seq, at, self._module_names.get(raw.module, "module"))]
         if isinstance(raw, RawZero):

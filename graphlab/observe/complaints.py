@@ -105,6 +105,13 @@ def _one_of_many(torch: Any) -> None:
     _write(torch, torch.ones(2, requires_grad=True).exp().unbind()[0])
 
 
+def _base_of_many(torch: Any) -> None:
+    base = torch.ones(2, requires_grad=True).exp()
+    view = base.unbind()[0]
+    _write(torch, base)
+    view.exp()
+
+
 def _made_without_grad(torch: Any) -> None:
     base = torch.ones(2, requires_grad=True).exp()
     with torch.no_grad():
@@ -135,6 +142,7 @@ _MISTAKES: tuple[tuple[Mistake, Callable[[Any], None]], ...] = (
     ("leaf", _leaf),
     ("leaf", _view_of_leaf),
     ("view", _one_of_many),
+    ("view", _base_of_many),
     ("view", _made_without_grad),
     ("view", _made_by_a_function),
 )

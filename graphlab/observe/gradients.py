@@ -107,7 +107,7 @@ class Handed:
 
     def note(self, record: RawBackward, returned: Any) -> None:
         for each in returned if isinstance(returned, tuple | list) else [returned]:
-            if hasattr(each, "grad_fn"):
+            if hasattr(each, "requires_grad"):
                 self._known.pop(id(each), None)
                 self._known[id(each)] = (weakref.ref(each), record)
         while len(self._known) > HANDED:

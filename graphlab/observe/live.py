@@ -27,7 +27,7 @@ class Live:
         """Remember which tensors a backward begins at."""
         roots: Any = frame.f_locals.get("outputs" if record.is_grad else "tensors")
         for root in roots if isinstance(roots, list | tuple) else [roots]:
-            if hasattr(root, "grad_fn"):
+            if hasattr(root, "requires_grad"):
                 self._losses.put(root, record.loss)
 
     def note_leaves(self, record: RawBackward, nodes: list[Any]) -> None:

@@ -51,6 +51,8 @@ class RawRefused(NamedTuple):
     kind: Literal["leaf", "view"]
     iteration: int | None
     made: Location | None = None
+    # The write that its base had, where it was not the write that was refused.
+    write: Any = None
 
 
 class RawZero(NamedTuple):

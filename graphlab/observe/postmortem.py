@@ -19,13 +19,16 @@ from typing import Any
 from graphlab.observe import complaints
 from graphlab.observe.assemble import environment
 from graphlab.observe.backwards import LARGE
+from graphlab.observe.broken import broken_view
 from graphlab.observe.forbidden import refused_write
 from graphlab.observe.freers import freer_of
 from graphlab.observe.graph import listed, operation, sequence, slots
+from graphlab.observe.log import Log
+from graphlab.observe.loops import Loops
 from graphlab.observe.names import Named, kind_of
 from graphlab.observe.outright import nodes_behind, refused_outright
 from graphlab.observe.scene import Scene
-from graphlab.observe.source import UserFiles, call_text, source_line
+from graphlab.observe.source import UserFiles, call_text, locate, source_line
 from graphlab.observe.storage import version_of
 from graphlab.observe.suspects import Holder, Suspect, Suspects, holders
 from graphlab.observe.tracer import code_of
@@ -36,6 +39,7 @@ from graphlab.trace.model import (
     Failure,
     Location,
     OptimizerInfo,
+    Refused,
     Saved,
     Trace,
     Write,
@@ -135,6 +139,12 @@ class _PostMortem:
             if refused is not None:
                 self._events.append(refused)
                 return True
+        broken = broken_view(self._error, Log(), Loops(), self._files)
+        if broken is not None:
+            at = locate(*broken.spot) if broken.spot is not None else None
+            tensor = self._scene.add_info(broken.info)
+            self._events.append(Refused(0, at, "", tensor, "view", made=broken.made))
+            return True
         return False
 
     def _backward(self, at: int, is_grad: bool, mistake: str | None) -> bool:

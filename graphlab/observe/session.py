@@ -11,6 +11,7 @@ from typing import Any
 
 from graphlab.observe.assemble import Assembler
 from graphlab.observe.backwards import Backwards
+from graphlab.observe.broken import broken_view
 from graphlab.observe.camera import Camera, Take
 from graphlab.observe.develop import develop
 from graphlab.observe.forgotten import Reached
@@ -123,8 +124,17 @@ class Session:
             _active = None
         if self._trace is None:
             strip_own_frames(error)
+            self._look_for_broken_views(error)
             self._optimizers.holders.name_by(Names(self._files).gather_frames(_frames_of(error)))
             self._trace = self._build(error)
+
+    def _look_for_broken_views(self, error: BaseException | None) -> None:
+        try:
+            broken = broken_view(error, self._log, self._loops, self._files)
+            if broken is not None:
+                self._log.events.append(broken)
+        except Exception as own:
+            self._own_error(own)
 
     def _build(self, error: BaseException | None) -> Trace:
         return self._assembler.build(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.refused import findings
-from graphlab.trace.finding import Finding
-from graphlab.trace.model import Trace
+from graphlab.trace.finding import Finding, Help, Place, Versions
+from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -18,4 +18,31 @@ def check(trace: Trace) -> Iterator[Finding]:
         "{name} is a view that autograd cannot follow an in-place write through: {by}",
         "Write out of place into a new tensor, or write to `{name}.clone()`; to change the base, "
         "index the base itself instead of a view from unbind, split, chunk or no_grad.",
+    )
+    for event in trace.events:
+        if isinstance(event, Refused) and event.kind == "view" and not event.by:
+            yield _base_written(trace, event)
+
+
+def _base_written(trace: Trace, event: Refused) -> Finding:
+    """The view was left alone, and what it is a view of was written."""
+    tensor = trace.tensors[event.tensor]
+    by = event.written_by or "a write that was not seen"
+    return Finding(
+        code="GL004",
+        name="view-modified-in-place",
+        severity="error",
+        summary=f"{tensor.name} is a view that autograd has lost: {by} wrote to what it is a view "
+        "of, and then it was used",
+        iteration=event.iteration,
+        tensor=Versions(tensor, None, None),
+        mutated=Place(event.written, by) if event.written is not None else None,
+        failed=Place(event.at, event.at.code if event.at is not None else "its use"),
+        cause=Place(event.made, "the view is made") if event.made is not None else None,
+        help=(
+            Help(
+                "Write out of place into a new tensor, or make the view again after the write. "
+                "Views from unbind, split and chunk do not outlive a write to their base."
+            ),
+        ),
     )

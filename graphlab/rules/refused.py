@@ -13,7 +13,7 @@ def findings(
 ) -> Iterator[Finding]:
     told = set()
     for event in trace.events:
-        if not isinstance(event, Refused) or event.kind != kind or event.at in told:
+        if not isinstance(event, Refused) or event.kind != kind or event.at in told or not event.by:
             continue
         told.add(event.at)
         tensor = trace.tensors[event.tensor]

@@ -78,7 +78,11 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An in-place write that autograd forbids: to a leaf, or to a view, which `made` made."""
+    """An in-place write that autograd forbids: to a leaf, or to a view, which `made` made.
+
+    Or the use of a view whose base was `written`, by `written_by`, so that it has no gradient any
+    more; `by` is empty then.
+    """
 
     seq: int
     at: Location | None
@@ -87,6 +91,8 @@ class Refused:
     kind: Literal["leaf", "view"]
     iteration: int | None = None
     made: Location | None = None
+    written: Location | None = None
+    written_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

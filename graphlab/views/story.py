@@ -80,6 +80,7 @@ def told(finding: Finding) -> list[tuple[Place, str, str, str]]:
         found.append((finding.cause, f"it began here: {finding.cause.what}", "", "yellow"))
     if finding.mutated is not None:
         change = f"{_version(saved_at) or '?'} → {now}" if saved_at != now else "unseen"
+        change = change if now is not None or tensor is None else ""
         label = f"written{_here(finding.mutated)} by {finding.mutated.what}"
         found.append((finding.mutated, label, change, "yellow"))
     if finding.freed is not None:
