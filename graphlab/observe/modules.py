@@ -80,6 +80,16 @@ class Modules:
         def enter(module: Any) -> Any:
             if get_ident() != thread:
                 return _ELSEWHERE
+            depth = len(stack)
+            try:
+                return entered(module)
+            except Exception as error:
+                # It would end in the program.
+                del stack[depth:]
+                tracer.guard(error)
+                return _ELSEWHERE
+
+        def entered(module: Any) -> Any:
             key = id(module)
             held = known.get(key)
             if held is None or held() is not module:
@@ -87,7 +97,7 @@ class Modules:
             now = gettrace()
             here, offset = None, 0
             if now is switch:
-                frame = getframe(2)
+                frame = getframe(3)
                 if frame.f_code.co_filename in files:
                     here, offset = frame.f_code, frame.f_lasti
                     events.append(RawModule(seq(), (here, offset), key))

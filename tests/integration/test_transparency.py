@@ -469,3 +469,21 @@ def test_a_module_is_called_by_the_function_it_always_was() -> None:
             net(torch.ones(1, 3))
         assert sys.gettrace() is not None
     assert function.__code__ is code
+
+
+def test_a_module_that_hides_its_dictionary_runs_as_ever() -> None:
+    """What the observer asks of a module may raise: the program never sees that."""
+
+    class Shy(torch.nn.Linear):
+        def __getattribute__(self, name: str) -> Any:
+            asking = sys._getframe(1).f_globals.get("__name__", "")
+            if name == "__dict__" and asking == "graphlab.observe.modules":
+                raise RuntimeError("not yours")
+            return super().__getattribute__(name)
+
+    layer = Shy(2, 1)
+    with graphlab.watch() as session:
+        loss = layer(torch.ones(1, 2)).sum()
+        loss.backward()
+    assert layer.weight.grad is not None
+    assert any("not yours" in each for each in session.trace.unseen)
