@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.rules.repair.loops import lines_using, move_step, recompute
 from graphlab.trace.finding import Finding, Help, Place, Related, Severity, Versions
@@ -133,7 +134,9 @@ def _help(
             yield again
         if mutated.what.endswith(".step()"):
             later = move_step(trace, change, event.at, mutated.what)
-            if later is not None:
+            if later is not None and again is not None:
+                yield replace(later, text=f"Or m{later.text[1:]}")
+            elif later is not None:
                 yield later
         if again is not None:
             return

@@ -134,3 +134,31 @@ def test_a_repair_of_any_script_runs_clean_or_is_words(
         ran = observe(script)
         assert ran.exit_code == 0, f"{help.text}\n{help.after}\n{ran.err}"
         assert ran.told == [], f"{help.text}\n{help.after}"
+
+
+NO_RECOMPUTE = """\
+import torch
+
+G, D = torch.nn.Linear(3, 4), torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 1))
+optimizer_D = torch.optim.SGD(D.parameters(), lr=0.1)
+optimizer_G = torch.optim.SGD(G.parameters(), lr=0.1)
+with torch.enable_grad():
+    fake = D(G(torch.randn(5, 3)))
+D_loss = fake.mean()
+D_loss.backward(retain_graph=True)
+optimizer_D.step()
+G_loss = -fake.mean()
+optimizer_G.zero_grad()
+G_loss.backward()
+optimizer_G.step()
+"""
+
+
+def test_no_help_begins_as_if_another_stood_before_it(observe: Any, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(NO_RECOMPUTE, encoding="utf-8")
+    first, *_ = observe(script).only.help
+    assert first.text.startswith("Move optimizer_D.step() behind this backward")
+    first, second = observe("naive").only.help
+    assert not first.text.startswith("Or ")
+    assert second.text.startswith("Or move optimizer_D.step() behind")

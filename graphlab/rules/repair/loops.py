@@ -206,7 +206,7 @@ def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help
     later = Edit(
         backward.lineno, backward.end_lineno or backward.lineno, limited + block.text(step)
     )
-    text = f"Or move {by} behind this backward, and keep the backward to {owner}."
+    text = f"Move {by} behind this backward, and keep the backward to {owner}."
     return block.help(text, [moved, later])
 
 
