@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.log import KEEP_EVENTS, Log
+from graphlab.observe.log import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
+from graphlab.observe.loops import headers_around
 from graphlab.observe.storage import version_of
 
 # More lines than this are not kept of one iteration.
@@ -46,6 +47,8 @@ class Take:
     left_out: int = 0
     # The sequence numbers of the nodes that each backward runs through, by its record's identity.
     covered: dict[int, frozenset[int]] = field(default_factory=dict)
+    # The loop whose iteration it is: its code and the first line of its body.
+    loop: tuple[CodeType, int] | None = None
 
     def drop(self, count: int) -> list[Shot]:
         """Forget all but the first `count` shots; returns the others."""
@@ -103,23 +106,50 @@ class Camera:
             first = len(old.shots) - 1
         tail = old.drop(first)
         left_out = old.left_out if first == 0 else 0
-        self.take = Take(tail, old.after(old.shots), left_out)
+        self.take = Take(tail, old.after(old.shots), left_out, loop=loop)
         return self.take
 
-    def stop(self) -> None:
-        """The last line is over too."""
+    def stop(self, raised: bool) -> None:
+        """The last line is over too. Unless the program `raised`, the last iteration ends where
+        the others do: at the loop's head. The epochs that found nothing left to do are no part
+        of it, nor is what comes after the loop."""
         self._look()
+        shots, loop = self.take.shots, self.take.loop
+        if raised or loop is None:
+            return
+        code, line = loop
+        heads = headers_around(code.co_filename, line)
+        for at in range(self._last(lambda raw: not isinstance(raw, RawModule)), len(shots)):
+            if shots[at].code is code and shots[at].line in heads and not shots[at].resumed:
+                self.take.drop(at + 1)
+                return
+
+    def _last(self, matters: Callable[[Any], bool]) -> int:
+        """The place after the last shot with an event that matters, 0 where there is none."""
+        shots = self.take.shots
+        places = range(len(shots), 0, -1)
+        return next((at for at in places if any(map(matters, shots[at - 1].events))), 0)
 
     def _shoot(self, code: CodeType, offset: int, line: int, resumed: bool) -> None:
         self._look()
         shots = self.take.shots
         shots.append(Shot(self._seq(), code, offset, line, resumed))
         if len(shots) > 2 * LONGEST:
-            tail = self.take.drop(LONGEST)
-            before = self.take.after(shots)
-            self.take.shots[:] = tail
-            self.take.before = before
-            self.take.left_out += LONGEST
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Forget the oldest lines. But where a backward or a step ran long ago, they belong to an
+        iteration that may be over and is to be kept; then what came since is a take of its own."""
+        old = self.take
+        over = self._last(lambda raw: isinstance(raw, RawBackward | RawStep))
+        if 0 < over <= LONGEST:
+            tail = old.drop(over)
+            self.take = Take(tail, old.after(old.shots), old.left_out + over, loop=old.loop)
+            return
+        tail = old.drop(LONGEST)
+        old.before = old.after(old.shots)
+        old.shots[:] = tail
+        old.left_out += LONGEST
 
     def _event(self, raw: Any) -> None:
         """An event belongs to the line that it happened at, where that is not the one that began
@@ -132,8 +162,9 @@ class Camera:
                 last = shots[-1] if shots else None
                 if last is None or last.code is not code or (last.line != line and last.resumed):
                     self._shoot(code, offset, line, True)
-            if shots:
-                shots[-1].events.append(raw)
+            # The take may be another one by now.
+            if self.take.shots:
+                self.take.shots[-1].events.append(raw)
         except Exception as error:
             self._guard(error)
 

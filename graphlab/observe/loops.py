@@ -32,6 +32,12 @@ def _loops_around(filename: str, line: int) -> tuple[int, ...]:
     return tuple(start for _, start in sorted(around, reverse=True))
 
 
+def headers_around(filename: str, line: int) -> frozenset[int]:
+    """The lines at which the loops around a line begin anew."""
+    around = (each for each in _loops_of(filename) if each[1] <= line <= each[2])
+    return frozenset(first for _, first, _ in around)
+
+
 class Loops:
     """`counts[(code, first body line)]` is how often that loop's body has begun."""
 

@@ -115,7 +115,7 @@ class Session:
             self._notice_lost_sight()
         self._tracing = None
         if self._camera is not None and self._trace is None:
-            self._camera.stop()
+            self._camera.stop(raised=isinstance(error, Exception))
         self._tracer.stop(frame or sys._getframe(1))
         self._optimizers.steps.stop()
         self._modules.stop()
