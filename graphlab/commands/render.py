@@ -64,6 +64,7 @@ def render(
     saved = target.endswith(".json") and not is_module
     if form == "html":
         assert path is not None
+        _check_player(choice, saved)
         from graphlab.play import Player
 
         shown = stored(target) if saved else _played(target, arguments, choice, is_module)
@@ -129,6 +130,29 @@ def _check(choice: Choice) -> None:
             raise UserError(f"{option} has no {value}", near)
     if choice.timeout <= 0:
         raise UserError(f"--timeout {choice.timeout:g} is no time", "give it seconds, 20 say")
+
+
+def _check_player(choice: Choice, saved: bool) -> None:
+    """Refuse what the player would not heed."""
+    plain = Choice()
+    for option, value, usual, why in (
+        ("--level", choice.level, plain.level, "it has all its levels at a click"),
+        ("--depth", choice.depth, plain.depth, "it has all its levels at a click"),
+        ("--color", choice.color, plain.color, "its colours are those of the owners"),
+        ("--theme", choice.theme, plain.theme, "it is as light or dark as its reader's screen"),
+        ("--loss", choice.loss, plain.loss, "it plays the whole iteration"),
+        ("--style", choice.style, plain.style, "its graph is graphlab's own"),
+    ):
+        if value != usual:
+            raise UserError(
+                f"{option} is not for the player: {why}",
+                f"leave {option} out, or write a figure: -o FILE.svg",
+            )
+    if saved and (choice.at is not None or choice.before is not None):
+        raise UserError(
+            "--at and --before choose from a run, and a saved trace has one iteration",
+            "leave them out, or name the program instead of the file",
+        )
 
 
 def _destination(name: str, choice: Choice) -> tuple[str, str | None]:

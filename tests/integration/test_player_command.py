@@ -95,6 +95,21 @@ def test_render_writes_the_player_too(tmp_path: Path, saved: Path, cli: Any) -> 
 
 
 @pytest.mark.parametrize(
+    ("option", "value"),
+    [("--level", "op"), ("--depth", "1"), ("--color", "loss"), ("--theme", "dark"),
+     ("--loss", "D_loss_"), ("--style", "torchviz"), ("--at", "0")],
+)  # fmt: skip
+def test_render_refuses_what_the_player_would_not_heed(
+    saved: Path, tmp_path: Path, cli: Any, option: str, value: str
+) -> None:
+    ran = cli("render", str(saved / "naive.json"), "-o", "z.html", option, value)
+    assert ran.returncode == 2
+    error, help = ran.stderr.splitlines()
+    assert error.startswith(f"error: {option} ") and help.startswith("help: leave ")
+    assert not (tmp_path / "z.html").exists()
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("naive", "--against", "detach"), "--against is for the player"),
