@@ -77,8 +77,13 @@ def filmed(session: Session, trace: Trace, findings: Sequence[Finding]) -> Film 
     if not films:
         return None
     taken = [snapshot for snapshot, _ in films if snapshot is not None]
-    best, _ = explaining(taken, [each for each in findings if each.severity != "info"])
-    snapshot, take = next(each for each in films if each[0] is best or best is None)
+    told = [each for each in findings if each.severity != "info"]
+    if trace.exception is not None and not told:
+        # An error that no rule knows: its own iteration is the one to look at.
+        snapshot, take = films[-1]
+    else:
+        best, _ = explaining(taken, told)
+        snapshot, take = next(each for each in films if each[0] is best or best is None)
     film = session.develop(snapshot, take)
     return film if film.moments else None
 

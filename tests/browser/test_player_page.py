@@ -16,6 +16,15 @@ Visit = Callable[..., Any]
 LAST = 14
 STEP, BACKWARD = 11, 10
 
+CRASH = """\
+import torch
+for turn in range(2):
+\tloss = torch.ones(2, requires_grad=True).sum()
+\tloss.backward()
+\tif turn:
+\t\traise ValueError("</script> 너무 작다")
+"""
+
 
 def step(opened: Any) -> str:
     return opened.locator(".gl-count:visible").inner_text()
@@ -329,6 +338,24 @@ def test_on_paper_all_of_the_step_is_there(naive: Any) -> None:
     assert not naive.get_by_role("slider").is_visible()
 
 
+def test_on_paper_a_long_file_is_what_lies_around_the_lines_that_run(
+    visit: Visit, record: Record
+) -> None:
+    opened = visit(page([record(CRASH.replace("for", "#\n" * 300 + "for", 1))]))
+    assert opened.locator(".gl-line:visible").count() == 306
+    opened.emulate_media(media="print")
+    assert opened.locator(".gl-line:visible").count() == 15 + 4
+
+
 def test_without_a_script_it_says_so(visit: Visit, record: Record) -> None:
     opened = visit(page([record("naive")]), java_script_enabled=False)
     assert opened.get_by_text("The player needs JavaScript.").first.is_visible()
+
+
+def test_an_error_that_no_rule_knows_has_a_card(visit: Visit, record: Record) -> None:
+    opened = visit(page([record(CRASH)]))
+    card = opened.locator(".gl-error")
+    assert card.get_by_text("The run raised ValueError").is_visible()
+    assert card.get_by_text("</script> 너무 작다").is_visible()
+    assert not opened.get_by_text("Nothing found").is_visible()
+    assert line(opened).startswith("raise ValueError")

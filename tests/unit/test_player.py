@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -310,3 +311,106 @@ def test_steps_know_no_step_outside_the_film(record: Record) -> None:
     assert steps.at(first.at) == 0
     empty: Film = replace(naive.film, moments=())
     assert Steps(naive.trace, empty).at(first.at) is None
+
+
+# Runs that are not as usual
+
+
+def filmed_script(tmp_path: Path, text: str) -> Play:
+    path = tmp_path / "odd.py"
+    path.write_text(text, encoding="utf-8")
+    sessions: list[Session] = []
+
+    def started(session: Session) -> None:
+        sessions.append(session)
+        session.keep_film()
+
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        trace = program.run(program.script(str(path)), [], "odd.py", started).trace
+    assert trace.unseen == ()
+    film = filmed(sessions[0], trace, find(trace))
+    assert film is not None
+    return play(trace, film, find(trace))
+
+
+LOOP = """\
+import torch
+net = torch.nn.Linear(2, 1)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+
+def learn(loss):
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+
+for epoch in range(3):
+    for x in [torch.ones(4, 2)] if epoch == 0 else []:
+        learn(net(x).mean())
+"""
+
+
+def test_an_iteration_ends_at_its_loops_head(tmp_path: Path) -> None:
+    each = filmed_script(tmp_path, LOOP + "print('done')\n")
+    ran = [moment.at.line for moment in each.film.moments]
+    assert ran == [12, 6, 7, 8, 11]
+    assert shown(each)["steps"][0]["say"].startswith("net runs.")
+
+
+def test_a_line_that_only_calls_says_where_it_goes_on(tmp_path: Path) -> None:
+    text = LOOP.replace("learn(net(x).mean())", "loss = net(x).mean()\n        learn(loss)")
+    each = filmed_script(tmp_path, text)
+    assert shown(each)["steps"][1]["say"] == "It goes on in learn()."
+
+
+def test_an_error_that_no_rule_knows_is_shown_where_it_is_raised(tmp_path: Path) -> None:
+    text = LOOP.replace("if epoch == 0 else []", "") + (
+        "        if epoch == 2:\n            raise ValueError('too small')\n"
+    )
+    each = filmed_script(tmp_path, text)
+    told = shown(each)
+    last = len(told["steps"]) - 1
+    assert told["moment"] == ["iteration 2", "raised ValueError"]
+    assert told["start"] == last
+    assert told["crash"] == {"type": "ValueError", "message": "too small", "step": last}
+    assert told["steps"][last]["say"] == "ValueError is raised here."
+    assert told["steps"][last]["kind"] == "raised"
+    later = replace(each.trace.events[-1], seq=each.trace.events[-1].seq + 1)
+    told = data(replace(each.trace, events=(*each.trace.events, later)), each.film, ())
+    assert told["moment"][1] == "the run raised ValueError elsewhere"
+    assert told["crash"]["step"] is None and told["start"] == 0
+
+
+def test_an_iteration_is_kept_however_long_the_next_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphlab.observe.camera.LONGEST", 20)
+    text = LOOP.replace("if epoch == 0 else []", "").replace(
+        "        learn(", "        for _ in range(epoch * 60):\n            pass\n        learn("
+    )
+    each = filmed_script(tmp_path, text)
+    assert each.film.iteration == 0
+    events = {type(event).__name__ for event in each.film.events}
+    assert {"Backward", "Step"} <= events
+    assert each.film.left_out == 0
+    lines = [moment.at.line for moment in each.film.moments]
+    assert lines[:1] == [12] and lines[-1] == 8
+
+
+def test_a_write_through_data_leaves_the_version_as_it_is(tmp_path: Path) -> None:
+    text = LOOP + "        net.weight.data.mul_(0.5)\n        x.add_(1)\n"
+    said = [step["say"] for step in shown(filmed_script(tmp_path, text))["steps"]]
+    assert any(
+        each.endswith("writes net.weight: it stays at version 2, so autograd does not see it.")
+        for each in said
+    ), said
+    assert not any("no version counts" in each for each in said)
+
+
+def test_two_runs_of_one_name_are_told_apart(record: Record) -> None:
+    naive = record("naive")
+    (found,) = re.findall(
+        r'<script type="application/json"[^>]*>(.*?)</script>', page([naive, naive]), re.DOTALL
+    )
+    one, other = json.loads(found)
+    assert (one["title"], other["title"]) == ("naive (1)", "naive (2)")
+    assert one["others"][0]["title"] == "naive (2)"

@@ -33,11 +33,11 @@ class Drawn:
 
 
 def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[Drawn], str]:
-    """The graph at each level that could be laid out in time, and why there is none.
+    """The graph at each level that could be laid out in time, and why one is missing.
 
     Every id in the SVG begins with `uid`."""
     if graph is None:
-        return [], "No backward was recorded in this iteration, so there is no graph to draw."
+        return [], ""
     plain = neutral(graph)
     found: list[Drawn] = []
     problem = ""

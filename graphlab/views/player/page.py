@@ -16,7 +16,7 @@ from typing import Any
 
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Backward, Trace
 from graphlab.views.player.difference import difference
 from graphlab.views.player.figure import Drawn, dark_colors, figures
 from graphlab.views.player.quiz import questions
@@ -53,12 +53,13 @@ def fragment(
     address. `timeout` is in seconds, for the layout of each graph.
     """
     uid = uid or f"gl{secrets.token_hex(4)}"
-    parts, shown = [], []
+    parts, shown, titles = [], [], _titles(plays)
     for at, play in enumerate(plays):
         drawn, problem = figures(play.film.graph, f"{uid}-{at}", timeout)
-        told = _told(play, drawn, problem, quiz)
+        told = _told(play, drawn, problem or _why_none(play.film), quiz)
+        told["title"] = titles[at]
         told["others"] = [
-            {"run": index, "title": other.trace.target, "diff": difference(play.film, other.film)}
+            {"run": index, "title": titles[index], "diff": difference(play.film, other.film)}
             for index, other in enumerate(plays)
             if index != at
         ]
@@ -73,6 +74,15 @@ def fragment(
         f'<script type="application/json" class="gl-data">{text}</script>\n'
         f"<script>\n{_script()}</script>\n</div>\n"
     )
+
+
+def _titles(plays: Sequence[Play]) -> list[str]:
+    """The runs' names, of which no two are the same."""
+    names = [play.trace.target for play in plays]
+    return [
+        f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name
+        for at, name in enumerate(names)
+    ]
 
 
 def page(plays: Sequence[Play], *, quiz: bool = False, timeout: float = 20.0) -> str:
@@ -112,6 +122,14 @@ def _told(play: Play, drawn: list[Drawn], problem: str, quiz: bool) -> dict[str,
         saved["boxes"] = [each.home.get(node, (None,))[0] for each in drawn]
     told["levels"] = [each.level for each in drawn]
     return told
+
+
+def _why_none(film: Film) -> str:
+    if film.graph is not None:
+        return ""
+    if any(isinstance(event, Backward) for event in film.events):
+        return "The graph of this iteration was not kept, so there is no graph to draw."
+    return "No backward ran in what plays here, so there is no graph to draw."
 
 
 def _section(at: int, uid: str, title: str, drawn: list[Drawn]) -> str:

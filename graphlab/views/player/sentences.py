@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from graphlab.trace.film import Change
-from graphlab.trace.model import Backward, Module, Refused, Step, Write, ZeroGrad
+from graphlab.trace.model import Backward, Event, Module, Refused, Step, Write, ZeroGrad
 from graphlab.views.words import plural
 
 if TYPE_CHECKING:
@@ -32,9 +33,25 @@ def sentence(steps: Steps, at: int, saved: list[dict[str, Any]]) -> str:
             words.append(f"{event.by} is refused: {steps.names[event.tensor]} must not be written.")
     steppers = [steps.film.optimizers[e.optimizer] for e in events if isinstance(e, Step)]
     writes = [event for event in events if isinstance(event, Write)]
-    words.extend(_writes(steps, writes, [f"{name}.step()" for name in steppers]))
+    words.extend(_writes(steps, at, writes, [f"{name}.step()" for name in steppers]))
     words.extend(_graph(steps, at, saved))
-    return " ".join(words) or "Nothing here touches the graph."
+    error = steps.trace.exception
+    if at == steps.crash and error is not None and not any(map(_raised, events)):
+        words.append(f"{error.type} is raised here.")
+    return " ".join(words) or _called(steps, at) or "Nothing here touches the graph."
+
+
+def _raised(event: Event) -> bool:
+    return isinstance(event, Backward) and bool(event.raised)
+
+
+def _called(steps: Steps, at: int) -> str:
+    """Where a line does all it does in the next ones, those of a function that it calls."""
+    here, *after = steps.film.moments[at : at + 2]
+    if not after or after[0].resumed or after[0].at.function == here.at.function:
+        return ""
+    name = after[0].at.function.rpartition(".")[2]
+    return f"It goes on in {name}()." if re.search(rf"\b{re.escape(name)}\(", here.at.code) else ""
 
 
 def tally(steps: Steps, tensors: Iterable[int]) -> str:
@@ -71,25 +88,35 @@ def _step(steps: Steps, event: Step) -> str:
     return f"{name}.step() applies the gradient of {losses}." if losses else f"{name}.step() runs."
 
 
-def _writes(steps: Steps, events: list[Write], said: Collection[str]) -> list[str]:
+def _writes(steps: Steps, at: int, events: list[Write], said: Collection[str]) -> list[str]:
     """`said` are the writers that the sentences before have named."""
+    kept = steps.kept[at]
     groups: dict[tuple[str, int | None, int | None], list[int]] = {}
     for event in events:
-        groups.setdefault((event.by, event.before, event.after), []).append(event.tensor)
+        # A write through `.data` counts at a counter of its own: what the film saw is the tensor's.
+        own = kept.get(event.tensor)
+        before, after = (event.before, event.after) if own is None else (own, own)
+        groups.setdefault((event.by, before, after), []).append(event.tensor)
     found = []
     for (by, before, after), tensors in groups.items():
+        # `layer(), through normal_()` is put between commas.
+        who = "It" if by in said else f"{by}," if ", through " in by else by
         known = [each for each in tensors if each >= 0]
-        what = tally(steps, known) if known else "a tensor that has no name"
-        who = "It" if by in said else by
-        found.append(f"{who} writes {what}{_change(before, after)}.")
+        if known:
+            found.append(f"{who} writes {tally(steps, known)}{_change(before, after, len(known))}.")
+        else:
+            one = len(tensors) == 1
+            what = "a tensor that has" if one else f"{len(tensors)} tensors that have"
+            found.append(f"{who} writes {what} no name.")
     return found
 
 
-def _change(before: int | None, after: int | None) -> str:
+def _change(before: int | None, after: int | None, count: int) -> str:
     if before is None or after is None:
         return ", and no version counts it"
     if before == after:
-        return f": it stays at version {before}, so autograd does not see it"
+        they = "it stays" if count == 1 else "they stay"
+        return f": {they} at version {before}, so autograd does not see it"
     return f": version {before} becomes {after}"
 
 

@@ -44,9 +44,31 @@ class Steps:
         self._starts = [each.seq for each in film.moments]
         self.made = self._made()
         self.passages = {each.backward: each.nodes for each in film.passages}
+        self.crash = self._crash()
+        self.kept = self._kept()
 
     def __len__(self) -> int:
         return len(self.film.moments)
+
+    def _crash(self) -> int | None:
+        """The step that raised what ended the run; None where that is not in the film."""
+        error, ends = self.trace.exception, self.film.events[-1:]
+        last = [(each.seq, each.at) for each in self.trace.events[-1:]]
+        if error is None or [(each.seq, each.at) for each in ends] != last:
+            return None
+        return self.at(error.at)
+
+    def _kept(self) -> list[dict[int, int]]:
+        """The versions of the tensors that each step left as they were, where they were filmed."""
+        known = {each.tensor: each.version for each in self.film.before if each.version >= 0}
+        found: list[dict[int, int]] = []
+        for moment, events in zip(self.film.moments, self.events, strict=True):
+            now = {each.tensor: each.version for each in moment.changes}
+            written = {each.tensor for each in events if isinstance(each, Write)} & known.keys()
+            still = [at for at in written if now.get(at, known[at]) == known[at]]
+            found.append({at: known[at] for at in still})
+            known.update(now)
+        return found
 
     def begun(self, seq: int) -> int | None:
         """The step at which the node with this sequence number was made."""
@@ -98,10 +120,11 @@ def data(
         for each in findings
         if each.severity != "info"
     ]
-    failed = [each["step"] for each in told_of if each["step"] is not None]
+    crash = None if told_of else _crashed(steps)
+    failed = [each["step"] for each in (*told_of, crash) if each and each["step"] is not None]
     return {
         "title": trace.target,
-        "moment": _moment(trace, film),
+        "moment": _moment(steps),
         "files": [
             {"name": shorten(name), "lines": film.sources[name].splitlines()}
             for name in steps.files
@@ -112,16 +135,28 @@ def data(
         "ledger": ledger(steps),
         "entries": entries(steps),
         "findings": told_of,
+        "crash": crash,
         "start": failed[0] if failed else 0,
     }
 
 
-def _moment(trace: Trace, film: Film) -> list[str]:
+def _crashed(steps: Steps) -> Data | None:
+    """What ended the run, where no rule has a word for it."""
+    error = steps.trace.exception
+    if error is None:
+        return None
+    return {"type": error.type, "message": error.message, "step": steps.crash}
+
+
+def _moment(steps: Steps) -> list[str]:
     """Which iteration it is and what is left out; then how the run ended, where it raised."""
+    film, error = steps.film, steps.trace.exception
     words = [f"iteration {film.iteration}"] if film.iteration is not None else []
     if film.left_out:
         words.append(f"{film.left_out} earlier lines are left out")
-    raised = f"raised {trace.exception.type}" if trace.exception is not None else ""
+    raised = f"raised {error.type}" if error is not None else ""
+    if error is not None and steps.crash is None:
+        raised = f"the run {raised} elsewhere"
     return [", ".join(words), raised]
 
 
@@ -131,7 +166,7 @@ def _step(steps: Steps, at: int, saved: list[Data]) -> Data:
         "file": steps.files.index(moment.at.file),
         "line": moment.at.line,
         "end": moment.at.end_line,
-        "kind": _kind(steps.events[at]),
+        "kind": "raised" if at == steps.crash else _kind(steps.events[at]),
         "say": sentence(steps, at, saved),
         "made": steps.made[at],
         "nodes": _lit(steps, at),

@@ -13,7 +13,7 @@ function findingCard(finding, go, open) {
     card.append(make("p", {}, `${plural(finding.also, "other saved tensor")} went stale in the same way.`));
   }
   if (finding.why) card.append(make("p", {}, make("strong", {}, "Why: "), finding.why));
-  for (const note of finding.notes) card.append(make("p", { class: "gl-faint" }, note));
+  for (const note of finding.notes) card.append(make("p", { class: "gl-faint" }, `Note: ${note}`));
   const folded = (label, ...children) =>
     card.append(make("details", {}, make("summary", {}, label), ...children));
   if (finding.words) {
@@ -39,7 +39,13 @@ function accountPane(data, go, choose, quiz) {
     const step = finding.step === null ? last : finding.step;
     return { step, card: findingCard(finding, go, !data.others.length) };
   });
-  if (!data.findings.length) {
+  if (data.crash) {
+    const { type, message, step } = data.crash;
+    cards.push({ step: step === null ? last : step, card: make("article", { class: "gl-card gl-error" },
+      make("h3", {}, `The run raised ${type}`),
+      make("p", { class: "gl-words" }, make("code", {}, message)),
+      make("p", {}, "graphlab found nothing in the graph that explains it.")) });
+  } else if (!data.findings.length) {
     cards.push({ step: last, card: make("article", { class: "gl-card gl-good" },
       make("h3", {}, "Nothing found"),
       make("p", {}, "graphlab found no error and nothing to warn of in this run.")) });

@@ -138,6 +138,7 @@ function helpDialog(secret) {
       ["v1", "A tensor's version counts how often it was written in place."],
       ["saved v1", "Kept for backward, as it was at version 1."],
       ["stale", "Saved, and written since: the value that backward needs is gone."],
+      ["node", "One operation in the graph. Backward runs through the nodes from the loss upwards."],
     ]),
     button("Close", "", () => help.close()));
   return help;

@@ -1,3 +1,13 @@
+// Lines of a file that is printed whole, and lines around those that run of any other.
+const LONG = 200, AROUND = 15;
+
+// Columns before the first word; a tab goes on to the next multiple of four, as it is drawn.
+function indent(text) {
+  let columns = 0;
+  for (const letter of text.match(/^\s*/)[0]) columns += letter === "\t" ? 4 - (columns % 4) : 1;
+  return columns;
+}
+
 // Left: the source with the line that runs now.
 function sourcePane(data) {
   const name = make("h3", {});
@@ -5,12 +15,25 @@ function sourcePane(data) {
   const listings = data.files.map(() => null);
   let file = -1, painted = [];
 
+  // Of a long file, paper shows what lies around the lines that run.
+  function near(at) {
+    const lines = data.files[at].lines.length, found = new Set();
+    if (lines <= LONG) return () => true;
+    for (const step of data.steps) {
+      if (step.file !== at) continue;
+      for (let line = step.line - AROUND; line <= step.end + AROUND; line += 1) found.add(line);
+    }
+    return (line) => found.has(line);
+  }
+
   function listing(at) {
     if (listings[at] === null) {
+      const shown = near(at);
       listings[at] = data.files[at].lines.map((text, number) => {
         const code = make("code", {}, text || " ");
-        code.style.setProperty("--indent", text.search(/\S|$/));
-        return make("div", { class: "gl-line" }, make("b", {}, String(number + 1)), code);
+        code.style.setProperty("--indent", indent(text));
+        const kind = shown(number + 1) ? "gl-line" : "gl-line gl-far";
+        return make("div", { class: kind }, make("b", {}, String(number + 1)), code);
       });
     }
     return listings[at];
