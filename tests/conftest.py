@@ -16,7 +16,7 @@ import pytest
 
 import graphlab
 from graphlab import catalogue
-from graphlab.trace.finding import Finding
+from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Trace
 
 # Before torch is imported. Tiny matrices gain nothing from a second thread, and idle ones burn
@@ -86,6 +86,22 @@ def observe() -> Observe:
         return Observed(ran.trace, find(ran.trace), ran.exit_code, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture
+def applied() -> Callable[[Help, str], str]:
+    """``applied(help, source)``: `source` with the help's `before`, which must stand where it
+    says, replaced by `after`."""
+
+    def apply(help: Help, source: str) -> str:
+        assert help.line is not None
+        lines = source.splitlines(keepends=True)
+        start = sum(len(line) for line in lines[: help.line - 1])
+        assert source[start : start + len(help.before)] == help.before
+        assert help.before.endswith("\n")
+        return source[:start] + help.after + source[start + len(help.before) :]
+
+    return apply
 
 
 def environment(**changes: str) -> dict[str, str]:

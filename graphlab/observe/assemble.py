@@ -256,6 +256,7 @@ class Assembler:
             raw.cut.location() if raw.cut is not None else None,
             raw.cut.by if raw.cut is not None else "",
             raw.nodes,
+            carriers=raw.carriers,
         )
         return [backward]
 
@@ -297,6 +298,7 @@ class Assembler:
             state=problem.state,  # pyright: ignore[reportArgumentType]
             write=position.get(id(problem.write)),
             freed_by=position.get(id(problem.freed_by)),
+            within=self._locate(problem.within),
         )
 
     def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.carried import carriers
 from graphlab.observe.deep import sweep
 from graphlab.observe.graph import sequence
 from graphlab.observe.inspect import Inspector
@@ -103,7 +104,8 @@ class Backwards:
                     self.inspected(record, nodes, frame)
                 if self._log.silent:
                     names = Names(self._files).gather(frame)
-                    record.problems = Inspector(self._log, names).written(nodes, stale=False)
+                    inspector = Inspector(self._log, names, record.spot)
+                    record.problems = inspector.written(nodes, stale=False)
         if not record.nested:
             self.begun(record, values, frame)
             if record.iteration is not None:
@@ -148,7 +150,7 @@ class Backwards:
             self.refused(record, frame)
             return
         nodes = nodes_behind(values, record.is_grad)
-        inspector = Inspector(self._log, names)
+        inspector = Inspector(self._log, names, record.spot)
         stale = inspector.written(nodes)
         freed = inspector.freed(nodes)
         # The engine runs the latest node first: whichever trouble is later is what it met.
@@ -156,6 +158,8 @@ class Backwards:
             record.problems = freed
         else:
             record.problems = stale
+        if record.problems:
+            record.carriers = carriers(frame, self._files, record.problems[0].seq)
         self.refused(record, frame)
 
     def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:

@@ -67,12 +67,12 @@ class Growth:
         while where is not None:
             if where.f_code.co_filename in self._files:
                 for name, value in list(where.f_locals.items()):
-                    for label, each in _parts(name, value):
+                    for label, each in parts(name, value):
                         tensors = each if isinstance(each, list) else [each]
                         edges = [
                             node
                             for t in tensors
-                            if isinstance(t, torch.Tensor) and (node := _node(t)) is not None
+                            if isinstance(t, torch.Tensor) and (node := node_behind(t)) is not None
                         ]
                         if edges and label not in now:
                             nodes = walk(edges[-64:])
@@ -113,7 +113,7 @@ class Growth:
         )
 
 
-def _node(tensor: Any) -> Any:
+def node_behind(tensor: Any) -> Any:
     """The node behind a tensor. A view is not asked: if its base was written since, that would
     make its node anew, earlier than the program does, and so move the order of accumulation."""
     return (tensor._base if tensor._is_view() else tensor).grad_fn
@@ -123,7 +123,7 @@ def _grows(sizes: tuple[int, ...]) -> bool:
     return len(sizes) >= ENOUGH and all(b > a for a, b in pairwise(sizes))
 
 
-def _parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
+def parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
     """A variable, the attributes of an object of the user's own, and those of theirs."""
     import torch
 
@@ -143,7 +143,7 @@ def _parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
     elif hasattr(value, "__dict__") and not module.startswith(FOREIGN):
         for key, each in list(vars(value).items()):
             if depth < 2:
-                found += _parts(f"{name}.{key}", each, depth + 1)
+                found += parts(f"{name}.{key}", each, depth + 1)
     return found
 
 

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from graphlab.observe.graph import Slot, operation, running_statistics_unused, sequence, slots
-from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
+from graphlab.observe.log import Log, RawBackward, RawModule, RawWrite, Spot
 from graphlab.observe.names import Named, Names, kind_of
 from graphlab.observe.source import (
     argument_at,
     locate,
     loop_variables,
+    operand_at,
     statement_at,
     target_text,
     variable_behind,
@@ -28,7 +29,7 @@ class Problem:
 
     __slots__ = (
         "dtype", "freed_by", "module", "named", "operation", "saved_version", "seq", "shape",
-        "spot", "state", "version", "write",
+        "spot", "state", "version", "within", "write",
     )  # fmt: skip
 
     def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
@@ -41,6 +42,8 @@ class Problem:
         self.saved_version: int | None = None
         self.write: RawWrite | None = None
         self.freed_by: RawBackward | None = None
+        # The statement that was running then in the function which the backward is called from.
+        self.within: Spot | None = None
 
 
 def _same_variable(local: str, known: str) -> bool:
@@ -68,9 +71,10 @@ def assigned(log: Log, seq: int) -> str | None:
 
 
 class Inspector:
-    def __init__(self, log: Log, names: Names) -> None:
+    def __init__(self, log: Log, names: Names, caller: Spot | None = None) -> None:
         self._log = log
         self._names = names
+        self._caller = caller[0] if caller is not None else None
         self._writes: dict[int, list[tuple[RawWrite, tuple[int, int, int, int, int]]]] = {}
         self._backwards: list[RawBackward] = []
         for event in log.events:
@@ -129,7 +133,10 @@ class Inspector:
         mark = self._log.mark_of(seq)
         spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
         module = self._names.modules.get(mark.module) if mark and mark.module else None
-        return Problem(seq, operation(node), spot, module, state)
+        problem = Problem(seq, operation(node), spot, module, state)
+        if self._caller is not None:
+            problem.within = self._log.statement_in(self._caller, seq)
+        return problem
 
     def _describe(self, problem: Problem, slot: Slot) -> None:
         tensor = slot.data
@@ -165,14 +172,22 @@ class Inspector:
             made = assigned(self._log, problem.seq) if elsewhere else None
             if made is not None:
                 return made
+        written = argument = None
+        if write is not None and write.spot is not None and write.tensors:
+            shown = write.direct or not self._deep_below(write.spot, write.seq)
+            written = target_text(locate(*write.spot), write.direct) if shown else None
+        if problem.spot is not None:
+            operand = operand_at(locate(*problem.spot), problem.operation, slot.name)
+            if operand is not None:
+                return operand
+            if not self._deep_below(problem.spot, problem.seq):
+                argument = argument_at(locate(*problem.spot))
+            elif slot.name == "result" and written is None and problem.module:
+                return f"{problem.module} output"
         try:
             maker = slot.data.grad_fn
         except RuntimeError:
             maker = None
-        written = None
-        if write is not None and write.spot is not None and write.tensors:
-            written = target_text(locate(*write.spot), write.direct)
-        argument = argument_at(locate(*problem.spot)) if problem.spot is not None else None
         if maker is None:
             return written or argument
         seq = sequence(maker)
@@ -186,6 +201,15 @@ class Inspector:
             return written or argument
         module = self._names.modules.get(mark.module) if mark.module else None
         return f"{module} output" if module else None
+
+    def _deep_below(self, spot: Spot, seq: int) -> bool:
+        """Whether what ran then at `spot` was part of the module that the line there calls: what
+        the line says of that module's arguments says nothing of its part's."""
+        mark = self._log.mark_of(seq)
+        for event in reversed(self._log.events):
+            if isinstance(event, RawModule) and event.spot == spot and event.seq <= seq:
+                return mark is None or mark.module != event.module
+        return False
 
     def _explain_stale(self, problem: Problem, tensor: Any) -> None:
         key = storage_key(tensor)

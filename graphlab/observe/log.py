@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Literal, NamedTuple
 
+from graphlab.observe.source import locate
 from graphlab.trace.model import Location
 
 # Forty marks and ten events a step, say: hundreds of iterations back, in a few megabytes.
@@ -92,6 +93,7 @@ class RawBackward:
     subject: Any = None
     cut: Any = None
     nodes: int | None = None
+    carriers: tuple[Any, ...] = ()
     covered: frozenset[int] | None = None
 
 
@@ -148,6 +150,22 @@ class Log:
         if index < 0 or self.blind:
             return None
         return Mark(*self.marks[index])
+
+    def statement_in(self, code: CodeType, seq: int) -> Spot | None:
+        """The statement of the function `code` that was running, itself or in what it had called,
+        when the node `seq` was made; None where no call of that function was at work then."""
+        at = bisect_right(self.marks, seq, key=_seq) - 1
+        if at < 0 or self.blind:
+            return None
+        before = next((m for m in reversed(self.marks[: at + 1]) if m[1] is code), None)
+        if before is not None and before is self.marks[at]:
+            return code, before[2]
+        after = next((m for m in self.marks[at + 1 :] if m[1] is code), None)
+        if before is None or after is None:
+            return None
+        # Control comes back to the statement that it had left, or that function had ended before.
+        same = locate(code, before[2]).line == locate(code, after[2]).line
+        return (code, after[2]) if same else None
 
     def covers(self, backward: RawBackward, seq: int) -> bool:
         """Whether `backward` ran through the node `seq`: known where it was inspected, else

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 import os
+import re
 import site
 import sys
 import sysconfig
@@ -214,6 +215,30 @@ def argument_at(at: Location | None) -> str | None:
         return None
     names = set(_variables(call))
     return names.pop() if len(names) == 1 else None
+
+
+_SIGNS: dict[str, type[ast.operator]] = {
+    "Mul": ast.Mult, "Div": ast.Div, "Pow": ast.Pow, "Mm": ast.MatMult, "Mv": ast.MatMult,
+    "Bmm": ast.MatMult, "Dot": ast.MatMult,
+}  # fmt: skip
+
+
+def operand_at(at: Location, operation: str, slot: str) -> str | None:
+    """``x`` for what ``y = x * w`` saved as `self`, and ``w`` for `other`; None where the line
+    has two such operators, or none."""
+    sign = next((_SIGNS[n] for n in _SIGNS if re.fullmatch(n + r"Backward\d+", operation)), None)
+    statement = statement_at(at.file, at.line) if sign is not None else None
+    if sign is None or statement is None:
+        return None
+    fitting = [
+        node
+        for node in ast.walk(statement)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, sign)
+    ]
+    if len(fitting) != 1:
+        return None
+    operand = variable_behind(fitting[0].left if slot == "self" else fitting[0].right)
+    return ast.unparse(operand) if isinstance(operand, ast.Name | ast.Attribute) else None
 
 
 def loop_variables(at: Location) -> set[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.loops import detach_and_recompute, either_or, recompute
+from graphlab.rules.repair.carried import cut_carried
+from graphlab.rules.repair.loops import detach_and_recompute, either_or, lines_of, recompute
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Backward, Location, Saved, Trace
+from graphlab.trace.model import Backward, Saved, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -52,9 +53,7 @@ def _help(
 ) -> Iterator[Help]:
     found = None
     if event.at is not None and freeing is not None and freeing.at is not None:
-        lines = {
-            each.at.line for each in problems if each.at is not None and _same(each.at, event.at)
-        }
+        lines = lines_of(problems, event)
         if event.loss == freeing.loss:
             found = either_or(trace, freeing.at, event.at, event.loss)
         found = (
@@ -66,7 +65,7 @@ def _help(
         yield found
         return
     if freeing is not None and freeing.at == event.at:
-        yield Help(
+        yield cut_carried(trace, event) or Help(
             "Something computed in an earlier iteration is still in this loss. Detach it where it "
             "is carried over, for instance `h = h.detach()`, or compute it again in the loop."
         )
@@ -75,7 +74,3 @@ def _help(
             "Compute the shared part again before the second backward, or add the two losses and "
             "call backward once."
         )
-
-
-def _same(one: Location, other: Location) -> bool:
-    return one.file == other.file

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.refused import findings
+from graphlab.rules.repair.writes import under_no_grad
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
@@ -16,6 +17,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         "GL003",
         "leaf-modified-in-place",
         "{name} is a leaf that requires grad; {by} would change it under autograd's eyes",
-        "If this is an update or an initialisation, write under `with torch.no_grad():`. If the "
-        "result should carry a gradient, write into a copy: `{name}.clone()`.",
+        (
+            "If this is an update or an initialisation, write under `with torch.no_grad():`.",
+            "If the result should carry a gradient, write into a copy: `{name}.clone()`.",
+        ),
+        lambda trace, event: under_no_grad(trace, event.at) if event.at is not None else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.refused import findings
+from graphlab.rules.repair.writes import out_of_place
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Refused, Trace
 
@@ -16,12 +17,21 @@ def check(trace: Trace) -> Iterator[Finding]:
         "GL004",
         "view-modified-in-place",
         "{name} is a view that autograd cannot follow an in-place write through: {by}",
-        "Write out of place into a new tensor, or write to `{name}.clone()`; to change the base, "
-        "index the base itself instead of a view from unbind, split, chunk or no_grad.",
+        (
+            "Write out of place into a new tensor, or write to `{name}.clone()`.",
+            "To change the base, index the base itself instead of a view from unbind, split, chunk "
+            "or no_grad.",
+        ),
+        _apart,
     )
     for event in trace.events:
         if isinstance(event, Refused) and event.kind == "view" and not event.by:
             yield _base_written(trace, event)
+
+
+def _apart(trace: Trace, event: Refused) -> Help | None:
+    why = "autograd cannot follow a write through this view"
+    return out_of_place(trace, event.at, event.by, why) if event.at is not None else None
 
 
 def _base_written(trace: Trace, event: Refused) -> Finding:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphlab.rules.repair.loops import lines_using, move_step, recompute
+from graphlab.rules.repair.carried import cut_carried
+from graphlab.rules.repair.loops import lines_of, lines_using, move_step, recompute
+from graphlab.rules.repair.writes import out_of_place
 from graphlab.trace.finding import Finding, Help, Place, Related, Severity, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
 
@@ -123,8 +125,15 @@ def _help(
 ) -> Iterator[Help]:
     change = mutated.at if mutated is not None else None
     write = _write(trace, problems[0])
-    lines = {each.at.line for each in problems if each.at is not None and event.at is not None
-             and each.at.file == event.at.file}  # fmt: skip
+    lines = lines_of(problems, event)
+    tensor = versions(trace, problems[0]).tensor
+    held = tensor.kind in ("parameter", "buffer")
+    if change is not None and write is not None and not write.silent and not held:
+        why = f"backward still needs the old {tensor.name or 'values'}"
+        apart = out_of_place(trace, change, write.by, why)
+        if apart is not None:
+            yield apart
+            return
     if mutated is not None and change is not None and event.at is not None and write is not None:
         if write.inferred and not lines:
             owners = {owner for each in problems if (owner := versions(trace, each).tensor.owner)}
@@ -140,10 +149,25 @@ def _help(
                 yield later
         if again is not None:
             return
+    if change is not None and event.at is not None and change.line > event.at.line:
+        # The write came in an earlier iteration, behind this very line.
+        carried = cut_carried(trace, event)
+        if carried is not None:
+            yield carried
+            return
     who = write.by if write is not None else "the write"
-    name = called(versions(trace, problems[0]).tensor)
+    name = called(tensor)
     where = f" (line {change.line})" if change is not None else ""
-    yield Help(
-        f"Let {event.call} run before {who}{where}, or run the forward that uses {name} again "
-        "after it, or write out of place, into a new tensor."
-    )
+    first = f"Run the forward that uses {name} again after {who}{where}"
+    if tensor.kind == "parameter":
+        yield Help(f"{first}, or let {event.call} run before it.")
+    elif tensor.kind == "buffer":
+        yield Help(
+            f"{first}, let {event.call} run before it, or write into a new tensor: backward still "
+            f"needs the old {name}."
+        )
+    else:
+        yield Help(
+            f"Write into a new tensor, instead of {who}{where}: backward still needs the old "
+            f"{name}. Or run the forward that uses it again after that."
+        )

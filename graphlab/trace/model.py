@@ -61,7 +61,8 @@ class Write:
 @dataclass(frozen=True, slots=True)
 class Saved:
     """One tensor that a node saved for backward, as it stood when a backward was inspected.
-    `suspects` may have written it, where no `write` is known."""
+    `suspects` may have written it, where no `write` is known. `within` is the statement that was
+    running then in the function which the backward is called from."""
 
     seq: int
     operation: str
@@ -74,6 +75,7 @@ class Saved:
     write: int | None = None
     freed_by: int | None = None
     suspects: tuple[str, ...] = ()
+    within: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,15 @@ class Waste:
 
 
 @dataclass(frozen=True, slots=True)
+class Carrier:
+    """A variable that leads into the graph of a tensor that was saved: a tensor, a tuple or list
+    of them, or something else that holds them."""
+
+    name: str
+    form: Literal["tensor", "tuple", "list", "other"]
+
+
+@dataclass(frozen=True, slots=True)
 class Backward:
     """One call of backward() or torch.autograd.grad().
 
@@ -140,6 +151,7 @@ class Backward:
     which line cut the loss off its graph; `nodes` is the size of the graph, where it was counted.
     `call` is the call as written, arguments left out; `reached` are the parameters whose
     gradient it wrote; `problems` is filled where it was inspected. `inferred` is as for a Write.
+    `carriers` are the variables that led to the first problem when it raised.
     """
 
     seq: int
@@ -159,6 +171,7 @@ class Backward:
     nodes: int | None = None
     inferred: str = ""
     waste: Waste | None = None
+    carriers: tuple[Carrier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import pytest
 
 from graphlab import catalogue
 from graphlab.commands.check import OPTIMIZERS
-from graphlab.trace.finding import Help
 
 BROKEN = [
     each.name
@@ -18,20 +17,10 @@ BROKEN = [
 ]
 
 
-def applied(help: Help, source: str) -> str:
-    """`source` with the help's `before`, which must stand where it says, replaced by `after`."""
-    assert help.line is not None
-    lines = source.splitlines(keepends=True)
-    start = sum(len(line) for line in lines[: help.line - 1])
-    assert source[start : start + len(help.before)] == help.before
-    assert help.before.endswith("\n")
-    return source[:start] + help.after + source[start + len(help.before) :]
-
-
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", BROKEN)
 def test_every_repair_of_a_scenario_runs_clean(
-    observe: Any, tmp_path: Path, name: str, optimizer: str
+    observe: Any, applied: Any, tmp_path: Path, name: str, optimizer: str
 ) -> None:
     path = catalogue.scenario(name).path
     source = path.read_text(encoding="utf-8")
@@ -121,7 +110,7 @@ def test_no_repair_is_one_that_only_silences(observe: Any, name: str) -> None:
     ids=["one line", "two lines", "branch", "loop", "helper"],
 )
 def test_a_repair_of_any_script_runs_clean_or_is_words(
-    observe: Any, tmp_path: Path, source: str
+    observe: Any, applied: Any, tmp_path: Path, source: str
 ) -> None:
     path = tmp_path / "script.py"
     path.write_text(f"import torch\n{source}", encoding="utf-8")

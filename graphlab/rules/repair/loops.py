@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from collections.abc import Iterable
 
 from graphlab.rules.pairing import own_losses
 from graphlab.rules.repair.block import Block, Edit, Flow, loaded, stored
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Backward, Location, Saved, Trace
 
 
 def listing(names: list[str]) -> str:
@@ -38,6 +39,13 @@ def recompute(
     it = "it still" if len(names) == 1 else "they still"
     text = f"Compute {listing(names)} again after {done}: {it} {verb} what was there before."
     return block.help(text, edits)
+
+
+def lines_of(problems: Iterable[Saved], event: Backward) -> set[int]:
+    """The lines, in the function that `event` is called from where that is known, that were
+    running as these were saved."""
+    places = [each.within or each.at for each in problems]
+    return {at.line for at in places if at and event.at and at.file == event.at.file}
 
 
 def lines_using(trace: Trace, owners: set[str], change: Location, failed: Location) -> set[int]:
@@ -200,7 +208,8 @@ def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help
         f"{target.name}.zero_grad" in loaded(s) for s in block.statements[middle:end]
     )
     stale = Flow(block, {change.line}, middle)
-    if limited is None or not cleared or stale.origin:
+    again = target is not None and by.startswith(f"{target.name}.")
+    if limited is None or not cleared or again or stale.origin:
         return None
     moved = Edit(step.lineno, step.end_lineno or step.lineno, "")
     later = Edit(

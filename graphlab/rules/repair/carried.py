@@ -1,0 +1,148 @@
+"""The repairs of what one iteration hands to the next: detach it there, or compute it anew."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from graphlab.rules.repair.block import Block, Edit, loaded, stored
+from graphlab.rules.repair.loops import listing
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Backward, Carrier, Trace
+
+_ANEW = {
+    "tensor": "{name} = {name}.detach()",
+    "tuple": "{name} = tuple(each.detach() for each in {name})",
+    "list": "{name} = [each.detach() for each in {name}]",
+}
+
+
+def cut_carried(trace: Trace, event: Backward) -> Help | None:
+    """For a backward that met an earlier iteration's graph: what leads there, and what to do."""
+    if event.at is None or not event.carriers:
+        return None
+    file, line = event.at.file, event.at.line
+    block = Block(trace.sources.get(file, ""), file, line, line)
+    at = block.index(line)
+    if at is None:
+        return None
+    loop = _loop_around(trace.sources[file], line)
+    body = loop.body if isinstance(loop, ast.For | ast.While) else []
+    tree = ast.parse(trace.sources[file])
+    late = [
+        each for each in event.carriers if each.name != event.loss and _handed_on(each, body, tree)
+    ]
+    # What is computed from those has no need to be cut itself.
+    first = [each for each in late if "." in each.name or _feeds(each.name, body)] or late
+    grown = next((each for each in first if _appended(trace.sources[file], each)), None)
+    if grown is not None:
+        return _words(grown, loop)
+    if first and all(each.form in _ANEW for each in first):
+        return _detached(block, at, first)
+    before = [
+        each
+        for each in event.carriers
+        if body and not any(each.name in stored(statement) for statement in body)
+    ]
+    held = [each for each in before if any(each.name in loaded(statement) for statement in body)]
+    return _words(held[0], loop) if held else None
+
+
+def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
+    """Behind the step that follows the backward, or behind the backward itself; in any case where
+    nothing binds the variables once more."""
+    after = at
+    for index in range(at + 1, min(at + 5, len(block.statements))):
+        if ast.unparse(block.statements[index]).split("(")[0].endswith(".step"):
+            after = index
+            break
+    for index in range(after + 1, len(block.statements)):
+        if {each.name for each in carriers} & stored(block.statements[index]):
+            after = index
+    last = block.statements[after]
+    indent = " " * last.col_offset
+    lines = [indent + _ANEW[each.form].format(name=each.name) + "\n" for each in carriers]
+    names = listing([each.name for each in carriers])
+    goes = "leads" if len(carriers) == 1 else "lead"
+    text = f"Detach {names} before the next iteration: else {names} {goes} it back into this graph."
+    end = last.end_lineno or last.lineno
+    return block.help(text, [Edit(last.lineno, end, block.text(last) + "".join(lines))])
+
+
+def _words(carrier: Carrier, loop: ast.stmt | None) -> Help:
+    name = carrier.name
+    if carrier.form == "tensor" and loop is not None:
+        return Help(
+            f"{name} was computed before the loop of line {loop.lineno}, and every iteration goes "
+            f"back through its graph: compute {name} again in each iteration, or detach it where "
+            "it is made if no gradient is to go through it."
+        )
+    return Help(
+        f"{name} still holds tensors of earlier iterations, with their graphs: empty it, and what "
+        "is read beside it, once they were used; or keep detached tensors in it."
+    )
+
+
+def _handed_on(carrier: Carrier, body: list[ast.stmt], tree: ast.Module) -> bool:
+    """Whether one iteration binds it and the next one reads it first. An attribute outlives an
+    iteration by itself, and matters where anybody reads it."""
+    name = carrier.name
+    if "[" in name:
+        return True
+    if "." in name:
+        last = name.rsplit(".", 1)[-1]
+        return any(
+            isinstance(each, ast.Attribute) and each.attr == last and isinstance(each.ctx, ast.Load)
+            for each in ast.walk(tree)
+        )
+    for statement in body:
+        if name in _read_first(statement, name):
+            return any(name in stored(each) for each in body)
+        if name in stored(statement) and not hasattr(statement, "body"):
+            return False
+    return False
+
+
+def _read_first(statement: ast.stmt, name: str) -> set[str]:
+    if isinstance(statement, ast.If | ast.For | ast.While | ast.With):
+        # Whatever a branch binds may not have been bound: the other way leads past it.
+        inner = statement.body
+        for each in inner:
+            if name in _read_first(each, name):
+                return {name}
+            if name in stored(each):
+                return set()
+        return set()
+    read = loaded(statement)
+    if isinstance(statement, ast.AugAssign):
+        read = read | {ast.unparse(statement.target)}
+    return read
+
+
+def _appended(source: str, carrier: Carrier) -> bool:
+    """Whether the program appends to it: a list that grows is to be emptied, not detached."""
+    last = carrier.name.rsplit(".", 1)[-1]
+    return carrier.form == "list" and re.search(rf"\b{last}\.(append|extend)\(", source) is not None
+
+
+def _feeds(name: str, body: list[ast.stmt]) -> bool:
+    """Whether a statement computes it from itself: ``out, h = rnn(x, h)``."""
+    return any(
+        name in loaded(each) and name in stored(each)
+        for statement in body
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Assign)
+    )
+
+
+def _loop_around(source: str, line: int) -> ast.stmt | None:
+    """The innermost loop around a line, in the same function."""
+    found: ast.stmt | None = None
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.stmt) or not node.lineno <= line <= (node.end_lineno or 0):
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found = None
+        elif isinstance(node, ast.For | ast.While):
+            found = node
+    return found

@@ -1,0 +1,381 @@
+"""The repairs of one write: into a new tensor, into a copy, by a module that is not in place, or
+under no_grad."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+
+from graphlab.rules.repair.block import Block, Edit
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace, Write
+
+# In-place methods whose namesake without the underscore is something else, or nothing at all.
+_NO_TWIN = {
+    "bernoulli_", "cauchy_", "copy_", "exponential_", "fill_", "fill_diagonal_", "geometric_",
+    "log_normal_", "normal_", "random_", "resize_", "resize_as_", "set_", "uniform_", "zero_",
+}  # fmt: skip
+_BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
+_Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
+    """Let the statement at `at` leave the old values alone; `by` is the write, in words."""
+    scene = _Scene.of(trace, at)
+    if scene is None:
+        return None
+    inner = re.search(r", through torch\.(\w+)$", by)
+    if inner is not None:
+        return _module_not_inplace(scene, inner[1], why)
+    part = "[…] = …" in by or _puts_back(trace, at)
+    listed = _is_element(scene.statement) and not part
+    new = _augmented(scene, listed) or _without_underscore(scene)
+    if new is not None:
+        return scene.help(f"Write into a new tensor: {why}.", new)
+    base = _written_part(scene)
+    if base is None or listed or not scene.may_rebind(base):
+        return None
+    name = ast.unparse(base)
+    lines = [f"{name} = {name}.clone()", scene.text(scene.statement)]
+    value = getattr(scene.statement, "value", None)
+    if value is not None and not isinstance(scene.statement, ast.Expr) and name in _loaded(value):
+        # What it reads of the old values must not be read from the copy, which is written next.
+        fresh = next(each for each in ("new", "value", f"new_{name}") if each not in scene.source)
+        lines[1] = lines[1].replace(scene.text(value), fresh)
+        lines.insert(0, f"{fresh} = {scene.text(value)}")
+    return scene.help(f"Write into a copy of {name}: {why}.", *lines)
+
+
+def under_no_grad(trace: Trace, at: Location) -> Help | None:
+    """Put the statement at `at`, and the writes that follow it at once, under no_grad."""
+    scene = _Scene.of(trace, at)
+    if scene is None or not re.search(r"^import torch$", scene.source, re.M):
+        return None
+    last = scene.statement
+    for each in scene.following():
+        if not _is_write(each) or not scene.owns_its_lines(each):
+            break
+        last = each
+    first = scene.statement.lineno
+    end = last.end_lineno or last.lineno
+    lines = "".join(scene.lines[first - 1 : end])
+    indent = " " * scene.statement.col_offset
+    new = f"{indent}with torch.no_grad():\n{textwrap.indent(lines, '    ')}"
+    text = "Write under no_grad, if this is an update or an initialisation."
+    return scene.block.help(text, [Edit(first, end, new)])
+
+
+class _Scene:
+    """A statement of the user's, and the function that it stands in."""
+
+    def __init__(self, source: str, at: Location, statement: ast.stmt, scope: _Scope) -> None:
+        self.source, self.at = source, at
+        self.statement, self.scope = statement, scope
+        self.block = Block(source, at.file, at.line, at.line)
+        self.lines = self.block.lines
+
+    @classmethod
+    def of(cls, trace: Trace, at: Location) -> _Scene | None:
+        source = trace.sources.get(at.file, "")
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            return None
+        scope: _Scope = tree
+        statement: ast.stmt | None = None
+        for node in ast.walk(tree):
+            if isinstance(node, ast.stmt) and node.lineno <= at.line <= (node.end_lineno or 0):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    scope = node
+                elif not hasattr(node, "body"):
+                    statement = node
+        if statement is None:
+            return None
+        scene = cls(source, at, statement, scope)
+        return scene if scene.owns_its_lines(statement) else None
+
+    def owns_its_lines(self, statement: ast.stmt) -> bool:
+        """Whether nothing else stands on its lines: edits are of whole lines."""
+        before = self.lines[statement.lineno - 1].encode()[: statement.col_offset]
+        after = self.lines[(statement.end_lineno or 0) - 1].encode()[statement.end_col_offset :]
+        return not before.strip() and after.strip()[:1] in (b"", b"#")
+
+    def following(self) -> Iterator[ast.stmt]:
+        """The statements behind this one in its own list."""
+        for node in ast.walk(self.scope):
+            for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+                if isinstance(body, list) and self.statement in body:
+                    yield from body[body.index(self.statement) + 1 :]
+
+    def text(self, node: ast.AST) -> str:
+        return ast.get_source_segment(self.source, node) or ""
+
+    def help(self, text: str, *new: str) -> Help:
+        """The statements `new` for this one; what stands behind it on its line stays."""
+        statement = self.statement
+        end = statement.end_lineno or statement.lineno
+        indent = " " * statement.col_offset
+        body = "\n".join(indent + each for each in new)
+        rear = self.lines[end - 1].encode()[statement.end_col_offset :].decode()
+        return self.block.help(text, [Edit(statement.lineno, end, body + rear)])
+
+    def may_rebind(self, target: ast.expr) -> bool:
+        """Whether `target = …` reaches all who are to see the new values: a loop's variable, what
+        was taken out of an object, and an argument that is not used again are seen elsewhere."""
+        if not isinstance(target, ast.Name):
+            return isinstance(target, ast.Attribute | ast.Subscript)
+        stores = [n for n in self._names(target.id) if isinstance(n.ctx, ast.Store)]
+        loops = [n for n in ast.walk(self.scope) if isinstance(n, ast.For | ast.comprehension)]
+        if any(store in ast.walk(loop.target) for loop in loops for store in stores):
+            return False
+        bound = [
+            node
+            for node in ast.walk(self.scope)
+            if isinstance(node, ast.Assign)
+            and node.lineno < self.statement.lineno
+            and target.id in [each.id for each in node.targets if isinstance(each, ast.Name)]
+        ]
+        if bound:
+            value = max(bound, key=lambda node: node.lineno).value
+            return not isinstance(value, ast.Attribute | ast.Subscript)
+        earlier = any(n.lineno < self.statement.lineno for n in stores)
+        return earlier or (self._is_parameter(target.id) and self.used_later(target.id))
+
+    def used_later(self, name: str) -> bool:
+        end = self.statement.end_lineno or self.statement.lineno
+        loads = [n for n in self._names(name) if isinstance(n.ctx, ast.Load)]
+        if any(n.lineno > end for n in loads):
+            return True
+        around = [
+            loop
+            for loop in ast.walk(self.scope)
+            if isinstance(loop, ast.For | ast.While)
+            and loop.lineno <= self.statement.lineno <= (loop.end_lineno or 0)
+        ]
+        # The next round of a loop is later too, unless it begins by binding the name anew.
+        return any(
+            not any(isinstance(n.ctx, ast.Store) and n in ast.walk(loop) for n in self._names(name))
+            for loop in around
+        )
+
+    def _names(self, name: str) -> list[ast.Name]:
+        return [n for n in ast.walk(self.scope) if isinstance(n, ast.Name) and n.id == name]
+
+    def _is_parameter(self, name: str) -> bool:
+        if isinstance(self.scope, ast.Module):
+            return False
+        given = self.scope.args
+        return name in [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+
+
+def _augmented(scene: _Scene, listed: bool) -> str | None:
+    """``h = h + x`` for ``h += x``; for ``h[0] += x`` too where that is `listed`, not a part."""
+    statement = scene.statement
+    if not isinstance(statement, ast.AugAssign):
+        return None
+    if not listed and not _is_variable(statement.target):
+        return None
+    if not scene.may_rebind(statement.target):
+        return None
+    target, value = scene.text(statement.target), scene.text(statement.value)
+    sign = ast.unparse(ast.BinOp(ast.Name("a"), statement.op, ast.Name("b")))[2:-2]
+    tight = isinstance(statement.value, ast.BinOp) and isinstance(
+        statement.value.op, ast.Mult | ast.Div | ast.MatMult | ast.Pow
+    )
+    if not isinstance(statement.value, _BARE) and not (tight and sign in "+-"):
+        value = f"({value})"
+    return f"{target} = {target} {sign} {value}"
+
+
+def _without_underscore(scene: _Scene) -> str | None:
+    """``x = x.clamp(0)`` for ``x.clamp_(0)``, ``y = F.relu(x)`` for ``y = F.relu_(x)``."""
+    statement = scene.statement
+    calls = [each for each in ast.walk(statement) if _is_write_call(each)]
+    if not calls:
+        return None
+    assert isinstance(calls[0], ast.Call)
+    chain = _chain(calls[0])
+    written = _target_of(chain[-1])
+    if len(calls) > len(chain) or not all(_has_twin(each) for each in chain):
+        return None
+    twin = _twin(scene, calls[0])
+    if isinstance(statement, ast.Expr) and statement.value is calls[0]:
+        if written is None or not _is_variable(written) or not scene.may_rebind(written):
+            return None
+        return f"{scene.text(written)} = {twin}"
+    same = isinstance(statement, ast.Assign) and [ast.unparse(t) for t in statement.targets] == [
+        ast.unparse(written) if written is not None else ""
+    ]
+    private = written is not None and not isinstance(written, ast.Name | ast.Attribute)
+    unused = isinstance(written, ast.Name) and not scene.used_later(written.id)
+    if not (same or private or unused):
+        return None
+    return scene.text(statement).replace(scene.text(calls[0]), twin, 1)
+
+
+def _chain(call: ast.Call) -> list[ast.Call]:
+    """A call, and those that its receiver is the result of, as far as each of them writes."""
+    chain = [call]
+    while isinstance(chain[-1].func, ast.Attribute) and _is_write_call(chain[-1].func.value):
+        receiver = chain[-1].func.value
+        assert isinstance(receiver, ast.Call)
+        chain.append(receiver)
+    return chain
+
+
+def _has_twin(call: ast.Call) -> bool:
+    func = call.func
+    initialiser = isinstance(func, ast.Attribute) and ast.unparse(func.value).endswith("init")
+    return _name_of(call) not in _NO_TWIN and not initialiser
+
+
+def _twin(scene: _Scene, call: ast.Call) -> str:
+    """The same call out of place."""
+    func = call.func
+    if isinstance(func, ast.Attribute):
+        inner = func.value
+        receiver = (
+            _twin(scene, inner)
+            if isinstance(inner, ast.Call) and _is_write_call(inner)
+            else scene.text(inner)
+        )
+        name = f"{receiver}.{func.attr.rstrip('_')}"
+    else:
+        name = scene.text(func).rstrip("_")
+    kept = [scene.text(each) for each in call.args]
+    kept += [scene.text(each) for each in call.keywords if each.arg not in ("inplace", "out")]
+    return f"{name}({', '.join(kept)})"
+
+
+def _module_not_inplace(scene: _Scene, function: str, why: str) -> Help | None:
+    """The module whose call writes, built without inplace=True, where it is told which that is."""
+    wanted = function.rstrip("_").replace("_", "")
+    built = [
+        each
+        for each in ast.walk(ast.parse(scene.source))
+        if isinstance(each, ast.Call)
+        and _name_of(each).lower() == wanted
+        and _inplace(each) is not None
+    ]
+    called = {
+        ast.unparse(each.func) for each in ast.walk(scene.statement) if isinstance(each, ast.Call)
+    }
+    mine = [
+        each.value
+        for each in ast.walk(ast.parse(scene.source))
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) in called
+    ]
+    named = [each for each in built if ast.dump(each) in [ast.dump(value) for value in mine]]
+    only = named if len(named) == 1 else built
+    if len(only) != 1 or only[0].lineno != only[0].end_lineno:
+        return None
+    line = scene.lines[only[0].lineno - 1]
+    dropped = _inplace(only[0])
+    kept = [scene.text(each) for each in only[0].args if each is not dropped]
+    kept += [scene.text(each) for each in only[0].keywords if each is not dropped]
+    new = line.replace(scene.text(only[0]), f"{scene.text(only[0].func)}({', '.join(kept)})", 1)
+    name = _name_of(only[0])
+    return scene.block.help(
+        f"Build the {name} without inplace=True: {why}.",
+        [Edit(only[0].lineno, only[0].lineno, new)],
+    )
+
+
+def _inplace(call: ast.Call) -> ast.AST | None:
+    """The argument of a module's constructor that asks for in-place work."""
+    for word in call.keywords:
+        if word.arg == "inplace" and isinstance(word.value, ast.Constant) and word.value.value:
+            return word
+    only = call.args[0] if len(call.args) == 1 and not call.keywords else None
+    return only if isinstance(only, ast.Constant) and only.value is True else None
+
+
+def _is_write(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.AugAssign):
+        return True
+    if isinstance(statement, ast.Assign):
+        return all(isinstance(each, ast.Subscript) for each in statement.targets)
+    return isinstance(statement, ast.Expr) and _is_write_call(statement.value)
+
+
+def _is_write_call(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = _name_of(node)
+    inplace = any(
+        word.arg == "inplace" and isinstance(word.value, ast.Constant) and word.value.value
+        for word in node.keywords
+    )
+    into = any(word.arg == "out" for word in node.keywords)
+    return inplace or into or (name.endswith("_") and not name.endswith("__"))
+
+
+def _name_of(call: ast.Call) -> str:
+    func = call.func
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+
+
+def _target_of(call: ast.Call) -> ast.expr | None:
+    """What a call writes: its `out`, its receiver, or the first argument of a function."""
+    for word in call.keywords:
+        if word.arg == "out":
+            return word.value
+    func = call.func
+    if isinstance(func, ast.Attribute) and func.attr.endswith("_") and not _is_torch(func.value):
+        return func.value
+    return call.args[0] if call.args else None
+
+
+def _is_torch(node: ast.expr) -> bool:
+    return ast.unparse(node).split(".")[0] in ("torch", "F", "nn", "init", "functional")
+
+
+def _loaded(node: ast.AST) -> set[str]:
+    return {ast.unparse(each) for each in ast.walk(node) if _is_variable(each)}
+
+
+def _written_part(scene: _Scene) -> ast.expr | None:
+    """The variable of which a statement writes elements."""
+    statement = scene.statement
+    target: ast.expr | None = None
+    if isinstance(statement, ast.AugAssign):
+        target = statement.target
+    elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+    if not isinstance(target, ast.Subscript):
+        calls = [each for each in ast.walk(statement) if _is_write_call(each)]
+        target = _target_of(_chain(calls[0])[-1]) if len(calls) == 1 else None  # type: ignore[arg-type]
+    while isinstance(target, ast.Subscript) and not _is_variable(target):
+        target = target.value
+    return target if target is not None and _is_variable(target) else None
+
+
+def _puts_back(trace: Trace, at: Location) -> bool:
+    """Whether `h[0] += x` ended by writing to `h`, so that this is a tensor and no list of them."""
+    return any(
+        isinstance(event, Write) and event.at is not None and "[…] = …" in event.by
+        and (event.at.file, event.at.line) == (at.file, at.line)
+        for event in trace.events
+    )  # fmt: skip
+
+
+def _is_element(statement: ast.stmt) -> bool:
+    """Whether it writes to what may be one of a list's tensors."""
+    target = getattr(statement, "target", None)
+    return isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice | ast.Tuple)
+
+
+def _is_variable(node: ast.AST) -> bool:
+    """A name, an attribute, or an entry of a dictionary."""
+    if isinstance(node, ast.Subscript):
+        key = node.slice
+        return (
+            isinstance(key, ast.Constant)
+            and isinstance(key.value, str)
+            and _is_variable(node.value)
+        )
+    return isinstance(node, ast.Name) or (
+        isinstance(node, ast.Attribute) and _is_variable(node.value)
+    )

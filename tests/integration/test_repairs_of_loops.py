@@ -1,0 +1,144 @@
+"""What one iteration hands to the next, or one backward to another, is repaired in the loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CARRIED = """\
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.out = nn.%s, nn.Linear(4, 1)
+        self.memory = None
+
+    def forward(self, x, state):
+        y, state = self.cell(x, state)
+        self.memory = y[-1]
+        return self.out(y), state
+
+
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+state = None
+for step in range(4):
+    pred, state = model(torch.randn(3, 2, 4), state)
+    loss = pred.square().mean()
+    optimizer.zero_grad()
+    loss.backward(%s)
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize("retain", ["", "retain_graph=True"])
+@pytest.mark.parametrize(
+    ("cell", "better"),
+    [
+        ("GRU(4, 4)", "state = state.detach()"),
+        ("LSTM(4, 4)", "state = tuple(each.detach() for each in state)"),
+    ],
+)
+def test_a_state_that_is_handed_on_is_detached(
+    observe: Any, applied: Any, tmp_path: Path, cell: str, better: str, retain: str
+) -> None:
+    source = CARRIED % (cell, retain)
+    path = tmp_path / "train.py"
+    path.write_text(source, encoding="utf-8")
+    finding = observe(path).only
+    assert finding.code == ("GL001" if retain else "GL002")
+    repair = finding.help[0]
+    assert repair.after == f"    optimizer.step()\n    {better}\n"
+    path.write_text(applied(repair, source), encoding="utf-8")
+    ran = observe(path)
+    assert (ran.exit_code, ran.told) == (0, [])
+
+
+def test_a_state_in_an_attribute_is_detached(observe: Any, applied: Any, tmp_path: Path) -> None:
+    source = (CARRIED % ("GRU(4, 4)", "")).replace(
+        "model(torch.randn(3, 2, 4), state)",
+        "model(torch.randn(3, 2, 4), None if model.memory is None else model.memory[None])",
+    )
+    path = tmp_path / "train.py"
+    path.write_text(source, encoding="utf-8")
+    repair = observe(path).only.help[0]
+    assert repair.after.endswith("    model.memory = model.memory.detach()\n")
+    path.write_text(applied(repair, source), encoding="utf-8")
+    assert observe(path).told == []
+
+
+@pytest.mark.parametrize(
+    ("before", "inside", "said"),
+    [
+        ("reg = net.weight.square().sum()", "loss = net(x).sum() + reg", "reg was computed before"),
+        (
+            "seen = []",
+            "seen.append(net(x).sum())\n    loss = torch.stack(seen).sum()",
+            "seen still holds tensors of earlier iterations",
+        ),
+    ],
+)
+def test_what_was_made_before_the_loop_is_named(
+    observe: Any, tmp_path: Path, before: str, inside: str, said: str
+) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(
+        f"import torch\n\nnet = torch.nn.Linear(2, 1)\nx = torch.rand(3, 2)\n{before}\n"
+        f"for step in range(3):\n    {inside}\n    loss.backward()\n",
+        encoding="utf-8",
+    )
+    finding = observe(path).only
+    assert finding.code == "GL002"
+    assert finding.help[0].text.startswith(said)
+    assert not finding.help[0].before
+
+
+TWO_LOSSES = """\
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.body(x)))
+
+
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(3):
+    logits = model(torch.randn(5, 4))
+    first, second = logits.square().mean(), logits.exp().mean()
+    optimizer.zero_grad()
+    first.backward(retain_graph=True)
+    optimizer.step()
+    optimizer.zero_grad()
+    second.backward()
+    optimizer.step()
+"""
+
+
+def test_what_a_class_computed_is_computed_again_where_it_is_called(
+    observe: Any, applied: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(TWO_LOSSES, encoding="utf-8")
+    finding = observe(path).only
+    assert finding.code == "GL001"
+    assert [bool(help.before) for help in finding.help] == [True]
+    assert "logits = model(torch.randn(5, 4))" in finding.help[0].after
+    path.write_text(applied(finding.help[0], TWO_LOSSES), encoding="utf-8")
+    ran = observe(path)
+    assert (ran.exit_code, ran.told) == (0, [])
