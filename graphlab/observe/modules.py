@@ -59,6 +59,7 @@ class Modules:
         original = FunctionType(before, function.__globals__, function.__name__)
         enter, leave = self._make()
         mine = function.__code__ = _with(enter=enter, leave=leave, original=original)
+        self._tracer.doors.add(mine)
 
         def undo() -> None:
             if function.__code__ is mine:
@@ -74,67 +75,69 @@ class Modules:
         tracer, quiet_types, is_quiet = self._tracer, self._quiet, self._is_quiet
         seq, marks, stack, events = tracer.seq, self._log.marks, tracer.stack, self._log.events
         known, thread, files = self._log.modules, tracer.thread, self._files
-        getframe, gettrace, settrace = sys._getframe, sys.gettrace, sys.settrace
+        gettrace, settrace = sys.gettrace, sys.settrace
         switch = tracer.trace
 
         def enter(module: Any) -> Any:
             if get_ident() != thread:
                 return _ELSEWHERE
+            # The frame that calls, where the tracer is on: it went off to let us work unseen.
+            frame, tracer.knocked = tracer.knocked, None
             depth = len(stack)
             try:
-                return entered(module)
+                key = id(module)
+                held = known.get(key)
+                if held is None or held() is not module:
+                    known[key] = weakref.ref(module)
+                if frame is not None and frame.f_code.co_filename in files:
+                    here, offset = frame.f_code, frame.f_lasti
+                    events.append(RawModule(seq(), (here, offset), key))
+                elif depth > 1:
+                    # Called by torch: the user's line is still the one that the outer call is on.
+                    here, offset, _ = stack[-1]
+                else:
+                    here, offset = tracer.last_spot()
+                stack.append((here, offset, key))
+                marks.append((seq(), here, offset, key))
+                quiet = quiet_types.get(type(module))
+                if quiet is None:
+                    quiet = quiet_types[type(module)] = is_quiet(type(module))
+                if quiet:
+                    own = module.__dict__
+                    quiet = not (
+                        own.get("_forward_hooks")
+                        or own.get("_forward_pre_hooks")
+                        or "forward" in own
+                    )
             except Exception as error:
                 # It would end in the program.
                 del stack[depth:]
+                if frame is not None:
+                    settrace(switch)
                 tracer.guard(error)
                 return _ELSEWHERE
-
-        def entered(module: Any) -> Any:
-            key = id(module)
-            held = known.get(key)
-            if held is None or held() is not module:
-                known[key] = weakref.ref(module)
-            now = gettrace()
-            here, offset = None, 0
-            if now is switch:
-                frame = getframe(3)
-                if frame.f_code.co_filename in files:
-                    here, offset = frame.f_code, frame.f_lasti
-                    events.append(RawModule(seq(), (here, offset), key))
-            if here is None:
-                # Called by torch: the user's line is still the one that the outer call stands on.
-                here, offset = stack[-1][:2] if len(stack) > 1 else tracer.last_spot()
-            stack.append((here, offset, key))
-            marks.append((seq(), here, offset, key))
-            kind = type(module)
-            quiet = quiet_types.get(kind)
-            if quiet is None:
-                quiet = quiet_types[kind] = is_quiet(kind)
-            own = module.__dict__
-            if quiet and not (
-                own.get("_forward_hooks") or own.get("_forward_pre_hooks") or "forward" in own
-            ):
-                if now is switch:
-                    settrace(None)
+            if frame is not None:
+                if quiet:
                     tracer.hushed = True
                     return switch
-            elif now is None and tracer.hushed:
                 settrace(switch)
+            elif not quiet and tracer.hushed and gettrace() is None:
                 tracer.hushed = False
+                settrace(switch)
                 return None
             return _AS_IT_WAS
 
         def leave(token: Any) -> None:
             if token is _ELSEWHERE:
                 return
-            if token is not _AS_IT_WAS and tracer.running:
-                now = gettrace()
-                if now is None or now is switch:
-                    settrace(token)
-                    tracer.hushed = token is None
             if len(stack) > 1:
                 here, offset, _ = stack.pop()
                 marks.append((seq(), here, ~offset, stack[-1][2]))
+            if token is not _AS_IT_WAS and tracer.running:
+                now = gettrace()
+                if now is None or now is switch:
+                    tracer.hushed = token is None
+                    settrace(token)
 
         return enter, leave
 

@@ -28,7 +28,10 @@ def code_of(function: Any) -> CodeType:
 
 Handler = Callable[[FrameType, str, Any], None]
 
-_OTHER, _USER, _SPECIAL, _BLOCK = range(4)
+_OTHER, _USER, _SPECIAL, _BLOCK, _DOOR = range(5)
+_NONE = (_OTHER, None)
+# A program may make code without end.
+KEEP_CODES = 20_000
 
 
 def sequence_counter() -> Callable[[], int] | None:
@@ -49,7 +52,12 @@ class Tracer:
         self._loops = loops
         # Functions of torch that run in a record_function block, whose end resumes (steps.py).
         self.blocks: set[CodeType] = set()
-        self._codes: dict[CodeType, int] = {}
+        # What a module's call begins with; the frame that knocks there, for modules.py.
+        self.doors: set[CodeType] = set()
+        self.knocked: FrameType | None = None
+        # By identity: to hash a code object takes longer than all the rest of a call that is none
+        # of ours. The object is kept, so that no other takes its place.
+        self._codes: dict[int, tuple[int, CodeType]] = {}
         self._locals: dict[CodeType, Callable[..., Any]] = {}
         # The calls that are running: the line that each stands on, and the module it is in.
         self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
@@ -90,6 +98,8 @@ class Tracer:
         self._pending.clear()
         # A code object hides from the garbage collector what it holds: modules.py's holds us.
         self._codes.clear()
+        self.doors.clear()
+        self.knocked = None
         if sys.gettrace() is self.trace or self._paused or self.hushed:
             sys.settrace(self._before)
         while frame is not None:
@@ -137,33 +147,39 @@ class Tracer:
             kind = _SPECIAL
         elif code in self.blocks:
             kind = _BLOCK
+        elif code in self.doors:
+            kind = _DOOR
         else:
             kind = _OTHER
-        self._codes[code] = kind
+        if len(self._codes) > KEEP_CODES:
+            self._codes.clear()
+        self._codes[id(code)] = kind, code
         return kind
 
     def _make_global(self) -> Callable[..., Any]:
         codes, seq, marks = self._codes, self.seq, self.log.marks
         stack, handlers = self.stack, self.handlers
         returning, local_for = self._make_returning(), self._local_for
-        pause, blocks = self.pause, self.blocks
+        pause, blocks, settrace = self.pause, self.blocks, sys.settrace
 
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
             # Runs at every Python call of the program: what is none of ours leaves at once.
             code = frame.f_code
-            kind = codes.get(code)
-            if kind is None:
-                kind = self._classify(code)
+            known = codes.get(id(code))
+            kind = known[0] if known is not None else self._classify(code)
             if kind == _OTHER:
                 return None
             if kind == _USER:
                 return local_for(code)
+            if kind == _DOOR:
+                settrace(None)
+                self.knocked = frame.f_back
+                return None
             if kind == _BLOCK:
                 pause()
                 return None
             back = frame.f_back
-            direct = back is not None and codes.get(back.f_code) == _USER
-            if back is not None and direct:
+            if back is not None and codes.get(id(back.f_code), _NONE)[0] == _USER:
                 here, offset = back.f_code, back.f_lasti
             else:
                 # Called by torch: the user's line is still the one that the outer call stands on.
