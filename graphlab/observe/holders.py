@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.contributions import Contributions
-from graphlab.observe.gradients import ParameterState
+from graphlab.observe.gradients import Look, ParameterState
 from graphlab.observe.log import Spot
 from graphlab.observe.names import Names
 from graphlab.trace.model import ParameterMix
@@ -44,6 +44,10 @@ class OptimizerState:
         # Its parameters' identities and states, in its own order: made anew when they change.
         self.identities: list[int] = []
         self.gradients: list[ParameterState] = []
+        # Its gradients' identities and versions when they were last looked at, and whether that
+        # alone cannot tell what has become of them.
+        self.look: Look = ([], [])
+        self.uneasy = True
 
     @property
     def due(self) -> bool:
@@ -52,7 +56,11 @@ class OptimizerState:
 
 
 def parameters_of(optimizer: Any) -> list[Any]:
-    return [p for group in optimizer.param_groups for p in group["params"]]
+    """In the optimizer's own order. Not to be written to: it may be the very list it has."""
+    groups = optimizer.param_groups
+    if len(groups) == 1:
+        return groups[0]["params"]
+    return [p for group in groups for p in group["params"]]
 
 
 class Holders:
@@ -67,7 +75,7 @@ class Holders:
         self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
         self._held: dict[int, Spot | None] = {}
         # Whether one parameter is held by two optimizers.
-        self._overlap = False
+        self.overlap = False
 
     def name_of(self, index: int) -> str:
         """The variable that holds an optimizer, by its place in `states`."""
@@ -134,19 +142,18 @@ class Holders:
         if identities != state.identities:
             state.identities = identities
             state.gradients = [self.gradient(each) for each in parameters]
+            state.look, state.uneasy = ([], []), True
             everything = [each for one in self.alive for each in one.identities]
-            self._overlap = len(set(everything)) < len(everything)
+            self.overlap = len(set(everything)) < len(everything)
         return state.gradients
 
     def tracked(self) -> list[tuple[Any, ParameterState]]:
         """Every parameter of every optimizer that is still alive."""
         found: list[tuple[Any, ParameterState]] = []
-        for state in self.alive:
-            optimizer = state.ref()
-            if optimizer is not None and not state.elsewhere:
-                parameters = parameters_of(optimizer)
-                found += zip(parameters, self.gradients_of(state, parameters), strict=True)
-        return list({id(each[0]): each for each in found}.values()) if self._overlap else found
+        for state, optimizer in self.followed():
+            parameters = parameters_of(optimizer)
+            found += zip(parameters, self.gradients_of(state, parameters), strict=True)
+        return list({id(each[0]): each for each in found}.values()) if self.overlap else found
 
     def followed(self) -> list[tuple[OptimizerState, Any]]:
         """The optimizers that are alive and step in this thread, each with its state."""

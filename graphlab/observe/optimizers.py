@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.compared import compare, copies_of, ways
-from graphlab.observe.gradients import ParameterState
+from graphlab.observe.gradients import LOOKS, ParameterState
 from graphlab.observe.holders import EVERY, Holders, OptimizerState, parameters_of
 from graphlab.observe.log import Log, RawStep, RawWrite, RawZero
 from graphlab.observe.loops import Loops
@@ -16,7 +16,7 @@ from graphlab.observe.names import Names
 from graphlab.observe.provenance import Provenance
 from graphlab.observe.source import UserFiles, user_frame
 from graphlab.observe.steps import ActiveStep, Steps
-from graphlab.observe.storage import byte_span, storage_key, version_of
+from graphlab.observe.storage import byte_span, storage_key, version_of, versions_of
 from graphlab.observe.tracer import Tracer, code_of
 from graphlab.observe.writers import Writers
 from graphlab.trace.model import Mix
@@ -71,11 +71,7 @@ class Optimizers:
         target: Any = frame.f_locals.get("self")
         user = user_frame(frame.f_back, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
-        is_optimizer = hasattr(target, "param_groups")
-        parameters = parameters_of(target) if is_optimizer else list(target.parameters())
-        if is_optimizer:
-            self.holders.state(target)
-        self.provenance.cleared(parameters, spot)
+        self.provenance.cleared(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._loops.iteration(user)))
 
     def begin_step(self, active: ActiveStep, frame: FrameType) -> None:
@@ -93,11 +89,15 @@ class Optimizers:
             self.holders.learn(state, optimizer, Names(self._files).gather(user))
         step = RawStep(self._tracer.seq(), spot, state.at, self._loops.iteration(user))
         if not closure:
-            self._judge(step, state, parameters)
-        gradients = self.holders.gradients_of(state, parameters)
-        step.sources = tuple(
-            {source.loss: None for gradient in gradients for source in gradient.sources}
-        )
+            gradients = self._judge(step, state, optimizer)
+        else:
+            gradients = self.holders.gradients_of(state, parameters)
+        first = gradients[0].sources if gradients else []
+        if all(gradient.sources == first for gradient in gradients):
+            step.sources = tuple({source.loss: None for source in first})
+        else:
+            losses = {each.loss: None for gradient in gradients for each in gradient.sources}
+            step.sources = tuple(losses)
         copies = None
         if state.due and not closure:
             step.mix = self.provenance.mixed(state, parameters)
@@ -106,39 +106,41 @@ class Optimizers:
         if state.due or state.steps % EVERY in (7, 15, 31):
             self._look_over(state, parameters)
         active.step, active.copies = step, copies
-        active.versions = [version_of(p) for p in parameters]
+        active.versions = versions_of(parameters)
 
-    def _judge(self, step: RawStep, state: OptimizerState, parameters: list[Any]) -> None:
+    def _judge(self, step: RawStep, state: OptimizerState, optimizer: Any) -> list[ParameterState]:
         """Whether the gradients about to be applied are new, or were applied before."""
         me = step.optimizer
+        parameters = parameters_of(optimizer)
+        grads = [p.grad for p in parameters]
+        gradients = self.provenance.settle(state, grads, optimizer, False)
+        inner = self.steps.depth > 1
         leftover, shared, fresh, live = [], [], False, False
-        for parameter, gradient in zip(
-            parameters, self.holders.gradients_of(state, parameters), strict=True
-        ):
-            grad = parameter.grad
+        for at, (gradient, grad) in enumerate(zip(gradients, grads, strict=True)):
             if grad is None:
-                gradient.clear()
                 continue
-            self.provenance.settle(gradient, grad)
             live = True
             count, spent = len(gradient.sources), gradient.spent.get(me, 0)
-            if gradient.by_hand or count > spent:
+            if count > spent or gradient.by_hand:
                 fresh = True
             if 0 < spent < count and not gradient.by_hand:
-                leftover.append(self.holders.place_of(parameter, None))
+                leftover.append(self.holders.place_of(parameters[at], None))
             gradient.spent[me] = count
-            if self.steps.depth > 1:
-                # Inside the step of an optimizer that wraps this one.
+            if gradient.kept < LOOKS:
+                state.uneasy = True
+            # The step of an optimizer that wraps this one counts as that one's.
+            if inner or gradient.last_stepper == me:
                 continue
-            if gradient.last_stepper not in (None, me):
+            if gradient.last_stepper is not None:
                 gradient.turns += 1
                 # A, B, A: both are at work. A, B alone may be an optimizer and its successor.
                 if gradient.turns >= 2:
-                    shared.append(self.holders.place_of(parameter, None))
+                    shared.append(self.holders.place_of(parameters[at], None))
                     step.shared_with = gradient.last_stepper
             gradient.last_stepper = me
         step.leftover, step.shared = tuple(leftover), tuple(shared)
         step.nothing_new = not fresh and self.provenance.any_backward and (live or state.steps > 0)
+        return gradients
 
     def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
         """Parameters that no module seen at work holds, and parameters never reached so far."""
@@ -178,10 +180,9 @@ class Optimizers:
         written, silent = [], False
         parameters = parameters_of(optimizer)
         gradients = self.holders.gradients_of(state, parameters)
-        for parameter, gradient, before in zip(
-            parameters, gradients, active.versions, strict=False
+        for parameter, gradient, before, after in zip(
+            parameters, gradients, active.versions, versions_of(parameters), strict=False
         ):
-            after = version_of(parameter)
             if after == before and parameter.grad is None:
                 continue
             place = _memory(parameter, gradient)

@@ -13,12 +13,12 @@ from typing import Any
 
 from graphlab.observe.contributions import OUTSIDE, Contributions, Held, Label
 from graphlab.observe.cut import cut_before
-from graphlab.observe.gradients import Handed, ParameterState
+from graphlab.observe.gradients import Handed, ParameterState, look_at
 from graphlab.observe.holders import Holders, OptimizerState, parameters_of
 from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.names import Names
 from graphlab.observe.source import UserFiles, locate
-from graphlab.observe.storage import storage_key, version_of
+from graphlab.observe.storage import storage_key
 from graphlab.observe.waste import ways
 from graphlab.trace.model import Mix
 
@@ -29,7 +29,7 @@ READ = 6
 class Provenance:
     def __init__(self, log: Log, files: UserFiles, holders: Holders) -> None:
         self._log, self._files, self._holders = log, files, holders
-        self._before: list[tuple[Any, ParameterState, int, int]] = []
+        self._before: list[tuple[OptimizerState, Any]] = []
         self._searched = False
         self.any_backward = False
         self.handed = Handed()
@@ -75,20 +75,31 @@ class Provenance:
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
         self.any_backward = True
         self.search(frame)
-        self._before = before = []
-        overwritten, handed = self._overwritten, self.handed.of
-        for parameter, state in self._holders.tracked():
-            grad = parameter.grad
-            if grad is None:
-                if state.sources or state.by_hand:
-                    self._throw(state, None)
-                    state.clear()
-                before.append((parameter, state, 0, 0))
-            else:
-                state.settle(grad, overwritten, handed)
-                before.append((parameter, state, id(grad), version_of(grad)))
+        self._before = before = self._holders.followed()
+        for state, optimizer in before:
+            self.settle(state, [p.grad for p in parameters_of(optimizer)], optimizer, True)
         if not record.is_grad:
             self._open(label_of(record))
+
+    def settle(
+        self, state: OptimizerState, grads: list[Any], optimizer: Any, throws: bool
+    ) -> list[ParameterState]:
+        """Notice what the program itself has done to an optimizer's gradients since they were last
+        looked at. Where `throws`, one that is gone was thrown away."""
+        gradients = self._holders.gradients_of(state, parameters_of(optimizer))
+        look = look_at(grads)
+        if not state.uneasy and look == state.look:
+            return gradients
+        for gradient, grad in zip(gradients, grads, strict=True):
+            if grad is not None:
+                gradient.settle(grad, self._overwritten, self.handed.of)
+            elif gradient.sources or gradient.by_hand or gradient.spent:
+                if throws and (gradient.sources or gradient.by_hand):
+                    self._throw(gradient, None)
+                gradient.clear()
+        state.look = look
+        state.uneasy = any(gradient.uneasy for gradient in gradients)
+        return gradients
 
     def _open(self, label: Label) -> None:
         for state, optimizer in self._holders.followed():
@@ -104,37 +115,52 @@ class Provenance:
             state.contributions.begin(label, held)
 
     def after_backward(self, record: RawBackward) -> None:
-        reached = []
-        changed = set()
-        for parameter, state, grad_id, version in self._before:
-            grad = parameter.grad
-            if grad is None:
+        reached: dict[int, int] = {}
+        for state, optimizer in self._before:
+            parameters = parameters_of(optimizer)
+            grads = [p.grad for p in parameters]
+            look = look_at(grads)
+            if look == state.look or [*map(id, parameters)] != state.identities:
                 continue
-            if id(grad) != grad_id or version_of(grad) != version:
-                state.written(record, grad)
-                if state.index is None:
-                    state.index = self._holders.place_of(parameter, None)
-                reached.append(state.index)
-                changed.add(id(parameter))
+            rows = zip(grads, *look, *state.look, strict=True)
+            known = zip(state.gradients, state.identities, parameters, strict=True)
+            for (grad, now, version, then, before), (gradient, identity, parameter) in zip(
+                rows, known, strict=True
+            ):
+                if grad is None or (now == then and version == before) or identity in reached:
+                    continue
+                gradient.written(record, now, version)
+                if gradient.index is None:
+                    gradient.index = self._holders.place_of(parameter, None)
+                reached[identity] = gradient.index
+            state.look = look
+            state.uneasy = state.uneasy or record.is_grad
         self._before = []
-        record.reached = tuple(reached)
+        record.reached = tuple(reached.values())
         for state in self._holders.alive:
             if state.never_reached or state.strangers:
-                state.never_reached = tuple(i for i in state.never_reached if i not in reached)
-                state.strangers = tuple(i for i in state.strangers if i not in reached)
+                state.never_reached = tuple(
+                    i for i in state.never_reached if i not in record.reached
+                )
+                state.strangers = tuple(i for i in state.strangers if i not in record.reached)
             if state.contributions is not None and not record.is_grad:
                 optimizer = state.ref()
                 if optimizer is not None:
                     held, _ = self._held(state, parameters_of(optimizer))
-                    state.contributions.end(held, changed)
+                    state.contributions.end(held, set(reached))
 
-    def cleared(self, parameters: list[Any], spot: Spot | None) -> None:
-        """zero_grad, called at `spot`, is about to clear the gradients of these."""
-        for parameter in parameters:
-            state = self._holders.known(parameter)
-            if state is not None and state.sources:
-                self._throw(state, spot)
-                state.clear()
+    def cleared(self, target: Any, spot: Spot | None) -> None:
+        """zero_grad of an optimizer or a module, called at `spot`, is about to clear these."""
+        if hasattr(target, "param_groups"):
+            state = self._holders.state(target)
+            known = self._holders.gradients_of(state, parameters_of(target))
+        else:
+            known = [each for p in target.parameters() if (each := self._holders.known(p))]
+        for gradient in known:
+            if gradient.sources:
+                if not gradient.spent or max(gradient.spent.values()) < len(gradient.sources):
+                    self._throw(gradient, spot)
+                gradient.clear()
 
     def _throw(self, state: ParameterState, spot: Spot | None) -> None:
         """A gradient is cleared: what was added since a step last applied it was for nothing."""
@@ -151,10 +177,6 @@ class Provenance:
                 source.thrown.append(state.index)
                 source.thrown_at = spot
                 self.wasteful.setdefault(source.spot, source)
-
-    def settle(self, state: ParameterState, grad: Any) -> None:
-        """Notice what the program itself has done to a gradient since it was last looked at."""
-        state.settle(grad, self._overwritten, self.handed.of)
 
     def mixed(self, state: OptimizerState, parameters: list[Any]) -> Mix | None:
         """Before a sampled step: what the gradients that it applies are made of."""

@@ -35,3 +35,11 @@ def version_of(tensor: Any) -> int:
         return tensor._version
     except (RuntimeError, AttributeError):
         return UNKNOWN
+
+
+def versions_of(tensors: list[Any]) -> list[int]:
+    """The version counter of each."""
+    try:
+        return [tensor._version for tensor in tensors]
+    except (RuntimeError, AttributeError):
+        return [version_of(tensor) for tensor in tensors]

@@ -29,9 +29,6 @@ def code_of(function: Any) -> CodeType:
 Handler = Callable[[FrameType, str, Any], None]
 
 _OTHER, _USER, _SPECIAL, _BLOCK, _DOOR = range(5)
-_NONE = (_OTHER, None)
-# A program may make code without end.
-KEEP_CODES = 20_000
 
 
 def sequence_counter() -> Callable[[], int] | None:
@@ -55,9 +52,7 @@ class Tracer:
         # What a module's call begins with; the frame that knocks there, for modules.py.
         self.doors: set[CodeType] = set()
         self.knocked: FrameType | None = None
-        # By identity: to hash a code object takes longer than all the rest of a call that is none
-        # of ours. The object is kept, so that no other takes its place.
-        self._codes: dict[int, tuple[int, CodeType]] = {}
+        self._codes: dict[CodeType, int] = {}
         self._locals: dict[CodeType, Callable[..., Any]] = {}
         # The calls that are running: the line that each stands on, and the module it is in.
         self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
@@ -151,9 +146,7 @@ class Tracer:
             kind = _DOOR
         else:
             kind = _OTHER
-        if len(self._codes) > KEEP_CODES:
-            self._codes.clear()
-        self._codes[id(code)] = kind, code
+        self._codes[code] = kind
         return kind
 
     def _make_global(self) -> Callable[..., Any]:
@@ -165,8 +158,9 @@ class Tracer:
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
             # Runs at every Python call of the program: what is none of ours leaves at once.
             code = frame.f_code
-            known = codes.get(id(code))
-            kind = known[0] if known is not None else self._classify(code)
+            kind = codes.get(code)
+            if kind is None:
+                kind = self._classify(code)
             if kind == _OTHER:
                 return None
             if kind == _USER:
@@ -179,7 +173,7 @@ class Tracer:
                 pause()
                 return None
             back = frame.f_back
-            if back is not None and codes.get(id(back.f_code), _NONE)[0] == _USER:
+            if back is not None and codes.get(back.f_code) == _USER:
                 here, offset = back.f_code, back.f_lasti
             else:
                 # Called by torch: the user's line is still the one that the outer call stands on.
