@@ -4,15 +4,49 @@ or by what the library function below it was given."""
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
+from graphlab.observe.complaints import mistake_of
 from graphlab.observe.cut import making
+from graphlab.observe.log import Log, RawRefused
+from graphlab.observe.loops import Loops
 from graphlab.observe.names import Named, kind_of
 from graphlab.observe.scene import Scene
-from graphlab.observe.source import call_text
+from graphlab.observe.source import UserFiles, call_text
 from graphlab.observe.statements import statements
 from graphlab.observe.values import LOST
 from graphlab.trace.model import Location, Refused
+
+
+def unseen_refusal(
+    error: BaseException | None, log: Log, loops: Loops, files: UserFiles
+) -> RawRefused | None:
+    """A write that autograd refused and no wrapper saw, one by a custom Function's mark_dirty."""
+    if not isinstance(error, RuntimeError):
+        return None
+    kind = mistake_of(error)
+    if kind not in ("leaf", "view"):
+        return None
+    scene = Scene(error.__traceback__, files)
+    refused = refused_write(scene, kind)
+    if refused is None or scene.caller is None:
+        return None
+    frame, offset = scene.caller
+    if any(
+        isinstance(each, RawRefused) and each.spot == (frame.f_code, offset) for each in log.events
+    ):
+        return None
+    return RawRefused(
+        log.last_seq(),
+        (frame.f_code, offset),
+        refused.by,
+        scene.tensors[refused.tensor],
+        refused.kind,
+        loops.iteration(frame),
+        refused.made,
+    )
 
 
 def refused_write(scene: Scene, kind: str) -> Refused | None:
@@ -26,9 +60,9 @@ def refused_write(scene: Scene, kind: str) -> Refused | None:
     if scene.caller is last:
         subject, by, text = _written(scene, at)
     else:
-        by = f"{call_text(at, at.code)[0]}, through {last.frame.f_code.co_name}()"
-        given = list(last.frame.f_locals.values())
-        subject = next((each for each in given if _refuses(each, kind)), None)
+        call, through = call_text(at, at.code)[0], f"{last.frame.f_code.co_name}()"
+        by = call if call.endswith(f".{through}") else f"{call}, through {through}"
+        subject = next((each for each in _given(last.frame) if _refuses(each, kind)), None)
     if not _refuses(subject, kind):
         return None
     if kind == "leaf" and subject._is_view():
@@ -41,6 +75,12 @@ def refused_write(scene: Scene, kind: str) -> Refused | None:
     made = making(last.frame, named.name, scene.files, at.line) if kind == "view" else None
     tensor = scene.add(subject, named)
     return Refused(0, at, by, tensor, kind, made=made)  # pyright: ignore[reportArgumentType]
+
+
+def _given(frame: FrameType) -> Iterator[Any]:
+    """What a function of a library was called with."""
+    for value in list(frame.f_locals.values()):
+        yield from value if type(value) in (tuple, list) else [value]
 
 
 def _written(scene: Scene, at: Location) -> tuple[Any, str, str | None]:

@@ -14,6 +14,7 @@ from graphlab.observe.backwards import Backwards
 from graphlab.observe.broken import broken_view
 from graphlab.observe.camera import Camera, Take
 from graphlab.observe.develop import develop
+from graphlab.observe.forbidden import unseen_refusal
 from graphlab.observe.forgotten import Reached
 from graphlab.observe.growth import Growth
 from graphlab.observe.live import Live
@@ -124,15 +125,16 @@ class Session:
             _active = None
         if self._trace is None:
             strip_own_frames(error)
-            self._look_for_broken_views(error)
+            self._look_for_unseen_refusals(error)
             self._optimizers.holders.name_by(Names(self._files).gather_frames(_frames_of(error)))
             self._trace = self._build(error)
 
-    def _look_for_broken_views(self, error: BaseException | None) -> None:
+    def _look_for_unseen_refusals(self, error: BaseException | None) -> None:
         try:
-            broken = broken_view(error, self._log, self._loops, self._files)
-            if broken is not None:
-                self._log.events.append(broken)
+            seen = (error, self._log, self._loops, self._files)
+            unseen = broken_view(*seen) or unseen_refusal(*seen)
+            if unseen is not None:
+                self._log.events.append(unseen)
         except Exception as own:
             self._own_error(own)
 

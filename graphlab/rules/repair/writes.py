@@ -53,6 +53,9 @@ def under_no_grad(trace: Trace, at: Location) -> Help | None:
     scene = _Scene.of(trace, at)
     if scene is None or not re.search(r"^import torch$", scene.source, re.M):
         return None
+    if not _is_write(scene.statement):
+        # What it returns would have no graph.
+        return None
     last = scene.statement
     for each in scene.following():
         if not _is_write(each) or not scene.owns_its_lines(each):
