@@ -6,22 +6,22 @@ held by weak references alone, so that nothing of the program is kept alive for 
 
 from __future__ import annotations
 
-import weakref
 from types import FrameType
 from typing import Any
 
 from graphlab.observe.assemble import Assembler
 from graphlab.observe.holders import Holders
 from graphlab.observe.log import RawBackward
+from graphlab.observe.weak import Weak
 
 
 class Live:
     def __init__(self, assembler: Assembler, optimizers: Holders) -> None:
         self._assembler = assembler
         self._optimizers = optimizers
-        self._losses = _Weak()
+        self._losses = Weak()
         # {loss: the leaves that its graph was seen to lead to}
-        self._leaves: dict[str, _Weak] = {}
+        self._leaves: dict[str, Weak] = {}
 
     def note_losses(self, record: RawBackward, frame: FrameType) -> None:
         """Remember which tensors a backward begins at."""
@@ -32,7 +32,7 @@ class Live:
 
     def note_leaves(self, record: RawBackward, nodes: list[Any]) -> None:
         """Remember the leaves at the ends of the graph that a backward is about to run through."""
-        leaves = self._leaves.setdefault(record.loss, _Weak())
+        leaves = self._leaves.setdefault(record.loss, Weak())
         for node in nodes:
             leaf = getattr(node, "variable", None)
             if leaf is not None:
@@ -58,31 +58,3 @@ class Live:
         """The leaves, still alive, that the graph of `loss` was seen to lead to. Backwards are
         inspected in samples, and leaves that no optimizer holds are seen in those alone."""
         return self._leaves[loss].alive() if loss in self._leaves else []
-
-
-class _Weak:
-    """Values by the identity of objects that may not be hashed or compared."""
-
-    def __init__(self) -> None:
-        self._entries: dict[int, tuple[weakref.ref[Any], Any]] = {}
-
-    def put(self, key: Any, value: Any) -> None:
-        known = self._entries.get(id(key))
-        if known is not None and known[0]() is key:
-            self._entries[id(key)] = (known[0], value)
-            return
-        place, entries = id(key), self._entries
-
-        def gone(ref: weakref.ref[Any]) -> None:
-            # Another object may live at the same address by now.
-            if place in entries and entries[place][0] is ref:
-                del entries[place]
-
-        self._entries[place] = (weakref.ref(key, gone), value)
-
-    def get(self, key: Any) -> Any:
-        known = self._entries.get(id(key))
-        return known[1] if known is not None and known[0]() is key else None
-
-    def alive(self) -> list[Any]:
-        return [key for ref, _ in list(self._entries.values()) if (key := ref()) is not None]

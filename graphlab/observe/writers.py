@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import weakref
 from collections.abc import Callable, Iterable
 from threading import get_ident
 from types import ModuleType
@@ -20,6 +19,7 @@ from graphlab.observe.compiling import Compiling
 from graphlab.observe.log import Log, RawWrite
 from graphlab.observe.storage import byte_span, storage_key, version_of
 from graphlab.observe.tracer import Tracer
+from graphlab.observe.weak import Weak
 
 _OPERATORS = tuple(
     f"__i{name}__"
@@ -55,7 +55,7 @@ class Writers:
         self._on_refusal = on_refusal
         self._patches: list[tuple[Any, str, Any, Any]] = []
         self._compiling = Compiling(self.take_out, self.put_in)
-        self._detached: dict[int, weakref.ref[Any]] = {}
+        self._detached = Weak()
         # Nothing is noted while the observer itself is at work, nor in a step of this thread.
         self.quiet = 0
         self.quiet_thread = 0
@@ -193,7 +193,8 @@ class Writers:
         """Whether `tensor` came from `.data`: it then has a version counter of its own."""
         if not self._detached:
             return False
-        return id(tensor) in self._detached or id(tensor._base) in self._detached
+        base = tensor._base
+        return bool(self._detached.get(tensor) or (base is not None and self._detached.get(base)))
 
     def _watch_data(self, tensor: Any) -> None:
         """`p.data = new` swaps what every saved reference to p reads, and moves no counter."""
@@ -204,8 +205,7 @@ class Writers:
         def read(target: Any) -> Any:
             alias = native.__get__(target)
             if not self._is_quiet():
-                key = id(alias)
-                self._detached[key] = weakref.ref(alias, lambda _: self._detached.pop(key, None))
+                self._detached.put(alias, True)
             return alias
 
         def assign(target: Any, new: Any) -> None:
