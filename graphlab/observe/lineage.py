@@ -26,6 +26,14 @@ _DEPTH = 16
 LIVE: Final = "live"
 
 
+def _is_guard(expression: ast.expr) -> bool:
+    """``torch.no_grad()`` or ``no_grad``; of a choice between two contexts, either."""
+    if isinstance(expression, ast.IfExp):
+        return _is_guard(expression.body) or _is_guard(expression.orelse)
+    called = expression.func if isinstance(expression, ast.Call) else expression
+    return ast.unparse(called).rsplit(".", 1)[-1] in _GUARDS
+
+
 class Cut:
     __slots__ = ("by", "file", "function", "node")
 
@@ -289,7 +297,7 @@ class Lineage:
             last = getattr(each, "end_lineno", 0) or 0
             if isinstance(each, ast.With) and each.lineno < line <= last:
                 for item in each.items:
-                    if any(word in ast.unparse(item.context_expr) for word in _GUARDS):
+                    if _is_guard(item.context_expr):
                         best = self.cut(item.context_expr, ast.unparse(item.context_expr))
             if isinstance(each, ast.FunctionDef) and each.lineno < line <= last:
                 best = self.decorated(each) or best
@@ -297,7 +305,7 @@ class Lineage:
 
     def decorated(self, function: ast.FunctionDef) -> Cut | None:
         for each in function.decorator_list:
-            if any(word in ast.unparse(each) for word in _GUARDS):
+            if _is_guard(each):
                 return self.cut(each, ast.unparse(each))
         return None
 

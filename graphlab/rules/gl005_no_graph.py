@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.outright import graph_again
 from graphlab.rules.troubles import findings
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
@@ -20,4 +21,5 @@ def check(trace: Trace) -> Iterator[Finding]:
         "detach(), item(), .data, numpy or integer cast on the way, and not under "
         "no_grad(). Setting requires_grad on {loss} itself only silences this: nothing "
         "would train.",
+        graph_again,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.outright import reduced
 from graphlab.rules.troubles import findings
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
@@ -18,4 +19,5 @@ def check(trace: Trace) -> Iterator[Finding]:
         "{loss} has shape {shape}; {call} needs a single number",
         "Reduce it first, {loss}.mean() or {loss}.sum(), or pass gradient= with that "
         "shape to weigh the entries yourself.",
+        reduced,
     )

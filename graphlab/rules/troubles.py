@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Backward, Trace
 
 
 def findings(
-    trace: Trace, trouble: str, code: str, name: str, summary: str, help: str
+    trace: Trace,
+    trouble: str,
+    code: str,
+    name: str,
+    summary: str,
+    help: str,
+    repair: Callable[[Trace, Backward], Help | None] = lambda trace, event: None,
 ) -> Iterator[Finding]:
+    """`help` is said where `repair` knows no better."""
     told = set()
     for event in trace.events:
         if not isinstance(event, Backward) or event.trouble != trouble or event.at in told:
@@ -36,5 +43,5 @@ def findings(
             tensor=Versions(tensor, None, None) if tensor is not None else None,
             failed=Place(event.at, event.call),
             cause=Place(event.cut, event.cut_by) if event.cut is not None else None,
-            help=(Help(help.format(**words)),),
+            help=(repair(trace, event) or Help(help.format(**words)),),
         )

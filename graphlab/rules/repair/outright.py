@@ -1,0 +1,115 @@
+"""The repairs of a backward that autograd refuses outright: no graph, more than one number."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from graphlab.rules.repair.block import Block, Edit
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Backward, Location, Trace
+
+_SILENCES = "Setting requires_grad on {loss} itself only silences this: nothing would train."
+_ALIASES = ("detach", "detach_", "data")
+_NUMBERS = ("item", "tolist")
+_COPIES = ("tensor", "as_tensor", "from_numpy")
+_GUARDS = ("no_grad", "inference_mode")
+
+
+def graph_again(trace: Trace, event: Backward) -> Help | None:
+    """What to do about the line that cut a loss off its graph; None where no line is known."""
+    if event.cut is None:
+        return None
+    loss, at, by = event.loss, event.cut, event.cut_by
+    silences = _SILENCES.format(loss=loss)
+    word = _word(by)
+    here = f"in line {at.line}"
+    edits: tuple[Block, Edit] | None = None
+    if "requires_grad" in by:
+        text = (
+            f"Line {at.line} froze all that {loss} is computed from: leave what is to be trained "
+        )
+        text += "out of it."
+    elif word in _GUARDS:
+        text = f"Compute {loss}, and all that it is made of, outside {by} {here}."
+    elif word == "set_grad_enabled":
+        text = f"Call torch.set_grad_enabled(True) before {loss} is computed: {by} {here} holds "
+        text += "until then."
+    elif word == "numpy" or ".numpy(" in at.code:
+        text = f"Stay in torch {here}: NumPy computes without a graph."
+    elif word in _ALIASES:
+        call = f".{word}" if word == "data" else f".{word}()"
+        text = f"Leave {call} out {here}: {loss} is to go back through it."
+        edits = _replaced(trace, at, call, "")
+    elif word in _NUMBERS:
+        text = f"Keep the tensor {here}: {by} gives a plain number, without a graph. Where such "
+        text += "numbers are collected, collect tensors and torch.stack() them."
+    elif word in _COPIES:
+        text = f"Use the tensors themselves {here}, torch.stack() for a list of them: {by} copies "
+        text += "values and leaves their graphs behind."
+        listed = _listed(trace, at, word)
+        if listed is not None:
+            edits = _replaced(trace, at, f"torch.{word}({listed})", f"torch.stack({listed})")
+    else:
+        text = (
+            f"Compute {loss} from what {by} {here} is given: whole numbers and truth values have "
+        )
+        text += "no gradient."
+    if edits is not None:
+        return edits[0].help(f"{text} {silences}", [edits[1]])
+    return Help(f"{text} {silences}")
+
+
+def reduced(trace: Trace, event: Backward) -> Help | None:
+    """Take the mean of a loss before backward(), the sum of what grad() is to differentiate."""
+    at, loss = event.at, event.loss
+    if at is None or not re.fullmatch(r"[\w.]+", loss):
+        return None
+    if event.call == f"{loss}.backward()":
+        edits = _replaced(trace, at, f"{loss}.backward(", f"{loss}.mean().backward(")
+        way = f"Reduce it to one number: the mean, or {loss}.sum()"
+    else:
+        edits = _replaced(trace, at, f".grad({loss},", f".grad({loss}.sum(),")
+        way = (
+            "Differentiate the sum: each entry's own derivative, where no entry depends on another"
+        )
+    if edits is None:
+        return None
+    text = f"{way}. Or pass a gradient of that shape to weigh the entries yourself."
+    return edits[0].help(text, [edits[1]])
+
+
+def _word(by: str) -> str:
+    """``detach`` for ``net(x).detach()``, ``data`` for ``p.data``."""
+    return re.sub(r"\([^()]*\)$", "", by).rsplit(".", 1)[-1]
+
+
+def _replaced(trace: Trace, at: Location, old: str, new: str) -> tuple[Block, Edit] | None:
+    """The line with `old`, which must stand there once, replaced; no other cut beside it."""
+    block = Block(trace.sources.get(at.file, ""), at.file, at.line, at.line)
+    line = block.lines[at.line - 1] if at.line <= len(block.lines) else ""
+    rest = line.replace(old, new, 1)
+    more = any(f".{word}(" in rest for word in (*_NUMBERS, "numpy", "detach"))
+    if line.count(old) != 1 or (not new and more):
+        return None
+    return block, Edit(at.line, at.line, rest)
+
+
+def _listed(trace: Trace, at: Location, word: str) -> str | None:
+    """What torch.tensor is given in a line, where that is a list."""
+    source = trace.sources.get(at.file, "")
+    tree = ast.parse(source) if source else ast.Module([], [])
+    lists = {
+        ast.unparse(target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.List | ast.ListComp)
+        for target in node.targets
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or node.lineno != at.line or len(node.args) != 1:
+            continue
+        if ast.unparse(node.func) == f"torch.{word}" and not node.keywords:
+            given = node.args[0]
+            if isinstance(given, ast.List | ast.ListComp) or ast.unparse(given) in lists:
+                return ast.get_source_segment(source, given)
+    return None
