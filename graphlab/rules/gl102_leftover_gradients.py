@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.silent import cleared
 from graphlab.rules.silent import first_per_optimizer, named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Step, Trace, ZeroGrad
@@ -24,7 +25,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(step.at, f"{optimizer.name}.step()"),
             cause=Place(late.at, late.target) if late is not None else None,
             help=(
-                Help(
+                cleared(trace, step)
+                or Help(
                     f"Call {optimizer.name}.zero_grad() once per step: after the step, or before "
                     "the first backward of the next one."
                 ),

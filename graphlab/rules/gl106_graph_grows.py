@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.silent import without_graph
 from graphlab.trace.finding import Finding, Help, Place, Versions
-from graphlab.trace.model import TensorInfo, Trace
+from graphlab.trace.model import Growing, TensorInfo, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -23,10 +24,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=Place(each.kept_at, f"{each.name} kept with its graph")
             if each.kept_at is not None
             else None,
-            help=(
-                Help(
-                    f"Keep {each.name} without its graph: `{each.name}.detach()`, or `.item()` "
-                    "for a number that is only logged."
-                ),
-            ),
+            help=(_help(trace, each),),
         )
+
+
+def _help(trace: Trace, each: Growing) -> Help:
+    if each.kept_at is not None and not each.behind_loss:
+        edit = without_graph(trace, each.kept_at)
+        if edit is not None:
+            return edit
+    return Help(
+        f"Keep {each.name} without its graph: `.detach()` where it is handed on, or `.item()` for "
+        "a number that is only logged."
+    )

@@ -142,3 +142,64 @@ def test_what_a_class_computed_is_computed_again_where_it_is_called(
     path.write_text(applied(finding.help[0], TWO_LOSSES), encoding="utf-8")
     ran = observe(path)
     assert (ran.exit_code, ran.told) == (0, [])
+
+
+SILENT = """\
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(3, 2)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+kept, total = [], 0.0
+for step in range(12):
+    loss = net(torch.randn(5, 3)).square().mean()
+%s
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "better"),
+    [
+        (
+            "GL102",
+            "    loss.backward()\n    optimizer.step()",
+            "    optimizer.zero_grad()\n    loss.backward()\n",
+        ),
+        (
+            "GL102",
+            "    loss.backward()\n    if step % 2:\n        optimizer.step()",
+            "        optimizer.step()\n        optimizer.zero_grad()\n",
+        ),
+        (
+            "GL106",
+            "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n"
+            "    total += loss",
+            "    total += loss.detach()\n",
+        ),
+        (
+            "GL106",
+            "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n"
+            "    total = total * 0.9 + loss",
+            "    total = (total * 0.9 + loss).detach()\n",
+        ),
+        (
+            "GL106",
+            "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n"
+            "    kept.append(loss)",
+            "    kept.append(loss.detach())\n",
+        ),
+    ],
+)
+def test_what_nobody_complains_of_is_mended(
+    observe: Any, applied: Any, tmp_path: Path, code: str, body: str, better: str
+) -> None:
+    source = SILENT % body
+    path = tmp_path / "train.py"
+    path.write_text(source, encoding="utf-8")
+    finding = observe(path).only
+    assert finding.code == code
+    assert finding.help[0].after == better
+    path.write_text(applied(finding.help[0], source), encoding="utf-8")
+    ran = observe(path)
+    assert (ran.exit_code, ran.told) == (0, [])

@@ -1,0 +1,81 @@
+"""The repairs of what nobody complains of: gradients left over, graphs that are kept."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from graphlab.rules.repair.block import Block, Edit
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Backward, Location, Step, Trace
+
+_BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
+
+
+def cleared(trace: Trace, step: Step) -> Help | None:
+    """Clear an optimizer's gradients before the first backward that its step applies, where both
+    stand in one block, else behind the step."""
+    at, name = step.at, trace.optimizers[step.optimizer].name
+    found = re.match(r"([\w.]+)\.step\(", at.code) if at is not None else None
+    if at is None or found is None or found[1].rsplit(".", 1)[-1] != name.rsplit(".", 1)[-1]:
+        return None
+    zero = f"{found[1]}.zero_grad()"
+    first = _first_backward(trace, step)
+    if first is not None and first.file == at.file and first.line < at.line:
+        block = Block(trace.sources.get(at.file, ""), at.file, first.line, at.line)
+        begin, end = block.index(first.line), block.index(at.line)
+        both = block.statements if begin is not None and end is not None and begin < end else []
+        if both and isinstance(both[begin or 0], ast.Expr) and isinstance(both[end or 0], ast.Expr):
+            target = both[begin or 0]
+            new = f"{' ' * target.col_offset}{zero}\n{block.text(target)}"
+            text = f"Clear what the last step applied, before {first.code} adds to it."
+            return block.help(text, [_instead(target, new)])
+    block = Block(trace.sources.get(at.file, ""), at.file, at.line, at.line)
+    index = block.index(at.line)
+    target = block.statements[index] if index is not None else None
+    if not isinstance(target, ast.Expr):
+        return None
+    new = f"{block.text(target)}{' ' * target.col_offset}{zero}\n"
+    return block.help("Clear what the step has applied.", [_instead(target, new)])
+
+
+def without_graph(trace: Trace, at: Location) -> Help | None:
+    """Detach what the statement at `at` keeps."""
+    source = trace.sources.get(at.file, "")
+    block = Block(source, at.file, at.line, at.line)
+    index = block.index(at.line)
+    statement = block.statements[index] if index is not None else None
+    value: ast.expr | None = None
+    if isinstance(statement, ast.AugAssign):
+        value = statement.value
+    elif isinstance(statement, ast.Assign):
+        value = None if isinstance(statement.targets[0], ast.Tuple) else statement.value
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        func, given = statement.value.func, statement.value.args
+        appends = isinstance(func, ast.Attribute) and func.attr == "append" and len(given) == 1
+        value = given[0] if appends else None
+    old = ast.get_source_segment(source, value) if value is not None else None
+    if statement is None or old is None or isinstance(value, ast.Tuple | ast.List | ast.Dict):
+        return None
+    new = f"{old}.detach()" if isinstance(value, _BARE) else f"({old}).detach()"
+    text = block.text(statement)
+    head, _, tail = text.rpartition(old)
+    return block.help(
+        "Keep it without its graph; a number that is only logged may be .item().",
+        [_instead(statement, f"{head}{new}{tail}")],
+    )
+
+
+def _first_backward(trace: Trace, step: Step) -> Location | None:
+    """Where the first of the backwards ran whose gradients a step applied, in its iteration."""
+    for event in trace.events:
+        if event is step:
+            return None
+        feeds = isinstance(event, Backward) and event.loss in step.sources
+        if isinstance(event, Backward) and feeds and event.iteration == step.iteration:
+            return event.at
+    return None
+
+
+def _instead(statement: ast.stmt, new: str) -> Edit:
+    return Edit(statement.lineno, statement.end_lineno or statement.lineno, new)
