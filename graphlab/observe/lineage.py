@@ -229,6 +229,9 @@ class Lineage:
         """The result of the user's own function that `node` calls, from its return statements."""
         holder = callee if _is_module(callee) else getattr(callee, "__self__", None)
         function = getattr(type(callee), "forward", None) if _is_module(callee) else callee
+        own = inspect.getattr_static(type(callee), "__call__", None)
+        if isinstance(own, types.FunctionType) and not _is_module(callee):
+            holder, function = callee, own
         if callable(function):
             function = inspect.unwrap(getattr(function, "__func__", function))
         code = getattr(function, "__code__", None)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.rules.repair.carried import cut_carried
 from graphlab.rules.repair.loops import detach_and_recompute, either_or, lines_of, recompute
+from graphlab.rules.repair.outright import differentiable
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Saved, Trace
 
@@ -51,8 +52,8 @@ def _notes(freeing: Backward | None) -> tuple[str, ...]:
 def _help(
     trace: Trace, event: Backward, freeing: Backward | None, problems: list[Saved]
 ) -> Iterator[Help]:
-    found = None
-    if event.at is not None and freeing is not None and freeing.at is not None:
+    found = differentiable(trace, freeing, event.call) if freeing is not None else None
+    if found is None and event.at is not None and freeing is not None and freeing.at is not None:
         lines = lines_of(problems, event)
         if event.loss == freeing.loss:
             found = either_or(trace, freeing.at, event.at, event.loss)

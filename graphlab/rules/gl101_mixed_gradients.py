@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from graphlab.rules.pairing import own_losses
 from graphlab.rules.repair.block import Block
@@ -12,14 +12,24 @@ from graphlab.trace.model import Backward, Mix, Share, Step, Trace
 
 # A foreign share below this is no story; a conflict must point apart in most sampled steps.
 FOREIGN = 0.1
+# Two losses whose gradients have a cosine below this undo each other's work, whoever wins.
+APART = -0.5
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    harms = [*_mostly(trace, _harms)]
+    # A step that goes uphill is the story; one that only loses by the mixture is, without it.
+    for index, mine, event, mix, others in harms or [*_mostly(trace, _apart)][:1]:
+        yield _finding(trace, trace.optimizers[index].name, mine, event, mix, others)
+
+
+def _mostly(
+    trace: Trace, bad: Callable[[Mix, str, set[str]], bool]
+) -> Iterator[tuple[int, str, Step, Mix, set[str]]]:
+    """(optimizer, its own loss, the worst step, what that applied, the others' losses) where most
+    sampled steps with a mixture are `bad`."""
     own = own_losses(trace)
-    if len(own) < 2:
-        return
-    for index, mine in own.items():
-        optimizer = trace.optimizers[index]
+    for index, mine in own.items() if len(own) > 1 else ():
         others = {loss for at, loss in own.items() if at != index}
         mixed = [
             (event, event.mix)
@@ -30,11 +40,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             and {share.loss for share in event.mix.shares} & others
             and any(share.loss == mine for share in event.mix.shares)
         ]
-        harmful = [(event, mix) for event, mix in mixed if _harms(mix, mine, others)]
-        if not harmful or 2 * len(harmful) < len(mixed):
-            continue
-        event, mix = min(harmful, key=lambda each: _share(each[1], mine).cosine_to_total or 0.0)
-        yield _finding(trace, optimizer.name, mine, event, mix, others)
+        found = [(event, mix) for event, mix in mixed if bad(mix, mine, others)]
+        if found and 2 * len(found) >= len(mixed):
+            event, mix = min(found, key=lambda each: _share(each[1], mine).cosine_to_total or 0.0)
+            yield index, mine, event, mix, others
 
 
 def _share(mix: Mix, loss: str) -> Share:
@@ -55,13 +64,25 @@ def _harms(mix: Mix, mine: str, others: set[str]) -> bool:
     )
 
 
+def _apart(mix: Mix, mine: str, others: set[str]) -> bool:
+    """Another optimizer's loss has a part in the gradient, and pulls against the optimizer's own:
+    even where that still wins, each step throws away what they cancel."""
+    pair = {frozenset(each[:2]): each[2] for each in mix.cosines}
+    return any(
+        each.share >= FOREIGN and pair.get(frozenset((mine, each.loss)), 0.0) <= APART
+        for each in mix.shares
+        if each.loss in others
+    )
+
+
 def _finding(
     trace: Trace, name: str, mine: str, event: Step, mix: Mix, others: set[str]
 ) -> Finding:
     foreign = max((s for s in mix.shares if s.loss in others), key=lambda s: s.share)
     pair = {frozenset(each[:2]): each[2] for each in mix.cosines}
     between = pair.get(frozenset((mine, foreign.loss)))
-    apart = f"they point apart (cosine {between:.2f}): " if between is not None else ""
+    apart = f"they point apart (cosine {between:.2f})" if between is not None else ""
+    own = _share(mix, mine)
     cause = next(
         (
             each
@@ -72,12 +93,16 @@ def _finding(
     )
     owner = {trace.tensors[at].owner for at in trace.optimizers[event.optimizer].owns}
     who = owner.pop() if len(owner) == 1 else "it"
+    worse = own.change is None or own.change > 0.0
+    outcome = f": this step made {who} worse at {mine}" if worse else " and undo each other's work"
+    if not apart:
+        outcome = outcome.removeprefix(":").strip()
     return Finding(
         code="GL101",
         name="mixed-gradients",
         severity="warning",
         summary=f"{name} applied {_share(mix, mine).share:.0%} {mine} and "
-        f"{foreign.share:.0%} {foreign.loss}; {apart}this step made {who} worse at {mine}",
+        f"{foreign.share:.0%} {foreign.loss}; {apart}{outcome}",
         iteration=event.iteration,
         failed=Place(event.at, f"{name}.step()"),
         cause=Place(cause.at, cause.call) if cause is not None else None,
@@ -88,10 +113,9 @@ def _finding(
 
 
 def _proof(name: str, mine: str, own: Share) -> str:
-    angle = (
-        f"the applied gradient's cosine with {mine}'s own gradient is {own.cosine_to_total:.3f}; "
-        "below 0 the step goes uphill"
-    )
+    angle = f"the applied gradient's cosine with {mine}'s own gradient is {own.cosine_to_total:.3f}"
+    if own.change is None or own.change > 0.0:
+        angle += "; below 0 the step goes uphill"
     if own.change is None:
         return angle
     return f"{angle}: {name}.step() changed {mine} by {own.change:+.3g}, to first order"

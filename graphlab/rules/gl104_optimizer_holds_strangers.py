@@ -31,4 +31,14 @@ def check(trace: Trace) -> Iterator[Finding]:
                     f"module's parameters with {optimizer.name}.add_param_group(...)."
                 ),
             ),
+            notes=tuple(_untrained(trace)),
         )
+
+
+def _untrained(trace: Trace) -> Iterator[str]:
+    """What came in their place gets gradients that no optimizer applies: no GL103 of its own."""
+    names = [trace.tensors[each.tensor].name or "a parameter" for each in trace.forgotten]
+    if names:
+        more = len(names) - 1
+        which = f"{names[0]} and {more} more get" if more else f"{names[0]} gets"
+        yield f"{which} gradients now, and no optimizer steps {'them' if more else 'it'}"

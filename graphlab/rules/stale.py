@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from graphlab.rules.repair.carried import cut_carried
 from graphlab.rules.repair.loops import lines_of, lines_using, move_step, recompute
-from graphlab.rules.repair.writes import out_of_place
+from graphlab.rules.repair.writes import out_of_place, saved_copy
 from graphlab.trace.finding import Finding, Help, Place, Related, Severity, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
 
@@ -134,6 +134,11 @@ def _help(
         if apart is not None:
             yield apart
             return
+    if tensor.kind == "buffer" and write is not None:
+        copied = saved_copy(trace, problems[0], f"{write.by} writes to it before {event.call}")
+        if copied is not None:
+            yield copied
+            return
     if mutated is not None and change is not None and event.at is not None and write is not None:
         if write.inferred and not lines:
             owners = {owner for each in problems if (owner := versions(trace, each).tensor.owner)}
@@ -163,8 +168,8 @@ def _help(
         yield Help(f"{first}, or let {event.call} run before it.")
     elif tensor.kind == "buffer":
         yield Help(
-            f"{first}, let {event.call} run before it, or write into a new tensor: backward still "
-            f"needs the old {name}."
+            f"Let {event.call} run before {who}{where}, or use {name}.clone() where it was saved: "
+            f"backward still needs the old {name}."
         )
     else:
         yield Help(

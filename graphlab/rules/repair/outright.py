@@ -1,4 +1,5 @@
-"""The repairs of a backward that autograd refuses outright: no graph, more than one number."""
+"""The repairs of a single call: of a backward that autograd refuses outright, for want of a graph
+or of one number, and of a grad() whose result the loss is made of."""
 
 from __future__ import annotations
 
@@ -77,6 +78,29 @@ def reduced(trace: Trace, event: Backward) -> Help | None:
         return None
     text = f"{way}. Or pass a gradient of that shape to weigh the entries yourself."
     return edits[0].help(text, [edits[1]])
+
+
+def differentiable(trace: Trace, freeing: Backward, call: str) -> Help | None:
+    """create_graph=True for a call of torch.autograd.grad that freed what the backward `call`
+    needs: a penalty of gradients is differentiated itself."""
+    at = freeing.at
+    if at is None or not freeing.call.endswith("grad()"):
+        return None
+    source = trace.sources.get(at.file, "")
+    block = Block(source, at.file, at.line, at.line)
+    calls = [each for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Call)]
+    for node in calls if block.statements else ():
+        here = node.lineno <= at.line <= (node.end_lineno or 0)
+        if not here or f"{ast.unparse(node.func)}()" != freeing.call:
+            continue
+        old = ast.get_source_segment(source, node) or ""
+        if "create_graph" in old or "retain_graph" in old or node.lineno != node.end_lineno:
+            return None
+        text = f"If {call} is to go back through this gradient too, a penalty say, keep its graph."
+        line = block.lines[at.line - 1]
+        new = line.replace(old, f"{old[:-1].rstrip().rstrip(',')}, create_graph=True)", 1)
+        return block.help(text, [Edit(at.line, at.line, new)])
+    return None
 
 
 def _word(by: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from graphlab.rules.repair.block import Block, Edit
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace, Write
+from graphlab.trace.model import Location, Saved, Trace, Write
 
 # In-place methods whose namesake without the underscore is something else, or nothing at all.
 _NO_TWIN = {
@@ -46,6 +46,30 @@ def out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
         lines[1] = lines[1].replace(scene.text(value), fresh)
         lines.insert(0, f"{fresh} = {scene.text(value)}")
     return scene.help(f"Write into a copy of {name}: {why}.", *lines)
+
+
+def saved_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
+    """Let the statement that used a tensor, and saved it so, use a copy: for a buffer, which the
+    program means to write to."""
+    name = trace.tensors[saved.tensor].name if saved.tensor >= 0 else None
+    scene = _Scene.of(trace, saved.at) if saved.at is not None and name else None
+    if scene is None or name is None:
+        return None
+    last = name.rsplit(".", 1)[-1]
+    uses = [
+        each
+        for each in ast.walk(scene.statement)
+        if isinstance(each, ast.Attribute) and each.attr == last and isinstance(each.ctx, ast.Load)
+    ]
+    if len(uses) != 1:
+        return None
+    text = scene.text(uses[0])
+    statement = scene.text(scene.statement)
+    if statement.count(text) != 1:
+        return None
+    return scene.help(
+        f"Use a copy of {text} here: {why}.", statement.replace(text, f"{text}.clone()")
+    )
 
 
 def under_no_grad(trace: Trace, at: Location) -> Help | None:
@@ -126,9 +150,11 @@ class _Scene:
 
     def may_rebind(self, target: ast.expr) -> bool:
         """Whether `target = …` reaches all who are to see the new values: a loop's variable, what
-        was taken out of an object, and an argument that is not used again are seen elsewhere."""
+        was taken out of an object, and what is not used again are seen elsewhere."""
         if not isinstance(target, ast.Name):
             return isinstance(target, ast.Attribute | ast.Subscript)
+        if not self.used_later(target.id):
+            return False
         stores = [n for n in self._names(target.id) if isinstance(n.ctx, ast.Store)]
         loops = [n for n in ast.walk(self.scope) if isinstance(n, ast.For | ast.comprehension)]
         if any(store in ast.walk(loop.target) for loop in loops for store in stores):
@@ -144,7 +170,7 @@ class _Scene:
             value = max(bound, key=lambda node: node.lineno).value
             return not isinstance(value, ast.Attribute | ast.Subscript)
         earlier = any(n.lineno < self.statement.lineno for n in stores)
-        return earlier or (self._is_parameter(target.id) and self.used_later(target.id))
+        return earlier or self._is_parameter(target.id)
 
     def used_later(self, name: str) -> bool:
         end = self.statement.end_lineno or self.statement.lineno
