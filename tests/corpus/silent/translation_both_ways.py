@@ -29,6 +29,7 @@ class Translator:
         loss_D = self.judge(self.critic_b, b, 1) + self.judge(self.critic_b, fake_b, 0)
         loss_D = loss_D + self.judge(self.critic_a, a, 1) + self.judge(self.critic_a, fake_a, 0)
         loss_G = self.judge(self.critic_b, fake_b, 1) + self.judge(self.critic_a, fake_a, 1)
+        loss_G = 3.0 * loss_G
         self.optimizer_D.zero_grad()
         self.optimizer_G.zero_grad()
         loss_D.backward(retain_graph=True)
