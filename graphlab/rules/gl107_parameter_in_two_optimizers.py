@@ -17,6 +17,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         if other is None or pair in told:
             continue
         told.add(pair)
+        if _joint(trace, step.optimizer) or _joint(trace, other):
+            continue
         one, two = sorted((step.optimizer, other))
         first, second = trace.optimizers[one], trace.optimizers[two]
         count = len(step.shared)
@@ -34,3 +36,15 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=Place(second.at, f"{second.name} built") if second.at is not None else None,
             help=(Help(f"Leave out of {second.name} what {first.name} already holds."),),
         )
+
+
+def _joint(trace: Trace, index: int) -> bool:
+    """Whether an optimizer holds just what several others hold between them: one more loss for all
+    of their networks, as in InfoGAN, and no oversight."""
+    mine = set(trace.optimizers[index].owns)
+    parts = [
+        set(each.owns)
+        for at, each in enumerate(trace.optimizers)
+        if at != index and each.owns and mine >= set(each.owns)
+    ]
+    return len(parts) > 1 and mine == set().union(*parts)
