@@ -14,7 +14,7 @@ from graphlab.observe.log import Log, RawRefused
 from graphlab.observe.loops import Loops
 from graphlab.observe.names import Named, kind_of
 from graphlab.observe.scene import Scene
-from graphlab.observe.source import UserFiles, call_text
+from graphlab.observe.source import UserFiles, call_text, statement_at
 from graphlab.observe.statements import statements
 from graphlab.observe.values import LOST
 from graphlab.trace.model import Location, Refused
@@ -59,6 +59,10 @@ def refused_write(scene: Scene, kind: str) -> Refused | None:
     text = None
     if scene.caller is last:
         subject, by, text = _written(scene, at)
+        if not _refuses(subject, kind):
+            # No statement that writes, but a call of what was compiled: its argument.
+            by, text = call_text(at, at.code)[0], None
+            subject = next((each for each in _named(last.frame, at) if _refuses(each, kind)), None)
     else:
         call, through = call_text(at, at.code)[0], f"{last.frame.f_code.co_name}()"
         by = call if call.endswith(f".{through}") else f"{call}, through {through}"
@@ -75,6 +79,14 @@ def refused_write(scene: Scene, kind: str) -> Refused | None:
     made = making(last.frame, named.name, scene.files, at.line) if kind == "view" else None
     tensor = scene.add(subject, named)
     return Refused(0, at, by, tensor, kind, made=made)  # pyright: ignore[reportArgumentType]
+
+
+def _named(frame: FrameType, at: Location) -> Iterator[Any]:
+    """What the names of a statement stand for."""
+    statement = statement_at(at.file, at.line)
+    for node in ast.walk(statement) if statement is not None else ():
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield frame.f_locals.get(node.id, frame.f_globals.get(node.id))
 
 
 def _given(frame: FrameType) -> Iterator[Any]:
