@@ -6,8 +6,8 @@ import ast
 import textwrap
 from collections.abc import Iterable
 
-from graphlab.rules.pairing import own_losses
 from graphlab.rules.repair.block import Block, Edit, Flow, loaded, stored
+from graphlab.rules.steps import own_losses
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
 
