@@ -281,15 +281,3 @@ def either_or(trace: Trace, freed: Location, failed: Location, loss: str) -> Hel
     if isolated:
         text += ", and keep each loss's gradient to its own network"
     return block.help(f"{text}.", edits + isolated)
-
-
-__all__ = [
-    "detach",
-    "detach_and_recompute",
-    "either_or",
-    "isolation_edits",
-    "listing",
-    "move_step",
-    "recompute",
-    "stored",
-]
