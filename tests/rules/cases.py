@@ -13,6 +13,7 @@ from graphlab.trace.model import Trace
 from graphlab.trace.store import loads
 
 TRACES = Path(__file__).with_name("traces")
+FILMS = Path(__file__).parents[1] / "views" / "films"
 _SHORT = ("--steps", "8", "--device", "cpu")
 
 
@@ -115,6 +116,12 @@ SILENT = (
 )  # fmt: skip
 
 ALL = (*SPEAKING, *SILENT)
+
+# Of these a film is kept as well, for tests/views.
+FILMED = (
+    Case("GL001", "tests/views/scripts/stale_weight.py"),
+    Case("GL102", "docs/rules/GL102.md#Example"),
+)
 
 
 def table() -> list[str]:

@@ -2,8 +2,8 @@
 
     python -m tests.rules.make_traces [NAME ...]
 
-from the top of the checkout, with torch; without a NAME it makes all that tests/rules/cases.py
-lists. Run it again when the observer learns to say something new, and read the difference.
+from the top of the checkout, with torch; without a NAME it makes all that cases.py lists, the films
+included. Run it again when the observer learns to say something new, and read the difference.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import multiprocessing
 import re
 import sys
 import tempfile
@@ -20,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from graphlab.rules.registry import find
+from graphlab.trace import film as films
 from graphlab.trace import store
+from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Event, Module, Saved, Trace, Write
-from tests.rules.cases import ALL, TRACES, Case
+from tests.rules.cases import ALL, FILMED, FILMS, TRACES, Case
 
 ROOT = Path(__file__).resolve().parents[2]
 # What is silent after one iteration may only not have come to it yet.
@@ -31,24 +34,47 @@ ITERATIONS = 2
 
 
 def main(names: list[str]) -> None:
-    for case in ALL:
-        if not names or case.name in names:
-            text = written(smallest(recorded(case)))
-            (TRACES / f"{case.name}.json").write_text(text, encoding="utf-8")
-            print(f"{len(text.encode()):6}  {case.name}")
+    import torch  # noqa: F401  once, for all the processes below
+
+    wanted = [case for case in (*ALL, *FILMED) if not names or case.name in names]
+    # A process each: autograd's sequence numbers go on from one run to the next.
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        for line in pool.imap(make, wanted):
+            print(line)
 
 
-def recorded(case: Case) -> Trace:
-    """The Trace of a run of the case's script, under a name that is the same on any machine."""
+def make(case: Case) -> str:
+    """Write the case's file; returns its size and name."""
+    trace, film = recorded(case)
+    filmed = case in FILMED
+    text = written(smallest(trace), film if filmed else None)
+    path = (FILMS if filmed else TRACES) / f"{case.name}.json"
+    path.write_text(text, encoding="utf-8")
+    return f"{len(text.encode()):6}  {path.stem}"
+
+
+def recorded(case: Case) -> tuple[Trace, Film | None]:
+    """The Trace and the film of a run of the case's script, under a name that is the same on any
+    machine."""
     from graphlab.observe import program
+    from graphlab.observe.session import Session
+    from graphlab.play import filmed
+
+    sessions: list[Session] = []
+
+    def started(session: Session) -> None:
+        sessions.append(session)
+        session.keep_film()
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / f"{case.name}.py"
         path.write_text(source(case), encoding="utf-8")
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            ran = program.run(program.script(str(path)), list(case.arguments), case.name)
+            ran = program.run(program.script(str(path)), list(case.arguments), case.name, started)
         assert ran.trace.unseen == ()
-        return store.loads(store.dumps(ran.trace).replace(str(path), path.name))
+        film = filmed(sessions[0], ran.trace, find(ran.trace))
+        text = films.dumps(ran.trace, film).replace(str(path), path.name)
+    return store.loads(text), films.loads(text)
 
 
 def source(case: Case) -> str:
@@ -118,9 +144,11 @@ def _renumbered(event: Event, moved: dict[int | None, int | None]) -> Event:
     return replace(event, problems=problems)
 
 
-def written(trace: Trace) -> str:
+def written(trace: Trace, film: Film | None) -> str:
     """The Trace's file without what is as by default, one event a line."""
     fields = {"schema": store.SCHEMA, **_sparse(trace)}
+    if film is not None:
+        fields["film"] = {**_sparse(replace(film, graph=None)), "graph": films.plain(film)["graph"]}
     parts = []
     for name, value in fields.items():
         if isinstance(value, list):
@@ -129,7 +157,7 @@ def written(trace: Trace) -> str:
         else:
             parts.append(f"{_json(name)}: {_json(value)}")
     text = "{\n" + ",\n".join(parts) + "\n}\n"
-    assert store.loads(text) == trace
+    assert (store.loads(text), films.loads(text)) == (trace, film)
     return text
 
 
