@@ -86,11 +86,6 @@ def test_list_and_explain_as_printed() -> None:
         assert "GL001" in told.stdout
 
 
-def test_the_table_holds_the_codes_that_have_a_rule() -> None:
-    there = {path.name[:5].upper() for path in (ROOT / "graphlab/rules").glob("gl[0-9]*.py")}
-    assert set(re.findall(r"^\| (GL\d{3}) \|", README, re.MULTILINE)) == there
-
-
 def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (example,) = blocks("python")
     weight = torch.ones(2, requires_grad=True)
