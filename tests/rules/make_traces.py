@@ -106,8 +106,8 @@ def said(trace: Trace) -> list[Finding]:
 
 def cut(trace: Trace, iterations: int) -> Trace:
     """Without what came later and what fills pages: the calls of modules, what their constructors
-    write, all but one of the writes of a line that no saved tensor is about, and the ledger of
-    each single parameter."""
+    write, all but one of the writes of a line that no saved tensor is about, all but one of the
+    freed tensors that a line saved, and the ledger of each single parameter."""
     named = {
         saved.write
         for event in trace.events
@@ -137,11 +137,13 @@ def cut(trace: Trace, iterations: int) -> Trace:
 def _renumbered(event: Event, moved: dict[int | None, int | None]) -> Event:
     if not isinstance(event, Backward):
         return event
-    problems: tuple[Saved, ...] = tuple(
-        replace(each, write=moved[each.write], freed_by=moved[each.freed_by])
-        for each in event.problems
-    )
-    return replace(event, problems=problems)
+    problems: dict[object, Saved] = {}
+    for number, each in enumerate(event.problems):
+        key = each.at if each.state == "freed" else number
+        problems.setdefault(
+            key, replace(each, write=moved[each.write], freed_by=moved[each.freed_by])
+        )
+    return replace(event, problems=tuple(problems.values()))
 
 
 def written(trace: Trace, film: Film | None) -> str:
