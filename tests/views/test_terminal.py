@@ -12,7 +12,9 @@ import pytest
 from rich.cells import cell_len
 
 from graphlab.rules.registry import find
+from graphlab.trace.model import Failure
 from graphlab.views import terminal
+from graphlab.views.postmortem import PostMortem
 from tests.rules.build import Script, activation, backward, parameter, saved, write
 from tests.rules.cases import ALL, SPEAKING, Case
 
@@ -98,3 +100,19 @@ def test_a_story_is_told_in_the_order_in_which_it_ran() -> None:
         assert row in rows
     assert rows[rows.index("also stale") + 2] == "    w"
     assert rows[-1] == "see:  graphlab run recompute  fresh logits."
+
+
+def test_a_post_mortem_ends_with_the_command_that_would_tell_for_sure() -> None:
+    script = Script("loss.backward()\n")
+    event = backward(script.at("loss.backward()"), trouble="no-graph", raised="RuntimeError")
+    failure = Failure("RuntimeError", "element 0 of tensors does not require grad", event.at)
+    known = script.trace(event, exception=failure)
+    text = terminal.text(PostMortem(known, find(known), "graphlab run train.py"))
+    assert text.startswith("error[GL005]: no graph leads to loss\n")
+    assert text.endswith("to be sure: graphlab run train.py\n")
+    unknown = script.trace(exception=failure, unseen=("a frame has no source",))
+    assert terminal.text(PostMortem(unknown, [], "graphlab run train.py")).splitlines() == [
+        "this RuntimeError is autograd's, but its traceback tells no more about it",
+        "notice: a frame has no source",
+        "to be sure: graphlab run train.py",
+    ]
