@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import shlex
 from pathlib import Path
 
@@ -46,7 +45,4 @@ def load(path: str) -> tuple[Trace, Film | None]:
         raise UserError(
             f"{path} is not a trace: {error}", "name a file that --trace wrote"
         ) from None
-    sources = {**(film.sources if film is not None else {}), **trace.sources}
-    for name, source in sources.items():
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     return trace, film
