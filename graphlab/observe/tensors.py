@@ -29,6 +29,7 @@ _shape, _dtype, _device = (_Base.__dict__[name].__get__ for name in ("shape", "d
 _requires_grad, _is_leaf = (_Base.__dict__[name].__get__ for name in ("requires_grad", "is_leaf"))
 _grad, _grad_fn, _base = (_Base.__dict__[name].__get__ for name in ("grad", "grad_fn", "_base"))
 _version, _layout = (_Base.__dict__[name].__get__ for name in ("_version", "layout"))
+_storage: Any = _Base.untyped_storage
 _quantized, _nested = (_Base.__dict__[name].__get__ for name in ("is_quantized", "is_nested"))
 _no_dispatch = static(torch.Tensor, "__torch_dispatch__")
 _subclass = type.__subclasscheck__
@@ -182,7 +183,7 @@ def kind_of(tensor: Any) -> Kind:
 def storage_key(tensor: Any) -> int | None:
     """An address that all views of one storage share; None where there is no storage."""
     try:
-        storage = _Base.untyped_storage(tensor)
+        storage = _storage(tensor)
     except Exception:
         return None
     try:

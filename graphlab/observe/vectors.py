@@ -14,7 +14,7 @@ import torch
 from graphlab.observe.tensors import bytes_of, readable
 
 # Elements that are worked on at a time.
-PIECE = 1 << 20
+PIECE = 1 << 18
 # Bytes of parameters that are copied before a step that is compared by value.
 COPIES = 64 * 1024**2
 # A sparse gradient is compared as the dense one that it stands for, up to this many elements.
@@ -114,8 +114,13 @@ class Before:
 
 def _digest(tensor: Any) -> tuple[int, ...]:
     """Sums over the bit patterns of its pieces."""
-    found = []
-    for (part,) in pieces(dense(tensor)):
-        kind = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[part.element_size()]
-        found.append(part.contiguous().view(kind).sum(dtype=torch.int64))
-    return tuple(torch.stack(found).tolist())
+    values = dense(tensor)
+    kind = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[values.element_size()]
+    parts = [part for (part,) in pieces(values)]
+    # In one place: small results between large temporaries would keep the allocator from using
+    # the same memory again.
+    sums = torch.zeros(len(parts), dtype=torch.int64, device=values.device)
+    for at, part in enumerate(parts):
+        flat = part.contiguous().view(kind).view(-1)
+        torch.sum(flat, 0, dtype=torch.int64, out=sums[at])
+    return tuple(sums.tolist())

@@ -58,7 +58,7 @@ def static(kind: type, name: str) -> Any:
 def attributes(value: Any) -> dict[str, Any]:
     """The object's own dictionary, empty where it has none. Not to be written to."""
     found = static(type(value), "__dict__")
-    if type(found) is types.GetSetDescriptorType:
+    if type(found) in (types.GetSetDescriptorType, types.MemberDescriptorType):
         own = found.__get__(value)
     elif is_a(value, types.ModuleType):
         own = object.__getattribute__(value, "__dict__")
