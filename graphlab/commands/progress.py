@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ class Progress:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._began = 0.0
+        self._process = os.getpid()
 
     def start(self, session: Session) -> None:
         """Begin to watch the watcher, from a thread of its own."""
@@ -38,6 +40,9 @@ class Progress:
         self._thread.start()
 
     def stop(self) -> None:
+        if os.getpid() != self._process:
+            # A child that the program forked: the line is its parent's, and so is its lock.
+            return
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
