@@ -133,7 +133,7 @@ def render(
 
     choice = command.Choice(
         output, format, level, color, theme, depth, at, before, tuple(loss or ()), style, timeout,
-        force,
+        force, bool(context.obj),
     )  # fmt: skip
     raise typer.Exit(command.render(target, context.args, choice, module))
 

@@ -18,8 +18,11 @@ from graphlab.trace.store import loads
 
 
 def replay(path: str, asked: Asked) -> int:
-    """Report on the trace in the file `path`. Returns 0, 1 with `strict` and a warning, or 2 where
-    a file that was asked for could not be written."""
+    """Report on the trace in the file `path`. Returns 0, or 1 with `strict` and a warning.
+
+    Raises:
+        UserError: for a file that is no trace, or one that cannot be written.
+    """
     asked = asked.checked()
     trace, film = load(path)
     if asked.html_file is not None and film is None:
@@ -28,7 +31,9 @@ def replay(path: str, asked: Asked) -> int:
     again = f"run --from {shlex.quote(path)} --explain"
     report = Report(trace, asked, again, shown_by(found), film=film)
     report.show()
-    return 2 if not report.whole else 1 if asked.strict and report.warned else 0
+    for failure in report.failures:
+        raise failure
+    return 1 if asked.strict and report.warned else 0
 
 
 def load(path: str) -> tuple[Trace, Film | None]:

@@ -13,7 +13,6 @@ from graphlab.errors import UserError
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
-from graphlab.views import streams
 
 if TYPE_CHECKING:
     from graphlab.commands.run import Asked
@@ -36,8 +35,8 @@ class Report:
         film: Film | None = None,
     ) -> None:
         self.trace, self.film = trace, film
-        # Whether all that was asked for is there.
-        self.whole = True
+        # What of all that was asked for is not there, and why.
+        self.failures: list[UserError] = []
         self._asked, self._again, self._shown = asked, again, shown
         self._arguments = arguments
         self._findings: list[Finding] = []
@@ -47,8 +46,8 @@ class Report:
         return any(each.severity == "warning" for each in self._findings)
 
     def show(self) -> None:
-        """Write what was asked for and print the report. Raises nothing but KeyboardInterrupt: the
-        program has run, and how it ended is what counts."""
+        """Write what was asked for and print the report. Whatever goes wrong stands in `failures`
+        then: the program has run, and how it ended is what counts."""
         from graphlab.rules.registry import find
 
         asked = self._asked
@@ -94,23 +93,21 @@ class Report:
 
     @contextlib.contextmanager
     def surviving(self, what: str) -> Iterator[None]:
-        """Of what goes wrong inside the block, one line on stderr."""
+        """What goes wrong inside the block is one of the `failures`."""
         try:
             yield
-            return
         except BrokenPipeError:
             # The reader has seen enough: `graphlab run … | head`.
             return
         except UserError as error:
-            said = str(error)
+            self.failures.append(error)
         except OSError as error:
             said = f"cannot write {what}: {error.strerror}"
+            self.failures.append(UserError(said, "name another file"))
         except Exception as error:
-            said = f"{what} failed on its own: {type(error).__name__}: {error}"
             if os.environ.get("GRAPHLAB_DEBUG"):
                 import traceback
 
                 traceback.print_exc()
-        self.whole = False
-        with contextlib.suppress(OSError, ValueError):
-            streams.line(f"error: {said}", streams.err())
+            said = f"{what} failed on its own: {type(error).__name__}: {error}"
+            self.failures.append(UserError(said, "GRAPHLAB_DEBUG=1 shows where"))

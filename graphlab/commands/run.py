@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from graphlab.commands import files
 from graphlab.commands.report import Report
 from graphlab.errors import UserError
 from graphlab.trace.model import Trace
+from graphlab.views import streams
 
 if TYPE_CHECKING:
     from graphlab.observe.session import Session
@@ -50,22 +52,21 @@ def run(
         ran = program.run(what, arguments, name, started, last)
     finally:
         progress.stop()
-    try:
-        if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
-            # A usage error of the script itself: it has said so, and there is nothing to report.
-            return 2
-        words = ["-m", target] if is_module else [target]
-        words += ["--explain", *(["--", *arguments] if arguments else [])]
-        again = f"run {shlex.join(words)}"
-        report = Report(ran.trace, asked, again, shown_by(found), tuple(arguments))
-        if asked.films:
-            with report.surviving("the film of the run"):
-                report.film = _film(sessions[0], ran.trace)
-        report.show()
-        return 1 if ran.exit_code == 0 and asked.strict and report.warned else ran.exit_code
-    finally:
-        if last:
-            ran.world.resume()
+    if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
+        # A usage error of the script itself: it has said so, and there is nothing to report.
+        return 2
+    words = ["-m", target] if is_module else [target]
+    words += ["--explain", *(["--", *arguments] if arguments else [])]
+    again = f"run {shlex.join(words)}"
+    report = Report(ran.trace, asked, again, shown_by(found), tuple(arguments))
+    if asked.films:
+        with report.surviving("the film of the run"):
+            report.film = _film(sessions[0], ran.trace)
+    report.show()
+    for each in report.failures:
+        with contextlib.suppress(OSError):
+            streams.line(f"error: {each}", streams.err())
+    return 1 if ran.exit_code == 0 and asked.strict and report.warned else ran.exit_code
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import importlib.util
 import linecache
@@ -99,8 +100,6 @@ class Ran:
     exit_code: int
     # The program's globals, as it left them.
     variables: dict[str, Any]
-    # What it found in `sys`, put away: `resume` before the process ends.
-    world: World
 
 
 def run(
@@ -113,7 +112,8 @@ def run(
     """Run it under observation, print its own traceback as Python would, and say how it ended.
 
     `started` is called with the session just before the program begins. With `last` the program
-    is all that this process was started for: its threads are waited for as Python waits for them.
+    is all that this process was started for: its threads are waited for as Python waits for them,
+    and what it left to be done at exit finds `sys` as it was left.
 
     Raises:
         SystemExit: in a child that the program forked: it ends there as under plain Python, and
@@ -154,9 +154,12 @@ def run(
     finally:
         session.stop(error)
         world.leave()
+        if last:
+            # Called before whatever the program itself has registered.
+            atexit.register(world.resume)
         # The program's objects may still be running in threads or at exit: keep them whole.
         _kept.append(main)
-    return Ran(session.trace, code, main.__dict__, world)
+    return Ran(session.trace, code, main.__dict__)
 
 
 _kept: list[ModuleType] = []

@@ -48,9 +48,7 @@ class World:
             # What observes must not look for its parts among the program's files.
             _import_all_that_observes()
         self._ours = [
-            name
-            for name in sys.modules
-            if name == "__main__" or name.partition(".")[0] in taken
+            name for name in sys.modules if name == "__main__" or name.partition(".")[0] in taken
         ]
         self._other = _Side(argv, path, _streams(), _folder(), {"__main__": main})
 

@@ -118,7 +118,7 @@ def own_now(stream: Any) -> TextIO:
 
 
 def document(text: str | bytes) -> None:
-    """Write a whole document to stdout: its bytes as a file would hold them, where there are any."""
+    """Write a whole document to stdout: the bytes that a file would hold, if it takes bytes."""
     stream = out()
     data = text.encode() if isinstance(text, str) else text
     buffer = getattr(stream, "buffer", None)
