@@ -130,7 +130,7 @@ def resolve(target: str) -> Scenario | None:
     if target.startswith("-"):
         raise UserError(
             f"{target} stands where TARGET should, and is no option of graphlab",
-            "options of the script stand behind it",
+            "name a scenario, a script or -m MODULE; options of a script stand behind it",
         )
     looks_like_file = target.endswith(".py") or os.sep in target or os.path.isfile(target)
     if looks_like_file:

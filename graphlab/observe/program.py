@@ -48,6 +48,8 @@ def script(path: str) -> Program:
         lines = source.decode(errors="replace").splitlines(keepends=True)
         linecache.cache[full] = (len(source), None, lines, full)
     with compiling(path, f"python {path}"):
+        # Python refuses a file that is not in its encoding; compile alone lets comments pass.
+        importlib.util.decode_source(source)
         code = compile(source, full, "exec", dont_inherit=True)
     folder = os.path.dirname(os.path.realpath(path))
     loader = SourceFileLoader("__main__", full)
@@ -88,7 +90,7 @@ def module(name: str) -> Program:
         sys.modules.update(hidden)
     if spec is None or code is None or spec.origin is None:
         raise UserError(
-            f"no module is called {name}, or it has no __main__",
+            f"no module is called {name!r}, or it has no __main__",
             "name it as for `python -m`, from the folder that holds it",
         )
     return Program(code, name, spec, spec.origin, here, (os.path.dirname(spec.origin),), loader)
