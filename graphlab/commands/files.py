@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -81,17 +82,16 @@ def _target(path: str) -> str:
     Raises:
         UserError: when it is something else than a file, or can be none.
     """
+    mode = None
     try:
         target = os.path.realpath(path)
-        mode = os.stat(target).st_mode
-    except FileNotFoundError:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            mode = os.stat(target).st_mode
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot write {path}: {why}", "name another file") from None
+    if mode is None:
         return target
-    except NotADirectoryError:
-        return target
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}", "name another file") from None
-    except ValueError as error:
-        raise UserError(f"cannot write {path}: {error}", "name another file") from None
     if stat.S_ISDIR(mode):
         raise UserError(f"{path} is a folder", "name a file in it")
     if not stat.S_ISREG(mode):

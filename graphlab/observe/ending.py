@@ -13,9 +13,9 @@ from graphlab.observe.session import strip_own_frames
 def flush() -> None:
     """What the program has printed comes before what is printed about it. Streams that cannot be
     flushed, closed ones or none at all, are left as they are: Python tries again at its end."""
-    for stream in (sys.stderr, sys.stdout, sys.__stdout__):
+    for name in ("stderr", "stdout", "__stdout__"):
         with contextlib.suppress(Exception):
-            stream.flush()  # pyright: ignore[reportOptionalMemberAccess]
+            getattr(sys, name).flush()
 
 
 def exit_code(error: BaseException | None) -> int:
@@ -66,8 +66,8 @@ def wait_for_threads() -> None:
     except BaseException as error:
         # Ctrl-C: Python says so, waits no longer, and ends as it would have.
         strip_own_frames(error)
-        told = (type(error), error, error.__traceback__, None, threading)
-        sys.unraisablehook(sys.UnraisableHookArgs(told))
+        _say(f"Exception ignored in: {threading!r}\n")
+        _display(error)
 
 
 def _left(error: SystemExit) -> int:
@@ -82,7 +82,7 @@ def _left(error: SystemExit) -> int:
         return code
     # As Python does it: a text that cannot be made or written is no other error.
     with contextlib.suppress(BaseException):
-        if sys.stderr is None:
+        if getattr(sys, "stderr", None) is None:
             os.write(2, str(code).encode(errors="backslashreplace"))
         else:
             sys.stderr.write(str(code))

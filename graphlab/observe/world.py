@@ -25,7 +25,7 @@ class _Side:
 
     argv: list[str]
     path: list[str]
-    streams: tuple[Any, Any, Any]
+    streams: tuple[Any, ...]
     folder: str | None
     modules: dict[str, ModuleType]
 
@@ -66,7 +66,8 @@ class World:
 
     def _swap(self, leaving: list[str]) -> None:
         put_away = {name: sys.modules.pop(name) for name in leaving if name in sys.modules}
-        here = _Side(sys.argv, sys.path, _streams(), _folder(), put_away)
+        argv = getattr(sys, "argv", [])
+        here = _Side(argv, sys.path, _streams(), _folder(), put_away)
         there, self._other = self._other, here
         sys.argv, sys.path = there.argv, there.path
         sys.stdin, sys.stdout, sys.stderr = there.streams
@@ -128,8 +129,9 @@ def _dict(module: Any) -> dict[str, Any]:
     return object.__getattribute__(module, "__dict__")
 
 
-def _streams() -> tuple[Any, Any, Any]:
-    return sys.stdin, sys.stdout, sys.stderr
+def _streams() -> tuple[Any, ...]:
+    # A program may have deleted any of them.
+    return tuple(getattr(sys, name, None) for name in ("stdin", "stdout", "stderr"))
 
 
 def _folder() -> str | None:
