@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -105,9 +104,9 @@ class Report:
             said = f"cannot write {what}: {error.strerror}"
             self.failures.append(UserError(said, "name another file"))
         except Exception as error:
-            if os.environ.get("GRAPHLAB_DEBUG"):
-                import traceback
-
-                traceback.print_exc()
             said = f"{what} failed on its own: {type(error).__name__}: {error}"
-            self.failures.append(UserError(said, "GRAPHLAB_DEBUG=1 shows where"))
+            failure = UserError(
+                said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where"
+            )
+            failure.__cause__ = error
+            self.failures.append(failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,9 @@ def run(
 
     try:
         ran = program.run(what, arguments, name, started, last)
+    except program.Unreported as lost:
+        tell([lost])
+        return lost.exit_code
     finally:
         progress.stop()
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
@@ -63,10 +67,19 @@ def run(
         with report.surviving("the film of the run"):
             report.film = _film(sessions[0], ran.trace)
     report.show()
-    for each in report.failures:
+    tell(report.failures)
+    return 1 if ran.exit_code == 0 and asked.strict and report.warned else ran.exit_code
+
+
+def tell(failures: Sequence[Exception]) -> None:
+    """A line on stderr for each: after the run they change nothing else."""
+    for each in failures:
+        if os.environ.get("GRAPHLAB_DEBUG") and each.__cause__ is not None:
+            import traceback
+
+            traceback.print_exception(each.__cause__)
         with contextlib.suppress(OSError):
             streams.line(f"error: {each}", streams.err())
-    return 1 if ran.exit_code == 0 and asked.strict and report.warned else ran.exit_code
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from graphlab.errors import UserError
 from graphlab.observe import ending
 from graphlab.observe.session import Session
 from graphlab.observe.source import UserFiles
-from graphlab.observe.world import World, taken_names
+from graphlab.observe.world import World, path_from, taken_names
 from graphlab.trace.model import Trace
 
 
@@ -59,15 +59,11 @@ def script(path: str) -> Program:
 def module(name: str) -> Program:
     """Raises UserError when there is no such module, or it cannot be run."""
     here = os.getcwd()
-    kept = sys.path
-    sys.path = [here, *kept[1:]]
-    # A module of ours of that name is not the one that is asked for.
     top = name.partition(".")[0]
-    hidden = {each: sys.modules[each] for each in sys.modules if each.partition(".")[0] == top}
-    if top not in taken_names(here):
-        hidden = {}
-    for each in hidden:
-        del sys.modules[each]
+    # A module of ours of that name is not the one that is asked for.
+    ours = [each for each in sys.modules if each.partition(".")[0] == top]
+    hidden = {each: sys.modules.pop(each) for each in ours} if top in taken_names(here) else {}
+    kept, sys.path = sys.path, path_from(here)
     try:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -96,6 +92,14 @@ def module(name: str) -> Program:
     return Program(code, name, spec, spec.origin, here, (os.path.dirname(spec.origin),), loader)
 
 
+class Unreported(Exception):
+    """The program has run, and what was seen of it could not be put together."""
+
+    def __init__(self, exit_code: int, error: Exception) -> None:
+        super().__init__(f"graphlab failed on its own: {type(error).__name__}: {error}")
+        self.exit_code = exit_code
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     trace: Trace
@@ -118,6 +122,7 @@ def run(
     and what it left to be done at exit finds `sys` as it was left.
 
     Raises:
+        Unreported: when the observer fails; the exit code is in it.
         SystemExit: in a child that the program forked: it ends there as under plain Python, and
             nothing is reported of it.
     """
@@ -153,15 +158,17 @@ def run(
         if last:
             ending.wait_for_threads()
             ending.flush()
-    finally:
         session.stop(error)
+        return Ran(session.trace, code, main.__dict__)
+    except Exception as own:
+        raise Unreported(code, own) from own
+    finally:
         world.leave()
         if last:
             # Called before whatever the program itself has registered.
             atexit.register(world.resume)
         # The program's objects may still be running in threads or at exit: keep them whole.
         _kept.append(main)
-    return Ran(session.trace, code, main.__dict__)
 
 
 _kept: list[ModuleType] = []

@@ -41,9 +41,7 @@ class World:
     def __init__(self, argv: list[str], folder: str, main: ModuleType, files: UserFiles) -> None:
         self._files = files
         self._before = frozenset(sys.modules)
-        # Without a folder of its own at the head of the path, as with `python -P`.
-        path = sys.path[:] if sys.flags.safe_path else [folder, *sys.path[1:]]
-        taken = [] if sys.flags.safe_path else taken_names(folder)
+        path, taken = path_from(folder), taken_names(folder)
         if taken:
             # What observes must not look for its parts among the program's files.
             _import_all_that_observes()
@@ -86,9 +84,17 @@ class World:
         return found
 
 
+def path_from(folder: str) -> list[str]:
+    """`sys.path` for a program in `folder`, which takes the place of where we were started from.
+    With `python -P` there is no such place."""
+    return sys.path[:] if sys.flags.safe_path else [folder, *sys.path[1:]]
+
+
 def taken_names(folder: str) -> frozenset[str]:
     """The loaded modules whose names files in `folder` take, and would take in a plain Python that
     puts `folder` first: not those that Python has loaded before any program."""
+    if sys.flags.safe_path:
+        return frozenset()
     try:
         names = {entry.partition(".")[0] for entry in os.listdir(folder)}
     except OSError:

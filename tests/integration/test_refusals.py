@@ -146,3 +146,18 @@ def test_a_rule_that_fails_costs_no_exit_code(
     assert out.startswith("✓ script.py completed")
     assert err == "error: the findings failed on its own: KeyError: 'slip'\n"
     assert (tmp_path / "report.json").exists()
+
+
+def test_an_observer_that_fails_costs_no_exit_code(
+    main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("slip")
+
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(7)\n")
+    monkeypatch.setattr("graphlab.observe.assemble.Assembler.build", fail)
+    path = sys.path
+    code, out, err = main("run", "script.py")
+    assert (code, out) == (7, "")
+    assert err == "error: graphlab failed on its own: KeyError: 'slip'\n"
+    assert sys.path is path
