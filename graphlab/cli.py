@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated, Any
@@ -275,5 +276,6 @@ def _refuse(message: str, help: str) -> int:
     from graphlab.views import streams
 
     for line in (f"error: {' '.join(message.split())}", f"help: {' '.join(help.split())}"):
-        streams.line(line, streams.err())
+        with contextlib.suppress(OSError):
+            streams.line(line, streams.err())
     return 2
