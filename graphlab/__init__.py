@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+# What typing.TYPE_CHECKING stands for. Nothing is imported here: `python -m graphlab` has put the
+# user's folder first by now, and a typing.py in it is not Python's own.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from graphlab.explanation import Explanation as Explanation
     from graphlab.explanation import explain as explain
     from graphlab.figure import Figure as Figure

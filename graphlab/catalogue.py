@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import re
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,16 +105,38 @@ def read(path: Path) -> Scenario:
 
 
 def docstring(path: Path) -> str:
+    with compiling(str(path), f"python {path}"), warnings.catch_warnings():
+        # Python warns of what it compiles when it runs it, and once is enough.
+        warnings.simplefilter("ignore")
+        return ast.get_docstring(ast.parse(read_source(str(path)))) or ""
+
+
+def read_source(path: str) -> bytes:
+    """Raises UserError when the file cannot be read."""
     try:
-        return ast.get_docstring(ast.parse(path.read_bytes())) or ""
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError(f"there is no file {path}", "check the path") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from None
+    except ValueError as error:
+        raise UserError(f"cannot read {path}: {error}", "check the path") from None
+
+
+@contextlib.contextmanager
+def compiling(path: str, command: str) -> Iterator[None]:
+    """Whatever Python says against the source inside the block becomes a UserError; `command`
+    shows it all."""
+    try:
+        yield
+    except (RecursionError, MemoryError):
+        raise UserError(
+            f"{path} is nested too deep for Python to compile", f"run `{command}` to see it fail"
+        ) from None
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         where = f"line {line} of {path}" if line else str(path)
         raise UserError(
             f"{where} is not valid Python: {getattr(error, 'msg', error)}",
-            f"run `python {path}` to see the place",
+            f"run `{command}` to see the place",
         ) from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from graphlab.errors import UserError
 
@@ -14,7 +16,6 @@ app = typer.Typer(
     name="graphlab",
     help="A debugger and a classroom for PyTorch's autograd graph.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -75,19 +76,17 @@ def run(
     """
     from graphlab.commands import run as command
 
+    asked = command.Asked(explain, json, trace, strict, force, html, against, quiz)
     if saved is not None:
-        if target is not None:
-            raise UserError("--from shows a trace and runs nothing", "leave TARGET out")
+        if target is not None or module or context.args:
+            given = target or ("-m" if module else context.args[0])
+            raise UserError("--from shows a trace and runs nothing", f"leave {given} out")
         from graphlab.commands.replay import replay
 
-        asked = command.Asked(explain, json, trace, strict, force, html, against, quiz)
         raise typer.Exit(replay(saved, asked))
     if target is None:
         raise UserError("there is no TARGET", "graphlab list shows the scenarios")
-    code = command.run(
-        target, context.args, is_module=module, explain=explain, json_file=json,
-        trace_file=trace, strict=strict, force=force, html_file=html, against=against, quiz=quiz,
-    )  # fmt: skip
+    code = command.run(target, context.args, asked, is_module=module, last=bool(context.obj))
     raise typer.Exit(code)
 
 
@@ -135,7 +134,7 @@ def render(
 
     choice = command.Choice(
         output, format, level, color, theme, depth, at, before, tuple(loss or ()), style, timeout,
-        force,
+        force, bool(context.obj),
     )  # fmt: skip
     raise typer.Exit(command.render(target, context.args, choice, module))
 
@@ -219,32 +218,64 @@ def list_() -> None:
     raise typer.Exit(command.list_all())
 
 
-def main() -> None:
-    """The console script. Whatever goes wrong is one line, and one line on what to do."""
+def main(last: bool = False) -> None:
+    """The command line. Whatever goes wrong is one line, and one line on what to do.
+
+    `last` says that this process is there for nothing else: a program that it runs may leave
+    threads and functions that Python is to end with.
+
+    Raises:
+        SystemExit: always.
+    """
+    from graphlab.views import streams
+
+    with streams.held():
+        code = _answer(last)
+    sys.exit(code)
+
+
+def _answer(last: bool) -> int:
     try:
-        code = app(standalone_mode=False)
+        # Not by calling `app`, which sets an exception hook that the program would find.
+        code: Any = get_command(app)(standalone_mode=False, obj=last)
     except UserError as error:
-        code = _refuse(str(error), error.help)
+        return _refuse(str(error), error.help)
     except typer.Exit as done:
-        code = done.exit_code
+        return done.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        code = 130
+        return 130
     except BrokenPipeError:
         # The reader went away, `graphlab list | head` for one.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        return 0
     except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        if type(error).__name__ == "NoArgsIsHelpError":
-            print(error.format_message())  # pyright: ignore[reportAttributeAccessIssue]
-            sys.exit(2)
-        message = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+        return _failed(error)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    from graphlab.views import streams
+
+    said = getattr(error, "format_message", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and said is not None:
+        streams.out().write(f"{said()}\n")
+        return 2
+    if said is not None:
         where = getattr(getattr(error, "ctx", None), "command_path", "graphlab")
-        code = _refuse(message.rstrip("."), f"{where} --help shows what it takes")
-    sys.exit(code if isinstance(code, int) else 0)
+        return _refuse(said().rstrip("."), f"{where} --help shows what it takes")
+    if isinstance(error, OSError):
+        return _refuse(f"{error.strerror or error}", "see to it, and run the command again")
+    if os.environ.get("GRAPHLAB_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    said = f"graphlab failed on its own: {type(error).__name__}: {error}"
+    return _refuse(said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where")
 
 
 def _refuse(message: str, help: str) -> int:
-    print(f"error: {' '.join(message.split())}\nhelp: {help}", file=sys.stderr)
+    from graphlab.views import streams
+
+    for line in (f"error: {' '.join(message.split())}", f"help: {' '.join(help.split())}"):
+        with contextlib.suppress(OSError):
+            streams.line(line, streams.err())
     return 2

@@ -48,11 +48,13 @@ class Explanation:
     def __str__(self) -> str:
         from rich.console import Console
 
+        from graphlab.views.streams import fitted
         from graphlab.views.terminal import emit
 
         text = io.StringIO()
         emit(Console(file=text, width=WIDTH, color_system=None), self)
-        return text.getvalue().rstrip("\n")
+        # `print` raises where stdout lacks a character, and in a handler that hides the error.
+        return fitted(text.getvalue().rstrip("\n"), sys.stdout)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": str(self)}

@@ -52,7 +52,8 @@ class Figure:
             UserError: for a format that there is none of, or a file that cannot be written.
         """
         from graphlab.commands import files
-        from graphlab.commands.render import chosen_format, written
+        from graphlab.commands.choice import chosen_format
+        from graphlab.commands.render import written
 
         form = chosen_format(str(path), format)
         files.check(str(path), force)

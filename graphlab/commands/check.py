@@ -97,12 +97,24 @@ def _observe(
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         ran = program.run(program.script(str(each.path)), words, each.name)
+    if ran.exit_code == 2 and arguments and not any(o.steps for o in ran.trace.optimizers):
+        raise _refused(each.name, output.getvalue())
     findings = find(ran.trace)
     explained = any(finding.severity == "error" for finding in findings)
     if ran.exit_code != 0 and not explained:
         said = output.getvalue().strip().splitlines()
         return findings, f"ended with exit code {ran.exit_code}: {said[-1] if said else ''}"
     return findings, None
+
+
+def _refused(name: str, said: str) -> UserError:
+    """A usage error of the script itself, in its own words: argparse's or those of the lab."""
+    lines = said.strip().splitlines() or ["exit code 2"]
+    line = next((each for each in lines if "error: " in each), lines[-1])
+    return UserError(
+        f"{name} refuses its arguments: {line.rpartition('error: ')[2]}",
+        f"graphlab run {name} -- --help lists them",
+    )
 
 
 def mismatch(expected: Expectation, findings: list[Finding]) -> str | None:

@@ -48,7 +48,12 @@ def compare(
     force: bool = False,
 ) -> int:
     """Measure, then print or write. Returns 0: that a loop raises is a result."""
-    _refuse_impossible([json_file, markdown_file, html_file, figure], force)
+    outputs = {
+        "--json": json_file, "--markdown": markdown_file, "--html": html_file, "--figure": figure,
+    }  # fmt: skip
+    for each in outputs.values():
+        files.check(each, force)
+    files.distinct(outputs)
     if train is None and (figure is not None or seeds is not None):
         option = "--figure draws" if figure is not None else "--seeds repeats"
         raise UserError(f"{option} a training, and none was asked for", "add --train EPOCHS")
@@ -81,16 +86,6 @@ def compare(
     console = terminal.stderr() if taken else terminal.stdout()
     terminal.emit(console, views.printed(result))
     return 0
-
-
-def _refuse_impossible(outputs: list[str | None], force: bool) -> None:
-    given = [each for each in outputs if each is not None]
-    for each in given:
-        files.check(each, force)
-    places = [each if each == "-" else os.path.abspath(each) for each in given]
-    for at, place in enumerate(places):
-        if place in places[:at]:
-            raise UserError(f"{given[at]} is named twice", "give each output a file of its own")
 
 
 def _check_figure(figure: str) -> None:

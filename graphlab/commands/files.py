@@ -2,57 +2,121 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
-import tempfile
-from pathlib import Path
+import stat
 
 from graphlab.errors import UserError
+from graphlab.views import streams
 
 
-def check(path: str | None, force: bool) -> None:
-    """Refuse an output file before the work, not after it."""
+def check(path: str | None, force: bool) -> str | None:
+    """Refuse an output file before the work, not after it. Returns where it will be, wherever the
+    program goes meanwhile; ``-``, which is stdout, and None stay what they are.
+
+    Raises:
+        UserError: for a file that exists, unless `force`, and for one that cannot be.
+    """
     if path is None or path == "-":
-        return
-    target = Path(path)
-    if target.is_dir():
-        raise UserError(f"{path} is a folder", "name a file in it")
-    if target.exists() and not force:
+        return path
+    if not path:
+        raise UserError("an output file has an empty name", "name a file")
+    if path.startswith("-"):
+        # The word after an option is its value, whatever it looks like.
+        raise UserError(
+            f"{path} stands where a file should be named", f"a file of that name is ./{path}"
+        )
+    target = _target(path)
+    if os.path.lexists(target) and not force:
         raise UserError(f"{path} already exists", "add --force to replace it, or name another file")
-    folder = target.absolute().parent
-    if not folder.is_dir():
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
         raise UserError(f"there is no folder {folder}", "make it first, or name another file")
     if not os.access(folder, os.W_OK):
         raise UserError(f"cannot write in {folder}", "name a file in a folder of your own")
+    return os.path.abspath(path)
+
+
+def distinct(outputs: dict[str, str | None]) -> None:
+    """Refuse two documents in one place. `outputs` are files by the option that names each.
+
+    Raises:
+        UserError: where two options name one file, or both stdout.
+    """
+    named: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        other = named.setdefault(path if path == "-" else os.path.realpath(path), option)
+        if other != option:
+            raise UserError(
+                f"{other} and {option} both name {path}", "give each a place of its own"
+            )
 
 
 def write(path: str, text: str | bytes, force: bool = True) -> None:
-    """Write `text` whole or not at all; ``-`` is stdout. Without `force` a file that has come to
-    be there since `check` is kept."""
+    """Write `text` whole or not at all; ``-`` is stdout. A link stays, and what it leads to is
+    written. Without `force` a file that has come to be there since `check` is kept.
+
+    Raises:
+        UserError: when the file cannot be written.
+    """
     if path == "-":
-        sys.stdout.write(text if isinstance(text, str) else text.decode())
+        streams.document(text)
         return
     data = text.encode() if isinstance(text, str) else text
-    target = Path(path)
+    target = _target(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.absolute().parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)
-            if force:
-                os.replace(name, target)
-            else:
-                os.link(name, target)
-                os.unlink(name)
-        except BaseException:
-            os.unlink(name)
-            raise
+        _replace(target, data, force)
     except FileExistsError:
         raise UserError(
             f"{path} already exists: it came to be there meanwhile", "add --force to replace it"
         ) from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}", "name another file") from None
+
+
+def _target(path: str) -> str:
+    """The file that `path` leads to, there or not yet there.
+
+    Raises:
+        UserError: when it is something else than a file, or can be none.
+    """
+    mode = None
+    try:
+        target = os.path.realpath(path)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            mode = os.stat(target).st_mode
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot write {path}: {why}", "name another file") from None
+    if mode is None:
+        return target
+    if stat.S_ISDIR(mode):
+        raise UserError(f"{path} is a folder", "name a file in it")
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is no regular file", "name a file, or - for stdout")
+    return target
+
+
+def _replace(target: str, data: bytes, force: bool) -> None:
+    # A short name: the target's own may be as long as names can be.
+    name = os.path.join(os.path.dirname(target), f".graphlab-{os.urandom(6).hex()}")
+    try:
+        with open(name, "xb") as file:
+            file.write(data)
+        if os.path.exists(target):
+            os.chmod(name, stat.S_IMODE(os.stat(target).st_mode))
+        if not force:
+            # Takes the name in one step, or finds that another has it.
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL))
+        try:
+            os.replace(name, target)
+        except OSError:
+            if not force:
+                os.unlink(target)
+            raise
+    except BaseException:
+        if os.path.lexists(name):
+            os.unlink(name)
+        raise

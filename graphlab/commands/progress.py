@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -26,10 +29,12 @@ class Progress:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._began = 0.0
+        self._process = os.getpid()
 
     def start(self, session: Session) -> None:
         """Begin to watch the watcher, from a thread of its own."""
-        if not self._console.is_terminal:
+        if not self._console.is_terminal or "rich" not in sys.modules:
+            # Where the program has a rich of its own, ours would look for its parts in that one.
             return
         self._session = session
         self._began = time.monotonic()
@@ -38,13 +43,22 @@ class Progress:
         self._thread.start()
 
     def stop(self) -> None:
+        if os.getpid() != self._process:
+            # A child that the program forked: the line is its parent's, and so is its lock.
+            return
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
         if self._live is not None:
-            self._live.stop()
+            with contextlib.suppress(Exception):
+                self._live.stop()
 
     def _run(self) -> None:
+        # A line that cannot be shown is worth no traceback in the middle of a program.
+        with contextlib.suppress(Exception):
+            self._show()
+
+    def _show(self) -> None:
         if self._stop.wait(PATIENCE):
             return
         # redirect_*=False: the program's own prints stay its own, byte for byte.

@@ -6,18 +6,26 @@ import contextlib
 import os
 import sys
 import textwrap
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.catalogue import Scenario, suggestion
+from graphlab.catalogue import Scenario, read_source, suggestion
 from graphlab.commands import files
+from graphlab.commands.choice import (
+    Choice,
+    check,
+    check_figure,
+    check_player,
+    destination,
+)
 from graphlab.commands.player import nothing
 from graphlab.commands.player import saved as stored
 from graphlab.commands.run import resolve
 from graphlab.errors import UserError
 from graphlab.play import explaining, filmed, play
 from graphlab.trace.graph import Graph, Root, loads, under
+from graphlab.views import streams
 
 if TYPE_CHECKING:
     from graphlab.observe.program import Ran
@@ -32,73 +40,41 @@ DEFAULT = "naive"
 CAPTION = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the command line asked for."""
-
-    output: str | None = None
-    format: str | None = None
-    level: str = "overview"
-    color: str = "owner"
-    theme: str = "light"
-    depth: int | None = None
-    at: int | None = None
-    before: str | None = None
-    loss: tuple[str, ...] = ()
-    style: str = "graphlab"
-    timeout: float = 20.0
-    force: bool = False
-
-
 def render(
     target: str | None, arguments: list[str], choice: Choice, is_module: bool = False
 ) -> int:
     """Run `target`, or open a saved graph, and write the figure. Returns the exit code: 0 once
     there is a figure, however the program ended."""
-    target = target or DEFAULT
+    target = DEFAULT if target is None else target
     name = Path(target).stem if os.sep in target or "." in target else target
-    _check(choice)
-    form, path = _destination(name, choice)
-    if path is not None:
-        files.check(path, choice.force)
+    form, path = destination(name, choice)
     saved = target.endswith(".json") and not is_module
     if form == "html":
-        assert path is not None
-        _check_player(choice, saved)
+        check_player(choice, saved)
+    else:
+        check_figure(choice, form, saved)
+    check(choice)
+    if saved and arguments:
+        raise UserError(
+            f"{target} is no program, and takes no {arguments[0]}", f"leave {arguments[0]} out"
+        )
+    place = files.check(path, choice.force)
+    if form == "html":
+        assert path is not None and place is not None
         from graphlab.play import Player
 
         shown = stored(target) if saved else _played(target, arguments, choice, is_module)
-        files.write(path, Player([shown], timeout=choice.timeout).html, choice.force)
+        files.write(place, Player([shown], timeout=choice.timeout).html, choice.force)
         if path != "-":
-            print(path)
+            streams.line(path, streams.out())
         return 0
     if saved:
-        graph, made_dot, finding = _opened(target), None, None
+        graph, made_dot, finding = _opened(target, choice), None, None
     else:
         graph, made_dot, finding = _taken(target, arguments, choice, is_module)
     look = _look(choice, _title(name, graph, choice), finding)
     _show(graph, look, made_dot, form, path, choice)
     return 0
-
-
-def chosen_format(path: str | None, format: str | None) -> str:
-    """The format asked for, or that of the file's extension.
-
-    Raises:
-        UserError: when there is no such format.
-    """
-    from graphlab.views.picture import FORMATS
-
-    known = f"formats: {', '.join(FORMATS)}"
-    if format is not None:
-        if format not in FORMATS:
-            raise UserError(f"there is no format {format}", suggestion(format, [*FORMATS], known))
-        return format
-    suffix = Path(path).suffix.lower().lstrip(".") if path not in (None, "-") else ""
-    form = {"txt": "text", "gv": "dot"}.get(suffix, suffix)
-    if path is not None and path != "-" and form not in FORMATS:
-        raise UserError(f"the extension of {path} is no format", f"{known}; or name one: --format")
-    return form or "svg"
 
 
 def written(path: str, form: str, made: Picture, force: bool) -> str:
@@ -107,74 +83,23 @@ def written(path: str, form: str, made: Picture, force: bool) -> str:
         path = f"{Path(path).with_suffix('')}.{made.form}"
         files.check(path, force)
     if path == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(made.data)
-        sys.stdout.buffer.flush()
+        streams.document(made.data)
     else:
         files.write(path, made.data, force)
     return path
 
 
-def _check(choice: Choice) -> None:
-    from graphlab.views.colors import OVERLAYS, THEMES
-    from graphlab.views.picture import LEVELS
-
-    for option, value, known in (
-        ("--level", choice.level, LEVELS),
-        ("--color", choice.color, OVERLAYS),
-        ("--theme", choice.theme, tuple(THEMES)),
-        ("--style", choice.style, ("graphlab", "torchviz")),
-    ):
-        if value not in known:
-            near = suggestion(value, list(known), f"{option} takes {', '.join(known)}")
-            raise UserError(f"{option} has no {value}", near)
-    if choice.timeout <= 0:
-        raise UserError(f"--timeout {choice.timeout:g} is no time", "give it seconds, 20 say")
-
-
-def _check_player(choice: Choice, saved: bool) -> None:
-    """Refuse what the player would not heed."""
-    plain = Choice()
-    for option, value, usual, why in (
-        ("--level", choice.level, plain.level, "it has all its levels at a click"),
-        ("--depth", choice.depth, plain.depth, "it has all its levels at a click"),
-        ("--color", choice.color, plain.color, "its colours are those of the owners"),
-        ("--theme", choice.theme, plain.theme, "it is as light or dark as its reader's screen"),
-        ("--loss", choice.loss, plain.loss, "it plays the whole iteration"),
-        ("--style", choice.style, plain.style, "its graph is graphlab's own"),
-    ):
-        if value != usual:
-            raise UserError(
-                f"{option} is not for the player: {why}",
-                f"leave {option} out, or write a figure: -o FILE.svg",
-            )
-    if saved and (choice.at is not None or choice.before is not None):
-        raise UserError(
-            "--at and --before choose from a run, and a saved trace has one iteration",
-            "leave them out, or name the program instead of the file",
-        )
-
-
-def _destination(name: str, choice: Choice) -> tuple[str, str | None]:
-    """(format, file), None for a text that only goes to the terminal."""
-    suffix = Path(choice.output or "").suffix.lower()
-    if choice.format == "html" or (choice.format is None and suffix == ".html"):
-        return "html", choice.output or f"{name}.html"
-    form = chosen_format(choice.output, choice.format)
-    if choice.output is not None:
-        return form, choice.output
-    return form, None if form == "text" else f"{name}.{form}"
-
-
-def _opened(path: str) -> Graph:
+def _opened(path: str, choice: Choice) -> Graph:
+    text = read_source(path)
     try:
-        return loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}", "check the path") from None
-    except ValueError as error:
+        graph = loads(text.decode())
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is no saved graph: {error}", "save one with graphlab render -o FILE.json"
         ) from None
+    if not all(_roots(graph, each) for each in choice.loss):
+        raise _no_loss(graph, choice)
+    return _only(graph, choice.loss)
 
 
 def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> tuple[Session, Ran]:
@@ -190,7 +115,7 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
         what = program.script(str(found.path) if isinstance(found, Scenario) else target)
     progress = Progress(terminal.stderr())
     sessions: list[Session] = []
-    films = _destination("", choice)[0] == "html"
+    films = destination("", choice)[0] == "html"
 
     def started(session: Session) -> None:
         sessions.append(session)
@@ -204,7 +129,7 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
     name = found.name if isinstance(found, Scenario) else target
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            ran = program.run(what, arguments, name, started)
+            ran = program.run(what, arguments, name, started, choice.last)
     finally:
         progress.stop()
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
@@ -238,7 +163,7 @@ def _taken(
     snapshots: Snapshots = session.snapshots
     snapshots.close()
     for line in ran.trace.unseen:
-        print(f"notice: {line}", file=sys.stderr)
+        streams.line(f"notice: {line}", streams.err())
     snapshot, finding = _moment(snapshots, findings, choice)
     wanted = [each for each in choice.loss if snapshot is None or not _roots(snapshot.graph, each)]
     if snapshot is None or wanted:
@@ -280,16 +205,19 @@ def _no_moment(snapshots: Snapshots, choice: Choice) -> UserError:
 
 def _nothing(snapshot: Snapshot | None, snapshots: Snapshots, choice: Choice) -> UserError:
     if choice.loss and snapshot is not None:
-        names = [root.name for root in snapshot.graph.roots]
-        names += list(dict.fromkeys(snapshot.graph.variables.values()))
-        missing = next(each for each in choice.loss if not _roots(snapshot.graph, each))
-        return UserError(
-            f"no loss or variable of the graph is called {missing}",
-            suggestion(missing, names, f"losses: {', '.join(dict.fromkeys(names))}"),
-        )
+        return _no_loss(snapshot.graph, choice)
     return UserError(
         "the program ran no backward and left no loss behind",
         "name a variable that holds one with --loss",
+    )
+
+
+def _no_loss(graph: Graph, choice: Choice) -> UserError:
+    names = [root.name for root in graph.roots] + list(graph.variables.values())
+    missing = next(each for each in choice.loss if not _roots(graph, each))
+    return UserError(
+        f"no loss or variable of the graph is called {missing}",
+        suggestion(missing, names, f"losses: {', '.join(dict.fromkeys(names))}"),
     )
 
 
@@ -346,7 +274,7 @@ def _show(
         else:
             assert path is not None
             files.write(path, plain_text(graph, look), choice.force)
-            print(path)
+            streams.line(path, streams.out())
         return
     assert path is not None
     try:
@@ -360,11 +288,11 @@ def _show(
         ) from None
     done = written(path, form, made, choice.force)
     if made.notice:
-        print(f"notice: {made.notice}", file=sys.stderr)
+        streams.line(f"notice: {made.notice}", streams.err())
     if path != "-":
         if console.is_terminal and choice.output is None:
             terminal.emit(console, text(graph, replace(look, level="overview")))
-        print(done)
+        streams.line(done, streams.out())
 
 
 def _torchviz(loss: Any, parameters: dict[str, Any]) -> str | UserError:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from graphlab.catalogue import scenarios
 from graphlab.commands.player import nothing
-from graphlab.commands.run import Asked, show, shown_by
+from graphlab.commands.report import Report
+from graphlab.commands.run import Asked, shown_by
 from graphlab.errors import UserError
 from graphlab.trace import film as films
 from graphlab.trace.film import Film
@@ -16,14 +17,22 @@ from graphlab.trace.store import loads
 
 
 def replay(path: str, asked: Asked) -> int:
-    """Report on the trace in the file `path`. Returns 0, or 1 with `strict` and a warning."""
-    asked.check()
+    """Report on the trace in the file `path`. Returns 0, or 1 with `strict` and a warning.
+
+    Raises:
+        UserError: for a file that is no trace, or one that cannot be written.
+    """
+    asked = asked.checked()
     trace, film = load(path)
     if asked.html_file is not None and film is None:
         raise nothing(trace)
     found = next((each for each in scenarios() if each.name == trace.target), None)
     again = f"run --from {shlex.quote(path)} --explain"
-    return show(trace, asked, again, shown_by(found), 0, film)
+    report = Report(trace, asked, again, shown_by(found), film=film)
+    report.show()
+    for failure in report.failures:
+        raise failure
+    return 1 if asked.strict and report.warned else 0
 
 
 def load(path: str) -> tuple[Trace, Film | None]:
@@ -35,13 +44,13 @@ def load(path: str) -> tuple[Trace, Film | None]:
         raise UserError(
             f"there is no file {path}", "graphlab run TARGET --trace FILE makes one"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
             f"{path} cannot be read: {error}", "name a file that --trace wrote"
         ) from None
     try:
         trace, film = loads(text), films.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not a trace: {error}", "name a file that --trace wrote"
         ) from None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import shlex
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphlab.catalogue import Scenario, scenario, scenarios, suggestion
 from graphlab.commands import files
+from graphlab.commands.report import Report
 from graphlab.errors import UserError
 from graphlab.trace.model import Trace
+from graphlab.views import streams
 
 if TYPE_CHECKING:
     from graphlab.observe.session import Session
@@ -21,23 +22,11 @@ if TYPE_CHECKING:
 
 
 def run(
-    target: str,
-    arguments: list[str],
-    *,
-    is_module: bool = False,
-    explain: bool = False,
-    json_file: str | None = None,
-    trace_file: str | None = None,
-    strict: bool = False,
-    force: bool = False,
-    html_file: str | None = None,
-    against: str | None = None,
-    quiz: bool = False,
+    target: str, arguments: list[str], asked: Asked, *, is_module: bool = False, last: bool = False
 ) -> int:
     """Run `target` and report. Returns the exit code: the program's own, 1 for a raise, 1 with
-    `strict` where only a warning was found."""
-    asked = Asked(explain, json_file, trace_file, strict, force, html_file, against, quiz)
-    asked.check()
+    `strict` where only a warning was found. `last` says that the process ends after that."""
+    asked = asked.checked()
     found = None if is_module else resolve(target)
 
     from graphlab.observe import program
@@ -61,51 +50,73 @@ def run(
         progress.start(session)
 
     try:
-        ran = program.run(what, arguments, name, started)
+        ran = program.run(what, arguments, name, started, last)
+    except program.Unreported as lost:
+        tell([lost])
+        return lost.exit_code
     finally:
         progress.stop()
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
         # A usage error of the script itself: it has said so, and there is nothing to report.
         return 2
-    sys.stdout.flush()
     words = ["-m", target] if is_module else [target]
     words += ["--explain", *(["--", *arguments] if arguments else [])]
-    again, shown = f"run {shlex.join(words)}", shown_by(found)
-    film = _film(sessions[0], ran.trace) if asked.films else None
-    return show(ran.trace, asked, again, shown, ran.exit_code, film, tuple(arguments))
+    again = f"run {shlex.join(words)}"
+    report = Report(ran.trace, asked, again, shown_by(found), tuple(arguments))
+    if asked.films:
+        with report.surviving("the film of the run"):
+            report.film = _film(sessions[0], ran.trace)
+    report.show()
+    tell(report.failures)
+    return 1 if ran.exit_code == 0 and asked.strict and report.warned else ran.exit_code
+
+
+def tell(failures: Sequence[Exception]) -> None:
+    """A line on stderr for each: after the run they change nothing else."""
+    for each in failures:
+        if os.environ.get("GRAPHLAB_DEBUG") and each.__cause__ is not None:
+            import traceback
+
+            traceback.print_exception(each.__cause__)
+        with contextlib.suppress(OSError):
+            streams.line(f"error: {each}", streams.err())
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the command line wants to be done with a Trace."""
 
-    explain: bool
-    json_file: str | None
-    trace_file: str | None
-    strict: bool
-    force: bool
+    explain: bool = False
+    json_file: str | None = None
+    trace_file: str | None = None
+    strict: bool = False
+    force: bool = False
     html_file: str | None = None
     against: str | None = None
     quiz: bool = False
+    # `html_file` as it was typed, to be told.
+    page: str | None = None
 
     @property
     def films(self) -> bool:
         return self.html_file is not None or self.trace_file is not None
 
-    def check(self) -> None:
-        """Refuse impossible files before anything runs."""
-        named: dict[str, str] = {}
-        for option, path in (
-            ("--json", self.json_file),
-            ("--trace", self.trace_file),
-            ("--html", self.html_file),
-        ):
+    @property
+    def to_stdout(self) -> bool:
+        """Whether a document takes stdout, and the report has to go elsewhere."""
+        return "-" in (self.json_file, self.trace_file, self.html_file)
+
+    def checked(self) -> Asked:
+        """The same with its files where they will be, whatever folder the program goes to.
+
+        Raises:
+            UserError: for what cannot be, before anything runs.
+        """
+        json_file, trace_file, html_file = (
             files.check(path, self.force)
-            if path is None or path == "-":
-                continue
-            other = named.setdefault(os.path.abspath(path), option)
-            if other != option:
-                raise UserError(f"{other} and {option} both name {path}", "name two files")
+            for path in (self.json_file, self.trace_file, self.html_file)
+        )
+        files.distinct({"--json": json_file, "--trace": trace_file, "--html": html_file})
         for option, given in (("--against", self.against is not None), ("--quiz", self.quiz)):
             if given and self.html_file is None:
                 raise UserError(f"{option} is for the player", "add --html FILE")
@@ -113,49 +124,10 @@ class Asked:
             from graphlab.commands.player import check_against
 
             check_against(self.against)
-
-
-def show(
-    trace: Trace,
-    asked: Asked,
-    again: str,
-    shown: list[str],
-    exit_code: int,
-    film: Film | None = None,
-    arguments: tuple[str, ...] = (),
-) -> int:
-    """Write what was asked for and print the report. `again` is the command for the whole story;
-    `arguments` are the script's, for the run that this one is shown against."""
-    from graphlab.rules.registry import find
-    from graphlab.trace.report import report
-    from graphlab.views import terminal
-
-    findings = find(trace)
-    if asked.trace_file is not None:
-        from graphlab.trace.film import dumps
-
-        files.write(asked.trace_file, dumps(trace, film), asked.force)
-    if asked.json_file is not None:
-        text = json.dumps(report(trace, findings), indent=2) + "\n"
-        files.write(asked.json_file, text, asked.force)
-    taken = "-" in (asked.json_file, asked.html_file)
-    console = terminal.stderr() if taken else terminal.stdout()
-    if asked.explain:
-        terminal.emit(console, terminal.full(trace, findings, shown))
-    else:
-        terminal.emit(console, terminal.short(trace, findings))
-        if any(finding.severity != "info" for finding in findings):
-            terminal.stderr().print(f"\nthe whole story: graphlab {again}", style="dim")
-    if asked.html_file is not None:
-        # Last: whatever becomes of the page, the report is there.
-        from graphlab.commands.player import write
-
-        write(trace, film, findings, asked, arguments)
-        if asked.html_file != "-":
-            terminal.stderr().print(f"\nthe player: {asked.html_file}", style="dim", soft_wrap=True)
-    if exit_code == 0 and asked.strict and any(f.severity == "warning" for f in findings):
-        return 1
-    return exit_code
+        return replace(
+            self, json_file=json_file, trace_file=trace_file, html_file=html_file,
+            page=self.html_file,
+        )  # fmt: skip
 
 
 def _film(session: Session, trace: Trace) -> Film | None:
@@ -168,12 +140,16 @@ def _film(session: Session, trace: Trace) -> Film | None:
 def resolve(target: str) -> Scenario | None:
     """A scenario's name, or None for a file. A name with neither suffix nor folder in it can
     only be a scenario, so a misspelt one is answered with the nearest."""
-    looks_like_file = target.endswith(".py") or os.sep in target or Path(target).is_file()
+    if target.startswith("-"):
+        raise UserError(
+            f"{target} stands where TARGET should, and is no option of graphlab",
+            "name a scenario, a script or -m MODULE; options of a script stand behind it",
+        )
+    looks_like_file = target.endswith(".py") or os.sep in target or os.path.isfile(target)
     if looks_like_file:
-        if not Path(target).exists():
-            near = suggestion(
-                Path(target).stem, [each.name for each in scenarios()], "check the path"
-            )
+        if not os.path.exists(target):
+            stem = os.path.splitext(os.path.basename(target))[0]
+            near = suggestion(stem, [each.name for each in scenarios()], "check the path")
             raise UserError(f"there is no file {target}", near)
         return None
     return scenario(target)

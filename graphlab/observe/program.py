@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
-import contextlib
 import importlib.util
-import io
+import linecache
 import os
 import sys
 from collections.abc import Callable
@@ -14,9 +14,13 @@ from importlib.machinery import SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
 
+from graphlab.catalogue import compiling, read_source
 from graphlab.errors import UserError
+from graphlab.observe import ending
 from graphlab.observe.depth import depth_of
-from graphlab.observe.session import Session, strip_own_frames
+from graphlab.observe.session import Session
+from graphlab.observe.source import UserFiles
+from graphlab.observe.world import World, path_from, taken_names
 from graphlab.trace.model import Trace
 
 
@@ -35,17 +39,19 @@ class Program:
 
 def script(path: str) -> Program:
     """Raises UserError when the file is missing, unreadable or not Python."""
-    from pathlib import Path
-
-    from graphlab.catalogue import docstring
-
     if os.path.isdir(path):
         raise UserError(f"{path} is a folder, not a script", "name the file to run")
-    docstring(Path(path))
+    source = read_source(path)
     # As Python does: an absolute path, otherwise as it was typed.
     full = os.path.join(os.getcwd(), path)
-    with io.open_code(full) as file:
-        code = compile(file.read(), full, "exec", dont_inherit=True)
+    if not os.path.isfile(path):
+        # A pipe is read once: nobody can look its lines up again.
+        lines = source.decode(errors="replace").splitlines(keepends=True)
+        linecache.cache[full] = (len(source), None, lines, full)
+    with compiling(path, f"python {path}"):
+        # Python refuses a file that is not in its encoding; compile alone lets comments pass.
+        importlib.util.decode_source(source)
+        code = compile(source, full, "exec", dont_inherit=True)
     folder = os.path.dirname(os.path.realpath(path))
     loader = SourceFileLoader("__main__", full)
     return Program(code, path, None, full, folder, (path,), loader)
@@ -53,30 +59,46 @@ def script(path: str) -> Program:
 
 def module(name: str) -> Program:
     """Raises UserError when there is no such module, or it cannot be run."""
-    sys.path.insert(0, os.getcwd())
+    here = os.getcwd()
+    top = name.partition(".")[0]
+    # A module of ours of that name is not the one that is asked for.
+    ours = [each for each in sys.modules if each.partition(".")[0] == top]
+    hidden = {each: sys.modules.pop(each) for each in ours} if top in taken_names(here) else {}
+    kept, sys.path = sys.path, path_from(here)
     try:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
             spec = importlib.util.find_spec(f"{name}.__main__")
-    except (ImportError, ValueError) as error:
+        loader: Any = spec.loader if spec is not None else None
+        with compiling(f"the module {name}", f"python -m {name}"):
+            code = loader.get_code(spec.name) if spec and hasattr(loader, "get_code") else None
+    except UserError:
+        raise
+    except ImportError as error:
         raise UserError(f"no module can be run as {name}: {error}", "check the name") from None
-    finally:
-        sys.path.remove(os.getcwd())
-    loader = spec.loader if spec is not None else None
-    try:
-        code = loader.get_code(spec.name) if spec and hasattr(loader, "get_code") else None  # type: ignore[union-attr]
-    except SyntaxError as error:
+    except (Exception, SystemExit) as error:
+        # The packages around a module are imported to find it, and may do anything.
         raise UserError(
-            f"line {error.lineno} of {error.filename} is not valid Python: {error.msg}",
+            f"no module can be run as {name}: {type(error).__name__}: {error}",
             f"run `python -m {name}` to see the place",
         ) from None
+    finally:
+        sys.path = kept
+        sys.modules.update(hidden)
     if spec is None or code is None or spec.origin is None:
         raise UserError(
-            f"no module is called {name}, or it has no __main__",
+            f"no module is called {name!r}, or it has no __main__",
             "name it as for `python -m`, from the folder that holds it",
         )
-    top = os.path.join(os.path.dirname(spec.origin))
-    return Program(code, name, spec, spec.origin, os.getcwd(), (top,), loader)
+    return Program(code, name, spec, spec.origin, here, (os.path.dirname(spec.origin),), loader)
+
+
+class Unreported(Exception):
+    """The program has run, and what was seen of it could not be put together."""
+
+    def __init__(self, exit_code: int, error: Exception) -> None:
+        super().__init__(f"graphlab failed on its own: {type(error).__name__}: {error}")
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +114,18 @@ def run(
     arguments: list[str],
     target: str,
     started: Callable[[Session], None] | None = None,
+    last: bool = False,
 ) -> Ran:
     """Run it under observation, print its own traceback as Python would, and say how it ended.
 
-    `started` is called with the session just before the program begins.
+    `started` is called with the session just before the program begins. With `last` the program
+    is all that this process was started for: its threads are waited for as Python waits for them,
+    and what it left to be done at exit finds `sys` as it was left.
+
+    Raises:
+        Unreported: when the observer fails; the exit code is in it.
+        SystemExit: in a child that the program forked: it ends there as under plain Python, and
+            nothing is reported of it.
     """
     main = ModuleType("__main__")
     main.__dict__.update(
@@ -107,49 +137,39 @@ def run(
         __cached__=getattr(program.spec, "cached", None),
         __loader__=program.loader,
     )
-    kept = sys.argv, sys.path[:], sys.modules.get("__main__")
-    sys.argv = [program.file if program.spec is not None else program.name, *arguments]
-    sys.path[0] = program.path0
-    sys.modules["__main__"] = main
-    here = os.getcwd()
+    argv = [program.file if program.spec is not None else program.name, *arguments]
     session = Session(target, program.targets)
+    world = World(argv, program.path0, main, UserFiles(program.targets))
+    process = os.getpid()
     error: BaseException | None = None
+    world.enter()
     try:
-        try:
-            if started is not None:
-                started(session)
-            session.start(below=depth_of(sys._getframe()))
-            exec(program.code, main.__dict__)
-        except BaseException as caught:
-            error = caught
-        finally:
-            session.stop(error)
-        code = _finish(error)
+        if started is not None:
+            started(session)
+        session.start(below=depth_of(sys._getframe()))
+        exec(program.code, main.__dict__)
+    except BaseException as caught:
+        error = caught
+    # Outside of the handler, as the program's own hook must find no exception being handled.
+    ending.flush()
+    code = ending.exit_code(error)
+    if os.getpid() != process:
+        raise SystemExit(code)
+    try:
+        if last:
+            ending.wait_for_threads()
+            ending.flush()
+        session.stop(error)
         return Ran(session.trace, code, main.__dict__)
+    except Exception as own:
+        raise Unreported(code, own) from own
     finally:
-        sys.argv, sys.path[:] = kept[0], kept[1]
-        if kept[2] is not None:
-            sys.modules["__main__"] = kept[2]
-        # The program may have gone elsewhere; the report's file was named from here.
-        with contextlib.suppress(OSError):
-            os.chdir(here)
+        world.leave()
+        if last:
+            # Called before whatever the program itself has registered.
+            atexit.register(world.resume)
         # The program's objects may still be running in threads or at exit: keep them whole.
         _kept.append(main)
 
 
 _kept: list[ModuleType] = []
-
-
-def _finish(error: BaseException | None) -> int:
-    """Print what Python prints for `error` at top level, and give Python's exit code."""
-    if error is None:
-        return 0
-    if isinstance(error, SystemExit):
-        if error.code is None or isinstance(error.code, int):
-            return error.code or 0
-        print(error.code, file=sys.stderr)
-        return 1
-    strip_own_frames(error)
-    sys.stdout.flush()
-    sys.excepthook(type(error), error, error.__traceback__)
-    return 130 if isinstance(error, KeyboardInterrupt) else 1

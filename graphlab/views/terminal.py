@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
+from graphlab.views import streams
 from graphlab.views.ledger import Ledger
 from graphlab.views.story import Story, headline
 
@@ -18,12 +20,12 @@ MARKS = {"completed": ("✓", "green"), "raised": ("✗", "red"), "interrupted":
 
 def stdout() -> Console:
     """Results go here. 80 columns where there is no terminal to ask."""
-    return _console(stderr=False)
+    return _console(streams.out())
 
 
 def stderr() -> Console:
     """Progress and notices go here."""
-    return _console(stderr=True)
+    return _console(streams.err())
 
 
 def emit(console: Console, *parts: RenderableType) -> None:
@@ -32,6 +34,7 @@ def emit(console: Console, *parts: RenderableType) -> None:
         for part in parts:
             console.print(part)
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    console.file.flush()
 
 
 def text(*parts: RenderableType, width: int = 80) -> str:
@@ -42,8 +45,8 @@ def text(*parts: RenderableType, width: int = 80) -> str:
     return file.getvalue()
 
 
-def _console(stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False, emoji=False, markup=False)
+def _console(file: TextIO) -> Console:
+    console = Console(file=file, highlight=False, soft_wrap=False, emoji=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 80
     return console

@@ -199,7 +199,7 @@ def assert_refused(ran: Any, said: str) -> None:
         (("detach", "--seeds", "3"), "--seeds repeats a training, and none was asked for"),
         (("detach", "--train", "0"), "Invalid value for '--train'"),
         (("detach", "--train", "1", "--figure", "f.jpg"), "--figure f.jpg: a figure is a PNG"),
-        (("detach", "--json", "-", "--markdown", "-"), "- is named twice"),
+        (("detach", "--json", "-", "--markdown", "-"), "--json and --markdown both name -"),
         (("detach", "--json", "here.txt"), "here.txt already exists"),
         (("detach", "--samples", "s.png"), "--samples belongs to a single run"),
         (("detach", "--arch", "cnn"), "argument --arch: invalid choice: 'cnn'"),

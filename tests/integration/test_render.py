@@ -219,7 +219,7 @@ def test_what_cannot_be_is_refused_before_the_run(main: Main) -> None:
         (("-o", "nowhere/a.svg"), "there is no folder"),
         (("--timeout", "0"), "no time"),
         (("--style", "torchvis"), "torchviz"),
-        (("nowhere.json",), "cannot read nowhere.json"),
+        (("nowhere.json",), "there is no file nowhere.json"),
     ):
         code, out, err = main(*words)
         assert (code, out) == (2, ""), words

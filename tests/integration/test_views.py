@@ -20,7 +20,7 @@ from graphlab import catalogue
 from graphlab.commands import explain
 from graphlab.commands import list as listing
 from graphlab.commands.check import OPTIMIZERS
-from graphlab.commands.run import run
+from graphlab.commands.run import Asked, run
 from graphlab.rules.registry import RULES
 from graphlab.views import terminal
 
@@ -38,7 +38,7 @@ def beside_the_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shown(capsys: pytest.CaptureFixture[str], name: str, *arguments: str, **options: Any) -> str:
     """What `graphlab run` prints to stdout."""
-    run(name, list(arguments), **options)
+    run(name, list(arguments), Asked(**options))
     return capsys.readouterr().out
 
 

@@ -1,0 +1,112 @@
+"""What is printed and written of a run. Whatever becomes of one part, the others are there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from graphlab.commands import files
+from graphlab.errors import UserError
+from graphlab.trace.film import Film
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+
+if TYPE_CHECKING:
+    from graphlab.commands.run import Asked
+
+
+class Report:
+    """The documents that were asked for, and the report itself.
+
+    `again` is the command for the whole story; `shown` are the scenarios that show the repair, a
+    line each; `arguments` are the script's, for the run that this one is shown against.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        asked: Asked,
+        again: str,
+        shown: list[str],
+        arguments: tuple[str, ...] = (),
+        film: Film | None = None,
+    ) -> None:
+        self.trace, self.film = trace, film
+        # What of all that was asked for is not there, and why.
+        self.failures: list[UserError] = []
+        self._asked, self._again, self._shown = asked, again, shown
+        self._arguments = arguments
+        self._findings: list[Finding] = []
+
+    @property
+    def warned(self) -> bool:
+        return any(each.severity == "warning" for each in self._findings)
+
+    def show(self) -> None:
+        """Write what was asked for and print the report. Whatever goes wrong stands in `failures`
+        then: the program has run, and how it ended is what counts."""
+        from graphlab.rules.registry import find
+
+        asked = self._asked
+        with self.surviving("the findings"):
+            self._findings = find(self.trace)
+        if asked.trace_file is not None:
+            with self.surviving("the trace"):
+                from graphlab.trace.film import dumps
+
+                files.write(asked.trace_file, dumps(self.trace, self.film), asked.force)
+        if asked.json_file is not None:
+            with self.surviving("the report"):
+                from graphlab.trace.report import report
+
+                text = json.dumps(report(self.trace, self._findings), indent=2) + "\n"
+                files.write(asked.json_file, text, asked.force)
+        with self.surviving("the report"):
+            self._print()
+        if asked.html_file is not None:
+            # Last, as it takes longest.
+            with self.surviving("the player"):
+                self._write_page(asked.html_file)
+
+    def _print(self) -> None:
+        from graphlab.views import terminal
+
+        console = terminal.stderr() if self._asked.to_stdout else terminal.stdout()
+        if self._asked.explain:
+            terminal.emit(console, terminal.full(self.trace, self._findings, self._shown))
+            return
+        terminal.emit(console, terminal.short(self.trace, self._findings))
+        if any(finding.severity != "info" for finding in self._findings):
+            terminal.stderr().print(f"\nthe whole story: graphlab {self._again}", style="dim")
+
+    def _write_page(self, path: str) -> None:
+        from graphlab.commands.player import write
+        from graphlab.views import terminal
+
+        write(self.trace, self.film, self._findings, self._asked, self._arguments)
+        if path != "-":
+            said = f"\nthe player: {self._asked.page}"
+            terminal.stderr().print(said, style="dim", soft_wrap=True)
+
+    @contextlib.contextmanager
+    def surviving(self, what: str) -> Iterator[None]:
+        """What goes wrong inside the block is one of the `failures`."""
+        try:
+            yield
+        except BrokenPipeError:
+            # The reader has seen enough: `graphlab run … | head`.
+            return
+        except UserError as error:
+            self.failures.append(error)
+        except OSError as error:
+            said = f"cannot write {what}: {error.strerror}"
+            self.failures.append(UserError(said, "name another file"))
+        except Exception as error:
+            said = f"{what} failed on its own: {type(error).__name__}: {error}"
+            failure = UserError(
+                said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where"
+            )
+            failure.__cause__ = error
+            self.failures.append(failure)

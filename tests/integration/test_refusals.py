@@ -1,0 +1,163 @@
+"""What the command line refuses: one line on what is wrong, one on what to do, exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from graphlab import cli
+
+Main = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def main(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Main:
+    """``main(*words)``: the command line in this process, in a folder of odd files."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep.py").write_text("-" * 100_000 + "1\n")
+    (tmp_path / "outside.py").write_text("return 1\n")
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
+    (tmp_path / "null.py").write_bytes(b"x = 1\0\n")
+    (tmp_path / "folder.py").mkdir()
+    (tmp_path / "number.json").write_text("3")
+    (tmp_path / "nested.json").write_text("[" * 100_000)
+    (tmp_path / "dangling.json").symlink_to("nowhere/there.json")
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    os.mkfifo(tmp_path / "pipe.json")
+    for name, source in (("raises_on_import", "1 / 0\n"), ("exits_on_import", "exit(3)\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(source)
+        (tmp_path / name / "module.py").write_text("")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["graphlab", *words])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        code = caught.value.code
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        # Programs
+        (("run", "deep.py"), "deep.py is nested too deep for Python"),
+        (("check", "deep.py"), "deep.py is nested too deep for Python"),
+        (("run", "-m", "deep"), "nested too deep for Python"),
+        (("run", "outside.py"), "line 1 of outside.py is not valid Python: 'return' outside"),
+        (("run", "latin.py"), "latin.py is not valid Python"),
+        (("run", "null.py"), "null.py is not valid Python"),
+        (("run", "folder.py"), "folder.py is a folder"),
+        (("check", "folder.py"), "cannot read folder.py"),
+        (("run", ""), "no scenario is called ''"),
+        (("run", "a\0b.py"), r"there is no file a\x00b.py"),
+        (("run", "a\nb.py"), "there is no file a b.py"),
+        (("run", "\x1b[31m.py"), r"there is no file \x1b[31m.py"),
+        (("check", "a\0.py"), r"cannot read a\x00.py"),
+        (("run", "-c", "print(1)"), "-c stands where TARGET should"),
+        (("run", "-m", ""), "no module "),
+        (("run", "-m", ".x"), "no module can be run as .x"),
+        (("run", "-m", "raises_on_import.module"), "ZeroDivisionError"),
+        (("run", "-m", "exits_on_import.module"), "SystemExit: 3"),
+        # Saved runs
+        (("run", "--from", "x.json", "-m"), "--from shows a trace and runs nothing"),
+        (("run", "--from", "x.json", "--", "more"), "--from shows a trace and runs nothing"),
+        (("run", "--from", "number.json"), "number.json is not a trace"),
+        (("run", "--from", "nested.json"), "nested.json is not a trace"),
+        (("run", "--from", "folder.py"), "folder.py cannot be read"),
+        (("run", "--from", "a\0"), "cannot be read"),
+        # Output files
+        (("run", "naive", "--json", ""), "an output file has an empty name"),
+        (("run", "naive", "--json", "--strict"), "--strict stands where a file should be named"),
+        (("run", "naive", "--json", "-", "--trace", "-"), "--json and --trace both name -"),
+        (("run", "naive", "--json", "-", "--html", "-"), "--json and --html both name -"),
+        (("run", "naive", "--json", "dangling.json"), "there is no folder"),
+        (("run", "naive", "--json", "loop.json"), "cannot write loop.json"),
+        (("run", "naive", "--json", "pipe.json", "--force"), "pipe.json is no regular file"),
+        (("run", "naive", "--json", os.devnull, "--force"), "is no regular file"),
+        (("run", "naive", "--json", "x" * 300), "File name too long"),
+        (("run", "naive", "--trace", "a\0"), r"cannot write a\x00"),
+        (("compare", "--json", "-", "--html", "-"), "--json and --html both name -"),
+        # Figures
+        (("render", "--timeout", "nan"), "--timeout nan is no time"),
+        (("render", "--timeout", "inf"), "--timeout inf is no time"),
+        (("render", "--timeout", "0"), "--timeout 0 is no time"),
+        (("render", "--timeout", "1e300"), "--timeout 1e+300 is no time"),
+        (("render", "--style", "torchviz", "--level", "module"), "--level is not for --style"),
+        (("render", "--style", "torchviz", "--loss", "x"), "--loss is not for --style"),
+        (("render", "--style", "torchviz", "--format", "text"), "torchviz makes no text"),
+        (("render", "-o", "q.png", "--format", "svg"), "q.png is named like png"),
+        (("render", "-o", "q.html", "--format", "svg"), "q.html is named like html"),
+        (("render", "--depth", "2"), "--depth counts modules"),
+        (("render", "number.json"), "number.json is no saved graph"),
+        (("render", "nested.json"), "nested.json is no saved graph"),
+        (("render", "number.json", "--at", "1"), "--at and --before choose from a run"),
+        (("render", "number.json", "--colour", "x"), "takes no --colour"),
+        (("render", "number.json", "--style", "torchviz"), "a saved graph has none"),
+        (("render", "-o", ""), "no format"),
+        # Arguments of scenarios
+        (("check", "naive", "--optimizer"), "naive refuses its arguments: argument --optimizer"),
+        (("compare", "naive", "--optimizer"), "argument --optimizer"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else None,
+)  # fmt: skip
+def test_what_is_refused(main: Main, words: tuple[str, ...], said: str) -> None:
+    code, out, err = main(*words)
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+    error, help = err.splitlines()
+    assert error.startswith("error: ") and said in error
+    assert help.startswith("help: ") and len(help) > len("help: ")
+
+
+def test_what_fails_on_its_own_is_told_in_two_lines(
+    main: Main, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(code: str | None) -> int:
+        raise KeyError("slip")
+
+    monkeypatch.setattr("graphlab.commands.explain.explain", fail)
+    code, out, err = main("explain")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[0] == "error: graphlab failed on its own: KeyError: 'slip'"
+    monkeypatch.setenv("GRAPHLAB_DEBUG", "1")
+    assert "Traceback" in main("explain")[2]
+
+
+def test_a_rule_that_fails_costs_no_exit_code(
+    main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(trace: object) -> list[object]:
+        raise KeyError("slip")
+
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(7)\n")
+    monkeypatch.setattr("graphlab.rules.registry.find", fail)
+    code, out, err = main("run", "script.py", "--json", "report.json")
+    assert code == 7
+    assert out.startswith("✓ script.py completed")
+    assert err == "error: the findings failed on its own: KeyError: 'slip'\n"
+    assert (tmp_path / "report.json").exists()
+
+
+def test_an_observer_that_fails_costs_no_exit_code(
+    main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("slip")
+
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(7)\n")
+    monkeypatch.setattr("graphlab.observe.assemble.Assembler.build", fail)
+    path = sys.path
+    code, out, err = main("run", "script.py")
+    assert (code, out) == (7, "")
+    assert err == "error: graphlab failed on its own: KeyError: 'slip'\n"
+    assert sys.path is path
