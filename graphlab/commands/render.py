@@ -169,12 +169,18 @@ def _destination(name: str, choice: Choice) -> tuple[str, str | None]:
 def _opened(path: str) -> Graph:
     try:
         return loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}", "check the path") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from None
+    except UnicodeDecodeError as error:
+        raise _no_graph(path, f"it is no text in UTF-8, from byte {error.start} on") from None
     except ValueError as error:
-        raise UserError(
-            f"{path} is no saved graph: {error}", "save one with graphlab render -o FILE.json"
-        ) from None
+        raise _no_graph(path, str(error)) from None
+
+
+def _no_graph(path: str, why: str) -> UserError:
+    return UserError(
+        f"{path} is no saved graph: {why}", "save one with graphlab render -o FILE.json"
+    )
 
 
 def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> tuple[Session, Ran]:
