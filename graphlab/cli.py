@@ -246,5 +246,7 @@ def main() -> None:
 
 
 def _refuse(message: str, help: str) -> int:
-    print(f"error: {' '.join(message.split())}\nhelp: {help}", file=sys.stderr)
+    from graphlab.views.visible import line
+
+    print(f"error: {line(' '.join(message.split()))}\nhelp: {line(help)}", file=sys.stderr)
     return 2

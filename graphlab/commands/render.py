@@ -18,6 +18,7 @@ from graphlab.commands.run import resolve
 from graphlab.errors import UserError
 from graphlab.play import explaining, filmed, play
 from graphlab.trace.graph import Graph, Root, loads, under
+from graphlab.views.visible import line
 
 if TYPE_CHECKING:
     from graphlab.observe.program import Ran
@@ -70,7 +71,7 @@ def render(
         shown = stored(target) if saved else _played(target, arguments, choice, is_module)
         files.write(path, Player([shown], timeout=choice.timeout).html, choice.force)
         if path != "-":
-            print(path)
+            print(line(path))
         return 0
     if saved:
         graph, made_dot, finding = _opened(target), None, None
@@ -243,8 +244,8 @@ def _taken(
     findings = [each for each in find(ran.trace) if each.severity != "info"]
     snapshots: Snapshots = session.snapshots
     snapshots.close()
-    for line in ran.trace.unseen:
-        print(f"notice: {line}", file=sys.stderr)
+    for each in ran.trace.unseen:
+        print(f"notice: {line(each)}", file=sys.stderr)
     snapshot, finding = _moment(snapshots, findings, choice)
     wanted = [each for each in choice.loss if snapshot is None or not _roots(snapshot.graph, each)]
     if snapshot is None or wanted:
@@ -352,7 +353,7 @@ def _show(
         else:
             assert path is not None
             files.write(path, plain_text(graph, look), choice.force)
-            print(path)
+            print(line(path))
         return
     assert path is not None
     try:
@@ -370,7 +371,7 @@ def _show(
     if path != "-":
         if console.is_terminal and choice.output is None:
             terminal.emit(console, text(graph, replace(look, level="overview")))
-        print(done)
+        print(line(done))
 
 
 def _torchviz(loss: Any, parameters: dict[str, Any]) -> str | UserError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import linecache
 import shlex
 from pathlib import Path
@@ -45,7 +46,7 @@ def load(path: str) -> tuple[Trace, Film | None]:
         raise _no_trace(path, str(error)) from None
     sources = {**(film.sources if film is not None else {}), **trace.sources}
     for name, source in sources.items():
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        linecache.cache[name] = (len(source), None, io.StringIO(source).readlines(), name)
     return trace, film
 
 

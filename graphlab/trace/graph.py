@@ -284,7 +284,7 @@ def read(data: Any) -> Graph:
     """
     sizes = sizes_of(data, "nodes", "calls", "optimizers") if type(data) is dict else {}
     known = build(_Document, data, sizes)
-    columns: dict[str, dict[int, Any]] = {name: {} for name in _SPARSE.values()}
+    columns: dict[str, Any] = {name: {} for name in _SPARSE.values()}
     for number, node in enumerate(known.nodes):
         for key, name in _SPARSE.items():
             value = getattr(node, key)
@@ -295,8 +295,8 @@ def read(data: Any) -> Graph:
         operations=tuple(node.operation for node in known.nodes),
         inputs=tuple(node.inputs for node in known.nodes),
         sequences=sequences,
-        **{name: getattr(known, name) for name in _WHOLE},
         **columns,
+        **{name: getattr(known, name) for name in _WHOLE},
     )
     _check(graph)
     return graph

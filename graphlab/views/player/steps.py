@@ -27,6 +27,7 @@ from graphlab.trace.model import (
 from graphlab.views.player.ledger import entries, ledger
 from graphlab.views.player.sentences import sentence
 from graphlab.views.story import changed_lines, shorten, told
+from graphlab.views.visible import lines_of
 from graphlab.views.words import dims
 
 Data = dict[str, Any]
@@ -126,8 +127,7 @@ def data(
         "title": trace.target,
         "moment": _moment(steps),
         "files": [
-            {"name": shorten(name), "lines": film.sources[name].splitlines()}
-            for name in steps.files
+            {"name": shorten(name), "lines": lines_of(film.sources[name])} for name in steps.files
         ],
         "steps": [_step(steps, at, saved) for at in range(len(steps))],
         "tensors": tensors,
