@@ -88,8 +88,10 @@ def differentiable(trace: Trace, freeing: Backward, call: str) -> Help | None:
         return None
     source = trace.sources.get(at.file, "")
     block = Block(source, at.file, at.line, at.line)
+    if not block.statements:
+        return None
     calls = [each for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Call)]
-    for node in calls if block.statements else ():
+    for node in calls:
         here = node.lineno <= at.line <= (node.end_lineno or 0)
         if not here or f"{ast.unparse(node.func)}()" != freeing.call:
             continue
@@ -122,7 +124,10 @@ def _replaced(trace: Trace, at: Location, old: str, new: str) -> tuple[Block, Ed
 def _listed(trace: Trace, at: Location, word: str) -> str | None:
     """What torch.tensor is given in a line, where that is a list."""
     source = trace.sources.get(at.file, "")
-    tree = ast.parse(source) if source else ast.Module([], [])
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
     lists = {
         ast.unparse(target)
         for node in ast.walk(tree)
