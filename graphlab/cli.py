@@ -246,7 +246,7 @@ def main() -> None:
 
 
 def _refuse(message: str, help: str) -> int:
-    from graphlab.views.visible import line
+    from graphlab.views.visible import one_line
 
-    print(f"error: {line(' '.join(message.split()))}\nhelp: {line(help)}", file=sys.stderr)
+    print(f"error: {one_line(' '.join(message.split()))}\nhelp: {one_line(help)}", file=sys.stderr)
     return 2

@@ -18,7 +18,7 @@ from graphlab.commands.run import resolve
 from graphlab.errors import UserError
 from graphlab.play import explaining, filmed, play
 from graphlab.trace.graph import Graph, Root, loads, under
-from graphlab.views.visible import line
+from graphlab.views.visible import one_line
 
 if TYPE_CHECKING:
     from graphlab.observe.program import Ran
@@ -71,7 +71,7 @@ def render(
         shown = stored(target) if saved else _played(target, arguments, choice, is_module)
         files.write(path, Player([shown], timeout=choice.timeout).html, choice.force)
         if path != "-":
-            print(line(path))
+            print(one_line(path))
         return 0
     if saved:
         graph, made_dot, finding = _opened(target), None, None
@@ -245,7 +245,7 @@ def _taken(
     snapshots: Snapshots = session.snapshots
     snapshots.close()
     for each in ran.trace.unseen:
-        print(f"notice: {line(each)}", file=sys.stderr)
+        print(f"notice: {one_line(each)}", file=sys.stderr)
     snapshot, finding = _moment(snapshots, findings, choice)
     wanted = [each for each in choice.loss if snapshot is None or not _roots(snapshot.graph, each)]
     if snapshot is None or wanted:
@@ -353,7 +353,7 @@ def _show(
         else:
             assert path is not None
             files.write(path, plain_text(graph, look), choice.force)
-            print(line(path))
+            print(one_line(path))
         return
     assert path is not None
     try:
@@ -371,7 +371,7 @@ def _show(
     if path != "-":
         if console.is_terminal and choice.output is None:
             terminal.emit(console, text(graph, replace(look, level="overview")))
-        print(line(done))
+        print(one_line(done))
 
 
 def _torchviz(loss: Any, parameters: dict[str, Any]) -> str | UserError:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from graphlab.views.visible import line
+from graphlab.views.visible import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def markdown(grid: Grid) -> str:
 
 
 def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(line(cell).replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def html(grid: Grid) -> str:
@@ -94,7 +94,7 @@ def html(grid: Grid) -> str:
         for at, (cell, column) in enumerate(zip(row, grid.columns, strict=True)):
             tone = f' class="{cell.tone}"' if cell.tone else ""
             tag = 'th scope="row"' if at == 0 else "td"
-            text = escaping.escape(line(cell.text))
+            text = escaping.escape(one_line(cell.text))
             cells.append(f"<{tag}{tone}{_left(column)}>{text}</{tag.split()[0]}>")
         parts.append(f"<tr>{''.join(cells)}</tr>")
     parts.extend(("</tbody>", "</table>"))

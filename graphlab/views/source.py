@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from graphlab.trace.model import Location
-from graphlab.views.visible import line
+from graphlab.views.visible import one_line
 
 
 def annotated(at: Location | None, label: str, version: str, width: int, style: str) -> list[Text]:
@@ -20,7 +20,7 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
     `version` stands in the first column. Long lines are folded, never cut.
     """
     gutter = 8
-    label = line(label)
+    label = one_line(label)
     number = str(at.line) if at is not None else "?"
     head = f"{version:>{gutter}} {number:>4} │ "
     blank = " " * (cell_len(head) - 2) + "│ "
@@ -31,7 +31,7 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
             Text.assemble((blank if row else head, "dim"), (text, style))
             for row, text in enumerate(rows)
         ]
-    code = line(at.code)
+    code = one_line(at.code)
     start, end = _span(at)
     lines = []
     offset = 0
@@ -73,8 +73,8 @@ def _span(at: Location) -> tuple[int, int]:
     last = max(len(at.code) - 1, 0)
     start = min(max(0, at.column - 1 - at.indent), last)
     end = start + max(1, at.end_column - at.column)
-    shown = len(line(at.code[:start]))
-    return shown, shown + max(1, len(line(at.code[start:end])))
+    shown = len(one_line(at.code[:start]))
+    return shown, shown + max(1, len(one_line(at.code[start:end])))
 
 
 def _labelled(blank: str, pad: str, carets: str, label: str, room: int, style: str) -> list[Text]:

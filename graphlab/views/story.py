@@ -12,7 +12,7 @@ from rich.text import Text
 
 from graphlab.trace.finding import Finding, Help, Place, Related
 from graphlab.views.source import annotated, fold
-from graphlab.views.visible import line, lines_of, visible
+from graphlab.views.visible import lines_of, one_line, visible
 
 # What IPython and its kernel call the code of a cell.
 _CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
@@ -23,7 +23,7 @@ COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
 def headline(finding: Finding) -> Text:
     mark = f"{finding.severity}[{finding.code}]"
-    return Text.assemble((mark, COLOURS[finding.severity]), ": ", line(finding.summary))
+    return Text.assemble((mark, COLOURS[finding.severity]), ": ", one_line(finding.summary))
 
 
 class Story:
@@ -43,14 +43,14 @@ class Story:
         file = known[0].file if known else None
         if file is not None:
             moment = f", iteration {finding.iteration}" if finding.iteration is not None else ""
-            yield Text(f"  {line(shorten(file))}{moment}", "dim", overflow="fold")
+            yield Text(f"  {one_line(shorten(file))}{moment}", "dim", overflow="fold")
         if any(version for _, _, version, _ in steps):
             yield Text(" version", "dim")
         last = file
         for place, label, version, style in steps:
             if place.at is not None and place.at.file != last:
                 last = place.at.file
-                yield Text(f"  {line(shorten(last))}", "dim", overflow="fold")
+                yield Text(f"  {one_line(shorten(last))}", "dim", overflow="fold")
             yield from annotated(place.at, label, version, width, style)
         yield from _related(finding.related)
         for note in finding.notes:
@@ -135,11 +135,11 @@ def _related(related: tuple[Related, ...]) -> RenderResult:
         if index == 0:
             yield Text()
             yield Text("also stale", "bold")
-        yield Text(f"  {line(where)}", overflow="fold")
+        yield Text(f"  {one_line(where)}", overflow="fold")
         names = list(dict.fromkeys(names))
         if len(names) > NAMED:
             names[NAMED:] = [f"and {len(names) - NAMED} more"]
-        yield Text(f"    {line(', '.join(names))}", overflow="fold")
+        yield Text(f"    {one_line(', '.join(names))}", overflow="fold")
 
 
 def _wrapped(word: str, text: str, width: int, style: str) -> Text:
@@ -154,7 +154,7 @@ def _diff(help: Help, width: int) -> RenderResult:
             yield Text("      ⋮", "dim")
             continue
         style = {"+": "green", "-": "red"}.get(sign, "dim")
-        for at, piece in enumerate(fold(line(text), width - 8)):
+        for at, piece in enumerate(fold(one_line(text), width - 8)):
             # What is left of a long line stands a little to the right of where it began.
             lead = f"    {sign} " if at == 0 else "        "
             yield Text(f"{lead}{piece}".rstrip(), style)

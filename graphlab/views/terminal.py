@@ -13,7 +13,7 @@ from graphlab.trace.model import Trace
 from graphlab.views.ledger import Ledger
 from graphlab.views.screen import Screen
 from graphlab.views.story import Story, headline
-from graphlab.views.visible import line
+from graphlab.views.visible import one_line
 
 MARKS = {"completed": ("✓", "green"), "raised": ("✗", "red"), "interrupted": ("■", "yellow")}
 
@@ -83,7 +83,7 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     mark, style = MARKS[trace.outcome]
     said = trace.outcome
     if trace.exception is not None and trace.outcome == "raised":
-        said = f"raised {line(trace.exception.type)}"
+        said = f"raised {one_line(trace.exception.type)}"
     if trace.iterations:
         noun = "iteration" if trace.iterations == 1 else "iterations"
         said += (
@@ -93,8 +93,8 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
         )
     counts = [f for f in findings if f.severity != "info"]
     end = "" if counts else ", nothing wrong seen" if trace.outcome == "completed" else ""
-    return Text.assemble((f"{mark} ", style), (line(trace.target), "bold"), f" {said}{end}")
+    return Text.assemble((f"{mark} ", style), (one_line(trace.target), "bold"), f" {said}{end}")
 
 
 def _notices(trace: Trace) -> list[RenderableType]:
-    return [Text(f"notice: {line(each)}", "dim", overflow="fold") for each in trace.unseen]
+    return [Text(f"notice: {one_line(each)}", "dim", overflow="fold") for each in trace.unseen]

@@ -25,7 +25,7 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
-def line(text: str) -> str:
+def one_line(text: str) -> str:
     """The same in one line: of a name or a line of source, which has no business with more."""
     return visible(text.replace("\t", " " * TAB)).replace("\n", "\\n")
 

@@ -6,7 +6,7 @@ import unicodedata
 from functools import lru_cache
 
 from graphlab.trace.model import Location
-from graphlab.views.visible import line
+from graphlab.views.visible import one_line
 
 # Widths in em of a wide sans-serif (DejaVu Sans): what fits by these fits in any other.
 _NARROW = dict.fromkeys("iIl|!.,:;'`jft()[]{}/\\ -", 0.42)
@@ -16,7 +16,7 @@ _WIDE = dict.fromkeys("mMwW@%&—→", 1.0)
 @lru_cache(maxsize=4096)
 def clean(text: str, limit: int = 0) -> str:
     """`text` in one line that XML and a terminal can show, shortened in its middle to `limit`."""
-    text = line(text.replace("\r\n", "⏎").replace("\n", "⏎"))
+    text = one_line(text.replace("\r\n", "⏎").replace("\n", "⏎"))
     if limit and len(text) > limit:
         half = (limit - 1) // 2
         text = f"{text[: limit - 1 - half]}…{text[-half:]}"

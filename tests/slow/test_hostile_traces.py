@@ -49,7 +49,8 @@ SCENARIOS = ("naive", "joint", "detach-as-printed", "detach")
 ODD = (
     "", " ", "\x00", "\x1b[31m", "\x1b]0;title\x07", "\x9b2J", "\u202eabc", "\u2066x\u2069",
     "\ud800", "\udfff\ud800", "\u2028", "\x85", "\x0c", "\r", "a\nb", "\t\tx", "́", "漢字" * 60,
-    "x" * 3000, "{name}", "{0}", "%s", "[bold]x[/bold]", "\\", '"', "<b>&amp;</b>", "]]>", "</script>",
+    "x" * 3000, "{name}", "{0}", "%s", "[bold]x[/bold]", "\\", '"', "<b>&amp;</b>", "]]>",
+    "</script>",
     "(", "a.b.c()", "x_", "x = x.add_(1)", "def f(:\n", "x.y" * 400, "(" * 250, "-" * 4000 + "1",
     "torch.no_grad()", "loss", "optimizer.step()", "out=", "[…] = …", "x, through torch.relu",
     "loss.backward()", "graph", "D", "0", "-1", "NaN", "GL001", "/", "..", "a" * 5 + "\x08" * 5,
@@ -60,7 +61,9 @@ NUMBERS = (
 )  # fmt: skip
 OTHERS = (None, True, False, [], {}, [[]], [0], [None], {"event": "Write"}, {"": 0})
 
-UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # fmt: skip
+UNSAFE = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 STYLE = re.compile("\x1b\\[[0-9;]*m")
 
 
