@@ -47,7 +47,7 @@ def printed(grid: Grid) -> RenderableType:
         # Folded, never cut: half a number is a wrong number.
         table.add_column(heading, justify="left" if column.left else "right", overflow="fold")
     for row in grid.rows:
-        table.add_row(*(Text(cell.text, STYLES[cell.tone]) for cell in row))
+        table.add_row(*(Text(one_line(cell.text), STYLES[cell.tone]) for cell in row))
     parts: list[RenderableType] = [Text(grid.title, "bold"), table]
     if grid.note:
         parts.append(Text(grid.note, "dim"))
