@@ -67,14 +67,14 @@ class Misfit(ValueError):
         return f"{place}: {self.problem}" if place else self.problem
 
 
-def parse(text: str, schema: str) -> dict[str, Any]:
-    """The JSON object in `text` that says it is of `schema`.
+def parse(text: str) -> Any:
+    """The JSON value in `text`.
 
     Raises:
-        ValueError: when there is no such object.
+        ValueError: when there is none.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
     except RecursionError:
         raise Misfit("it is nested too deeply") from None
     except (Misfit, json.JSONDecodeError):
@@ -82,6 +82,14 @@ def parse(text: str, schema: str) -> dict[str, Any]:
     except ValueError:
         # Python's own limit on the digits of an integer.
         raise Misfit("it holds a number of too many digits") from None
+
+
+def of_schema(data: Any, schema: str) -> dict[str, Any]:
+    """`data`, an object that says it is of `schema`.
+
+    Raises:
+        Misfit: when it is not.
+    """
     if type(data) is not dict:
         raise _other("an object", data)
     if data.get("schema") != schema:

@@ -101,7 +101,7 @@ def opened(text: str) -> tuple[Trace, Film | None]:
     Raises:
         ValueError: when `text` is not such a document; it says where it is not.
     """
-    data = parse(text, store.SCHEMA)
+    data = parse(text)
     trace, film = store.read(data), data.get("film")
     try:
         return trace, _read(film) if film is not None else None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
-from graphlab.trace.checked import In, Misfit, build, parse, sizes_of
+from graphlab.trace.checked import In, Misfit, build, of_schema, parse, sizes_of
 from graphlab.trace.model import Count, Kind, Location, OptimizerAt, Shape
 from graphlab.trace.store import plain, text_of
 
@@ -273,7 +273,7 @@ def loads(text: str) -> Graph:
     Raises:
         ValueError: when `text` is not such a document; it says where it is not.
     """
-    return read(parse(text, SCHEMA))
+    return read(parse(text))
 
 
 def read(data: Any) -> Graph:
@@ -282,7 +282,7 @@ def read(data: Any) -> Graph:
     Raises:
         ValueError: as for `loads`.
     """
-    sizes = sizes_of(data, "nodes", "calls", "optimizers") if type(data) is dict else {}
+    sizes = sizes_of(of_schema(data, SCHEMA), "nodes", "calls", "optimizers")
     known = build(_Document, data, sizes)
     columns: dict[str, Any] = {name: {} for name in _SPARSE.values()}
     for number, node in enumerate(known.nodes):

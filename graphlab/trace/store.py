@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphlab.trace import model
-from graphlab.trace.checked import Misfit, build, parse, short, sizes_of
+from graphlab.trace.checked import Misfit, build, of_schema, parse, short, sizes_of
 from graphlab.trace.model import Trace
 
 SCHEMA = "graphlab.trace/1"
@@ -29,16 +29,17 @@ def loads(text: str) -> Trace:
     Raises:
         ValueError: when `text` is not such a document; it says where it is not.
     """
-    return read(parse(text, SCHEMA))
+    return read(parse(text))
 
 
-def read(data: dict[str, Any]) -> Trace:
+def read(data: Any) -> Trace:
     """The Trace in a document that was parsed.
 
     Raises:
         ValueError: as for `loads`.
     """
-    trace = build(Trace, data, sizes_of(data, "tensors", "optimizers", "events"))
+    sizes = sizes_of(of_schema(data, SCHEMA), "tensors", "optimizers", "events")
+    trace = build(Trace, data, sizes)
     readable(trace.sources)
     return trace
 
