@@ -90,10 +90,16 @@ def of_schema(data: Any, schema: str) -> dict[str, Any]:
     Raises:
         Misfit: when it is not.
     """
+    found = an_object(data).get("schema")
+    if found != schema:
+        raise Misfit(f"schema is {short(found)}, not {schema!r}")
+    return data
+
+
+def an_object(data: Any) -> dict[str, Any]:
+    """`data`, or a Misfit where it is none."""
     if type(data) is not dict:
         raise _other("an object", data)
-    if data.get("schema") != schema:
-        raise Misfit(f"schema is {short(data.get('schema'))}, not {schema!r}")
     return data
 
 
@@ -241,9 +247,7 @@ def _either(args: tuple[Any, ...], limits: tuple[Any, ...]) -> Reader:
     names = ", ".join(readers)
 
     def read_event(data: Any, sizes: Sizes) -> Any:
-        if type(data) is not dict:
-            raise _other("an object", data)
-        event = data.get("event")
+        event = an_object(data).get("event")
         chosen = readers.get(event) if type(event) is str else None
         if chosen is None:
             raise Misfit(f"expected one of {names}, found {short(event)}").under(".event")
@@ -293,12 +297,10 @@ def _mapping(hint: Any) -> Reader:
     one = _reader(hint)
 
     def read(data: Any, sizes: Sizes) -> Any:
-        if type(data) is not dict:
-            raise _other("an object", data)
         found = {}
         key = ""
         try:
-            for key, each in data.items():
+            for key, each in an_object(data).items():
                 found[key] = one(each, sizes)
         except Misfit as misfit:
             raise misfit.under(f"[{short(key)}]") from None
@@ -317,8 +319,7 @@ def _dataclass(kind: Any) -> Reader:
     ]
 
     def read(data: Any, sizes: Sizes) -> Any:
-        if type(data) is not dict:
-            raise _other("an object", data)
+        an_object(data)
         values = {}
         name = ""
         try:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from graphlab.trace import graph as graphs
 from graphlab.trace import store
-from graphlab.trace.checked import In, Misfit, build, parse, short, sizes_of
+from graphlab.trace.checked import In, Misfit, an_object, build, parse, short, sizes_of
 from graphlab.trace.graph import Graph
 from graphlab.trace.model import Count, Event, EventAt, Location, TensorAt, TensorInfo, Trace
 
@@ -110,13 +110,9 @@ def opened(text: str) -> tuple[Trace, Film | None]:
 
 
 def _read(data: Any) -> Film:
-    if type(data) is not dict:
-        # Says what it is instead.
-        return build(Film, data)
-    graph = data.get("graph")
+    graph = an_object(data).get("graph")
     sizes = sizes_of(data, "tensors", "optimizers", "events")
-    if type(graph) is dict:
-        sizes |= sizes_of(graph, "nodes")
+    sizes |= sizes_of(graph if isinstance(graph, dict) else {}, "nodes")
     film = build(Film, {**data, "graph": None}, sizes)
     store.readable(film.sources)
     _played(film)
