@@ -51,8 +51,13 @@ def text_of(document: dict[str, Any]) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+# As many calls further up the stack than here, rules take a source apart.
+_FURTHER = 60
+
+
 def readable(sources: Mapping[str, str]) -> None:
-    """Refuse a source that Python's parser cannot even say no to: rules and views parse it again.
+    """Refuse a source that Python can neither parse nor say no to, or parses to what it cannot
+    write down again: rules do both with parts of it.
 
     Raises:
         Misfit: for such a source.
@@ -60,13 +65,20 @@ def readable(sources: Mapping[str, str]) -> None:
     for name, source in sources.items():
         try:
             with warnings.catch_warnings(action="ignore"):
-                ast.parse(source)
+                _taken_apart(source, _FURTHER)
         except SyntaxError:
             # A cell with a magic in it, for one: rules leave it alone.
             continue
         except (ValueError, RecursionError, MemoryError):
-            problem = "it holds no text that Python can parse"
+            problem = "it is no text that Python can take apart"
             raise Misfit(problem).under(f".sources[{short(name)}]") from None
+
+
+def _taken_apart(source: str, calls: int) -> None:
+    if calls:
+        _taken_apart(source, calls - 1)
+    else:
+        ast.unparse(ast.parse(source))
 
 
 def plain(value: Any) -> Any:
