@@ -65,7 +65,7 @@ class Player:
 
 def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> Play:
     """A run with its findings, and what their pages say of why they are bad."""
-    from graphlab.commands.explain import why
+    from graphlab.rules.pages import why
 
     return Play(trace, film, tuple(findings), {each.code: why(each.code) for each in findings})
 

@@ -189,9 +189,9 @@ def _rules(item: pytest.Item) -> Rules:
 
 def _check(codes: set[str]) -> None:
     from graphlab.catalogue import suggestion
-    from graphlab.rules.registry import CODES
+    from graphlab.rules.registry import RULES
 
-    known = [each.code for each in CODES]
+    known = [each.code for each in RULES]
     for code in sorted(codes - {*known}):
         _fail(f"the graphlab marker allows {code!r}, which is no code", suggestion(code, known))
 

@@ -35,13 +35,13 @@ class Session(Assertions):
         if film:
             self.keep_film()
 
-    def start(self, frame: FrameType | None = None) -> Session:
-        """Begin to observe. Raises RuntimeError when a session is open that does not give way."""
+    def start(self, frame: FrameType | None = None, below: int = 0) -> Session:
+        """Begin to observe. Raises RuntimeError when this session is open already."""
         if self._begun and self._trace is None and self.gives_way:
             self.stop()
         if self._trace is not None:
             self.__init__(*self._again)
-        super().start(frame)
+        super().start(frame, below)
         self._begun = True
         return self
 

@@ -151,6 +151,13 @@ def line_in() -> Callable[[Path, str], int]:
     return find
 
 
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever imports torch meanwhile gets an ImportError, as on a machine that has none."""
+    for name in ("torch", "numpy"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
 @pytest.fixture(autouse=True)
 def gradients_on() -> Iterator[None]:
     """Programs that are run in this process may leave gradients off."""

@@ -7,8 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from graphlab.catalogue import scenarios
-from graphlab.rules.registry import CODES
+from graphlab.rules.pages import summary
+from graphlab.rules.registry import RULES
 from graphlab.views.terminal import emit, stdout
+
+_COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+_STYLES = {"clean": "green", **{each.code: _COLOURS[each.severity] for each in RULES}}
 
 
 def list_all() -> int:
@@ -19,19 +23,17 @@ def list_all() -> int:
         expected = each.expected(None)
         lesson = each.title.partition(": ")[2] or each.title
         code = (expected.code or "clean") if expected is not None else ""
-        table.add_row(each.name, Text(code, _style(code)), lesson)
+        table.add_row(each.name, Text(code, _STYLES.get(code, "")), lesson)
     emit(console, table, "")
     rules(console)
     return 0
 
 
 def rules(console: Console) -> None:
-    from graphlab.commands.explain import summary
-
     console.print("Rules, for graphlab explain CODE", style="bold")
     table = _table()
-    for each in CODES:
-        table.add_row(each.code, Text(each.severity, _style(each.code)), summary(each.code))
+    for each in RULES:
+        table.add_row(each.code, Text(each.severity, _STYLES[each.code]), summary(each.code))
     emit(console, table)
 
 
@@ -41,9 +43,3 @@ def _table() -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     return table
-
-
-def _style(code: str) -> str:
-    if code == "clean":
-        return "green"
-    return "red" if code < "GL100" else "cyan" if code == "GL108" else "yellow"

@@ -20,8 +20,8 @@ from graphlab.lab.onlooker import Onlooker, attended
 from graphlab.lab.training import Training
 from graphlab.observe import program
 from graphlab.observe.session import Session
-from graphlab.rules.pairing import own_losses
 from graphlab.rules.registry import find
+from graphlab.rules.steps import own_losses
 from graphlab.trace import comparison as told
 from graphlab.trace.model import Backward, Step, Trace
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import linecache
 import shlex
 from pathlib import Path
 
@@ -44,9 +42,6 @@ def load(path: str) -> tuple[Trace, Film | None]:
         raise _no_trace(path, f"it is no text in UTF-8, from byte {error.start} on") from None
     except ValueError as error:
         raise _no_trace(path, str(error)) from None
-    sources = {**(film.sources if film is not None else {}), **trace.sources}
-    for name, source in sources.items():
-        linecache.cache[name] = (len(source), None, io.StringIO(source).readlines(), name)
     return trace, film
 
 

@@ -25,8 +25,9 @@ from graphlab.observe.log import (
     RawZero,
     Spot,
 )
-from graphlab.observe.names import Names, kind_of
+from graphlab.observe.names import Names
 from graphlab.observe.source import UserFiles, call_text, locate, written_by
+from graphlab.observe.tensors import describe, kind_of, storage_key
 from graphlab.observe.waste import wasted
 from graphlab.trace.model import (
     Backward,
@@ -85,13 +86,11 @@ class Assembler:
         named = names.tensors.get(id(parameter)) if names is not None else None
         if names is not None:
             self._module_names.update(names.modules)
-        info = TensorInfo(
-            name=named.name if named else None,
-            kind=named.kind if named else kind_of(parameter),
-            shape=tuple(parameter.shape),
-            dtype=str(parameter.dtype).removeprefix("torch."),
-            owner=named.owner if named else None,
-            requires_grad=bool(parameter.requires_grad),
+        info = describe(
+            parameter,
+            named.name if named else None,
+            named.kind if named else kind_of(parameter),
+            named.owner if named else None,
         )
         if index < 0:
             index = len(self._tensors)
@@ -101,8 +100,6 @@ class Assembler:
             self._tensors[index] = info
         if named is not None:
             self._index[info] = index
-        from graphlab.observe.storage import storage_key
-
         key = storage_key(parameter)
         if key is not None:
             self._storages[key] = index

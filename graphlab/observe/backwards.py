@@ -16,6 +16,7 @@ from graphlab.observe.loops import Loops
 from graphlab.observe.names import Names
 from graphlab.observe.outright import nodes_behind, refused_outright
 from graphlab.observe.source import UserFiles, call_text, locate, user_frame
+from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
 from graphlab.observe.tracer import Tracer, code_of
 from graphlab.observe.writers import Writers
 
@@ -63,12 +64,13 @@ class Backwards:
     def _on_frame(self, frame: FrameType, event: str, arg: Any) -> None:
         self._writers.quiet += 1
         try:
-            if event == "call":
-                self._begin(frame)
-            elif event == "exception":
-                self._raised(frame, arg)
-            elif event == "return" and self._open:
-                self._end(arg)
+            with Unnoticed():
+                if event == "call":
+                    self._begin(frame)
+                elif event == "exception":
+                    self._raised(frame, arg)
+                elif event == "return" and self._open:
+                    self._end(arg)
         except Exception as error:
             self.guard(error)
         finally:
@@ -121,7 +123,7 @@ class Backwards:
             self._read_at[record.loss] = now
             root: Any = values.get("tensors")
             room = record.loss in self.losses or len(self.losses) < 3
-            if room and getattr(root, "numel", lambda: 0)() == 1:
+            if room and is_tensor(root) and count_of(root) == 1 and readable(root):
                 self.losses[record.loss] = float(root.detach())
 
     def _end(self, returned: Any) -> None:

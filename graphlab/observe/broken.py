@@ -12,8 +12,8 @@ from graphlab.observe.cut import making
 from graphlab.observe.log import Log, RawRefused, RawWrite
 from graphlab.observe.loops import Loops
 from graphlab.observe.source import UserFiles, statement_at
-from graphlab.observe.storage import storage_key
-from graphlab.trace.model import TensorInfo
+from graphlab.observe.tensors import describe, is_tensor, is_view, storage_key
+from graphlab.source.objects import items, variables
 
 
 def broken_view(
@@ -27,21 +27,14 @@ def broken_view(
         found = {
             name: value
             for name, value in _tensors(frame)
-            if value._is_view() and _complaint(value) == str(error)
+            if is_view(value) and _complaint(value) == str(error)
         }
         if not found:
             continue
         used = _names(statement_at(frame.f_code.co_filename, line))
         name = next((each for each in found if each in used), next(iter(found)))
         view = found[name]
-        info = TensorInfo(
-            name,
-            "activation",
-            tuple(view.shape),
-            str(view.dtype).removeprefix("torch."),
-            None,
-            bool(view.requires_grad),
-        )
+        info = describe(view, name, "activation")
         return RawRefused(
             log.last_seq(),
             (frame.f_code, offset),
@@ -66,14 +59,12 @@ def _user_steps(tb: TracebackType | None, files: UserFiles) -> Iterator[tuple[Fr
 
 
 def _tensors(frame: FrameType) -> Iterator[tuple[str, Any]]:
-    import torch
-
-    for name, value in list(frame.f_locals.items()):
-        if isinstance(value, torch.Tensor):
+    for name, value in variables(frame.f_locals).items():
+        if is_tensor(value):
             yield name, value
         elif type(value) in (list, tuple):
-            for at, each in enumerate(value):
-                if isinstance(each, torch.Tensor):
+            for at, each in items(value):
+                if is_tensor(each):
                     yield f"{name}[{at}]", each
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from graphlab.observe.log import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.loops import headers_around
-from graphlab.observe.storage import version_of
+from graphlab.observe.tensors import Unnoticed, grad_of, version_of
 
 # More lines than this are not kept of one iteration.
 LONGEST = 2_000
@@ -83,7 +83,8 @@ class Camera:
         """A line of the user's begins, or goes on after a call."""
         try:
             offset = frame.f_lasti if resumed else ~frame.f_lasti
-            self._shoot(frame.f_code, offset, frame.f_lineno or 0, resumed)
+            with Unnoticed():
+                self._shoot(frame.f_code, offset, frame.f_lineno or 0, resumed)
         except Exception as error:
             self._guard(error)
 
@@ -177,7 +178,7 @@ class Camera:
         if len(known) > MANY and not last.events:
             return
         for parameter, gradient in self._tracked():
-            grad = parameter.grad is not None
+            grad = grad_of(parameter) is not None
             losses = tuple(dict.fromkeys(each.loss for each in gradient.sources)) if grad else ()
             now = version_of(parameter), grad, losses
             place = self._place(parameter, None)

@@ -17,10 +17,18 @@ from graphlab.observe.deep import hold
 from graphlab.observe.graph import LEAF_SEQ, grad_edge, operation, sequence, slots
 from graphlab.observe.inspect import Inspector, Problem, assigned
 from graphlab.observe.log import Log, RawBackward
-from graphlab.observe.names import Names
+from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.scopes import from_marks, from_parameters
 from graphlab.observe.source import UserFiles, locate, statement_at, written_by
-from graphlab.observe.storage import storage_key, version_of
+from graphlab.observe.tensors import (
+    bytes_of,
+    dtype_of,
+    grad_fn_of,
+    shape_of,
+    storage_key,
+    version_of,
+)
+from graphlab.source.objects import class_name
 from graphlab.trace.graph import NONE, Graph, Leaf, Optimizer, Root, SavedTensor
 from graphlab.trace.model import Location
 
@@ -159,11 +167,10 @@ class Capture:
             known = self._optimizers.get(id(optimizer))
             if known is None:
                 name = names.optimizers[id(optimizer)]
-                known = len(self._optimizers), Optimizer(name, type(optimizer).__name__)
+                known = len(self._optimizers), Optimizer(name, class_name(optimizer))
                 self._optimizers[id(optimizer)] = known
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    steps.setdefault(id(parameter), []).append(known[0])
+            for parameter in parameters_of(optimizer):
+                steps.setdefault(id(parameter), []).append(known[0])
         for number, kind in enumerate(self._operations):
             if kind != "AccumulateGrad":
                 continue
@@ -175,9 +182,9 @@ class Capture:
                 continue
             self._leaves[number] = Leaf(
                 name.name if name else None,
-                tuple(tensor.shape),
-                _dtype(tensor),
-                _size(tensor),
+                shape_of(tensor),
+                dtype_of(tensor),
+                bytes_of(tensor),
                 name.kind if name else "parameter",
                 name.owner if name else None,
                 tuple(dict.fromkeys(steps.get(id(tensor), ()))),
@@ -188,11 +195,7 @@ class Capture:
             for tensor, named in pairs:
                 if named.kind != "activation":
                     continue
-                try:
-                    number = self._index.get(tensor.grad_fn)
-                except RuntimeError:
-                    # A view that was written in a forbidden way refuses even this.
-                    continue
+                number = self._index.get(grad_fn_of(tensor))
                 if number is not None:
                     self._variables[number] = named.name
 
@@ -236,9 +239,9 @@ class Capture:
         return SavedTensor(
             slot=slot.name,
             state="stale" if slot.stale else "fresh" if problem is None else "bypassed",
-            shape=tuple(tensor.shape),
-            dtype=_dtype(tensor),
-            bytes=_size(tensor),
+            shape=shape_of(tensor),
+            dtype=dtype_of(tensor),
+            bytes=bytes_of(tensor),
             storage=self._storages.setdefault(key, len(self._storages)) if key else None,
             saved_version=problem.saved_version if problem is not None else version,
             version=version,
@@ -288,14 +291,6 @@ def _operation(kind: type, node: Any, known: dict[type, str]) -> str:
         return operation(node)
     name = known[kind] = kind.__name__
     return name
-
-
-def _dtype(tensor: Any) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _size(tensor: Any) -> int:
-    return tensor.numel() * tensor.element_size()
 
 
 @contextmanager

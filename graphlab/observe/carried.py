@@ -9,6 +9,8 @@ from graphlab.observe.deep import hold
 from graphlab.observe.graph import sequence, walk
 from graphlab.observe.growth import node_behind, parts
 from graphlab.observe.source import UserFiles, user_frame
+from graphlab.observe.tensors import is_tensor
+from graphlab.source.objects import class_name, is_a, items, variables
 from graphlab.trace.model import Carrier
 
 # A graph larger than this is not searched once for each variable.
@@ -19,19 +21,17 @@ MOST = 24
 def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...]:
     """The variables of the function that the backward is called from, those of the module that it
     uses, and the attributes of their objects, whose graph has the node `seq`."""
-    import torch
-
     user = user_frame(frame, files)
     if user is None:
         return ()
-    code, everywhere = user.f_code, user.f_globals
-    used = {name: everywhere[name] for name in code.co_names if name in everywhere}
+    everywhere = variables(user.f_globals)
+    used = {name: everywhere[name] for name in user.f_code.co_names if name in everywhere}
     found: dict[str, Carrier] = {}
     seen: set[int] = set()
-    for name, value in list({**used, **user.f_locals}.items()):
+    for name, value in {**used, **variables(user.f_locals)}.items():
         for label, each in parts(name, value):
-            whole = each if isinstance(each, list | tuple) else [each]
-            tensors = [one for one in whole if isinstance(one, torch.Tensor)]
+            whole = [one for _, one in items(each)] if is_a(each, (list, tuple)) else [each]
+            tensors = [one for one in whole if is_tensor(one)]
             if not tensors or id(each) in seen or len(found) >= MOST:
                 continue
             seen.add(id(each))
@@ -43,8 +43,8 @@ def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...
 
 
 def _form(value: Any, tensors: int) -> Any:
-    if hasattr(value, "grad_fn"):
+    if is_tensor(value):
         return "tensor"
     # A named tuple is built in another way.
-    plain = len(value) == tensors and type(value) in (tuple, list)
-    return type(value).__name__ if plain else "other"
+    plain = type(value) in (tuple, list) and len(value) == tensors
+    return class_name(value) if plain else "other"

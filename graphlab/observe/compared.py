@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from graphlab.observe.holders import OptimizerState, parameters_of
+from graphlab.observe.holders import OptimizerState
+from graphlab.observe.names import parameters_of
+from graphlab.observe.tensors import grad_of, is_tensor, readable, requires_grad, version_of
+from graphlab.observe.vectors import COPIES, Before, anything
+from graphlab.source.objects import attributes, item, items
 
-# Copying more elements than this before a step is not worth the proof.
-LARGEST = 50_000_000
-
-Copies = list[tuple[Any, Any]]
+Copies = list[Before]
 
 
-def copies_of(parameters: list[Any]) -> Copies | None:
-    """Each parameter with a copy of its values; None where there are too many."""
-    if sum(p.numel() for p in parameters) > LARGEST:
-        return None
-    return [(p, p.detach().clone()) for p in parameters]
+def copies_of(parameters: list[Any]) -> Copies:
+    """The values of each parameter as they are now."""
+    room, found = COPIES, []
+    for parameter in parameters:
+        before = Before(parameter, version_of(parameter), room)
+        room -= before.size
+        found.append(before)
+    return found
 
 
 def compare(
@@ -25,13 +29,16 @@ def compare(
 ) -> None:
     """Take down which of the parameters a step of `optimizer` has changed, and why it left the
     others of its own as they were."""
-    import torch
-
-    mine = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    mine = {
+        id(p): group
+        for _, group in items(attributes(optimizer).get("param_groups"))
+        for _, p in items(item(group, "params"))
+    }
     state.sampled.append(state.steps)
-    for parameter, old in copies:
+    for before in copies:
+        parameter = before.tensor
         index = place_of(parameter, None)
-        changed = not torch.equal(parameter.detach(), old)
+        changed = before.changed(version_of(parameter))
         if id(parameter) not in mine:
             if changed:
                 state.others[index] = None
@@ -41,19 +48,32 @@ def compare(
             state.untouched[index] = _why(parameter, mine[id(parameter)])
 
 
-def ways(optimizer: Any, copies: Copies) -> Copies:
-    """How far a step of `optimizer` has moved each of its own parameters."""
+def ways(optimizer: Any, copies: Copies) -> Iterator[tuple[Any, Any]]:
+    """How far a step of `optimizer` has moved each of its own parameters, one at a time."""
     mine = {id(p) for p in parameters_of(optimizer)}
-    return [(p, p.detach() - old) for p, old in copies if id(p) in mine]
+    for before in copies:
+        if id(before.tensor) in mine and before.values is not None:
+            yield before.tensor, before.tensor.detach() - before.values
 
 
 def _why(parameter: Any, group: Any) -> str:
-    if not parameter.requires_grad:
+    if not requires_grad(parameter):
         return "frozen: requires_grad is False"
-    if parameter.grad is None:
+    grad = grad_of(parameter)
+    if grad is None:
         return "no gradient"
-    if float(group.get("lr", 1.0)) == 0.0:
+    if _rate(group) == 0.0:
         return "its learning rate is 0"
-    if not bool(parameter.grad.any()):
+    if not readable(parameter):
+        return "its values cannot be read"
+    if not anything(grad):
         return "its gradient is zero"
     return "the update is below the precision of its values"
+
+
+def _rate(group: Any) -> float:
+    """The learning rate: a number, or a tensor of one."""
+    rate = item(group, "lr")
+    if type(rate) in (int, float) or (is_tensor(rate) and readable(rate)):
+        return float(rate)
+    return 1.0

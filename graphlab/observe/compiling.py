@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from graphlab.observe.imports import LateImports
@@ -24,7 +25,7 @@ class Compiling:
         self._begin, self._end = begin, end
         self._depth = 0
         self._imports = LateImports(self._enter, self._import_ended)
-        self._listening = False
+        self._listening = self._skipped = False
         self._undo: list[Callable[[], None]] = []
         self.seen = 0
 
@@ -84,6 +85,7 @@ class Compiling:
     def _listen(self) -> None:
         """Dynamo's list of callbacks would be emptied by torch._dynamo.reset(): what runs it is
         wrapped instead."""
+        self._skip_own_code()
         callbacks = sys.modules.get("torch._dynamo.callback")
         handler = getattr(callbacks, "CompilationCallbackHandler", None)
         if self._listening or handler is None:
@@ -96,6 +98,16 @@ class Compiling:
             if hasattr(handler, name):
                 self._wrap(handler, name, around)
 
+    def _skip_own_code(self) -> None:
+        """Around a compiled region Dynamo looks at every Python function that is called, ours as
+        well, and would compile it. Rests on a function that is private to torch."""
+        frames = sys.modules.get("torch._dynamo.eval_frame")
+        skip = getattr(frames, "skip_code", None)
+        if skip is not None and not self._skipped:
+            self._skipped = True
+            for code in own_code():
+                skip(code)
+
     def _started(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         self.seen += 1
         self._enter()
@@ -104,3 +116,31 @@ class Compiling:
     def _ended(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         self._leave(True)
         return original(*args, **kwargs)
+
+
+def own_code() -> list[CodeType]:
+    """The code of every function and method of graphlab's that is imported by now."""
+    found: dict[int, CodeType] = {}
+    holders: list[Any] = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "graphlab" and module is not None
+    ]
+    for holder in holders:
+        for value in list(vars(holder).values()):
+            if isinstance(value, property):
+                value = value.fget
+            code = getattr(getattr(value, "__func__", value), "__code__", None)
+            if isinstance(code, CodeType):
+                _with_inner(code, found)
+            mine = isinstance(value, type) and value.__module__.partition(".")[0] == "graphlab"
+            if mine and all(value is not each for each in holders):
+                holders.append(value)
+    return [*found.values()]
+
+
+def _with_inner(code: CodeType, found: dict[int, CodeType]) -> None:
+    found[id(code)] = code
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            _with_inner(each, found)

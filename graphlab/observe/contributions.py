@@ -8,17 +8,19 @@ stands in `.grad` beyond the buffers. So two losses cost one copy of the gradien
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from graphlab.observe.tensors import grad_of
+from graphlab.observe.vectors import anything, computable, dense, dot, numbers
 from graphlab.trace.model import Mix, ParameterMix, Share
 
 Label = tuple[str, int | None]
 # What was written into `.grad` by hand or by torch.func: no loss is known.
 OUTSIDE: Label = ("(not attributed)", None)
-# The buffers of three losses and more may take as much memory as this, in bytes.
-BUDGET = 64 * 1024**2
-# A sparse gradient is compared as the dense one that it stands for, up to this many elements.
-WIDEST = 10_000_000
+# The buffers of three losses and more may take as much memory as this, in bytes; that of one of
+# two losses as much as the other.
+BUDGET, BUFFER = 64 * 1024**2, 256 * 1024**2
 
 Products = dict[tuple[Label, Label], float]
 
@@ -54,12 +56,12 @@ class Contributions:
 
     def begin(self, label: Label, held: list[Held]) -> None:
         """A backward of `label` is about to add to the gradients."""
-        self._given_up = self._given_up or any(_too_wide(each.parameter.grad) for each in held)
+        self._given_up = self._given_up or not _comparable(held)
         if self._given_up:
             return
         for parameter, _, base in held:
-            if base is not None and parameter.grad is not None and bool(parameter.grad.any()):
-                self._parts.setdefault(base, {})[id(parameter)] = dense(parameter.grad).clone()
+            if base is not None and grad_of(parameter) is not None and anything(grad_of(parameter)):
+                self._parts.setdefault(base, {})[id(parameter)] = dense(grad_of(parameter)).clone()
         before, self._open, self._opened_from = self._open, label, None
         if before is None or before == label:
             return
@@ -71,21 +73,22 @@ class Contributions:
         others = list(self._parts.values())
         self._parts[before] = kept = {}
         for parameter, _, _ in held:
-            if parameter.grad is None:
+            if grad_of(parameter) is None:
                 continue
             key = id(parameter)
-            now = dense(parameter.grad)
+            now = dense(grad_of(parameter))
             rest = mine[key].neg_().add_(now) if key in mine else now.clone()
             for other in others:
                 if key in other:
                     rest -= other[key]
             kept[key] = rest
-        if len(self._parts) > 1 and self._size() > BUDGET:
+        if self._size() > (BUDGET if len(self._parts) > 1 else BUFFER):
             self._given_up = True
             self._parts.clear()
 
     def end(self, held: list[Held], reached: set[int]) -> None:
         """That backward is over; `reached` has the identity of every parameter that it wrote."""
+        self._given_up = self._given_up or not _comparable(held)
         if self._given_up:
             return
         if any(id(each.parameter) in reached for each in held):
@@ -100,7 +103,7 @@ class Contributions:
     def mix(self, held: list[Held]) -> tuple[Mix, tuple[ParameterMix, ...]] | None:
         """What the gradients are made of that are about to be applied: all in all, and for each
         parameter. None where they are not finite, or too many losses had a part."""
-        if self._given_up or any(_too_wide(each.parameter.grad) for each in held):
+        if self._given_up or not _comparable(held):
             return None
         # What no backward has written since it was cleared is there by other ways.
         self._measure([each for each in held if id(each.parameter) not in self._products])
@@ -112,7 +115,7 @@ class Contributions:
         alone = []
         for parameter, place, _ in held:
             products = self._products.get(id(parameter))
-            if products is None or parameter.grad is None:
+            if products is None or grad_of(parameter) is None:
                 continue
             for (one, other), value in products.items():
                 totals[one, other] = totals.get((one, other), 0.0) + value
@@ -125,7 +128,7 @@ class Contributions:
         _, shares, cosines = _told(totals, counts, self._factor)
         return Mix(shares, cosines, self._factor == 1.0), tuple(alone)
 
-    def changes(self, moves: list[tuple[Any, Any]]) -> dict[Label, float]:
+    def changes(self, moves: Iterable[tuple[Any, Any]]) -> dict[Label, float]:
         """What a step changes each loss by, to first order: the inner product of its own gradient
         with the way that each parameter went, for (parameter, way) in `moves`."""
         labels: list[Label] = []
@@ -133,22 +136,22 @@ class Contributions:
         for parameter, way in moves:
             for label, vector in self._split(Held(parameter, -1, None), self._factor).items():
                 labels.append(label)
-                found.append(_dot(vector, dense(way)))
+                found.append(dot(vector, dense(way)))
         changes: dict[Label, float] = {}
-        for label, value in zip(labels, _numbers(found), strict=True):
+        for label, value in zip(labels, numbers(found), strict=True):
             changes[label] = changes.get(label, 0.0) + value / self._factor
         return changes
 
     def _split(self, held: Held, factor: float = 1.0) -> dict[Label, Any]:
         """The part of each loss in a gradient that stands scaled by `factor`, scaled alike."""
         parameter, _, base = held
-        if parameter.grad is None:
+        if grad_of(parameter) is None:
             return {}
         key = id(parameter)
         found = {label: part[key] for label, part in self._parts.items() if key in part}
         if factor != 1.0:
             found = {label: part * factor for label, part in found.items()}
-        rest = dense(parameter.grad)
+        rest = dense(grad_of(parameter))
         for part in found.values():
             rest = rest - part
         label = base if base is not None and base not in found else self._open
@@ -161,10 +164,10 @@ class Contributions:
             for at, (one, vector) in enumerate(vectors):
                 for other, against in vectors[at:]:
                     places.append((id(each.parameter), one, other))
-                    found.append(_dot(vector, against))
+                    found.append(dot(vector, against))
         for each in held:
             self._products.pop(id(each.parameter), None)
-        for (key, one, other), value in zip(places, _numbers(found), strict=True):
+        for (key, one, other), value in zip(places, numbers(found), strict=True):
             self._products.setdefault(key, {})[one, other] = value
 
     def _rescale(self, held: list[Held]) -> None:
@@ -185,12 +188,12 @@ class Contributions:
         known = [
             (each.parameter, products)
             for each in held
-            if each.parameter.grad is not None
+            if grad_of(each.parameter) is not None
             and (products := self._products.get(id(each.parameter))) is not None
         ]
         before = sum(_whole(products) for _, products in known)
-        grads = [dense(parameter.grad) for parameter, _ in known]
-        now = sum(_numbers([_dot(grad, grad) for grad in grads]))
+        grads = [dense(grad_of(parameter)) for parameter, _ in known]
+        now = sum(numbers([dot(grad, grad) for grad in grads]))
         if not math.isfinite(now):
             return math.nan
         if now <= 0.0 or before <= 0.0:
@@ -206,47 +209,14 @@ class Contributions:
         )
 
 
-def dense(grad: Any) -> Any:
-    """Its numbers alone: real ones, none left out, and no graph behind them."""
-    grad = grad.detach()
-    if grad.is_sparse:
-        grad = grad.to_dense()
-    if grad.is_complex():
-        import torch
-
-        return torch.view_as_real(grad)
-    return grad
-
-
-def _too_wide(grad: Any) -> bool:
-    return grad is not None and grad.is_sparse and grad.numel() > WIDEST
+def _comparable(held: list[Held]) -> bool:
+    grads = [grad_of(each.parameter) for each in held]
+    return all(grad is None or computable(grad) for grad in grads)
 
 
 def _whole(products: Products) -> float:
     """The squared norm of the sum of all parts."""
     return sum(value if one == other else 2.0 * value for (one, other), value in products.items())
-
-
-def _dot(one: Any, other: Any) -> Any:
-    if one.device.type == "mps":
-        # Apple's GPUs know no double precision.
-        return (one * other).sum()
-    return (one.double() * other.double()).sum()
-
-
-def _numbers(values: list[Any]) -> list[float]:
-    """Numbers of several tensors; each device is waited for once."""
-    import torch
-
-    by_device: dict[Any, list[int]] = {}
-    for at, value in enumerate(values):
-        by_device.setdefault(value.device, []).append(at)
-    found = [0.0] * len(values)
-    for places in by_device.values():
-        read = torch.stack([values[at] for at in places]).tolist()
-        for at, number in zip(places, read, strict=True):
-            found[at] = number
-    return found
 
 
 def _told(

@@ -6,7 +6,9 @@ import ast
 from types import FrameType
 
 from graphlab.observe.lineage import Cut, Lineage, Trail, scope_of
+from graphlab.observe.names import parameters_in
 from graphlab.observe.source import UserFiles, parse, user_frame
+from graphlab.source.objects import variables
 from graphlab.trace.model import Location
 
 
@@ -41,7 +43,7 @@ def cut_before(
     trail = Trail(thorough=True)
     _lineage(frame, files, trail).value(expression, frame.f_lineno)
     for cut, modules in trail.cuts:
-        if any(id(p) in parameters for module in modules for p in module.parameters()):
+        if any(id(p) in parameters for module in modules for p in parameters_in(module)):
             return cut
     return None
 
@@ -60,7 +62,7 @@ def making(
 def _lineage(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
     code = frame.f_code
     scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
-    values = {**frame.f_globals, **frame.f_locals}
+    values = {**variables(frame.f_globals), **variables(frame.f_locals)}
     return Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
 
 

@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+from graphlab.observe.tensors import is_tensor
+
 # Smaller graphs are never that deep.
 DEEP = 10_000
 
@@ -31,7 +33,7 @@ def hold(nodes: list[Any], losses: Iterable[Any]) -> None:
         return
     kept = nodes[:]
     key = id(kept)
-    tensors = [each for each in losses if hasattr(each, "grad_fn")]
+    tensors = [each for each in losses if is_tensor(each)]
     if not tensors:
         return
     _held[key], _left[key] = kept, len(tensors)

@@ -12,11 +12,12 @@ from graphlab.observe.complaints import mistake_of
 from graphlab.observe.cut import making
 from graphlab.observe.log import Log, RawRefused
 from graphlab.observe.loops import Loops
-from graphlab.observe.names import Named, kind_of
+from graphlab.observe.names import Named
 from graphlab.observe.scene import Scene
 from graphlab.observe.source import UserFiles, call_text, statement_at
 from graphlab.observe.statements import statements
-from graphlab.observe.values import LOST
+from graphlab.observe.tensors import base_of, is_leaf, is_tensor, is_view, kind_of, requires_grad
+from graphlab.source.objects import LOST, lookup, variables
 from graphlab.trace.model import Location, Refused
 
 
@@ -69,8 +70,8 @@ def refused_write(scene: Scene, kind: str) -> Refused | None:
         subject = next((each for each in _given(last.frame) if _refuses(each, kind)), None)
     if not _refuses(subject, kind):
         return None
-    if kind == "leaf" and subject._is_view():
-        subject = subject._base
+    if kind == "leaf" and is_view(subject):
+        subject = base_of(subject)
     known = scene.names.of_tensor(subject)
     named = known[1] if known is not None else Named("", kind_of(subject), None)
     if text is not None and named.kind != "parameter":
@@ -86,12 +87,12 @@ def _named(frame: FrameType, at: Location) -> Iterator[Any]:
     statement = statement_at(at.file, at.line)
     for node in ast.walk(statement) if statement is not None else ():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            yield frame.f_locals.get(node.id, frame.f_globals.get(node.id))
+            yield lookup(node.id, frame.f_locals, frame.f_globals)
 
 
 def _given(frame: FrameType) -> Iterator[Any]:
     """What a function of a library was called with."""
-    for value in list(frame.f_locals.values()):
+    for value in variables(frame.f_locals).values():
         yield from value if type(value) in (tuple, list) else [value]
 
 
@@ -112,12 +113,10 @@ def _written(scene: Scene, at: Location) -> tuple[Any, str, str | None]:
 
 def _refuses(value: Any, kind: str) -> bool:
     """Whether it is a leaf that requires grad, or a view of one; for "view", any view."""
-    import torch
-
-    if not isinstance(value, torch.Tensor):
+    if not is_tensor(value):
         return False
-    base: Any = value._base if value._is_view() else None
+    base = base_of(value)
     if kind == "view":
         return base is not None
     leaf = value if base is None else base
-    return leaf.is_leaf and leaf.requires_grad
+    return is_leaf(leaf) and requires_grad(leaf)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.graph import leaf_of
 from graphlab.observe.log import Log, RawBackward, RawWrite
 from graphlab.observe.names import Names
 from graphlab.observe.source import UserFiles
-from graphlab.observe.storage import storage_key
+from graphlab.observe.tensors import requires_grad, storage_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Reached:
         """Note the parameters that a backward is about to reach."""
         unknown = []
         for node in nodes:
-            leaf = getattr(node, "variable", None)
+            leaf = leaf_of(node)
             if leaf is not None and id(leaf) not in self.leaves:
                 unknown.append(leaf)
         if not unknown or record.is_grad:
@@ -77,7 +78,7 @@ class Reached:
                 continue
             tensor = leaf.ref()
             by_hand = tensor is not None and (
-                not tensor.requires_grad
+                not requires_grad(tensor)
                 or written.get(storage_key(tensor) or 0, -1) >= leaf.record.seq
             )
             if not by_hand:

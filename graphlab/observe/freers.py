@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from graphlab.observe.graph import grad_edge, walk
 from graphlab.observe.statements import Statement, keeps_graph
-from graphlab.observe.values import LOST, Values
+from graphlab.observe.tensors import grad_fn_of, is_tensor
+from graphlab.observe.values import Values
+from graphlab.source.objects import LOST
 from graphlab.trace.model import Location
 
 
@@ -46,7 +48,7 @@ def freer_of(
             again.append(Freer(each, "it is a backward through the same loss", gone))
         elif loss is LOST:
             unknown += 1
-        elif getattr(loss, "grad_fn", None) is not None:
+        elif is_tensor(loss) and grad_fn_of(loss) is not None:
             shared = gone.intersection(walk([grad_edge(loss)], limit))
             if shared:
                 why = "its loss leads to the same nodes, which hold nothing any more"

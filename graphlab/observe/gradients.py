@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.log import RawBackward
-from graphlab.observe.storage import version_of
+from graphlab.observe.tensors import tensors_in, version_of
+from graphlab.observe.vectors import anything
 
 # A gradient is looked at for a zeroing that no counter tells of as often as this.
 LOOKS = 4
@@ -91,7 +92,7 @@ class ParameterState:
         elif self.sources and version_of(grad) != self.version:
             self.version = version_of(grad)
             # Zeroed in place is cleared; anything else (clipping, scaling) is the same gradient.
-            if self.spent and not bool(grad.detach().any()):
+            if self.spent and not anything(grad):
                 self.clear()
             elif self.spent and overwritten(grad):
                 self.by_hand = True
@@ -100,7 +101,7 @@ class ParameterState:
         elif self.spent and self.kept < LOOKS:
             # Cleared through `.data` or NumPy no counter moves; and whoever does it does it
             # every time.
-            if bool(grad.detach().any()):
+            if anything(grad):
                 self.kept += 1
             else:
                 self.clear()
@@ -128,10 +129,9 @@ class Handed:
         self._known: dict[int, tuple[weakref.ref[Any], RawBackward]] = {}
 
     def note(self, record: RawBackward, returned: Any) -> None:
-        for each in returned if isinstance(returned, tuple | list) else [returned]:
-            if hasattr(each, "requires_grad"):
-                self._known.pop(id(each), None)
-                self._known[id(each)] = (weakref.ref(each), record)
+        for each in tensors_in(returned):
+            self._known.pop(id(each), None)
+            self._known[id(each)] = (weakref.ref(each), record)
         while len(self._known) > HANDED:
             del self._known[next(iter(self._known))]
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
+
+import torch
+
+from graphlab.observe.tensors import grad_fn_of, is_leaf, is_tensor, requires_grad, version_of
+from graphlab.source.objects import class_name, is_a, items
 
 # Sequence number of AccumulateGrad: leaves are not made by a forward operation.
 LEAF_SEQ = 2**64 - 1
@@ -20,6 +26,10 @@ class Slot(NamedTuple):
 
 
 _slots_of_type: dict[type, tuple[str, ...]] = {}
+_native: Any = torch._C
+_Function = _native._FunctionBase
+# Collections of Python's own, whose iteration runs nothing of the program's.
+_COLLECTIONS = (set, frozenset, deque, type({}.keys()), type({}.values()))
 
 
 def walk(roots: Iterable[Any], limit: int | None = None) -> list[Any]:
@@ -61,24 +71,24 @@ def needed(nodes: list[Any], inputs: Iterable[Any]) -> list[Any]:
 def grad_edge(tensor: Any) -> Any:
     """The node that a gradient of `tensor` arrives at: its grad_fn, or a leaf's accumulator.
     None where there is none, and where torch does not tell."""
-    node = getattr(tensor, "node", None)
-    if node is not None:
+    if not is_tensor(tensor):
+        return tensor.node if type(tensor) is torch.autograd.graph.GradientEdge else None
+    node = grad_fn_of(tensor)
+    if node is not None or not (requires_grad(tensor) and is_leaf(tensor)):
         return node
-    try:
-        node = tensor.grad_fn
-    except RuntimeError:
-        # A view whose base was written in a way that autograd forbids.
-        return None
-    if node is not None or not tensor.requires_grad:
-        return node
-    import torch
-
     try:
         with torch.enable_grad():
-            return tensor.view_as(tensor).grad_fn.next_functions[0][0]
-    except RuntimeError:
-        # A sparse or nested leaf has no views.
+            view: Any = torch._C.TensorBase.view_as(tensor, tensor)
+        return grad_fn_of(view).next_functions[0][0]
+    except Exception:
+        # A sparse or nested leaf has no views, nor has one whose class stores nothing itself.
         return None
+
+
+def leaf_of(node: Any) -> Any:
+    """The leaf that a node accumulates into; None for any other node. (A custom Function's node
+    answers for whatever its forward has put there.)"""
+    return node.variable if class_name(node) == "AccumulateGrad" else None
 
 
 def sequence(node: Any) -> int:
@@ -90,7 +100,9 @@ def sequence(node: Any) -> int:
 
 
 def operation(node: Any) -> str:
-    return node.name().rsplit("::", 1)[-1]
+    # A custom Function may have given the name `name` to something else.
+    name = _Function.name(node) if is_a(node, _Function) else node.name()
+    return name.rsplit("::", 1)[-1]
 
 
 def slots(node: Any) -> Iterator[Slot]:
@@ -155,13 +167,13 @@ def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
             read.append(Slot(f"tensors[{index}]", raw.data, False))
         except RuntimeError:
             data: Any = raw.data
-            if data is not None and data.is_leaf and not data.requires_grad:
+            if data is not None and is_leaf(data) and not requires_grad(data):
                 outputs.append((index, raw))
             else:
                 read.append(Slot(f"tensors[{index}]", raw.data, True, raw.unpack))
     nothing_stale = not any(slot is not None and slot.stale for slot in read)
     for index, raw in outputs:
-        read.append(Slot(f"tensors[{index}]", raw.data, nothing_stale and raw.data._version > 0))
+        read.append(Slot(f"tensors[{index}]", raw.data, nothing_stale and version_of(raw.data) > 0))
     yield from (slot for slot in read if slot is not None)
 
 
@@ -176,10 +188,9 @@ def listed(value: Any) -> list[Any]:
     """One tensor or edge, several, or a dict of them, as a list."""
     if value is None:
         return []
-    if isinstance(value, dict):
-        return list(value.values())
-    # Not `grad_fn`: to ask a view for it can raise.
-    if hasattr(value, "requires_grad") or hasattr(value, "node"):
+    if is_tensor(value) or type(value) is torch.autograd.graph.GradientEdge:
         return [value]
-    # An iterator, model.parameters() say, is the program's to use up.
-    return [] if hasattr(value, "__next__") else list(value)
+    if type(value) in _COLLECTIONS:
+        return list(value)
+    # Anything else, model.parameters() say, is the program's to go through.
+    return [each for _, each in items(value)]

@@ -10,8 +10,10 @@ from typing import Any
 from graphlab.observe.deep import hold
 from graphlab.observe.graph import sequence, walk
 from graphlab.observe.log import RawBackward, Spot
-from graphlab.observe.names import FOREIGN
+from graphlab.observe.names import FOREIGN, submodules
 from graphlab.observe.source import UserFiles, parse, source_line, user_frame
+from graphlab.observe.tensors import base_of, grad_fn_of, is_module, is_tensor, is_view
+from graphlab.source.objects import attributes, class_module, is_a, items, variables
 from graphlab.trace.model import Growing, Location
 
 # So many inspected backwards in a row must each find a larger graph.
@@ -60,19 +62,17 @@ class Growth:
 
     def _measure(self, frame: FrameType, spot: Spot) -> dict[str, tuple[tuple[int, int], ...]]:
         """Sizes, over the inspected backwards, of the graphs behind the frames' variables."""
-        import torch
-
         now: dict[str, tuple[int, int]] = {}
         where: FrameType | None = frame
         while where is not None:
             if where.f_code.co_filename in self._files:
-                for name, value in list(where.f_locals.items()):
+                for name, value in variables(where.f_locals).items():
                     for label, each in parts(name, value):
-                        tensors = each if isinstance(each, list) else [each]
+                        tensors = [t for _, t in items(each)] if is_a(each, list) else [each]
                         edges = [
                             node
                             for t in tensors
-                            if isinstance(t, torch.Tensor) and (node := node_behind(t)) is not None
+                            if is_tensor(t) and (node := node_behind(t)) is not None
                         ]
                         if edges and label not in now:
                             nodes = walk(edges[-64:])
@@ -116,7 +116,7 @@ class Growth:
 def node_behind(tensor: Any) -> Any:
     """The node behind a tensor. A view is not asked: if its base was written since, that would
     make its node anew, earlier than the program does, and so move the order of accumulation."""
-    return (tensor._base if tensor._is_view() else tensor).grad_fn
+    return grad_fn_of(base_of(tensor) if is_view(tensor) else tensor)
 
 
 def _grows(sizes: tuple[int, ...]) -> bool:
@@ -125,25 +125,21 @@ def _grows(sizes: tuple[int, ...]) -> bool:
 
 def parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
     """A variable, the attributes of an object of the user's own, and those of theirs."""
-    import torch
-
     found = [(name, value)]
-    module = getattr(type(value), "__module__", "")
-    if isinstance(value, type | ModuleType):
+    if is_a(value, (type, ModuleType)):
         return found
     if type(value) is dict and len(value) <= WIDEST:
-        found += [(f"{name}[{key!r}]", each) for key, each in list(value.items())]
-    elif isinstance(value, torch.nn.Module):
-        for path, each in value.named_modules():
+        found += [(f"{name}[{key!r}]", each) for key, each in items(value)]
+    elif is_module(value):
+        for path, each in submodules(value):
             found += [
                 (".".join(filter(None, (name, path, key))), item)
-                for key, item in list(vars(each).items())
+                for key, item in list(attributes(each).items())
                 if not key.startswith("_")
             ]
-    elif hasattr(value, "__dict__") and not module.startswith(FOREIGN):
-        for key, each in list(vars(value).items()):
-            if depth < 2:
-                found += parts(f"{name}.{key}", each, depth + 1)
+    elif depth < 2 and not class_module(value).startswith(FOREIGN):
+        for key, each in list(attributes(value).items()):
+            found += parts(f"{name}.{key}", each, depth + 1)
     return found
 
 

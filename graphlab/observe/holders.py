@@ -9,7 +9,8 @@ from typing import Any
 from graphlab.observe.contributions import Contributions
 from graphlab.observe.gradients import Look, ParameterState
 from graphlab.observe.log import Spot
-from graphlab.observe.names import Names
+from graphlab.observe.names import Names, parameters_of
+from graphlab.source.objects import class_name
 from graphlab.trace.model import ParameterMix
 
 # Steps compared by value: the first ones, then every so-manieth (a prime: see backwards.py).
@@ -21,7 +22,7 @@ class OptimizerState:
         self.ref = weakref.ref(optimizer)
         # Its place among all of them.
         self.at = 0
-        self.class_name = type(optimizer).__name__
+        self.class_name = class_name(optimizer)
         self.name: str | None = None
         self.spot = spot
         self.steps = 0
@@ -53,14 +54,6 @@ class OptimizerState:
     def due(self) -> bool:
         """Whether its next step is one of those that are compared by value."""
         return self.steps < FIRST or self.steps % EVERY == 0
-
-
-def parameters_of(optimizer: Any) -> list[Any]:
-    """In the optimizer's own order. Not to be written to: it may be the very list it has."""
-    groups = optimizer.param_groups
-    if len(groups) == 1:
-        return groups[0]["params"]
-    return [p for group in groups for p in group["params"]]
 
 
 class Holders:

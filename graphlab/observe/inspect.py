@@ -11,7 +11,7 @@ from typing import Any
 
 from graphlab.observe.graph import Slot, operation, running_statistics_unused, sequence, slots
 from graphlab.observe.log import Log, RawBackward, RawModule, RawWrite, Spot
-from graphlab.observe.names import Named, Names, kind_of
+from graphlab.observe.names import Named, Names
 from graphlab.observe.source import (
     argument_at,
     locate,
@@ -21,7 +21,17 @@ from graphlab.observe.source import (
     target_text,
     variable_behind,
 )
-from graphlab.observe.storage import byte_span, storage_key, version_of
+from graphlab.observe.tensors import (
+    address_of,
+    byte_span,
+    device_of,
+    dtype_of,
+    grad_fn_of,
+    kind_of,
+    shape_of,
+    storage_key,
+    version_of,
+)
 
 
 class Problem:
@@ -151,8 +161,7 @@ class Inspector:
                 known = (known[0], Named(local, known[1].kind, known[1].owner))
         if known is not None:
             tensor, problem.named = known
-        problem.shape = tuple(tensor.shape)
-        problem.dtype = str(tensor.dtype).removeprefix("torch.")
+        problem.shape, problem.dtype = shape_of(tensor), dtype_of(tensor)
         if known is None:
             name, kind = self._expression(problem, slot), kind_of(tensor)
             problem.named = Named(name, kind, None) if name else Named("", kind, None)
@@ -184,10 +193,7 @@ class Inspector:
                 argument = argument_at(locate(*problem.spot))
             elif slot.name == "result" and written is None and problem.module:
                 return f"{problem.module} output"
-        try:
-            maker = slot.data.grad_fn
-        except RuntimeError:
-            maker = None
+        maker = grad_fn_of(slot.data)
         if maker is None:
             return written or argument
         seq = sequence(maker)
@@ -229,8 +235,8 @@ class Inspector:
         if key is None:
             return None
         first, end = byte_span(tensor)
-        if self._log.memory and tensor.device.type == "cpu":
-            base = tensor.data_ptr() - first
+        if self._log.memory and device_of(tensor) == "cpu":
+            base = address_of(tensor) - first
             for event, start, stop in self._log.memory:
                 if event.seq > seq and start < base + end and base + first < stop:
                     return event

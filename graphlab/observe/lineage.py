@@ -4,11 +4,16 @@ loss, and the expression that dropped it."""
 from __future__ import annotations
 
 import ast
-import inspect
 import types
 from typing import Any, Final
 
+import torch
+
+from graphlab.observe.names import parameters_in
 from graphlab.observe.source import UserFiles, parse, source_line
+from graphlab.observe.tensors import is_module, is_tensor, requires_grad
+from graphlab.source.evaluate import evaluate
+from graphlab.source.objects import LOST, attributes, is_a, item, items, static, variables
 from graphlab.trace.model import Location
 
 # Calls and attributes that give a value without a graph, in the words of the finding.
@@ -194,7 +199,7 @@ class Lineage:
         """LIVE, unless the value that is there says otherwise: then this statement cut it, by
         means that are not known."""
         value = self.reach(ast.parse(name, mode="eval").body)
-        if _is_tensor(value) and not value.requires_grad and _grad_is_on():
+        if is_tensor(value) and not requires_grad(value) and torch.is_grad_enabled():
             return self.cut(statement, ast.unparse(statement))
         return LIVE
 
@@ -208,7 +213,7 @@ class Lineage:
         cuts = name in _METHODS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
         cuts = cuts or (name in ("to", "type") and bool(given))
         inputs = [self.value(each, before, depth) for each in given]
-        if isinstance(func, ast.Attribute) and not _is_module(callee):
+        if isinstance(func, ast.Attribute) and not is_module(callee):
             inputs.insert(0, self.value(func.value, before, depth))
         operands = _first(inputs)
         if cuts:
@@ -216,9 +221,9 @@ class Lineage:
         found = self.entered(node, callee, inputs, before, depth)
         if found is not None:
             return found
-        if _is_module(callee) and (parameters := list(callee.parameters())):
+        if is_module(callee) and (parameters := parameters_in(callee)):
             self.trail.modules.append(callee)
-            if any(p.requires_grad for p in parameters):
+            if any(requires_grad(p) for p in parameters):
                 return LIVE
             return operands or self.freezing()
         return operands
@@ -227,15 +232,9 @@ class Lineage:
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
     ) -> Result:
         """The result of the user's own function that `node` calls, from its return statements."""
-        holder = callee if _is_module(callee) else getattr(callee, "__self__", None)
-        function = getattr(type(callee), "forward", None) if _is_module(callee) else callee
-        own = inspect.getattr_static(type(callee), "__call__", None)
-        if isinstance(own, types.FunctionType) and not _is_module(callee):
-            holder, function = callee, own
-        if callable(function):
-            function = inspect.unwrap(getattr(function, "__func__", function))
-        code = getattr(function, "__code__", None)
-        file = getattr(code, "co_filename", "")
+        holder, function = _entered(callee)
+        code = function.__code__ if function is not None else None
+        file = code.co_filename if code is not None else ""
         scope: Any = None
         if code is not None and file in self.files:
             scope = scope_of(parse(file), code.co_firstlineno, code.co_name)
@@ -244,7 +243,7 @@ class Lineage:
         if not isinstance(scope, ast.FunctionDef) or scope is self.scope:
             return None
         names = [each.arg for each in (*scope.args.posonlyargs, *scope.args.args)]
-        values: dict[str, Any] = dict(getattr(function, "__globals__", {}) or self.values)
+        values = variables(function.__globals__) if function is not None else dict(self.values)
         values |= _closed_over(function)
         if names[:1] == ["self"]:
             values["self"] = holder if holder is not None else self.values.get("self")
@@ -348,20 +347,12 @@ class Lineage:
     def reach(self, node: ast.AST) -> Any:
         """The object that an expression stands for, where that can be told without running any
         of the program's code."""
-        if isinstance(node, ast.Name):
-            known = self.values.get(node.id)
-            return known if known is not None else self.element(node.id)
-        if isinstance(node, ast.Attribute):
-            return _member(self.reach(node.value), node.attr)
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            holder, key = self.reach(node.value), node.slice.value
-            if _is_module(holder):
-                holder = list(holder._modules.values()) if isinstance(key, int) else holder._modules
-            if type(holder) is dict:
-                return holder.get(key)
-            if type(holder) in (list, tuple) and isinstance(key, int) and -1 <= key < len(holder):
-                return holder[key] if holder else None
-        return None
+        found = evaluate(node, self.variable)
+        return found if found is not LOST else None
+
+    def variable(self, name: str) -> Any:
+        known = self.values.get(name)
+        return known if known is not None else self.element(name)
 
     def element(self, name: str) -> Any:
         """One of what a loop variable runs through: a list of modules is of one kind."""
@@ -371,33 +362,36 @@ class Lineage:
                 if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":
                     source = source.args[0] if source.args else source
                 holder = self.reach(source)
-                if _is_module(holder):
-                    holder = list(holder._modules.values())
-                if type(holder) in (list, tuple) and holder:
-                    return holder[0]
-        return None
+                if is_module(holder):
+                    holder = [each for _, each in items(attributes(holder).get("_modules"))]
+                if is_a(holder, (list, tuple)):
+                    return item(holder, 0)
+        return LOST
 
 
-def _member(holder: Any, name: str) -> Any:
-    """An attribute, without the properties and `__getattr__` of the program."""
-    try:
-        space = vars(holder)
-    except TypeError:
-        return None
-    for each in (space, *(space.get(key) or {} for key in ("_parameters", "_buffers", "_modules"))):
-        if name in each:
-            return each[name]
-    found = inspect.getattr_static(type(holder), name, None)
-    if isinstance(found, types.FunctionType):
-        return types.MethodType(found, holder)
-    return found.__func__ if isinstance(found, staticmethod) else None
+def _entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
+    """(what `self` stands for, the function that runs) in a call of an object: a module's forward,
+    a method's, a callable object's ``__call__``, or a plain function's own; None for any other."""
+    holder: Any = None
+    function = callee
+    if is_module(callee):
+        holder, function = callee, static(type(callee), "forward")
+    elif type(callee) is types.MethodType:
+        holder, function = callee.__self__, callee.__func__
+    elif type(callee) is not types.FunctionType:
+        holder, function = callee, static(type(callee), "__call__")
+    # What a decorator has wrapped.
+    while type(function) is types.FunctionType and "__wrapped__" in function.__dict__:
+        function = function.__dict__["__wrapped__"]
+    return holder, function if type(function) is types.FunctionType else None
 
 
-def _closed_over(function: Any) -> dict[str, Any]:
-    function = getattr(function, "__func__", function)
-    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+def _closed_over(function: types.FunctionType | None) -> dict[str, Any]:
+    if function is None:
+        return {}
     found = {}
-    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=False):
         try:
             found[name] = cell.cell_contents
         except ValueError:
@@ -443,31 +437,9 @@ def _called(node: ast.AST) -> str:
 
 
 def _has_graph(value: Any) -> bool:
-    if _is_tensor(value):
-        return value.requires_grad
-    if isinstance(value, list | tuple):
-        return any(_has_graph(each) for each in value[:16])
-    if type(value) is dict:
-        return any(_has_graph(each) for each in list(value.values())[:16])
-    return False
-
-
-def _is_tensor(value: Any) -> bool:
-    import torch
-
-    return isinstance(value, torch.Tensor)
-
-
-def _is_module(value: Any) -> bool:
-    import torch
-
-    return isinstance(value, torch.nn.Module)
-
-
-def _grad_is_on() -> bool:
-    import torch
-
-    return torch.is_grad_enabled()
+    if is_tensor(value):
+        return requires_grad(value)
+    return any(_has_graph(each) for _, each in items(value, 16))
 
 
 def _integer(node: ast.expr) -> bool:

@@ -7,13 +7,15 @@ just before and just after they run.
 from __future__ import annotations
 
 import ast
+import sys
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.log import Log, RawWrite
 from graphlab.observe.source import parse
-from graphlab.observe.storage import byte_span, storage_key, version_of
+from graphlab.observe.tensors import byte_span, storage_key, tensors_in, version_of
+from graphlab.source.evaluate import in_frame
 
 _METHODS = {"fill", "sort", "put", "partition", "itemset"}
 _FUNCTIONS = {"copyto", "shuffle", "put_along_axis"}
@@ -56,20 +58,18 @@ class Lines:
         """Values that the line may write, with their versions; NumPy writes are logged at once."""
         found = []
         for kind, expression in suspicious(frame.f_code.co_filename).get(line, ()):
-            value = evaluate(expression, frame)
+            value = in_frame(expression, frame)
             if kind == "out":
-                for each in value if isinstance(value, list | tuple) else (value,):
-                    if hasattr(each, "untyped_storage"):
-                        found.append((each, version_of(each)))
-            elif type(value).__name__ == "ndarray":
+                found += [(each, version_of(each)) for each in tensors_in(value)]
+            elif _is_array(value):
                 found.append((value, -1))
         return found
 
     def after(self, values: list[tuple[Any, int]], seq: int, code: CodeType, offset: int) -> None:
         spot = (code, ~offset)
         for value, version in values:
-            if type(value).__name__ == "ndarray":
-                first = value.__array_interface__["data"][0]
+            if _is_array(value):
+                first = value.ctypes.data
                 self._log.write_memory(seq, spot, first, first + value.nbytes)
                 continue
             key, now = storage_key(value), version_of(value)
@@ -78,20 +78,7 @@ class Lines:
                 self._log.write(RawWrite(seq, spot, "out=", (entry,)))
 
 
-def evaluate(node: ast.expr, frame: FrameType) -> Any:
-    """The value of a variable, an attribute or a constant subscript; None for anything else.
-    Nothing is called but what reading an attribute or an item calls."""
-    try:
-        if isinstance(node, ast.Name):
-            return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
-        if isinstance(node, ast.Attribute):
-            return getattr(evaluate(node.value, frame), node.attr, None)
-        if isinstance(node, ast.Tuple | ast.List):
-            return [evaluate(each, frame) for each in node.elts]
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            value: Any = evaluate(node.value, frame)
-            key: Any = node.slice.value
-            return value[key] if isinstance(value, list | tuple | dict) else None
-    except Exception:
-        return None
-    return None
+def _is_array(value: Any) -> bool:
+    """A plain NumPy array: a subclass answers by code of its own."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) is numpy.ndarray

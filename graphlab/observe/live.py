@@ -10,9 +10,11 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.assemble import Assembler
+from graphlab.observe.graph import leaf_of, listed
 from graphlab.observe.holders import Holders
 from graphlab.observe.log import RawBackward
-from graphlab.observe.weak import Weak
+from graphlab.observe.tensors import Weak, is_tensor
+from graphlab.source.objects import attribute
 
 
 class Live:
@@ -26,23 +28,23 @@ class Live:
     def note_losses(self, record: RawBackward, frame: FrameType) -> None:
         """Remember which tensors a backward begins at."""
         roots: Any = frame.f_locals.get("outputs" if record.is_grad else "tensors")
-        for root in roots if isinstance(roots, list | tuple) else [roots]:
-            if hasattr(root, "requires_grad"):
+        for root in listed(roots):
+            if is_tensor(root):
                 self._losses.put(root, record.loss)
 
     def note_leaves(self, record: RawBackward, nodes: list[Any]) -> None:
         """Remember the leaves at the ends of the graph that a backward is about to run through."""
         leaves = self._leaves.setdefault(record.loss, Weak())
         for node in nodes:
-            leaf = getattr(node, "variable", None)
+            leaf = leaf_of(node)
             if leaf is not None:
                 leaves.put(leaf, None)
 
     def optimizer(self, optimizer: Any) -> int | None:
         """Its place in `Trace.optimizers`; a wrapper that has it as `optimizer` will do."""
-        for candidate in (optimizer, getattr(optimizer, "optimizer", None)):
+        for candidate in (optimizer, attribute(optimizer, "optimizer")):
             for at, state in enumerate(self._optimizers.states):
-                if candidate is not None and state.ref() is candidate:
+                if state.ref() is candidate:
                     return at
         return None
 

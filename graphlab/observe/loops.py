@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from functools import lru_cache
 from types import CodeType, FrameType
-from typing import Any
 
 from graphlab.observe.source import parse
+from graphlab.source.evaluate import in_frame
+from graphlab.source.objects import length
 
 
 @lru_cache(maxsize=256)
@@ -81,7 +82,7 @@ class Loops:
 
 def length_of_loops(frame: FrameType) -> int | None:
     """The product of the lengths of the for-loops around `frame`'s line, where each can be read
-    off variables without calling anything of the user's but ``len``."""
+    off a variable that is Python's own."""
     tree = parse(frame.f_code.co_filename)
     total = 1
     found = False
@@ -100,23 +101,9 @@ def length_of_loops(frame: FrameType) -> int | None:
 def _length(node: ast.expr, frame: FrameType) -> int | None:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
         if node.func.id == "range" and len(node.args) == 1:
-            value = _value(node.args[0], frame)
-            return value if isinstance(value, int) else None
+            value = in_frame(node.args[0], frame)
+            return value if type(value) is int else None
         if node.func.id in ("enumerate", "tqdm"):
             return _length(node.args[0], frame)
         return None
-    try:
-        return len(_value(node, frame))
-    except Exception:
-        return None
-
-
-def _value(node: ast.expr, frame: FrameType) -> Any:
-    """The value of a constant, a variable or a plain attribute of one."""
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.Name):
-        return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
-    if isinstance(node, ast.Attribute):
-        return getattr(_value(node.value, frame), node.attr, None)
-    return None
+    return length(in_frame(node, frame))

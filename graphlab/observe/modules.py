@@ -1,8 +1,7 @@
 """Notes which module is at work, and stops the line tracer where no line of the user's can run.
 
-``nn.Module.__call__`` keeps its identity (torch.compile compares it) and is given other code while
-a session is open. Inside a module of torch's own the tracer is off: a module of the user's below it
-turns it on again.
+``nn.Module.__call__`` is given other code while a session is open. Inside a module of torch's own
+the tracer is off: a module of the user's below it turns it on again.
 """
 
 from __future__ import annotations
@@ -12,32 +11,13 @@ import sys
 import weakref
 from collections.abc import Callable
 from threading import get_ident
-from types import FunctionType
 from typing import Any
 
 from graphlab.observe.log import Log, RawModule
 from graphlab.observe.source import UserFiles
+from graphlab.observe.swap import Swap
 from graphlab.observe.tracer import Tracer
-
-
-def _call(self: Any, *args: Any, **kwargs: Any) -> Any:
-    # The strings stand for what `_with` puts in their place: this code runs with torch's globals.
-    enter: Any = "<enter>"
-    leave: Any = "<leave>"
-    original: Any = "<original>"
-    token = enter(self)
-    try:
-        return original(self, *args, **kwargs)
-    finally:
-        leave(token)
-
-
-def _with(**values: Any) -> Any:
-    code = _call.__code__
-    constants = tuple(
-        values.get(each[1:-1], each) if isinstance(each, str) else each for each in code.co_consts
-    )
-    return code.replace(co_consts=constants)
+from graphlab.source.objects import attributes, is_a
 
 
 class Modules:
@@ -46,30 +26,22 @@ class Modules:
     def __init__(self, log: Log, tracer: Tracer, files: UserFiles) -> None:
         self._log, self._tracer, self._files = log, tracer, files
         self._quiet: dict[type, bool] = {}
-        self._undo: Callable[[], None] = _nothing
+        self._swap: Swap | None = None
 
     def start(self) -> None:
         import torch
 
-        function: Any = torch.nn.Module.__call__
-        if not isinstance(function, FunctionType) or function.__closure__:
-            # Replaced by something else, such as a tracer of torch's: modules go without names.
-            return
-        before = function.__code__
-        original = FunctionType(before, function.__globals__, function.__name__)
-        enter, leave = self._make()
-        mine = function.__code__ = _with(enter=enter, leave=leave, original=original)
-        self._tracer.doors.add(mine)
-
-        def undo() -> None:
-            if function.__code__ is mine:
-                function.__code__ = before
-
-        self._undo = undo
+        # Where it was replaced by something else, such as a tracer of torch's, modules go without
+        # names.
+        self._swap = swap = Swap(torch.nn.Module.__call__, *self._make())
+        swap.put_in()
+        if swap.code is not None:
+            self._tracer.doors.add(swap.code)
 
     def stop(self) -> None:
-        self._undo()
-        self._undo = _nothing
+        if self._swap is not None:
+            self._swap.take_out()
+            self._swap = None
 
     def _make(self) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
         tracer, quiet_types, is_quiet = self._tracer, self._quiet, self._is_quiet
@@ -80,6 +52,7 @@ class Modules:
 
         def enter(module: Any) -> Any:
             if get_ident() != thread:
+                tracer.elsewhere = True
                 return _ELSEWHERE
             # The frame that calls, where the tracer is on: it went off to let us work unseen.
             frame, tracer.knocked = tracer.knocked, None
@@ -147,16 +120,12 @@ class Modules:
         for base in kind.__mro__:
             if base is object:
                 continue
-            path = getattr(sys.modules.get(base.__module__), "__file__", None)
-            if path is None or path in self._files:
-                members = (m for name, m in vars(base).items() if name != "__init__")
-                if any(inspect.isroutine(m) or isinstance(m, property) for m in members):
+            path = attributes(sys.modules.get(base.__module__)).get("__file__")
+            if type(path) is not str or path in self._files:
+                members = (m for name, m in attributes(base).items() if name != "__init__")
+                if any(inspect.isroutine(m) or is_a(m, property) for m in members):
                     return False
         return True
 
 
 _ELSEWHERE, _AS_IT_WAS = object(), object()
-
-
-def _nothing() -> None:
-    """While no session is open."""

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType, ModuleType
 from typing import Any
 
+import torch
+
 from graphlab.observe.source import UserFiles
-from graphlab.observe.storage import storage_key
+from graphlab.observe.tensors import (
+    is_module,
+    is_tensor,
+    kind_of,
+    overlap,
+    same_place,
+    storage_key,
+)
+from graphlab.source.objects import (
+    LOST,
+    attributes,
+    class_module,
+    class_name,
+    fields,
+    is_a,
+    item,
+    items,
+    static,
+    variables,
+)
 from graphlab.trace.model import Kind
 
 _DEPTH = 4
@@ -20,6 +41,8 @@ FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 _WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 # A session is a variable of the program too, and must not lend its own insides as names.
 _OWN = ("graphlab.observe.", "graphlab.session")
+_PLAIN = (str, bytes, int, float, type)
+_HIDDEN = ("_parameters", "_buffers", "_modules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +76,24 @@ class Names:
     def gather_frames(self, frames: list[FrameType]) -> Names:
         """The same for frames innermost first: those of a traceback, say."""
         frames = [each for each in frames if each.f_code.co_filename in self._files]
-        spaces: list[dict[str, Any]] = [each.f_locals for each in frames]
+        spaces: list[Any] = [each.f_locals for each in frames]
         seen = {id(space) for space in spaces}
         for each in frames:
             if id(each.f_globals) not in seen:
                 seen.add(id(each.f_globals))
                 spaces.append(each.f_globals)
+        named = [variables(space) for space in spaces]
         # Outermost first for modules: a model is called what the main program calls it.
-        for space in reversed(spaces):
+        for space in reversed(named):
             self._collect(space, modules_only=True)
-        for space in spaces:
+        for space in named:
             self._collect(space, modules_only=False)
         return self
 
-    def gather_from(self, variables: dict[str, Any]) -> Names:
+    def gather_from(self, space: dict[str, Any]) -> Names:
         """As `gather`, in one name space: a program's globals after its end."""
         for modules_only in (True, False):
-            self._collect(variables, modules_only)
+            self._collect(variables(space), modules_only)
         return self
 
     def held_optimizers(self) -> list[Any]:
@@ -77,43 +101,41 @@ class Names:
 
     def module_types(self) -> dict[str, str]:
         """The class of every module by its name."""
-        return {name: type(self._held[key]).__name__ for key, name in self.modules.items()}
+        return {name: class_name(self._held[key]) for key, name in self.modules.items()}
 
     def held_modules(self) -> list[Any]:
         return [self._held[key] for key in self.modules]
 
     def _collect(self, space: dict[str, Any], modules_only: bool) -> None:
-        variables = [
+        named = [
             (name, value)
-            for name, value in list(space.items())
-            if not name.startswith("__") and not isinstance(value, ModuleType)
+            for name, value in space.items()
+            if not name.startswith("__") and not is_a(value, ModuleType)
         ]
         # `self` last: a variable that holds the object says more than the method's own word.
-        variables.sort(key=lambda item: item[0] in ("self", "cls"))
+        named.sort(key=lambda item: item[0] in ("self", "cls"))
         visited: set[int] = set()
         budget = [_LIMIT]
-        for name, value in variables:
+        for name, value in named:
             self._visit(name, value, 0, visited, budget, modules_only)
 
     def _visit(
         self, name: str, value: Any, depth: int, visited: set[int], budget: list[int], mods: bool
     ) -> None:
-        if depth > _DEPTH or budget[0] <= 0 or isinstance(value, str | bytes | int | float | type):
+        if depth > _DEPTH or budget[0] <= 0 or is_a(value, _PLAIN):
             return
         budget[0] -= 1
-        import torch
-
-        if isinstance(value, torch.Tensor):
+        if is_tensor(value):
             if not mods:
                 self._tensor(name, value)
             return
         if id(value) in visited:
             return
         visited.add(id(value))
-        if isinstance(value, torch.nn.Module):
+        if is_module(value):
             if mods:
                 self._module(name, value)
-        elif isinstance(value, torch.optim.Optimizer):
+        elif is_a(value, torch.optim.Optimizer):
             self.optimizers.setdefault(id(value), name)
             self._held[id(value)] = value
             return
@@ -124,22 +146,23 @@ class Names:
         owner = name
         shown = {"": ""}
         kinds = {"": type(module)}
-        for path, each in module.named_modules():
+        for path, each in submodules(module):
             outer, _, last = path.rpartition(".")
             kinds[path] = type(each)
             # What torch wraps a module in, the user does not speak of.
-            hidden = last in _WRAPPERS and kinds[outer].__module__.split(".")[0] in FOREIGN
+            hidden = last in _WRAPPERS and _package(kinds[outer]) in FOREIGN
             full = shown[path] = shown[outer] if hidden or not path else _join(shown[outer], last)
             self.modules.setdefault(id(each), f"{name}.{full}" if full else name)
             self._held[id(each)] = each
-            for key, parameter in each._parameters.items():
-                if parameter is not None:
-                    self._add(parameter, _join(name, full, key), "parameter", owner)
-                    if each.training:
+            own = attributes(each)
+            for key, parameter in items(own.get("_parameters")):
+                if is_tensor(parameter):
+                    self._add(parameter, _join(name, full, str(key)), "parameter", owner)
+                    if own.get("training"):
                         self.training.add(id(parameter))
-            for key, buffer in each._buffers.items():
-                if buffer is not None:
-                    self._add(buffer, _join(name, full, key), "buffer", owner)
+            for key, buffer in items(own.get("_buffers")):
+                if is_tensor(buffer):
+                    self._add(buffer, _join(name, full, str(key)), "buffer", owner)
 
     def _tensor(self, name: str, tensor: Any) -> None:
         self._add(tensor, name, kind_of(tensor), name.split(".")[0].split("[")[0])
@@ -161,69 +184,97 @@ class Names:
         key = storage_key(tensor)
         candidates = self.storages.get(key, []) if key is not None else []
         for candidate, named in candidates:
-            if named.kind in ("parameter", "buffer") and _overlap(candidate, tensor):
+            if named.kind in ("parameter", "buffer") and overlap(candidate, tensor):
                 return candidate, named
         for candidate, named in candidates:
-            same = candidate.shape == tensor.shape and candidate.stride() == tensor.stride()
-            if same and candidate.storage_offset() == tensor.storage_offset():
+            if same_place(candidate, tensor):
                 return candidate, named
         for candidate, named in candidates:
-            if _overlap(candidate, tensor):
+            if overlap(candidate, tensor):
                 return candidate, named
         return None
 
 
-def kind_of(tensor: Any) -> Kind:
-    import torch
+def parameters_of(optimizer: Any) -> list[Any]:
+    """In the optimizer's own order; none where its constructor failed. Not to be written to: it
+    may be the very list it has."""
+    groups = attributes(optimizer).get("param_groups")
+    if type(groups) is not list:
+        return []
+    if len(groups) == 1 and type(groups[0]) is dict and type(groups[0].get("params")) is list:
+        return groups[0]["params"]
+    return [p for _, group in items(groups) for _, p in items(item(group, "params"))]
 
-    if isinstance(tensor, torch.nn.Parameter):
-        return "parameter"
-    if not tensor.requires_grad:
-        return "input"
-    # Whoever asks a view for its node has it made anew if its base was written since, or refused.
-    return "parameter" if not tensor._is_view() and tensor.is_leaf else "activation"
+
+def submodules(module: Any) -> Iterator[tuple[str, Any]]:
+    """As ``module.named_modules()``, which a class may have a version of its own of."""
+    seen: set[int] = set()
+    stack = [("", module)]
+    while stack:
+        path, each = stack.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield path, each
+        inner = [
+            (_join(path, str(key)), child)
+            for key, child in items(attributes(each).get("_modules"))
+            if is_module(child)
+        ]
+        stack.extend(reversed(inner))
+
+
+def parameters_in(module: Any) -> list[Any]:
+    """As ``list(module.parameters())``."""
+    found: dict[int, Any] = {}
+    for _, each in submodules(module):
+        for _, parameter in items(attributes(each).get("_parameters")):
+            if is_tensor(parameter):
+                found.setdefault(id(parameter), parameter)
+    return list(found.values())
+
+
+def buffers_in(module: Any) -> list[Any]:
+    """As ``list(module.buffers())``."""
+    return [
+        buffer
+        for _, each in submodules(module)
+        for _, buffer in items(attributes(each).get("_buffers"))
+        if is_tensor(buffer)
+    ]
 
 
 def _join(*parts: str) -> str:
     return ".".join(part for part in parts if part)
 
 
-def _overlap(one: Any, other: Any) -> bool:
-    from graphlab.observe.storage import byte_span
-
-    (a, b), (c, d) = byte_span(one), byte_span(other)
-    return a < d and c < b
+def _package(kind: type) -> str:
+    found = static(kind, "__module__")
+    return found.split(".")[0] if type(found) is str else ""
 
 
 def _children(name: str, value: Any, files: UserFiles) -> Iterator[tuple[str, Any]]:
-    import torch
-
-    items: Iterable[tuple[str, Any]]
-    if isinstance(value, dict):
-        items = ((f"{name}[{key!r}]".replace("'", '"'), v) for key, v in list(value.items()))
-    elif isinstance(value, list | tuple):
-        fields = getattr(value, "_fields", None)
-        if fields:
-            items = ((f"{name}.{key}", v) for key, v in zip(fields, value, strict=False))
-        else:
-            items = ((f"{name}[{index}]", v) for index, v in enumerate(value[:_ITEMS]))
-    elif isinstance(value, torch.nn.Module):
-        hidden = ("_parameters", "_buffers", "_modules")
-        items = (
-            (f"{name}.{key}", v)
-            for key, v in list(vars(value).items())
-            if key not in hidden and not key.startswith("_")
-        )
-    elif isinstance(value, weakref.ref | ModuleType) or not hasattr(value, "__dict__"):
-        return
-    else:
-        module = getattr(type(value), "__module__", "")
-        if module.split(".")[0] in FOREIGN and not callable(getattr(value, "step", None)):
+    """What is reached from an object by an index, a key that is a string or an integer, or an
+    attribute that is stored in it."""
+    if is_a(value, dict):
+        for key, each in items(value, _ITEMS):
+            yield f"{name}[{key!r}]".replace("'", '"'), each
+    elif is_a(value, (list, tuple)):
+        names = fields(value)
+        for index, each in items(value, _ITEMS):
+            assert type(index) is int
+            named = f".{names[index]}" if index < len(names) else f"[{index}]"
+            yield f"{name}{named}", each
+    elif is_module(value):
+        for key, each in list(attributes(value).items())[:_ITEMS]:
+            if key not in _HIDDEN and not key.startswith("_"):
+                yield f"{name}.{key}", each
+    elif not is_a(value, (weakref.ref, ModuleType)):
+        module = class_module(value)
+        if module.split(".")[0] in FOREIGN and static(type(value), "step") is LOST:
             return
         if module.startswith(_OWN):
             return
-        items = ((f"{name}.{key}", v) for key, v in list(vars(value).items()))
-    for index, item in enumerate(items):
-        if index >= _ITEMS:
-            return
-        yield item
+        for key, each in list(attributes(value).items())[:_ITEMS]:
+            if type(key) is str:
+                yield f"{name}.{key}", each

@@ -9,16 +9,28 @@ from typing import Any
 
 from graphlab.observe.compared import compare, copies_of, ways
 from graphlab.observe.gradients import LOOKS, ParameterState
-from graphlab.observe.holders import EVERY, Holders, OptimizerState, parameters_of
+from graphlab.observe.holders import EVERY, Holders, OptimizerState
 from graphlab.observe.log import Log, RawStep, RawWrite, RawZero
 from graphlab.observe.loops import Loops
-from graphlab.observe.names import Names
+from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.provenance import Provenance
 from graphlab.observe.source import UserFiles, user_frame
 from graphlab.observe.steps import ActiveStep, Steps
-from graphlab.observe.storage import byte_span, storage_key, version_of, versions_of
+from graphlab.observe.tensors import (
+    Unnoticed,
+    address_of,
+    byte_span,
+    grad_of,
+    grads_of,
+    is_parameter,
+    requires_grad,
+    storage_key,
+    version_of,
+    versions_of,
+)
 from graphlab.observe.tracer import Tracer, code_of
 from graphlab.observe.writers import Writers
+from graphlab.source.objects import attributes, is_a
 from graphlab.trace.model import Mix
 
 
@@ -52,6 +64,7 @@ class Optimizers:
     def _elsewhere(self, optimizer: Any) -> None:
         """Another thread's step is counted, no more: its lines are not traced."""
         state = self.holders.state(optimizer)
+        self._tracer.elsewhere = True
         if not state.elsewhere:
             state.elsewhere = True
             self.holders.hold(state, optimizer)
@@ -59,11 +72,15 @@ class Optimizers:
 
     def _on_init(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
-            optimizer = frame.f_locals.get("self")
-            if hasattr(optimizer, "param_groups"):
-                state = self.holders.state(optimizer, self._tracer.spot(frame.f_back))
-                # Now, while what it is given still hangs where the user put it.
-                self.holders.learn(state, optimizer, Names(self._files).gather(frame.f_back))
+            with Unnoticed():
+                self._made(frame)
+
+    def _made(self, frame: FrameType) -> None:
+        optimizer = frame.f_locals.get("self")
+        if is_a(attributes(optimizer).get("param_groups"), list):
+            state = self.holders.state(optimizer, self._tracer.spot(frame.f_back))
+            # Now, while what it is given still hangs where the user put it.
+            self.holders.learn(state, optimizer, Names(self._files).gather(frame.f_back))
 
     def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call":
@@ -71,7 +88,8 @@ class Optimizers:
         target: Any = frame.f_locals.get("self")
         user = user_frame(frame.f_back, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
-        self.provenance.cleared(target, spot)
+        with Unnoticed():
+            self.provenance.cleared(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._loops.iteration(user)))
 
     def begin_step(self, active: ActiveStep, frame: FrameType) -> None:
@@ -102,7 +120,8 @@ class Optimizers:
         if state.due and not closure:
             step.mix = self.provenance.mixed(state, parameters)
             copies = copies_of([p for p, _ in self.holders.tracked()])
-            active.grads = [(p.grad, version_of(p.grad)) for p in parameters if p.grad is not None]
+            grads = grads_of(parameters)
+            active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
         if state.due or state.steps % EVERY in (7, 15, 31):
             self._look_over(state, parameters)
         active.step, active.copies = step, copies
@@ -112,7 +131,7 @@ class Optimizers:
         """Whether the gradients about to be applied are new, or were applied before."""
         me = step.optimizer
         parameters = parameters_of(optimizer)
-        grads = [p.grad for p in parameters]
+        grads = grads_of(parameters)
         gradients = self.provenance.settle(state, grads, optimizer, False)
         inner = self.steps.depth > 1
         leftover, shared, fresh, live = [], [], False, False
@@ -145,15 +164,13 @@ class Optimizers:
     def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
         """Parameters that no module seen at work holds, and parameters never reached so far."""
         modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
-        alive = {id(p) for module in modules for p in module.parameters()}
+        alive = {id(p) for module in modules for p in parameters_in(module)}
         if not alive:
             return
-        import torch
-
         state.strangers = tuple(
             self.holders.place_of(p, None)
             for p in parameters
-            if isinstance(p, torch.nn.Parameter)
+            if is_parameter(p)
             and id(p) not in alive
             and not self.holders.gradient(p).sources
             and not self.holders.gradient(p).by_hand
@@ -162,9 +179,9 @@ class Optimizers:
             self.holders.place_of(p, None)
             for p in parameters
             if id(p) in alive
-            and p.requires_grad
+            and requires_grad(p)
             and not self.holders.gradient(p).seen
-            and p.grad is None
+            and grad_of(p) is None
         )
 
     def end_step(self, active: ActiveStep) -> None:
@@ -183,7 +200,7 @@ class Optimizers:
         for parameter, gradient, before, after in zip(
             parameters, gradients, active.versions, versions_of(parameters), strict=False
         ):
-            if after == before and parameter.grad is None:
+            if after == before and grad_of(parameter) is None:
                 continue
             place = _memory(parameter, gradient)
             if place is not None:
@@ -213,10 +230,7 @@ class Optimizers:
 
 def _memory(parameter: Any, gradient: ParameterState) -> tuple[int, int, int] | None:
     """(storage, first byte, last byte); asked of torch only where the parameter has moved."""
-    try:
-        address = parameter.data_ptr()
-    except RuntimeError:
-        address = 0
+    address = address_of(parameter)
     if not address or gradient.place[0] != address:
         key = storage_key(parameter)
         gradient.place = address, None if key is None else (key, *byte_span(parameter))

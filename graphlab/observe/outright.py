@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from graphlab.observe.cut import Cut, find_cut
 from graphlab.observe.deep import hold
 from graphlab.observe.graph import grad_edge, listed, needed, walk
-from graphlab.observe.names import Names, kind_of
+from graphlab.observe.names import Names
 from graphlab.observe.source import UserFiles, asked_for
+from graphlab.observe.tensors import count_of, describe, is_tensor, kind_of, requires_grad
 from graphlab.trace.model import Location, TensorInfo, Trouble
 
 
@@ -29,24 +30,12 @@ class Outright(NamedTuple):
         asked = asked_for(at, self.place) if self.trouble == "unused-input" else None
         if asked is not None and "[" in asked and id(tensor) not in names.tensors:
             # A view that was made for this call: its base has the name, and is another tensor.
-            return TensorInfo(
-                asked,
-                kind_of(tensor),
-                tuple(tensor.shape),
-                str(tensor.dtype).removeprefix("torch."),
-                None,
-                bool(tensor.requires_grad),
-            )
-        known = names.of_tensor(tensor) if hasattr(tensor, "untyped_storage") else None
+            return describe(tensor, asked, kind_of(tensor))
+        known = names.of_tensor(tensor)
+        if known is not None:
+            return describe(tensor, known[1].name, known[1].kind, known[1].owner)
         fallback = loss if self.trouble != "unused-input" else None
-        return TensorInfo(
-            name=known[1].name if known is not None else fallback,
-            kind=known[1].kind if known is not None else kind_of(tensor),
-            shape=tuple(tensor.shape),
-            dtype=str(tensor.dtype).removeprefix("torch."),
-            owner=known[1].owner if known is not None else None,
-            requires_grad=bool(tensor.requires_grad),
-        )
+        return describe(tensor, fallback, kind_of(tensor))
 
 
 def refused_outright(
@@ -62,11 +51,11 @@ def refused_outright(
     roots = listed(values.get("outputs" if is_grad else "tensors"))
     given = listed(values.get("grad_outputs" if is_grad else "grad_tensors"))
     for at, root in enumerate(roots):
-        if not hasattr(root, "requires_grad"):
+        if not is_tensor(root):
             continue
-        if not root.requires_grad:
+        if not requires_grad(root):
             return Outright("no-graph", root, find_cut(caller, loss, files, line))
-        if root.numel() != 1 and (at >= len(given) or given[at] is None):
+        if count_of(root) != 1 and (at >= len(given) or given[at] is None):
             return Outright("non-scalar", root)
     if is_grad and not values.get("allow_unused"):
         nodes = walk(grad_edge(root) for root in roots)
@@ -74,7 +63,8 @@ def refused_outright(
         reached = set(nodes)
         for at, each in enumerate(listed(values.get("inputs"))):
             edge = grad_edge(each)
-            if edge not in reached and (edge is not None or not each.requires_grad):
+            frozen = is_tensor(each) and not requires_grad(each)
+            if edge not in reached and (edge is not None or frozen):
                 return Outright("unused-input", each, place=at)
     return None
 

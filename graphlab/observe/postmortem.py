@@ -25,14 +25,15 @@ from graphlab.observe.freers import freer_of
 from graphlab.observe.graph import listed, operation, sequence, slots
 from graphlab.observe.log import Log
 from graphlab.observe.loops import Loops
-from graphlab.observe.names import Named, kind_of
+from graphlab.observe.names import Named, parameters_of
 from graphlab.observe.outright import nodes_behind, refused_outright
 from graphlab.observe.scene import Scene
 from graphlab.observe.source import UserFiles, call_text, locate, source_line
-from graphlab.observe.storage import version_of
 from graphlab.observe.suspects import Holder, Suspect, Suspects, holders
+from graphlab.observe.tensors import kind_of, version_of
 from graphlab.observe.tracer import code_of
 from graphlab.observe.versions import saved_version
+from graphlab.source.objects import class_name
 from graphlab.trace.model import (
     Backward,
     Event,
@@ -302,11 +303,11 @@ class _PostMortem:
         return None
 
     def _optimizer(self, owner: Holder) -> OptimizerInfo:
-        owned = [p for group in owner.optimizer.param_groups for p in group["params"]]
+        owned = parameters_of(owner.optimizer)
         named = [known for p in owned if (known := self._scene.names.of_tensor(p)) is not None]
         return OptimizerInfo(
             name=owner.name,
-            class_name=type(owner.optimizer).__name__,
+            class_name=class_name(owner.optimizer),
             steps=owner.steps or 0,
             at=None,
             owns=tuple(self._scene.add(*each) for each in named),

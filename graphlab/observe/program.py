@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from graphlab.errors import UserError
+from graphlab.observe.depth import depth_of
 from graphlab.observe.session import Session, strip_own_frames
 from graphlab.trace.model import Trace
 
@@ -117,7 +118,7 @@ def run(
         try:
             if started is not None:
                 started(session)
-            session.start()
+            session.start(below=depth_of(sys._getframe()))
             exec(program.code, main.__dict__)
         except BaseException as caught:
             error = caught

@@ -11,15 +11,18 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import torch
+
 from graphlab.observe.contributions import OUTSIDE, Contributions, Held, Label
 from graphlab.observe.cut import cut_before
 from graphlab.observe.gradients import Handed, ParameterState, look_at
-from graphlab.observe.holders import Holders, OptimizerState, parameters_of
+from graphlab.observe.holders import Holders, OptimizerState
 from graphlab.observe.log import Log, RawBackward, RawWrite, Spot
-from graphlab.observe.names import Names
+from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.source import UserFiles, locate
-from graphlab.observe.storage import storage_key
+from graphlab.observe.tensors import grads_of, storage_key
 from graphlab.observe.waste import ways
+from graphlab.source.objects import is_a
 from graphlab.trace.model import Mix
 
 # As many losses are read for what keeps them from a parameter that no gradient reaches.
@@ -77,7 +80,7 @@ class Provenance:
         self.search(frame)
         self._before = before = self._holders.followed()
         for state, optimizer in before:
-            self.settle(state, [p.grad for p in parameters_of(optimizer)], optimizer, True)
+            self.settle(state, grads_of(parameters_of(optimizer)), optimizer, True)
         if not record.is_grad:
             self._open(label_of(record))
 
@@ -118,7 +121,7 @@ class Provenance:
         reached: dict[int, int] = {}
         for state, optimizer in self._before:
             parameters = parameters_of(optimizer)
-            grads = [p.grad for p in parameters]
+            grads = grads_of(parameters)
             look = look_at(grads)
             if look == state.look or [*map(id, parameters)] != state.identities:
                 continue
@@ -151,11 +154,11 @@ class Provenance:
 
     def cleared(self, target: Any, spot: Spot | None) -> None:
         """zero_grad of an optimizer or a module, called at `spot`, is about to clear these."""
-        if hasattr(target, "param_groups"):
+        if is_a(target, torch.optim.Optimizer):
             state = self._holders.state(target)
             known = self._holders.gradients_of(state, parameters_of(target))
         else:
-            known = [each for p in target.parameters() if (each := self._holders.known(p))]
+            known = [each for p in parameters_in(target) if (each := self._holders.known(p))]
         for gradient in known:
             if gradient.sources:
                 if not gradient.spent or max(gradient.spent.values()) < len(gradient.sources):

@@ -8,10 +8,10 @@ from typing import Any
 from graphlab.observe.cut import making
 from graphlab.observe.log import RawRefused
 from graphlab.observe.loops import Loops
-from graphlab.observe.names import Named, Names, kind_of
+from graphlab.observe.names import Named, Names
 from graphlab.observe.source import UserFiles, locate, target_text, user_frame
+from graphlab.observe.tensors import base_of, describe, is_leaf, is_tensor, kind_of, requires_grad
 from graphlab.observe.tracer import Tracer
-from graphlab.trace.model import TensorInfo
 
 
 def refusal(
@@ -20,11 +20,11 @@ def refusal(
     """What a failed write was about, or None when autograd had no reason to forbid it."""
     import torch
 
-    if not isinstance(target, torch.Tensor) or not torch.is_grad_enabled():
+    if not is_tensor(target) or not torch.is_grad_enabled():
         return None
-    base = target._base if target._is_view() else None
+    base = base_of(target)
     leaf = target if base is None else base
-    if leaf.is_leaf and leaf.requires_grad:
+    if is_leaf(leaf) and requires_grad(leaf):
         kind, subject = "leaf", leaf
     elif base is not None:
         kind, subject = "view", target
@@ -39,13 +39,6 @@ def refusal(
         named = Named(text, kind_of(subject), None)
     if named is None:
         named = known[1] if known is not None else Named("", kind_of(subject), None)
-    info = TensorInfo(
-        named.name or None,
-        named.kind,
-        tuple(subject.shape),
-        str(subject.dtype).removeprefix("torch."),
-        named.owner,
-        bool(subject.requires_grad),
-    )
+    info = describe(subject, named.name or None, named.kind, named.owner)
     made = making(user, named.name, files) if kind == "view" else None
     return RawRefused(tracer.seq(), spot, by, info, kind, loops.iteration(user), made)

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from graphlab.observe.names import Named, Names
 from graphlab.observe.source import UserFiles, locate, user_frame
 from graphlab.observe.statements import Statement, may_have_run, statements
+from graphlab.observe.tensors import describe
 from graphlab.observe.values import Values
+from graphlab.source.objects import attributes, is_a, variables
 from graphlab.trace.model import Location, TensorInfo
 
 # Files of the user's that are searched for writers.
@@ -89,27 +91,19 @@ class Scene:
         found.update(dict.fromkeys(n for n in linecache.cache if "ipy" in n and n in self.files))
         todo = list({id(frame.f_globals): frame.f_globals for frame in mine}.values())
         while todo:
-            for value in list(todo.pop().values()):
-                module = value if isinstance(value, ModuleType) else _home(value)
-                file = getattr(module, "__file__", None)
-                if module is None or file is None or file in found or file not in self.files:
+            for value in variables(todo.pop()).values():
+                module = value if is_a(value, ModuleType) else _home(value)
+                space = attributes(module)
+                file = space.get("__file__")
+                if type(file) is not str or file in found or file not in self.files:
                     continue
                 found[file] = None
-                todo.append(vars(module))
+                todo.append(space)
         return list(found)[:FILES]
 
     def add(self, tensor: Any, named: Named) -> int:
         """The tensor's place in the table."""
-        return self.add_info(
-            TensorInfo(
-                name=named.name or None,
-                kind=named.kind,
-                shape=tuple(tensor.shape),
-                dtype=str(tensor.dtype).removeprefix("torch."),
-                owner=named.owner,
-                requires_grad=bool(tensor.requires_grad),
-            )
-        )
+        return self.add_info(describe(tensor, named.name or None, named.kind, named.owner))
 
     def add_info(self, info: TensorInfo) -> int:
         if info not in self.tensors:
@@ -124,6 +118,9 @@ class Scene:
 
 def _home(value: Any) -> ModuleType | None:
     """The module that defines a function or class."""
-    if not isinstance(value, FunctionType | type):
+    if not is_a(value, (FunctionType, type)):
         return None
-    return sys.modules.get(getattr(value, "__module__", None) or "")
+    name = attributes(value).get("__module__")
+    if name is None and type(value) is FunctionType:
+        name = value.__module__
+    return sys.modules.get(name) if type(name) is str else None

@@ -9,6 +9,7 @@ from graphlab.observe.graph import LEAF_SEQ
 from graphlab.observe.log import Log
 from graphlab.observe.names import Names
 from graphlab.observe.source import locate
+from graphlab.source.objects import class_name
 from graphlab.trace.graph import NONE, Call, Graph, Leaf
 
 Calls = tuple[tuple[Call, ...], dict[int, int]]
@@ -58,7 +59,7 @@ def from_marks(log: Log, names: Names, sequences: Sequence[int]) -> Calls:
 def _type(log: Log, module: int) -> str:
     known = log.modules.get(module)
     alive = known() if known is not None else None
-    return type(alive).__name__ if alive is not None else "module"
+    return class_name(alive) if alive is not None else "module"
 
 
 def _used(calls: list[Call], call_of: dict[int, int]) -> Calls:

@@ -13,26 +13,33 @@ from graphlab.observe.assemble import Assembler
 from graphlab.observe.backwards import Backwards
 from graphlab.observe.broken import broken_view
 from graphlab.observe.camera import Camera, Take
+from graphlab.observe.compiling import Compiling
+from graphlab.observe.depth import Depth
 from graphlab.observe.develop import develop
 from graphlab.observe.forbidden import unseen_refusal
 from graphlab.observe.forgotten import Reached
 from graphlab.observe.growth import Growth
 from graphlab.observe.live import Live
-from graphlab.observe.log import Log, RawBackward
+from graphlab.observe.log import Log, RawBackward, RawRefused
 from graphlab.observe.loops import Loops
 from graphlab.observe.modules import Modules
 from graphlab.observe.names import Names
 from graphlab.observe.optimizers import Optimizers
+from graphlab.observe.postmortem import post_mortem
 from graphlab.observe.refusals import refusal
 from graphlab.observe.snapshots import Snapshot, Snapshots
 from graphlab.observe.source import PACKAGE, UserFiles
+from graphlab.observe.tensors import Unnoticed
+from graphlab.observe.threads import ThreadErrors
 from graphlab.observe.tracer import Tracer
 from graphlab.observe.writers import Writers
 from graphlab.trace.film import Film
+from graphlab.trace.merge import joined
 from graphlab.trace.model import Trace
 
 _active: Session | None = None
 
+ELSEWHERE = "some of the program ran in other threads, whose lines and backwards are not followed"
 COMPILED = (
     "inside a region that torch.compile compiled, lines are not told apart, and in-place writes "
     "have no writer"
@@ -42,11 +49,11 @@ COMPILED = (
 class Session:
     """One observation. Use as a context manager; `trace` is there once the block has ended.
 
-    Exceptions pass through unchanged. Only one session can be open at a time in a process; one
-    that `gives_way` ends when another begins.
+    Exceptions pass through unchanged. One session observes at a time: while another is open inside
+    it, a session waits, and then takes over what that one saw; one that `gives_way` ends.
 
     Raises:
-        RuntimeError: on entering while another session is open.
+        RuntimeError: on entering one that is open already.
     """
 
     gives_way = False
@@ -54,6 +61,7 @@ class Session:
     def __init__(self, target: str = "<session>", targets: tuple[str, ...] = ()) -> None:
         files = UserFiles(targets)
         self._files = files
+        self._target, self._targets = target, targets
         self._log = log = Log()
         self._loops = loops = Loops()
         self._tracer = tracer = Tracer(log, files, loops)
@@ -77,68 +85,153 @@ class Session:
         self._camera: Camera | None = None
         self._trace: Trace | None = None
         self._tracing: Any = None
-        self._pid = os.getpid()
+        self._depth: Depth | None = None
+        # The session around this one, and what those inside it and errors of threads told.
+        self._outer: Session | None = None
+        self._told: list[Trace] = []
+        self._threads = ThreadErrors(self._thread_ended)
+        self._aside = Compiling(self._step_aside, self._step_back)
 
     @property
     def trace(self) -> Trace:
         """What was observed. While the session is open, what has been observed so far."""
         if self._trace is None:
             self._notice_lost_sight()
-            return self._build(None)
+            with Unnoticed():
+                return self._build(None)
         return self._trace
 
-    def start(self, frame: FrameType | None = None) -> Session:
-        """Begin to observe. `frame` and its callers are traced as well as what they call."""
+    def start(self, frame: FrameType | None = None, below: int = 0) -> Session:
+        """Begin to observe. `frame` and its callers are traced as well as what they call. `below`
+        is how many frames of graphlab's the program's first frame will stand on."""
         global _active
         if _active is not None and _active.gives_way:
             _active.stop()
-        if _active is not None:
-            raise RuntimeError("a graphlab session is already open")
-        _active = self
+        outer = _active
+        while outer is not None:
+            if outer is self:
+                raise RuntimeError("this graphlab session is already open")
+            outer = outer._outer
+        self._outer, _active = _active, self
+        if self._outer is not None:
+            self._outer._suspend(frame or sys._getframe(1))
+        self._depth = Depth(below)
         try:
-            self._writers.start()
-            self._modules.start()
-            self._optimizers.steps.start()
-            self._tracer.start()
-            self._tracing = sys.gettrace()
+            self._resume(frame or sys._getframe(1))
         except BaseException:
             self.stop(None)
             raise
-        self._tracer.begin_frames(frame or sys._getframe(1))
         return self
+
+    def _resume(self, frame: FrameType | None) -> None:
+        """Put the observers in place."""
+        self._writers.start()
+        self._modules.start()
+        self._optimizers.steps.start()
+        self._threads.start()
+        self._tracer.start()
+        self._tracing = sys.gettrace()
+        self._tracer.begin_frames(frame)
+        if self._depth is not None:
+            self._depth.start()
+        self._aside.start()
+
+    def _suspend(self, frame: FrameType | None) -> None:
+        """Take them away. Safe to call twice."""
+        self._notice_lost_sight()
+        self._tracing = None
+        self._aside.stop()
+        if self._depth is not None:
+            self._depth.stop()
+        self._tracer.stop(frame)
+        self._threads.stop()
+        self._optimizers.steps.stop()
+        self._modules.stop()
+        self._writers.stop()
 
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
         """Remove every hook and build the trace. Safe to call twice."""
         global _active
+        frame = frame or sys._getframe(1)
         # Where the stack runs out, Python itself lets go of the trace function: the program has
         # ended by that, and nothing ran unseen.
-        if not isinstance(error, RecursionError):
-            self._notice_lost_sight()
-        self._tracing = None
+        if isinstance(error, RecursionError):
+            self._tracing = None
         if self._camera is not None and self._trace is None:
             self._camera.stop(raised=isinstance(error, Exception))
-        self._tracer.stop(frame or sys._getframe(1))
-        self._optimizers.steps.stop()
-        self._modules.stop()
-        self._writers.stop()
-        if _active is self:
-            _active = None
+        self._suspend(frame)
         if self._trace is None:
             strip_own_frames(error)
-            self._look_for_unseen_refusals(error)
-            self._optimizers.holders.name_by(Names(self._files).gather_frames(_frames_of(error)))
-            self._trace = self._build(error)
+            with Unnoticed():
+                self._look_for_unseen(error)
+                self._trace = self._build(error)
+        if _active is self:
+            _active = self._outer
+            if _active is not None:
+                _active._told.append(self._trace)
+                _active._resume(frame)
 
-    def _look_for_unseen_refusals(self, error: BaseException | None) -> None:
+    def _step_aside(self) -> None:
+        """torch reads the program or is being imported: it finds everything as it is unwatched."""
+        self._writers.take_out()
+        if self._depth is not None:
+            self._depth.take_out()
+
+    def _step_back(self, guarded: bool) -> None:
+        self._writers.put_in(guarded)
+        if self._depth is not None:
+            self._depth.put_in()
+
+    def _look_for_unseen(self, error: BaseException | None) -> None:
+        """What the error alone still tells, where the observers have not seen it happen."""
         try:
+            if error is not None:
+                names = Names(self._files).gather_frames(_frames_of(error))
+                self._optimizers.holders.name_by(names)
             seen = (error, self._log, self._loops, self._files)
             unseen = broken_view(*seen) or unseen_refusal(*seen)
             if unseen is not None:
                 self._log.events.append(unseen)
+            elif not self._explained():
+                self._infer(error)
+        except Exception as own:
+            self._own_error(own)
+
+    def _explained(self) -> bool:
+        """Whether the failure of a backward, or of a write, was seen as it happened."""
+        return any(
+            isinstance(each, RawRefused)
+            or (isinstance(each, RawBackward) and each.raised_type is not None)
+            for each in self._log.events
+        )
+
+    def _infer(self, error: BaseException | None) -> None:
+        """Add what a traceback tells of an autograd error that nobody saw coming."""
+        if not isinstance(error, Exception):
+            return
+        trace = post_mortem(error, self._target, self._targets)
+        if trace is not None and trace.events:
+            self._told.append(trace)
+
+    def _thread_ended(self, error: BaseException) -> None:
+        """Another thread of the program ended with `error`."""
+        try:
+            self._notice(
+                f"a thread of the program ended with {type(error).__name__}; what ran in it was "
+                "not followed"
+            )
+            with Unnoticed():
+                self._infer(error)
         except Exception as own:
             self._own_error(own)
 
     def _build(self, error: BaseException | None) -> Trace:
+        trace = self._assemble(error)
+        for told in self._told:
+            trace = joined(trace, told)
+        return trace
+
+    def _assemble(self, error: BaseException | None) -> Trace:
         return self._assembler.build(
             self._optimizers.holders,
             self._backwards,
@@ -146,7 +239,11 @@ class Session:
             self._growth,
             [*self._optimizers.provenance.wasteful.values()],
             error,
-            [*([COMPILED] if self._writers.compiled else []), *self._notices],
+            [
+                *([COMPILED] if self._aside.seen else []),
+                *([ELSEWHERE] if self._tracer.elsewhere else []),
+                *self._notices,
+            ],
         )
 
     def progress(self) -> tuple[int, int | None, dict[str, float]]:
@@ -178,7 +275,8 @@ class Session:
     def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:
         """Note a write that autograd forbids: what it was for, while its frames can name it."""
         try:
-            refused = refusal(target, self._tracer, self._loops, self._files, by, frame)
+            with Unnoticed():
+                refused = refusal(target, self._tracer, self._loops, self._files, by, frame)
             if refused is not None:
                 self._log.events.append(refused)
         except Exception as error:
@@ -261,10 +359,8 @@ class Session:
 
     def leave_child(self) -> None:
         """In a forked worker: its parent is observed, it is not."""
-        self._tracer.stop(sys._getframe(1))
-        self._optimizers.steps.stop()
-        self._modules.stop()
-        self._writers.stop()
+        self._tracing = None
+        self._suspend(sys._getframe(1))
 
 
 def _forked() -> None:

@@ -14,6 +14,7 @@ from graphlab.observe.log import Log, RawBackward, Spot
 from graphlab.observe.loops import Loops
 from graphlab.observe.names import Names
 from graphlab.observe.source import UserFiles, locate, user_frame
+from graphlab.observe.tensors import count_of, is_tensor, requires_grad
 from graphlab.trace.graph import Graph, Root
 
 # Iterations whose graphs are taken as they run; of a later one only where its backward raises.
@@ -125,13 +126,11 @@ class Snapshots:
         that look like one, are taken as they stand."""
         self.close()
         self._losses, self._capture = [], None
-        import torch
-
         found = {
             name: value
             for name, value in variables.items()
-            if isinstance(value, torch.Tensor)
-            and (name in wanted if wanted else value.numel() == 1 and value.requires_grad)
+            if is_tensor(value)
+            and (name in wanted if wanted else count_of(value) == 1 and requires_grad(value))
             and not name.startswith("__")
         }
         if not found:

@@ -9,7 +9,9 @@ from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.log import RawStep
+from graphlab.observe.tensors import Unnoticed
 from graphlab.observe.tracer import Tracer, code_of
+from graphlab.observe.vectors import Before
 from graphlab.observe.writers import Writers
 
 
@@ -21,7 +23,7 @@ class ActiveStep:
         # Identity of torch's wrapper around step(), whose block is left when the step raises.
         self.frame = id(frame)
         self.step: RawStep | None = None
-        self.copies: list[tuple[Any, Any]] | None = None
+        self.copies: list[Before] | None = None
         self.versions: list[int] = []
         # The gradients that it applies, each with its version.
         self.grads: list[tuple[Any, int]] = []
@@ -99,7 +101,8 @@ class Steps:
         self._quiet()
         try:
             if not again:
-                self.begin(active, frame)
+                with Unnoticed():
+                    self.begin(active, frame)
         except Exception as error:
             self.guard(error)
 
@@ -125,7 +128,8 @@ class Steps:
         if threading.get_ident() != self._tracer.thread or not self._active:
             return
         try:
-            self.end(self._active.pop())
+            with Unnoticed():
+                self.end(self._active.pop())
         except Exception as error:
             self.guard(error)
 

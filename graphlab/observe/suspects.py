@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from graphlab.observe.names import Named, Names
+import torch
+
+from graphlab.observe.names import Named, Names, buffers_in, parameters_in, parameters_of
 from graphlab.observe.statements import (
     Scope,
     Statement,
@@ -22,8 +24,9 @@ from graphlab.observe.statements import (
     is_argument,
     is_listing,
 )
-from graphlab.observe.storage import storage_key
-from graphlab.observe.values import LOST, Values
+from graphlab.observe.tensors import dtype_of, is_module, is_tensor, storage_key
+from graphlab.observe.values import Values
+from graphlab.source.objects import LOST, attributes, class_module, class_name, is_a, item, items
 from graphlab.trace.model import Location
 
 # Why a suspect is one: read only where there is no other.
@@ -70,25 +73,22 @@ class Holder:
 
 def holders(names: Names) -> list[Holder]:
     """Every optimizer alive, those that the frames name first."""
-    import torch
-
     found = {id(each): each for each in names.held_optimizers()}
     for each in gc.get_objects():
-        # type(), not isinstance(): an object may lie about its class, and run code to do so.
-        if issubclass(type(each), torch.optim.Optimizer):
+        if is_a(each, torch.optim.Optimizer):
             found.setdefault(id(each), each)
     # One that wraps another, as a library's may, steps through it: the outer one is the user's.
-    wrapped = {id(inner) for each in found.values() for inner in vars(each).values()}
+    wrapped = {id(inner) for each in found.values() for inner in attributes(each).values()}
     return [
         Holder(
             each,
-            names.optimizers.get(id(each)) or f"{type(each).__name__.lower()}_{at}",
-            frozenset(id(p) for group in each.param_groups for p in group["params"]),
-            max((_steps(state) or 0 for state in each.state.values()), default=0) or None,
+            names.optimizers.get(id(each)) or f"{class_name(each).lower()}_{at}",
+            frozenset(id(p) for p in parameters_of(each)),
+            max((_steps(state) or 0 for state in _states(each).values()), default=0) or None,
         )
         for at, each in enumerate(found.values())
         # One whose constructor failed has no groups yet.
-        if id(each) not in wrapped and {"param_groups", "state"} <= vars(each).keys()
+        if id(each) not in wrapped and {"param_groups", "state"} <= attributes(each).keys()
     ]
 
 
@@ -184,7 +184,7 @@ class Suspects:
             same_word = own is not None and reach.word == _last_word(own[1].name)
             return False if reach.lost or same_word or key in reach.maybe else None
         # An activation's variable is another tensor by now; it may have been this one.
-        like = reach.dtype in (None, tensor.dtype)
+        like = reach.dtype in (None, dtype_of(tensor))
         return False if reach.passing and like else None
 
     def _reach(self, statement: Statement) -> Reach:
@@ -199,10 +199,10 @@ class Suspects:
             return Reach(frozenset().union(*(_keys(value) for value in values)), lost=lost)
         value = self._values.of(target, scope)
         if value is not LOST:
-            if isinstance(statement.node, ast.Assign) and isinstance(value, list | dict):
+            if isinstance(statement.node, ast.Assign) and is_a(value, (list, dict)):
                 # Another tensor in its place, which writes none.
                 return Reach(frozenset())
-            dtype = getattr(value, "dtype", None)
+            dtype = dtype_of(value) if is_tensor(value) else None
             passing = writes and dtype is not None and not _many(value)
             return Reach(_keys(value), passing=passing, dtype=dtype)
         if isinstance(target, ast.Name):
@@ -238,8 +238,8 @@ class Suspects:
         whose `max_norm` has it rescale its own weight."""
         for module in self._names.held_modules():
             name = self._names.modules[id(module)]
-            kind = type(module).__name__
-            own = vars(module)
+            kind = class_name(module)
+            own = attributes(module)
             if not lasting and own.get("inplace") is True:
                 yield Suspect(f"{name} ({kind}, inplace=True)", None, _MAYBE.format(by=name))
             if own.get("max_norm") is not None and _key(tensor) in _keys(own["_parameters"]):
@@ -260,26 +260,35 @@ def _merged(found: list[Suspect]) -> list[Suspect]:
 
 def _stepped(optimizer: Any, parameter: Any) -> bool | None:
     """Whether it has stepped `parameter`, by its own state; None if that does not tell."""
-    import torch
-
-    state = optimizer.state.get(parameter)
+    states = _states(optimizer)
+    state = states.get(id(parameter))
     if state:
         count = _steps(state)
         return count is None or count > 0
-    if isinstance(optimizer, torch.optim.LBFGS):
-        return any(optimizer.state.values())
-    group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
-    built_in = type(optimizer).__module__.startswith("torch.optim")
-    if not built_in or (isinstance(optimizer, torch.optim.SGD) and not group.get("momentum")):
+    if is_a(optimizer, torch.optim.LBFGS):
+        return any(bool(each) for each in states.values() if type(each) is dict)
+    if not class_module(optimizer).startswith("torch.optim"):
         return None
+    if is_a(optimizer, torch.optim.SGD):
+        for _, group in items(attributes(optimizer)["param_groups"]):
+            mine = any(each is parameter for _, each in items(item(group, "params")))
+            if mine and not item(group, "momentum"):
+                return None
     return False
+
+
+def _states(optimizer: Any) -> dict[int, Any]:
+    """What an optimizer keeps for each of its parameters, by their identity."""
+    kept: Any = attributes(optimizer).get("state")
+    return {id(key): each for key, each in list(dict.items(kept))} if is_a(kept, dict) else {}
 
 
 def _steps(state: Any) -> int | None:
     """How often a parameter was stepped: ``state["step"]``, a number or a tensor of one."""
-    count = state.get("step", state.get("n_iter")) if isinstance(state, dict) else None
+    found = (item(state, "step"), item(state, "n_iter"))
+    count: Any = next((each for each in found if each is not LOST), None)
     try:
-        return int(count) if count is not None else None
+        return int(count) if is_a(count, (int, float)) or is_tensor(count) else None
     except Exception:  # a device that has failed does not answer any more
         return None
 
@@ -291,20 +300,14 @@ def _key(tensor: Any) -> int:
 
 def _keys(value: Any) -> frozenset[int]:
     """The memory of a tensor, or of all that a module, a list or a dict holds."""
-    import torch
-
-    if isinstance(value, torch.nn.Module):
-        return frozenset(map(_key, (*value.parameters(), *value.buffers())))
-    if isinstance(value, dict):
-        value = list(value.values())
-    several = value[:_ITEMS] if isinstance(value, list | tuple) else [value]
-    return frozenset(_key(each) for each in several if isinstance(each, torch.Tensor))
+    if is_module(value):
+        return frozenset(map(_key, (*parameters_in(value), *buffers_in(value))))
+    several = [each for _, each in items(value, _ITEMS)] if _many(value) else [value]
+    return frozenset(_key(each) for each in several if is_tensor(each))
 
 
 def _many(value: Any) -> bool:
-    import torch
-
-    return isinstance(value, torch.nn.Module | list | tuple | dict)
+    return is_module(value) or is_a(value, (list, tuple, dict))
 
 
 def _lists_parameters(loop: ast.expr) -> bool:

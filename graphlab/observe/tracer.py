@@ -19,6 +19,7 @@ from graphlab.observe.lines import Lines, suspicious
 from graphlab.observe.log import Log, Spot
 from graphlab.observe.loops import Loops
 from graphlab.observe.source import UserFiles, user_frame
+from graphlab.observe.tensors import Unnoticed
 
 
 def code_of(function: Any) -> CodeType:
@@ -28,6 +29,8 @@ def code_of(function: Any) -> CodeType:
 
 Handler = Callable[[FrameType, str, Any], None]
 
+_EVENTS = ("call", "line", "return", "exception", "opcode")
+_IS_LINE, _IS_RETURN = ({name: name == one for name in _EVENTS} for one in ("line", "return"))
 _OTHER, _USER, _SPECIAL, _BLOCK, _DOOR = range(5)
 
 
@@ -73,6 +76,8 @@ class Tracer:
         # Off inside a module of torch's own (modules.py).
         self.hushed = False
         self.thread = threading.get_ident()
+        # Whether another thread was seen at work.
+        self.elsewhere = False
         self.trace = self._make_global()
 
     def start(self) -> None:
@@ -154,6 +159,7 @@ class Tracer:
         stack, handlers = self.stack, self.handlers
         returning, local_for = self._make_returning(), self._local_for
         pause, blocks, settrace = self.pause, self.blocks, sys.settrace
+        locals_of = self._locals.get
 
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
             # Runs at every Python call of the program: what is none of ours leaves at once.
@@ -161,15 +167,15 @@ class Tracer:
             kind = codes.get(code)
             if kind is None:
                 kind = self._classify(code)
-            if kind == _OTHER:
+            if kind is _OTHER:
                 return None
-            if kind == _USER:
-                return local_for(code)
-            if kind == _DOOR:
+            if kind is _USER:
+                return locals_of(code) or local_for(code)
+            if kind is _DOOR:
                 settrace(None)
                 self.knocked = frame.f_back
                 return None
-            if kind == _BLOCK:
+            if kind is _BLOCK:
                 pause()
                 return None
             back = frame.f_back
@@ -240,19 +246,23 @@ class Tracer:
         odd = suspicious(code.co_filename)
         lines, pending = self._lines, self._pending
         counts, log = self._loops.counts, self.log
+        # Where the stack is nearly full there is no room for a comparison.
+        is_line, is_return = _IS_LINE, _IS_RETURN
 
         def on_line(frame: FrameType, event: str, arg: Any) -> Any:
             if pending:
                 held = pending.pop(frame, None)
                 if held is not None:
                     try:
-                        lines.after(held[0], seq(), code, held[1])
+                        with Unnoticed():
+                            lines.after(held[0], seq(), code, held[1])
                     except Exception as error:
                         self.guard(error)
-            if event == "line":
+            if is_line[event]:
                 if odd and frame.f_lineno in odd:
                     try:
-                        values = lines.before(frame, frame.f_lineno)
+                        with Unnoticed():
+                            values = lines.before(frame, frame.f_lineno)
                         if values:
                             pending[frame] = (values, frame.f_lasti)
                     except Exception as error:
@@ -262,7 +272,7 @@ class Tracer:
                     key = (code, frame.f_lineno)
                     counts[key] = counts.get(key, 0) + 1
                     log.trim()
-            elif event == "return":
+            elif is_return[event]:
                 back = frame.f_back
                 while back is not None and back.f_code.co_filename not in files:
                     back = back.f_back

@@ -1,5 +1,4 @@
-"""What a name in the source stood for: looked up in a traceback's frames, running no code of
-the program's, no property and no __getattr__."""
+"""What a name in the source stood for: looked up in a traceback's frames."""
 
 from __future__ import annotations
 
@@ -10,9 +9,8 @@ from typing import Any
 
 from graphlab.observe.names import Names
 from graphlab.observe.statements import Scope
-
-# No value, since nothing that is still there holds one.
-LOST: Any = object()
+from graphlab.source.evaluate import evaluate
+from graphlab.source.objects import LOST, attributes, class_name, lookup
 
 
 class Values:
@@ -28,31 +26,21 @@ class Values:
             self._frames.setdefault(key, frame)
             self._globals.setdefault(code.co_filename, frame.f_globals)
         main = sys.modules.get("__main__")
-        self._main = vars(main) if main is not None else {}
+        self._main = attributes(main)
 
     def of(self, node: ast.expr, scope: Scope) -> Any:
         """The value of a name, an attribute or an item of it, or LOST."""
-        if isinstance(node, ast.Name):
-            return self._name(node.id, scope)
-        if isinstance(node, ast.Attribute):
-            holder = self.of(node.value, scope)
-            return LOST if holder is LOST else _attribute(holder, node.attr)
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            holder, key = self.of(node.value, scope), node.slice.value
-            if type(holder) is dict:
-                return holder.get(key, LOST)
-            if type(holder) in (list, tuple) and isinstance(key, int):
-                return holder[key] if -len(holder) <= key < len(holder) else LOST
-        return LOST
+        return evaluate(node, lambda name: self._name(name, scope))
 
     def _name(self, name: str, scope: Scope) -> Any:
         function = scope.function
         frame = self._frame(scope)
-        if frame is not None and name in frame.f_locals:
-            return frame.f_locals[name]
+        found = lookup(name, frame.f_locals) if frame is not None else LOST
+        if found is not LOST:
+            return found
         if function is not None and frame is None and name in _own_names(function):
             return self._self(name, scope)
-        return self._space(scope.file).get(name, LOST)
+        return lookup(name, self._space(scope.file))
 
     def _frame(self, scope: Scope) -> FrameType | None:
         function = scope.function
@@ -66,16 +54,16 @@ class Values:
         arguments = scope.function.args.args if scope.function is not None else []
         if scope.owner is None or not arguments or arguments[0].arg != name:
             return LOST
-        made = [each for each in self._names.held_modules() if type(each).__name__ == scope.owner]
+        made = [each for each in self._names.held_modules() if class_name(each) == scope.owner]
         return made[0] if len(made) == 1 else LOST
 
     def _space(self, file: str) -> dict[str, Any]:
         known = self._globals.get(file)
         if known is None:
-            modules = list(sys.modules.values())
-            held = next((m for m in modules if getattr(m, "__file__", None) == file), None)
+            spaces = (attributes(module) for module in list(sys.modules.values()))
+            held = next((each for each in spaces if each.get("__file__") == file), None)
             # A notebook's cells share the main module's variables.
-            known = self._globals[file] = vars(held) if held is not None else self._main
+            known = self._globals[file] = held if held is not None else self._main
         return known
 
 
@@ -89,18 +77,3 @@ def _own_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
     return {each.arg for each in every}.union(stored)
-
-
-def _attribute(holder: Any, name: str) -> Any:
-    try:
-        own = object.__getattribute__(holder, "__dict__")
-    except AttributeError:
-        return LOST
-    if name in own:
-        return own[name]
-    # Where a module keeps what it answers for by __getattr__.
-    for drawer in ("_parameters", "_buffers", "_modules"):
-        kept = own.get(drawer)
-        if isinstance(kept, dict) and name in kept:
-            return kept[name]
-    return LOST

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphlab.observe.graph import LEAF_SEQ, sequence, slots
+from graphlab.observe.graph import LEAF_SEQ, leaf_of, sequence, slots
 from graphlab.observe.inspect import assigned
 from graphlab.observe.log import Log, RawBackward, Spot
 from graphlab.observe.source import locate
-from graphlab.observe.storage import byte_span, storage_key
+from graphlab.observe.tensors import byte_span, bytes_of, storage_key
 from graphlab.trace.model import Waste
 
 # What no optimizer holds may be of use to somebody: it is nobody's waste.
@@ -47,7 +47,7 @@ def ways(nodes: list[Any], holders: Callable[[Any], Iterable[int]], log: Log) ->
     """`holders` tells the places of the optimizers that hold a leaf."""
     leads: dict[Any, frozenset[int]] = {}
     for node in _leaves_first(nodes):
-        leaf = getattr(node, "variable", None)
+        leaf = leaf_of(node)
         found: set[int] = set()
         if leaf is not None:
             found.update(holders(leaf) or (NOBODY,))
@@ -81,9 +81,7 @@ def _leaves_first(nodes: list[Any]) -> Iterator[Any]:
 def _saved(nodes: list[Any], leads: dict[Any, frozenset[int]]) -> dict[frozenset[int], int]:
     """Bytes of the tensors that the nodes saved. One that several saved is needed by all of them
     together; parameters would be there anyway."""
-    leaves = {
-        storage_key(leaf) for node in nodes if (leaf := getattr(node, "variable", None)) is not None
-    }
+    leaves = {storage_key(leaf) for node in nodes if (leaf := leaf_of(node)) is not None}
     sizes: dict[tuple[int, int, int], int] = {}
     users: dict[tuple[int, int, int], frozenset[int]] = {}
     for node in nodes:
@@ -92,7 +90,7 @@ def _saved(nodes: list[Any], leads: dict[Any, frozenset[int]]) -> dict[frozenset
             if tensor is None or (key := storage_key(tensor)) is None or key in leaves:
                 continue
             place = (key, *byte_span(tensor))
-            sizes[place] = tensor.numel() * tensor.element_size()
+            sizes[place] = bytes_of(tensor)
             users[place] = users.get(place, frozenset()) | leads[node]
     found: dict[frozenset[int], int] = {}
     for place, size in sizes.items():

@@ -15,11 +15,18 @@ from threading import get_ident
 from types import ModuleType
 from typing import Any
 
-from graphlab.observe.compiling import Compiling
 from graphlab.observe.log import Log, RawWrite
-from graphlab.observe.storage import byte_span, storage_key, version_of
+from graphlab.observe.tensors import (
+    Unnoticed,
+    Weak,
+    base_of,
+    byte_span,
+    is_tensor,
+    storage_key,
+    version_of,
+    versions_of,
+)
 from graphlab.observe.tracer import Tracer
-from graphlab.observe.weak import Weak
 
 _OPERATORS = tuple(
     f"__i{name}__"
@@ -54,7 +61,6 @@ class Writers:
         self._tracer = tracer
         self._on_refusal = on_refusal
         self._patches: list[tuple[Any, str, Any, Any]] = []
-        self._compiling = Compiling(self.take_out, self.put_in)
         self._detached = Weak()
         # Nothing is noted while the observer itself is at work, nor in a step of this thread.
         self.quiet = 0
@@ -77,10 +83,8 @@ class Writers:
                 self._replace(module, name, wrapped)
         self._watch_batch_norm(torch)
         self._watch_data(tensor)
-        self._compiling.start()
 
     def stop(self) -> None:
-        self._compiling.stop()
         self.take_out()
         self._patches = []
 
@@ -101,11 +105,6 @@ class Writers:
             else:
                 setattr(holder, name, old)
 
-    @property
-    def compiled(self) -> bool:
-        """Whether torch.compile has compiled anything meanwhile."""
-        return self._compiling.seen > 0
-
     @staticmethod
     def _function_names(module: Any) -> Iterable[str]:
         names = dir(module.vf) if hasattr(module, "vf") else dir(module)
@@ -121,8 +120,12 @@ class Writers:
         setattr(holder, name, new)
 
     def _wrap(self, original: Any, by: str) -> Any:
+        import torch
         from torch import Tensor
         from torch.nn import Parameter
+
+        # Whether a mode of the program's sees even what is asked of a tensor.
+        modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 
         def writer(*args: Any, **kwargs: Any) -> Any:
             if self.quiet or self.quiet_thread == get_ident():
@@ -130,7 +133,7 @@ class Writers:
             # torch calls what it writes `input`, and a list of tensors `self`.
             target = args[0] if args else kwargs.get("input", kwargs.get("self"))
             kind = type(target)
-            if kind is Tensor or kind is Parameter:
+            if (kind is Tensor or kind is Parameter) and not modes():
                 before = version_of(target)
                 try:
                     result = original(*args, **kwargs)
@@ -146,23 +149,19 @@ class Writers:
 
     def _write_others(self, original: Any, by: str, target: Any, args: Any, kwargs: Any) -> Any:
         """A write to a list of tensors, to a subclass's, or to what is no tensor at all."""
-        import torch
-
-        targets = target if isinstance(target, list | tuple) else (target,)
-        if not all(isinstance(each, torch.Tensor) for each in targets):
+        targets = target if type(target) in (list, tuple) else (target,)
+        if not all(is_tensor(each) for each in targets):
             # Such as the Proxy of torch.fx, which would note the question itself.
             return original(*args, **kwargs)
-        native: Any = torch._C
-        # A subclass's __torch_function__ is not told of what the program never asked.
-        with native.DisableTorchFunctionSubclass():
-            before = [version_of(each) for each in targets]
+        with Unnoticed():
+            before = versions_of([*targets])
         try:
             result = original(*args, **kwargs)
         except RuntimeError:
             for each in targets:
                 self._on_refusal(each, by, sys._getframe(2))
             raise
-        with native.DisableTorchFunctionSubclass():
+        with Unnoticed():
             self.note(targets, before, by, depth=3)
         return result
 
@@ -193,7 +192,7 @@ class Writers:
         """Whether `tensor` came from `.data`: it then has a version counter of its own."""
         if not self._detached:
             return False
-        base = tensor._base
+        base = base_of(tensor)
         return bool(self._detached.get(tensor) or (base is not None and self._detached.get(base)))
 
     def _watch_data(self, tensor: Any) -> None:
@@ -211,7 +210,8 @@ class Writers:
         def assign(target: Any, new: Any) -> None:
             native.__set__(target, new)
             if not self._is_quiet():
-                self.note((target,), (version_of(target),), ".data = …", silent=True)
+                with Unnoticed():
+                    self.note((target,), (version_of(target),), ".data = …", silent=True)
 
         self._replace(tensor, "data", property(read, assign))
 
@@ -224,8 +224,9 @@ class Writers:
             result = original(*args, **kwargs)
             if not self._is_quiet() and len(args) >= 6 and args[5] and args[3] is not None:
                 stats = (args[3], args[4])
-                versions = tuple(version_of(each) for each in stats)
-                self.note(stats, versions, "batch norm's running statistics", silent=True)
+                with Unnoticed():
+                    versions = versions_of([*stats])
+                    self.note(stats, versions, "batch norm's running statistics", silent=True)
             return result
 
         self._replace(torch, "batch_norm", batch_norm)

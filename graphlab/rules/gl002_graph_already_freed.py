@@ -1,4 +1,4 @@
-"""GL002: backward a second time through a graph that an earlier backward had freed."""
+"""Backward a second time through a graph that an earlier backward had freed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from graphlab.rules.repair.carried import cut_carried
 from graphlab.rules.repair.loops import detach_and_recompute, either_or, lines_of, recompute
-from graphlab.rules.repair.outright import differentiable
+from graphlab.rules.repair.refused_call import differentiable
+from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Saved, Trace
 
@@ -29,9 +30,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         if freeing is not None and freeing.inferred:
             by = f"{by} (inferred)"
         yield Finding(
-            code="GL002",
-            name="graph-already-freed",
-            severity="error",
+            *RULE.label,
             summary=f"{by} freed the graph of {where}; {event.call} "
             f"needs it {again or 'once more'}".rstrip(),
             iteration=event.iteration,
@@ -75,3 +74,6 @@ def _help(
             "Compute the shared part again before the second backward, or add the two losses and "
             "call backward once."
         )
+
+
+RULE = Rule("GL002", "graph-already-freed", "error", check)

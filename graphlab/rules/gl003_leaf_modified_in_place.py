@@ -1,21 +1,21 @@
-"""GL003: an in-place write to a leaf that requires grad."""
+"""An in-place write to a leaf that requires grad."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.refused import findings
+from graphlab.rules.refusals import refused_writes
 from graphlab.rules.repair.writes import under_no_grad
+from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from findings(
+    yield from refused_writes(
+        RULE,
         trace,
         "leaf",
-        "GL003",
-        "leaf-modified-in-place",
         "{name} is a leaf that requires grad; {by} would change it under autograd's eyes",
         (
             "If this is an update or an initialisation, write under `with torch.no_grad():`.",
@@ -23,3 +23,6 @@ def check(trace: Trace) -> Iterator[Finding]:
         ),
         lambda trace, event: under_no_grad(trace, event.at) if event.at is not None else None,
     )
+
+
+RULE = Rule("GL003", "leaf-modified-in-place", "error", check)

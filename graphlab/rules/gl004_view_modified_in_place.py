@@ -1,21 +1,21 @@
-"""GL004: an in-place write to a view that autograd forbids."""
+"""An in-place write to a view that autograd forbids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.refused import findings
+from graphlab.rules.refusals import refused_writes
 from graphlab.rules.repair.writes import out_of_place
+from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from findings(
+    yield from refused_writes(
+        RULE,
         trace,
         "view",
-        "GL004",
-        "view-modified-in-place",
         "{name} is a view that autograd cannot follow an in-place write through: {by}",
         (
             "Write out of place into a new tensor, or write to `{name}.clone()`.",
@@ -39,9 +39,7 @@ def _base_written(trace: Trace, event: Refused) -> Finding:
     tensor = trace.tensors[event.tensor]
     by = event.written_by or "a write that was not seen"
     return Finding(
-        code="GL004",
-        name="view-modified-in-place",
-        severity="error",
+        *RULE.label,
         summary=f"{tensor.name} is a view that autograd has lost: {by} wrote to what it is a view "
         "of, and then it was used",
         iteration=event.iteration,
@@ -56,3 +54,6 @@ def _base_written(trace: Trace, event: Refused) -> Finding:
             ),
         ),
     )
+
+
+RULE = Rule("GL004", "view-modified-in-place", "error", check)

@@ -1,25 +1,29 @@
-"""GL005: backward on a tensor that no graph leads to."""
+"""Backward on a tensor that no graph leads to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.outright import graph_again
-from graphlab.rules.troubles import findings
+from graphlab.rules.refusals import refused_backwards
+from graphlab.rules.repair.refused_call import graph_again
+from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from findings(
+    yield from refused_backwards(
+        RULE,
         trace,
         "no-graph",
-        "GL005",
-        "no-graph",
-        "no graph leads to {loss}: {cut} cut it off",
+        "no graph leads to {loss}",
         "Compute {loss} from the model's outputs without leaving the graph: no "
         "detach(), item(), .data, numpy or integer cast on the way, and not under "
         "no_grad(). Setting requires_grad on {loss} itself only silences this: nothing "
         "would train.",
         graph_again,
+        cut=": {cut} cut it off",
     )
+
+
+RULE = Rule("GL005", "no-graph", "error", check)

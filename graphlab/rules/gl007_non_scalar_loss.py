@@ -1,23 +1,26 @@
-"""GL007: the implicit gradient of a loss that holds more than one number."""
+"""The implicit gradient of a loss that holds more than one number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.outright import reduced
-from graphlab.rules.troubles import findings
+from graphlab.rules.refusals import refused_backwards
+from graphlab.rules.repair.refused_call import reduced
+from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from findings(
+    yield from refused_backwards(
+        RULE,
         trace,
         "non-scalar",
-        "GL007",
-        "non-scalar-loss",
         "{loss} has shape {shape}; {call} needs a single number",
         "Reduce it first, {loss}.mean() or {loss}.sum(), or pass gradient= with that "
         "shape to weigh the entries yourself.",
         reduced,
     )
+
+
+RULE = Rule("GL007", "non-scalar-loss", "error", check)

@@ -1,12 +1,13 @@
-"""GL101: an optimizer stepped on gradients that a loss meant for another optimizer put there."""
+"""An optimizer stepped on gradients that a loss meant for another optimizer put there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from graphlab.rules.pairing import own_losses
 from graphlab.rules.repair.block import Block
 from graphlab.rules.repair.loops import isolation_edits
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import own_losses
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Mix, Share, Step, Trace
 
@@ -98,9 +99,7 @@ def _finding(
     if not apart:
         outcome = outcome.removeprefix(":").strip()
     return Finding(
-        code="GL101",
-        name="mixed-gradients",
-        severity="warning",
+        *RULE.label,
         summary=f"{name} applied {_share(mix, mine).share:.0%} {mine} and "
         f"{foreign.share:.0%} {foreign.loss}; {apart}{outcome}",
         iteration=event.iteration,
@@ -151,3 +150,6 @@ def _help(trace: Trace, event: Step, foreign: str) -> Iterator[Help]:
         f"Keep {foreign}'s gradient out: call backward(inputs=list(its_network.parameters())), "
         "clear the gradients between the two backwards, or detach where the networks meet."
     )
+
+
+RULE = Rule("GL101", "mixed-gradients", "warning", check)

@@ -1,11 +1,12 @@
-"""GL102: a step reused gradients that an earlier step had already applied."""
+"""A step reused gradients that an earlier step had already applied."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.silent import cleared
-from graphlab.rules.silent import first_per_optimizer, named
+from graphlab.rules.repair.left_over import cleared
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import first_per_optimizer, named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Step, Trace, ZeroGrad
 
@@ -15,9 +16,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         optimizer = trace.optimizers[step.optimizer]
         late = _late_zero(trace, step)
         yield Finding(
-            code="GL102",
-            name="leftover-gradients",
-            severity="warning",
+            *RULE.label,
             summary=f"{optimizer.name}.step() applied gradients that its earlier step had applied "
             f"already, on {_several(trace, step.leftover)}",
             iteration=step.iteration,
@@ -48,3 +47,6 @@ def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:
 def _several(trace: Trace, indices: tuple[int, ...]) -> str:
     first = trace.tensors[indices[0]].name or "a parameter"
     return first if len(indices) == 1 else f"{first} and {len(indices) - 1} more"
+
+
+RULE = Rule("GL102", "leftover-gradients", "warning", check)

@@ -1,10 +1,11 @@
-"""GL103: a parameter gets gradients and no optimizer ever steps it."""
+"""A parameter gets gradients and no optimizer ever steps it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.silent import named
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -16,9 +17,7 @@ def check(trace: Trace) -> Iterator[Finding]:
     names = [trace.tensors[each.tensor].name or "a parameter" for each in trace.forgotten]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     yield Finding(
-        code="GL103",
-        name="parameter-without-optimizer",
-        severity="warning",
+        *RULE.label,
         summary=f"{names[0]}{more} get{'' if more else 's'} gradients, and no optimizer steps "
         f"{'them' if more else 'it'}",
         tensor=named(trace, first.tensor),
@@ -33,3 +32,6 @@ def check(trace: Trace) -> Iterator[Finding]:
         ),
         notes=(f"without an optimizer: {', '.join(names)}",) if more else (),
     )
+
+
+RULE = Rule("GL103", "parameter-without-optimizer", "warning", check)

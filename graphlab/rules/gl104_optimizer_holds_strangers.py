@@ -1,10 +1,11 @@
-"""GL104: an optimizer steps parameters that no live module uses any more."""
+"""An optimizer steps parameters that no live module uses any more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.silent import last_step, named
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import last_step, named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -16,9 +17,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         step = last_step(trace, index)
         count = len(optimizer.strangers)
         yield Finding(
-            code="GL104",
-            name="optimizer-holds-strangers",
-            severity="warning",
+            *RULE.label,
             summary=f"{optimizer.name} holds {count} parameter{'s' * (count > 1)} that no module "
             "in use has: the module was replaced after the optimizer was built",
             iteration=step.iteration if step is not None else None,
@@ -42,3 +41,6 @@ def _untrained(trace: Trace) -> Iterator[str]:
         more = len(names) - 1
         which = f"{names[0]} and {more} more get" if more else f"{names[0]} gets"
         yield f"{which} gradients now, and no optimizer steps {'them' if more else 'it'}"
+
+
+RULE = Rule("GL104", "optimizer-holds-strangers", "warning", check)

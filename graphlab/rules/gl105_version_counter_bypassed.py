@@ -1,20 +1,22 @@
-"""GL105: a saved tensor was written behind autograd's back, and backward then used it."""
+"""A saved tensor was written behind autograd's back, and backward then used it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.rules import stale
+from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
     yield from stale.findings(
+        RULE,
         trace,
         "bypassed",
-        "GL105",
-        "version-counter-bypassed",
-        "warning",
         "used the new value, and no version counter told PyTorch: its gradient is wrong",
     )
+
+
+RULE = Rule("GL105", "version-counter-bypassed", "warning", check)

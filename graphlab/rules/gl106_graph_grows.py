@@ -1,10 +1,11 @@
-"""GL106: the graph behind a loss or a kept tensor grows with every iteration."""
+"""The graph behind a loss or a kept tensor grows with every iteration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.silent import without_graph
+from graphlab.rules.repair.left_over import without_graph
+from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Growing, TensorInfo, Trace
 
@@ -14,9 +15,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         sizes = " → ".join(str(size) for size in each.sizes)
         what = f"the graph behind {each.call}" if each.behind_loss else f"the graph of {each.name}"
         yield Finding(
-            code="GL106",
-            name="graph-grows",
-            severity="warning",
+            *RULE.label,
             summary=f"{what} grows with every iteration ({sizes} nodes): memory and time do too",
             iteration=each.iteration,
             tensor=Versions(TensorInfo(each.name, "activation", (), ""), None, None),
@@ -37,3 +36,6 @@ def _help(trace: Trace, each: Growing) -> Help:
         f"Keep {each.name} without its graph: `.detach()` where it is handed on, or `.item()` for "
         "a number that is only logged."
     )
+
+
+RULE = Rule("GL106", "graph-grows", "warning", check)

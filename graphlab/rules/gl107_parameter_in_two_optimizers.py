@@ -1,10 +1,11 @@
-"""GL107: two optimizers step one parameter."""
+"""Two optimizers step one parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.silent import first_per_optimizer, last_step, named
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import first_per_optimizer, last_step, named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -26,9 +27,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         more = f" and {count - 1} more" if count > 1 else ""
         stepped = last_step(trace, two) or step
         yield Finding(
-            code="GL107",
-            name="parameter-in-two-optimizers",
-            severity="warning",
+            *RULE.label,
             summary=f"{first.name} and {second.name} both step {name}{more}, by turns",
             iteration=step.iteration,
             tensor=named(trace, step.shared[0]),
@@ -48,3 +47,6 @@ def _joint(trace: Trace, index: int) -> bool:
         if at != index and each.owns and mine >= set(each.owns)
     ]
     return len(parts) > 1 and mine == set().union(*parts)
+
+
+RULE = Rule("GL107", "parameter-in-two-optimizers", "warning", check)

@@ -1,4 +1,4 @@
-"""GL108: a backward went through part of a graph for gradients that were cleared unused."""
+"""A backward went through part of a graph for gradients that were cleared unused."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from math import prod
 
 from graphlab.rules.repair.loops import detach, listing
+from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, TensorInfo, Trace, Waste
 
@@ -35,9 +36,7 @@ def _finding(trace: Trace, at: int, event: Backward, waste: Waste) -> Finding:
         [f"{count} parameter{'s' * (count > 1)} of {one}" for one, count in owners.items()]
     )
     return Finding(
-        code="GL108",
-        name="wasted-gradients",
-        severity="info",
+        *RULE.label,
         summary=f"{event.call} computed the gradients of {whose} for nothing: they were cleared "
         f"unused, and {waste.saved / waste.of_saved:.0%} of its saved bytes served them alone",
         iteration=event.iteration,
@@ -86,3 +85,6 @@ def _help(trace: Trace, at: int, event: Backward, waste: Waste) -> Iterator[Help
         if name is not None
         else f"Detach what {event.loss} uses of them, in a forward pass of its own."
     )
+
+
+RULE = Rule("GL108", "wasted-gradients", "info", check)

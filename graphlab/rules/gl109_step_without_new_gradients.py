@@ -1,10 +1,11 @@
-"""GL109: step() with no backward since the last step."""
+"""A call of step() with no backward since the last step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.silent import first_per_optimizer, named
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import first_per_optimizer, named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -16,9 +17,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             # What no module uses, or no loss reaches, gets no gradient: GL104 and GL110 say why.
             continue
         yield Finding(
-            code="GL109",
-            name="step-without-new-gradients",
-            severity="warning",
+            *RULE.label,
             summary=f"{optimizer.name}.step() had no gradient that was new since its last step",
             iteration=step.iteration,
             tensor=named(trace, optimizer.owns[0]) if optimizer.owns else None,
@@ -30,3 +29,6 @@ def check(trace: Trace) -> Iterator[Finding]:
                 ),
             ),
         )
+
+
+RULE = Rule("GL109", "step-without-new-gradients", "warning", check)

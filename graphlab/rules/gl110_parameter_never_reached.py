@@ -1,10 +1,11 @@
-"""GL110: an optimizer's parameter never receives a gradient."""
+"""An optimizer's parameter never receives a gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.silent import named
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import named
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Trace
 
@@ -26,9 +27,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         names = [trace.tensors[each].name or "a parameter" for each in never]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield Finding(
-            code="GL110",
-            name="parameter-never-reached",
-            severity="warning",
+            *RULE.label,
             summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient",
             tensor=named(trace, never[0]),
             cause=_cause(optimizer),
@@ -40,3 +39,6 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             notes=(f"never reached: {', '.join(names)}",) if more else (),
         )
+
+
+RULE = Rule("GL110", "parameter-never-reached", "warning", check)

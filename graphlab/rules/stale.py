@@ -8,7 +8,8 @@ from dataclasses import replace
 from graphlab.rules.repair.carried import cut_carried
 from graphlab.rules.repair.loops import lines_of, lines_using, move_step, recompute
 from graphlab.rules.repair.writes import out_of_place, saved_copy
-from graphlab.trace.finding import Finding, Help, Place, Related, Severity, Versions
+from graphlab.rules.rule import Rule
+from graphlab.trace.finding import Finding, Help, Place, Related, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
 
 # Of those who may have written, as many are named.
@@ -56,9 +57,7 @@ def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
     return found
 
 
-def findings(
-    trace: Trace, state: str, code: str, name: str, severity: Severity, tail: str
-) -> Iterator[Finding]:
+def findings(rule: Rule, trace: Trace, state: str, tail: str) -> Iterator[Finding]:
     """One finding per backward call that met saved tensors in `state`, the first time it did."""
     told = set()
     for event in trace.events:
@@ -77,9 +76,7 @@ def findings(
         by = mutated.what if mutated is not None else "a writer that was not seen"
         notes = () if mutated is not None else (_unseen(first, event),)
         yield Finding(
-            code=code,
-            name=name,
-            severity=severity,
+            *rule.label,
             summary=f"{called(tensor.tensor)} was saved for backward, then changed in place "
             f"by {by}; {event.call} {tail}",
             iteration=event.iteration,

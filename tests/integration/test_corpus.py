@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from graphlab.observe import program
-from graphlab.rules.registry import CODES, find
+from graphlab.rules.registry import find
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 SCRIPTS = sorted(CORPUS.glob("*/*.py"))
-RULES = {each.code for each in CODES}
 
 
 def observe(path: Path) -> tuple[Any, list[Any]]:

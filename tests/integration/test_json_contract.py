@@ -11,7 +11,7 @@ import torch
 
 import graphlab
 from graphlab import catalogue
-from graphlab.rules.registry import CODES
+from graphlab.rules.registry import RULES
 from graphlab.trace.report import report
 
 NUMBER = (int, float)
@@ -76,7 +76,7 @@ def is_location(value: dict[str, Any]) -> None:
 
 def is_finding(value: dict[str, Any]) -> None:
     has(value, FINDING)
-    code = next(each for each in CODES if each.code == value["code"])
+    code = next(each for each in RULES if each.code == value["code"])
     assert (value["name"], value["severity"]) == (code.name, code.severity)
     for name, more in PLACES.items():
         if value[name] is not None:

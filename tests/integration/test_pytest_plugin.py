@@ -327,7 +327,7 @@ def test_strict_lets_even_an_info_fail(run: Run, monkeypatch: pytest.MonkeyPatch
 
     finding = Finding("GL108", "wasted-gradients", "info", "gradients that nobody used")
     monkeypatch.setattr("graphlab.assertions.find", lambda trace: [finding])
-    assert "GL108" in {each.code for each in registry.CODES}
+    assert "GL108" in {each.code for each in registry.RULES}
     result = run(
         """
     @pytest.mark.graphlab

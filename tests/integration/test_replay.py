@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from graphlab import catalogue
+from graphlab.commands.replay import load
 
 
 @pytest.fixture
@@ -61,6 +63,18 @@ def test_a_terminal_obeys_no_name(tmp_path: Path, cli: Any, name: str) -> None:
     for text in (said, drawn.stdout, missing.stderr, page):
         assert text.replace("\n", "").replace("\t", "").isprintable()
     assert "\\x1b]0;title\\x07 \\u2066" in said and "\\x1b]0;title" in page
+
+
+def test_a_file_of_that_name_is_still_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trace has a source of its own: nobody else is to read it in the file's place."""
+    saved = Path(__file__).parents[1] / "rules" / "traces" / "naive.json"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "naive.py").write_text("changed since\n", encoding="utf-8")
+    trace, _ = load(str(saved))
+    assert "naive.py" in trace.sources
+    assert linecache.getline("naive.py", 1) == "changed since\n"
 
 
 @pytest.mark.parametrize(

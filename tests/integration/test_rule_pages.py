@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graphlab.observe import program
-from graphlab.rules.registry import CODES, find
+from graphlab.rules.registry import RULES, find
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "rules"
 
@@ -26,14 +26,14 @@ def findings(page: str, section: str, folder: Path) -> list[tuple[str, str]]:
     return [(each.code, each.severity) for each in find(ran.trace)]
 
 
-@pytest.mark.parametrize("code", [each.code for each in CODES if each.severity != "info"])
+@pytest.mark.parametrize("code", [each.code for each in RULES if each.severity != "info"])
 def test_bad_example_has_its_code_and_no_other(code: str, tmp_path: Path) -> None:
     page = (PAGES / f"{code}.md").read_text()
     told = [each for each, severity in findings(page, "Example", tmp_path) if severity != "info"]
     assert told == [code]
 
 
-@pytest.mark.parametrize("code", [each.code for each in CODES])
+@pytest.mark.parametrize("code", [each.code for each in RULES])
 def test_good_example_is_clean(code: str, tmp_path: Path) -> None:
     page = (PAGES / f"{code}.md").read_text()
     told = findings(page, "Use instead", tmp_path)

@@ -21,7 +21,7 @@ from graphlab.commands import explain
 from graphlab.commands import list as listing
 from graphlab.commands.check import OPTIMIZERS
 from graphlab.commands.run import run
-from graphlab.rules.registry import CODES
+from graphlab.rules.registry import RULES
 from graphlab.views import terminal
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
@@ -91,9 +91,9 @@ def test_lists_and_pages_fit(capsys: pytest.CaptureFixture[str]) -> None:
     listing.list_all()
     out = capsys.readouterr().out
     assert_fits(out)
-    for name in (*NAMES, *(each.code for each in CODES)):
+    for name in (*NAMES, *(each.code for each in RULES)):
         assert re.search(rf"^{re.escape(name)}\b", out, re.MULTILINE)
-    for each in CODES:
+    for each in RULES:
         explain.explain(each.code)
         page = capsys.readouterr().out
         assert_fits(page)

@@ -20,7 +20,7 @@ import graphlab
 from graphlab import catalogue
 from graphlab.observe.graph import sequence, slots
 from graphlab.observe.steps import _blocks
-from graphlab.observe.storage import storage_key
+from graphlab.observe.tensors import storage_key
 
 
 def test_get_sequence_nr_counts_this_threads_nodes() -> None:

@@ -6,8 +6,8 @@ import ast
 import textwrap
 from collections.abc import Iterable
 
-from graphlab.rules.pairing import own_losses
 from graphlab.rules.repair.block import Block, Edit, Flow, loaded, stored
+from graphlab.rules.steps import own_losses
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
 
@@ -281,15 +281,3 @@ def either_or(trace: Trace, freed: Location, failed: Location, loss: str) -> Hel
     if isolated:
         text += ", and keep each loss's gradient to its own network"
     return block.help(f"{text}.", edits + isolated)
-
-
-__all__ = [
-    "detach",
-    "detach_and_recompute",
-    "either_or",
-    "isolation_edits",
-    "listing",
-    "move_step",
-    "recompute",
-    "stored",
-]

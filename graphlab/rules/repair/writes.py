@@ -6,9 +6,9 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator
 
-from graphlab.rules.repair.block import Block, Edit
+from graphlab.rules.repair.block import Edit
+from graphlab.rules.repair.statement import StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Saved, Trace, Write
 
@@ -18,197 +18,91 @@ _NO_TWIN = {
     "log_normal_", "normal_", "random_", "resize_", "resize_as_", "set_", "uniform_", "zero_",
 }  # fmt: skip
 _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
-_Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
     """Let the statement at `at` leave the old values alone; `by` is the write, in words."""
-    scene = _Scene.of(trace, at)
-    if scene is None:
+    here = StatementInScope.of(trace, at)
+    if here is None:
         return None
     inner = re.search(r", through torch\.(\w+)$", by)
     if inner is not None:
-        return _module_not_inplace(scene, inner[1], why)
+        return _module_not_inplace(here, inner[1], why)
     part = "[…] = …" in by or _puts_back(trace, at)
-    listed = _is_element(scene.statement) and not part
-    new = _augmented(scene, listed) or _without_underscore(scene)
+    listed = _is_element(here.statement) and not part
+    new = _augmented(here, listed) or _without_underscore(here)
     if new is not None:
-        return scene.help(f"Write into a new tensor: {why}.", new)
-    base = _written_part(scene)
-    if base is None or listed or not scene.may_rebind(base):
+        return here.help(f"Write into a new tensor: {why}.", new)
+    base = _written_part(here)
+    if base is None or listed or not here.may_rebind(base):
         return None
     name = ast.unparse(base)
-    lines = [f"{name} = {name}.clone()", scene.text(scene.statement)]
-    value = getattr(scene.statement, "value", None)
-    if value is not None and not isinstance(scene.statement, ast.Expr) and name in _loaded(value):
+    lines = [f"{name} = {name}.clone()", here.text(here.statement)]
+    value = getattr(here.statement, "value", None)
+    if value is not None and not isinstance(here.statement, ast.Expr) and name in _loaded(value):
         # What it reads of the old values must not be read from the copy, which is written next.
-        fresh = next(each for each in ("new", "value", f"new_{name}") if each not in scene.source)
-        lines[1] = lines[1].replace(scene.text(value), fresh)
-        lines.insert(0, f"{fresh} = {scene.text(value)}")
-    return scene.help(f"Write into a copy of {name}: {why}.", *lines)
+        fresh = next(each for each in ("new", "value", f"new_{name}") if each not in here.source)
+        lines[1] = lines[1].replace(here.text(value), fresh)
+        lines.insert(0, f"{fresh} = {here.text(value)}")
+    return here.help(f"Write into a copy of {name}: {why}.", *lines)
 
 
 def saved_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
     """Let the statement that used a tensor, and saved it so, use a copy: for a buffer, which the
     program means to write to."""
     name = trace.tensors[saved.tensor].name if saved.tensor >= 0 else None
-    scene = _Scene.of(trace, saved.at) if saved.at is not None and name else None
-    if scene is None or name is None:
+    here = StatementInScope.of(trace, saved.at) if saved.at is not None and name else None
+    if here is None or name is None:
         return None
     last = name.rsplit(".", 1)[-1]
     uses = [
         each
-        for each in ast.walk(scene.statement)
+        for each in ast.walk(here.statement)
         if isinstance(each, ast.Attribute) and each.attr == last and isinstance(each.ctx, ast.Load)
     ]
     if len(uses) != 1:
         return None
-    text = scene.text(uses[0])
-    statement = scene.text(scene.statement)
+    text = here.text(uses[0])
+    statement = here.text(here.statement)
     if statement.count(text) != 1:
         return None
-    return scene.help(
+    return here.help(
         f"Use a copy of {text} here: {why}.", statement.replace(text, f"{text}.clone()")
     )
 
 
 def under_no_grad(trace: Trace, at: Location) -> Help | None:
     """Put the statement at `at`, and the writes that follow it at once, under no_grad."""
-    scene = _Scene.of(trace, at)
-    if scene is None or not re.search(r"^import torch$", scene.source, re.M):
+    here = StatementInScope.of(trace, at)
+    if here is None or not re.search(r"^import torch$", here.source, re.M):
         return None
-    if not _is_write(scene.statement):
+    if not _is_write(here.statement):
         # What it returns would have no graph.
         return None
-    last = scene.statement
-    for each in scene.following():
-        if not _is_write(each) or not scene.owns_its_lines(each):
+    last = here.statement
+    for each in here.following():
+        if not _is_write(each) or not here.owns_its_lines(each):
             break
         last = each
-    first = scene.statement.lineno
+    first = here.statement.lineno
     end = last.end_lineno or last.lineno
-    lines = "".join(scene.lines[first - 1 : end])
-    indent = " " * scene.statement.col_offset
+    lines = "".join(here.lines[first - 1 : end])
+    indent = " " * here.statement.col_offset
     new = f"{indent}with torch.no_grad():\n{textwrap.indent(lines, '    ')}"
     text = "Write under no_grad, if this is an update or an initialisation."
-    return scene.block.help(text, [Edit(first, end, new)])
+    return here.block.help(text, [Edit(first, end, new)])
 
 
-class _Scene:
-    """A statement of the user's, and the function that it stands in."""
-
-    def __init__(self, source: str, at: Location, statement: ast.stmt, scope: _Scope) -> None:
-        self.source, self.at = source, at
-        self.statement, self.scope = statement, scope
-        self.block = Block(source, at.file, at.line, at.line)
-        self.lines = self.block.lines
-
-    @classmethod
-    def of(cls, trace: Trace, at: Location) -> _Scene | None:
-        source = trace.sources.get(at.file, "")
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:
-            return None
-        scope: _Scope = tree
-        statement: ast.stmt | None = None
-        for node in ast.walk(tree):
-            if isinstance(node, ast.stmt) and node.lineno <= at.line <= (node.end_lineno or 0):
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                    scope = node
-                elif not hasattr(node, "body"):
-                    statement = node
-        if statement is None:
-            return None
-        scene = cls(source, at, statement, scope)
-        return scene if scene.owns_its_lines(statement) else None
-
-    def owns_its_lines(self, statement: ast.stmt) -> bool:
-        """Whether nothing else stands on its lines: edits are of whole lines."""
-        before = self.lines[statement.lineno - 1].encode()[: statement.col_offset]
-        after = self.lines[(statement.end_lineno or 0) - 1].encode()[statement.end_col_offset :]
-        return not before.strip() and after.strip()[:1] in (b"", b"#")
-
-    def following(self) -> Iterator[ast.stmt]:
-        """The statements behind this one in its own list."""
-        for node in ast.walk(self.scope):
-            for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
-                if isinstance(body, list) and self.statement in body:
-                    yield from body[body.index(self.statement) + 1 :]
-
-    def text(self, node: ast.AST) -> str:
-        return ast.get_source_segment(self.source, node) or ""
-
-    def help(self, text: str, *new: str) -> Help:
-        """The statements `new` for this one; what stands behind it on its line stays."""
-        statement = self.statement
-        end = statement.end_lineno or statement.lineno
-        indent = " " * statement.col_offset
-        body = "\n".join(indent + each for each in new)
-        rear = self.lines[end - 1].encode()[statement.end_col_offset :].decode()
-        return self.block.help(text, [Edit(statement.lineno, end, body + rear)])
-
-    def may_rebind(self, target: ast.expr) -> bool:
-        """Whether `target = …` reaches all who are to see the new values: a loop's variable, what
-        was taken out of an object, and what is not used again are seen elsewhere."""
-        if not isinstance(target, ast.Name):
-            return isinstance(target, ast.Attribute | ast.Subscript)
-        if not self.used_later(target.id):
-            return False
-        stores = [n for n in self._names(target.id) if isinstance(n.ctx, ast.Store)]
-        loops = [n for n in ast.walk(self.scope) if isinstance(n, ast.For | ast.comprehension)]
-        if any(store in ast.walk(loop.target) for loop in loops for store in stores):
-            return False
-        bound = [
-            node
-            for node in ast.walk(self.scope)
-            if isinstance(node, ast.Assign)
-            and node.lineno < self.statement.lineno
-            and target.id in [each.id for each in node.targets if isinstance(each, ast.Name)]
-        ]
-        if bound:
-            value = max(bound, key=lambda node: node.lineno).value
-            return not isinstance(value, ast.Attribute | ast.Subscript)
-        earlier = any(n.lineno < self.statement.lineno for n in stores)
-        return earlier or self._is_parameter(target.id)
-
-    def used_later(self, name: str) -> bool:
-        end = self.statement.end_lineno or self.statement.lineno
-        loads = [n for n in self._names(name) if isinstance(n.ctx, ast.Load)]
-        if any(n.lineno > end for n in loads):
-            return True
-        around = [
-            loop
-            for loop in ast.walk(self.scope)
-            if isinstance(loop, ast.For | ast.While)
-            and loop.lineno <= self.statement.lineno <= (loop.end_lineno or 0)
-        ]
-        # The next round of a loop is later too, unless it begins by binding the name anew.
-        return any(
-            not any(isinstance(n.ctx, ast.Store) and n in ast.walk(loop) for n in self._names(name))
-            for loop in around
-        )
-
-    def _names(self, name: str) -> list[ast.Name]:
-        return [n for n in ast.walk(self.scope) if isinstance(n, ast.Name) and n.id == name]
-
-    def _is_parameter(self, name: str) -> bool:
-        if isinstance(self.scope, ast.Module):
-            return False
-        given = self.scope.args
-        return name in [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
-
-
-def _augmented(scene: _Scene, listed: bool) -> str | None:
+def _augmented(here: StatementInScope, listed: bool) -> str | None:
     """``h = h + x`` for ``h += x``; for ``h[0] += x`` too where that is `listed`, not a part."""
-    statement = scene.statement
+    statement = here.statement
     if not isinstance(statement, ast.AugAssign):
         return None
     if not listed and not _is_variable(statement.target):
         return None
-    if not scene.may_rebind(statement.target):
+    if not here.may_rebind(statement.target):
         return None
-    target, value = scene.text(statement.target), scene.text(statement.value)
+    target, value = here.text(statement.target), here.text(statement.value)
     sign = ast.unparse(ast.BinOp(ast.Name("a"), statement.op, ast.Name("b")))[2:-2]
     tight = isinstance(statement.value, ast.BinOp) and isinstance(
         statement.value.op, ast.Mult | ast.Div | ast.MatMult | ast.Pow
@@ -218,9 +112,9 @@ def _augmented(scene: _Scene, listed: bool) -> str | None:
     return f"{target} = {target} {sign} {value}"
 
 
-def _without_underscore(scene: _Scene) -> str | None:
+def _without_underscore(here: StatementInScope) -> str | None:
     """``x = x.clamp(0)`` for ``x.clamp_(0)``, ``y = F.relu(x)`` for ``y = F.relu_(x)``."""
-    statement = scene.statement
+    statement = here.statement
     calls = [each for each in ast.walk(statement) if _is_write_call(each)]
     if not calls:
         return None
@@ -229,19 +123,19 @@ def _without_underscore(scene: _Scene) -> str | None:
     written = _target_of(chain[-1])
     if len(calls) > len(chain) or not all(_has_twin(each) for each in chain):
         return None
-    twin = _twin(scene, calls[0])
+    twin = _twin(here, calls[0])
     if isinstance(statement, ast.Expr) and statement.value is calls[0]:
-        if written is None or not _is_variable(written) or not scene.may_rebind(written):
+        if written is None or not _is_variable(written) or not here.may_rebind(written):
             return None
-        return f"{scene.text(written)} = {twin}"
+        return f"{here.text(written)} = {twin}"
     same = isinstance(statement, ast.Assign) and [ast.unparse(t) for t in statement.targets] == [
         ast.unparse(written) if written is not None else ""
     ]
     private = written is not None and not isinstance(written, ast.Name | ast.Attribute)
-    unused = isinstance(written, ast.Name) and not scene.used_later(written.id)
+    unused = isinstance(written, ast.Name) and not here.used_later(written.id)
     if not (same or private or unused):
         return None
-    return scene.text(statement).replace(scene.text(calls[0]), twin, 1)
+    return here.text(statement).replace(here.text(calls[0]), twin, 1)
 
 
 def _chain(call: ast.Call) -> list[ast.Call]:
@@ -260,53 +154,53 @@ def _has_twin(call: ast.Call) -> bool:
     return _name_of(call) not in _NO_TWIN and not initialiser
 
 
-def _twin(scene: _Scene, call: ast.Call) -> str:
+def _twin(here: StatementInScope, call: ast.Call) -> str:
     """The same call out of place."""
     func = call.func
     if isinstance(func, ast.Attribute):
         inner = func.value
         receiver = (
-            _twin(scene, inner)
+            _twin(here, inner)
             if isinstance(inner, ast.Call) and _is_write_call(inner)
-            else scene.text(inner)
+            else here.text(inner)
         )
         name = f"{receiver}.{func.attr.rstrip('_')}"
     else:
-        name = scene.text(func).rstrip("_")
-    kept = [scene.text(each) for each in call.args]
-    kept += [scene.text(each) for each in call.keywords if each.arg not in ("inplace", "out")]
+        name = here.text(func).rstrip("_")
+    kept = [here.text(each) for each in call.args]
+    kept += [here.text(each) for each in call.keywords if each.arg not in ("inplace", "out")]
     return f"{name}({', '.join(kept)})"
 
 
-def _module_not_inplace(scene: _Scene, function: str, why: str) -> Help | None:
+def _module_not_inplace(here: StatementInScope, function: str, why: str) -> Help | None:
     """The module whose call writes, built without inplace=True, where it is told which that is."""
     wanted = function.rstrip("_").replace("_", "")
     built = [
         each
-        for each in ast.walk(ast.parse(scene.source))
+        for each in ast.walk(ast.parse(here.source))
         if isinstance(each, ast.Call)
         and _name_of(each).lower() == wanted
         and _inplace(each) is not None
     ]
     called = {
-        ast.unparse(each.func) for each in ast.walk(scene.statement) if isinstance(each, ast.Call)
+        ast.unparse(each.func) for each in ast.walk(here.statement) if isinstance(each, ast.Call)
     }
     mine = [
         each.value
-        for each in ast.walk(ast.parse(scene.source))
+        for each in ast.walk(ast.parse(here.source))
         if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) in called
     ]
     named = [each for each in built if ast.dump(each) in [ast.dump(value) for value in mine]]
     only = named if len(named) == 1 else built
     if len(only) != 1 or only[0].lineno != only[0].end_lineno:
         return None
-    line = scene.lines[only[0].lineno - 1]
+    line = here.lines[only[0].lineno - 1]
     dropped = _inplace(only[0])
-    kept = [scene.text(each) for each in only[0].args if each is not dropped]
-    kept += [scene.text(each) for each in only[0].keywords if each is not dropped]
-    new = line.replace(scene.text(only[0]), f"{scene.text(only[0].func)}({', '.join(kept)})", 1)
+    kept = [here.text(each) for each in only[0].args if each is not dropped]
+    kept += [here.text(each) for each in only[0].keywords if each is not dropped]
+    new = line.replace(here.text(only[0]), f"{here.text(only[0].func)}({', '.join(kept)})", 1)
     name = _name_of(only[0])
-    return scene.block.help(
+    return here.block.help(
         f"Build the {name} without inplace=True: {why}.",
         [Edit(only[0].lineno, only[0].lineno, new)],
     )
@@ -365,9 +259,9 @@ def _loaded(node: ast.AST) -> set[str]:
     return {ast.unparse(each) for each in ast.walk(node) if _is_variable(each)}
 
 
-def _written_part(scene: _Scene) -> ast.expr | None:
+def _written_part(here: StatementInScope) -> ast.expr | None:
     """The variable of which a statement writes elements."""
-    statement = scene.statement
+    statement = here.statement
     target: ast.expr | None = None
     if isinstance(statement, ast.AugAssign):
         target = statement.target

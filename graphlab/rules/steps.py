@@ -1,16 +1,43 @@
-"""Which loss an optimizer is there for: told by steps that applied one loss alone, or by name."""
+"""What the rules about optimizers share: odd steps, and the loss that an optimizer is there for."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator
 
+from graphlab.trace.finding import Versions
 from graphlab.trace.model import Backward, Step, Trace
 
 _COMMON = {
     "loss", "losses", "optimizer", "optimiser", "optim", "opt", "self", "total", "err", "error",
     "train", "net", "model", "the", "backward", "scaler",
 }  # fmt: skip
+
+
+def named(trace: Trace, index: int) -> Versions:
+    """A tensor for a finding that is not about its version."""
+    return Versions(trace.tensors[index], None, None)
+
+
+def first_per_optimizer(
+    trace: Trace, odd: Callable[[Step], bool], times: int = 2
+) -> Iterator[Step]:
+    """The first odd step of each optimizer that made at least `times` of them."""
+    found: dict[int, list[Step]] = {}
+    for event in trace.events:
+        if isinstance(event, Step) and odd(event):
+            found.setdefault(event.optimizer, []).append(event)
+    for steps in found.values():
+        if len(steps) >= times:
+            yield steps[0]
+
+
+def last_step(trace: Trace, optimizer: int) -> Step | None:
+    for event in reversed(trace.events):
+        if isinstance(event, Step) and event.optimizer == optimizer:
+            return event
+    return None
 
 
 def words(name: str) -> set[str]:
@@ -20,7 +47,8 @@ def words(name: str) -> set[str]:
 
 
 def own_losses(trace: Trace) -> dict[int, str]:
-    """{optimizer index: loss}, for the optimizers whose loss can be told; never the same twice."""
+    """{optimizer index: loss}, for the optimizers whose loss can be told, by their names or by
+    steps that applied one loss alone; never the same loss twice."""
     alone: dict[int, Counter[str]] = {}
     for event in trace.events:
         if isinstance(event, Step) and len(event.sources) == 1:

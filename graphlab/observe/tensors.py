@@ -1,0 +1,317 @@
+"""Questions to a tensor, asked without the program noticing: facts, memory, and whether its values
+may be read.
+
+A subclass answers attributes by code of its own, or refuses (a lazy parameter has no shape, a
+nested tensor no strides); a mode of the program's sees every operation. So each fact is read by
+the getter of torch's base class, and where it is refused the answer says so instead of raising.
+What computes something stands in an `unnoticed` block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import types
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from graphlab.source.objects import attributes, static
+from graphlab.trace.model import Kind, TensorInfo
+
+# The version of a tensor that has no counter.
+UNKNOWN = -1
+
+_native: Any = torch._C
+_Base: Any = _native.TensorBase
+_shape, _dtype, _device = (_Base.__dict__[name].__get__ for name in ("shape", "dtype", "device"))
+_requires_grad, _is_leaf = (_Base.__dict__[name].__get__ for name in ("requires_grad", "is_leaf"))
+_grad, _grad_fn, _base = (_Base.__dict__[name].__get__ for name in ("grad", "grad_fn", "_base"))
+_version, _layout = (_Base.__dict__[name].__get__ for name in ("_version", "layout"))
+_quantized, _nested = (_Base.__dict__[name].__get__ for name in ("is_quantized", "is_nested"))
+_no_dispatch = static(torch.Tensor, "__torch_dispatch__")
+_subclass = type.__subclasscheck__
+
+# Where torch moves these, modes of the program see what the observer asks.
+_functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
+_dispatch_off: Any = getattr(_native, "_DisableTorchDispatch", contextlib.nullcontext)
+
+
+class Unnoticed:
+    """While this is open, no mode and no subclass of the program is told of what torch is asked.
+    Enters and leaves in under a microsecond."""
+
+    __slots__ = ("_dispatch", "_functions")
+
+    def __enter__(self) -> None:
+        self._functions, self._dispatch = _functions_off(), _dispatch_off()
+        self._functions.__enter__()
+        self._dispatch.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._dispatch.__exit__(None, None, None)
+        self._functions.__exit__(None, None, None)
+
+
+def is_tensor(value: Any) -> bool:
+    return _subclass(torch.Tensor, type(value))
+
+
+def is_module(value: Any) -> bool:
+    return _subclass(torch.nn.Module, type(value))
+
+
+def is_parameter(value: Any) -> bool:
+    """A Parameter, or a subclass's tensor that torch has marked as one."""
+    kind = type(value)
+    if kind is torch.Tensor or not _subclass(torch.Tensor, kind):
+        return False
+    return _subclass(torch.nn.Parameter, kind) or attributes(value).get("_is_param") is True
+
+
+def tensors_in(value: Any) -> Iterator[Any]:
+    """`value` if it is a tensor, or those of a tuple or list of it."""
+    for each in value if type(value) in (tuple, list) else (value,):
+        if is_tensor(each):
+            yield each
+
+
+def _is_one(value: Any) -> bool:
+    return type(value) is torch.Tensor or type(value) is torch.nn.Parameter
+
+
+def shape_of(tensor: Any) -> tuple[int, ...]:
+    """Its sizes; empty where it has none, as a nested tensor. A size that is not known yet, under
+    torch.export say, is 0."""
+    try:
+        return tuple(each if type(each) is int else 0 for each in _shape(tensor))
+    except Exception:
+        return ()
+
+
+def dtype_of(tensor: Any) -> str:
+    """`float32`."""
+    return str(_dtype(tensor)).removeprefix("torch.")
+
+
+def requires_grad(tensor: Any) -> bool:
+    return _requires_grad(tensor)
+
+
+def is_leaf(tensor: Any) -> bool:
+    return _is_leaf(tensor)
+
+
+def is_view(tensor: Any) -> bool:
+    return _Base._is_view(tensor)
+
+
+def base_of(tensor: Any) -> Any:
+    """What it is a view of, or None."""
+    try:
+        return _base(tensor) if _Base._is_view(tensor) else None
+    except RuntimeError:
+        return None
+
+
+def grad_of(tensor: Any) -> Any:
+    """Its ``.grad``. torch's warning that a result keeps none is not for us to cause."""
+    if not _is_one(tensor) and not _is_leaf(tensor):
+        return None
+    return _grad(tensor)
+
+
+def grads_of(parameters: list[Any]) -> list[Any]:
+    """The ``.grad`` of each of an optimizer's parameters, which are leaves."""
+    return [*map(_grad, parameters)]
+
+
+def grad_fn_of(tensor: Any) -> Any:
+    """Its node; None where it has none, and where torch does not tell (a view whose base was
+    written in a way that autograd forbids)."""
+    try:
+        return _grad_fn(tensor)
+    except RuntimeError:
+        return None
+
+
+def device_of(tensor: Any) -> str:
+    """The kind of its device: `cpu`, `cuda`."""
+    return _device(tensor).type
+
+
+def bytes_of(tensor: Any) -> int:
+    """The size of its elements in bytes; 0 where it has no storage of its own."""
+    try:
+        return _Base.numel(tensor) * _Base.element_size(tensor)
+    except Exception:
+        return 0
+
+
+def count_of(tensor: Any) -> int:
+    """How many elements it has; 0 where that is not known."""
+    try:
+        count = _Base.numel(tensor)
+    except Exception:
+        return 0
+    return count if type(count) is int else 0
+
+
+def describe(tensor: Any, name: str | None, kind: Kind, owner: str | None = None) -> TensorInfo:
+    """The tensor as plain data."""
+    return TensorInfo(
+        name=name,
+        kind=kind,
+        shape=shape_of(tensor),
+        dtype=dtype_of(tensor),
+        owner=owner,
+        requires_grad=bool(_requires_grad(tensor)),
+    )
+
+
+def kind_of(tensor: Any) -> Kind:
+    if is_parameter(tensor):
+        return "parameter"
+    if not _requires_grad(tensor):
+        return "input"
+    # Whoever asks a view for its node has it made anew if its base was written since, or refused.
+    return "parameter" if not is_view(tensor) and _is_leaf(tensor) else "activation"
+
+
+def storage_key(tensor: Any) -> int | None:
+    """An address that all views of one storage share; None where there is no storage."""
+    try:
+        storage = _Base.untyped_storage(tensor)
+    except Exception:
+        return None
+    try:
+        return storage._cdata
+    except AttributeError:
+        return storage.data_ptr()
+
+
+def byte_span(tensor: Any) -> tuple[int, int]:
+    """First and one-past-last byte that `tensor` may touch, counted within its storage; (0, 0)
+    where it has no strides."""
+    try:
+        size = _Base.element_size(tensor)
+        first = _Base.storage_offset(tensor) * size
+        if _Base.numel(tensor) == 0:
+            return first, first
+        pairs = zip(_shape(tensor), _Base.stride(tensor), strict=True)
+        reach = sum((n - 1) * step for n, step in pairs)
+        if type(reach) is not int:
+            return 0, 0
+        return first, first + (reach + 1) * size
+    except Exception:
+        return 0, 0
+
+
+def address_of(tensor: Any) -> int:
+    """Where its first element lies; 0 where it lies nowhere."""
+    try:
+        return _Base.data_ptr(tensor)
+    except Exception:
+        return 0
+
+
+def overlap(one: Any, other: Any) -> bool:
+    """Whether two tensors of one storage share bytes."""
+    (a, b), (c, d) = byte_span(one), byte_span(other)
+    return a < d and c < b
+
+
+def same_place(one: Any, other: Any) -> bool:
+    """Whether two tensors of one storage cover the same elements in the same order."""
+    try:
+        return (
+            shape_of(one) == shape_of(other)
+            and _Base.stride(one) == _Base.stride(other)
+            and _Base.storage_offset(one) == _Base.storage_offset(other)
+        )
+    except Exception:
+        return False
+
+
+def version_of(tensor: Any) -> int:
+    """The version counter; an inference tensor has none."""
+    try:
+        return _version(tensor)
+    except (RuntimeError, AttributeError):
+        return UNKNOWN
+
+
+def versions_of(tensors: list[Any]) -> list[int]:
+    """The version counter of each."""
+    try:
+        return [*map(_version, tensors)]
+    except (RuntimeError, AttributeError):
+        return [*map(version_of, tensors)]
+
+
+_plain_types: dict[type, bool] = {torch.Tensor: True, torch.nn.Parameter: True}
+
+
+def readable(tensor: Any) -> bool:
+    """Whether its values can be computed with: it has some, and no class, transform or mode of the
+    program stands between them and torch. Sparse ones count, quantized and nested ones do not."""
+    kind = type(tensor)
+    plain = _plain_types.get(kind)
+    if plain is None:
+        own = _subclass(torch.nn.parameter.UninitializedTensorMixin, kind)  # pyright: ignore
+        plain = not own and static(kind, "__torch_dispatch__") is _no_dispatch
+        _plain_types[kind] = plain
+    if not plain or _quantized(tensor) or _nested(tensor) or device_of(tensor) == "meta":
+        return False
+    layout = _layout(tensor)
+    if layout is not torch.strided and layout not in _SPARSE:
+        return False
+    return not _wrapped(tensor)
+
+
+_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+_functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
+_is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
+_is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)
+_innermost: Any = getattr(_functorch, "peek_interpreter_stack", lambda: None)
+
+
+def _wrapped(tensor: Any) -> bool:
+    return bool(_is_wrapped(tensor) or _is_functional(tensor))
+
+
+def in_transform() -> bool:
+    """Whether a transform of torch.func is at work: tensors are then wrapped, level by level."""
+    return _innermost() is not None
+
+
+class Weak:
+    """Values by the identity of objects that may not be hashed or compared. What is dead goes in
+    sweeps: a callback of a weak reference could swallow a Ctrl-C."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref[Any], Any]] = {}
+        self._full = 64
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def put(self, key: Any, value: Any) -> None:
+        known = self._entries.get(id(key))
+        if known is not None and known[0]() is key:
+            self._entries[id(key)] = (known[0], value)
+            return
+        if len(self._entries) >= self._full:
+            self._entries = {
+                at: each for at, each in self._entries.items() if each[0]() is not None
+            }
+            self._full = 2 * len(self._entries) + 64
+        self._entries[id(key)] = (weakref.ref(key), value)
+
+    def get(self, key: Any) -> Any:
+        known = self._entries.get(id(key))
+        return known[1] if known is not None and known[0]() is key else None
+
+    def alive(self) -> list[Any]:
+        return [key for ref, _ in list(self._entries.values()) if (key := ref()) is not None]

@@ -1,0 +1,121 @@
+"""Arithmetic on the program's parameters and gradients, in pieces that take little memory.
+
+A large tensor is gone through a piece at a time, so that what is computed beside it never doubles
+it. What does not fit into `COPIES` bytes is not copied: a digest tells whether it has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from graphlab.observe.tensors import bytes_of, readable
+
+# Elements that are worked on at a time.
+PIECE = 1 << 20
+# Bytes of parameters that are copied before a step that is compared by value.
+COPIES = 64 * 1024**2
+# A sparse gradient is compared as the dense one that it stands for, up to this many elements.
+WIDEST = 10_000_000
+
+
+def pieces(*tensors: Any) -> Iterator[tuple[Any, ...]]:
+    """Matching views of tensors of one shape, each of about `PIECE` elements at most."""
+    first = tensors[0]
+    count = first.numel()
+    if count <= PIECE or first.dim() == 0:
+        yield tensors
+        return
+    rows = max(1, PIECE // (count // first.shape[0]))
+    for part in zip(*(each.split(rows) for each in tensors), strict=True):
+        if part[0].numel() <= 2 * PIECE:
+            yield part
+        else:
+            yield from pieces(*(each.squeeze(0) for each in part))
+
+
+def computable(grad: Any) -> bool:
+    """Whether a gradient can be compared: its values can be read, and it is not too wide."""
+    return readable(grad) and not (grad.is_sparse and grad.numel() > WIDEST)
+
+
+def dense(grad: Any) -> Any:
+    """Its numbers alone: real ones, none left out, and no graph behind them."""
+    grad = grad.detach()
+    if grad.layout is not torch.strided:
+        grad = grad.to_dense()
+    return torch.view_as_real(grad) if grad.is_complex() else grad
+
+
+def dot(one: Any, other: Any) -> Any:
+    """The inner product of two dense tensors of one shape, as a tensor on their device."""
+    total: Any = None
+    for left, right in pieces(one, other):
+        if left.device.type == "mps":
+            # Apple's GPUs know no double precision.
+            part = (left * right).sum()
+        else:
+            part = (left.double() * right.double()).sum()
+        total = part if total is None else total + part
+    return total
+
+
+def numbers(values: list[Any]) -> list[float]:
+    """Numbers of several tensors; each device is waited for once."""
+    by_device: dict[Any, list[int]] = {}
+    for at, value in enumerate(values):
+        by_device.setdefault(value.device, []).append(at)
+    found = [0.0] * len(values)
+    for places in by_device.values():
+        read = torch.stack([values[at] for at in places]).tolist()
+        for at, number in zip(places, read, strict=True):
+            found[at] = number
+    return found
+
+
+def anything(grad: Any) -> bool:
+    """Whether a gradient has an element that is not zero; True where that cannot be read."""
+    if not computable(grad):
+        return True
+    return any(bool(part.any()) for (part,) in pieces(dense(grad)))
+
+
+class Before:
+    """The values of a tensor at one moment: a copy of them, a digest of those that are too many,
+    or its version alone where its values cannot be read."""
+
+    __slots__ = ("digest", "tensor", "values", "version")
+
+    def __init__(self, tensor: Any, version: int, room: int) -> None:
+        self.tensor, self.version = tensor, version
+        self.values: Any = None
+        self.digest: Any = None
+        if readable(tensor):
+            if bytes_of(tensor) <= room:
+                self.values = tensor.detach().clone()
+            else:
+                self.digest = _digest(tensor)
+
+    @property
+    def size(self) -> int:
+        """The bytes that the copy takes."""
+        return bytes_of(self.values) if self.values is not None else 0
+
+    def changed(self, version: int) -> bool:
+        """Whether the values are others by now; `version` is what the tensor's counter says."""
+        if self.values is not None:
+            return not torch.equal(self.tensor.detach(), self.values)
+        if self.digest is not None:
+            return self.digest != _digest(self.tensor)
+        return version != self.version
+
+
+def _digest(tensor: Any) -> tuple[int, ...]:
+    """Sums over the bit patterns of its pieces."""
+    found = []
+    for (part,) in pieces(dense(tensor)):
+        kind = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[part.element_size()]
+        found.append(part.contiguous().view(kind).sum(dtype=torch.int64))
+    return tuple(torch.stack(found).tolist())

@@ -1,0 +1,76 @@
+"""What GL003 to GL007 share: autograd refused a write, or a backward outright."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from graphlab.rules.rule import Rule
+from graphlab.trace.finding import Finding, Help, Place, Versions
+from graphlab.trace.model import Backward, Refused, Trace
+
+
+def refused_writes(
+    rule: Rule,
+    trace: Trace,
+    kind: str,
+    summary: str,
+    help: tuple[str, str],
+    repair: Callable[[Trace, Refused], Help | None],
+) -> Iterator[Finding]:
+    """One finding a line that wrote to a tensor of `kind`. `help` is two ways out; where `repair`
+    finds the edit for the first, that is shown."""
+    told = set()
+    for event in trace.events:
+        if not isinstance(event, Refused) or event.kind != kind or event.at in told or not event.by:
+            continue
+        told.add(event.at)
+        tensor = trace.tensors[event.tensor]
+        edit = repair(trace, event)
+        first, second = (each.format(name=tensor.name or "x") for each in help)
+        called = tensor.name or f"a tensor of shape {list(tensor.shape)}"
+        yield Finding(
+            *rule.label,
+            summary=summary.format(name=called, by=event.by),
+            iteration=event.iteration,
+            tensor=Versions(tensor, None, None),
+            failed=Place(event.at, event.by),
+            cause=Place(event.made, "the view is made") if event.made is not None else None,
+            help=(edit or Help(first), Help(second)),
+        )
+
+
+def refused_backwards(
+    rule: Rule,
+    trace: Trace,
+    trouble: str,
+    summary: str,
+    help: str,
+    repair: Callable[[Trace, Backward], Help | None] = lambda trace, event: None,
+    cut: str = "",
+) -> Iterator[Finding]:
+    """One finding a line whose backward was refused for `trouble`. `cut` ends the summary where
+    the line that cut the graph is known; `help` is said where `repair` knows no better."""
+    told = set()
+    for event in trace.events:
+        if not isinstance(event, Backward) or event.trouble != trouble or event.at in told:
+            continue
+        told.add(event.at)
+        tensor = trace.tensors[event.subject] if event.subject is not None else None
+        called = tensor.name if tensor is not None and tensor.name else event.loss
+        words = {
+            "name": called,
+            "call": event.call,
+            "loss": event.loss,
+            "shape": list(tensor.shape) if tensor is not None else "",
+            "cut": f"{event.cut_by} in line {event.cut.line}" if event.cut else "",
+        }
+        said = summary if event.cut is None else summary + cut
+        yield Finding(
+            *rule.label,
+            summary=said.format(**words),
+            iteration=event.iteration,
+            tensor=Versions(tensor, None, None) if tensor is not None else None,
+            failed=Place(event.at, event.call),
+            cause=Place(event.cut, event.cut_by) if event.cut is not None else None,
+            help=(repair(trace, event) or Help(help.format(**words)),),
+        )

@@ -1,0 +1,184 @@
+"""What an object of the program is and holds, asked without running any code of the program.
+
+No property, no ``__getattr__``, ``__getitem__``, ``__class__``, ``__repr__`` or ``__eq__`` of a
+class that is not Python's own is called here, and nothing here raises. An attribute is found where
+Python stores it: in the object's own dictionary, in a slot, or among the members of its class.
+"""
+
+from __future__ import annotations
+
+import itertools
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# No value, since nothing that can be looked at without running code holds one.
+LOST: Any = object()
+
+# Where torch.nn.Module keeps what it answers for by __getattr__.
+DRAWERS = ("_parameters", "_buffers", "_modules")
+
+_subclass = type.__subclasscheck__
+_mro = type.__dict__["__mro__"].__get__
+_members = type.__dict__["__dict__"].__get__
+_PROXY = type(_members(object))
+# A frame's variables: a dictionary up to Python 3.12, a view of the frame's own since 3.13.
+_LOCALS = type((lambda: __import__("sys")._getframe().f_locals)())
+
+
+def is_a(value: Any, kind: type | tuple[type, ...]) -> bool:
+    """As `isinstance`, by the object's true type alone: ``__class__`` may be a property that runs
+    code, and a metaclass may have a word in `isinstance`."""
+    if type(kind) is tuple:
+        return any(_subclass(each, type(value)) for each in kind)
+    return _subclass(kind, type(value))  # pyright: ignore[reportArgumentType]
+
+
+def class_name(value: Any) -> str:
+    """The name of an object's class."""
+    return type.__dict__["__name__"].__get__(type(value))
+
+
+def class_module(value: Any) -> str:
+    """The dotted name of the module that an object's class was defined in; "" where the class
+    does not say."""
+    found = static(type(value), "__module__")
+    return found if type(found) is str else ""
+
+
+def static(kind: type, name: str) -> Any:
+    """The member `name` of a class or of its bases, as it is stored, or LOST."""
+    for base in _mro(kind):
+        own = _members(base)
+        if name in own:
+            return own[name]
+    return LOST
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """The object's own dictionary, empty where it has none. Not to be written to."""
+    found = static(type(value), "__dict__")
+    if type(found) is types.GetSetDescriptorType:
+        own = found.__get__(value)
+    elif is_a(value, types.ModuleType):
+        own = object.__getattribute__(value, "__dict__")
+    elif is_a(value, type):
+        own = dict(_members(value))
+    else:
+        # None, or one that the class has made a property of.
+        return {}
+    return own if type(own) is dict else {}
+
+
+def attribute(value: Any, name: str) -> Any:
+    """``value.name`` as far as it is stored, or LOST: an entry of the object's dictionary, a
+    module's parameter, buffer or submodule, a slot, a method, or a constant of the class."""
+    own = attributes(value)
+    if name in own:
+        return own[name]
+    for drawer in DRAWERS:
+        kept: Any = own.get(drawer)
+        if is_a(kept, dict) and dict.__contains__(kept, name):
+            return dict.__getitem__(kept, name)
+    if is_a(value, type):
+        return _constant(static(value, name))
+    found = static(type(value), name)
+    kind = type(found)
+    if kind is types.MemberDescriptorType:
+        try:
+            return found.__get__(value)
+        except AttributeError:
+            return LOST
+    if kind is types.FunctionType:
+        return types.MethodType(found, value)
+    if kind is classmethod:
+        return types.MethodType(found.__func__, type(value))
+    return _constant(found)
+
+
+def _constant(found: Any) -> Any:
+    """A class's member as it reads through the class, where reading it runs nothing."""
+    if type(found) is staticmethod:
+        return found.__func__
+    if found is LOST or type(found) is types.FunctionType:
+        return found
+    return LOST if static(type(found), "__get__") is not LOST else found
+
+
+def item(value: Any, key: Any) -> Any:
+    """``value[key]`` of Python's own containers and those derived from them, for a key that is a
+    string or an integer, or LOST. A subclass's ``__getitem__`` or ``__missing__`` is not asked."""
+    if type(key) is not str and type(key) is not int:
+        return LOST
+    if is_a(value, dict):
+        return dict.get(value, key, LOST)
+    for kind in (list, tuple):
+        if is_a(value, kind) and type(key) is int:
+            size = kind.__len__(value)
+            return kind.__getitem__(value, key) if -size <= key < size else LOST
+    getter = static(type(value), "__getitem__")
+    if type(getter) is types.FunctionType and getter.__module__.startswith("torch.nn."):
+        return _of_module(attributes(value), key)
+    return LOST
+
+
+def _of_module(own: dict[str, Any], key: str | int) -> Any:
+    """A member of torch's containers of modules and of parameters, by its name or its place."""
+    for drawer in ("_modules", "_parameters"):
+        kept = own.get(drawer)
+        if type(kept) is dict and kept:
+            return kept.get(key, LOST) if type(key) is str else item(list(kept.values()), key)
+    return LOST
+
+
+def items(value: Any, limit: int | None = None) -> Iterator[tuple[str | int, Any]]:
+    """The entries of a dictionary, list or tuple, those under a key that is neither a string nor
+    an integer left out; `limit` of them at most."""
+    if is_a(value, dict):
+        # A copy: another thread may write to it meanwhile.
+        pairs: Any = list(itertools.islice(dict.items(value), limit))
+        yield from ((key, each) for key, each in pairs if type(key) is str or type(key) is int)
+        return
+    for kind in (list, tuple):
+        if is_a(value, kind):
+            yield from enumerate(list(itertools.islice(kind.__iter__(value), limit)))
+            return
+
+
+def length(value: Any) -> int | None:
+    """``len(value)`` of a list, tuple, dictionary, set or range, or of what is derived from one."""
+    for kind in (list, tuple, dict, set, frozenset, range):
+        if is_a(value, kind):
+            return kind.__len__(value)
+    return None
+
+
+def fields(value: Any) -> tuple[str, ...]:
+    """The names of a named tuple's fields; empty for any other object."""
+    found = static(type(value), "_fields") if is_a(value, tuple) else LOST
+    if type(found) is not tuple or not all(type(each) is str for each in found):
+        return ()
+    return found
+
+
+def variables(space: Any) -> dict[str, Any]:
+    """The variables of a frame or a module by name. A name space that is an object of the
+    program's own (``exec`` may be given one) has none."""
+    if type(space) not in (dict, _LOCALS, _PROXY):
+        if not is_a(space, dict):
+            return {}
+        pairs = list(dict.items(space))
+    else:
+        pairs = list(space.items())
+    return {name: value for name, value in pairs if type(name) is str}
+
+
+def lookup(name: str, *spaces: Mapping[str, Any]) -> Any:
+    """A variable's value in the first of `spaces` that has it, or LOST."""
+    for space in spaces:
+        if type(space) not in (dict, _LOCALS, _PROXY):
+            if is_a(space, dict) and dict.__contains__(space, name):  # pyright: ignore
+                return dict.__getitem__(space, name)  # pyright: ignore
+        elif name in space:
+            return space[name]
+    return LOST

@@ -1,0 +1,148 @@
+"""Which saved Trace must make which rule speak, and which looks like it and must not.
+
+The lines are those of the script in the Trace, by what happened there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphlab.trace.finding import Severity
+from graphlab.trace.model import Trace
+from graphlab.trace.store import loads
+
+TRACES = Path(__file__).with_name("traces")
+FILMS = Path(__file__).parents[1] / "views" / "films"
+_SHORT = ("--steps", "8", "--device", "cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`script` is what was run: a file, or the example of a rule's page. `code` is the rule that
+    this is about. It speaks, and no other above info does, where `severity` is given; where it is
+    not, none does. Then come the finding's tensor and lines, None for what it does not name."""
+
+    code: str
+    script: str
+    severity: Severity | None = None
+    tensor: str | None = None
+    saved: int | None = None
+    mutated: int | None = None
+    freed: int | None = None
+    failed: int | None = None
+    cause: int | None = None
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The Trace's file, without its suffix."""
+        path, _, section = self.script.partition("#")
+        words = [Path(path).stem, *section.split()]
+        return "_".join(words).lower()
+
+    def trace(self) -> Trace:
+        return loads((TRACES / f"{self.name}.json").read_text(encoding="utf-8"))
+
+
+SPEAKING = (
+    Case("GL001", "tests/corpus/errors/gan_one_forward.py", "error",
+         "netD.score.weight", saved=31, mutated=64, failed=68),
+    Case("GL001", "scenarios/softmaxgan/naive.py", "error",
+         "D.4.weight", saved=31, mutated=38, failed=43, arguments=_SHORT),
+    Case("GL001", "tests/corpus/errors/style_transfer_inplace_relu.py", "error",
+         "features", saved=12, mutated=67, failed=71),
+    Case("GL001", "tests/corpus/errors/noisy_dqn_resample.py", "error",
+         "online.head.epsilon", saved=28, mutated=12, failed=69),
+    Case("GL001", "tests/corpus/errors/char_rnn_retain_graph.py", "error",
+         "rnn.i2h.weight", saved=19, mutated=45, failed=44),
+    Case("GL002", "tests/corpus/errors/lstm_hidden_kept.py", "error",
+         saved=19, freed=38, failed=38),
+    Case("GL002", "tests/corpus/errors/r1_penalty_freed.py", "error",
+         saved=16, freed=20, failed=32),
+    Case("GL002", "scenarios/softmaxgan/detach_as_printed.py", "error",
+         saved=31, freed=36, failed=44, arguments=_SHORT),
+    Case("GL002", "scenarios/softmaxgan/joint_as_printed.py", "error",
+         saved=33, freed=39, failed=45, arguments=_SHORT),
+    Case("GL002", "tests/corpus/errors/ddpm_running_total.py", "error",
+         saved=38, freed=40, failed=40),
+    Case("GL003", "tests/corpus/errors/manual_sgd_step.py", "error",
+         "params[0][0]", failed=29),
+    Case("GL004", "tests/corpus/errors/chunk_clamped.py", "error",
+         "logvar", failed=15, cause=14),
+    Case("GL004", "tests/corpus/errors/gates_scaled_after_chunk.py", "error",
+         "reset", mutated=17, failed=18, cause=16),
+    Case("GL005", "tests/corpus/errors/segmentation_argmax_dice.py", "error",
+         "loss", failed=51, cause=28),
+    Case("GL005", "tests/corpus/errors/ensemble_loss_rebuilt.py", "error",
+         "loss", failed=62, cause=37),
+    Case("GL005", "tests/corpus/errors/frozen_with_class_weights.py", "error",
+         "loss", failed=17, cause=10),
+    Case("GL006", "tests/corpus/errors/pinn_time_derivative.py", "error",
+         "wrt", failed=23),
+    Case("GL007", "tests/corpus/errors/multitask_loss_vector.py", "error",
+         "loss", failed=53),
+    Case("GL101", "scenarios/softmaxgan/joint.py", "warning",
+         failed=41, cause=38, arguments=_SHORT),
+    Case("GL102", "tests/corpus/silent/zero_grad_of_a_submodule.py", "warning",
+         "tagger.encoder.bag.weight", failed=39, cause=36),
+    Case("GL103", "tests/corpus/silent/layers_in_a_list.py", "warning",
+         "model.hids[2].weight", failed=50, cause=43),
+    Case("GL104", "tests/corpus/silent/head_replaced.py", "warning",
+         "model.fc.weight", failed=53, cause=40),
+    Case("GL105", "tests/corpus/errors/wgan_data_clip.py", "warning",
+         "critic.fc2.weight", saved=26, mutated=31, failed=60),
+    Case("GL106", "tests/corpus/silent/embedding_bank.py", "warning",
+         "self.bank.keys", failed=52, cause=23),
+    Case("GL106", "tests/corpus/silent/running_loss_tensor.py", "warning",
+         "running_loss", cause=41),
+    Case("GL107", "tests/corpus/silent/encoder_updated_twice.py", "warning",
+         "agent.encoder.conv.weight", failed=49, cause=36),
+    Case("GL108", "docs/rules/GL108.md#Example", "info",
+         failed=14, cause=12),
+    Case("GL109", "tests/corpus/silent/step_twice.py", "warning",
+         "model.inner.weight", failed=48),
+    Case("GL110", "tests/corpus/silent/head_never_called.py", "warning",
+         "model.model.fc.weight", cause=37),
+)  # fmt: skip
+
+SILENT = (
+    Case("GL001", "scenarios/softmaxgan/recompute.py", arguments=_SHORT),
+    Case("GL002", "tests/corpus/clean/several_backwards.py"),
+    Case("GL003", "tests/corpus/clean/hand_written_sgd.py"),
+    Case("GL004", "tests/corpus/clean/inplace_operations.py"),
+    Case("GL005", "tests/corpus/clean/eval_and_running_totals.py"),
+    Case("GL006", "tests/corpus/clean/wgan_gradient_penalty.py"),
+    Case("GL007", "tests/corpus/clean/per_sample_gradients.py"),
+    Case("GL101", "scenarios/softmaxgan/joint_isolated.py", arguments=_SHORT),
+    Case("GL101", "tests/corpus/clean/gradient_surgery.py"),
+    Case("GL102", "tests/corpus/clean/gradient_accumulation.py"),
+    Case("GL103", "tests/corpus/clean/frozen_backbone.py"),
+    Case("GL104", "tests/corpus/clean/gradual_unfreezing.py"),
+    Case("GL105", "tests/corpus/clean/wgan_clipping.py"),
+    Case("GL106", "tests/corpus/clean/truncated_bptt.py"),
+    Case("GL107", "tests/corpus/clean/infogan_three_optimizers.py"),
+    Case("GL108", "docs/rules/GL108.md#Use instead"),
+    Case("GL109", "tests/corpus/clean/nan_skip.py"),
+    Case("GL110", "tests/corpus/clean/mixture_of_experts.py"),
+)  # fmt: skip
+
+ALL = (*SPEAKING, *SILENT)
+
+# Of these a film is kept as well, for tests/views.
+FILMED = (
+    Case("GL001", "tests/views/scripts/stale_weight.py"),
+    Case("GL102", "docs/rules/GL102.md#Example"),
+)
+
+
+def table() -> list[str]:
+    """The rows of README.md: a code, the Traces that make it speak, its look-alikes."""
+    return [
+        f"| {code} | {_names(SPEAKING, code)} | {_names(SILENT, code)} |"
+        for code in dict.fromkeys(case.code for case in ALL)
+    ]
+
+
+def _names(cases: tuple[Case, ...], code: str) -> str:
+    return ", ".join(f"`{case.name}`" for case in cases if case.code == code)

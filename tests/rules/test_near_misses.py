@@ -1,0 +1,229 @@
+"""The edge of each rule: what just makes it speak, beside what just does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from graphlab.rules.gl101_mixed_gradients import APART, FOREIGN
+from graphlab.rules.gl108_wasted_gradients import LEAST
+from graphlab.rules.gl110_parameter_never_reached import PATIENCE
+from graphlab.rules.registry import find
+from graphlab.trace.model import Event, Forgotten, Growing, Trace, Waste
+from tests.rules.build import (
+    Script,
+    activation,
+    backward,
+    mix,
+    optimizer,
+    parameter,
+    saved,
+    step,
+    write,
+    zero_grad,
+)
+
+LOOP = Script(
+    """\
+for x in batches:
+    hidden = net(x)
+    loss = hidden.mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    hidden.mul_(2)
+    again.backward()
+    other.step()
+""",
+    tensors=(parameter("net.weight"), parameter("net.bias")),
+    optimizers=(optimizer(owns=(0, 1)),),
+)
+FORWARD, BACKWARD = LOOP.at("hidden = net(x)"), LOOP.at("loss.backward()")
+STEP, ZERO = LOOP.at("optimizer.step()"), LOOP.at("optimizer.zero_grad()")
+
+
+def codes(trace: Trace) -> list[str]:
+    return [finding.code for finding in find(trace)]
+
+
+def run(*events: Event, **fields: Any) -> list[str]:
+    return codes(LOOP.trace(*events, **fields))
+
+
+def owning(**fields: Any) -> Script:
+    """The loop with its optimizer changed."""
+    return replace(LOOP, optimizers=(replace(LOOP.optimizers[0], **fields),))
+
+
+# What a backward met among the saved tensors.
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("stale", "GL001"), ("freed", "GL002"), ("bypassed", "GL105")]
+)
+def test_the_state_of_a_saved_tensor_says_which(state: Any, code: str) -> None:
+    changed = write(LOOP.at("hidden.mul_(2)"), "hidden.mul_()")
+    met = backward(LOOP.at("again.backward()"), problems=(saved(state, FORWARD, write=0),))
+    assert run(changed, met) == [code]
+    # The same line in a later iteration is the same mistake.
+    assert run(changed, met, replace(met, iteration=1)) == [code]
+    assert run(changed, replace(met, problems=())) == []
+
+
+def test_two_writers_of_what_one_backward_needs_are_two_findings() -> None:
+    events = (
+        write(LOOP.at("hidden.mul_(2)"), "hidden.mul_()"),
+        write(STEP, "optimizer.step()"),
+        backward(BACKWARD, problems=(saved("stale", FORWARD, write=0),)),
+        backward(BACKWARD, problems=(saved("stale", FORWARD, write=1),), iteration=1),
+    )
+    assert run(*events) == ["GL001", "GL001"]
+
+
+def test_a_writer_that_nobody_saw_is_said_to_be_unseen() -> None:
+    met = backward(BACKWARD, problems=(saved("stale", FORWARD),))
+    (finding,) = find(LOOP.trace(met))
+    assert finding.mutated is None
+    assert finding.notes == ("changed between line 2 and line 5, writer not seen",)
+
+
+# What a step applied.
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"), [({"leftover": (0,)}, "GL102"), ({"nothing_new": True}, "GL109")]
+)
+def test_once_is_an_accident_and_twice_a_habit(fields: dict[str, Any], code: str) -> None:
+    first, second = step(STEP, 1, **fields), step(STEP, 2, **fields)
+    assert run(step(STEP, 0), first, step(STEP, 2)) == []
+    assert run(step(STEP, 0), first, second) == [code]
+
+
+def test_the_clearing_that_came_too_late_is_the_cause() -> None:
+    odd = [step(STEP, at, leftover=(0, 1)) for at in range(2)]
+    (without,) = find(LOOP.trace(*odd))
+    (late,) = find(LOOP.trace(zero_grad(ZERO), *odd))
+    assert without.cause is None
+    assert late.cause is not None and late.cause.at == ZERO
+    assert late.summary.endswith("on net.weight and 1 more")
+
+
+def test_no_new_gradient_has_one_reason() -> None:
+    odd = [step(STEP, at, nothing_new=True) for at in range(2)]
+    # What no loss reaches never has one, and that is GL110's to say.
+    assert codes(owning(never_reached=(0, 1)).trace(*odd)) == ["GL110"]
+    assert codes(owning(strangers=(0, 1)).trace(*odd)) == ["GL104"]
+    # The gradient was another optimizer's before.
+    both = replace(LOOP, optimizers=(LOOP.optimizers[0], optimizer("other", owns=(0, 1))))
+    shared = [replace(each, shared=(0,), shared_with=1) for each in odd]
+    assert codes(both.trace(*shared)) == ["GL107"]
+
+
+def test_an_optimizer_over_the_whole_of_several_others_is_meant() -> None:
+    """InfoGAN's third, for a loss that trains both networks."""
+    odd = [
+        step(LOOP.at("other.step()"), at, optimizer=2, shared=(0,), shared_with=0)
+        for at in range(2)
+    ]
+    ones = (optimizer("one", owns=(0,)), optimizer("two", owns=(1,)))
+    whole = replace(LOOP, optimizers=(*ones, optimizer("all", owns=(0, 1))))
+    assert codes(whole.trace(*odd)) == []
+    part = replace(LOOP, optimizers=(optimizer("one", owns=(0,)), *ones[1:], optimizer("some")))
+    assert codes(part.trace(*odd)) == ["GL107"]
+
+
+# Whose gradient a step applied.
+
+GAN = Script(
+    """\
+d_loss.backward()
+g_loss.backward()
+optimizer_d.step()
+optimizer_g.step()
+""",
+    tensors=(parameter("D.weight"), parameter("G.weight")),
+    optimizers=(optimizer("optimizer_d", owns=(0,)), optimizer("optimizer_g", owns=(1,))),
+)
+
+
+def mixed(*mixes: Any, optimizers: int = 2) -> list[str]:
+    """What is said of a GAN whose steps of G applied these mixtures."""
+    script = replace(GAN, optimizers=GAN.optimizers[2 - optimizers :])
+    events: list[Event] = [
+        backward(GAN.at("d_loss.backward()"), "d_loss"),
+        backward(GAN.at("g_loss.backward()"), "g_loss"),
+    ]
+    for at, each in enumerate(mixes):
+        last = optimizers - 1
+        events.append(step(GAN.at("optimizer_g.step()"), at, optimizer=last, mix=each))
+    return codes(script.trace(*events))
+
+
+def test_a_step_that_goes_against_its_own_loss() -> None:
+    foreign = 1 - FOREIGN
+    bad = mix(g_loss=(foreign, -0.1), d_loss=(FOREIGN, 0.9))
+    assert mixed(bad) == ["GL101"]
+    # Uphill, but hardly anything of it is foreign.
+    assert mixed(mix(g_loss=(foreign + 0.01, -0.1), d_loss=(FOREIGN - 0.01, 0.9))) == []
+    # Mixed, and still downhill.
+    good = mix(g_loss=(foreign, 0.1), d_loss=(FOREIGN, 0.9))
+    assert mixed(good) == []
+    # Half of the sampled steps are enough, a third is not.
+    assert mixed(bad, good) == ["GL101"]
+    assert mixed(bad, good, good) == []
+
+
+def test_one_optimizer_for_several_losses_is_a_sum() -> None:
+    bad = mix(g_loss=(0.5, -0.1), d_loss=(0.5, 0.9))
+    assert mixed(bad, optimizers=1) == []
+
+
+def test_losses_that_undo_each_other_though_the_own_one_wins() -> None:
+    shares = {"g_loss": (0.8, 0.9), "d_loss": (0.2, -0.6)}
+    assert mixed(mix(APART, **shares)) == ["GL101"]
+    assert mixed(mix(APART + 0.01, **shares)) == []
+
+
+# What a run leaves behind.
+
+
+def test_an_optimizer_that_had_its_chances() -> None:
+    assert codes(owning(never_reached=(1,), steps=PATIENCE).trace()) == ["GL110"]
+    assert codes(owning(never_reached=(1,), steps=PATIENCE - 1).trace()) == []
+
+
+def test_parameters_of_a_module_that_is_gone() -> None:
+    assert codes(owning(strangers=(0,), steps=2).trace(step(STEP))) == ["GL104"]
+    assert codes(owning(strangers=(0,), steps=1).trace(step(STEP))) == []
+
+
+def test_what_came_in_their_place_is_part_of_the_same_finding() -> None:
+    forgotten = (Forgotten(1, "loss.backward()", BACKWARD, None),)
+    assert codes(LOOP.trace(forgotten=forgotten)) == ["GL103"]
+    (finding,) = find(owning(strangers=(0,)).trace(step(STEP), forgotten=forgotten))
+    assert finding.code == "GL104"
+    assert finding.notes == ("net.bias gets gradients now, and no optimizer steps it",)
+
+
+def test_a_graph_grows_behind_a_loss_or_behind_what_is_kept() -> None:
+    grown = Growing("hidden", (3, 6, 9), "loss.backward()", BACKWARD, FORWARD, True, 2)
+    kept = replace(grown, at=None, behind_loss=False)
+    one, other = find(LOOP.trace(growing=(grown, kept)))
+    assert (one.code, other.code) == ("GL106", "GL106")
+    assert one.failed is not None and other.failed is None
+    assert one.summary.startswith("the graph behind loss.backward() grows")
+    assert other.summary.startswith("the graph of hidden grows")
+
+
+def test_a_little_waste_is_not_worth_a_word() -> None:
+    waste = Waste((0,), 1, 20, saved=int(LEAST * 1000), of_saved=1000)
+    assert run(backward(BACKWARD, waste=waste)) == ["GL108"]
+    assert run(backward(BACKWARD, waste=replace(waste, saved=waste.saved - 1))) == []
+
+
+def test_a_tensor_without_a_name_goes_by_its_shape() -> None:
+    script = replace(LOOP, tensors=(activation(None, (2, 3)),), optimizers=())
+    (finding,) = find(script.trace(backward(BACKWARD, problems=(saved("stale", FORWARD),))))
+    assert finding.summary.startswith("a tensor of shape [2, 3] was saved for backward")
