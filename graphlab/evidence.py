@@ -19,6 +19,7 @@ from graphlab.trace.model import Backward, OptimizerInfo, Trace
 from graphlab.views.ledger import Ledger
 from graphlab.views.story import headline
 from graphlab.views.terminal import text
+from graphlab.views.visible import visible
 
 # pytest puts four characters before each line of a message.
 WIDTH = 76
@@ -149,7 +150,7 @@ class Seen:
         if self.trace.optimizers:
             parts.extend((Text(), Ledger(self.trace)))
         parts.extend(Text(f"notice: {line}", overflow="fold") for line in self.trace.unseen)
-        error = AssertionError(f"{head}\n{text(*parts, width=WIDTH)}".rstrip())
+        error = AssertionError(f"{visible(head)}\n{text(*parts, width=WIDTH)}".rstrip())
         # For the pytest plugin, which need not tell the stories a second time.
         vars(error)[TOLD] = bool(stories)
         raise error

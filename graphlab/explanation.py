@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shlex
 import sys
@@ -38,23 +37,22 @@ class Explanation:
         from rich.text import Text
 
         from graphlab.views.postmortem import PostMortem
+        from graphlab.views.screen import Screen
 
         if self.trace is None:
             kind = self.error.partition(":")[0]
-            yield Text(f"this {kind} is not autograd's: graphlab has nothing to add")
+            shown = Text(f"this {kind} is not autograd's: graphlab has nothing to add")
         else:
-            yield PostMortem(self.trace, list(self.findings), self.command)
+            shown = PostMortem(self.trace, list(self.findings), self.command)
+        # The console may be the user's own, which would let anything through.
+        yield from Screen(width=options.max_width).render(shown, options)
 
     def __str__(self) -> str:
-        from rich.console import Console
-
         from graphlab.views.streams import fitted
-        from graphlab.views.terminal import emit
+        from graphlab.views.terminal import text
 
-        text = io.StringIO()
-        emit(Console(file=text, width=WIDTH, color_system=None), self)
         # `print` raises where stdout lacks a character, and in a handler that hides the error.
-        return fitted(text.getvalue().rstrip("\n"), sys.stdout)
+        return fitted(text(self, width=WIDTH).rstrip("\n"), sys.stdout)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": str(self)}

@@ -8,10 +8,11 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from graphlab.errors import UserError
 from graphlab.views import terminal
+from graphlab.views.screen import Screen
 
 if TYPE_CHECKING:
     from graphlab.session import Session
@@ -25,7 +26,7 @@ _HTML = (
 
 def bundle(*parts: RenderableType) -> dict[str, str]:
     """Rich renderables as a notebook takes them: plain text, and HTML with the colours."""
-    console = Console(
+    console = Screen(
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard",
         highlight=False, emoji=False, markup=False, legacy_windows=False, force_jupyter=False,
     )  # fmt: skip

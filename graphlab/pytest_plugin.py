@@ -100,9 +100,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     session.stop()
     failing = rules.failing(session)
     if failing:
+        from graphlab.views.visible import one_line
+
         first = failing[0]
         more = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
-        message = f"{first.severity}[{first.code}]: {first.summary}{more}"
+        message = f"{first.severity}[{first.code}]: {one_line(first.summary)}{more}"
         pytest.fail(f"graphlab: {message}", pytrace=False)
     return result
 

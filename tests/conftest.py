@@ -18,6 +18,7 @@ import graphlab
 from graphlab import catalogue
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Trace
+from graphlab.trace.store import dumps, loads
 
 # Before torch is imported. Tiny matrices gain nothing from a second thread, and idle ones burn
 # the cores that they wait on.
@@ -81,6 +82,8 @@ def observe() -> Observe:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             ran = program.run(program.script(str(path)), words, str(target))
+        # Whatever a run leaves behind can be saved and opened again.
+        assert loads(dumps(ran.trace)) == ran.trace
         # The observer turns its own failures into notices; in a test they are failures.
         assert ran.trace.unseen == ()
         return Observed(ran.trace, find(ran.trace), ran.exit_code, out.getvalue(), err.getvalue())

@@ -93,13 +93,19 @@ def _opened(path: str, choice: Choice) -> Graph:
     text = read_source(path)
     try:
         graph = loads(text.decode())
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} is no saved graph: {error}", "save one with graphlab render -o FILE.json"
-        ) from None
+    except UnicodeDecodeError as error:
+        raise _no_graph(path, f"it is no text in UTF-8, from byte {error.start} on") from None
+    except ValueError as error:
+        raise _no_graph(path, str(error)) from None
     if not all(_roots(graph, each) for each in choice.loss):
         raise _no_loss(graph, choice)
     return _only(graph, choice.loss)
+
+
+def _no_graph(path: str, why: str) -> UserError:
+    return UserError(
+        f"{path} is no saved graph: {why}", "save one with graphlab render -o FILE.json"
+    )
 
 
 def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> tuple[Session, Ran]:

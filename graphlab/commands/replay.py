@@ -13,7 +13,6 @@ from graphlab.errors import UserError
 from graphlab.trace import film as films
 from graphlab.trace.film import Film
 from graphlab.trace.model import Trace
-from graphlab.trace.store import loads
 
 
 def replay(path: str, asked: Asked) -> int:
@@ -39,19 +38,21 @@ def load(path: str) -> tuple[Trace, Film | None]:
     """The trace that `--trace` saved, and its film. Its own record of the sources counts,
     whatever stands in those files now."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        trace, film = films.opened(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
             f"there is no file {path}", "graphlab run TARGET --trace FILE makes one"
         ) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UserError(
-            f"{path} cannot be read: {error}", "name a file that --trace wrote"
+            f"{path} cannot be read: {error.strerror}", "name a file that --trace wrote"
         ) from None
-    try:
-        trace, film = loads(text), films.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} is not a trace: {error}", "name a file that --trace wrote"
-        ) from None
+    except UnicodeDecodeError as error:
+        raise _no_trace(path, f"it is no text in UTF-8, from byte {error.start} on") from None
+    except ValueError as error:
+        raise _no_trace(path, str(error)) from None
     return trace, film
+
+
+def _no_trace(path: str, why: str) -> UserError:
+    return UserError(f"{path} is not a trace: {why}", "name a file that --trace wrote")

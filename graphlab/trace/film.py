@@ -6,14 +6,14 @@ parameter after each, and the graph. It travels in the Trace's own file, under `
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 from graphlab.trace import graph as graphs
 from graphlab.trace import store
+from graphlab.trace.checked import In, Misfit, an_object, build, parse, short, sizes_of
 from graphlab.trace.graph import Graph
-from graphlab.trace.model import Event, Location, TensorInfo, Trace
+from graphlab.trace.model import Count, Event, EventAt, Location, TensorAt, TensorInfo, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Change:
     """What became of a parameter: its version counter (-1 where it has none), whether it has a
     gradient, and the losses whose backward is in that gradient."""
 
-    tensor: int
+    tensor: TensorAt
     version: int
     grad: bool
     losses: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Moment:
 
     seq: int
     at: Location
-    events: tuple[int, ...] = ()
+    events: tuple[EventAt, ...] = ()
     changes: tuple[Change, ...] = ()
     resumed: bool = False
 
@@ -44,8 +44,8 @@ class Moment:
 class Passage:
     """The graph's nodes that a backward ran through; `backward` is its place in `Film.events`."""
 
-    backward: int
-    nodes: tuple[int, ...]
+    backward: EventAt
+    nodes: tuple[Annotated[int, In("nodes")], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Film:
     moments: tuple[Moment, ...] = ()
     passages: tuple[Passage, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
-    left_out: int = 0
+    left_out: Count = 0
     graph: Graph | None = None
 
 
@@ -70,7 +70,7 @@ def plain(film: Film) -> dict[str, Any]:
     """The film as JSON values, the graph in its own schema."""
     found = store.plain(replace(film, graph=None))
     if film.graph is not None:
-        found["graph"] = json.loads(graphs.dumps(film.graph))
+        found["graph"] = graphs.document(film.graph)
     return found
 
 
@@ -83,24 +83,59 @@ def document(trace: Trace, film: Film | None) -> dict[str, Any]:
 
 def dumps(trace: Trace, film: Film | None) -> str:
     """A Trace's file with its film, which a reader of Traces alone leaves out."""
-    return json.dumps(document(trace, film), ensure_ascii=False) + "\n"
+    return store.text_of(document(trace, film))
 
 
 def loads(text: str) -> Film | None:
     """The film in a Trace's file, None where there is none.
 
     Raises:
-        ValueError: when it cannot be read.
+        ValueError: as for `opened`.
     """
-    data = json.loads(text).get("film")
-    if data is None:
-        return None
+    return opened(text)[1]
+
+
+def opened(text: str) -> tuple[Trace, Film | None]:
+    """The Trace in a file, and its film, None where there is none.
+
+    Raises:
+        ValueError: when `text` is not such a document; it says where it is not.
+    """
+    data = parse(text)
+    trace, film = store.read(data), data.get("film")
     try:
-        graph = data.pop("graph", None)
-        film = store.build(Film, data)
-        return replace(film, graph=graphs.loads(json.dumps(graph))) if graph else film
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a film: {error}") from None
+        return trace, _read(film) if film is not None else None
+    except Misfit as misfit:
+        raise misfit.under(".film") from None
+
+
+def _read(data: Any) -> Film:
+    graph = an_object(data).get("graph")
+    sizes = sizes_of(data, "tensors", "optimizers", "events")
+    sizes |= sizes_of(graph if isinstance(graph, dict) else {}, "nodes")
+    film = build(Film, {**data, "graph": None}, sizes)
+    store.readable(film.sources)
+    _played(film)
+    try:
+        return replace(film, graph=graphs.read(graph) if graph is not None else None)
+    except Misfit as misfit:
+        raise misfit.under(".graph") from None
+
+
+def _played(film: Film) -> None:
+    """Whoever plays a film looks for the moment of each event, and for the source of each moment.
+
+    Raises:
+        Misfit: where there is none.
+    """
+    shown = {at for moment in film.moments for at in moment.events}
+    for at in range(len(film.events)):
+        if at not in shown:
+            raise Misfit("no moment has this event").under(f".events[{at}]")
+    for at, moment in enumerate(film.moments):
+        if moment.at.file not in film.sources:
+            problem = f"there is no source of {short(moment.at.file)}"
+            raise Misfit(problem).under(f".moments[{at}].at.file")
 
 
 def at(document: Any, path: str) -> Any:

@@ -8,18 +8,24 @@ or a line of the user's, hangs on their number. Needs the standard library alone
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from graphlab.trace.model import Kind, Location
-from graphlab.trace.store import build, plain
+from graphlab.trace.checked import In, Misfit, build, of_schema, parse, sizes_of
+from graphlab.trace.model import Count, Kind, Location, OptimizerAt, Shape
+from graphlab.trace.store import plain, text_of
 
 SCHEMA = "graphlab.graph/1"
 # The input slot that leads nowhere: its gradient is not needed.
 NONE = -1
 
+# More calls than this around one another are no module's: Python's own stack ends before.
+DEEPEST = 300
+
+MaybeNode = Annotated[int, In("nodes", or_none=True)]
+CallAt = Annotated[int, In("calls")]
+MaybeCall = Annotated[int, In("calls", or_none=True)]
 State = Literal["fresh", "stale", "freed", "bypassed"]
 
 
@@ -43,9 +49,9 @@ class SavedTensor:
 
     slot: str
     state: State
-    shape: tuple[int, ...] = ()
+    shape: Shape = ()
     dtype: str = ""
-    bytes: int = 0
+    bytes: Count = 0
     storage: int | None = None
     saved_version: int | None = None
     version: int | None = None
@@ -61,12 +67,12 @@ class Leaf:
     """The tensor behind an AccumulateGrad node. `optimizers` are positions in the graph's."""
 
     name: str | None
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: str
-    bytes: int
+    bytes: Count
     kind: Kind = "parameter"
     owner: str | None = None
-    optimizers: tuple[int, ...] = ()
+    optimizers: tuple[OptimizerAt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Call:
     module: str
     type: str
     number: int
-    parent: int = NONE
+    parent: MaybeCall = NONE
     at: Location | None = None
 
 
@@ -86,7 +92,7 @@ class Root:
     backward as written, empty before there is one; `cut` is the line that cut it off."""
 
     name: str
-    node: int
+    node: MaybeNode
     call: str = ""
     at: Location | None = None
     raised: str | None = None
@@ -202,17 +208,51 @@ def under(graph: Graph, roots: tuple[Root, ...]) -> Graph:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A node's JSON: what it has of each column."""
+
+    operation: str
+    inputs: tuple[MaybeNode, ...]
+    sequence: int | None = None
+    outputs: tuple[Count, ...] | None = None
+    leaf: Leaf | None = None
+    saved: tuple[SavedTensor, ...] | None = None
+    shape: Shape | None = None
+    dtype: str | None = None
+    variable: str | None = None
+    at: Location | None = None
+    call: CallAt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A graph's JSON."""
+
+    nodes: tuple[_Node, ...]
+    roots: tuple[Root, ...] = ()
+    calls: tuple[Call, ...] = ()
+    optimizers: tuple[Optimizer, ...] = ()
+    target: str = ""
+    iteration: int | None = None
+    notices: tuple[str, ...] = ()
+
+
 # The columns that only some nodes have, by their field in a node's JSON.
 _SPARSE = {
     "outputs": "outputs", "leaf": "leaves", "saved": "saved", "shape": "shapes",
     "dtype": "dtypes", "variable": "variables", "at": "places", "call": "call_of",
 }  # fmt: skip
-_KINDS = {"saved": SavedTensor, "leaf": Leaf, "at": Location}
 _WHOLE = ("roots", "calls", "optimizers", "target", "iteration", "notices")
 
 
 def dumps(graph: Graph) -> str:
-    """One JSON document. Every node is an object, with only those fields that it has."""
+    """One JSON document."""
+    return text_of(document(graph))
+
+
+def document(graph: Graph) -> dict[str, Any]:
+    """It as JSON values. Every node is an object, with only those fields that it has."""
     columns = [(key, getattr(graph, name)) for key, name in _SPARSE.items()]
     nodes = []
     for number, operation in enumerate(graph.operations):
@@ -224,41 +264,64 @@ def dumps(graph: Graph) -> str:
                 node[key] = _sparing(column[number])
         nodes.append(node)
     rest = {name: _sparing(getattr(graph, name)) for name in _WHOLE}
-    return json.dumps({"schema": SCHEMA, **rest, "nodes": nodes}, ensure_ascii=False) + "\n"
+    return {"schema": SCHEMA, **rest, "nodes": nodes}
 
 
 def loads(text: str) -> Graph:
     """The Graph that `dumps` wrote.
 
     Raises:
-        ValueError: when `text` is not such a document.
+        ValueError: when `text` is not such a document; it says where it is not.
     """
-    try:
-        data = json.loads(text)
-        if data.get("schema") != SCHEMA:
-            raise ValueError(f"schema is {data.get('schema')!r}, not {SCHEMA!r}")
-        nodes = data.pop("nodes")
-        numbers = [each for node in nodes for each in node["inputs"]]
-        if not all(NONE <= each < len(nodes) for each in numbers):
-            raise ValueError("an input is no node")
-        data["operations"] = [node["operation"] for node in nodes]
-        data["inputs"] = [node["inputs"] for node in nodes]
-        data["sequences"] = [node["sequence"] for node in nodes if "sequence" in node]
-        graph = build(Graph, data)
+    return read(parse(text))
+
+
+def read(data: Any) -> Graph:
+    """The Graph in a document that was parsed.
+
+    Raises:
+        ValueError: as for `loads`.
+    """
+    sizes = sizes_of(of_schema(data, SCHEMA), "nodes", "calls", "optimizers")
+    known = build(_Document, data, sizes)
+    columns: dict[str, Any] = {name: {} for name in _SPARSE.values()}
+    for number, node in enumerate(known.nodes):
         for key, name in _SPARSE.items():
-            column = getattr(graph, name)
-            for number, node in enumerate(nodes):
-                if key in node:
-                    column[number] = _value(_KINDS.get(key), node[key])
-        return graph
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a graph: {error}") from None
+            value = getattr(node, key)
+            if value is not None:
+                columns[name][number] = value
+    sequences = tuple(node.sequence for node in known.nodes if node.sequence is not None)
+    graph = Graph(
+        operations=tuple(node.operation for node in known.nodes),
+        inputs=tuple(node.inputs for node in known.nodes),
+        sequences=sequences,
+        **columns,
+        **{name: getattr(known, name) for name in _WHOLE},
+    )
+    _check(graph)
+    return graph
 
 
-def _value(kind: Any, data: Any) -> Any:
-    if isinstance(data, list):
-        return tuple(_value(kind, each) for each in data)
-    return build(kind, data) if kind is not None else data
+def _check(graph: Graph) -> None:
+    """What hints cannot say.
+
+    Raises:
+        Misfit: for what is no graph that a program can have.
+    """
+    if graph.sequences and len(graph.sequences) != len(graph):
+        raise Misfit("some nodes have a sequence and some have none").under(".nodes")
+    for node, numbers in graph.outputs.items():
+        if len(numbers) != len(graph.inputs[node]):
+            raise Misfit("there is not one for each input").under(f".nodes[{node}].outputs")
+    if len(graph.order()) != len(graph):
+        raise Misfit("some node leads back to itself").under(".nodes")
+    depths: list[int] = []
+    for at, call in enumerate(graph.calls):
+        if call.parent >= at:
+            raise Misfit("a call cannot begin before the one around it").under(f".calls[{at}]")
+        depths.append(depths[call.parent] + 1 if call.parent != NONE else 1)
+        if depths[at] > DEEPEST:
+            raise Misfit("calls are nested too deeply").under(f".calls[{at}]")
 
 
 def _sparing(value: Any) -> Any:

@@ -9,7 +9,22 @@ Tensors are referred to by their position in `Trace.tensors`, optimizers by thei
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from graphlab.trace.checked import GREATEST, MOST, AtMost, Between, In
+
+# What a number of a saved trace may be: see checked.py, which holds it against these. `MaybeTensor`
+# is -1 for a tensor that has no name.
+Count = Annotated[int, Between(0, MOST)]
+Line = Annotated[int, Between(0, 10**7)]
+Norm = Annotated[float, Between(0.0, GREATEST)]
+# Above 1 by no more than rounding.
+Part = Annotated[float, Between(0.0, 1.001)]
+Shape = Annotated[tuple[Count, ...], AtMost(200)]
+TensorAt = Annotated[int, In("tensors")]
+MaybeTensor = Annotated[int, In("tensors", or_none=True)]
+OptimizerAt = Annotated[int, In("optimizers")]
+EventAt = Annotated[int, In("events")]
 
 Kind = Literal["parameter", "buffer", "activation", "input"]
 Trouble = Literal["no-graph", "unused-input", "non-scalar"]
@@ -22,13 +37,13 @@ class Location:
     `code` is the line without the `indent` that it starts with."""
 
     file: str
-    line: int
-    column: int
-    end_line: int
-    end_column: int
+    line: Line
+    column: Line
+    end_line: Line
+    end_column: Line
     function: str
     code: str
-    indent: int = 0
+    indent: Line = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,7 @@ class TensorInfo:
 
     name: str | None
     kind: Kind
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: str
     owner: str | None = None
     requires_grad: bool = False
@@ -51,7 +66,7 @@ class Write:
     seq: int
     at: Location | None
     by: str
-    tensor: int
+    tensor: MaybeTensor
     before: int | None
     after: int | None
     silent: bool = False
@@ -68,12 +83,12 @@ class Saved:
     operation: str
     at: Location | None
     module: str | None
-    tensor: int
+    tensor: MaybeTensor
     saved_version: int | None
     current_version: int | None
     state: Literal["stale", "freed", "bypassed"]
-    write: int | None = None
-    freed_by: int | None = None
+    write: EventAt | None = None
+    freed_by: EventAt | None = None
     suspects: tuple[str, ...] = ()
     within: Location | None = None
 
@@ -89,7 +104,7 @@ class Refused:
     seq: int
     at: Location | None
     by: str
-    tensor: int
+    tensor: TensorAt
     kind: Literal["leaf", "view"]
     iteration: int | None = None
     made: Location | None = None
@@ -124,11 +139,11 @@ class Waste:
     the call that threw them away, where it was one of zero_grad.
     """
 
-    tensors: tuple[int, ...]
-    nodes: int
-    of_nodes: int
-    saved: int
-    of_saved: int
+    tensors: tuple[TensorAt, ...]
+    nodes: Count
+    of_nodes: Count
+    saved: Count
+    of_saved: Annotated[int, Between(1, MOST)]
     at: Location | None = None
     variable: str | None = None
     cleared: Location | None = None
@@ -160,15 +175,15 @@ class Backward:
     loss: str
     iteration: int | None
     retain_graph: bool
-    reached: tuple[int, ...] = ()
+    reached: tuple[TensorAt, ...] = ()
     raised: str | None = None
     problems: tuple[Saved, ...] = ()
-    thrown_away: int = 0
+    thrown_away: Count = 0
     trouble: Trouble | None = None
-    subject: int | None = None
+    subject: TensorAt | None = None
     cut: Location | None = None
     cut_by: str = ""
-    nodes: int | None = None
+    nodes: Count | None = None
     inferred: str = ""
     waste: Waste | None = None
     carriers: tuple[Carrier, ...] = ()
@@ -185,14 +200,14 @@ class Step:
 
     seq: int
     at: Location | None
-    optimizer: int
+    optimizer: OptimizerAt
     iteration: int | None
     sources: tuple[str, ...] = ()
     mix: Mix | None = None
-    leftover: tuple[int, ...] = ()
+    leftover: tuple[TensorAt, ...] = ()
     nothing_new: bool = False
-    shared: tuple[int, ...] = ()
-    shared_with: int | None = None
+    shared: tuple[TensorAt, ...] = ()
+    shared_with: OptimizerAt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +221,10 @@ class Share:
     """
 
     loss: str
-    line: int | None
-    parameters: int
-    norm: float
-    share: float
+    line: Line | None
+    parameters: Count
+    norm: Norm
+    share: Part
     cosine_to_total: float | None
     change: float | None = None
 
@@ -227,8 +242,8 @@ class Mix:
 class ParameterMix:
     """The make-up of one parameter's gradient, of Euclidean norm `norm`, at one sampled step."""
 
-    tensor: int
-    norm: float
+    tensor: TensorAt
+    norm: Norm
     shares: tuple[Share, ...]
     cosines: tuple[tuple[str, str, float], ...] = ()
 
@@ -248,18 +263,18 @@ class OptimizerInfo:
 
     name: str
     class_name: str
-    steps: int
+    steps: Count
     at: Location | None
-    owns: tuple[int, ...] = ()
-    touched: tuple[int, ...] = ()
+    owns: tuple[TensorAt, ...] = ()
+    touched: tuple[TensorAt, ...] = ()
     untouched: tuple[Untouched, ...] = ()
     shares: tuple[Share, ...] = ()
     cosines: tuple[tuple[str, str, float], ...] = ()
     by_parameter: tuple[ParameterMix, ...] = ()
     sampled_steps: tuple[int, ...] = ()
-    others_changed: tuple[int, ...] = ()
-    strangers: tuple[int, ...] = ()
-    never_reached: tuple[int, ...] = ()
+    others_changed: tuple[TensorAt, ...] = ()
+    strangers: tuple[TensorAt, ...] = ()
+    never_reached: tuple[TensorAt, ...] = ()
     cut: Location | None = None
     cut_by: str = ""
     elsewhere: bool = False
@@ -269,7 +284,7 @@ class OptimizerInfo:
 class Forgotten:
     """A module's parameter that backward reaches and no optimizer has."""
 
-    tensor: int
+    tensor: TensorAt
     call: str
     at: Location | None
     built: Location | None
@@ -280,7 +295,7 @@ class Growing:
     """A graph that was larger at every inspected backward: `sizes` counts its nodes."""
 
     name: str
-    sizes: tuple[int, ...]
+    sizes: tuple[Count, ...]
     call: str
     at: Location | None
     kept_at: Location | None
@@ -318,7 +333,7 @@ class Trace:
     tensors: tuple[TensorInfo, ...] = ()
     optimizers: tuple[OptimizerInfo, ...] = ()
     events: tuple[Event, ...] = ()
-    iterations: int = 0
+    iterations: Count = 0
     forgotten: tuple[Forgotten, ...] = ()
     growing: tuple[Growing, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)

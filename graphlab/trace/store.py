@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
-import types
 import typing
-from functools import lru_cache
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from graphlab.trace import model
+from graphlab.trace.checked import Misfit, build, of_schema, parse, short, sizes_of
 from graphlab.trace.model import Trace
 
 SCHEMA = "graphlab.trace/1"
@@ -18,22 +20,65 @@ _EVENTS = {kind.__name__: kind for kind in typing.get_args(model.Event)}
 
 def dumps(trace: Trace) -> str:
     """One JSON document; every event carries its class under `event`."""
-    return json.dumps({"schema": SCHEMA, **plain(trace)}, ensure_ascii=False) + "\n"
+    return text_of({"schema": SCHEMA, **plain(trace)})
 
 
 def loads(text: str) -> Trace:
     """The Trace that `dumps` wrote.
 
     Raises:
-        ValueError: when `text` is not such a document.
+        ValueError: when `text` is not such a document; it says where it is not.
     """
-    try:
-        data = json.loads(text)
-        if data.get("schema") != SCHEMA:
-            raise ValueError(f"schema is {data.get('schema')!r}, not {SCHEMA!r}")
-        return build(Trace, data)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a trace: {error}") from None
+    return read(parse(text))
+
+
+def read(data: Any) -> Trace:
+    """The Trace in a document that was parsed.
+
+    Raises:
+        ValueError: as for `loads`.
+    """
+    sizes = sizes_of(of_schema(data, SCHEMA), "tensors", "optimizers", "events")
+    trace = build(Trace, data, sizes)
+    readable(trace.sources)
+    return trace
+
+
+def text_of(document: dict[str, Any]) -> str:
+    """JSON text that can be encoded. A file's name may hold bytes that are no text, which Python
+    keeps as lone surrogates: those are written as JSON's own escapes, and all else as it is."""
+    text = json.dumps(document, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+# As many calls further up the stack than here, rules take a source apart.
+_FURTHER = 60
+
+
+def readable(sources: Mapping[str, str]) -> None:
+    """Refuse a source that Python can neither parse nor say no to, or parses to what it cannot
+    write down again: rules do both with parts of it.
+
+    Raises:
+        Misfit: for such a source.
+    """
+    for name, source in sources.items():
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                _taken_apart(source, _FURTHER)
+        except SyntaxError:
+            # A cell with a magic in it, for one: rules leave it alone.
+            continue
+        except (ValueError, RecursionError, MemoryError):
+            problem = "it is no text that Python can take apart"
+            raise Misfit(problem).under(f".sources[{short(name)}]") from None
+
+
+def _taken_apart(source: str, calls: int) -> None:
+    if calls:
+        _taken_apart(source, calls - 1)
+    else:
+        ast.unparse(ast.parse(source))
 
 
 def plain(value: Any) -> Any:
@@ -47,34 +92,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     return value
-
-
-def build(kind: Any, data: Any) -> Any:
-    """The dataclass `kind` from what `plain` made of it."""
-    hints = _hints(kind)
-    # Fields that this version does not know are left out: a newer trace still opens.
-    return kind(**{name: _value(hint, data[name]) for name, hint in hints.items() if name in data})
-
-
-@lru_cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _value(hint: Any, data: Any) -> Any:
-    if data is None:
-        return None
-    if isinstance(data, dict) and "event" in data:
-        return build(_EVENTS[data["event"]], data)
-    origin = typing.get_origin(hint)
-    if origin in (types.UnionType, typing.Union):
-        inner = [each for each in typing.get_args(hint) if each is not type(None)]
-        return _value(inner[0], data)
-    if origin is tuple:
-        args = typing.get_args(hint)
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_value(args[0], each) for each in data)
-        return tuple(_value(each, item) for each, item in zip(args, data, strict=True))
-    if dataclasses.is_dataclass(hint):
-        return build(hint, data)
-    return data

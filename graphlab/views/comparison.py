@@ -21,6 +21,7 @@ from graphlab.trace.comparison import (
 )
 from graphlab.views import grids
 from graphlab.views.grids import Cell, Column, Grid
+from graphlab.views.visible import one_line
 
 NONE = Cell("–", "quiet")
 # An update that is off by less is the reference but for rounding.
@@ -50,7 +51,7 @@ def html(comparison: Comparison, figure: bytes | None = None) -> str:
 
 
 def _head(comparison: Comparison) -> str:
-    words = f", {' '.join(comparison.arguments)}" if comparison.arguments else ""
+    words = f", {one_line(' '.join(comparison.arguments))}" if comparison.arguments else ""
     return (
         f"{_count(len(comparison.loops), 'loop')}, {_count(comparison.steps, 'iteration')} each "
         f"from seed {comparison.seed}, same batches; "

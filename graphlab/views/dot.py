@@ -11,6 +11,7 @@ from graphlab.trace.graph import NONE, Graph, Leaf, SavedTensor
 from graphlab.views.colors import Paint, Palette, Theme, badge, size_text
 from graphlab.views.drawing import Arrow, Box, Drawing, Frame
 from graphlab.views.grouping import failure
+from graphlab.views.visible import one_line
 from graphlab.views.words import clean, dims, where, width
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -275,7 +276,7 @@ def _row(text: str, size: int, color: str, bold: bool = False) -> str:
 
 def _font(text: str, size: int, color: str, bold: bool = False) -> str:
     # Graphviz replaces \\N and its like by the node's name, even here.
-    inner = escape(text, quote=True).replace("\\", "\\\\") or " "
+    inner = escape(one_line(text), quote=True).replace("\\", "\\\\") or " "
     if bold:
         inner = f"<B>{inner}</B>"
     return f'<FONT POINT-SIZE="{size}" COLOR="{color}">{inner}</FONT>'
@@ -359,7 +360,7 @@ def _attributes(
 
 def _escaped(text: str) -> str:
     """Inside a quoted DOT string: no escape sequence and no entity but what we put there."""
-    return text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
+    return one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from graphlab.views.visible import one_line
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -45,7 +47,7 @@ def printed(grid: Grid) -> RenderableType:
         # Folded, never cut: half a number is a wrong number.
         table.add_column(heading, justify="left" if column.left else "right", overflow="fold")
     for row in grid.rows:
-        table.add_row(*(Text(cell.text, STYLES[cell.tone]) for cell in row))
+        table.add_row(*(Text(one_line(cell.text), STYLES[cell.tone]) for cell in row))
     parts: list[RenderableType] = [Text(grid.title, "bold"), table]
     if grid.note:
         parts.append(Text(grid.note, "dim"))
@@ -75,7 +77,7 @@ def markdown(grid: Grid) -> str:
 
 
 def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(one_line(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def html(grid: Grid) -> str:
@@ -92,7 +94,7 @@ def html(grid: Grid) -> str:
         for at, (cell, column) in enumerate(zip(row, grid.columns, strict=True)):
             tone = f' class="{cell.tone}"' if cell.tone else ""
             tag = 'th scope="row"' if at == 0 else "td"
-            text = escaping.escape(cell.text)
+            text = escaping.escape(one_line(cell.text))
             cells.append(f"<{tag}{tone}{_left(column)}>{text}</{tag.split()[0]}>")
         parts.append(f"<tr>{''.join(cells)}</tr>")
     parts.extend(("</tbody>", "</table>"))

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from graphlab.trace.model import Backward, OptimizerInfo, Trace
+from graphlab.views.visible import one_line
 
 BAR = 20
 # Of the optimizers that one line makes, as many are shown.
@@ -40,8 +41,8 @@ class Ledger:
     def _one(self, optimizer: OptimizerInfo, owners: list[str]) -> RenderResult:
         trace = self.trace
         yield Text.assemble(
-            (optimizer.name, "bold"),
-            f"  {optimizer.class_name}, {_count(optimizer.steps, 'step')}",
+            (one_line(optimizer.name), "bold"),
+            f"  {one_line(optimizer.class_name)}, {_count(optimizer.steps, 'step')}",
         )
         if optimizer.elsewhere:
             yield Text("  stepped in another thread: not followed")
@@ -58,7 +59,7 @@ class Ledger:
         for why, count in whys.items():
             names = [each.name for each in optimizer.untouched if each.why == why]
             shown = ", ".join(names[:4]) + (f" and {count - 4} more" if count > 4 else "")
-            yield Text(f"  left     {shown}: {why}", overflow="fold")
+            yield Text(f"  left     {one_line(shown)}: {one_line(why)}", overflow="fold")
         if not self.bars:
             return
         for share in optimizer.shares:
@@ -67,7 +68,9 @@ class Ledger:
             cosine = share.cosine_to_total
             angle = f"  cosine {cosine:+.2f}" if cosine is not None and cosine < 0.999 else ""
             yield Text.assemble(
-                "  gradient ", (bar, "cyan"), f" {share.share:4.0%} from {share.loss}{angle}"
+                "  gradient ",
+                (bar, "cyan"),
+                f" {share.share:4.0%} from {one_line(share.loss)}{angle}",
             )
 
 
@@ -75,11 +78,11 @@ def _more(alike: list[OptimizerInfo]) -> Text:
     first = alike[0]
     where = f" made in line {first.at.line}" if first.at is not None else ""
     steps = _count(sum(each.steps for each in alike), "step")
-    return Text.assemble((first.name, "bold"), f"  {len(alike)} more{where}, {steps}")
+    return Text.assemble((one_line(first.name), "bold"), f"  {len(alike)} more{where}, {steps}")
 
 
 def _owner(trace: Trace, index: int) -> str:
-    return trace.tensors[index].owner or "?"
+    return one_line(trace.tensors[index].owner or "?")
 
 
 def _tally(trace: Trace, indices: tuple[int, ...], owners: list[str]) -> str:
@@ -96,10 +99,10 @@ def _reach(trace: Trace) -> RenderResult:
     for event in trace.events:
         if isinstance(event, Backward) and event.reached and event.at is not None:
             last[(event.at.line, event.call)] = event
-    for (line, call), event in sorted(last.items()):
+    for (number, call), event in sorted(last.items()):
         yield Text.assemble(
-            (call, "bold"),
-            f" in line {line} wrote gradients of {_tally(trace, event.reached, [])}",
+            (one_line(call), "bold"),
+            f" in line {number} wrote gradients of {_tally(trace, event.reached, [])}",
             overflow="fold",
         )
 

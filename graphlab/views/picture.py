@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from graphlab.trace.graph import Graph, dumps
 from graphlab.views import dot, layout, svg, tree
@@ -14,6 +14,7 @@ from graphlab.views.colors import THEMES, Overlay, Palette
 from graphlab.views.drawing import Drawing
 from graphlab.views.modules import modules
 from graphlab.views.overview import overview
+from graphlab.views.screen import Screen
 
 Level = Literal["overview", "module", "op"]
 LEVELS: tuple[Level, ...] = ("overview", "module", "op")
@@ -124,7 +125,7 @@ def _for_format(text: str, form: str) -> str:
 
 def plain_text(graph: Graph, look: Look) -> str:
     """The tree without colour, 120 columns wide."""
-    console = Console(width=120, color_system=None)
+    console = Screen(width=120, color_system=None)
     with console.capture() as captured:
         console.print(text(graph, look))
     return captured.get()

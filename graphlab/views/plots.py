@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphlab.trace.comparison import Comparison, Image, Trained, Training
 from graphlab.views.comparison import judged
+from graphlab.views.visible import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,8 @@ STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
+    # A file's name may have a dollar in it.
+    "text.parse_math": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlelocation": "left",
@@ -86,7 +89,7 @@ def _samples(part: Any, training: Training) -> None:
         f"{real.mean:.2f}", f"{real.spread:.2f}", f"{real.nearest:.2f}", f"{real.distinct}"
     ))]  # fmt: skip
     for number, loop in enumerate(training.loops):
-        blocks.append((loop.name, _colour(number), loop.images, _told(loop)))
+        blocks.append((one_line(loop.name), _colour(number), loop.images, _told(loop)))
     axes = part.subplots(len(blocks), 1)
     part.subplots_adjust(left=0.03, right=0.97, top=0.93, bottom=0.02, hspace=0.5)
     for ax, (name, colour, images, numbers) in zip(axes, blocks, strict=True):
@@ -170,7 +173,7 @@ def _loss(ax: Axes, training: Training, title: str, value: Callable[[Any], float
             color=colour, alpha=0.18, lw=0,
         )  # fmt: skip
         middle = [statistics.median(each) for each in columns]
-        ax.plot(epochs, middle, color=colour, lw=2.2, label=loop.name)
+        ax.plot(epochs, middle, color=colour, lw=2.2, label=one_line(loop.name))
     for guide in training.guides:
         height = guide.D_loss_ if title == "D_loss_" else guide.G_loss_
         ax.axhline(height, color=INK, lw=1, ls=(0, (1, 2)), zorder=0)

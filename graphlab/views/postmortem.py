@@ -8,6 +8,7 @@ from rich.text import Text
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.views.story import Story
+from graphlab.views.visible import one_line
 
 
 class PostMortem:
@@ -21,7 +22,9 @@ class PostMortem:
             yield Story(finding)
         if not self.findings and self.trace.exception is not None:
             kind = self.trace.exception.type
-            yield Text(f"this {kind} is autograd's, but its traceback tells no more about it")
-        for line in self.trace.unseen:
-            yield Text(f"notice: {line}", "dim", overflow="fold")
-        yield Text.assemble(("to be sure: ", "bold"), self.command, overflow="fold")
+            yield Text(
+                f"this {one_line(kind)} is autograd's, but its traceback tells no more about it"
+            )
+        for each in self.trace.unseen:
+            yield Text(f"notice: {one_line(each)}", "dim", overflow="fold")
+        yield Text.assemble(("to be sure: ", "bold"), one_line(self.command), overflow="fold")

@@ -129,7 +129,7 @@ class Sketch:
 
     def _input(self, name: str, shape: tuple[int, ...], dtype: str, target: Key) -> None:
         # DOT takes a name for a key as it is; an expression such as batches[0] is spelt out.
-        key = f"i_{name if name.isidentifier() else name.encode().hex()}"
+        key = f"i_{name if name.isidentifier() else name.encode('utf-8', 'surrogatepass').hex()}"
         if key not in self.boxes:
             paint = Paint((self.palette.theme.background,), "")
             self.boxes = {

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from graphlab.trace.model import Location
+from graphlab.views.visible import one_line
 
 
 def annotated(at: Location | None, label: str, version: str, width: int, style: str) -> list[Text]:
@@ -19,6 +20,7 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
     `version` stands in the first column. Long lines are folded, never cut.
     """
     gutter = 8
+    label = one_line(label)
     number = str(at.line) if at is not None else "?"
     head = f"{version:>{gutter}} {number:>4} │ "
     blank = " " * (cell_len(head) - 2) + "│ "
@@ -29,14 +31,14 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
             Text.assemble((blank if row else head, "dim"), (text, style))
             for row, text in enumerate(rows)
         ]
-    code = at.code
+    code = one_line(at.code)
     start, end = _span(at)
     lines = []
     offset = 0
     for chunk in fold(code, room):
         prefix = head if offset == 0 else blank
         lines.append(Text.assemble((prefix, "dim"), chunk))
-        first, last = max(start - offset, 0), min(end - offset, len(chunk))
+        first, last = max(start - offset, 0), min(end - offset, max(len(chunk), 1))
         offset += len(chunk)
         if first >= last:
             continue
@@ -51,23 +53,28 @@ def fold(text: str, room: int) -> list[str]:
     """Pieces of `text` at most `room` cells wide, broken behind a space or comma where one is
     near. Joined they are the text again."""
     pieces = []
-    while cell_len(text) > room:
-        cut = 0
-        width = 0
+    begin = 0
+    while True:
+        cut, width = begin, 0
         while cut < len(text) and width + cell_len(text[cut]) <= room:
             width += cell_len(text[cut])
             cut += 1
-        near = max(text.rfind(mark, cut * 2 // 3, cut) for mark in " ,(")
-        cut = near + 1 if near > 0 else max(1, cut)
-        pieces.append(text[:cut])
-        text = text[cut:]
-    return [*pieces, text]
+        if cut == len(text):
+            return [*pieces, text[begin:]]
+        near = max(text.rfind(mark, begin + (cut - begin) * 2 // 3, cut) for mark in " ,(")
+        end = near + 1 if near > begin else max(begin + 1, cut)
+        pieces.append(text[begin:end])
+        begin = end
 
 
 def _span(at: Location) -> tuple[int, int]:
-    """Columns of the caret within the stripped line."""
-    start = max(0, at.column - 1 - at.indent)
-    return start, start + max(1, at.end_column - at.column)
+    """Columns of the caret within the stripped line, as it is shown: an escape is wider than what
+    it stands for."""
+    last = max(len(at.code) - 1, 0)
+    start = min(max(0, at.column - 1 - at.indent), last)
+    end = start + max(1, at.end_column - at.column)
+    shown = len(one_line(at.code[:start]))
+    return shown, shown + max(1, len(one_line(at.code[start:end])))
 
 
 def _labelled(blank: str, pad: str, carets: str, label: str, room: int, style: str) -> list[Text]:

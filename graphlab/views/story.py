@@ -12,6 +12,7 @@ from rich.text import Text
 
 from graphlab.trace.finding import Finding, Help, Place, Related
 from graphlab.views.source import annotated, fold
+from graphlab.views.visible import lines_of, one_line, visible
 
 # What IPython and its kernel call the code of a cell.
 _CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
@@ -21,9 +22,8 @@ COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
 
 def headline(finding: Finding) -> Text:
-    return Text.assemble(
-        (f"{finding.severity}[{finding.code}]", COLOURS[finding.severity]), ": ", finding.summary
-    )
+    mark = f"{finding.severity}[{finding.code}]"
+    return Text.assemble((mark, COLOURS[finding.severity]), ": ", one_line(finding.summary))
 
 
 class Story:
@@ -43,14 +43,14 @@ class Story:
         file = known[0].file if known else None
         if file is not None:
             moment = f", iteration {finding.iteration}" if finding.iteration is not None else ""
-            yield Text(f"  {shorten(file)}{moment}", "dim", overflow="fold")
+            yield Text(f"  {one_line(shorten(file))}{moment}", "dim", overflow="fold")
         if any(version for _, _, version, _ in steps):
             yield Text(" version", "dim")
         last = file
         for place, label, version, style in steps:
             if place.at is not None and place.at.file != last:
                 last = place.at.file
-                yield Text(f"  {shorten(last)}", "dim", overflow="fold")
+                yield Text(f"  {one_line(shorten(last))}", "dim", overflow="fold")
             yield from annotated(place.at, label, version, width, style)
         yield from _related(finding.related)
         for note in finding.notes:
@@ -135,15 +135,15 @@ def _related(related: tuple[Related, ...]) -> RenderResult:
         if index == 0:
             yield Text()
             yield Text("also stale", "bold")
-        yield Text(f"  {where}", overflow="fold")
+        yield Text(f"  {one_line(where)}", overflow="fold")
         names = list(dict.fromkeys(names))
         if len(names) > NAMED:
             names[NAMED:] = [f"and {len(names) - NAMED} more"]
-        yield Text(f"    {', '.join(names)}", overflow="fold")
+        yield Text(f"    {one_line(', '.join(names))}", overflow="fold")
 
 
 def _wrapped(word: str, text: str, width: int, style: str) -> Text:
-    lines = textwrap.wrap(text, max(20, width - len(word))) or [""]
+    lines = textwrap.wrap(visible(text), max(20, width - len(word))) or [""]
     joined = ("\n" + " " * len(word)).join(lines)
     return Text.assemble((word, style), joined)
 
@@ -154,7 +154,7 @@ def _diff(help: Help, width: int) -> RenderResult:
             yield Text("      ⋮", "dim")
             continue
         style = {"+": "green", "-": "red"}.get(sign, "dim")
-        for at, piece in enumerate(fold(text, width - 8)):
+        for at, piece in enumerate(fold(one_line(text), width - 8)):
             # What is left of a long line stands a little to the right of where it began.
             lead = f"    {sign} " if at == 0 else "        "
             yield Text(f"{lead}{piece}".rstrip(), style)
@@ -164,20 +164,20 @@ def changed_lines(help: Help) -> list[tuple[str, str]]:
     """(sign, text) of a repair's diff; the sign ⋮ stands where lines are left out between."""
     if not help.before and not help.after:
         return []
-    before = textwrap.dedent(help.before).splitlines() if help.before.strip() else []
-    after = textwrap.dedent(help.after).splitlines()
+    before = lines_of(textwrap.dedent(help.before)) if help.before.strip() else []
+    after = lines_of(textwrap.dedent(help.after))
     found: list[tuple[str, str]] = []
     hunks = 0
-    for line in difflib.unified_diff(before, after, n=1, lineterm=""):
-        if line.startswith(("---", "+++")):
+    for each in difflib.unified_diff(before, after, n=1, lineterm=""):
+        if each.startswith(("---", "+++")):
             continue
-        if line.startswith("@@"):
+        if each.startswith("@@"):
             hunks += 1
             if hunks > 1:
                 # What stands between is left out, and must not look as if it were not there.
                 found.append(("⋮", ""))
             continue
-        found.append((line[:1], line[1:]))
+        found.append((each[:1], each[1:]))
     return found
 
 

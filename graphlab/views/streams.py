@@ -12,6 +12,8 @@ from typing import Any, TextIO
 
 from rich.cells import cell_len
 
+from graphlab.views.visible import one_line
+
 # In the place of a character that a stream lacks, one as wide, so that columns and carets stay.
 _STAND_INS = dict(zip("✓✗■│┃▌─━→…×−–—·⋮±①②③⏎␣≤░█•", "+x#|||-=>~x---.:~123$_<.#*", strict=True))
 _HANDLER = "graphlab"
@@ -133,8 +135,5 @@ def document(text: str | bytes) -> None:
 
 def line(text: str, stream: TextIO) -> None:
     """One line, at once. Characters that would act on a terminal or break the line are escaped."""
-    shown = "".join(
-        each if each.isprintable() or each == " " else ascii(each)[1:-1] for each in text
-    )
-    stream.write(f"{shown}\n")
+    stream.write(f"{one_line(text)}\n")
     stream.flush()

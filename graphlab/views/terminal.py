@@ -13,7 +13,9 @@ from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.views import streams
 from graphlab.views.ledger import Ledger
+from graphlab.views.screen import Screen
 from graphlab.views.story import Story, headline
+from graphlab.views.visible import one_line
 
 MARKS = {"completed": ("✓", "green"), "raised": ("✗", "red"), "interrupted": ("■", "yellow")}
 
@@ -40,13 +42,13 @@ def emit(console: Console, *parts: RenderableType) -> None:
 def text(*parts: RenderableType, width: int = 80) -> str:
     """The same as one string without colour, for a message that is shown elsewhere."""
     file = io.StringIO()
-    emit(Console(file=file, width=width, color_system=None, highlight=False, emoji=False,
-                 markup=False, force_jupyter=False), *parts)  # fmt: skip
+    emit(Screen(file=file, width=width, color_system=None, highlight=False, emoji=False,
+                markup=False, force_jupyter=False), *parts)  # fmt: skip
     return file.getvalue()
 
 
 def _console(file: TextIO) -> Console:
-    console = Console(file=file, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    console = Screen(file=file, highlight=False, soft_wrap=False, emoji=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 80
     return console
@@ -74,8 +76,8 @@ def full(trace: Trace, findings: list[Finding], shown_by: list[str]) -> Renderab
         parts.extend((Text(), Text("Who changed what", "bold underline"), Ledger(trace)))
     if shown_by:
         parts.append(Text())
-        for line in shown_by:
-            parts.append(Text.assemble(("see:  ", "bold"), f"graphlab run {line}"))
+        for each in shown_by:
+            parts.append(Text.assemble(("see:  ", "bold"), f"graphlab run {each}"))
     parts.extend(_notices(trace))
     return Group(*parts)
 
@@ -84,7 +86,7 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     mark, style = MARKS[trace.outcome]
     said = trace.outcome
     if trace.exception is not None and trace.outcome == "raised":
-        said = f"raised {trace.exception.type}"
+        said = f"raised {one_line(trace.exception.type)}"
     if trace.iterations:
         noun = "iteration" if trace.iterations == 1 else "iterations"
         said += (
@@ -94,8 +96,8 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
         )
     counts = [f for f in findings if f.severity != "info"]
     end = "" if counts else ", nothing wrong seen" if trace.outcome == "completed" else ""
-    return Text.assemble((f"{mark} ", style), (trace.target, "bold"), f" {said}{end}")
+    return Text.assemble((f"{mark} ", style), (one_line(trace.target), "bold"), f" {said}{end}")
 
 
 def _notices(trace: Trace) -> list[RenderableType]:
-    return [Text(f"notice: {line}", "dim", overflow="fold") for line in trace.unseen]
+    return [Text(f"notice: {one_line(each)}", "dim", overflow="fold") for each in trace.unseen]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
 
 from graphlab.trace.model import Location
+from graphlab.views.visible import one_line
 
 # Widths in em of a wide sans-serif (DejaVu Sans): what fits by these fits in any other.
 _NARROW = dict.fromkeys("iIl|!.,:;'`jft()[]{}/\\ -", 0.42)
 _WIDE = dict.fromkeys("mMwW@%&—→", 1.0)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 @lru_cache(maxsize=4096)
 def clean(text: str, limit: int = 0) -> str:
     """`text` in one line that XML and a terminal can show, shortened in its middle to `limit`."""
-    text = _CONTROL.sub("␣", text.replace("\r\n", "⏎").replace("\n", "⏎"))
+    text = one_line(text.replace("\r\n", "⏎").replace("\n", "⏎"))
     if limit and len(text) > limit:
         half = (limit - 1) // 2
         text = f"{text[: limit - 1 - half]}…{text[-half:]}"

@@ -43,6 +43,28 @@ def test_it_needs_no_torch(recorded: tuple[Path, str], python: Any) -> None:
     assert shown.stdout == said
 
 
+@pytest.mark.parametrize("name", ["a\x1b[31mb\u202e\n.py", "a\udcffb\x9b.py"])
+def test_a_terminal_obeys_no_name(tmp_path: Path, cli: Any, name: str) -> None:
+    source = catalogue.scenario("naive").path.read_text(encoding="utf-8")
+    code = "G_loss_.backward()"
+    assert source.count(f"{code}\n") == 1
+    source = source.replace(f"{code}\n", f"{code}\t# \x1b]0;title\x07 \u2066\n")
+    (tmp_path / name).write_text(source, encoding="utf-8")
+    words = ("--explain", "--trace", "t.json", "--html", "p.html", "--", "--device", "cpu")
+    ran = cli("run", name, *words, cwd=tmp_path)
+    said = ran.stdout[ran.stdout.index("✗") :]
+    shown = cli("run", "--from", "t.json", "--explain", cwd=tmp_path)
+    assert (shown.stdout, shown.stderr) == (said, "")
+    drawn = cli("render", name, "-o", f"{name}.svg", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    missing = cli("run", "--from", f"{name}.json", cwd=tmp_path)
+    assert missing.returncode == 2
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    for text in (said, drawn.stdout, missing.stderr, page):
+        assert text.replace("\n", "").replace("\t", "").isprintable()
+    assert "\\x1b]0;title\\x07 \\u2066" in said and "\\x1b]0;title" in page
+
+
 def test_a_file_of_that_name_is_still_what_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

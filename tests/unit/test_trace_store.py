@@ -23,10 +23,18 @@ RUNS = [
     ("joint", "adam"), ("joint-as-printed", "adam"), ("detach", "sgd"),
 ]  # fmt: skip
 
-st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+# Positions among three tensors, three optimizers and at least three events, whatever a field's are.
+st.register_type_strategy(int, st.integers(1, 2))
+st.register_type_strategy(float, st.floats(0, 1))
+TEXTS = st.text(st.characters(exclude_categories=[]))
 TRACES = st.builds(
-    Trace, events=st.lists(st.from_type(model.Event), max_size=4).map(tuple)
-)  # fmt: skip
+    Trace,
+    tensors=st.tuples(*[st.from_type(model.TensorInfo)] * 3),
+    optimizers=st.tuples(*[st.from_type(model.OptimizerInfo)] * 3),
+    events=st.lists(st.from_type(model.Event), min_size=3, max_size=5).map(tuple),
+    sources=st.dictionaries(TEXTS, st.sampled_from(["", "a = 1\n", "%%magic\n"]), max_size=2),
+    unseen=st.lists(TEXTS, max_size=2).map(tuple),
+)
 
 
 def strict(text: str) -> Any:
@@ -43,6 +51,7 @@ def strict(text: str) -> Any:
 def test_any_trace_comes_back_as_it_was(trace: Trace) -> None:
     text = dumps(trace)
     assert strict(text)["schema"] == SCHEMA
+    assert text.encode()
     assert loads(text) == trace
 
 

@@ -7,6 +7,7 @@ import difflib
 from collections import Counter
 
 from graphlab.trace.film import Film
+from graphlab.views.visible import lines_of
 
 # Lines kept around each change.
 AROUND = 2
@@ -30,7 +31,7 @@ def _lines(film: Film) -> list[str]:
     """The file in which most of the film plays."""
     played = Counter(moment.at.file for moment in film.moments)
     text = film.sources.get(played.most_common(1)[0][0], "") if played else ""
-    lines = text.splitlines()
+    lines = lines_of(text)
     try:
         first = next(iter(ast.parse(text).body), None)
     except (SyntaxError, ValueError):

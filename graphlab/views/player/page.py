@@ -21,6 +21,7 @@ from graphlab.views.player.difference import difference
 from graphlab.views.player.figure import Drawn, dark_colors, figures
 from graphlab.views.player.quiz import questions
 from graphlab.views.player.steps import data
+from graphlab.views.visible import everywhere
 from graphlab.views.words import clean
 
 # The parts of the script, in the order in which they need each other.
@@ -65,8 +66,8 @@ def fragment(
         ]
         shown.append(told)
         parts.append(_section(at, uid, shown[-1]["title"], drawn))
-    text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
-    text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    text = json.dumps(everywhere(shown), ensure_ascii=False, separators=(",", ":"))
+    text = text.replace("<", "\\u003c")
     style = _read("player.css").replace("/* dark figure */", dark_colors())
     return (
         f'<div class="gl-player" id="{uid}" data-page="{int(whole_page)}">\n'

@@ -27,6 +27,7 @@ from graphlab.trace.model import (
 from graphlab.views.player.ledger import entries, ledger
 from graphlab.views.player.sentences import sentence
 from graphlab.views.story import changed_lines, shorten, told
+from graphlab.views.visible import lines_of
 from graphlab.views.words import dims
 
 Data = dict[str, Any]
@@ -38,6 +39,7 @@ class Steps:
     def __init__(self, trace: Trace, film: Film) -> None:
         self.trace, self.film = trace, film
         self.files = list(film.sources)
+        self.lines = {name: lines_of(source) for name, source in film.sources.items()}
         self.names = [each.name or f"tensor {at}" for at, each in enumerate(film.tensors)]
         self.events = [[film.events[at] for at in each.events] for each in film.moments]
         self.step_of = {at: step for step, each in enumerate(film.moments) for at in each.events}
@@ -125,10 +127,7 @@ def data(
     return {
         "title": trace.target,
         "moment": _moment(steps),
-        "files": [
-            {"name": shorten(name), "lines": film.sources[name].splitlines()}
-            for name in steps.files
-        ],
+        "files": [{"name": shorten(name), "lines": steps.lines[name]} for name in steps.files],
         "steps": [_step(steps, at, saved) for at in range(len(steps))],
         "tensors": tensors,
         "saved": saved,
@@ -165,7 +164,8 @@ def _step(steps: Steps, at: int, saved: list[Data]) -> Data:
     found: Data = {
         "file": steps.files.index(moment.at.file),
         "line": moment.at.line,
-        "end": moment.at.end_line,
+        # The page goes through all the lines of a step, those that the file has.
+        "end": min(moment.at.end_line, len(steps.lines[moment.at.file])),
         "kind": "raised" if at == steps.crash else _kind(steps.events[at]),
         "say": sentence(steps, at, saved),
         "made": steps.made[at],
