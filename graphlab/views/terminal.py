@@ -95,7 +95,9 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
             else (f" in iteration {trace.iterations - 1}")
         )
     counts = [f for f in findings if f.severity != "info"]
-    end = "" if counts else ", nothing wrong seen" if trace.outcome == "completed" else ""
+    end = ""
+    if trace.outcome == "completed" and not counts:
+        end = ", nothing wrong seen" if not trace.unseen else "; it was not seen whole"
     return Text.assemble((f"{mark} ", style), (one_line(trace.target), "bold"), f" {said}{end}")
 
 

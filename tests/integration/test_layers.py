@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "lab": set[str](),
     "rules": {"trace"},
     "views": {"trace"},
-    "observe": {"trace", "errors", "catalogue"},
+    "source": {"trace"},
+    "observe": {"trace", "errors", "catalogue", "source"},
 }
 # The packages each may import besides the standard library.
 THIRD_PARTY = {
@@ -31,6 +32,7 @@ THIRD_PARTY = {
     "errors": set[str](),
     "catalogue": set[str](),
     "rules": set[str](),
+    "source": set[str](),
     "views": {"graphviz", "matplotlib", "rich"},
     "lab": {"torch", "torchvision"},
     "observe": {"torch"},

@@ -22,7 +22,6 @@ class Unsayable:
         (None, 0, ""), (3, 3, ""), (True, 1, ""), (-1, -1, ""), (2**70, 2**70, ""),
         ("text", 1, "text\n"), ("", 1, "\n"), ((1, 2), 1, "(1, 2)\n"), (Unsayable(), 1, "\n"),
     ],
-    ids=repr,
 )  # fmt: skip
 def test_every_exit_code(
     capsys: pytest.CaptureFixture[str], code: Any, expected: int, said: str
