@@ -13,7 +13,7 @@ from graphlab.observe.log import Log, RawRefused, RawWrite
 from graphlab.observe.loops import Loops
 from graphlab.observe.source import UserFiles, statement_at
 from graphlab.observe.tensors import describe, is_tensor, is_view, storage_key
-from graphlab.source.objects import items, variables
+from graphlab.source.objects import exactly, items, variables
 
 
 def broken_view(
@@ -62,7 +62,7 @@ def _tensors(frame: FrameType) -> Iterator[tuple[str, Any]]:
     for name, value in variables(frame.f_locals).items():
         if is_tensor(value):
             yield name, value
-        elif type(value) in (list, tuple):
+        elif exactly(value, list, tuple):
             for at, each in items(value):
                 if is_tensor(each):
                     yield f"{name}[{at}]", each

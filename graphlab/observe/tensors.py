@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from graphlab.source.objects import attributes, static
+from graphlab.source.objects import attributes, exactly, static
 from graphlab.trace.model import Kind, TensorInfo
 
 # The version of a tensor that has no counter.
@@ -72,7 +72,7 @@ def is_parameter(value: Any) -> bool:
 
 def tensors_in(value: Any) -> Iterator[Any]:
     """`value` if it is a tensor, or those of a tuple or list of it."""
-    for each in value if type(value) in (tuple, list) else (value,):
+    for each in value if exactly(value, tuple, list) else (value,):
         if is_tensor(each):
             yield each
 
