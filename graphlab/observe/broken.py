@@ -12,7 +12,7 @@ from graphlab.observe.cut import making
 from graphlab.observe.log import Log, RawRefused, RawWrite
 from graphlab.observe.loops import Loops
 from graphlab.observe.source import UserFiles, statement_at
-from graphlab.observe.tensors import describe, is_tensor, is_view, storage_key
+from graphlab.observe.tensors import describe, is_tensor, is_view, refusal_of, storage_key
 from graphlab.source.objects import exactly, items, variables
 
 
@@ -27,7 +27,7 @@ def broken_view(
         found = {
             name: value
             for name, value in _tensors(frame)
-            if is_view(value) and _complaint(value) == str(error)
+            if is_view(value) and refusal_of(value) == str(error)
         }
         if not found:
             continue
@@ -66,14 +66,6 @@ def _tensors(frame: FrameType) -> Iterator[tuple[str, Any]]:
             for at, each in items(value):
                 if is_tensor(each):
                     yield f"{name}[{at}]", each
-
-
-def _complaint(view: Any) -> str:
-    try:
-        view.grad_fn  # noqa: B018
-    except RuntimeError as error:
-        return str(error)
-    return ""
 
 
 def _names(statement: ast.stmt | None) -> set[str]:

@@ -136,6 +136,15 @@ def grad_fn_of(tensor: Any) -> Any:
         return None
 
 
+def refusal_of(view: Any) -> str:
+    """What torch says where it does not tell a view's node; "" where it does."""
+    try:
+        _grad_fn(view)
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
 def device_of(tensor: Any) -> str:
     """The kind of its device: `cpu`, `cuda`."""
     return _device(tensor).type
