@@ -218,7 +218,10 @@ def byte_span(tensor: Any) -> tuple[int, int]:
 
 
 def address_of(tensor: Any) -> int:
-    """Where its first element lies; 0 where it lies nowhere."""
+    """Where its first element lies; 0 where it lies nowhere, or torch would warn of the question
+    (of a fake tensor)."""
+    if not _is_one(tensor) and not readable(tensor):
+        return 0
     try:
         return _Base.data_ptr(tensor)
     except Exception:
