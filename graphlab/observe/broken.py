@@ -12,8 +12,8 @@ from graphlab.observe.cut import making
 from graphlab.observe.log import Log, RawRefused, RawWrite
 from graphlab.observe.loops import Loops
 from graphlab.observe.source import UserFiles, statement_at
-from graphlab.observe.tensors import describe, is_tensor, is_view, storage_key
-from graphlab.source.objects import items, variables
+from graphlab.observe.tensors import describe, is_tensor, is_view, refusal_of, storage_key
+from graphlab.source.objects import exactly, items, variables
 
 
 def broken_view(
@@ -27,7 +27,7 @@ def broken_view(
         found = {
             name: value
             for name, value in _tensors(frame)
-            if is_view(value) and _complaint(value) == str(error)
+            if is_view(value) and refusal_of(value) == str(error)
         }
         if not found:
             continue
@@ -62,18 +62,10 @@ def _tensors(frame: FrameType) -> Iterator[tuple[str, Any]]:
     for name, value in variables(frame.f_locals).items():
         if is_tensor(value):
             yield name, value
-        elif type(value) in (list, tuple):
+        elif exactly(value, list, tuple):
             for at, each in items(value):
                 if is_tensor(each):
                     yield f"{name}[{at}]", each
-
-
-def _complaint(view: Any) -> str:
-    try:
-        view.grad_fn  # noqa: B018
-    except RuntimeError as error:
-        return str(error)
-    return ""
 
 
 def _names(statement: ast.stmt | None) -> set[str]:

@@ -10,7 +10,7 @@ from graphlab.observe.graph import sequence, walk
 from graphlab.observe.growth import node_behind, parts
 from graphlab.observe.source import UserFiles, user_frame
 from graphlab.observe.tensors import is_tensor
-from graphlab.source.objects import class_name, is_a, items, variables
+from graphlab.source.objects import class_name, exactly, is_a, items, variables
 from graphlab.trace.model import Carrier
 
 # A graph larger than this is not searched once for each variable.
@@ -46,5 +46,5 @@ def _form(value: Any, tensors: int) -> Any:
     if is_tensor(value):
         return "tensor"
     # A named tuple is built in another way.
-    plain = type(value) in (tuple, list) and len(value) == tensors
+    plain = exactly(value, tuple, list) and len(value) == tensors
     return class_name(value) if plain else "other"

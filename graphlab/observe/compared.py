@@ -9,7 +9,7 @@ from graphlab.observe.holders import OptimizerState
 from graphlab.observe.names import parameters_of
 from graphlab.observe.tensors import grad_of, is_tensor, readable, requires_grad, version_of
 from graphlab.observe.vectors import COPIES, Before, anything
-from graphlab.source.objects import attributes, item, items
+from graphlab.source.objects import attributes, exactly, item, items
 
 Copies = list[Before]
 
@@ -74,6 +74,6 @@ def _why(parameter: Any, group: Any) -> str:
 def _rate(group: Any) -> float:
     """The learning rate: a number, or a tensor of one."""
     rate = item(group, "lr")
-    if type(rate) in (int, float) or (is_tensor(rate) and readable(rate)):
+    if exactly(rate, int, float) or (is_tensor(rate) and readable(rate)):
         return float(rate)
     return 1.0

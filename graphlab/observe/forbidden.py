@@ -17,7 +17,7 @@ from graphlab.observe.scene import Scene
 from graphlab.observe.source import UserFiles, call_text, statement_at
 from graphlab.observe.statements import statements
 from graphlab.observe.tensors import base_of, is_leaf, is_tensor, is_view, kind_of, requires_grad
-from graphlab.source.objects import LOST, lookup, variables
+from graphlab.source.objects import LOST, exactly, lookup, variables
 from graphlab.trace.model import Location, Refused
 
 
@@ -93,7 +93,7 @@ def _named(frame: FrameType, at: Location) -> Iterator[Any]:
 def _given(frame: FrameType) -> Iterator[Any]:
     """What a function of a library was called with."""
     for value in variables(frame.f_locals).values():
-        yield from value if type(value) in (tuple, list) else [value]
+        yield from value if exactly(value, tuple, list) else [value]
 
 
 def _written(scene: Scene, at: Location) -> tuple[Any, str, str | None]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from graphlab.observe.tensors import grad_fn_of, is_leaf, is_tensor, requires_grad, version_of
-from graphlab.source.objects import class_name, is_a, items
+from graphlab.source.objects import class_name, exactly, is_a, items
 
 # Sequence number of AccumulateGrad: leaves are not made by a forward operation.
 LEAF_SEQ = 2**64 - 1
@@ -190,7 +190,7 @@ def listed(value: Any) -> list[Any]:
         return []
     if is_tensor(value) or type(value) is torch.autograd.graph.GradientEdge:
         return [value]
-    if type(value) in _COLLECTIONS:
+    if exactly(value, *_COLLECTIONS):
         return list(value)
     # Anything else, model.parameters() say, is the program's to go through.
     return [each for _, each in items(value)]

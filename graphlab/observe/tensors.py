@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from graphlab.source.objects import attributes, static
+from graphlab.source.objects import attributes, exactly, static
 from graphlab.trace.model import Kind, TensorInfo
 
 # The version of a tensor that has no counter.
@@ -73,7 +73,7 @@ def is_parameter(value: Any) -> bool:
 
 def tensors_in(value: Any) -> Iterator[Any]:
     """`value` if it is a tensor, or those of a tuple or list of it."""
-    for each in value if type(value) in (tuple, list) else (value,):
+    for each in value if exactly(value, tuple, list) else (value,):
         if is_tensor(each):
             yield each
 
@@ -135,6 +135,15 @@ def grad_fn_of(tensor: Any) -> Any:
         return _grad_fn(tensor)
     except RuntimeError:
         return None
+
+
+def refusal_of(view: Any) -> str:
+    """What torch says where it does not tell a view's node; "" where it does."""
+    try:
+        _grad_fn(view)
+    except RuntimeError as error:
+        return str(error)
+    return ""
 
 
 def device_of(tensor: Any) -> str:
@@ -210,7 +219,10 @@ def byte_span(tensor: Any) -> tuple[int, int]:
 
 
 def address_of(tensor: Any) -> int:
-    """Where its first element lies; 0 where it lies nowhere."""
+    """Where its first element lies; 0 where it lies nowhere, or torch would warn of the question
+    (of a fake tensor)."""
+    if not _is_one(tensor) and not readable(tensor):
+        return 0
     try:
         return _Base.data_ptr(tensor)
     except Exception:

@@ -27,6 +27,7 @@ from graphlab.observe.tensors import (
     versions_of,
 )
 from graphlab.observe.tracer import Tracer
+from graphlab.source.objects import exactly
 
 _OPERATORS = tuple(
     f"__i{name}__"
@@ -149,7 +150,7 @@ class Writers:
 
     def _write_others(self, original: Any, by: str, target: Any, args: Any, kwargs: Any) -> Any:
         """A write to a list of tensors, to a subclass's, or to what is no tensor at all."""
-        targets = target if type(target) in (list, tuple) else (target,)
+        targets = target if exactly(target, list, tuple) else (target,)
         if not all(is_tensor(each) for each in targets):
             # Such as the Proxy of torch.fx, which would note the question itself.
             return original(*args, **kwargs)

@@ -34,6 +34,13 @@ def is_a(value: Any, kind: type | tuple[type, ...]) -> bool:
     return _subclass(kind, type(value))  # pyright: ignore[reportArgumentType]
 
 
+def exactly(value: Any, *kinds: type) -> bool:
+    """Whether its type is one of `kinds`. Where ``in`` or ``==`` compares types, the ``__eq__`` of
+    a metaclass is called."""
+    kind = type(value)
+    return any(kind is each for each in kinds)
+
+
 def class_name(value: Any) -> str:
     """The name of an object's class."""
     return type.__dict__["__name__"].__get__(type(value))
@@ -164,7 +171,7 @@ def fields(value: Any) -> tuple[str, ...]:
 def variables(space: Any) -> dict[str, Any]:
     """The variables of a frame or a module by name. A name space that is an object of the
     program's own (``exec`` may be given one) has none."""
-    if type(space) not in (dict, _LOCALS, _PROXY):
+    if not exactly(space, dict, _LOCALS, _PROXY):
         if not is_a(space, dict):
             return {}
         pairs = list(dict.items(space))
@@ -176,7 +183,7 @@ def variables(space: Any) -> dict[str, Any]:
 def lookup(name: str, *spaces: Mapping[str, Any]) -> Any:
     """A variable's value in the first of `spaces` that has it, or LOST."""
     for space in spaces:
-        if type(space) not in (dict, _LOCALS, _PROXY):
+        if not exactly(space, dict, _LOCALS, _PROXY):
             if is_a(space, dict) and dict.__contains__(space, name):  # pyright: ignore
                 return dict.__getitem__(space, name)  # pyright: ignore
         elif name in space:
