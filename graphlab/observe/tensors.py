@@ -262,6 +262,14 @@ def versions_of(tensors: list[Any]) -> list[int]:
         return [*map(version_of, tensors)]
 
 
+def grad_versions(grads: list[Any]) -> list[int]:
+    """The version counter of each gradient, 0 for None."""
+    try:
+        return [0 if grad is None else _version(grad) for grad in grads]
+    except (RuntimeError, AttributeError):
+        return [0 if grad is None else version_of(grad) for grad in grads]
+
+
 _plain_types: dict[type, bool] = {torch.Tensor: True, torch.nn.Parameter: True}
 
 
