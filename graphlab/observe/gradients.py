@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.log import RawBackward
-from graphlab.observe.tensors import tensors_in, version_of
+from graphlab.observe.tensors import grad_versions, tensors_in, version_of
 from graphlab.observe.vectors import anything
 
 # A gradient is looked at for a zeroing that no counter tells of as often as this.
@@ -23,11 +23,7 @@ Look = tuple[list[int], list[int]]
 
 def look_at(grads: list[Any]) -> Look:
     """Runs four times a step of the program: what has not changed since is not gone over."""
-    try:
-        versions = [0 if grad is None else grad._version for grad in grads]
-    except (RuntimeError, AttributeError):
-        versions = [0 if grad is None else version_of(grad) for grad in grads]
-    return [*map(id, grads)], versions
+    return [*map(id, grads)], grad_versions(grads)
 
 
 class ParameterState:

@@ -43,6 +43,14 @@ class Modules:
             self._swap.take_out()
             self._swap = None
 
+    def step_aside(self) -> None:
+        if self._swap is not None:
+            self._swap.step_aside()
+
+    def step_back(self) -> None:
+        if self._swap is not None:
+            self._swap.step_back()
+
     def _make(self) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
         tracer, quiet_types, is_quiet = self._tracer, self._quiet, self._is_quiet
         seq, marks, stack, events = tracer.seq, self._log.marks, tracer.stack, self._log.events

@@ -174,11 +174,13 @@ class Session:
     def _step_aside(self) -> None:
         """torch reads the program or is being imported: it finds everything as it is unwatched."""
         self._writers.take_out()
+        self._modules.step_aside()
         if self._depth is not None:
             self._depth.take_out()
 
     def _step_back(self, guarded: bool) -> None:
         self._writers.put_in(guarded)
+        self._modules.step_back()
         if self._depth is not None:
             self._depth.put_in()
 

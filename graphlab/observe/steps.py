@@ -134,6 +134,11 @@ class Steps:
             self.guard(error)
 
 
+# Private to torch: a compiled step() calls the hooks and does not look into them.
+for _hook in (Steps._pre, Steps._post):
+    _hook._torchdynamo_disable = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
 def _blocks() -> Iterator[CodeType]:
     """What runs in a record_function block from start to end: step() as every optimizer class has
     it wrapped, and zero_grad."""

@@ -47,6 +47,15 @@ class Swap:
             self._function.__code__ = self._before
         self.code = None
 
+    def step_aside(self) -> None:
+        """Until `step_back`, the function has its own code. Safe to call twice, as that is."""
+        if self.code is not None and self._function.__code__ is self.code:
+            self._function.__code__ = self._before
+
+    def step_back(self) -> None:
+        if self.code is not None and self._function.__code__ is self._before:
+            self._function.__code__ = self.code
+
 
 def _surrounded(function: FunctionType) -> CodeType | None:
     try:

@@ -154,7 +154,7 @@ def device_of(tensor: Any) -> str:
 def bytes_of(tensor: Any) -> int:
     """The size of its elements in bytes; 0 where it has no storage of its own."""
     try:
-        return _Base.numel(tensor) * _Base.element_size(tensor)
+        return count_of(tensor) * _Base.element_size(tensor)
     except Exception:
         return 0
 
@@ -204,18 +204,27 @@ def storage_key(tensor: Any) -> int | None:
 def byte_span(tensor: Any) -> tuple[int, int]:
     """First and one-past-last byte that `tensor` may touch, counted within its storage; (0, 0)
     where it has no strides."""
-    try:
-        size = _Base.element_size(tensor)
-        first = _Base.storage_offset(tensor) * size
-        if _Base.numel(tensor) == 0:
-            return first, first
-        pairs = zip(_shape(tensor), _Base.stride(tensor), strict=True)
-        reach = sum((n - 1) * step for n, step in pairs)
-        if type(reach) is not int:
-            return 0, 0
-        return first, first + (reach + 1) * size
-    except Exception:
+    layout = _laid_out(tensor)
+    if layout is None:
         return 0, 0
+    size = _Base.element_size(tensor)
+    first = layout[2] * size
+    if 0 in layout[0]:
+        return first, first
+    reach = sum((n - 1) * step for n, step in zip(*layout[:2], strict=True))
+    return first, first + (reach + 1) * size
+
+
+def _laid_out(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int] | None:
+    """Its sizes, strides and offset; None where it has none, and where one of them is not known
+    yet: to reckon with it, or compare it, would be noted by what traces the program."""
+    try:
+        shape, steps = tuple(_shape(tensor)), tuple(_Base.stride(tensor))
+        offset = _Base.storage_offset(tensor)
+    except Exception:
+        return None
+    known = all(type(each) is int for each in (*shape, *steps, offset))
+    return (shape, steps, offset) if known else None
 
 
 def address_of(tensor: Any) -> int:
@@ -237,14 +246,8 @@ def overlap(one: Any, other: Any) -> bool:
 
 def same_place(one: Any, other: Any) -> bool:
     """Whether two tensors of one storage cover the same elements in the same order."""
-    try:
-        return (
-            shape_of(one) == shape_of(other)
-            and _Base.stride(one) == _Base.stride(other)
-            and _Base.storage_offset(one) == _Base.storage_offset(other)
-        )
-    except Exception:
-        return False
+    layout = _laid_out(one)
+    return layout is not None and layout == _laid_out(other)
 
 
 def version_of(tensor: Any) -> int:
@@ -261,6 +264,14 @@ def versions_of(tensors: list[Any]) -> list[int]:
         return [*map(_version, tensors)]
     except (RuntimeError, AttributeError):
         return [*map(version_of, tensors)]
+
+
+def grad_versions(grads: list[Any]) -> list[int]:
+    """The version counter of each gradient, 0 for None."""
+    try:
+        return [0 if grad is None else _version(grad) for grad in grads]
+    except (RuntimeError, AttributeError):
+        return [0 if grad is None else version_of(grad) for grad in grads]
 
 
 _plain_types: dict[type, bool] = {torch.Tensor: True, torch.nn.Parameter: True}
