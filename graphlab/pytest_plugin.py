@@ -88,10 +88,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     session = _session(item)
     if sys.gettrace() is not None:
         item.warn(pytest.PytestWarning(SET_ASIDE))
-    try:
-        session.start()
-    except RuntimeError as error:
-        _fail(f"{error}, so this test cannot be watched", "run it under one watch at a time")
+    session.start()
     try:
         result = yield
     except BaseException as error:

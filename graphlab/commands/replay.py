@@ -38,15 +38,16 @@ def load(path: str) -> tuple[Trace, Film | None]:
     """The trace that `--trace` saved, and its film. Its own record of the sources counts,
     whatever stands in those files now."""
     try:
-        trace, film = films.opened(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError(
             f"there is no file {path}", "graphlab run TARGET --trace FILE makes one"
         ) from None
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read: {error.strerror}", "name a file that --trace wrote"
-        ) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read: {why}", "name a file that --trace wrote") from None
+    try:
+        trace, film = films.opened(text.decode())
     except UnicodeDecodeError as error:
         raise _no_trace(path, f"it is no text in UTF-8, from byte {error.start} on") from None
     except ValueError as error:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+import torch
+
 from graphlab.observe.assemble import Assembler
 from graphlab.observe.backwards import Backwards
 from graphlab.observe.broken import broken_view
@@ -40,6 +42,7 @@ from graphlab.trace.model import Trace
 _active: Session | None = None
 
 ELSEWHERE = "some of the program ran in other threads, whose lines and backwards are not followed"
+TORCH = os.path.dirname(torch.__file__) + os.sep
 COMPILED = (
     "inside a region that torch.compile compiled, lines are not told apart, and in-place writes "
     "have no writer"
@@ -216,8 +219,11 @@ class Session:
             self._told.append(trace)
 
     def _thread_ended(self, error: BaseException) -> None:
-        """Another thread of the program ended with `error`."""
+        """Another thread of the program ended with `error`: of interest where it came out of torch,
+        since a training there is not followed."""
         try:
+            if not any(frame.f_code.co_filename.startswith(TORCH) for frame in _frames_of(error)):
+                return
             self._notice(
                 f"a thread of the program ended with {type(error).__name__}; what ran in it was "
                 "not followed"
@@ -243,10 +249,15 @@ class Session:
             error,
             [
                 *([COMPILED] if self._aside.seen else []),
-                *([ELSEWHERE] if self._tracer.elsewhere else []),
+                *([ELSEWHERE] if self._elsewhere() else []),
                 *self._notices,
             ],
         )
+
+    def _elsewhere(self) -> bool:
+        """Whether other threads were at work, beyond steps whose optimizers are named anyway."""
+        named = any(state.elsewhere for state in self._optimizers.holders.states)
+        return self._tracer.elsewhere and not named
 
     def progress(self) -> tuple[int, int | None, dict[str, float]]:
         """(iterations begun, iterations in all if that can be told, the last losses seen)."""

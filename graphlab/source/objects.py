@@ -64,13 +64,13 @@ def static(kind: type, name: str) -> Any:
 
 def attributes(value: Any) -> dict[str, Any]:
     """The object's own dictionary, empty where it has none. Not to be written to."""
+    if is_a(value, type):
+        return dict(_members(value))
     found = static(type(value), "__dict__")
     if type(found) in (types.GetSetDescriptorType, types.MemberDescriptorType):
         own = found.__get__(value)
     elif is_a(value, types.ModuleType):
         own = object.__getattribute__(value, "__dict__")
-    elif is_a(value, type):
-        own = dict(_members(value))
     else:
         # None, or one that the class has made a property of.
         return {}

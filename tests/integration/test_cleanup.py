@@ -217,11 +217,15 @@ def test_a_run_of_a_script_leaves_the_process_as_it_was(
     assert_as_before(before, state())
 
 
-def test_a_second_session_is_refused_and_the_first_goes_on() -> None:
+def test_a_session_inside_another_is_a_part_of_it_and_the_outer_one_goes_on() -> None:
     before = state()
     with pytest.raises(RuntimeError) as caught, graphlab.watch() as session:
-        with pytest.raises(RuntimeError, match="already open"), graphlab.watch():
-            pass
+        with graphlab.watch() as inner:
+            train()
+        assert [each.steps for each in inner.trace.optimizers] == [3]
+        assert inner.findings == []
+        with pytest.raises(RuntimeError, match="already open"):
+            session.start()
         # The first one still sees who writes.
         x = torch.ones(2, requires_grad=True)
         y = x.exp()
@@ -235,6 +239,7 @@ def test_a_second_session_is_refused_and_the_first_goes_on() -> None:
     (finding,) = find(session.trace)
     assert finding.mutated is not None
     assert finding.mutated.at.code == "y.add_(1)"
+    assert [each.steps for each in session.trace.optimizers] == [3]
     assert_as_before(before, state())
 
 

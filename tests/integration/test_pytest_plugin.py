@@ -382,18 +382,14 @@ def test_a_session_of_the_tests_own_takes_over(run: Run) -> None:
     result.assert_outcomes(passed=1)
 
 
-def test_a_test_under_another_watch_says_so(run: Run) -> None:
+def test_a_test_under_another_watch_is_watched_too(run: Run) -> None:
     import graphlab
 
-    with graphlab.watch():
-        result = run("    @pytest.mark.graphlab\n    def test_loop():\n        train()\n")
+    tests = "    @pytest.mark.graphlab\n    def test_loop():\n        train(broken=True)\n"
+    with graphlab.watch() as session:
+        result = run(tests)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        [
-            "error: graphlab: a graphlab session is already open, so this test cannot be watched",
-            "help: run it under one watch at a time",
-        ]
-    )
+    assert [each.code for each in session.findings] == ["GL102"]
 
 
 def test_whatever_traces_beside_it_is_warned_of(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Every optimizer of torch's own database in every implementation: steps, copies, states, errors."""
+"""Every optimizer of torch's own database, in every implementation: steps, copies, states."""
 
 from __future__ import annotations
 
@@ -215,11 +215,17 @@ def cases(watch: Watch) -> Iterator[tuple[str, str, Case]]:
         errors = info.optim_error_inputs_func
         for at, error in enumerate(errors(device="cpu", dtype=torch.float32) if errors else ()):
             given = error.optimizer_error_input
-            yield name, f"error #{at}", inside(
-                lambda info=info, given=given: [info.optim_cls(given.params, **given.kwargs)]
+            yield (
+                name,
+                f"error #{at}",
+                inside(
+                    lambda info=info, given=given: [info.optim_cls(given.params, **given.kwargs)]
+                ),
             )
     for at, error in enumerate(get_error_inputs_for_all_optims("cpu", torch.float32)):
         given = error.optimizer_error_input
-        yield "Optimizer", f"error #{at}", inside(
-            lambda given=given: [torch.optim.SGD(given.params, **given.kwargs)]
+        yield (
+            "Optimizer",
+            f"error #{at}",
+            inside(lambda given=given: [torch.optim.SGD(given.params, **given.kwargs)]),
         )
