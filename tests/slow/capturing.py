@@ -264,16 +264,22 @@ def saving(how: str) -> Program:
 
 
 def read() -> Iterator[tuple[str, Program]]:
-    yield "fx", (
-        lambda: torch.fx.symbolic_trace(Net()),
-        lambda graph: [text(graph.code), *train(graph, graph, (4, 5))],
+    yield (
+        "fx",
+        (
+            lambda: torch.fx.symbolic_trace(Net()),
+            lambda graph: [text(graph.code), *train(graph, graph, (4, 5))],
+        ),
     )
-    yield "fx, deepcopy and pickle", (
-        lambda: torch.fx.symbolic_trace(Net()),
-        lambda graph: [
-            copy.deepcopy(graph)(torch.ones(4, 4)),
-            pickle.loads(pickle.dumps(graph))(torch.ones(4, 4)),
-        ],
+    yield (
+        "fx, deepcopy and pickle",
+        (
+            lambda: torch.fx.symbolic_trace(Net()),
+            lambda graph: [
+                copy.deepcopy(graph)(torch.ones(4, 4)),
+                pickle.loads(pickle.dumps(graph))(torch.ones(4, 4)),
+            ],
+        ),
     )
     yield "fx, function", (lambda: torch.fx.symbolic_trace(straight), lambda f: [text(f.code)])
     yield "fx, control flow", (lambda: torch.fx.symbolic_trace(broken), lambda f: [])

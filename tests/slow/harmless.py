@@ -1,6 +1,6 @@
 """The cases of one kind, plain or watched, and what became of each as a line of JSON.
 
-    python tests/slow/harmless.py plain capturing
+python tests/slow/harmless.py plain capturing
 """
 
 from __future__ import annotations
