@@ -1,4 +1,4 @@
-"""Every optimizer of torch's own database, in every implementation: steps, copies, states."""
+"""Every optimizer of torch's database in every implementation: steps, copies, states, errors."""
 
 from __future__ import annotations
 
@@ -187,8 +187,8 @@ def implementations(info: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, {"foreach": False}
         elif name == "fused" and "cpu" in info.supports_fused_on:
             yield name, {"fused": True}
-    if "differentiable" in info.supported_impls or info.has_capturable_arg:
-        yield "differentiable", {"differentiable": True}
+    # Refused, for parameters that are leaves.
+    yield "differentiable", {"differentiable": True}
 
 
 def cases(watch: Watch) -> Iterator[tuple[str, str, Case]]:
@@ -205,7 +205,8 @@ def cases(watch: Watch) -> Iterator[tuple[str, str, Case]]:
             for at, given in enumerate(info.optim_inputs_func(device="cpu")):
                 arguments = {**given.kwargs, **extra}
                 # The whole journey with the first set of arguments, steps alone with the others.
-                for journey in JOURNEYS if at == 0 else (steps,):
+                whole = at == 0 and how != "differentiable"
+                for journey in JOURNEYS if whole else (steps,):
                     yield name, f"{how}, {journey.__name__} #{at}", inside(
                         lambda info=info, arguments=arguments, journey=journey: journey(
                             *made(info, arguments)
