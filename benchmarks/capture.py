@@ -21,10 +21,10 @@ from typing import Any
 import graphs
 import torchviz
 
-from graphlab.observe.capture import Capture, capture
+from graphlab.observe.graph.capture import Capture, capture
 from graphlab.trace.graph import Graph, Root
-from graphlab.views.colors import LIGHT, Palette
-from graphlab.views.dot import operations
+from graphlab.views.figure.colors import LIGHT, Palette
+from graphlab.views.figure.dot import operations
 
 
 def walk_and_text(loss: Any) -> str:

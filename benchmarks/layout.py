@@ -17,10 +17,10 @@ from collections.abc import Callable
 
 import graphs
 
-from graphlab.observe.capture import capture
+from graphlab.observe.graph.capture import capture
 from graphlab.trace.graph import Graph, Root
-from graphlab.views import layout
-from graphlab.views.picture import Look, source
+from graphlab.views.figure import layout
+from graphlab.views.figure.picture import Look, source
 
 LIMIT = 20.0
 

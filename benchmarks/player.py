@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 from graphlab.observe import program
-from graphlab.observe.session import Session
-from graphlab.play import Player, filmed, play
+from graphlab.observe.observation import Session
+from graphlab.api.player import Player, filmed, play
 from graphlab.rules.registry import find
 
 SCRIPT = """

@@ -10,14 +10,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from graphlab.explanation import Explanation as Explanation
-    from graphlab.explanation import explain as explain
-    from graphlab.figure import Figure as Figure
-    from graphlab.figure import render as render
-    from graphlab.hooks import install as install
-    from graphlab.play import Player as Player
-    from graphlab.session import Session as Session
-    from graphlab.session import watch as watch
+    from graphlab.api.explanation import Explanation as Explanation
+    from graphlab.api.explanation import explain as explain
+    from graphlab.api.figure import Figure as Figure
+    from graphlab.api.figure import render as render
+    from graphlab.api.install import install as install
+    from graphlab.api.player import Player as Player
+    from graphlab.api.session import Session as Session
+    from graphlab.api.session import watch as watch
 
 __all__ = [
     "Explanation",
@@ -45,7 +45,7 @@ _HOMES = {
 
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext graphlab`` in IPython or a notebook: the cell magic ``%%graphlab``."""
-    from graphlab.notebook import load
+    from graphlab.api.notebook import load
 
     load(shell)
 

@@ -81,7 +81,7 @@ def run(
         if target is not None or module or context.args:
             given = target or ("-m" if module else context.args[0])
             raise UserError("--from shows a trace and runs nothing", f"leave {given} out")
-        from graphlab.commands.replay import replay
+        from graphlab.commands.saved import replay
 
         raise typer.Exit(replay(saved, asked))
     if target is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from graphlab.session import Session
+    from graphlab.api.session import Session
     from graphlab.trace.finding import Finding
 
 LEVELS = ("info", "warning", "error")
@@ -135,9 +135,9 @@ def _add_section(
     from rich.console import Group
     from rich.text import Text
 
-    from graphlab.evidence import TOLD
-    from graphlab.views import terminal
-    from graphlab.views.story import Story
+    from graphlab.api.evidence import TOLD
+    from graphlab.views.terminal import report as terminal
+    from graphlab.views.terminal.story import Story
 
     # The message of one of our own assertions has the ledger, and it may have the stories.
     already = getattr(error, TOLD, None)
@@ -158,7 +158,7 @@ def _add_section(
 def _session(item: pytest.Item) -> Session:
     session = item.stash.get(_SESSION, None)
     if session is None:
-        from graphlab.session import Session
+        from graphlab.api.session import Session
 
         session = item.stash[_SESSION] = Session(item.name, gives_way=True)
     return session
@@ -185,7 +185,7 @@ def _rules(item: pytest.Item) -> Rules:
 
 
 def _check(codes: set[str]) -> None:
-    from graphlab.catalogue import suggestion
+    from graphlab.text import suggestion
     from graphlab.rules.registry import RULES
 
     known = [each.code for each in RULES]

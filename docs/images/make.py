@@ -20,8 +20,8 @@ from rich.text import Text
 
 from graphlab.observe import program
 from graphlab.rules.registry import find
-from graphlab.views.ledger import Ledger
-from graphlab.views.story import Story
+from graphlab.views.terminal.ledger import Ledger
+from graphlab.views.terminal.story import Story
 
 COMMAND = "graphlab run naive --explain"
 SCRIPT = "scenarios/softmaxgan/naive.py"

@@ -27,7 +27,7 @@ def check(names: list[str], arguments: list[str]) -> int:
             )
     from rich.text import Text
 
-    from graphlab.views.terminal import stdout
+    from graphlab.views.console import stdout
 
     console = stdout()
     failed = total = 0

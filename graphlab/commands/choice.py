@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphlab.catalogue import suggestion
+from graphlab.text import suggestion
 from graphlab.errors import UserError
 
 # The longest time that a layout may be given, in seconds.
@@ -38,7 +38,7 @@ def chosen_format(path: str | None, format: str | None) -> str:
     Raises:
         UserError: when there is no such format, or the file is named like another.
     """
-    from graphlab.views.picture import FORMATS
+    from graphlab.views.figure.picture import FORMATS
 
     known = f"formats: {', '.join(FORMATS)}"
     suffix = Path(path).suffix.lower().lstrip(".") if path not in (None, "-") else ""
@@ -73,8 +73,8 @@ def check(choice: Choice) -> None:
     Raises:
         UserError: for the first of them.
     """
-    from graphlab.views.colors import OVERLAYS, THEMES
-    from graphlab.views.picture import LEVELS
+    from graphlab.views.figure.colors import OVERLAYS, THEMES
+    from graphlab.views.figure.picture import LEVELS
 
     for option, value, known in (
         ("--level", choice.level, LEVELS),

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphlab.catalogue import Scenario, read, scenario
-from graphlab.commands import files
+from graphlab import output as files
 from graphlab.errors import UserError
 
 if TYPE_CHECKING:
-    from graphlab.commands.crew import Task, Worker
-    from graphlab.commands.rehearsal import Script
+    from graphlab.compare.workers import Task, Worker
+    from graphlab.compare.measure import Script
     from graphlab.lab.options import Arguments
     from graphlab.trace.comparison import Comparison, Loop, Training
 
@@ -61,15 +61,15 @@ def compare(
         _check_figure(figure)
     chosen = [_choose(name) for name in names or DEFAULT]
     options = _options(arguments)
-    from graphlab.views import comparison as views
-    from graphlab.views import terminal
+    from graphlab.views.comparison import tables as views
+    from graphlab.views.terminal import report as terminal
 
     with _status() as say:
         result = _measure(chosen, arguments, options, train, seeds or 1, say)
         drawn = None
         if figure is not None:
             say("drawing")
-            from graphlab.views import plots
+            from graphlab.views.comparison import plots
 
             drawn = plots.figure(result, Path(figure).suffix[1:].lower())
             files.write(figure, drawn, force)
@@ -94,7 +94,7 @@ def _check_figure(figure: str) -> None:
         raise UserError(
             f"--figure {figure}: a figure is a PNG, PDF or SVG file", "end its name in .png"
         )
-    from graphlab.views import plots
+    from graphlab.views.comparison import plots
 
     if not plots.available():
         raise UserError(
@@ -128,7 +128,7 @@ def _status() -> Iterator[Callable[[str], None]]:
     """A line on stderr that says what is being done, in a terminal only."""
     from rich.text import Text
 
-    from graphlab.views import terminal
+    from graphlab.views.terminal import report as terminal
 
     console = terminal.stderr()
     if not console.is_terminal:
@@ -146,9 +146,9 @@ def _measure(
     seeds: int,
     say: Callable[[str], None],
 ) -> Comparison:
-    from graphlab.commands import rehearsal
-    from graphlab.commands.crew import Task, crew, perform
-    from graphlab.observe.assemble import environment
+    from graphlab.compare import measure as rehearsal
+    from graphlab.compare.workers import Task, crew, perform
+    from graphlab.observe.build_trace import environment
     from graphlab.trace.comparison import Comparison
 
     steps = options.steps or STEPS
@@ -179,7 +179,7 @@ def _measure(
 
 
 def _script(chosen: Scenario, arguments: list[str]) -> Script:
-    from graphlab.commands.rehearsal import Script
+    from graphlab.compare.measure import Script
 
     lesson = chosen.title.partition(": ")[2] or chosen.title
     return Script(chosen.name, lesson, str(chosen.path), tuple(arguments))
@@ -192,8 +192,8 @@ def _timed(
     say: Callable[[str], None],
 ) -> list[Loop]:
     """The loops with their timings; only those that ran to their end have one."""
-    from graphlab.commands import rehearsal
-    from graphlab.commands.crew import Task, perform
+    from graphlab.compare import measure as rehearsal
+    from graphlab.compare.workers import Task, perform
 
     whole = [at for at, loop in enumerate(loops) if loop.forwards is not None]
     best: dict[int, float] = {}
@@ -232,9 +232,10 @@ def _trained(
     say: Callable[[str], None],
 ) -> Training:
     from graphlab import lab
-    from graphlab.commands import rehearsal
-    from graphlab.commands.crew import Task, perform
-    from graphlab.lab import judging, reference
+    from graphlab.compare import measure as rehearsal
+    from graphlab.compare.workers import Task, perform
+    from graphlab.compare import judging
+    from graphlab.compare import reference
     from graphlab.trace import comparison as told
 
     words = [*_without(arguments, "--steps"), "--n-epochs", str(epochs)]

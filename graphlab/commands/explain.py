@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from graphlab.catalogue import suggestion
+from graphlab.text import suggestion
 from graphlab.errors import UserError
 from graphlab.rules.pages import page
 from graphlab.rules.registry import RULES
-from graphlab.views.terminal import emit, stdout
+from graphlab.views.console import emit, stdout
 
 _LOOKALIKES = str.maketrans("oOiIlL", "001111")
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from graphlab.catalogue import scenarios
 from graphlab.rules.pages import summary
 from graphlab.rules.registry import RULES
-from graphlab.views.terminal import emit, stdout
+from graphlab.views.console import emit, stdout
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 _STYLES = {"clean": "green", **{each.code: _COLOURS[each.severity] for each in RULES}}

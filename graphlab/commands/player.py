@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphlab.commands import files
+from graphlab import output as files
 from graphlab.errors import UserError
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
@@ -17,7 +17,7 @@ from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
     from graphlab.commands.run import Asked
-    from graphlab.play import Play
+    from graphlab.api.player import Play
 
 
 def write(
@@ -28,7 +28,7 @@ def write(
     arguments: Sequence[str],
 ) -> None:
     """Write the page that was asked for, with the run that it is shown against."""
-    from graphlab.play import Player, play
+    from graphlab.api.player import Player, play
 
     assert asked.html_file is not None
     if film is None:
@@ -80,8 +80,8 @@ def _other(target: str, arguments: Sequence[str]) -> Play:
 
 def saved(path: str) -> Play:
     """A saved run as the player needs it."""
-    from graphlab.commands.replay import load
-    from graphlab.play import play
+    from graphlab.commands.saved import load
+    from graphlab.api.player import play
     from graphlab.rules.registry import find
 
     trace, film = load(path)

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from graphlab.observe.session import Session
+    from graphlab.observe.observation import Session
 
 # A run shorter than this shows no progress at all.
 PATIENCE = 1.5

@@ -10,30 +10,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.catalogue import Scenario, read_source, suggestion
-from graphlab.commands import files
-from graphlab.commands.choice import (
-    Choice,
-    check,
-    check_figure,
-    check_player,
-    destination,
-)
+from graphlab.catalogue import Scenario, read_source
+from graphlab.text import suggestion
+from graphlab import output as files
+from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
 from graphlab.commands.player import nothing
 from graphlab.commands.player import saved as stored
 from graphlab.commands.run import resolve
 from graphlab.errors import UserError
-from graphlab.play import explaining, filmed, play
+from graphlab.api.player import explaining, filmed, play
 from graphlab.trace.graph import Graph, Root, loads, under
 from graphlab.views import streams
 
 if TYPE_CHECKING:
     from graphlab.observe.program import Ran
-    from graphlab.observe.session import Session
-    from graphlab.observe.snapshots import Snapshot, Snapshots
-    from graphlab.play import Play
+    from graphlab.observe.observation import Session
+    from graphlab.observe.film.snapshots import Snapshot, Snapshots
+    from graphlab.api.player import Play
     from graphlab.trace.finding import Finding
-    from graphlab.views.picture import Look, Picture
+    from graphlab.views.figure.picture import Look, Picture
 
 DEFAULT = "naive"
 # Columns of a caption, a finding's summary, before it is folded.
@@ -61,7 +56,7 @@ def render(
     place = files.check(path, choice.force)
     if form == "html":
         assert path is not None and place is not None
-        from graphlab.play import Player
+        from graphlab.api.player import Player
 
         shown = stored(target) if saved else _played(target, arguments, choice, is_module)
         files.write(place, Player([shown], timeout=choice.timeout).html, choice.force)
@@ -112,7 +107,7 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
     """Run the program. Its own output goes to stderr: stdout is for ours."""
     from graphlab.commands.progress import Progress
     from graphlab.observe import program
-    from graphlab.views import terminal
+    from graphlab.views.terminal import report as terminal
 
     found = None if is_module else resolve(target)
     if is_module:
@@ -253,7 +248,7 @@ def _title(name: str, graph: Graph, choice: Choice) -> str:
 
 
 def _look(choice: Choice, title: str, finding: Finding | None) -> Look:
-    from graphlab.views.picture import Look
+    from graphlab.views.figure.picture import Look
 
     caption = f"{finding.code}: {finding.summary}" if finding is not None else ""
     return Look(
@@ -269,9 +264,9 @@ def _look(choice: Choice, title: str, finding: Finding | None) -> Look:
 def _show(
     graph: Graph, look: Look, made_dot: str | None, form: str, path: str | None, choice: Choice
 ) -> None:
-    from graphlab.views import terminal
-    from graphlab.views.layout import LayoutError
-    from graphlab.views.picture import picture, plain_text, render_dot, text
+    from graphlab.views.terminal import report as terminal
+    from graphlab.views.figure.layout import LayoutError
+    from graphlab.views.figure.picture import picture, plain_text, render_dot, text
 
     console = terminal.stdout()
     if form == "text":

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from graphlab.commands import files
+from graphlab import output as files
 from graphlab.errors import UserError
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
@@ -71,7 +71,7 @@ class Report:
                 self._write_page(asked.html_file)
 
     def _print(self) -> None:
-        from graphlab.views import terminal
+        from graphlab.views.terminal import report as terminal
 
         console = terminal.stderr() if self._asked.to_stdout else terminal.stdout()
         if self._asked.explain:
@@ -83,7 +83,7 @@ class Report:
 
     def _write_page(self, path: str) -> None:
         from graphlab.commands.player import write
-        from graphlab.views import terminal
+        from graphlab.views.terminal import report as terminal
 
         write(self.trace, self.film, self._findings, self._asked, self._arguments)
         if path != "-":

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graphlab.catalogue import Scenario, scenario, scenarios, suggestion
-from graphlab.commands import files
+from graphlab.catalogue import Scenario, scenario, scenarios
+from graphlab.text import suggestion
+from graphlab import output as files
 from graphlab.commands.report import Report
 from graphlab.errors import UserError
 from graphlab.trace.model import Trace
 from graphlab.views import streams
 
 if TYPE_CHECKING:
-    from graphlab.observe.session import Session
+    from graphlab.observe.observation import Session
     from graphlab.trace.film import Film
 
 
@@ -30,7 +31,7 @@ def run(
     found = None if is_module else resolve(target)
 
     from graphlab.observe import program
-    from graphlab.views import terminal
+    from graphlab.views.terminal import report as terminal
 
     if is_module:
         what = program.module(target)
@@ -131,7 +132,7 @@ class Asked:
 
 
 def _film(session: Session, trace: Trace) -> Film | None:
-    from graphlab.play import filmed
+    from graphlab.api.player import filmed
     from graphlab.rules.registry import find
 
     return filmed(session, trace, find(trace))

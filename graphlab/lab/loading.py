@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from graphlab.lab.datasets import load
+from graphlab.lab.images import load
 from graphlab.lab.options import Arguments
 
 

@@ -12,8 +12,8 @@ from typing import NoReturn
 
 import torch
 
-from graphlab.lab.errors import LabError
-from graphlab.lab.png import check_target
+from graphlab.lab.options import LabError
+from graphlab.lab.samples import check_target
 
 # Each is large enough to show digits within the default number of epochs (docs/lab.md).
 LEARNING_RATES = {"adam": 1e-3, "adam-fused": 1e-3, "sgd": 0.1}

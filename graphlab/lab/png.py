@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 from torch.nn.functional import pad
 
-from graphlab.lab.errors import LabError
+from graphlab.lab.options import LabError
 
 
 def check_target(path: Path, force: bool) -> None:

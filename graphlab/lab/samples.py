@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from graphlab.lab.datasets import SHAPES
+from graphlab.lab.images import SHAPES
 from graphlab.lab.options import Arguments
-from graphlab.lab.png import write_png
+from graphlab.lab.samples import write_png
 
 COLUMNS = 10
 ROWS = 10

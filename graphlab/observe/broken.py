@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-from graphlab.observe.cut import making
-from graphlab.observe.log import Log, RawRefused, RawWrite
-from graphlab.observe.loops import Loops
-from graphlab.observe.source import UserFiles, statement_at
+from graphlab.observe.refusals.cut import making
+from graphlab.observe.notes import Log, RawRefused, RawWrite
+from graphlab.observe.iterations import Loops
+from graphlab.source.files import UserFiles
+from graphlab.source.places import statement_at
 from graphlab.observe.tensors import describe, is_tensor, is_view, refusal_of, storage_key
 from graphlab.source.objects import exactly, items, variables
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.deep import hold
-from graphlab.observe.graph import sequence, walk
-from graphlab.observe.growth import node_behind, parts
-from graphlab.observe.source import UserFiles, user_frame
+from graphlab.observe.graph.walk import hold
+from graphlab.observe.graph.walk import sequence, walk
+from graphlab.observe.graph.kept import node_behind, parts
+from graphlab.source.files import UserFiles, user_frame
 from graphlab.observe.tensors import is_tensor
 from graphlab.source.objects import class_name, exactly, is_a, items, variables
 from graphlab.trace.model import Carrier

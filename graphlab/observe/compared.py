@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from graphlab.observe.holders import OptimizerState
+from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.names import parameters_of
 from graphlab.observe.tensors import grad_of, is_tensor, readable, requires_grad, version_of
 from graphlab.observe.vectors import COPIES, Before, anything

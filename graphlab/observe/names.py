@@ -10,15 +10,8 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.source import UserFiles
-from graphlab.observe.tensors import (
-    is_module,
-    is_tensor,
-    kind_of,
-    overlap,
-    same_place,
-    storage_key,
-)
+from graphlab.source.files import UserFiles
+from graphlab.observe.tensors import is_module, is_tensor, kind_of, overlap, same_place, storage_key
 from graphlab.source.objects import (
     LOST,
     attributes,

@@ -16,11 +16,11 @@ from typing import Any
 
 from graphlab.catalogue import compiling, read_source
 from graphlab.errors import UserError
-from graphlab.observe import ending
-from graphlab.observe.depth import depth_of
-from graphlab.observe.session import Session
-from graphlab.observe.source import UserFiles
-from graphlab.observe.world import World, path_from, taken_names
+from graphlab.observe import program_end as ending
+from graphlab.observe.hooks.stack_depth import depth_of
+from graphlab.observe.observation import Session
+from graphlab.source.files import UserFiles
+from graphlab.observe.program_state import World, path_from, taken_names
 from graphlab.trace.model import Trace
 
 

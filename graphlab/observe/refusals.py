@@ -5,13 +5,15 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.cut import making
-from graphlab.observe.log import RawRefused
-from graphlab.observe.loops import Loops
+from graphlab.observe.refusals.cut import making
+from graphlab.observe.notes import RawRefused
+from graphlab.observe.iterations import Loops
 from graphlab.observe.names import Named, Names
-from graphlab.observe.source import UserFiles, locate, target_text, user_frame
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.places import locate
+from graphlab.source.wording import target_text
 from graphlab.observe.tensors import base_of, describe, is_leaf, is_tensor, kind_of, requires_grad
-from graphlab.observe.tracer import Tracer
+from graphlab.observe.hooks.line_tracer import Tracer
 
 
 def refusal(

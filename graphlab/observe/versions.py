@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphlab.observe.graph import Slot
+from graphlab.observe.graph.walk import Slot
 from graphlab.observe.tensors import UNKNOWN, version_of
 
 # Versions back from the present that are tried: a step or two make a handful of writes.

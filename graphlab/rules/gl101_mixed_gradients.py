@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from graphlab.rules.repair.block import Block
+from graphlab.source.blocks import Block
 from graphlab.rules.repair.loops import isolation_edits
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import own_losses

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from math import prod
 
-from graphlab.rules.repair.loops import detach, listing
+from graphlab.rules.repair.loops import detach
+from graphlab.text import listing
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, TensorInfo, Trace, Waste

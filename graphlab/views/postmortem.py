@@ -7,7 +7,7 @@ from rich.text import Text
 
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
-from graphlab.views.story import Story
+from graphlab.views.terminal.story import Story
 from graphlab.views.visible import one_line
 
 

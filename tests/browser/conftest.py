@@ -14,8 +14,8 @@ import pytest
 
 from graphlab import catalogue
 from graphlab.observe import program
-from graphlab.observe.session import Session
-from graphlab.play import filmed, play
+from graphlab.observe.observation import Session
+from graphlab.api.player import filmed, play
 from graphlab.rules.registry import find
 from graphlab.views.player.page import Play
 

@@ -274,7 +274,7 @@ def test_two_players_on_a_page_mind_their_own_keys(visit: Visit, record: Record)
 
 
 def test_in_a_notebooks_frame(visit: Visit, record: Record) -> None:
-    from graphlab.play import Player
+    from graphlab.api.player import Player
 
     opened = visit(f"<!doctype html><meta charset=utf-8>{Player([record('naive')])._repr_html_()}")
     frame = opened.frame_locator("iframe")

@@ -256,7 +256,7 @@ def test_a_session_can_follow_another_and_be_stopped_twice() -> None:
 
 
 def test_a_session_that_cannot_begin_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graphlab.observe.steps import Steps
+    from graphlab.observe.hooks.step_hooks import Steps
 
     before = state()
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from graphlab import catalogue, lab
 from graphlab.catalogue import scenario
 from graphlab.commands.compare import DEFAULT
-from graphlab.lab import reference
+from graphlab.compare import reference
 
 Cli = Callable[..., Any]
 CPU = ("--device", "cpu")

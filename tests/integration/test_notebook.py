@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import graphlab
-from graphlab import notebook
+from graphlab.api import notebook
 from graphlab.trace.finding import Finding
 
 nbformat = pytest.importorskip("nbformat")

@@ -21,7 +21,7 @@ from rich.console import Console
 from torch.autograd.graph import increment_version
 
 import graphlab
-from graphlab.explanation import Explanation, command
+from graphlab.api.explanation import Explanation, command
 from graphlab.trace import store
 
 
@@ -291,7 +291,7 @@ def test_it_changes_nothing_and_keeps_nothing_alive() -> None:
 
 
 def test_a_very_large_graph_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graphlab.observe import postmortem
+    from graphlab.observe.postmortem import build_trace as postmortem
 
     monkeypatch.setattr(postmortem, "LARGE", 5_000)
 
@@ -327,7 +327,7 @@ def test_many_stale_tensors_are_all_found_and_not_all_printed() -> None:
 
 
 def test_a_failure_of_its_own_is_a_notice(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graphlab.observe import postmortem
+    from graphlab.observe.postmortem import build_trace as postmortem
 
     def broken(names: Any) -> Any:
         raise ZeroDivisionError("holders")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import graphlab
-from graphlab.explanation import Explanation
+from graphlab.api.explanation import Explanation
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus" / "errors"
 TRUTHS = {path.stem: json.loads(path.read_text()) for path in sorted(CORPUS.glob("*.json"))}

@@ -46,7 +46,7 @@ def warm() -> None:
     imported twice."""
     import graphlab
     from graphlab.rules.registry import find
-    from graphlab.views import terminal
+    from graphlab.views.terminal import report as terminal
 
     with contextlib.suppress(RuntimeError), graphlab.watch() as session:
         weight = torch.nn.Parameter(torch.ones(2))

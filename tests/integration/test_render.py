@@ -18,9 +18,9 @@ from graphlab import cli as command_line
 from graphlab.commands.render import Choice, _taken
 from graphlab.errors import UserError
 from graphlab.trace.graph import Graph, loads
-from graphlab.views.drawing import Drawing
-from graphlab.views.grouping import failure
-from graphlab.views.picture import Look, drawing
+from graphlab.views.figure.drawing import Drawing
+from graphlab.views.figure.grouping import failure
+from graphlab.views.figure.picture import Look, drawing
 
 Main = Callable[..., tuple[int, str, str]]
 FAST = ["--steps", "3", "--device", "cpu"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from graphlab import catalogue
-from graphlab.commands.replay import load
+from graphlab.commands.saved import load
 
 
 @pytest.fixture

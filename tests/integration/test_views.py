@@ -22,7 +22,7 @@ from graphlab.commands import list as listing
 from graphlab.commands.check import OPTIMIZERS
 from graphlab.commands.run import Asked, run
 from graphlab.rules.registry import RULES
-from graphlab.views import terminal
+from graphlab.views.terminal import report as terminal
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 UPDATE = os.environ.get("GRAPHLAB_UPDATE_GOLDENS") == "1"

@@ -57,8 +57,8 @@ def recorded(case: Case) -> tuple[Trace, Film | None]:
     """The Trace and the film of a run of the case's script, under a name that is the same on any
     machine."""
     from graphlab.observe import program
-    from graphlab.observe.session import Session
-    from graphlab.play import filmed
+    from graphlab.observe.observation import Session
+    from graphlab.api.player import filmed
 
     sessions: list[Session] = []
 

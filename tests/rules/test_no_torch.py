@@ -14,7 +14,7 @@ from graphlab.commands import explain, list
 from graphlab.rules.registry import find
 from graphlab.trace.report import report
 from graphlab.trace.store import loads
-from graphlab.views import terminal
+from graphlab.views.terminal import report as terminal
 from graphlab.views.player import page
 for path in Path(sys.argv[1]).glob("*.json"):
     trace = loads(path.read_text(encoding="utf-8"))

@@ -23,16 +23,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphlab import catalogue
-from graphlab.play import filmed, play
+from graphlab.api.player import filmed, play
 from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace import graph as graphs
 from graphlab.trace.report import report
-from graphlab.views import layout, terminal
-from graphlab.views.colors import OVERLAYS
-from graphlab.views.picture import LEVELS, Look, plain_text, source
+from graphlab.views.figure import layout
+from graphlab.views.terminal import report as terminal
+from graphlab.views.figure.colors import OVERLAYS
+from graphlab.views.figure.picture import LEVELS, Look, plain_text, source
 from graphlab.views.player.page import page
-from graphlab.views.screen import Screen
+from graphlab.views.console import Screen
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 # Between them every rule's repairs, every kind of event, and films with and without a graph.

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import graphlab
-from graphlab.observe.capture import Capture, capture
+from graphlab.observe.graph.capture import Capture, capture
 from graphlab.trace.graph import NONE, Graph, dumps, loads, under
 
 Make = Callable[[], Any]
@@ -256,7 +256,7 @@ def test_nothing_recurses() -> None:
 
 DEEP = """
 import torch, sys
-from graphlab.observe.capture import capture
+from graphlab.observe.graph.capture import capture
 for _ in range(2):
     y = torch.ones(1, requires_grad=True)
     for _ in range(100_000):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from graphlab import catalogue
-from graphlab.catalogue import Expectation, read, scenario, scenarios, suggestion
+from graphlab.catalogue import Expectation, read, scenario, scenarios
+from graphlab.text import suggestion
 from graphlab.commands.check import mismatch
 from graphlab.errors import UserError
 from graphlab.trace.finding import Finding, Place, Severity

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from graphlab.commands.render import Choice, render
-from graphlab.commands.replay import load
+from graphlab.commands.saved import load
 from graphlab.errors import UserError
 from graphlab.trace import film as films
 from graphlab.trace import graph as graphs

@@ -30,7 +30,7 @@ from graphlab.trace.comparison import (
     Turn,
     document,
 )
-from graphlab.views import comparison as views
+from graphlab.views.comparison import tables as views
 
 RIGHT = Turn(1, True, Beside(0.0, 1.0), Beside(0.0, 1.0))
 WRONG = Turn(1, True, Beside(1.5, -0.25), Beside(2.0, -0.5))
@@ -204,7 +204,7 @@ def test_the_document_has_all_numbers_and_no_images() -> None:
 @pytest.fixture
 def figure() -> Callable[..., bytes]:
     pytest.importorskip("matplotlib")
-    from graphlab.views.plots import figure
+    from graphlab.views.comparison.plots import figure
 
     return figure
 

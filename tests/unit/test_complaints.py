@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import graphlab
-from graphlab.observe import complaints
-from graphlab.observe.complaints import mistake_of
+from graphlab.observe.refusals import mistakes as complaints
+from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.rules.registry import find
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import graphlab
-from graphlab.observe.contributions import Contributions
+from graphlab.observe.optimizers.shares import Contributions
 from graphlab.trace.model import Mix, OptimizerInfo, Step, Trace
 from graphlab.trace.report import report
 

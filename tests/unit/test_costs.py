@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from graphlab import catalogue, lab
-from graphlab.lab import costs
-from graphlab.lab.costs import Clock, SavedBytes
-from graphlab.lab.onlooker import Onlooker, attended
+from graphlab.compare import costs
+from graphlab.compare.costs import Clock, SavedBytes
+from graphlab.compare.onlooker import Onlooker, attended
 
 FLOAT = 4
 

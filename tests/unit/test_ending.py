@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graphlab.observe import ending
+from graphlab.observe import program_end as ending
 
 
 class Unsayable:

@@ -16,13 +16,13 @@ from torch import nn
 
 import graphlab
 from graphlab.errors import UserError
-from graphlab.observe.capture import capture
+from graphlab.observe.graph.capture import capture
 from graphlab.trace.graph import Graph, Leaf, Root, SavedTensor
-from graphlab.views import words
-from graphlab.views.colors import DARK, LIGHT, OVERLAYS, Palette
-from graphlab.views.dot import USES
-from graphlab.views.modules import modules
-from graphlab.views.picture import Look, drawing, picture, source, text
+from graphlab.views.figure import words
+from graphlab.views.figure.colors import DARK, LIGHT, OVERLAYS, Palette
+from graphlab.views.figure.dot import USES
+from graphlab.views.figure.modules import modules
+from graphlab.views.figure.picture import Look, drawing, picture, source, text
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graphlab.commands import files
+from graphlab import output as files
 from graphlab.errors import UserError
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import graphlab
-from graphlab.observe.holders import FIRST
+from graphlab.observe.optimizers.registry import FIRST
 from graphlab.trace.model import Backward, Mix, Share, Step
 
 Gradient = dict[str, Tensor]

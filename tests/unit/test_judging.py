@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from graphlab import catalogue, lab
-from graphlab.lab import judging, reference
-from graphlab.lab.judging import judge
-from graphlab.lab.onlooker import attended
-from graphlab.lab.training import Training
+from graphlab.compare import judging
+from graphlab.compare import reference
+from graphlab.compare.judging import judge
+from graphlab.compare.onlooker import attended
+from graphlab.compare.training import Training
 
 REAL = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
 

@@ -18,8 +18,9 @@ import torch
 from torch import nn
 
 from graphlab import lab
-from graphlab.lab import datasets, samples
-from graphlab.lab import png as png_files
+from graphlab.lab import images as datasets
+from graphlab.lab import samples
+from graphlab.lab import samples as png_files
 
 ARCHS = ("mlp", "dcgan")
 DIGITS_SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"

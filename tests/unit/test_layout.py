@@ -8,8 +8,8 @@ import time
 import pytest
 
 from graphlab.trace.graph import Graph, Root
-from graphlab.views import layout
-from graphlab.views.picture import Look, picture
+from graphlab.views.figure import layout
+from graphlab.views.figure.picture import Look, picture
 
 SLOW = [sys.executable, "-c", "import sys, time; time.sleep(60)", ""]
 TEXT = "digraph { a -> b }"

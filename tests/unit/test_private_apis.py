@@ -19,8 +19,8 @@ from torch.optim import optimizer as optimizers
 import graphlab
 from graphlab import catalogue
 from graphlab.observe import tensors
-from graphlab.observe.graph import sequence, slots
-from graphlab.observe.steps import _blocks
+from graphlab.observe.graph.walk import sequence, slots
+from graphlab.observe.hooks.step_hooks import _blocks
 
 
 def test_get_sequence_nr_counts_this_threads_nodes() -> None:
@@ -189,7 +189,7 @@ def test_optimizers_have_global_hooks() -> None:
 
 def test_calls_are_known_by_their_code() -> None:
     """Lost: backward, zero_grad or a module's call would go by unseen."""
-    from graphlab.observe.tracer import code_of
+    from graphlab.observe.hooks.line_tracer import code_of
 
     for function, words in (
         (torch.autograd.backward, {"tensors", "inputs", "retain_graph", "create_graph"}),

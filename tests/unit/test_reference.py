@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from graphlab import catalogue, lab
-from graphlab.lab import reference
-from graphlab.lab.onlooker import Onlooker, attended
-from graphlab.lab.reference import Deviation, Reference
+from graphlab.compare import reference
+from graphlab.compare.onlooker import Onlooker, attended
+from graphlab.compare.reference import Deviation, Reference
 
 LR = 0.05
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from graphlab.observe.source import locate
+from graphlab.source.places import locate
 
 
 def test_like_functions_of_two_files_keep_their_own_file(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from graphlab.trace.model import Location
-from graphlab.views import source, streams, terminal
+from graphlab.views.terminal import source_line as source
+from graphlab.views.terminal import report as terminal
+from graphlab.views import streams
 
 
 def stream(encoding: str) -> io.TextIOWrapper:

@@ -121,7 +121,7 @@ from rich.console import Console
 from graphlab.rules.registry import find
 from graphlab.trace.report import report
 from graphlab.trace.store import loads
-from graphlab.views import terminal
+from graphlab.views.terminal import report as terminal
 trace = loads(Path("trace.json").read_text(encoding="utf-8"))
 findings = find(trace)
 terminal.stdout().print(terminal.full(trace, findings, []))

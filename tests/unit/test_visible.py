@@ -17,14 +17,15 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from graphlab.explanation import Explanation
+from graphlab.api.explanation import Explanation
 from graphlab.trace.graph import Graph, Leaf, Root, SavedTensor
 from graphlab.trace.model import Location
-from graphlab.views import grids, terminal
-from graphlab.views.grids import Cell, Column, Grid
-from graphlab.views.picture import LEVELS, Look, picture, plain_text, source
-from graphlab.views.screen import Screen
-from graphlab.views.source import annotated, fold
+from graphlab.views.comparison import grids
+from graphlab.views.terminal import report as terminal
+from graphlab.views.comparison.grids import Cell, Column, Grid
+from graphlab.views.figure.picture import LEVELS, Look, picture, plain_text, source
+from graphlab.views.console import Screen
+from graphlab.views.terminal.source_line import annotated, fold
 from graphlab.views.visible import everywhere, lines_of, one_line, visible
 
 STYLE = re.compile("\x1b\\[[0-9;]*m")

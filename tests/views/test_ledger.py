@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from graphlab.trace.model import OptimizerInfo, Share, Untouched
-from graphlab.views import terminal
-from graphlab.views.ledger import SHOWN, Ledger
+from graphlab.views.terminal import report as terminal
+from graphlab.views.terminal.ledger import SHOWN, Ledger
 from tests.rules.build import Script, backward, optimizer, parameter
 
 GAN = Script(

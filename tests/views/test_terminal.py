@@ -13,8 +13,8 @@ from rich.cells import cell_len
 
 from graphlab.rules.registry import find
 from graphlab.trace.model import Failure
-from graphlab.views import terminal
-from graphlab.views.postmortem import PostMortem
+from graphlab.views.terminal import report as terminal
+from graphlab.views.terminal.report import PostMortem
 from tests.rules.build import Script, activation, backward, parameter, saved, write
 from tests.rules.cases import ALL, SPEAKING, Case
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
-from graphlab.rules.repair.block import Block, Edit, loaded, stored
-from graphlab.rules.repair.loops import listing
+from graphlab.source.blocks import Block, Edit, loaded, stored
+from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Carrier, Trace
 

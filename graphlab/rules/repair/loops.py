@@ -6,7 +6,7 @@ import ast
 import textwrap
 from collections.abc import Iterable
 
-from graphlab.rules.repair.block import Block, Edit, Flow, loaded, stored
+from graphlab.source.blocks import Block, Edit, Flow, loaded, stored
 from graphlab.rules.steps import own_losses
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace

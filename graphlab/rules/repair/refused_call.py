@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import re
 
-from graphlab.rules.repair.block import Block, Edit
+from graphlab.source.blocks import Block, Edit
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from graphlab.rules.repair.block import Block, Edit
+from graphlab.source.blocks import Block, Edit
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 

@@ -7,8 +7,8 @@ import ast
 import re
 import textwrap
 
-from graphlab.rules.repair.block import Edit
-from graphlab.rules.repair.statement import StatementInScope
+from graphlab.source.blocks import Edit
+from graphlab.source.blocks import StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Saved, Trace, Write
 

@@ -11,9 +11,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 from graphlab.trace.graph import Graph
-from graphlab.views import dot, layout, svg
-from graphlab.views.colors import DARK, LIGHT
-from graphlab.views.picture import Level, Look, drawing
+from graphlab.views.figure import dot
+from graphlab.views.figure import layout
+from graphlab.views.figure import svg
+from graphlab.views.figure.colors import DARK, LIGHT
+from graphlab.views.figure.picture import Level, Look, drawing
 
 SIZES = ("width", "height")
 # How much of the time limit each level may take: the page does not wait long for what is optional.

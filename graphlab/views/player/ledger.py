@@ -8,7 +8,7 @@ from graphlab.trace.model import Backward, Step, Write
 from graphlab.views.player.sentences import tally
 
 if TYPE_CHECKING:
-    from graphlab.views.player.steps import Steps
+    from graphlab.views.player.timeline import Steps
 
 
 def ledger(steps: Steps) -> list[dict[str, Any]]:

@@ -17,12 +17,12 @@ from typing import Any
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
-from graphlab.views.player.difference import difference
+from graphlab.views.player.page import difference
 from graphlab.views.player.figure import Drawn, dark_colors, figures
 from graphlab.views.player.quiz import questions
-from graphlab.views.player.steps import data
+from graphlab.views.player.timeline import data
 from graphlab.views.visible import everywhere
-from graphlab.views.words import clean
+from graphlab.views.figure.words import clean
 
 # The parts of the script, in the order in which they need each other.
 SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "page")

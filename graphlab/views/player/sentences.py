@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from graphlab.trace.film import Change
 from graphlab.trace.model import Backward, Event, Module, Refused, Step, Write, ZeroGrad
-from graphlab.views.words import plural
+from graphlab.text import plural
 
 if TYPE_CHECKING:
-    from graphlab.views.player.steps import Steps
+    from graphlab.views.player.timeline import Steps
 
 
 def sentence(steps: Steps, at: int, saved: list[dict[str, Any]]) -> str:

@@ -1,0 +1,208 @@
+"""Claims about a training loop that a test can make, held against what a session observed.
+
+A claim fails with an AssertionError that says what was seen instead, and shows the ledger. A
+claim about something that never happened fails too: nothing speaks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from graphlab.api.evidence import Seen
+from graphlab.observe.observation import Session as Observation
+from graphlab.rules.registry import find
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Backward, Mix, Step
+from graphlab.views.terminal.story import Story
+
+
+class Assertions(Observation):
+    """An observation that a test can question, while it is open or afterwards.
+
+    An optimizer, a module or a loss is given as the live object, or by the name that it has in
+    the program. For a module, a parameter or several of them will do as well. By name, a module
+    is what the session saw of it; a live module is all of its parameters.
+    """
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the rules say to what was observed so far, errors first."""
+        return find(self.trace)
+
+    def assert_clean(self, allow: Iterable[str] = ()) -> None:
+        """No error and no warning was found, but for the codes in `allow`."""
+        __tracebackhide__ = True
+        allowed = {allow} if isinstance(allow, str) else set(allow)
+        seen = Seen(self.trace, self.live)
+        seen.backwards()
+        told = [each for each in seen.findings() if each.code not in allowed]
+        if told:
+            count = "1 problem was" if len(told) == 1 else f"{len(told)} problems were"
+            seen.fail(f"{count} found", [], [Story(each) for each in told])
+
+    def assert_touches(self, optimizer: Any, *modules: Any) -> None:
+        """The optimizer's steps changed every parameter of the modules, by value."""
+        __tracebackhide__ = True
+        seen = Seen(self.trace, self.live)
+        info = seen.compared(optimizer)
+        whys = {each.name: each.why for each in info.untouched}
+        for module in modules:
+            label, members = seen.members(module)
+            left = []
+            for each in members:
+                if each.place not in info.owns:
+                    left.append(f"{each.name}: {info.name} does not hold it")
+                elif each.place not in info.touched:
+                    left.append(f"{each.name}: {whys.get(each.name, 'unchanged')}")
+            if left:
+                many = f"{len(left)} of {len(members)} parameters of {label}"
+                seen.fail(f"{info.name} left {many} as they were", left)
+
+    def assert_touches_only(self, optimizer: Any, *modules: Any) -> None:
+        """The optimizer's steps changed parameters of the modules, and of nothing else.
+
+        Compared are the parameters that any optimizer holds.
+        """
+        __tracebackhide__ = True
+        seen = Seen(self.trace, self.live)
+        info = seen.compared(optimizer)
+        groups = [seen.members(module) for module in modules]
+        meant = {each.place for _, members in groups for each in members}
+        changed = (*info.touched, *info.others_changed)
+        strange = [seen.name(place) for place in changed if place not in meant]
+        if strange:
+            labels = ", ".join(label for label, _ in groups)
+            seen.fail(f"{info.name} changed parameters outside {labels}", strange)
+        if not changed:
+            whys = [f"{each.name}: {each.why}" for each in info.untouched]
+            seen.fail(f"{info.name} changed no parameter at all", whys)
+
+    def assert_isolated(self, optimizer: Any, *losses: Any) -> None:
+        """Every gradient that the optimizer applied was put there by these losses alone."""
+        __tracebackhide__ = True
+        seen = Seen(self.trace, self.live)
+        at, info = seen.optimizer(optimizer)
+        meant = [seen.loss(loss) for loss in losses]
+        steps = [
+            each
+            for each in seen.trace.events
+            if isinstance(each, Step) and each.optimizer == at and each.sources
+        ]
+        for loss in meant:
+            if not any(loss in step.sources for step in steps):
+                seen.fail(f"{info.name} applied no gradient of {loss}", [])
+        mixed = [each for each in steps if set(each.sources) - set(meant)]
+        if mixed:
+            foreign = dict.fromkeys(s for each in mixed for s in each.sources if s not in meant)
+            where = f"{_line(mixed[0])}{info.name}.step(): in {len(mixed)} of {len(steps)} steps"
+            claim = f"{info.name} applied the gradient of {' and '.join(foreign)}"
+            seen.fail(
+                f"{claim}, not of {' and '.join(meant)} alone", [where, *_worst(mixed, meant)]
+            )
+
+    def assert_reaches(self, loss: Any, *modules: Any) -> None:
+        """Backward of the loss wrote a gradient into every parameter of the modules."""
+        __tracebackhide__ = True
+        seen = Seen(self.trace, self.live)
+        name = seen.loss(loss)
+        for module in modules:
+            label, members = seen.members(module)
+            missing = [each.name for each in members if not seen.reaches(name, each)]
+            if missing:
+                many = f"{len(missing)} of {len(members)} parameters of {label}"
+                seen.fail(f"{name} does not reach {many}", missing)
+
+    def assert_not_reaches(self, loss: Any, *modules: Any) -> None:
+        """No backward of the loss wrote a gradient into any parameter of the modules."""
+        __tracebackhide__ = True
+        seen = Seen(self.trace, self.live)
+        name = seen.loss(loss)
+        for module in modules:
+            label, members = seen.members(module)
+            there = [each.name for each in members if seen.reaches(name, each)]
+            if there:
+                many = f"{len(there)} of {len(members)} parameters of {label}"
+                seen.fail(f"{name} reaches {many}", there)
+
+    def assert_graph_constant(self, n: int = 3) -> None:
+        """At each line with a backward, the last `n` graphs counted had equally many nodes.
+
+        Graphs are counted at the first six backwards of a line and at every 61st. Some line must
+        have had `n` of them, and no tensor that the program keeps may hold a growing graph.
+        """
+        __tracebackhide__ = True
+        if n < 2:
+            raise ValueError(f"n is {n}, and one graph alone is always constant: give 2 or more")
+        seen = Seen(self.trace, self.live)
+        sizes: dict[str, list[int]] = {}
+        for each in seen.backwards():
+            if each.nodes is not None:
+                sizes.setdefault(f"{_line(each)}{each.call}", []).append(each.nodes)
+        enough = {where: counted[-n:] for where, counted in sizes.items() if len(counted) >= n}
+        if not enough:
+            most = max(map(len, sizes.values()), default=0)
+            seen.fail(f"no graph was counted {n} times: {most} at the most", [])
+        moving = [
+            f"{where}: {_chain(counted)} nodes"
+            for where, counted in enough.items()
+            if len(set(counted)) > 1
+        ]
+        moving += [
+            f"{each.name} is kept with its graph: {_chain(each.sizes)} nodes"
+            for each in seen.trace.growing
+            if not each.behind_loss
+        ]
+        if moving:
+            seen.fail("the graph does not stay the same", moving)
+
+    def assert_no_wasted_gradients(self) -> None:
+        """No backward computed a gradient that was cleared before any step applied it.
+
+        What is added to a gradient that a step has applied already does not count here. GL108
+        counts it, where a detach would save it.
+        """
+        __tracebackhide__ = True
+        seen = Seen(self.trace, self.live)
+        wasted: dict[str, list[int]] = {}
+        for each in seen.backwards():
+            if each.thrown_away:
+                wasted.setdefault(f"{_line(each)}{each.call}", []).append(each.thrown_away)
+        if wasted:
+            lines = [
+                f"{where}: {max(counts)} gradients a time, {len(counts)} times"
+                for where, counts in wasted.items()
+            ]
+            seen.fail("gradients were computed and cleared unused", lines)
+
+
+def _chain(sizes: Iterable[int]) -> str:
+    return " → ".join(map(str, sizes))
+
+
+def _line(event: Backward | Step) -> str:
+    """``line 24 of gan.py, ``, where the line is known."""
+    if event.at is None:
+        return ""
+    file = event.at.file.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"line {event.at.line} of {file}, "
+
+
+def _worst(steps: list[Step], meant: list[str]) -> list[str]:
+    """Whose the gradient was, at the measured step that goes most against what was meant."""
+
+    def along(mix: Mix) -> float:
+        cosines = [each.cosine_to_total for each in mix.shares if each.loss in meant]
+        return min((cosine for cosine in cosines if cosine is not None), default=1.0)
+
+    measured = [(each, each.mix) for each in steps if each.mix is not None]
+    if not measured:
+        return []
+    step, mix = min(measured, key=lambda each: along(each[1]))
+    moment = f"in iteration {step.iteration}: " if step.iteration is not None else ""
+    lines = []
+    for share in mix.shares:
+        cosine = share.cosine_to_total
+        angle = f", its cosine with the whole {cosine:+.2f}" if cosine is not None else ""
+        lines.append(f"{moment}{share.share:.0%} from {share.loss}{angle}")
+    return lines

@@ -1,0 +1,187 @@
+"""What a claim about a training loop is held against: the Trace, and what objects are called in it.
+
+Whatever was never seen makes the claim fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from graphlab.observe.live_objects import Live
+from graphlab.rules.registry import find
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Backward, OptimizerInfo, Trace
+from graphlab.views.terminal.ledger import Ledger
+from graphlab.views.terminal.story import headline
+from graphlab.views.console import text
+from graphlab.views.visible import visible
+
+# pytest puts four characters before each line of a message.
+WIDTH = 76
+# So many lines of evidence are shown; the ledger below them has the whole.
+SHOWN = 8
+# Set on the AssertionErrors raised here: whether the message tells the stories of the findings.
+TOLD = "graphlab_told"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A parameter that a claim is about; `place` is its own in `Trace.tensors`, if it has one."""
+
+    name: str
+    place: int | None
+    tensor: Any = None
+
+
+class Seen:
+    def __init__(self, trace: Trace, live: Live) -> None:
+        self.trace = trace
+        self._live = live
+
+    def findings(self) -> list[Finding]:
+        return [each for each in find(self.trace) if each.severity != "info"]
+
+    def backwards(self) -> list[Backward]:
+        __tracebackhide__ = True
+        found = [each for each in self.trace.events if isinstance(each, Backward)]
+        if not found:
+            self.fail("no backward was seen, so there is nothing to judge", [])
+        return found
+
+    def optimizer(self, optimizer: Any) -> tuple[int, OptimizerInfo]:
+        """(its place, its ledger)"""
+        __tracebackhide__ = True
+        known = self.trace.optimizers
+        if isinstance(optimizer, str):
+            at = next((i for i, each in enumerate(known) if each.name == optimizer), None)
+            called = optimizer
+        elif hasattr(optimizer, "param_groups"):
+            at = self._live.optimizer(optimizer)
+            called = f"this {type(optimizer).__name__}"
+        else:
+            raise TypeError(f"{_short(optimizer)} is neither an optimizer nor the name of one")
+        if at is None or at >= len(known):
+            self._unknown(f"{called} was not seen", [each.name for each in known])
+        return at, known[at]
+
+    def compared(self, optimizer: Any) -> OptimizerInfo:
+        """The ledger of an optimizer whose steps were compared by value."""
+        __tracebackhide__ = True
+        _, info = self.optimizer(optimizer)
+        if info.elsewhere:
+            self.fail(f"{info.name} was stepped in another thread, which is not followed", [])
+        if not info.steps:
+            self.fail(f"{info.name} made no step", [])
+        if not info.sampled_steps:
+            self.fail(f"no step of {info.name} was compared by value", [])
+        return info
+
+    def loss(self, loss: Any) -> str:
+        """What the Trace calls it."""
+        __tracebackhide__ = True
+        events = [each for each in self.trace.events if isinstance(each, Backward)]
+        known = dict.fromkeys(each.loss for each in events)
+        if isinstance(loss, str):
+            name, called = loss, loss
+        elif hasattr(loss, "grad_fn"):
+            name, called = self._live.loss(loss), "this tensor"
+        else:
+            raise TypeError(f"{_short(loss)} is neither a loss nor the name of one")
+        if name is None or name not in known:
+            self._unknown(f"no backward of {called} was seen", list(known))
+        if all(each.raised for each in events if each.loss == name):
+            self.fail(f"every backward of {name} raised", [])
+        return name
+
+    def members(self, what: Any) -> tuple[str, list[Member]]:
+        """(what to call it, its parameters)"""
+        __tracebackhide__ = True
+        tensors = self.trace.tensors
+        if isinstance(what, str):
+            label = what
+            found = [
+                Member(self.name(at), at)
+                for at, each in enumerate(tensors)
+                if each.kind == "parameter" and (each.owner == what or _in(what, each.name or ""))
+            ]
+        else:
+            found = [self._member(name, tensor) for name, tensor in _parameters(what)]
+            owners = {tensors[each.place].owner for each in found if each.place is not None}
+            label = (owners.pop() if len(owners) == 1 else None) or type(what).__name__
+        if not found:
+            known = dict.fromkeys(each.owner for each in tensors if each.owner)
+            self._unknown(f"no parameter of {label} was seen", list(known))
+        return label, found
+
+    def reaches(self, loss: str, member: Member) -> bool:
+        """Whether a backward of `loss` wrote into its gradient, as far as that was seen."""
+        events = self.trace.events
+        if any(
+            isinstance(each, Backward) and each.loss == loss and member.place in each.reached
+            for each in events
+        ):
+            return True
+        # Parameters that no optimizer holds are seen at the ends of inspected graphs alone.
+        for leaf in self._live.leads_to(loss):
+            place = self._live.parameter(leaf)
+            if leaf is member.tensor or (place is not None and place == member.place):
+                return True
+        return False
+
+    def name(self, place: int) -> str:
+        return self.trace.tensors[place].name or f"parameter {place}"
+
+    def fail(
+        self, claim: str, evidence: list[str], stories: Iterable[RenderableType] = ()
+    ) -> NoReturn:
+        """Raise the AssertionError: the claim, the evidence, what was found, the ledger."""
+        __tracebackhide__ = True
+        if len(evidence) > SHOWN:
+            evidence = [*evidence[:SHOWN], f"and {len(evidence) - SHOWN} more"]
+        head = "\n".join([claim, *(f"  {each}" for each in evidence)])
+        parts: list[RenderableType] = []
+        for each in stories or map(headline, self.findings()):
+            parts.extend((Text(), each))
+        if self.trace.optimizers:
+            parts.extend((Text(), Ledger(self.trace)))
+        parts.extend(Text(f"notice: {line}", overflow="fold") for line in self.trace.unseen)
+        error = AssertionError(f"{visible(head)}\n{text(*parts, width=WIDTH)}".rstrip())
+        # For the pytest plugin, which need not tell the stories a second time.
+        vars(error)[TOLD] = bool(stories)
+        raise error
+
+    def _member(self, name: str, tensor: Any) -> Member:
+        at = self._live.parameter(tensor)
+        if at is not None and at < len(self.trace.tensors):
+            return Member(self.trace.tensors[at].name or name, at, tensor)
+        return Member(name, None, tensor)
+
+    def _unknown(self, claim: str, known: list[str]) -> NoReturn:
+        __tracebackhide__ = True
+        self.fail(claim, [f"seen: {', '.join(known) or 'nothing'}"])
+
+
+def _parameters(what: Any) -> Iterator[tuple[str, Any]]:
+    if hasattr(what, "named_parameters"):
+        yield from what.named_parameters()
+    elif hasattr(what, "grad_fn"):
+        yield "the parameter", what
+    elif isinstance(what, Iterable) and not isinstance(what, str):
+        for each in what:
+            yield from _parameters(each)
+    else:
+        raise TypeError(f"{_short(what)} is no module and no parameter, nor the name of one")
+
+
+def _in(what: str, name: str) -> bool:
+    return name == what or name.startswith((f"{what}.", f"{what}["))
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -1,0 +1,118 @@
+"""Notebooks: ``%load_ext graphlab``, the magic ``%%graphlab``, and what shows itself in a cell."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rich.console import RenderableType
+
+from graphlab.errors import UserError
+from graphlab.views.terminal import report as terminal
+from graphlab.views.console import Screen
+
+if TYPE_CHECKING:
+    from graphlab.api.session import Session
+
+WIDTH = 88
+_HTML = (
+    '<pre style="font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.35; '
+    'overflow-x: auto; white-space: pre"><code style="font-family: inherit">{code}</code></pre>\n'
+)
+
+
+def bundle(*parts: RenderableType) -> dict[str, str]:
+    """Rich renderables as a notebook takes them: plain text, and HTML with the colours."""
+    console = Screen(
+        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard",
+        highlight=False, emoji=False, markup=False, legacy_windows=False, force_jupyter=False,
+    )  # fmt: skip
+    for part in parts:
+        console.print(part)
+    html = console.export_html(code_format=_HTML, inline_styles=True)
+    return {"text/plain": terminal.text(*parts, width=WIDTH).rstrip("\n"), "text/html": html}
+
+
+def report(session: Session) -> RenderableType:
+    """What `graphlab run --explain` would print of a session."""
+    return terminal.full(session.trace, session.findings, [])
+
+
+class Shown:
+    """A session's report as a cell's output."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return bundle(report(self._session))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"%%graphlab: {message}", "its arguments are [NAME] [--quiz] [--no-player]")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="%%graphlab", add_help=False, allow_abbrev=False)
+    parser.add_argument("name", nargs="?")
+    parser.add_argument("--quiz", action="store_true")
+    parser.add_argument("--no-player", action="store_true")
+    return parser
+
+
+def run_cell(shell: Any, line: str, cell: str) -> None:
+    """%%graphlab [NAME] [--quiz] [--no-player]
+
+    Run the cell under observation. Below its own output stand what graphlab found, the repair,
+    who changed what, and the player of the iteration that explains most. An error is shown as
+    ever, and the notebook goes on.
+
+    NAME is a variable to keep the session in, for its assertions and findings.
+    """
+    from IPython.display import display
+
+    from graphlab.api.session import Session
+
+    try:
+        asked = _parser().parse_args(shlex.split(line))
+        if asked.name is not None and not asked.name.isidentifier():
+            raise UserError(f"%%graphlab: {asked.name} is no name for a variable", "use letters")
+        session = Session("the cell", film=not asked.no_player)
+        try:
+            session.start(sys._getframe(0))
+        except RuntimeError as error:
+            raise UserError(str(error), "close it first: a session is a `with` block") from None
+    except UserError as error:
+        print(f"error: {error}\nhelp: {error.help}", file=sys.stderr)
+        return
+    failed = None
+    try:
+        ran = shell.run_cell(cell, store_history=False)
+        failed = ran.error_in_exec
+    finally:
+        session.stop(failed)
+    if ran.error_before_exec is not None:
+        return
+    if asked.name is not None:
+        shell.user_ns[asked.name] = session
+    display(Shown(session))
+    if not asked.no_player:
+        try:
+            display(session.player(asked.quiz))
+        except UserError:
+            # No line of the cell ran: there is nothing to play.
+            return
+
+
+def load(shell: Any) -> None:
+    """What ``%load_ext graphlab`` does."""
+
+    def graphlab(line: str, cell: str) -> None:
+        run_cell(shell, line, cell)
+
+    graphlab.__doc__ = run_cell.__doc__
+    shell.register_magic_function(graphlab, "cell", "graphlab")

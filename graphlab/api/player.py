@@ -1,0 +1,107 @@
+"""From what was observed to its player: which iteration is shown, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphlab.trace.film import Film
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+from graphlab.views.player.page import Play, page
+
+if TYPE_CHECKING:
+    from graphlab.observe.observation import Session
+    from graphlab.observe.film.snapshots import Snapshot
+
+# The height of a player in a notebook.
+HEIGHT = "46rem"
+
+
+class Player:
+    """A recorded iteration, played line by line. In a notebook it shows itself; `save` writes it.
+
+    `plays` has one run, or several that are compared; `quiz` asks before it shows. `timeout` is in
+    seconds, for the layout of each graph.
+    """
+
+    def __init__(self, plays: Sequence[Play], quiz: bool = False, timeout: float = 20.0) -> None:
+        self.plays = tuple(plays)
+        self._quiz, self._timeout = quiz, timeout
+        self._html: str | None = None
+
+    @property
+    def html(self) -> str:
+        """The whole page, which fetches nothing from anywhere."""
+        if self._html is None:
+            self._html = page(self.plays, quiz=self._quiz, timeout=self._timeout)
+        return self._html
+
+    def save(self, path: str | Path, force: bool = True) -> str:
+        """Write the page; returns the path.
+
+        Raises:
+            UserError: for a file that cannot be written, or that exists where not `force`.
+        """
+        from graphlab import output as files
+
+        files.check(str(path), force)
+        files.write(str(path), self.html, force)
+        return str(path)
+
+    def _repr_html_(self) -> str:
+        # In a frame: a notebook's own style would be drawn over the player's.
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" title="graphlab, step by step" '
+            f'style="width: 100%; height: {HEIGHT}; border: 0"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        names = ", ".join(each.trace.target for each in self.plays)
+        return f"<graphlab.Player of {names}>"
+
+
+def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> Play:
+    """A run with its findings, and what their pages say of why they are bad."""
+    from graphlab.rules.pages import why
+
+    return Play(trace, film, tuple(findings), {each.code: why(each.code) for each in findings})
+
+
+def filmed(session: Session, trace: Trace, findings: Sequence[Finding]) -> Film | None:
+    """The iteration of `session` that explains most; None where no line of the user's ran, or
+    where nothing was filmed."""
+    films = session.films()
+    if not films:
+        return None
+    taken = [snapshot for snapshot, _ in films if snapshot is not None]
+    told = [each for each in findings if each.severity != "info"]
+    if trace.exception is not None and not told:
+        # An error that no rule knows: its own iteration is the one to look at.
+        snapshot, take = films[-1]
+    else:
+        best, _ = explaining(taken, told)
+        snapshot, take = next(each for each in films if each[0] is best or best is None)
+    film = session.develop(snapshot, take)
+    return film if film.moments else None
+
+
+def explaining(
+    taken: Sequence[Snapshot], findings: Sequence[Finding]
+) -> tuple[Snapshot | None, Finding | None]:
+    """The moment of the first finding; else the first iteration that has every loss of the loop."""
+    if not taken:
+        return None, None
+    first = findings[0] if findings else None
+    if first is not None:
+        call = first.failed.what if first.failed is not None else None
+        for each in taken:
+            if each.failed and first.severity == "error" and call in each.calls:
+                return each, first
+        for each in taken:
+            if first.iteration in each.iterations:
+                return each, first
+    most = max(len(each.calls) for each in taken)
+    return next(each for each in taken if len(each.calls) == most), first

@@ -1,0 +1,200 @@
+"""One loop, run as often as there is something to measure. Happens in a process of its own.
+
+Every run begins with the same arguments and so with the same seed. Only the first is watched:
+what observes a run must not disturb what another one measures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from graphlab.errors import UserError
+from graphlab.compare import costs
+from graphlab.compare import reference
+from graphlab.compare.onlooker import Onlooker, attended
+from graphlab.compare.training import Training
+from graphlab.observe import program
+from graphlab.observe.observation import Session
+from graphlab.rules.registry import find
+from graphlab.rules.steps import own_losses
+from graphlab.trace import comparison as told
+from graphlab.trace.model import Backward, Step, Trace
+
+# A Trace keeps the last two thousand events, some ten an iteration: it is read before they go.
+READ_EVERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What to run: the loop's name, its lesson, its file and the arguments that it gets."""
+
+    name: str
+    lesson: str
+    path: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    seconds: float | None
+    cuda_peak: int | None
+
+
+def measure(script: Script) -> told.Loop:
+    """The loop under observation, then beside the reference, then its saved bytes."""
+    watched, trace = _watched(script, Onlooker())
+    beside = reference.Reference()
+    raised = _alone(script, beside)
+    if raised is not None:
+        beside.interrupted()
+    if not beside.iterations:
+        raise UserError(
+            f"{script.name} shows no iteration to compare",
+            "a loop takes its networks, optimizers and batches from graphlab.lab: docs/lab.md",
+        )
+    loop = told.Loop(
+        name=script.name,
+        lesson=script.lesson,
+        outcome=trace.outcome,
+        exception=trace.exception.type if trace.exception is not None else None,
+        findings=tuple(
+            told.Found(each.code, each.severity, each.summary, each.iteration)
+            for each in find(trace)
+        ),
+        iterations=tuple(_iteration(each) for each in beside.iterations),
+    )
+    if raised is not None or watched != 0:
+        return loop
+    ended = [each.forwards for each in beside.iterations]
+    saved = costs.SavedBytes()
+    with saved.counting():
+        _alone(script, saved)
+    return dataclasses.replace(
+        loop,
+        forwards={
+            role: sum(each.get(role, 0) for each in ended) / len(ended) for role in reference.ROLES
+        },
+        backwards=_backwards(trace),
+        saved_bytes=saved.peak,
+    )
+
+
+def time_once(script: Script) -> Timed:
+    """One timing of the loop, with nothing else going on in this process."""
+    clock = costs.Clock()
+    _alone(script, clock)
+    return Timed(clock.seconds, clock.cuda_peak)
+
+
+def train(script: Script, seed: int, images: int) -> tuple[told.Run, list[told.Image]]:
+    """The whole training under observation; the first `images` of what G makes then."""
+    sessions: list[Session] = []
+    steps: dict[int, told.Applied] = {}
+
+    def look(ended: int) -> None:
+        if ended % READ_EVERY == 0:
+            _applied(sessions[0].trace, training, steps)
+
+    training = Training(look)
+    _, trace = _watched(script, training, sessions.append)
+    _applied(trace, training, steps)
+    judged, made = training.judge()
+    run = told.Run(
+        seed=seed,
+        exception=trace.exception.type if trace.exception is not None else None,
+        iterations=training.iterations,
+        judged=told.Judged(
+            judged.samples, judged.mean, judged.spread, judged.nearest, judged.distinct
+        ),
+        losses=tuple(
+            told.Losses(each.iterations, each.D_loss_, each.G_loss_) for each in training.losses()
+        ),
+        applied=tuple(steps[iteration] for iteration in sorted(steps)),
+    )
+    return run, made[:images].tolist()
+
+
+def _watched(
+    script: Script, onlooker: Onlooker, started: Callable[[Session], None] | None = None
+) -> tuple[int, Trace]:
+    output = io.StringIO()
+    with (
+        attended(onlooker),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
+    ):
+        what = program.script(script.path)
+        ran = program.run(what, list(script.arguments), script.name, started)
+    if ran.exit_code not in (0, 1):
+        said = output.getvalue().strip().splitlines()
+        raise UserError(
+            f"{script.name} ended with exit code {ran.exit_code}: {said[0] if said else ''}",
+            f"graphlab run {script.name} shows all it says",
+        )
+    return ran.exit_code, ran.trace
+
+
+def _alone(script: Script, onlooker: Onlooker) -> Exception | None:
+    """Run it as Python would; what it raised, if it did."""
+    with attended(onlooker), _arguments(script), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            runpy.run_path(script.path, run_name="__main__")
+        except Exception as error:
+            return error
+    return None
+
+
+@contextlib.contextmanager
+def _arguments(script: Script) -> Iterator[None]:
+    kept = sys.argv
+    sys.argv = [script.path, *script.arguments]
+    try:
+        yield
+    finally:
+        sys.argv = kept
+
+
+def _iteration(each: reference.Iteration) -> told.Iteration:
+    return told.Iteration(each.completed, *(_turn(each.turns[role]) for role in reference.ROLES))
+
+
+def _turn(turn: reference.Turn) -> told.Turn:
+    return told.Turn(turn.steps, turn.changed, _beside(turn.update), _beside(turn.gradient))
+
+
+def _beside(deviation: reference.Deviation | None) -> told.Beside | None:
+    if deviation is None:
+        return None
+    return told.Beside(deviation.relative_error, deviation.cosine)
+
+
+def _backwards(trace: Trace) -> float | None:
+    """Backward passes an iteration, over the iterations that the Trace holds from their start."""
+    numbers = [each.iteration for each in trace.events if isinstance(each, Backward)]
+    there = [number for number in numbers if number is not None]
+    if not there:
+        return None
+    whole = [number for number in there if number > min(there) or number == 0]
+    return len(whole) / len(set(whole)) if whole else None
+
+
+def _applied(trace: Trace, training: Training, into: dict[int, told.Applied]) -> None:
+    """Note what the sampled steps of G's optimizer were made of."""
+    own = own_losses(trace)
+    for event in trace.events:
+        if not isinstance(event, Step) or event.mix is None or event.iteration is None:
+            continue
+        if training.owners[event.optimizer : event.optimizer + 1] != ["G"]:
+            continue
+        loss = own.get(event.optimizer)
+        shares = event.mix.shares
+        mine = next((each for each in shares if each.loss == loss), None)
+        if mine is not None:
+            foreign = sum(each.share for each in shares if each.loss != loss)
+            into[event.iteration] = told.Applied(event.iteration, foreign, mine.cosine_to_total)

@@ -1,0 +1,201 @@
+"""Follows backward() and torch.autograd.grad(): who called it, what it found, what it freed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.graph.kept import carriers
+from graphlab.observe.graph.walk import sweep
+from graphlab.observe.graph.walk import sequence
+from graphlab.observe.graph.saved import Inspector
+from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.observe.iterations import Loops
+from graphlab.observe.names import Names
+from graphlab.observe.refusals.outright import nodes_behind, refused_outright
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.wording import call_text
+from graphlab.source.places import locate
+from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
+from graphlab.observe.hooks.line_tracer import Tracer, code_of
+from graphlab.observe.hooks.write_patches import Writers
+
+# The first calls at a line are inspected before they run, then every so-manieth: a prime, so
+# that a loop which alternates between two kinds of step does not always show the same one.
+FIRST, EVERY = 6, 61
+# A graph larger than this is inspected only when its backward raises.
+LARGE = 200_000
+# How many backwards keep the exact list of nodes that they ran through.
+REMEMBER = 16
+
+
+class Backwards:
+    def __init__(
+        self, log: Log, tracer: Tracer, writers: Writers, loops: Loops, files: UserFiles
+    ) -> None:
+        import torch
+
+        self._log = log
+        self._tracer = tracer
+        self._writers = writers
+        self._loops = loops
+        self._files = files
+        self._texts: dict[Spot, tuple[str, str]] = {}
+        self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
+        self._seen_at: dict[Spot | None, int] = {}
+        self._open: list[RawBackward] = []
+        self._remembered: list[RawBackward] = []
+        self.failed: RawBackward | None = None
+        self.read_losses = False
+        self.losses: dict[str, float] = {}
+        self._read_at: dict[str, float] = {}
+        self.before: Callable[[RawBackward, FrameType], None] = _nothing
+        self.inspected: Callable[[RawBackward, list[Any], FrameType], None] = _nothing
+        self.after: Callable[[RawBackward], None] = _nothing
+        self.returned: Callable[[RawBackward, Any], None] = _nothing
+        self.begun: Callable[[RawBackward, dict[str, Any], FrameType], None] = _nothing
+        self.refused: Callable[[RawBackward, FrameType], None] = _nothing
+        self.guard: Callable[..., Any] = _nothing
+        backward, grad = torch.autograd.backward, torch.autograd.grad
+        self._grad_code = code_of(grad)
+        tracer.handlers[code_of(backward)] = self._on_frame
+        tracer.handlers[self._grad_code] = self._on_frame
+
+    def _on_frame(self, frame: FrameType, event: str, arg: Any) -> None:
+        self._writers.quiet += 1
+        try:
+            with Unnoticed():
+                if event == "call":
+                    self._begin(frame)
+                elif event == "exception":
+                    self._raised(frame, arg)
+                elif event == "return" and self._open:
+                    self._end(arg)
+        except Exception as error:
+            self.guard(error)
+        finally:
+            self._writers.quiet -= 1
+
+    def _begin(self, frame: FrameType) -> None:
+        sweep()
+        values = frame.f_locals
+        is_grad = frame.f_code is self._grad_code
+        user = user_frame(frame.f_back, self._files)
+        spot = (user.f_code, user.f_lasti) if user is not None else None
+        call, loss = self._text(spot, is_grad)
+        create = bool(values.get("create_graph"))
+        retain = values.get("retain_graph")
+        record = RawBackward(
+            seq=self._tracer.seq(),
+            spot=spot,
+            call=call,
+            loss=loss,
+            iteration=self._loops.iteration(user),
+            retain_graph=create if retain is None else bool(retain),
+            is_grad=is_grad,
+            nested=bool(self._open),
+        )
+        self._log.events.append(record)
+        self._open.append(record)
+        if self._due(record):
+            nodes = nodes_behind(values, is_grad)
+            if len(nodes) <= LARGE:
+                record.nodes = len(nodes)
+                self._note_coverage(record, nodes)
+                if not record.nested:
+                    self.inspected(record, nodes, frame)
+                if self._log.silent:
+                    names = Names(self._files).gather(frame)
+                    inspector = Inspector(self._log, names, record.spot)
+                    record.problems = inspector.written(nodes, stale=False)
+        if not record.nested:
+            self.begun(record, values, frame)
+            if record.iteration is not None:
+                self._loops.advance(user, record.iteration)
+            if self.read_losses:
+                self._read_loss(record, values)
+            self.before(record, frame)
+
+    def _read_loss(self, record: RawBackward, values: dict[str, Any]) -> None:
+        """A value costs a wait for the device, so each loss is read twice a second at most."""
+        now = time.monotonic()
+        if now - self._read_at.get(record.loss, 0.0) > 0.5:
+            self._read_at[record.loss] = now
+            root: Any = values.get("tensors")
+            room = record.loss in self.losses or len(self.losses) < 3
+            if room and is_tensor(root) and count_of(root) == 1 and readable(root):
+                self.losses[record.loss] = float(root.detach())
+
+    def _end(self, returned: Any) -> None:
+        record = self._open.pop()
+        record.completed = record.raised_type is None
+        if record.is_grad and returned is not None:
+            self.returned(record, returned)
+        if not record.nested:
+            self.after(record)
+
+    def _raised(self, frame: FrameType, arg: Any) -> None:
+        record = self._open[-1] if self._open else None
+        if record is None or record.raised_type is not None:
+            return
+        record.raised_type = arg[0].__name__
+        record.message = str(arg[1])
+        names = Names(self._files).gather(frame)
+        values = frame.f_locals
+        self.failed = record
+        outright = refused_outright(values, record.is_grad, record.loss, frame.f_back, self._files)
+        if outright is not None:
+            record.trouble, record.cut = outright.trouble, outright.cut
+            record.subject = outright.info(
+                names, record.loss, locate(*record.spot) if record.spot is not None else None
+            )
+            self.refused(record, frame)
+            return
+        nodes = nodes_behind(values, record.is_grad)
+        inspector = Inspector(self._log, names, record.spot)
+        stale = inspector.written(nodes)
+        freed = inspector.freed(nodes)
+        # The engine runs the latest node first: whichever trouble is later is what it met.
+        if freed and (not stale or freed[0].seq > stale[0].seq):
+            record.problems = freed
+        else:
+            record.problems = stale
+        if record.problems:
+            record.carriers = carriers(frame, self._files, record.problems[0].seq)
+        self.refused(record, frame)
+
+    def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:
+        fallback = "torch.autograd.grad" if is_grad else "backward"
+        if spot is None:
+            return call_text(None, fallback)
+        known = self._texts.get(spot)
+        if known is None:
+            known = self._texts[spot] = call_text(locate(*spot), fallback)
+        return known
+
+    def _due(self, record: RawBackward) -> bool:
+        since = self._seen_at.get(record.spot, -1)
+        self._seen_at[record.spot] = record.seq
+        writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
+        key = (record.spot, writers)
+        count = self._count[key] = self._count.get(key, 0) + 1
+        return count <= FIRST or count % EVERY == 0
+
+    def _note_coverage(self, record: RawBackward, nodes: list[Any]) -> None:
+        record.covered = frozenset(sequence(node) for node in nodes)
+        self._remembered.append(record)
+        if len(self._remembered) > REMEMBER:
+            self._remembered.pop(0).covered = None
+        if record.spot is None:
+            return
+        lines = self._log.reach.setdefault(record.spot, set())
+        for seq in record.covered:
+            mark = self._log.mark_of(seq)
+            if mark is not None and mark.code is not None:
+                lines.add((mark.code, mark.offset))
+
+
+def _nothing(*args: Any) -> None:
+    """Until a session listens."""

@@ -1,0 +1,383 @@
+"""Turns the raw log into a Trace: names, lines and plain numbers, no tensor left."""
+
+from __future__ import annotations
+
+import linecache
+import platform
+import traceback
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from graphlab.observe.backward_calls import Backwards
+from graphlab.observe.optimizers.unowned import Reached
+from graphlab.observe.graph.kept import Growth
+from graphlab.observe.optimizers.registry import Holders, OptimizerState
+from graphlab.observe.graph.saved import Problem
+from graphlab.observe.notes import (
+    Log,
+    RawBackward,
+    RawModule,
+    RawRefused,
+    RawStep,
+    RawWrite,
+    RawZero,
+    Spot,
+)
+from graphlab.observe.names import Names
+from graphlab.source.files import UserFiles
+from graphlab.source.wording import call_text, written_by
+from graphlab.source.places import locate
+from graphlab.observe.tensors import describe, kind_of, storage_key
+from graphlab.observe.graph.wasted import wasted
+from graphlab.trace.model import (
+    Backward,
+    Environment,
+    Event,
+    Failure,
+    Forgotten,
+    Location,
+    Module,
+    OptimizerInfo,
+    Refused,
+    Saved,
+    Step,
+    TensorInfo,
+    Trace,
+    Untouched,
+    Write,
+    ZeroGrad,
+)
+
+# Events kept in a Trace: the last iterations, which is where an error stands.
+KEEP = 2_000
+# Of the steps that a rule may find odd, the first ones are kept whenever they were.
+NOTABLE = 16
+
+
+class Assembler:
+    def __init__(self, log: Log, files: UserFiles, target: str) -> None:
+        self._log = log
+        self._files = files
+        self._target = target
+        self._tensors: list[TensorInfo] = []
+        self._index: dict[TensorInfo, int] = {}
+        self._parameters: dict[int, tuple[weakref.ref[Any], int]] = {}
+        self._storages: dict[int, int] = {}
+        self._module_names: dict[int, str] = {}
+
+    def _add(self, info: TensorInfo) -> int:
+        index = self._index.get(info)
+        if index is None:
+            index = self._index[info] = len(self._tensors)
+            self._tensors.append(info)
+        return index
+
+    def tensor_index(self, parameter: Any, names: Names | None) -> int:
+        """The place of a parameter in the table; `names` may give it a (better) name."""
+        known = self._parameters.get(id(parameter))
+        if known is not None and known[0]() is parameter:
+            index = known[1]
+            name = self._tensors[index].name
+            # `self.model` in the constructor is `trainer.model` once that has returned.
+            if names is None or (name is not None and not name.startswith("self.")):
+                return index
+        else:
+            index = -1
+        named = names.tensors.get(id(parameter)) if names is not None else None
+        if names is not None:
+            self._module_names.update(names.modules)
+        info = describe(
+            parameter,
+            named.name if named else None,
+            named.kind if named else kind_of(parameter),
+            named.owner if named else None,
+        )
+        if index < 0:
+            index = len(self._tensors)
+            self._tensors.append(info)
+            self._parameters[id(parameter)] = (weakref.ref(parameter), index)
+        elif named is not None:
+            self._tensors[index] = info
+        if named is not None:
+            self._index[info] = index
+        key = storage_key(parameter)
+        if key is not None:
+            self._storages[key] = index
+        return index
+
+    def place_of(self, parameter: Any) -> int | None:
+        """The place of a parameter that is in the table already."""
+        known = self._parameters.get(id(parameter))
+        return known[1] if known is not None and known[0]() is parameter else None
+
+    def build(
+        self,
+        ledger: Holders,
+        backwards: Backwards,
+        reached: Reached,
+        growth: Growth,
+        wasteful: list[RawBackward],
+        error: BaseException | None,
+        notices: list[str],
+    ) -> Trace:
+        optimizers = ledger.states
+        names = [ledger.name_of(at) for at in range(len(optimizers))]
+        kept = self._keep(list(self._log.events), backwards.failed, wasteful)
+        events, _ = self.events(kept, names, [state.owns for state in optimizers])
+        failure = self._failure(error)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        exited = isinstance(error, SystemExit) or error is None
+        iterations = [raw.iteration for raw in kept if getattr(raw, "iteration", None) is not None]
+        return Trace(
+            target=self._target,
+            outcome="completed" if exited else "interrupted" if interrupted else "raised",
+            environment=environment(),
+            exception=failure,
+            tensors=tuple(self._tensors),
+            optimizers=tuple(
+                self._optimizer(each, name) for each, name in zip(optimizers, names, strict=True)
+            ),
+            events=events,
+            iterations=max(iterations) + 1 if iterations else 0,
+            forgotten=self._forgotten(ledger, reached),
+            growing=tuple(growth.found.values()),
+            sources=self._sources(events, failure),
+            unseen=(*_unfollowed(optimizers, names), *notices),
+        )
+
+    @property
+    def tensors(self) -> tuple[TensorInfo, ...]:
+        return tuple(self._tensors)
+
+    def events(
+        self, raws: list[Any], names: list[str], owns: Sequence[Iterable[int]]
+    ) -> tuple[tuple[Event, ...], dict[int, tuple[int, ...]]]:
+        """Raw events resolved, and the places of each by its identity: a write to several tensors
+        becomes several. `names` are the optimizers', `owns` the places of their parameters."""
+        events: list[Event] = []
+        places: dict[int, tuple[int, ...]] = {}
+        for raw in raws:
+            made = self._event(raw, names)
+            places[id(raw)] = tuple(range(len(events), len(events) + len(made)))
+            events.extend(made)
+        position = {key: those[0] for key, those in places.items()}
+        # Second pass: problems point at other events, which now have their place.
+        for raw in raws:
+            if isinstance(raw, RawBackward) and (raw.problems or raw.thrown):
+                at = position[id(raw)]
+                event = events[at]
+                assert isinstance(event, Backward)
+                events[at] = self._with_problems(event, raw, position, owns)
+        return tuple(events), places
+
+    @staticmethod
+    def _keep(
+        events: list[Any], failed: RawBackward | None, wasteful: list[RawBackward]
+    ) -> list[Any]:
+        """The last events, every inspected trouble, and whatever those point at; and one example
+        of each line that wastes gradients, which the log may have let go of."""
+        pointed: set[int] = set()
+        notable: list[int] = []
+        for raw in events:
+            if isinstance(raw, RawBackward) and raw.problems:
+                pointed.add(id(raw))
+                for problem in raw.problems:
+                    pointed.update((id(problem.write), id(problem.freed_by)))
+            elif isinstance(raw, RawStep) and (raw.leftover or raw.nothing_new or raw.shared):
+                notable.append(id(raw))
+        pointed.update(notable[:NOTABLE])
+        start = len(events) - KEEP
+        kept = [raw for at, raw in enumerate(events) if at >= start or id(raw) in pointed]
+        known = {*map(id, kept)}
+        return [raw for raw in wasteful[:NOTABLE] if id(raw) not in known] + kept
+
+    def _forgotten(self, ledger: Holders, reached: Reached) -> tuple[Forgotten, ...]:
+        if not any(state.steps for state in ledger.states):
+            return ()
+        built = next((s.spot for s in ledger.states if s.steps), None)
+        return tuple(
+            Forgotten(
+                leaf.index, leaf.record.call, self._locate(leaf.record.spot), self._locate(built)
+            )
+            for leaf in reached.forgotten(ledger.owned())
+        )
+
+    def _event(self, raw: Any, names: list[str]) -> list[Event]:
+        at = self._locate(raw.spot)
+        if isinstance(raw, RawWrite):
+            if raw.optimizer is None:
+                by = written_by(at, raw.by, raw.direct)
+            else:
+                by = f"{names[raw.optimizer]}.step()"
+            found: list[Event] = []
+            for key, _, _, before, after in raw.tensors:
+                index = self._storages.get(key)
+                if index is None:
+                    continue
+                found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
+            return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
+        if isinstance(raw, RawRefused):
+            by = written_by(at, raw.by, True) if raw.by else ""
+            tensor = self._add(raw.info)
+            write = raw.write
+            there = self._locate(write.spot) if write is not None else None
+            writer = written_by(there, write.by, write.direct) if write is not None else ""
+            return [
+                Refused(raw.seq, at, by, tensor, raw.kind, raw.iteration, raw.made, there, writer)
+            ]
+        if isinstance(raw, RawModule):
+            return [Module(raw.seq, at, self._module_names.get(raw.module, "module"))]
+        if isinstance(raw, RawZero):
+            return [ZeroGrad(raw.seq, at, call_text(at, "zero_grad")[0], raw.iteration)]
+        if isinstance(raw, RawStep):
+            return [
+                Step(
+                    raw.seq, at, raw.optimizer, raw.iteration, raw.sources, raw.mix, raw.leftover,
+                    raw.nothing_new, raw.shared, raw.shared_with,
+                )
+            ]  # fmt: skip
+        assert isinstance(raw, RawBackward)
+        backward: Event = Backward(
+            raw.seq,
+            at,
+            raw.call,
+            raw.loss,
+            raw.iteration,
+            raw.retain_graph,
+            raw.reached,
+            raw.raised_type,
+            (),
+            raw.thrown_away,
+            raw.trouble,  # pyright: ignore[reportArgumentType]
+            self._add(raw.subject) if raw.subject is not None else None,
+            raw.cut.location() if raw.cut is not None else None,
+            raw.cut.by if raw.cut is not None else "",
+            raw.nodes,
+            carriers=raw.carriers,
+        )
+        return [backward]
+
+    def _with_problems(
+        self,
+        event: Backward,
+        raw: RawBackward,
+        position: dict[int, int],
+        owns: Sequence[Iterable[int]],
+    ) -> Backward:
+        return replace(
+            event,
+            problems=tuple(self._saved(problem, position) for problem in raw.problems),
+            waste=wasted(raw, owns) if raw.thrown else None,
+        )
+
+    def _saved(self, problem: Problem, position: dict[int, int]) -> Saved:
+        named = problem.named
+        index = -1
+        if named is not None:
+            index = self._add(
+                TensorInfo(
+                    name=named.name or None,
+                    kind=named.kind,
+                    shape=problem.shape,
+                    dtype=problem.dtype,
+                    owner=named.owner,
+                    requires_grad=named.kind == "parameter",
+                )
+            )
+        return Saved(
+            seq=problem.seq,
+            operation=problem.operation,
+            at=self._locate(problem.spot),
+            module=problem.module,
+            tensor=index,
+            saved_version=problem.saved_version,
+            current_version=problem.version,
+            state=problem.state,  # pyright: ignore[reportArgumentType]
+            write=position.get(id(problem.write)),
+            freed_by=position.get(id(problem.freed_by)),
+            within=self._locate(problem.within),
+        )
+
+    def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:
+        mix = state.mix
+        untouched = [
+            Untouched(self._tensors[index].name or f"parameter {index}", why)
+            for index, why in state.untouched.items()
+            if index not in state.touched
+        ]
+        return OptimizerInfo(
+            name=name,
+            class_name=state.class_name,
+            steps=state.steps,
+            at=self._locate(state.spot or state.last_spot),
+            owns=tuple(state.owns),
+            touched=tuple(state.touched),
+            untouched=tuple(untouched),
+            shares=mix.shares if mix is not None else (),
+            cosines=mix.cosines if mix is not None else (),
+            by_parameter=state.by_parameter,
+            sampled_steps=tuple(state.sampled),
+            others_changed=tuple(state.others),
+            strangers=state.strangers,
+            never_reached=state.never_reached,
+            cut=state.cut.location() if state.cut is not None else None,
+            cut_by=state.cut.by if state.cut is not None else "",
+            elsewhere=state.elsewhere,
+        )
+
+    @staticmethod
+    def _locate(spot: Spot | None) -> Location | None:
+        return locate(*spot) if spot is not None else None
+
+    def _failure(self, error: BaseException | None) -> Failure | None:
+        if error is None or isinstance(error, SystemExit):
+            return None
+        at = None
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename in self._files:
+                at = frame
+        spot = None
+        for tb in _tracebacks(error):
+            if tb.tb_frame is at:
+                spot = (tb.tb_frame.f_code, tb.tb_lasti)
+        return Failure(type(error).__name__, str(error), self._locate(spot))
+
+    @staticmethod
+    def _sources(events: tuple[Event, ...], failure: Failure | None) -> dict[str, str]:
+        files = {event.at.file for event in events if event.at is not None}
+        if failure is not None and failure.at is not None:
+            files.add(failure.at.file)
+        return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
+
+
+def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]:
+    away = [name for each, name in zip(optimizers, names, strict=True) if each.elsewhere]
+    if not away:
+        return []
+    return [f"the steps of {', '.join(away)} ran in another thread, whose lines are not followed"]
+
+
+def _tracebacks(error: BaseException) -> Any:
+    tb = error.__traceback__
+    while tb is not None:
+        yield tb
+        tb = tb.tb_next
+
+
+def environment() -> Environment:
+    import torch
+
+    from graphlab import __version__
+
+    device = "cpu"
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        device = f"cuda ({torch.cuda.get_device_name()})"
+    return Environment(
+        python=platform.python_version(),
+        torch=str(torch.__version__),
+        device=device,
+        seed=torch.initial_seed(),
+        graphlab=__version__,
+    )

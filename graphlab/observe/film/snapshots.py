@@ -1,0 +1,205 @@
+"""Takes the graphs of a run as its backwards come: one picture an iteration, of all its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.film.recorder import Camera, Take
+from graphlab.observe.graph.capture import Capture
+from graphlab.observe.graph.walk import grad_edge, listed
+from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.observe.iterations import Loops
+from graphlab.observe.names import Names
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.places import locate
+from graphlab.observe.tensors import count_of, is_tensor, requires_grad
+from graphlab.trace.graph import Graph, Root
+
+# Iterations whose graphs are taken as they run; of a later one only where its backward raises.
+FIRST = 6
+# How many graphs are kept besides the first ones.
+RECENT = 2
+
+
+@dataclass(slots=True)
+class _Loss:
+    """One backward of the iteration. `edges` keep its graph alive as long as the iteration."""
+
+    record: RawBackward
+    edges: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The graph of one iteration's losses, as it stood before the last of `calls` ran.
+
+    `also` is what another tool made of the same losses, where one was asked; `take` has the lines
+    of the iteration, where they were filmed."""
+
+    graph: Graph
+    calls: tuple[str, ...]
+    iterations: frozenset[int | None]
+    failed: bool
+    also: Any = None
+    take: Take | None = None
+
+
+@dataclass(slots=True)
+class Snapshots:
+    """`at` and `before` ask for one moment; otherwise the first iterations are taken.
+
+    An iteration ends with the first backward call that it has run already, or whose loop has gone
+    on since. (In ``for …: for …: D.backward()`` and then ``G.backward()`` loops differ.)
+    """
+
+    log: Log
+    files: UserFiles
+    loops: Loops
+    target: str
+    stepper: Callable[[int], str]
+    at: int | None = None
+    before: str | None = None
+    # Given a loss and the named parameters, while both are at hand.
+    also: Callable[[Any, dict[str, Any]], Any] | None = None
+    camera: Camera | None = None
+    taken: list[Snapshot] = field(default_factory=list)
+    # Every backward call seen, for a misspelt --before.
+    calls: dict[str, None] = field(default_factory=dict)
+    _turns: dict[Any, int | None] = field(default_factory=dict)
+    _losses: list[_Loss] = field(default_factory=list)
+    _capture: Capture | None = None
+    _count: int = 0
+    _latest: Snapshot | None = None
+    _also: Any = None
+
+    def begin(self, record: RawBackward, values: Mapping[str, Any], frame: FrameType) -> None:
+        """A backward is about to run; `values` are its arguments."""
+        if record.is_grad and values.get("create_graph"):
+            # A penalty's inner gradient: its graph is part of the loss's.
+            return
+        spots: list[Spot | None] = [loss.record.spot for loss in self._losses]
+        loop, turn = self.loops.place(user_frame(frame.f_back, self.files))
+        if record.spot in spots or self._turns.get(loop, turn) != turn or not self._losses:
+            self.close()
+            self._losses, self._capture, self._turns = [], None, {}
+            self._count += 1
+            if self.camera is not None:
+                self.camera.cut(loop)
+        self._turns[loop] = turn
+        self.calls.setdefault(record.call)
+        roots = values.get("outputs" if record.is_grad else "tensors")
+        edges = [grad_edge(each) for each in listed(roots)]
+        self._losses.append(_Loss(record, edges))
+        if self.camera is not None and record.covered is not None:
+            # Now: the record itself will not keep it.
+            self.camera.take.covered[id(record)] = record.covered
+        if self._wanted(record):
+            self._take(frame)
+            if self._asked(record):
+                self.close()
+
+    def raised(self, record: RawBackward, frame: FrameType) -> None:
+        """The backward that began last has raised."""
+        if not self._losses or self._losses[-1].record is not record:
+            return
+        if self._capture is None:
+            asked = self.at is not None or self.before is not None
+            if not asked or self._wanted(record):
+                self._take(frame)
+        elif self._latest is not None:
+            self._latest = self._made()
+        self.close()
+
+    def close(self) -> None:
+        """The iteration is over: keep what was taken of it."""
+        if self._latest is None:
+            return
+        self.taken.append(self._latest)
+        self._latest = None
+        if len(self.taken) > FIRST + RECENT:
+            del self.taken[FIRST]
+
+    def final(self, variables: dict[str, Any], wanted: Collection[str] = ()) -> None:
+        """The program is over: losses that never had a backward, the `wanted` ones or else all
+        that look like one, are taken as they stand."""
+        self.close()
+        self._losses, self._capture = [], None
+        found = {
+            name: value
+            for name, value in variables.items()
+            if is_tensor(value)
+            and (name in wanted if wanted else count_of(value) == 1 and requires_grad(value))
+            and not name.startswith("__")
+        }
+        if not found:
+            return
+        capture = Capture(self.log, self.stepper)
+        roots = tuple(Root(name, capture.add(grad_edge(each))) for name, each in found.items())
+        names = Names(self.files).gather_from(variables)
+        capture.read(names)
+        capture.hold(found.values())
+        graph = capture.graph(roots, self.target)
+        self.taken.append(Snapshot(graph, (), frozenset(), False, self._handed(found, names)))
+
+    def _wanted(self, record: RawBackward) -> bool:
+        if self.before is not None:
+            return not self.taken and self._asked(record)
+        if self._capture is not None:
+            return True
+        if self.at is not None:
+            return record.iteration == self.at
+        # `nodes` is not counted where there are too many.
+        return self._count <= FIRST and record.nodes is not None
+
+    def _asked(self, record: RawBackward) -> bool:
+        return record.call == self.before and self.at in (None, record.iteration)
+
+    def _take(self, frame: FrameType) -> None:
+        if self._capture is None:
+            self._capture = Capture(self.log, self.stepper)
+        for loss in self._losses:
+            for edge in loss.edges:
+                self._capture.add(edge)
+        names = Names(self.files).gather(frame)
+        self._capture.read(names)
+        values = frame.f_locals
+        losses = listed(values.get("tensors", values.get("outputs")))
+        self._capture.hold(losses)
+        self._also = self._handed({str(at): each for at, each in enumerate(losses)}, names)
+        self._latest = self._made()
+
+    def _handed(self, losses: dict[str, Any], names: Names) -> Any:
+        if self.also is None or not losses:
+            return None
+        parameters = {
+            named.name: tensor
+            for pairs in names.storages.values()
+            for tensor, named in pairs
+            if named.kind == "parameter"
+        }
+        return self.also(next(iter(losses.values())), parameters)
+
+    def _made(self) -> Snapshot:
+        assert self._capture is not None
+        roots = []
+        for loss in self._losses:
+            record = loss.record
+            at = locate(*record.spot) if record.spot is not None else None
+            cut = record.cut.location() if record.cut is not None else None
+            roots += [
+                Root(record.loss, self._capture.add(edge), record.call, at, record.raised_type, cut)
+                for edge in loss.edges
+            ]
+        last = self._losses[-1].record
+        graph = self._capture.graph(tuple(roots), self.target, last.iteration)
+        return Snapshot(
+            graph,
+            tuple(loss.record.call for loss in self._losses),
+            frozenset(loss.record.iteration for loss in self._losses),
+            last.raised_type is not None,
+            self._also,
+            self.camera.take if self.camera is not None else None,
+        )

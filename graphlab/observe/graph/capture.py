@@ -1,0 +1,301 @@
+"""Takes the graph behind some losses as plain data: what was saved, where, and what is left of it.
+
+The walk is iterative and keeps every node alive while it runs. A graph may be taken at several
+moments of one iteration: what an earlier look saw of a tensor is kept once it is freed.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.graph.walk import hold
+from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, operation, sequence, slots
+from graphlab.observe.graph.saved import Inspector, Problem, assigned
+from graphlab.observe.notes import Log, RawBackward
+from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.graph.calls import from_marks, from_parameters
+from graphlab.source.files import UserFiles
+from graphlab.source.places import locate, statement_at
+from graphlab.source.wording import written_by
+from graphlab.observe.tensors import bytes_of, dtype_of, grad_fn_of, shape_of, storage_key, version_of
+from graphlab.source.objects import class_name
+from graphlab.trace.graph import NONE, Graph, Leaf, Optimizer, Root, SavedTensor
+from graphlab.trace.model import Location
+
+# The one type that torch gives to all nodes of C++ extensions: only name() tells them apart.
+_GENERIC = "CppFunction"
+
+
+class Capture:
+    """Several losses' graphs as one: `add` walks, `read` looks at the nodes, `graph` is the result.
+
+    `log` is a session's; without one there are no lines and nothing about writes. `stepper` names
+    the optimizer that the log knows by number.
+    """
+
+    def __init__(self, log: Log | None = None, stepper: Callable[[int], str] = str) -> None:
+        self._log = log
+        self._stepper = stepper
+        self._names_of_types: dict[type, str] = {}
+        self._nodes: list[Any] = []
+        self._index: dict[Any, int] = {}
+        self._operations: list[str] = []
+        self._inputs: list[tuple[int, ...]] = []
+        self._outputs: dict[int, tuple[int, ...]] = {}
+        self._leaves: dict[int, Leaf] = {}
+        self._saved: dict[int, tuple[SavedTensor, ...]] = {}
+        self._shapes: dict[int, tuple[int, ...]] = {}
+        self._dtypes: dict[int, str] = {}
+        self._variables: dict[int, str] = {}
+        self._storages: dict[int, int] = {}
+        self._optimizers: dict[int, tuple[int, Optimizer]] = {}
+        self._names: Names | None = None
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def add(self, root: Any) -> int:
+        """Take in every node that `root`, a grad_fn or None, reaches. Returns root's number."""
+        if root is None:
+            return NONE
+        index = self._index
+        if root in index:
+            return index[root]
+        base = index[root] = len(self._nodes)
+        new = [root]
+        inputs, operations, names = self._inputs, self._operations, self._names_of_types
+        with _collection_paused():
+            for node in new:
+                sources = []
+                numbers = None
+                for source, output in node.next_functions:
+                    if source is None:
+                        sources.append(NONE)
+                        continue
+                    at = index.get(source)
+                    if at is None:
+                        at = index[source] = base + len(new)
+                        new.append(source)
+                    if output:
+                        numbers = True
+                    sources.append(at)
+                if numbers:
+                    self._outputs[len(inputs)] = tuple(n for _, n in node.next_functions)
+                inputs.append(tuple(sources))
+                kind = type(node)
+                operations.append(names.get(kind) or _operation(kind, node, names))
+        self._nodes += new
+        return base
+
+    def hold(self, losses: Iterable[Any]) -> None:
+        """Keep the nodes of a deep graph until these tensors are gone: see deep.py."""
+        hold(self._nodes, losses)
+
+    def read(self, names: Names, details: bool = True) -> None:
+        """Look at every node as it stands now. Without `details`, only at the leaves."""
+        self._names = names
+        self._read_leaves(names)
+        self._read_variables(names)
+        if details:
+            inspector = Inspector(self._log or Log(), names)
+            with _collection_paused():
+                for number, node in enumerate(self._nodes):
+                    if number not in self._leaves:
+                        self._read_shape(number, node)
+                        self._read_saved(number, node, inspector)
+
+    def graph(
+        self,
+        roots: tuple[Root, ...],
+        target: str = "",
+        iteration: int | None = None,
+        notices: tuple[str, ...] = (),
+    ) -> Graph:
+        """What has been taken in so far."""
+        names = self._names
+        sequences = tuple(sequence(node) for node in self._nodes)
+        graph = Graph(
+            tuple(self._operations), tuple(self._inputs), roots,
+            tuple(-1 if seq == LEAF_SEQ else seq for seq in sequences),
+            outputs=dict(self._outputs), leaves=dict(self._leaves), saved=dict(self._saved),
+            shapes=dict(self._shapes), dtypes=dict(self._dtypes), variables=dict(self._variables),
+            optimizers=tuple(each for _, each in self._optimizers.values()),
+            target=target, iteration=iteration, notices=notices,
+        )  # fmt: skip
+        if self._log is None:
+            if not graph.leaves:
+                return graph
+            types = names.module_types() if names is not None else {}
+            calls, call_of = from_parameters(graph, types)
+            return replace(graph, calls=calls, call_of=call_of)
+        assert names is not None
+        calls, call_of = from_marks(self._log, names, sequences)
+        self._place(graph, sequences)
+        return replace(graph, calls=calls, call_of=call_of)
+
+    def _place(self, graph: Graph, sequences: tuple[int, ...]) -> None:
+        """The line that made each node, and the variable that the line's last node became."""
+        log = self._log
+        assert log is not None
+        made = sorted((seq, node) for node, seq in enumerate(sequences) if 0 <= seq < LEAF_SEQ)
+        after: Any = None
+        for seq, node in reversed(made):
+            mark = log.mark_of(seq)
+            if mark is None or mark.code is None:
+                continue
+            graph.places[node] = here = locate(mark.code, mark.offset)
+            statement = statement_at(here.file, here.line) or (here.file, here.line)
+            if statement != after and node not in graph.variables:
+                name = assigned(log, seq)
+                if name is not None:
+                    graph.variables[node] = name
+            after = statement
+
+    def _read_leaves(self, names: Names) -> None:
+        steps: dict[int, list[int]] = {}
+        for optimizer in names.held_optimizers():
+            known = self._optimizers.get(id(optimizer))
+            if known is None:
+                name = names.optimizers[id(optimizer)]
+                known = len(self._optimizers), Optimizer(name, class_name(optimizer))
+                self._optimizers[id(optimizer)] = known
+            for parameter in parameters_of(optimizer):
+                steps.setdefault(id(parameter), []).append(known[0])
+        for number, kind in enumerate(self._operations):
+            if kind != "AccumulateGrad":
+                continue
+            tensor = self._nodes[number].variable
+            named = names.of_tensor(tensor)
+            name = named[1] if named is not None and named[0] is tensor else None
+            before = self._leaves.get(number)
+            if name is None and before is not None:
+                continue
+            self._leaves[number] = Leaf(
+                name.name if name else None,
+                shape_of(tensor),
+                dtype_of(tensor),
+                bytes_of(tensor),
+                name.kind if name else "parameter",
+                name.owner if name else None,
+                tuple(dict.fromkeys(steps.get(id(tensor), ()))),
+            )
+
+    def _read_variables(self, names: Names) -> None:
+        for pairs in list(names.storages.values()):
+            for tensor, named in pairs:
+                if named.kind != "activation":
+                    continue
+                number = self._index.get(grad_fn_of(tensor))
+                if number is not None:
+                    self._variables[number] = named.name
+
+    def _read_shape(self, number: int, node: Any) -> None:
+        # Private to torch: without it the boxes have no shapes.
+        for one in getattr(node, "_input_metadata", ()) if number not in self._shapes else ():
+            try:
+                self._shapes[number] = tuple(int(size) for size in one.shape)
+                self._dtypes[number] = str(one.dtype).removeprefix("torch.")
+                return
+            except (AttributeError, RuntimeError, TypeError):
+                continue
+
+    def _read_saved(self, number: int, node: Any, inspector: Inspector) -> None:
+        before = {each.slot: each for each in self._saved.get(number, ())}
+        found = []
+        freed_by: RawBackward | None = None
+        for slot in slots(node):
+            if slot.data is None:
+                if freed_by is None:
+                    problems = inspector.freed([node])
+                    freed_by = problems[0].freed_by if problems else None
+                found.append(_freed(before.get(slot.name), slot.name, freed_by))
+                continue
+            found.append(self._look(node, slot, inspector))
+        if found:
+            self._saved[number] = tuple(found)
+
+    def _look(self, node: Any, slot: Any, inspector: Inspector) -> SavedTensor:
+        tensor = slot.data
+        log = self._log
+        suspect = slot.stale or (log is not None and bool(log.silent or log.memory))
+        problem = inspector.look(node, slot) if suspect else None
+        named = problem.named if problem is not None else None
+        if named is None and self._names is not None:
+            known = self._names.of_tensor(tensor)
+            named = known[1] if known is not None else None
+        key = storage_key(tensor)
+        version = version_of(tensor)
+        by, at = self._writer(problem)
+        return SavedTensor(
+            slot=slot.name,
+            state="stale" if slot.stale else "fresh" if problem is None else "bypassed",
+            shape=shape_of(tensor),
+            dtype=dtype_of(tensor),
+            bytes=bytes_of(tensor),
+            storage=self._storages.setdefault(key, len(self._storages)) if key else None,
+            saved_version=problem.saved_version if problem is not None else version,
+            version=version,
+            tensor=named.name or None if named is not None else None,
+            kind=named.kind if named is not None else "activation",
+            owner=named.owner if named is not None else None,
+            by=by,
+            at=at,
+        )
+
+    def _writer(self, problem: Problem | None) -> tuple[str, Location | None]:
+        write = problem.write if problem is not None else None
+        if write is None:
+            return "", None
+        at = locate(*write.spot) if write.spot is not None else None
+        if write.optimizer is not None:
+            return f"{self._stepper(write.optimizer)}.step()", at
+        return written_by(at, write.by, write.direct), at
+
+
+def capture(
+    roots: dict[str, Any],
+    frame: FrameType | None,
+    details: bool = True,
+    session: tuple[Log, Callable[[int], str]] | None = None,
+) -> Graph:
+    """The graph behind some tensors, by name. What `frame` and its callers hold gives the nodes
+    their names, an open `session` its lines and writers."""
+    names = Names(UserFiles()).gather(frame)
+    taken = Capture(*session) if session is not None else Capture()
+    found = tuple(Root(name, taken.add(grad_edge(tensor))) for name, tensor in roots.items())
+    taken.read(names, details)
+    graph = taken.graph(found)
+    taken.hold(roots.values())
+    return graph
+
+
+def _freed(before: SavedTensor | None, slot: str, freed_by: RawBackward | None) -> SavedTensor:
+    at = locate(*freed_by.spot) if freed_by is not None and freed_by.spot is not None else None
+    by = freed_by.call if freed_by is not None else ""
+    old = before if before is not None else SavedTensor(slot, "freed")
+    return replace(old, state="freed", version=None, by=by or old.by, at=at or old.at)
+
+
+def _operation(kind: type, node: Any, known: dict[type, str]) -> str:
+    if kind.__name__ == _GENERIC:
+        return operation(node)
+    name = known[kind] = kind.__name__
+    return name
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """A collection for every few hundred new tuples, none of which is garbage, would make a walk
+    of a long chain take several times as long."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,199 @@
+"""Graphs that grow: the one behind a loss, or behind a tensor that the program keeps."""
+
+from __future__ import annotations
+
+import ast
+from itertools import pairwise
+from types import FrameType, ModuleType
+from typing import Any
+
+from graphlab.observe.graph.walk import hold
+from graphlab.observe.graph.walk import sequence, walk
+from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.names import FOREIGN, submodules
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.places import parse, source_line
+from graphlab.observe.tensors import base_of, grad_fn_of, is_module, is_tensor, is_view
+from graphlab.source.objects import attributes, class_module, is_a, items, variables
+from graphlab.trace.model import Growing, Location
+
+# So many inspected backwards in a row must each find a larger graph.
+ENOUGH = 5
+# A dict with more entries than this is not searched.
+WIDEST = 64
+# A kept graph is measured up to this many nodes.
+LARGEST = 50_000
+
+
+class Growth:
+    def __init__(self, files: UserFiles) -> None:
+        self._files = files
+        self._losses: dict[Spot, list[tuple[int, int, int]]] = {}
+        # (size, sequence number of the oldest node) of each variable's graph, by inspection.
+        self._kept: dict[tuple[Spot, str], list[tuple[int, int]]] = {}
+        self.found: dict[Spot, Growing] = {}
+
+    def look(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Note the sizes of the graphs at an inspected backward."""
+        spot = record.spot
+        user = user_frame(frame, self._files)
+        if spot is None or user is None or spot in self.found:
+            return
+        oldest = min((sequence(node) for node in nodes), default=0)
+        history = self._losses.setdefault(spot, [])
+        history.append((len(nodes), oldest, record.seq))
+        sizes = tuple(size for size, _, _ in history[-ENOUGH:])
+        # Nodes that were there before the last inspected backward but one: they were carried over.
+        since = history[-ENOUGH][2] if len(history) >= ENOUGH else 0
+        carried = oldest < since
+        # A graph that is only larger each time, a longer sequence's say, is none that grows.
+        kept = {
+            name: tuple(size for size, _ in measured)
+            for name, measured in self._measure(user, spot).items()
+            if measured[-1][1] < since
+        }
+        if carried and _grows(sizes):
+            names = [name for name in kept if name != record.loss and _grows(kept[name])]
+            self._report(record, spot, user, _carrier(names, user), sizes, True)
+            return
+        for name, sizes in kept.items():
+            if _grows(sizes):
+                self._report(record, spot, user, name, sizes, False)
+                return
+
+    def _measure(self, frame: FrameType, spot: Spot) -> dict[str, tuple[tuple[int, int], ...]]:
+        """Sizes, over the inspected backwards, of the graphs behind the frames' variables."""
+        now: dict[str, tuple[int, int]] = {}
+        where: FrameType | None = frame
+        while where is not None:
+            if where.f_code.co_filename in self._files:
+                for name, value in variables(where.f_locals).items():
+                    for label, each in parts(name, value):
+                        tensors = [t for _, t in items(each)] if is_a(each, list) else [each]
+                        edges = [
+                            node
+                            for t in tensors
+                            if is_tensor(t) and (node := node_behind(t)) is not None
+                        ]
+                        if edges and label not in now:
+                            nodes = walk(edges[-64:])
+                            hold(nodes, tensors)
+                            oldest = min(sequence(node) for node in nodes)
+                            now[label] = len(nodes) + len(edges), oldest
+            where = where.f_back
+        for name in [key[1] for key in self._kept if key[0] == spot and key[1] not in now]:
+            del self._kept[(spot, name)]
+        for name, (size, oldest) in now.items():
+            if size <= LARGEST:
+                self._kept.setdefault((spot, name), []).append((size, oldest))
+        return {
+            name: tuple(self._kept[(spot, name)][-ENOUGH:])
+            for name in now
+            if (spot, name) in self._kept
+        }
+
+    def _report(
+        self,
+        record: RawBackward,
+        spot: Spot,
+        frame: FrameType,
+        name: str | None,
+        sizes: tuple[int, ...],
+        behind_loss: bool,
+    ) -> None:
+        from graphlab.source.places import locate
+
+        self.found[spot] = Growing(
+            name=name or record.loss,
+            sizes=sizes,
+            call=record.call,
+            at=locate(*spot),
+            kept_at=keeping_line(frame.f_code.co_filename, name) if name else None,
+            behind_loss=behind_loss,
+            iteration=record.iteration,
+        )
+
+
+def node_behind(tensor: Any) -> Any:
+    """The node behind a tensor. A view is not asked: if its base was written since, that would
+    make its node anew, earlier than the program does, and so move the order of accumulation."""
+    return grad_fn_of(base_of(tensor) if is_view(tensor) else tensor)
+
+
+def _grows(sizes: tuple[int, ...]) -> bool:
+    return len(sizes) >= ENOUGH and all(b > a for a, b in pairwise(sizes))
+
+
+def parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
+    """A variable, the attributes of an object of the user's own, and those of theirs."""
+    found = [(name, value)]
+    if is_a(value, (type, ModuleType)):
+        return found
+    if type(value) is dict and len(value) <= WIDEST:
+        found += [(f"{name}[{key!r}]", each) for key, each in items(value)]
+    elif is_module(value):
+        for path, each in submodules(value):
+            found += [
+                (".".join(filter(None, (name, path, key))), item)
+                for key, item in list(attributes(each).items())
+                if not key.startswith("_")
+            ]
+    elif depth < 2 and not class_module(value).startswith(FOREIGN):
+        for key, each in list(attributes(value).items()):
+            found += parts(f"{name}.{key}", each, depth + 1)
+    return found
+
+
+def _carrier(names: list[str], frame: FrameType) -> str | None:
+    """The variable most likely to carry the graph over: an attribute, or one that a statement
+    computes from itself."""
+    tree = parse(frame.f_code.co_filename)
+    if tree is None or not names:
+        return names[0] if names else None
+    ranked = sorted(names, key=lambda n: (_self_fed(tree, n), "." in n), reverse=True)
+    return ranked[0]
+
+
+def _self_fed(tree: ast.Module, name: str) -> bool:
+    last = name.rsplit(".", 1)[-1]
+    return any(_feeds_itself(each, last) for each in ast.walk(tree))
+
+
+def _feeds_itself(node: ast.AST, last: str) -> bool:
+    if isinstance(node, ast.AugAssign):
+        return ast.unparse(node.target).rsplit(".", 1)[-1] == last
+    if isinstance(node, ast.Assign):
+        targets = [t for target in node.targets for t in getattr(target, "elts", [target])]
+        if any(ast.unparse(t).rsplit(".", 1)[-1] == last for t in targets):
+            read = [n for n in ast.walk(node.value) if isinstance(n, ast.Name | ast.Attribute)]
+            return any(ast.unparse(n).rsplit(".", 1)[-1] == last for n in read)
+    return False
+
+
+def keeping_line(file: str, name: str) -> Location | None:
+    """The statement that stores into `name`: one that feeds on itself or appends, else any."""
+    tree = parse(file)
+    last = name.rsplit(".", 1)[-1]
+    best: tuple[int, ast.stmt] | None = None
+    for node in ast.walk(tree) if tree is not None else ():
+        rank = 0
+        if _feeds_itself(node, last):
+            rank = 3
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            func = ast.unparse(node.value.func)
+            if func.rsplit(".", 1)[-1] in ("append", "extend", "add") and last in func.split("."):
+                rank = 2
+        elif isinstance(node, ast.Assign):
+            targets = [t for target in node.targets for t in getattr(target, "elts", [target])]
+            if any(ast.unparse(t).rsplit(".", 1)[-1] == last for t in targets):
+                rank = 1
+        if rank and isinstance(node, ast.stmt) and (best is None or rank >= best[0]):
+            best = (rank, node)
+    if best is None:
+        return None
+    node = best[1]
+    text = source_line(file, node.lineno)
+    indent = len(text) - len(text.lstrip())
+    return Location(
+        file, node.lineno, indent + 1, node.lineno, len(text) + 1, "", text.strip(), indent
+    )

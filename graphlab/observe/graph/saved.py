@@ -1,0 +1,249 @@
+"""What is wrong with the graph behind a backward: stale, bypassed and freed saved tensors.
+
+Reads torch's own verdict through each node's saved tensors, and puts beside it the writes and
+backwards that the log remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
+from graphlab.observe.notes import Log, RawBackward, RawModule, RawWrite, Spot
+from graphlab.observe.names import Named, Names
+from graphlab.source.wording import argument_at, loop_variables, operand_at, target_text, variable_behind
+from graphlab.source.places import locate, statement_at
+from graphlab.observe.tensors import (
+    address_of,
+    byte_span,
+    device_of,
+    dtype_of,
+    grad_fn_of,
+    kind_of,
+    shape_of,
+    storage_key,
+    version_of,
+)
+
+
+class Problem:
+    """One saved tensor that is not what backward expects, before it becomes a trace.Saved."""
+
+    __slots__ = (
+        "dtype", "freed_by", "module", "named", "operation", "saved_version", "seq", "shape",
+        "spot", "state", "version", "within", "write",
+    )  # fmt: skip
+
+    def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
+        self.seq, self.operation, self.spot, self.module = seq, op, spot, module
+        self.state = state
+        self.named: Named | None = None
+        self.shape: tuple[int, ...] = ()
+        self.dtype = ""
+        self.version: int | None = None
+        self.saved_version: int | None = None
+        self.write: RawWrite | None = None
+        self.freed_by: RawBackward | None = None
+        # The statement that was running then in the function which the backward is called from.
+        self.within: Spot | None = None
+
+
+def _same_variable(local: str, known: str) -> bool:
+    """Whether `known`, ``model.hidden[1]`` say, is the exact word for `local`, ``self.hidden``."""
+    last = local.rsplit(".", 1)[-1]
+    return known.rsplit(".", 1)[-1].startswith(f"{last}[") and "[" not in last
+
+
+def assigned(log: Log, seq: int) -> str | None:
+    """The variable whose assignment ended with the node `seq`: ``loss`` for ``loss = a + b``."""
+    import ast
+
+    mark = log.mark_of(seq)
+    if mark is None or mark.code is None or not log.last_of_mark(seq):
+        return None
+    at = locate(mark.code, mark.offset)
+    statement = statement_at(at.file, at.line)
+    targets = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
+        targets = [statement.target]
+    simple = len(targets) == 1 and not isinstance(targets[0], ast.Tuple | ast.List)
+    return ast.unparse(variable_behind(targets[0])) if simple else None
+
+
+class Inspector:
+    def __init__(self, log: Log, names: Names, caller: Spot | None = None) -> None:
+        self._log = log
+        self._names = names
+        self._caller = caller[0] if caller is not None else None
+        self._writes: dict[int, list[tuple[RawWrite, tuple[int, int, int, int, int]]]] = {}
+        self._backwards: list[RawBackward] = []
+        for event in log.events:
+            if isinstance(event, RawWrite):
+                for tensor in event.tensors:
+                    self._writes.setdefault(tensor[0], []).append((event, tensor))
+            elif isinstance(event, RawBackward):
+                self._backwards.append(event)
+
+    def written(self, nodes: Iterable[Any], stale: bool = True) -> list[Problem]:
+        """Saved tensors written since; those that torch refuses (`stale`), or lets pass."""
+        found = [
+            problem
+            for node in nodes
+            for slot in slots(node)
+            if slot.data is not None and slot.stale is stale
+            if (problem := self.look(node, slot)) is not None
+        ]
+        found.sort(key=lambda each: -each.seq)
+        return found
+
+    def look(self, node: Any, slot: Slot) -> Problem | None:
+        """What is wrong with one saved tensor; None where nothing is."""
+        seq = sequence(node)
+        if slot.stale:
+            problem = self._problem(node, seq, "stale")
+            problem.version = version_of(slot.data)
+            self._explain_stale(problem, slot.data)
+        else:
+            if running_statistics_unused(node, slot.name):
+                return None
+            write = self._silent_write(slot.data, seq)
+            if write is None:
+                return None
+            problem = self._problem(node, seq, "bypassed")
+            problem.write = write
+            problem.saved_version = problem.version = version_of(slot.data)
+        self._describe(problem, slot)
+        return problem
+
+    def freed(self, nodes: Iterable[Any]) -> list[Problem]:
+        """Nodes whose saved tensors an earlier backward had freed, in the engine's order."""
+        found = []
+        for node in nodes:
+            if any(slot.data is None for slot in slots(node)):
+                seq = sequence(node)
+                culprit = self._freed_by(seq)
+                if culprit is not None:
+                    problem = self._problem(node, seq, "freed")
+                    problem.freed_by = culprit
+                    found.append(problem)
+        found.sort(key=lambda each: -each.seq)
+        return found
+
+    def _problem(self, node: Any, seq: int, state: str) -> Problem:
+        mark = self._log.mark_of(seq)
+        spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
+        module = self._names.modules.get(mark.module) if mark and mark.module else None
+        problem = Problem(seq, operation(node), spot, module, state)
+        if self._caller is not None:
+            problem.within = self._log.statement_in(self._caller, seq)
+        return problem
+
+    def _describe(self, problem: Problem, slot: Slot) -> None:
+        tensor = slot.data
+        known = self._names.of_tensor(tensor)
+        if known is not None and known[1].kind not in ("parameter", "buffer"):
+            # An activation is best called what the lines that saved and wrote it call it: by
+            # now another frame may hold it under another name.
+            local = self._expression(problem, slot)
+            # What a loop calls each in turn says less than the place where it is kept.
+            fleeting = "[" in known[1].name and self._runs_through(problem, local)
+            if local and not fleeting and not _same_variable(local, known[1].name):
+                known = (known[0], Named(local, known[1].kind, known[1].owner))
+        if known is not None:
+            tensor, problem.named = known
+        problem.shape, problem.dtype = shape_of(tensor), dtype_of(tensor)
+        if known is None:
+            name, kind = self._expression(problem, slot), kind_of(tensor)
+            problem.named = Named(name, kind, None) if name else Named("", kind, None)
+
+    @staticmethod
+    def _runs_through(problem: Problem, name: str | None) -> bool:
+        write = problem.write
+        at = locate(*write.spot) if write is not None and write.spot is not None else None
+        return at is not None and name in loop_variables(at)
+
+    def _expression(self, problem: Problem, slot: Slot) -> str | None:
+        """A nameless intermediate is called by the variable that its line assigned, or by the
+        module that made it."""
+        write = problem.write
+        if slot.name == "result" and write is not None and write.spot is not None:
+            elsewhere = problem.spot is not None and write.spot[0] is not problem.spot[0]
+            made = assigned(self._log, problem.seq) if elsewhere else None
+            if made is not None:
+                return made
+        written = argument = None
+        if write is not None and write.spot is not None and write.tensors:
+            shown = write.direct or not self._deep_below(write.spot, write.seq)
+            written = target_text(locate(*write.spot), write.direct) if shown else None
+        if problem.spot is not None:
+            operand = operand_at(locate(*problem.spot), problem.operation, slot.name)
+            if operand is not None:
+                return operand
+            if not self._deep_below(problem.spot, problem.seq):
+                argument = argument_at(locate(*problem.spot))
+            elif slot.name == "result" and written is None and problem.module:
+                return f"{problem.module} output"
+        maker = grad_fn_of(slot.data)
+        if maker is None:
+            return written or argument
+        seq = sequence(maker)
+        mark = self._log.mark_of(seq)
+        if mark is None or mark.code is None:
+            return written
+        target = assigned(self._log, seq)
+        if target is not None:
+            return target
+        if written is not None or argument is not None:
+            return written or argument
+        module = self._names.modules.get(mark.module) if mark.module else None
+        return f"{module} output" if module else None
+
+    def _deep_below(self, spot: Spot, seq: int) -> bool:
+        """Whether what ran then at `spot` was part of the module that the line there calls: what
+        the line says of that module's arguments says nothing of its part's."""
+        mark = self._log.mark_of(seq)
+        for event in reversed(self._log.events):
+            if isinstance(event, RawModule) and event.spot == spot and event.seq <= seq:
+                return mark is None or mark.module != event.module
+        return False
+
+    def _explain_stale(self, problem: Problem, tensor: Any) -> None:
+        key = storage_key(tensor)
+        floor = 0
+        for event, (_, _, _, before, after) in self._writes.get(key, ()) if key else ():
+            if event.silent or after > (problem.version or 0):
+                continue
+            if event.seq <= problem.seq:
+                floor = max(floor, after)
+            elif before >= floor:
+                problem.write = event
+                problem.saved_version = before
+                return
+
+    def _silent_write(self, tensor: Any, seq: int) -> RawWrite | None:
+        key = storage_key(tensor)
+        if key is None:
+            return None
+        first, end = byte_span(tensor)
+        if self._log.memory and device_of(tensor) == "cpu":
+            base = address_of(tensor) - first
+            for event, start, stop in self._log.memory:
+                if event.seq > seq and start < base + end and base + first < stop:
+                    return event
+        if key not in self._writes:
+            return None
+        for event, (_, start, stop, _, _) in self._writes[key]:
+            if event.silent and event.seq > seq and start < end and first < stop:
+                return event
+        return None
+
+    def _freed_by(self, seq: int) -> RawBackward | None:
+        """The first backward since the node was made that ran through it and kept nothing."""
+        for event in self._backwards:
+            freeing = event.completed and not event.retain_graph
+            if freeing and event.seq > seq and self._log.covers(event, seq):
+                return event
+        return None

@@ -1,0 +1,155 @@
+"""What of a graph serves gradients that are thrown away afterwards.
+
+Asked before a backward runs, while the graph is whole: which of its nodes lead to the parameters
+of which optimizers, and how much those nodes saved. What was thrown away is known later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphlab.observe.graph.walk import LEAF_SEQ, leaf_of, sequence, slots
+from graphlab.observe.graph.saved import assigned
+from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.source.places import locate
+from graphlab.observe.tensors import byte_span, bytes_of, storage_key
+from graphlab.trace.model import Waste
+
+# What no optimizer holds may be of use to somebody: it is nobody's waste.
+NOBODY = -1
+# As many nodes are looked at for a name.
+LOOK = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where the part of the graph that leads only to `group` hangs on the rest: the line that used
+    `variable`, which that part had made."""
+
+    group: frozenset[int]
+    seq: int
+    spot: Spot | None
+    variable: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """`nodes` and `saved` (bytes) by the optimizers that they lead to; places of optimizers."""
+
+    nodes: dict[frozenset[int], int]
+    saved: dict[frozenset[int], int]
+    crossings: tuple[Crossing, ...]
+
+
+def ways(nodes: list[Any], holders: Callable[[Any], Iterable[int]], log: Log) -> Ways:
+    """`holders` tells the places of the optimizers that hold a leaf."""
+    leads: dict[Any, frozenset[int]] = {}
+    for node in _leaves_first(nodes):
+        leaf = leaf_of(node)
+        found: set[int] = set()
+        if leaf is not None:
+            found.update(holders(leaf) or (NOBODY,))
+        for parent, _ in node.next_functions:
+            found |= leads.get(parent, frozenset())
+        leads[node] = frozenset(found)
+    counts: dict[frozenset[int], int] = {}
+    for node in nodes:
+        counts[leads[node]] = counts.get(leads[node], 0) + 1
+    return Ways(counts, _saved(nodes, leads), tuple(_crossings(nodes, leads, log)))
+
+
+def _leaves_first(nodes: list[Any]) -> Iterator[Any]:
+    """Every node after those that it leads to."""
+    inside, done = set(nodes), set()
+    stack = [(node, False) for node in nodes]
+    while stack:
+        node, seen = stack.pop()
+        if node in done:
+            continue
+        if seen:
+            done.add(node)
+            yield node
+            continue
+        stack.append((node, True))
+        for parent, _ in node.next_functions:
+            if parent in inside and parent not in done:
+                stack.append((parent, False))
+
+
+def _saved(nodes: list[Any], leads: dict[Any, frozenset[int]]) -> dict[frozenset[int], int]:
+    """Bytes of the tensors that the nodes saved. One that several saved is needed by all of them
+    together; parameters would be there anyway."""
+    leaves = {storage_key(leaf) for node in nodes if (leaf := leaf_of(node)) is not None}
+    sizes: dict[tuple[int, int, int], int] = {}
+    users: dict[tuple[int, int, int], frozenset[int]] = {}
+    for node in nodes:
+        for slot in slots(node):
+            tensor = slot.data
+            if tensor is None or (key := storage_key(tensor)) is None or key in leaves:
+                continue
+            place = (key, *byte_span(tensor))
+            sizes[place] = bytes_of(tensor)
+            users[place] = users.get(place, frozenset()) | leads[node]
+    found: dict[frozenset[int], int] = {}
+    for place, size in sizes.items():
+        found[users[place]] = found.get(users[place], 0) + size
+    return found
+
+
+def _crossings(nodes: list[Any], leads: dict[Any, frozenset[int]], log: Log) -> Iterable[Crossing]:
+    """The latest node that leads to a group alone, where one that leads to more uses it."""
+    latest: dict[frozenset[int], tuple[int, int]] = {}
+    for node in nodes:
+        for parent, _ in node.next_functions:
+            if parent not in leads or leads[parent] == leads[node]:
+                continue
+            age = sequence(parent)
+            group = leads[parent]
+            if age != LEAF_SEQ and age > latest.get(group, (-1, -1))[0]:
+                latest[group] = age, sequence(node)
+    for group, (_, used) in latest.items():
+        mark = log.mark_of(used)
+        spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
+        yield Crossing(group, used, spot, _variable(nodes, leads, group, log))
+
+
+def _variable(
+    nodes: list[Any], leads: dict[Any, frozenset[int]], group: frozenset[int], log: Log
+) -> str | None:
+    """The last variable that a line made of nothing but what leads to `group`."""
+    ages = (sequence(node) for node in nodes if leads[node] == group)
+    young = sorted((age for age in ages if age != LEAF_SEQ), reverse=True)
+    return next((name for age in young[:LOOK] if (name := assigned(log, age)) is not None), None)
+
+
+def wasted(record: RawBackward, owns: Sequence[Iterable[int]]) -> Waste | None:
+    """What of a backward served only gradients that were thrown away. `owns` has the places of
+    each optimizer's parameters. None where its graph would have been the same without them, and
+    where all that it wrote was thrown away: then the program has read the gradients itself."""
+    found: Ways = record.ways
+    lost = set(record.thrown)
+    if not set(record.reached) - lost:
+        return None
+    mine = {at: set(record.reached) & set(places) for at, places in enumerate(owns)}
+    groups = {at for at, places in mine.items() if places and places <= lost}
+    only = [each for each in found.nodes if each and each <= groups]
+    saved = sum(found.saved.get(each, 0) for each in only)
+    if not saved:
+        return None
+    crossing = max(
+        (each for each in found.crossings if each.group in only),
+        key=lambda each: each.seq,
+        default=None,
+    )
+    return Waste(
+        tensors=tuple(sorted(lost)),
+        nodes=sum(found.nodes[each] for each in only),
+        of_nodes=sum(found.nodes.values()),
+        saved=saved,
+        of_saved=sum(found.saved.values()),
+        at=locate(*crossing.spot) if crossing is not None and crossing.spot else None,
+        variable=crossing.variable if crossing is not None else None,
+        cleared=locate(*record.thrown_at) if record.thrown_at is not None else None,
+    )

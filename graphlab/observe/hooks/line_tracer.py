@@ -1,0 +1,283 @@
+"""The line tracer: notes which of the user's lines was running as autograd's nodes were made.
+
+It rests on `sys.settrace` alone. A node's `_sequence_nr()` falls between two marks that noted the
+thread's counter, so lines tell which of them made it, with no torch call intercepted. Calls of
+torch that matter (backward, zero_grad) are recognised by their code object; modules are noted in
+modules.py.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+
+from graphlab.observe.hooks.unpatched_writes import Lines, suspicious
+from graphlab.observe.notes import Log, Spot
+from graphlab.observe.iterations import Loops
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.observe.tensors import Unnoticed
+
+
+def code_of(function: Any) -> CodeType:
+    """The code that runs in the end: torch wraps some methods in one shared decorator."""
+    return inspect.unwrap(function).__code__
+
+
+Handler = Callable[[FrameType, str, Any], None]
+
+_EVENTS = ("call", "line", "return", "exception", "opcode")
+_IS_LINE, _IS_RETURN = ({name: name == one for name in _EVENTS} for one in ("line", "return"))
+_OTHER, _USER, _SPECIAL, _BLOCK, _DOOR = range(5)
+
+
+def sequence_counter() -> Callable[[], int] | None:
+    """The function that reads this thread's count of backward nodes (private to torch)."""
+    import torch
+
+    return getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", None)
+
+
+class Tracer:
+    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` are for steps."""
+
+    def __init__(self, log: Log, files: UserFiles, loops: Loops) -> None:
+
+        self.log = log
+        self.files = files
+        self.handlers: dict[CodeType, Handler] = {}
+        self._loops = loops
+        # Functions of torch that run in a record_function block, whose end resumes (steps.py).
+        self.blocks: set[CodeType] = set()
+        # What a module's call begins with; the frame that knocks there, for modules.py.
+        self.doors: set[CodeType] = set()
+        self.knocked: FrameType | None = None
+        self._codes: dict[CodeType, int] = {}
+        self._locals: dict[CodeType, Callable[..., Any]] = {}
+        # The calls that are running: the line that each stands on, and the module it is in.
+        self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
+        counter = sequence_counter()
+        self.seq = counter or (lambda: 0)
+        # Without the counter no line can be told apart from another as a node's maker.
+        log.blind = counter is None
+        self._lines = Lines(log)
+        self._pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
+        self._before: Any = None
+        # What the frames that were running already had, a debugger's say.
+        self._kept: dict[FrameType, Any] = {}
+        self.guard: Callable[[Exception], None] = lambda error: None
+        # Told of every line of the user's as it begins, and of the outer one as a call ends.
+        self.onlooker: Callable[[FrameType, bool], None] | None = None
+        self.running = False
+        self._paused = False
+        # Off inside a module of torch's own (modules.py).
+        self.hushed = False
+        self.thread = threading.get_ident()
+        # Whether another thread was seen at work.
+        self.elsewhere = False
+        self.trace = self._make_global()
+
+    def start(self) -> None:
+        self._before = sys.gettrace()
+        self.running = True
+        sys.settrace(self.trace)
+
+    def begin_frames(self, frame: FrameType | None) -> None:
+        """Trace the user's frames that were already running when the watch began."""
+        while frame is not None:
+            if frame.f_code.co_filename in self.files:
+                self._kept[frame] = frame.f_trace
+                frame.f_trace = self._local_for(frame.f_code)
+            frame = frame.f_back
+
+    def stop(self, frame: FrameType | None) -> None:
+        self.running = False
+        self._pending.clear()
+        # A code object hides from the garbage collector what it holds: modules.py's holds us.
+        self._codes.clear()
+        self.doors.clear()
+        self.knocked = None
+        if sys.gettrace() is self.trace or self._paused or self.hushed:
+            sys.settrace(self._before)
+        while frame is not None:
+            if frame.f_trace is not None and frame.f_trace is self._locals.get(frame.f_code):
+                frame.f_trace = self._kept.get(frame)
+            frame = frame.f_back
+        self._kept.clear()
+
+    def pause(self) -> None:
+        """Torch's own optimizers run hundreds of Python calls; none of them can matter here."""
+        if sys.gettrace() is self.trace:
+            sys.settrace(None)
+            self._paused = True
+
+    def resume(self) -> None:
+        if self._paused and threading.get_ident() == self.thread:
+            self._paused = False
+            if self.running and sys.gettrace() is None:
+                sys.settrace(self.trace)
+
+    def _handle(self, handler: Handler, frame: FrameType, event: str, arg: Any) -> None:
+        """An exception that left a trace function would end in the program: none may."""
+        try:
+            handler(frame, event, arg)
+        except Exception as error:
+            self.guard(error)
+
+    def spot(self, frame: FrameType | None) -> Spot | None:
+        """(code, offset) of the nearest user frame from `frame` outwards."""
+        files = self.files
+        while frame is not None:
+            if frame.f_code.co_filename in files:
+                return frame.f_code, frame.f_lasti
+            frame = frame.f_back
+        return None
+
+    def last_spot(self) -> tuple[CodeType | None, int]:
+        marks = self.log.marks
+        return marks[-1][1:3] if marks else (None, 0)
+
+    def _classify(self, code: CodeType) -> int:
+        if code.co_filename in self.files:
+            kind = _USER
+        elif code in self.handlers:
+            kind = _SPECIAL
+        elif code in self.blocks:
+            kind = _BLOCK
+        elif code in self.doors:
+            kind = _DOOR
+        else:
+            kind = _OTHER
+        self._codes[code] = kind
+        return kind
+
+    def _make_global(self) -> Callable[..., Any]:
+        codes, seq, marks = self._codes, self.seq, self.log.marks
+        stack, handlers = self.stack, self.handlers
+        returning, local_for = self._make_returning(), self._local_for
+        pause, blocks, settrace = self.pause, self.blocks, sys.settrace
+        locals_of = self._locals.get
+
+        def on_call(frame: FrameType, event: str, arg: Any) -> Any:
+            # Runs at every Python call of the program: what is none of ours leaves at once.
+            code = frame.f_code
+            kind = codes.get(code)
+            if kind is None:
+                kind = self._classify(code)
+            if kind is _OTHER:
+                return None
+            if kind is _USER:
+                return locals_of(code) or local_for(code)
+            if kind is _DOOR:
+                settrace(None)
+                self.knocked = frame.f_back
+                return None
+            if kind is _BLOCK:
+                pause()
+                return None
+            back = frame.f_back
+            if back is not None and codes.get(back.f_code) == _USER:
+                here, offset = back.f_code, back.f_lasti
+            else:
+                # Called by torch: the user's line is still the one that the outer call stands on.
+                here, offset = stack[-1][:2] if len(stack) > 1 else self.last_spot()
+            module = stack[-1][2]
+            self._handle(handlers[code], frame, "call", None)
+            stack.append((here, offset, module))
+            marks.append((seq(), here, offset, module))
+            frame.f_trace_lines = False
+            if code in blocks:
+                pause()
+            return returning
+
+        return on_call
+
+    def _make_returning(self) -> Callable[..., Any]:
+        seq, marks, stack, handlers = self.seq, self.log.marks, self.stack, self.handlers
+
+        def on_return(frame: FrameType, event: str, arg: Any) -> Any:
+            if event == "return":
+                handler = handlers.get(frame.f_code)
+                if handler is not None:
+                    self._handle(handler, frame, event, arg)
+                if len(stack) > 1:
+                    here, offset, _ = stack.pop()
+                    marks.append((seq(), here, ~offset, stack[-1][2]))
+            elif event == "exception":
+                handler = handlers.get(frame.f_code)
+                if handler is not None:
+                    self._handle(handler, frame, event, arg)
+            return on_return
+
+        return on_return
+
+    def _local_for(self, code: CodeType) -> Callable[..., Any]:
+        local = self._locals.get(code)
+        if local is None:
+            local = self._make_local(code)
+            if self.onlooker is not None:
+                local = self._watched(local, self.onlooker)
+            self._locals[code] = local
+        return local
+
+    def _watched(
+        self, local: Callable[..., Any], onlooker: Callable[[FrameType, bool], None]
+    ) -> Callable[..., Any]:
+        files = self.files
+
+        def on_line(frame: FrameType, event: str, arg: Any) -> Any:
+            if event == "line":
+                onlooker(frame, False)
+            local(frame, event, arg)
+            if event == "return":
+                back = user_frame(frame.f_back, files)
+                if back is not None:
+                    onlooker(back, True)
+            return on_line
+
+        return on_line
+
+    def _make_local(self, code: CodeType) -> Callable[..., Any]:
+        seq, marks, stack, files = self.seq, self.log.marks, self.stack, self.files
+        starts = self._loops.body_starts(code)
+        odd = suspicious(code.co_filename)
+        lines, pending = self._lines, self._pending
+        counts, log = self._loops.counts, self.log
+        # Where the stack is nearly full there is no room for a comparison.
+        is_line, is_return = _IS_LINE, _IS_RETURN
+
+        def on_line(frame: FrameType, event: str, arg: Any) -> Any:
+            if pending:
+                held = pending.pop(frame, None)
+                if held is not None:
+                    try:
+                        with Unnoticed():
+                            lines.after(held[0], seq(), code, held[1])
+                    except Exception as error:
+                        self.guard(error)
+            if is_line[event]:
+                if odd and frame.f_lineno in odd:
+                    try:
+                        with Unnoticed():
+                            values = lines.before(frame, frame.f_lineno)
+                        if values:
+                            pending[frame] = (values, frame.f_lasti)
+                    except Exception as error:
+                        self.guard(error)
+                marks.append((seq(), code, ~frame.f_lasti, stack[-1][2]))
+                if starts and frame.f_lineno in starts:
+                    key = (code, frame.f_lineno)
+                    counts[key] = counts.get(key, 0) + 1
+                    log.trim()
+            elif is_return[event]:
+                back = frame.f_back
+                while back is not None and back.f_code.co_filename not in files:
+                    back = back.f_back
+                if back is not None:
+                    marks.append((seq(), back.f_code, ~back.f_lasti, stack[-1][2]))
+            return on_line
+
+        return on_line

@@ -1,0 +1,139 @@
+"""Notes which module is at work, and stops the line tracer where no line of the user's can run.
+
+``nn.Module.__call__`` is given other code while a session is open. Inside a module of torch's own
+the tracer is off: a module of the user's below it turns it on again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import weakref
+from collections.abc import Callable
+from threading import get_ident
+from typing import Any
+
+from graphlab.observe.notes import Log, RawModule
+from graphlab.source.files import UserFiles
+from graphlab.observe.hooks.code_swap import Swap
+from graphlab.observe.hooks.line_tracer import Tracer
+from graphlab.source.objects import attributes, is_a
+
+
+class Modules:
+    """Install with `start()`, remove with `stop()`."""
+
+    def __init__(self, log: Log, tracer: Tracer, files: UserFiles) -> None:
+        self._log, self._tracer, self._files = log, tracer, files
+        self._quiet: dict[type, bool] = {}
+        self._swap: Swap | None = None
+
+    def start(self) -> None:
+        import torch
+
+        # Where it was replaced by something else, such as a tracer of torch's, modules go without
+        # names.
+        self._swap = swap = Swap(torch.nn.Module.__call__, *self._make())
+        swap.put_in()
+        if swap.code is not None:
+            self._tracer.doors.add(swap.code)
+
+    def stop(self) -> None:
+        if self._swap is not None:
+            self._swap.take_out()
+            self._swap = None
+
+    def step_aside(self) -> None:
+        if self._swap is not None:
+            self._swap.step_aside()
+
+    def step_back(self) -> None:
+        if self._swap is not None:
+            self._swap.step_back()
+
+    def _make(self) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
+        tracer, quiet_types, is_quiet = self._tracer, self._quiet, self._is_quiet
+        seq, marks, stack, events = tracer.seq, self._log.marks, tracer.stack, self._log.events
+        known, thread, files = self._log.modules, tracer.thread, self._files
+        gettrace, settrace = sys.gettrace, sys.settrace
+        switch = tracer.trace
+
+        def enter(module: Any) -> Any:
+            if get_ident() != thread:
+                tracer.elsewhere = True
+                return _ELSEWHERE
+            # The frame that calls, where the tracer is on: it went off to let us work unseen.
+            frame, tracer.knocked = tracer.knocked, None
+            depth = len(stack)
+            try:
+                key = id(module)
+                held = known.get(key)
+                if held is None or held() is not module:
+                    known[key] = weakref.ref(module)
+                if frame is not None and frame.f_code.co_filename in files:
+                    here, offset = frame.f_code, frame.f_lasti
+                    events.append(RawModule(seq(), (here, offset), key))
+                elif depth > 1:
+                    # Called by torch: the user's line is still the one that the outer call is on.
+                    here, offset, _ = stack[-1]
+                else:
+                    here, offset = tracer.last_spot()
+                stack.append((here, offset, key))
+                marks.append((seq(), here, offset, key))
+                quiet = quiet_types.get(type(module))
+                if quiet is None:
+                    quiet = quiet_types[type(module)] = is_quiet(type(module))
+                if quiet:
+                    own = module.__dict__
+                    quiet = not (
+                        own.get("_forward_hooks")
+                        or own.get("_forward_pre_hooks")
+                        or "forward" in own
+                    )
+            except Exception as error:
+                # It would end in the program.
+                del stack[depth:]
+                if frame is not None:
+                    settrace(switch)
+                tracer.guard(error)
+                return _ELSEWHERE
+            if frame is not None:
+                if quiet:
+                    tracer.hushed = True
+                    return switch
+                settrace(switch)
+            elif not quiet and tracer.hushed and gettrace() is None:
+                tracer.hushed = False
+                settrace(switch)
+                return None
+            return _AS_IT_WAS
+
+        def leave(token: Any) -> None:
+            if token is _ELSEWHERE:
+                return
+            if len(stack) > 1:
+                here, offset, _ = stack.pop()
+                marks.append((seq(), here, ~offset, stack[-1][2]))
+            if token is not _AS_IT_WAS and tracer.running:
+                now = gettrace()
+                if now is None or now is switch:
+                    tracer.hushed = token is None
+                    settrace(token)
+
+        return enter, leave
+
+    def _is_quiet(self, kind: type) -> bool:
+        """Whether none of the user's code runs in a call of this class: neither it nor a base of
+        it outside the libraries defines more than a constructor."""
+        for base in kind.__mro__:
+            if base is object:
+                continue
+            path = attributes(sys.modules.get(base.__module__)).get("__file__")
+            if type(path) is not str or path in self._files:
+                members = (m for name, m in attributes(base).items() if name != "__init__")
+                if any(inspect.isroutine(m) or is_a(m, property) for m in members):
+                    return False
+        return True
+
+
+_ELSEWHERE, _AS_IT_WAS = object(), object()

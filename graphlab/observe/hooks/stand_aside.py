@@ -1,0 +1,146 @@
+"""Steps aside while torch.compile or torch.jit reads the program, and while torch itself is still
+being imported: they see torch as it is."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+from graphlab.observe.hooks.stand_aside import LateImports
+
+
+class Compiling:
+    """Calls `begin` when a compilation starts and `end(guarded)` when the outermost one is over.
+
+    `guarded`: the compiled code compares, at every call, what it meets with what it was made from.
+
+    Rests on Dynamo's compilation callbacks (private to torch), which are there once Dynamo has been
+    imported; without them a compiled region is broken at every write in it.
+    """
+
+    def __init__(self, begin: Callable[[], None], end: Callable[[bool], None]) -> None:
+        self._begin, self._end = begin, end
+        self._depth = 0
+        self._imports = LateImports(self._enter, self._import_ended)
+        self._listening = self._skipped = False
+        self._undo: list[Callable[[], None]] = []
+        self.seen = 0
+
+    def start(self) -> None:
+        import torch
+
+        self._imports.start()
+        for name in ("script", "trace"):
+            self._wrap(torch.jit, name, self._aside)
+        # Dynamo takes seconds to import: only a program that needs it pays for it.
+        self._listen()
+
+    def stop(self) -> None:
+        self._imports.stop()
+        while self._undo:
+            self._undo.pop()()
+        self._listening = False
+
+    def _wrap(self, holder: Any, name: str, around: Callable[..., Any]) -> None:
+        original = getattr(holder, name)
+        held = [around]
+
+        @functools.wraps(original)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            return held[0](original, *args, **kwargs) if held else original(*args, **kwargs)
+
+        def undo() -> None:
+            # Whoever noted the wrapper meanwhile is left with one that does nothing.
+            held.clear()
+            if getattr(holder, name) is wrapped:
+                setattr(holder, name, original)
+
+        setattr(holder, name, wrapped)
+        self._undo.append(undo)
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._begin()
+
+    def _leave(self, guarded: bool) -> None:
+        self._depth = max(0, self._depth - 1)
+        if self._depth == 0:
+            self._end(guarded)
+
+    def _import_ended(self) -> None:
+        self._listen()
+        self._leave(self.seen > 0)
+
+    def _aside(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        self._enter()
+        try:
+            return original(*args, **kwargs)
+        finally:
+            self._leave(self.seen > 0)
+
+    def _listen(self) -> None:
+        """Dynamo's list of callbacks would be emptied by torch._dynamo.reset(): what runs it is
+        wrapped instead."""
+        self._skip_own_code()
+        callbacks = sys.modules.get("torch._dynamo.callback")
+        handler = getattr(callbacks, "CompilationCallbackHandler", None)
+        if self._listening or handler is None:
+            return
+        self._listening = True
+        for name, around in (
+            ("run_start_callbacks", self._started),
+            ("run_end_callbacks", self._ended),
+        ):
+            if hasattr(handler, name):
+                self._wrap(handler, name, around)
+
+    def _skip_own_code(self) -> None:
+        """Around a compiled region Dynamo looks at every Python function that is called, ours as
+        well, and would compile it. Rests on a function that is private to torch."""
+        frames = sys.modules.get("torch._dynamo.eval_frame")
+        skip = getattr(frames, "skip_code", None)
+        if skip is not None and not self._skipped:
+            self._skipped = True
+            for code in own_code():
+                skip(code)
+
+    def _started(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        self.seen += 1
+        self._enter()
+        return original(*args, **kwargs)
+
+    def _ended(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        self._leave(True)
+        return original(*args, **kwargs)
+
+
+def own_code() -> list[CodeType]:
+    """The code of every function and method of graphlab's that is imported by now."""
+    found: dict[int, CodeType] = {}
+    holders: list[Any] = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "graphlab" and module is not None
+    ]
+    for holder in holders:
+        for value in list(vars(holder).values()):
+            if isinstance(value, property):
+                value = value.fget
+            code = getattr(getattr(value, "__func__", value), "__code__", None)
+            if isinstance(code, CodeType):
+                _with_inner(code, found)
+            mine = isinstance(value, type) and value.__module__.partition(".")[0] == "graphlab"
+            if mine and all(value is not each for each in holders):
+                holders.append(value)
+    return [*found.values()]
+
+
+def _with_inner(code: CodeType, found: dict[int, CodeType]) -> None:
+    found[id(code)] = code
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            _with_inner(each, found)

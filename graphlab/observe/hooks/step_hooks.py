@@ -1,0 +1,155 @@
+"""The hooks around optimizer steps: which step runs, in which thread, and how it was left."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+from graphlab.observe.notes import RawStep
+from graphlab.observe.tensors import Unnoticed
+from graphlab.observe.hooks.line_tracer import Tracer, code_of
+from graphlab.observe.vectors import Before
+from graphlab.observe.hooks.write_patches import Writers
+
+
+class ActiveStep:
+    """A step() that is running; steps nest where one optimizer wraps another."""
+
+    def __init__(self, optimizer: Any, closure: bool, frame: FrameType) -> None:
+        self.optimizer, self.closure = optimizer, closure
+        # Identity of torch's wrapper around step(), whose block is left when the step raises.
+        self.frame = id(frame)
+        self.step: RawStep | None = None
+        self.copies: list[Before] | None = None
+        self.versions: list[int] = []
+        # The gradients that it applies, each with its version.
+        self.grads: list[tuple[Any, int]] = []
+
+
+class Steps:
+    """Calls `begin`, `end` and `elsewhere` (a step in another thread) as steps come and go."""
+
+    def __init__(self, tracer: Tracer, writers: Writers) -> None:
+        self._tracer, self._writers = tracer, writers
+        self._active: list[ActiveStep] = []
+        self._handles: list[Any] = []
+        self._undo: Callable[[], None] = _nothing
+        self.begin: Callable[[ActiveStep, FrameType], None] = _nothing
+        self.end: Callable[[ActiveStep], None] = _nothing
+        self.elsewhere: Callable[[Any], None] = _nothing
+        self.guard: Callable[[Exception], None] = _nothing
+        tracer.blocks.update(_blocks())
+
+    @property
+    def depth(self) -> int:
+        """How many steps are running, one inside the other."""
+        return len(self._active)
+
+    def start(self) -> None:
+        import torch
+        from torch.optim.optimizer import (
+            register_optimizer_step_post_hook,
+            register_optimizer_step_pre_hook,
+        )
+
+        self._handles = [
+            register_optimizer_step_pre_hook(self._pre),
+            register_optimizer_step_post_hook(self._post),
+        ]
+
+        # Every step runs inside a record_function block, which also ends when the step raises.
+        block: Any = torch.autograd.profiler.record_function
+        leave = block.__exit__
+
+        def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
+            result = leave(this, kind, value, traceback)
+            if threading.get_ident() == self._tracer.thread:
+                self._left(kind, sys._getframe(1))
+            return result
+
+        block.__exit__ = on_exit
+
+        def undo() -> None:
+            if block.__exit__ is on_exit:
+                block.__exit__ = leave
+
+        self._undo = undo
+
+    def stop(self) -> None:
+        self._undo()
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._active = []
+
+    def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if threading.get_ident() != self._tracer.thread:
+            try:
+                self.elsewhere(optimizer)
+            except Exception as error:
+                self.guard(error)
+            return
+        closure = any(each is not None for each in (*args[1:], kwargs.get("closure")))
+        frame = sys._getframe(1)
+        active = ActiveStep(optimizer, closure, frame)
+        # A subclass's step() that calls its parent's is one step, not two.
+        again = any(each.optimizer is optimizer for each in self._active)
+        self._active.append(active)
+        self._quiet()
+        try:
+            if not again:
+                with Unnoticed():
+                    self.begin(active, frame)
+        except Exception as error:
+            self.guard(error)
+
+    def _quiet(self) -> None:
+        """Torch's own lines in a step are not traced, and its writes noted once, at its end."""
+        for active in self._active:
+            if not active.closure:
+                self._writers.quiet_thread = self._tracer.thread
+                self._tracer.pause()
+                return
+        self._writers.quiet_thread = 0
+        self._tracer.resume()
+
+    def _left(self, kind: Any, frame: FrameType) -> None:
+        """A block was left, by an exception of type `kind` or none. A step that raises never
+        reaches its post hook. `frame` is where the block stood: in a closure, or in the step
+        itself, the program may leave blocks of its own."""
+        if kind is not None and self._active and self._active[-1].frame == id(frame):
+            self._active.pop()
+        self._quiet()
+
+    def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if threading.get_ident() != self._tracer.thread or not self._active:
+            return
+        try:
+            with Unnoticed():
+                self.end(self._active.pop())
+        except Exception as error:
+            self.guard(error)
+
+
+# Private to torch: a compiled step() calls the hooks and does not look into them.
+for _hook in (Steps._pre, Steps._post):
+    _hook._torchdynamo_disable = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _blocks() -> Iterator[CodeType]:
+    """What runs in a record_function block from start to end: step() as every optimizer class has
+    it wrapped, and zero_grad."""
+    from torch.optim import Optimizer
+
+    wrap = getattr(Optimizer, "profile_hook_step", None)
+    if wrap is not None:
+        yield wrap(lambda self: None).__code__
+    if "record_function" in code_of(Optimizer.zero_grad).co_names:
+        yield code_of(Optimizer.zero_grad)
+
+
+def _nothing(*args: Any) -> None:
+    """Until a session listens."""

@@ -1,0 +1,247 @@
+"""Sees every in-place write that Python asks for.
+
+Only writers are wrapped, never readers: Tensor's methods whose names end in an underscore, its
+in-place operators, item assignment, the `data` attribute, and torch's functions that end in an
+underscore. The wrapper compares the version counter before and after, so a name that merely looks
+like a writer costs nothing more than that look.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from threading import get_ident
+from types import ModuleType
+from typing import Any
+
+from graphlab.observe.notes import Log, RawWrite
+from graphlab.observe.tensors import (
+    Unnoticed,
+    Weak,
+    base_of,
+    byte_span,
+    is_tensor,
+    storage_key,
+    version_of,
+    versions_of,
+)
+from graphlab.observe.hooks.line_tracer import Tracer
+from graphlab.source.objects import exactly
+
+_OPERATORS = tuple(
+    f"__i{name}__"
+    for name in (
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "matmul",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    )
+)
+# These end in an underscore and write no element.
+_NOT_WRITERS = {"requires_grad_", "retain_grad_", "rename_", "share_memory_", "detach_"}
+
+
+_ABSENT = object()
+
+
+class Writers:
+    """Patches on `start()`, restores exactly what was there on `stop()`."""
+
+    def __init__(self, log: Log, tracer: Tracer, on_refusal: Callable[..., None]) -> None:
+        self._log = log
+        self._tracer = tracer
+        self._on_refusal = on_refusal
+        self._patches: list[tuple[Any, str, Any, Any]] = []
+        self._detached = Weak()
+        # Nothing is noted while the observer itself is at work, nor in a step of this thread.
+        self.quiet = 0
+        self.quiet_thread = 0
+
+    def start(self) -> None:
+        import torch
+
+        tensor = torch.Tensor
+        names = [n for n in dir(torch._C.TensorBase) if n.endswith("_") and not n.endswith("__")]
+        for name in (*names, *_OPERATORS, "__setitem__"):
+            original = getattr(tensor, name, None)
+            if callable(original) and name not in _NOT_WRITERS:
+                self._replace(tensor, name, self._wrap(original, _spell(name)))
+        native: Any = torch._C
+        for module in (torch, native._nn, torch._VF):
+            for name in self._function_names(module):
+                original = getattr(module, name)
+                wrapped = self._wrap(original, f"torch.{name}")
+                self._replace(module, name, wrapped)
+        self._watch_batch_norm(torch)
+        self._watch_data(tensor)
+
+    def stop(self) -> None:
+        self.take_out()
+        self._patches = []
+
+    def put_in(self, guarded: bool) -> None:
+        """Patch again after a compilation: Tensor's own members only, where the compiled code
+        checks at every call that it still meets the very same functions."""
+        for holder, name, _, new in self._patches:
+            if isinstance(holder, type) or not guarded:
+                setattr(holder, name, new)
+
+    def take_out(self) -> None:
+        """Restore torch as it was, but for what the program has put there itself since."""
+        for holder, name, old, new in reversed(self._patches):
+            if vars(holder).get(name) is not new:
+                continue
+            if old is _ABSENT:
+                delattr(holder, name)
+            else:
+                setattr(holder, name, old)
+
+    @staticmethod
+    def _function_names(module: Any) -> Iterable[str]:
+        names = dir(module.vf) if hasattr(module, "vf") else dir(module)
+        for name in names:
+            writes = name.endswith("_") and not name.endswith("__")
+            if writes and (not name.startswith("_") or name.startswith("_foreach_")):
+                member = getattr(module, name, None)
+                if callable(member) and not isinstance(member, type | ModuleType):
+                    yield name
+
+    def _replace(self, holder: Any, name: str, new: Any) -> None:
+        self._patches.append((holder, name, vars(holder).get(name, _ABSENT), new))
+        setattr(holder, name, new)
+
+    def _wrap(self, original: Any, by: str) -> Any:
+        import torch
+        from torch import Tensor
+        from torch.nn import Parameter
+
+        # Whether a mode of the program's sees even what is asked of a tensor.
+        modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
+
+        def writer(*args: Any, **kwargs: Any) -> Any:
+            if self.quiet or self.quiet_thread == get_ident():
+                return original(*args, **kwargs)
+            # torch calls what it writes `input`, and a list of tensors `self`.
+            target = args[0] if args else kwargs.get("input", kwargs.get("self"))
+            kind = type(target)
+            if (kind is Tensor or kind is Parameter) and not modes():
+                before = version_of(target)
+                try:
+                    result = original(*args, **kwargs)
+                except RuntimeError:
+                    self._on_refusal(target, by, sys._getframe(1))
+                    raise
+                if version_of(target) != before:
+                    self.note((target,), (before,), by)
+                return result
+            return self._write_others(original, by, target, args, kwargs)
+
+        return functools.wraps(original)(writer) if hasattr(original, "__name__") else writer
+
+    def _write_others(self, original: Any, by: str, target: Any, args: Any, kwargs: Any) -> Any:
+        """A write to a list of tensors, to a subclass's, or to what is no tensor at all."""
+        targets = target if exactly(target, list, tuple) else (target,)
+        if not all(is_tensor(each) for each in targets):
+            # Such as the Proxy of torch.fx, which would note the question itself.
+            return original(*args, **kwargs)
+        with Unnoticed():
+            before = versions_of([*targets])
+        try:
+            result = original(*args, **kwargs)
+        except RuntimeError:
+            for each in targets:
+                self._on_refusal(each, by, sys._getframe(2))
+            raise
+        with Unnoticed():
+            self.note(targets, before, by, depth=3)
+        return result
+
+    def _is_quiet(self) -> bool:
+        return bool(self.quiet) or self.quiet_thread == get_ident()
+
+    def note(
+        self, tensors: Any, before: Any, by: str, silent: bool = False, depth: int = 2
+    ) -> None:
+        """Log one write to `tensors`, whose versions were `before`."""
+        tracer = self._tracer
+        written = []
+        for tensor, old in zip(tensors, before, strict=True):
+            new = version_of(tensor)
+            key = storage_key(tensor)
+            if key is not None and (silent or new != old):
+                written.append((key, *byte_span(tensor), old, new))
+                silent = silent or self._is_data(tensor)
+        if written:
+            caller = sys._getframe(depth)
+            spot = tracer.spot(caller)
+            direct = spot is not None and caller.f_code is spot[0]
+            # Each thread counts its own nodes: another's write belongs to this one's last mark.
+            seq = tracer.seq() if get_ident() == tracer.thread else self._log.last_seq()
+            self._log.write(RawWrite(seq, spot, by, tuple(written), None, silent, direct))
+
+    def _is_data(self, tensor: Any) -> bool:
+        """Whether `tensor` came from `.data`: it then has a version counter of its own."""
+        if not self._detached:
+            return False
+        base = base_of(tensor)
+        return bool(self._detached.get(tensor) or (base is not None and self._detached.get(base)))
+
+    def _watch_data(self, tensor: Any) -> None:
+        """`p.data = new` swaps what every saved reference to p reads, and moves no counter."""
+        import torch
+
+        native: Any = torch._C.TensorBase.data
+
+        def read(target: Any) -> Any:
+            alias = native.__get__(target)
+            if not self._is_quiet():
+                self._detached.put(alias, True)
+            return alias
+
+        def assign(target: Any, new: Any) -> None:
+            native.__set__(target, new)
+            if not self._is_quiet():
+                with Unnoticed():
+                    self.note((target,), (version_of(target),), ".data = …", silent=True)
+
+        self._replace(tensor, "data", property(read, assign))
+
+    def _watch_batch_norm(self, torch: Any) -> None:
+        """A train-mode batch norm writes its running statistics from C++, without a version."""
+        original = torch.batch_norm
+
+        @functools.wraps(original)
+        def batch_norm(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if not self._is_quiet() and len(args) >= 6 and args[5] and args[3] is not None:
+                stats = (args[3], args[4])
+                with Unnoticed():
+                    versions = versions_of([*stats])
+                    self.note(stats, versions, "batch norm's running statistics", silent=True)
+            return result
+
+        self._replace(torch, "batch_norm", batch_norm)
+
+
+def _spell(name: str) -> str:
+    """How a user reads a method: `add_`, `+=`, `x[...] = `."""
+    symbols = {
+        "add": "+=", "sub": "-=", "mul": "*=", "truediv": "/=", "floordiv": "//=", "mod": "%=",
+        "pow": "**=", "matmul": "@=", "and": "&=", "or": "|=", "xor": "^=",
+        "lshift": "<<=", "rshift": ">>=",
+    }  # fmt: skip
+    if name == "__setitem__":
+        return "[…] = …"
+    if name.startswith("__i"):
+        return symbols[name[3:-2]]
+    return f"{name}()"

@@ -1,0 +1,188 @@
+"""The raw log: what the hot path notes down, as small tuples in bounded lists.
+
+Nothing here is resolved. Turning an entry into names and lines costs far more than noting it,
+and almost no entry is ever asked for.
+"""
+
+from __future__ import annotations
+
+import weakref
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any, Literal, NamedTuple
+
+from graphlab.source.places import locate
+from graphlab.trace.model import Location
+
+# Forty marks and ten events a step, say: hundreds of iterations back, in a few megabytes.
+KEEP_MARKS = 20_000
+KEEP_EVENTS = 8_000
+
+Spot = tuple[CodeType, int]
+
+
+class Mark(NamedTuple):
+    """From sequence number `seq` on, nodes were made at (code, offset), inside `module`."""
+
+    seq: int
+    code: CodeType | None
+    offset: int
+    module: int | None
+
+
+class RawWrite(NamedTuple):
+    """`tensors` holds (storage key, first byte, end byte, version before, version after)."""
+
+    seq: int
+    spot: Spot | None
+    by: str
+    tensors: tuple[tuple[int, int, int, int, int], ...]
+    optimizer: int | None = None
+    silent: bool = False
+    direct: bool = True
+
+
+class RawRefused(NamedTuple):
+    seq: int
+    spot: Spot | None
+    by: str
+    info: Any
+    kind: Literal["leaf", "view"]
+    iteration: int | None
+    made: Location | None = None
+    # The write that its base had, where it was not the write that was refused.
+    write: Any = None
+
+
+class RawZero(NamedTuple):
+    seq: int
+    spot: Spot | None
+    iteration: int | None
+
+
+class RawModule(NamedTuple):
+    seq: int
+    spot: Spot | None
+    module: int
+
+
+@dataclass(slots=True)
+class RawBackward:
+    seq: int
+    spot: Spot | None
+    call: str
+    loss: str
+    iteration: int | None
+    retain_graph: bool
+    is_grad: bool = False
+    nested: bool = False
+    reached: tuple[int, ...] = ()
+    thrown_away: int = 0
+    # What leads where in its graph, where that was looked at (see waste.py), and then the places
+    # of the parameters whose gradients were thrown away, and by which call.
+    ways: Any = None
+    thrown: list[int] = field(default_factory=list)
+    thrown_at: Spot | None = None
+    raised_type: str | None = None
+    message: str = ""
+    problems: list[Any] = field(default_factory=list)
+    completed: bool = False
+    trouble: str | None = None
+    subject: Any = None
+    cut: Any = None
+    nodes: int | None = None
+    carriers: tuple[Any, ...] = ()
+    covered: frozenset[int] | None = None
+
+
+@dataclass(slots=True)
+class RawStep:
+    seq: int
+    spot: Spot | None
+    optimizer: int
+    iteration: int | None
+    sources: tuple[str, ...] = ()
+    mix: Any = None
+    leftover: tuple[int, ...] = ()
+    nothing_new: bool = False
+    shared: tuple[int, ...] = ()
+    shared_with: int | None = None
+
+
+class Log:
+    """Marks in order of `seq` and events in order of time, both bounded."""
+
+    def __init__(self) -> None:
+        self.marks: list[Mark | tuple[int, CodeType | None, int, int | None]] = []
+        self.blind = False
+        self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
+        # The lines whose nodes each backward call has been seen to run through.
+        self.reach: dict[Spot, set[Spot]] = {}
+        self.memory: deque[tuple[RawWrite, int, int]] = deque(maxlen=2_000)
+        # When each line last wrote behind autograd's back.
+        self.silent: dict[Spot | None, int] = {}
+        self.modules: dict[int, weakref.ref[Any]] = {}
+
+    def write(self, event: RawWrite) -> None:
+        self.events.append(event)
+        if event.silent:
+            self.silent[event.spot] = event.seq
+
+    def write_memory(self, seq: int, spot: Spot, first: int, end: int) -> None:
+        """A write into memory that is known by its address alone: a NumPy array's."""
+        event = RawWrite(seq, spot, "NumPy", (), None, True)
+        self.events.append(event)
+        self.memory.append((event, first, end))
+        self.silent[spot] = seq
+
+    def trim(self) -> None:
+        if len(self.marks) > 2 * KEEP_MARKS:
+            del self.marks[:-KEEP_MARKS]
+
+    def last_seq(self) -> int:
+        return self.marks[-1][0] if self.marks else 0
+
+    def mark_of(self, seq: int) -> Mark | None:
+        """Where the node with this sequence number was made, if that is still remembered."""
+        index = bisect_right(self.marks, seq, key=_seq) - 1
+        if index < 0 or self.blind:
+            return None
+        return Mark(*self.marks[index])
+
+    def statement_in(self, code: CodeType, seq: int) -> Spot | None:
+        """The statement of the function `code` that was running, itself or in what it had called,
+        when the node `seq` was made; None where no call of that function was at work then."""
+        at = bisect_right(self.marks, seq, key=_seq) - 1
+        if at < 0 or self.blind:
+            return None
+        before = next((m for m in reversed(self.marks[: at + 1]) if m[1] is code), None)
+        if before is not None and before is self.marks[at]:
+            return code, before[2]
+        after = next((m for m in self.marks[at + 1 :] if m[1] is code), None)
+        if before is None or after is None:
+            return None
+        # Control comes back to the statement that it had left, or that function had ended before.
+        same = locate(code, before[2]).line == locate(code, after[2]).line
+        return (code, after[2]) if same else None
+
+    def covers(self, backward: RawBackward, seq: int) -> bool:
+        """Whether `backward` ran through the node `seq`: known where it was inspected, else
+        concluded from the lines that the same call ran through when it was."""
+        if backward.covered is not None:
+            return seq in backward.covered
+        mark = self.mark_of(seq)
+        lines = self.reach.get(backward.spot) if backward.spot is not None else None
+        if mark is None or mark.code is None or lines is None:
+            return True
+        return (mark.code, mark.offset) in lines
+
+    def last_of_mark(self, seq: int) -> bool:
+        """Whether no later node was made before the program moved to another line."""
+        index = bisect_right(self.marks, seq, key=_seq)
+        return index < len(self.marks) and self.marks[index][0] == seq + 1
+
+
+def _seq(mark: tuple[Any, ...]) -> int:
+    return mark[0]

@@ -1,0 +1,136 @@
+"""Which backward put what into one parameter's `.grad`, told at every backward and every step by
+the gradient's identity and version counter."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from graphlab.observe.notes import RawBackward
+from graphlab.observe.tensors import grad_versions, tensors_in, version_of
+from graphlab.observe.vectors import anything
+
+# A gradient is looked at for a zeroing that no counter tells of as often as this.
+LOOKS = 4
+# What autograd.grad returned is remembered for as many tensors.
+HANDED = 4_096
+
+
+# The identities of some gradients and their versions, in the order of their parameters.
+Look = tuple[list[int], list[int]]
+
+
+def look_at(grads: list[Any]) -> Look:
+    """Runs four times a step of the program: what has not changed since is not gone over."""
+    return [*map(id, grads)], grad_versions(grads)
+
+
+class ParameterState:
+    """What is known of one parameter's gradient since it was last cleared."""
+
+    __slots__ = (
+        "by_hand", "grad_id", "index", "kept", "last_stepper", "place", "seen", "sources", "spent",
+        "turns", "version",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.sources: list[RawBackward] = []
+        # The parameter's place in the trace, and where its memory was last found.
+        self.index: int | None = None
+        self.place: tuple[int, Any] = (0, None)
+        # How many of the sources each optimizer (by place) had applied at its last step.
+        self.spent: dict[int, int] = {}
+        # Whether something other than backward has changed the gradient's values.
+        self.by_hand = False
+        # The optimizer that stepped it last, and how often that has changed.
+        self.last_stepper: int | None = None
+        self.turns = 0
+        self.grad_id = 0
+        self.version = 0
+        # How often a gradient that a step had applied was still there at the next backward.
+        self.kept = 0
+        # Whether the parameter ever had a gradient.
+        self.seen = False
+
+    def clear(self) -> None:
+        self.sources = []
+        self.spent = {}
+        self.by_hand = False
+
+    @property
+    def uneasy(self) -> bool:
+        """Whether identity and version cannot tell that its gradient is what it was."""
+        return bool(
+            self.by_hand
+            or (self.spent and self.kept < LOOKS)
+            or (self.sources and self.sources[-1].is_grad)
+        )
+
+    def settle(
+        self,
+        grad: Any,
+        overwritten: Callable[[Any], bool],
+        handed: Callable[[Any], RawBackward | None],
+    ) -> None:
+        """Notice, before a backward or a step, what the program itself did to the gradient.
+        `handed` tells which call of autograd.grad returned a tensor."""
+        if grad is None:
+            if self.sources or self.spent or self.by_hand:
+                self.clear()
+        elif self.sources and (
+            id(grad) != self.grad_id
+            # A gradient of the next call may have taken the place of the last one in memory.
+            or (self.sources[-1].is_grad and handed(grad) is not self.sources[-1])
+        ):
+            self.clear()
+            self._given(grad, handed)
+        elif self.sources and version_of(grad) != self.version:
+            self.version = version_of(grad)
+            # Zeroed in place is cleared; anything else (clipping, scaling) is the same gradient.
+            if self.spent and not anything(grad):
+                self.clear()
+            elif self.spent and overwritten(grad):
+                self.by_hand = True
+        elif not self.sources:
+            self._given(grad, handed)
+        elif self.spent and self.kept < LOOKS:
+            # Cleared through `.data` or NumPy no counter moves; and whoever does it does it
+            # every time.
+            if anything(grad):
+                self.kept += 1
+            else:
+                self.clear()
+
+    def _given(self, grad: Any, handed: Callable[[Any], RawBackward | None]) -> None:
+        """The program has put a gradient there: one that autograd.grad returned, or its own."""
+        record = handed(grad)
+        if record is None:
+            self.by_hand = True
+        else:
+            self.written(record, id(grad), version_of(grad))
+
+    def written(self, record: RawBackward, grad_id: int, version: int) -> None:
+        """A backward has added to the gradient, which is now that one at that version."""
+        self.sources.append(record)
+        self.seen = True
+        self.grad_id = grad_id
+        self.version = version
+
+
+class Handed:
+    """Which call of torch.autograd.grad returned a tensor, for the last so many of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Any], RawBackward]] = {}
+
+    def note(self, record: RawBackward, returned: Any) -> None:
+        for each in tensors_in(returned):
+            self._known.pop(id(each), None)
+            self._known[id(each)] = (weakref.ref(each), record)
+        while len(self._known) > HANDED:
+            del self._known[next(iter(self._known))]
+
+    def of(self, grad: Any) -> RawBackward | None:
+        known = self._known.get(id(grad))
+        return known[1] if known is not None and known[0]() is grad else None

@@ -1,0 +1,237 @@
+"""The optimizer ledger: what a step changed by value, and whose gradient it applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.optimizers.ledger import compare, copies_of, ways
+from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
+from graphlab.observe.optimizers.registry import EVERY, Holders, OptimizerState
+from graphlab.observe.notes import Log, RawStep, RawWrite, RawZero
+from graphlab.observe.iterations import Loops
+from graphlab.observe.names import Names, parameters_in, parameters_of
+from graphlab.observe.optimizers.provenance import Provenance
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.observe.hooks.step_hooks import ActiveStep, Steps
+from graphlab.observe.tensors import (
+    Unnoticed,
+    address_of,
+    byte_span,
+    grad_of,
+    grads_of,
+    is_parameter,
+    requires_grad,
+    storage_key,
+    version_of,
+    versions_of,
+)
+from graphlab.observe.hooks.line_tracer import Tracer, code_of
+from graphlab.observe.hooks.write_patches import Writers
+from graphlab.source.objects import attributes, is_a
+from graphlab.trace.model import Mix
+
+
+class Optimizers:
+    def __init__(
+        self,
+        log: Log,
+        tracer: Tracer,
+        writers: Writers,
+        loops: Loops,
+        files: UserFiles,
+        name_parameter: Callable[[Any, Names | None], int],
+    ) -> None:
+        import torch
+
+        self._log, self._tracer = log, tracer
+        self._loops, self._files = loops, files
+        self.holders = Holders(name_parameter)
+        self.provenance = Provenance(log, files, self.holders)
+        optimizer, module = torch.optim.Optimizer, torch.nn.Module
+        self.steps = steps = Steps(tracer, writers)
+        steps.begin, steps.end, steps.elsewhere = self.begin_step, self.end_step, self._elsewhere
+        self.provenance.inside_step = lambda: steps.depth > 0
+        for code, handler in (
+            (code_of(optimizer.__init__), self._on_init),
+            (code_of(optimizer.zero_grad), self._on_zero),
+            (code_of(module.zero_grad), self._on_zero),
+        ):
+            tracer.handlers[code] = handler
+
+    def _elsewhere(self, optimizer: Any) -> None:
+        """Another thread's step is counted, no more: its lines are not traced."""
+        state = self.holders.state(optimizer)
+        self._tracer.elsewhere = True
+        if not state.elsewhere:
+            state.elsewhere = True
+            self.holders.hold(state, optimizer)
+        state.steps += 1
+
+    def _on_init(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "return":
+            with Unnoticed():
+                self._made(frame)
+
+    def _made(self, frame: FrameType) -> None:
+        optimizer = frame.f_locals.get("self")
+        if is_a(attributes(optimizer).get("param_groups"), list):
+            state = self.holders.state(optimizer, self._tracer.spot(frame.f_back))
+            # Now, while what it is given still hangs where the user put it.
+            self.holders.learn(state, optimizer, Names(self._files).gather(frame.f_back))
+
+    def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event != "call":
+            return
+        target: Any = frame.f_locals.get("self")
+        user = user_frame(frame.f_back, self._files)
+        spot = (user.f_code, user.f_lasti) if user is not None else None
+        with Unnoticed():
+            self.provenance.cleared(target, spot)
+        self._log.events.append(RawZero(self._tracer.seq(), spot, self._loops.iteration(user)))
+
+    def begin_step(self, active: ActiveStep, frame: FrameType) -> None:
+        optimizer, closure = active.optimizer, active.closure
+        state = self.holders.state(optimizer)
+        user = user_frame(frame, self._files)
+        spot = (user.f_code, user.f_lasti) if user is not None else None
+        state.last_spot = spot
+        parameters = parameters_of(optimizer)
+        if (
+            not state.owns
+            or (state.name is None and state.steps == 0)
+            or len(parameters) != len(state.owns)
+        ):
+            self.holders.learn(state, optimizer, Names(self._files).gather(user))
+        step = RawStep(self._tracer.seq(), spot, state.at, self._loops.iteration(user))
+        if not closure:
+            gradients = self._judge(step, state, optimizer)
+        else:
+            gradients = self.holders.gradients_of(state, parameters)
+        first = gradients[0].sources if gradients else []
+        if all(gradient.sources == first for gradient in gradients):
+            step.sources = tuple({source.loss: None for source in first})
+        else:
+            losses = {each.loss: None for gradient in gradients for each in gradient.sources}
+            step.sources = tuple(losses)
+        copies = None
+        if state.due and not closure:
+            step.mix = self.provenance.mixed(state, parameters)
+            copies = copies_of([p for p, _ in self.holders.tracked()])
+            grads = grads_of(parameters)
+            active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
+        if state.due or state.steps % EVERY in (7, 15, 31):
+            self._look_over(state, parameters)
+        active.step, active.copies = step, copies
+        active.versions = versions_of(parameters)
+
+    def _judge(self, step: RawStep, state: OptimizerState, optimizer: Any) -> list[ParameterState]:
+        """Whether the gradients about to be applied are new, or were applied before."""
+        me = step.optimizer
+        parameters = parameters_of(optimizer)
+        grads = grads_of(parameters)
+        gradients = self.provenance.settle(state, grads, optimizer, False)
+        inner = self.steps.depth > 1
+        leftover, shared, fresh, live = [], [], False, False
+        for at, (gradient, grad) in enumerate(zip(gradients, grads, strict=True)):
+            if grad is None:
+                continue
+            live = True
+            count, spent = len(gradient.sources), gradient.spent.get(me, 0)
+            if count > spent or gradient.by_hand:
+                fresh = True
+            if 0 < spent < count and not gradient.by_hand:
+                leftover.append(self.holders.place_of(parameters[at], None))
+            gradient.spent[me] = count
+            if gradient.kept < LOOKS:
+                state.uneasy = True
+            # The step of an optimizer that wraps this one counts as that one's.
+            if inner or gradient.last_stepper == me:
+                continue
+            if gradient.last_stepper is not None:
+                gradient.turns += 1
+                # A, B, A: both are at work. A, B alone may be an optimizer and its successor.
+                if gradient.turns >= 2:
+                    shared.append(self.holders.place_of(parameters[at], None))
+                    step.shared_with = gradient.last_stepper
+            gradient.last_stepper = me
+        step.leftover, step.shared = tuple(leftover), tuple(shared)
+        step.nothing_new = not fresh and self.provenance.any_backward and (live or state.steps > 0)
+        return gradients
+
+    def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
+        """Parameters that no module seen at work holds, and parameters never reached so far."""
+        modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
+        alive = {id(p) for module in modules for p in parameters_in(module)}
+        if not alive:
+            return
+        state.strangers = tuple(
+            self.holders.place_of(p, None)
+            for p in parameters
+            if is_parameter(p)
+            and id(p) not in alive
+            and not self.holders.gradient(p).sources
+            and not self.holders.gradient(p).by_hand
+        )
+        state.never_reached = tuple(
+            self.holders.place_of(p, None)
+            for p in parameters
+            if id(p) in alive
+            and requires_grad(p)
+            and not self.holders.gradient(p).seen
+            and grad_of(p) is None
+        )
+
+    def end_step(self, active: ActiveStep) -> None:
+        optimizer, step = active.optimizer, active.step
+        if step is None:
+            return
+        state = self.holders.state(optimizer)
+        if active.copies is not None:
+            compare(state, optimizer, active.copies, self.holders.place_of)
+        if step.mix is not None:
+            step.mix = state.mix = self._with_changes(step.mix, state, active)
+        state.contributions = None
+        written, silent = [], False
+        parameters = parameters_of(optimizer)
+        gradients = self.holders.gradients_of(state, parameters)
+        for parameter, gradient, before, after in zip(
+            parameters, gradients, active.versions, versions_of(parameters), strict=False
+        ):
+            if after == before and grad_of(parameter) is None:
+                continue
+            place = _memory(parameter, gradient)
+            if place is not None:
+                silent = silent or after == before
+                written.append((*place, before, after))
+        self._log.events.append(step)
+        if written:
+            self._log.write(
+                RawWrite(step.seq, step.spot, "step", tuple(written), step.optimizer, silent)
+            )
+        state.steps += 1
+
+    @staticmethod
+    def _with_changes(mix: Mix, state: OptimizerState, active: ActiveStep) -> Mix:
+        """The make-up of a gradient, with what the step that applied it has done to each loss."""
+        untouched = all(version_of(grad) == version for grad, version in active.grads)
+        if active.copies is None or state.contributions is None or not untouched:
+            return mix
+        changes = state.contributions.changes(ways(active.optimizer, active.copies))
+        return replace(
+            mix,
+            shares=tuple(
+                replace(each, change=changes.get((each.loss, each.line))) for each in mix.shares
+            ),
+        )
+
+
+def _memory(parameter: Any, gradient: ParameterState) -> tuple[int, int, int] | None:
+    """(storage, first byte, last byte); asked of torch only where the parameter has moved."""
+    address = address_of(parameter)
+    if not address or gradient.place[0] != address:
+        key = storage_key(parameter)
+        gradient.place = address, None if key is None else (key, *byte_span(parameter))
+    return gradient.place[1]

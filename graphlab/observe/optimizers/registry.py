@@ -1,0 +1,157 @@
+"""Which optimizers there are, what they are called, and which parameters each holds."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from graphlab.observe.optimizers.shares import Contributions
+from graphlab.observe.optimizers.gradients import Look, ParameterState
+from graphlab.observe.notes import Spot
+from graphlab.observe.names import Names, parameters_of
+from graphlab.source.objects import class_name
+from graphlab.trace.model import ParameterMix
+
+# Steps compared by value: the first ones, then every so-manieth (a prime: see backwards.py).
+FIRST, EVERY = 4, 61
+
+
+class OptimizerState:
+    def __init__(self, optimizer: Any, spot: Spot | None) -> None:
+        self.ref = weakref.ref(optimizer)
+        # Its place among all of them.
+        self.at = 0
+        self.class_name = class_name(optimizer)
+        self.name: str | None = None
+        self.spot = spot
+        self.steps = 0
+        self.sampled: list[int] = []
+        self.owns: dict[int, None] = {}
+        self.touched: dict[int, None] = {}
+        self.others: dict[int, None] = {}
+        self.untouched: dict[int, str] = {}
+        self.mix: Any = None
+        self.by_parameter: tuple[ParameterMix, ...] = ()
+        self.contributions: Contributions | None = None
+        self.last_spot: Spot | None = None
+        self.strangers: tuple[int, ...] = ()
+        self.never_reached: tuple[int, ...] = ()
+        # What keeps a loss from reaching those, and how many losses were read for it.
+        self.cut: Any = None
+        self.read = 0
+        # Stepped by another thread: to read its gradients from here would race with that thread.
+        self.elsewhere = False
+        # Its parameters' identities and states, in its own order: made anew when they change.
+        self.identities: list[int] = []
+        self.gradients: list[ParameterState] = []
+        # Its gradients' identities and versions when they were last looked at, and whether that
+        # alone cannot tell what has become of them.
+        self.look: Look = ([], [])
+        self.uneasy = True
+
+    @property
+    def due(self) -> bool:
+        """Whether its next step is one of those that are compared by value."""
+        return self.steps < FIRST or self.steps % EVERY == 0
+
+
+class Holders:
+    """`name_parameter` gives a parameter its place in the trace."""
+
+    def __init__(self, name_parameter: Callable[[Any, Names | None], int]) -> None:
+        self.place_of = name_parameter
+        self.states: list[OptimizerState] = []
+        # Those that may still be alive: a program may make a new one for every task.
+        self.alive: list[OptimizerState] = []
+        self._by_id: dict[int, OptimizerState] = {}
+        self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
+        self._held: dict[int, Spot | None] = {}
+        # Whether one parameter is held by two optimizers.
+        self.overlap = False
+
+    def name_of(self, index: int) -> str:
+        """The variable that holds an optimizer, by its place in `states`."""
+        state = self.states[index]
+        return state.name or f"{state.class_name.lower()}_{index}"
+
+    def name_by(self, names: Names) -> None:
+        """Name the optimizers that never stepped: a program that died early has them still."""
+        for state in self.states:
+            if state.name is None:
+                state.name = names.optimizers.get(id(state.ref()))
+
+    def state(self, optimizer: Any, spot: Spot | None = None) -> OptimizerState:
+        state = self._by_id.get(id(optimizer))
+        if state is None or state.ref() is not optimizer:
+            state = OptimizerState(optimizer, spot)
+            state.at = len(self.states)
+            self.states.append(state)
+            self.alive = [each for each in self.alive if each.ref() is not None]
+            self.alive.append(state)
+            self._by_id[id(optimizer)] = state
+        return state
+
+    def learn(self, state: OptimizerState, optimizer: Any, names: Names) -> None:
+        """Take down what an optimizer and its parameters are called, and that it holds them."""
+        state.name = names.optimizers.get(id(optimizer)) or state.name
+        for parameter in parameters_of(optimizer):
+            state.owns[self.place_of(parameter, names)] = None
+            self._held[id(parameter)] = state.spot
+
+    def hold(self, state: OptimizerState, optimizer: Any) -> None:
+        """Take down that it holds its parameters, and no more."""
+        for parameter in parameters_of(optimizer):
+            self._held[id(parameter)] = state.spot
+
+    def owned(self) -> dict[int, Spot | None]:
+        """Identity of every parameter that an optimizer was ever seen to hold."""
+        return dict(self._held)
+
+    def places(self) -> dict[int, list[int]]:
+        """The optimizers, by their place in `states`, that hold a parameter, by its identity."""
+        found: dict[int, list[int]] = {}
+        for state in self.alive:
+            optimizer = state.ref()
+            for parameter in parameters_of(optimizer) if optimizer is not None else ():
+                found.setdefault(id(parameter), []).append(state.at)
+        return found
+
+    def gradient(self, parameter: Any) -> ParameterState:
+        known = self._parameters.get(id(parameter))
+        if known is None or known[0]() is not parameter:
+            known = (weakref.ref(parameter), ParameterState())
+            self._parameters[id(parameter)] = known
+        return known[1]
+
+    def known(self, parameter: Any) -> ParameterState | None:
+        """The state of its gradient, where there is one already."""
+        known = self._parameters.get(id(parameter))
+        return known[1] if known is not None and known[0]() is parameter else None
+
+    def gradients_of(self, state: OptimizerState, parameters: list[Any]) -> list[ParameterState]:
+        """The state of each of an optimizer's parameters, in their order."""
+        identities = [*map(id, parameters)]
+        if identities != state.identities:
+            state.identities = identities
+            state.gradients = [self.gradient(each) for each in parameters]
+            state.look, state.uneasy = ([], []), True
+            everything = [each for one in self.alive for each in one.identities]
+            self.overlap = len(set(everything)) < len(everything)
+        return state.gradients
+
+    def tracked(self) -> list[tuple[Any, ParameterState]]:
+        """Every parameter of every optimizer that is still alive."""
+        found: list[tuple[Any, ParameterState]] = []
+        for state, optimizer in self.followed():
+            parameters = parameters_of(optimizer)
+            found += zip(parameters, self.gradients_of(state, parameters), strict=True)
+        return list({id(each[0]): each for each in found}.values()) if self.overlap else found
+
+    def followed(self) -> list[tuple[OptimizerState, Any]]:
+        """The optimizers that are alive and step in this thread, each with its state."""
+        return [
+            (state, optimizer)
+            for state in self.alive
+            if not state.elsewhere and (optimizer := state.ref()) is not None
+        ]

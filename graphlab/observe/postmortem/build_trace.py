@@ -1,0 +1,324 @@
+"""What a traceback alone still tells about an autograd error: exception to Trace, no recording.
+
+The frames of torch.autograd.backward and grad hold the roots of the graph, the graph holds what
+it saved, and the user's frames hold the names. What nobody saw, who wrote and who freed, is
+inferred and marked so; the lines of the forward pass are not known.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from graphlab.observe.refusals import mistakes as complaints
+from graphlab.observe.build_trace import environment
+from graphlab.observe.backward_calls import LARGE
+from graphlab.observe.refusals.writes import broken_view
+from graphlab.observe.refusals.writes import refused_write
+from graphlab.observe.postmortem.freed_by import freer_of
+from graphlab.observe.graph.walk import listed, operation, sequence, slots
+from graphlab.observe.notes import Log
+from graphlab.observe.iterations import Loops
+from graphlab.observe.names import Named, parameters_of
+from graphlab.observe.refusals.outright import nodes_behind, refused_outright
+from graphlab.observe.refusals.traceback import Scene
+from graphlab.source.files import UserFiles
+from graphlab.source.wording import call_text
+from graphlab.source.places import locate, source_line
+from graphlab.observe.postmortem.written_by import Holder, Suspect, Suspects, holders
+from graphlab.observe.tensors import kind_of, version_of
+from graphlab.observe.hooks.line_tracer import code_of
+from graphlab.observe.postmortem.build_trace import saved_version
+from graphlab.source.objects import class_name
+from graphlab.trace.model import (
+    Backward,
+    Event,
+    Failure,
+    Location,
+    OptimizerInfo,
+    Refused,
+    Saved,
+    Trace,
+    Write,
+)
+
+# Seconds that reading the graph may take, and tensors that one sentence names.
+PATIENCE, NAMED = 4.0, 6
+
+
+def post_mortem(error: BaseException, target: str, targets: tuple[str, ...] = ()) -> Trace | None:
+    """The Trace of the first autograd error among `error` and what it was raised from; None
+    where there is none. A Trace without events says that it is one of autograd's errors, and
+    that the traceback holds no more about it.
+
+    Rests on ``tb_frame.f_locals`` of torch.autograd.backward and grad.
+    """
+    if "torch" not in sys.modules:
+        return None
+    for each in _chain(error):
+        if isinstance(each, RuntimeError) and each.__traceback__ is not None:
+            trace = _PostMortem(each, UserFiles(targets)).trace(target)
+            if trace is not None:
+                return trace
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error`, then those that a printed traceback shows with it."""
+    seen: set[int] = set()
+    stack = [error]
+    while stack:
+        each = stack.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        before = each.__cause__
+        if before is None and not each.__suppress_context__:
+            before = each.__context__
+        if before is not None:
+            stack.append(before)
+        if isinstance(each, BaseExceptionGroup):
+            stack.extend(each.exceptions)
+
+
+class _PostMortem:
+    def __init__(self, error: RuntimeError, files: UserFiles) -> None:
+        self._error, self._files = error, files
+        self._scene = Scene(error.__traceback__, files)
+        self._until = time.monotonic() + PATIENCE
+        self._events: list[Event] = []
+        self._owners: list[Holder] = []
+        self._unseen: list[str] = []
+
+    def trace(self, target: str) -> Trace | None:
+        mistake = None
+        try:
+            mistake = complaints.mistake_of(self._error)
+            explained = self._explain(mistake)
+        except Exception as own:
+            # Whoever asks has an error of their own to look at, and must not get ours.
+            if os.environ.get("GRAPHLAB_DEBUG"):
+                traceback.print_exc()
+            explained = False
+            self._events.clear()
+            self._unseen.append(f"the observer failed on its own: {type(own).__name__}: {own}")
+        if not explained and mistake is None:
+            return None
+        scene = self._scene
+        # Before the tensors are listed: what is owned joins them.
+        optimizers = tuple(self._optimizer(each) for each in self._owners)
+        sources = {event.at.file for event in self._events if event.at is not None}
+        return Trace(
+            target=target,
+            outcome="raised",
+            environment=environment(),
+            exception=Failure(type(self._error).__name__, str(self._error), scene.at),
+            tensors=tuple(scene.tensors),
+            optimizers=optimizers,
+            events=tuple(self._events),
+            sources={name: "".join(linecache.getlines(name)) for name in sorted(sources)},
+            unseen=tuple(dict.fromkeys(self._unseen)),
+        )
+
+    def _explain(self, mistake: str | None) -> bool:
+        import torch
+
+        grad = code_of(torch.autograd.grad)
+        calls = {code_of(torch.autograd.backward), grad}
+        # The innermost first: a checkpoint's backward runs another inside it.
+        for at, step in reversed(list(enumerate(self._scene.steps))):
+            code = step.frame.f_code
+            if code in calls and self._backward(at, code is grad, mistake):
+                return True
+        if mistake in ("leaf", "view"):
+            refused = refused_write(self._scene, mistake)
+            if refused is not None:
+                self._events.append(refused)
+                return True
+        broken = broken_view(self._error, Log(), Loops(), self._files)
+        if broken is not None:
+            at = locate(*broken.spot) if broken.spot is not None else None
+            tensor = self._scene.add_info(broken.info)
+            self._events.append(Refused(0, at, "", tensor, "view", made=broken.made))
+            return True
+        return False
+
+    def _backward(self, at: int, is_grad: bool, mistake: str | None) -> bool:
+        """Explain the call of backward or grad at step `at`, if that is what failed."""
+        scene = self._scene
+        values = scene.steps[at].frame.f_locals
+        roots = listed(values.get("outputs" if is_grad else "tensors"))
+        if not roots:
+            return False
+        scene.look(at)
+        place = scene.at
+        call, loss = call_text(place, "torch.autograd.grad" if is_grad else "backward")
+        caller = scene.caller.frame if scene.caller is not None else None
+        line = place.line if place is not None else None
+        retain = values.get("retain_graph")
+        keeps = bool(values.get("create_graph") if retain is None else retain)
+        kind = type(self._error).__name__
+        outright = refused_outright(values, is_grad, loss, caller, self._files, line)
+        if outright is not None:
+            subject = scene.add_info(outright.info(scene.names, loss, place))
+            cut = outright.cut.location() if outright.cut is not None else None
+            by = outright.cut.by if outright.cut is not None else ""
+            self._events.append(
+                Backward(
+                    0, place, call, loss, None, keeps, raised=kind, trouble=outright.trouble,
+                    subject=subject, cut=cut, cut_by=by,
+                )
+            )  # fmt: skip
+            return True
+        if mistake not in ("stale", "freed"):
+            # Raised on the way by something else: by a hook, or for want of memory.
+            return False
+        nodes = nodes_behind(values, is_grad, LARGE)
+        if len(nodes) >= LARGE:
+            self._unseen.append(f"the graph is large: {LARGE:,} of its nodes were looked at")
+        self._owners = holders(scene.names)
+        problems = self._stale(nodes) if mistake == "stale" else self._freed(nodes, keeps, roots)
+        if not problems:
+            return False
+        seq = max(each.seq for each in problems) + 1
+        self._events.append(
+            Backward(
+                seq, place, call, loss, None, keeps, raised=kind,
+                problems=tuple(problems), nodes=len(nodes),
+            )
+        )  # fmt: skip
+        return True
+
+    def _slots(self, nodes: list[Any]) -> Iterator[tuple[Any, Any]]:
+        for node in nodes:
+            if time.monotonic() > self._until:
+                self._unseen.append("the graph is large: reading it was cut short")
+                return
+            for slot in slots(node):
+                yield node, slot
+
+    def _stale(self, nodes: list[Any]) -> list[Saved]:
+        scene = self._scene
+        found = [(node, slot) for node, slot in self._slots(nodes) if slot.stale]
+        # The engine runs the latest node first.
+        found.sort(key=lambda pair: -sequence(pair[0]))
+        suspects = Suspects(
+            scene.source(), scene.values(), scene.names, self._owners, scene.places()
+        )
+        verdicts: dict[int, list[Suspect]] = {}
+        stale: list[tuple[Any, int, Any]] = []
+        for node, slot in found:
+            tensor, named = self._name(slot)
+            index = scene.add(tensor, named)
+            if index not in verdicts:
+                verdicts[index] = suspects.of(tensor, named)
+            stale.append((node, index, slot))
+        return [self._saved(*each, verdicts) for each in stale]
+
+    def _saved(self, node: Any, index: int, slot: Any, verdicts: dict[int, list[Suspect]]) -> Saved:
+        before, after = saved_version(slot), version_of(slot.data)
+        found = verdicts[index]
+        write = self._write(index, before, after, verdicts) if len(found) == 1 else None
+        maybe = [f"{each.by} in line {each.at.line}" if each.at else each.by for each in found]
+        return Saved(
+            seq=sequence(node),
+            operation=operation(node),
+            at=self._forward(node),
+            module=self._module(index),
+            tensor=index,
+            saved_version=before,
+            current_version=after,
+            state="stale",
+            write=write,
+            suspects=tuple(maybe) if write is None else (),
+        )
+
+    def _write(
+        self, index: int, before: int | None, after: int, verdicts: dict[int, list[Suspect]]
+    ) -> int:
+        """The place of the one write that is inferred, among the events."""
+        who = verdicts[index][0]
+        same = [self._scene.called(at) for at, found in verdicts.items() if found == [who]]
+        why = who.why.replace("{names}", _listing(same))
+        event = Write(0, who.at, who.by, index, before, after, inferred=why)
+        if event not in self._events:
+            self._events.append(event)
+        return self._events.index(event)
+
+    def _freed(self, nodes: list[Any], keeps: bool, roots: list[Any]) -> list[Saved]:
+        gone = dict.fromkeys(node for node, slot in self._slots(nodes) if slot.data is None)
+        if not gone:
+            return []
+        scene = self._scene
+        freer = freer_of(gone, roots, scene.source(), scene.values(), scene.at, LARGE)
+        by = None
+        if freer is not None:
+            by = len(self._events)
+            each = freer.statement
+            loss = call_text(each.at, each.by)[1]
+            self._events.append(
+                Backward(0, each.at, each.by, loss, None, False, inferred=freer.why)
+            )
+        sure = [node for node in gone if keeps or (freer is not None and node in freer.nodes)]
+        sure.sort(key=lambda node: -sequence(node))
+        # Which of the rest this very backward freed on its way cannot be told.
+        return [
+            Saved(
+                sequence(node), operation(node), self._forward(node), None, -1, None, None,
+                "freed", freed_by=by,
+            )
+            for node in sure
+        ] or [Saved(0, "", None, None, -1, None, None, "freed", freed_by=by)]  # fmt: skip
+
+    def _name(self, slot: Any) -> tuple[Any, Named]:
+        known = self._scene.names.of_tensor(slot.data)
+        if known is not None:
+            return known
+        # What an operation saved of its own output comes back without its history.
+        output = slot.name.startswith(("result", "output"))
+        return slot.data, Named("", "activation" if output else kind_of(slot.data), None)
+
+    def _module(self, index: int) -> str | None:
+        """The module that holds a parameter, by the parameter's name."""
+        tensor = self._scene.tensors[index]
+        if tensor.kind != "parameter" or tensor.name is None:
+            return None
+        path = tensor.name.rpartition(".")[0]
+        return path if path in self._scene.names.modules.values() else None
+
+    def _forward(self, node: Any) -> Location | None:
+        """The line that made a node: known where torch's anomaly detection was on."""
+        for entry in reversed(node.metadata.get("traceback_") or ()):
+            place = re.match(r'\s*File "(.+?)", line (\d+), in (.+)', entry)
+            if place is not None and place[1] in self._files:
+                line, text = int(place[2]), source_line(place[1], int(place[2]))
+                code, indent = text.strip(), len(text) - len(text.lstrip())
+                end = indent + len(code) + 1
+                return Location(place[1], line, indent + 1, line, end, place[3], code, indent)
+        return None
+
+    def _optimizer(self, owner: Holder) -> OptimizerInfo:
+        owned = parameters_of(owner.optimizer)
+        named = [known for p in owned if (known := self._scene.names.of_tensor(p)) is not None]
+        return OptimizerInfo(
+            name=owner.name,
+            class_name=class_name(owner.optimizer),
+            steps=owner.steps or 0,
+            at=None,
+            owns=tuple(self._scene.add(*each) for each in named),
+        )
+
+
+def _listing(names: list[str]) -> str:
+    if len(names) > NAMED:
+        names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,64 @@
+"""Which backward most likely freed a graph, when nobody was watching: the call in the user's
+source whose loss still leads to what was freed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from graphlab.observe.graph.walk import grad_edge, walk
+from graphlab.source.statements import Statement, keeps_graph
+from graphlab.observe.tensors import grad_fn_of, is_tensor
+from graphlab.observe.refusals.values import Values
+from graphlab.source.objects import LOST
+from graphlab.trace.model import Location
+
+
+class Freer(NamedTuple):
+    """`nodes` are those of the freed ones that it is known to have run through."""
+
+    statement: Statement
+    why: str
+    nodes: frozenset[Any]
+
+
+def freer_of(
+    freed: Iterable[Any],
+    roots: list[Any],
+    source: list[Statement],
+    values: Values,
+    failed: Location | None,
+    limit: int,
+) -> Freer | None:
+    """The one call that can have freed `freed`, the nodes behind `roots` that hold nothing any
+    more, some of which the failed call itself may have freed on its way."""
+    gone = frozenset(freed)
+    sharing: list[Freer] = []
+    again: list[Freer] = []
+    unknown = 0
+    mine: Statement | None = None
+    for each in source:
+        if each.kind != "backward" or keeps_graph(each.node) is True:
+            continue
+        if failed is not None and (each.at.file, each.at.line) == (failed.file, failed.line):
+            mine = each
+            continue
+        loss = values.of(each.target, each.scope)
+        if any(loss is root for root in roots):
+            again.append(Freer(each, "it is a backward through the same loss", gone))
+        elif loss is LOST:
+            unknown += 1
+        elif is_tensor(loss) and grad_fn_of(loss) is not None:
+            shared = gone.intersection(walk([grad_edge(loss)], limit))
+            if shared:
+                why = "its loss leads to the same nodes, which hold nothing any more"
+                sharing.append(Freer(each, why, shared))
+    if sharing or again:
+        found = sharing or again
+        return found[0] if len(found) == 1 else None
+    if mine is not None and not unknown:
+        why = (
+            "no other backward of your source leads there, so it was this one, an iteration earlier"
+        )
+        return Freer(mine, why, frozenset())
+    return None

@@ -1,0 +1,341 @@
+"""Who most likely wrote a stale tensor, when nobody was watching: from the optimizers that own
+it, from what their state says, and from what the user's source can write in place.
+
+Everything here is inference. It gives a writer only where one alone is left, and a line only
+where one statement alone can be it.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from graphlab.observe.names import Named, Names, buffers_in, parameters_in, parameters_of
+from graphlab.source.statements import Scope, Statement, assigned, before_the_loop, is_argument, is_listing
+from graphlab.observe.tensors import dtype_of, is_module, is_tensor, storage_key
+from graphlab.observe.refusals.values import Values
+from graphlab.source.objects import LOST, attributes, class_module, class_name, is_a, item, items
+from graphlab.trace.model import Location
+
+# Why a suspect is one: read only where there is no other.
+_SURE = "{by} writes {{names}} in place, and nothing else was found that does"
+_MAYBE = "nothing but {by} was found that can have written {{names}}"
+# Of a list, as many items are looked at.
+_ITEMS = 4_096
+_HANDING_ON = {"list", "tuple", "zip", "enumerate", "reversed", "sorted", "iter", "set"}
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """`why` has room for the tensors' {names}; `proven`: it did write, be it not known when."""
+
+    by: str
+    at: Location | None
+    why: str
+    proven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a statement writes: `sure` and `maybe` are memory, `lost` means "or any parameter",
+    `passing` "or any activation" (of that dtype, if one is given), `word` "or a parameter whose
+    name ends so"."""
+
+    sure: frozenset[int]
+    maybe: frozenset[int] = frozenset()
+    lost: bool = False
+    passing: bool = False
+    word: str | None = None
+    dtype: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A living optimizer. `steps` is its own count, None where its state keeps none."""
+
+    optimizer: Any
+    name: str
+    owns: frozenset[int]
+    steps: int | None
+
+
+def holders(names: Names) -> list[Holder]:
+    """Every optimizer alive, those that the frames name first."""
+    found = {id(each): each for each in names.held_optimizers()}
+    for each in gc.get_objects():
+        if is_a(each, torch.optim.Optimizer):
+            found.setdefault(id(each), each)
+    # One that wraps another, as a library's may, steps through it: the outer one is the user's.
+    wrapped = {id(inner) for each in found.values() for inner in attributes(each).values()}
+    return [
+        Holder(
+            each,
+            names.optimizers.get(id(each)) or f"{class_name(each).lower()}_{at}",
+            frozenset(id(p) for p in parameters_of(each)),
+            max((_steps(state) or 0 for state in _states(each).values()), default=0) or None,
+        )
+        for at, each in enumerate(found.values())
+        # One whose constructor failed has no groups yet.
+        if id(each) not in wrapped and {"param_groups", "state"} <= attributes(each).keys()
+    ]
+
+
+class Suspects:
+    def __init__(
+        self,
+        source: list[Statement],
+        values: Values,
+        names: Names,
+        owners: list[Holder],
+        places: list[Location],
+    ) -> None:
+        """`places` are where the program stood as it failed, one for each frame of the user's."""
+        self._values, self._names, self._owners = values, names, owners
+        self._source = source
+        self._reached: dict[int, Reach] = {}
+        self._before = {id(each) for each in source if before_the_loop(each, source, places)}
+
+    def of(self, tensor: Any, named: Named | None) -> list[Suspect]:
+        """All who may have written `tensor`. One: it is the likely writer. None or several:
+        it cannot be told."""
+        lasting = named is not None and named.kind in ("parameter", "buffer")
+        found = [each for owner in self._owners for each in self._stepper(owner, tensor)]
+        if any(each.proven for each in found):
+            found = [each for each in found if each.proven]
+        proven = any(each.proven for each in found)
+        seen: set[tuple[str, int, str]] = set()
+        for statement in self._source:
+            if statement.kind not in ("write", "load"):
+                continue
+            if proven and (statement.initialises() or id(statement) in self._before):
+                continue
+            # One chain, x.mul_(a).add_(b), is one writer; its outer call comes first.
+            link = (statement.scope.file, statement.node.lineno, ast.unparse(statement.target))
+            verdict = self._judge(statement, tensor, lasting) if link not in seen else None
+            if verdict is not None:
+                seen.add(link)
+                by, why = statement.by, _SURE if verdict else _MAYBE
+                found.append(Suspect(by, statement.at, why.format(by=by)))
+        found.extend(self._modules(tensor, lasting))
+        return _merged(found)
+
+    # Optimizers ---------------------------------------------------------------
+
+    def _stepper(self, owner: Holder, tensor: Any) -> Iterator[Suspect]:
+        if id(tensor) not in owner.owns:
+            return
+        stepped = _stepped(owner.optimizer, tensor)
+        if stepped is False:
+            return
+        places = [each for each in self._source if each.kind == "step"]
+        places = [each for each in places if self._is_step_of(owner, each)]
+        at = places[0].at if len(places) == 1 else None
+        alone = sum(id(tensor) in each.owns for each in self._owners) == 1
+        says = "is the only optimizer that owns" if alone else "owns"
+        state = (
+            "its state says that it has stepped"
+            if stepped
+            else "it keeps no state that would tell whether it has stepped"
+        )
+        yield Suspect(
+            f"{owner.name}.step()", at, f"{owner.name} {says} {{names}}, and {state}", bool(stepped)
+        )
+
+    def _is_step_of(self, owner: Holder, statement: Statement) -> bool:
+        """Whether a ``….step()`` may be this optimizer's. What the name stands for decides; where
+        that is lost, only the name of another optimizer speaks against it."""
+        receiver = self._values.of(statement.target, statement.scope)
+        if statement.other is not None:
+            given = self._values.of(statement.other, statement.scope)
+            if given is owner.optimizer:
+                return True
+        if receiver is not LOST:
+            return receiver is owner.optimizer
+        last = _last_name(statement.target)
+        if last == _last_word(owner.name):
+            return True
+        others = {_last_word(each.name) for each in self._owners}
+        return last not in others and "sched" not in last.lower()
+
+    # Statements ---------------------------------------------------------------
+
+    def _judge(self, statement: Statement, tensor: Any, lasting: bool) -> bool | None:
+        """True where a statement writes `tensor`, False where it may, None where it cannot."""
+        reach = self._reached.get(id(statement))
+        if reach is None:
+            reach = self._reached[id(statement)] = self._reach(statement)
+        key = _key(tensor)
+        if key in reach.sure:
+            return True
+        if lasting:
+            own = self._names.of_tensor(tensor)
+            same_word = own is not None and reach.word == _last_word(own[1].name)
+            return False if reach.lost or same_word or key in reach.maybe else None
+        # An activation's variable is another tensor by now; it may have been this one.
+        like = reach.dtype in (None, dtype_of(tensor))
+        return False if reach.passing and like else None
+
+    def _reach(self, statement: Statement) -> Reach:
+        """What a statement writes, worked out once for all tensors."""
+        target, scope = statement.target, statement.scope
+        writes = statement.kind == "write"
+        loop = _loop_around(target, statement)
+        sources = list(_sources(loop)) if loop is not None else []
+        values = [self._values.of(each, scope) for each in sources]
+        if loop is not None and (_lists_parameters(loop) or any(_many(v) for v in values)):
+            lost = any(value is LOST for value in values)
+            return Reach(frozenset().union(*(_keys(value) for value in values)), lost=lost)
+        value = self._values.of(target, scope)
+        if value is not LOST:
+            if isinstance(statement.node, ast.Assign) and is_a(value, (list, dict)):
+                # Another tensor in its place, which writes none.
+                return Reach(frozenset())
+            dtype = dtype_of(value) if is_tensor(value) else None
+            passing = writes and dtype is not None and not _many(value)
+            return Reach(_keys(value), passing=passing, dtype=dtype)
+        if isinstance(target, ast.Name):
+            maybe, lost = self._stood_for(target, scope)
+            return Reach(frozenset(), maybe, lost or not writes, passing=writes)
+        word = _last_name(target) if writes else None
+        return Reach(frozenset(), lost=not writes, passing=writes, word=word)
+
+    def _stood_for(
+        self, node: ast.expr, scope: Scope, depth: int = 0
+    ) -> tuple[frozenset[int], bool]:
+        """The tensors that a name whose value is lost may have been, and whether others too."""
+        value = self._values.of(node, scope)
+        if value is not LOST:
+            return _keys(value), False
+        if not isinstance(node, ast.Name) or depth > 4:
+            return frozenset(), True
+        keys: frozenset[int] = frozenset()
+        for made in assigned(node.id, scope):
+            for each in _sources(made):
+                more, lost = self._stood_for(each, scope, depth + 1)
+                if lost:
+                    return keys, True
+                keys |= more
+        # What a function is given may be anything; a forward is given activations.
+        function = scope.function.name if scope.function is not None else ""
+        return keys, is_argument(node.id, scope) and function != "forward"
+
+    # Modules ------------------------------------------------------------------
+
+    def _modules(self, tensor: Any, lasting: bool) -> Iterator[Suspect]:
+        """Modules that write in place as they run: ``nn.ReLU(inplace=True)``, and an embedding
+        whose `max_norm` has it rescale its own weight."""
+        for module in self._names.held_modules():
+            name = self._names.modules[id(module)]
+            kind = class_name(module)
+            own = attributes(module)
+            if not lasting and own.get("inplace") is True:
+                yield Suspect(f"{name} ({kind}, inplace=True)", None, _MAYBE.format(by=name))
+            if own.get("max_norm") is not None and _key(tensor) in _keys(own["_parameters"]):
+                by = f"{name} ({kind}, max_norm)"
+                yield Suspect(by, None, f"{name} rescales its own weight as it runs")
+
+
+def _merged(found: list[Suspect]) -> list[Suspect]:
+    """One per writer; its line only where it has but one."""
+    by: dict[str, Suspect] = {}
+    for each in found:
+        known = by.get(each.by)
+        if known is not None and known.at != each.at:
+            each = Suspect(each.by, None, each.why, each.proven)
+        by[each.by] = each
+    return list(by.values())
+
+
+def _stepped(optimizer: Any, parameter: Any) -> bool | None:
+    """Whether it has stepped `parameter`, by its own state; None if that does not tell."""
+    states = _states(optimizer)
+    state = states.get(id(parameter))
+    if state:
+        count = _steps(state)
+        return count is None or count > 0
+    if is_a(optimizer, torch.optim.LBFGS):
+        return any(bool(each) for each in states.values() if type(each) is dict)
+    if not class_module(optimizer).startswith("torch.optim"):
+        return None
+    if is_a(optimizer, torch.optim.SGD):
+        for _, group in items(attributes(optimizer)["param_groups"]):
+            mine = any(each is parameter for _, each in items(item(group, "params")))
+            if mine and not item(group, "momentum"):
+                return None
+    return False
+
+
+def _states(optimizer: Any) -> dict[int, Any]:
+    """What an optimizer keeps for each of its parameters, by their identity."""
+    kept: Any = attributes(optimizer).get("state")
+    return {id(key): each for key, each in list(dict.items(kept))} if is_a(kept, dict) else {}
+
+
+def _steps(state: Any) -> int | None:
+    """How often a parameter was stepped: ``state["step"]``, a number or a tensor of one."""
+    found = (item(state, "step"), item(state, "n_iter"))
+    count: Any = next((each for each in found if each is not LOST), None)
+    try:
+        return int(count) if is_a(count, (int, float)) or is_tensor(count) else None
+    except Exception:  # a device that has failed does not answer any more
+        return None
+
+
+def _key(tensor: Any) -> int:
+    key = storage_key(tensor)
+    return key if key is not None else id(tensor)
+
+
+def _keys(value: Any) -> frozenset[int]:
+    """The memory of a tensor, or of all that a module, a list or a dict holds."""
+    if is_module(value):
+        return frozenset(map(_key, (*parameters_in(value), *buffers_in(value))))
+    several = [each for _, each in items(value, _ITEMS)] if _many(value) else [value]
+    return frozenset(_key(each) for each in several if is_tensor(each))
+
+
+def _many(value: Any) -> bool:
+    return is_module(value) or is_a(value, (list, tuple, dict))
+
+
+def _lists_parameters(loop: ast.expr) -> bool:
+    return any(is_listing(node) for node in ast.walk(loop))
+
+
+def _loop_around(target: ast.expr, statement: Statement) -> ast.expr | None:
+    """What the loop runs over whose variable `target` is, or is a part of."""
+    name = target
+    while isinstance(name, ast.Attribute | ast.Subscript):
+        name = name.value
+    for loop in reversed(statement.scope.loops):
+        if isinstance(loop, ast.For) and isinstance(name, ast.Name):
+            bound = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+            if name.id in bound:
+                return loop.iter
+    return None
+
+
+def _sources(node: ast.expr) -> Iterator[ast.expr]:
+    """What an expression hands on unchanged: D and T for ``zip(D.parameters(), T.parameters())``;
+    nothing where it computes something new."""
+    if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+        yield node
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if is_listing(node) or node.func.attr in ("values", "items"):
+            yield node.func.value
+    elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in _HANDING_ON:
+        for each in node.args:
+            yield from _sources(each)
+
+
+def _last_word(name: str) -> str:
+    return name.rsplit(".", 1)[-1]
+
+
+def _last_name(node: ast.expr) -> str:
+    return _last_word(ast.unparse(node))

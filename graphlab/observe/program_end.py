@@ -1,0 +1,104 @@
+"""What Python itself does when a program has ended: its traceback, its exit code, its threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+
+from graphlab.observe.observation import strip_own_frames
+
+
+def flush() -> None:
+    """What the program has printed comes before what is printed about it. Streams that cannot be
+    flushed, closed ones or none at all, are left as they are: Python tries again at its end."""
+    for name in ("stderr", "stdout", "__stdout__"):
+        with contextlib.suppress(Exception):
+            getattr(sys, name).flush()
+
+
+def exit_code(error: BaseException | None) -> int:
+    """Print what Python prints for `error` at top level, and give Python's exit code."""
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit):
+        return _left(error)
+    strip_own_frames(error)
+    sys.last_type, sys.last_value = type(error), error
+    sys.last_traceback = error.__traceback__
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error
+    hook = getattr(sys, "excepthook", None)
+    second: BaseException | None = None
+    if hook is None:
+        _say("sys.excepthook is missing\n")
+        _display(error)
+    else:
+        try:
+            hook(type(error), error, error.__traceback__)
+        except BaseException as raised:
+            second = raised
+    if isinstance(second, SystemExit):
+        return _left(second)
+    if second is not None:
+        strip_own_frames(second)
+        _say("Error in sys.excepthook:\n")
+        _display(second)
+        _say("\nOriginal exception was:\n")
+        _display(error)
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def wait_for_threads() -> None:
+    """What Python does before it ends: tell executors and the like, by the functions that they
+    have registered, then wait for every thread that is no daemon. Only once in a process: threads
+    that ask find the main thread ended.
+
+    Joining the threads would not do: an executor's wait for work, and others until the main thread
+    is no longer alive.
+    """
+    shutdown = getattr(threading, "_shutdown", None)
+    if shutdown is None:
+        return
+    try:
+        shutdown()
+    except BaseException as error:
+        # Ctrl-C: Python says so, waits no longer, and ends as it would have.
+        strip_own_frames(error)
+        _say(f"Exception ignored in: {threading!r}\n")
+        _display(error)
+
+
+def _left(error: SystemExit) -> int:
+    """Numbers go through whatever their size: it is Python that makes an exit code of them."""
+    try:
+        code = error.code
+    except Exception:
+        code = error
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code
+    # As Python does it: a text that cannot be made or written is no other error.
+    with contextlib.suppress(BaseException):
+        if getattr(sys, "stderr", None) is None:
+            os.write(2, str(code).encode(errors="backslashreplace"))
+        else:
+            sys.stderr.write(str(code))
+    _say("\n")
+    return 1
+
+
+def _display(error: BaseException) -> None:
+    with contextlib.suppress(Exception):
+        sys.__excepthook__(type(error), error, error.__traceback__)
+
+
+def _say(text: str) -> None:
+    """To sys.stderr, or past it where it cannot take it."""
+    try:
+        sys.stderr.write(text)
+    except Exception:
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode())

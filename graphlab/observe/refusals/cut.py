@@ -1,0 +1,86 @@
+"""Finds the line that cut a loss off its graph, when backward was refused for want of one."""
+
+from __future__ import annotations
+
+import ast
+from types import FrameType
+
+from graphlab.observe.refusals.lineage import Cut, Lineage, Trail, scope_of
+from graphlab.observe.names import parameters_in
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.places import parse
+from graphlab.source.objects import variables
+from graphlab.trace.model import Location
+
+
+def find_cut(
+    frame: FrameType | None, loss: str, files: UserFiles, line: int | None = None
+) -> Cut | None:
+    """Where the value of the expression `loss` in the user's `frame` lost its graph. `line` is
+    where that value was used, the frame's own line if None."""
+    frame = user_frame(frame, files)
+    if frame is None:
+        return None
+    try:
+        expression = ast.parse(loss, mode="eval").body
+    except SyntaxError:
+        return None
+    found = _lineage(frame, files).value(expression, line or frame.f_lineno)
+    return found if isinstance(found, Cut) else _around(frame, files)
+
+
+def cut_before(
+    frame: FrameType | None, loss: str, files: UserFiles, parameters: set[int]
+) -> Cut | None:
+    """Where, on the way to the expression `loss` in the user's `frame`, a graph was dropped that
+    led to modules with some of `parameters`, given by identity."""
+    frame = user_frame(frame, files)
+    if frame is None:
+        return None
+    try:
+        expression = ast.parse(loss, mode="eval").body
+    except SyntaxError:
+        return None
+    trail = Trail(thorough=True)
+    _lineage(frame, files, trail).value(expression, frame.f_lineno)
+    for cut, modules in trail.cuts:
+        if any(id(p) in parameters for module in modules for p in parameters_in(module)):
+            return cut
+    return None
+
+
+def making(
+    frame: FrameType | None, name: str, files: UserFiles, line: int | None = None
+) -> Location | None:
+    """The statement of `frame` that gave `name` the value that it had at `line`, the frame's own
+    line if None."""
+    if frame is None or not name:
+        return None
+    lineage = _lineage(frame, files)
+    return lineage.made(name, line or frame.f_lineno)
+
+
+def _lineage(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
+    code = frame.f_code
+    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+    values = {**variables(frame.f_globals), **variables(frame.f_locals)}
+    return Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
+
+
+def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
+    """What keeps gradients off where the call itself stands: a block around it or around one of
+    its callers, or a switch that was never turned back."""
+    import torch
+
+    if torch.is_grad_enabled():
+        return None
+    switch = None
+    while frame is not None:
+        if frame.f_code.co_filename in files:
+            lineage = _lineage(frame, files)
+            guard = lineage.guard_at(frame.f_lineno)
+            if guard is not None:
+                return guard
+            switch = switch or lineage.switched_off()
+        frame = frame.f_back
+    return switch

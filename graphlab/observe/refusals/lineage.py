@@ -1,0 +1,456 @@
+"""What fed a value, read from the statements that made it: where a graph was on its way to a
+loss, and the expression that dropped it."""
+
+from __future__ import annotations
+
+import ast
+import types
+from typing import Any, Final
+
+import torch
+
+from graphlab.observe.names import parameters_in
+from graphlab.source.files import UserFiles
+from graphlab.source.places import parse, source_line
+from graphlab.observe.tensors import is_module, is_tensor, requires_grad
+from graphlab.source.evaluate import evaluate
+from graphlab.source.objects import LOST, attributes, is_a, item, items, static, variables
+from graphlab.trace.model import Location
+
+# Calls and attributes that give a value without a graph, in the words of the finding.
+_METHODS = {
+    "detach", "detach_", "item", "tolist", "numpy", "argmax", "argmin", "argsort", "long", "int",
+    "bool", "byte", "short", "sign", "eq", "ne", "gt", "lt", "ge", "le", "multinomial",
+    "from_numpy", "tensor", "as_tensor", "requires_grad_", "sample", "searchsorted", "bincount",
+    "one_hot", "nonzero", "isnan", "isfinite",
+}  # fmt: skip
+# What is asked of a tensor that is no value of it.
+_FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}
+_GUARDS = ("no_grad", "inference_mode", "set_grad_enabled")
+_DEPTH = 16
+# A value that had a graph behind it.
+LIVE: Final = "live"
+
+
+def _is_guard(expression: ast.expr) -> bool:
+    """``torch.no_grad()`` or ``no_grad``; of a choice between two contexts, either."""
+    if isinstance(expression, ast.IfExp):
+        return _is_guard(expression.body) or _is_guard(expression.orelse)
+    called = expression.func if isinstance(expression, ast.Call) else expression
+    return ast.unparse(called).rsplit(".", 1)[-1] in _GUARDS
+
+
+class Cut:
+    __slots__ = ("by", "file", "function", "node")
+
+    def __init__(self, node: ast.AST, by: str, file: str, function: str) -> None:
+        self.node, self.by, self.file, self.function = node, by, file, function
+
+    def location(self) -> Location:
+        line = getattr(self.node, "lineno", 1)
+        text = source_line(self.file, line)
+        indent = len(text) - len(text.lstrip())
+        start = len(text.encode()[: getattr(self.node, "col_offset", 0)].decode(errors="ignore"))
+        last = getattr(self.node, "end_lineno", line)
+        end = len(text)
+        if last == line:
+            end = len(
+                text.encode()[: getattr(self.node, "end_col_offset", end)].decode(errors="ignore")
+            )
+        return Location(
+            self.file, line, start + 1, line, end + 1, self.function, text.strip(), indent
+        )
+
+
+# What an expression was: it had a graph, or lost one in this place, or None: it never had any.
+Result = Cut | str | None
+
+
+class Trail:
+    """What a reading came by: modules at work, and the cuts with the modules that lie behind.
+
+    A `thorough` reading goes on where a value has a graph: a part of it may have been cut off.
+    """
+
+    def __init__(self, thorough: bool = False) -> None:
+        self.thorough = thorough
+        self.modules: list[Any] = []
+        self.cuts: list[tuple[Cut, list[Any]]] = []
+
+
+class Lineage:
+    """Reads statements backwards from an expression: what feeds it, and where that had a graph.
+
+    `values` are what names stand for where that is known: a running frame's variables, or, in a
+    function that has returned, `self` alone. `given` are results for a returned function's
+    parameters.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        scope: ast.AST | None,
+        function: str,
+        values: dict[str, Any],
+        files: UserFiles,
+        given: dict[str, Result] | None = None,
+        trail: Trail | None = None,
+    ) -> None:
+        self.file, self.scope, self.function = file, scope, function
+        self.tree = parse(file)
+        self.values, self.files = values, files
+        self.given = given or {}
+        self.busy: set[tuple[str, int]] = set()
+        self.known: dict[tuple[int, int], tuple[Result, list[Any]]] = {}
+        self.trail = trail or Trail()
+
+    def value(self, node: ast.AST, before: int, depth: int = 0) -> Result:
+        """What the expression `node` was, evaluated at line `before`."""
+        if self.tree is None or depth > _DEPTH:
+            return None
+        key = (id(node), before)
+        if key in self.known:
+            found, modules = self.known[key]
+            self.trail.modules += modules
+            return found
+        first = len(self.trail.modules)
+        found = self._value(node, before, depth)
+        if isinstance(found, Cut) and not any(each is found for each, _ in self.trail.cuts):
+            self.trail.cuts.append((found, self.trail.modules[first:]))
+        if not self.busy:
+            self.known[key] = found, self.trail.modules[first:]
+        return found
+
+    def _value(self, node: ast.AST, before: int, depth: int) -> Result:
+        if isinstance(node, ast.Name):
+            return self.named(node.id, before, depth)
+        if isinstance(node, ast.Attribute):
+            return self.attribute(node, before, depth)
+        if isinstance(node, ast.Call):
+            return self.call(node, before, depth)
+        if isinstance(node, ast.Compare):
+            return self.dropped(self.parts(node, before, depth), node)
+        if isinstance(node, ast.Subscript):
+            stored = self.assignments(ast.unparse(node), before)
+            if stored:
+                return self.stored(stored, ast.unparse(node), before, depth)
+            return self.value(node.value, before, depth)
+        if isinstance(node, ast.IfExp):
+            return _first([self.value(each, before, depth) for each in (node.body, node.orelse)])
+        if isinstance(node, ast.Lambda):
+            return None
+        return self.parts(node, before, depth)
+
+    def parts(self, node: ast.AST, before: int, depth: int) -> Result:
+        inner = [
+            self.value(each, before, depth)
+            for each in ast.iter_child_nodes(node)
+            if isinstance(each, ast.expr | ast.keyword | ast.comprehension | ast.FormattedValue)
+        ]
+        return _first(inner)
+
+    def dropped(self, operand: Result, node: ast.AST) -> Result:
+        """The result of an operation that gives a value without a graph."""
+        return self.cut(node, _called(node)) if operand is LIVE else operand
+
+    def named(self, name: str, before: int, depth: int) -> Result:
+        if name in self.given and not self.assignments(name, before):
+            return self.given[name]
+        live = name in self.values and _has_graph(self.values[name])
+        if live and not self.trail.thorough:
+            return LIVE
+        found = self.stored(self.assignments(name, before), name, before, depth)
+        return LIVE if live else found
+
+    def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
+        text = ast.unparse(node)
+        if node.attr == "data":
+            return self.dropped(self.value(node.value, before, depth), node)
+        if node.attr in _FACTS:
+            return None
+        known = self.reach(node)
+        if _has_graph(known) and not self.trail.thorough:
+            return LIVE
+        stored = self.assignments(text, before)
+        if stored:
+            return self.stored(stored, text, before, depth)
+        return None if known is not None else self.value(node.value, before, depth)
+
+    def stored(self, statements: list[ast.stmt], name: str, before: int, depth: int) -> Result:
+        """The result of the statements that made `name`, the last one first."""
+        for statement in statements:
+            key = (name, statement.lineno)
+            source = _source(statement)
+            if source is None or key in self.busy:
+                continue
+            self.busy.add(key)
+            try:
+                found = self.value(source, statement.lineno, depth + 1)
+                if isinstance(statement, ast.AugAssign) and found is not LIVE:
+                    found = _first([found, self.named(name, statement.lineno, depth + 1)])
+            finally:
+                self.busy.discard(key)
+            if found is LIVE:
+                found = self.guard(statement) or self.unlike(name, statement)
+            if found is not None:
+                return found
+        return None
+
+    def unlike(self, name: str, statement: ast.stmt) -> Result:
+        """LIVE, unless the value that is there says otherwise: then this statement cut it, by
+        means that are not known."""
+        value = self.reach(ast.parse(name, mode="eval").body)
+        if is_tensor(value) and not requires_grad(value) and torch.is_grad_enabled():
+            return self.cut(statement, ast.unparse(statement))
+        return LIVE
+
+    def call(self, node: ast.Call, before: int, depth: int) -> Result:
+        func = node.func
+        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        given = [*node.args, *(each.value for each in node.keywords)]
+        callee = self.reach(func)
+        if name in ("to", "type"):
+            given = [] if not any(_integer(each) for each in given) else given
+        cuts = name in _METHODS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
+        cuts = cuts or (name in ("to", "type") and bool(given))
+        inputs = [self.value(each, before, depth) for each in given]
+        if isinstance(func, ast.Attribute) and not is_module(callee):
+            inputs.insert(0, self.value(func.value, before, depth))
+        operands = _first(inputs)
+        if cuts:
+            return self.dropped(operands, node)
+        found = self.entered(node, callee, inputs, before, depth)
+        if found is not None:
+            return found
+        if is_module(callee) and (parameters := parameters_in(callee)):
+            self.trail.modules.append(callee)
+            if any(requires_grad(p) for p in parameters):
+                return LIVE
+            return operands or self.freezing()
+        return operands
+
+    def entered(
+        self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
+    ) -> Result:
+        """The result of the user's own function that `node` calls, from its return statements."""
+        holder, function = _entered(callee)
+        code = function.__code__ if function is not None else None
+        file = code.co_filename if code is not None else ""
+        scope: Any = None
+        if code is not None and file in self.files:
+            scope = scope_of(parse(file), code.co_firstlineno, code.co_name)
+        elif callee is None:
+            file, scope = self.file, self.of_this_file(node)
+        if not isinstance(scope, ast.FunctionDef) or scope is self.scope:
+            return None
+        names = [each.arg for each in (*scope.args.posonlyargs, *scope.args.args)]
+        values = variables(function.__globals__) if function is not None else dict(self.values)
+        values |= _closed_over(function)
+        if names[:1] == ["self"]:
+            values["self"] = holder if holder is not None else self.values.get("self")
+            names = names[1:]
+        spread = any(isinstance(each, ast.Starred) for each in node.args)
+        spread = spread or any(each.arg is None for each in node.keywords)
+        given = dict.fromkeys(names, _first(inputs) if spread else None)
+        if not spread:
+            for each, argument in zip(names, node.args, strict=False):
+                given[each] = self.value(argument, before, depth)
+                values[each] = self.reach(argument)
+        for each in node.keywords:
+            if each.arg is not None:
+                given[each.arg] = self.value(each.value, before, depth)
+                values[each.arg] = self.reach(each.value)
+        inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
+        results: list[Result] = []
+        for each in ast.walk(scope):
+            if isinstance(each, ast.Return) and each.value is not None:
+                result = inner.value(each.value, each.lineno, depth + 1)
+                results.append((inner.guard(each) or LIVE) if result is LIVE else result)
+        return next((each for each in results if isinstance(each, Cut)), _first(results))
+
+    def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
+        """A function that is only known by its name, one inside another say."""
+        name = ast.unparse(node.func).rsplit(".", 1)[-1]
+        for each in ast.walk(self.tree) if self.tree is not None else ():
+            if isinstance(each, ast.FunctionDef) and each.name == name:
+                return each
+        return None
+
+    def cut(self, node: ast.AST, by: str) -> Cut:
+        return Cut(node, by if len(by) < 60 else by[:57] + "…", self.file, self.function)
+
+    def freezing(self) -> Cut | None:
+        """The last statement of the file that sets requires_grad to False."""
+        found: ast.AST | None = None
+        for each in ast.walk(self.tree) if self.tree is not None else ():
+            text = ast.unparse(each) if isinstance(each, ast.Assign | ast.Expr) else ""
+            if text.endswith(("requires_grad = False", "requires_grad_(False)")) and (
+                found is None or each.lineno > found.lineno  # type: ignore[attr-defined]
+            ):
+                found = each
+        return self.cut(found, ast.unparse(found)) if found is not None else None
+
+    def guard(self, statement: ast.AST) -> Cut | None:
+        """The no_grad block or decorator around a statement."""
+        return self.guard_at(getattr(statement, "lineno", 0))
+
+    def guard_at(self, line: int) -> Cut | None:
+        best: Cut | None = None
+        for each in ast.walk(self.tree) if self.tree is not None else ():
+            last = getattr(each, "end_lineno", 0) or 0
+            if isinstance(each, ast.With) and each.lineno < line <= last:
+                for item in each.items:
+                    if _is_guard(item.context_expr):
+                        best = self.cut(item.context_expr, ast.unparse(item.context_expr))
+            if isinstance(each, ast.FunctionDef) and each.lineno < line <= last:
+                best = self.decorated(each) or best
+        return best
+
+    def decorated(self, function: ast.FunctionDef) -> Cut | None:
+        for each in function.decorator_list:
+            if _is_guard(each):
+                return self.cut(each, ast.unparse(each))
+        return None
+
+    def switched_off(self) -> Cut | None:
+        """The statement that turned gradients off for good."""
+        for each in ast.walk(self.tree) if self.tree is not None else ():
+            if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
+                text = ast.unparse(each)
+                if text.endswith("set_grad_enabled(False)"):
+                    return self.cut(each, text)
+        return None
+
+    def assignments(self, name: str, before: int) -> list[ast.stmt]:
+        """The statements above line `before` that gave `name` its value, the last one first, and
+        those that put something into it where it is a list."""
+        found: list[ast.stmt] = []
+        for each in ast.walk(self.scope) if self.scope is not None else ():
+            if isinstance(each, ast.stmt) and each.lineno < before and name in _stores(each):
+                found.append(each)
+        found.sort(key=lambda each: each.lineno, reverse=True)
+        for at, each in enumerate(found):
+            if isinstance(each, ast.Assign | ast.AnnAssign):
+                return found[: at + 1]
+        return found
+
+    def made(self, name: str, before: int) -> Location | None:
+        """The last statement, or loop, above line `before` that `name` has its value from."""
+        found = self.assignments(name, before)
+        made: ast.AST | None = found[-1] if found else None
+        for each in ast.walk(self.scope) if self.scope is not None else ():
+            if isinstance(each, ast.For) and name in _targets(each.target):
+                inside = each.lineno < before <= (each.end_lineno or 0)
+                if inside and (made is None or getattr(made, "lineno", 0) < each.lineno):
+                    made = each.iter
+        return self.cut(made, "").location() if made is not None else None
+
+    def reach(self, node: ast.AST) -> Any:
+        """The object that an expression stands for, where that can be told without running any
+        of the program's code."""
+        found = evaluate(node, self.variable)
+        return found if found is not LOST else None
+
+    def variable(self, name: str) -> Any:
+        known = self.values.get(name)
+        return known if known is not None else self.element(name)
+
+    def element(self, name: str) -> Any:
+        """One of what a loop variable runs through: a list of modules is of one kind."""
+        for each in ast.walk(self.scope) if self.scope is not None else ():
+            if isinstance(each, ast.For | ast.comprehension) and name in _targets(each.target):
+                source = each.iter
+                if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":
+                    source = source.args[0] if source.args else source
+                holder = self.reach(source)
+                if is_module(holder):
+                    holder = [each for _, each in items(attributes(holder).get("_modules"))]
+                if is_a(holder, (list, tuple)):
+                    return item(holder, 0)
+        return LOST
+
+
+def _entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
+    """(what `self` stands for, the function that runs) in a call of an object: a module's forward,
+    a method's, a callable object's ``__call__``, or a plain function's own; None for any other."""
+    holder: Any = None
+    function = callee
+    if is_module(callee):
+        holder, function = callee, static(type(callee), "forward")
+    elif type(callee) is types.MethodType:
+        holder, function = callee.__self__, callee.__func__
+    elif type(callee) is not types.FunctionType:
+        holder, function = callee, static(type(callee), "__call__")
+    # What a decorator has wrapped.
+    while type(function) is types.FunctionType and "__wrapped__" in function.__dict__:
+        function = function.__dict__["__wrapped__"]
+    return holder, function if type(function) is types.FunctionType else None
+
+
+def _closed_over(function: types.FunctionType | None) -> dict[str, Any]:
+    if function is None:
+        return {}
+    found = {}
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found
+
+
+def _targets(target: ast.expr) -> list[str]:
+    return [ast.unparse(each) for each in getattr(target, "elts", [target])]
+
+
+def _stores(statement: ast.stmt) -> set[str]:
+    """What a statement assigns to, or appends to, as it is written."""
+    if isinstance(statement, ast.Assign):
+        return {name for each in statement.targets for name in _targets(each)}
+    if isinstance(statement, ast.AnnAssign | ast.AugAssign):
+        return {ast.unparse(statement.target)}
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        func = statement.value.func
+        if isinstance(func, ast.Attribute) and func.attr in ("append", "extend", "insert"):
+            return {ast.unparse(func.value)}
+    return set()
+
+
+def _source(statement: ast.stmt) -> ast.expr | None:
+    source = getattr(statement, "value", None)
+    if isinstance(statement, ast.Expr) and isinstance(source, ast.Call):
+        return source.args[-1] if source.args else None
+    return source
+
+
+def _first(results: list[Result]) -> Result:
+    """Of several operands: one with a graph is enough; else the first that lost one."""
+    if LIVE in results:
+        return LIVE
+    return next((each for each in results if each is not None), None)
+
+
+def _called(node: ast.AST) -> str:
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") not in ("to", "type"):
+        return ast.unparse(node.func) + "()"
+    return ast.unparse(node)
+
+
+def _has_graph(value: Any) -> bool:
+    if is_tensor(value):
+        return requires_grad(value)
+    return any(_has_graph(each) for _, each in items(value, 16))
+
+
+def _integer(node: ast.expr) -> bool:
+    return ast.unparse(node).rsplit(".", 1)[-1] in ("long", "int", "int64", "int32", "bool")
+
+
+def scope_of(tree: ast.Module | None, first: int, name: str) -> ast.AST | None:
+    for each in ast.walk(tree) if tree is not None else ():
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == name:
+            start = min([each.lineno, *(d.lineno for d in each.decorator_list)])
+            if start <= first <= each.lineno:
+                return each
+    return tree

@@ -1,0 +1,82 @@
+"""What autograd refuses before a single node runs: losses without a graph, losses of several
+numbers, inputs that no graph reaches. Read from the arguments of the refused call."""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any, NamedTuple
+
+from graphlab.observe.refusals.cut import Cut, find_cut
+from graphlab.observe.graph.walk import hold
+from graphlab.observe.graph.walk import grad_edge, listed, needed, walk
+from graphlab.observe.names import Names
+from graphlab.source.files import UserFiles
+from graphlab.source.wording import asked_for
+from graphlab.observe.tensors import count_of, describe, is_tensor, kind_of, requires_grad
+from graphlab.trace.model import Location, TensorInfo, Trouble
+
+
+class Outright(NamedTuple):
+    """Why a call was refused, which tensor it is about, and where that lost its graph."""
+
+    trouble: Trouble
+    subject: Any
+    cut: Cut | None = None
+    # Which of the inputs it is.
+    place: int = 0
+
+    def info(self, names: Names, loss: str, at: Location | None) -> TensorInfo:
+        """The subject, under its own name or as the call at `at` was written."""
+        tensor = self.subject
+        asked = asked_for(at, self.place) if self.trouble == "unused-input" else None
+        if asked is not None and "[" in asked and id(tensor) not in names.tensors:
+            # A view that was made for this call: its base has the name, and is another tensor.
+            return describe(tensor, asked, kind_of(tensor))
+        known = names.of_tensor(tensor)
+        if known is not None:
+            return describe(tensor, known[1].name, known[1].kind, known[1].owner)
+        fallback = loss if self.trouble != "unused-input" else None
+        return describe(tensor, fallback, kind_of(tensor))
+
+
+def refused_outright(
+    values: dict[str, Any],
+    is_grad: bool,
+    loss: str,
+    caller: FrameType | None,
+    files: UserFiles,
+    line: int | None = None,
+) -> Outright | None:
+    """`values` are the arguments of backward or grad by name, `loss` how `caller` wrote it, in
+    `line` where `caller` has gone on since."""
+    roots = listed(values.get("outputs" if is_grad else "tensors"))
+    given = listed(values.get("grad_outputs" if is_grad else "grad_tensors"))
+    for at, root in enumerate(roots):
+        if not is_tensor(root):
+            continue
+        if not requires_grad(root):
+            return Outright("no-graph", root, find_cut(caller, loss, files, line))
+        if count_of(root) != 1 and (at >= len(given) or given[at] is None):
+            return Outright("non-scalar", root)
+    if is_grad and not values.get("allow_unused"):
+        nodes = walk(grad_edge(root) for root in roots)
+        hold(nodes, roots)
+        reached = set(nodes)
+        for at, each in enumerate(listed(values.get("inputs"))):
+            edge = grad_edge(each)
+            frozen = is_tensor(each) and not requires_grad(each)
+            if edge not in reached and (edge is not None or frozen):
+                return Outright("unused-input", each, place=at)
+    return None
+
+
+def nodes_behind(values: dict[str, Any], is_grad: bool, limit: int | None = None) -> list[Any]:
+    """The nodes that the call runs, or would have run; `limit` of its graph's at most."""
+    roots = listed(values.get("outputs" if is_grad else "tensors"))
+    nodes = walk((grad_edge(root) for root in roots), limit)
+    hold(nodes, roots)
+    inputs = values.get("inputs")
+    if inputs is None:
+        return nodes
+    goals = [edge for each in listed(inputs) if (edge := grad_edge(each)) is not None]
+    return needed(nodes, goals) if goals else nodes

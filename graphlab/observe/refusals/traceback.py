@@ -1,0 +1,127 @@
+"""What a traceback leaves to be looked at: the frames it passed through, the user's among them,
+the names they hold and the source they run."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from types import FrameType, FunctionType, ModuleType, TracebackType
+from typing import Any, NamedTuple
+
+from graphlab.observe.names import Named, Names
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.places import locate
+from graphlab.source.statements import Statement, may_have_run, statements
+from graphlab.observe.tensors import describe
+from graphlab.observe.refusals.values import Values
+from graphlab.source.objects import attributes, is_a, variables
+from graphlab.trace.model import Location, TensorInfo
+
+# Files of the user's that are searched for writers.
+FILES = 200
+
+
+class Step(NamedTuple):
+    """One frame that the exception passed through, at the instruction that let it through."""
+
+    frame: FrameType
+    offset: int
+
+    @property
+    def at(self) -> Location:
+        return locate(self.frame.f_code, self.offset)
+
+
+class Scene:
+    """The steps of a traceback, outermost first, and a table of the tensors found there.
+
+    `look` decides from where: `at` and `caller` are then the user's own place, `names` whatever
+    the frames around it can name.
+    """
+
+    def __init__(self, traceback: TracebackType | None, files: UserFiles) -> None:
+        self.files = files
+        self.steps: list[Step] = []
+        while traceback is not None:
+            self.steps.append(Step(traceback.tb_frame, traceback.tb_lasti))
+            traceback = traceback.tb_next
+        self.caller: Step | None = None
+        self.names = Names(files)
+        self.tensors: list[TensorInfo] = []
+        self._frames: list[FrameType] = []
+
+    @property
+    def at(self) -> Location | None:
+        return self.caller.at if self.caller is not None else None
+
+    def look(self, before: int) -> None:
+        """From step `before` outwards: the user's nearest step, and everything with a name."""
+        above = self.steps[:before]
+        frames = [step.frame for step in reversed(above)]
+        # A traceback begins where the exception is caught; what called that still runs.
+        outer = frames[-1].f_back if frames else None
+        while outer is not None:
+            frames.append(outer)
+            outer = outer.f_back
+        mine = [step for step in above if step.frame.f_code.co_filename in self.files]
+        user = user_frame(frames[0], self.files) if frames and not mine else None
+        self.caller = mine[-1] if mine else Step(user, user.f_lasti) if user is not None else None
+        # Frames below the call, a hook's or a custom Function's, hold names as well.
+        below = [step.frame for step in reversed(self.steps[before:])]
+        self._frames = [*below, *frames]
+        self.names = Names(self.files).gather_frames(self._frames)
+
+    def values(self) -> Values:
+        return Values(self._frames, self.names)
+
+    def places(self) -> list[Location]:
+        """Where each of the user's frames stood."""
+        return [step.at for step in self.steps if step.frame.f_code.co_filename in self.files]
+
+    def source(self) -> list[Statement]:
+        """The statements that may matter and may have run: those of the frames' files and of
+        what these import, as far as it is the user's."""
+        places = self.places()
+        found = [each for name in self._source_files() for each in statements(name)]
+        return [each for each in found if may_have_run(each, places)]
+
+    def _source_files(self) -> list[str]:
+        mine = [frame for frame in self._frames if frame.f_code.co_filename in self.files]
+        found = dict.fromkeys(frame.f_code.co_filename for frame in mine)
+        # A notebook's cells share their variables and are imported by nobody.
+        found.update(dict.fromkeys(n for n in linecache.cache if "ipy" in n and n in self.files))
+        todo = list({id(frame.f_globals): frame.f_globals for frame in mine}.values())
+        while todo:
+            for value in variables(todo.pop()).values():
+                module = value if is_a(value, ModuleType) else _home(value)
+                space = attributes(module)
+                file = space.get("__file__")
+                if type(file) is not str or file in found or file not in self.files:
+                    continue
+                found[file] = None
+                todo.append(space)
+        return list(found)[:FILES]
+
+    def add(self, tensor: Any, named: Named) -> int:
+        """The tensor's place in the table."""
+        return self.add_info(describe(tensor, named.name or None, named.kind, named.owner))
+
+    def add_info(self, info: TensorInfo) -> int:
+        if info not in self.tensors:
+            self.tensors.append(info)
+        return self.tensors.index(info)
+
+    def called(self, index: int) -> str:
+        """How a sentence calls a tensor of the table."""
+        tensor = self.tensors[index]
+        return tensor.name or f"a tensor of shape {list(tensor.shape)}"
+
+
+def _home(value: Any) -> ModuleType | None:
+    """The module that defines a function or class."""
+    if not is_a(value, (FunctionType, type)):
+        return None
+    name = attributes(value).get("__module__")
+    if name is None and type(value) is FunctionType:
+        name = value.__module__
+    return sys.modules.get(name) if type(name) is str else None

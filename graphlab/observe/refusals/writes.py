@@ -1,0 +1,124 @@
+"""A write that autograd refused, found again from its traceback: by the statement that failed,
+or by what the library function below it was given."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.refusals.mistakes import mistake_of
+from graphlab.observe.refusals.cut import making
+from graphlab.observe.notes import Log, RawRefused
+from graphlab.observe.iterations import Loops
+from graphlab.observe.names import Named
+from graphlab.observe.refusals.traceback import Scene
+from graphlab.source.files import UserFiles
+from graphlab.source.wording import call_text
+from graphlab.source.places import statement_at
+from graphlab.source.statements import statements
+from graphlab.observe.tensors import base_of, is_leaf, is_tensor, is_view, kind_of, requires_grad
+from graphlab.source.objects import LOST, exactly, lookup, variables
+from graphlab.trace.model import Location, Refused
+
+
+def unseen_refusal(
+    error: BaseException | None, log: Log, loops: Loops, files: UserFiles
+) -> RawRefused | None:
+    """A write that autograd refused and no wrapper saw, one by a custom Function's mark_dirty."""
+    if not isinstance(error, RuntimeError):
+        return None
+    kind = mistake_of(error)
+    if kind not in ("leaf", "view"):
+        return None
+    scene = Scene(error.__traceback__, files)
+    refused = refused_write(scene, kind)
+    if refused is None or scene.caller is None:
+        return None
+    frame, offset = scene.caller
+    if any(
+        isinstance(each, RawRefused) and each.spot == (frame.f_code, offset) for each in log.events
+    ):
+        return None
+    return RawRefused(
+        log.last_seq(),
+        (frame.f_code, offset),
+        refused.by,
+        scene.tensors[refused.tensor],
+        refused.kind,
+        loops.iteration(frame),
+        refused.made,
+    )
+
+
+def refused_write(scene: Scene, kind: str) -> Refused | None:
+    """`kind` is "leaf" or "view": which of the two autograd complained of."""
+    scene.look(len(scene.steps))
+    at, last = scene.at, scene.steps[-1]
+    if at is None:
+        return None
+    subject: Any = None
+    text = None
+    if scene.caller is last:
+        subject, by, text = _written(scene, at)
+        if not _refuses(subject, kind):
+            # No statement that writes, but a call of what was compiled: its argument.
+            by, text = call_text(at, at.code)[0], None
+            subject = next((each for each in _named(last.frame, at) if _refuses(each, kind)), None)
+    else:
+        call, through = call_text(at, at.code)[0], f"{last.frame.f_code.co_name}()"
+        by = call if call.endswith(f".{through}") else f"{call}, through {through}"
+        subject = next((each for each in _given(last.frame) if _refuses(each, kind)), None)
+    if not _refuses(subject, kind):
+        return None
+    if kind == "leaf" and is_view(subject):
+        subject = base_of(subject)
+    known = scene.names.of_tensor(subject)
+    named = known[1] if known is not None else Named("", kind_of(subject), None)
+    if text is not None and named.kind != "parameter":
+        # What the statement calls it says more than another variable for the same memory.
+        named = Named(text, kind_of(subject), named.owner)
+    made = making(last.frame, named.name, scene.files, at.line) if kind == "view" else None
+    tensor = scene.add(subject, named)
+    return Refused(0, at, by, tensor, kind, made=made)  # pyright: ignore[reportArgumentType]
+
+
+def _named(frame: FrameType, at: Location) -> Iterator[Any]:
+    """What the names of a statement stand for."""
+    statement = statement_at(at.file, at.line)
+    for node in ast.walk(statement) if statement is not None else ():
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield lookup(node.id, frame.f_locals, frame.f_globals)
+
+
+def _given(frame: FrameType) -> Iterator[Any]:
+    """What a function of a library was called with."""
+    for value in variables(frame.f_locals).values():
+        yield from value if exactly(value, tuple, list) else [value]
+
+
+def _written(scene: Scene, at: Location) -> tuple[Any, str, str | None]:
+    """(what the statement at `at` writes, how it does so, the variable's name)."""
+    here = [
+        each
+        for each in statements(at.file)
+        if each.kind == "write" and each.at.line <= at.line <= (each.node.end_lineno or 0)
+    ]
+    # Of several on one line, the one whose very columns failed.
+    here.sort(key=lambda each: (each.at.line, each.at.column) != (at.line, at.column))
+    if not here:
+        return None, at.code, None
+    value = scene.values().of(here[0].target, here[0].scope)
+    return (value if value is not LOST else None), here[0].by, ast.unparse(here[0].target)
+
+
+def _refuses(value: Any, kind: str) -> bool:
+    """Whether it is a leaf that requires grad, or a view of one; for "view", any view."""
+    if not is_tensor(value):
+        return False
+    base = base_of(value)
+    if kind == "view":
+        return base is not None
+    leaf = value if base is None else base
+    return is_leaf(leaf) and requires_grad(leaf)

@@ -1,0 +1,267 @@
+"""What the user's source files say that they do: statements that write in place, calls of
+step() and of backward(), each with the scope that its names belong to. Nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from graphlab.source.places import parse, source_line
+from graphlab.trace.model import Location
+
+# Methods that end in an underscore and write no tensor's values.
+_HARMLESS = {
+    "requires_grad_", "detach_", "share_memory_", "rename_", "clip_grad_norm_", "clip_grad_value_",
+    "clip_grads_with_norm_", "retain_grad_",
+}  # fmt: skip
+_LIBRARIES = {"torch", "nn", "F", "functional", "init"}
+_VIEWS = {"T", "mT", "H", "mH", "real", "imag"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a statement stands: the function and class around it, and the loops around it."""
+
+    file: str
+    function: ast.FunctionDef | ast.AsyncFunctionDef | None = None
+    owner: str | None = None
+    loops: tuple[ast.For | ast.While, ...] = ()
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`target` is the variable that is written, stepped or differentiated; `by` how to call what
+    does it. `other` is the first argument of a step(): a GradScaler steps what it is given."""
+
+    kind: Literal["write", "load", "step", "backward"]
+    target: ast.expr
+    by: str
+    scope: Scope
+    node: ast.expr | ast.stmt
+    other: ast.expr | None = None
+
+    @property
+    def at(self) -> Location:
+        return place(self.node, self.scope)
+
+    def initialises(self) -> bool:
+        """Whether it stands in a function that sets parameters up, ``weights_init`` say."""
+        function = self.scope.function
+        return function is not None and any(
+            word in function.name for word in ("init", "reset_parameters")
+        )
+
+
+def place(node: ast.expr | ast.stmt, scope: Scope) -> Location:
+    text = source_line(scope.file, node.lineno)
+    indent = len(text) - len(text.lstrip())
+    start = _characters(text, node.col_offset)
+    end = len(text)
+    if node.end_lineno == node.lineno and node.end_col_offset is not None:
+        end = _characters(text, node.end_col_offset)
+    function = scope.path or "<module>"
+    return Location(
+        scope.file, node.lineno, start + 1, node.lineno, end + 1, function, text.strip(), indent
+    )
+
+
+def _characters(text: str, offset: int) -> int:
+    return len(text.encode()[:offset].decode(errors="ignore"))
+
+
+def statements(file: str) -> list[Statement]:
+    """All of a file that may matter, in its order; nothing where it cannot be read."""
+    tree = parse(file)
+    return list(_of(tree.body, Scope(file))) if tree is not None else []
+
+
+def _of(nodes: list[ast.stmt], scope: Scope) -> Iterator[Statement]:
+    for node in nodes:
+        yield from _in(node, scope)
+
+
+def _in(node: ast.stmt, scope: Scope) -> Iterator[Statement]:
+    file = scope.file
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        path = f"{scope.path}.{node.name}" if scope.path else node.name
+        yield from _of(node.body, Scope(file, node, scope.owner, (), path))
+        return
+    if isinstance(node, ast.ClassDef):
+        path = f"{scope.path}.{node.name}" if scope.path else node.name
+        yield from _of(node.body, Scope(file, None, node.name, (), path))
+        return
+    inner = scope
+    if isinstance(node, ast.For | ast.While):
+        loops = (*scope.loops, node)
+        inner = Scope(file, scope.function, scope.owner, loops, scope.path)
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield from _in(child, inner)
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from _of(child.body, inner)
+        else:
+            for each in ast.walk(child):
+                if isinstance(each, ast.Call):
+                    yield from _call(each, inner)
+    target, by = None, ""
+    if isinstance(node, ast.AugAssign):
+        target, by = node.target, f"{ast.unparse(node.target)} {_operator(node.op)}= …"
+    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+        target = node.targets[0]
+        by = f"{ast.unparse(target.value)}[…] = …"
+    base = _base(target) if target is not None else None
+    if base is not None:
+        yield Statement("write", base, by, inner, node)
+
+
+def _call(node: ast.Call, scope: Scope) -> Iterator[Statement]:
+    func = node.func
+    by = f"{ast.unparse(func)}()"
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    first = node.args[0] if node.args else None
+    words = {word.arg: word.value for word in node.keywords}
+    target, kind = None, "write"
+    if name == "step" and isinstance(func, ast.Attribute):
+        yield Statement("step", func.value, by, scope, node, first)
+        return
+    if name in ("backward", "grad"):
+        target = _differentiated(node, name, words)
+        if target is not None:
+            yield Statement("backward", target, by, scope, node)
+        return
+    if name == "load_state_dict" and isinstance(func, ast.Attribute):
+        target, kind = func.value, "load"
+    elif name.endswith("_") and not name.endswith("__") and name not in _HARMLESS:
+        plain = not isinstance(func, ast.Attribute) or _library(func.value)
+        target = first if plain else func.value  # pyright: ignore[reportAttributeAccessIssue]
+    elif "out" in words:
+        target = words["out"]
+    elif getattr(words.get("inplace"), "value", False) is True and first is not None:
+        target = first
+    base = _base(target) if target is not None else None
+    if base is not None:
+        yield Statement(kind, base, by, scope, node)  # pyright: ignore[reportArgumentType]
+
+
+def _differentiated(
+    node: ast.Call, name: str, words: dict[str | None, ast.expr]
+) -> ast.expr | None:
+    """The loss of a backward() or autograd.grad()."""
+    func, first = node.func, node.args[0] if node.args else None
+    receiver = func.value if isinstance(func, ast.Attribute) else None
+    if receiver is not None and ast.unparse(receiver).endswith("autograd"):
+        return first or words.get("tensors") or words.get("outputs")
+    if name == "grad":
+        return first or words.get("outputs") if receiver is None else None
+    if isinstance(receiver, ast.Call) and getattr(receiver.func, "attr", "") == "scale":
+        return receiver.args[0] if receiver.args else receiver
+    return receiver
+
+
+def _stood(statement: Statement, places: list[Location]) -> int | None:
+    """The line at which the function (or module) of `statement` stood as the program failed."""
+    scope = statement.scope
+    for place in places:
+        function = place.function.replace("<locals>.", "")
+        if place.file == scope.file and function == (scope.path or "<module>"):
+            return place.line
+    return None
+
+
+def may_have_run(statement: Statement, places: list[Location]) -> bool:
+    """What stands below the line that a module has got to, in no loop with it, has not run."""
+    line = _stood(statement, places)
+    if line is None or statement.scope.path or statement.node.lineno <= line:
+        return True
+    return any(loop.lineno <= line for loop in statement.scope.loops)
+
+
+def before_the_loop(statement: Statement, source: list[Statement], places: list[Location]) -> bool:
+    """Whether a statement ran before the loop in which the program failed had begun."""
+    line = _stood(statement, places)
+    if line is None:
+        return False
+    scope = statement.scope
+    around = [
+        loop.lineno
+        for each in source
+        for loop in each.scope.loops
+        if (each.scope.file, each.scope.path) == (scope.file, scope.path)
+        and loop.lineno <= line <= (loop.end_lineno or 0)
+    ]
+    return bool(around) and statement.node.lineno < min(around)
+
+
+def assigned(name: str, scope: Scope) -> list[ast.expr]:
+    """What the function of `scope` assigns to the variable `name`."""
+    found = []
+    for node in ast.walk(scope.function) if scope.function is not None else ():
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == name for target in node.targets
+        ):
+            found.append(node.value)
+        elif isinstance(node, ast.For) and any(
+            isinstance(target, ast.Name) and target.id == name for target in ast.walk(node.target)
+        ):
+            found.append(node.iter)
+    return found
+
+
+def is_argument(name: str, scope: Scope) -> bool:
+    arguments = scope.function.args if scope.function is not None else None
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs] if arguments else []
+    return any(each.arg == name for each in every)
+
+
+def is_listing(node: ast.AST) -> bool:
+    """``D.parameters()`` and its like."""
+    func = node.func if isinstance(node, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr in (
+        "parameters", "named_parameters", "buffers", "named_buffers", "modules", "children",
+    )  # fmt: skip
+
+
+def keeps_graph(node: ast.expr | ast.stmt) -> bool | None:
+    """Whether a backward call retains its graph; None where that is decided as it runs."""
+    for word in getattr(node, "keywords", ()):
+        if word.arg in ("retain_graph", "create_graph"):
+            value = word.value
+            if not isinstance(value, ast.Constant):
+                return None
+            if value.value:
+                return True
+    return False
+
+
+def _library(node: ast.expr) -> bool:
+    return ast.unparse(node).split(".")[0] in _LIBRARIES
+
+
+def _operator(operator: ast.operator) -> str:
+    made = ast.AugAssign(ast.Name("x"), operator, ast.Name("y"))
+    return ast.unparse(made).split()[1].removesuffix("=")
+
+
+def _base(node: ast.expr) -> ast.expr | None:
+    """The variable behind slices and views; None behind `.data` and `.grad`, whose writes no
+    version counter of the variable itself tells."""
+    while True:
+        if isinstance(node, ast.Attribute) and node.attr in ("data", "grad"):
+            return None
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            node = node.func.value
+        elif _is_view(node):
+            node = node.value  # pyright: ignore[reportAttributeAccessIssue]
+        else:
+            return node if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else None
+
+
+def _is_view(node: ast.expr) -> bool:
+    """Whether an expression is a slice or view of another, or an item of a list; an item that a
+    string picks is one of a dict."""
+    if isinstance(node, ast.Subscript):
+        return not (isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str))
+    return isinstance(node, ast.Attribute) and node.attr in _VIEWS

@@ -1,0 +1,182 @@
+"""The overview: networks, the variables between them, losses, optimizers, and what goes wrong."""
+
+from __future__ import annotations
+
+from graphlab.trace.graph import Graph
+from graphlab.views.figure.colors import Paint, Palette
+from graphlab.views.figure.drawing import Arrow, Box, Drawing, Lane
+from graphlab.views.figure.grouping import Group, Key, group
+from graphlab.views.figure.sketch import Sketch, placed
+from graphlab.views.figure.words import dims, where
+from graphlab.text import plural
+
+# A box has a lane for each of its calls up to this many.
+LANES = 4
+# With more boxes than this, nameless operations of one line share a box.
+CROWDED = 18
+# With more than this even so, variables are left out.
+FULL = 24
+
+
+def overview(graph: Graph, palette: Palette, title: str, caption: str = "") -> Drawing:
+    """The whole graph in few boxes, from left to right in the order of the forward."""
+    scope = networks(graph)
+    groups = group(graph, scope)
+    if len(groups.groups) > CROWDED:
+        lines = _by_line(graph, scope)
+        groups = group(graph, scope, alias=lines)
+        if len(groups.groups) > FULL:
+            groups = group(graph, scope, keep_variables=False, alias=lines)
+    return _Overview(graph, groups, palette).draw(title, caption)
+
+
+def _by_line(graph: Graph, scope: dict[int, int]) -> dict[int, int]:
+    """For each nameless node outside the networks the last one of its line, which stands for it."""
+    first: dict[object, int] = {}
+    alias = {}
+    reach = [graph.reached_by(root.node) for root in graph.roots]
+    named = graph.variables.keys() | graph.leaves.keys() | {root.node for root in graph.roots}
+    for node in graph.order():
+        at = graph.places.get(node)
+        if at is not None and node not in scope and node not in named:
+            # One line may serve several losses, in a helper: each keeps its own.
+            serves = tuple(node in each for each in reach)
+            other = first.setdefault((at.file, at.line, serves), node)
+            if other != node:
+                alias[node] = other
+    return alias
+
+
+def networks(graph: Graph) -> dict[int, int]:
+    """For each node inside a network the outermost call around it. A module whose parts different
+    optimizers step is no network but a collection of them."""
+    steppers: dict[int, set[tuple[int, ...]]] = {}
+    counts = [0] * len(graph.calls)
+    callers = {node: graph.callers(node) for node in graph.call_of}
+    for node, around in callers.items():
+        for call in around:
+            counts[call] += 1
+        for source in graph.inputs[node]:
+            leaf = graph.leaves.get(source)
+            if leaf is not None and (leaf.optimizers or (leaf.kind == "parameter" and leaf.name)):
+                for call in around:
+                    steppers.setdefault(call, set()).add(leaf.optimizers)
+        if any(each.kind == "parameter" for each in graph.saved.get(node, ())):
+            # Frozen: no optimizer can tell whose it is, and none of its leaves is in the graph.
+            for call in around:
+                steppers.setdefault(call, set())
+    scope = {}
+    for node, around in callers.items():
+        inside = [call for call in around if call in steppers]
+        while len(inside) > 1 and len(steppers[inside[0]]) > 1:
+            inside.pop(0)
+        if inside:
+            scope[node] = inside[0]
+    return scope
+
+
+class _Overview(Sketch):
+    def draw(self, title: str, caption: str) -> Drawing:
+        for keys in self._merged():
+            self._add(keys)
+        for source, target in self.groups.links:
+            self.link(source, target)
+        self.inputs()
+        self.failing_path()
+        self._optimizers()
+        self.cut_off()
+        return self.drawing(title, caption, across=True, frames=[])
+
+    def _merged(self) -> list[list[Key]]:
+        """Groups that share a box: the calls of one network, unless one call feeds another; then
+        only where there are too many to draw."""
+        calls: dict[str, list[Key]] = {}
+        single: dict[str, list[Key]] = {}
+        for key, each in self.groups.groups.items():
+            if key[0] == "module":
+                calls.setdefault(each.name, []).append(key)
+            elif key[0] == "variable":
+                single.setdefault(each.name, []).append(key)
+        together: dict[Key, list[Key]] = {}
+        folded = False
+        for keys in calls.values():
+            chained = len(keys) > 1 and self.groups.reaches(keys, set(keys))
+            if len(keys) > 1 and (not chained or len(keys) > LANES):
+                folded = folded or chained
+                together.update(dict.fromkeys(keys, keys))
+        if folded:
+            # A loop: the variable that goes round is one box as well.
+            for keys in single.values():
+                if len(keys) > LANES:
+                    together.update(dict.fromkeys(keys, keys))
+        found, done = [], set()
+        for key in self.groups.groups:
+            if key not in done:
+                # In the order in which they ran.
+                found.append(sorted(together.get(key, [key])))
+                done.update(found[-1])
+        return found
+
+    def _add(self, keys: list[Key]) -> None:
+        box, nodes = self.box(keys)
+        if keys[0][0] == "module":
+            self._describe_module(box, [self.groups.groups[key] for key in keys], nodes)
+        for lane, key in enumerate(keys):
+            self.box_of[key] = box.key, lane if box.lanes else None
+
+    def _describe_module(self, box: Box, groups: list[Group], nodes: list[int]) -> None:
+        graph = self.graph
+        calls = [graph.calls[each.key[1]] for each in groups]
+        leaves = [graph.leaves[node] for node in nodes if node in graph.leaves]
+        weights = [leaf for leaf in leaves if (leaf.name or "").startswith(f"{box.title}.")]
+        box.notes.append(calls[0].type)
+        if weights:
+            box.notes.append(plural(len(weights), "parameter"))
+        places = [where(call.at) for call in calls]
+        if len(calls) > 1 and len(calls) <= LANES and not self._loop(groups):
+            box.times = 1
+            box.lanes = [
+                Lane(place or f"call {at}") for at, place in enumerate(places, 1)
+            ]  # fmt: skip
+        elif len(calls) == 1:
+            again = sum(1 for other in self.groups.groups.values() if other.name == box.title) > 1
+            text = f"call {calls[0].number}" if again else ""
+            box.notes += [each for each in (text, places[0]) if each]
+        box.tooltip = "\n".join(
+            [f"{box.title} ({calls[0].type}), called {plural(len(calls), 'time')}"]
+            + [f"{leaf.name} {dims(leaf.shape)} {leaf.dtype}" for leaf in weights]
+            + [place for place in places if place]
+        )
+
+    def _loop(self, groups: list[Group]) -> bool:
+        keys = {each.key for each in groups}
+        return self.groups.reaches(keys, keys)
+
+    def _optimizers(self) -> None:
+        graph = self.graph
+        owned: dict[int, dict[Key, None]] = {}
+        for node, leaf in graph.leaves.items():
+            for at in leaf.optimizers:
+                owned.setdefault(at, {})[self.groups.of_node[node]] = None
+        found = self.failure
+        for at, keys in owned.items():
+            each = graph.optimizers[at]
+            box = Box(f"o{at}", each.name, "optimizer", self.palette.paint(()), [each.type])
+            box.tooltip = f"{each.name} ({each.type})"
+            if self.palette.overlay == "optimizer":
+                fill, border = self.palette.hue(each.name)
+                box.paint = Paint((fill,), border)
+            self.boxes[box.key] = box
+            for key in keys:
+                name = self.box_of[key][0]
+                arrow = self.arrows.setdefault(
+                    (box.key, None, name, None), Arrow(box.key, name, "steps")
+                )
+                guilty = found is not None and found.saved.by == f"{each.name}.step()"
+                if guilty and found is not None and self.boxes[name].red and not box.red:
+                    arrow.red = box.red = True
+                    box.alarms.append(placed("② step()", found.saved.at))
+                    if found.saved.state == "stale":
+                        box.alarms.append(f"writes version {found.saved.version}")
+                elif guilty and self.boxes[name].red:
+                    arrow.red = True

@@ -1,0 +1,216 @@
+"""What the overview and the module level share: boxes for groups, accusations, the failing path."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from graphlab.trace.graph import NONE, Graph
+from graphlab.trace.model import Location
+from graphlab.views.figure.colors import Paint, Palette, badge, size_text
+from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
+from graphlab.views.figure.grouping import Groups, Key, failure, troubled
+from graphlab.views.figure.words import dims, where
+
+# Named inputs drawn for one box.
+INPUTS = 3
+
+
+class Sketch:
+    """A drawing as it is put together. `box_of` says which box draws a group, and at which of its
+    lanes."""
+
+    def __init__(self, graph: Graph, groups: Groups, palette: Palette) -> None:
+        self.graph, self.groups, self.palette = graph, groups, palette
+        self.failure = failure(graph)
+        self.bad = troubled(graph)
+        self.box_of: dict[Key, tuple[str, int | None]] = {}
+        self.boxes: dict[str, Box] = {}
+        self.arrows: dict[tuple[str, int | None, str, int | None], Arrow] = {}
+
+    def box(self, keys: list[Key]) -> tuple[Box, list[int]]:
+        """A new box for one group or several, with its colour and what is wrong in it, and the
+        nodes that it stands for."""
+        groups = [self.groups.groups[key] for key in keys]
+        kind, number = groups[0].key
+        nodes = [node for each in groups for node in each.nodes]
+        paint = self.palette.paint(nodes or [number])
+        if kind in ("variable", "leaf") and self.palette.overlay == "owner":
+            # A value is drawn in outline, so that the networks stand out.
+            paint = Paint((self.palette.theme.background,), paint.border)
+        box = Box(f"b{len(self.boxes)}", groups[0].name, kind, paint, times=len(keys))
+        if kind != "module":
+            self._describe(box, number)
+        if self.palette.overlay == "memory" and nodes:
+            size = sum(self.palette.saved_bytes(node) for node in nodes)
+            if size:
+                box.notes.append(f"{size_text(size)} saved")
+        self._accuse(box, nodes)
+        self.boxes[box.key] = box
+        return box, nodes
+
+    def _describe(self, box: Box, node: int) -> None:
+        graph = self.graph
+        leaf = graph.leaves.get(node)
+        shape = leaf.shape if leaf is not None else graph.shapes.get(node)
+        dtype = leaf.dtype if leaf is not None else graph.dtypes.get(node, "")
+        if shape and box.shape != "operation":
+            box.notes.append(dims(shape))
+        if box.shape == "loss":
+            box.notes += [
+                f"backward() in {where(root.at)}"
+                for root in graph.roots
+                if root.node == node and root.at is not None and not root.raised
+            ]
+        at = graph.places.get(node)
+        box.tooltip = "\n".join(
+            each
+            for each in (
+                box.title,
+                f"{graph.operations[node]} {dims(shape) if shape is not None else ''} {dtype}",
+                f"{where(at)}: {at.code}" if at is not None else "",
+            )
+            if each
+        )
+
+    def _accuse(self, box: Box, nodes: list[int]) -> None:
+        """Say which saved tensors were written since; the one that backward meets comes first."""
+        said: dict[str, None] = {}
+        if self.failure is not None and self.failure.node in nodes:
+            said[badge(self.failure.saved)] = None
+        for node in nodes:
+            said.update(dict.fromkeys(badge(each) for each in self.bad.get(node, ())))
+        texts = list(said)
+        if texts:
+            name, _, what = texts[0].rpartition(": ")
+            box.alarms += [name, what]
+        if len(texts) > 1:
+            box.alarms.append(f"and {len(texts) - 1} more")
+            box.tooltip += "\n" + "\n".join(texts)
+
+    def link(self, source: Key, target: Key) -> Arrow:
+        (one, one_lane), (other, other_lane) = self.box_of[source], self.box_of[target]
+        key = (one, one_lane, other, other_lane)
+        known = self.arrows.get(key)
+        if known is None:
+            known = self.arrows[key] = Arrow(one, other, "flow", one_lane, other_lane)
+            reverse = (other, other_lane, one, one_lane) in self.arrows
+            if reverse or one == other:
+                known.line = "again"
+        return known
+
+    def inputs(self) -> None:
+        """Tensors with a name that came from outside: data, or a value that was detached."""
+        values: dict[str, list[Key]] = {}
+        for key, each in self.groups.groups.items():
+            if key[0] in ("variable", "loss"):
+                values.setdefault(each.name, []).append(key)
+        for key, each in list(self.groups.groups.items()):
+            names: dict[str, tuple[str, tuple[int, ...], str]] = {}
+            for node in each.nodes:
+                for saved in self.graph.saved.get(node, ()):
+                    outside = saved.kind in ("input", "activation") and saved.tensor
+                    if outside and "." not in (saved.tensor or "."):
+                        names[saved.tensor or ""] = saved.kind, saved.shape, saved.dtype
+            drawn = 0
+            for name, (kind, shape, dtype) in names.items():
+                if kind == "activation" and name in values:
+                    self._detached(values[name], key)
+                elif kind == "input" and name not in values and drawn < INPUTS:
+                    drawn += 1
+                    self._input(name, shape, dtype, key)
+
+    def _detached(self, values: list[Key], target: Key) -> None:
+        """A value that is used without a way back to what made it."""
+        if any(value == target or self.groups.reaches([value], {target}) for value in values):
+            return
+        if target[0] == "module" and not self.groups.reaches([target], set(values)):
+            arrow = self.link(values[0], target)
+            arrow.line, arrow.label = "detached", "detached"
+
+    def _input(self, name: str, shape: tuple[int, ...], dtype: str, target: Key) -> None:
+        # DOT takes a name for a key as it is; an expression such as batches[0] is spelt out.
+        key = f"i_{name if name.isidentifier() else name.encode('utf-8', 'surrogatepass').hex()}"
+        if key not in self.boxes:
+            paint = Paint((self.palette.theme.background,), "")
+            self.boxes = {
+                key: Box(key, name, "input", paint, [dims(shape)] if shape else [],
+                         tooltip=f"{name} {dims(shape)} {dtype}: data, no gradient"),
+                **self.boxes,
+            }  # fmt: skip
+        box, lane = self.box_of[target]
+        self.arrows.setdefault((key, None, box, lane), Arrow(key, box, "flow", None, lane))
+
+    def failing_path(self) -> None:
+        found = self.failure
+        if found is None:
+            return
+        root = self.graph.roots[found.root]
+        keys: list[Key] = []
+        for node in found.path:
+            for key in (self.groups.exit_of[node], self.groups.of_node[node]):
+                if not keys or keys[-1] != key:
+                    keys.append(key)
+        for key in keys:
+            self.boxes[self.box_of[key][0]].red = True
+        for target, source in pairwise(keys):
+            if self.box_of[source][0] != self.box_of[target][0]:
+                self.link(source, target).red = True
+        name, lane = self.box_of[keys[-1]]
+        box = self.boxes[name]
+        made = where(self.graph.places.get(found.node))
+        version = found.saved.saved_version
+        if lane is not None:
+            box.lanes[lane].alarms, box.alarms = box.alarms, []
+            box.lanes[lane].alarms[0] = f"① {box.lanes[lane].alarms[0]}"
+        else:
+            box.alarms[0] = f"① {box.alarms[0]}"
+            if made and made not in box.notes:
+                box.notes.append(made)
+        if found.saved.by and not self._stepped_by(found.saved.by):
+            freed = "freed by " if found.saved.state == "freed" else ""
+            box.alarms.append(placed(f"② {freed}{found.saved.by}", found.saved.at))
+        needs = f" needs version {version}" if version is not None else " fails here"
+        if found.saved.state == "freed":
+            needs = " needs what is gone"
+        if found.saved.state == "bypassed":
+            needs = " uses the new values"
+        loss = self.boxes[self.box_of[keys[0]][0]]
+        loss.notes = [note for note in loss.notes if not note.startswith("backward()")]
+        call = root.call or f"{root.name}.backward()"
+        loss.alarms += [placed(f"③ {call.rpartition('.')[2]}", root.at), needs.strip()]
+
+    def _stepped_by(self, by: str) -> bool:
+        return any(by == f"{each.name}.step()" for each in self.graph.optimizers)
+
+    def drawing(self, title: str, caption: str, across: bool, frames: list[Frame]) -> Drawing:
+        return Drawing(
+            title,
+            caption,
+            self.palette.theme,
+            list(self.boxes.values()),
+            list(self.arrows.values()),
+            frames,
+            self.palette.legend() if self.palette.overlay != "owner" else [],
+            across,
+            {
+                node: (self.box_of[key][0], self.box_of[self.groups.exit_of[node]][0])
+                for node, key in self.groups.of_node.items()
+                if key in self.box_of and self.groups.exit_of[node] in self.box_of
+            },
+        )
+
+    def cut_off(self) -> None:
+        """Losses that no graph leads to."""
+        for at, root in enumerate(self.graph.roots):
+            if root.node != NONE:
+                continue
+            box = Box(f"r{at}", root.name, "loss", self.palette.paint(()), red=bool(root.raised))
+            box.alarms.append("no graph leads here")
+            if root.cut is not None:
+                box.alarms.append(f"cut off in {where(root.cut)}")
+            self.boxes[box.key] = box
+
+
+def placed(what: str, place: Location | None) -> str:
+    """``step(), line 38``"""
+    return f"{what}, {where(place)}" if place is not None else what

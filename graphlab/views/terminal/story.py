@@ -1,0 +1,196 @@
+"""One finding, told in the order in which it ran: carets, versions, the repair as a diff."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import textwrap
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from graphlab.trace.finding import Finding, Help, Place, Related
+from graphlab.views.terminal.source_line import annotated, fold
+from graphlab.views.visible import lines_of, one_line, visible
+
+# What IPython and its kernel call the code of a cell.
+_CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
+# As many tensors are listed by name; the report as JSON has them all.
+NAMED = 40
+COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+
+
+def headline(finding: Finding) -> Text:
+    mark = f"{finding.severity}[{finding.code}]"
+    return Text.assemble((mark, COLOURS[finding.severity]), ": ", one_line(finding.summary))
+
+
+class Story:
+    """A rich renderable; `repairs` is how many of the finding's helps are shown."""
+
+    def __init__(self, finding: Finding, repairs: int = 3) -> None:
+        self.finding = finding
+        self.repairs = repairs
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        finding, width = self.finding, options.max_width
+        yield headline(finding)
+        yield Text()
+        steps = told(finding)
+        # Where the first place is not known, the file is that of the call that failed.
+        known = [place.at for place, *_ in (*steps[:1], *steps[::-1]) if place.at is not None]
+        file = known[0].file if known else None
+        if file is not None:
+            moment = f", iteration {finding.iteration}" if finding.iteration is not None else ""
+            yield Text(f"  {one_line(shorten(file))}{moment}", "dim", overflow="fold")
+        if any(version for _, _, version, _ in steps):
+            yield Text(" version", "dim")
+        last = file
+        for place, label, version, style in steps:
+            if place.at is not None and place.at.file != last:
+                last = place.at.file
+                yield Text(f"  {one_line(shorten(last))}", "dim", overflow="fold")
+            yield from annotated(place.at, label, version, width, style)
+        yield from _related(finding.related)
+        for note in finding.notes:
+            yield Text()
+            yield _wrapped("note: ", note, width, "bold")
+        for help in finding.help[: self.repairs]:
+            yield Text()
+            yield _wrapped("help: ", help.text, width, "bold green")
+            yield from _diff(help, width)
+        yield Text()
+        yield Text.assemble(("more: ", "bold"), f"graphlab explain {finding.code}")
+
+
+def told(finding: Finding) -> list[tuple[Place, str, str, str]]:
+    """(place, what happened there, version column, style), in the order in which it ran."""
+    tensor = finding.tensor
+    saved_at = tensor.saved if tensor is not None else None
+    now = tensor.current if tensor is not None else None
+    name = (tensor.tensor.name if tensor is not None else None) or "the tensor"
+    found: list[tuple[Place, str, str, str]] = []
+    if finding.saved is not None:
+        where = f" in {finding.saved.module}" if finding.saved.module else ""
+        what = f"{name} saved" if tensor is not None else "graph built"
+        label = f"{what}{_here(finding.saved)} by {finding.saved.what}{where}"
+        found.append((finding.saved, label, _version(saved_at), "cyan"))
+    if finding.cause is not None:
+        found.append((finding.cause, f"it began here: {finding.cause.what}", "", "yellow"))
+    if finding.mutated is not None:
+        change = f"{_version(saved_at) or '?'} → {now}" if saved_at != now else "unseen"
+        change = change if now is not None or tensor is None else ""
+        label = f"written{_here(finding.mutated)} by {finding.mutated.what}"
+        found.append((finding.mutated, label, change, "yellow"))
+    if finding.freed is not None:
+        found.append(
+            (finding.freed, f"freed{_here(finding.freed)} by {finding.freed.what}", "", "yellow")
+        )
+    if finding.failed is not None:
+        if tensor is not None and saved_at is None and now is not None:
+            label = f"needed here as it was when saved, but it is at version {now}"
+        elif tensor is not None and now != saved_at:
+            label = f"needed here at version {saved_at}, but it is at {now}"
+        elif tensor is not None and finding.saved is not None:
+            label = "used here, changed"
+        elif finding.freed is not None:
+            label = "needed here again"
+        elif finding.severity == "error":
+            label = "refused here"
+        else:
+            label = f"took effect here: {finding.failed.what}"
+        found.append((finding.failed, label, _version(now), "bold red"))
+    return [
+        (place, f"{at}. {label}{_unknown(place)}", version, style)
+        for at, (place, label, version, style) in enumerate(found, 1)
+    ]
+
+
+def _here(place: Place) -> str:
+    return " here" if place.at is not None else ""
+
+
+def _unknown(place: Place) -> str:
+    return "" if place.at is not None else ", line not recorded"
+
+
+def _version(version: int | None) -> str:
+    return str(version) if version is not None and version >= 0 else ""
+
+
+def _related(related: tuple[Related, ...]) -> RenderResult:
+    """The other stale tensors, gathered by the line that saved them."""
+    by_line: dict[tuple[int, str], list[str]] = {}
+    for each in related:
+        at, tensor = each.saved.at, each.tensor.tensor
+        name = tensor.name or f"{list(tensor.shape)}"
+        if at is None:
+            key = (0, f"saved by {each.saved.what}, line not recorded")
+            name += f" ({_version(each.tensor.saved) or '?'} → {_version(each.tensor.current)})"
+        else:
+            key = (at.line, f"saved in line {at.line}, {at.code}")
+        by_line.setdefault(key, []).append(name)
+    for index, ((_, where), names) in enumerate(sorted(by_line.items())):
+        if index == 0:
+            yield Text()
+            yield Text("also stale", "bold")
+        yield Text(f"  {one_line(where)}", overflow="fold")
+        names = list(dict.fromkeys(names))
+        if len(names) > NAMED:
+            names[NAMED:] = [f"and {len(names) - NAMED} more"]
+        yield Text(f"    {one_line(', '.join(names))}", overflow="fold")
+
+
+def _wrapped(word: str, text: str, width: int, style: str) -> Text:
+    lines = textwrap.wrap(visible(text), max(20, width - len(word))) or [""]
+    joined = ("\n" + " " * len(word)).join(lines)
+    return Text.assemble((word, style), joined)
+
+
+def _diff(help: Help, width: int) -> RenderResult:
+    for sign, text in changed_lines(help):
+        if sign == "⋮":
+            yield Text("      ⋮", "dim")
+            continue
+        style = {"+": "green", "-": "red"}.get(sign, "dim")
+        for at, piece in enumerate(fold(one_line(text), width - 8)):
+            # What is left of a long line stands a little to the right of where it began.
+            lead = f"    {sign} " if at == 0 else "        "
+            yield Text(f"{lead}{piece}".rstrip(), style)
+
+
+def changed_lines(help: Help) -> list[tuple[str, str]]:
+    """(sign, text) of a repair's diff; the sign ⋮ stands where lines are left out between."""
+    if not help.before and not help.after:
+        return []
+    before = lines_of(textwrap.dedent(help.before)) if help.before.strip() else []
+    after = lines_of(textwrap.dedent(help.after))
+    found: list[tuple[str, str]] = []
+    hunks = 0
+    for each in difflib.unified_diff(before, after, n=1, lineterm=""):
+        if each.startswith(("---", "+++")):
+            continue
+        if each.startswith("@@"):
+            hunks += 1
+            if hunks > 1:
+                # What stands between is left out, and must not look as if it were not there.
+                found.append(("⋮", ""))
+            continue
+        found.append((each[:1], each[1:]))
+    return found
+
+
+def shorten(file: str) -> str:
+    """A path as seen from here, when that is shorter; a notebook's cell by that word."""
+    if _CELL.search(file):
+        return "this notebook's cell"
+    try:
+        relative = os.path.relpath(file)
+    except ValueError:
+        return file
+    if len(relative) < len(file) and not relative.startswith(".."):
+        return relative
+    # Ours are known by their folder, wherever they were installed.
+    inside = file.replace(os.sep, "/").rfind("/scenarios/")
+    return file[inside + 1 :] if inside >= 0 else file
