@@ -17,9 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from graphlab.api.player import Player, filmed, play
 from graphlab.observe import program
 from graphlab.observe.observation import Session
-from graphlab.api.player import Player, filmed, play
 from graphlab.rules.registry import find
 
 SCRIPT = """

@@ -32,14 +32,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Explanation": "graphlab.explanation",
-    "Figure": "graphlab.figure",
-    "Player": "graphlab.play",
-    "Session": "graphlab.session",
-    "explain": "graphlab.explanation",
-    "install": "graphlab.hooks",
-    "render": "graphlab.figure",
-    "watch": "graphlab.session",
+    "Explanation": "graphlab.api.explanation",
+    "Figure": "graphlab.api.figure",
+    "Player": "graphlab.api.player",
+    "Session": "graphlab.api.session",
+    "explain": "graphlab.api.explanation",
+    "install": "graphlab.api.install",
+    "render": "graphlab.api.figure",
+    "watch": "graphlab.api.session",
 }
 
 

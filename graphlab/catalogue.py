@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import re
 import warnings
 from collections.abc import Iterator
@@ -12,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphlab.errors import UserError
+from graphlab.text import suggestion
 
 _HERE = Path(__file__).resolve().parent
+
+
 _EXPECT = re.compile(
     r"^expect(?:\[(?P<optimizer>[\w-]+)\])?:\s*"
     r"(?:(?P<clean>clean)|(?P<code>GL\d{3}) at `(?P<call>[^`]+)`"
@@ -66,11 +68,6 @@ def scenario(name: str) -> Scenario:
     if name in known:
         return known[name]
     raise UserError(f"no scenario is called {name!r}", suggestion(name, list(known)))
-
-
-def suggestion(name: str, known: list[str], otherwise: str = "graphlab list shows all") -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.6)
-    return f"did you mean {near[0]}? {otherwise}" if near else otherwise
 
 
 def read(path: Path) -> Scenario:

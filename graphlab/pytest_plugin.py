@@ -136,6 +136,7 @@ def _add_section(
     from rich.text import Text
 
     from graphlab.api.evidence import TOLD
+    from graphlab.views import console
     from graphlab.views.terminal import report as terminal
     from graphlab.views.terminal.story import Story
 
@@ -147,7 +148,7 @@ def _add_section(
         shown = terminal.full(session.trace, told, [])
     else:
         shown = Group(*(part for each in told for part in (Story(each), Text())))
-    story = terminal.text(shown).rstrip()
+    story = console.text(shown).rstrip()
     # Beside the traceback it is shown whatever --show-capture says; not every report has one.
     if hasattr(report.longrepr, "addsection"):
         report.longrepr.addsection("graphlab", story)
@@ -185,8 +186,8 @@ def _rules(item: pytest.Item) -> Rules:
 
 
 def _check(codes: set[str]) -> None:
-    from graphlab.text import suggestion
     from graphlab.rules.registry import RULES
+    from graphlab.text import suggestion
 
     known = [each.code for each in RULES]
     for code in sorted(codes - {*known}):

@@ -36,8 +36,8 @@ class Explanation:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
 
-        from graphlab.views.terminal.report import PostMortem
         from graphlab.views.console import Screen
+        from graphlab.views.terminal.report import PostMortem
 
         if self.trace is None:
             kind = self.error.partition(":")[0]
@@ -48,8 +48,8 @@ class Explanation:
         yield from Screen(width=options.max_width).render(shown, options)
 
     def __str__(self) -> str:
-        from graphlab.views.streams import fitted
         from graphlab.views.console import text
+        from graphlab.views.streams import fitted
 
         # `print` raises where stdout lacks a character, and in a handler that hides the error.
         return fitted(text(self, width=WIDTH).rstrip("\n"), sys.stdout)

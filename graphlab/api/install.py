@@ -76,9 +76,9 @@ class Installed:
                 return
             from rich.text import Text
 
-            from graphlab.views.terminal import report as terminal
+            from graphlab.views import console
 
-            terminal.emit(terminal.stderr(), Text(), explanation)
+            console.emit(console.stderr(), Text(), explanation)
         except KeyboardInterrupt:
             return
         except Exception:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import RenderableType
 
 from graphlab.errors import UserError
-from graphlab.views.terminal import report as terminal
+from graphlab.views import console as consoles
 from graphlab.views.console import Screen
+from graphlab.views.terminal import report as terminal
 
 if TYPE_CHECKING:
     from graphlab.api.session import Session
@@ -33,7 +34,7 @@ def bundle(*parts: RenderableType) -> dict[str, str]:
     for part in parts:
         console.print(part)
     html = console.export_html(code_format=_HTML, inline_styles=True)
-    return {"text/plain": terminal.text(*parts, width=WIDTH).rstrip("\n"), "text/html": html}
+    return {"text/plain": consoles.text(*parts, width=WIDTH).rstrip("\n"), "text/html": html}
 
 
 def report(session: Session) -> RenderableType:

@@ -13,8 +13,8 @@ from graphlab.trace.model import Trace
 from graphlab.views.player.page import Play, page
 
 if TYPE_CHECKING:
-    from graphlab.observe.observation import Session
     from graphlab.observe.film.snapshots import Snapshot
+    from graphlab.observe.observation import Session
 
 # The height of a player in a notebook.
 HEIGHT = "46rem"

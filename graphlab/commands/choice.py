@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphlab.text import suggestion
 from graphlab.errors import UserError
+from graphlab.text import suggestion
 
 # The longest time that a layout may be given, in seconds.
 DAY = 86400

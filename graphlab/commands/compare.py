@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.catalogue import Scenario, read, scenario
 from graphlab import output as files
+from graphlab.catalogue import Scenario, read, scenario
 from graphlab.errors import UserError
 
 if TYPE_CHECKING:
-    from graphlab.compare.workers import Task, Worker
     from graphlab.compare.measure import Script
+    from graphlab.compare.workers import Task, Worker
     from graphlab.lab.options import Arguments
     from graphlab.trace.comparison import Comparison, Loop, Training
 
@@ -61,8 +61,8 @@ def compare(
         _check_figure(figure)
     chosen = [_choose(name) for name in names or DEFAULT]
     options = _options(arguments)
+    from graphlab.views import console
     from graphlab.views.comparison import tables as views
-    from graphlab.views.terminal import report as terminal
 
     with _status() as say:
         result = _measure(chosen, arguments, options, train, seeds or 1, say)
@@ -83,8 +83,8 @@ def compare(
         suffix = Path(figure or "").suffix.lower()
         files.write(html_file, views.html(result, drawn if suffix == ".png" else None), force)
     taken = "-" in (json_file, markdown_file, html_file)
-    console = terminal.stderr() if taken else terminal.stdout()
-    terminal.emit(console, views.printed(result))
+    screen = console.stderr() if taken else console.stdout()
+    console.emit(screen, views.printed(result))
     return 0
 
 
@@ -128,13 +128,13 @@ def _status() -> Iterator[Callable[[str], None]]:
     """A line on stderr that says what is being done, in a terminal only."""
     from rich.text import Text
 
-    from graphlab.views.terminal import report as terminal
+    from graphlab.views import console
 
-    console = terminal.stderr()
-    if not console.is_terminal:
+    screen = console.stderr()
+    if not screen.is_terminal:
         yield lambda text: None
         return
-    with console.status(Text("starting", "dim")) as status:
+    with screen.status(Text("starting", "dim")) as status:
         yield lambda text: status.update(Text(text, "dim"))
 
 
@@ -232,10 +232,9 @@ def _trained(
     say: Callable[[str], None],
 ) -> Training:
     from graphlab import lab
+    from graphlab.compare import judging, reference
     from graphlab.compare import measure as rehearsal
     from graphlab.compare.workers import Task, perform
-    from graphlab.compare import judging
-    from graphlab.compare import reference
     from graphlab.trace import comparison as told
 
     words = [*_without(arguments, "--steps"), "--n-epochs", str(epochs)]

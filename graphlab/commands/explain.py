@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from graphlab.text import suggestion
 from graphlab.errors import UserError
 from graphlab.rules.pages import page
 from graphlab.rules.registry import RULES
+from graphlab.text import suggestion
 from graphlab.views.console import emit, stdout
 
 _LOOKALIKES = str.maketrans("oOiIlL", "001111")

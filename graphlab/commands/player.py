@@ -16,8 +16,8 @@ from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
-    from graphlab.commands.run import Asked
     from graphlab.api.player import Play
+    from graphlab.commands.run import Asked
 
 
 def write(
@@ -80,8 +80,8 @@ def _other(target: str, arguments: Sequence[str]) -> Play:
 
 def saved(path: str) -> Play:
     """A saved run as the player needs it."""
-    from graphlab.commands.saved import load
     from graphlab.api.player import play
+    from graphlab.commands.saved import load
     from graphlab.rules.registry import find
 
     trace, film = load(path)

@@ -10,23 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.catalogue import Scenario, read_source
-from graphlab.text import suggestion
 from graphlab import output as files
+from graphlab.api.player import explaining, filmed, play
+from graphlab.catalogue import Scenario, read_source
 from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
 from graphlab.commands.player import nothing
 from graphlab.commands.player import saved as stored
 from graphlab.commands.run import resolve
 from graphlab.errors import UserError
-from graphlab.api.player import explaining, filmed, play
+from graphlab.text import suggestion
 from graphlab.trace.graph import Graph, Root, loads, under
 from graphlab.views import streams
 
 if TYPE_CHECKING:
-    from graphlab.observe.program import Ran
-    from graphlab.observe.observation import Session
-    from graphlab.observe.film.snapshots import Snapshot, Snapshots
     from graphlab.api.player import Play
+    from graphlab.observe.film.snapshots import Snapshot, Snapshots
+    from graphlab.observe.observation import Session
+    from graphlab.observe.program import Ran
     from graphlab.trace.finding import Finding
     from graphlab.views.figure.picture import Look, Picture
 
@@ -107,14 +107,14 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
     """Run the program. Its own output goes to stderr: stdout is for ours."""
     from graphlab.commands.progress import Progress
     from graphlab.observe import program
-    from graphlab.views.terminal import report as terminal
+    from graphlab.views import console
 
     found = None if is_module else resolve(target)
     if is_module:
         what = program.module(target)
     else:
         what = program.script(str(found.path) if isinstance(found, Scenario) else target)
-    progress = Progress(terminal.stderr())
+    progress = Progress(console.stderr())
     sessions: list[Session] = []
     films = destination("", choice)[0] == "html"
 
@@ -264,14 +264,14 @@ def _look(choice: Choice, title: str, finding: Finding | None) -> Look:
 def _show(
     graph: Graph, look: Look, made_dot: str | None, form: str, path: str | None, choice: Choice
 ) -> None:
-    from graphlab.views.terminal import report as terminal
+    from graphlab.views import console
     from graphlab.views.figure.layout import LayoutError
     from graphlab.views.figure.picture import picture, plain_text, render_dot, text
 
-    console = terminal.stdout()
+    screen = console.stdout()
     if form == "text":
         if path in (None, "-"):
-            terminal.emit(console, text(graph, look))
+            console.emit(screen, text(graph, look))
         else:
             assert path is not None
             files.write(path, plain_text(graph, look), choice.force)
@@ -291,8 +291,8 @@ def _show(
     if made.notice:
         streams.line(f"notice: {made.notice}", streams.err())
     if path != "-":
-        if console.is_terminal and choice.output is None:
-            terminal.emit(console, text(graph, replace(look, level="overview")))
+        if screen.is_terminal and choice.output is None:
+            console.emit(screen, text(graph, replace(look, level="overview")))
         streams.line(done, streams.out())
 
 

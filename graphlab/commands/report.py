@@ -71,24 +71,25 @@ class Report:
                 self._write_page(asked.html_file)
 
     def _print(self) -> None:
+        from graphlab.views import console
         from graphlab.views.terminal import report as terminal
 
-        console = terminal.stderr() if self._asked.to_stdout else terminal.stdout()
+        screen = console.stderr() if self._asked.to_stdout else console.stdout()
         if self._asked.explain:
-            terminal.emit(console, terminal.full(self.trace, self._findings, self._shown))
+            console.emit(screen, terminal.full(self.trace, self._findings, self._shown))
             return
-        terminal.emit(console, terminal.short(self.trace, self._findings))
+        console.emit(screen, terminal.short(self.trace, self._findings))
         if any(finding.severity != "info" for finding in self._findings):
-            terminal.stderr().print(f"\nthe whole story: graphlab {self._again}", style="dim")
+            console.stderr().print(f"\nthe whole story: graphlab {self._again}", style="dim")
 
     def _write_page(self, path: str) -> None:
         from graphlab.commands.player import write
-        from graphlab.views.terminal import report as terminal
+        from graphlab.views import console
 
         write(self.trace, self.film, self._findings, self._asked, self._arguments)
         if path != "-":
             said = f"\nthe player: {self._asked.page}"
-            terminal.stderr().print(said, style="dim", soft_wrap=True)
+            console.stderr().print(said, style="dim", soft_wrap=True)
 
     @contextlib.contextmanager
     def surviving(self, what: str) -> Iterator[None]:

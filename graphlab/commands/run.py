@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graphlab.catalogue import Scenario, scenario, scenarios
-from graphlab.text import suggestion
 from graphlab import output as files
+from graphlab.catalogue import Scenario, scenario, scenarios
 from graphlab.commands.report import Report
 from graphlab.errors import UserError
+from graphlab.text import suggestion
 from graphlab.trace.model import Trace
 from graphlab.views import streams
 
@@ -31,7 +31,7 @@ def run(
     found = None if is_module else resolve(target)
 
     from graphlab.observe import program
-    from graphlab.views.terminal import report as terminal
+    from graphlab.views import console
 
     if is_module:
         what = program.module(target)
@@ -40,7 +40,7 @@ def run(
 
     from graphlab.commands.progress import Progress
 
-    progress = Progress(terminal.stderr())
+    progress = Progress(console.stderr())
     name = found.name if isinstance(found, Scenario) else target
     sessions: list[Session] = []
 

@@ -14,11 +14,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from graphlab.errors import UserError
-from graphlab.compare import costs
-from graphlab.compare import reference
+from graphlab.compare import costs, reference
 from graphlab.compare.onlooker import Onlooker, attended
 from graphlab.compare.training import Training
+from graphlab.errors import UserError
 from graphlab.observe import program
 from graphlab.observe.observation import Session
 from graphlab.rules.registry import find

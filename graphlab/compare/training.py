@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from graphlab.compare.judging import Judgement, judge, real_images, sample
-from graphlab.lab.networks import networks
 from graphlab.compare.onlooker import Onlooker
-from graphlab.lab.options import Arguments
 from graphlab.compare.reference import losses
+from graphlab.lab.networks import networks
+from graphlab.lab.options import Arguments
 
 # Batches of the fixed real images and latents on which the losses are computed.
 BATCHES = 8

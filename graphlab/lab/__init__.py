@@ -15,11 +15,9 @@ Nothing here watches anything: a scenario runs the same with and without graphla
 
 from __future__ import annotations
 
-from graphlab.lab.options import LabError
 from graphlab.lab.images import Batches, batches
-from graphlab.lab.networks import dcgan, mlp, networks
-from graphlab.lab.networks import optimizer
-from graphlab.lab.options import Arguments, arguments
+from graphlab.lab.networks import dcgan, mlp, networks, optimizer
+from graphlab.lab.options import Arguments, LabError, arguments
 from graphlab.lab.samples import finish
 
 __all__ = [

@@ -1,12 +1,9 @@
-"""SoftmaxGAN's networks, as multilayer perceptrons and as a DCGAN pair.
-
-D ends in one number an image, without a sigmoid: SoftmaxGAN (Lin 2017, arXiv 1704.06191) takes
-its softmax over the batch, in the loss.
-"""
+"""SoftmaxGAN's G and D, as perceptrons and as a DCGAN pair, and the optimizers of a scenario."""
 
 from __future__ import annotations
 
 from torch import nn
+from torch.optim import SGD, Adam, Optimizer
 
 from graphlab.lab.images import SHAPES
 from graphlab.lab.options import Arguments
@@ -79,3 +76,15 @@ def dcgan(n_latent: int, channels: int, size: int) -> tuple[nn.Sequential, nn.Se
         nn.Flatten(),
     )
     return G, D
+
+
+def optimizer(args: Arguments, net: nn.Module) -> Optimizer:
+    """The optimizer `args.optimizer` over all parameters of `net`.
+
+    `adam-fused` computes what `adam` does, in one kernel that leaves version counters alone.
+    """
+    if args.optimizer == "sgd":
+        return SGD(net.parameters(), lr=args.lr)
+    # None, not False: False would also switch off the foreach kernels that CUDA gets by default.
+    fused = True if args.optimizer == "adam-fused" else None
+    return Adam(net.parameters(), lr=args.lr, betas=(0.5, 0.999), fused=fused)

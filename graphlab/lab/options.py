@@ -1,10 +1,11 @@
-"""The command line every scenario shares."""
+"""The command line of every scenario, and the lab's two-line error."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import NoReturn
 
 import torch
 
-from graphlab.lab.options import LabError
 from graphlab.lab.samples import check_target
 
 # Each is large enough to show digits within the default number of epochs (docs/lab.md).
@@ -128,3 +128,22 @@ def _rate(text: str) -> float:
     if not 0 < rate < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return rate
+
+
+class LabError(SystemExit):
+    """A mistake of the user's: two lines on stderr, exit code 2, no traceback.
+
+    `message` says what is wrong and `help` what to do; line breaks in either become spaces, so
+    that each stays one line.
+    """
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(2)
+        self.message = " ".join(message.splitlines())
+        self.help = " ".join(help.splitlines())
+        # Python prints nothing for an exit code that is a number, and a runner that passes
+        # SystemExit through prints nothing either, so the lines are written here.
+        print(f"error: {self.message}\nhelp: {self.help}", file=sys.stderr, flush=True)
+
+    def __str__(self) -> str:
+        return self.message

@@ -8,19 +8,18 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.kept import carriers
-from graphlab.observe.graph.walk import sweep
-from graphlab.observe.graph.walk import sequence
 from graphlab.observe.graph.saved import Inspector
-from graphlab.observe.notes import Log, RawBackward, Spot
-from graphlab.observe.iterations import Loops
-from graphlab.observe.names import Names
-from graphlab.observe.refusals.outright import nodes_behind, refused_outright
-from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.wording import call_text
-from graphlab.source.places import locate
-from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
+from graphlab.observe.graph.walk import sequence, sweep
 from graphlab.observe.hooks.line_tracer import Tracer, code_of
 from graphlab.observe.hooks.write_patches import Writers
+from graphlab.observe.iterations import Loops
+from graphlab.observe.names import Names
+from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.observe.refusals.outright import nodes_behind, refused_outright
+from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.places import locate
+from graphlab.source.wording import call_text
 
 # The first calls at a line are inspected before they run, then every so-manieth: a prime, so
 # that a loop which alternates between two kinds of step does not always show the same one.

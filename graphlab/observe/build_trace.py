@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from graphlab.observe.backward_calls import Backwards
-from graphlab.observe.optimizers.unowned import Reached
 from graphlab.observe.graph.kept import Growth
-from graphlab.observe.optimizers.registry import Holders, OptimizerState
 from graphlab.observe.graph.saved import Problem
+from graphlab.observe.graph.wasted import wasted
+from graphlab.observe.names import Names
 from graphlab.observe.notes import (
     Log,
     RawBackward,
@@ -25,12 +25,12 @@ from graphlab.observe.notes import (
     RawZero,
     Spot,
 )
-from graphlab.observe.names import Names
-from graphlab.source.files import UserFiles
-from graphlab.source.wording import call_text, written_by
-from graphlab.source.places import locate
+from graphlab.observe.optimizers.registry import Holders, OptimizerState
+from graphlab.observe.optimizers.unowned import Reached
 from graphlab.observe.tensors import describe, kind_of, storage_key
-from graphlab.observe.graph.wasted import wasted
+from graphlab.source.files import UserFiles
+from graphlab.source.places import locate
+from graphlab.source.wording import call_text, written_by
 from graphlab.trace.model import (
     Backward,
     Environment,

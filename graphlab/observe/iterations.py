@@ -6,9 +6,9 @@ import ast
 from functools import lru_cache
 from types import CodeType, FrameType
 
-from graphlab.source.places import parse
 from graphlab.source.evaluate import in_frame
 from graphlab.source.objects import length
+from graphlab.source.places import parse
 
 
 @lru_cache(maxsize=256)

@@ -11,8 +11,8 @@ from typing import Any
 
 from graphlab.observe.build_trace import Assembler
 from graphlab.observe.graph.walk import leaf_of, listed
-from graphlab.observe.optimizers.registry import Holders
 from graphlab.observe.notes import RawBackward
+from graphlab.observe.optimizers.registry import Holders
 from graphlab.observe.tensors import Weak, is_tensor
 from graphlab.source.objects import attribute
 

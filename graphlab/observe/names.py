@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from graphlab.source.files import UserFiles
 from graphlab.observe.tensors import is_module, is_tensor, kind_of, overlap, same_place, storage_key
+from graphlab.source.files import UserFiles
 from graphlab.source.objects import (
     LOST,
     attributes,
@@ -33,7 +33,7 @@ _LIMIT = 20_000
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 _WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 # A session is a variable of the program too, and must not lend its own insides as names.
-_OWN = ("graphlab.observe.", "graphlab.session")
+_OWN = ("graphlab.observe.", "graphlab.api.")
 _PLAIN = (str, bytes, int, float, type)
 _HIDDEN = ("_parameters", "_buffers", "_modules")
 

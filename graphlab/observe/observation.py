@@ -11,30 +11,28 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.build_trace import Assembler
 from graphlab.observe.backward_calls import Backwards
-from graphlab.observe.refusals.writes import broken_view
-from graphlab.observe.film.recorder import Camera, Take
-from graphlab.observe.hooks.stand_aside import Compiling
-from graphlab.observe.hooks.stack_depth import Depth
+from graphlab.observe.build_trace import Assembler
 from graphlab.observe.film.build_film import develop
-from graphlab.observe.refusals.writes import unseen_refusal
-from graphlab.observe.optimizers.unowned import Reached
-from graphlab.observe.graph.kept import Growth
-from graphlab.observe.live_objects import Live
-from graphlab.observe.notes import Log, RawBackward, RawRefused
-from graphlab.observe.iterations import Loops
-from graphlab.observe.hooks.module_calls import Modules
-from graphlab.observe.names import Names
-from graphlab.observe.optimizers.ledger import Optimizers
-from graphlab.observe.postmortem.build_trace import post_mortem
-from graphlab.observe.refusals.writes import refusal
+from graphlab.observe.film.recorder import Camera, Take
 from graphlab.observe.film.snapshots import Snapshot, Snapshots
-from graphlab.source.files import PACKAGE, UserFiles
-from graphlab.observe.tensors import Unnoticed
-from graphlab.observe.hooks.thread_errors import ThreadErrors
+from graphlab.observe.graph.kept import Growth
 from graphlab.observe.hooks.line_tracer import Tracer
+from graphlab.observe.hooks.module_calls import Modules
+from graphlab.observe.hooks.stack_depth import Depth
+from graphlab.observe.hooks.stand_aside import Compiling
+from graphlab.observe.hooks.thread_errors import ThreadErrors
 from graphlab.observe.hooks.write_patches import Writers
+from graphlab.observe.iterations import Loops
+from graphlab.observe.live_objects import Live
+from graphlab.observe.names import Names
+from graphlab.observe.notes import Log, RawBackward, RawRefused
+from graphlab.observe.optimizers.ledger import Optimizers
+from graphlab.observe.optimizers.unowned import Reached
+from graphlab.observe.postmortem.build_trace import post_mortem
+from graphlab.observe.refusals.writes import broken_view, refusal, unseen_refusal
+from graphlab.observe.tensors import Unnoticed
+from graphlab.source.files import PACKAGE, UserFiles
 from graphlab.trace.film import Film
 from graphlab.trace.merge import joined
 from graphlab.trace.model import Trace

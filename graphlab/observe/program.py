@@ -19,8 +19,8 @@ from graphlab.errors import UserError
 from graphlab.observe import program_end as ending
 from graphlab.observe.hooks.stack_depth import depth_of
 from graphlab.observe.observation import Session
-from graphlab.source.files import UserFiles
 from graphlab.observe.program_state import World, path_from, taken_names
+from graphlab.source.files import UserFiles
 from graphlab.trace.model import Trace
 
 

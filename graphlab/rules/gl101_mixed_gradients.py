@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from graphlab.source.blocks import Block
 from graphlab.rules.repair.loops import isolation_edits
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import own_losses
+from graphlab.source.blocks import Block
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Mix, Share, Step, Trace
 

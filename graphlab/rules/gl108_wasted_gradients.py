@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from math import prod
 
 from graphlab.rules.repair.loops import detach
-from graphlab.text import listing
 from graphlab.rules.rule import Rule
+from graphlab.text import listing
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, TensorInfo, Trace, Waste
 

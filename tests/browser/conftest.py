@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from graphlab import catalogue
+from graphlab.api.player import filmed, play
 from graphlab.observe import program
 from graphlab.observe.observation import Session
-from graphlab.api.player import filmed, play
 from graphlab.rules.registry import find
 from graphlab.views.player.page import Play
 

@@ -15,12 +15,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import graphlab.session
 import numpy
 import pytest
 import torch
 
 import graphlab
-import graphlab.session
 
 # Objects that answer no question. Each special method notes that it was called, and by whom.
 HOSTILE = """

@@ -333,7 +333,7 @@ def test_it_costs_no_import(python: Python) -> None:
 import sys
 print(sorted(name for name in sys.modules if name.startswith(("torch", "rich", "graphlab"))))
 """
-    assert python("-c", source).stdout == "['graphlab', 'graphlab.hooks']\n"
+    assert python("-c", source).stdout == "['graphlab', 'graphlab.api', 'graphlab.api.install']\n"
 
 
 def test_nothing_is_put_on_the_hot_path(python: Python) -> None:

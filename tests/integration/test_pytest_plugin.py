@@ -46,6 +46,7 @@ def warm() -> None:
     imported twice."""
     import graphlab
     from graphlab.rules.registry import find
+    from graphlab.views import console
     from graphlab.views.terminal import report as terminal
 
     with contextlib.suppress(RuntimeError), graphlab.watch() as session:
@@ -53,7 +54,7 @@ def warm() -> None:
         torch.optim.SGD([weight], lr=0.1).step()
         weight.sum().backward()
         torch.ones(1).backward()
-    terminal.text(terminal.full(session.trace, find(session.trace), []))
+    console.text(terminal.full(session.trace, find(session.trace), []))
 
 
 @pytest.fixture
@@ -326,7 +327,7 @@ def test_strict_lets_even_an_info_fail(run: Run, monkeypatch: pytest.MonkeyPatch
     from graphlab.trace.finding import Finding
 
     finding = Finding("GL108", "wasted-gradients", "info", "gradients that nobody used")
-    monkeypatch.setattr("graphlab.assertions.find", lambda trace: [finding])
+    monkeypatch.setattr("graphlab.api.assertions.find", lambda trace: [finding])
     assert "GL108" in {each.code for each in registry.RULES}
     result = run(
         """

@@ -56,9 +56,9 @@ def make(case: Case) -> str:
 def recorded(case: Case) -> tuple[Trace, Film | None]:
     """The Trace and the film of a run of the case's script, under a name that is the same on any
     machine."""
+    from graphlab.api.player import filmed
     from graphlab.observe import program
     from graphlab.observe.observation import Session
-    from graphlab.api.player import filmed
 
     sessions: list[Session] = []
 

@@ -14,12 +14,13 @@ from graphlab.commands import explain, list
 from graphlab.rules.registry import find
 from graphlab.trace.report import report
 from graphlab.trace.store import loads
+from graphlab.views import console
 from graphlab.views.terminal import report as terminal
 from graphlab.views.player import page
 for path in Path(sys.argv[1]).glob("*.json"):
     trace = loads(path.read_text(encoding="utf-8"))
     findings = find(trace)
-    assert terminal.text(terminal.full(trace, findings, []))
+    assert console.text(terminal.full(trace, findings, []))
     assert report(trace, findings)
 print(sorted({"torch", "numpy", "graphlab.observe"} & sys.modules.keys()))
 """

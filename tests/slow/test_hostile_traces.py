@@ -28,12 +28,13 @@ from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace import graph as graphs
 from graphlab.trace.report import report
+from graphlab.views import console
+from graphlab.views.console import Screen
 from graphlab.views.figure import layout
-from graphlab.views.terminal import report as terminal
 from graphlab.views.figure.colors import OVERLAYS
 from graphlab.views.figure.picture import LEVELS, Look, plain_text, source
 from graphlab.views.player.page import page
-from graphlab.views.console import Screen
+from graphlab.views.terminal import report as terminal
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 # Between them every rule's repairs, every kind of event, and films with and without a graph.
@@ -151,11 +152,9 @@ def shown(text: str) -> str:
     findings = find(trace)
     for parts in (terminal.short(trace, findings), terminal.full(trace, findings, [])):
         for width in (80, 30):
-            harmless(terminal.text(parts, width=width))
+            harmless(console.text(parts, width=width))
         colours = io.StringIO()
-        terminal.emit(
-            Screen(file=colours, width=80, force_terminal=True, color_system="256"), parts
-        )
+        console.emit(Screen(file=colours, width=80, force_terminal=True, color_system="256"), parts)
         harmless(STYLE.sub("", colours.getvalue()))
     again = json.dumps(report(trace, findings), allow_nan=False)
     assert again.isascii()

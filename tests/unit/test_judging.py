@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from graphlab import catalogue, lab
-from graphlab.compare import judging
-from graphlab.compare import reference
+from graphlab.compare import judging, reference
 from graphlab.compare.judging import judge
 from graphlab.compare.onlooker import attended
 from graphlab.compare.training import Training

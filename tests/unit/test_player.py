@@ -14,15 +14,14 @@ from pathlib import Path
 import pytest
 
 from graphlab import catalogue
+from graphlab.api.player import Player, filmed, play
 from graphlab.observe import program
 from graphlab.observe.observation import Session
-from graphlab.api.player import Player, filmed, play
 from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace.film import Film
 from graphlab.trace.model import Backward, Write
-from graphlab.views.player.page import difference
-from graphlab.views.player.page import Play, fragment, page
+from graphlab.views.player.page import Play, difference, fragment, page
 from graphlab.views.player.quiz import NONE_OF_THEM, questions
 from graphlab.views.player.timeline import Data, Steps, data
 

@@ -13,9 +13,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from graphlab.trace.model import Location
+from graphlab.views import console, streams
 from graphlab.views.terminal import source_line as source
-from graphlab.views.terminal import report as terminal
-from graphlab.views import streams
 
 
 def stream(encoding: str) -> io.TextIOWrapper:
@@ -41,7 +40,7 @@ def test_carets_stay_under_what_they_mark(monkeypatch: pytest.MonkeyPatch) -> No
     at = Location("f.py", 3, code.index("π") + 1, 3, len(code) + 1, "f", code, 0)
     out = stream("ascii")
     monkeypatch.setattr(sys, "stdout", out)
-    terminal.emit(terminal.stdout(), Text("\n").join(source.annotated(at, "here", "", 80, "red")))
+    console.emit(console.stdout(), Text("\n").join(source.annotated(at, "here", "", 80, "red")))
     out.flush()
     line, carets = out.buffer.getvalue().decode("ascii").splitlines()  # type: ignore[attr-defined]
     assert line.endswith("| gr??e = ???? + ?")
@@ -85,16 +84,16 @@ def test_someone_elses_stream_is_written_to_and_left_open(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdout", writer)
     with streams.held():
         monkeypatch.setattr(sys, "stdout", None)
-        terminal.emit(terminal.stdout(), "a report")
+        console.emit(console.stdout(), "a report")
         streams.line("a\nline\x1b", streams.out())
     assert writer.text == "a report\na\\nline\\x1b\n"
 
 
 def test_without_a_stream_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    terminal.emit(terminal.stdout(), "a report")
+    console.emit(console.stdout(), "a report")
     with streams.held():
-        terminal.emit(terminal.stdout(), "a report")
+        console.emit(console.stdout(), "a report")
         streams.document(b"a document")
 
 

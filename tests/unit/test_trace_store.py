@@ -121,10 +121,11 @@ from rich.console import Console
 from graphlab.rules.registry import find
 from graphlab.trace.report import report
 from graphlab.trace.store import loads
+from graphlab.views import console
 from graphlab.views.terminal import report as terminal
 trace = loads(Path("trace.json").read_text(encoding="utf-8"))
 findings = find(trace)
-terminal.stdout().print(terminal.full(trace, findings, []))
+console.stdout().print(terminal.full(trace, findings, []))
 print(report(trace, findings)["findings"][0]["tensor"]["name"])
 """
     done = python("-c", script)

@@ -20,11 +20,11 @@ from rich.tree import Tree
 from graphlab.api.explanation import Explanation
 from graphlab.trace.graph import Graph, Leaf, Root, SavedTensor
 from graphlab.trace.model import Location
+from graphlab.views import console
 from graphlab.views.comparison import grids
-from graphlab.views.terminal import report as terminal
 from graphlab.views.comparison.grids import Cell, Column, Grid
-from graphlab.views.figure.picture import LEVELS, Look, picture, plain_text, source
 from graphlab.views.console import Screen
+from graphlab.views.figure.picture import LEVELS, Look, picture, plain_text, source
 from graphlab.views.terminal.source_line import annotated, fold
 from graphlab.views.visible import everywhere, lines_of, one_line, visible
 
@@ -102,7 +102,7 @@ def tree() -> Tree:
 def test_no_renderable_gets_past_the_screen(part: object, width: int) -> None:
     file = io.StringIO()
     screen = Screen(file=file, width=width, force_terminal=True, color_system="256")
-    terminal.emit(screen, Group(part, Text()))  # pyright: ignore[reportArgumentType]
+    console.emit(screen, Group(part, Text()))  # pyright: ignore[reportArgumentType]
     shown = STYLE.sub("", file.getvalue())
     assert shown.encode().decode().replace("\n", "").isprintable()
     if width == 80 and not isinstance(part, Table):
@@ -172,7 +172,7 @@ def test_a_very_long_line_is_folded_at_once() -> None:
 
 def test_tables_are_harmless_in_every_form() -> None:
     grid = Grid("t", (Column("a", left=True), Column("b")), ((Cell(EVIL), Cell("a\nb|c")),))
-    for text in (terminal.text(grids.printed(grid)), grids.markdown(grid), grids.html(grid)):
+    for text in (console.text(grids.printed(grid)), grids.markdown(grid), grids.html(grid)):
         assert "\\x1b[2J" in text
         assert text.replace("\n", "").isprintable()
     assert "a\\nb\\|c" in grids.markdown(grid)

@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from graphlab.source.files import UserFiles
 from graphlab.observe.program_state import World, taken_names
+from graphlab.source.files import UserFiles
 
 NAMES = ("html", "json", "shlex", "rich", "typing", "token")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from graphlab.trace.model import OptimizerInfo, Share, Untouched
-from graphlab.views.terminal import report as terminal
+from graphlab.views import console
 from graphlab.views.terminal.ledger import SHOWN, Ledger
 from tests.rules.build import Script, backward, optimizer, parameter
 
@@ -21,7 +21,7 @@ G = optimizer("optimizer_G", owns=(2,), touched=(2,), sampled_steps=(0,), steps=
 
 def lines(*optimizers: OptimizerInfo, bars: bool = True) -> list[str]:
     trace = replace(GAN, optimizers=optimizers).trace()
-    return terminal.text(Ledger(trace, bars)).splitlines()
+    return console.text(Ledger(trace, bars)).splitlines()
 
 
 def test_each_optimizer_with_what_it_owns_and_touched() -> None:
@@ -81,5 +81,5 @@ def test_many_made_by_one_line_take_one_line() -> None:
 def test_the_reach_of_a_backward_is_told_once_a_line() -> None:
     first = backward(GAN.at("d_loss.backward()"), "d_loss", reached=(0,))
     again = replace(first, iteration=1, reached=(0, 1, 2))
-    text = terminal.text(Ledger(GAN.trace(first, again)))
+    text = console.text(Ledger(GAN.trace(first, again)))
     assert text == "d_loss.backward() in line 1 wrote gradients of 2 of D, 1 of G\n"

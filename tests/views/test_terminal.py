@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from graphlab.rules.registry import find
 from graphlab.trace.model import Failure
+from graphlab.views import console
 from graphlab.views.terminal import report as terminal
 from graphlab.views.terminal.report import PostMortem
 from tests.rules.build import Script, activation, backward, parameter, saved, write
@@ -27,12 +28,12 @@ every = pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 
 def full(case: Case, width: int = 80) -> str:
     trace = case.trace()
-    return terminal.text(terminal.full(trace, find(trace), []), width=width)
+    return console.text(terminal.full(trace, find(trace), []), width=width)
 
 
 def short(case: Case, width: int = 80) -> str:
     trace = case.trace()
-    return terminal.text(terminal.short(trace, find(trace)), width=width)
+    return console.text(terminal.short(trace, find(trace)), width=width)
 
 
 @speaking
@@ -88,7 +89,7 @@ def test_a_story_is_told_in_the_order_in_which_it_ran() -> None:
             ),
         ),
     )  # fmt: skip
-    text = terminal.text(terminal.full(trace, find(trace), ["recompute  fresh logits."]))
+    text = console.text(terminal.full(trace, find(trace), ["recompute  fresh logits."]))
     places = [text.index(each) for each in ("1. x saved here", "2. written here", "3. needed here")]
     assert places == sorted(places)
     rows = text.splitlines()
@@ -107,11 +108,11 @@ def test_a_post_mortem_ends_with_the_command_that_would_tell_for_sure() -> None:
     event = backward(script.at("loss.backward()"), trouble="no-graph", raised="RuntimeError")
     failure = Failure("RuntimeError", "element 0 of tensors does not require grad", event.at)
     known = script.trace(event, exception=failure)
-    text = terminal.text(PostMortem(known, find(known), "graphlab run train.py"))
+    text = console.text(PostMortem(known, find(known), "graphlab run train.py"))
     assert text.startswith("error[GL005]: no graph leads to loss\n")
     assert text.endswith("to be sure: graphlab run train.py\n")
     unknown = script.trace(exception=failure, unseen=("a frame has no source",))
-    assert terminal.text(PostMortem(unknown, [], "graphlab run train.py")).splitlines() == [
+    assert console.text(PostMortem(unknown, [], "graphlab run train.py")).splitlines() == [
         "this RuntimeError is autograd's, but its traceback tells no more about it",
         "notice: a frame has no source",
         "to be sure: graphlab run train.py",

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from graphlab.observe.build_trace import Assembler
 from graphlab.observe.film.recorder import Shot, State, Take
-from graphlab.observe.notes import RawBackward
 from graphlab.observe.film.snapshots import Snapshot
+from graphlab.observe.notes import RawBackward
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate, statement_at
 from graphlab.trace.film import Change, Film, Moment, Passage

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.notes import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.iterations import headers_around
+from graphlab.observe.notes import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.tensors import Unnoticed, grad_of, version_of
 
 # More lines than this are not kept of one iteration.

@@ -10,12 +10,12 @@ from typing import Any
 from graphlab.observe.film.recorder import Camera, Take
 from graphlab.observe.graph.capture import Capture
 from graphlab.observe.graph.walk import grad_edge, listed
-from graphlab.observe.notes import Log, RawBackward, Spot
 from graphlab.observe.iterations import Loops
 from graphlab.observe.names import Names
+from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.observe.tensors import count_of, is_tensor, requires_grad
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
-from graphlab.observe.tensors import count_of, is_tensor, requires_grad
 from graphlab.trace.graph import Graph, Root
 
 # Iterations whose graphs are taken as they run; of a later one only where its backward raises.

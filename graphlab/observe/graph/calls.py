@@ -6,10 +6,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
 from graphlab.observe.graph.walk import LEAF_SEQ
-from graphlab.observe.notes import Log
 from graphlab.observe.names import Names
-from graphlab.source.places import locate
+from graphlab.observe.notes import Log
 from graphlab.source.objects import class_name
+from graphlab.source.places import locate
 from graphlab.trace.graph import NONE, Call, Graph, Leaf
 
 Calls = tuple[tuple[Call, ...], dict[int, int]]

@@ -13,17 +13,23 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.graph.walk import hold
-from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, operation, sequence, slots
-from graphlab.observe.graph.saved import Inspector, Problem, assigned
-from graphlab.observe.notes import Log, RawBackward
-from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.graph.calls import from_marks, from_parameters
+from graphlab.observe.graph.saved import Inspector, Problem, assigned
+from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, hold, operation, sequence, slots
+from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.notes import Log, RawBackward
+from graphlab.observe.tensors import (
+    bytes_of,
+    dtype_of,
+    grad_fn_of,
+    shape_of,
+    storage_key,
+    version_of,
+)
 from graphlab.source.files import UserFiles
+from graphlab.source.objects import class_name
 from graphlab.source.places import locate, statement_at
 from graphlab.source.wording import written_by
-from graphlab.observe.tensors import bytes_of, dtype_of, grad_fn_of, shape_of, storage_key, version_of
-from graphlab.source.objects import class_name
 from graphlab.trace.graph import NONE, Graph, Leaf, Optimizer, Root, SavedTensor
 from graphlab.trace.model import Location
 

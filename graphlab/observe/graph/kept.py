@@ -1,4 +1,5 @@
-"""Graphs that grow: the one behind a loss, or behind a tensor that the program keeps."""
+"""Graphs that a program keeps: those that grow, behind a loss or a tensor, and the variables that
+lead into an earlier iteration's when a backward fails on it."""
 
 from __future__ import annotations
 
@@ -7,20 +8,31 @@ from itertools import pairwise
 from types import FrameType, ModuleType
 from typing import Any
 
-from graphlab.observe.graph.walk import hold
-from graphlab.observe.graph.walk import sequence, walk
-from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.graph.walk import hold, sequence, walk
 from graphlab.observe.names import FOREIGN, submodules
-from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.places import parse, source_line
+from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.tensors import base_of, grad_fn_of, is_module, is_tensor, is_view
-from graphlab.source.objects import attributes, class_module, is_a, items, variables
-from graphlab.trace.model import Growing, Location
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import (
+    attributes,
+    class_module,
+    class_name,
+    exactly,
+    is_a,
+    items,
+    variables,
+)
+from graphlab.source.places import parse, source_line
+from graphlab.trace.model import Carrier, Growing, Location
 
 # So many inspected backwards in a row must each find a larger graph.
 ENOUGH = 5
+
+
 # A dict with more entries than this is not searched.
 WIDEST = 64
+
+
 # A kept graph is measured up to this many nodes.
 LARGEST = 50_000
 
@@ -197,3 +209,42 @@ def keeping_line(file: str, name: str) -> Location | None:
     return Location(
         file, node.lineno, indent + 1, node.lineno, len(text) + 1, "", text.strip(), indent
     )
+
+
+# A graph larger than this is not searched once for each variable.
+LARGE = 20_000
+
+
+MOST = 24
+
+
+def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...]:
+    """The variables of the function that the backward is called from, those of the module that it
+    uses, and the attributes of their objects, whose graph has the node `seq`."""
+    user = user_frame(frame, files)
+    if user is None:
+        return ()
+    everywhere = variables(user.f_globals)
+    used = {name: everywhere[name] for name in user.f_code.co_names if name in everywhere}
+    found: dict[str, Carrier] = {}
+    seen: set[int] = set()
+    for name, value in {**used, **variables(user.f_locals)}.items():
+        for label, each in parts(name, value):
+            whole = [one for _, one in items(each)] if is_a(each, (list, tuple)) else [each]
+            tensors = [one for one in whole if is_tensor(one)]
+            if not tensors or id(each) in seen or len(found) >= MOST:
+                continue
+            seen.add(id(each))
+            nodes = walk([node for t in tensors if (node := node_behind(t)) is not None], LARGE)
+            hold(nodes, tensors)
+            if any(sequence(node) == seq for node in nodes):
+                found[label] = Carrier(label, _form(each, len(tensors)))
+    return tuple(found.values())
+
+
+def _form(value: Any, tensors: int) -> Any:
+    if is_tensor(value):
+        return "tensor"
+    # A named tuple is built in another way.
+    plain = exactly(value, tuple, list) and len(value) == tensors
+    return class_name(value) if plain else "other"

@@ -10,10 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
-from graphlab.observe.notes import Log, RawBackward, RawModule, RawWrite, Spot
 from graphlab.observe.names import Named, Names
-from graphlab.source.wording import argument_at, loop_variables, operand_at, target_text, variable_behind
-from graphlab.source.places import locate, statement_at
+from graphlab.observe.notes import Log, RawBackward, RawModule, RawWrite, Spot
 from graphlab.observe.tensors import (
     address_of,
     byte_span,
@@ -24,6 +22,14 @@ from graphlab.observe.tensors import (
     shape_of,
     storage_key,
     version_of,
+)
+from graphlab.source.places import locate, statement_at
+from graphlab.source.wording import (
+    argument_at,
+    loop_variables,
+    operand_at,
+    target_text,
+    variable_behind,
 )
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphlab.observe.graph.walk import LEAF_SEQ, leaf_of, sequence, slots
 from graphlab.observe.graph.saved import assigned
+from graphlab.observe.graph.walk import LEAF_SEQ, leaf_of, sequence, slots
 from graphlab.observe.notes import Log, RawBackward, Spot
-from graphlab.source.places import locate
 from graphlab.observe.tensors import byte_span, bytes_of, storage_key
+from graphlab.source.places import locate
 from graphlab.trace.model import Waste
 
 # What no optimizer holds may be of use to somebody: it is nobody's waste.

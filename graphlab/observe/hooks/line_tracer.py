@@ -16,10 +16,10 @@ from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.hooks.unpatched_writes import Lines, suspicious
-from graphlab.observe.notes import Log, Spot
 from graphlab.observe.iterations import Loops
-from graphlab.source.files import UserFiles, user_frame
+from graphlab.observe.notes import Log, Spot
 from graphlab.observe.tensors import Unnoticed
+from graphlab.source.files import UserFiles, user_frame
 
 
 def code_of(function: Any) -> CodeType:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from graphlab.observe.notes import Log, RawModule
-from graphlab.source.files import UserFiles
 from graphlab.observe.hooks.code_swap import Swap
 from graphlab.observe.hooks.line_tracer import Tracer
+from graphlab.observe.notes import Log, RawModule
+from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, is_a
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+from graphlab.observe.hooks.line_tracer import Tracer, code_of
+from graphlab.observe.hooks.write_patches import Writers
 from graphlab.observe.notes import RawStep
 from graphlab.observe.tensors import Unnoticed
-from graphlab.observe.hooks.line_tracer import Tracer, code_of
 from graphlab.observe.vectors import Before
-from graphlab.observe.hooks.write_patches import Writers
 
 
 class ActiveStep:

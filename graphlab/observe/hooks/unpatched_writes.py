@@ -13,9 +13,9 @@ from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.notes import Log, RawWrite
-from graphlab.source.places import parse
 from graphlab.observe.tensors import byte_span, storage_key, tensors_in, version_of
 from graphlab.source.evaluate import in_frame
+from graphlab.source.places import parse
 
 _METHODS = {"fill", "sort", "put", "partition", "itemset"}
 _FUNCTIONS = {"copyto", "shuffle", "put_along_axis"}

@@ -15,6 +15,7 @@ from threading import get_ident
 from types import ModuleType
 from typing import Any
 
+from graphlab.observe.hooks.line_tracer import Tracer
 from graphlab.observe.notes import Log, RawWrite
 from graphlab.observe.tensors import (
     Unnoticed,
@@ -26,7 +27,6 @@ from graphlab.observe.tensors import (
     version_of,
     versions_of,
 )
-from graphlab.observe.hooks.line_tracer import Tracer
 from graphlab.source.objects import exactly
 
 _OPERATORS = tuple(

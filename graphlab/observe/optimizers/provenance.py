@@ -13,17 +13,17 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Held, Label
-from graphlab.observe.refusals.cut import cut_before
+from graphlab.observe.graph.wasted import ways
+from graphlab.observe.names import Names, parameters_in, parameters_of
+from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.optimizers.gradients import Handed, ParameterState, look_at
 from graphlab.observe.optimizers.registry import Holders, OptimizerState
-from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
-from graphlab.observe.names import Names, parameters_in, parameters_of
-from graphlab.source.files import UserFiles
-from graphlab.source.places import locate
+from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Held, Label
+from graphlab.observe.refusals.cut import cut_before
 from graphlab.observe.tensors import grads_of, storage_key
-from graphlab.observe.graph.wasted import ways
+from graphlab.source.files import UserFiles
 from graphlab.source.objects import is_a
+from graphlab.source.places import locate
 from graphlab.trace.model import Mix
 
 # As many losses are read for what keeps them from a parameter that no gradient reaches.

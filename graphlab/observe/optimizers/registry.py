@@ -6,10 +6,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from graphlab.observe.optimizers.shares import Contributions
-from graphlab.observe.optimizers.gradients import Look, ParameterState
-from graphlab.observe.notes import Spot
 from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.notes import Spot
+from graphlab.observe.optimizers.gradients import Look, ParameterState
+from graphlab.observe.optimizers.shares import Contributions
 from graphlab.source.objects import class_name
 from graphlab.trace.model import ParameterMix
 

@@ -9,10 +9,10 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import leaf_of
-from graphlab.observe.notes import Log, RawBackward, RawWrite
 from graphlab.observe.names import Names
-from graphlab.source.files import UserFiles
+from graphlab.observe.notes import Log, RawBackward, RawWrite
 from graphlab.observe.tensors import requires_grad, storage_key
+from graphlab.source.files import UserFiles
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,26 +16,24 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from graphlab.observe.refusals import mistakes as complaints
-from graphlab.observe.build_trace import environment
 from graphlab.observe.backward_calls import LARGE
-from graphlab.observe.refusals.writes import broken_view
-from graphlab.observe.refusals.writes import refused_write
-from graphlab.observe.postmortem.freed_by import freer_of
-from graphlab.observe.graph.walk import listed, operation, sequence, slots
-from graphlab.observe.notes import Log
+from graphlab.observe.build_trace import environment
+from graphlab.observe.graph.walk import Slot, listed, operation, sequence, slots
+from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.iterations import Loops
 from graphlab.observe.names import Named, parameters_of
+from graphlab.observe.notes import Log
+from graphlab.observe.postmortem.freed_by import freer_of
+from graphlab.observe.postmortem.written_by import Holder, Suspect, Suspects, holders
+from graphlab.observe.refusals import mistakes as complaints
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import Scene
+from graphlab.observe.refusals.writes import broken_view, refused_write
+from graphlab.observe.tensors import UNKNOWN, kind_of, version_of
 from graphlab.source.files import UserFiles
-from graphlab.source.wording import call_text
-from graphlab.source.places import locate, source_line
-from graphlab.observe.postmortem.written_by import Holder, Suspect, Suspects, holders
-from graphlab.observe.tensors import kind_of, version_of
-from graphlab.observe.hooks.line_tracer import code_of
-from graphlab.observe.postmortem.build_trace import saved_version
 from graphlab.source.objects import class_name
+from graphlab.source.places import locate, source_line
+from graphlab.source.wording import call_text
 from graphlab.trace.model import (
     Backward,
     Event,
@@ -322,3 +320,37 @@ def _listing(names: list[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+# Versions back from the present that are tried: a step or two make a handful of writes.
+BACK = 64
+
+
+def saved_version(slot: Slot) -> int | None:
+    """The version that unpacking a stale `slot` asks for, or None where it cannot be told.
+
+    Found by trying: the counter is set back until torch unpacks, and then to what it was. No
+    value is read or written, and nothing else of the program runs meanwhile in this thread.
+    """
+    import torch
+
+    tensor: Any = slot.data
+    now = version_of(tensor)
+    private = getattr(torch._C, "_autograd", None)
+    set_version = getattr(private, "_unsafe_set_version_counter", None)
+    if slot.unpack is None or now == UNKNOWN or set_version is None:
+        return None
+    try:
+        for version in range(now - 1, max(-1, now - 1 - BACK), -1):
+            set_version((tensor,), (version,))
+            try:
+                slot.unpack()
+            except RuntimeError:
+                continue
+            return version
+    except TypeError:  # another signature, in another torch
+        return None
+    finally:
+        if version_of(tensor) != now:
+            set_version((tensor,), (now,))
+    return None

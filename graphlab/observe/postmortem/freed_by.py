@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import grad_edge, walk
-from graphlab.source.statements import Statement, keeps_graph
-from graphlab.observe.tensors import grad_fn_of, is_tensor
 from graphlab.observe.refusals.values import Values
+from graphlab.observe.tensors import grad_fn_of, is_tensor
 from graphlab.source.objects import LOST
+from graphlab.source.statements import Statement, keeps_graph
 from graphlab.trace.model import Location
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from types import FrameType
 
-from graphlab.observe.refusals.lineage import Cut, Lineage, Trail, scope_of
 from graphlab.observe.names import parameters_in
+from graphlab.observe.refusals.lineage import Cut, Lineage, Trail, scope_of
 from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.places import parse
 from graphlab.source.objects import variables
+from graphlab.source.places import parse
 from graphlab.trace.model import Location
 
 

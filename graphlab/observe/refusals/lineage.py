@@ -10,11 +10,11 @@ from typing import Any, Final
 import torch
 
 from graphlab.observe.names import parameters_in
-from graphlab.source.files import UserFiles
-from graphlab.source.places import parse, source_line
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
 from graphlab.source.evaluate import evaluate
+from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, is_a, item, items, static, variables
+from graphlab.source.places import parse, source_line
 from graphlab.trace.model import Location
 
 # Calls and attributes that give a value without a graph, in the words of the finding.

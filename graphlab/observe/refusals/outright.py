@@ -6,13 +6,12 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any, NamedTuple
 
-from graphlab.observe.refusals.cut import Cut, find_cut
-from graphlab.observe.graph.walk import hold
-from graphlab.observe.graph.walk import grad_edge, listed, needed, walk
+from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
 from graphlab.observe.names import Names
+from graphlab.observe.refusals.cut import Cut, find_cut
+from graphlab.observe.tensors import count_of, describe, is_tensor, kind_of, requires_grad
 from graphlab.source.files import UserFiles
 from graphlab.source.wording import asked_for
-from graphlab.observe.tensors import count_of, describe, is_tensor, kind_of, requires_grad
 from graphlab.trace.model import Location, TensorInfo, Trouble
 
 

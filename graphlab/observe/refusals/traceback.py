@@ -9,12 +9,12 @@ from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from graphlab.observe.names import Named, Names
+from graphlab.observe.refusals.values import Values
+from graphlab.observe.tensors import describe
 from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import attributes, is_a, variables
 from graphlab.source.places import locate
 from graphlab.source.statements import Statement, may_have_run, statements
-from graphlab.observe.tensors import describe
-from graphlab.observe.refusals.values import Values
-from graphlab.source.objects import attributes, is_a, variables
 from graphlab.trace.model import Location, TensorInfo
 
 # Files of the user's that are searched for writers.

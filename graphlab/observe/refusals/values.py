@@ -8,9 +8,9 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.names import Names
-from graphlab.source.statements import Scope
 from graphlab.source.evaluate import evaluate
 from graphlab.source.objects import LOST, attributes, class_name, lookup
+from graphlab.source.statements import Scope
 
 
 class Values:

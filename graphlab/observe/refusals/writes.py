@@ -1,25 +1,36 @@
-"""A write that autograd refused, found again from its traceback: by the statement that failed,
-or by what the library function below it was given."""
+"""In-place writes that autograd refused: to a leaf that requires grad, to some views, and the use
+of a view whose base was written. Seen as they happen, or found again from the traceback."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
-from graphlab.observe.refusals.mistakes import mistake_of
-from graphlab.observe.refusals.cut import making
-from graphlab.observe.notes import Log, RawRefused
+from graphlab.observe.hooks.line_tracer import Tracer
 from graphlab.observe.iterations import Loops
-from graphlab.observe.names import Named
+from graphlab.observe.names import Named, Names
+from graphlab.observe.notes import Log, RawRefused, RawWrite
+from graphlab.observe.refusals.cut import making
+from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.traceback import Scene
-from graphlab.source.files import UserFiles
-from graphlab.source.wording import call_text
-from graphlab.source.places import statement_at
+from graphlab.observe.tensors import (
+    base_of,
+    describe,
+    is_leaf,
+    is_tensor,
+    is_view,
+    kind_of,
+    refusal_of,
+    requires_grad,
+    storage_key,
+)
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import LOST, exactly, items, lookup, variables
+from graphlab.source.places import locate, statement_at
 from graphlab.source.statements import statements
-from graphlab.observe.tensors import base_of, is_leaf, is_tensor, is_view, kind_of, requires_grad
-from graphlab.source.objects import LOST, exactly, lookup, variables
+from graphlab.source.wording import call_text, target_text
 from graphlab.trace.model import Location, Refused
 
 
@@ -122,3 +133,99 @@ def _refuses(value: Any, kind: str) -> bool:
         return base is not None
     leaf = value if base is None else base
     return is_leaf(leaf) and requires_grad(leaf)
+
+
+def refusal(
+    target: Any, tracer: Tracer, loops: Loops, files: UserFiles, by: str, frame: FrameType
+) -> RawRefused | None:
+    """What a failed write was about, or None when autograd had no reason to forbid it."""
+    import torch
+
+    if not is_tensor(target) or not torch.is_grad_enabled():
+        return None
+    base = base_of(target)
+    leaf = target if base is None else base
+    if is_leaf(leaf) and requires_grad(leaf):
+        kind, subject = "leaf", leaf
+    elif base is not None:
+        kind, subject = "view", target
+    else:
+        return None
+    user = user_frame(frame, files)
+    spot = tracer.spot(frame)
+    known = Names(files).gather(user).of_tensor(subject)
+    named = known[1] if known is not None and known[1].kind == "parameter" else None
+    text = target_text(locate(*spot)) if spot is not None and frame is user else None
+    if named is None and text is not None:
+        named = Named(text, kind_of(subject), None)
+    if named is None:
+        named = known[1] if known is not None else Named("", kind_of(subject), None)
+    info = describe(subject, named.name or None, named.kind, named.owner)
+    made = making(user, named.name, files) if kind == "view" else None
+    return RawRefused(tracer.seq(), spot, by, info, kind, loops.iteration(user), made)
+
+
+def broken_view(
+    error: BaseException | None, log: Log, loops: Loops, files: UserFiles
+) -> RawRefused | None:
+    """What `error` is about, where torch says the same of a view in the innermost user frame that
+    has such a one."""
+    if not isinstance(error, RuntimeError):
+        return None
+    for frame, line, offset in _user_steps(error.__traceback__, files):
+        found = {
+            name: value
+            for name, value in _tensors(frame)
+            if is_view(value) and refusal_of(value) == str(error)
+        }
+        if not found:
+            continue
+        used = _names(statement_at(frame.f_code.co_filename, line))
+        name = next((each for each in found if each in used), next(iter(found)))
+        view = found[name]
+        info = describe(view, name, "activation")
+        return RawRefused(
+            log.last_seq(),
+            (frame.f_code, offset),
+            "",
+            info,
+            "view",
+            loops.iteration(frame),
+            making(frame, name, files, line),
+            _writer(view, log),
+        )
+    return None
+
+
+def _user_steps(tb: TracebackType | None, files: UserFiles) -> Iterator[tuple[FrameType, int, int]]:
+    """(frame, line, offset) of the user's part of a traceback, the innermost first."""
+    found = []
+    while tb is not None:
+        if tb.tb_frame.f_code.co_filename in files:
+            found.append((tb.tb_frame, tb.tb_lineno, tb.tb_lasti))
+        tb = tb.tb_next
+    yield from reversed(found)
+
+
+def _tensors(frame: FrameType) -> Iterator[tuple[str, Any]]:
+    for name, value in variables(frame.f_locals).items():
+        if is_tensor(value):
+            yield name, value
+        elif exactly(value, list, tuple):
+            for at, each in items(value):
+                if is_tensor(each):
+                    yield f"{name}[{at}]", each
+
+
+def _names(statement: ast.stmt | None) -> set[str]:
+    nodes = ast.walk(statement) if statement is not None else ()
+    return {ast.unparse(node) for node in nodes if isinstance(node, ast.Name | ast.Subscript)}
+
+
+def _writer(view: Any, log: Log) -> RawWrite | None:
+    """The last write to what the view is of."""
+    key = storage_key(view)
+    for event in reversed(log.events):
+        if isinstance(event, RawWrite) and any(each[0] == key for each in event.tensors):
+            return event
+    return None

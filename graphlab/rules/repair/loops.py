@@ -6,17 +6,11 @@ import ast
 import textwrap
 from collections.abc import Iterable
 
-from graphlab.source.blocks import Block, Edit, Flow, loaded, stored
 from graphlab.rules.steps import own_losses
+from graphlab.source.blocks import Block, Edit, Flow, loaded, stored
+from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
-
-
-def listing(names: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def recompute(

@@ -7,8 +7,7 @@ import ast
 import re
 import textwrap
 
-from graphlab.source.blocks import Edit
-from graphlab.source.blocks import StatementInScope
+from graphlab.source.blocks import Edit, StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Saved, Trace, Write
 

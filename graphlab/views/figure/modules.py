@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from graphlab.text import plural
 from graphlab.trace.graph import NONE, Graph, Leaf
 from graphlab.views.figure.colors import Palette
 from graphlab.views.figure.drawing import Box, Drawing, Frame
 from graphlab.views.figure.grouping import Groups, group
 from graphlab.views.figure.sketch import Sketch
 from graphlab.views.figure.words import clean, dims, where
-from graphlab.text import plural
 
 # The default depth is the greatest with no more boxes than this.
 BOXES = 40

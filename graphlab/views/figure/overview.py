@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from graphlab.text import plural
 from graphlab.trace.graph import Graph
 from graphlab.views.figure.colors import Paint, Palette
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Lane
 from graphlab.views.figure.grouping import Group, Key, group
 from graphlab.views.figure.sketch import Sketch, placed
 from graphlab.views.figure.words import dims, where
-from graphlab.text import plural
 
 # A box has a lane for each of its calls up to this many.
 LANES = 4

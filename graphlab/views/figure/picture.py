@@ -9,15 +9,12 @@ from typing import Literal
 from rich.console import RenderableType
 
 from graphlab.trace.graph import Graph, dumps
-from graphlab.views.figure import dot
-from graphlab.views.figure import layout
-from graphlab.views.figure import svg
-from graphlab.views.figure import tree
+from graphlab.views.console import Screen
+from graphlab.views.figure import dot, layout, svg, tree
 from graphlab.views.figure.colors import THEMES, Overlay, Palette
 from graphlab.views.figure.drawing import Drawing
 from graphlab.views.figure.modules import modules
 from graphlab.views.figure.overview import overview
-from graphlab.views.console import Screen
 
 Level = Literal["overview", "module", "op"]
 LEVELS: tuple[Level, ...] = ("overview", "module", "op")

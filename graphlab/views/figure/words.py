@@ -10,6 +10,8 @@ from graphlab.views.visible import one_line
 
 # Widths in em of a wide sans-serif (DejaVu Sans): what fits by these fits in any other.
 _NARROW = dict.fromkeys("iIl|!.,:;'`jft()[]{}/\\ -", 0.42)
+
+
 _WIDE = dict.fromkeys("mMwW@%&—→", 1.0)
 
 
@@ -45,7 +47,3 @@ def dims(shape: tuple[int, ...] | None) -> str:
 
 def where(at: Location | None) -> str:
     return f"line {at.line}" if at is not None else ""
-
-
-def plural(count: int, word: str) -> str:
-    return f"{count} {word}" + ("" if count == 1 else "s")

@@ -11,9 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from graphlab.trace.graph import Graph
-from graphlab.views.figure import dot
-from graphlab.views.figure import layout
-from graphlab.views.figure import svg
+from graphlab.views.figure import dot, layout, svg
 from graphlab.views.figure.colors import DARK, LIGHT
 from graphlab.views.figure.picture import Level, Look, drawing
 

@@ -6,8 +6,11 @@ a script element of type application/json, in which no ``<`` is left.
 
 from __future__ import annotations
 
+import ast
+import difflib
 import json
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -17,12 +20,11 @@ from typing import Any
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
-from graphlab.views.player.page import difference
+from graphlab.views.figure.words import clean
 from graphlab.views.player.figure import Drawn, dark_colors, figures
 from graphlab.views.player.quiz import questions
 from graphlab.views.player.timeline import data
-from graphlab.views.visible import everywhere
-from graphlab.views.figure.words import clean
+from graphlab.views.visible import everywhere, lines_of
 
 # The parts of the script, in the order in which they need each other.
 SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "page")
@@ -152,3 +154,35 @@ def _script() -> str:
 
 def _read(name: str) -> str:
     return (files("graphlab.views.player") / name).read_text(encoding="utf-8")
+
+
+# Lines kept around each change.
+AROUND = 2
+
+
+def difference(one: Film, other: Film) -> list[list[str]]:
+    """(sign, line) from the program of `one` to that of `other`; ⋮ stands where lines are left
+    out. Empty where the programs are the same."""
+    found: list[list[str]] = []
+    for line in difflib.unified_diff(_lines(one), _lines(other), n=AROUND, lineterm=""):
+        if line.startswith("@@"):
+            if found:
+                found.append(["⋮", ""])
+        elif not line.startswith(("---", "+++")):
+            found.append([line[:1], line[1:]])
+    indents = [len(text) - len(text.lstrip()) for _, text in found if text.strip()]
+    return [[sign, text[min(indents, default=0) :]] for sign, text in found]
+
+
+def _lines(film: Film) -> list[str]:
+    """The file in which most of the film plays."""
+    played = Counter(moment.at.file for moment in film.moments)
+    text = film.sources.get(played.most_common(1)[0][0], "") if played else ""
+    lines = lines_of(text)
+    try:
+        first = next(iter(ast.parse(text).body), None)
+    except (SyntaxError, ValueError):
+        return lines
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        return lines[first.end_lineno :]
+    return lines

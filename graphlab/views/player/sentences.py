@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
+from graphlab.text import plural
 from graphlab.trace.film import Change
 from graphlab.trace.model import Backward, Event, Module, Refused, Step, Write, ZeroGrad
-from graphlab.text import plural
 
 if TYPE_CHECKING:
     from graphlab.views.player.timeline import Steps

@@ -15,11 +15,11 @@ from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.graph import NONE, SavedTensor
 from graphlab.trace.model import Backward, Event, Location, Refused, Step, Trace, Write, ZeroGrad
+from graphlab.views.figure.words import dims
 from graphlab.views.player.ledger import entries, ledger
 from graphlab.views.player.sentences import sentence
 from graphlab.views.terminal.story import changed_lines, shorten, told
 from graphlab.views.visible import lines_of
-from graphlab.views.figure.words import dims
 
 Data = dict[str, Any]
 

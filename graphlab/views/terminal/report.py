@@ -1,57 +1,17 @@
-"""The report of a run in the terminal: short, or the whole story."""
+"""The report of a run in the terminal, short or whole, and that of a post-mortem."""
 
 from __future__ import annotations
 
-import io
-import os
-from typing import TextIO
-
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
-from graphlab.views import streams
 from graphlab.views.terminal.ledger import Ledger
-from graphlab.views.console import Screen
 from graphlab.views.terminal.story import Story, headline
 from graphlab.views.visible import one_line
 
 MARKS = {"completed": ("✓", "green"), "raised": ("✗", "red"), "interrupted": ("■", "yellow")}
-
-
-def stdout() -> Console:
-    """Results go here. 80 columns where there is no terminal to ask."""
-    return _console(streams.out())
-
-
-def stderr() -> Console:
-    """Progress and notices go here."""
-    return _console(streams.err())
-
-
-def emit(console: Console, *parts: RenderableType) -> None:
-    """Print without the blanks that rich pads lines with: a pipe or a copied text keeps none."""
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part)
-    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
-    console.file.flush()
-
-
-def text(*parts: RenderableType, width: int = 80) -> str:
-    """The same as one string without colour, for a message that is shown elsewhere."""
-    file = io.StringIO()
-    emit(Screen(file=file, width=width, color_system=None, highlight=False, emoji=False,
-                markup=False, force_jupyter=False), *parts)  # fmt: skip
-    return file.getvalue()
-
-
-def _console(file: TextIO) -> Console:
-    console = Screen(file=file, highlight=False, soft_wrap=False, emoji=False, markup=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 80
-    return console
 
 
 def short(trace: Trace, findings: list[Finding]) -> RenderableType:
@@ -103,3 +63,22 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
 
 def _notices(trace: Trace) -> list[RenderableType]:
     return [Text(f"notice: {one_line(each)}", "dim", overflow="fold") for each in trace.unseen]
+
+
+class PostMortem:
+    """A rich renderable; `command` stands in its last line."""
+
+    def __init__(self, trace: Trace, findings: list[Finding], command: str) -> None:
+        self.trace, self.findings, self.command = trace, findings, command
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for finding in self.findings:
+            yield Story(finding)
+        if not self.findings and self.trace.exception is not None:
+            kind = self.trace.exception.type
+            yield Text(
+                f"this {one_line(kind)} is autograd's, but its traceback tells no more about it"
+            )
+        for each in self.trace.unseen:
+            yield Text(f"notice: {one_line(each)}", "dim", overflow="fold")
+        yield Text.assemble(("to be sure: ", "bold"), one_line(self.command), overflow="fold")

@@ -1,15 +1,54 @@
-"""The console that everything is printed with: no text gets past it that a terminal would obey."""
+"""Where everything is printed: results and notices in the terminal, or as text. No letter gets past
+it that a terminal would obey."""
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterable
 from itertools import accumulate
+from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from graphlab.views import streams
 from graphlab.views.visible import visible
+
+
+def stdout() -> Console:
+    """Results go here. 80 columns where there is no terminal to ask."""
+    return _console(streams.out())
+
+
+def stderr() -> Console:
+    """Progress and notices go here."""
+    return _console(streams.err())
+
+
+def emit(console: Console, *parts: RenderableType) -> None:
+    """Print without the blanks that rich pads lines with: a pipe or a copied text keeps none."""
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    console.file.flush()
+
+
+def text(*parts: RenderableType, width: int = 80) -> str:
+    """The same as one string without colour, for a message that is shown elsewhere."""
+    file = io.StringIO()
+    emit(Screen(file=file, width=width, color_system=None, highlight=False, emoji=False,
+                markup=False, force_jupyter=False), *parts)  # fmt: skip
+    return file.getvalue()
+
+
+def _console(file: TextIO) -> Console:
+    console = Screen(file=file, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 80
+    return console
 
 
 class Screen(Console):

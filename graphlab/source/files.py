@@ -1,0 +1,70 @@
+"""Which files are the user's."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import site
+import sys
+import sysconfig
+from types import FrameType
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    found = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    found.update(site.getsitepackages())
+    found.add(site.getusersitepackages())
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.__file__:
+        found.add(os.path.dirname(torch.__file__))
+    return tuple(os.path.join(os.path.realpath(path), "") for path in found)
+
+
+def _installed(path: str) -> bool:
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep))
+
+
+class UserFiles:
+    """Decides by file name, once per file. `targets` are files or folders that count as the user's
+    even inside site-packages: the script that was asked for, or the package given to -m."""
+
+    def __init__(self, targets: tuple[str, ...] = ()) -> None:
+        self._targets = tuple(os.path.realpath(path) for path in targets)
+        self._libraries = _library_folders()
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, filename: str) -> bool:
+        known = self._known.get(filename)
+        if known is None:
+            known = self._known[filename] = self._decide(filename)
+        return known
+
+    def _decide(self, filename: str) -> bool:
+        if filename.startswith("<"):
+            # Python's own frozen modules and torch's generated code look like this; a cell or
+            # a `python -c` program does too, but has lines that can be read back.
+            return filename.startswith(("<stdin", "<string", "<ipython")) and bool(
+                linecache.getlines(filename)
+            )
+        path = os.path.realpath(filename)
+        for target in self._targets:
+            if path == target:
+                return True
+            if path.startswith(os.path.join(target, "")):
+                # A virtual environment may well stand inside the project that is run.
+                return not _installed(path[len(target) :])
+        if path.startswith(os.path.join(PACKAGE, "scenarios", "")):
+            return True
+        if path.startswith(os.path.join(PACKAGE, "")):
+            return False
+        return not path.startswith(self._libraries) and not _installed(path)
+
+
+def user_frame(frame: FrameType | None, files: UserFiles) -> FrameType | None:
+    """The nearest frame, from `frame` outwards, that runs one of the user's files."""
+    while frame is not None and frame.f_code.co_filename not in files:
+        frame = frame.f_back
+    return frame

@@ -1,0 +1,83 @@
+"""Places in the user's source: the syntax tree of a file, its lines, and the line and columns of an
+instruction or of a node."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from functools import lru_cache
+from types import CodeType
+
+from graphlab.trace.model import Location
+
+
+@lru_cache(maxsize=4096)
+def _positions(code: CodeType) -> tuple[tuple[int | None, int | None, int | None, int | None], ...]:
+    return tuple(code.co_positions())
+
+
+@lru_cache(maxsize=256)
+def parse(filename: str) -> ast.Module | None:
+    """The syntax tree of a file as linecache has it, or None when it cannot be read."""
+    try:
+        return ast.parse("".join(linecache.getlines(filename)))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def source_line(filename: str, line: int) -> str:
+    return linecache.getline(filename, line).rstrip("\n")
+
+
+def locate(code: CodeType, offset: int) -> Location:
+    """The place of a bytecode offset. A negative offset, ``~offset``, means "somewhere on the
+    statement that this instruction belongs to", and gives the whole statement's line."""
+    return _locate(code, offset, code.co_filename)
+
+
+@lru_cache(maxsize=65536)
+def _locate(code: CodeType, offset: int, filename: str) -> Location:
+    # Like functions of two files are equal code objects: only the file's name tells them apart.
+    exact = offset >= 0
+    positions = _positions(code)
+    index = (offset if exact else ~offset) // 2
+    line, end, column, end_column = (
+        positions[index] if index < len(positions) else (None, None, None, None)
+    )
+    if line is None:
+        line = code.co_firstlineno
+    text = source_line(filename, line)
+    indent = len(text) - len(text.lstrip())
+    if exact and column is not None and end is not None and end_column is not None:
+        # co_positions counts bytes, an editor counts characters.
+        column = len(text.encode()[:column].decode(errors="ignore"))
+        last = source_line(filename, end)
+        end_column = len(last.encode()[:end_column].decode(errors="ignore"))
+        if end != line:
+            end, end_column = line, len(text)
+    else:
+        column, end, end_column = indent, line, len(text.split("  #")[0].rstrip())
+    return Location(
+        file=filename,
+        line=line,
+        column=column + 1,
+        end_line=end,
+        end_column=max(end_column, column) + 1,
+        function=code.co_qualname,
+        code=text.strip(),
+        indent=indent,
+    )
+
+
+@lru_cache(maxsize=4096)
+def statement_at(filename: str, line: int) -> ast.stmt | None:
+    """The innermost simple statement that covers `line`."""
+    tree = parse(filename)
+    found: ast.stmt | None = None
+    for node in ast.walk(tree) if tree is not None else ():
+        if not isinstance(node, ast.stmt):
+            continue
+        inside = node.lineno <= line <= (node.end_lineno or line)
+        if inside and (found is None or node.lineno >= found.lineno):
+            found = node
+    return found
