@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from graphlab._version import __version__
 
 # What typing.TYPE_CHECKING stands for. Nothing is imported here: `python -m graphlab` has put the
 # user's folder first by now, and a typing.py in it is not Python's own.

@@ -26,7 +26,7 @@ _PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def _version(value: bool) -> None:
     if value:
-        from graphlab import __version__
+        from graphlab._version import __version__
 
         typer.echo(f"graphlab {__version__}")
         raise typer.Exit
@@ -227,7 +227,7 @@ def main(last: bool = False) -> None:
     Raises:
         SystemExit: always.
     """
-    from graphlab.views import streams
+    from graphlab.output import streams
 
     with streams.held():
         code = _answer(last)
@@ -253,7 +253,7 @@ def _answer(last: bool) -> int:
 
 
 def _failed(error: Exception) -> int:
-    from graphlab.views import streams
+    from graphlab.output import streams
 
     said = getattr(error, "format_message", None)
     if type(error).__name__ == "NoArgsIsHelpError" and said is not None:
@@ -273,7 +273,7 @@ def _failed(error: Exception) -> int:
 
 
 def _refuse(message: str, help: str) -> int:
-    from graphlab.views import streams
+    from graphlab.output import streams
 
     for line in (f"error: {' '.join(message.split())}", f"help: {' '.join(help.split())}"):
         with contextlib.suppress(OSError):

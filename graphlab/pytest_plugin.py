@@ -97,7 +97,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     session.stop()
     failing = rules.failing(session)
     if failing:
-        from graphlab.views.visible import one_line
+        from graphlab.text import one_line
 
         first = failing[0]
         more = f", and {len(failing) - 1} more" if len(failing) > 1 else ""

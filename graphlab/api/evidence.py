@@ -14,12 +14,12 @@ from rich.text import Text
 
 from graphlab.observe.live_objects import Live
 from graphlab.rules.registry import find
+from graphlab.text import visible
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, OptimizerInfo, Trace
 from graphlab.views.console import text
 from graphlab.views.terminal.ledger import Ledger
 from graphlab.views.terminal.story import headline
-from graphlab.views.visible import visible
 
 # pytest puts four characters before each line of a message.
 WIDTH = 76

@@ -48,8 +48,8 @@ class Explanation:
         yield from Screen(width=options.max_width).render(shown, options)
 
     def __str__(self) -> str:
+        from graphlab.output.streams import fitted
         from graphlab.views.console import text
-        from graphlab.views.streams import fitted
 
         # `print` raises where stdout lacks a character, and in a handler that hides the error.
         return fitted(text(self, width=WIDTH).rstrip("\n"), sys.stdout)

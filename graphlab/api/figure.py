@@ -51,9 +51,9 @@ class Figure:
         Raises:
             UserError: for a format that there is none of, or a file that cannot be written.
         """
-        from graphlab import output as files
         from graphlab.commands.choice import chosen_format
         from graphlab.commands.render import written
+        from graphlab.output import files
 
         form = chosen_format(str(path), format)
         files.check(str(path), force)

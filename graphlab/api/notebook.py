@@ -1,55 +1,17 @@
-"""Notebooks: ``%load_ext graphlab``, the magic ``%%graphlab``, and what shows itself in a cell."""
+"""Notebooks: ``%load_ext graphlab`` and the magic ``%%graphlab``."""
 
 from __future__ import annotations
 
 import argparse
-import io
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rich.console import RenderableType
-
 from graphlab.errors import UserError
-from graphlab.views import console as consoles
-from graphlab.views.console import Screen
-from graphlab.views.terminal import report as terminal
 
 if TYPE_CHECKING:
-    from graphlab.api.session import Session
-
-WIDTH = 88
-_HTML = (
-    '<pre style="font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.35; '
-    'overflow-x: auto; white-space: pre"><code style="font-family: inherit">{code}</code></pre>\n'
-)
-
-
-def bundle(*parts: RenderableType) -> dict[str, str]:
-    """Rich renderables as a notebook takes them: plain text, and HTML with the colours."""
-    console = Screen(
-        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard",
-        highlight=False, emoji=False, markup=False, legacy_windows=False, force_jupyter=False,
-    )  # fmt: skip
-    for part in parts:
-        console.print(part)
-    html = console.export_html(code_format=_HTML, inline_styles=True)
-    return {"text/plain": consoles.text(*parts, width=WIDTH).rstrip("\n"), "text/html": html}
-
-
-def report(session: Session) -> RenderableType:
-    """What `graphlab run --explain` would print of a session."""
-    return terminal.full(session.trace, session.findings, [])
-
-
-class Shown:
-    """A session's report as a cell's output."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(report(self._session))
+    pass
+from graphlab.views.cell import Shown
 
 
 class _Parser(argparse.ArgumentParser):

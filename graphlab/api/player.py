@@ -45,7 +45,7 @@ class Player:
         Raises:
             UserError: for a file that cannot be written, or that exists where not `force`.
         """
-        from graphlab import output as files
+        from graphlab.output import files
 
         files.check(str(path), force)
         files.write(str(path), self.html, force)

@@ -50,7 +50,7 @@ class Session(Assertions):
         return self
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        from graphlab.api.notebook import Shown
+        from graphlab.views.cell import Shown
 
         return Shown(self)._repr_mimebundle_()
 
@@ -77,7 +77,7 @@ class Session(Assertions):
 
 
 def _drawn(one: finding.Finding) -> dict[str, str]:
-    from graphlab.api.notebook import bundle
+    from graphlab.views.cell import bundle
     from graphlab.views.terminal.story import Story
 
     return bundle(Story(one))

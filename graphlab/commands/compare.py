@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab import output as files
 from graphlab.catalogue import Scenario, read, scenario
 from graphlab.errors import UserError
+from graphlab.output import files
 
 if TYPE_CHECKING:
     from graphlab.compare.measure import Script

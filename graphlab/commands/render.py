@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab import output as files
 from graphlab.api.player import explaining, filmed, play
 from graphlab.catalogue import Scenario, read_source
 from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
@@ -18,9 +17,9 @@ from graphlab.commands.player import nothing
 from graphlab.commands.player import saved as stored
 from graphlab.commands.run import resolve
 from graphlab.errors import UserError
+from graphlab.output import files, streams
 from graphlab.text import suggestion
 from graphlab.trace.graph import Graph, Root, loads, under
-from graphlab.views import streams
 
 if TYPE_CHECKING:
     from graphlab.api.player import Play

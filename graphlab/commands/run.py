@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graphlab import output as files
 from graphlab.catalogue import Scenario, scenario, scenarios
 from graphlab.commands.report import Report
 from graphlab.errors import UserError
+from graphlab.output import files, streams
 from graphlab.text import suggestion
 from graphlab.trace.model import Trace
-from graphlab.views import streams
 
 if TYPE_CHECKING:
     from graphlab.observe.observation import Session

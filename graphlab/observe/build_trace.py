@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from graphlab._version import __version__
 from graphlab.observe.backward_calls import Backwards
 from graphlab.observe.graph.kept import Growth
 from graphlab.observe.graph.saved import Problem
@@ -368,8 +369,6 @@ def _tracebacks(error: BaseException) -> Any:
 
 def environment() -> Environment:
     import torch
-
-    from graphlab import __version__
 
     device = "cpu"
     if torch.cuda.is_available() and torch.cuda.is_initialized():

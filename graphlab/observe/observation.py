@@ -30,17 +30,23 @@ from graphlab.observe.notes import Log, RawBackward, RawRefused
 from graphlab.observe.optimizers.ledger import Optimizers
 from graphlab.observe.optimizers.unowned import Reached
 from graphlab.observe.postmortem.build_trace import post_mortem
+from graphlab.observe.program_end import strip_own_frames
 from graphlab.observe.refusals.writes import broken_view, refusal, unseen_refusal
 from graphlab.observe.tensors import Unnoticed
-from graphlab.source.files import PACKAGE, UserFiles
+from graphlab.source.files import UserFiles
 from graphlab.trace.film import Film
 from graphlab.trace.merge import joined
 from graphlab.trace.model import Trace
 
 _active: Session | None = None
 
+
 ELSEWHERE = "some of the program ran in other threads, whose lines and backwards are not followed"
+
+
 TORCH = os.path.dirname(torch.__file__) + os.sep
+
+
 COMPILED = (
     "inside a region that torch.compile compiled, lines are not told apart, and in-place writes "
     "have no writer"
@@ -400,26 +406,3 @@ def _frames_of(error: BaseException | None) -> list[FrameType]:
         found.append(step.tb_frame)
         step = step.tb_next
     return found[::-1]
-
-
-def strip_own_frames(error: BaseException | None) -> None:
-    """Take graphlab's frames out of a traceback, so that it reads as it would unwatched."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        error.__traceback__ = _without_own(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
-def _without_own(tb: TracebackType | None) -> TracebackType | None:
-    own = os.path.join(PACKAGE, "observe", "")
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(own):
-        tb = tb.tb_next
-    each = tb
-    while each is not None:
-        after = each.tb_next
-        while after is not None and after.tb_frame.f_code.co_filename.startswith(own):
-            after = after.tb_next
-        each.tb_next = after
-        each = after
-    return tb

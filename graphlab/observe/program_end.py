@@ -6,8 +6,9 @@ import contextlib
 import os
 import sys
 import threading
+from types import TracebackType
 
-from graphlab.observe.observation import strip_own_frames
+from graphlab.source.files import PACKAGE
 
 
 def flush() -> None:
@@ -102,3 +103,26 @@ def _say(text: str) -> None:
     except Exception:
         with contextlib.suppress(OSError):
             os.write(2, text.encode())
+
+
+def strip_own_frames(error: BaseException | None) -> None:
+    """Take graphlab's frames out of a traceback, so that it reads as it would unwatched."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        error.__traceback__ = _without_own(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _without_own(tb: TracebackType | None) -> TracebackType | None:
+    own = os.path.join(PACKAGE, "observe", "")
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(own):
+        tb = tb.tb_next
+    each = tb
+    while each is not None:
+        after = each.tb_next
+        while after is not None and after.tb_frame.f_code.co_filename.startswith(own):
+            after = after.tb_next
+        each.tb_next = after
+        each = after
+    return tb

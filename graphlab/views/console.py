@@ -13,8 +13,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from graphlab.views import streams
-from graphlab.views.visible import visible
+from graphlab.output import streams
+from graphlab.text import visible
 
 
 def stdout() -> Console:

@@ -16,7 +16,7 @@ import torch
 from rich.cells import cell_len
 
 from graphlab import cli as command_line
-from graphlab import output as files
+from graphlab.output import files
 
 Main = Callable[..., tuple[int, str, str]]
 

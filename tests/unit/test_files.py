@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from graphlab import output as files
 from graphlab.errors import UserError
+from graphlab.output import files
 
 
 def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:

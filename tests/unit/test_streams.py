@@ -50,7 +50,7 @@ def test_carets_stay_under_what_they_mark(monkeypatch: pytest.MonkeyPatch) -> No
 OWN = """
 import sys
 sys.path.insert(0, {root!r})
-from graphlab.views import streams
+from graphlab.output import streams
 with streams.held():
     print("the program's")
     sys.stdout.flush()

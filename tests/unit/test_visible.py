@@ -18,6 +18,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from graphlab.api.explanation import Explanation
+from graphlab.text import everywhere, lines_of, one_line, visible
 from graphlab.trace.graph import Graph, Leaf, Root, SavedTensor
 from graphlab.trace.model import Location
 from graphlab.views import console
@@ -26,7 +27,6 @@ from graphlab.views.comparison.grids import Cell, Column, Grid
 from graphlab.views.console import Screen
 from graphlab.views.figure.picture import LEVELS, Look, picture, plain_text, source
 from graphlab.views.terminal.source_line import annotated, fold
-from graphlab.views.visible import everywhere, lines_of, one_line, visible
 
 STYLE = re.compile("\x1b\\[[0-9;]*m")
 ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=80)

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from graphlab.views.visible import one_line
+from graphlab.text import one_line
 
 
 @dataclass(frozen=True, slots=True)

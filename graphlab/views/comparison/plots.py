@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from graphlab.text import one_line
 from graphlab.trace.comparison import Comparison, Image, Trained, Training
 from graphlab.views.comparison.tables import judged
-from graphlab.views.visible import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

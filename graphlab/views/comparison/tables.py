@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from graphlab.text import one_line
 from graphlab.trace.comparison import Beside, Comparison, Loop, Trained, Training, mean, turns
 from graphlab.views.comparison import grids
 from graphlab.views.comparison.grids import Cell, Column, Grid
-from graphlab.views.visible import one_line
 
 NONE = Cell("–", "quiet")
 # An update that is off by less is the reference but for rounding.

@@ -7,12 +7,12 @@ from html import escape
 
 import graphviz
 
+from graphlab.text import one_line
 from graphlab.trace.graph import NONE, Graph, Leaf, SavedTensor
 from graphlab.views.figure.colors import Paint, Palette, Theme, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
 from graphlab.views.figure.grouping import failure
 from graphlab.views.figure.words import clean, dims, where, width
-from graphlab.views.visible import one_line
 
 FONT = "Helvetica,Arial,sans-serif"
 TITLE, TEXT, SMALL = 22, 15, 13

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
+from graphlab.text import one_line
 from graphlab.trace.model import Location
-from graphlab.views.visible import one_line
 
 # Widths in em of a wide sans-serif (DejaVu Sans): what fits by these fits in any other.
 _NARROW = dict.fromkeys("iIl|!.,:;'`jft()[]{}/\\ -", 0.42)

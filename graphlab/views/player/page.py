@@ -17,6 +17,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from graphlab.text import everywhere, lines_of
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
@@ -24,7 +25,6 @@ from graphlab.views.figure.words import clean
 from graphlab.views.player.figure import Drawn, dark_colors, figures
 from graphlab.views.player.quiz import questions
 from graphlab.views.player.timeline import data
-from graphlab.views.visible import everywhere, lines_of
 
 # The parts of the script, in the order in which they need each other.
 SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "page")

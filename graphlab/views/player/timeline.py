@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from graphlab.text import lines_of
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.graph import NONE, SavedTensor
@@ -19,7 +20,6 @@ from graphlab.views.figure.words import dims
 from graphlab.views.player.ledger import entries, ledger
 from graphlab.views.player.sentences import sentence
 from graphlab.views.terminal.story import changed_lines, shorten, told
-from graphlab.views.visible import lines_of
 
 Data = dict[str, Any]
 

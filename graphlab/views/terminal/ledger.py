@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from graphlab.text import one_line
 from graphlab.trace.model import Backward, OptimizerInfo, Trace
-from graphlab.views.visible import one_line
 
 BAR = 20
 # Of the optimizers that one line makes, as many are shown.

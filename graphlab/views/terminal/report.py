@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
+from graphlab.text import one_line
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.views.terminal.ledger import Ledger
 from graphlab.views.terminal.story import Story, headline
-from graphlab.views.visible import one_line
 
 MARKS = {"completed": ("✓", "green"), "raised": ("✗", "red"), "interrupted": ("■", "yellow")}
 

@@ -7,8 +7,8 @@ import textwrap
 from rich.cells import cell_len
 from rich.text import Text
 
+from graphlab.text import one_line
 from graphlab.trace.model import Location
-from graphlab.views.visible import one_line
 
 
 def annotated(at: Location | None, label: str, version: str, width: int, style: str) -> list[Text]:

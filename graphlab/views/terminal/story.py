@@ -10,9 +10,9 @@ import textwrap
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from graphlab.text import lines_of, one_line, visible
 from graphlab.trace.finding import Finding, Help, Place, Related
 from graphlab.views.terminal.source_line import annotated, fold
-from graphlab.views.visible import lines_of, one_line, visible
 
 # What IPython and its kernel call the code of a cell.
 _CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")

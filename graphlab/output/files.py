@@ -7,7 +7,7 @@ import os
 import stat
 
 from graphlab.errors import UserError
-from graphlab.views import streams
+from graphlab.output import streams
 
 
 def check(path: str | None, force: bool) -> str | None:

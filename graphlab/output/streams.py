@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from rich.cells import cell_len
 
-from graphlab.views.visible import one_line
+from graphlab.text import one_line
 
 # In the place of a character that a stream lacks, one as wide, so that columns and carets stay.
 _STAND_INS = dict(zip("✓✗■│┃▌─━→…×−–—·⋮±①②③⏎␣≤░█•", "+x#|||-=>~x---.:~123$_<.#*", strict=True))
