@@ -75,15 +75,14 @@ def run(
     What follows TARGET and is no option of graphlab goes to the script, and everything after --.
     """
     from graphlab.commands import run as command
+    from graphlab.commands.asked import Asked
 
-    asked = command.Asked(explain, json, trace, strict, force, html, against, quiz)
+    asked = Asked(explain, json, trace, strict, force, html, against, quiz)
     if saved is not None:
         if target is not None or module or context.args:
             given = target or ("-m" if module else context.args[0])
             raise UserError("--from shows a trace and runs nothing", f"leave {given} out")
-        from graphlab.commands.saved import replay
-
-        raise typer.Exit(replay(saved, asked))
+        raise typer.Exit(command.replay(saved, asked))
     if target is None:
         raise UserError("there is no TARGET", "graphlab list shows the scenarios")
     code = command.run(target, context.args, asked, is_module=module, last=bool(context.obj))

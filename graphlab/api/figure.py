@@ -13,6 +13,8 @@ from graphlab.trace.graph import Graph
 
 if TYPE_CHECKING:
     from graphlab.views.figure.picture import Look
+from graphlab.output import files, streams
+from graphlab.text import suggestion
 
 
 class Figure:
@@ -51,8 +53,7 @@ class Figure:
         Raises:
             UserError: for a format that there is none of, or a file that cannot be written.
         """
-        from graphlab.commands.choice import chosen_format
-        from graphlab.commands.render import written
+        from graphlab.api.figure import chosen_format, written
         from graphlab.output import files
 
         form = chosen_format(str(path), format)
@@ -142,3 +143,39 @@ def _captured(loss: Any, frame: FrameType) -> Graph:
         if not isinstance(each, torch.Tensor):
             raise TypeError(f"render() takes tensors, not {type(each).__name__}")
     return capture(roots, frame, session=open_log())
+
+
+def chosen_format(path: str | None, format: str | None) -> str:
+    """The format asked for, or that of the file's extension.
+
+    Raises:
+        UserError: when there is no such format, or the file is named like another.
+    """
+    from graphlab.views.figure.picture import FORMATS
+
+    known = f"formats: {', '.join(FORMATS)}"
+    suffix = Path(path).suffix.lower().lstrip(".") if path not in (None, "-") else ""
+    form = {"txt": "text", "gv": "dot"}.get(suffix, suffix)
+    if format is not None:
+        if format not in FORMATS:
+            raise UserError(f"there is no format {format}", suggestion(format, [*FORMATS], known))
+        if form in (*FORMATS, "html") and form != format:
+            raise UserError(
+                f"{path} is named like {form} and would hold {format}", "leave --format out"
+            )
+        return format
+    if path is not None and path != "-" and form not in FORMATS:
+        raise UserError(f"the extension of {path} is no format", f"{known}; or name one: --format")
+    return form or "svg"
+
+
+def written(path: str, form: str, made: Any, force: bool) -> str:
+    """Write a picture; one that is DOT for want of time goes to a file that says so."""
+    if made.form != form and path != "-":
+        path = f"{Path(path).with_suffix('')}.{made.form}"
+        files.check(path, force)
+    if path == "-":
+        streams.document(made.data)
+    else:
+        files.write(path, made.data, force)
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphlab.api.figure import chosen_format
 from graphlab.errors import UserError
 from graphlab.text import suggestion
 
@@ -30,30 +31,6 @@ class Choice:
     force: bool = False
     # Whether the process ends with this command.
     last: bool = False
-
-
-def chosen_format(path: str | None, format: str | None) -> str:
-    """The format asked for, or that of the file's extension.
-
-    Raises:
-        UserError: when there is no such format, or the file is named like another.
-    """
-    from graphlab.views.figure.picture import FORMATS
-
-    known = f"formats: {', '.join(FORMATS)}"
-    suffix = Path(path).suffix.lower().lstrip(".") if path not in (None, "-") else ""
-    form = {"txt": "text", "gv": "dot"}.get(suffix, suffix)
-    if format is not None:
-        if format not in FORMATS:
-            raise UserError(f"there is no format {format}", suggestion(format, [*FORMATS], known))
-        if form in (*FORMATS, "html") and form != format:
-            raise UserError(
-                f"{path} is named like {form} and would hold {format}", "leave --format out"
-            )
-        return format
-    if path is not None and path != "-" and form not in FORMATS:
-        raise UserError(f"the extension of {path} is no format", f"{known}; or name one: --format")
-    return form or "svg"
 
 
 def destination(name: str, choice: Choice) -> tuple[str, str | None]:

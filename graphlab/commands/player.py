@@ -17,7 +17,7 @@ from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
     from graphlab.api.player import Play
-    from graphlab.commands.run import Asked
+    from graphlab.commands.asked import Asked
 
 
 def write(
@@ -44,16 +44,6 @@ def nothing(trace: Trace) -> UserError:
         f"{trace.target} has no film to play: no line of it ran, or it was saved without one",
         "graphlab run TARGET --trace FILE saves one with it",
     )
-
-
-def check_against(target: str) -> None:
-    """Refuse a run to compare with that there is none of, before anything runs."""
-    from graphlab.commands.run import resolve
-
-    if not target.endswith(".json"):
-        resolve(target)
-    elif not Path(target).is_file():
-        raise UserError(f"there is no file {target}", "graphlab run TARGET --trace FILE makes one")
 
 
 def _other(target: str, arguments: Sequence[str]) -> Play:

@@ -15,7 +15,7 @@ from graphlab.catalogue import Scenario, read_source
 from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
 from graphlab.commands.player import nothing
 from graphlab.commands.player import saved as stored
-from graphlab.commands.run import resolve
+from graphlab.commands.targets import resolve
 from graphlab.errors import UserError
 from graphlab.output import files, streams
 from graphlab.text import suggestion
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from graphlab.observe.observation import Session
     from graphlab.observe.program import Ran
     from graphlab.trace.finding import Finding
-    from graphlab.views.figure.picture import Look, Picture
+    from graphlab.views.figure.picture import Look
+from graphlab.api.figure import written
 
 DEFAULT = "naive"
+
+
 # Columns of a caption, a finding's summary, before it is folded.
 CAPTION = 100
 
@@ -69,18 +72,6 @@ def render(
     look = _look(choice, _title(name, graph, choice), finding)
     _show(graph, look, made_dot, form, path, choice)
     return 0
-
-
-def written(path: str, form: str, made: Picture, force: bool) -> str:
-    """Write a picture; one that is DOT for want of time goes to a file that says so."""
-    if made.form != form and path != "-":
-        path = f"{Path(path).with_suffix('')}.{made.form}"
-        files.check(path, force)
-    if path == "-":
-        streams.document(made.data)
-    else:
-        files.write(path, made.data, force)
-    return path
 
 
 def _opened(path: str, choice: Choice) -> Graph:

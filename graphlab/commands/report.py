@@ -14,7 +14,7 @@ from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
-    from graphlab.commands.run import Asked
+    from graphlab.commands.asked import Asked
 
 
 class Report:

@@ -6,19 +6,21 @@ import contextlib
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from graphlab.catalogue import Scenario, scenario, scenarios
+from graphlab.catalogue import Scenario, scenarios
 from graphlab.commands.report import Report
-from graphlab.errors import UserError
-from graphlab.output import files, streams
-from graphlab.text import suggestion
+from graphlab.output import streams
 from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
     from graphlab.observe.observation import Session
     from graphlab.trace.film import Film
+from graphlab.commands.asked import Asked
+from graphlab.commands.player import nothing
+from graphlab.commands.saved import load
+from graphlab.commands.targets import resolve, shown_by
+from graphlab.trace.film import Film
 
 
 def run(
@@ -82,54 +84,6 @@ def tell(failures: Sequence[Exception]) -> None:
             streams.line(f"error: {each}", streams.err())
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line wants to be done with a Trace."""
-
-    explain: bool = False
-    json_file: str | None = None
-    trace_file: str | None = None
-    strict: bool = False
-    force: bool = False
-    html_file: str | None = None
-    against: str | None = None
-    quiz: bool = False
-    # `html_file` as it was typed, to be told.
-    page: str | None = None
-
-    @property
-    def films(self) -> bool:
-        return self.html_file is not None or self.trace_file is not None
-
-    @property
-    def to_stdout(self) -> bool:
-        """Whether a document takes stdout, and the report has to go elsewhere."""
-        return "-" in (self.json_file, self.trace_file, self.html_file)
-
-    def checked(self) -> Asked:
-        """The same with its files where they will be, whatever folder the program goes to.
-
-        Raises:
-            UserError: for what cannot be, before anything runs.
-        """
-        json_file, trace_file, html_file = (
-            files.check(path, self.force)
-            for path in (self.json_file, self.trace_file, self.html_file)
-        )
-        files.distinct({"--json": json_file, "--trace": trace_file, "--html": html_file})
-        for option, given in (("--against", self.against is not None), ("--quiz", self.quiz)):
-            if given and self.html_file is None:
-                raise UserError(f"{option} is for the player", "add --html FILE")
-        if self.against is not None:
-            from graphlab.commands.player import check_against
-
-            check_against(self.against)
-        return replace(
-            self, json_file=json_file, trace_file=trace_file, html_file=html_file,
-            page=self.html_file,
-        )  # fmt: skip
-
-
 def _film(session: Session, trace: Trace) -> Film | None:
     from graphlab.api.player import filmed
     from graphlab.rules.registry import find
@@ -137,28 +91,20 @@ def _film(session: Session, trace: Trace) -> Film | None:
     return filmed(session, trace, find(trace))
 
 
-def resolve(target: str) -> Scenario | None:
-    """A scenario's name, or None for a file. A name with neither suffix nor folder in it can
-    only be a scenario, so a misspelt one is answered with the nearest."""
-    if target.startswith("-"):
-        raise UserError(
-            f"{target} stands where TARGET should, and is no option of graphlab",
-            "name a scenario, a script or -m MODULE; options of a script stand behind it",
-        )
-    looks_like_file = target.endswith(".py") or os.sep in target or os.path.isfile(target)
-    if looks_like_file:
-        if not os.path.exists(target):
-            stem = os.path.splitext(os.path.basename(target))[0]
-            near = suggestion(stem, [each.name for each in scenarios()], "check the path")
-            raise UserError(f"there is no file {target}", near)
-        return None
-    return scenario(target)
+def replay(path: str, asked: Asked) -> int:
+    """Report on the trace in the file `path`. Returns 0, or 1 with `strict` and a warning.
 
-
-def shown_by(found: Scenario | None) -> list[str]:
-    """The scenarios that show the repair of this one, a line each."""
-    if found is None:
-        return []
-    titles = {each.name: each.title.partition(": ")[2] for each in scenarios()}
-    width = max((len(name) for name in found.repaired_by), default=0)
-    return [f"{name:<{width}}  {titles[name]}" for name in found.repaired_by if name in titles]
+    Raises:
+        UserError: for a file that is no trace, or one that cannot be written.
+    """
+    asked = asked.checked()
+    trace, film = load(path)
+    if asked.html_file is not None and film is None:
+        raise nothing(trace)
+    found = next((each for each in scenarios() if each.name == trace.target), None)
+    again = f"run --from {shlex.quote(path)} --explain"
+    report = Report(trace, asked, again, shown_by(found), film=film)
+    report.show()
+    for failure in report.failures:
+        raise failure
+    return 1 if asked.strict and report.warned else 0

@@ -1,5 +1,5 @@
-"""The digits inside the package, and MNIST where torchvision has it, in batches in an order that the
-seed fixes."""
+"""The digits inside the package, and MNIST where torchvision has it, in batches in an order that
+the seed fixes."""
 
 from __future__ import annotations
 

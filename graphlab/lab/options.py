@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,25 @@ from typing import NoReturn
 
 import torch
 
-from graphlab.lab.samples import check_target
+
+class LabError(SystemExit):
+    """A mistake of the user's: two lines on stderr, exit code 2, no traceback.
+
+    `message` says what is wrong and `help` what to do; line breaks in either become spaces, so
+    that each stays one line.
+    """
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(2)
+        self.message = " ".join(message.splitlines())
+        self.help = " ".join(help.splitlines())
+        # Python prints nothing for an exit code that is a number, and a runner that passes
+        # SystemExit through prints nothing either, so the lines are written here.
+        print(f"error: {self.message}\nhelp: {self.help}", file=sys.stderr, flush=True)
+
+    def __str__(self) -> str:
+        return self.message
+
 
 # Each is large enough to show digits within the default number of epochs (docs/lab.md).
 LEARNING_RATES = {"adam": 1e-3, "adam-fused": 1e-3, "sgd": 0.1}
@@ -130,20 +149,18 @@ def _rate(text: str) -> float:
     return rate
 
 
-class LabError(SystemExit):
-    """A mistake of the user's: two lines on stderr, exit code 2, no traceback.
-
-    `message` says what is wrong and `help` what to do; line breaks in either become spaces, so
-    that each stays one line.
-    """
-
-    def __init__(self, message: str, help: str) -> None:
-        super().__init__(2)
-        self.message = " ".join(message.splitlines())
-        self.help = " ".join(help.splitlines())
-        # Python prints nothing for an exit code that is a number, and a runner that passes
-        # SystemExit through prints nothing either, so the lines are written here.
-        print(f"error: {self.message}\nhelp: {self.help}", file=sys.stderr, flush=True)
-
-    def __str__(self) -> str:
-        return self.message
+def check_target(path: Path, force: bool) -> None:
+    """Raise LabError if `path` is no PNG that could be written now."""
+    if path.suffix.lower() != ".png":
+        raise LabError(f"--samples {path}: samples are written as PNG", "end the name in .png")
+    if path.is_dir():
+        raise LabError(f"--samples {path} is a folder", "name a file in it")
+    if path.exists() and not force:
+        raise LabError(f"--samples {path} exists", "add --force to replace it, or name another")
+    if not path.parent.is_dir():
+        raise LabError(f"--samples {path}: there is no folder {path.parent}", "make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise LabError(
+            f"--samples {path}: the folder {path.parent} cannot be written to",
+            "name a file in a folder of your own",
+        )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from graphlab.lab.images import SHAPES
-from graphlab.lab.options import Arguments, LabError
+from graphlab.lab.options import Arguments, LabError, check_target
 
 COLUMNS = 10
 
@@ -58,23 +58,6 @@ def grid(images: Tensor) -> Tensor:
     rows = images.unflatten(0, (ROWS, COLUMNS)).permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2)
     framed = pad(rows, (0, 0, GAP, 0, GAP, 0))
     return ((framed + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
-def check_target(path: Path, force: bool) -> None:
-    """Raise LabError if `path` is no PNG that could be written now."""
-    if path.suffix.lower() != ".png":
-        raise LabError(f"--samples {path}: samples are written as PNG", "end the name in .png")
-    if path.is_dir():
-        raise LabError(f"--samples {path} is a folder", "name a file in it")
-    if path.exists() and not force:
-        raise LabError(f"--samples {path} exists", "add --force to replace it, or name another")
-    if not path.parent.is_dir():
-        raise LabError(f"--samples {path}: there is no folder {path.parent}", "make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise LabError(
-            f"--samples {path}: the folder {path.parent} cannot be written to",
-            "name a file in a folder of your own",
-        )
 
 
 def write_png(path: Path, pixels: Tensor, force: bool) -> None:

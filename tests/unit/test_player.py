@@ -23,7 +23,7 @@ from graphlab.trace.film import Film
 from graphlab.trace.model import Backward, Write
 from graphlab.views.player.page import Play, difference, fragment, page
 from graphlab.views.player.quiz import NONE_OF_THEM, questions
-from graphlab.views.player.timeline import Data, Steps, data
+from graphlab.views.player.timeline import Data, data
 
 Record = Callable[..., Play]
 
@@ -303,13 +303,13 @@ def test_a_notebook_shows_it_in_a_frame(record: Record) -> None:
 
 def test_steps_know_no_step_outside_the_film(record: Record) -> None:
     naive = record("naive")
-    steps = Steps(naive.trace, naive.film)
+    steps = Timeline(naive.trace, naive.film)
     first = naive.film.moments[0]
     assert steps.begun(first.seq - 1) is None
     assert steps.at(replace(first.at, file="elsewhere.py")) is None
     assert steps.at(first.at) == 0
     empty: Film = replace(naive.film, moments=())
-    assert Steps(naive.trace, empty).at(first.at) is None
+    assert Timeline(naive.trace, empty).at(first.at) is None
 
 
 # Runs that are not as usual

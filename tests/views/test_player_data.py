@@ -12,9 +12,9 @@ from graphlab.rules.pages import why
 from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace.store import loads
+from graphlab.views.player.data import data
 from graphlab.views.player.page import Play, page
 from graphlab.views.player.quiz import questions
-from graphlab.views.player.timeline import data
 from tests.rules.cases import FILMED, FILMS, Case
 
 STALE, LEFTOVER = FILMED

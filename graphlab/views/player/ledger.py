@@ -8,10 +8,10 @@ from graphlab.trace.model import Backward, Step, Write
 from graphlab.views.player.sentences import tally
 
 if TYPE_CHECKING:
-    from graphlab.views.player.timeline import Steps
+    from graphlab.views.player.timeline import Timeline
 
 
-def ledger(steps: Steps) -> list[dict[str, Any]]:
+def ledger(steps: Timeline) -> list[dict[str, Any]]:
     """A block an optimizer. The history has ``[step, steps so far, written so far, losses]``."""
     film = steps.film
     found = []
@@ -43,7 +43,7 @@ def ledger(steps: Steps) -> list[dict[str, Any]]:
     return found
 
 
-def entries(steps: Steps) -> list[dict[str, Any]]:
+def entries(steps: Timeline) -> list[dict[str, Any]]:
     """The lines under it: every backward and step, at the step at which it ran. `shares` are the
     parts of an applied gradient, where they were measured."""
     found: list[dict[str, Any]] = []

@@ -22,9 +22,9 @@ from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
 from graphlab.views.figure.words import clean
+from graphlab.views.player.data import data
 from graphlab.views.player.figure import Drawn, dark_colors, figures
 from graphlab.views.player.quiz import questions
-from graphlab.views.player.timeline import data
 
 # The parts of the script, in the order in which they need each other.
 SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "page")

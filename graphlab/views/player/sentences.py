@@ -12,10 +12,10 @@ from graphlab.trace.film import Change
 from graphlab.trace.model import Backward, Event, Module, Refused, Step, Write, ZeroGrad
 
 if TYPE_CHECKING:
-    from graphlab.views.player.timeline import Steps
+    from graphlab.views.player.timeline import Timeline
 
 
-def sentence(steps: Steps, at: int, saved: list[dict[str, Any]]) -> str:
+def sentence(steps: Timeline, at: int, saved: list[dict[str, Any]]) -> str:
     """What happened at step `at`, and what it left waiting or stale."""
     moment, events = steps.film.moments[at], steps.events[at]
     words: list[str] = []
@@ -45,7 +45,7 @@ def _raised(event: Event) -> bool:
     return isinstance(event, Backward) and bool(event.raised)
 
 
-def _called(steps: Steps, at: int) -> str:
+def _called(steps: Timeline, at: int) -> str:
     """Where a line does all it does in the next ones, those of a function that it calls."""
     here, *after = steps.film.moments[at : at + 2]
     if not after or after[0].resumed or after[0].at.function == here.at.function:
@@ -54,7 +54,7 @@ def _called(steps: Steps, at: int) -> str:
     return f"It goes on in {name}()." if re.search(rf"\b{re.escape(name)}\(", here.at.code) else ""
 
 
-def tally(steps: Steps, tensors: Iterable[int]) -> str:
+def tally(steps: Timeline, tensors: Iterable[int]) -> str:
     """``6 parameters of D, 6 of G``; a single one by its name."""
     known = list(tensors)
     if len(known) == 1:
@@ -72,7 +72,7 @@ def _cleared(changes: Iterable[Change]) -> str:
     return f"sets {plural(len(zero), 'gradient')} to zero" if zero else "finds nothing to clear"
 
 
-def _backward(steps: Steps, event: Backward) -> str:
+def _backward(steps: Timeline, event: Backward) -> str:
     if event.raised:
         return f"{event.call} raises {event.raised}."
     reached = tally(steps, event.reached)
@@ -82,13 +82,13 @@ def _backward(steps: Steps, event: Backward) -> str:
     return f"{event.call} writes the gradients of {reached}{kept}."
 
 
-def _step(steps: Steps, event: Step) -> str:
+def _step(steps: Timeline, event: Step) -> str:
     name = steps.film.optimizers[event.optimizer]
     losses = _listed(event.sources)
     return f"{name}.step() applies the gradient of {losses}." if losses else f"{name}.step() runs."
 
 
-def _writes(steps: Steps, at: int, events: list[Write], said: Collection[str]) -> list[str]:
+def _writes(steps: Timeline, at: int, events: list[Write], said: Collection[str]) -> list[str]:
     """`said` are the writers that the sentences before have named."""
     kept = steps.kept[at]
     groups: dict[tuple[str, int | None, int | None], list[int]] = {}
@@ -120,7 +120,7 @@ def _change(before: int | None, after: int | None, count: int) -> str:
     return f": version {before} becomes {after}"
 
 
-def _graph(steps: Steps, at: int, saved: list[dict[str, Any]]) -> list[str]:
+def _graph(steps: Timeline, at: int, saved: list[dict[str, Any]]) -> list[str]:
     found = []
     if steps.made[at]:
         kept = sum(1 for each in saved if each["born"] == at and each["node"] in steps.made[at])

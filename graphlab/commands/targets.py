@@ -1,0 +1,52 @@
+"""What TARGET stands for on the command line: a scenario, a script, or a saved trace."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from graphlab.catalogue import Scenario, scenario, scenarios
+from graphlab.errors import UserError
+from graphlab.text import suggestion
+
+if TYPE_CHECKING:
+    pass
+from pathlib import Path
+
+if TYPE_CHECKING:
+    pass
+
+
+def resolve(target: str) -> Scenario | None:
+    """A scenario's name, or None for a file. A name with neither suffix nor folder in it can
+    only be a scenario, so a misspelt one is answered with the nearest."""
+    if target.startswith("-"):
+        raise UserError(
+            f"{target} stands where TARGET should, and is no option of graphlab",
+            "name a scenario, a script or -m MODULE; options of a script stand behind it",
+        )
+    looks_like_file = target.endswith(".py") or os.sep in target or os.path.isfile(target)
+    if looks_like_file:
+        if not os.path.exists(target):
+            stem = os.path.splitext(os.path.basename(target))[0]
+            near = suggestion(stem, [each.name for each in scenarios()], "check the path")
+            raise UserError(f"there is no file {target}", near)
+        return None
+    return scenario(target)
+
+
+def shown_by(found: Scenario | None) -> list[str]:
+    """The scenarios that show the repair of this one, a line each."""
+    if found is None:
+        return []
+    titles = {each.name: each.title.partition(": ")[2] for each in scenarios()}
+    width = max((len(name) for name in found.repaired_by), default=0)
+    return [f"{name:<{width}}  {titles[name]}" for name in found.repaired_by if name in titles]
+
+
+def check_against(target: str) -> None:
+    """Refuse a run to compare with that there is none of, before anything runs."""
+    if not target.endswith(".json"):
+        resolve(target)
+    elif not Path(target).is_file():
+        raise UserError(f"there is no file {target}", "graphlab run TARGET --trace FILE makes one")
