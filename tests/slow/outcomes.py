@@ -96,7 +96,8 @@ def attempt(case: Case) -> dict[str, Any]:
         try:
             values = case()
         except Exception as error:
-            raised = [type(error).__qualname__, plain(str(error))]
+            notes = getattr(error, "__notes__", [])
+            raised = [type(error).__qualname__, plain(str(error)), *notes]
             frames = frames_of(error)
     return {
         "raised": raised,
