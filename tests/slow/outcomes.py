@@ -41,7 +41,8 @@ def digest(value: Any) -> Any:
     facts = [type(value).__name__, *(str(read(base, value)) for read in _FACTS)]
     try:
         with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
-            flat = value.detach()
+            functional = torch._is_functional_tensor(value)
+            flat = torch._from_functional_tensor(value) if functional else value.detach()
             if flat.is_quantized:
                 flat = flat.int_repr()
             if flat.is_nested:
