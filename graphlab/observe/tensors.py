@@ -108,6 +108,10 @@ def is_view(tensor: Any) -> bool:
     return _Base._is_view(tensor)
 
 
+def is_nested(tensor: Any) -> bool:
+    return _nested(tensor)
+
+
 def base_of(tensor: Any) -> Any:
     """What it is a view of, or None."""
     try:

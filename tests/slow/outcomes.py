@@ -41,7 +41,8 @@ def digest(value: Any) -> Any:
     facts = [type(value).__name__, *(str(read(base, value)) for read in _FACTS)]
     try:
         with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
-            flat = value.detach()
+            functional = torch._is_functional_tensor(value)
+            flat = torch._from_functional_tensor(value) if functional else value.detach()
             if flat.is_quantized:
                 flat = flat.int_repr()
             if flat.is_nested:
@@ -96,7 +97,8 @@ def attempt(case: Case) -> dict[str, Any]:
         try:
             values = case()
         except Exception as error:
-            raised = [type(error).__qualname__, plain(str(error))]
+            notes = getattr(error, "__notes__", [])
+            raised = [type(error).__qualname__, plain(str(error)), *notes]
             frames = frames_of(error)
     return {
         "raised": raised,

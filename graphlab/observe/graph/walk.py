@@ -17,7 +17,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from graphlab.observe.tensors import grad_fn_of, is_leaf, is_tensor, requires_grad, version_of
+from graphlab.observe.tensors import (
+    grad_fn_of,
+    is_leaf,
+    is_nested,
+    is_tensor,
+    requires_grad,
+    version_of,
+)
 from graphlab.source.objects import class_name, exactly, is_a, items
 
 # Sequence number of AccumulateGrad: leaves are not made by a forward operation.
@@ -147,10 +154,9 @@ def _read(name: str, raw: Any, unpack: Callable[[], Any]) -> Iterator[Slot]:
     if getattr(raw, "unpack_hook", None) is not None:
         # Unpacking would run the user's hook: a checkpoint would recompute its whole segment.
         return
-    try:
-        data = raw.data
-    except RuntimeError:
-        data = None
+    data = _data(raw)
+    if _unspeakable(data):
+        return
     try:
         unpack()
     except RuntimeError:
@@ -161,9 +167,24 @@ def _read(name: str, raw: Any, unpack: Callable[[], Any]) -> Iterator[Slot]:
             yield Slot(name, data, False)
 
 
+def _data(raw: Any) -> Any:
+    try:
+        return raw.data
+    except RuntimeError:
+        return None
+
+
+def _unspeakable(data: Any) -> bool:
+    """torch crashes where it is to tell the shape of a nested tensor that has become stale, while
+    the class of that tensor is not asked."""
+    return data is not None and is_nested(data)
+
+
 def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
     """A custom Function's own outputs cannot be unpacked one by one: only `saved_tensors` can,
     so when that raises and every input is fresh, it is a written output that is stale."""
+    if any(_unspeakable(_data(raw)) for raw in raws):
+        return
     try:
         node.saved_tensors  # noqa: B018
         broken = False

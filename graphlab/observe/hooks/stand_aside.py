@@ -36,6 +36,9 @@ class Compiling:
             self._wrap(torch.jit, name, self._aside)
         # Dynamo takes seconds to import: only a program that needs it pays for it.
         self._listen()
+        if compiled_before():
+            self._enter()
+            self._leave(True)
 
     def stop(self) -> None:
         self._imports.stop()
@@ -72,14 +75,14 @@ class Compiling:
 
     def _import_ended(self) -> None:
         self._listen()
-        self._leave(self.seen > 0)
+        self._leave(self.seen > 0 or compiled_before())
 
     def _aside(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         self._enter()
         try:
             return original(*args, **kwargs)
         finally:
-            self._leave(self.seen > 0)
+            self._leave(self.seen > 0 or compiled_before())
 
     def _listen(self) -> None:
         """Dynamo's list of callbacks would be emptied by torch._dynamo.reset(): what runs it is
@@ -115,6 +118,13 @@ class Compiling:
     def _ended(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         self._leave(True)
         return original(*args, **kwargs)
+
+
+def compiled_before() -> bool:
+    """Whether there is compiled code by now. Rests on Dynamo's list of it, private to torch."""
+    converter = sys.modules.get("torch._dynamo.convert_frame")
+    codes = getattr(getattr(converter, "output_codes", None), "seen", ())
+    return any(each() is not None for each in codes)
 
 
 def own_code() -> list[CodeType]:
