@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 import platform
 import traceback
-import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from graphlab.observe.backward_calls import Backwards
 from graphlab.observe.graph.kept import Growth
 from graphlab.observe.graph.saved import Problem
 from graphlab.observe.graph.wasted import wasted
-from graphlab.observe.names import Names
+from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.notes import (
     Log,
     RawBackward,
@@ -28,7 +27,6 @@ from graphlab.observe.notes import (
 )
 from graphlab.observe.optimizers.registry import Holders, OptimizerState
 from graphlab.observe.optimizers.unowned import Reached
-from graphlab.observe.tensors import describe, kind_of, storage_key
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text, written_by
@@ -58,60 +56,11 @@ NOTABLE = 16
 
 
 class Assembler:
-    def __init__(self, log: Log, files: UserFiles, target: str) -> None:
+    def __init__(self, log: Log, files: UserFiles, target: str, table: TensorTable) -> None:
+        self.table = table
         self._log = log
         self._files = files
         self._target = target
-        self._tensors: list[TensorInfo] = []
-        self._index: dict[TensorInfo, int] = {}
-        self._parameters: dict[int, tuple[weakref.ref[Any], int]] = {}
-        self._storages: dict[int, int] = {}
-        self._module_names: dict[int, str] = {}
-
-    def _add(self, info: TensorInfo) -> int:
-        index = self._index.get(info)
-        if index is None:
-            index = self._index[info] = len(self._tensors)
-            self._tensors.append(info)
-        return index
-
-    def tensor_index(self, parameter: Any, names: Names | None) -> int:
-        """The place of a parameter in the table; `names` may give it a (better) name."""
-        known = self._parameters.get(id(parameter))
-        if known is not None and known[0]() is parameter:
-            index = known[1]
-            name = self._tensors[index].name
-            # `self.model` in the constructor is `trainer.model` once that has returned.
-            if names is None or (name is not None and not name.startswith("self.")):
-                return index
-        else:
-            index = -1
-        named = names.tensors.get(id(parameter)) if names is not None else None
-        if names is not None:
-            self._module_names.update(names.modules)
-        info = describe(
-            parameter,
-            named.name if named else None,
-            named.kind if named else kind_of(parameter),
-            named.owner if named else None,
-        )
-        if index < 0:
-            index = len(self._tensors)
-            self._tensors.append(info)
-            self._parameters[id(parameter)] = (weakref.ref(parameter), index)
-        elif named is not None:
-            self._tensors[index] = info
-        if named is not None:
-            self._index[info] = index
-        key = storage_key(parameter)
-        if key is not None:
-            self._storages[key] = index
-        return index
-
-    def place_of(self, parameter: Any) -> int | None:
-        """The place of a parameter that is in the table already."""
-        known = self._parameters.get(id(parameter))
-        return known[1] if known is not None and known[0]() is parameter else None
 
     def build(
         self,
@@ -136,7 +85,7 @@ class Assembler:
             outcome="completed" if exited else "interrupted" if interrupted else "raised",
             environment=environment(),
             exception=failure,
-            tensors=tuple(self._tensors),
+            tensors=self.table.tensors,
             optimizers=tuple(
                 self._optimizer(each, name) for each, name in zip(optimizers, names, strict=True)
             ),
@@ -147,10 +96,6 @@ class Assembler:
             sources=self._sources(events, failure),
             unseen=(*_unfollowed(optimizers, names), *notices),
         )
-
-    @property
-    def tensors(self) -> tuple[TensorInfo, ...]:
-        return tuple(self._tensors)
 
     def events(
         self, raws: list[Any], names: list[str], owns: Sequence[Iterable[int]]
@@ -214,14 +159,14 @@ class Assembler:
                 by = f"{names[raw.optimizer]}.step()"
             found: list[Event] = []
             for key, _, _, before, after in raw.tensors:
-                index = self._storages.get(key)
+                index = self.table.of_storage(key)
                 if index is None:
                     continue
                 found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
             return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
         if isinstance(raw, RawRefused):
             by = written_by(at, raw.by, True) if raw.by else ""
-            tensor = self._add(raw.info)
+            tensor = self.table.add(raw.info)
             write = raw.write
             there = self._locate(write.spot) if write is not None else None
             writer = written_by(there, write.by, write.direct) if write is not None else ""
@@ -229,7 +174,7 @@ class Assembler:
                 Refused(raw.seq, at, by, tensor, raw.kind, raw.iteration, raw.made, there, writer)
             ]
         if isinstance(raw, RawModule):
-            return [Module(raw.seq, at, self._module_names.get(raw.module, "module"))]
+            return [Module(raw.seq, at, self.table.module_name(raw.module))]
         if isinstance(raw, RawZero):
             return [ZeroGrad(raw.seq, at, call_text(at, "zero_grad")[0], raw.iteration)]
         if isinstance(raw, RawStep):
@@ -252,7 +197,7 @@ class Assembler:
             (),
             raw.thrown_away,
             raw.trouble,  # pyright: ignore[reportArgumentType]
-            self._add(raw.subject) if raw.subject is not None else None,
+            self.table.add(raw.subject) if raw.subject is not None else None,
             raw.cut.location() if raw.cut is not None else None,
             raw.cut.by if raw.cut is not None else "",
             raw.nodes,
@@ -277,7 +222,7 @@ class Assembler:
         named = problem.named
         index = -1
         if named is not None:
-            index = self._add(
+            index = self.table.add(
                 TensorInfo(
                     name=named.name or None,
                     kind=named.kind,
@@ -304,7 +249,7 @@ class Assembler:
     def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:
         mix = state.mix
         untouched = [
-            Untouched(self._tensors[index].name or f"parameter {index}", why)
+            Untouched(self.table.tensors[index].name or f"parameter {index}", why)
             for index, why in state.untouched.items()
             if index not in state.touched
         ]

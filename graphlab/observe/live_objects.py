@@ -6,20 +6,90 @@ held by weak references alone, so that nothing of the program is kept alive for 
 
 from __future__ import annotations
 
+import weakref
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.build_trace import Assembler
 from graphlab.observe.graph.walk import leaf_of, listed
+from graphlab.observe.names import Names
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.registry import Holders
-from graphlab.observe.tensors import Weak, is_tensor
+from graphlab.observe.tensors import Weak, describe, is_tensor, kind_of, storage_key
 from graphlab.source.objects import attribute
+from graphlab.trace.model import TensorInfo
+
+
+class TensorTable:
+    """The tensors of a Trace, each once, and which live parameter, storage or module is meant."""
+
+    def __init__(self) -> None:
+        self._tensors: list[TensorInfo] = []
+        self._index: dict[TensorInfo, int] = {}
+        self._parameters: dict[int, tuple[weakref.ref[Any], int]] = {}
+        self._storages: dict[int, int] = {}
+        self._module_names: dict[int, str] = {}
+
+    def add(self, info: TensorInfo) -> int:
+        index = self._index.get(info)
+        if index is None:
+            index = self._index[info] = len(self._tensors)
+            self._tensors.append(info)
+        return index
+
+    def tensor_index(self, parameter: Any, names: Names | None) -> int:
+        """The place of a parameter in the table; `names` may give it a (better) name."""
+        known = self._parameters.get(id(parameter))
+        if known is not None and known[0]() is parameter:
+            index = known[1]
+            name = self._tensors[index].name
+            # `self.model` in the constructor is `trainer.model` once that has returned.
+            if names is None or (name is not None and not name.startswith("self.")):
+                return index
+        else:
+            index = -1
+        named = names.tensors.get(id(parameter)) if names is not None else None
+        if names is not None:
+            self._module_names.update(names.modules)
+        info = describe(
+            parameter,
+            named.name if named else None,
+            named.kind if named else kind_of(parameter),
+            named.owner if named else None,
+        )
+        if index < 0:
+            index = len(self._tensors)
+            self._tensors.append(info)
+            self._parameters[id(parameter)] = (weakref.ref(parameter), index)
+        elif named is not None:
+            self._tensors[index] = info
+        if named is not None:
+            self._index[info] = index
+        key = storage_key(parameter)
+        if key is not None:
+            self._storages[key] = index
+        return index
+
+    def place_of(self, parameter: Any) -> int | None:
+        """The place of a parameter that is in the table already."""
+        known = self._parameters.get(id(parameter))
+        return known[1] if known is not None and known[0]() is parameter else None
+
+    @property
+    def tensors(self) -> tuple[TensorInfo, ...]:
+        return tuple(self._tensors)
+
+    def of_storage(self, key: int) -> int | None:
+        """The place of the parameter that lies in a storage."""
+        return self._storages.get(key)
+
+    def module_name(self, module: int) -> str:
+        """The name of a module by its identity."""
+        return self._module_names.get(module, "module")
 
 
 class Live:
-    def __init__(self, assembler: Assembler, optimizers: Holders) -> None:
-        self._assembler = assembler
+    def __init__(self, table: TensorTable, optimizers: Holders) -> None:
+        self._table = table
         self._optimizers = optimizers
         self._losses = Weak()
         # {loss: the leaves that its graph was seen to lead to}
@@ -50,7 +120,7 @@ class Live:
 
     def parameter(self, tensor: Any) -> int | None:
         """Its place in `Trace.tensors`."""
-        return self._assembler.place_of(tensor)
+        return self._table.place_of(tensor)
 
     def loss(self, tensor: Any) -> str | None:
         """What the Trace calls the loss that a backward began at."""

@@ -24,14 +24,14 @@ from graphlab.observe.hooks.stand_aside import Compiling
 from graphlab.observe.hooks.thread_errors import ThreadErrors
 from graphlab.observe.hooks.write_patches import Writers
 from graphlab.observe.iterations import Loops
-from graphlab.observe.live_objects import Live
+from graphlab.observe.live_objects import Live, TensorTable
 from graphlab.observe.names import Names
-from graphlab.observe.notes import Log, RawBackward, RawRefused
+from graphlab.observe.notes import Log, RawBackward
 from graphlab.observe.optimizers.ledger import Optimizers
 from graphlab.observe.optimizers.unowned import Reached
-from graphlab.observe.postmortem.build_trace import post_mortem
+from graphlab.observe.postmortem.unseen import Unseen
 from graphlab.observe.program_end import strip_own_frames
-from graphlab.observe.refusals.writes import broken_view, refusal, unseen_refusal
+from graphlab.observe.refusals.writes import refusal
 from graphlab.observe.tensors import Unnoticed
 from graphlab.source.files import UserFiles
 from graphlab.trace.film import Film
@@ -68,18 +68,18 @@ class Session:
     def __init__(self, target: str = "<session>", targets: tuple[str, ...] = ()) -> None:
         files = UserFiles(targets)
         self._files = files
-        self._target, self._targets = target, targets
         self._log = log = Log()
         self._loops = loops = Loops()
         self._tracer = tracer = Tracer(log, files, loops)
         self._modules = Modules(log, tracer, files)
-        self._assembler = Assembler(log, files, target)
+        self._table = table = TensorTable()
+        self._assembler = Assembler(log, files, target, table)
         self._writers = writers = Writers(log, tracer, self._write_refused)
         self._backwards = backwards = Backwards(log, tracer, writers, loops, files)
         self._optimizers = optimizers = Optimizers(
-            log, tracer, writers, loops, files, self._assembler.tensor_index
+            log, tracer, writers, loops, files, self._table.tensor_index
         )
-        self.live = Live(self._assembler, optimizers.holders)
+        self.live = Live(table, optimizers.holders)
         backwards.before = self._backward_begins
         backwards.after = optimizers.provenance.after_backward
         backwards.returned = optimizers.provenance.handed.note
@@ -93,9 +93,10 @@ class Session:
         self._trace: Trace | None = None
         self._tracing: Any = None
         self._depth: Depth | None = None
-        # The session around this one, and what those inside it and errors of threads told.
+        # The session around this one, and what those inside it have seen.
         self._outer: Session | None = None
         self._told: list[Trace] = []
+        self._unseen = Unseen(log, loops, files, target, targets)
         self._threads = ThreadErrors(self._thread_ended)
         self._aside = Compiling(self._step_aside, self._step_back)
 
@@ -192,35 +193,13 @@ class Session:
             self._depth.put_in()
 
     def _look_for_unseen(self, error: BaseException | None) -> None:
-        """What the error alone still tells, where the observers have not seen it happen."""
         try:
             if error is not None:
                 names = Names(self._files).gather_frames(_frames_of(error))
                 self._optimizers.holders.name_by(names)
-            seen = (error, self._log, self._loops, self._files)
-            unseen = broken_view(*seen) or unseen_refusal(*seen)
-            if unseen is not None:
-                self._log.events.append(unseen)
-            elif not self._explained():
-                self._infer(error)
+            self._unseen.look(error)
         except Exception as own:
             self._own_error(own)
-
-    def _explained(self) -> bool:
-        """Whether the failure of a backward, or of a write, was seen as it happened."""
-        return any(
-            isinstance(each, RawRefused)
-            or (isinstance(each, RawBackward) and each.raised_type is not None)
-            for each in self._log.events
-        )
-
-    def _infer(self, error: BaseException | None) -> None:
-        """Add what a traceback tells of an autograd error that nobody saw coming."""
-        if not isinstance(error, Exception):
-            return
-        trace = post_mortem(error, self._target, self._targets)
-        if trace is not None and trace.events:
-            self._told.append(trace)
 
     def _thread_ended(self, error: BaseException) -> None:
         """Another thread of the program ended with `error`: of interest where it came out of torch,
@@ -233,13 +212,13 @@ class Session:
                 "not followed"
             )
             with Unnoticed():
-                self._infer(error)
+                self._unseen.infer(error)
         except Exception as own:
             self._own_error(own)
 
     def _build(self, error: BaseException | None) -> Trace:
         trace = self._assemble(error)
-        for told in self._told:
+        for told in (*self._told, *self._unseen.inferred):
             trace = joined(trace, told)
         return trace
 
@@ -285,7 +264,7 @@ class Session:
     def _inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if not record.is_grad:
             self._growth.look(record, nodes, frame)
-        self._reached.look(record, nodes, frame, self._assembler.tensor_index)
+        self._reached.look(record, nodes, frame, self._table.tensor_index)
         self._optimizers.provenance.look(record, nodes, frame)
         self.live.note_leaves(record, nodes)
 
@@ -329,7 +308,7 @@ class Session:
             self._log,
             tracer.seq,
             optimizers.tracked,
-            self._assembler.tensor_index,
+            self._table.tensor_index,
             self._own_error,
         )
         tracer.onlooker = self._camera.line

@@ -49,10 +49,8 @@ def _locate(code: CodeType, offset: int, filename: str) -> Location:
     text = source_line(filename, line)
     indent = len(text) - len(text.lstrip())
     if exact and column is not None and end is not None and end_column is not None:
-        # co_positions counts bytes, an editor counts characters.
-        column = len(text.encode()[:column].decode(errors="ignore"))
-        last = source_line(filename, end)
-        end_column = len(last.encode()[:end_column].decode(errors="ignore"))
+        column = _characters(text, column)
+        end_column = _characters(source_line(filename, end), end_column)
         if end != line:
             end, end_column = line, len(text)
     else:
@@ -81,3 +79,30 @@ def statement_at(filename: str, line: int) -> ast.stmt | None:
         if inside and (found is None or node.lineno >= found.lineno):
             found = node
     return found
+
+
+def place(node: ast.AST, file: str, function: str = "") -> Location:
+    """The place of a node of the syntax tree: its columns, as far as its first line goes."""
+    line = getattr(node, "lineno", 1)
+    text = source_line(file, line)
+    start = _characters(text, getattr(node, "col_offset", 0))
+    end = len(text)
+    if getattr(node, "end_lineno", line) == line:
+        end = _characters(text, getattr(node, "end_col_offset", end) or end)
+    return _in_line(file, line, function, text, start, end)
+
+
+def line_place(file: str, line: int, function: str = "") -> Location:
+    """The place of all that stands in a line."""
+    text = source_line(file, line)
+    return _in_line(file, line, function, text, len(text) - len(text.lstrip()), len(text))
+
+
+def _in_line(file: str, line: int, function: str, text: str, start: int, end: int) -> Location:
+    indent = len(text) - len(text.lstrip())
+    return Location(file, line, start + 1, line, end + 1, function, text.strip(), indent)
+
+
+def _characters(text: str, offset: int) -> int:
+    """co_positions and syntax trees count bytes, an editor counts characters."""
+    return len(text.encode()[:offset].decode(errors="ignore"))

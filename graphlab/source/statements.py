@@ -8,16 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from graphlab.source.places import parse, source_line
+from graphlab.source.places import parse, place
+from graphlab.source.vocabulary import CLIPPING, LIBRARIES, NOT_WRITERS, VIEWS
 from graphlab.trace.model import Location
-
-# Methods that end in an underscore and write no tensor's values.
-_HARMLESS = {
-    "requires_grad_", "detach_", "share_memory_", "rename_", "clip_grad_norm_", "clip_grad_value_",
-    "clip_grads_with_norm_", "retain_grad_",
-}  # fmt: skip
-_LIBRARIES = {"torch", "nn", "F", "functional", "init"}
-_VIEWS = {"T", "mT", "H", "mH", "real", "imag"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,7 @@ class Statement:
 
     @property
     def at(self) -> Location:
-        return place(self.node, self.scope)
+        return place(self.node, self.scope.file, self.scope.path or "<module>")
 
     def initialises(self) -> bool:
         """Whether it stands in a function that sets parameters up, ``weights_init`` say."""
@@ -53,23 +46,6 @@ class Statement:
         return function is not None and any(
             word in function.name for word in ("init", "reset_parameters")
         )
-
-
-def place(node: ast.expr | ast.stmt, scope: Scope) -> Location:
-    text = source_line(scope.file, node.lineno)
-    indent = len(text) - len(text.lstrip())
-    start = _characters(text, node.col_offset)
-    end = len(text)
-    if node.end_lineno == node.lineno and node.end_col_offset is not None:
-        end = _characters(text, node.end_col_offset)
-    function = scope.path or "<module>"
-    return Location(
-        scope.file, node.lineno, start + 1, node.lineno, end + 1, function, text.strip(), indent
-    )
-
-
-def _characters(text: str, offset: int) -> int:
-    return len(text.encode()[:offset].decode(errors="ignore"))
 
 
 def statements(file: str) -> list[Statement]:
@@ -134,7 +110,7 @@ def _call(node: ast.Call, scope: Scope) -> Iterator[Statement]:
         return
     if name == "load_state_dict" and isinstance(func, ast.Attribute):
         target, kind = func.value, "load"
-    elif name.endswith("_") and not name.endswith("__") and name not in _HARMLESS:
+    elif name.endswith("_") and not name.endswith("__") and name not in NOT_WRITERS | CLIPPING:
         plain = not isinstance(func, ast.Attribute) or _library(func.value)
         target = first if plain else func.value  # pyright: ignore[reportAttributeAccessIssue]
     elif "out" in words:
@@ -164,10 +140,10 @@ def _differentiated(
 def _stood(statement: Statement, places: list[Location]) -> int | None:
     """The line at which the function (or module) of `statement` stood as the program failed."""
     scope = statement.scope
-    for place in places:
-        function = place.function.replace("<locals>.", "")
-        if place.file == scope.file and function == (scope.path or "<module>"):
-            return place.line
+    for each in places:
+        function = each.function.replace("<locals>.", "")
+        if each.file == scope.file and function == (scope.path or "<module>"):
+            return each.line
     return None
 
 
@@ -237,7 +213,7 @@ def keeps_graph(node: ast.expr | ast.stmt) -> bool | None:
 
 
 def _library(node: ast.expr) -> bool:
-    return ast.unparse(node).split(".")[0] in _LIBRARIES
+    return ast.unparse(node).split(".")[0] in LIBRARIES
 
 
 def _operator(operator: ast.operator) -> str:
@@ -264,4 +240,4 @@ def _is_view(node: ast.expr) -> bool:
     string picks is one of a dict."""
     if isinstance(node, ast.Subscript):
         return not (isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str))
-    return isinstance(node, ast.Attribute) and node.attr in _VIEWS
+    return isinstance(node, ast.Attribute) and node.attr in VIEWS

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from graphlab.source.places import parse, source_line, statement_at
+from graphlab.source.vocabulary import ALIASES, LIBRARIES
 from graphlab.trace.model import Location
 
 
@@ -173,7 +174,7 @@ def target_text(at: Location | None, direct: bool = True) -> str | None:
 
 
 def _is_module(node: ast.expr) -> bool:
-    return ast.unparse(node).split(".")[0] in ("torch", "nn", "F", "init")
+    return ast.unparse(node).split(".")[0] in LIBRARIES
 
 
 def _only(call: ast.Call) -> str | None:
@@ -187,7 +188,7 @@ def variable_behind(node: ast.expr) -> ast.expr:
     """The variable behind subscripts with slices, `.data`, views and the like."""
     while True:
         into = isinstance(node, ast.Subscript) and not _is_key(node.slice)
-        alias = isinstance(node, ast.Attribute) and node.attr in ("data", "T", "mT")
+        alias = isinstance(node, ast.Attribute) and node.attr in ALIASES
         if isinstance(node, ast.Subscript | ast.Attribute) and (into or alias):
             node = node.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

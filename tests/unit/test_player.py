@@ -21,9 +21,10 @@ from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace.film import Film
 from graphlab.trace.model import Backward, Write
+from graphlab.views.player.data import Data, data
 from graphlab.views.player.page import Play, difference, fragment, page
 from graphlab.views.player.quiz import NONE_OF_THEM, questions
-from graphlab.views.player.timeline import Data, data
+from graphlab.views.player.timeline import Timeline
 
 Record = Callable[..., Play]
 

@@ -36,7 +36,7 @@ def develop(
     found = {moment.at.file for moment in moments}
     return Film(
         iteration=next((each for each in iterations if each is not None), None),
-        tensors=assembler.tensors,
+        tensors=assembler.table.tensors,
         optimizers=tuple(names),
         before=_changes(take.before),
         events=events,

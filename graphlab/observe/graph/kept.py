@@ -22,7 +22,7 @@ from graphlab.source.objects import (
     items,
     variables,
 )
-from graphlab.source.places import parse, source_line
+from graphlab.source.places import line_place, parse
 from graphlab.trace.model import Carrier, Growing, Location
 
 # So many inspected backwards in a row must each find a larger graph.
@@ -203,18 +203,11 @@ def keeping_line(file: str, name: str) -> Location | None:
             best = (rank, node)
     if best is None:
         return None
-    node = best[1]
-    text = source_line(file, node.lineno)
-    indent = len(text) - len(text.lstrip())
-    return Location(
-        file, node.lineno, indent + 1, node.lineno, len(text) + 1, "", text.strip(), indent
-    )
+    return line_place(file, best[1].lineno)
 
 
 # A graph larger than this is not searched once for each variable.
 LARGE = 20_000
-
-
 MOST = 24
 
 

@@ -16,9 +16,7 @@ from graphlab.observe.notes import Log, RawWrite
 from graphlab.observe.tensors import byte_span, storage_key, tensors_in, version_of
 from graphlab.source.evaluate import in_frame
 from graphlab.source.places import parse
-
-_METHODS = {"fill", "sort", "put", "partition", "itemset"}
-_FUNCTIONS = {"copyto", "shuffle", "put_along_axis"}
+from graphlab.source.vocabulary import ARRAY_FUNCTIONS, ARRAY_METHODS
 
 
 @lru_cache(maxsize=256)
@@ -33,9 +31,9 @@ def suspicious(filename: str) -> dict[int, tuple[tuple[str, ast.expr], ...]]:
                     found.setdefault(node.lineno, []).append(("out", word.value))
             func = node.func
             name = func.attr if isinstance(func, ast.Attribute) else ""
-            if name in _METHODS and isinstance(func, ast.Attribute):
+            if name in ARRAY_METHODS and isinstance(func, ast.Attribute):
                 found.setdefault(node.lineno, []).append(("array", func.value))
-            elif name in _FUNCTIONS and node.args:
+            elif name in ARRAY_FUNCTIONS and node.args:
                 found.setdefault(node.lineno, []).append(("array", node.args[0]))
         elif isinstance(node, ast.Assign):
             for target in node.targets:

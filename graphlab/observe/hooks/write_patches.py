@@ -28,28 +28,7 @@ from graphlab.observe.tensors import (
     versions_of,
 )
 from graphlab.source.objects import exactly
-
-_OPERATORS = tuple(
-    f"__i{name}__"
-    for name in (
-        "add",
-        "sub",
-        "mul",
-        "truediv",
-        "floordiv",
-        "mod",
-        "pow",
-        "matmul",
-        "and",
-        "or",
-        "xor",
-        "lshift",
-        "rshift",
-    )
-)
-# These end in an underscore and write no element.
-_NOT_WRITERS = {"requires_grad_", "retain_grad_", "rename_", "share_memory_", "detach_"}
-
+from graphlab.source.vocabulary import NOT_WRITERS, OPERATORS
 
 _ABSENT = object()
 
@@ -72,9 +51,9 @@ class Writers:
 
         tensor = torch.Tensor
         names = [n for n in dir(torch._C.TensorBase) if n.endswith("_") and not n.endswith("__")]
-        for name in (*names, *_OPERATORS, "__setitem__"):
+        for name in (*names, *(f"__i{each}__" for each in OPERATORS), "__setitem__"):
             original = getattr(tensor, name, None)
-            if callable(original) and name not in _NOT_WRITERS:
+            if callable(original) and name not in NOT_WRITERS:
                 self._replace(tensor, name, self._wrap(original, _spell(name)))
         native: Any = torch._C
         for module in (torch, native._nn, torch._VF):
@@ -235,13 +214,8 @@ class Writers:
 
 def _spell(name: str) -> str:
     """How a user reads a method: `add_`, `+=`, `x[...] = `."""
-    symbols = {
-        "add": "+=", "sub": "-=", "mul": "*=", "truediv": "/=", "floordiv": "//=", "mod": "%=",
-        "pow": "**=", "matmul": "@=", "and": "&=", "or": "|=", "xor": "^=",
-        "lshift": "<<=", "rshift": ">>=",
-    }  # fmt: skip
     if name == "__setitem__":
         return "[…] = …"
     if name.startswith("__i"):
-        return symbols[name[3:-2]]
+        return OPERATORS[name[3:-2]]
     return f"{name}()"

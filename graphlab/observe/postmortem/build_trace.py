@@ -32,7 +32,7 @@ from graphlab.observe.refusals.writes import broken_view, refused_write
 from graphlab.observe.tensors import UNKNOWN, kind_of, version_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
-from graphlab.source.places import locate, source_line
+from graphlab.source.places import line_place, locate
 from graphlab.source.wording import call_text
 from graphlab.trace.model import (
     Backward,
@@ -296,10 +296,7 @@ class _PostMortem:
         for entry in reversed(node.metadata.get("traceback_") or ()):
             place = re.match(r'\s*File "(.+?)", line (\d+), in (.+)', entry)
             if place is not None and place[1] in self._files:
-                line, text = int(place[2]), source_line(place[1], int(place[2]))
-                code, indent = text.strip(), len(text) - len(text.lstrip())
-                end = indent + len(code) + 1
-                return Location(place[1], line, indent + 1, line, end, place[3], code, indent)
+                return line_place(place[1], int(place[2]), place[3])
         return None
 
     def _optimizer(self, owner: Holder) -> OptimizerInfo:

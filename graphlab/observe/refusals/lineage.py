@@ -11,33 +11,27 @@ import torch
 
 from graphlab.observe.names import parameters_in
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
+from graphlab.source.assignments import (
+    called,
+    is_guard,
+    is_integer,
+    scope_of,
+    source_of,
+    stores,
+    targets,
+)
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, is_a, item, items, static, variables
-from graphlab.source.places import parse, source_line
+from graphlab.source.places import parse, place
+from graphlab.source.vocabulary import CUTS, FACTS
 from graphlab.trace.model import Location
 
-# Calls and attributes that give a value without a graph, in the words of the finding.
-_METHODS = {
-    "detach", "detach_", "item", "tolist", "numpy", "argmax", "argmin", "argsort", "long", "int",
-    "bool", "byte", "short", "sign", "eq", "ne", "gt", "lt", "ge", "le", "multinomial",
-    "from_numpy", "tensor", "as_tensor", "requires_grad_", "sample", "searchsorted", "bincount",
-    "one_hot", "nonzero", "isnan", "isfinite",
-}  # fmt: skip
-# What is asked of a tensor that is no value of it.
-_FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}
-_GUARDS = ("no_grad", "inference_mode", "set_grad_enabled")
 _DEPTH = 16
+
+
 # A value that had a graph behind it.
 LIVE: Final = "live"
-
-
-def _is_guard(expression: ast.expr) -> bool:
-    """``torch.no_grad()`` or ``no_grad``; of a choice between two contexts, either."""
-    if isinstance(expression, ast.IfExp):
-        return _is_guard(expression.body) or _is_guard(expression.orelse)
-    called = expression.func if isinstance(expression, ast.Call) else expression
-    return ast.unparse(called).rsplit(".", 1)[-1] in _GUARDS
 
 
 class Cut:
@@ -47,19 +41,7 @@ class Cut:
         self.node, self.by, self.file, self.function = node, by, file, function
 
     def location(self) -> Location:
-        line = getattr(self.node, "lineno", 1)
-        text = source_line(self.file, line)
-        indent = len(text) - len(text.lstrip())
-        start = len(text.encode()[: getattr(self.node, "col_offset", 0)].decode(errors="ignore"))
-        last = getattr(self.node, "end_lineno", line)
-        end = len(text)
-        if last == line:
-            end = len(
-                text.encode()[: getattr(self.node, "end_col_offset", end)].decode(errors="ignore")
-            )
-        return Location(
-            self.file, line, start + 1, line, end + 1, self.function, text.strip(), indent
-        )
+        return place(self.node, self.file, self.function)
 
 
 # What an expression was: it had a graph, or lost one in this place, or None: it never had any.
@@ -151,7 +133,7 @@ class Lineage:
 
     def dropped(self, operand: Result, node: ast.AST) -> Result:
         """The result of an operation that gives a value without a graph."""
-        return self.cut(node, _called(node)) if operand is LIVE else operand
+        return self.cut(node, called(node)) if operand is LIVE else operand
 
     def named(self, name: str, before: int, depth: int) -> Result:
         if name in self.given and not self.assignments(name, before):
@@ -166,7 +148,7 @@ class Lineage:
         text = ast.unparse(node)
         if node.attr == "data":
             return self.dropped(self.value(node.value, before, depth), node)
-        if node.attr in _FACTS:
+        if node.attr in FACTS:
             return None
         known = self.reach(node)
         if _has_graph(known) and not self.trail.thorough:
@@ -180,7 +162,7 @@ class Lineage:
         """The result of the statements that made `name`, the last one first."""
         for statement in statements:
             key = (name, statement.lineno)
-            source = _source(statement)
+            source = source_of(statement)
             if source is None or key in self.busy:
                 continue
             self.busy.add(key)
@@ -210,8 +192,8 @@ class Lineage:
         given = [*node.args, *(each.value for each in node.keywords)]
         callee = self.reach(func)
         if name in ("to", "type"):
-            given = [] if not any(_integer(each) for each in given) else given
-        cuts = name in _METHODS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
+            given = [] if not any(is_integer(each) for each in given) else given
+        cuts = name in CUTS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
         cuts = cuts or (name in ("to", "type") and bool(given))
         inputs = [self.value(each, before, depth) for each in given]
         if isinstance(func, ast.Attribute) and not is_module(callee):
@@ -300,7 +282,7 @@ class Lineage:
             last = getattr(each, "end_lineno", 0) or 0
             if isinstance(each, ast.With) and each.lineno < line <= last:
                 for item in each.items:
-                    if _is_guard(item.context_expr):
+                    if is_guard(item.context_expr):
                         best = self.cut(item.context_expr, ast.unparse(item.context_expr))
             if isinstance(each, ast.FunctionDef) and each.lineno < line <= last:
                 best = self.decorated(each) or best
@@ -308,7 +290,7 @@ class Lineage:
 
     def decorated(self, function: ast.FunctionDef) -> Cut | None:
         for each in function.decorator_list:
-            if _is_guard(each):
+            if is_guard(each):
                 return self.cut(each, ast.unparse(each))
         return None
 
@@ -326,7 +308,7 @@ class Lineage:
         those that put something into it where it is a list."""
         found: list[ast.stmt] = []
         for each in ast.walk(self.scope) if self.scope is not None else ():
-            if isinstance(each, ast.stmt) and each.lineno < before and name in _stores(each):
+            if isinstance(each, ast.stmt) and each.lineno < before and name in stores(each):
                 found.append(each)
         found.sort(key=lambda each: each.lineno, reverse=True)
         for at, each in enumerate(found):
@@ -339,7 +321,7 @@ class Lineage:
         found = self.assignments(name, before)
         made: ast.AST | None = found[-1] if found else None
         for each in ast.walk(self.scope) if self.scope is not None else ():
-            if isinstance(each, ast.For) and name in _targets(each.target):
+            if isinstance(each, ast.For) and name in targets(each.target):
                 inside = each.lineno < before <= (each.end_lineno or 0)
                 if inside and (made is None or getattr(made, "lineno", 0) < each.lineno):
                     made = each.iter
@@ -358,7 +340,7 @@ class Lineage:
     def element(self, name: str) -> Any:
         """One of what a loop variable runs through: a list of modules is of one kind."""
         for each in ast.walk(self.scope) if self.scope is not None else ():
-            if isinstance(each, ast.For | ast.comprehension) and name in _targets(each.target):
+            if isinstance(each, ast.For | ast.comprehension) and name in targets(each.target):
                 source = each.iter
                 if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":
                     source = source.args[0] if source.args else source
@@ -400,30 +382,6 @@ def _closed_over(function: types.FunctionType | None) -> dict[str, Any]:
     return found
 
 
-def _targets(target: ast.expr) -> list[str]:
-    return [ast.unparse(each) for each in getattr(target, "elts", [target])]
-
-
-def _stores(statement: ast.stmt) -> set[str]:
-    """What a statement assigns to, or appends to, as it is written."""
-    if isinstance(statement, ast.Assign):
-        return {name for each in statement.targets for name in _targets(each)}
-    if isinstance(statement, ast.AnnAssign | ast.AugAssign):
-        return {ast.unparse(statement.target)}
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        func = statement.value.func
-        if isinstance(func, ast.Attribute) and func.attr in ("append", "extend", "insert"):
-            return {ast.unparse(func.value)}
-    return set()
-
-
-def _source(statement: ast.stmt) -> ast.expr | None:
-    source = getattr(statement, "value", None)
-    if isinstance(statement, ast.Expr) and isinstance(source, ast.Call):
-        return source.args[-1] if source.args else None
-    return source
-
-
 def _first(results: list[Result]) -> Result:
     """Of several operands: one with a graph is enough; else the first that lost one."""
     if LIVE in results:
@@ -431,26 +389,7 @@ def _first(results: list[Result]) -> Result:
     return next((each for each in results if each is not None), None)
 
 
-def _called(node: ast.AST) -> str:
-    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") not in ("to", "type"):
-        return ast.unparse(node.func) + "()"
-    return ast.unparse(node)
-
-
 def _has_graph(value: Any) -> bool:
     if is_tensor(value):
         return requires_grad(value)
     return any(_has_graph(each) for _, each in items(value, 16))
-
-
-def _integer(node: ast.expr) -> bool:
-    return ast.unparse(node).rsplit(".", 1)[-1] in ("long", "int", "int64", "int32", "bool")
-
-
-def scope_of(tree: ast.Module | None, first: int, name: str) -> ast.AST | None:
-    for each in ast.walk(tree) if tree is not None else ():
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == name:
-            start = min([each.lineno, *(d.lineno for d in each.decorator_list)])
-            if start <= first <= each.lineno:
-                return each
-    return tree
