@@ -1,7 +1,7 @@
 """What is watched runs as it would unwatched: hostile objects, lazy and compiled ones, modes.
 
 Each program runs twice from one seed, plain and watched, and everything it can notice is compared.
-`tests/slow/test_harmless.py` does the same with all of torch's modules and optimizers.
+`tests/slow/harmless.py` does the same with all of torch's modules and optimizers.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import graphlab.session
 import numpy
 import pytest
 import torch
 
-import graphlab
+import graphlab.api.session
 
 # Objects that answer no question. Each special method notes that it was called, and by whom.
 HOSTILE = """
