@@ -1,117 +1,92 @@
-"""Dependencies point one way: commands, then views, rules, observe and lab, then trace."""
+"""Imports point down, form no circle, and the house stays a house of small rooms."""
 
 from __future__ import annotations
 
-import ast
-import importlib.util
-import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "graphlab"
-# What makes the lab's data is run by hand and imported by nothing.
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "data")
+from tests.layers.imports import circles, part_of, read, upward
 
-# What each lower part may import of graphlab besides itself. A part that is not named here is an
-# upper one, such as commands: it may import them all, and none of them may import it.
-MAY_IMPORT = {
-    "trace": set[str](),
-    "errors": set[str](),
-    "catalogue": {"errors"},
-    "lab": set[str](),
-    "rules": {"trace"},
-    "views": {"trace"},
-    "source": {"trace"},
-    "observe": {"trace", "errors", "catalogue", "source"},
-}
-# The packages each may import besides the standard library.
+ROOT = Path(__file__).parents[2]
+PACKAGE = read(ROOT / "graphlab")
+
+# From the ground up. A part imports from lower floors alone: those side by side never each other.
+FLOORS = [
+    ("errors", "text", "_version"),
+    ("trace", "output", "catalogue"),
+    ("source",),
+    ("lab", "observe", "rules", "views"),
+    ("api", "compare", "fix", "learn", "ranks"),
+    ("commands", "pytest_plugin", "__init__"),
+    ("cli",),
+    ("__main__",),
+]
+# The same within `observe`; its `__init__` is empty.
+OBSERVE = [
+    ("__init__", "tensors", "program_state", "program_end"),
+    ("notes", "iterations"),
+    ("names",),
+    ("graph", "vectors"),
+    ("hooks",),
+    ("refusals",),
+    ("optimizers", "backward_calls"),
+    ("live_objects",),
+    ("build_trace",),
+    ("film", "postmortem"),
+    ("observation",),
+    ("program",),
+]
+# What each part may import besides the standard library.
 THIRD_PARTY = {
-    "trace": set[str](),
-    "errors": set[str](),
-    "catalogue": set[str](),
-    "rules": set[str](),
-    "source": set[str](),
+    "output": {"rich"},
     "views": {"graphviz", "matplotlib", "rich"},
     "lab": {"torch", "torchvision"},
     "observe": {"torch"},
+    "api": {"IPython", "rich", "torch"},
+    "compare": {"torch"},
     "commands": {"rich", "torchviz"},
+    "pytest_plugin": {"pytest", "rich"},
     "cli": {"typer"},
 }
+# One file a rule: the one folder that may hold more than a dozen modules side by side.
+MANY = {"rules"}
 
 
-def imports(source: str, module: str) -> set[str]:
-    """Dotted names of all that `module` imports, wherever in the file; names that are imported
-    from a package are joined to it."""
-    package = module.rpartition(".")[0]
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            relative = "." * node.level + (node.module or "")
-            base = importlib.util.resolve_name(relative, package) if node.level else relative
-            found.update(f"{base}.{alias.name}" for alias in node.names)
-    return found
+def test_imports_lead_to_lower_floors() -> None:
+    assert upward(PACKAGE.uses, FLOORS, "graphlab") == []
 
 
-def imported_by(path: Path) -> set[str]:
-    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    return imports(path.read_text(encoding="utf-8"), name)
+def test_imports_within_the_observer_lead_down_too() -> None:
+    assert upward(PACKAGE.uses, OBSERVE, "graphlab.observe") == []
 
 
-def part_of(path: Path) -> str:
-    """`observe` for graphlab/observe/tracer.py, `errors` for graphlab/errors.py."""
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+def test_no_modules_import_each_other() -> None:
+    assert circles(PACKAGE.uses) == []
 
 
-def parts(names: set[str]) -> set[str]:
-    """The parts of graphlab among imported names; the package's own `__version__` is none."""
-    tops = {name.split(".")[1] for name in names if name.startswith("graphlab.")}
-    return {top for top in tops if (PACKAGE / top).is_dir() or (PACKAGE / f"{top}.py").is_file()}
+@pytest.mark.parametrize("part", sorted(part for floor in FLOORS for part in floor))
+def test_a_part_takes_no_other_package_than_it_says(part: str) -> None:
+    asked = {
+        f"{module} imports {other}"
+        for module, others in PACKAGE.others.items()
+        for other in others - THIRD_PARTY.get(part, set())
+        if part_of(module, "graphlab") == part
+    }
+    assert asked == set()
 
 
-def others(names: set[str]) -> set[str]:
-    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"graphlab"}
+def test_files_are_short() -> None:
+    texts = [path for kind in ("py", "js", "css") for path in ROOT.rglob(f"graphlab/**/*.{kind}")]
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in texts
+    }
+    assert lengths and {name: n for name, n in lengths.items() if n > 400} == {}
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("import graphlab.views.story", {"graphlab.views.story"}),
-        ("from graphlab import views, lab", {"graphlab.views", "graphlab.lab"}),
-        ("from ..views.story import Story", {"graphlab.views.story.Story"}),
-        ("from .. import views", {"graphlab.views"}),
-        ("def f():\n    import torch.nn as nn", {"torch.nn"}),
-    ],
-)
-def test_every_form_of_import_is_seen(line: str, expected: set[str]) -> None:
-    assert imports(line, "graphlab.rules.stale") == expected
-
-
-def test_the_lower_parts_are_all_there() -> None:
-    here = {part_of(path) for path in MODULES}
-    assert here >= MAY_IMPORT.keys() | THIRD_PARTY.keys()
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_down(path: Path) -> None:
-    part = part_of(path)
-    names = imported_by(path)
-    if part in MAY_IMPORT:
-        assert parts(names) - {part} <= MAY_IMPORT[part]
-    if part in THIRD_PARTY:
-        assert others(names) <= THIRD_PARTY[part]
-
-
-def test_every_module_stands_on_the_map() -> None:
-    told = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    missing = [
-        str(path.relative_to(PACKAGE))
-        for path in MODULES
-        if path.name != "__init__.py"
-        and not path.name.startswith("gl")
-        and f"`{path.relative_to(PACKAGE).as_posix()}`" not in told
-    ]
-    assert missing == []
+def test_folders_are_small() -> None:
+    files = [path for path in PACKAGE.files.values() if path.name != "__init__.py"]
+    folders = Counter(path.parent.relative_to(ROOT / "graphlab").as_posix() for path in files)
+    assert {name: n for name, n in folders.items() if n > 12 and name not in MANY} == {}
