@@ -47,16 +47,13 @@ HOOKS = "the graph is broken at the session's hooks around a step, as by any oth
 OBJECTS = "in-place functions are other objects while a session is open, and so is what names them"
 AGAIN = "a region that calls them is compiled once more: " + OBJECTS
 SWAPPED = "the observer's weak references keep torch from swapping what a parameter holds"
-HASHED = "classes are told apart by the hash that their metaclass gives them"
 # Differences that are known, and why they are there: (kind, cases, what may differ, reason).
 KNOWN = (
     ("capturing", "(whole step|optimizer), read during", "values raised frames", HOOKS),
-    ("capturing", "(function|graph break|hooks), read", "values", AGAIN),
     ("optimizers", "moved", "raised frames values random", SWAPPED),
     ("subclasses", ", moved", "raised frames values random", SWAPPED),
     ("subclasses", "Uninitialized.*, (written|assigned)", "raised frames", OBJECTS),
     ("subclasses", "(listening|hidden), compiled", "values warned", AGAIN),
-    ("subclasses", "hidden, (SGD|Adam|SparseAdam)", "values raised", HASHED),
 )
 
 Records = dict[str, dict[str, Any]]
