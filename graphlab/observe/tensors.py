@@ -298,7 +298,8 @@ def readable(tensor: Any) -> bool:
     return not _wrapped(tensor)
 
 
-_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+# Of the compressed layouts torch warns wherever something is computed with them.
+_SPARSE = (torch.sparse_coo,)
 _functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
 _is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
 _is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)
