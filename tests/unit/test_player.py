@@ -383,7 +383,7 @@ def test_an_error_that_no_rule_knows_is_shown_where_it_is_raised(tmp_path: Path)
 def test_an_iteration_is_kept_however_long_the_next_one_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graphlab.observe.camera.LONGEST", 20)
+    monkeypatch.setattr("graphlab.observe.film.recorder.LONGEST", 20)
     text = LOOP.replace("if epoch == 0 else []", "").replace(
         "        learn(", "        for _ in range(epoch * 60):\n            pass\n        learn("
     )
