@@ -19,7 +19,7 @@ from pathlib import Path
 
 from graphlab.api.player import Player, filmed, play
 from graphlab.observe import program
-from graphlab.observe.observation import Session
+from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
 
 SCRIPT = """
@@ -57,9 +57,9 @@ async (key) => {
 
 
 def recorded(turns: int) -> Player:
-    sessions: list[Session] = []
+    sessions: list[Observation] = []
 
-    def started(session: Session) -> None:
+    def started(session: Observation) -> None:
         sessions.append(session)
         session.keep_film()
 

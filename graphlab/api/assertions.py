@@ -6,24 +6,35 @@ claim about something that never happened fails too: nothing speaks for it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
 from graphlab.api.evidence import Seen
-from graphlab.observe.observation import Session as Observation
+from graphlab.observe.live_objects import Live
 from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding
-from graphlab.trace.model import Backward, Mix, Step
+from graphlab.trace.model import Backward, Mix, Step, Trace
 from graphlab.views.terminal.story import Story
 
 
-class Assertions(Observation):
-    """An observation that a test can question, while it is open or afterwards.
+class Assertions(ABC):
+    """What a test can ask of an observation, while it is open or afterwards.
 
     An optimizer, a module or a loss is given as the live object, or by the name that it has in
     the program. For a module, a parameter or several of them will do as well. By name, a module
     is what the session saw of it; a live module is all of its parameters.
     """
+
+    @property
+    @abstractmethod
+    def trace(self) -> Trace:
+        """What was observed; while the session is open, what has been observed so far."""
+
+    @property
+    @abstractmethod
+    def _live(self) -> Live:
+        """Which live object stands for what in the trace."""
 
     @property
     def findings(self) -> list[Finding]:
@@ -34,7 +45,7 @@ class Assertions(Observation):
         """No error and no warning was found, but for the codes in `allow`."""
         __tracebackhide__ = True
         allowed = {allow} if isinstance(allow, str) else set(allow)
-        seen = Seen(self.trace, self.live)
+        seen = Seen(self.trace, self._live)
         seen.backwards()
         told = [each for each in seen.findings() if each.code not in allowed]
         if told:
@@ -44,7 +55,7 @@ class Assertions(Observation):
     def assert_touches(self, optimizer: Any, *modules: Any) -> None:
         """The optimizer's steps changed every parameter of the modules, by value."""
         __tracebackhide__ = True
-        seen = Seen(self.trace, self.live)
+        seen = Seen(self.trace, self._live)
         info = seen.compared(optimizer)
         whys = {each.name: each.why for each in info.untouched}
         for module in modules:
@@ -65,7 +76,7 @@ class Assertions(Observation):
         Compared are the parameters that any optimizer holds.
         """
         __tracebackhide__ = True
-        seen = Seen(self.trace, self.live)
+        seen = Seen(self.trace, self._live)
         info = seen.compared(optimizer)
         groups = [seen.members(module) for module in modules]
         meant = {each.place for _, members in groups for each in members}
@@ -81,7 +92,7 @@ class Assertions(Observation):
     def assert_isolated(self, optimizer: Any, *losses: Any) -> None:
         """Every gradient that the optimizer applied was put there by these losses alone."""
         __tracebackhide__ = True
-        seen = Seen(self.trace, self.live)
+        seen = Seen(self.trace, self._live)
         at, info = seen.optimizer(optimizer)
         meant = [seen.loss(loss) for loss in losses]
         steps = [
@@ -104,7 +115,7 @@ class Assertions(Observation):
     def assert_reaches(self, loss: Any, *modules: Any) -> None:
         """Backward of the loss wrote a gradient into every parameter of the modules."""
         __tracebackhide__ = True
-        seen = Seen(self.trace, self.live)
+        seen = Seen(self.trace, self._live)
         name = seen.loss(loss)
         for module in modules:
             label, members = seen.members(module)
@@ -116,7 +127,7 @@ class Assertions(Observation):
     def assert_not_reaches(self, loss: Any, *modules: Any) -> None:
         """No backward of the loss wrote a gradient into any parameter of the modules."""
         __tracebackhide__ = True
-        seen = Seen(self.trace, self.live)
+        seen = Seen(self.trace, self._live)
         name = seen.loss(loss)
         for module in modules:
             label, members = seen.members(module)
@@ -134,7 +145,7 @@ class Assertions(Observation):
         __tracebackhide__ = True
         if n < 2:
             raise ValueError(f"n is {n}, and one graph alone is always constant: give 2 or more")
-        seen = Seen(self.trace, self.live)
+        seen = Seen(self.trace, self._live)
         sizes: dict[str, list[int]] = {}
         for each in seen.backwards():
             if each.nodes is not None:
@@ -163,7 +174,7 @@ class Assertions(Observation):
         counts it, where a detach would save it.
         """
         __tracebackhide__ = True
-        seen = Seen(self.trace, self.live)
+        seen = Seen(self.trace, self._live)
         wasted: dict[str, list[int]] = {}
         for each in seen.backwards():
             if each.thrown_away:

@@ -14,7 +14,7 @@ from graphlab.views.player.page import Play, page
 
 if TYPE_CHECKING:
     from graphlab.observe.film.snapshots import Snapshot
-    from graphlab.observe.observation import Session
+    from graphlab.observe.observation import Observation
 
 # The height of a player in a notebook.
 HEIGHT = "46rem"
@@ -70,7 +70,7 @@ def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> Play:
     return Play(trace, film, tuple(findings), {each.code: why(each.code) for each in findings})
 
 
-def filmed(session: Session, trace: Trace, findings: Sequence[Finding]) -> Film | None:
+def filmed(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:
     """The iteration of `session` that explains most; None where no line of the user's ran, or
     where nothing was filmed."""
     films = session.films()

@@ -1,24 +1,28 @@
-"""`graphlab.watch()`: the observer's session, with the findings and the assertions of a test."""
+"""`graphlab.watch()`: a session, with its findings and the assertions of a test."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from types import FrameType, TracebackType
+from typing import Any
 
 from graphlab.api.assertions import Assertions
+from graphlab.api.notebook import show_findings
+from graphlab.api.player import Player, filmed, play
 from graphlab.errors import UserError
-from graphlab.trace import finding
-
-if TYPE_CHECKING:
-    from graphlab.api.player import Player
+from graphlab.observe.live_objects import Live
+from graphlab.observe.observation import Observation
+from graphlab.trace.model import Trace
+from graphlab.views.cell import Shown
 
 
 class Session(Assertions):
     """One observation: a context manager whose `trace` and `findings` can be read at any time.
 
     A session that is over begins anew when it is entered again, and so does one that
-    `gives_way` and is still open: what it saw before no longer counts.
+    `gives_way` and is still open: what it saw before no longer counts. Inside another session it
+    is a part of that one.
     """
 
     def __init__(
@@ -28,30 +32,56 @@ class Session(Assertions):
         gives_way: bool = False,
         film: bool = False,
     ) -> None:
-        super().__init__(target, targets)
-        self.gives_way = gives_way
-        self._again = target, targets, gives_way, film
-        self._begun = False
-        if film:
-            self.keep_film()
+        self._of = target, targets, gives_way
+        self._film = film
+        self._observation = self._anew()
+        show_findings()
 
-    def start(self, frame: FrameType | None = None, below: int = 0) -> Session:
-        """Begin to observe. Raises RuntimeError when this session is open already."""
-        if self._begun and self._trace is None and self.gives_way:
-            self.stop()
-        if self._trace is not None:
-            self.__init__(*self._again)
-        super().start(frame, below)
-        self._begun = True
+    def _anew(self) -> Observation:
+        observation = Observation(*self._of)
+        if self._film:
+            observation.keep_film()
+        return observation
+
+    @property
+    def trace(self) -> Trace:
+        """What was observed. While the session is open, what has been observed so far."""
+        return self._observation.trace
+
+    @property
+    def _live(self) -> Live:
+        return self._observation.live
+
+    def start(self, frame: FrameType | None = None) -> Session:
+        """Begin to observe; `frame` and its callers are traced as well as what they call.
+
+        Raises:
+            RuntimeError: when this session is open already.
+        """
+        if self._observation.gives_way and self._observation.open:
+            self._observation.stop()
+        if self._observation.over:
+            self._observation = self._anew()
+        self._observation.start(frame or sys._getframe(1))
         return self
+
+    def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
+        """Remove every hook; `error` is what ended the program, if anything did. Safe to call
+        twice."""
+        self._observation.stop(error, frame or sys._getframe(1))
 
     def __enter__(self) -> Session:
-        super().__enter__()
-        return self
+        return self.start(sys._getframe(1))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._observation.stop(error, sys._getframe(1))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        from graphlab.views.cell import Shown
-
         return Shown(self)._repr_mimebundle_()
 
     def player(self, quiz: bool = False) -> Player:
@@ -61,10 +91,8 @@ class Session(Assertions):
         Raises:
             UserError: where the session was begun without ``film=True``, or no line ran in it.
         """
-        from graphlab.api.player import Player, filmed, play
-
         trace, findings = self.trace, self.findings
-        film = filmed(self, trace, findings)
+        film = filmed(self._observation, trace, findings)
         if film is None:
             raise UserError(
                 "this session has no film to play", "begin it with graphlab.watch(film=True)"
@@ -74,16 +102,6 @@ class Session(Assertions):
     def save_html(self, path: str | Path, quiz: bool = False) -> str:
         """Write the player as a page of its own; returns the path."""
         return self.player(quiz).save(path)
-
-
-def _drawn(one: finding.Finding) -> dict[str, str]:
-    from graphlab.views.cell import bundle
-    from graphlab.views.terminal.story import Story
-
-    return bundle(Story(one))
-
-
-finding.draw = _drawn
 
 
 def watch(target: str = "<session>", targets: tuple[str, ...] = (), film: bool = False) -> Session:

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from graphlab.observe.observation import Session
+    from graphlab.observe.observation import Observation
 
 # A run shorter than this shows no progress at all.
 PATIENCE = 1.5
@@ -24,14 +24,14 @@ BAR = 12
 class Progress:
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._session: Session | None = None
+        self._session: Observation | None = None
         self._live: Live | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._began = 0.0
         self._process = os.getpid()
 
-    def start(self, session: Session) -> None:
+    def start(self, session: Observation) -> None:
         """Begin to watch the watcher, from a thread of its own."""
         if not self._console.is_terminal or "rich" not in sys.modules:
             # Where the program has a rich of its own, ours would look for its parts in that one.

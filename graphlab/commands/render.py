@@ -24,7 +24,7 @@ from graphlab.trace.graph import Graph, Root, loads, under
 if TYPE_CHECKING:
     from graphlab.api.player import Play
     from graphlab.observe.film.snapshots import Snapshot, Snapshots
-    from graphlab.observe.observation import Session
+    from graphlab.observe.observation import Observation
     from graphlab.observe.program import Ran
     from graphlab.trace.finding import Finding
     from graphlab.views.figure.picture import Look
@@ -93,7 +93,9 @@ def _no_graph(path: str, why: str) -> UserError:
     )
 
 
-def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> tuple[Session, Ran]:
+def _run(
+    target: str, arguments: list[str], choice: Choice, is_module: bool
+) -> tuple[Observation, Ran]:
     """Run the program. Its own output goes to stderr: stdout is for ours."""
     from graphlab.commands.progress import Progress
     from graphlab.observe import program
@@ -105,10 +107,10 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
     else:
         what = program.script(str(found.path) if isinstance(found, Scenario) else target)
     progress = Progress(console.stderr())
-    sessions: list[Session] = []
+    sessions: list[Observation] = []
     films = destination("", choice)[0] == "html"
 
-    def started(session: Session) -> None:
+    def started(session: Observation) -> None:
         sessions.append(session)
         also = _torchviz if choice.style == "torchviz" else None
         if films:

@@ -14,7 +14,7 @@ from graphlab.output import streams
 from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
-    from graphlab.observe.observation import Session
+    from graphlab.observe.observation import Observation
     from graphlab.trace.film import Film
 from graphlab.commands.asked import Asked
 from graphlab.commands.player import nothing
@@ -43,9 +43,9 @@ def run(
 
     progress = Progress(console.stderr())
     name = found.name if isinstance(found, Scenario) else target
-    sessions: list[Session] = []
+    sessions: list[Observation] = []
 
-    def started(session: Session) -> None:
+    def started(session: Observation) -> None:
         sessions.append(session)
         if asked.films:
             session.keep_film()
@@ -84,7 +84,7 @@ def tell(failures: Sequence[Exception]) -> None:
             streams.line(f"error: {each}", streams.err())
 
 
-def _film(session: Session, trace: Trace) -> Film | None:
+def _film(session: Observation, trace: Trace) -> Film | None:
     from graphlab.api.player import filmed
     from graphlab.rules.registry import find
 

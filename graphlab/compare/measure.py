@@ -19,7 +19,7 @@ from graphlab.compare.onlooker import Onlooker, attended
 from graphlab.compare.training import Training
 from graphlab.errors import UserError
 from graphlab.observe import program
-from graphlab.observe.observation import Session
+from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
 from graphlab.rules.steps import own_losses
 from graphlab.trace import comparison as told
@@ -93,7 +93,7 @@ def time_once(script: Script) -> Timed:
 
 def train(script: Script, seed: int, images: int) -> tuple[told.Run, list[told.Image]]:
     """The whole training under observation; the first `images` of what G makes then."""
-    sessions: list[Session] = []
+    sessions: list[Observation] = []
     steps: dict[int, told.Applied] = {}
 
     def look(ended: int) -> None:
@@ -120,7 +120,7 @@ def train(script: Script, seed: int, images: int) -> tuple[told.Run, list[told.I
 
 
 def _watched(
-    script: Script, onlooker: Onlooker, started: Callable[[Session], None] | None = None
+    script: Script, onlooker: Onlooker, started: Callable[[Observation], None] | None = None
 ) -> tuple[int, Trace]:
     output = io.StringIO()
     with (

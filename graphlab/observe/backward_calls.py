@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from graphlab.observe.graph.kept import carriers
 from graphlab.observe.graph.saved import Inspector
@@ -30,9 +30,34 @@ LARGE = 200_000
 REMEMBER = 16
 
 
+class BackwardListener(Protocol):
+    """Who is told of backwards as they run; nested ones only where they are inspected."""
+
+    def backward_begins(
+        self, record: RawBackward, values: dict[str, Any], frame: FrameType
+    ) -> None: ...
+
+    def backward_inspected(
+        self, record: RawBackward, nodes: list[Any], frame: FrameType
+    ) -> None: ...
+
+    def backward_ended(self, record: RawBackward) -> None: ...
+
+    def backward_refused(self, record: RawBackward, frame: FrameType) -> None: ...
+
+    def grad_returned(self, record: RawBackward, returned: Any) -> None: ...
+
+
 class Backwards:
     def __init__(
-        self, log: Log, tracer: Tracer, writers: Writers, loops: Loops, files: UserFiles
+        self,
+        log: Log,
+        tracer: Tracer,
+        writers: Writers,
+        loops: Loops,
+        files: UserFiles,
+        listener: BackwardListener,
+        guard: Callable[[Exception], None],
     ) -> None:
         import torch
 
@@ -50,13 +75,7 @@ class Backwards:
         self.read_losses = False
         self.losses: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
-        self.before: Callable[[RawBackward, FrameType], None] = _nothing
-        self.inspected: Callable[[RawBackward, list[Any], FrameType], None] = _nothing
-        self.after: Callable[[RawBackward], None] = _nothing
-        self.returned: Callable[[RawBackward, Any], None] = _nothing
-        self.begun: Callable[[RawBackward, dict[str, Any], FrameType], None] = _nothing
-        self.refused: Callable[[RawBackward, FrameType], None] = _nothing
-        self.guard: Callable[..., Any] = _nothing
+        self._listener, self._guard = listener, guard
         backward, grad = torch.autograd.backward, torch.autograd.grad
         self._grad_code = code_of(grad)
         tracer.handlers[code_of(backward)] = self._on_frame
@@ -73,7 +92,7 @@ class Backwards:
                 elif event == "return" and self._open:
                     self._end(arg)
         except Exception as error:
-            self.guard(error)
+            self._guard(error)
         finally:
             self._writers.quiet -= 1
 
@@ -104,18 +123,17 @@ class Backwards:
                 record.nodes = len(nodes)
                 self._note_coverage(record, nodes)
                 if not record.nested:
-                    self.inspected(record, nodes, frame)
+                    self._listener.backward_inspected(record, nodes, frame)
                 if self._log.silent:
                     names = Names(self._files).gather(frame)
                     inspector = Inspector(self._log, names, record.spot)
                     record.problems = inspector.written(nodes, stale=False)
         if not record.nested:
-            self.begun(record, values, frame)
             if record.iteration is not None:
                 self._loops.advance(user, record.iteration)
             if self.read_losses:
                 self._read_loss(record, values)
-            self.before(record, frame)
+            self._listener.backward_begins(record, values, frame)
 
     def _read_loss(self, record: RawBackward, values: dict[str, Any]) -> None:
         """A value costs a wait for the device, so each loss is read twice a second at most."""
@@ -131,9 +149,9 @@ class Backwards:
         record = self._open.pop()
         record.completed = record.raised_type is None
         if record.is_grad and returned is not None:
-            self.returned(record, returned)
+            self._listener.grad_returned(record, returned)
         if not record.nested:
-            self.after(record)
+            self._listener.backward_ended(record)
 
     def _raised(self, frame: FrameType, arg: Any) -> None:
         record = self._open[-1] if self._open else None
@@ -150,7 +168,7 @@ class Backwards:
             record.subject = outright.info(
                 names, record.loss, locate(*record.spot) if record.spot is not None else None
             )
-            self.refused(record, frame)
+            self._listener.backward_refused(record, frame)
             return
         nodes = nodes_behind(values, record.is_grad)
         inspector = Inspector(self._log, names, record.spot)
@@ -163,7 +181,7 @@ class Backwards:
             record.problems = stale
         if record.problems:
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
-        self.refused(record, frame)
+        self._listener.backward_refused(record, frame)
 
     def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:
         fallback = "torch.autograd.grad" if is_grad else "backward"
@@ -194,7 +212,3 @@ class Backwards:
             mark = self._log.mark_of(seq)
             if mark is not None and mark.code is not None:
                 lines.add((mark.code, mark.offset))
-
-
-def _nothing(*args: Any) -> None:
-    """Until a session listens."""

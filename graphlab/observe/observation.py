@@ -38,7 +38,7 @@ from graphlab.trace.film import Film
 from graphlab.trace.merge import joined
 from graphlab.trace.model import Trace
 
-_active: Session | None = None
+_active: Observation | None = None
 
 
 ELSEWHERE = "some of the program ran in other threads, whose lines and backwards are not followed"
@@ -53,7 +53,7 @@ COMPILED = (
 )
 
 
-class Session:
+class Observation:
     """One observation. Use as a context manager; `trace` is there once the block has ended.
 
     Exceptions pass through unchanged. One session observes at a time: while another is open inside
@@ -63,42 +63,48 @@ class Session:
         RuntimeError: on entering one that is open already.
     """
 
-    gives_way = False
-
-    def __init__(self, target: str = "<session>", targets: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, target: str = "<session>", targets: tuple[str, ...] = (), gives_way: bool = False
+    ) -> None:
+        self.gives_way = gives_way
         files = UserFiles(targets)
         self._files = files
         self._log = log = Log()
         self._loops = loops = Loops()
-        self._tracer = tracer = Tracer(log, files, loops)
+        self._tracer = tracer = Tracer(log, files, loops, self._own_error)
         self._modules = Modules(log, tracer, files)
         self._table = table = TensorTable()
         self._assembler = Assembler(log, files, target, table)
         self._writers = writers = Writers(log, tracer, self._write_refused)
-        self._backwards = backwards = Backwards(log, tracer, writers, loops, files)
+        self._backwards = Backwards(log, tracer, writers, loops, files, self, self._own_error)
         self._optimizers = optimizers = Optimizers(
-            log, tracer, writers, loops, files, self._table.tensor_index
+            log, tracer, writers, loops, files, table.tensor_index, self._own_error
         )
         self.live = Live(table, optimizers.holders)
-        backwards.before = self._backward_begins
-        backwards.after = optimizers.provenance.after_backward
-        backwards.returned = optimizers.provenance.handed.note
         self._growth = Growth(files)
         self._reached = Reached(log, files)
-        backwards.inspected = self._inspected
-        backwards.guard = optimizers.steps.guard = tracer.guard = self._own_error
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, loops, target, optimizers.holders.name_of)
+        self._keeps_graphs = False
         self._camera: Camera | None = None
         self._trace: Trace | None = None
         self._tracing: Any = None
         self._depth: Depth | None = None
         # The session around this one, and what those inside it have seen.
-        self._outer: Session | None = None
+        self._outer: Observation | None = None
         self._told: list[Trace] = []
         self._unseen = Unseen(log, loops, files, target, targets)
         self._threads = ThreadErrors(self._thread_ended)
         self._aside = Compiling(self._step_aside, self._step_back)
+
+    @property
+    def open(self) -> bool:
+        """Whether it observes now, or waits for one inside it."""
+        return self._depth is not None and self._trace is None
+
+    @property
+    def over(self) -> bool:
+        return self._trace is not None
 
     @property
     def trace(self) -> Trace:
@@ -109,7 +115,7 @@ class Session:
                 return self._build(None)
         return self._trace
 
-    def start(self, frame: FrameType | None = None, below: int = 0) -> Session:
+    def start(self, frame: FrameType | None = None, below: int = 0) -> Observation:
         """Begin to observe. `frame` and its callers are traced as well as what they call. `below`
         is how many frames of graphlab's the program's first frame will stand on."""
         global _active
@@ -246,7 +252,7 @@ class Session:
         """(iterations begun, iterations in all if that can be told, the last losses seen)."""
         return self._loops.done, self._loops.total, dict(self._backwards.losses)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Observation:
         return self.start(sys._getframe(1))
 
     def __exit__(
@@ -257,16 +263,35 @@ class Session:
     ) -> None:
         self.stop(error, sys._getframe(1))
 
-    def _backward_begins(self, record: RawBackward, frame: FrameType) -> None:
+    def backward_begins(
+        self, record: RawBackward, values: dict[str, Any], frame: FrameType
+    ) -> None:
+        """A backward, of those inside no other, is about to run; `values` are its arguments."""
+        if self._keeps_graphs:
+            self.snapshots.begin(record, values, frame)
         self.live.note_losses(record, frame)
         self._optimizers.provenance.before_backward(record, frame)
 
-    def _inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+    def backward_inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Its graph is one of those that are looked at."""
         if not record.is_grad:
             self._growth.look(record, nodes, frame)
         self._reached.look(record, nodes, frame, self._table.tensor_index)
         self._optimizers.provenance.look(record, nodes, frame)
         self.live.note_leaves(record, nodes)
+
+    def backward_ended(self, record: RawBackward) -> None:
+        """It is over, by an exception or without."""
+        self._optimizers.provenance.after_backward(record)
+
+    def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
+        """It has raised, and the record says why."""
+        if self._keeps_graphs:
+            self.snapshots.raised(record, frame)
+
+    def grad_returned(self, record: RawBackward, returned: Any) -> None:
+        """A call of torch.autograd.grad has returned gradients."""
+        self._optimizers.provenance.handed.note(record, returned)
 
     def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:
         """Note a write that autograd forbids: what it was for, while its frames can name it."""
@@ -296,8 +321,7 @@ class Session:
         given the loss and the named parameters at each, for another tool's view of them."""
         self.snapshots.at, self.snapshots.before = at, before
         self.snapshots.also = also
-        self._backwards.begun = self.snapshots.begin
-        self._backwards.refused = self.snapshots.raised
+        self._keeps_graphs = True
 
     def keep_film(self, at: int | None = None, before: str | None = None) -> None:
         """Film the run, and take the graphs that go with it, as `keep_graphs` does. Call it before
@@ -311,7 +335,7 @@ class Session:
             self._table.tensor_index,
             self._own_error,
         )
-        tracer.onlooker = self._camera.line
+        tracer.watch_lines(self._camera.line)
 
     def films(self) -> list[tuple[Snapshot | None, Take]]:
         """The iterations that were kept, with their graphs; the last one in any case."""

@@ -18,7 +18,7 @@ from graphlab.catalogue import compiling, read_source
 from graphlab.errors import UserError
 from graphlab.observe import program_end as ending
 from graphlab.observe.hooks.stack_depth import depth_of
-from graphlab.observe.observation import Session
+from graphlab.observe.observation import Observation
 from graphlab.observe.program_state import World, path_from, taken_names
 from graphlab.source.files import UserFiles
 from graphlab.trace.model import Trace
@@ -113,7 +113,7 @@ def run(
     program: Program,
     arguments: list[str],
     target: str,
-    started: Callable[[Session], None] | None = None,
+    started: Callable[[Observation], None] | None = None,
     last: bool = False,
 ) -> Ran:
     """Run it under observation, print its own traceback as Python would, and say how it ended.
@@ -138,7 +138,7 @@ def run(
         __loader__=program.loader,
     )
     argv = [program.file if program.spec is not None else program.name, *arguments]
-    session = Session(target, program.targets)
+    session = Observation(target, program.targets)
     world = World(argv, program.path0, main, UserFiles(program.targets))
     process = os.getpid()
     error: BaseException | None = None

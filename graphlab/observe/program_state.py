@@ -124,7 +124,7 @@ def _loaded_at_start() -> frozenset[str]:
 def _import_all_that_observes() -> None:
     import graphlab.observe as package
 
-    for each in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+    for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         importlib.import_module(each.name)
 
 

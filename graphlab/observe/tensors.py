@@ -278,19 +278,20 @@ def grad_versions(grads: list[Any]) -> list[int]:
         return [0 if grad is None else version_of(grad) for grad in grads]
 
 
-_plain_types: dict[type, bool] = {torch.Tensor: True, torch.nn.Parameter: True}
+# By identity: a metaclass may have a hash of its own.
+_plain_types: dict[int, tuple[type, bool]] = {}
 
 
 def readable(tensor: Any) -> bool:
     """Whether its values can be computed with: it has some, and no class, transform or mode of the
     program stands between them and torch. Sparse ones count, quantized and nested ones do not."""
     kind = type(tensor)
-    plain = _plain_types.get(kind)
-    if plain is None:
+    known = _plain_types.get(id(kind))
+    if known is None:
         own = _subclass(torch.nn.parameter.UninitializedTensorMixin, kind)  # pyright: ignore
         plain = not own and static(kind, "__torch_dispatch__") is _no_dispatch
-        _plain_types[kind] = plain
-    if not plain or _quantized(tensor) or _nested(tensor) or device_of(tensor) == "meta":
+        known = _plain_types[id(kind)] = kind, plain
+    if not known[1] or _quantized(tensor) or _nested(tensor) or device_of(tensor) == "meta":
         return False
     layout = _layout(tensor)
     if layout is not torch.strided and layout not in _SPARSE:
@@ -298,7 +299,8 @@ def readable(tensor: Any) -> bool:
     return not _wrapped(tensor)
 
 
-_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+# Of the compressed layouts torch warns wherever something is computed with them.
+_SPARSE = (torch.sparse_coo,)
 _functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
 _is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
 _is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from graphlab.trace.model import Location, TensorInfo
 
@@ -48,15 +47,6 @@ class Help:
     line: int | None = None
 
 
-def _bare(finding: Finding) -> dict[str, str]:
-    return {"text/plain": f"{finding.severity}[{finding.code}]: {finding.summary}"}
-
-
-# How a notebook shows a finding. Views are out of reach from here: whoever can draw one puts itself
-# in this place (notebook.py).
-draw: Callable[[Finding], dict[str, str]] = _bare
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`measured` holds the numbers behind the words, where there are any."""
@@ -76,6 +66,3 @@ class Finding:
     help: tuple[Help, ...] = ()
     notes: tuple[str, ...] = ()
     measured: dict[str, float] = field(default_factory=dict)
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return draw(self)

@@ -16,7 +16,7 @@ import pytest
 from graphlab import catalogue
 from graphlab.api.player import Player, filmed, play
 from graphlab.observe import program
-from graphlab.observe.observation import Session
+from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace.film import Film
@@ -36,9 +36,9 @@ def record() -> Record:
 
     def run(name: str) -> Play:
         if name not in known:
-            sessions: list[Session] = []
+            sessions: list[Observation] = []
 
-            def started(session: Session) -> None:
+            def started(session: Observation) -> None:
                 sessions.append(session)
                 session.keep_film()
 
@@ -319,9 +319,9 @@ def test_steps_know_no_step_outside_the_film(record: Record) -> None:
 def filmed_script(tmp_path: Path, text: str) -> Play:
     path = tmp_path / "odd.py"
     path.write_text(text, encoding="utf-8")
-    sessions: list[Session] = []
+    sessions: list[Observation] = []
 
-    def started(session: Session) -> None:
+    def started(session: Observation) -> None:
         sessions.append(session)
         session.keep_film()
 
@@ -383,7 +383,7 @@ def test_an_error_that_no_rule_knows_is_shown_where_it_is_raised(tmp_path: Path)
 def test_an_iteration_is_kept_however_long_the_next_one_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graphlab.observe.camera.LONGEST", 20)
+    monkeypatch.setattr("graphlab.observe.film.recorder.LONGEST", 20)
     text = LOOP.replace("if epoch == 0 else []", "").replace(
         "        learn(", "        for _ in range(epoch * 60):\n            pass\n        learn("
     )

@@ -15,7 +15,7 @@ import pytest
 from graphlab import catalogue
 from graphlab.api.player import filmed, play
 from graphlab.observe import program
-from graphlab.observe.observation import Session
+from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
 from graphlab.views.player.page import Play
 
@@ -75,9 +75,9 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Play]:
             else:
                 path, name = catalogue.scenario(what).path, what
                 words = ["--steps", "2", "--device", "cpu"]
-            sessions: list[Session] = []
+            sessions: list[Observation] = []
 
-            def started(session: Session) -> None:
+            def started(session: Observation) -> None:
                 sessions.append(session)
                 session.keep_film()
 

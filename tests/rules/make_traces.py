@@ -58,11 +58,11 @@ def recorded(case: Case) -> tuple[Trace, Film | None]:
     machine."""
     from graphlab.api.player import filmed
     from graphlab.observe import program
-    from graphlab.observe.observation import Session
+    from graphlab.observe.observation import Observation
 
-    sessions: list[Session] = []
+    sessions: list[Observation] = []
 
-    def started(session: Session) -> None:
+    def started(session: Observation) -> None:
         sessions.append(session)
         session.keep_film()
 

@@ -44,7 +44,9 @@ def sequence_counter() -> Callable[[], int] | None:
 class Tracer:
     """Install with `start()`, remove with `stop()`; `pause()` and `resume()` are for steps."""
 
-    def __init__(self, log: Log, files: UserFiles, loops: Loops) -> None:
+    def __init__(
+        self, log: Log, files: UserFiles, loops: Loops, guard: Callable[[Exception], None]
+    ) -> None:
 
         self.log = log
         self.files = files
@@ -68,9 +70,8 @@ class Tracer:
         self._before: Any = None
         # What the frames that were running already had, a debugger's say.
         self._kept: dict[FrameType, Any] = {}
-        self.guard: Callable[[Exception], None] = lambda error: None
-        # Told of every line of the user's as it begins, and of the outer one as a call ends.
-        self.onlooker: Callable[[FrameType, bool], None] | None = None
+        self.guard = guard
+        self._onlooker: Callable[[FrameType, bool], None] | None = None
         self.running = False
         self._paused = False
         # Off inside a module of torch's own (modules.py).
@@ -84,6 +85,11 @@ class Tracer:
         self._before = sys.gettrace()
         self.running = True
         sys.settrace(self.trace)
+
+    def watch_lines(self, onlooker: Callable[[FrameType, bool], None]) -> None:
+        """Tell `onlooker` of every line of the user's as it begins, with False, and of the outer
+        one as a call ends, with True. Before the start."""
+        self._onlooker = onlooker
 
     def begin_frames(self, frame: FrameType | None) -> None:
         """Trace the user's frames that were already running when the watch began."""
@@ -218,8 +224,8 @@ class Tracer:
         local = self._locals.get(code)
         if local is None:
             local = self._make_local(code)
-            if self.onlooker is not None:
-                local = self._watched(local, self.onlooker)
+            if self._onlooker is not None:
+                local = self._watched(local, self._onlooker)
             self._locals[code] = local
         return local
 

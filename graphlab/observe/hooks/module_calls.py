@@ -25,7 +25,8 @@ class Modules:
 
     def __init__(self, log: Log, tracer: Tracer, files: UserFiles) -> None:
         self._log, self._tracer, self._files = log, tracer, files
-        self._quiet: dict[type, bool] = {}
+        # By identity: a metaclass may have a hash of its own.
+        self._quiet: dict[int, tuple[type, bool]] = {}
         self._swap: Swap | None = None
 
     def start(self) -> None:
@@ -80,9 +81,11 @@ class Modules:
                     here, offset = tracer.last_spot()
                 stack.append((here, offset, key))
                 marks.append((seq(), here, offset, key))
-                quiet = quiet_types.get(type(module))
-                if quiet is None:
-                    quiet = quiet_types[type(module)] = is_quiet(type(module))
+                kind = type(module)
+                answer = quiet_types.get(id(kind))
+                if answer is None:
+                    answer = quiet_types[id(kind)] = kind, is_quiet(kind)
+                quiet = answer[1]
                 if quiet:
                     own = module.__dict__
                     quiet = not (

@@ -6,13 +6,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from graphlab.observe.hooks.line_tracer import Tracer, code_of
 from graphlab.observe.hooks.write_patches import Writers
 from graphlab.observe.notes import RawStep
 from graphlab.observe.tensors import Unnoticed
-from graphlab.observe.vectors import Before
 
 
 class ActiveStep:
@@ -23,24 +22,36 @@ class ActiveStep:
         # Identity of torch's wrapper around step(), whose block is left when the step raises.
         self.frame = id(frame)
         self.step: RawStep | None = None
-        self.copies: list[Before] | None = None
+        self.copies: Any = None
         self.versions: list[int] = []
         # The gradients that it applies, each with its version.
         self.grads: list[tuple[Any, int]] = []
 
 
-class Steps:
-    """Calls `begin`, `end` and `elsewhere` (a step in another thread) as steps come and go."""
+class StepListener(Protocol):
+    """Who is told of steps as they come and go."""
 
-    def __init__(self, tracer: Tracer, writers: Writers) -> None:
+    def step_begins(self, active: ActiveStep, frame: FrameType) -> None: ...
+
+    def step_ended(self, active: ActiveStep) -> None: ...
+
+    def stepped_elsewhere(self, optimizer: Any) -> None:
+        """In another thread."""
+
+
+class Steps:
+    def __init__(
+        self,
+        tracer: Tracer,
+        writers: Writers,
+        listener: StepListener,
+        guard: Callable[[Exception], None],
+    ) -> None:
         self._tracer, self._writers = tracer, writers
+        self._listener, self._guard = listener, guard
         self._active: list[ActiveStep] = []
         self._handles: list[Any] = []
         self._undo: Callable[[], None] = _nothing
-        self.begin: Callable[[ActiveStep, FrameType], None] = _nothing
-        self.end: Callable[[ActiveStep], None] = _nothing
-        self.elsewhere: Callable[[Any], None] = _nothing
-        self.guard: Callable[[Exception], None] = _nothing
         tracer.blocks.update(_blocks())
 
     @property
@@ -88,9 +99,9 @@ class Steps:
     def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if threading.get_ident() != self._tracer.thread:
             try:
-                self.elsewhere(optimizer)
+                self._listener.stepped_elsewhere(optimizer)
             except Exception as error:
-                self.guard(error)
+                self._guard(error)
             return
         closure = any(each is not None for each in (*args[1:], kwargs.get("closure")))
         frame = sys._getframe(1)
@@ -102,9 +113,9 @@ class Steps:
         try:
             if not again:
                 with Unnoticed():
-                    self.begin(active, frame)
+                    self._listener.step_begins(active, frame)
         except Exception as error:
-            self.guard(error)
+            self._guard(error)
 
     def _quiet(self) -> None:
         """Torch's own lines in a step are not traced, and its writes noted once, at its end."""
@@ -129,9 +140,9 @@ class Steps:
             return
         try:
             with Unnoticed():
-                self.end(self._active.pop())
+                self._listener.step_ended(self._active.pop())
         except Exception as error:
-            self.guard(error)
+            self._guard(error)
 
 
 # Private to torch: a compiled step() calls the hooks and does not look into them.
@@ -152,4 +163,4 @@ def _blocks() -> Iterator[CodeType]:
 
 
 def _nothing(*args: Any) -> None:
-    """Until a session listens."""
+    """Before the start."""

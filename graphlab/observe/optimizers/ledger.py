@@ -45,17 +45,16 @@ class Optimizers:
         loops: Loops,
         files: UserFiles,
         name_parameter: Callable[[Any, Names | None], int],
+        guard: Callable[[Exception], None],
     ) -> None:
         import torch
 
         self._log, self._tracer = log, tracer
         self._loops, self._files = loops, files
         self.holders = Holders(name_parameter)
-        self.provenance = Provenance(log, files, self.holders)
+        self.steps = steps = Steps(tracer, writers, self, guard)
+        self.provenance = Provenance(log, files, self.holders, lambda: steps.depth > 0)
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
-        self.steps = steps = Steps(tracer, writers)
-        steps.begin, steps.end, steps.elsewhere = self.begin_step, self.end_step, self._elsewhere
-        self.provenance.inside_step = lambda: steps.depth > 0
         for code, handler in (
             (code_of(optimizer.__init__), self._on_init),
             (code_of(optimizer.zero_grad), self._on_zero),
@@ -63,7 +62,7 @@ class Optimizers:
         ):
             tracer.handlers[code] = handler
 
-    def _elsewhere(self, optimizer: Any) -> None:
+    def stepped_elsewhere(self, optimizer: Any) -> None:
         """Another thread's step is counted, no more: its lines are not traced."""
         state = self.holders.state(optimizer)
         self._tracer.elsewhere = True
@@ -94,7 +93,7 @@ class Optimizers:
             self.provenance.cleared(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._loops.iteration(user)))
 
-    def begin_step(self, active: ActiveStep, frame: FrameType) -> None:
+    def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
         optimizer, closure = active.optimizer, active.closure
         state = self.holders.state(optimizer)
         user = user_frame(frame, self._files)
@@ -186,7 +185,7 @@ class Optimizers:
             and grad_of(p) is None
         )
 
-    def end_step(self, active: ActiveStep) -> None:
+    def step_ended(self, active: ActiveStep) -> None:
         optimizer, step = active.optimizer, active.step
         if step is None:
             return

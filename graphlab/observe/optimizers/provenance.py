@@ -31,13 +31,17 @@ READ = 6
 
 
 class Provenance:
-    def __init__(self, log: Log, files: UserFiles, holders: Holders) -> None:
+    """`inside_step` tells whether a step of this thread is running."""
+
+    def __init__(
+        self, log: Log, files: UserFiles, holders: Holders, inside_step: Callable[[], bool]
+    ) -> None:
         self._log, self._files, self._holders = log, files, holders
         self._before: list[tuple[OptimizerState, Any]] = []
         self._searched = False
         self.any_backward = False
         self.handed = Handed()
-        self.inside_step: Callable[[], bool] = lambda: False
+        self._inside_step = inside_step
         # Lines with a backward: whose graph was looked at; whose gradients were thrown away; and
         # the first of each of those whose graph had been looked at.
         self._looked: set[Spot | None] = set()
@@ -168,7 +172,7 @@ class Provenance:
 
     def _throw(self, state: ParameterState, spot: Spot | None) -> None:
         """A gradient is cleared: what was added since a step last applied it was for nothing."""
-        if self.inside_step():
+        if self._inside_step():
             # A closure's gradients are the optimizer's to use as it likes.
             return
         applied = max(state.spent.values(), default=0)
