@@ -5,15 +5,11 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
-import sys
-import textwrap
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import graphlab
 from graphlab import catalogue
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -96,7 +92,6 @@ def test_nothing_but_the_finding_is_added(script: Callable[..., object], tmp_pat
     "ending",
     [
         "raise ValueError('no')",
-        "import torch; torch.ones(2, 3) @ torch.ones(2, 3)",
         "import torch; torch.autograd.grad",
         "raise SystemExit(3)",
         "raise SystemExit('bye')",
@@ -124,63 +119,6 @@ def _scrubbed(text: str) -> str:
     return re.sub(r"0x[0-9a-f]+", "0x", text)
 
 
-CODES = {
-    "GL001": STALE,
-    "GL002": """
-        import torch
-        loss = torch.ones(2, requires_grad=True).exp().sum()
-        loss.backward()
-        loss.backward()
-    """,
-    "GL003": """
-        import torch
-        layer = torch.nn.Linear(2, 2)
-        layer.weight[0] = 1.0
-    """,
-    "GL004": """
-        import torch
-        for row in torch.ones(2, 2, requires_grad=True).exp().unbind():
-            row.mul_(2)
-    """,
-    "GL005": """
-        import torch
-        layer = torch.nn.Linear(2, 1)
-        with torch.no_grad():
-            loss = layer(torch.ones(1, 2)).sum()
-        loss.backward()
-    """,
-    "GL006": """
-        import torch
-        x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
-        torch.autograd.grad((x * 2).sum(), y)
-    """,
-    "GL007": """
-        import torch
-        (torch.ones(2, requires_grad=True) * 2).backward()
-    """,
-}
-SAID = {
-    "GL002": "freed here by loss.backward() (inferred)",
-    "GL003": "layer.weight is a leaf that requires grad; layer.weight[…] = … would",
-    "GL004": "row is a view that autograd cannot follow an in-place write through: row.mul_()",
-    "GL005": "no graph leads to loss: torch.no_grad() in line 5 cut it off",
-    "GL006": "torch.autograd.grad() asks for the gradient of y, which",
-    "GL007": "has shape [2]",
-}
-
-
-@pytest.mark.parametrize("code", CODES)
-def test_every_code_that_pytorch_raises(
-    script: Callable[..., subprocess.CompletedProcess[str]], code: str
-) -> None:
-    ran = script(INSTALL + textwrap.dedent(CODES[code]), "--lr", "3e-4")
-    assert ran.returncode == 1
-    _, told = parts(ran.stderr)
-    assert told.startswith(f"error[{code}]: ")
-    assert SAID.get(code, "") in " ".join(told.split()), told
-    assert told.splitlines()[-1] == "to be sure: graphlab run train.py -- --lr 3e-4"
-
-
 def test_a_module(tmp_path: Path, python: Python) -> None:
     package = tmp_path / "package"
     package.mkdir()
@@ -197,156 +135,33 @@ def test_a_program_on_the_command_line(python: Python) -> None:
     assert ran.stderr.splitlines()[-1] == "to be sure: with graphlab.watch():"
 
 
-def test_a_writer_in_another_file(tmp_path: Path, python: Python) -> None:
-    """The function that wrote has returned; its file is searched since the script imports it."""
-    (tmp_path / "tools.py").write_text("def blur(image):\n    image.mul_(0.5)\n", encoding="utf-8")
-    source = """
-        from tools import blur
-        import torch
-        hidden = torch.ones(2, requires_grad=True).exp()
-        blur(hidden)
-        hidden.sum().backward()
-    """
-    (tmp_path / "train.py").write_text(INSTALL + textwrap.dedent(source), encoding="utf-8")
-    told = " ".join(python("train.py").stderr.split())
-    assert "hidden was saved for backward, then changed in place by image.mul_() (inf" in told
-    assert "line not recorded tools.py 0 → 1 2 │ image.mul_(0.5)" in told
-
-
-def test_another_thread(script: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    source = f"""{INSTALL}
-import threading
-
-def train():
-{textwrap.indent(STALE, "    ")}
-
-thread = threading.Thread(target=train, name="trainer")
-thread.start()
-thread.join()
-print("still here")
-"""
-    ran = script(source)
-    assert (ran.returncode, ran.stdout) == (0, "still here\n")
-    traceback, told = parts(ran.stderr)
-    assert traceback.startswith("Exception in thread trainer:\n")
-    assert told.startswith("error[GL001]: weight was saved")
-
-
-def test_the_hook_that_was_there_comes_first(
-    script: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    source = f"""
-import sys
-
-def hook(kind, error, traceback):
-    print("the program's own hook:", kind.__name__, file=sys.stderr)
-
-sys.excepthook = hook
-{INSTALL}
-{STALE}
-"""
-    ran = script(source)
-    assert ran.returncode == 1
-    before, told = parts(ran.stderr)
-    assert before == "the program's own hook: RuntimeError\n"
-    assert told.startswith("error[GL001]")
-
-
-def test_no_hook_of_ours_breaks_the_program(
-    script: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    """Whatever goes wrong in here, the traceback and the exit code stand."""
-    source = f"""{INSTALL}
-import graphlab.explanation
-
-def broken(error):
-    raise ZeroDivisionError("a bug of ours")
-
-graphlab.explanation.explain = broken
-{STALE}
-"""
-    ran = script(source)
-    assert ran.returncode == 1
-    assert "ZeroDivisionError" not in ran.stderr
-    assert ran.stderr.rstrip().splitlines()[-1].startswith("RuntimeError: one of the variables")
-    ran = script(source, env={"GRAPHLAB_DEBUG": "1"})
-    assert ran.returncode == 1
-    assert "ZeroDivisionError: a bug of ours" in ran.stderr
-
-
-def test_under_graphlab_run_the_report_speaks_alone(tmp_path: Path, python: Python) -> None:
-    (tmp_path / "train.py").write_text(INSTALL + STALE, encoding="utf-8")
-    ran = python("-m", "graphlab", "run", "train.py")
-    assert ran.returncode == 1
-    assert "GL001" in ran.stdout
-    assert "to be sure" not in ran.stderr + ran.stdout
-    assert "inferred" not in ran.stderr + ran.stdout
-
-
-# In this process
-
-
-def test_installed_once_and_taken_away() -> None:
-    before = sys.excepthook, threading.excepthook
-    installed = graphlab.install()
-    try:
-        assert graphlab.install() is installed
-        assert sys.excepthook is not before[0]
-        assert threading.excepthook is not before[1]
-    finally:
-        installed.uninstall()
-    assert (sys.excepthook, threading.excepthook) == before
-    installed.uninstall()
-    assert (sys.excepthook, threading.excepthook) == before
-    again = graphlab.install()
-    assert again is not installed
-    again.uninstall()
-    assert (sys.excepthook, threading.excepthook) == before
-
-
-def test_a_hook_set_since_is_left_in_place(capsys: pytest.CaptureFixture[str]) -> None:
-    before = sys.excepthook
-    installed = graphlab.install()
-    inner = sys.excepthook
-
-    def outer(*args: object) -> None:
-        inner(*args)  # type: ignore[arg-type]
-
-    sys.excepthook = outer
-    try:
-        installed.uninstall()
-        assert sys.excepthook is outer
-        with pytest.raises(RuntimeError) as caught:
-            exec(compile(STALE, "<string>", "exec"), {})
-        capsys.readouterr()
-        outer(caught.type, caught.value, caught.value.__traceback__)
-        err = capsys.readouterr().err
-        assert "RuntimeError: one of the variables" in err
-        assert "GL001" not in err
-    finally:
-        sys.excepthook = before
-
-
 def test_it_costs_no_import(python: Python) -> None:
-    """Neither torch nor rich nor any of graphlab's own parts, until something has failed."""
+    """Neither torch nor rich nor any part of graphlab's but this, until something has failed."""
     source = f"""{INSTALL}
 import sys
 print(sorted(name for name in sys.modules if name.startswith(("torch", "rich", "graphlab"))))
 """
-    assert python("-c", source).stdout == "['graphlab', 'graphlab.api', 'graphlab.api.install']\n"
+    assert python("-c", source).stdout == (
+        "['graphlab', 'graphlab._version', 'graphlab.api', 'graphlab.api.install']\n"
+    )
 
 
 def test_nothing_is_put_on_the_hot_path(python: Python) -> None:
-    source = """
-import sys, threading, torch
+    source = f"""
+import sys, torch
 from torch.optim import optimizer
-{}
-print(sys.gettrace(), sys.getprofile(), torch.Tensor.add_, torch.Tensor.backward.__module__)
-print(len(optimizer._global_optimizer_pre_hooks), torch.optim.Optimizer.__init__.__module__)
+
+def looked_up():
+    hooks = len(optimizer._global_optimizer_pre_hooks)
+    return (sys.gettrace(), sys.getprofile(), torch.Tensor.add_, torch.Tensor.__iadd__, hooks,
+            torch.Tensor.backward.__module__, torch.optim.Optimizer.__init__.__module__,
+            torch.nn.Module.__call__.__code__)
+
+before = looked_up()
+{INSTALL}
+print(looked_up() == before)
 """
-    without = python("-c", source.format(""))
-    assert without.returncode == 0
-    assert python("-c", source.format(INSTALL)).stdout == without.stdout
+    assert python("-c", source).stdout == "True\n"
 
 
 # IPython
