@@ -1,7 +1,7 @@
 """What is watched runs as it would unwatched: hostile objects, lazy and compiled ones, modes.
 
 Each program runs twice from one seed, plain and watched, and everything it can notice is compared.
-`tests/slow/harmless.py` does the same with all of torch's modules and optimizers.
+`tests/slow/test_harmless.py` does the same with all of torch's modules and optimizers.
 """
 
 from __future__ import annotations
