@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -453,50 +452,3 @@ def test_the_help_names_options_marker_and_fixture(run: Run) -> None:
     assert "--graphlab " in text and "--graphlab-fail-on=" in text
     assert "graphlab(allow=(), strict=False)" in run("", "--markers").stdout.str()
     assert "graphlab_watch" in run("", "--fixtures").stdout.str()
-
-
-def test_a_start_imports_no_torch(pytester: pytest.Pytester, monkeypatch: Any) -> None:
-    """Nor anything of graphlab but the plugin, for a test that is not watched."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    pytester.makepyfile(
-        """
-        import sys
-
-        def test_plain():
-            assert "torch" not in sys.modules and "rich" not in sys.modules
-            ours = {name for name in sys.modules if name.startswith("graphlab")}
-            assert ours == {"graphlab", "graphlab._version", "graphlab.pytest_plugin"}
-        """
-    )
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    result = pytester.runpytest_subprocess("-p", "graphlab.pytest_plugin")
-    result.assert_outcomes(passed=1)
-
-
-def test_it_works_with_xdist(pytester: pytest.Pytester, monkeypatch: Any) -> None:
-    pytest.importorskip("xdist")
-    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    pytester.makepyfile(
-        test_it=LOOP
-        + """
-    def test_loop():
-        fail()
-
-    def test_broken():
-        train(broken=True)
-
-    def test_good():
-        train()
-    """
-    )
-    result = pytester.runpytest_subprocess(
-        "-p", "xdist.plugin", "-p", "graphlab.pytest_plugin", "-n", "1", "--graphlab"
-    )
-    result.assert_outcomes(passed=1, failed=2)
-    text = result.stdout.str()
-    assert "error[GL001]: power was saved for backward" in text
-    assert "graphlab: warning[GL102]: " in text
-    assert text.count("- graphlab -") == 2

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graphlab import cli as command_line
-
-Main = Callable[..., tuple[int, str, str]]
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
@@ -128,3 +126,62 @@ def test_a_script_finds_itself_as_under_python(
     assert (watched.returncode, watched.stderr) == (0, ""), watched.stderr
     lines = plain.stdout.splitlines()
     assert watched.stdout.splitlines()[: len(lines)] == lines
+
+
+def test_options_after_two_dashes_are_the_scripts_own(
+    command: Any, python: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text("import sys\nprint(sys.argv)\n")
+    words = ("--explain", "--json", "x", "-h", "--strict")
+    plain = python("script.py", *words).stdout
+    ran = command("run", "script.py", "--", *words)
+    assert ran.returncode == 0
+    assert ran.stdout.startswith(plain)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_lab_error_ends_a_plain_script_with_two_lines_and_2(python: Any) -> None:
+    script = "from graphlab import lab; lab.arguments(argv=['--lr', '-1'])"
+    done = python("-c", script)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    error, help = done.stderr.splitlines()
+    assert error.startswith("error: argument --lr")
+    assert help.startswith("help: ")
+
+
+# In an interpreter that nobody has used
+
+DEEP = """
+import torch, sys
+from graphlab.observe.graph.capture import capture
+for _ in range(2):
+    y = torch.ones(1, requires_grad=True)
+    for _ in range(100_000):
+        y = y * 1.5
+    graph = capture({"y": y}, None, details=False)
+    assert len(graph) == 100_001
+print("alive")
+"""
+
+
+@pytest.mark.slow
+def test_a_deep_graph_that_was_looked_at_can_be_freed(python: Any) -> None:
+    """Torch overflows the stack when it frees a deep chain whose nodes Python has seen."""
+    done = python("-c", DEEP)
+    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr[-500:]
+
+
+FIRST = """
+import random, graphlab
+random.seed(1)
+with graphlab.watch():
+    pass
+print(random.random())
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="rich draws a random number where it is first imported")
+def test_to_begin_a_session_draws_no_random_number(python: Any) -> None:
+    ran = python("-c", FIRST)
+    assert ran.stdout.strip() == str(random.Random(1).random())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -94,18 +93,6 @@ def test_a_folder_that_is_gone_after_the_run_is_told_in_one_line(
     assert "script.py completed" in out
     assert err.count("\n") == 1
     assert err.startswith("error: cannot write ") and "folder/report.json" in err
-
-
-def test_options_after_two_dashes_are_the_scripts_own(
-    main: Main, python: Any, tmp_path: Path
-) -> None:
-    (tmp_path / "script.py").write_text("import sys\nprint(sys.argv)\n")
-    words = ("--explain", "--json", "x", "-h", "--strict")
-    plain = python("script.py", *words).stdout
-    code, out, _ = main("run", "script.py", "--", *words)
-    assert code == 0
-    assert out.startswith(plain)
-    assert not (tmp_path / "x").exists()
 
 
 def test_results_are_on_stdout_and_notices_on_stderr(main: Main) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -39,10 +39,9 @@ def _split(line: str) -> list[str]:
     return [part.strip() for part in line.split("&&")]
 
 
-def graphlab(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "graphlab", *words], capture_output=True, text=True, cwd=ROOT
-    )
+@pytest.fixture
+def graphlab(command_in: Any) -> Callable[..., Any]:
+    return lambda *words: command_in(ROOT, *words)
 
 
 def test_the_first_screen_sets_everything_up() -> None:
@@ -52,7 +51,7 @@ def test_the_first_screen_sets_everything_up() -> None:
 
 
 @pytest.mark.parametrize("verb", sorted({words[0] for words in commands("graphlab")}))
-def test_every_option_of_a_verb_exists(verb: str) -> None:
+def test_every_option_of_a_verb_exists(verb: str, graphlab: Callable[..., Any]) -> None:
     told = graphlab(verb, "--help")
     assert told.returncode == 0, told.stderr
     # What follows a scenario's name may also be one of the arguments that scenarios share.
@@ -78,7 +77,7 @@ def test_every_scenario_and_code_exists() -> None:
         assert (ROOT / path).is_file()
 
 
-def test_list_and_explain_as_printed() -> None:
+def test_list_and_explain_as_printed(graphlab: Callable[..., Any]) -> None:
     for words in (["list"], ["explain", "GL001"]):
         assert words in commands("graphlab")
         told = graphlab(*words)

@@ -7,7 +7,6 @@ import hashlib
 import os
 import runpy
 import struct
-import subprocess
 import sys
 import types
 import zlib
@@ -402,16 +401,6 @@ def test_a_gpu_that_is_not_there(
     assert "no such GPU" in refused(capsys, "--device", "cuda:2")
     assert arguments("--device", "cuda:1").device == torch.device("cuda:1")
     assert arguments("--device", "auto").device == torch.device("cuda")
-
-
-def test_a_lab_error_ends_a_plain_script_with_two_lines_and_2() -> None:
-    script = "from graphlab import lab; lab.arguments(argv=['--lr', '-1'])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    error, help = done.stderr.splitlines()
-    assert error.startswith("error: argument --lr")
-    assert help.startswith("help: ")
 
 
 def test_a_message_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -254,26 +254,6 @@ def test_nothing_recurses() -> None:
     assert gc.isenabled()
 
 
-DEEP = """
-import torch, sys
-from graphlab.observe.graph.capture import capture
-for _ in range(2):
-    y = torch.ones(1, requires_grad=True)
-    for _ in range(100_000):
-        y = y * 1.5
-    graph = capture({"y": y}, None, details=False)
-    assert len(graph) == 100_001
-print("alive")
-"""
-
-
-@pytest.mark.slow
-def test_a_deep_graph_that_was_looked_at_can_be_freed(python: Any) -> None:
-    """Torch overflows the stack when it frees a deep chain whose nodes Python has seen."""
-    done = python("-c", DEEP)
-    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr[-500:]
-
-
 def test_the_graph_holds_no_tensor() -> None:
     taken = Capture()
     loss = mlp()

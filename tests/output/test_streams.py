@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -46,32 +43,6 @@ def test_carets_stay_under_what_they_mark(monkeypatch: pytest.MonkeyPatch) -> No
     line, carets = out.buffer.getvalue().decode("ascii").splitlines()  # type: ignore[attr-defined]
     assert line.endswith("| gr??e = ???? + ?")
     assert line.index("+ ?") + 2 == carets.index("^")
-
-
-OWN = """
-import sys
-sys.path.insert(0, {root!r})
-from graphlab.output import streams
-with streams.held():
-    print("the program's")
-    sys.stdout.flush()
-    {harm}
-    streams.out().write("ours ✓\\n")
-"""
-
-
-@pytest.mark.parametrize(
-    "harm",
-    ["sys.stdout.close()", "sys.stdout = None", "del sys.stdout", "sys.stdout.detach()",
-     "sys.stdout = open('elsewhere', 'w')", "import os; os.close(1)"],
-)  # fmt: skip
-def test_a_stream_of_our_own_leads_to_where_stdout_led(tmp_path: Path, harm: str) -> None:
-    root = str(Path(streams.__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", OWN.format(root=root, harm=harm)], cwd=tmp_path, text=True,
-        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "latin-1"},
-    )  # fmt: skip
-    assert done.stdout == "the program's\nours +\n", done.stderr
 
 
 def test_someone_elses_stream_is_written_to_and_left_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,21 +111,6 @@ def test_a_program_cannot_tell_that_it_is_watched(name: str, tmp_path: Path) -> 
     assert [each for each in notices if not any(word in each for word in expected)] == []
 
 
-FIRST = """
-import random, graphlab
-random.seed(1)
-with graphlab.watch():
-    pass
-print(random.random())
-"""
-
-
-@pytest.mark.xfail(strict=True, reason="rich draws a random number where it is first imported")
-def test_to_begin_a_session_draws_no_random_number(python: Any) -> None:
-    ran = python("-c", FIRST)
-    assert ran.stdout.strip() == str(random.Random(1).random())
-
-
 @pytest.mark.xfail(strict=True, reason="in-place functions are other objects in a session")
 def test_a_subclass_knows_the_functions_that_it_always_knew() -> None:
     known = {torch.Tensor.add_, torch.Tensor.__setitem__}

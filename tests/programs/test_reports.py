@@ -186,12 +186,15 @@ def test_other_widths_are_kept_to(
     assert not any(line.rstrip().endswith("…") for line in out.splitlines())
 
 
-def test_colour_follows_the_environment(cli: Any) -> None:
-    assert "\x1b[" not in cli("list").stdout
-    assert "\x1b[" in cli("list", env={"FORCE_COLOR": "1"}).stdout
-    assert "\x1b[3" not in cli("list", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stdout
-    plain = cli("list", env={"FORCE_COLOR": "1"}).stdout
-    assert re.sub(r"\x1b\[[0-9;]*m", "", plain) == cli("list").stdout
+def test_colour_follows_the_environment(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = command("list").stdout
+    assert "\x1b[" not in plain
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = command("list").stdout
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in command("list").stdout
 
 
 def test_a_run_without_optimizers_or_findings_is_one_line(

@@ -16,6 +16,8 @@ from graphlab.trace import model
 from graphlab.trace.model import Trace
 from graphlab.trace.report import report
 from graphlab.trace.store import SCHEMA, dumps, loads
+from graphlab.views import console
+from graphlab.views.terminal import report as terminal
 
 PLAIN = (str, int, float, bool, type(None))
 RUNS = [
@@ -108,31 +110,17 @@ def test_a_trace_cannot_be_changed(observe: Any) -> None:
 
 
 def test_reading_and_judging_a_trace_needs_no_torch(
-    observe: Any, python: Any, tmp_path: Path
+    observe: Any, request: pytest.FixtureRequest
 ) -> None:
+    """That nothing imports it: tests/cli/test_without_torch.py."""
     ran = observe("naive")
-    (tmp_path / "trace.json").write_text(dumps(ran.trace), encoding="utf-8")
-    script = """
-import sys
-sys.modules["torch"] = None
-sys.modules["numpy"] = None
-from pathlib import Path
-from rich.console import Console
-from graphlab.rules.registry import find
-from graphlab.trace.report import report
-from graphlab.trace.store import loads
-from graphlab.views import console
-from graphlab.views.terminal import report as terminal
-trace = loads(Path("trace.json").read_text(encoding="utf-8"))
-findings = find(trace)
-console.stdout().print(terminal.full(trace, findings, []))
-print(report(trace, findings)["findings"][0]["tensor"]["name"])
-"""
-    done = python("-c", script)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[-1] == ran.only.tensor.tensor.name
-    assert any("optimizer_D.step()" in line for line in lines)
+    saved = dumps(ran.trace)
+    request.getfixturevalue("without_torch")
+    trace = loads(saved)
+    findings = find(trace)
+    assert "optimizer_D.step()" in console.text(terminal.full(trace, findings, []))
+    name = report(trace, findings)["findings"][0]["tensor"]["name"]
+    assert name == ran.only.tensor.tensor.name
 
 
 @pytest.mark.parametrize(
