@@ -22,6 +22,7 @@ from graphlab.observe.hooks.module_calls import Modules
 from graphlab.observe.hooks.stack_depth import Depth
 from graphlab.observe.hooks.stand_aside import Compiling
 from graphlab.observe.hooks.thread_errors import ThreadErrors
+from graphlab.observe.hooks.weak_references import HiddenReferences
 from graphlab.observe.hooks.write_patches import Writers
 from graphlab.observe.iterations import Loops
 from graphlab.observe.live_objects import Live, TensorTable
@@ -95,6 +96,7 @@ class Observation:
         self._told: list[Trace] = []
         self._unseen = Unseen(log, loops, files, target, targets)
         self._threads = ThreadErrors(self._thread_ended)
+        self._references = HiddenReferences()
         self._aside = Compiling(self._step_aside, self._step_back)
 
     @property
@@ -143,6 +145,7 @@ class Observation:
         self._modules.start()
         self._optimizers.steps.start()
         self._threads.start()
+        self._references.start()
         self._tracer.start()
         self._tracing = sys.gettrace()
         self._tracer.begin_frames(frame)
@@ -158,6 +161,7 @@ class Observation:
         if self._depth is not None:
             self._depth.stop()
         self._tracer.stop(frame)
+        self._references.stop()
         self._threads.stop()
         self._optimizers.steps.stop()
         self._modules.stop()

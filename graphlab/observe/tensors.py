@@ -316,12 +316,18 @@ def in_transform() -> bool:
     return _innermost() is not None
 
 
+class Ref(weakref.ref[Any]):
+    """A weak reference of the observer's own to a tensor (see hooks/weak_references.py)."""
+
+    __slots__ = ()
+
+
 class Weak:
     """Values by the identity of objects that may not be hashed or compared. What is dead goes in
     sweeps: a callback of a weak reference could swallow a Ctrl-C."""
 
     def __init__(self) -> None:
-        self._entries: dict[int, tuple[weakref.ref[Any], Any]] = {}
+        self._entries: dict[int, tuple[Ref, Any]] = {}
         self._full = 64
 
     def __bool__(self) -> bool:
@@ -337,7 +343,7 @@ class Weak:
                 at: each for at, each in self._entries.items() if each[0]() is not None
             }
             self._full = 2 * len(self._entries) + 64
-        self._entries[id(key)] = (weakref.ref(key), value)
+        self._entries[id(key)] = (Ref(key), value)
 
     def get(self, key: Any) -> Any:
         known = self._entries.get(id(key))

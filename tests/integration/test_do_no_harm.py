@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import graphlab.session
+import graphlab.api.session
 import numpy
 import pytest
 import torch
@@ -84,20 +84,7 @@ def outcome(program: str, path: Path, watch: bool) -> tuple[dict[str, Any], tupl
 
 
 # What watching still changes, and why.
-OPEN = {
-    "parameters that are swapped": "torch swaps no tensor that the observer refers to weakly",
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=OPEN[name]))
-        if name in OPEN
-        else name
-        for name in PROGRAMS
-    ],
-)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_cannot_tell_that_it_is_watched(name: str, tmp_path: Path) -> None:
     path = tmp_path / "program.py"
     # What torch does once only, such as a late import, it does here.
@@ -121,13 +108,11 @@ print(random.random())
 """
 
 
-@pytest.mark.xfail(strict=True, reason="rich draws a random number where it is first imported")
 def test_to_begin_a_session_draws_no_random_number(python: Any) -> None:
     ran = python("-c", FIRST)
     assert ran.stdout.strip() == str(random.Random(1).random())
 
 
-@pytest.mark.xfail(strict=True, reason="in-place functions are other objects in a session")
 def test_a_subclass_knows_the_functions_that_it_always_knew() -> None:
     known = {torch.Tensor.add_, torch.Tensor.__setitem__}
 

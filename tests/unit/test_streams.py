@@ -12,8 +12,8 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from graphlab.trace.model import Location
 from graphlab.output import streams
+from graphlab.trace.model import Location
 from graphlab.views import console
 from graphlab.views.terminal import source_line as source
 

@@ -10,6 +10,7 @@ from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Spot
 from graphlab.observe.optimizers.gradients import Look, ParameterState
 from graphlab.observe.optimizers.shares import Contributions
+from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
 from graphlab.trace.model import ParameterMix
 
@@ -65,7 +66,7 @@ class Holders:
         # Those that may still be alive: a program may make a new one for every task.
         self.alive: list[OptimizerState] = []
         self._by_id: dict[int, OptimizerState] = {}
-        self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
+        self._parameters: dict[int, tuple[Ref, ParameterState]] = {}
         self._held: dict[int, Spot | None] = {}
         # Whether one parameter is held by two optimizers.
         self.overlap = False
@@ -120,7 +121,7 @@ class Holders:
     def gradient(self, parameter: Any) -> ParameterState:
         known = self._parameters.get(id(parameter))
         if known is None or known[0]() is not parameter:
-            known = (weakref.ref(parameter), ParameterState())
+            known = (Ref(parameter), ParameterState())
             self._parameters[id(parameter)] = known
         return known[1]
 
