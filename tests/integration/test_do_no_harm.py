@@ -15,12 +15,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import graphlab.api.session
 import numpy
 import pytest
 import torch
 
 import graphlab
+import graphlab.api.session
 
 # Their texts are long, and a file of their own.
 PROGRAMS: dict[str, str] = runpy.run_path(str(Path(__file__).with_name("noticing.py")))["PROGRAMS"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.names import Names, parameters_of
-from graphlab.observe.notes import Spot
+from graphlab.observe.notes import Cut, Spot
 from graphlab.observe.optimizers.gradients import Look, ParameterState
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.tensors import Ref
@@ -39,7 +39,7 @@ class OptimizerState:
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
         # What keeps a loss from reaching those, and how many losses were read for it.
-        self.cut: Any = None
+        self.cut: Cut | None = None
         self.read = 0
         # Stepped by another thread: to read its gradients from here would race with that thread.
         self.elsewhere = False
