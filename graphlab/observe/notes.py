@@ -25,8 +25,8 @@ KEEP_MARKS = 20_000
 KEEP_EVENTS = 8_000
 
 
-# An instruction's offset in its code. ``~offset`` says instead "somewhere on the statement that this
-# instruction belongs to": `on_statement` makes one of the other, where no microsecond counts.
+# An instruction's offset in its code. ``~offset`` says instead "somewhere on the statement that it
+# belongs to": `on_statement` makes one of the other, where no microsecond counts.
 Offset = int
 Spot = tuple[CodeType, Offset]
 

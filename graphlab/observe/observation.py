@@ -86,7 +86,6 @@ class Observation:
         self._reached = Reached(log, files)
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, loops, target, optimizers.holders.name_of)
-        self._keeps_graphs = False
         self._camera: Camera | None = None
         self._trace: Trace | None = None
         self._tracing: Any = None
@@ -271,8 +270,7 @@ class Observation:
         self, record: RawBackward, values: dict[str, Any], frame: FrameType
     ) -> None:
         """A backward, of those inside no other, is about to run; `values` are its arguments."""
-        if self._keeps_graphs:
-            self.snapshots.begin(record, values, frame)
+        self.snapshots.begin(record, values, frame)
         self.live.note_losses(record, frame)
         self._optimizers.provenance.before_backward(record, frame)
 
@@ -290,8 +288,7 @@ class Observation:
 
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
         """It has raised, and the record says why."""
-        if self._keeps_graphs:
-            self.snapshots.raised(record, frame)
+        self.snapshots.raised(record, frame)
 
     def grad_returned(self, record: RawBackward, returned: Any) -> None:
         """A call of torch.autograd.grad has returned gradients."""
@@ -323,9 +320,7 @@ class Observation:
     ) -> None:
         """Take the graphs of the first iterations, or of one moment, into `snapshots`. `also` is
         given the loss and the named parameters at each, for another tool's view of them."""
-        self.snapshots.at, self.snapshots.before = at, before
-        self.snapshots.also = also
-        self._keeps_graphs = True
+        self.snapshots.keep(at, before, also)
 
     def keep_film(self, at: int | None = None, before: str | None = None) -> None:
         """Film the run, and take the graphs that go with it, as `keep_graphs` does. Call it before
@@ -340,19 +335,6 @@ class Observation:
             self._own_error,
         )
         tracer.watch_lines(self._camera.line)
-
-    def films(self) -> list[tuple[Snapshot | None, Take]]:
-        """The iterations that were kept, with their graphs; the last one in any case."""
-        if self._camera is None:
-            return []
-        self.snapshots.close()
-        found: list[tuple[Snapshot | None, Take]] = [
-            (each, each.take) for each in self.snapshots.taken if each.take is not None
-        ]
-        last = self._camera.take
-        if all(take is not last for _, take in found):
-            found.append((None, last))
-        return found
 
     def develop(self, snapshot: Snapshot | None, take: Take) -> Film:
         """One of `films` as plain data."""
