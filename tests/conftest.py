@@ -1,4 +1,5 @@
-"""What the tests share: one thread, runs under observation, and the command in a process."""
+"""What the tests share: one thread, runs under observation, and the command, in this process or
+in one of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -136,6 +138,40 @@ def cli(python: Cli) -> Cli:
         return python("-m", "graphlab", *arguments, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def command_in() -> Cli:
+    """``command_in(folder, *words)``: the console script in this process, which costs no
+    interpreter of its own and no import of torch."""
+    from graphlab import cli
+
+    def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        before, sys.argv = sys.argv, ["graphlab", *words]
+        try:
+            with (
+                contextlib.chdir(folder),
+                mock.patch.dict(os.environ, environment()),
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+                pytest.raises(SystemExit) as done,
+            ):
+                cli.main()
+        finally:
+            sys.argv = before
+        code = done.value.code
+        assert isinstance(code, int)
+        said, told = (each.buffer.getvalue().decode() for each in (out, err))  # type: ignore[attr-defined]
+        return subprocess.CompletedProcess(["graphlab", *words], code, said, told)
+
+    return run
+
+
+@pytest.fixture
+def command(command_in: Cli, tmp_path: Path) -> Cli:
+    """``command(*words)``: that in `tmp_path`."""
+    return lambda *words: command_in(tmp_path, *words)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def load(data: str, root: Path | None = None) -> tuple[Tensor, Tensor]:
 
 
 def _digits() -> tuple[Tensor, Tensor]:
-    # One byte a pixel, 0 to 16, image after image, then one byte a label (data/make_digits.py).
+    # One byte a pixel, 0 to 16, image after image, then one byte a label (tools/make_digits.py).
     raw = torch.frombuffer(bytearray(gzip.decompress(DIGITS.read_bytes())), dtype=torch.uint8)
     images, labels = raw[:-DIGITS_COUNT], raw[-DIGITS_COUNT:]
     return images.view(DIGITS_COUNT, 1, 8, 8) / 8 - 1, labels.long()

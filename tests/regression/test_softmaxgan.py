@@ -1,7 +1,7 @@
 """The post's bugs, each held off by a test as anyone would write it for a loop of their own.
 
 Every test plays the repaired loop. With GRAPHLAB_LOOPS=printed in the environment it plays the
-loop as the post printed it, and must fail: tests/integration/test_regressions.py sees to that.
+loop as the post printed it, and must fail: tests/cli/test_regressions.py sees to that.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_the_digits_are_images_in_range_with_their_labels() -> None:
 
 def test_the_digits_are_scikit_learns() -> None:
     pytest.importorskip("sklearn")
-    script = datasets.DIGITS.with_name("make_digits.py")
+    script = Path(__file__).parents[2] / "tools" / "make_digits.py"
     assert runpy.run_path(str(script))["main"]([]) == 0
 
 

@@ -1,7 +1,7 @@
 """Make digits.gz from scikit-learn's copy of the UCI digits.
 
-    python make_digits.py            compare the digits.gz beside this script with scikit-learn's
-    python make_digits.py FILE       write a new one; FILE must not exist
+    python tools/make_digits.py          compare the digits.gz of the lab with scikit-learn's
+    python tools/make_digits.py FILE     write a new one; FILE must not exist
 
 The content is one byte a pixel, 0 to 16, image after image, row by row, then one byte a label.
 """
@@ -12,7 +12,7 @@ import gzip
 import sys
 from pathlib import Path
 
-SHIPPED = Path(__file__).with_name("digits.gz")
+SHIPPED = Path(__file__).parents[1] / "graphlab" / "lab" / "data" / "digits.gz"
 
 
 def content() -> bytes:

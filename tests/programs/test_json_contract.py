@@ -140,10 +140,10 @@ def test_a_report_keeps_the_contract(observe: Any, name: str, optimizer: str) ->
 
 
 def test_naive_through_the_command_is_the_contract_to_the_letter(
-    cli: Any, line_in: Any, tmp_path: Path
+    command: Any, line_in: Any, tmp_path: Path
 ) -> None:
     path = catalogue.scenario("naive").path
-    done = cli("run", "naive", "--json", "report.json", "--device", "cpu")
+    done = command("run", "naive", "--json", "report.json", "--device", "cpu")
     assert done.returncode == 1
     document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     is_document(document)
@@ -204,8 +204,8 @@ def test_naive_through_the_command_is_the_contract_to_the_letter(
     assert ledger["optimizer_G"]["steps"] == 0
 
 
-def test_a_dash_writes_the_document_and_nothing_else_to_stdout(cli: Any) -> None:
-    done = cli("run", "joint", "--steps", "8", "--device", "cpu", "--json", "-")
+def test_a_dash_writes_the_document_and_nothing_else_to_stdout(command: Any) -> None:
+    done = command("run", "joint", "--steps", "8", "--device", "cpu", "--json", "-")
     assert done.returncode == 0
     document = json.loads(done.stdout)
     is_document(document)

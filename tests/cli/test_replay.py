@@ -14,50 +14,43 @@ from graphlab import catalogue
 from graphlab.commands.saved import load
 
 
-@pytest.fixture
-def recorded(tmp_path: Path, cli: Any) -> tuple[Path, str]:
+@pytest.fixture(scope="module")
+def recorded(command_in: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A broken script recorded, its file gone since; and what the run printed."""
-    folder = tmp_path
+    folder = tmp_path_factory.mktemp("recorded")
     shutil.copy(catalogue.scenario("naive").path, folder / "train.py")
     words = ("--explain", "--trace", "t.json", "--json", "r.json", "--", "--device", "cpu")
-    ran = cli("run", "train.py", *words, cwd=folder)
+    ran = command_in(folder, "run", "train.py", *words)
     (folder / "train.py").unlink()
     return folder, ran.stdout[ran.stdout.index("✗") :]
 
 
-def test_it_says_what_the_run_said(recorded: tuple[Path, str], cli: Any) -> None:
+def test_it_says_what_the_run_said_without_torch(recorded: tuple[Path, str], python: Any) -> None:
     folder, said = recorded
-    shown = cli("run", "--from", "t.json", "--explain", "--json", "again.json", cwd=folder)
+    (folder / "torch.py").write_text("raise ImportError('there is no torch here')\n")
+    words = ("run", "--from", "t.json", "--explain", "--json", "again.json")
+    shown = python("-m", "graphlab", *words, cwd=folder)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout == said
     before, after = (json.loads((folder / name).read_text()) for name in ("r.json", "again.json"))
     assert before == after
 
 
-def test_it_needs_no_torch(recorded: tuple[Path, str], python: Any) -> None:
-    folder, said = recorded
-    (folder / "torch.py").write_text("raise ImportError('there is no torch here')\n")
-    shown = python("-m", "graphlab", "run", "--from", "t.json", "--explain", cwd=folder)
-    (folder / "torch.py").unlink()
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout == said
-
-
 @pytest.mark.parametrize("name", ["a\x1b[31mb\u202e\n.py", "a\udcffb\x9b.py"])
-def test_a_terminal_obeys_no_name(tmp_path: Path, cli: Any, name: str) -> None:
+def test_a_terminal_obeys_no_name(tmp_path: Path, command: Any, name: str) -> None:
     source = catalogue.scenario("naive").path.read_text(encoding="utf-8")
     code = "G_loss_.backward()"
     assert source.count(f"{code}\n") == 1
     source = source.replace(f"{code}\n", f"{code}\t# \x1b]0;title\x07 \u2066\n")
     (tmp_path / name).write_text(source, encoding="utf-8")
     words = ("--explain", "--trace", "t.json", "--html", "p.html", "--", "--device", "cpu")
-    ran = cli("run", name, *words, cwd=tmp_path)
+    ran = command("run", name, *words)
     said = ran.stdout[ran.stdout.index("✗") :]
-    shown = cli("run", "--from", "t.json", "--explain", cwd=tmp_path)
+    shown = command("run", "--from", "t.json", "--explain")
     assert (shown.stdout, shown.stderr) == (said, "")
-    drawn = cli("render", name, "-o", f"{name}.svg", cwd=tmp_path)
+    drawn = command("render", name, "-o", f"{name}.svg")
     assert drawn.returncode == 0, drawn.stderr
-    missing = cli("run", "--from", f"{name}.json", cwd=tmp_path)
+    missing = command("run", "--from", f"{name}.json")
     assert missing.returncode == 2
     page = (tmp_path / "p.html").read_text(encoding="utf-8")
     for text in (said, drawn.stdout, missing.stderr, page):
@@ -87,9 +80,9 @@ def test_a_file_of_that_name_is_still_what_it_is(
         ((), "there is no TARGET"),
     ],
 )
-def test_what_it_refuses(tmp_path: Path, cli: Any, words: tuple[str, ...], wrong: str) -> None:
+def test_what_it_refuses(tmp_path: Path, command: Any, words: tuple[str, ...], wrong: str) -> None:
     (tmp_path / "r.json").write_text('{"schema": "graphlab.report/1"}')
-    refused = cli("run", *words, cwd=tmp_path)
+    refused = command("run", *words)
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: {wrong}")
     assert refused.stderr.count("\n") == 2

@@ -422,7 +422,7 @@ def test_steps_that_overlap_in_two_threads_leave_the_watch_whole() -> None:
     assert {each.steps for each in session.trace.optimizers} == {1}
 
 
-def test_an_optimizer_for_every_task_is_shown_a_few_times(cli: Any, tmp_path: Path) -> None:
+def test_an_optimizer_for_every_task_is_shown_a_few_times(command: Any, tmp_path: Path) -> None:
     path = script(
         tmp_path,
         """
@@ -437,6 +437,6 @@ def test_an_optimizer_for_every_task_is_shown_a_few_times(cli: Any, tmp_path: Pa
             optimizer.step()
         """,
     )
-    told = cli("run", str(path), "--explain").stdout
+    told = command("run", str(path), "--explain").stdout
     assert told.count("optimizer  SGD, 1 step\n") == 3
     assert "optimizer  37 more made in line 7, 37 steps" in told
