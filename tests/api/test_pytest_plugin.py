@@ -479,7 +479,7 @@ def test_a_start_imports_no_torch(pytester: pytest.Pytester, monkeypatch: Any) -
         def test_plain():
             assert "torch" not in sys.modules and "rich" not in sys.modules
             ours = {name for name in sys.modules if name.startswith("graphlab")}
-            assert ours == {"graphlab", "graphlab.pytest_plugin"}
+            assert ours == {"graphlab", "graphlab._version", "graphlab.pytest_plugin"}
         """
     )
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
