@@ -177,16 +177,23 @@ class Observation:
         if self._camera is not None and self._trace is None:
             self._camera.stop(raised=isinstance(error, Exception))
         self._suspend(frame)
-        if self._trace is None:
-            strip_own_frames(error)
-            with Unnoticed():
-                self._look_for_unseen(error)
-                self._trace = self._build(error)
-        if _active is self:
-            _active = self._outer
-            if _active is not None:
-                _active._told.append(self._trace)
-                _active._resume(frame)
+        try:
+            if self._trace is None:
+                strip_own_frames(error)
+                with Unnoticed():
+                    self._look_for_unseen(error)
+                    self._trace = self._build(error)
+        finally:
+            if _active is self:
+                _active = self._outer
+                if _active is not None:
+                    _active._takes_over(self._trace, frame)
+
+    def _takes_over(self, told: Trace | None, frame: FrameType | None) -> None:
+        """The session inside this one is over, and has seen `told`."""
+        if told is not None:
+            self._told.append(told)
+        self._resume(frame)
 
     def _step_aside(self) -> None:
         """torch reads the program or is being imported: it finds everything as it is unwatched."""
