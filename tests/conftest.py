@@ -175,6 +175,24 @@ def command(command_in: Cli, tmp_path: Path) -> Cli:
 
 
 @pytest.fixture(scope="session")
+def warm() -> None:
+    """A run in this process forgets the modules that it was first to import, and torch cannot be
+    imported twice."""
+    import torch
+
+    from graphlab.rules.registry import find
+    from graphlab.views import console
+    from graphlab.views.terminal import report as terminal
+
+    with contextlib.suppress(RuntimeError), graphlab.watch() as session:
+        weight = torch.nn.Parameter(torch.ones(2))
+        torch.optim.SGD([weight], lr=0.1).step()
+        weight.sum().backward()
+        torch.ones(1).backward()
+    console.text(terminal.full(session.trace, find(session.trace), []))
+
+
+@pytest.fixture(scope="session")
 def line_in() -> Callable[[Path, str], int]:
     """``line_in(path, code)``: the number of the one line that holds exactly that code."""
 

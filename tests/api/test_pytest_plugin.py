@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 LOOP = """
     import pytest
@@ -40,21 +38,7 @@ LOOP = """
 Run = Callable[..., pytest.RunResult]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm() -> None:
-    """A run in this process forgets the modules that it was first to import, and torch cannot be
-    imported twice."""
-    import graphlab
-    from graphlab.rules.registry import find
-    from graphlab.views import console
-    from graphlab.views.terminal import report as terminal
-
-    with contextlib.suppress(RuntimeError), graphlab.watch() as session:
-        weight = torch.nn.Parameter(torch.ones(2))
-        torch.optim.SGD([weight], lr=0.1).step()
-        weight.sum().backward()
-        torch.ones(1).backward()
-    console.text(terminal.full(session.trace, find(session.trace), []))
+pytestmark = pytest.mark.usefixtures("warm")
 
 
 @pytest.fixture
@@ -67,7 +51,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def go(tests: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(test_it=LOOP + tests)
-        return pytester.runpytest_inprocess("-p", "graphlab.pytest_plugin", *options)
+        # Of an editable install pytest has not rewritten the plugin, and would say so here.
+        quiet = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+        return pytester.runpytest_inprocess("-p", "graphlab.pytest_plugin", *quiet, *options)
 
     return go
 
@@ -507,7 +493,7 @@ def test_it_works_with_xdist(pytester: pytest.Pytester, monkeypatch: Any) -> Non
     """
     )
     result = pytester.runpytest_subprocess(
-        "-p", "xdist.plugin", "-p", "graphlab.pytest_plugin", "-n", "2", "--graphlab"
+        "-p", "xdist.plugin", "-p", "graphlab.pytest_plugin", "-n", "1", "--graphlab"
     )
     result.assert_outcomes(passed=1, failed=2)
     text = result.stdout.str()

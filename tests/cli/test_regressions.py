@@ -52,7 +52,7 @@ SAYS = {
 def printed() -> str:
     """What pytest says to the printed loops."""
     told = subprocess.run(
-        [sys.executable, "-m", "pytest", str(FILE), "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", str(FILE), "-n0", "-p", "no:cacheprovider"],
         cwd=ROOT,
         env={**os.environ, "GRAPHLAB_LOOPS": "printed", "PYTHONPATH": str(ROOT)},
         capture_output=True,

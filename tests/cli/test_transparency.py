@@ -26,10 +26,10 @@ def test_the_command_prints_and_trains_what_python_does(
     assert plain.stdout == ""
 
 
-def test_the_traceback_reads_as_under_python(python: Any, cli: Any) -> None:
+def test_the_traceback_reads_as_under_python(python: Any, command: Any) -> None:
     path = str(catalogue.scenario("naive").path)
     plain = python(path, "--device", "cpu")
-    watched = cli("run", path, "--device", "cpu")
+    watched = command("run", path, "--device", "cpu")
     assert (plain.returncode, watched.returncode) == (1, 1)
     assert watched.stderr.startswith(plain.stderr)
     assert "Traceback" in plain.stderr

@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from graphlab import cli
-
 Main = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def main(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Main:
-    """``main(*words)``: the command line in this process, in a folder of odd files."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def odd_files(tmp_path: Path) -> None:
     (tmp_path / "deep.py").write_text("-" * 100_000 + "1\n")
     (tmp_path / "outside.py").write_text("return 1\n")
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
@@ -34,16 +28,6 @@ def main(
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(source)
         (tmp_path / name / "module.py").write_text("")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["graphlab", *words])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        code = caught.value.code
-        assert isinstance(code, int)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.mark.parametrize(

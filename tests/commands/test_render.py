@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from xml.etree import ElementTree
 import pytest
 
 from graphlab import catalogue
-from graphlab import cli as command_line
 from graphlab.commands.render import Choice, _taken
 from graphlab.errors import UserError
 from graphlab.trace.graph import Graph, loads
@@ -27,21 +25,8 @@ FAST = ["--steps", "3", "--device", "cpu"]
 
 
 @pytest.fixture
-def main(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Main:
-    """``main(*words)``: `graphlab render` in this process, in `tmp_path`: (code, out, err)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["graphlab", "render", *words])
-        with pytest.raises(SystemExit) as caught:
-            command_line.main()
-        out, err = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, out, err
-
-    return run
+def render(main: Main) -> Main:
+    return lambda *words: main("render", *words)
 
 
 def taken(target: str, **options: Any) -> Graph:
@@ -186,30 +171,30 @@ def test_a_script_that_runs_no_backward(tmp_path: Path) -> None:
         taken(str(script))
 
 
-def test_the_command_without_arguments_draws_naive(main: Main, tmp_path: Path) -> None:
-    code, out, _ = main()
+def test_the_command_without_arguments_draws_naive(render: Main, tmp_path: Path) -> None:
+    code, out, _ = render()
     assert (code, out) == (0, "naive.svg\n")
     root = ElementTree.fromstring((tmp_path / "naive.svg").read_bytes())
     shown = " ".join("".join(each.itertext()) for each in root.iter())
     assert "saved at version 1, now 2" in shown and "GL001" in shown
-    code, out, err = main()
+    code, out, err = render()
     assert code == 2 and "naive.svg already exists" in err and "--force" in err
 
 
-def test_every_format_and_the_way_back(main: Main, tmp_path: Path) -> None:
+def test_every_format_and_the_way_back(render: Main, tmp_path: Path) -> None:
     for name in ("a.png", "a.pdf", "a.dot", "a.json", "a.txt"):
-        assert main("naive", "-o", name)[:2] == (0, f"{name}\n")
+        assert render("naive", "-o", name)[:2] == (0, f"{name}\n")
     graph = loads((tmp_path / "a.json").read_text())
     assert graph.target == "naive" and len(graph) == 54
     # A saved graph is drawn without the program, and needs no run.
-    code, out, _ = main("a.json", "-o", "b.svg", "--level", "module", "--theme", "dark")
+    code, out, _ = render("a.json", "-o", "b.svg", "--level", "module", "--theme", "dark")
     assert (code, out) == (0, "b.svg\n")
-    code, out, _ = main("a.json", "--format", "text")
+    code, out, _ = render("a.json", "--format", "text")
     assert code == 0 and "G_loss_" in out and "optimizer_D" not in out.split("\n")[0]
-    assert main("a.json", "-o", "-", "--format", "dot")[1].startswith("digraph graphlab {")
+    assert render("a.json", "-o", "-", "--format", "dot")[1].startswith("digraph graphlab {")
 
 
-def test_what_cannot_be_is_refused_before_the_run(main: Main) -> None:
+def test_what_cannot_be_is_refused_before_the_run(render: Main) -> None:
     for words, said in (
         (("--level", "opp"), "did you mean op?"),
         (("--color", "colour"), "--color takes owner"),
@@ -221,24 +206,24 @@ def test_what_cannot_be_is_refused_before_the_run(main: Main) -> None:
         (("--style", "torchvis"), "torchviz"),
         (("nowhere.json",), "there is no file nowhere.json"),
     ):
-        code, out, err = main(*words)
+        code, out, err = render(*words)
         assert (code, out) == (2, ""), words
         assert len(err.splitlines()) == 2 and said in err, err
 
 
-def test_torchviz_draws_the_same_loss(main: Main, tmp_path: Path) -> None:
-    assert main("naive", "--style", "torchviz", "-o", "a.dot")[0] == 0
+def test_torchviz_draws_the_same_loss(render: Main, tmp_path: Path) -> None:
+    assert render("naive", "--style", "torchviz", "-o", "a.dot")[0] == 0
     text = (tmp_path / "a.dot").read_text()
     assert "AddmmBackward0" in text and "D.4.weight" in text
-    assert main("naive", "--style", "torchviz", "-o", "a.svg")[0] == 0
+    assert render("naive", "--style", "torchviz", "-o", "a.svg")[0] == 0
 
 
 @pytest.mark.parametrize("name", ["naive-overview", "naive-overview-dark", "naive-op"])
-def test_the_pictures_in_the_docs_are_these(main: Main, tmp_path: Path, name: str) -> None:
+def test_the_pictures_in_the_docs_are_these(render: Main, tmp_path: Path, name: str) -> None:
     """Their words only: where they stand is Graphviz's affair."""
     options = ["--level", "op", "--color", "version"] if name.endswith("op") else []
     theme = "dark" if name.endswith("dark") else "light"
-    assert main("naive", "-o", "a.svg", "--theme", theme, *options)[0] == 0
+    assert render("naive", "-o", "a.svg", "--theme", theme, *options)[0] == 0
     kept = Path(__file__).parents[2] / "docs" / "images" / f"{name}.svg"
     made, shown = (
         [each.text for each in ElementTree.parse(path).iter() if (each.text or "").strip()]
@@ -247,13 +232,13 @@ def test_the_pictures_in_the_docs_are_these(main: Main, tmp_path: Path, name: st
     assert made == shown, "run python docs/images/figures.py"
 
 
-def test_figures_change_nothing(tmp_path: Path, python: Any) -> None:
+def test_figures_change_nothing(tmp_path: Path, render: Main, python: Any) -> None:
     """The program's numbers with its graphs taken are those without."""
     script = tmp_path / "train.py"
     script.write_text(ACTOR_CRITIC + "print(actor_loss.item(), actor.weight.sum().item())\n")
     plain = python(str(script)).stdout
-    drawn = python("-m", "graphlab", "render", str(script), "-o", "a.svg")
-    assert drawn.returncode == 0 and plain in drawn.stderr
+    code, _, err = render(str(script), "-o", "a.svg")
+    assert code == 0 and plain in err
 
 
 @pytest.mark.parametrize("name", [each.name for each in catalogue.scenarios()])

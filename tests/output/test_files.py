@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,28 @@ def test_two_names_of_one_place(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--a and --b both name"):
         files.distinct({"--a": str(tmp_path / "target"), "--b": str(tmp_path / "link")})
     files.distinct({"--a": None, "--b": None, "--c": "-"})
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report.json"
+    target.write_text("mine")
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(files.UserError, match="No space left on device"):
+        files.write(str(target), "new", force=True)
+    assert target.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    kept = os.umask(0o027)
+    try:
+        files.write(str(tmp_path / "report.json"), "new", force=False)
+    finally:
+        os.umask(kept)
+    assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o640

@@ -1,7 +1,7 @@
 """What is watched runs as it would unwatched: all of torch's modules and optimizers, tensors of
 every kind, and programs that torch itself reads.
 
-    GRAPHLAB_SLOW=1 pytest tests/slow/test_harmless.py
+    GRAPHLAB_SLOW=1 pytest -n0 tests/slow/test_harmless.py
 
 Each kind is a file beside this one, whose cases run in a plain process and in a watched one. It
 takes some minutes, and needs ``expecttest``, which torch's databases import. Skipped unless

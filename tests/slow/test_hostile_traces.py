@@ -1,6 +1,6 @@
 """A trace or a graph from anywhere is refused in one sentence, or shown whole and harmless.
 
-    GRAPHLAB_SLOW=1 pytest tests/slow/test_hostile_traces.py
+    GRAPHLAB_SLOW=1 pytest -n0 tests/slow/test_hostile_traces.py
 
 takes some minutes and prints its counts; without GRAPHLAB_SLOW=1 a few examples are tried.
 """

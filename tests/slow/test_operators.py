@@ -1,6 +1,6 @@
 """Every operator of torch's own database gives the same watched and unwatched.
 
-    GRAPHLAB_SLOW=1 pytest tests/slow
+    GRAPHLAB_SLOW=1 pytest -n0 tests/slow
 
 It takes some minutes and two cores, and needs ``expecttest``, which torch's database imports.
 Skipped unless GRAPHLAB_SLOW=1. Its counts are printed whatever becomes of it.

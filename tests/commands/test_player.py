@@ -43,16 +43,6 @@ def test_run_writes_one_page(saved: Path) -> None:
     assert play["findings"][0]["code"] == "GL001"
 
 
-def test_a_saved_trace_plays_the_same_without_torch(
-    saved: Path, tmp_path: Path, python: Any
-) -> None:
-    (tmp_path / "torch.py").write_text("raise ImportError('there is no torch here')\n")
-    words = ("run", "--from", str(saved / "naive.json"), "--html", "again.html")
-    ran = python("-m", "graphlab", *words)
-    assert ran.returncode == 0, ran.stderr
-    assert told(tmp_path / "again.html") == told(saved / "naive.html")
-
-
 def test_against_another_run(saved: Path, tmp_path: Path, command: Any) -> None:
     words = ("run", "naive", "--against", "detach", "--quiz", "--html", "both.html")
     ran = command(*words, *QUICK)

@@ -1,10 +1,11 @@
-"""`graphlab run --from`: a saved trace says all that the run itself said, with no torch."""
+"""`graphlab run --from`: what a saved trace says, and what is refused.
+
+That it says all that the run said, without torch: tests/cli/test_without_torch.py.
+"""
 
 from __future__ import annotations
 
-import json
 import linecache
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,6 @@ import pytest
 
 from graphlab import catalogue
 from graphlab.commands.saved import load
-
-
-@pytest.fixture(scope="module")
-def recorded(command_in: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A broken script recorded, its file gone since; and what the run printed."""
-    folder = tmp_path_factory.mktemp("recorded")
-    shutil.copy(catalogue.scenario("naive").path, folder / "train.py")
-    words = ("--explain", "--trace", "t.json", "--json", "r.json", "--", "--device", "cpu")
-    ran = command_in(folder, "run", "train.py", *words)
-    (folder / "train.py").unlink()
-    return folder, ran.stdout[ran.stdout.index("✗") :]
-
-
-def test_it_says_what_the_run_said_without_torch(recorded: tuple[Path, str], python: Any) -> None:
-    folder, said = recorded
-    (folder / "torch.py").write_text("raise ImportError('there is no torch here')\n")
-    words = ("run", "--from", "t.json", "--explain", "--json", "again.json")
-    shown = python("-m", "graphlab", *words, cwd=folder)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout == said
-    before, after = (json.loads((folder / name).read_text()) for name in ("r.json", "again.json"))
-    assert before == after
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31mb\u202e\n.py", "a\udcffb\x9b.py"])

@@ -1,0 +1,121 @@
+"""graphlab run: exit codes, what is written and where, and what is on which stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Main = Callable[..., tuple[int, str, str]]
+
+
+ENDINGS = {
+    "": 0,
+    "raise ValueError('the end')": 1,
+    "sys.exit(3)": 3,
+    "sys.exit()": 0,
+    "sys.exit(None)": 0,
+    "sys.exit('the end')": 1,
+    "raise KeyboardInterrupt": 130,
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_ending_writes_its_report_and_passes_its_code(
+    main: Main, tmp_path: Path, ending: str
+) -> None:
+    (tmp_path / "script.py").write_text(f"import sys, torch\nprint('mine')\n{ending}\n")
+    code, out, err = main("run", "script.py", "--json", "report.json", "--trace", "trace.json")
+    assert code == ENDINGS[ending]
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    trace = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
+    assert document["schema"] == "graphlab.report/1"
+    assert trace["schema"] == "graphlab.trace/1"
+    assert document["outcome"] == trace["outcome"]
+    # Nothing else is left: no file half written, no temporary name.
+    assert {each.name for each in tmp_path.iterdir()} == {"script.py", "report.json", "trace.json"}
+    assert out.startswith("mine\n")
+    assert ("the end" in err) == ("the end" in ending)
+
+
+def test_strict_makes_a_warning_count(main: Main) -> None:
+    words = ("--steps", "8", "--device", "cpu")
+    assert main("run", "joint", *words)[0] == 0
+    assert main("run", "joint", "--strict", *words)[0] == 1
+    assert main("run", "detach", "--strict", *words)[0] == 0
+    assert main("run", "naive", "--strict", *words)[0] == 1
+
+
+def test_strict_leaves_the_scripts_own_code(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(7)\n")
+    assert main("run", "--strict", "script.py")[0] == 7
+
+
+def test_force_replaces(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("mine")
+    words = ("--steps", "2", "--device", "cpu", "--json", "report.json", "--force")
+    assert main("run", "detach", *words)[0] == 0
+    assert json.loads((tmp_path / "report.json").read_text())["target"] == "detach"
+
+
+def test_a_file_that_the_script_made_meanwhile_is_kept(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("open('report.json', 'w').write('mine')\n")
+    code, _, err = main("run", "script.py", "--json", "report.json")
+    assert (tmp_path / "report.json").read_text() == "mine"
+    assert code == 0, "it is the script's own"
+    error = err.splitlines()[-1]
+    assert error.startswith("error: ") and "report.json already exists" in error
+    assert {each.name for each in tmp_path.iterdir()} == {"script.py", "report.json"}
+
+
+def test_files_are_written_where_they_were_named(main: Main, tmp_path: Path) -> None:
+    """Also when the script has gone to another folder meanwhile."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "script.py").write_text("import os, torch\nos.chdir('elsewhere')\n1 / 0\n")
+    code, out, _ = main("run", "script.py", "--json", "report.json", "--trace", "trace.json")
+    assert code == 1
+    assert "ZeroDivisionError" in out
+    assert {each.name for each in tmp_path.iterdir() if each.is_file()} == {
+        "script.py", "report.json", "trace.json"
+    }  # fmt: skip
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_folder_that_is_gone_after_the_run_is_told_in_one_line(
+    main: Main, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "script.py").write_text("import os\nos.rmdir('folder')\n")
+    code, out, err = main("run", "script.py", "--json", "folder/report.json")
+    assert code == 0, "it is the script's own"
+    assert "script.py completed" in out
+    assert err.count("\n") == 1
+    assert err.startswith("error: cannot write ") and "folder/report.json" in err
+
+
+def test_options_after_two_dashes_are_the_scripts_own(
+    main: Main, python: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text("import sys\nprint(sys.argv)\n")
+    words = ("--explain", "--json", "x", "-h", "--strict")
+    plain = python("script.py", *words).stdout
+    code, out, _ = main("run", "script.py", "--", *words)
+    assert code == 0
+    assert out.startswith(plain)
+    assert not (tmp_path / "x").exists()
+
+
+def test_results_are_on_stdout_and_notices_on_stderr(main: Main) -> None:
+    code, out, err = main("run", "naive", "--device", "cpu")
+    assert code == 1
+    assert out.startswith("✗ naive raised RuntimeError in iteration 0\n")
+    assert "error[GL001]" in out
+    assert "Traceback" in err
+    hint = "the whole story: graphlab run naive --explain -- --device cpu"
+    assert err.splitlines()[-1] == hint
+    # What the hint says is understood, and gives the longer report.
+    assert len(main(*hint.partition("graphlab ")[2].split())[1]) > len(out)
+    assert "Traceback" not in out
