@@ -52,8 +52,16 @@ def load_ipython_extension(shell: Any) -> None:
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import graphlab` alone stays cheap."""
-    if name in _HOMES:
-        from importlib import import_module
+    if name not in _HOMES:
+        raise AttributeError(f"module 'graphlab' has no attribute {name!r}")
+    import sys
+    from importlib import import_module
 
+    # rich draws a random number where it is first imported; the program's are its own.
+    random: Any = sys.modules.get("random")
+    state = random.getstate() if hasattr(random, "getstate") else None
+    try:
         return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'graphlab' has no attribute {name!r}")
+    finally:
+        if state is not None:
+            random.setstate(state)

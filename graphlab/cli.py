@@ -75,7 +75,7 @@ def run(
     What follows TARGET and is no option of graphlab goes to the script, and everything after --.
     """
     from graphlab.commands import run as command
-    from graphlab.commands.asked import Asked
+    from graphlab.commands.report import Asked
 
     asked = Asked(explain, json, trace, strict, force, html, against, quiz)
     if saved is not None:

@@ -11,9 +11,7 @@ from graphlab.errors import UserError
 
 if TYPE_CHECKING:
     pass
-from graphlab.trace.finding import Finding
-from graphlab.views.cell import Shown, bundle
-from graphlab.views.terminal.story import Story
+from graphlab.views.cell import Shown
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,15 +79,3 @@ def load(shell: Any) -> None:
 
     graphlab.__doc__ = run_cell.__doc__
     shell.register_magic_function(graphlab, "cell", "graphlab")
-
-
-def show_findings() -> None:
-    """Where IPython is running: let a finding as the value of a cell be shown as in the report."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is not None:
-        shell.display_formatter.mimebundle_formatter.for_type(Finding, _drawn)
-
-
-def _drawn(finding: Finding, **_: Any) -> dict[str, str]:
-    return bundle(Story(finding))

@@ -73,7 +73,7 @@ def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> Play:
 def filmed(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:
     """The iteration of `session` that explains most; None where no line of the user's ran, or
     where nothing was filmed."""
-    films = session.films()
+    films = session.snapshots.films()
     if not films:
         return None
     taken = [snapshot for snapshot, _ in films if snapshot is not None]

@@ -8,13 +8,12 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from graphlab.api.assertions import Assertions
-from graphlab.api.notebook import show_findings
 from graphlab.api.player import Player, filmed, play
 from graphlab.errors import UserError
 from graphlab.observe.live_objects import Live
 from graphlab.observe.observation import Observation
 from graphlab.trace.model import Trace
-from graphlab.views.cell import Shown
+from graphlab.views.cell import Shown, show_findings
 
 
 class Session(Assertions):

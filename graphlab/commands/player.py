@@ -17,26 +17,28 @@ from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
     from graphlab.api.player import Play
-    from graphlab.commands.asked import Asked
 
 
 def write(
+    path: str,
     trace: Trace,
     film: Film | None,
     findings: Sequence[Finding],
-    asked: Asked,
+    *,
+    against: str | None,
     arguments: Sequence[str],
+    quiz: bool,
+    force: bool,
 ) -> None:
-    """Write the page that was asked for, with the run that it is shown against."""
+    """Write the page, with the run that it is shown `against`, which is given `arguments`."""
     from graphlab.api.player import Player, play
 
-    assert asked.html_file is not None
     if film is None:
         raise nothing(trace)
     plays = [play(trace, film, findings)]
-    if asked.against is not None:
-        plays.append(_other(asked.against, arguments))
-    files.write(asked.html_file, Player(plays, asked.quiz).html, asked.force)
+    if against is not None:
+        plays.append(_other(against, arguments))
+    files.write(path, Player(plays, quiz).html, force)
 
 
 def nothing(trace: Trace) -> UserError:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphlab.api.player import explaining, filmed, play
-from graphlab.catalogue import Scenario, read_source
+from graphlab.catalogue import read_source
 from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
 from graphlab.commands.player import nothing
 from graphlab.commands.player import saved as stored
-from graphlab.commands.targets import resolve
+from graphlab.commands.recording import Recorded, record
 from graphlab.errors import UserError
 from graphlab.output import files, streams
 from graphlab.text import suggestion
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from graphlab.api.player import Play
     from graphlab.observe.film.snapshots import Snapshot, Snapshots
     from graphlab.observe.observation import Observation
-    from graphlab.observe.program import Ran
     from graphlab.trace.finding import Finding
     from graphlab.views.figure.picture import Look
 from graphlab.api.figure import written
@@ -93,45 +92,29 @@ def _no_graph(path: str, why: str) -> UserError:
     )
 
 
-def _run(
-    target: str, arguments: list[str], choice: Choice, is_module: bool
-) -> tuple[Observation, Ran]:
+def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> Recorded:
     """Run the program. Its own output goes to stderr: stdout is for ours."""
-    from graphlab.commands.progress import Progress
-    from graphlab.observe import program
-    from graphlab.views import console
 
-    found = None if is_module else resolve(target)
-    if is_module:
-        what = program.module(target)
-    else:
-        what = program.script(str(found.path) if isinstance(found, Scenario) else target)
-    progress = Progress(console.stderr())
-    sessions: list[Observation] = []
-    films = destination("", choice)[0] == "html"
-
-    def started(session: Observation) -> None:
-        sessions.append(session)
-        also = _torchviz if choice.style == "torchviz" else None
-        if films:
-            session.keep_film(choice.at, choice.before)
+    def prepare(observation: Observation) -> None:
+        if destination("", choice)[0] == "html":
+            observation.keep_film(choice.at, choice.before)
         else:
-            session.keep_graphs(choice.at, choice.before, also)
-        progress.start(session)
+            also = _torchviz if choice.style == "torchviz" else None
+            observation.keep_graphs(choice.at, choice.before, also)
 
-    name = found.name if isinstance(found, Scenario) else target
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            ran = program.run(what, arguments, name, started, choice.last)
-    finally:
-        progress.stop()
+    with contextlib.redirect_stdout(sys.stderr):
+        recorded = record(target, arguments, prepare, is_module=is_module, last=choice.last)
+    ran = recorded.ran
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
-        raise UserError(f"{name} ended with a usage error of its own", "its message is above")
-    return sessions[0], ran
+        raise UserError(
+            f"{recorded.name} ended with a usage error of its own", "its message is above"
+        )
+    return recorded
 
 
 def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) -> Play:
-    session, ran = _run(target, arguments, choice, is_module)
+    recorded = _run(target, arguments, choice, is_module)
+    session, ran = recorded.observation, recorded.ran
     snapshots: Snapshots = session.snapshots
     snapshots.close()
     if not snapshots.taken and (choice.at is not None or choice.before is not None):
@@ -151,7 +134,8 @@ def _taken(
     """Run the program and choose the moment."""
     from graphlab.rules.registry import find
 
-    session, ran = _run(target, arguments, choice, is_module)
+    recorded = _run(target, arguments, choice, is_module)
+    session, ran = recorded.observation, recorded.ran
     findings = [each for each in find(ran.trace) if each.severity != "info"]
     snapshots: Snapshots = session.snapshots
     snapshots.close()

@@ -1,20 +1,65 @@
-"""What is printed and written of a run. Whatever becomes of one part, the others are there."""
+"""What the command line wants of a Trace, and what is printed and written of it. Whatever becomes
+of one part, the others are there."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
+from graphlab.commands.recording import check_against
 from graphlab.errors import UserError
 from graphlab.output import files
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
-if TYPE_CHECKING:
-    from graphlab.commands.asked import Asked
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line wants to be done with a Trace."""
+
+    explain: bool = False
+    json_file: str | None = None
+    trace_file: str | None = None
+    strict: bool = False
+    force: bool = False
+    html_file: str | None = None
+    against: str | None = None
+    quiz: bool = False
+    # `html_file` as it was typed, to be told.
+    page: str | None = None
+
+    @property
+    def films(self) -> bool:
+        return self.html_file is not None or self.trace_file is not None
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether a document takes stdout, and the report has to go elsewhere."""
+        return "-" in (self.json_file, self.trace_file, self.html_file)
+
+    def checked(self) -> Asked:
+        """The same with its files where they will be, whatever folder the program goes to.
+
+        Raises:
+            UserError: for what cannot be, before anything runs.
+        """
+        json_file, trace_file, html_file = (
+            files.check(path, self.force)
+            for path in (self.json_file, self.trace_file, self.html_file)
+        )
+        files.distinct({"--json": json_file, "--trace": trace_file, "--html": html_file})
+        for option, given in (("--against", self.against is not None), ("--quiz", self.quiz)):
+            if given and self.html_file is None:
+                raise UserError(f"{option} is for the player", "add --html FILE")
+        if self.against is not None:
+            check_against(self.against)
+        return replace(
+            self, json_file=json_file, trace_file=trace_file, html_file=html_file,
+            page=self.html_file,
+        )  # fmt: skip
 
 
 class Report:
@@ -86,7 +131,11 @@ class Report:
         from graphlab.commands.player import write
         from graphlab.views import console
 
-        write(self.trace, self.film, self._findings, self._asked, self._arguments)
+        asked = self._asked
+        write(
+            path, self.trace, self.film, self._findings, against=asked.against,
+            arguments=self._arguments, quiz=asked.quiz, force=asked.force,
+        )  # fmt: skip
         if path != "-":
             said = f"\nthe player: {self._asked.page}"
             console.stderr().print(said, style="dim", soft_wrap=True)

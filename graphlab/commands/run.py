@@ -8,19 +8,17 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from graphlab.catalogue import Scenario, scenarios
-from graphlab.commands.report import Report
+from graphlab.catalogue import scenarios
+from graphlab.commands.player import nothing
+from graphlab.commands.recording import record, shown_by
+from graphlab.commands.report import Asked, Report
+from graphlab.commands.saved import load
 from graphlab.output import streams
+from graphlab.trace.film import Film
 from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
     from graphlab.observe.observation import Observation
-    from graphlab.trace.film import Film
-from graphlab.commands.asked import Asked
-from graphlab.commands.player import nothing
-from graphlab.commands.saved import load
-from graphlab.commands.targets import resolve, shown_by
-from graphlab.trace.film import Film
 
 
 def run(
@@ -29,45 +27,29 @@ def run(
     """Run `target` and report. Returns the exit code: the program's own, 1 for a raise, 1 with
     `strict` where only a warning was found. `last` says that the process ends after that."""
     asked = asked.checked()
-    found = None if is_module else resolve(target)
 
-    from graphlab.observe import program
-    from graphlab.views import console
+    from graphlab.observe.program import Unreported
 
-    if is_module:
-        what = program.module(target)
-    else:
-        what = program.script(str(found.path) if isinstance(found, Scenario) else target)
-
-    from graphlab.commands.progress import Progress
-
-    progress = Progress(console.stderr())
-    name = found.name if isinstance(found, Scenario) else target
-    sessions: list[Observation] = []
-
-    def started(session: Observation) -> None:
-        sessions.append(session)
+    def prepare(observation: Observation) -> None:
         if asked.films:
-            session.keep_film()
-        progress.start(session)
+            observation.keep_film()
 
     try:
-        ran = program.run(what, arguments, name, started, last)
-    except program.Unreported as lost:
+        recorded = record(target, arguments, prepare, is_module=is_module, last=last)
+    except Unreported as lost:
         tell([lost])
         return lost.exit_code
-    finally:
-        progress.stop()
+    ran = recorded.ran
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
         # A usage error of the script itself: it has said so, and there is nothing to report.
         return 2
     words = ["-m", target] if is_module else [target]
     words += ["--explain", *(["--", *arguments] if arguments else [])]
     again = f"run {shlex.join(words)}"
-    report = Report(ran.trace, asked, again, shown_by(found), tuple(arguments))
+    report = Report(ran.trace, asked, again, shown_by(recorded.scenario), tuple(arguments))
     if asked.films:
         with report.surviving("the film of the run"):
-            report.film = _film(sessions[0], ran.trace)
+            report.film = _film(recorded.observation, ran.trace)
     report.show()
     tell(report.failures)
     return 1 if ran.exit_code == 0 and asked.strict and report.warned else ran.exit_code

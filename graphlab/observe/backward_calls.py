@@ -158,7 +158,6 @@ class Backwards:
         if record is None or record.raised_type is not None:
             return
         record.raised_type = arg[0].__name__
-        record.message = str(arg[1])
         names = Names(self._files).gather(frame)
         values = frame.f_locals
         self.failed = record

@@ -12,11 +12,11 @@ from typing import Any
 from graphlab._version import __version__
 from graphlab.observe.backward_calls import Backwards
 from graphlab.observe.graph.kept import Growth
-from graphlab.observe.graph.saved import Problem
 from graphlab.observe.graph.wasted import wasted
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.notes import (
     Log,
+    Problem,
     RawBackward,
     RawModule,
     RawRefused,
@@ -196,7 +196,7 @@ class Assembler:
             raw.raised_type,
             (),
             raw.thrown_away,
-            raw.trouble,  # pyright: ignore[reportArgumentType]
+            raw.trouble,
             self.table.add(raw.subject) if raw.subject is not None else None,
             raw.cut.location() if raw.cut is not None else None,
             raw.cut.by if raw.cut is not None else "",

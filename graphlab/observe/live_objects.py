@@ -6,7 +6,6 @@ held by weak references alone, so that nothing of the program is kept alive for 
 
 from __future__ import annotations
 
-import weakref
 from types import FrameType
 from typing import Any
 
@@ -14,7 +13,7 @@ from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.registry import Holders
-from graphlab.observe.tensors import Weak, describe, is_tensor, kind_of, storage_key
+from graphlab.observe.tensors import Ref, Weak, describe, is_tensor, kind_of, storage_key
 from graphlab.source.objects import attribute
 from graphlab.trace.model import TensorInfo
 
@@ -25,7 +24,7 @@ class TensorTable:
     def __init__(self) -> None:
         self._tensors: list[TensorInfo] = []
         self._index: dict[TensorInfo, int] = {}
-        self._parameters: dict[int, tuple[weakref.ref[Any], int]] = {}
+        self._parameters: dict[int, tuple[Ref, int]] = {}
         self._storages: dict[int, int] = {}
         self._module_names: dict[int, str] = {}
 
@@ -59,7 +58,7 @@ class TensorTable:
         if index < 0:
             index = len(self._tensors)
             self._tensors.append(info)
-            self._parameters[id(parameter)] = (weakref.ref(parameter), index)
+            self._parameters[id(parameter)] = (Ref(parameter), index)
         elif named is not None:
             self._tensors[index] = info
         if named is not None:

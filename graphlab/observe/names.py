@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import FrameType, ModuleType
 from typing import Any
 
 import torch
 
-from graphlab.observe.tensors import is_module, is_tensor, kind_of, overlap, same_place, storage_key
+from graphlab.observe.tensors import (
+    Named,
+    is_module,
+    is_tensor,
+    kind_of,
+    overlap,
+    same_place,
+    storage_key,
+)
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import (
     LOST,
@@ -27,22 +34,29 @@ from graphlab.source.objects import (
 from graphlab.trace.model import Kind
 
 _DEPTH = 4
+
+
 _ITEMS = 64
+
+
 _LIMIT = 20_000
+
+
 # Attributes that wrap a model without the user having named them.
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
+
+
 _WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
+
+
 # A session is a variable of the program too, and must not lend its own insides as names.
 _OWN = ("graphlab.observe.", "graphlab.api.")
+
+
 _PLAIN = (str, bytes, int, float, type)
+
+
 _HIDDEN = ("_parameters", "_buffers", "_modules")
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    name: str
-    kind: Kind
-    owner: str | None
 
 
 class Names:

@@ -6,6 +6,7 @@ and almost no entry is ever asked for.
 
 from __future__ import annotations
 
+import ast
 import weakref
 from bisect import bisect_right
 from collections import deque
@@ -13,14 +14,26 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Literal, NamedTuple
 
-from graphlab.source.places import locate
-from graphlab.trace.model import Location
+from graphlab.observe.tensors import Named
+from graphlab.source.places import locate, place
+from graphlab.trace.model import Carrier, Location, TensorInfo, Trouble
 
 # Forty marks and ten events a step, say: hundreds of iterations back, in a few megabytes.
 KEEP_MARKS = 20_000
+
+
 KEEP_EVENTS = 8_000
 
-Spot = tuple[CodeType, int]
+
+# An instruction's offset in its code. ``~offset`` says instead "somewhere on the statement that it
+# belongs to": `on_statement` makes one of the other, where no microsecond counts.
+Offset = int
+Spot = tuple[CodeType, Offset]
+
+
+def on_statement(offset: Offset) -> Offset:
+    """The note of the whole statement that an instruction belongs to."""
+    return ~offset
 
 
 class Mark(NamedTuple):
@@ -48,12 +61,12 @@ class RawRefused(NamedTuple):
     seq: int
     spot: Spot | None
     by: str
-    info: Any
+    info: TensorInfo
     kind: Literal["leaf", "view"]
     iteration: int | None
     made: Location | None = None
     # The write that its base had, where it was not the write that was refused.
-    write: Any = None
+    write: RawWrite | None = None
 
 
 class RawZero(NamedTuple):
@@ -66,6 +79,58 @@ class RawModule(NamedTuple):
     seq: int
     spot: Spot | None
     module: int
+
+
+class Cut:
+    __slots__ = ("by", "file", "function", "node")
+
+    def __init__(self, node: ast.AST, by: str, file: str, function: str) -> None:
+        self.node, self.by, self.file, self.function = node, by, file, function
+
+    def location(self) -> Location:
+        return place(self.node, self.file, self.function)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where the part of the graph that leads only to `group` hangs on the rest: the line that used
+    `variable`, which that part had made."""
+
+    group: frozenset[int]
+    seq: int
+    spot: Spot | None
+    variable: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """`nodes` and `saved` (bytes) by the optimizers that they lead to; places of optimizers."""
+
+    nodes: dict[frozenset[int], int]
+    saved: dict[frozenset[int], int]
+    crossings: tuple[Crossing, ...]
+
+
+class Problem:
+    """One saved tensor that is not what backward expects, before it becomes a trace.Saved."""
+
+    __slots__ = (
+        "dtype", "freed_by", "module", "named", "operation", "saved_version", "seq", "shape",
+        "spot", "state", "version", "within", "write",
+    )  # fmt: skip
+
+    def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
+        self.seq, self.operation, self.spot, self.module = seq, op, spot, module
+        self.state = state
+        self.named: Named | None = None
+        self.shape: tuple[int, ...] = ()
+        self.dtype = ""
+        self.version: int | None = None
+        self.saved_version: int | None = None
+        self.write: RawWrite | None = None
+        self.freed_by: RawBackward | None = None
+        # The statement that was running then in the function which the backward is called from.
+        self.within: Spot | None = None
 
 
 @dataclass(slots=True)
@@ -82,18 +147,17 @@ class RawBackward:
     thrown_away: int = 0
     # What leads where in its graph, where that was looked at (see waste.py), and then the places
     # of the parameters whose gradients were thrown away, and by which call.
-    ways: Any = None
+    ways: Ways | None = None
     thrown: list[int] = field(default_factory=list)
     thrown_at: Spot | None = None
     raised_type: str | None = None
-    message: str = ""
-    problems: list[Any] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     completed: bool = False
-    trouble: str | None = None
-    subject: Any = None
-    cut: Any = None
+    trouble: Trouble | None = None
+    subject: TensorInfo | None = None
+    cut: Cut | None = None
     nodes: int | None = None
-    carriers: tuple[Any, ...] = ()
+    carriers: tuple[Carrier, ...] = ()
     covered: frozenset[int] | None = None
 
 

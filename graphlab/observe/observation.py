@@ -22,6 +22,7 @@ from graphlab.observe.hooks.module_calls import Modules
 from graphlab.observe.hooks.stack_depth import Depth
 from graphlab.observe.hooks.stand_aside import Compiling
 from graphlab.observe.hooks.thread_errors import ThreadErrors
+from graphlab.observe.hooks.weak_references import HiddenReferences
 from graphlab.observe.hooks.write_patches import Writers
 from graphlab.observe.iterations import Loops
 from graphlab.observe.live_objects import Live, TensorTable
@@ -85,7 +86,6 @@ class Observation:
         self._reached = Reached(log, files)
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, loops, target, optimizers.holders.name_of)
-        self._keeps_graphs = False
         self._camera: Camera | None = None
         self._trace: Trace | None = None
         self._tracing: Any = None
@@ -95,6 +95,7 @@ class Observation:
         self._told: list[Trace] = []
         self._unseen = Unseen(log, loops, files, target, targets)
         self._threads = ThreadErrors(self._thread_ended)
+        self._references = HiddenReferences()
         self._aside = Compiling(self._step_aside, self._step_back)
 
     @property
@@ -143,6 +144,7 @@ class Observation:
         self._modules.start()
         self._optimizers.steps.start()
         self._threads.start()
+        self._references.start()
         self._tracer.start()
         self._tracing = sys.gettrace()
         self._tracer.begin_frames(frame)
@@ -158,6 +160,7 @@ class Observation:
         if self._depth is not None:
             self._depth.stop()
         self._tracer.stop(frame)
+        self._references.stop()
         self._threads.stop()
         self._optimizers.steps.stop()
         self._modules.stop()
@@ -174,16 +177,23 @@ class Observation:
         if self._camera is not None and self._trace is None:
             self._camera.stop(raised=isinstance(error, Exception))
         self._suspend(frame)
-        if self._trace is None:
-            strip_own_frames(error)
-            with Unnoticed():
-                self._look_for_unseen(error)
-                self._trace = self._build(error)
-        if _active is self:
-            _active = self._outer
-            if _active is not None:
-                _active._told.append(self._trace)
-                _active._resume(frame)
+        try:
+            if self._trace is None:
+                strip_own_frames(error)
+                with Unnoticed():
+                    self._look_for_unseen(error)
+                    self._trace = self._build(error)
+        finally:
+            if _active is self:
+                _active = self._outer
+                if _active is not None:
+                    _active._takes_over(self._trace, frame)
+
+    def _takes_over(self, told: Trace | None, frame: FrameType | None) -> None:
+        """The session inside this one is over, and has seen `told`."""
+        if told is not None:
+            self._told.append(told)
+        self._resume(frame)
 
     def _step_aside(self) -> None:
         """torch reads the program or is being imported: it finds everything as it is unwatched."""
@@ -267,8 +277,7 @@ class Observation:
         self, record: RawBackward, values: dict[str, Any], frame: FrameType
     ) -> None:
         """A backward, of those inside no other, is about to run; `values` are its arguments."""
-        if self._keeps_graphs:
-            self.snapshots.begin(record, values, frame)
+        self.snapshots.begin(record, values, frame)
         self.live.note_losses(record, frame)
         self._optimizers.provenance.before_backward(record, frame)
 
@@ -286,8 +295,7 @@ class Observation:
 
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
         """It has raised, and the record says why."""
-        if self._keeps_graphs:
-            self.snapshots.raised(record, frame)
+        self.snapshots.raised(record, frame)
 
     def grad_returned(self, record: RawBackward, returned: Any) -> None:
         """A call of torch.autograd.grad has returned gradients."""
@@ -319,9 +327,7 @@ class Observation:
     ) -> None:
         """Take the graphs of the first iterations, or of one moment, into `snapshots`. `also` is
         given the loss and the named parameters at each, for another tool's view of them."""
-        self.snapshots.at, self.snapshots.before = at, before
-        self.snapshots.also = also
-        self._keeps_graphs = True
+        self.snapshots.keep(at, before, also)
 
     def keep_film(self, at: int | None = None, before: str | None = None) -> None:
         """Film the run, and take the graphs that go with it, as `keep_graphs` does. Call it before
@@ -336,19 +342,6 @@ class Observation:
             self._own_error,
         )
         tracer.watch_lines(self._camera.line)
-
-    def films(self) -> list[tuple[Snapshot | None, Take]]:
-        """The iterations that were kept, with their graphs; the last one in any case."""
-        if self._camera is None:
-            return []
-        self.snapshots.close()
-        found: list[tuple[Snapshot | None, Take]] = [
-            (each, each.take) for each in self.snapshots.taken if each.take is not None
-        ]
-        last = self._camera.take
-        if all(take is not last for _, take in found):
-            found.append((None, last))
-        return found
 
     def develop(self, snapshot: Snapshot | None, take: Take) -> Film:
         """One of `films` as plain data."""

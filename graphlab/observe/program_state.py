@@ -122,9 +122,7 @@ def _loaded_at_start() -> frozenset[str]:
 
 
 def _import_all_that_observes() -> None:
-    import graphlab.observe as package
-
-    for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+    for each in pkgutil.walk_packages([os.path.dirname(__file__)], f"{__package__}."):
         importlib.import_module(each.name)
 
 

@@ -13,6 +13,7 @@ import contextlib
 import types
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,19 +24,41 @@ from graphlab.trace.model import Kind, TensorInfo
 # The version of a tensor that has no counter.
 UNKNOWN = -1
 
+
 _native: Any = torch._C
+
+
 _Base: Any = _native.TensorBase
+
+
 _shape, _dtype, _device = (_Base.__dict__[name].__get__ for name in ("shape", "dtype", "device"))
+
+
 _requires_grad, _is_leaf = (_Base.__dict__[name].__get__ for name in ("requires_grad", "is_leaf"))
+
+
 _grad, _grad_fn, _base = (_Base.__dict__[name].__get__ for name in ("grad", "grad_fn", "_base"))
+
+
 _version, _layout = (_Base.__dict__[name].__get__ for name in ("_version", "layout"))
+
+
 _storage: Any = _Base.untyped_storage
+
+
 _quantized, _nested = (_Base.__dict__[name].__get__ for name in ("is_quantized", "is_nested"))
+
+
 _no_dispatch = static(torch.Tensor, "__torch_dispatch__")
+
+
 _subclass = type.__subclasscheck__
+
 
 # Where torch moves these, modes of the program see what the observer asks.
 _functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
+
+
 _dispatch_off: Any = getattr(_native, "_DisableTorchDispatch", contextlib.nullcontext)
 
 
@@ -184,6 +207,13 @@ def describe(tensor: Any, name: str | None, kind: Kind, owner: str | None = None
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    name: str
+    kind: Kind
+    owner: str | None
+
+
 def kind_of(tensor: Any) -> Kind:
     if is_parameter(tensor):
         return "parameter"
@@ -301,9 +331,17 @@ def readable(tensor: Any) -> bool:
 
 # Of the compressed layouts torch warns wherever something is computed with them.
 _SPARSE = (torch.sparse_coo,)
+
+
 _functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
+
+
 _is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
+
+
 _is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)
+
+
 _innermost: Any = getattr(_functorch, "peek_interpreter_stack", lambda: None)
 
 
@@ -316,12 +354,18 @@ def in_transform() -> bool:
     return _innermost() is not None
 
 
+class Ref(weakref.ref[Any]):
+    """A weak reference of the observer's own to a tensor (see hooks/weak_references.py)."""
+
+    __slots__ = ()
+
+
 class Weak:
     """Values by the identity of objects that may not be hashed or compared. What is dead goes in
     sweeps: a callback of a weak reference could swallow a Ctrl-C."""
 
     def __init__(self) -> None:
-        self._entries: dict[int, tuple[weakref.ref[Any], Any]] = {}
+        self._entries: dict[int, tuple[Ref, Any]] = {}
         self._full = 64
 
     def __bool__(self) -> bool:
@@ -337,7 +381,7 @@ class Weak:
                 at: each for at, each in self._entries.items() if each[0]() is not None
             }
             self._full = 2 * len(self._entries) + 64
-        self._entries[id(key)] = (weakref.ref(key), value)
+        self._entries[id(key)] = (Ref(key), value)
 
     def get(self, key: Any) -> Any:
         known = self._entries.get(id(key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import Any, Protocol
 
 from rich.console import RenderableType
@@ -12,6 +13,7 @@ from graphlab.trace.model import Trace
 from graphlab.views import console as consoles
 from graphlab.views.console import Screen
 from graphlab.views.terminal import report as terminal
+from graphlab.views.terminal.story import Story
 
 WIDTH = 88
 
@@ -57,3 +59,15 @@ class Shown:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return bundle(report(self._session))
+
+
+def show_findings() -> None:
+    """Where IPython is running: let a finding as the value of a cell be shown as in the report."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None:
+        shell.display_formatter.mimebundle_formatter.for_type(Finding, _drawn)
+
+
+def _drawn(finding: Finding, **_: Any) -> dict[str, str]:
+    return bundle(Story(finding))

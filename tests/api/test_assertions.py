@@ -381,7 +381,7 @@ def test_a_session_keeps_neither_losses_nor_leaves() -> None:
         train()
         gc.collect()
         assert [each() for each in held if each() is not None] == []
-    assert session.live.leads_to("loss") == []
+    assert session._live.leads_to("loss") == []
 
 
 def test_a_session_that_is_over_begins_anew() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import graphlab
-from graphlab.api import notebook
 from graphlab.trace.finding import Finding
+from graphlab.views import cell
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -108,12 +109,17 @@ def test_a_cell_without_fault_keeps_its_value_and_its_output() -> None:
     assert [each.output_type for each in broken] == ["error"]
 
 
-def test_a_finding_shows_itself_with_or_without_a_session() -> None:
+def test_a_finding_shows_itself_once_a_session_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    from IPython.core.formatters import DisplayFormatter
+
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    graphlab.Session()
     finding = Finding("GL108", "wasted-gradients", "info", "gradients <b>for</b> nothing")
-    bundle = finding._repr_mimebundle_()
+    bundle, _ = shell.display_formatter.format(finding)
     assert bundle["text/plain"].startswith("info[GL108]: gradients <b>for</b> nothing")
-    html = notebook.bundle("a <script> in a name")["text/html"]
-    assert "<script>" not in html
+    assert "<b>" not in bundle["text/html"]
+    assert "<script>" not in cell.bundle("a <script> in a name")["text/html"]
 
 
 def test_the_classroom_runs_from_top_to_bottom() -> None:

@@ -181,7 +181,6 @@ print(random.random())
 """
 
 
-@pytest.mark.xfail(strict=True, reason="rich draws a random number where it is first imported")
 def test_to_begin_a_session_draws_no_random_number(python: Any) -> None:
     ran = python("-c", FIRST)
     assert ran.stdout.strip() == str(random.Random(1).random())

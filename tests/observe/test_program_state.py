@@ -50,7 +50,8 @@ def world(folder: Path) -> Callable[[], World]:
 def test_the_names_that_a_folder_takes(folder: Path) -> None:
     assert taken_names(str(folder)) == {*NAMES, "random"}
     assert taken_names(str(folder / "nowhere")) == frozenset()
-    assert taken_names(os.path.dirname(os.__file__)) == frozenset()
+    # setuptools may have put a distutils of its own in the place of Python's.
+    assert taken_names(os.path.dirname(os.__file__)) <= {"distutils"}
 
 
 def test_each_side_finds_its_own_modules(world: Callable[[], World], folder: Path) -> None:

@@ -19,6 +19,7 @@ import numpy
 import pytest
 import torch
 
+import graphlab
 import graphlab.api.session
 
 # Their texts are long, and a file of their own.
@@ -83,20 +84,7 @@ def outcome(program: str, path: Path, watch: bool) -> tuple[dict[str, Any], tupl
 
 
 # What watching still changes, and why.
-OPEN = {
-    "parameters that are swapped": "torch swaps no tensor that the observer refers to weakly",
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=OPEN[name]))
-        if name in OPEN
-        else name
-        for name in PROGRAMS
-    ],
-)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_cannot_tell_that_it_is_watched(name: str, tmp_path: Path) -> None:
     path = tmp_path / "program.py"
     # What torch does once only, such as a late import, it does here.
@@ -111,7 +99,6 @@ def test_a_program_cannot_tell_that_it_is_watched(name: str, tmp_path: Path) -> 
     assert [each for each in notices if not any(word in each for word in expected)] == []
 
 
-@pytest.mark.xfail(strict=True, reason="in-place functions are other objects in a session")
 def test_a_subclass_knows_the_functions_that_it_always_knew() -> None:
     known = {torch.Tensor.add_, torch.Tensor.__setitem__}
 

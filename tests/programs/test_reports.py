@@ -19,8 +19,8 @@ from rich.console import Console
 from graphlab import catalogue
 from graphlab.commands import explain
 from graphlab.commands import list as listing
-from graphlab.commands.asked import Asked
 from graphlab.commands.check import OPTIMIZERS
+from graphlab.commands.report import Asked
 from graphlab.commands.run import run
 from graphlab.rules.registry import RULES
 from graphlab.views.terminal import report as terminal

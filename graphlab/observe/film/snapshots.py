@@ -68,6 +68,7 @@ class Snapshots:
     taken: list[Snapshot] = field(default_factory=list)
     # Every backward call seen, for a misspelt --before.
     calls: dict[str, None] = field(default_factory=dict)
+    _kept: bool = False
     _turns: dict[Any, int | None] = field(default_factory=dict)
     _losses: list[_Loss] = field(default_factory=list)
     _capture: Capture | None = None
@@ -75,9 +76,32 @@ class Snapshots:
     _latest: Snapshot | None = None
     _also: Any = None
 
+    def keep(
+        self,
+        at: int | None,
+        before: str | None,
+        also: Callable[[Any, dict[str, Any]], Any] | None,
+    ) -> None:
+        """Take graphs from now on."""
+        self.at, self.before, self.also = at, before, also
+        self._kept = True
+
+    def films(self) -> list[tuple[Snapshot | None, Take]]:
+        """The iterations that were filmed and kept, with their graphs; the last one in any case."""
+        if self.camera is None:
+            return []
+        self.close()
+        found: list[tuple[Snapshot | None, Take]] = [
+            (each, each.take) for each in self.taken if each.take is not None
+        ]
+        last = self.camera.take
+        if all(take is not last for _, take in found):
+            found.append((None, last))
+        return found
+
     def begin(self, record: RawBackward, values: Mapping[str, Any], frame: FrameType) -> None:
         """A backward is about to run; `values` are its arguments."""
-        if record.is_grad and values.get("create_graph"):
+        if not self._kept or (record.is_grad and values.get("create_graph")):
             # A penalty's inner gradient: its graph is part of the loss's.
             return
         spots: list[Spot | None] = [loss.record.spot for loss in self._losses]
@@ -103,7 +127,7 @@ class Snapshots:
 
     def raised(self, record: RawBackward, frame: FrameType) -> None:
         """The backward that began last has raised."""
-        if not self._losses or self._losses[-1].record is not record:
+        if not self._kept or not self._losses or self._losses[-1].record is not record:
             return
         if self._capture is None:
             asked = self.at is not None or self.before is not None

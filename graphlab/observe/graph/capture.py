@@ -14,10 +14,10 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.calls import from_marks, from_parameters
-from graphlab.observe.graph.saved import Inspector, Problem, assigned
+from graphlab.observe.graph.saved import Inspector, assigned
 from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, hold, operation, sequence, slots
 from graphlab.observe.names import Names, parameters_of
-from graphlab.observe.notes import Log, RawBackward
+from graphlab.observe.notes import Log, Problem, RawBackward
 from graphlab.observe.tensors import (
     bytes_of,
     dtype_of,

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
-from graphlab.observe.names import Named, Names
-from graphlab.observe.notes import Log, RawBackward, RawModule, RawWrite, Spot
+from graphlab.observe.names import Names
+from graphlab.observe.notes import Log, Problem, RawBackward, RawModule, RawWrite, Spot
 from graphlab.observe.tensors import (
+    Named,
     address_of,
     byte_span,
     device_of,
@@ -31,28 +32,6 @@ from graphlab.source.wording import (
     target_text,
     variable_behind,
 )
-
-
-class Problem:
-    """One saved tensor that is not what backward expects, before it becomes a trace.Saved."""
-
-    __slots__ = (
-        "dtype", "freed_by", "module", "named", "operation", "saved_version", "seq", "shape",
-        "spot", "state", "version", "within", "write",
-    )  # fmt: skip
-
-    def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
-        self.seq, self.operation, self.spot, self.module = seq, op, spot, module
-        self.state = state
-        self.named: Named | None = None
-        self.shape: tuple[int, ...] = ()
-        self.dtype = ""
-        self.version: int | None = None
-        self.saved_version: int | None = None
-        self.write: RawWrite | None = None
-        self.freed_by: RawBackward | None = None
-        # The statement that was running then in the function which the backward is called from.
-        self.within: Spot | None = None
 
 
 def _same_variable(local: str, known: str) -> bool:

@@ -7,40 +7,21 @@ of which optimizers, and how much those nodes saved. What was thrown away is kno
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from graphlab.observe.graph.saved import assigned
 from graphlab.observe.graph.walk import LEAF_SEQ, leaf_of, sequence, slots
-from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.observe.notes import Crossing, Log, RawBackward, Ways
 from graphlab.observe.tensors import byte_span, bytes_of, storage_key
 from graphlab.source.places import locate
 from graphlab.trace.model import Waste
 
 # What no optimizer holds may be of use to somebody: it is nobody's waste.
 NOBODY = -1
+
+
 # As many nodes are looked at for a name.
 LOOK = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """Where the part of the graph that leads only to `group` hangs on the rest: the line that used
-    `variable`, which that part had made."""
-
-    group: frozenset[int]
-    seq: int
-    spot: Spot | None
-    variable: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """`nodes` and `saved` (bytes) by the optimizers that they lead to; places of optimizers."""
-
-    nodes: dict[frozenset[int], int]
-    saved: dict[frozenset[int], int]
-    crossings: tuple[Crossing, ...]
 
 
 def ways(nodes: list[Any], holders: Callable[[Any], Iterable[int]], log: Log) -> Ways:
@@ -128,9 +109,8 @@ def wasted(record: RawBackward, owns: Sequence[Iterable[int]]) -> Waste | None:
     """What of a backward served only gradients that were thrown away. `owns` has the places of
     each optimizer's parameters. None where its graph would have been the same without them, and
     where all that it wrote was thrown away: then the program has read the gradients itself."""
-    found: Ways = record.ways
-    lost = set(record.thrown)
-    if not set(record.reached) - lost:
+    found, lost = record.ways, set(record.thrown)
+    if found is None or not set(record.reached) - lost:
         return None
     mine = {at: set(record.reached) & set(places) for at, places in enumerate(owns)}
     groups = {at for at, places in mine.items() if places and places <= lost}

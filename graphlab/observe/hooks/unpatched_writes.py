@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.notes import Log, RawWrite
+from graphlab.observe.notes import Log, RawWrite, on_statement
 from graphlab.observe.tensors import byte_span, storage_key, tensors_in, version_of
 from graphlab.source.evaluate import in_frame
 from graphlab.source.places import parse
@@ -64,7 +64,7 @@ class Lines:
         return found
 
     def after(self, values: list[tuple[Any, int]], seq: int, code: CodeType, offset: int) -> None:
-        spot = (code, ~offset)
+        spot = (code, on_statement(offset))
         for value, version in values:
             if _is_array(value):
                 first = value.ctypes.data

@@ -8,9 +8,10 @@ like a writer costs nothing more than that look.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from threading import get_ident
 from types import ModuleType
 from typing import Any
@@ -41,6 +42,7 @@ class Writers:
         self._tracer = tracer
         self._on_refusal = on_refusal
         self._patches: list[tuple[Any, str, Any, Any]] = []
+        self._places: dict[tuple[int, str], tuple[Any, str, Any, Any]] = {}
         self._detached = Weak()
         # Nothing is noted while the observer itself is at work, nor in a step of this thread.
         self.quiet = 0
@@ -54,12 +56,12 @@ class Writers:
         for name in (*names, *(f"__i{each}__" for each in OPERATORS), "__setitem__"):
             original = getattr(tensor, name, None)
             if callable(original) and name not in NOT_WRITERS:
-                self._replace(tensor, name, self._wrap(original, _spell(name)))
+                self._replace(tensor, name, self._wrap(original, _spell(name), tensor, name))
         native: Any = torch._C
         for module in (torch, native._nn, torch._VF):
             for name in self._function_names(module):
                 original = getattr(module, name)
-                wrapped = self._wrap(original, f"torch.{name}")
+                wrapped = self._wrap(original, f"torch.{name}", module, name)
                 self._replace(module, name, wrapped)
         self._watch_batch_norm(torch)
         self._watch_data(tensor)
@@ -80,10 +82,7 @@ class Writers:
         for holder, name, old, new in reversed(self._patches):
             if vars(holder).get(name) is not new:
                 continue
-            if old is _ABSENT:
-                delattr(holder, name)
-            else:
-                setattr(holder, name, old)
+            _put(holder, name, old)
 
     @staticmethod
     def _function_names(module: Any) -> Iterable[str]:
@@ -96,10 +95,12 @@ class Writers:
                     yield name
 
     def _replace(self, holder: Any, name: str, new: Any) -> None:
-        self._patches.append((holder, name, vars(holder).get(name, _ABSENT), new))
+        patch = holder, name, vars(holder).get(name, _ABSENT), new
+        self._patches.append(patch)
+        self._places[id(holder), name] = patch
         setattr(holder, name, new)
 
-    def _wrap(self, original: Any, by: str) -> Any:
+    def _wrap(self, original: Any, by: str, holder: Any, name: str) -> Any:
         import torch
         from torch import Tensor
         from torch.nn import Parameter
@@ -123,9 +124,26 @@ class Writers:
                 if version_of(target) != before:
                     self.note((target,), (before,), by)
                 return result
-            return self._write_others(original, by, target, args, kwargs)
+            # Code of the program may be asked, and knows torch's own function.
+            with self._as_it_was(holder, name):
+                return self._write_others(original, by, target, args, kwargs)
 
         return functools.wraps(original)(writer) if hasattr(original, "__name__") else writer
+
+    @contextlib.contextmanager
+    def _as_it_was(self, holder: Any, name: str) -> Iterator[None]:
+        """While this is open, `holder` has torch's own `name`."""
+        found = self._places.get((id(holder), name))
+        if found is None or vars(holder).get(name) is not found[3]:
+            yield
+            return
+        _, _, old, new = found
+        _put(holder, name, old)
+        try:
+            yield
+        finally:
+            if _ABSENT is old or vars(holder).get(name) is old:
+                setattr(holder, name, new)
 
     def _write_others(self, original: Any, by: str, target: Any, args: Any, kwargs: Any) -> Any:
         """A write to a list of tensors, to a subclass's, or to what is no tensor at all."""
@@ -210,6 +228,13 @@ class Writers:
             return result
 
         self._replace(torch, "batch_norm", batch_norm)
+
+
+def _put(holder: Any, name: str, old: Any) -> None:
+    if old is _ABSENT:
+        delattr(holder, name)
+    else:
+        setattr(holder, name, old)
 
 
 def _spell(name: str) -> str:

@@ -3,12 +3,11 @@ the gradient's identity and version counter."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.tensors import grad_versions, tensors_in, version_of
+from graphlab.observe.tensors import Ref, grad_versions, tensors_in, version_of
 from graphlab.observe.vectors import anything
 
 # A gradient is looked at for a zeroing that no counter tells of as often as this.
@@ -122,12 +121,12 @@ class Handed:
     """Which call of torch.autograd.grad returned a tensor, for the last so many of them."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Any], RawBackward]] = {}
+        self._known: dict[int, tuple[Ref, RawBackward]] = {}
 
     def note(self, record: RawBackward, returned: Any) -> None:
         for each in tensors_in(returned):
             self._known.pop(id(each), None)
-            self._known[id(each)] = (weakref.ref(each), record)
+            self._known[id(each)] = (Ref(each), record)
         while len(self._known) > HANDED:
             del self._known[next(iter(self._known))]
 

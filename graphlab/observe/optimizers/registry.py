@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.names import Names, parameters_of
-from graphlab.observe.notes import Spot
+from graphlab.observe.notes import Cut, Spot
 from graphlab.observe.optimizers.gradients import Look, ParameterState
 from graphlab.observe.optimizers.shares import Contributions
+from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
 from graphlab.trace.model import ParameterMix
 
@@ -38,7 +39,7 @@ class OptimizerState:
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
         # What keeps a loss from reaching those, and how many losses were read for it.
-        self.cut: Any = None
+        self.cut: Cut | None = None
         self.read = 0
         # Stepped by another thread: to read its gradients from here would race with that thread.
         self.elsewhere = False
@@ -65,7 +66,7 @@ class Holders:
         # Those that may still be alive: a program may make a new one for every task.
         self.alive: list[OptimizerState] = []
         self._by_id: dict[int, OptimizerState] = {}
-        self._parameters: dict[int, tuple[weakref.ref[Any], ParameterState]] = {}
+        self._parameters: dict[int, tuple[Ref, ParameterState]] = {}
         self._held: dict[int, Spot | None] = {}
         # Whether one parameter is held by two optimizers.
         self.overlap = False
@@ -120,7 +121,7 @@ class Holders:
     def gradient(self, parameter: Any) -> ParameterState:
         known = self._parameters.get(id(parameter))
         if known is None or known[0]() is not parameter:
-            known = (weakref.ref(parameter), ParameterState())
+            known = (Ref(parameter), ParameterState())
             self._parameters[id(parameter)] = known
         return known[1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Collection
 from dataclasses import dataclass
 from types import FrameType
@@ -11,7 +10,7 @@ from typing import Any
 from graphlab.observe.graph.walk import leaf_of
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, RawWrite
-from graphlab.observe.tensors import requires_grad, storage_key
+from graphlab.observe.tensors import Ref, requires_grad, storage_key
 from graphlab.source.files import UserFiles
 
 
@@ -19,7 +18,7 @@ from graphlab.source.files import UserFiles
 class Leaf:
     """A parameter under a loss. `listed`: it hangs in a plain list, out of parameters()."""
 
-    ref: weakref.ref[Any]
+    ref: Ref
     record: RawBackward
     index: int
     owner: str
@@ -49,7 +48,7 @@ class Reached:
             named = names.tensors.get(id(leaf))
             if named is not None and named.kind == "parameter" and "." in named.name:
                 self.leaves[id(leaf)] = Leaf(
-                    weakref.ref(leaf),
+                    Ref(leaf),
                     record,
                     index_of(leaf, names),
                     named.owner or "",

@@ -21,7 +21,7 @@ from graphlab.observe.build_trace import environment
 from graphlab.observe.graph.walk import Slot, listed, operation, sequence, slots
 from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.iterations import Loops
-from graphlab.observe.names import Named, parameters_of
+from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log
 from graphlab.observe.postmortem.freed_by import freer_of
 from graphlab.observe.postmortem.written_by import Holder, Suspect, Suspects, holders
@@ -29,7 +29,7 @@ from graphlab.observe.refusals import mistakes as complaints
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import Scene
 from graphlab.observe.refusals.writes import broken_view, refused_write
-from graphlab.observe.tensors import UNKNOWN, kind_of, version_of
+from graphlab.observe.tensors import UNKNOWN, Named, kind_of, version_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
 from graphlab.source.places import line_place, locate

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.names import Named, Names, buffers_in, parameters_in, parameters_of
+from graphlab.observe.names import Names, buffers_in, parameters_in, parameters_of
 from graphlab.observe.refusals.values import Values
-from graphlab.observe.tensors import dtype_of, is_module, is_tensor, storage_key
+from graphlab.observe.tensors import Named, dtype_of, is_module, is_tensor, storage_key
 from graphlab.source.objects import LOST, attributes, class_module, class_name, is_a, item, items
 from graphlab.source.statements import (
     Scope,

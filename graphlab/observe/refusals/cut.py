@@ -6,7 +6,8 @@ import ast
 from types import FrameType
 
 from graphlab.observe.names import parameters_in
-from graphlab.observe.refusals.lineage import Cut, Lineage, Trail
+from graphlab.observe.notes import Cut
+from graphlab.observe.refusals.lineage import Lineage, Trail
 from graphlab.source.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables

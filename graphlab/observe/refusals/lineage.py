@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 
 from graphlab.observe.names import parameters_in
+from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
 from graphlab.source.assignments import (
     called,
@@ -23,7 +24,7 @@ from graphlab.source.assignments import (
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, is_a, item, items, static, variables
-from graphlab.source.places import parse, place
+from graphlab.source.places import parse
 from graphlab.source.vocabulary import CUTS, FACTS
 from graphlab.trace.model import Location
 
@@ -32,16 +33,6 @@ _DEPTH = 16
 
 # A value that had a graph behind it.
 LIVE: Final = "live"
-
-
-class Cut:
-    __slots__ = ("by", "file", "function", "node")
-
-    def __init__(self, node: ast.AST, by: str, file: str, function: str) -> None:
-        self.node, self.by, self.file, self.function = node, by, file, function
-
-    def location(self) -> Location:
-        return place(self.node, self.file, self.function)
 
 
 # What an expression was: it had a graph, or lost one in this place, or None: it never had any.

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
 from graphlab.observe.names import Names
-from graphlab.observe.refusals.cut import Cut, find_cut
+from graphlab.observe.notes import Cut
+from graphlab.observe.refusals.cut import find_cut
 from graphlab.observe.tensors import count_of, describe, is_tensor, kind_of, requires_grad
 from graphlab.source.files import UserFiles
 from graphlab.source.wording import asked_for

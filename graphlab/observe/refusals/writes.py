@@ -10,12 +10,13 @@ from typing import Any
 
 from graphlab.observe.hooks.line_tracer import Tracer
 from graphlab.observe.iterations import Loops
-from graphlab.observe.names import Named, Names
+from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawRefused, RawWrite
 from graphlab.observe.refusals.cut import making
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.traceback import Scene
 from graphlab.observe.tensors import (
+    Named,
     base_of,
     describe,
     is_leaf,

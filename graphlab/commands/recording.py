@@ -1,8 +1,11 @@
-"""What TARGET stands for on the command line: a scenario, a script, or a saved trace."""
+"""From a TARGET of the command line to what was recorded of it: for run and render alike."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphlab.catalogue import Scenario, scenario, scenarios
@@ -10,11 +13,8 @@ from graphlab.errors import UserError
 from graphlab.text import suggestion
 
 if TYPE_CHECKING:
-    pass
-from pathlib import Path
-
-if TYPE_CHECKING:
-    pass
+    from graphlab.observe.observation import Observation
+    from graphlab.observe.program import Ran
 
 
 def resolve(target: str) -> Scenario | None:
@@ -50,3 +50,54 @@ def check_against(target: str) -> None:
         resolve(target)
     elif not Path(target).is_file():
         raise UserError(f"there is no file {target}", "graphlab run TARGET --trace FILE makes one")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A program that has run under observation. `name` is what the report calls it."""
+
+    name: str
+    scenario: Scenario | None
+    ran: Ran
+    observation: Observation
+
+
+def record(
+    target: str,
+    arguments: list[str],
+    prepare: Callable[[Observation], None],
+    *,
+    is_module: bool = False,
+    last: bool = False,
+) -> Recorded:
+    """Run `target`; `prepare` is given the observation before it begins. `last` says that the
+    process ends after that.
+
+    Raises:
+        UserError: for a target that cannot be run.
+        program.Unreported: where the program ran and the observer failed.
+    """
+    found = None if is_module else resolve(target)
+
+    from graphlab.commands.progress import Progress
+    from graphlab.observe import program
+    from graphlab.views import console
+
+    if is_module:
+        what = program.module(target)
+    else:
+        what = program.script(str(found.path) if found is not None else target)
+    name = found.name if found is not None else target
+    progress = Progress(console.stderr())
+    begun: list[Observation] = []
+
+    def started(observation: Observation) -> None:
+        begun.append(observation)
+        prepare(observation)
+        progress.start(observation)
+
+    try:
+        ran = program.run(what, arguments, name, started, last)
+    finally:
+        progress.stop()
+    return Recorded(name, found, ran, begun[0])
