@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from graphlab.observe.graph.kept import carriers
 from graphlab.observe.graph.saved import Inspector
 from graphlab.observe.graph.walk import sequence, sweep
-from graphlab.observe.hooks.line_tracer import Tracer, code_of
-from graphlab.observe.hooks.write_patches import Writers
-from graphlab.observe.iterations import Loops
+from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.write_patches import WritePatches
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
@@ -48,13 +48,13 @@ class BackwardListener(Protocol):
     def grad_returned(self, record: RawBackward, returned: Any) -> None: ...
 
 
-class Backwards:
+class BackwardCalls:
     def __init__(
         self,
         log: Log,
-        tracer: Tracer,
-        writers: Writers,
-        loops: Loops,
+        tracer: LineTracer,
+        write_patches: WritePatches,
+        iterations: Iterations,
         files: UserFiles,
         listener: BackwardListener,
         guard: Callable[[Exception], None],
@@ -63,8 +63,8 @@ class Backwards:
 
         self._log = log
         self._tracer = tracer
-        self._writers = writers
-        self._loops = loops
+        self._write_patches = write_patches
+        self._iterations = iterations
         self._files = files
         self._texts: dict[Spot, tuple[str, str]] = {}
         self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
@@ -82,7 +82,7 @@ class Backwards:
         tracer.handlers[self._grad_code] = self._on_frame
 
     def _on_frame(self, frame: FrameType, event: str, arg: Any) -> None:
-        self._writers.quiet += 1
+        self._write_patches.quiet += 1
         try:
             with Unnoticed():
                 if event == "call":
@@ -94,7 +94,7 @@ class Backwards:
         except Exception as error:
             self._guard(error)
         finally:
-            self._writers.quiet -= 1
+            self._write_patches.quiet -= 1
 
     def _begin(self, frame: FrameType) -> None:
         sweep()
@@ -110,7 +110,7 @@ class Backwards:
             spot=spot,
             call=call,
             loss=loss,
-            iteration=self._loops.iteration(user),
+            iteration=self._iterations.iteration(user),
             retain_graph=create if retain is None else bool(retain),
             is_grad=is_grad,
             nested=bool(self._open),
@@ -130,7 +130,7 @@ class Backwards:
                     record.problems = inspector.written(nodes, stale=False)
         if not record.nested:
             if record.iteration is not None:
-                self._loops.advance(user, record.iteration)
+                self._iterations.advance(user, record.iteration)
             if self.read_losses:
                 self._read_loss(record, values)
             self._listener.backward_begins(record, values, frame)
@@ -194,8 +194,8 @@ class Backwards:
     def _due(self, record: RawBackward) -> bool:
         since = self._seen_at.get(record.spot, -1)
         self._seen_at[record.spot] = record.seq
-        writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
-        key = (record.spot, writers)
+        silent_writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
+        key = (record.spot, silent_writers)
         count = self._count[key] = self._count.get(key, 0) + 1
         return count <= FIRST or count % EVERY == 0
 

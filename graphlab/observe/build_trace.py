@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from graphlab._version import __version__
-from graphlab.observe.backward_calls import Backwards
-from graphlab.observe.graph.kept import Growth
+from graphlab.observe.backward_calls import BackwardCalls
+from graphlab.observe.graph.kept import GrowingGraphs
 from graphlab.observe.graph.wasted import wasted
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.notes import (
@@ -25,8 +25,8 @@ from graphlab.observe.notes import (
     RawZero,
     Spot,
 )
-from graphlab.observe.optimizers.registry import Holders, OptimizerState
-from graphlab.observe.optimizers.unowned import Reached
+from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
+from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text, written_by
@@ -55,7 +55,7 @@ KEEP = 2_000
 NOTABLE = 16
 
 
-class Assembler:
+class TraceBuilder:
     def __init__(self, log: Log, files: UserFiles, target: str, table: TensorTable) -> None:
         self.table = table
         self._log = log
@@ -64,17 +64,17 @@ class Assembler:
 
     def build(
         self,
-        ledger: Holders,
-        backwards: Backwards,
-        reached: Reached,
-        growth: Growth,
+        registry: OptimizerRegistry,
+        backward_calls: BackwardCalls,
+        reached: ReachedParameters,
+        growth: GrowingGraphs,
         wasteful: list[RawBackward],
         error: BaseException | None,
         notices: list[str],
     ) -> Trace:
-        optimizers = ledger.states
-        names = [ledger.name_of(at) for at in range(len(optimizers))]
-        kept = self._keep(list(self._log.events), backwards.failed, wasteful)
+        optimizers = registry.states
+        names = [registry.name_of(at) for at in range(len(optimizers))]
+        kept = self._keep(list(self._log.events), backward_calls.failed, wasteful)
         events, _ = self.events(kept, names, [state.owns for state in optimizers])
         failure = self._failure(error)
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -91,7 +91,7 @@ class Assembler:
             ),
             events=events,
             iterations=max(iterations) + 1 if iterations else 0,
-            forgotten=self._forgotten(ledger, reached),
+            forgotten=self._forgotten(registry, reached),
             growing=tuple(growth.found.values()),
             sources=self._sources(events, failure),
             unseen=(*_unfollowed(optimizers, names), *notices),
@@ -139,15 +139,17 @@ class Assembler:
         known = {*map(id, kept)}
         return [raw for raw in wasteful[:NOTABLE] if id(raw) not in known] + kept
 
-    def _forgotten(self, ledger: Holders, reached: Reached) -> tuple[Forgotten, ...]:
-        if not any(state.steps for state in ledger.states):
+    def _forgotten(
+        self, registry: OptimizerRegistry, reached: ReachedParameters
+    ) -> tuple[Forgotten, ...]:
+        if not any(state.steps for state in registry.states):
             return ()
-        built = next((s.spot for s in ledger.states if s.steps), None)
+        built = next((s.spot for s in registry.states if s.steps), None)
         return tuple(
             Forgotten(
                 leaf.index, leaf.record.call, self._locate(leaf.record.spot), self._locate(built)
             )
-            for leaf in reached.forgotten(ledger.owned())
+            for leaf in reached.unowned(registry.owned())
         )
 
     def _event(self, raw: Any, names: list[str]) -> list[Event]:

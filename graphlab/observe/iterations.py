@@ -39,7 +39,7 @@ def headers_around(filename: str, line: int) -> frozenset[int]:
     return frozenset(first for _, first, _ in around)
 
 
-class Loops:
+class Iterations:
     """`counts[(code, first body line)]` is how often that loop's body has begun."""
 
     def __init__(self) -> None:

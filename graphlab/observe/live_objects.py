@@ -12,8 +12,8 @@ from typing import Any
 from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.optimizers.registry import Holders
-from graphlab.observe.tensors import Ref, Weak, describe, is_tensor, kind_of, storage_key
+from graphlab.observe.optimizers.registry import OptimizerRegistry
+from graphlab.observe.tensors import Ref, WeakMap, describe, is_tensor, kind_of, storage_key
 from graphlab.source.objects import attribute
 from graphlab.trace.model import TensorInfo
 
@@ -86,13 +86,13 @@ class TensorTable:
         return self._module_names.get(module, "module")
 
 
-class Live:
-    def __init__(self, table: TensorTable, optimizers: Holders) -> None:
+class LiveObjects:
+    def __init__(self, table: TensorTable, registry: OptimizerRegistry) -> None:
         self._table = table
-        self._optimizers = optimizers
-        self._losses = Weak()
+        self._registry = registry
+        self._losses = WeakMap()
         # {loss: the leaves that its graph was seen to lead to}
-        self._leaves: dict[str, Weak] = {}
+        self._leaves: dict[str, WeakMap] = {}
 
     def note_losses(self, record: RawBackward, frame: FrameType) -> None:
         """Remember which tensors a backward begins at."""
@@ -103,7 +103,7 @@ class Live:
 
     def note_leaves(self, record: RawBackward, nodes: list[Any]) -> None:
         """Remember the leaves at the ends of the graph that a backward is about to run through."""
-        leaves = self._leaves.setdefault(record.loss, Weak())
+        leaves = self._leaves.setdefault(record.loss, WeakMap())
         for node in nodes:
             leaf = leaf_of(node)
             if leaf is not None:
@@ -112,7 +112,7 @@ class Live:
     def optimizer(self, optimizer: Any) -> int | None:
         """Its place in `Trace.optimizers`; a wrapper that has it as `optimizer` will do."""
         for candidate in (optimizer, attribute(optimizer, "optimizer")):
-            for at, state in enumerate(self._optimizers.states):
+            for at, state in enumerate(self._registry.states):
                 if state.ref() is candidate:
                     return at
         return None

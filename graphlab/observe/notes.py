@@ -103,7 +103,7 @@ class Crossing:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class GraphParts:
     """`nodes` and `saved` (bytes) by the optimizers that they lead to; places of optimizers."""
 
     nodes: dict[frozenset[int], int]
@@ -147,7 +147,7 @@ class RawBackward:
     thrown_away: int = 0
     # What leads where in its graph, where that was looked at (see waste.py), and then the places
     # of the parameters whose gradients were thrown away, and by which call.
-    ways: Ways | None = None
+    parts: GraphParts | None = None
     thrown: list[int] = field(default_factory=list)
     thrown_at: Spot | None = None
     raised_type: str | None = None
@@ -180,7 +180,7 @@ class Log:
 
     def __init__(self) -> None:
         self.marks: list[Mark | tuple[int, CodeType | None, int, int | None]] = []
-        self.blind = False
+        self.no_counter = False
         self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}
@@ -211,7 +211,7 @@ class Log:
     def mark_of(self, seq: int) -> Mark | None:
         """Where the node with this sequence number was made, if that is still remembered."""
         index = bisect_right(self.marks, seq, key=_seq) - 1
-        if index < 0 or self.blind:
+        if index < 0 or self.no_counter:
             return None
         return Mark(*self.marks[index])
 
@@ -219,7 +219,7 @@ class Log:
         """The statement of the function `code` that was running, itself or in what it had called,
         when the node `seq` was made; None where no call of that function was at work then."""
         at = bisect_right(self.marks, seq, key=_seq) - 1
-        if at < 0 or self.blind:
+        if at < 0 or self.no_counter:
             return None
         before = next((m for m in reversed(self.marks[: at + 1]) if m[1] is code), None)
         if before is not None and before is self.marks[at]:

@@ -11,26 +11,26 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.backward_calls import Backwards
-from graphlab.observe.build_trace import Assembler
-from graphlab.observe.film.build_film import develop
-from graphlab.observe.film.recorder import Camera, Take
+from graphlab.observe.backward_calls import BackwardCalls
+from graphlab.observe.build_trace import TraceBuilder
+from graphlab.observe.film.build_film import build_film
+from graphlab.observe.film.recorder import FilmedIteration, Recorder
 from graphlab.observe.film.snapshots import Snapshot, Snapshots
-from graphlab.observe.graph.kept import Growth
-from graphlab.observe.hooks.line_tracer import Tracer
-from graphlab.observe.hooks.module_calls import Modules
-from graphlab.observe.hooks.stack_depth import Depth
-from graphlab.observe.hooks.stand_aside import Compiling
+from graphlab.observe.graph.kept import GrowingGraphs
+from graphlab.observe.hooks.line_tracer import LineTracer
+from graphlab.observe.hooks.module_calls import ModuleCalls
+from graphlab.observe.hooks.stack_depth import RecursionLimit
+from graphlab.observe.hooks.stand_aside import StandAside
 from graphlab.observe.hooks.thread_errors import ThreadErrors
 from graphlab.observe.hooks.weak_references import HiddenReferences
-from graphlab.observe.hooks.write_patches import Writers
-from graphlab.observe.iterations import Loops
-from graphlab.observe.live_objects import Live, TensorTable
+from graphlab.observe.hooks.write_patches import WritePatches
+from graphlab.observe.iterations import Iterations
+from graphlab.observe.live_objects import LiveObjects, TensorTable
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward
-from graphlab.observe.optimizers.ledger import Optimizers
-from graphlab.observe.optimizers.unowned import Reached
-from graphlab.observe.postmortem.unseen import Unseen
+from graphlab.observe.optimizers.ledger import OptimizerLedger
+from graphlab.observe.optimizers.unowned import ReachedParameters
+from graphlab.observe.postmortem.unseen import UnseenErrors
 from graphlab.observe.program_end import strip_own_frames
 from graphlab.observe.refusals.writes import refusal
 from graphlab.observe.tensors import Unnoticed
@@ -71,37 +71,39 @@ class Observation:
         files = UserFiles(targets)
         self._files = files
         self._log = log = Log()
-        self._loops = loops = Loops()
-        self._tracer = tracer = Tracer(log, files, loops, self._own_error)
-        self._modules = Modules(log, tracer, files)
+        self._iterations = iterations = Iterations()
+        self._tracer = tracer = LineTracer(log, files, iterations, self._own_error)
+        self._module_calls = ModuleCalls(log, tracer, files)
         self._table = table = TensorTable()
-        self._assembler = Assembler(log, files, target, table)
-        self._writers = writers = Writers(log, tracer, self._write_refused)
-        self._backwards = Backwards(log, tracer, writers, loops, files, self, self._own_error)
-        self._optimizers = optimizers = Optimizers(
-            log, tracer, writers, loops, files, table.tensor_index, self._own_error
+        self._trace_builder = TraceBuilder(log, files, target, table)
+        self._write_patches = write_patches = WritePatches(log, tracer, self._write_refused)
+        self._backward_calls = BackwardCalls(
+            log, tracer, write_patches, iterations, files, self, self._own_error
         )
-        self.live = Live(table, optimizers.holders)
-        self._growth = Growth(files)
-        self._reached = Reached(log, files)
+        self._ledger = optimizers = OptimizerLedger(
+            log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
+        )
+        self.live_objects = LiveObjects(table, optimizers.registry)
+        self._growing = GrowingGraphs(files)
+        self._reached_parameters = ReachedParameters(log, files)
         self._notices: list[str] = []
-        self.snapshots = Snapshots(log, files, loops, target, optimizers.holders.name_of)
-        self._camera: Camera | None = None
+        self.snapshots = Snapshots(log, files, iterations, target, optimizers.registry.name_of)
+        self._recorder: Recorder | None = None
         self._trace: Trace | None = None
         self._tracing: Any = None
-        self._depth: Depth | None = None
+        self._recursion_limit: RecursionLimit | None = None
         # The session around this one, and what those inside it have seen.
         self._outer: Observation | None = None
-        self._told: list[Trace] = []
-        self._unseen = Unseen(log, loops, files, target, targets)
+        self._inner_traces: list[Trace] = []
+        self._unseen = UnseenErrors(log, iterations, files, target, targets)
         self._threads = ThreadErrors(self._thread_ended)
         self._references = HiddenReferences()
-        self._aside = Compiling(self._step_aside, self._step_back)
+        self._stand_aside = StandAside(self._step_aside, self._step_back)
 
     @property
     def open(self) -> bool:
         """Whether it observes now, or waits for one inside it."""
-        return self._depth is not None and self._trace is None
+        return self._recursion_limit is not None and self._trace is None
 
     @property
     def over(self) -> bool:
@@ -130,7 +132,7 @@ class Observation:
         self._outer, _active = _active, self
         if self._outer is not None:
             self._outer._suspend(frame or sys._getframe(1))
-        self._depth = Depth(below)
+        self._recursion_limit = RecursionLimit(below)
         try:
             self._resume(frame or sys._getframe(1))
         except BaseException:
@@ -140,31 +142,31 @@ class Observation:
 
     def _resume(self, frame: FrameType | None) -> None:
         """Put the observers in place."""
-        self._writers.start()
-        self._modules.start()
-        self._optimizers.steps.start()
+        self._write_patches.start()
+        self._module_calls.start()
+        self._ledger.steps.start()
         self._threads.start()
         self._references.start()
         self._tracer.start()
         self._tracing = sys.gettrace()
         self._tracer.begin_frames(frame)
-        if self._depth is not None:
-            self._depth.start()
-        self._aside.start()
+        if self._recursion_limit is not None:
+            self._recursion_limit.start()
+        self._stand_aside.start()
 
     def _suspend(self, frame: FrameType | None) -> None:
         """Take them away. Safe to call twice."""
         self._notice_lost_sight()
         self._tracing = None
-        self._aside.stop()
-        if self._depth is not None:
-            self._depth.stop()
+        self._stand_aside.stop()
+        if self._recursion_limit is not None:
+            self._recursion_limit.stop()
         self._tracer.stop(frame)
         self._references.stop()
         self._threads.stop()
-        self._optimizers.steps.stop()
-        self._modules.stop()
-        self._writers.stop()
+        self._ledger.steps.stop()
+        self._module_calls.stop()
+        self._write_patches.stop()
 
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
         """Remove every hook and build the trace. Safe to call twice."""
@@ -174,8 +176,8 @@ class Observation:
         # ended by that, and nothing ran unseen.
         if isinstance(error, RecursionError):
             self._tracing = None
-        if self._camera is not None and self._trace is None:
-            self._camera.stop(raised=isinstance(error, Exception))
+        if self._recorder is not None and self._trace is None:
+            self._recorder.stop(raised=isinstance(error, Exception))
         self._suspend(frame)
         try:
             if self._trace is None:
@@ -192,28 +194,28 @@ class Observation:
     def _takes_over(self, told: Trace | None, frame: FrameType | None) -> None:
         """The session inside this one is over, and has seen `told`."""
         if told is not None:
-            self._told.append(told)
+            self._inner_traces.append(told)
         self._resume(frame)
 
     def _step_aside(self) -> None:
         """torch reads the program or is being imported: it finds everything as it is unwatched."""
-        self._writers.take_out()
-        self._modules.step_aside()
-        if self._depth is not None:
-            self._depth.take_out()
+        self._write_patches.take_out()
+        self._module_calls.step_aside()
+        if self._recursion_limit is not None:
+            self._recursion_limit.take_out()
 
     def _step_back(self, guarded: bool) -> None:
-        self._writers.put_in(guarded)
-        self._modules.step_back()
-        if self._depth is not None:
-            self._depth.put_in()
+        self._write_patches.put_in(guarded)
+        self._module_calls.step_back()
+        if self._recursion_limit is not None:
+            self._recursion_limit.put_in()
 
     def _look_for_unseen(self, error: BaseException | None) -> None:
         try:
             if error is not None:
                 names = Names(self._files).gather_frames(_frames_of(error))
-                self._optimizers.holders.name_by(names)
-            self._unseen.look(error)
+                self._ledger.registry.name_by(names)
+            self._unseen.explain(error)
         except Exception as own:
             self._own_error(own)
 
@@ -234,20 +236,20 @@ class Observation:
 
     def _build(self, error: BaseException | None) -> Trace:
         trace = self._assemble(error)
-        for told in (*self._told, *self._unseen.inferred):
+        for told in (*self._inner_traces, *self._unseen.inferred):
             trace = joined(trace, told)
         return trace
 
     def _assemble(self, error: BaseException | None) -> Trace:
-        return self._assembler.build(
-            self._optimizers.holders,
-            self._backwards,
-            self._reached,
-            self._growth,
-            [*self._optimizers.provenance.wasteful.values()],
+        return self._trace_builder.build(
+            self._ledger.registry,
+            self._backward_calls,
+            self._reached_parameters,
+            self._growing,
+            [*self._ledger.provenance.wasteful.values()],
             error,
             [
-                *([COMPILED] if self._aside.seen else []),
+                *([COMPILED] if self._stand_aside.seen else []),
                 *([ELSEWHERE] if self._elsewhere() else []),
                 *self._notices,
             ],
@@ -255,12 +257,12 @@ class Observation:
 
     def _elsewhere(self) -> bool:
         """Whether other threads were at work, beyond steps whose optimizers are named anyway."""
-        named = any(state.elsewhere for state in self._optimizers.holders.states)
+        named = any(state.elsewhere for state in self._ledger.registry.states)
         return self._tracer.elsewhere and not named
 
     def progress(self) -> tuple[int, int | None, dict[str, float]]:
         """(iterations begun, iterations in all if that can be told, the last losses seen)."""
-        return self._loops.done, self._loops.total, dict(self._backwards.losses)
+        return self._iterations.done, self._iterations.total, dict(self._backward_calls.losses)
 
     def __enter__(self) -> Observation:
         return self.start(sys._getframe(1))
@@ -278,20 +280,20 @@ class Observation:
     ) -> None:
         """A backward, of those inside no other, is about to run; `values` are its arguments."""
         self.snapshots.begin(record, values, frame)
-        self.live.note_losses(record, frame)
-        self._optimizers.provenance.before_backward(record, frame)
+        self.live_objects.note_losses(record, frame)
+        self._ledger.provenance.before_backward(record, frame)
 
     def backward_inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Its graph is one of those that are looked at."""
         if not record.is_grad:
-            self._growth.look(record, nodes, frame)
-        self._reached.look(record, nodes, frame, self._table.tensor_index)
-        self._optimizers.provenance.look(record, nodes, frame)
-        self.live.note_leaves(record, nodes)
+            self._growing.inspect(record, nodes, frame)
+        self._reached_parameters.inspect(record, nodes, frame, self._table.tensor_index)
+        self._ledger.provenance.inspect(record, nodes, frame)
+        self.live_objects.note_leaves(record, nodes)
 
     def backward_ended(self, record: RawBackward) -> None:
         """It is over, by an exception or without."""
-        self._optimizers.provenance.after_backward(record)
+        self._ledger.provenance.after_backward(record)
 
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
         """It has raised, and the record says why."""
@@ -299,13 +301,13 @@ class Observation:
 
     def grad_returned(self, record: RawBackward, returned: Any) -> None:
         """A call of torch.autograd.grad has returned gradients."""
-        self._optimizers.provenance.handed.note(record, returned)
+        self._ledger.provenance.grad_results.note(record, returned)
 
     def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:
         """Note a write that autograd forbids: what it was for, while its frames can name it."""
         try:
             with Unnoticed():
-                refused = refusal(target, self._tracer, self._loops, self._files, by, frame)
+                refused = refusal(target, self._tracer, self._iterations, self._files, by, frame)
             if refused is not None:
                 self._log.events.append(refused)
         except Exception as error:
@@ -333,21 +335,21 @@ class Observation:
         """Film the run, and take the graphs that go with it, as `keep_graphs` does. Call it before
         the session begins."""
         self.keep_graphs(at, before)
-        tracer, optimizers = self._tracer, self._optimizers.holders
-        self.snapshots.camera = self._camera = Camera(
+        tracer, optimizers = self._tracer, self._ledger.registry
+        self.snapshots.recorder = self._recorder = Recorder(
             self._log,
             tracer.seq,
             optimizers.tracked,
             self._table.tensor_index,
             self._own_error,
         )
-        tracer.watch_lines(self._camera.line)
+        tracer.watch_lines(self._recorder.line)
 
-    def develop(self, snapshot: Snapshot | None, take: Take) -> Film:
+    def build_film(self, snapshot: Snapshot | None, filmed: FilmedIteration) -> Film:
         """One of `films` as plain data."""
-        optimizers = self._optimizers.holders
+        optimizers = self._ledger.registry
         names = [optimizers.name_of(at) for at in range(len(optimizers.states))]
-        return develop(take, snapshot, names, self._assembler, self._files)
+        return build_film(filmed, snapshot, names, self._trace_builder, self._files)
 
     def _notice(self, text: str) -> None:
         if text not in self._notices and len(self._notices) < 5:
@@ -357,7 +359,7 @@ class Observation:
         """A debugger's `continue` takes the trace function away, and so does a RecursionError; a
         session that sees nothing any more must not look like one that found nothing."""
         here = threading.get_ident() == self._tracer.thread
-        away = self._optimizers.steps.depth or self._tracer.hushed
+        away = self._ledger.steps.depth or self._tracer.off_in_module
         if self._tracing is None or not here or away:
             return
         if sys.gettrace() is not self._tracing:
@@ -368,7 +370,7 @@ class Observation:
 
     def show_losses(self) -> None:
         """Read the losses' values now and then, for `progress`."""
-        self._backwards.read_losses = True
+        self._backward_calls.read_losses = True
 
     def leave_child(self) -> None:
         """In a forked worker: its parent is observed, it is not."""
@@ -391,7 +393,7 @@ def open_log() -> tuple[Log, Callable[[int], str]] | None:
     """The open session's log, and the names of the optimizers in it; None without a session."""
     if _active is None:
         return None
-    return _active.snapshots.log, _active.snapshots.stepper
+    return _active.snapshots.log, _active.snapshots.optimizer_name
 
 
 def _frames_of(error: BaseException | None) -> list[FrameType]:

@@ -30,7 +30,7 @@ class _Side:
     modules: dict[str, ModuleType]
 
 
-class World:
+class SysSwap:
     """The program's side of `sys` and ours, of which one is in place.
 
     A file beside the program may be called as a module that graphlab has imported: `html.py`. The

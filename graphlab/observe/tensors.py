@@ -360,7 +360,7 @@ class Ref(weakref.ref[Any]):
     __slots__ = ()
 
 
-class Weak:
+class WeakMap:
     """Values by the identity of objects that may not be hashed or compared. What is dead goes in
     sweeps: a callback of a weak reference could swallow a Ctrl-C."""
 

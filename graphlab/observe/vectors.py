@@ -75,14 +75,14 @@ def numbers(values: list[Any]) -> list[float]:
     return found
 
 
-def anything(grad: Any) -> bool:
+def any_nonzero(grad: Any) -> bool:
     """Whether a gradient has an element that is not zero; True where that cannot be read."""
     if not computable(grad):
         return True
     return any(bool(part.any()) for (part,) in pieces(dense(grad)))
 
 
-class Before:
+class SavedValues:
     """The values of a tensor at one moment: a copy of them, a digest of those that are too many,
     or its version alone where its values cannot be read."""
 

@@ -18,7 +18,7 @@ Calls = tuple[tuple[Call, ...], dict[int, int]]
 def from_marks(log: Log, names: Names, sequences: Sequence[int]) -> Calls:
     """Replay the marks that enter and leave modules, over the span of these nodes."""
     made = [(seq, node) for node, seq in enumerate(sequences) if 0 <= seq < LEAF_SEQ]
-    if not made or log.blind or not log.marks:
+    if not made or log.no_counter or not log.marks:
         return (), {}
     marks = log.marks
     start = max(0, bisect_left(marks, min(made)[0], key=lambda mark: mark[0]) - 1)

@@ -44,9 +44,9 @@ class Capture:
     the optimizer that the log knows by number.
     """
 
-    def __init__(self, log: Log | None = None, stepper: Callable[[int], str] = str) -> None:
+    def __init__(self, log: Log | None = None, optimizer_name: Callable[[int], str] = str) -> None:
         self._log = log
-        self._stepper = stepper
+        self._stepper = optimizer_name
         self._names_of_types: dict[type, str] = {}
         self._nodes: list[Any] = []
         self._index: dict[Any, int] = {}
@@ -221,15 +221,15 @@ class Capture:
                     freed_by = problems[0].freed_by if problems else None
                 found.append(_freed(before.get(slot.name), slot.name, freed_by))
                 continue
-            found.append(self._look(node, slot, inspector))
+            found.append(self._saved_tensor(node, slot, inspector))
         if found:
             self._saved[number] = tuple(found)
 
-    def _look(self, node: Any, slot: Any, inspector: Inspector) -> SavedTensor:
+    def _saved_tensor(self, node: Any, slot: Any, inspector: Inspector) -> SavedTensor:
         tensor = slot.data
         log = self._log
         suspect = slot.stale or (log is not None and bool(log.silent or log.memory))
-        problem = inspector.look(node, slot) if suspect else None
+        problem = inspector.problem_of(node, slot) if suspect else None
         named = problem.named if problem is not None else None
         if named is None and self._names is not None:
             known = self._names.of_tensor(tensor)

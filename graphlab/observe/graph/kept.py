@@ -37,7 +37,7 @@ WIDEST = 64
 LARGEST = 50_000
 
 
-class Growth:
+class GrowingGraphs:
     def __init__(self, files: UserFiles) -> None:
         self._files = files
         self._losses: dict[Spot, list[tuple[int, int, int]]] = {}
@@ -45,7 +45,7 @@ class Growth:
         self._kept: dict[tuple[Spot, str], list[tuple[int, int]]] = {}
         self.found: dict[Spot, Growing] = {}
 
-    def look(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Note the sizes of the graphs at an inspected backward."""
         spot = record.spot
         user = user_frame(frame, self._files)

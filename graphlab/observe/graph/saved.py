@@ -79,12 +79,12 @@ class Inspector:
             for node in nodes
             for slot in slots(node)
             if slot.data is not None and slot.stale is stale
-            if (problem := self.look(node, slot)) is not None
+            if (problem := self.problem_of(node, slot)) is not None
         ]
         found.sort(key=lambda each: -each.seq)
         return found
 
-    def look(self, node: Any, slot: Slot) -> Problem | None:
+    def problem_of(self, node: Any, slot: Slot) -> Problem | None:
         """What is wrong with one saved tensor; None where nothing is."""
         seq = sequence(node)
         if slot.stale:
@@ -161,13 +161,13 @@ class Inspector:
                 return made
         written = argument = None
         if write is not None and write.spot is not None and write.tensors:
-            shown = write.direct or not self._deep_below(write.spot, write.seq)
+            shown = write.direct or not self._inside_module_called_at(write.spot, write.seq)
             written = target_text(locate(*write.spot), write.direct) if shown else None
         if problem.spot is not None:
             operand = operand_at(locate(*problem.spot), problem.operation, slot.name)
             if operand is not None:
                 return operand
-            if not self._deep_below(problem.spot, problem.seq):
+            if not self._inside_module_called_at(problem.spot, problem.seq):
                 argument = argument_at(locate(*problem.spot))
             elif slot.name == "result" and written is None and problem.module:
                 return f"{problem.module} output"
@@ -186,7 +186,7 @@ class Inspector:
         module = self._names.modules.get(mark.module) if mark.module else None
         return f"{module} output" if module else None
 
-    def _deep_below(self, spot: Spot, seq: int) -> bool:
+    def _inside_module_called_at(self, spot: Spot, seq: int) -> bool:
         """Whether what ran then at `spot` was part of the module that the line there calls: what
         the line says of that module's arguments says nothing of its part's."""
         mark = self._log.mark_of(seq)

@@ -11,34 +11,36 @@ from typing import Any
 
 from graphlab.observe.graph.saved import assigned
 from graphlab.observe.graph.walk import LEAF_SEQ, leaf_of, sequence, slots
-from graphlab.observe.notes import Crossing, Log, RawBackward, Ways
+from graphlab.observe.notes import Crossing, GraphParts, Log, RawBackward
 from graphlab.observe.tensors import byte_span, bytes_of, storage_key
 from graphlab.source.places import locate
 from graphlab.trace.model import Waste
 
 # What no optimizer holds may be of use to somebody: it is nobody's waste.
-NOBODY = -1
+NO_OPTIMIZER = -1
 
 
 # As many nodes are looked at for a name.
 LOOK = 50
 
 
-def ways(nodes: list[Any], holders: Callable[[Any], Iterable[int]], log: Log) -> Ways:
+def parts_by_optimizer(
+    nodes: list[Any], optimizers_of: Callable[[Any], Iterable[int]], log: Log
+) -> GraphParts:
     """`holders` tells the places of the optimizers that hold a leaf."""
     leads: dict[Any, frozenset[int]] = {}
     for node in _leaves_first(nodes):
         leaf = leaf_of(node)
         found: set[int] = set()
         if leaf is not None:
-            found.update(holders(leaf) or (NOBODY,))
+            found.update(optimizers_of(leaf) or (NO_OPTIMIZER,))
         for parent, _ in node.next_functions:
             found |= leads.get(parent, frozenset())
         leads[node] = frozenset(found)
     counts: dict[frozenset[int], int] = {}
     for node in nodes:
         counts[leads[node]] = counts.get(leads[node], 0) + 1
-    return Ways(counts, _saved(nodes, leads), tuple(_crossings(nodes, leads, log)))
+    return GraphParts(counts, _saved(nodes, leads), tuple(_crossings(nodes, leads, log)))
 
 
 def _leaves_first(nodes: list[Any]) -> Iterator[Any]:
@@ -109,7 +111,7 @@ def wasted(record: RawBackward, owns: Sequence[Iterable[int]]) -> Waste | None:
     """What of a backward served only gradients that were thrown away. `owns` has the places of
     each optimizer's parameters. None where its graph would have been the same without them, and
     where all that it wrote was thrown away: then the program has read the gradients itself."""
-    found, lost = record.ways, set(record.thrown)
+    found, lost = record.parts, set(record.thrown)
     if found is None or not set(record.reached) - lost:
         return None
     mine = {at: set(record.reached) & set(places) for at, places in enumerate(owns)}

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.hooks.unpatched_writes import Lines, suspicious
-from graphlab.observe.iterations import Loops
+from graphlab.observe.hooks.unpatched_writes import UnpatchedWrites, suspicious
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, Spot
 from graphlab.observe.tensors import Unnoticed
 from graphlab.source.files import UserFiles, user_frame
@@ -31,7 +31,7 @@ Handler = Callable[[FrameType, str, Any], None]
 
 _EVENTS = ("call", "line", "return", "exception", "opcode")
 _IS_LINE, _IS_RETURN = ({name: name == one for name in _EVENTS} for one in ("line", "return"))
-_OTHER, _USER, _SPECIAL, _BLOCK, _DOOR = range(5)
+_OTHER, _USER, _SPECIAL, _BLOCK, _MODULE_CALL = range(5)
 
 
 def sequence_counter() -> Callable[[], int] | None:
@@ -41,22 +41,22 @@ def sequence_counter() -> Callable[[], int] | None:
     return getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", None)
 
 
-class Tracer:
+class LineTracer:
     """Install with `start()`, remove with `stop()`; `pause()` and `resume()` are for steps."""
 
     def __init__(
-        self, log: Log, files: UserFiles, loops: Loops, guard: Callable[[Exception], None]
+        self, log: Log, files: UserFiles, iterations: Iterations, guard: Callable[[Exception], None]
     ) -> None:
 
         self.log = log
         self.files = files
         self.handlers: dict[CodeType, Handler] = {}
-        self._loops = loops
+        self._iterations = iterations
         # Functions of torch that run in a record_function block, whose end resumes (steps.py).
         self.blocks: set[CodeType] = set()
         # What a module's call begins with; the frame that knocks there, for modules.py.
-        self.doors: set[CodeType] = set()
-        self.knocked: FrameType | None = None
+        self.module_call_codes: set[CodeType] = set()
+        self.module_caller: FrameType | None = None
         self._codes: dict[CodeType, int] = {}
         self._locals: dict[CodeType, Callable[..., Any]] = {}
         # The calls that are running: the line that each stands on, and the module it is in.
@@ -64,8 +64,8 @@ class Tracer:
         counter = sequence_counter()
         self.seq = counter or (lambda: 0)
         # Without the counter no line can be told apart from another as a node's maker.
-        log.blind = counter is None
-        self._lines = Lines(log)
+        log.no_counter = counter is None
+        self._lines = UnpatchedWrites(log)
         self._pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
         self._before: Any = None
         # What the frames that were running already had, a debugger's say.
@@ -75,7 +75,7 @@ class Tracer:
         self.running = False
         self._paused = False
         # Off inside a module of torch's own (modules.py).
-        self.hushed = False
+        self.off_in_module = False
         self.thread = threading.get_ident()
         # Whether another thread was seen at work.
         self.elsewhere = False
@@ -104,9 +104,9 @@ class Tracer:
         self._pending.clear()
         # A code object hides from the garbage collector what it holds: modules.py's holds us.
         self._codes.clear()
-        self.doors.clear()
-        self.knocked = None
-        if sys.gettrace() is self.trace or self._paused or self.hushed:
+        self.module_call_codes.clear()
+        self.module_caller = None
+        if sys.gettrace() is self.trace or self._paused or self.off_in_module:
             sys.settrace(self._before)
         while frame is not None:
             if frame.f_trace is not None and frame.f_trace is self._locals.get(frame.f_code):
@@ -153,8 +153,8 @@ class Tracer:
             kind = _SPECIAL
         elif code in self.blocks:
             kind = _BLOCK
-        elif code in self.doors:
-            kind = _DOOR
+        elif code in self.module_call_codes:
+            kind = _MODULE_CALL
         else:
             kind = _OTHER
         self._codes[code] = kind
@@ -177,9 +177,9 @@ class Tracer:
                 return None
             if kind is _USER:
                 return locals_of(code) or local_for(code)
-            if kind is _DOOR:
+            if kind is _MODULE_CALL:
                 settrace(None)
-                self.knocked = frame.f_back
+                self.module_caller = frame.f_back
                 return None
             if kind is _BLOCK:
                 pause()
@@ -248,10 +248,10 @@ class Tracer:
 
     def _make_local(self, code: CodeType) -> Callable[..., Any]:
         seq, marks, stack, files = self.seq, self.log.marks, self.stack, self.files
-        starts = self._loops.body_starts(code)
+        starts = self._iterations.body_starts(code)
         odd = suspicious(code.co_filename)
         lines, pending = self._lines, self._pending
-        counts, log = self._loops.counts, self.log
+        counts, log = self._iterations.counts, self.log
         # Where the stack is nearly full there is no room for a comparison.
         is_line, is_return = _IS_LINE, _IS_RETURN
 

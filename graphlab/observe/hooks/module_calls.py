@@ -14,16 +14,16 @@ from threading import get_ident
 from typing import Any
 
 from graphlab.observe.hooks.code_swap import Swap
-from graphlab.observe.hooks.line_tracer import Tracer
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import Log, RawModule
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, is_a
 
 
-class Modules:
+class ModuleCalls:
     """Install with `start()`, remove with `stop()`."""
 
-    def __init__(self, log: Log, tracer: Tracer, files: UserFiles) -> None:
+    def __init__(self, log: Log, tracer: LineTracer, files: UserFiles) -> None:
         self._log, self._tracer, self._files = log, tracer, files
         # By identity: a metaclass may have a hash of its own.
         self._quiet: dict[int, tuple[type, bool]] = {}
@@ -37,7 +37,7 @@ class Modules:
         self._swap = swap = Swap(torch.nn.Module.__call__, *self._make())
         swap.put_in()
         if swap.code is not None:
-            self._tracer.doors.add(swap.code)
+            self._tracer.module_call_codes.add(swap.code)
 
     def stop(self) -> None:
         if self._swap is not None:
@@ -64,7 +64,7 @@ class Modules:
                 tracer.elsewhere = True
                 return _ELSEWHERE
             # The frame that calls, where the tracer is on: it went off to let us work unseen.
-            frame, tracer.knocked = tracer.knocked, None
+            frame, tracer.module_caller = tracer.module_caller, None
             depth = len(stack)
             try:
                 key = id(module)
@@ -102,11 +102,11 @@ class Modules:
                 return _ELSEWHERE
             if frame is not None:
                 if quiet:
-                    tracer.hushed = True
+                    tracer.off_in_module = True
                     return switch
                 settrace(switch)
-            elif not quiet and tracer.hushed and gettrace() is None:
-                tracer.hushed = False
+            elif not quiet and tracer.off_in_module and gettrace() is None:
+                tracer.off_in_module = False
                 settrace(switch)
                 return None
             return _AS_IT_WAS
@@ -120,7 +120,7 @@ class Modules:
             if token is not _AS_IT_WAS and tracer.running:
                 now = gettrace()
                 if now is None or now is switch:
-                    tracer.hushed = token is None
+                    tracer.off_in_module = token is None
                     settrace(token)
 
         return enter, leave

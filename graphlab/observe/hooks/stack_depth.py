@@ -23,7 +23,7 @@ def depth_of(frame: FrameType | None) -> int:
     return count
 
 
-class Depth:
+class RecursionLimit:
     """`below`: how many frames of graphlab's the program's outermost frame stands on."""
 
     def __init__(self, below: int) -> None:

@@ -11,7 +11,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 
-class Compiling:
+class StandAside:
     """Calls `begin` when a compilation starts and `end(guarded)` when the outermost one is over.
 
     `guarded`: the compiled code compares, at every call, what it meets with what it was made from.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
-from graphlab.observe.hooks.line_tracer import Tracer, code_of
-from graphlab.observe.hooks.write_patches import Writers
+from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.notes import RawStep
 from graphlab.observe.tensors import Unnoticed
 
@@ -39,15 +39,15 @@ class StepListener(Protocol):
         """In another thread."""
 
 
-class Steps:
+class StepHooks:
     def __init__(
         self,
-        tracer: Tracer,
-        writers: Writers,
+        tracer: LineTracer,
+        write_patches: WritePatches,
         listener: StepListener,
         guard: Callable[[Exception], None],
     ) -> None:
-        self._tracer, self._writers = tracer, writers
+        self._tracer, self._write_patches = tracer, write_patches
         self._listener, self._guard = listener, guard
         self._active: list[ActiveStep] = []
         self._handles: list[Any] = []
@@ -121,10 +121,10 @@ class Steps:
         """Torch's own lines in a step are not traced, and its writes noted once, at its end."""
         for active in self._active:
             if not active.closure:
-                self._writers.quiet_thread = self._tracer.thread
+                self._write_patches.quiet_thread = self._tracer.thread
                 self._tracer.pause()
                 return
-        self._writers.quiet_thread = 0
+        self._write_patches.quiet_thread = 0
         self._tracer.resume()
 
     def _left(self, kind: Any, frame: FrameType) -> None:
@@ -146,7 +146,7 @@ class Steps:
 
 
 # Private to torch: a compiled step() calls the hooks and does not look into them.
-for _hook in (Steps._pre, Steps._post):
+for _hook in (StepHooks._pre, StepHooks._post):
     _hook._torchdynamo_disable = True  # pyright: ignore[reportFunctionMemberAccess]
 
 

@@ -46,7 +46,7 @@ def suspicious(filename: str) -> dict[int, tuple[tuple[str, ast.expr], ...]]:
     return {line: tuple(each) for line, each in found.items()}
 
 
-class Lines:
+class UnpatchedWrites:
     """What stood before the suspicious line that runs now."""
 
     def __init__(self, log: Log) -> None:

@@ -16,11 +16,11 @@ from threading import get_ident
 from types import ModuleType
 from typing import Any
 
-from graphlab.observe.hooks.line_tracer import Tracer
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import Log, RawWrite
 from graphlab.observe.tensors import (
     Unnoticed,
-    Weak,
+    WeakMap,
     base_of,
     byte_span,
     is_tensor,
@@ -34,16 +34,16 @@ from graphlab.source.vocabulary import NOT_WRITERS, OPERATORS
 _ABSENT = object()
 
 
-class Writers:
+class WritePatches:
     """Patches on `start()`, restores exactly what was there on `stop()`."""
 
-    def __init__(self, log: Log, tracer: Tracer, on_refusal: Callable[..., None]) -> None:
+    def __init__(self, log: Log, tracer: LineTracer, on_refusal: Callable[..., None]) -> None:
         self._log = log
         self._tracer = tracer
         self._on_refusal = on_refusal
         self._patches: list[tuple[Any, str, Any, Any]] = []
         self._places: dict[tuple[int, str], tuple[Any, str, Any, Any]] = {}
-        self._detached = Weak()
+        self._detached = WeakMap()
         # Nothing is noted while the observer itself is at work, nor in a step of this thread.
         self.quiet = 0
         self.quiet_thread = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.tensors import Ref, grad_versions, tensors_in, version_of
-from graphlab.observe.vectors import anything
+from graphlab.observe.vectors import any_nonzero
 
 # A gradient is looked at for a zeroing that no counter tells of as often as this.
 LOOKS = 4
@@ -17,10 +17,10 @@ HANDED = 4_096
 
 
 # The identities of some gradients and their versions, in the order of their parameters.
-Look = tuple[list[int], list[int]]
+Fingerprint = tuple[list[int], list[int]]
 
 
-def look_at(grads: list[Any]) -> Look:
+def fingerprint_of(grads: list[Any]) -> Fingerprint:
     """Runs four times a step of the program: what has not changed since is not gone over."""
     return [*map(id, grads)], grad_versions(grads)
 
@@ -58,7 +58,7 @@ class ParameterState:
         self.by_hand = False
 
     @property
-    def uneasy(self) -> bool:
+    def ambiguous(self) -> bool:
         """Whether identity and version cannot tell that its gradient is what it was."""
         return bool(
             self.by_hand
@@ -70,7 +70,7 @@ class ParameterState:
         self,
         grad: Any,
         overwritten: Callable[[Any], bool],
-        handed: Callable[[Any], RawBackward | None],
+        returned_by: Callable[[Any], RawBackward | None],
     ) -> None:
         """Notice, before a backward or a step, what the program itself did to the gradient.
         `handed` tells which call of autograd.grad returned a tensor."""
@@ -80,30 +80,30 @@ class ParameterState:
         elif self.sources and (
             id(grad) != self.grad_id
             # A gradient of the next call may have taken the place of the last one in memory.
-            or (self.sources[-1].is_grad and handed(grad) is not self.sources[-1])
+            or (self.sources[-1].is_grad and returned_by(grad) is not self.sources[-1])
         ):
             self.clear()
-            self._given(grad, handed)
+            self._given(grad, returned_by)
         elif self.sources and version_of(grad) != self.version:
             self.version = version_of(grad)
             # Zeroed in place is cleared; anything else (clipping, scaling) is the same gradient.
-            if self.spent and not anything(grad):
+            if self.spent and not any_nonzero(grad):
                 self.clear()
             elif self.spent and overwritten(grad):
                 self.by_hand = True
         elif not self.sources:
-            self._given(grad, handed)
+            self._given(grad, returned_by)
         elif self.spent and self.kept < LOOKS:
             # Cleared through `.data` or NumPy no counter moves; and whoever does it does it
             # every time.
-            if anything(grad):
+            if any_nonzero(grad):
                 self.kept += 1
             else:
                 self.clear()
 
-    def _given(self, grad: Any, handed: Callable[[Any], RawBackward | None]) -> None:
+    def _given(self, grad: Any, returned_by: Callable[[Any], RawBackward | None]) -> None:
         """The program has put a gradient there: one that autograd.grad returned, or its own."""
-        record = handed(grad)
+        record = returned_by(grad)
         if record is None:
             self.by_hand = True
         else:
@@ -117,7 +117,7 @@ class ParameterState:
         self.version = version
 
 
-class Handed:
+class GradResults:
     """Which call of torch.autograd.grad returned a tensor, for the last so many of them."""
 
     def __init__(self) -> None:

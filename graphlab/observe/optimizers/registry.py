@@ -8,7 +8,7 @@ from typing import Any
 
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Cut, Spot
-from graphlab.observe.optimizers.gradients import Look, ParameterState
+from graphlab.observe.optimizers.gradients import Fingerprint, ParameterState
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
@@ -48,8 +48,8 @@ class OptimizerState:
         self.gradients: list[ParameterState] = []
         # Its gradients' identities and versions when they were last looked at, and whether that
         # alone cannot tell what has become of them.
-        self.look: Look = ([], [])
-        self.uneasy = True
+        self.fingerprint: Fingerprint = ([], [])
+        self.ambiguous = True
 
     @property
     def due(self) -> bool:
@@ -57,7 +57,7 @@ class OptimizerState:
         return self.steps < FIRST or self.steps % EVERY == 0
 
 
-class Holders:
+class OptimizerRegistry:
     """`name_parameter` gives a parameter its place in the trace."""
 
     def __init__(self, name_parameter: Callable[[Any, Names | None], int]) -> None:
@@ -136,7 +136,7 @@ class Holders:
         if identities != state.identities:
             state.identities = identities
             state.gradients = [self.gradient(each) for each in parameters]
-            state.look, state.uneasy = ([], []), True
+            state.fingerprint, state.ambiguous = ([], []), True
             everything = [each for one in self.alive for each in one.identities]
             self.overlap = len(set(everything)) < len(everything)
         return state.gradients

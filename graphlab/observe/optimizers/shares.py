@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from graphlab.observe.tensors import grad_of
-from graphlab.observe.vectors import anything, computable, dense, dot, numbers
+from graphlab.observe.vectors import any_nonzero, computable, dense, dot, numbers
 from graphlab.trace.model import Mix, ParameterMix, Share
 
 Label = tuple[str, int | None]
@@ -25,7 +25,7 @@ BUDGET, BUFFER = 64 * 1024**2, 256 * 1024**2
 Products = dict[tuple[Label, Label], float]
 
 
-class Held(NamedTuple):
+class OwnedParameter(NamedTuple):
     """A parameter of the optimizer, its place in the trace, and where its gradient is from when
     no backward is known to have written it."""
 
@@ -54,13 +54,17 @@ class Contributions:
             self._parts.clear()
             self._open = None
 
-    def begin(self, label: Label, held: list[Held]) -> None:
+    def begin(self, label: Label, held: list[OwnedParameter]) -> None:
         """A backward of `label` is about to add to the gradients."""
         self._given_up = self._given_up or not _comparable(held)
         if self._given_up:
             return
         for parameter, _, base in held:
-            if base is not None and grad_of(parameter) is not None and anything(grad_of(parameter)):
+            if (
+                base is not None
+                and grad_of(parameter) is not None
+                and any_nonzero(grad_of(parameter))
+            ):
                 self._parts.setdefault(base, {})[id(parameter)] = dense(grad_of(parameter)).clone()
         before, self._open, self._opened_from = self._open, label, None
         if before is None or before == label:
@@ -86,7 +90,7 @@ class Contributions:
             self._given_up = True
             self._parts.clear()
 
-    def end(self, held: list[Held], reached: set[int]) -> None:
+    def end(self, held: list[OwnedParameter], reached: set[int]) -> None:
         """That backward is over; `reached` has the identity of every parameter that it wrote."""
         self._given_up = self._given_up or not _comparable(held)
         if self._given_up:
@@ -100,7 +104,7 @@ class Contributions:
         elif not self._products:
             self._open = None
 
-    def mix(self, held: list[Held]) -> tuple[Mix, tuple[ParameterMix, ...]] | None:
+    def mix(self, held: list[OwnedParameter]) -> tuple[Mix, tuple[ParameterMix, ...]] | None:
         """What the gradients are made of that are about to be applied: all in all, and for each
         parameter. None where they are not finite, or too many losses had a part."""
         if self._given_up or not _comparable(held):
@@ -134,7 +138,9 @@ class Contributions:
         labels: list[Label] = []
         found = []
         for parameter, way in moves:
-            for label, vector in self._split(Held(parameter, -1, None), self._factor).items():
+            for label, vector in self._split(
+                OwnedParameter(parameter, -1, None), self._factor
+            ).items():
                 labels.append(label)
                 found.append(dot(vector, dense(way)))
         changes: dict[Label, float] = {}
@@ -142,7 +148,7 @@ class Contributions:
             changes[label] = changes.get(label, 0.0) + value / self._factor
         return changes
 
-    def _split(self, held: Held, factor: float = 1.0) -> dict[Label, Any]:
+    def _split(self, held: OwnedParameter, factor: float = 1.0) -> dict[Label, Any]:
         """The part of each loss in a gradient that stands scaled by `factor`, scaled alike."""
         parameter, _, base = held
         if grad_of(parameter) is None:
@@ -157,7 +163,7 @@ class Contributions:
         label = base if base is not None and base not in found else self._open
         return {**found, label: rest} if label is not None else found
 
-    def _measure(self, held: list[Held]) -> None:
+    def _measure(self, held: list[OwnedParameter]) -> None:
         places, found = [], []
         for each in held:
             vectors = list(self._split(each).items())
@@ -170,7 +176,7 @@ class Contributions:
         for (key, one, other), value in zip(places, numbers(found), strict=True):
             self._products.setdefault(key, {})[one, other] = value
 
-    def _rescale(self, held: list[Held]) -> None:
+    def _rescale(self, held: list[OwnedParameter]) -> None:
         """Scale what was kept as the gradients were since: clipped, say, between two backwards."""
         factor = self._scaled(held)
         if factor == 1.0 or not math.isfinite(factor):
@@ -182,7 +188,7 @@ class Contributions:
             for pair in products:
                 products[pair] *= factor * factor
 
-    def _scaled(self, held: list[Held]) -> float:
+    def _scaled(self, held: list[OwnedParameter]) -> float:
         """What the gradients were multiplied by since the last backward: by clipping, or when
         loss scaling was taken out again."""
         known = [
@@ -209,7 +215,7 @@ class Contributions:
         )
 
 
-def _comparable(held: list[Held]) -> bool:
+def _comparable(held: list[OwnedParameter]) -> bool:
     grads = [grad_of(each.parameter) for each in held]
     return all(grad is None or computable(grad) for grad in grads)
 

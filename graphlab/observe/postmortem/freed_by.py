@@ -14,7 +14,7 @@ from graphlab.source.statements import Statement, keeps_graph
 from graphlab.trace.model import Location
 
 
-class Freer(NamedTuple):
+class FreeingCall(NamedTuple):
     """`nodes` are those of the freed ones that it is known to have run through."""
 
     statement: Statement
@@ -22,19 +22,19 @@ class Freer(NamedTuple):
     nodes: frozenset[Any]
 
 
-def freer_of(
+def freeing_call(
     freed: Iterable[Any],
     roots: list[Any],
     source: list[Statement],
     values: Values,
     failed: Location | None,
     limit: int,
-) -> Freer | None:
+) -> FreeingCall | None:
     """The one call that can have freed `freed`, the nodes behind `roots` that hold nothing any
     more, some of which the failed call itself may have freed on its way."""
     gone = frozenset(freed)
-    sharing: list[Freer] = []
-    again: list[Freer] = []
+    sharing: list[FreeingCall] = []
+    again: list[FreeingCall] = []
     unknown = 0
     mine: Statement | None = None
     for each in source:
@@ -45,14 +45,14 @@ def freer_of(
             continue
         loss = values.of(each.target, each.scope)
         if any(loss is root for root in roots):
-            again.append(Freer(each, "it is a backward through the same loss", gone))
+            again.append(FreeingCall(each, "it is a backward through the same loss", gone))
         elif loss is LOST:
             unknown += 1
         elif is_tensor(loss) and grad_fn_of(loss) is not None:
             shared = gone.intersection(walk([grad_edge(loss)], limit))
             if shared:
                 why = "its loss leads to the same nodes, which hold nothing any more"
-                sharing.append(Freer(each, why, shared))
+                sharing.append(FreeingCall(each, why, shared))
     if sharing or again:
         found = sharing or again
         return found[0] if len(found) == 1 else None
@@ -60,5 +60,5 @@ def freer_of(
         why = (
             "no other backward of your source leads there, so it was this one, an iteration earlier"
         )
-        return Freer(mine, why, frozenset())
+        return FreeingCall(mine, why, frozenset())
     return None

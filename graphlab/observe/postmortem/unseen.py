@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from graphlab.observe.iterations import Loops
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, RawBackward, RawRefused
 from graphlab.observe.postmortem.build_trace import post_mortem
-from graphlab.observe.refusals.writes import broken_view, unseen_refusal
+from graphlab.observe.refusals.writes import invalidated_view, unseen_refusal
 from graphlab.source.files import UserFiles
 from graphlab.trace.model import Trace
 
 
-class Unseen:
+class UnseenErrors:
     """`inferred` are the Traces of post-mortems, to be joined to what was observed."""
 
     def __init__(
-        self, log: Log, loops: Loops, files: UserFiles, target: str, targets: tuple[str, ...]
+        self,
+        log: Log,
+        iterations: Iterations,
+        files: UserFiles,
+        target: str,
+        targets: tuple[str, ...],
     ) -> None:
-        self._log, self._loops, self._files = log, loops, files
+        self._log, self._iterations, self._files = log, iterations, files
         self._target, self._targets = target, targets
         self.inferred: list[Trace] = []
 
-    def look(self, error: BaseException | None) -> None:
+    def explain(self, error: BaseException | None) -> None:
         """Note what `error`, which ended the program, was about."""
-        seen = (error, self._log, self._loops, self._files)
-        unseen = broken_view(*seen) or unseen_refusal(*seen)
+        seen = (error, self._log, self._iterations, self._files)
+        unseen = invalidated_view(*seen) or unseen_refusal(*seen)
         if unseen is not None:
             self._log.events.append(unseen)
         elif not self._explained():

@@ -32,7 +32,7 @@ _DEPTH = 16
 
 
 # A value that had a graph behind it.
-LIVE: Final = "live"
+HAS_GRAPH: Final = "live"
 
 
 # What an expression was: it had a graph, or lost one in this place, or None: it never had any.
@@ -124,16 +124,16 @@ class Lineage:
 
     def dropped(self, operand: Result, node: ast.AST) -> Result:
         """The result of an operation that gives a value without a graph."""
-        return self.cut(node, called(node)) if operand is LIVE else operand
+        return self.cut(node, called(node)) if operand is HAS_GRAPH else operand
 
     def named(self, name: str, before: int, depth: int) -> Result:
         if name in self.given and not self.assignments(name, before):
             return self.given[name]
-        live = name in self.values and _has_graph(self.values[name])
-        if live and not self.trail.thorough:
-            return LIVE
+        has_graph = name in self.values and _has_graph(self.values[name])
+        if has_graph and not self.trail.thorough:
+            return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
-        return LIVE if live else found
+        return HAS_GRAPH if has_graph else found
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
         text = ast.unparse(node)
@@ -143,7 +143,7 @@ class Lineage:
             return None
         known = self.reach(node)
         if _has_graph(known) and not self.trail.thorough:
-            return LIVE
+            return HAS_GRAPH
         stored = self.assignments(text, before)
         if stored:
             return self.stored(stored, text, before, depth)
@@ -159,11 +159,11 @@ class Lineage:
             self.busy.add(key)
             try:
                 found = self.value(source, statement.lineno, depth + 1)
-                if isinstance(statement, ast.AugAssign) and found is not LIVE:
+                if isinstance(statement, ast.AugAssign) and found is not HAS_GRAPH:
                     found = _first([found, self.named(name, statement.lineno, depth + 1)])
             finally:
                 self.busy.discard(key)
-            if found is LIVE:
+            if found is HAS_GRAPH:
                 found = self.guard(statement) or self.unlike(name, statement)
             if found is not None:
                 return found
@@ -175,7 +175,7 @@ class Lineage:
         value = self.reach(ast.parse(name, mode="eval").body)
         if is_tensor(value) and not requires_grad(value) and torch.is_grad_enabled():
             return self.cut(statement, ast.unparse(statement))
-        return LIVE
+        return HAS_GRAPH
 
     def call(self, node: ast.Call, before: int, depth: int) -> Result:
         func = node.func
@@ -198,7 +198,7 @@ class Lineage:
         if is_module(callee) and (parameters := parameters_in(callee)):
             self.trail.modules.append(callee)
             if any(requires_grad(p) for p in parameters):
-                return LIVE
+                return HAS_GRAPH
             return operands or self.freezing()
         return operands
 
@@ -238,7 +238,7 @@ class Lineage:
         for each in ast.walk(scope):
             if isinstance(each, ast.Return) and each.value is not None:
                 result = inner.value(each.value, each.lineno, depth + 1)
-                results.append((inner.guard(each) or LIVE) if result is LIVE else result)
+                results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
         return next((each for each in results if isinstance(each, Cut)), _first(results))
 
     def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
@@ -375,8 +375,8 @@ def _closed_over(function: types.FunctionType | None) -> dict[str, Any]:
 
 def _first(results: list[Result]) -> Result:
     """Of several operands: one with a graph is enough; else the first that lost one."""
-    if LIVE in results:
-        return LIVE
+    if HAS_GRAPH in results:
+        return HAS_GRAPH
     return next((each for each in results if each is not None), None)
 
 

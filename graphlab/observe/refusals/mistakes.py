@@ -23,7 +23,7 @@ def mistake_of(error: BaseException) -> Mistake | None:
     """What `error` is about, or None where torch would say something else to every mistake."""
     said = str(error)[:_BEGINNING]
     best, found = _ALIKE, None
-    for mistake, words in _complaints():
+    for mistake, words in _messages():
         likeness = difflib.SequenceMatcher(None, words, said, autojunk=False).ratio()
         if likeness >= best:
             best, found = likeness, mistake
@@ -31,7 +31,7 @@ def mistake_of(error: BaseException) -> Mistake | None:
 
 
 @lru_cache(maxsize=1)
-def _complaints() -> tuple[tuple[Mistake, str], ...]:
+def _messages() -> tuple[tuple[Mistake, str], ...]:
     import torch
 
     found: list[tuple[Mistake, str]] = []
