@@ -1,4 +1,4 @@
-"""Observes whatever runs while it is open, and leaves nothing behind."""
+"""One observation: installs every hook, collects what they note, and removes them again."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-import torch
-
 from graphlab.observe.backward_calls import BackwardCalls
 from graphlab.observe.build_trace import TraceBuilder
 from graphlab.observe.film.build_film import build_film
 from graphlab.observe.film.recorder import FilmedIteration, Recorder
 from graphlab.observe.film.snapshots import Snapshot, Snapshots
 from graphlab.observe.graph.kept import GrowingGraphs
-from graphlab.observe.hooks.line_tracer import LineTracer
+from graphlab.observe.hooks.line_tracer import ELSEWHERE, LineTracer
 from graphlab.observe.hooks.module_calls import ModuleCalls
 from graphlab.observe.hooks.stack_depth import RecursionLimit
-from graphlab.observe.hooks.stand_aside import StandAside
-from graphlab.observe.hooks.thread_errors import ThreadErrors
+from graphlab.observe.hooks.stand_aside import COMPILED, StandAside
+from graphlab.observe.hooks.thread_errors import ThreadErrors, passed_through_torch
 from graphlab.observe.hooks.weak_references import HiddenReferences
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
@@ -42,26 +40,15 @@ from graphlab.trace.model import Trace
 _active: Observation | None = None
 
 
-ELSEWHERE = "some of the program ran in other threads, whose lines and backwards are not followed"
-
-
-TORCH = os.path.dirname(torch.__file__) + os.sep
-
-
-COMPILED = (
-    "inside a region that torch.compile compiled, lines are not told apart, and in-place writes "
-    "have no writer"
-)
-
-
 class Observation:
-    """One observation. Use as a context manager; `trace` is there once the block has ended.
+    """Observes what runs while it is open. Use as a context manager; `trace` is the result.
 
-    Exceptions pass through unchanged. One session observes at a time: while another is open inside
-    it, a session waits, and then takes over what that one saw; one that `gives_way` ends.
+    Exceptions pass through unchanged. Only one observation is active at a time: an outer one is
+    suspended while an inner one is open, and its trace then includes what the inner one saw. One
+    that `gives_way` is stopped instead when another starts.
 
     Raises:
-        RuntimeError: on entering one that is open already.
+        RuntimeError: on starting one that is open already.
     """
 
     def __init__(
@@ -80,19 +67,19 @@ class Observation:
         self._backward_calls = BackwardCalls(
             log, tracer, write_patches, iterations, files, self, self._own_error
         )
-        self._ledger = optimizers = OptimizerLedger(
+        self._ledger = ledger = OptimizerLedger(
             log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
         )
-        self.live_objects = LiveObjects(table, optimizers.registry)
+        self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)
         self._reached_parameters = ReachedParameters(log, files)
         self._notices: list[str] = []
-        self.snapshots = Snapshots(log, files, iterations, target, optimizers.registry.name_of)
+        self.snapshots = Snapshots(log, files, iterations, target, ledger.registry.name_of)
         self._recorder: Recorder | None = None
         self._trace: Trace | None = None
         self._tracing: Any = None
         self._recursion_limit: RecursionLimit | None = None
-        # The session around this one, and what those inside it have seen.
+        # The observation around this one, and the traces of those inside it.
         self._outer: Observation | None = None
         self._inner_traces: list[Trace] = []
         self._unseen = UnseenErrors(log, iterations, files, target, targets)
@@ -102,16 +89,17 @@ class Observation:
 
     @property
     def open(self) -> bool:
-        """Whether it observes now, or waits for one inside it."""
+        """Whether it has started and not stopped; true also while an inner one suspends it."""
         return self._recursion_limit is not None and self._trace is None
 
     @property
     def over(self) -> bool:
+        """Whether it has stopped, so that `trace` is final."""
         return self._trace is not None
 
     @property
     def trace(self) -> Trace:
-        """What was observed. While the session is open, what has been observed so far."""
+        """What was observed; so far, while it is open."""
         if self._trace is None:
             self._notice_lost_sight()
             with Unnoticed():
@@ -119,8 +107,8 @@ class Observation:
         return self._trace
 
     def start(self, frame: FrameType | None = None, below: int = 0) -> Observation:
-        """Begin to observe. `frame` and its callers are traced as well as what they call. `below`
-        is how many frames of graphlab's the program's first frame will stand on."""
+        """Install the hooks. `frame` (default: the caller) and its callers are traced as well as
+        what they call. `below` is how many of graphlab's frames are under the program's first."""
         global _active
         if _active is not None and _active.gives_way:
             _active.stop()
@@ -141,7 +129,7 @@ class Observation:
         return self
 
     def _resume(self, frame: FrameType | None) -> None:
-        """Put the observers in place."""
+        """Install every hook."""
         self._write_patches.start()
         self._module_calls.start()
         self._ledger.steps.start()
@@ -155,7 +143,7 @@ class Observation:
         self._stand_aside.start()
 
     def _suspend(self, frame: FrameType | None) -> None:
-        """Take them away. Safe to call twice."""
+        """Remove every hook. Safe to call twice."""
         self._notice_lost_sight()
         self._tracing = None
         self._stand_aside.stop()
@@ -172,8 +160,8 @@ class Observation:
         """Remove every hook and build the trace. Safe to call twice."""
         global _active
         frame = frame or sys._getframe(1)
-        # Where the stack runs out, Python itself lets go of the trace function: the program has
-        # ended by that, and nothing ran unseen.
+        # Python drops the trace function when the stack overflows. The program has ended by then,
+        # so nothing ran unobserved and no notice is due.
         if isinstance(error, RecursionError):
             self._tracing = None
         if self._recorder is not None and self._trace is None:
@@ -183,22 +171,22 @@ class Observation:
             if self._trace is None:
                 strip_own_frames(error)
                 with Unnoticed():
-                    self._look_for_unseen(error)
+                    self._explain_unseen(error)
                     self._trace = self._build(error)
         finally:
             if _active is self:
                 _active = self._outer
                 if _active is not None:
-                    _active._takes_over(self._trace, frame)
+                    _active._resume_after(self._trace, frame)
 
-    def _takes_over(self, told: Trace | None, frame: FrameType | None) -> None:
-        """The session inside this one is over, and has seen `told`."""
-        if told is not None:
-            self._inner_traces.append(told)
+    def _resume_after(self, inner: Trace | None, frame: FrameType | None) -> None:
+        """The observation inside this one has stopped with the trace `inner`."""
+        if inner is not None:
+            self._inner_traces.append(inner)
         self._resume(frame)
 
     def _step_aside(self) -> None:
-        """torch reads the program or is being imported: it finds everything as it is unwatched."""
+        """torch compiles the program or is being imported: it must see unpatched functions."""
         self._write_patches.take_out()
         self._module_calls.step_aside()
         if self._recursion_limit is not None:
@@ -210,20 +198,20 @@ class Observation:
         if self._recursion_limit is not None:
             self._recursion_limit.put_in()
 
-    def _look_for_unseen(self, error: BaseException | None) -> None:
+    def _explain_unseen(self, error: BaseException | None) -> None:
         try:
             if error is not None:
-                names = Names(self._files).gather_frames(_frames_of(error))
+                names = Names(self._files).gather_traceback(error)
                 self._ledger.registry.name_by(names)
             self._unseen.explain(error)
         except Exception as own:
             self._own_error(own)
 
     def _thread_ended(self, error: BaseException) -> None:
-        """Another thread of the program ended with `error`: of interest where it came out of torch,
-        since a training there is not followed."""
+        """Another thread ended with `error`. If it passed through torch, explain it from its
+        traceback, as other threads are not observed."""
         try:
-            if not any(frame.f_code.co_filename.startswith(TORCH) for frame in _frames_of(error)):
+            if not passed_through_torch(error):
                 return
             self._notice(
                 f"a thread of the program ended with {type(error).__name__}; what ran in it was "
@@ -236,8 +224,8 @@ class Observation:
 
     def _build(self, error: BaseException | None) -> Trace:
         trace = self._assemble(error)
-        for told in (*self._inner_traces, *self._unseen.inferred):
-            trace = joined(trace, told)
+        for other in (*self._inner_traces, *self._unseen.inferred):
+            trace = joined(trace, other)
         return trace
 
     def _assemble(self, error: BaseException | None) -> Trace:
@@ -256,7 +244,7 @@ class Observation:
         )
 
     def _elsewhere(self) -> bool:
-        """Whether other threads were at work, beyond steps whose optimizers are named anyway."""
+        """Whether other threads ran torch, unless their optimizers' steps say so already."""
         named = any(state.elsewhere for state in self._ledger.registry.states)
         return self._tracer.elsewhere and not named
 
@@ -278,13 +266,13 @@ class Observation:
     def backward_begins(
         self, record: RawBackward, values: dict[str, Any], frame: FrameType
     ) -> None:
-        """A backward, of those inside no other, is about to run; `values` are its arguments."""
+        """A backward that is not nested in another is about to run; `values` are its arguments."""
         self.snapshots.begin(record, values, frame)
         self.live_objects.note_losses(record, frame)
         self._ledger.provenance.before_backward(record, frame)
 
     def backward_inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        """Its graph is one of those that are looked at."""
+        """Its graph was walked, before it runs; only a sample of backwards is inspected."""
         if not record.is_grad:
             self._growing.inspect(record, nodes, frame)
         self._reached_parameters.inspect(record, nodes, frame, self._table.tensor_index)
@@ -292,11 +280,11 @@ class Observation:
         self.live_objects.note_leaves(record, nodes)
 
     def backward_ended(self, record: RawBackward) -> None:
-        """It is over, by an exception or without."""
+        """It has returned or raised."""
         self._ledger.provenance.after_backward(record)
 
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
-        """It has raised, and the record says why."""
+        """It has raised, and the record says what is known of the reason."""
         self.snapshots.raised(record, frame)
 
     def grad_returned(self, record: RawBackward, returned: Any) -> None:
@@ -304,7 +292,7 @@ class Observation:
         self._ledger.provenance.grad_results.note(record, returned)
 
     def _write_refused(self, target: Any, by: str, frame: FrameType) -> None:
-        """Note a write that autograd forbids: what it was for, while its frames can name it."""
+        """Note a write that autograd refused, while the frames can still name its target."""
         try:
             with Unnoticed():
                 refused = refusal(target, self._tracer, self._iterations, self._files, by, frame)
@@ -314,7 +302,7 @@ class Observation:
             self._own_error(error)
 
     def _own_error(self, error: Exception) -> None:
-        """The observer must never break what it observes: its own failures become notices."""
+        """The observer must never break the program: its own exceptions become notices."""
         self._notice(f"the observer failed on its own: {type(error).__name__}: {error}")
         if os.environ.get("GRAPHLAB_DEBUG"):
             import traceback
@@ -327,28 +315,28 @@ class Observation:
         before: str | None = None,
         also: Callable[[Any, dict[str, Any]], Any] | None = None,
     ) -> None:
-        """Take the graphs of the first iterations, or of one moment, into `snapshots`. `also` is
-        given the loss and the named parameters at each, for another tool's view of them."""
+        """Capture the graphs of the first iterations, or of one moment, into `snapshots`. `also` is
+        called at each with (loss, {name: parameter}); its result is kept with the graph."""
         self.snapshots.keep(at, before, also)
 
     def keep_film(self, at: int | None = None, before: str | None = None) -> None:
-        """Film the run, and take the graphs that go with it, as `keep_graphs` does. Call it before
-        the session begins."""
+        """Record every line of the run, and capture the graphs as `keep_graphs` does. To be called
+        before `start`."""
         self.keep_graphs(at, before)
-        tracer, optimizers = self._tracer, self._ledger.registry
+        tracer = self._tracer
         self.snapshots.recorder = self._recorder = Recorder(
             self._log,
             tracer.seq,
-            optimizers.tracked,
+            self._ledger.registry.tracked,
             self._table.tensor_index,
             self._own_error,
         )
         tracer.watch_lines(self._recorder.line)
 
     def build_film(self, snapshot: Snapshot | None, filmed: FilmedIteration) -> Film:
-        """One of `films` as plain data."""
-        optimizers = self._ledger.registry
-        names = [optimizers.name_of(at) for at in range(len(optimizers.states))]
+        """One pair of `snapshots.films()` as plain data."""
+        registry = self._ledger.registry
+        names = [registry.name_of(at) for at in range(len(registry.states))]
         return build_film(filmed, snapshot, names, self._trace_builder, self._files)
 
     def _notice(self, text: str) -> None:
@@ -356,8 +344,8 @@ class Observation:
             self._notices.append(text)
 
     def _notice_lost_sight(self) -> None:
-        """A debugger's `continue` takes the trace function away, and so does a RecursionError; a
-        session that sees nothing any more must not look like one that found nothing."""
+        """Note that the trace function is gone: a debugger's `continue` and a RecursionError remove
+        it. Otherwise "nothing was seen" would read as "nothing is wrong"."""
         here = threading.get_ident() == self._tracer.thread
         away = self._ledger.steps.depth or self._tracer.off_in_module
         if self._tracing is None or not here or away:
@@ -369,11 +357,11 @@ class Observation:
             )
 
     def show_losses(self) -> None:
-        """Read the losses' values now and then, for `progress`."""
+        """Read the losses' values for `progress`, at most twice a second each."""
         self._backward_calls.read_losses = True
 
     def leave_child(self) -> None:
-        """In a forked worker: its parent is observed, it is not."""
+        """Stop observing in a forked child; the parent goes on."""
         self._tracing = None
         self._suspend(sys._getframe(1))
 
@@ -390,17 +378,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def open_log() -> tuple[Log, Callable[[int], str]] | None:
-    """The open session's log, and the names of the optimizers in it; None without a session."""
+    """(log, optimizer names by index) of the active observation; None if there is none."""
     if _active is None:
         return None
     return _active.snapshots.log, _active.snapshots.optimizer_name
-
-
-def _frames_of(error: BaseException | None) -> list[FrameType]:
-    """The frames that an exception went through, innermost first."""
-    found = []
-    step = error.__traceback__ if error is not None else None
-    while step is not None:
-        found.append(step.tb_frame)
-        step = step.tb_next
-    return found[::-1]

@@ -1,4 +1,4 @@
-"""Develops what the camera shot into a Film: places, names and plain numbers."""
+"""Turns a recorded iteration into a Film: source lines, names and plain numbers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def build_film(
     filmed: FilmedIteration,
     snapshot: Snapshot | None,
     names: list[str],
-    assembler: TraceBuilder,
+    builder: TraceBuilder,
     files: UserFiles,
 ) -> Film:
-    """The film of one take. `names` are the optimizers', by their place."""
+    """The film of one iteration, with the graph of `snapshot` if there is one. `names` are the
+    optimizers', by index."""
     entries = _joined(filmed.entries)
     raws = [raw for entry in entries for raw in entry.events]
-    events, places = assembler.events(raws, names, ())
+    events, places = builder.events(raws, names, ())
     graph = snapshot.graph if snapshot is not None else None
     moments = []
     for entry in entries:
@@ -42,7 +43,7 @@ def build_film(
     found = {moment.at.file for moment in moments}
     return Film(
         iteration=next((each for each in iterations if each is not None), None),
-        tensors=assembler.table.tensors,
+        tensors=builder.table.tensors,
         optimizers=tuple(names),
         before=_changes(filmed.before),
         events=events,
@@ -59,7 +60,7 @@ def _changes(states: dict[int, TrackedState]) -> tuple[Change, ...]:
 
 
 def _place(entry: LineEntry) -> Location:
-    """The line, and where one event alone happened at it, the part of it that did it."""
+    """The source line of an entry, to the end of its statement unless that has a body."""
     here = locate(entry.code, entry.offset if not entry.resumed else ~entry.offset)
     statement = statement_at(here.file, here.line)
     if statement is not None and not hasattr(statement, "body"):
@@ -68,8 +69,7 @@ def _place(entry: LineEntry) -> Location:
 
 
 def _joined(entries: list[LineEntry]) -> list[LineEntry]:
-    """A statement over several lines is one shot, and a call that came back to a line at which
-    nothing more happened is none."""
+    """Join the lines of one statement, and drop returns to a line at which nothing more happened."""
     found: list[LineEntry] = []
     for at, entry in enumerate(entries):
         after = entries[at + 1].seq if at + 1 < len(entries) else entry.seq

@@ -1,7 +1,7 @@
-"""Films a run: which line came after which, what happened at it, what it changed.
+"""Records the user's lines as they run, with their events and the parameters that they change.
 
-Only on request. Each line of the user's costs a few microseconds more, and memory is bounded: of
-all iterations but those that `snapshots.py` takes, nothing is kept once the next has begun.
+Only on request: each line then costs a few microseconds more. Memory is bounded: only the current
+iteration is kept, and those that `snapshots.py` keeps.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from graphlab.observe.iterations import headers_around
 from graphlab.observe.notes import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.tensors import Unnoticed, grad_of, version_of
 
-# More lines than this are not kept of one iteration.
+# How many lines of one iteration are kept.
 LONGEST = 2_000
-# With more parameters than this, they are looked at only after a line at which something happened.
+# With more parameters than this, changes are looked for only after lines with an event.
 MANY = 500
 
-# (version, whether there is a gradient, the losses in it)
+# A parameter's (version, whether it has a gradient, names of the losses in the gradient).
 TrackedState = tuple[int, bool, tuple[str, ...]]
 
 
 @dataclass(slots=True)
 class LineEntry:
-    """One line as it ran. `changes` has the parameters, by place, that it changed."""
+    """One line as it ran. `resumed`: a call in it has returned. `changes` are the parameters that
+    it changed, by index."""
 
     seq: int
     code: CodeType
@@ -40,7 +41,7 @@ class LineEntry:
 
 @dataclass(slots=True)
 class FilmedIteration:
-    """The shots of one iteration, and the state of the parameters before them."""
+    """The lines of one iteration, and the state of the parameters before them."""
 
     entries: list[LineEntry] = field(default_factory=list)
     before: dict[int, TrackedState] = field(default_factory=dict)
@@ -51,12 +52,13 @@ class FilmedIteration:
     loop: tuple[CodeType, int] | None = None
 
     def drop(self, count: int) -> list[LineEntry]:
-        """Forget all but the first `count` shots; returns the others."""
+        """Keep the first `count` lines; returns the others."""
         tail = self.entries[count:]
         del self.entries[count:]
         return tail
 
     def after(self, entries: list[LineEntry]) -> dict[int, TrackedState]:
+        """The state of the parameters after some lines."""
         found = dict(self.before)
         for entry in entries:
             found.update(entry.changes)
@@ -64,7 +66,11 @@ class FilmedIteration:
 
 
 class Recorder:
-    """`tracked` yields (parameter, what is known of its gradient), `place` its number."""
+    """Replaces `log.events` by a deque that tells it of new events.
+
+    `tracked` gives (parameter, ParameterState) pairs, `place` a parameter's index in the trace,
+    `guard` is called with exceptions of the recorder's own.
+    """
 
     def __init__(
         self,
@@ -80,7 +86,7 @@ class Recorder:
         log.events = _WatchedEvents(self._event, log.events)
 
     def line(self, frame: FrameType, resumed: bool = False) -> None:
-        """A line of the user's begins, or goes on after a call."""
+        """A line of the user's begins, or continues after a call."""
         try:
             offset = frame.f_lasti if resumed else ~frame.f_lasti
             with Unnoticed():
@@ -89,8 +95,8 @@ class Recorder:
             self._guard(error)
 
     def begin_iteration(self, loop: tuple[CodeType, int] | None) -> FilmedIteration:
-        """An iteration of `loop` (its code and first body line) has come to its first backward:
-        what was shot since it began is a new take. Returns it."""
+        """An iteration of `loop` (its code and first body line) reached its first backward: the
+        lines since it began are moved to a new FilmedIteration, which is returned."""
         old, first = self.filmed, 0
         if loop is not None:
             code, line = loop
@@ -113,9 +119,8 @@ class Recorder:
         return self.filmed
 
     def stop(self, raised: bool) -> None:
-        """The last line is over too. Unless the program `raised`, the last iteration ends where
-        the others do: at the loop's head. The epochs that found nothing left to do are no part
-        of it, nor is what comes after the loop."""
+        """Note the last line's changes. Unless the program `raised`, drop what ran after the last
+        iteration: it ends, as the others do, at the head of its loop."""
         self._note_changes()
         entries, loop = self.filmed.entries, self.filmed.loop
         if raised or loop is None:
@@ -128,7 +133,7 @@ class Recorder:
                 return
 
     def _last(self, matters: Callable[[Any], bool]) -> int:
-        """The place after the last shot with an event that matters, 0 where there is none."""
+        """The index after the last line with an event that matters, 0 if there is none."""
         entries = self.filmed.entries
         places = range(len(entries), 0, -1)
         return next((at for at in places if any(map(matters, entries[at - 1].events))), 0)
@@ -141,8 +146,8 @@ class Recorder:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Forget the oldest lines. But where a backward or a step ran long ago, they belong to an
-        iteration that may be over and is to be kept; then what came since is a take of its own."""
+        """Forget the oldest lines. But if the last backward or step is long ago, its iteration may be
+        over and may be kept by snapshots.py: then the lines since begin a new FilmedIteration."""
         old = self.filmed
         over = self._last(lambda raw: isinstance(raw, RawBackward | RawStep))
         if 0 < over <= LONGEST:
@@ -157,8 +162,8 @@ class Recorder:
         old.left_out += LONGEST
 
     def _event(self, raw: Any) -> None:
-        """An event belongs to the line that it happened at, where that is not the one that began
-        last: a call in it may have run other lines."""
+        """Add an event to its line. If other lines ran meanwhile, in a call, the line gets a new
+        entry."""
         try:
             entries = self.filmed.entries
             if raw.spot is not None:
@@ -167,14 +172,14 @@ class Recorder:
                 last = entries[-1] if entries else None
                 if last is None or last.code is not code or (last.line != line and last.resumed):
                     self._add_line(code, offset, line, True)
-            # The take may be another one by now.
+            # `_add_line` may have begun a new FilmedIteration.
             if self.filmed.entries:
                 self.filmed.entries[-1].events.append(raw)
         except Exception as error:
             self._guard(error)
 
     def _note_changes(self) -> None:
-        """Put what has changed since the last look down to the line that has just run."""
+        """Add what has changed since the last call to the line that has just run."""
         entries = self.filmed.entries
         if not entries:
             return
@@ -191,7 +196,7 @@ class Recorder:
 
 
 class _WatchedEvents(deque[Any]):
-    """The log's events, which also tells of every new one."""
+    """The log's events; calls `tell` with each new one."""
 
     def __init__(self, tell: Callable[[Any], None], before: deque[Any]) -> None:
         super().__init__(before, KEEP_EVENTS)

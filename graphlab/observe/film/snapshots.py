@@ -1,4 +1,4 @@
-"""Takes the graphs of a run as its backwards come: one picture an iteration, of all its losses."""
+"""Captures a run's graphs at its backward calls: one graph an iteration, of all its losses."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class _Loss:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The graph of one iteration's losses, as it stood before the last of `calls` ran.
+    """The graph of one iteration's losses, as it was before the last of `calls` ran.
 
-    `also` is what another tool made of the same losses, where one was asked; `take` has the lines
-    of the iteration, where they were filmed."""
+    `also` is the result of `Snapshots.also`; `filmed` has the lines of the iteration if they were
+    recorded."""
 
     graph: Graph
     calls: tuple[str, ...]
@@ -49,10 +49,12 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Snapshots:
-    """`at` and `before` ask for one moment; otherwise the first iterations are taken.
+    """`at` (an iteration) and `before` (a backward call) choose one moment; without them the first
+    iterations are captured.
 
-    An iteration ends with the first backward call that it has run already, or whose loop has gone
-    on since. (In ``for …: for …: D.backward()`` and then ``G.backward()`` loops differ.)
+    A backward call begins a new iteration if this one has run it already, or if the loop around it
+    has advanced. (The loops of two calls may differ: ``for …: for …: D.backward()``, then
+    ``G.backward()``.)
     """
 
     log: Log
@@ -62,11 +64,11 @@ class Snapshots:
     optimizer_name: Callable[[int], str]
     at: int | None = None
     before: str | None = None
-    # Given a loss and the named parameters, while both are at hand.
+    # Called with (loss, {name: parameter}) at each capture.
     also: Callable[[Any, dict[str, Any]], Any] | None = None
     recorder: Recorder | None = None
     taken: list[Snapshot] = field(default_factory=list)
-    # Every backward call seen, for a misspelt --before.
+    # Every backward call seen, to suggest one for a misspelt --before.
     calls: dict[str, None] = field(default_factory=dict)
     _kept: bool = False
     _turns: dict[Any, int | None] = field(default_factory=dict)
@@ -82,12 +84,12 @@ class Snapshots:
         before: str | None,
         also: Callable[[Any, dict[str, Any]], Any] | None,
     ) -> None:
-        """Take graphs from now on."""
+        """Capture graphs from now on."""
         self.at, self.before, self.also = at, before, also
         self._kept = True
 
     def films(self) -> list[tuple[Snapshot | None, FilmedIteration]]:
-        """The iterations that were filmed and kept, with their graphs; the last one in any case."""
+        """The recorded iterations that were kept, with their graphs, and always the last one."""
         if self.recorder is None:
             return []
         self.close()
@@ -102,7 +104,7 @@ class Snapshots:
     def begin(self, record: RawBackward, values: Mapping[str, Any], frame: FrameType) -> None:
         """A backward is about to run; `values` are its arguments."""
         if not self._kept or (record.is_grad and values.get("create_graph")):
-            # A penalty's inner gradient: its graph is part of the loss's.
+            # Such as a gradient penalty's: its graph is part of the loss's.
             return
         spots: list[Spot | None] = [loss.record.spot for loss in self._losses]
         loop, turn = self.iterations.place(user_frame(frame.f_back, self.files))
@@ -118,7 +120,7 @@ class Snapshots:
         edges = [grad_edge(each) for each in listed(roots)]
         self._losses.append(_Loss(record, edges))
         if self.recorder is not None and record.covered is not None:
-            # Now: the record itself will not keep it.
+            # Copied now: only the last few records keep it (backward_calls.REMEMBER).
             self.recorder.filmed.covered[id(record)] = record.covered
         if self._wanted(record):
             self._capture_now(frame)
@@ -138,7 +140,7 @@ class Snapshots:
         self.close()
 
     def close(self) -> None:
-        """The iteration is over: keep what was taken of it."""
+        """The iteration has ended: keep its last snapshot."""
         if self._latest is None:
             return
         self.taken.append(self._latest)
@@ -147,8 +149,8 @@ class Snapshots:
             del self.taken[FIRST]
 
     def final(self, variables: dict[str, Any], wanted: Collection[str] = ()) -> None:
-        """The program is over: losses that never had a backward, the `wanted` ones or else all
-        that look like one, are taken as they stand."""
+        """The program has ended: capture the graphs of losses without a backward, those named in
+        `wanted`, or every scalar among `variables` that requires grad."""
         self.close()
         self._losses, self._capture = [], None
         found = {

@@ -1,9 +1,9 @@
-"""The line tracer: notes which of the user's lines was running as autograd's nodes were made.
+"""Notes which of the user's lines was running as autograd's nodes were made (`sys.settrace`).
 
-It rests on `sys.settrace` alone. A node's `_sequence_nr()` falls between two marks that noted the
-thread's counter, so lines tell which of them made it, with no torch call intercepted. Calls of
-torch that matter (backward, zero_grad) are recognised by their code object; modules are noted in
-modules.py.
+At each line a mark is noted: the thread's count of nodes, and the line. A node's `_sequence_nr()`
+lies between two marks, which tells the line that made it, with no torch function patched. Calls of
+torch that matter (backward, zero_grad) are recognised by their code object; module calls are noted
+by module_calls.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from graphlab.source.files import UserFiles, user_frame
 
 
 def code_of(function: Any) -> CodeType:
-    """The code that runs in the end: torch wraps some methods in one shared decorator."""
+    """The code of the undecorated function: torch wraps some methods in one shared decorator."""
     return inspect.unwrap(function).__code__
 
 
@@ -31,30 +31,37 @@ Handler = Callable[[FrameType, str, Any], None]
 
 _EVENTS = ("call", "line", "return", "exception", "opcode")
 _IS_LINE, _IS_RETURN = ({name: name == one for name in _EVENTS} for one in ("line", "return"))
+ELSEWHERE = "some of the program ran in other threads, whose lines and backwards are not followed"
+
 _OTHER, _USER, _SPECIAL, _BLOCK, _MODULE_CALL = range(5)
 
 
 def sequence_counter() -> Callable[[], int] | None:
-    """The function that reads this thread's count of backward nodes (private to torch)."""
+    """The function that reads this thread's count of autograd nodes, None where torch has none.
+    Private to torch: `torch._C._autograd._get_sequence_nr`."""
     import torch
 
     return getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", None)
 
 
 class LineTracer:
-    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` are for steps."""
+    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` surround a step().
+
+    `guard` is called with the observer's own exceptions.
+    """
 
     def __init__(
         self, log: Log, files: UserFiles, iterations: Iterations, guard: Callable[[Exception], None]
     ) -> None:
-
         self.log = log
         self.files = files
         self.handlers: dict[CodeType, Handler] = {}
         self._iterations = iterations
-        # Functions of torch that run in a record_function block, whose end resumes (steps.py).
+        # Functions of torch that run in a record_function block: the tracer is paused in them, and
+        # resumed when the block ends (step_hooks.py).
         self.blocks: set[CodeType] = set()
-        # What a module's call begins with; the frame that knocks there, for modules.py.
+        # The code of nn.Module.__call__ while it is swapped, and the frame that called it last
+        # (module_calls.py).
         self.module_call_codes: set[CodeType] = set()
         self.module_caller: FrameType | None = None
         self._codes: dict[CodeType, int] = {}
@@ -63,21 +70,21 @@ class LineTracer:
         self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
         counter = sequence_counter()
         self.seq = counter or (lambda: 0)
-        # Without the counter no line can be told apart from another as a node's maker.
+        # Without the counter it is not known which line made a node.
         log.no_counter = counter is None
         self._lines = UnpatchedWrites(log)
         self._pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
         self._before: Any = None
-        # What the frames that were running already had, a debugger's say.
+        # The `f_trace` that frames had before, such as a debugger's.
         self._kept: dict[FrameType, Any] = {}
         self.guard = guard
         self._onlooker: Callable[[FrameType, bool], None] | None = None
         self.running = False
         self._paused = False
-        # Off inside a module of torch's own (modules.py).
+        # Whether it is off because a module of torch's own is running (module_calls.py).
         self.off_in_module = False
         self.thread = threading.get_ident()
-        # Whether another thread was seen at work.
+        # Whether torch was seen to run in another thread.
         self.elsewhere = False
         self.trace = self._make_global()
 
@@ -87,12 +94,12 @@ class LineTracer:
         sys.settrace(self.trace)
 
     def watch_lines(self, onlooker: Callable[[FrameType, bool], None]) -> None:
-        """Tell `onlooker` of every line of the user's as it begins, with False, and of the outer
-        one as a call ends, with True. Before the start."""
+        """Call `onlooker(frame, False)` when a line of the user's begins, and `onlooker(caller,
+        True)` when a call returns to one. To be called before `start`."""
         self._onlooker = onlooker
 
     def begin_frames(self, frame: FrameType | None) -> None:
-        """Trace the user's frames that were already running when the watch began."""
+        """Trace the user's frames that were running already at the start."""
         while frame is not None:
             if frame.f_code.co_filename in self.files:
                 self._kept[frame] = frame.f_trace
@@ -102,7 +109,8 @@ class LineTracer:
     def stop(self, frame: FrameType | None) -> None:
         self.running = False
         self._pending.clear()
-        # A code object hides from the garbage collector what it holds: modules.py's holds us.
+        # The swapped code object refers to this tracer, and the garbage collector does not look
+        # into code objects: the cycle is broken here.
         self._codes.clear()
         self.module_call_codes.clear()
         self.module_caller = None
@@ -115,7 +123,7 @@ class LineTracer:
         self._kept.clear()
 
     def pause(self) -> None:
-        """Torch's own optimizers run hundreds of Python calls; none of them can matter here."""
+        """Stop tracing in a step(), whose hundreds of calls inside torch do not matter."""
         if sys.gettrace() is self.trace:
             sys.settrace(None)
             self._paused = True
@@ -127,7 +135,7 @@ class LineTracer:
                 sys.settrace(self.trace)
 
     def _handle(self, handler: Handler, frame: FrameType, event: str, arg: Any) -> None:
-        """An exception that left a trace function would end in the program: none may."""
+        """Call a handler. An exception here would propagate into the user's program."""
         try:
             handler(frame, event, arg)
         except Exception as error:
@@ -168,7 +176,7 @@ class LineTracer:
         locals_of = self._locals.get
 
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
-            # Runs at every Python call of the program: what is none of ours leaves at once.
+            # Runs at every Python call of the program, so the common case returns first.
             code = frame.f_code
             kind = codes.get(code)
             if kind is None:
@@ -252,7 +260,7 @@ class LineTracer:
         odd = suspicious(code.co_filename)
         lines, pending = self._lines, self._pending
         counts, log = self._iterations.counts, self.log
-        # Where the stack is nearly full there is no room for a comparison.
+        # Dict look-ups: comparing strings needs stack that may not be left near the limit.
         is_line, is_return = _IS_LINE, _IS_RETURN
 
         def on_line(frame: FrameType, event: str, arg: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Notes which module is at work, and stops the line tracer where no line of the user's can run.
+"""Notes which module is running, and pauses the line tracer inside torch's own modules.
 
-``nn.Module.__call__`` is given other code while a session is open. Inside a module of torch's own
-the tracer is off: a module of the user's below it turns it on again.
+The code of ``nn.Module.__call__`` is replaced while a session is open (code_swap.py). A module of
+the user's that is called by one of torch's turns the tracer on again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ class ModuleCalls:
     def start(self) -> None:
         import torch
 
-        # Where it was replaced by something else, such as a tracer of torch's, modules go without
-        # names.
+        # If `__call__` is not torch's own function, as under torch.fx, module calls are not noted.
         self._swap = swap = Swap(torch.nn.Module.__call__, *self._make())
         swap.put_in()
         if swap.code is not None:
@@ -63,7 +62,7 @@ class ModuleCalls:
             if get_ident() != thread:
                 tracer.elsewhere = True
                 return _ELSEWHERE
-            # The frame that calls, where the tracer is on: it went off to let us work unseen.
+            # Set by the tracer, which has turned itself off for this function.
             frame, tracer.module_caller = tracer.module_caller, None
             depth = len(stack)
             try:
@@ -94,7 +93,7 @@ class ModuleCalls:
                         or "forward" in own
                     )
             except Exception as error:
-                # It would end in the program.
+                # An exception here would propagate into the user's program.
                 del stack[depth:]
                 if frame is not None:
                     settrace(switch)
@@ -126,8 +125,8 @@ class ModuleCalls:
         return enter, leave
 
     def _is_quiet(self, kind: type) -> bool:
-        """Whether none of the user's code runs in a call of this class: neither it nor a base of
-        it outside the libraries defines more than a constructor."""
+        """Whether a call of this class runs no code of the user's: neither it nor a base class in
+        the user's files defines a method other than `__init__`."""
         for base in kind.__mro__:
             if base is object:
                 continue
