@@ -1,4 +1,4 @@
-"""Follows backward() and torch.autograd.grad(): who called it, what it found, what it freed."""
+"""Follows calls of backward() and torch.autograd.grad(): caller, graph, and errors."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text
 
-# The first calls at a line are inspected before they run, then every so-manieth: a prime, so
-# that a loop which alternates between two kinds of step does not always show the same one.
+# The first calls at a line are inspected before they run, then every `EVERY`th: a prime, so
+# that a loop which alternates between two kinds of step is not always sampled at the same one.
 FIRST, EVERY = 6, 61
 # A graph larger than this is inspected only when its backward raises.
 LARGE = 200_000
@@ -31,7 +31,7 @@ REMEMBER = 16
 
 
 class BackwardListener(Protocol):
-    """Who is told of backwards as they run; nested ones only where they are inspected."""
+    """Whose methods are called as backwards run, except nested ones."""
 
     def backward_begins(
         self, record: RawBackward, values: dict[str, Any], frame: FrameType
@@ -49,6 +49,9 @@ class BackwardListener(Protocol):
 
 
 class BackwardCalls:
+    """Handles the tracer's events of torch.autograd.backward and grad. `guard` is called with
+    exceptions of the observer's own."""
+
     def __init__(
         self,
         log: Log,
@@ -136,7 +139,7 @@ class BackwardCalls:
             self._listener.backward_begins(record, values, frame)
 
     def _read_loss(self, record: RawBackward, values: dict[str, Any]) -> None:
-        """A value costs a wait for the device, so each loss is read twice a second at most."""
+        """Reading a value synchronises the device: each loss is read twice a second at most."""
         now = time.monotonic()
         if now - self._read_at.get(record.loss, 0.0) > 0.5:
             self._read_at[record.loss] = now
@@ -173,7 +176,7 @@ class BackwardCalls:
         inspector = Inspector(self._log, names, record.spot)
         stale = inspector.written(nodes)
         freed = inspector.freed(nodes)
-        # The engine runs the latest node first: whichever trouble is later is what it met.
+        # The autograd engine runs the latest node first, so the later problem is the one it met.
         if freed and (not stale or freed[0].seq > stale[0].seq):
             record.problems = freed
         else:

@@ -1,4 +1,4 @@
-"""Turns the raw log into a Trace: names, lines and plain numbers, no tensor left."""
+"""Turns the raw log into a Trace: names, lines and plain numbers, without tensors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from graphlab.trace.model import (
 
 # Events kept in a Trace: the last iterations, which is where an error stands.
 KEEP = 2_000
-# Of the steps that a rule may find odd, the first ones are kept whenever they were.
+# How many of the steps that a rule may report are kept, however old they are.
 NOTABLE = 16
 
 

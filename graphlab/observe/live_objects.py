@@ -1,7 +1,7 @@
-"""Which live object of the program stands for what in the Trace: optimizers, parameters, losses.
+"""Maps the program's optimizers, parameters and losses to their entries in the Trace.
 
-A Trace has names and no objects, and a test has objects whose names it may not know. Objects are
-held by weak references alone, so that nothing of the program is kept alive for it.
+A Trace has names and no objects; a test has objects whose names it may not know. Objects are held
+by weak references only, so that none is kept alive.
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ class TensorTable:
 
 
 class LiveObjects:
+    """Answers for a live object which entry of the Trace it is."""
+
     def __init__(self, table: TensorTable, registry: OptimizerRegistry) -> None:
         self._table = table
         self._registry = registry

@@ -61,7 +61,7 @@ def module(name: str) -> Program:
     """Raises UserError when there is no such module, or it cannot be run."""
     here = os.getcwd()
     top = name.partition(".")[0]
-    # A module of ours of that name is not the one that is asked for.
+    # A module of that name which graphlab has imported is not the one that is asked for.
     ours = [each for each in sys.modules if each.partition(".")[0] == top]
     hidden = {each: sys.modules.pop(each) for each in ours} if top in taken_names(here) else {}
     kept, sys.path = sys.path, path_from(here)
@@ -94,7 +94,7 @@ def module(name: str) -> Program:
 
 
 class Unreported(Exception):
-    """The program has run, and what was seen of it could not be put together."""
+    """The program has run, but its trace could not be built."""
 
     def __init__(self, exit_code: int, error: Exception) -> None:
         super().__init__(f"graphlab failed on its own: {type(error).__name__}: {error}")
@@ -103,6 +103,8 @@ class Unreported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ran:
+    """A finished run."""
+
     trace: Trace
     exit_code: int
     # The program's globals, as it left them.

@@ -69,7 +69,7 @@ def _place(entry: LineEntry) -> Location:
 
 
 def _joined(entries: list[LineEntry]) -> list[LineEntry]:
-    """Join the lines of one statement, and drop returns to a line at which nothing more happened."""
+    """Join the lines of one statement, and drop returns to a line that then did nothing."""
     found: list[LineEntry] = []
     for at, entry in enumerate(entries):
         after = entries[at + 1].seq if at + 1 < len(entries) else entry.seq

@@ -146,8 +146,8 @@ class Recorder:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Forget the oldest lines. But if the last backward or step is long ago, its iteration may be
-        over and may be kept by snapshots.py: then the lines since begin a new FilmedIteration."""
+        """Forget the oldest lines. But if the last backward or step is long ago, its iteration may
+        be over, and kept by snapshots.py: then the lines since begin a new FilmedIteration."""
         old = self.filmed
         over = self._last(lambda raw: isinstance(raw, RawBackward | RawStep))
         if 0 < over <= LONGEST:

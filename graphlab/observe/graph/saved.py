@@ -35,7 +35,7 @@ from graphlab.source.wording import (
 
 
 def _same_variable(local: str, known: str) -> bool:
-    """Whether `known`, such as ``model.hidden[1]``, is a part of `local`, such as ``self.hidden``."""
+    """Whether `known` (``model.hidden[1]``) is an item of `local` (``self.hidden``)."""
     last = local.rsplit(".", 1)[-1]
     return known.rsplit(".", 1)[-1].startswith(f"{last}[") and "[" not in last
 

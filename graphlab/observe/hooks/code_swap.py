@@ -1,8 +1,8 @@
 """Replaces the code of a Python function of torch's by its own code with a call before and after.
 
 The function object stays the same (torch.compile compares it by identity), the new code has the
-same file and lines (Dynamo skips by file name), and a call is still one frame, so tracebacks and the
-depth of the stack do not change.
+same file and lines (Dynamo skips by file name), and a call is still one frame, so tracebacks and
+the depth of the stack do not change.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Patches torch's in-place functions, and notes each write by the version counter.
 
 Patched are Tensor's methods and torch's functions whose names end in an underscore, the in-place
-operators, item assignment, and the `data` attribute; nothing that only reads. A wrapper compares the
-version counter before and after, so a function that does not write after all is not noted.
+operators, item assignment, and the `data` attribute; nothing that only reads. A wrapper compares
+the version counter before and after, so a function that does not write after all is not noted.
 """
 
 from __future__ import annotations
@@ -188,14 +188,14 @@ class WritePatches:
             self._log.write(RawWrite(seq, spot, by, tuple(written), None, silent, direct))
 
     def _is_data(self, tensor: Any) -> bool:
-        """Whether `tensor` came from `.data`, so that its version counter is not the original's."""
+        """Whether `tensor` came from `.data`, so that its version counter is its own."""
         if not self._detached:
             return False
         base = base_of(tensor)
         return bool(self._detached.get(tensor) or (base is not None and self._detached.get(base)))
 
     def _watch_data(self, tensor: Any) -> None:
-        """Patch `data`: `p.data = new` changes what every saved `p` reads, but no version counter."""
+        """Patch `data`: `p.data = new` changes what a saved `p` reads, but no version counter."""
         import torch
 
         native: Any = torch._C.TensorBase.data

@@ -1,4 +1,4 @@
-"""The optimizer ledger: what a step changed by value, and whose gradient it applied."""
+"""Notes at each optimizer step what it changed, and which losses' gradients it applied."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ from graphlab.trace.model import Mix
 
 
 class OptimizerLedger:
+    """Listens to constructors, zero_grad and step() of optimizers.
+
+    `name_parameter` gives a parameter its index in the trace, `guard` is called with exceptions of
+    the observer's own.
+    """
+
     def __init__(
         self,
         log: Log,
@@ -63,7 +69,7 @@ class OptimizerLedger:
             tracer.handlers[code] = handler
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
-        """Another thread's step is counted, no more: its lines are not traced."""
+        """Count a step in another thread; nothing else is known of it."""
         state = self.registry.state(optimizer)
         self._tracer.elsewhere = True
         if not state.elsewhere:
@@ -80,7 +86,7 @@ class OptimizerLedger:
         optimizer = frame.f_locals.get("self")
         if is_a(attributes(optimizer).get("param_groups"), list):
             state = self.registry.state(optimizer, self._tracer.spot(frame.f_back))
-            # Now, while what it is given still hangs where the user put it.
+            # Named now: the variables may be gone later.
             self.registry.learn(state, optimizer, Names(self._files).gather(frame.f_back))
 
     def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
@@ -129,7 +135,8 @@ class OptimizerLedger:
         active.versions = versions_of(parameters)
 
     def _judge(self, step: RawStep, state: OptimizerState, optimizer: Any) -> list[ParameterState]:
-        """Whether the gradients about to be applied are new, or were applied before."""
+        """Note whether the gradients about to be applied are new or were applied before, and which
+        parameters another optimizer steps as well."""
         me = step.optimizer
         parameters = parameters_of(optimizer)
         grads = grads_of(parameters)
@@ -148,12 +155,12 @@ class OptimizerLedger:
             gradient.spent[me] = count
             if gradient.kept < LOOKS:
                 state.ambiguous = True
-            # The step of an optimizer that wraps this one counts as that one's.
+            # If another optimizer wraps this one, the outer step is the one that counts.
             if inner or gradient.last_stepper == me:
                 continue
             if gradient.last_stepper is not None:
                 gradient.turns += 1
-                # A, B, A: both are at work. A, B alone may be an optimizer and its successor.
+                # A, B, A means that both are in use; A, B may be an optimizer and its replacement.
                 if gradient.turns >= 2:
                     shared.append(self.registry.place_of(parameters[at], None))
                     step.shared_with = gradient.last_stepper
@@ -165,7 +172,7 @@ class OptimizerLedger:
         return gradients
 
     def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
-        """Parameters that no module seen at work holds, and parameters never reached so far."""
+        """Note parameters that no module called so far holds, and those never given a gradient."""
         modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
         alive = {id(p) for module in modules for p in parameters_in(module)}
         if not alive:
@@ -218,7 +225,7 @@ class OptimizerLedger:
 
     @staticmethod
     def _with_changes(mix: Mix, state: OptimizerState, active: ActiveStep) -> Mix:
-        """The make-up of a gradient, with what the step that applied it has done to each loss."""
+        """`mix` with the first-order change of each loss by the step."""
         untouched = all(version_of(grad) == version for grad, version in active.grads)
         if active.copies is None or state.contributions is None or not untouched:
             return mix
@@ -232,7 +239,7 @@ class OptimizerLedger:
 
 
 def _memory(parameter: Any, gradient: ParameterState) -> tuple[int, int, int] | None:
-    """(storage, first byte, last byte); asked of torch only where the parameter has moved."""
+    """(storage key, first byte, end byte), cached as long as the address is the same."""
     address = address_of(parameter)
     if not address or gradient.place[0] != address:
         key = storage_key(parameter)
@@ -256,8 +263,8 @@ def copies_of(parameters: list[Any]) -> Copies:
 def compare(
     state: OptimizerState, optimizer: Any, copies: Copies, place_of: Callable[[Any, None], int]
 ) -> None:
-    """Take down which of the parameters a step of `optimizer` has changed, and why it left the
-    others of its own as they were."""
+    """Note which parameters a step of `optimizer` has changed, and why it did not change the rest
+    of its own."""
     mine = {
         id(p): group
         for _, group in items(attributes(optimizer).get("param_groups"))
@@ -278,7 +285,8 @@ def compare(
 
 
 def moves_of(optimizer: Any, copies: Copies) -> Iterator[tuple[Any, Any]]:
-    """How far a step of `optimizer` has moved each of its own parameters, one at a time."""
+    """(parameter, change of its values by the step) for each of the optimizer's own that was
+    copied."""
     mine = {id(p) for p in parameters_of(optimizer)}
     for before in copies:
         if id(before.tensor) in mine and before.values is not None:

@@ -1,8 +1,6 @@
-"""Follows gradients from the backward that wrote them to the step that applies them, or to the
-zero_grad that throws them away.
+"""Follows gradients from the backward that wrote them to the step or zero_grad that ends them.
 
-Which backward wrote where is noted every time. The vectors themselves are compared on sampled
-steps only.
+Which backward wrote which gradient is noted every time; the values are compared on sampled steps.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from graphlab.source.objects import is_a
 from graphlab.source.places import locate
 from graphlab.trace.model import Mix
 
-# As many losses are read for what keeps them from a parameter that no gradient reaches.
+# For how many losses the source is read to see why they do not reach a parameter.
 READ = 6
 
 
@@ -46,14 +44,14 @@ class Provenance:
         self.any_backward = False
         self.grad_results = GradResults()
         self._inside_step = inside_step
-        # Lines with a backward: whose graph was looked at; whose gradients were thrown away; and
-        # the first of each of those whose graph had been looked at.
+        # Of the lines with a backward: those whose graph was inspected; those whose gradients were
+        # thrown away; and of these the first record with an inspected graph.
         self._inspected_lines: set[Spot | None] = set()
         self._wasting_lines: set[Spot | None] = set()
         self.wasteful: dict[Spot | None, RawBackward] = {}
 
     def search(self, frame: FrameType) -> None:
-        """Before the first backward: the optimizers that were made before anybody watched."""
+        """Before the first backward: find the optimizers that were made before the session."""
         if not self._searched:
             self._searched = True
             names = Names(self._files).gather(frame)
@@ -61,8 +59,8 @@ class Provenance:
                 self._registry.learn(self._registry.state(optimizer), optimizer, names)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        """At an inspected backward: which parts of its graph lead to whose parameters. Asked at
-        the first one of each line, and again where gradients have been thrown away."""
+        """At an inspected backward: group its nodes by optimizer, at the first one of each line,
+        and again once gradients have been thrown away."""
         self._look_for_cuts(record, frame)
         spot = record.spot
         if spot not in self._inspected_lines or (
@@ -76,7 +74,7 @@ class Provenance:
             )
 
     def _look_for_cuts(self, record: RawBackward, frame: FrameType) -> None:
-        """What keeps this loss from the parameters that no gradient has reached so far."""
+        """Find where this loss was cut off from the parameters without any gradient."""
         for state, optimizer in self._registry.followed():
             if not state.never_reached or state.cut is not None or state.read >= READ:
                 continue
@@ -100,8 +98,8 @@ class Provenance:
     def settle(
         self, state: OptimizerState, grads: list[Any], optimizer: Any, throws: bool
     ) -> list[ParameterState]:
-        """Notice what the program itself has done to an optimizer's gradients since they were last
-        looked at. Where `throws`, one that is gone was thrown away."""
+        """Notice what the program itself did to an optimizer's gradients since the last call. With
+        `throws`, a gradient that is gone counts as thrown away."""
         gradients = self._registry.gradients_of(state, parameters_of(optimizer))
         fingerprint = fingerprint_of(grads)
         if not state.ambiguous and fingerprint == state.fingerprint:
@@ -125,7 +123,7 @@ class Provenance:
             held, fresh = self._held(state, parameters_of(optimizer))
             if state.contributions is None:
                 if not fresh:
-                    # Part of it was put there when nobody compared: it cannot be told apart.
+                    # Parts of the gradient are from before the comparison began.
                     continue
                 state.contributions = Contributions()
             state.contributions.begin(label, held)
@@ -179,9 +177,9 @@ class Provenance:
                 gradient.clear()
 
     def _throw(self, state: ParameterState, spot: Spot | None) -> None:
-        """A gradient is cleared: what was added since a step last applied it was for nothing."""
+        """A gradient is cleared: what was added since a step last applied it was never used."""
         if self._inside_step():
-            # A closure's gradients are the optimizer's to use as it likes.
+            # The step uses its closure's gradients before they are cleared.
             return
         applied = max(state.spent.values(), default=0)
         for source in state.sources[applied:]:
@@ -198,7 +196,7 @@ class Provenance:
         """Before a sampled step: what the gradients that it applies are made of."""
         held, fresh = self._held(state, parameters)
         if state.contributions is None and fresh:
-            # No backward was compared: all that is there came by other ways.
+            # No backward was compared: the gradient is the program's own.
             state.contributions = Contributions()
         found = state.contributions.mix(held) if state.contributions is not None else None
         if found is None:
@@ -209,8 +207,8 @@ class Provenance:
     def _held(
         self, state: OptimizerState, parameters: list[Any]
     ) -> tuple[list[OwnedParameter], bool]:
-        """The parameters as `contributions` wants them, and whether no backward has written any
-        of their gradients since they were cleared."""
+        """The parameters for shares.py, and whether no backward has written any of their gradients
+        since they were cleared."""
         found, fresh = [], True
         gradients = self._registry.gradients_of(state, parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -227,8 +225,8 @@ class Provenance:
         return found, fresh
 
     def _overwritten(self, grad: Any) -> bool:
-        """Whether the program's last write to a gradient put new values there, rather than
-        scaling what stood there."""
+        """Whether the program's last write to a gradient replaced its values instead of scaling
+        them."""
         key = storage_key(grad)
         for event in reversed(self._log.events):
             if isinstance(event, RawWrite) and any(each[0] == key for each in event.tensors):
@@ -237,4 +235,5 @@ class Provenance:
 
 
 def label_of(record: RawBackward) -> Label:
+    """(loss, line) of a backward."""
     return record.loss, locate(*record.spot).line if record.spot is not None else None

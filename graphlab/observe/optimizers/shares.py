@@ -1,8 +1,8 @@
-"""Splits the gradients of one optimizer's parameters by loss, while a step is being sampled.
+"""Splits the gradients of one optimizer's parameters by loss, on sampled steps.
 
-Every loss but one has a buffer. The open one, whose backward ran last, has none: its part is what
-stands in `.grad` beyond the buffers. So two losses cost one copy of the gradients. What came into
-`.grad` by other means than backward counts as a loss of its own.
+Every loss but one has a buffer. The open one, whose backward ran last, has none: its part is
+`.grad` less the buffers. So two losses cost one copy of the gradients. What was written into `.grad`
+by other means than backward counts as a loss of its own.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from graphlab.observe.vectors import any_nonzero, computable, dense, dot, number
 from graphlab.trace.model import Mix, ParameterMix, Share
 
 Label = tuple[str, int | None]
-# What was written into `.grad` by hand or by torch.func: no loss is known.
+# Written into `.grad` by the program or by torch.func: no loss is known.
 OUTSIDE: Label = ("(not attributed)", None)
-# The buffers of three losses and more may take as much memory as this, in bytes; that of one of
-# two losses as much as the other.
+# Most bytes that the buffers may take: with three losses or more, and with two.
 BUDGET, BUFFER = 64 * 1024**2, 256 * 1024**2
 
 Products = dict[tuple[Label, Label], float]
 
 
 class OwnedParameter(NamedTuple):
-    """A parameter of the optimizer, its place in the trace, and where its gradient is from when
-    no backward is known to have written it."""
+    """A parameter of the optimizer, its index in the trace, and the label of its gradient if no
+    backward has written it."""
 
     parameter: Any
     place: int
@@ -35,12 +34,15 @@ class OwnedParameter(NamedTuple):
 
 
 class Contributions:
+    """The part of each loss in the gradients of one optimizer. Call `begin` and `end` around every
+    backward, and `mix` before the step."""
+
     def __init__(self) -> None:
         self._parts: dict[Label, dict[int, Any]] = {}
         self._open: Label | None = None
         self._opened_from: Label | None = None
-        # For each parameter, the inner products of every two parts, as they were when the last
-        # backward was over: clipping comes later.
+        # For each parameter, by `id()`, the inner products of every two parts after the last
+        # backward, so before any clipping.
         self._products: dict[int, Products] = {}
         self._factor = 1.0
         # More losses than the memory allows.
@@ -98,18 +100,18 @@ class Contributions:
         if any(id(each.parameter) in reached for each in held):
             self._measure(held)
         elif self._opened_from is not None:
-            # Nothing of this loss arrived here, so what its opening kept is still all of .grad.
+            # This loss has not reached any of them: `.grad` is still the previous loss's part.
             self._parts.pop(self._opened_from, None)
             self._open = self._opened_from
         elif not self._products:
             self._open = None
 
     def mix(self, held: list[OwnedParameter]) -> tuple[Mix, tuple[ParameterMix, ...]] | None:
-        """What the gradients are made of that are about to be applied: all in all, and for each
-        parameter. None where they are not finite, or too many losses had a part."""
+        """The shares of each loss in the gradients about to be applied: in total, and for each
+        parameter. None if they are not finite, or the buffers would take too much memory."""
         if self._given_up or not _comparable(held):
             return None
-        # What no backward has written since it was cleared is there by other ways.
+        # Gradients that no backward has written since they were cleared.
         self._measure([each for each in held if id(each.parameter) not in self._products])
         self._factor = self._scaled(held)
         if not math.isfinite(self._factor):
@@ -133,23 +135,23 @@ class Contributions:
         return Mix(shares, cosines, self._factor == 1.0), tuple(alone)
 
     def changes(self, moves: Iterable[tuple[Any, Any]]) -> dict[Label, float]:
-        """What a step changes each loss by, to first order: the inner product of its own gradient
-        with the way that each parameter went, for (parameter, way) in `moves`."""
+        """The first-order change of each loss: the inner product of its own gradient with the step,
+        for (parameter, change of its values) in `moves`."""
         labels: list[Label] = []
         found = []
-        for parameter, way in moves:
+        for parameter, change in moves:
             for label, vector in self._split(
                 OwnedParameter(parameter, -1, None), self._factor
             ).items():
                 labels.append(label)
-                found.append(dot(vector, dense(way)))
+                found.append(dot(vector, dense(change)))
         changes: dict[Label, float] = {}
         for label, value in zip(labels, numbers(found), strict=True):
             changes[label] = changes.get(label, 0.0) + value / self._factor
         return changes
 
     def _split(self, held: OwnedParameter, factor: float = 1.0) -> dict[Label, Any]:
-        """The part of each loss in a gradient that stands scaled by `factor`, scaled alike."""
+        """The part of each loss in a gradient that was scaled by `factor`, scaled as well."""
         parameter, _, base = held
         if grad_of(parameter) is None:
             return {}
@@ -177,7 +179,7 @@ class Contributions:
             self._products.setdefault(key, {})[one, other] = value
 
     def _rescale(self, held: list[OwnedParameter]) -> None:
-        """Scale what was kept as the gradients were since: clipped, say, between two backwards."""
+        """Scale the buffers as the gradients were since, by clipping between two backwards."""
         factor = self._scaled(held)
         if factor == 1.0 or not math.isfinite(factor):
             return
@@ -189,8 +191,8 @@ class Contributions:
                 products[pair] *= factor * factor
 
     def _scaled(self, held: list[OwnedParameter]) -> float:
-        """What the gradients were multiplied by since the last backward: by clipping, or when
-        loss scaling was taken out again."""
+        """The factor by which the gradients were scaled since the last backward, by clipping or by
+        unscaling a GradScaler's."""
         known = [
             (each.parameter, products)
             for each in held

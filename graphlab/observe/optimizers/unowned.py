@@ -1,4 +1,4 @@
-"""Parameters of the program's modules that backward reaches and no optimizer has."""
+"""Finds parameters of modules that backward reaches and no optimizer holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from graphlab.source.files import UserFiles
 
 @dataclass(frozen=True, slots=True)
 class ReachedParameter:
-    """A parameter under a loss. `listed`: it hangs in a plain list, out of parameters()."""
+    """A parameter that a loss leads to. `listed`: its module is in a plain Python list, and so not
+    in the parent's parameters()."""
 
     ref: Ref
     record: RawBackward
@@ -27,7 +28,7 @@ class ReachedParameter:
 
 
 class ReachedParameters:
-    """Leaves seen under a loss, with their names and owner, while their module is at hand."""
+    """The parameters that losses lead to, named while their module can still be found."""
 
     def __init__(self, log: Log, files: UserFiles) -> None:
         self._log = log

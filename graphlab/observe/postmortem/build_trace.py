@@ -1,8 +1,8 @@
-"""What a traceback alone still tells about an autograd error: exception to Trace, no recording.
+"""Makes a Trace from an autograd error's traceback alone, without an observation.
 
-The frames of torch.autograd.backward and grad hold the roots of the graph, the graph holds what
-it saved, and the user's frames hold the names. What nobody saw, who wrote and who freed, is
-inferred and marked so; the lines of the forward pass are not known.
+The frames of torch.autograd.backward and grad hold the roots of the graph, the graph its saved
+tensors, and the user's frames the names. Which line wrote or freed a tensor is inferred, and marked
+so; the lines of the forward pass are not known.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _PostMortem:
             mistake = mistake_of(self._error)
             explained = self._explain(mistake)
         except Exception as own:
-            # Whoever asks has an error of their own to look at, and must not get ours.
+            # The user is looking at an error already and must not get another.
             if os.environ.get("GRAPHLAB_DEBUG"):
                 traceback.print_exc()
             explained = False
@@ -115,7 +115,7 @@ class _PostMortem:
         if not explained and mistake is None:
             return None
         tb = self._tb
-        # Before the tensors are listed: what is owned joins them.
+        # Made before `tensors` is read, as this adds to it.
         optimizers = tuple(self._optimizer(each) for each in self._owners)
         sources = {event.at.file for event in self._events if event.at is not None}
         return Trace(
@@ -154,7 +154,7 @@ class _PostMortem:
         return False
 
     def _backward(self, at: int, is_grad: bool, mistake: str | None) -> bool:
-        """Explain the call of backward or grad at step `at`, if that is what failed."""
+        """Explain the call of backward or grad at entry `at`, if that is what failed."""
         tb = self._tb
         values = tb.entries[at].frame.f_locals
         roots = listed(values.get("outputs" if is_grad else "tensors"))
@@ -181,7 +181,7 @@ class _PostMortem:
             )  # fmt: skip
             return True
         if mistake not in ("stale", "freed"):
-            # Raised on the way by something else: by a hook, or for want of memory.
+            # Raised by something else during the backward, such as a hook.
             return False
         nodes = nodes_behind(values, is_grad, LARGE)
         if len(nodes) >= LARGE:
@@ -210,7 +210,7 @@ class _PostMortem:
     def _stale(self, nodes: list[Any]) -> list[Saved]:
         tb = self._tb
         found = [(node, slot) for node, slot in self._slots(nodes) if slot.stale]
-        # The engine runs the latest node first.
+        # The autograd engine runs the latest node first.
         found.sort(key=lambda pair: -sequence(pair[0]))
         search = WriterSearch(tb.source(), tb.values(), tb.names, self._owners, tb.places())
         verdicts: dict[int, list[PossibleWriter]] = {}
@@ -246,7 +246,7 @@ class _PostMortem:
     def _write(
         self, index: int, before: int | None, after: int, verdicts: dict[int, list[PossibleWriter]]
     ) -> int:
-        """The place of the one write that is inferred, among the events."""
+        """The index, among the events, of the inferred write; it is added."""
         who = verdicts[index][0]
         same = [self._tb.called(at) for at, found in verdicts.items() if found == [who]]
         why = who.why.replace("{names}", _listing(same))
@@ -271,7 +271,7 @@ class _PostMortem:
             )
         sure = [node for node in gone if keeps or (freeing is not None and node in freeing.nodes)]
         sure.sort(key=lambda node: -sequence(node))
-        # Which of the rest this very backward freed on its way cannot be told.
+        # Which of the other nodes this very backward has freed is not known.
         return [
             Saved(
                 sequence(node), operation(node), self._forward(node), None, -1, None, None,
@@ -284,7 +284,7 @@ class _PostMortem:
         known = self._tb.names.of_tensor(slot.data)
         if known is not None:
             return known
-        # What an operation saved of its own output comes back without its history.
+        # An operation's own output is unpacked without its grad_fn.
         output = slot.name.startswith(("result", "output"))
         return slot.data, Named("", "activation" if output else kind_of(slot.data), None)
 
@@ -324,15 +324,15 @@ def _listing(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-# Versions back from the present that are tried: a step or two make a handful of writes.
+# How many versions back are tried: a step or two make a handful of writes.
 BACK = 64
 
 
 def saved_version(slot: Slot) -> int | None:
-    """The version that unpacking a stale `slot` asks for, or None where it cannot be told.
+    """The version that unpacking a stale `slot` expects; None if it cannot be found.
 
-    Found by trying: the counter is set back until torch unpacks, and then to what it was. No
-    value is read or written, and nothing else of the program runs meanwhile in this thread.
+    Found by trying: the counter is set back until torch unpacks, and is then restored. No value is
+    read or written. Private to torch: `torch._C._autograd._unsafe_set_version_counter`.
     """
     import torch
 

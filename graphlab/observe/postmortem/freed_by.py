@@ -1,5 +1,7 @@
-"""Which backward most likely freed a graph, when nobody was watching: the call in the user's
-source whose loss still leads to what was freed."""
+"""Infers from the user's source which backward call most likely freed a graph.
+
+It is the call whose loss still leads to the freed nodes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from graphlab.trace.model import Location
 
 
 class FreeingCall(NamedTuple):
-    """`nodes` are those of the freed ones that it is known to have run through."""
+    """A backward call, and those of the freed nodes that it is known to have run through."""
 
     statement: Statement
     why: str
@@ -30,8 +32,8 @@ def freeing_call(
     failed: Location | None,
     limit: int,
 ) -> FreeingCall | None:
-    """The one call that can have freed `freed`, the nodes behind `roots` that hold nothing any
-    more, some of which the failed call itself may have freed on its way."""
+    """The one call that can have freed `freed`, the nodes behind `roots` whose saved tensors are
+    gone; the failed call itself may have freed some of them. None if several can."""
     gone = frozenset(freed)
     sharing: list[FreeingCall] = []
     again: list[FreeingCall] = []

@@ -1,4 +1,4 @@
-"""Errors that the observers have not seen happen: what the exception alone still tells of them."""
+"""Explains autograd errors that no hook saw happen, from the exception alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graphlab.trace.model import Trace
 
 
 class UnseenErrors:
-    """`inferred` are the Traces of post-mortems, to be joined to what was observed."""
+    """`inferred` has the Traces of post-mortems, to be joined to the observed one."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class UnseenErrors:
         self.inferred: list[Trace] = []
 
     def explain(self, error: BaseException | None) -> None:
-        """Note what `error`, which ended the program, was about."""
+        """Explain `error`, which ended the program, unless a hook saw it happen."""
         seen = (error, self._log, self._iterations, self._files)
         unseen = invalidated_view(*seen) or unseen_refusal(*seen)
         if unseen is not None:
@@ -35,7 +35,7 @@ class UnseenErrors:
             self.infer(error)
 
     def infer(self, error: BaseException | None) -> None:
-        """Add what a traceback tells of an autograd error that nobody saw coming."""
+        """Add the post-mortem of an autograd error."""
         if not isinstance(error, Exception):
             return
         trace = post_mortem(error, self._target, self._targets)

@@ -1,8 +1,7 @@
-"""Who most likely wrote a stale tensor, when nobody was watching: from the optimizers that own
-it, from what their state says, and from what the user's source can write in place.
+"""Infers who most likely wrote a stale tensor, from optimizers' state and the user's source.
 
-Everything here is inference. It gives a writer only where one alone is left, and a line only
-where one statement alone can be it.
+A writer is named only if it is the only one possible, and a line only if one statement alone can
+be it.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from graphlab.source.statements import (
 )
 from graphlab.trace.model import Location
 
-# Why a suspect is one: read only where there is no other.
+# Why it is a possible writer; shown only if it is the only one.
 _SURE = "{by} writes {{names}} in place, and nothing else was found that does"
 _MAYBE = "nothing but {by} was found that can have written {{names}}"
-# Of a list, as many items are looked at.
+# How many items of a list are looked at.
 _ITEMS = 4_096
 _HANDING_ON = {"list", "tuple", "zip", "enumerate", "reversed", "sorted", "iter", "set"}
 
 
 @dataclass(frozen=True, slots=True)
 class PossibleWriter:
-    """`why` has room for the tensors' {names}; `proven`: it did write, be it not known when."""
+    """`why` is a template with the tensors' {names}; `proven`: it did write, at some time."""
 
     by: str
     at: Location | None
@@ -49,9 +48,9 @@ class PossibleWriter:
 
 @dataclass(frozen=True, slots=True)
 class WriteTargets:
-    """What a statement writes: `sure` and `maybe` are memory, `lost` means "or any parameter",
-    `passing` "or any activation" (of that dtype, if one is given), `word` "or a parameter whose
-    name ends so"."""
+    """What a statement writes. `sure` and `maybe` are storage keys. It may also write any
+    parameter, any activation (of `dtype`, if given), or a parameter whose name ends in
+    `last_name`."""
 
     sure: frozenset[int]
     maybe: frozenset[int] = frozenset()
@@ -72,12 +71,12 @@ class LiveOptimizer:
 
 
 def live_optimizers(names: Names) -> list[LiveOptimizer]:
-    """Every optimizer alive, those that the frames name first."""
+    """Every optimizer in memory, those that the frames name first."""
     found = {id(each): each for each in names.held_optimizers()}
     for each in gc.get_objects():
         if is_a(each, torch.optim.Optimizer):
             found.setdefault(id(each), each)
-    # One that wraps another, as a library's may, steps through it: the outer one is the user's.
+    # If one wraps another, as a library's may, the outer one is what the user calls.
     wrapped = {id(inner) for each in found.values() for inner in attributes(each).values()}
     return [
         LiveOptimizer(
@@ -93,6 +92,8 @@ def live_optimizers(names: Names) -> list[LiveOptimizer]:
 
 
 class WriterSearch:
+    """Finds the possible writers of stale tensors."""
+
     def __init__(
         self,
         source: list[Statement],
@@ -108,8 +109,7 @@ class WriterSearch:
         self._before = {id(each) for each in source if before_the_loop(each, source, places)}
 
     def of(self, tensor: Any, named: Named | None) -> list[PossibleWriter]:
-        """All who may have written `tensor`. One: it is the likely writer. None or several:
-        it cannot be told."""
+        """Everything that may have written `tensor`: a single one is the likely writer."""
         lasting = named is not None and named.kind in ("parameter", "buffer")
         found = [each for owner in self._owners for each in self._stepper(owner, tensor)]
         if any(each.proven for each in found):
@@ -154,8 +154,8 @@ class WriterSearch:
         )
 
     def _is_step_of(self, owner: LiveOptimizer, statement: Statement) -> bool:
-        """Whether a ``….step()`` may be this optimizer's. What the name stands for decides; where
-        that is lost, only the name of another optimizer speaks against it."""
+        """Whether a ``….step()`` may be this optimizer's: by the value of the name, or if that is
+        lost, unless the name is another optimizer's."""
         receiver = self._values.of(statement.target, statement.scope)
         if statement.other is not None:
             given = self._values.of(statement.other, statement.scope)
@@ -220,7 +220,8 @@ class WriterSearch:
     def _stood_for(
         self, node: ast.expr, scope: Scope, depth: int = 0
     ) -> tuple[frozenset[int], bool]:
-        """The tensors that a name whose value is lost may have been, and whether others too."""
+        """(storage keys that a name whose value is lost may have stood for, whether any others
+        too)."""
         value = self._values.of(node, scope)
         if value is not LOST:
             return _keys(value), False
@@ -265,7 +266,7 @@ def _merged(found: list[PossibleWriter]) -> list[PossibleWriter]:
 
 
 def _stepped(optimizer: Any, parameter: Any) -> bool | None:
-    """Whether it has stepped `parameter`, by its own state; None if that does not tell."""
+    """Whether it has stepped `parameter`, by its own state; None if the state does not say."""
     states = _states(optimizer)
     state = states.get(id(parameter))
     if state:
@@ -305,7 +306,7 @@ def _key(tensor: Any) -> int:
 
 
 def _keys(value: Any) -> frozenset[int]:
-    """The memory of a tensor, or of all that a module, a list or a dict holds."""
+    """The storage keys of a tensor, or of all tensors in a module, a list or a dict."""
     if is_module(value):
         return frozenset(map(_key, (*parameters_in(value), *buffers_in(value))))
     several = [each for _, each in items(value, _ITEMS)] if _many(value) else [value]
@@ -334,8 +335,8 @@ def _loop_around(target: ast.expr, statement: Statement) -> ast.expr | None:
 
 
 def _sources(node: ast.expr) -> Iterator[ast.expr]:
-    """What an expression hands on unchanged: D and T for ``zip(D.parameters(), T.parameters())``;
-    nothing where it computes something new."""
+    """The expressions whose items this one yields unchanged: D and T for ``zip(D.parameters(),
+    T.parameters())``; none if it computes something new."""
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
         yield node
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

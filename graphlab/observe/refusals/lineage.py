@@ -1,5 +1,4 @@
-"""What fed a value, read from the statements that made it: where a graph was on its way to a
-loss, and the expression that dropped it."""
+"""Reads from source what computed a value: whether it had a graph, and which expression cut it."""
 
 from __future__ import annotations
 
@@ -31,18 +30,18 @@ from graphlab.trace.model import Location
 _DEPTH = 16
 
 
-# A value that had a graph behind it.
-HAS_GRAPH: Final = "live"
+# The result for a value that had a graph behind it.
+HAS_GRAPH: Final = "has a graph"
 
 
-# What an expression was: it had a graph, or lost one in this place, or None: it never had any.
+# HAS_GRAPH, or the Cut where the value lost its graph, or None: it never had one.
 Result = Cut | str | None
 
 
 class Trail:
-    """What a reading came by: modules at work, and the cuts with the modules that lie behind.
+    """What was found on the way: module calls, and the cuts with the modules behind each.
 
-    A `thorough` reading goes on where a value has a graph: a part of it may have been cut off.
+    A `thorough` search goes on at a value with a graph, as part of it may have been cut off.
     """
 
     def __init__(self, thorough: bool = False) -> None:
@@ -170,8 +169,8 @@ class Lineage:
         return None
 
     def unlike(self, name: str, statement: ast.stmt) -> Result:
-        """LIVE, unless the value that is there says otherwise: then this statement cut it, by
-        means that are not known."""
+        """HAS_GRAPH, unless the present value has none: then the statement cut it, in an unknown
+        way."""
         value = self.reach(ast.parse(name, mode="eval").body)
         if is_tensor(value) and not requires_grad(value) and torch.is_grad_enabled():
             return self.cut(statement, ast.unparse(statement))

@@ -1,5 +1,4 @@
-"""What a traceback leaves to be looked at: the frames it passed through, the user's among them,
-the names they hold and the source they run."""
+"""Reads an error's traceback: its frames, the names that they hold and the source that they run."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ from graphlab.source.places import locate
 from graphlab.source.statements import Statement, may_have_run, statements
 from graphlab.trace.model import Location, TensorInfo
 
-# Files of the user's that are searched for writers.
+# How many of the user's files are searched for writers.
 FILES = 200
 
 
 class TracebackEntry(NamedTuple):
-    """One frame that the exception passed through, at the instruction that let it through."""
+    """A frame that the exception passed through, and the offset of the instruction that raised."""
 
     frame: FrameType
     offset: int
@@ -33,9 +32,9 @@ class TracebackEntry(NamedTuple):
 
 
 class ErrorTraceback:
-    """The steps of a traceback, outermost first, and a table of the tensors found there.
+    """The entries of a traceback, outermost first, and a table of the tensors found there.
 
-    `look` decides from where: `at` and `caller` are then the user's own place, `names` whatever
+    `look_from` sets `caller`, the user's innermost entry, with its place `at`, and `names`, what
     the frames around it can name.
     """
 
@@ -55,7 +54,7 @@ class ErrorTraceback:
         return self.caller.at if self.caller is not None else None
 
     def look_from(self, before: int) -> None:
-        """From step `before` outwards: the user's nearest step, and everything with a name."""
+        """Look from entry `before` outwards for the user's nearest one, and for names."""
         above = self.entries[:before]
         frames = [entry.frame for entry in reversed(above)]
         # A traceback begins where the exception is caught; what called that still runs.

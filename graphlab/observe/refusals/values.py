@@ -1,4 +1,4 @@
-"""What a name in the source stood for: looked up in a traceback's frames."""
+"""Looks up what a name in the source stood for, in a traceback's frames."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""In-place writes that autograd refused: to a leaf that requires grad, to some views, and the use
-of a view whose base was written. Seen as they happen, or found again from the traceback."""
+"""Explains in-place writes that autograd refused, as they happen or from the traceback.
+
+These are writes to a leaf that requires grad and to some views, and the use of a view whose base
+was written.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ from graphlab.trace.model import Location, Refused
 def unseen_refusal(
     error: BaseException | None, log: Log, iterations: Iterations, files: UserFiles
 ) -> RawRefused | None:
-    """A write that autograd refused and no wrapper saw, one by a custom Function's mark_dirty."""
+    """A refused write that no patch saw, such as by a custom Function's mark_dirty."""
     if not isinstance(error, RuntimeError):
         return None
     kind = mistake_of(error)
@@ -75,7 +78,7 @@ def refused_write(tb: ErrorTraceback, kind: str) -> Refused | None:
     if tb.caller is last:
         subject, by, text = _written(tb, at)
         if not _refuses(subject, kind):
-            # No statement that writes, but a call of what was compiled: its argument.
+            # The statement writes nothing itself, but calls compiled code: look at its arguments.
             by, text = call_text(at, at.code)[0], None
             subject = next((each for each in _named(last.frame, at) if _refuses(each, kind)), None)
     else:
@@ -144,7 +147,7 @@ def refusal(
     by: str,
     frame: FrameType,
 ) -> RawRefused | None:
-    """What a failed write was about, or None when autograd had no reason to forbid it."""
+    """Why autograd refused a write; None if it had no reason to."""
     import torch
 
     if not is_tensor(target) or not torch.is_grad_enabled():
@@ -174,8 +177,8 @@ def refusal(
 def invalidated_view(
     error: BaseException | None, log: Log, iterations: Iterations, files: UserFiles
 ) -> RawRefused | None:
-    """What `error` is about, where torch says the same of a view in the innermost user frame that
-    has such a one."""
+    """The view that `error` is about: the one in the innermost user frame for which torch raises
+    the same message."""
     if not isinstance(error, RuntimeError):
         return None
     for frame, line, offset in _user_entries(error.__traceback__, files):
