@@ -56,6 +56,8 @@ NOTABLE = 16
 
 
 class TraceBuilder:
+    """Builds Traces from a log; `table` collects the tensors that their events refer to."""
+
     def __init__(self, log: Log, files: UserFiles, target: str, table: TensorTable) -> None:
         self.table = table
         self._log = log

@@ -1,8 +1,8 @@
 """Splits the gradients of one optimizer's parameters by loss, on sampled steps.
 
 Every loss but one has a buffer. The open one, whose backward ran last, has none: its part is
-`.grad` less the buffers. So two losses cost one copy of the gradients. What was written into `.grad`
-by other means than backward counts as a loss of its own.
+`.grad` less the buffers. So two losses cost one copy of the gradients. What was written into
+`.grad` by other means than backward counts as a loss of its own.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class ErrorTraceback:
     def _source_files(self) -> list[str]:
         mine = [frame for frame in self._searched if frame.f_code.co_filename in self.files]
         found = dict.fromkeys(frame.f_code.co_filename for frame in mine)
-        # A notebook's cells share their variables and are imported by nobody.
+        # A notebook's cells share their variables, and no module imports them.
         found.update(dict.fromkeys(n for n in linecache.cache if "ipy" in n and n in self.files))
         todo = list({id(frame.f_globals): frame.f_globals for frame in mine}.values())
         while todo:
