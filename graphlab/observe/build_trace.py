@@ -49,7 +49,7 @@ from graphlab.trace.model import (
     ZeroGrad,
 )
 
-# Events kept in a Trace: the last iterations, which is where an error stands.
+# How many events a Trace keeps: the last ones, as that is where an error is.
 KEEP = 2_000
 # How many of the steps that a rule may report are kept, however old they are.
 NOTABLE = 16

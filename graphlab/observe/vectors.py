@@ -16,7 +16,7 @@ from graphlab.observe.tensors import bytes_of, readable
 PIECE = 1 << 18
 # Bytes of parameters that are copied before a step that is compared by value.
 COPIES = 64 * 1024**2
-# A sparse gradient is compared as the dense one that it stands for, up to this many elements.
+# A sparse gradient with more elements than this, counted as dense, is not compared.
 WIDEST = 10_000_000
 
 

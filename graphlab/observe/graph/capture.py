@@ -33,7 +33,7 @@ from graphlab.source.wording import written_by
 from graphlab.trace.graph import NONE, Graph, Leaf, Optimizer, Root, SavedTensor
 from graphlab.trace.model import Location
 
-# The one type that torch gives to all nodes of C++ extensions: only name() tells them apart.
+# The type of all nodes of C++ extensions, whose name() differs.
 _GENERIC = "CppFunction"
 
 

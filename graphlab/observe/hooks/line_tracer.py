@@ -66,7 +66,7 @@ class LineTracer:
         self.module_caller: FrameType | None = None
         self._codes: dict[CodeType, int] = {}
         self._locals: dict[CodeType, Callable[..., Any]] = {}
-        # The calls that are running: the line that each stands on, and the module it is in.
+        # The noted calls that are running: (code, offset) of the user's line, and the module.
         self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
         counter = sequence_counter()
         self.seq = counter or (lambda: 0)
@@ -196,7 +196,7 @@ class LineTracer:
             if back is not None and codes.get(back.f_code) == _USER:
                 here, offset = back.f_code, back.f_lasti
             else:
-                # Called by torch: the user's line is still the one that the outer call stands on.
+                # Called by torch: the user's line is still the outer call's.
                 here, offset = stack[-1][:2] if len(stack) > 1 else self.last_spot()
             module = stack[-1][2]
             self._handle(handlers[code], frame, "call", None)

@@ -52,6 +52,7 @@ class ParameterState:
         self.seen = False
 
     def clear(self) -> None:
+        """The gradient was cleared or replaced."""
         self.sources = []
         self.spent = {}
         self.by_hand = False
@@ -130,5 +131,6 @@ class GradResults:
             del self._known[next(iter(self._known))]
 
     def of(self, grad: Any) -> RawBackward | None:
+        """The call that returned `grad`; None if none did."""
         known = self._known.get(id(grad))
         return known[1] if known is not None and known[0]() is grad else None

@@ -29,7 +29,7 @@ READ = 6
 
 
 class Provenance:
-    """`inside_step` tells whether a step of this thread is running."""
+    """`inside_step` returns whether an optimizer step is running in this thread."""
 
     def __init__(
         self,

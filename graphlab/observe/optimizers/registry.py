@@ -85,6 +85,7 @@ class OptimizerRegistry:
                 state.name = names.optimizers.get(id(state.ref()))
 
     def state(self, optimizer: Any, spot: Spot | None = None) -> OptimizerState:
+        """The state of an optimizer, made if it is new; `spot` is where it was constructed."""
         state = self._by_id.get(id(optimizer))
         if state is None or state.ref() is not optimizer:
             state = OptimizerState(optimizer, spot)
@@ -121,6 +122,7 @@ class OptimizerRegistry:
         return found
 
     def gradient(self, parameter: Any) -> ParameterState:
+        """The state of a parameter's gradient, made if it is new."""
         known = self._parameters.get(id(parameter))
         if known is None or known[0]() is not parameter:
             known = (Ref(parameter), ParameterState())

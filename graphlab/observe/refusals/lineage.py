@@ -114,6 +114,7 @@ class Lineage:
         return self.parts(node, before, depth)
 
     def parts(self, node: ast.AST, before: int, depth: int) -> Result:
+        """The result of an expression that is computed from all its parts."""
         inner = [
             self.value(each, before, depth)
             for each in ast.iter_child_nodes(node)
@@ -126,6 +127,7 @@ class Lineage:
         return self.cut(node, called(node)) if operand is HAS_GRAPH else operand
 
     def named(self, name: str, before: int, depth: int) -> Result:
+        """The result of a variable."""
         if name in self.given and not self.assignments(name, before):
             return self.given[name]
         has_graph = name in self.values and _has_graph(self.values[name])
@@ -135,6 +137,7 @@ class Lineage:
         return HAS_GRAPH if has_graph else found
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
+        """The result of an attribute; ``.data`` drops the graph."""
         text = ast.unparse(node)
         if node.attr == "data":
             return self.dropped(self.value(node.value, before, depth), node)
@@ -177,6 +180,7 @@ class Lineage:
         return HAS_GRAPH
 
     def call(self, node: ast.Call, before: int, depth: int) -> Result:
+        """The result of a call, from its arguments and, if it is known, the function or module."""
         func = node.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         given = [*node.args, *(each.value for each in node.keywords)]
@@ -241,7 +245,7 @@ class Lineage:
         return next((each for each in results if isinstance(each, Cut)), _first(results))
 
     def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
-        """A function that is only known by its name, one inside another say."""
+        """A function that is known by its name only, such as one defined in another."""
         name = ast.unparse(node.func).rsplit(".", 1)[-1]
         for each in ast.walk(self.tree) if self.tree is not None else ():
             if isinstance(each, ast.FunctionDef) and each.name == name:
@@ -267,6 +271,7 @@ class Lineage:
         return self.guard_at(getattr(statement, "lineno", 0))
 
     def guard_at(self, line: int) -> Cut | None:
+        """As `guard`, for a line."""
         best: Cut | None = None
         for each in ast.walk(self.tree) if self.tree is not None else ():
             last = getattr(each, "end_lineno", 0) or 0
@@ -279,6 +284,7 @@ class Lineage:
         return best
 
     def decorated(self, function: ast.FunctionDef) -> Cut | None:
+        """The decorator of a function that turns gradients off."""
         for each in function.decorator_list:
             if is_guard(each):
                 return self.cut(each, ast.unparse(each))
@@ -318,7 +324,7 @@ class Lineage:
         return self.cut(made, "").location() if made is not None else None
 
     def reach(self, node: ast.AST) -> Any:
-        """The object that an expression stands for, where that can be told without running any
+        """The object that an expression evaluates to, None if that is not known without running any
         of the program's code."""
         found = evaluate(node, self.variable)
         return found if found is not LOST else None
@@ -328,7 +334,7 @@ class Lineage:
         return known if known is not None else self.element(name)
 
     def element(self, name: str) -> Any:
-        """One of what a loop variable runs through: a list of modules is of one kind."""
+        """The first value of a loop variable: the items of a list are assumed to be alike."""
         for each in ast.walk(self.scope) if self.scope is not None else ():
             if isinstance(each, ast.For | ast.comprehension) and name in targets(each.target):
                 source = each.iter
@@ -353,7 +359,7 @@ def _entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
         holder, function = callee.__self__, callee.__func__
     elif type(callee) is not types.FunctionType:
         holder, function = callee, static(type(callee), "__call__")
-    # What a decorator has wrapped.
+    # The function inside a decorator's wrapper.
     while type(function) is types.FunctionType and "__wrapped__" in function.__dict__:
         function = function.__dict__["__wrapped__"]
     return holder, function if type(function) is types.FunctionType else None

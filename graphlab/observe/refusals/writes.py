@@ -92,7 +92,7 @@ def refused_write(tb: ErrorTraceback, kind: str) -> Refused | None:
     known = tb.names.of_tensor(subject)
     named = known[1] if known is not None else Named("", kind_of(subject), None)
     if text is not None and named.kind != "parameter":
-        # What the statement calls it says more than another variable for the same memory.
+        # The name in the statement is clearer than another variable of the same memory.
         named = Named(text, kind_of(subject), named.owner)
     made = making(last.frame, named.name, tb.files, at.line) if kind == "view" else None
     tensor = tb.add(subject, named)
@@ -100,7 +100,7 @@ def refused_write(tb: ErrorTraceback, kind: str) -> Refused | None:
 
 
 def _named(frame: FrameType, at: Location) -> Iterator[Any]:
-    """What the names of a statement stand for."""
+    """The values of the names that a statement reads."""
     statement = statement_at(at.file, at.line)
     for node in ast.walk(statement) if statement is not None else ():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
