@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from graphlab.api.evidence import Seen
-from graphlab.observe.live_objects import Live
+from graphlab.observe.live_objects import LiveObjects
 from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Mix, Step, Trace
@@ -33,7 +33,7 @@ class Assertions(ABC):
 
     @property
     @abstractmethod
-    def _live(self) -> Live:
+    def _live(self) -> LiveObjects:
         """Which live object stands for what in the trace."""
 
     @property

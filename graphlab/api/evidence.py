@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from rich.console import RenderableType
 from rich.text import Text
 
-from graphlab.observe.live_objects import Live
+from graphlab.observe.live_objects import LiveObjects
 from graphlab.rules.registry import find
 from graphlab.text import visible
 from graphlab.trace.finding import Finding
@@ -39,7 +39,7 @@ class Member:
 
 
 class Seen:
-    def __init__(self, trace: Trace, live: Live) -> None:
+    def __init__(self, trace: Trace, live: LiveObjects) -> None:
         self.trace = trace
         self._live = live
 

@@ -80,11 +80,11 @@ def filmed(session: Observation, trace: Trace, findings: Sequence[Finding]) -> F
     told = [each for each in findings if each.severity != "info"]
     if trace.exception is not None and not told:
         # An error that no rule knows: its own iteration is the one to look at.
-        snapshot, take = films[-1]
+        snapshot, filmed = films[-1]
     else:
         best, _ = explaining(taken, told)
-        snapshot, take = next(each for each in films if each[0] is best or best is None)
-    film = session.develop(snapshot, take)
+        snapshot, filmed = next(each for each in films if each[0] is best or best is None)
+    film = session.build_film(snapshot, filmed)
     return film if film.moments else None
 
 

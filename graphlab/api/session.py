@@ -10,7 +10,7 @@ from typing import Any
 from graphlab.api.assertions import Assertions
 from graphlab.api.player import Player, filmed, play
 from graphlab.errors import UserError
-from graphlab.observe.live_objects import Live
+from graphlab.observe.live_objects import LiveObjects
 from graphlab.observe.observation import Observation
 from graphlab.trace.model import Trace
 from graphlab.views.cell import Shown, show_findings
@@ -48,8 +48,8 @@ class Session(Assertions):
         return self._observation.trace
 
     @property
-    def _live(self) -> Live:
-        return self._observation.live
+    def _live(self) -> LiveObjects:
+        return self._observation.live_objects
 
     def start(self, frame: FrameType | None = None) -> Session:
         """Begin to observe; `frame` and its callers are traced as well as what they call.

@@ -1,4 +1,4 @@
-"""Follows backward() and torch.autograd.grad(): who called it, what it found, what it freed."""
+"""Follows calls of backward() and torch.autograd.grad(): caller, graph, and errors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from graphlab.observe.graph.kept import carriers
 from graphlab.observe.graph.saved import Inspector
 from graphlab.observe.graph.walk import sequence, sweep
-from graphlab.observe.hooks.line_tracer import Tracer, code_of
-from graphlab.observe.hooks.write_patches import Writers
-from graphlab.observe.iterations import Loops
+from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.write_patches import WritePatches
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
@@ -21,8 +21,8 @@ from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text
 
-# The first calls at a line are inspected before they run, then every so-manieth: a prime, so
-# that a loop which alternates between two kinds of step does not always show the same one.
+# The first calls at a line are inspected before they run, then every `EVERY`th: a prime, so
+# that a loop which alternates between two kinds of step is not always sampled at the same one.
 FIRST, EVERY = 6, 61
 # A graph larger than this is inspected only when its backward raises.
 LARGE = 200_000
@@ -31,7 +31,7 @@ REMEMBER = 16
 
 
 class BackwardListener(Protocol):
-    """Who is told of backwards as they run; nested ones only where they are inspected."""
+    """Whose methods are called as backwards run, except nested ones."""
 
     def backward_begins(
         self, record: RawBackward, values: dict[str, Any], frame: FrameType
@@ -48,13 +48,16 @@ class BackwardListener(Protocol):
     def grad_returned(self, record: RawBackward, returned: Any) -> None: ...
 
 
-class Backwards:
+class BackwardCalls:
+    """Handles the tracer's events of torch.autograd.backward and grad. `guard` is called with
+    exceptions of the observer's own."""
+
     def __init__(
         self,
         log: Log,
-        tracer: Tracer,
-        writers: Writers,
-        loops: Loops,
+        tracer: LineTracer,
+        write_patches: WritePatches,
+        iterations: Iterations,
         files: UserFiles,
         listener: BackwardListener,
         guard: Callable[[Exception], None],
@@ -63,8 +66,8 @@ class Backwards:
 
         self._log = log
         self._tracer = tracer
-        self._writers = writers
-        self._loops = loops
+        self._write_patches = write_patches
+        self._iterations = iterations
         self._files = files
         self._texts: dict[Spot, tuple[str, str]] = {}
         self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
@@ -82,7 +85,7 @@ class Backwards:
         tracer.handlers[self._grad_code] = self._on_frame
 
     def _on_frame(self, frame: FrameType, event: str, arg: Any) -> None:
-        self._writers.quiet += 1
+        self._write_patches.quiet += 1
         try:
             with Unnoticed():
                 if event == "call":
@@ -94,7 +97,7 @@ class Backwards:
         except Exception as error:
             self._guard(error)
         finally:
-            self._writers.quiet -= 1
+            self._write_patches.quiet -= 1
 
     def _begin(self, frame: FrameType) -> None:
         sweep()
@@ -110,7 +113,7 @@ class Backwards:
             spot=spot,
             call=call,
             loss=loss,
-            iteration=self._loops.iteration(user),
+            iteration=self._iterations.iteration(user),
             retain_graph=create if retain is None else bool(retain),
             is_grad=is_grad,
             nested=bool(self._open),
@@ -130,13 +133,13 @@ class Backwards:
                     record.problems = inspector.written(nodes, stale=False)
         if not record.nested:
             if record.iteration is not None:
-                self._loops.advance(user, record.iteration)
+                self._iterations.advance(user, record.iteration)
             if self.read_losses:
                 self._read_loss(record, values)
             self._listener.backward_begins(record, values, frame)
 
     def _read_loss(self, record: RawBackward, values: dict[str, Any]) -> None:
-        """A value costs a wait for the device, so each loss is read twice a second at most."""
+        """Reading a value synchronises the device: each loss is read twice a second at most."""
         now = time.monotonic()
         if now - self._read_at.get(record.loss, 0.0) > 0.5:
             self._read_at[record.loss] = now
@@ -173,7 +176,7 @@ class Backwards:
         inspector = Inspector(self._log, names, record.spot)
         stale = inspector.written(nodes)
         freed = inspector.freed(nodes)
-        # The engine runs the latest node first: whichever trouble is later is what it met.
+        # The autograd engine runs the latest node first, so the later problem is the one it met.
         if freed and (not stale or freed[0].seq > stale[0].seq):
             record.problems = freed
         else:
@@ -194,8 +197,8 @@ class Backwards:
     def _due(self, record: RawBackward) -> bool:
         since = self._seen_at.get(record.spot, -1)
         self._seen_at[record.spot] = record.seq
-        writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
-        key = (record.spot, writers)
+        silent_writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
+        key = (record.spot, silent_writers)
         count = self._count[key] = self._count.get(key, 0) + 1
         return count <= FIRST or count % EVERY == 0
 

@@ -1,4 +1,4 @@
-"""Turns the raw log into a Trace: names, lines and plain numbers, no tensor left."""
+"""Turns the raw log into a Trace: names, lines and plain numbers, without tensors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from graphlab._version import __version__
-from graphlab.observe.backward_calls import Backwards
-from graphlab.observe.graph.kept import Growth
+from graphlab.observe.backward_calls import BackwardCalls
+from graphlab.observe.graph.kept import GrowingGraphs
 from graphlab.observe.graph.wasted import wasted
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.notes import (
@@ -25,8 +25,8 @@ from graphlab.observe.notes import (
     RawZero,
     Spot,
 )
-from graphlab.observe.optimizers.registry import Holders, OptimizerState
-from graphlab.observe.optimizers.unowned import Reached
+from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
+from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text, written_by
@@ -49,13 +49,15 @@ from graphlab.trace.model import (
     ZeroGrad,
 )
 
-# Events kept in a Trace: the last iterations, which is where an error stands.
+# How many events a Trace keeps: the last ones, as that is where an error is.
 KEEP = 2_000
-# Of the steps that a rule may find odd, the first ones are kept whenever they were.
+# How many of the steps that a rule may report are kept, however old they are.
 NOTABLE = 16
 
 
-class Assembler:
+class TraceBuilder:
+    """Builds Traces from a log; `table` collects the tensors that their events refer to."""
+
     def __init__(self, log: Log, files: UserFiles, target: str, table: TensorTable) -> None:
         self.table = table
         self._log = log
@@ -64,17 +66,17 @@ class Assembler:
 
     def build(
         self,
-        ledger: Holders,
-        backwards: Backwards,
-        reached: Reached,
-        growth: Growth,
+        registry: OptimizerRegistry,
+        backward_calls: BackwardCalls,
+        reached: ReachedParameters,
+        growth: GrowingGraphs,
         wasteful: list[RawBackward],
         error: BaseException | None,
         notices: list[str],
     ) -> Trace:
-        optimizers = ledger.states
-        names = [ledger.name_of(at) for at in range(len(optimizers))]
-        kept = self._keep(list(self._log.events), backwards.failed, wasteful)
+        optimizers = registry.states
+        names = [registry.name_of(at) for at in range(len(optimizers))]
+        kept = self._keep(list(self._log.events), backward_calls.failed, wasteful)
         events, _ = self.events(kept, names, [state.owns for state in optimizers])
         failure = self._failure(error)
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -91,7 +93,7 @@ class Assembler:
             ),
             events=events,
             iterations=max(iterations) + 1 if iterations else 0,
-            forgotten=self._forgotten(ledger, reached),
+            forgotten=self._forgotten(registry, reached),
             growing=tuple(growth.found.values()),
             sources=self._sources(events, failure),
             unseen=(*_unfollowed(optimizers, names), *notices),
@@ -139,15 +141,17 @@ class Assembler:
         known = {*map(id, kept)}
         return [raw for raw in wasteful[:NOTABLE] if id(raw) not in known] + kept
 
-    def _forgotten(self, ledger: Holders, reached: Reached) -> tuple[Forgotten, ...]:
-        if not any(state.steps for state in ledger.states):
+    def _forgotten(
+        self, registry: OptimizerRegistry, reached: ReachedParameters
+    ) -> tuple[Forgotten, ...]:
+        if not any(state.steps for state in registry.states):
             return ()
-        built = next((s.spot for s in ledger.states if s.steps), None)
+        built = next((s.spot for s in registry.states if s.steps), None)
         return tuple(
             Forgotten(
                 leaf.index, leaf.record.call, self._locate(leaf.record.spot), self._locate(built)
             )
-            for leaf in reached.forgotten(ledger.owned())
+            for leaf in reached.unowned(registry.owned())
         )
 
     def _event(self, raw: Any, names: list[str]) -> list[Event]:

@@ -1,4 +1,4 @@
-"""Which iteration is running: counts how often the body of each of the user's loops began."""
+"""Counts how often the body of each loop of the user's has begun, to number iterations."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def _loops_around(filename: str, line: int) -> tuple[int, ...]:
 
 
 def headers_around(filename: str, line: int) -> frozenset[int]:
-    """The lines at which the loops around a line begin anew."""
+    """The header lines of the loops around a line."""
     around = (each for each in _loops_of(filename) if each[1] <= line <= each[2])
     return frozenset(first for _, first, _ in around)
 
 
-class Loops:
+class Iterations:
     """`counts[(code, first body line)]` is how often that loop's body has begun."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Loops:
         while frame is not None and len(self._sized) < 64:
             key = (frame.f_code, frame.f_lineno)
             if key in self._sized:
-                # Whoever called from here was looked at as well.
+                # Its callers were looked at then as well.
                 return
             self._sized.add(key)
             self.total = length_of_loops(frame) or self.total

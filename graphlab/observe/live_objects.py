@@ -1,7 +1,7 @@
-"""Which live object of the program stands for what in the Trace: optimizers, parameters, losses.
+"""Maps the program's optimizers, parameters and losses to their entries in the Trace.
 
-A Trace has names and no objects, and a test has objects whose names it may not know. Objects are
-held by weak references alone, so that nothing of the program is kept alive for it.
+A Trace has names and no objects; a test has objects whose names it may not know. Objects are held
+by weak references only, so that none is kept alive.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.optimizers.registry import Holders
-from graphlab.observe.tensors import Ref, Weak, describe, is_tensor, kind_of, storage_key
+from graphlab.observe.optimizers.registry import OptimizerRegistry
+from graphlab.observe.tensors import Ref, WeakMap, describe, is_tensor, kind_of, storage_key
 from graphlab.source.objects import attribute
 from graphlab.trace.model import TensorInfo
 
@@ -86,13 +86,15 @@ class TensorTable:
         return self._module_names.get(module, "module")
 
 
-class Live:
-    def __init__(self, table: TensorTable, optimizers: Holders) -> None:
+class LiveObjects:
+    """Answers for a live object which entry of the Trace it is."""
+
+    def __init__(self, table: TensorTable, registry: OptimizerRegistry) -> None:
         self._table = table
-        self._optimizers = optimizers
-        self._losses = Weak()
+        self._registry = registry
+        self._losses = WeakMap()
         # {loss: the leaves that its graph was seen to lead to}
-        self._leaves: dict[str, Weak] = {}
+        self._leaves: dict[str, WeakMap] = {}
 
     def note_losses(self, record: RawBackward, frame: FrameType) -> None:
         """Remember which tensors a backward begins at."""
@@ -103,7 +105,7 @@ class Live:
 
     def note_leaves(self, record: RawBackward, nodes: list[Any]) -> None:
         """Remember the leaves at the ends of the graph that a backward is about to run through."""
-        leaves = self._leaves.setdefault(record.loss, Weak())
+        leaves = self._leaves.setdefault(record.loss, WeakMap())
         for node in nodes:
             leaf = leaf_of(node)
             if leaf is not None:
@@ -112,7 +114,7 @@ class Live:
     def optimizer(self, optimizer: Any) -> int | None:
         """Its place in `Trace.optimizers`; a wrapper that has it as `optimizer` will do."""
         for candidate in (optimizer, attribute(optimizer, "optimizer")):
-            for at, state in enumerate(self._optimizers.states):
+            for at, state in enumerate(self._registry.states):
                 if state.ref() is candidate:
                     return at
         return None

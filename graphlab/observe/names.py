@@ -1,7 +1,8 @@
-"""Names for tensors, modules and optimizers: whatever the user's frames can reach."""
+"""Finds the names of tensors, modules and optimizers in the variables of the user's frames."""
 
 from __future__ import annotations
 
+import traceback
 import weakref
 from collections.abc import Iterator
 from types import FrameType, ModuleType
@@ -42,14 +43,15 @@ _ITEMS = 64
 _LIMIT = 20_000
 
 
-# Attributes that wrap a model without the user having named them.
+# Top-level packages that are not the user's.
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 
 
+# Attributes by which torch's wrappers (DataParallel, FSDP, compile) hold the user's module.
 _WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 
 
-# A session is a variable of the program too, and must not lend its own insides as names.
+# A session may be a variable of the program; its own attributes are no names for tensors.
 _OWN = ("graphlab.observe.", "graphlab.api.")
 
 
@@ -60,7 +62,7 @@ _HIDDEN = ("_parameters", "_buffers", "_modules")
 
 
 class Names:
-    """Everything that a stack of frames can name, gathered once and kept by identity."""
+    """Names of all objects that a stack of frames can reach, gathered once, by `id()`."""
 
     def __init__(self, files: UserFiles) -> None:
         self._files = files
@@ -81,7 +83,7 @@ class Names:
         return self.gather_frames(frames)
 
     def gather_frames(self, frames: list[FrameType]) -> Names:
-        """The same for frames innermost first: those of a traceback, say."""
+        """As `gather`, for a list of frames, innermost first."""
         frames = [each for each in frames if each.f_code.co_filename in self._files]
         spaces: list[Any] = [each.f_locals for each in frames]
         seen = {id(space) for space in spaces}
@@ -97,8 +99,13 @@ class Names:
             self._collect(space, modules_only=False)
         return self
 
+    def gather_traceback(self, error: BaseException) -> Names:
+        """As `gather`, for the frames that an exception passed through."""
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        return self.gather_frames(frames[::-1])
+
     def gather_from(self, space: dict[str, Any]) -> Names:
-        """As `gather`, in one name space: a program's globals after its end."""
+        """As `gather`, for one dict of variables: a program's globals after its end."""
         for modules_only in (True, False):
             self._collect(variables(space), modules_only)
         return self
@@ -119,7 +126,7 @@ class Names:
             for name, value in space.items()
             if not name.startswith("__") and not is_a(value, ModuleType)
         ]
-        # `self` last: a variable that holds the object says more than the method's own word.
+        # `self` last: the name of a variable says more than `self` does.
         named.sort(key=lambda item: item[0] in ("self", "cls"))
         visited: set[int] = set()
         budget = [_LIMIT]
@@ -156,7 +163,7 @@ class Names:
         for path, each in submodules(module):
             outer, _, last = path.rpartition(".")
             kinds[path] = type(each)
-            # What torch wraps a module in, the user does not speak of.
+            # The path through one of torch's wrappers is left out: users do not write it.
             hidden = last in _WRAPPERS and _package(kinds[outer]) in FOREIGN
             full = shown[path] = shown[outer] if hidden or not path else _join(shown[outer], last)
             self.modules.setdefault(id(each), f"{name}.{full}" if full else name)
@@ -203,8 +210,8 @@ class Names:
 
 
 def parameters_of(optimizer: Any) -> list[Any]:
-    """In the optimizer's own order; none where its constructor failed. Not to be written to: it
-    may be the very list it has."""
+    """The optimizer's parameters in its own order; empty if its constructor failed. Read-only: it
+    may be the list in `param_groups` itself."""
     groups = attributes(optimizer).get("param_groups")
     if type(groups) is not list:
         return []
@@ -214,7 +221,7 @@ def parameters_of(optimizer: Any) -> list[Any]:
 
 
 def submodules(module: Any) -> Iterator[tuple[str, Any]]:
-    """As ``module.named_modules()``, which a class may have a version of its own of."""
+    """As ``module.named_modules()``, which a subclass may override, so it is not called."""
     seen: set[int] = set()
     stack = [("", module)]
     while stack:
@@ -261,8 +268,7 @@ def _package(kind: type) -> str:
 
 
 def _children(name: str, value: Any, files: UserFiles) -> Iterator[tuple[str, Any]]:
-    """What is reached from an object by an index, a key that is a string or an integer, or an
-    attribute that is stored in it."""
+    """(name, value) of an object's items and stored attributes, without running its code."""
     if is_a(value, dict):
         for key, each in items(value, _ITEMS):
             yield f"{name}[{key!r}]".replace("'", '"'), each

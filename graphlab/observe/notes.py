@@ -1,7 +1,6 @@
-"""The raw log: what the hot path notes down, as small tuples in bounded lists.
+"""The raw log: what the hooks note on the hot path, as small tuples in bounded lists.
 
-Nothing here is resolved. Turning an entry into names and lines costs far more than noting it,
-and almost no entry is ever asked for.
+Names and lines are looked up later: that costs far more, and few entries are ever needed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from graphlab.observe.tensors import Named
 from graphlab.source.places import locate, place
 from graphlab.trace.model import Carrier, Location, TensorInfo, Trouble
 
-# Forty marks and ten events a step, say: hundreds of iterations back, in a few megabytes.
+# At forty marks and ten events a step, hundreds of iterations, in a few megabytes.
 KEEP_MARKS = 20_000
 
 
@@ -32,7 +31,7 @@ Spot = tuple[CodeType, Offset]
 
 
 def on_statement(offset: Offset) -> Offset:
-    """The note of the whole statement that an instruction belongs to."""
+    """The offset that stands for the whole statement of an instruction."""
     return ~offset
 
 
@@ -82,6 +81,8 @@ class RawModule(NamedTuple):
 
 
 class Cut:
+    """The expression `node` at which a value lost its graph; `by` is how it was written."""
+
     __slots__ = ("by", "file", "function", "node")
 
     def __init__(self, node: ast.AST, by: str, file: str, function: str) -> None:
@@ -93,8 +94,8 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Where the part of the graph that leads only to `group` hangs on the rest: the line that used
-    `variable`, which that part had made."""
+    """Where the part of the graph that leads only to `group` meets the rest: the line that used
+    `variable`, which that part had computed."""
 
     group: frozenset[int]
     seq: int
@@ -103,8 +104,8 @@ class Crossing:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
-    """`nodes` and `saved` (bytes) by the optimizers that they lead to; places of optimizers."""
+class GraphParts:
+    """Counts of nodes, and bytes that they saved, by the optimizers (indices) they lead to."""
 
     nodes: dict[frozenset[int], int]
     saved: dict[frozenset[int], int]
@@ -145,9 +146,9 @@ class RawBackward:
     nested: bool = False
     reached: tuple[int, ...] = ()
     thrown_away: int = 0
-    # What leads where in its graph, where that was looked at (see waste.py), and then the places
-    # of the parameters whose gradients were thrown away, and by which call.
-    ways: Ways | None = None
+    # Its graph by optimizer, if inspected (graph/wasted.py); the indices of the parameters whose
+    # gradients were thrown away, and the call that did it.
+    parts: GraphParts | None = None
     thrown: list[int] = field(default_factory=list)
     thrown_at: Spot | None = None
     raised_type: str | None = None
@@ -180,12 +181,12 @@ class Log:
 
     def __init__(self) -> None:
         self.marks: list[Mark | tuple[int, CodeType | None, int, int | None]] = []
-        self.blind = False
+        self.no_counter = False
         self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}
         self.memory: deque[tuple[RawWrite, int, int]] = deque(maxlen=2_000)
-        # When each line last wrote behind autograd's back.
+        # The last write of each line that no version counter shows.
         self.silent: dict[Spot | None, int] = {}
         self.modules: dict[int, weakref.ref[Any]] = {}
 
@@ -211,7 +212,7 @@ class Log:
     def mark_of(self, seq: int) -> Mark | None:
         """Where the node with this sequence number was made, if that is still remembered."""
         index = bisect_right(self.marks, seq, key=_seq) - 1
-        if index < 0 or self.blind:
+        if index < 0 or self.no_counter:
             return None
         return Mark(*self.marks[index])
 
@@ -219,7 +220,7 @@ class Log:
         """The statement of the function `code` that was running, itself or in what it had called,
         when the node `seq` was made; None where no call of that function was at work then."""
         at = bisect_right(self.marks, seq, key=_seq) - 1
-        if at < 0 or self.blind:
+        if at < 0 or self.no_counter:
             return None
         before = next((m for m in reversed(self.marks[: at + 1]) if m[1] is code), None)
         if before is not None and before is self.marks[at]:
@@ -227,7 +228,7 @@ class Log:
         after = next((m for m in self.marks[at + 1 :] if m[1] is code), None)
         if before is None or after is None:
             return None
-        # Control comes back to the statement that it had left, or that function had ended before.
+        # The call returned to the statement it was made from, unless the function had ended before.
         same = locate(code, before[2]).line == locate(code, after[2]).line
         return (code, after[2]) if same else None
 

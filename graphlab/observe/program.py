@@ -16,10 +16,10 @@ from typing import Any
 
 from graphlab.catalogue import compiling, read_source
 from graphlab.errors import UserError
-from graphlab.observe import program_end as ending
+from graphlab.observe import program_end
 from graphlab.observe.hooks.stack_depth import depth_of
 from graphlab.observe.observation import Observation
-from graphlab.observe.program_state import World, path_from, taken_names
+from graphlab.observe.program_state import SysSwap, path_from, taken_names
 from graphlab.source.files import UserFiles
 from graphlab.trace.model import Trace
 
@@ -61,7 +61,7 @@ def module(name: str) -> Program:
     """Raises UserError when there is no such module, or it cannot be run."""
     here = os.getcwd()
     top = name.partition(".")[0]
-    # A module of ours of that name is not the one that is asked for.
+    # A module of that name which graphlab has imported is not the one that is asked for.
     ours = [each for each in sys.modules if each.partition(".")[0] == top]
     hidden = {each: sys.modules.pop(each) for each in ours} if top in taken_names(here) else {}
     kept, sys.path = sys.path, path_from(here)
@@ -94,7 +94,7 @@ def module(name: str) -> Program:
 
 
 class Unreported(Exception):
-    """The program has run, and what was seen of it could not be put together."""
+    """The program has run, but its trace could not be built."""
 
     def __init__(self, exit_code: int, error: Exception) -> None:
         super().__init__(f"graphlab failed on its own: {type(error).__name__}: {error}")
@@ -103,6 +103,8 @@ class Unreported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ran:
+    """A finished run."""
+
     trace: Trace
     exit_code: int
     # The program's globals, as it left them.
@@ -139,10 +141,10 @@ def run(
     )
     argv = [program.file if program.spec is not None else program.name, *arguments]
     session = Observation(target, program.targets)
-    world = World(argv, program.path0, main, UserFiles(program.targets))
+    sys_swap = SysSwap(argv, program.path0, main, UserFiles(program.targets))
     process = os.getpid()
     error: BaseException | None = None
-    world.enter()
+    sys_swap.enter()
     try:
         if started is not None:
             started(session)
@@ -151,23 +153,23 @@ def run(
     except BaseException as caught:
         error = caught
     # Outside of the handler, as the program's own hook must find no exception being handled.
-    ending.flush()
-    code = ending.exit_code(error)
+    program_end.flush()
+    code = program_end.exit_code(error)
     if os.getpid() != process:
         raise SystemExit(code)
     try:
         if last:
-            ending.wait_for_threads()
-            ending.flush()
+            program_end.wait_for_threads()
+            program_end.flush()
         session.stop(error)
         return Ran(session.trace, code, main.__dict__)
     except Exception as own:
         raise Unreported(code, own) from own
     finally:
-        world.leave()
+        sys_swap.leave()
         if last:
             # Called before whatever the program itself has registered.
-            atexit.register(world.resume)
+            atexit.register(sys_swap.resume)
         # The program's objects may still be running in threads or at exit: keep them whole.
         _kept.append(main)
 

@@ -1,4 +1,4 @@
-"""What Python itself does when a program has ended: its traceback, its exit code, its threads."""
+"""Does what Python does when a program ends: traceback, exit code, waiting for threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program finds in `sys`: its arguments, its path, its modules; and what we find there."""
+"""Swaps `sys.argv`, `sys.path` and `sys.modules` between the program and graphlab."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from graphlab.source.files import UserFiles
 
-# Of these there is one, for the program and for what observes it.
+# Modules that the program and graphlab share.
 _SHARED = ("graphlab", "torch", "__main__")
 
 
@@ -30,8 +30,8 @@ class _Side:
     modules: dict[str, ModuleType]
 
 
-class World:
-    """The program's side of `sys` and ours, of which one is in place.
+class SysSwap:
+    """The program's state of `sys` and graphlab's, one of which is in place.
 
     A file beside the program may be called as a module that graphlab has imported: `html.py`. The
     program's `import html` must find that file, as under plain Python, and ours must not. So the
@@ -43,7 +43,7 @@ class World:
         self._before = frozenset(sys.modules)
         path, taken = path_from(folder), taken_names(folder)
         if taken:
-            # What observes must not look for its parts among the program's files.
+            # Graphlab must not import its own modules from among the program's files later.
             _import_all_that_observes()
         self._ours = [
             name for name in sys.modules if name == "__main__" or name.partition(".")[0] in taken
@@ -127,7 +127,7 @@ def _import_all_that_observes() -> None:
 
 
 def _dict(module: Any) -> dict[str, Any]:
-    """A module may do work when it is asked for anything, and need not be one: its dict alone."""
+    """Its `__dict__`, read without a module's own code; {} for what is no module."""
     if not issubclass(type(module), ModuleType):
         return {}
     return object.__getattribute__(module, "__dict__")

@@ -1,10 +1,9 @@
-"""Questions to a tensor, asked without the program noticing: facts, memory, and whether its values
-may be read.
+"""Reads facts of a tensor (shape, version, memory) without running any of the program's code.
 
-A subclass answers attributes by code of its own, or refuses (a lazy parameter has no shape, a
-nested tensor no strides); a mode of the program's sees every operation. So each fact is read by
-the getter of torch's base class, and where it is refused the answer says so instead of raising.
-What computes something stands in an `unnoticed` block.
+A subclass may override attributes or refuse them (a lazy parameter has no shape, a nested tensor no
+strides), and a torch function mode sees every operation. So each fact is read by the getter of
+`torch._C.TensorBase`, and a refusal gives a default instead of an exception. Whatever computes
+something has to be in an `Unnoticed` block.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ _no_dispatch = static(torch.Tensor, "__torch_dispatch__")
 _subclass = type.__subclasscheck__
 
 
-# Where torch moves these, modes of the program see what the observer asks.
+# Private to torch. Without them, the program's modes see the observer's calls.
 _functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
 
 
@@ -63,8 +62,8 @@ _dispatch_off: Any = getattr(_native, "_DisableTorchDispatch", contextlib.nullco
 
 
 class Unnoticed:
-    """While this is open, no mode and no subclass of the program is told of what torch is asked.
-    Enters and leaves in under a microsecond."""
+    """A block in which no torch function or dispatch mode, and no subclass, of the program's is
+    called. Costs less than a microsecond."""
 
     __slots__ = ("_dispatch", "_functions")
 
@@ -87,7 +86,7 @@ def is_module(value: Any) -> bool:
 
 
 def is_parameter(value: Any) -> bool:
-    """A Parameter, or a subclass's tensor that torch has marked as one."""
+    """Whether it is a Parameter, or a subclass's tensor with torch's `_is_param` mark."""
     kind = type(value)
     if kind is torch.Tensor or not _subclass(torch.Tensor, kind):
         return False
@@ -95,7 +94,7 @@ def is_parameter(value: Any) -> bool:
 
 
 def tensors_in(value: Any) -> Iterator[Any]:
-    """`value` if it is a tensor, or those of a tuple or list of it."""
+    """`value` if it is a tensor, or the tensors of a tuple or list."""
     for each in value if exactly(value, tuple, list) else (value,):
         if is_tensor(each):
             yield each
@@ -106,8 +105,8 @@ def _is_one(value: Any) -> bool:
 
 
 def shape_of(tensor: Any) -> tuple[int, ...]:
-    """Its sizes; empty where it has none, as a nested tensor. A size that is not known yet, under
-    torch.export say, is 0."""
+    """Its sizes; () if it has none, like a nested tensor. A symbolic size, as under torch.export,
+    counts as 0."""
     try:
         return tuple(each if type(each) is int else 0 for each in _shape(tensor))
     except Exception:
@@ -144,7 +143,7 @@ def base_of(tensor: Any) -> Any:
 
 
 def grad_of(tensor: Any) -> Any:
-    """Its ``.grad``. torch's warning that a result keeps none is not for us to cause."""
+    """Its ``.grad``; None for a non-leaf subclass, where reading it would make torch warn."""
     if not _is_one(tensor) and not _is_leaf(tensor):
         return None
     return _grad(tensor)
@@ -156,8 +155,8 @@ def grads_of(parameters: list[Any]) -> list[Any]:
 
 
 def grad_fn_of(tensor: Any) -> Any:
-    """Its node; None where it has none, and where torch does not tell (a view whose base was
-    written in a way that autograd forbids)."""
+    """Its node; None if it has none, or torch raises (a view whose base was written in a way that
+    autograd forbids)."""
     try:
         return _grad_fn(tensor)
     except RuntimeError:
@@ -165,7 +164,7 @@ def grad_fn_of(tensor: Any) -> Any:
 
 
 def refusal_of(view: Any) -> str:
-    """What torch says where it does not tell a view's node; "" where it does."""
+    """The message that torch raises when the grad_fn of `view` is read; "" if it raises none."""
     try:
         _grad_fn(view)
     except RuntimeError as error:
@@ -179,7 +178,7 @@ def device_of(tensor: Any) -> str:
 
 
 def bytes_of(tensor: Any) -> int:
-    """The size of its elements in bytes; 0 where it has no storage of its own."""
+    """The size of its elements in bytes; 0 if it has no storage."""
     try:
         return count_of(tensor) * _Base.element_size(tensor)
     except Exception:
@@ -187,7 +186,7 @@ def bytes_of(tensor: Any) -> int:
 
 
 def count_of(tensor: Any) -> int:
-    """How many elements it has; 0 where that is not known."""
+    """Its number of elements; 0 if that is not known."""
     try:
         count = _Base.numel(tensor)
     except Exception:
@@ -209,6 +208,8 @@ def describe(tensor: Any, name: str | None, kind: Kind, owner: str | None = None
 
 @dataclass(frozen=True, slots=True)
 class Named:
+    """How a tensor is called. `owner` is the variable that holds it or its module."""
+
     name: str
     kind: Kind
     owner: str | None
@@ -219,12 +220,13 @@ def kind_of(tensor: Any) -> Kind:
         return "parameter"
     if not _requires_grad(tensor):
         return "input"
-    # Whoever asks a view for its node has it made anew if its base was written since, or refused.
+    # A view's grad_fn is not read: torch makes a new one, or raises, if its base was written.
     return "parameter" if not is_view(tensor) and _is_leaf(tensor) else "activation"
 
 
 def storage_key(tensor: Any) -> int | None:
-    """An address that all views of one storage share; None where there is no storage."""
+    """A number that all views of one storage share; None if there is no storage. Private to torch:
+    `UntypedStorage._cdata`."""
     try:
         storage = _storage(tensor)
     except Exception:
@@ -250,8 +252,8 @@ def byte_span(tensor: Any) -> tuple[int, int]:
 
 
 def _laid_out(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int] | None:
-    """Its sizes, strides and offset; None where it has none, and where one of them is not known
-    yet: to reckon with it, or compare it, would be noted by what traces the program."""
+    """Its sizes, strides and offset; None if it has none, or one is symbolic: computing with it
+    would add a guard to what traces the program."""
     try:
         shape, steps = tuple(_shape(tensor)), tuple(_Base.stride(tensor))
         offset = _Base.storage_offset(tensor)
@@ -262,8 +264,8 @@ def _laid_out(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int] | Non
 
 
 def address_of(tensor: Any) -> int:
-    """Where its first element lies; 0 where it lies nowhere, or torch would warn of the question
-    (of a fake tensor)."""
+    """The address of its first element; 0 if it has none, or if reading it would make torch warn (a
+    fake tensor)."""
     if not _is_one(tensor) and not readable(tensor):
         return 0
     try:
@@ -308,13 +310,13 @@ def grad_versions(grads: list[Any]) -> list[int]:
         return [0 if grad is None else version_of(grad) for grad in grads]
 
 
-# By identity: a metaclass may have a hash of its own.
+# By `id()`: a metaclass may define `__hash__`.
 _plain_types: dict[int, tuple[type, bool]] = {}
 
 
 def readable(tensor: Any) -> bool:
-    """Whether its values can be computed with: it has some, and no class, transform or mode of the
-    program stands between them and torch. Sparse ones count, quantized and nested ones do not."""
+    """Whether its values can be computed with: it has some, and no `__torch_dispatch__` class and
+    no transform wraps them. False for quantized and nested tensors, True for sparse COO ones."""
     kind = type(tensor)
     known = _plain_types.get(id(kind))
     if known is None:
@@ -329,7 +331,7 @@ def readable(tensor: Any) -> bool:
     return not _wrapped(tensor)
 
 
-# Of the compressed layouts torch warns wherever something is computed with them.
+# Computing with a compressed sparse layout makes torch warn.
 _SPARSE = (torch.sparse_coo,)
 
 
@@ -350,19 +352,19 @@ def _wrapped(tensor: Any) -> bool:
 
 
 def in_transform() -> bool:
-    """Whether a transform of torch.func is at work: tensors are then wrapped, level by level."""
+    """Whether a torch.func transform is active: tensors are then wrapped once for each level."""
     return _innermost() is not None
 
 
 class Ref(weakref.ref[Any]):
-    """A weak reference of the observer's own to a tensor (see hooks/weak_references.py)."""
+    """A weak reference to a tensor that hooks/weak_references.py can tell from the program's."""
 
     __slots__ = ()
 
 
-class Weak:
-    """Values by the identity of objects that may not be hashed or compared. What is dead goes in
-    sweeps: a callback of a weak reference could swallow a Ctrl-C."""
+class WeakMap:
+    """Values by the `id()` of objects, which need not be hashable, held weakly. Dead entries are
+    removed in sweeps: a weak reference's callback could swallow a Ctrl-C."""
 
     def __init__(self) -> None:
         self._entries: dict[int, tuple[Ref, Any]] = {}

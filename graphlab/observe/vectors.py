@@ -1,7 +1,6 @@
-"""Arithmetic on the program's parameters and gradients, in pieces that take little memory.
+"""Computes with the program's parameters and gradients in pieces, which takes little memory.
 
-A large tensor is gone through a piece at a time, so that what is computed beside it never doubles
-it. What does not fit into `COPIES` bytes is not copied: a digest tells whether it has changed.
+Parameters beyond `COPIES` bytes are not copied: a digest shows whether they have changed.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from graphlab.observe.tensors import bytes_of, readable
 PIECE = 1 << 18
 # Bytes of parameters that are copied before a step that is compared by value.
 COPIES = 64 * 1024**2
-# A sparse gradient is compared as the dense one that it stands for, up to this many elements.
+# A sparse gradient with more elements than this, counted as dense, is not compared.
 WIDEST = 10_000_000
 
 
@@ -42,7 +41,7 @@ def computable(grad: Any) -> bool:
 
 
 def dense(grad: Any) -> Any:
-    """Its numbers alone: real ones, none left out, and no graph behind them."""
+    """Its values as a dense real tensor, detached."""
     grad = grad.detach()
     if grad.layout is not torch.strided:
         grad = grad.to_dense()
@@ -63,7 +62,7 @@ def dot(one: Any, other: Any) -> Any:
 
 
 def numbers(values: list[Any]) -> list[float]:
-    """Numbers of several tensors; each device is waited for once."""
+    """The values of several scalar tensors, with one synchronisation for each device."""
     by_device: dict[Any, list[int]] = {}
     for at, value in enumerate(values):
         by_device.setdefault(value.device, []).append(at)
@@ -75,14 +74,14 @@ def numbers(values: list[Any]) -> list[float]:
     return found
 
 
-def anything(grad: Any) -> bool:
-    """Whether a gradient has an element that is not zero; True where that cannot be read."""
+def any_nonzero(grad: Any) -> bool:
+    """Whether a gradient has an element that is not zero; True if it cannot be read."""
     if not computable(grad):
         return True
     return any(bool(part.any()) for (part,) in pieces(dense(grad)))
 
 
-class Before:
+class SavedValues:
     """The values of a tensor at one moment: a copy of them, a digest of those that are too many,
     or its version alone where its values cannot be read."""
 

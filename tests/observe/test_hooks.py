@@ -256,15 +256,15 @@ def test_a_session_can_follow_another_and_be_stopped_twice() -> None:
 
 
 def test_a_session_that_cannot_begin_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graphlab.observe.hooks.step_hooks import Steps
+    from graphlab.observe.hooks.step_hooks import StepHooks
 
     before = state()
 
-    def fail(self: Steps) -> None:
+    def fail(self: StepHooks) -> None:
         raise MemoryError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Steps, "start", fail)
+        patch.setattr(StepHooks, "start", fail)
         with pytest.raises(MemoryError), graphlab.watch():
             pass
     assert_as_before(before, state())

@@ -332,7 +332,7 @@ def test_a_failure_of_its_own_is_a_notice(monkeypatch: pytest.MonkeyPatch) -> No
     def broken(names: Any) -> Any:
         raise ZeroDivisionError("holders")
 
-    monkeypatch.setattr(postmortem, "holders", broken)
+    monkeypatch.setattr(postmortem, "live_optimizers", broken)
     explanation = graphlab.explain(fails(stale))
     assert explanation.findings == ()
     assert "notice: the observer failed on its own: ZeroDivisionError: holders" in str(explanation)

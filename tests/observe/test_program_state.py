@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from graphlab.observe.program_state import World, taken_names
+from graphlab.observe.program_state import SysSwap, taken_names
 from graphlab.source.files import UserFiles
 
 NAMES = ("html", "json", "shlex", "rich", "typing", "token")
@@ -39,10 +39,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def world(folder: Path) -> Callable[[], World]:
-    def make() -> World:
+def world(folder: Path) -> Callable[[], SysSwap]:
+    def make() -> SysSwap:
         main = ModuleType("__main__")
-        return World(["script.py"], str(folder), main, UserFiles((str(folder / "script.py"),)))
+        return SysSwap(["script.py"], str(folder), main, UserFiles((str(folder / "script.py"),)))
 
     return make
 
@@ -54,7 +54,7 @@ def test_the_names_that_a_folder_takes(folder: Path) -> None:
     assert taken_names(os.path.dirname(os.__file__)) <= {"distutils"}
 
 
-def test_each_side_finds_its_own_modules(world: Callable[[], World], folder: Path) -> None:
+def test_each_side_finds_its_own_modules(world: Callable[[], SysSwap], folder: Path) -> None:
     ours = {name: sys.modules[name] for name in (*NAMES, "random", "torch")}
     before, argv, path, main = dict(sys.modules), sys.argv, sys.path, sys.modules["__main__"]
     sides = world()
@@ -86,7 +86,7 @@ def test_each_side_finds_its_own_modules(world: Callable[[], World], folder: Pat
 
 
 def test_what_is_imported_from_the_programs_files_goes_with_it(
-    world: Callable[[], World], folder: Path
+    world: Callable[[], SysSwap], folder: Path
 ) -> None:
     (folder / "a_sibling_of_the_script.py").write_text("")
     sides = world()
@@ -99,7 +99,7 @@ def test_what_is_imported_from_the_programs_files_goes_with_it(
 
 
 def test_streams_and_folder_are_each_sides_own(
-    world: Callable[[], World], folder: Path, monkeypatch: pytest.MonkeyPatch
+    world: Callable[[], SysSwap], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, stdout = os.getcwd(), sys.stdout
     sides = world()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import graphlab
-from graphlab.observe.refusals import mistakes as complaints
+from graphlab.observe.refusals import mistakes
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.rules.registry import find
 
@@ -100,7 +100,7 @@ def test_told_apart(make: Callable[[], None], mistake: str | None) -> None:
 
 
 def test_whatever_the_program_has_set() -> None:
-    complaints._complaints.cache_clear()
+    mistakes._messages.cache_clear()
     error = said(stale)
     with (
         torch.inference_mode(),
@@ -110,12 +110,12 @@ def test_whatever_the_program_has_set() -> None:
         assert mistake_of(error) == "stale"
         assert torch.is_inference_mode_enabled() and not torch.is_grad_enabled()
         assert torch.ones(1).device.type == "meta"
-    assert len(complaints._complaints()) == len(complaints._MISTAKES)
+    assert len(mistakes._messages()) == len(mistakes._MISTAKES)
 
 
 def test_the_mistakes_are_made_unseen() -> None:
     """A session that is open must not take them for the program's."""
-    complaints._complaints.cache_clear()
+    mistakes._messages.cache_clear()
     with graphlab.watch() as session:
         tracing = sys.gettrace()
         assert mistake_of(RuntimeError("the gradient is not finite")) is None
@@ -125,7 +125,7 @@ def test_the_mistakes_are_made_unseen() -> None:
 
 
 def test_no_random_number_is_drawn() -> None:
-    complaints._complaints.cache_clear()
+    mistakes._messages.cache_clear()
     before = torch.get_rng_state()
-    complaints._complaints()
+    mistakes._messages()
     assert torch.equal(torch.get_rng_state(), before)

@@ -211,7 +211,7 @@ def test_nothing_of_it_stays_after_the_step() -> None:
             first.backward(retain_graph=True)
             second.backward()
             two.optimizer.step()
-        states = session._observation._optimizers.holders.states
+        states = session._observation._ledger.registry.states
         assert [each.contributions for each in states] == [None]
 
 

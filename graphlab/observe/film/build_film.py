@@ -1,4 +1,4 @@
-"""Develops what the camera shot into a Film: places, names and plain numbers."""
+"""Turns a recorded iteration into a Film: source lines, names and plain numbers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import linecache
 from bisect import bisect_left
 from dataclasses import replace
 
-from graphlab.observe.build_trace import Assembler
-from graphlab.observe.film.recorder import Shot, State, Take
+from graphlab.observe.build_trace import TraceBuilder
+from graphlab.observe.film.recorder import FilmedIteration, LineEntry, TrackedState
 from graphlab.observe.film.snapshots import Snapshot
 from graphlab.observe.notes import RawBackward
 from graphlab.source.files import UserFiles
@@ -18,68 +18,74 @@ from graphlab.trace.graph import Graph
 from graphlab.trace.model import Location
 
 
-def develop(
-    take: Take, snapshot: Snapshot | None, names: list[str], assembler: Assembler, files: UserFiles
+def build_film(
+    filmed: FilmedIteration,
+    snapshot: Snapshot | None,
+    names: list[str],
+    builder: TraceBuilder,
+    files: UserFiles,
 ) -> Film:
-    """The film of one take. `names` are the optimizers', by their place."""
-    shots = _joined(take.shots)
-    raws = [raw for shot in shots for raw in shot.events]
-    events, places = assembler.events(raws, names, ())
+    """The film of one iteration, with the graph of `snapshot` if there is one. `names` are the
+    optimizers', by index."""
+    entries = _joined(filmed.entries)
+    raws = [raw for entry in entries for raw in entry.events]
+    events, places = builder.events(raws, names, ())
     graph = snapshot.graph if snapshot is not None else None
     moments = []
-    for shot in shots:
-        positions = [at for raw in shot.events for at in places[id(raw)]]
+    for entry in entries:
+        positions = [at for raw in entry.events for at in places[id(raw)]]
         moments.append(
-            Moment(shot.seq, _place(shot), tuple(positions), _changes(shot.changes), shot.resumed)
+            Moment(
+                entry.seq, _place(entry), tuple(positions), _changes(entry.changes), entry.resumed
+            )
         )
     iterations = [raw.iteration for raw in raws if isinstance(raw, RawBackward)]
     found = {moment.at.file for moment in moments}
     return Film(
         iteration=next((each for each in iterations if each is not None), None),
-        tensors=assembler.table.tensors,
+        tensors=builder.table.tensors,
         optimizers=tuple(names),
-        before=_changes(take.before),
+        before=_changes(filmed.before),
         events=events,
         moments=tuple(moments),
-        passages=_passages(graph, take, raws, places) if graph is not None else (),
+        passages=_passages(graph, filmed, raws, places) if graph is not None else (),
         sources={name: "".join(linecache.getlines(name)) for name in sorted(found)},
-        left_out=take.left_out,
+        left_out=filmed.left_out,
         graph=graph,
     )
 
 
-def _changes(states: dict[int, State]) -> tuple[Change, ...]:
+def _changes(states: dict[int, TrackedState]) -> tuple[Change, ...]:
     return tuple(Change(place, *state) for place, state in states.items())
 
 
-def _place(shot: Shot) -> Location:
-    """The line, and where one event alone happened at it, the part of it that did it."""
-    here = locate(shot.code, shot.offset if not shot.resumed else ~shot.offset)
+def _place(entry: LineEntry) -> Location:
+    """The source line of an entry, to the end of its statement unless that has a body."""
+    here = locate(entry.code, entry.offset if not entry.resumed else ~entry.offset)
     statement = statement_at(here.file, here.line)
     if statement is not None and not hasattr(statement, "body"):
         return replace(here, end_line=max(here.line, statement.end_lineno or here.line))
     return here
 
 
-def _joined(shots: list[Shot]) -> list[Shot]:
-    """A statement over several lines is one shot, and a call that came back to a line at which
-    nothing more happened is none."""
-    found: list[Shot] = []
-    for at, shot in enumerate(shots):
-        after = shots[at + 1].seq if at + 1 < len(shots) else shot.seq
-        idle = not shot.events and not shot.changes and after == shot.seq
-        if shot.resumed and idle:
+def _joined(entries: list[LineEntry]) -> list[LineEntry]:
+    """Join the lines of one statement, and drop returns to a line that then did nothing."""
+    found: list[LineEntry] = []
+    for at, entry in enumerate(entries):
+        after = entries[at + 1].seq if at + 1 < len(entries) else entry.seq
+        idle = not entry.events and not entry.changes and after == entry.seq
+        if entry.resumed and idle:
             continue
-        if found and shot.line != found[-1].line and _same_statement(found[-1], shot):
+        if found and entry.line != found[-1].line and _same_statement(found[-1], entry):
             last = found[-1]
-            last.events.extend(shot.events)
-            last.changes.update(shot.changes)
+            last.events.extend(entry.events)
+            last.changes.update(entry.changes)
             continue
-        found.append(replace(shot, events=list(shot.events), changes=dict(shot.changes)))
+        found.append(replace(entry, events=list(entry.events), changes=dict(entry.changes)))
     return found
 
 
-def _same_statement(one: Shot, other: Shot) -> bool:
+def _same_statement(one: LineEntry, other: LineEntry) -> bool:
     file = one.code.co_filename
     if one.code is not other.code or one.resumed != other.resumed:
         return False
@@ -90,7 +96,7 @@ def _same_statement(one: Shot, other: Shot) -> bool:
 
 
 def _passages(
-    graph: Graph, take: Take, raws: list[object], places: dict[int, tuple[int, ...]]
+    graph: Graph, filmed: FilmedIteration, raws: list[object], places: dict[int, tuple[int, ...]]
 ) -> tuple[Passage, ...]:
     """The graph's nodes that each finished backward ran through, where that was noted."""
     numbers = sorted((seq, node) for node, seq in enumerate(graph.sequences) if seq >= 0)
@@ -99,7 +105,7 @@ def _passages(
     for raw in raws:
         if not isinstance(raw, RawBackward) or not raw.completed:
             continue
-        covered = take.covered.get(id(raw))
+        covered = filmed.covered.get(id(raw))
         if covered is None:
             continue
         nodes = []

@@ -1,7 +1,7 @@
-"""Films a run: which line came after which, what happened at it, what it changed.
+"""Records the user's lines as they run, with their events and the parameters that they change.
 
-Only on request. Each line of the user's costs a few microseconds more, and memory is bounded: of
-all iterations but those that `snapshots.py` takes, nothing is kept once the next has begun.
+Only on request: each line then costs a few microseconds more. Memory is bounded: only the current
+iteration is kept, and those that `snapshots.py` keeps.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from graphlab.observe.iterations import headers_around
 from graphlab.observe.notes import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.tensors import Unnoticed, grad_of, version_of
 
-# More lines than this are not kept of one iteration.
+# How many lines of one iteration are kept.
 LONGEST = 2_000
-# With more parameters than this, they are looked at only after a line at which something happened.
+# With more parameters than this, changes are looked for only after lines with an event.
 MANY = 500
 
-# (version, whether there is a gradient, the losses in it)
-State = tuple[int, bool, tuple[str, ...]]
+# A parameter's (version, whether it has a gradient, names of the losses in the gradient).
+TrackedState = tuple[int, bool, tuple[str, ...]]
 
 
 @dataclass(slots=True)
-class Shot:
-    """One line as it ran. `changes` has the parameters, by place, that it changed."""
+class LineEntry:
+    """One line as it ran. `resumed`: a call in it has returned. `changes` are the parameters that
+    it changed, by index."""
 
     seq: int
     code: CodeType
@@ -35,36 +36,41 @@ class Shot:
     line: int
     resumed: bool = False
     events: list[Any] = field(default_factory=list)
-    changes: dict[int, State] = field(default_factory=dict)
+    changes: dict[int, TrackedState] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Take:
-    """The shots of one iteration, and the state of the parameters before them."""
+class FilmedIteration:
+    """The lines of one iteration, and the state of the parameters before them."""
 
-    shots: list[Shot] = field(default_factory=list)
-    before: dict[int, State] = field(default_factory=dict)
+    entries: list[LineEntry] = field(default_factory=list)
+    before: dict[int, TrackedState] = field(default_factory=dict)
     left_out: int = 0
     # The sequence numbers of the nodes that each backward runs through, by its record's identity.
     covered: dict[int, frozenset[int]] = field(default_factory=dict)
     # The loop whose iteration it is: its code and the first line of its body.
     loop: tuple[CodeType, int] | None = None
 
-    def drop(self, count: int) -> list[Shot]:
-        """Forget all but the first `count` shots; returns the others."""
-        tail = self.shots[count:]
-        del self.shots[count:]
+    def drop(self, count: int) -> list[LineEntry]:
+        """Keep the first `count` lines; returns the others."""
+        tail = self.entries[count:]
+        del self.entries[count:]
         return tail
 
-    def after(self, shots: list[Shot]) -> dict[int, State]:
+    def after(self, entries: list[LineEntry]) -> dict[int, TrackedState]:
+        """The state of the parameters after some lines."""
         found = dict(self.before)
-        for shot in shots:
-            found.update(shot.changes)
+        for entry in entries:
+            found.update(entry.changes)
         return found
 
 
-class Camera:
-    """`tracked` yields (parameter, what is known of its gradient), `place` its number."""
+class Recorder:
+    """Replaces `log.events` by a deque that tells it of new events.
+
+    `tracked` gives (parameter, ParameterState) pairs, `place` a parameter's index in the trace,
+    `guard` is called with exceptions of the recorder's own.
+    """
 
     def __init__(
         self,
@@ -75,106 +81,109 @@ class Camera:
         guard: Callable[[Exception], None],
     ) -> None:
         self._seq, self._tracked, self._place, self._guard = seq, tracked, place, guard
-        self._known: dict[int, State] = {}
-        self.take = Take()
-        log.events = _Noted(self._event, log.events)
+        self._known: dict[int, TrackedState] = {}
+        self.filmed = FilmedIteration()
+        log.events = _WatchedEvents(self._event, log.events)
 
     def line(self, frame: FrameType, resumed: bool = False) -> None:
-        """A line of the user's begins, or goes on after a call."""
+        """A line of the user's begins, or continues after a call."""
         try:
             offset = frame.f_lasti if resumed else ~frame.f_lasti
             with Unnoticed():
-                self._shoot(frame.f_code, offset, frame.f_lineno or 0, resumed)
+                self._add_line(frame.f_code, offset, frame.f_lineno or 0, resumed)
         except Exception as error:
             self._guard(error)
 
-    def cut(self, loop: tuple[CodeType, int] | None) -> Take:
-        """An iteration of `loop` (its code and first body line) has come to its first backward:
-        what was shot since it began is a new take. Returns it."""
-        old, first = self.take, 0
+    def begin_iteration(self, loop: tuple[CodeType, int] | None) -> FilmedIteration:
+        """An iteration of `loop` (its code and first body line) reached its first backward: the
+        lines since it began are moved to a new FilmedIteration, which is returned."""
+        old, first = self.filmed, 0
         if loop is not None:
             code, line = loop
-            shots = old.shots
+            entries = old.entries
             first = next(
                 (
                     at
-                    for at in range(len(shots) - 1, -1, -1)
-                    if shots[at].code is code and shots[at].line == line and not shots[at].resumed
+                    for at in range(len(entries) - 1, -1, -1)
+                    if entries[at].code is code
+                    and entries[at].line == line
+                    and not entries[at].resumed
                 ),
                 0,
             )
-        elif any(shot.events for shot in old.shots[:-1]) and old.before:
-            first = len(old.shots) - 1
+        elif any(entry.events for entry in old.entries[:-1]) and old.before:
+            first = len(old.entries) - 1
         tail = old.drop(first)
         left_out = old.left_out if first == 0 else 0
-        self.take = Take(tail, old.after(old.shots), left_out, loop=loop)
-        return self.take
+        self.filmed = FilmedIteration(tail, old.after(old.entries), left_out, loop=loop)
+        return self.filmed
 
     def stop(self, raised: bool) -> None:
-        """The last line is over too. Unless the program `raised`, the last iteration ends where
-        the others do: at the loop's head. The epochs that found nothing left to do are no part
-        of it, nor is what comes after the loop."""
-        self._look()
-        shots, loop = self.take.shots, self.take.loop
+        """Note the last line's changes. Unless the program `raised`, drop what ran after the last
+        iteration: it ends, as the others do, at the head of its loop."""
+        self._note_changes()
+        entries, loop = self.filmed.entries, self.filmed.loop
         if raised or loop is None:
             return
         code, line = loop
         heads = headers_around(code.co_filename, line)
-        for at in range(self._last(lambda raw: not isinstance(raw, RawModule)), len(shots)):
-            if shots[at].code is code and shots[at].line in heads and not shots[at].resumed:
-                self.take.drop(at + 1)
+        for at in range(self._last(lambda raw: not isinstance(raw, RawModule)), len(entries)):
+            if entries[at].code is code and entries[at].line in heads and not entries[at].resumed:
+                self.filmed.drop(at + 1)
                 return
 
     def _last(self, matters: Callable[[Any], bool]) -> int:
-        """The place after the last shot with an event that matters, 0 where there is none."""
-        shots = self.take.shots
-        places = range(len(shots), 0, -1)
-        return next((at for at in places if any(map(matters, shots[at - 1].events))), 0)
+        """The index after the last line with an event that matters, 0 if there is none."""
+        entries = self.filmed.entries
+        places = range(len(entries), 0, -1)
+        return next((at for at in places if any(map(matters, entries[at - 1].events))), 0)
 
-    def _shoot(self, code: CodeType, offset: int, line: int, resumed: bool) -> None:
-        self._look()
-        shots = self.take.shots
-        shots.append(Shot(self._seq(), code, offset, line, resumed))
-        if len(shots) > 2 * LONGEST:
+    def _add_line(self, code: CodeType, offset: int, line: int, resumed: bool) -> None:
+        self._note_changes()
+        entries = self.filmed.entries
+        entries.append(LineEntry(self._seq(), code, offset, line, resumed))
+        if len(entries) > 2 * LONGEST:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Forget the oldest lines. But where a backward or a step ran long ago, they belong to an
-        iteration that may be over and is to be kept; then what came since is a take of its own."""
-        old = self.take
+        """Forget the oldest lines. But if the last backward or step is long ago, its iteration may
+        be over, and kept by snapshots.py: then the lines since begin a new FilmedIteration."""
+        old = self.filmed
         over = self._last(lambda raw: isinstance(raw, RawBackward | RawStep))
         if 0 < over <= LONGEST:
             tail = old.drop(over)
-            self.take = Take(tail, old.after(old.shots), old.left_out + over, loop=old.loop)
+            self.filmed = FilmedIteration(
+                tail, old.after(old.entries), old.left_out + over, loop=old.loop
+            )
             return
         tail = old.drop(LONGEST)
-        old.before = old.after(old.shots)
-        old.shots[:] = tail
+        old.before = old.after(old.entries)
+        old.entries[:] = tail
         old.left_out += LONGEST
 
     def _event(self, raw: Any) -> None:
-        """An event belongs to the line that it happened at, where that is not the one that began
-        last: a call in it may have run other lines."""
+        """Add an event to its line. If other lines ran meanwhile, in a call, the line gets a new
+        entry."""
         try:
-            shots = self.take.shots
+            entries = self.filmed.entries
             if raw.spot is not None:
                 code, offset = raw.spot
                 line = line_of(code, offset)
-                last = shots[-1] if shots else None
+                last = entries[-1] if entries else None
                 if last is None or last.code is not code or (last.line != line and last.resumed):
-                    self._shoot(code, offset, line, True)
-            # The take may be another one by now.
-            if self.take.shots:
-                self.take.shots[-1].events.append(raw)
+                    self._add_line(code, offset, line, True)
+            # `_add_line` may have begun a new FilmedIteration.
+            if self.filmed.entries:
+                self.filmed.entries[-1].events.append(raw)
         except Exception as error:
             self._guard(error)
 
-    def _look(self) -> None:
-        """Put what has changed since the last look down to the line that has just run."""
-        shots = self.take.shots
-        if not shots:
+    def _note_changes(self) -> None:
+        """Add what has changed since the last call to the line that has just run."""
+        entries = self.filmed.entries
+        if not entries:
             return
-        last, known = shots[-1], self._known
+        last, known = entries[-1], self._known
         if len(known) > MANY and not last.events:
             return
         for parameter, gradient in self._tracked():
@@ -186,8 +195,8 @@ class Camera:
                 known[place] = last.changes[place] = now
 
 
-class _Noted(deque[Any]):
-    """The log's events, which also tells of every new one."""
+class _WatchedEvents(deque[Any]):
+    """The log's events; calls `tell` with each new one."""
 
     def __init__(self, tell: Callable[[Any], None], before: deque[Any]) -> None:
         super().__init__(before, KEEP_EVENTS)

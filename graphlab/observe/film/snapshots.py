@@ -1,4 +1,4 @@
-"""Takes the graphs of a run as its backwards come: one picture an iteration, of all its losses."""
+"""Captures a run's graphs at its backward calls: one graph an iteration, of all its losses."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.film.recorder import Camera, Take
+from graphlab.observe.film.recorder import FilmedIteration, Recorder
 from graphlab.observe.graph.capture import Capture
 from graphlab.observe.graph.walk import grad_edge, listed
-from graphlab.observe.iterations import Loops
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
 from graphlab.observe.tensors import count_of, is_tensor, requires_grad
@@ -34,39 +34,41 @@ class _Loss:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The graph of one iteration's losses, as it stood before the last of `calls` ran.
+    """The graph of one iteration's losses, as it was before the last of `calls` ran.
 
-    `also` is what another tool made of the same losses, where one was asked; `take` has the lines
-    of the iteration, where they were filmed."""
+    `also` is the result of `Snapshots.also`; `filmed` has the lines of the iteration if they were
+    recorded."""
 
     graph: Graph
     calls: tuple[str, ...]
     iterations: frozenset[int | None]
     failed: bool
     also: Any = None
-    take: Take | None = None
+    filmed: FilmedIteration | None = None
 
 
 @dataclass(slots=True)
 class Snapshots:
-    """`at` and `before` ask for one moment; otherwise the first iterations are taken.
+    """`at` (an iteration) and `before` (a backward call) choose one moment; without them the first
+    iterations are captured.
 
-    An iteration ends with the first backward call that it has run already, or whose loop has gone
-    on since. (In ``for …: for …: D.backward()`` and then ``G.backward()`` loops differ.)
+    A backward call begins a new iteration if this one has run it already, or if the loop around it
+    has advanced. (The loops of two calls may differ: ``for …: for …: D.backward()``, then
+    ``G.backward()``.)
     """
 
     log: Log
     files: UserFiles
-    loops: Loops
+    iterations: Iterations
     target: str
-    stepper: Callable[[int], str]
+    optimizer_name: Callable[[int], str]
     at: int | None = None
     before: str | None = None
-    # Given a loss and the named parameters, while both are at hand.
+    # Called with (loss, {name: parameter}) at each capture.
     also: Callable[[Any, dict[str, Any]], Any] | None = None
-    camera: Camera | None = None
+    recorder: Recorder | None = None
     taken: list[Snapshot] = field(default_factory=list)
-    # Every backward call seen, for a misspelt --before.
+    # Every backward call seen, to suggest one for a misspelt --before.
     calls: dict[str, None] = field(default_factory=dict)
     _kept: bool = False
     _turns: dict[Any, int | None] = field(default_factory=dict)
@@ -82,46 +84,46 @@ class Snapshots:
         before: str | None,
         also: Callable[[Any, dict[str, Any]], Any] | None,
     ) -> None:
-        """Take graphs from now on."""
+        """Capture graphs from now on."""
         self.at, self.before, self.also = at, before, also
         self._kept = True
 
-    def films(self) -> list[tuple[Snapshot | None, Take]]:
-        """The iterations that were filmed and kept, with their graphs; the last one in any case."""
-        if self.camera is None:
+    def films(self) -> list[tuple[Snapshot | None, FilmedIteration]]:
+        """The recorded iterations that were kept, with their graphs, and always the last one."""
+        if self.recorder is None:
             return []
         self.close()
-        found: list[tuple[Snapshot | None, Take]] = [
-            (each, each.take) for each in self.taken if each.take is not None
+        found: list[tuple[Snapshot | None, FilmedIteration]] = [
+            (each, each.filmed) for each in self.taken if each.filmed is not None
         ]
-        last = self.camera.take
-        if all(take is not last for _, take in found):
+        last = self.recorder.filmed
+        if all(filmed is not last for _, filmed in found):
             found.append((None, last))
         return found
 
     def begin(self, record: RawBackward, values: Mapping[str, Any], frame: FrameType) -> None:
         """A backward is about to run; `values` are its arguments."""
         if not self._kept or (record.is_grad and values.get("create_graph")):
-            # A penalty's inner gradient: its graph is part of the loss's.
+            # Such as a gradient penalty's: its graph is part of the loss's.
             return
         spots: list[Spot | None] = [loss.record.spot for loss in self._losses]
-        loop, turn = self.loops.place(user_frame(frame.f_back, self.files))
+        loop, turn = self.iterations.place(user_frame(frame.f_back, self.files))
         if record.spot in spots or self._turns.get(loop, turn) != turn or not self._losses:
             self.close()
             self._losses, self._capture, self._turns = [], None, {}
             self._count += 1
-            if self.camera is not None:
-                self.camera.cut(loop)
+            if self.recorder is not None:
+                self.recorder.begin_iteration(loop)
         self._turns[loop] = turn
         self.calls.setdefault(record.call)
         roots = values.get("outputs" if record.is_grad else "tensors")
         edges = [grad_edge(each) for each in listed(roots)]
         self._losses.append(_Loss(record, edges))
-        if self.camera is not None and record.covered is not None:
-            # Now: the record itself will not keep it.
-            self.camera.take.covered[id(record)] = record.covered
+        if self.recorder is not None and record.covered is not None:
+            # Copied now: only the last few records keep it (backward_calls.REMEMBER).
+            self.recorder.filmed.covered[id(record)] = record.covered
         if self._wanted(record):
-            self._take(frame)
+            self._capture_now(frame)
             if self._asked(record):
                 self.close()
 
@@ -132,13 +134,13 @@ class Snapshots:
         if self._capture is None:
             asked = self.at is not None or self.before is not None
             if not asked or self._wanted(record):
-                self._take(frame)
+                self._capture_now(frame)
         elif self._latest is not None:
             self._latest = self._made()
         self.close()
 
     def close(self) -> None:
-        """The iteration is over: keep what was taken of it."""
+        """The iteration has ended: keep its last snapshot."""
         if self._latest is None:
             return
         self.taken.append(self._latest)
@@ -147,8 +149,8 @@ class Snapshots:
             del self.taken[FIRST]
 
     def final(self, variables: dict[str, Any], wanted: Collection[str] = ()) -> None:
-        """The program is over: losses that never had a backward, the `wanted` ones or else all
-        that look like one, are taken as they stand."""
+        """The program has ended: capture the graphs of losses without a backward, those named in
+        `wanted`, or every scalar among `variables` that requires grad."""
         self.close()
         self._losses, self._capture = [], None
         found = {
@@ -160,13 +162,13 @@ class Snapshots:
         }
         if not found:
             return
-        capture = Capture(self.log, self.stepper)
+        capture = Capture(self.log, self.optimizer_name)
         roots = tuple(Root(name, capture.add(grad_edge(each))) for name, each in found.items())
         names = Names(self.files).gather_from(variables)
         capture.read(names)
         capture.hold(found.values())
         graph = capture.graph(roots, self.target)
-        self.taken.append(Snapshot(graph, (), frozenset(), False, self._handed(found, names)))
+        self.taken.append(Snapshot(graph, (), frozenset(), False, self._also_of(found, names)))
 
     def _wanted(self, record: RawBackward) -> bool:
         if self.before is not None:
@@ -181,9 +183,9 @@ class Snapshots:
     def _asked(self, record: RawBackward) -> bool:
         return record.call == self.before and self.at in (None, record.iteration)
 
-    def _take(self, frame: FrameType) -> None:
+    def _capture_now(self, frame: FrameType) -> None:
         if self._capture is None:
-            self._capture = Capture(self.log, self.stepper)
+            self._capture = Capture(self.log, self.optimizer_name)
         for loss in self._losses:
             for edge in loss.edges:
                 self._capture.add(edge)
@@ -192,10 +194,10 @@ class Snapshots:
         values = frame.f_locals
         losses = listed(values.get("tensors", values.get("outputs")))
         self._capture.hold(losses)
-        self._also = self._handed({str(at): each for at, each in enumerate(losses)}, names)
+        self._also = self._also_of({str(at): each for at, each in enumerate(losses)}, names)
         self._latest = self._made()
 
-    def _handed(self, losses: dict[str, Any], names: Names) -> Any:
+    def _also_of(self, losses: dict[str, Any], names: Names) -> Any:
         if self.also is None or not losses:
             return None
         parameters = {
@@ -225,5 +227,5 @@ class Snapshots:
             frozenset(loss.record.iteration for loss in self._losses),
             last.raised_type is not None,
             self._also,
-            self.camera.take if self.camera is not None else None,
+            self.recorder.filmed if self.recorder is not None else None,
         )

@@ -1,4 +1,4 @@
-"""Which call of which module made each node: from the session's marks, or from parameters alone."""
+"""Tells which module call made each node: from the session's marks, or from parameters alone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Calls = tuple[tuple[Call, ...], dict[int, int]]
 
 
 def from_marks(log: Log, names: Names, sequences: Sequence[int]) -> Calls:
-    """Replay the marks that enter and leave modules, over the span of these nodes."""
+    """Replay the marks that enter and leave modules, for nodes of these sequence numbers."""
     made = [(seq, node) for node, seq in enumerate(sequences) if 0 <= seq < LEAF_SEQ]
-    if not made or log.blind or not log.marks:
+    if not made or log.no_counter or not log.marks:
         return (), {}
     marks = log.marks
     start = max(0, bisect_left(marks, min(made)[0], key=lambda mark: mark[0]) - 1)

@@ -1,7 +1,7 @@
-"""Takes the graph behind some losses as plain data: what was saved, where, and what is left of it.
+"""Converts the autograd graph behind some losses to plain data (a trace.graph.Graph).
 
-The walk is iterative and keeps every node alive while it runs. A graph may be taken at several
-moments of one iteration: what an earlier look saw of a tensor is kept once it is freed.
+The walk is iterative and keeps every node alive while it runs. A graph may be read at several
+moments of one iteration: what is known of a saved tensor is kept once backward has freed it.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from graphlab.source.wording import written_by
 from graphlab.trace.graph import NONE, Graph, Leaf, Optimizer, Root, SavedTensor
 from graphlab.trace.model import Location
 
-# The one type that torch gives to all nodes of C++ extensions: only name() tells them apart.
+# The type of all nodes of C++ extensions, whose name() differs.
 _GENERIC = "CppFunction"
 
 
 class Capture:
-    """Several losses' graphs as one: `add` walks, `read` looks at the nodes, `graph` is the result.
+    """Several losses' graphs as one: `add` walks, `read` reads the nodes, `graph` is the result.
 
-    `log` is a session's; without one there are no lines and nothing about writes. `stepper` names
-    the optimizer that the log knows by number.
+    `log` is a session's; without one there are no lines and no writers. `optimizer_name` gives the
+    name of an optimizer by its index in the log.
     """
 
-    def __init__(self, log: Log | None = None, stepper: Callable[[int], str] = str) -> None:
+    def __init__(self, log: Log | None = None, optimizer_name: Callable[[int], str] = str) -> None:
         self._log = log
-        self._stepper = stepper
+        self._optimizer_name = optimizer_name
         self._names_of_types: dict[type, str] = {}
         self._nodes: list[Any] = []
         self._index: dict[Any, int] = {}
@@ -66,7 +66,7 @@ class Capture:
         return len(self._nodes)
 
     def add(self, root: Any) -> int:
-        """Take in every node that `root`, a grad_fn or None, reaches. Returns root's number."""
+        """Add every node reachable from `root`, a grad_fn or None. Returns the root's index."""
         if root is None:
             return NONE
         index = self._index
@@ -99,11 +99,11 @@ class Capture:
         return base
 
     def hold(self, losses: Iterable[Any]) -> None:
-        """Keep the nodes of a deep graph until these tensors are gone: see deep.py."""
+        """Keep the nodes of a deep graph alive until these tensors are gone: see walk.hold."""
         hold(self._nodes, losses)
 
     def read(self, names: Names, details: bool = True) -> None:
-        """Look at every node as it stands now. Without `details`, only at the leaves."""
+        """Read every node as it is now. Without `details`, only leaves and variables."""
         self._names = names
         self._read_leaves(names)
         self._read_variables(names)
@@ -122,7 +122,7 @@ class Capture:
         iteration: int | None = None,
         notices: tuple[str, ...] = (),
     ) -> Graph:
-        """What has been taken in so far."""
+        """The nodes added so far, as they were last read."""
         names = self._names
         sequences = tuple(sequence(node) for node in self._nodes)
         graph = Graph(
@@ -201,7 +201,7 @@ class Capture:
                     self._variables[number] = named.name
 
     def _read_shape(self, number: int, node: Any) -> None:
-        # Private to torch: without it the boxes have no shapes.
+        # Private to torch (`Node._input_metadata`): without it nodes have no shapes.
         for one in getattr(node, "_input_metadata", ()) if number not in self._shapes else ():
             try:
                 self._shapes[number] = tuple(int(size) for size in one.shape)
@@ -221,15 +221,15 @@ class Capture:
                     freed_by = problems[0].freed_by if problems else None
                 found.append(_freed(before.get(slot.name), slot.name, freed_by))
                 continue
-            found.append(self._look(node, slot, inspector))
+            found.append(self._saved_tensor(node, slot, inspector))
         if found:
             self._saved[number] = tuple(found)
 
-    def _look(self, node: Any, slot: Any, inspector: Inspector) -> SavedTensor:
+    def _saved_tensor(self, node: Any, slot: Any, inspector: Inspector) -> SavedTensor:
         tensor = slot.data
         log = self._log
         suspect = slot.stale or (log is not None and bool(log.silent or log.memory))
-        problem = inspector.look(node, slot) if suspect else None
+        problem = inspector.problem_of(node, slot) if suspect else None
         named = problem.named if problem is not None else None
         if named is None and self._names is not None:
             known = self._names.of_tensor(tensor)
@@ -259,7 +259,7 @@ class Capture:
             return "", None
         at = locate(*write.spot) if write.spot is not None else None
         if write.optimizer is not None:
-            return f"{self._stepper(write.optimizer)}.step()", at
+            return f"{self._optimizer_name(write.optimizer)}.step()", at
         return written_by(at, write.by, write.direct), at
 
 
@@ -269,8 +269,8 @@ def capture(
     details: bool = True,
     session: tuple[Log, Callable[[int], str]] | None = None,
 ) -> Graph:
-    """The graph behind some tensors, by name. What `frame` and its callers hold gives the nodes
-    their names, an open `session` its lines and writers."""
+    """The graph behind some tensors, given by name. Names are looked up in `frame` and its callers;
+    an open `session` (observation.open_log) gives lines and writers."""
     names = Names(UserFiles()).gather(frame)
     taken = Capture(*session) if session is not None else Capture()
     found = tuple(Root(name, taken.add(grad_edge(tensor))) for name, tensor in roots.items())
@@ -296,8 +296,8 @@ def _operation(kind: type, node: Any, known: dict[type, str]) -> str:
 
 @contextmanager
 def _collection_paused() -> Iterator[None]:
-    """A collection for every few hundred new tuples, none of which is garbage, would make a walk
-    of a long chain take several times as long."""
+    """Without garbage collection, which every few hundred new tuples would trigger: it makes a
+    walk of a long chain take several times as long, and there is no garbage."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,5 +1,5 @@
-"""Graphs that a program keeps: those that grow, behind a loss or a tensor, and the variables that
-lead into an earlier iteration's when a backward fails on it."""
+"""Finds graphs that a program keeps alive: those that grow with each iteration, and the variables
+that lead into an earlier iteration's graph when a backward fails on it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ WIDEST = 64
 LARGEST = 50_000
 
 
-class Growth:
+class GrowingGraphs:
+    """`found` has the graphs that grew at `ENOUGH` inspected backwards in a row, by the call."""
+
     def __init__(self, files: UserFiles) -> None:
         self._files = files
         self._losses: dict[Spot, list[tuple[int, int, int]]] = {}
@@ -45,7 +47,7 @@ class Growth:
         self._kept: dict[tuple[Spot, str], list[tuple[int, int]]] = {}
         self.found: dict[Spot, Growing] = {}
 
-    def look(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Note the sizes of the graphs at an inspected backward."""
         spot = record.spot
         user = user_frame(frame, self._files)
@@ -55,10 +57,10 @@ class Growth:
         history = self._losses.setdefault(spot, [])
         history.append((len(nodes), oldest, record.seq))
         sizes = tuple(size for size, _, _ in history[-ENOUGH:])
-        # Nodes that were there before the last inspected backward but one: they were carried over.
+        # Nodes older than the `ENOUGH`th last inspected backward were carried over from before it.
         since = history[-ENOUGH][2] if len(history) >= ENOUGH else 0
         carried = oldest < since
-        # A graph that is only larger each time, a longer sequence's say, is none that grows.
+        # A graph that is made anew and only larger each time (longer sequences) does not count.
         kept = {
             name: tuple(size for size, _ in measured)
             for name, measured in self._measure(user, spot).items()
@@ -127,8 +129,9 @@ class Growth:
 
 
 def node_behind(tensor: Any) -> Any:
-    """The node behind a tensor. A view is not asked: if its base was written since, that would
-    make its node anew, earlier than the program does, and so move the order of accumulation."""
+    """The node behind a tensor, or behind the base of a view. A view's own grad_fn is not read: if
+    its base was written since, torch would make a new node for it, earlier than the program does,
+    which changes the order of accumulation."""
     return grad_fn_of(base_of(tensor) if is_view(tensor) else tensor)
 
 
@@ -137,7 +140,8 @@ def _grows(sizes: tuple[int, ...]) -> bool:
 
 
 def parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
-    """A variable, the attributes of an object of the user's own, and those of theirs."""
+    """(name, value) of a variable, and of its items or attributes, two levels deep, if its class is
+    the user's."""
     found = [(name, value)]
     if is_a(value, (type, ModuleType)):
         return found

@@ -1,7 +1,7 @@
-"""What is wrong with the graph behind a backward: stale, bypassed and freed saved tensors.
+"""Finds stale, bypassed and freed saved tensors in a graph, and the write or backward to blame.
 
-Reads torch's own verdict through each node's saved tensors, and puts beside it the writes and
-backwards that the log remembers.
+Whether a saved tensor is stale or freed is asked of torch, by unpacking it; the write and the
+backward are looked up in the log.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from graphlab.source.wording import (
 
 
 def _same_variable(local: str, known: str) -> bool:
-    """Whether `known`, ``model.hidden[1]`` say, is the exact word for `local`, ``self.hidden``."""
+    """Whether `known` (``model.hidden[1]``) is an item of `local` (``self.hidden``)."""
     last = local.rsplit(".", 1)[-1]
     return known.rsplit(".", 1)[-1].startswith(f"{last}[") and "[" not in last
 
@@ -59,6 +59,8 @@ def assigned(log: Log, seq: int) -> str | None:
 
 
 class Inspector:
+    """Reads saved tensors against a log. `caller` is where the backward was called."""
+
     def __init__(self, log: Log, names: Names, caller: Spot | None = None) -> None:
         self._log = log
         self._names = names
@@ -79,13 +81,13 @@ class Inspector:
             for node in nodes
             for slot in slots(node)
             if slot.data is not None and slot.stale is stale
-            if (problem := self.look(node, slot)) is not None
+            if (problem := self.problem_of(node, slot)) is not None
         ]
         found.sort(key=lambda each: -each.seq)
         return found
 
-    def look(self, node: Any, slot: Slot) -> Problem | None:
-        """What is wrong with one saved tensor; None where nothing is."""
+    def problem_of(self, node: Any, slot: Slot) -> Problem | None:
+        """What is wrong with one saved tensor; None if nothing is."""
         seq = sequence(node)
         if slot.stale:
             problem = self._problem(node, seq, "stale")
@@ -130,10 +132,10 @@ class Inspector:
         tensor = slot.data
         known = self._names.of_tensor(tensor)
         if known is not None and known[1].kind not in ("parameter", "buffer"):
-            # An activation is best called what the lines that saved and wrote it call it: by
-            # now another frame may hold it under another name.
+            # For an activation, prefer the name in the line that saved or wrote it: the frames may
+            # hold it under another name by now.
             local = self._expression(problem, slot)
-            # What a loop calls each in turn says less than the place where it is kept.
+            # A loop variable says less than the list item, `layers[2]`.
             fleeting = "[" in known[1].name and self._runs_through(problem, local)
             if local and not fleeting and not _same_variable(local, known[1].name):
                 known = (known[0], Named(local, known[1].kind, known[1].owner))
@@ -151,8 +153,8 @@ class Inspector:
         return at is not None and name in loop_variables(at)
 
     def _expression(self, problem: Problem, slot: Slot) -> str | None:
-        """A nameless intermediate is called by the variable that its line assigned, or by the
-        module that made it."""
+        """A name for an intermediate that no variable holds: the expression in the source, the
+        variable that its line assigned, or the module that made it."""
         write = problem.write
         if slot.name == "result" and write is not None and write.spot is not None:
             elsewhere = problem.spot is not None and write.spot[0] is not problem.spot[0]
@@ -161,13 +163,13 @@ class Inspector:
                 return made
         written = argument = None
         if write is not None and write.spot is not None and write.tensors:
-            shown = write.direct or not self._deep_below(write.spot, write.seq)
+            shown = write.direct or not self._inside_module_called_at(write.spot, write.seq)
             written = target_text(locate(*write.spot), write.direct) if shown else None
         if problem.spot is not None:
             operand = operand_at(locate(*problem.spot), problem.operation, slot.name)
             if operand is not None:
                 return operand
-            if not self._deep_below(problem.spot, problem.seq):
+            if not self._inside_module_called_at(problem.spot, problem.seq):
                 argument = argument_at(locate(*problem.spot))
             elif slot.name == "result" and written is None and problem.module:
                 return f"{problem.module} output"
@@ -186,9 +188,9 @@ class Inspector:
         module = self._names.modules.get(mark.module) if mark.module else None
         return f"{module} output" if module else None
 
-    def _deep_below(self, spot: Spot, seq: int) -> bool:
-        """Whether what ran then at `spot` was part of the module that the line there calls: what
-        the line says of that module's arguments says nothing of its part's."""
+    def _inside_module_called_at(self, spot: Spot, seq: int) -> bool:
+        """Whether the node `seq` was made by a submodule of the module that the line at `spot`
+        calls: the arguments in that line are then not the submodule's."""
         mark = self._log.mark_of(seq)
         for event in reversed(self._log.events):
             if isinstance(event, RawModule) and event.spot == spot and event.seq <= seq:

@@ -1,9 +1,8 @@
-"""Walks the autograd graph behind a loss without recursion, reads what each node saved, and keeps a
-deep graph alive until its losses are gone.
+"""Walks the autograd graph iteratively, reads nodes' saved tensors, and keeps deep graphs alive.
 
-Torch frees a graph without recursion, except for nodes that Python has seen: of those a chain of
-some fifty thousand overflows the stack, in the program's own next assignment to its loss. While a
-list of the nodes is held after the loss is gone, each of them can be let go alone.
+Torch frees a graph without recursion, except for nodes that have a Python wrapper: a chain of some
+fifty thousand of those overflows the stack when the program rebinds its loss. So a list of the
+nodes is held until the loss is gone, and then freed one node at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +31,8 @@ LEAF_SEQ = 2**64 - 1
 
 
 class Slot(NamedTuple):
-    """One saved tensor: `data` is None once freed; `stale` means that `unpack` raises."""
+    """One saved tensor: `data` is None once freed; `stale` means that `unpack` raises, as the
+    tensor was written in place since. Rests on `_raw_saved_*`, private to torch."""
 
     name: str
     data: Any
@@ -49,13 +49,13 @@ _native: Any = torch._C
 _Function = _native._FunctionBase
 
 
-# Collections of Python's own, whose iteration runs nothing of the program's.
+# Collections of Python's own: iterating over them runs none of the program's code.
 _COLLECTIONS = (set, frozenset, deque, type({}.keys()), type({}.values()))
 
 
 def walk(roots: Iterable[Any], limit: int | None = None) -> list[Any]:
-    """Every node reachable from `roots`, each once, `limit` of them at most. The list keeps them
-    alive: the identity of a Python wrapper is only good while it is held."""
+    """Every node reachable from `roots`, each once, `limit` of them at most. The list keeps
+    their Python wrappers alive, without which the `id()` of a node is not unique."""
     seen: set[Any] = set()
     order: list[Any] = []
     stack = [node for node in roots if node is not None]
@@ -72,7 +72,7 @@ def walk(roots: Iterable[Any], limit: int | None = None) -> list[Any]:
 
 
 def needed(nodes: list[Any], inputs: Iterable[Any]) -> list[Any]:
-    """Those of `nodes` that a backward limited to `inputs` runs: the ones on a way to an input."""
+    """Those of `nodes` that a backward with `inputs` (nodes) runs: the ones that lead to one."""
     goals = set(inputs)
     children: dict[Any, list[Any]] = {}
     for node in nodes:
@@ -90,8 +90,8 @@ def needed(nodes: list[Any], inputs: Iterable[Any]) -> list[Any]:
 
 
 def grad_edge(tensor: Any) -> Any:
-    """The node that a gradient of `tensor` arrives at: its grad_fn, or a leaf's accumulator.
-    None where there is none, and where torch does not tell."""
+    """The node that receives the gradient of `tensor`: its grad_fn, or a leaf's AccumulateGrad.
+    None if there is none, or torch does not give it."""
     if not is_tensor(tensor):
         return tensor.node if type(tensor) is torch.autograd.graph.GradientEdge else None
     node = grad_fn_of(tensor)
@@ -102,18 +102,18 @@ def grad_edge(tensor: Any) -> Any:
             view: Any = torch._C.TensorBase.view_as(tensor, tensor)
         return grad_fn_of(view).next_functions[0][0]
     except Exception:
-        # A sparse or nested leaf has no views, nor has one whose class stores nothing itself.
+        # Sparse and nested leaves, and wrapper subclasses, have no views.
         return None
 
 
 def leaf_of(node: Any) -> Any:
-    """The leaf that a node accumulates into; None for any other node. (A custom Function's node
-    answers for whatever its forward has put there.)"""
+    """The leaf that an AccumulateGrad node adds to; None for any other node, as a custom
+    Function may have set an attribute of that name."""
     return node.variable if class_name(node) == "AccumulateGrad" else None
 
 
 def sequence(node: Any) -> int:
-    """The node's sequence number (private to torch); -1 where this torch does not tell."""
+    """The node's sequence number; -1 if this torch has none. Private: `Node._sequence_nr`."""
     try:
         return node._sequence_nr()
     except AttributeError:
@@ -121,7 +121,8 @@ def sequence(node: Any) -> int:
 
 
 def operation(node: Any) -> str:
-    # A custom Function may have given the name `name` to something else.
+    """The name of a node's class: ``MulBackward0``."""
+    # A custom Function's class may override `name`.
     name = _Function.name(node) if is_a(node, _Function) else node.name()
     return name.rsplit("::", 1)[-1]
 
@@ -155,7 +156,7 @@ def _read(name: str, raw: Any, unpack: Callable[[], Any]) -> Iterator[Slot]:
         # Unpacking would run the user's hook: a checkpoint would recompute its whole segment.
         return
     data = _data(raw)
-    if _unspeakable(data):
+    if _unsafe_to_unpack(data):
         return
     try:
         unpack()
@@ -174,16 +175,16 @@ def _data(raw: Any) -> Any:
         return None
 
 
-def _unspeakable(data: Any) -> bool:
-    """torch crashes where it is to tell the shape of a nested tensor that has become stale, while
-    the class of that tensor is not asked."""
+def _unsafe_to_unpack(data: Any) -> bool:
+    """torch crashes on reading the shape of a stale nested tensor while functions of subclasses are
+    disabled."""
     return data is not None and is_nested(data)
 
 
 def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
     """A custom Function's own outputs cannot be unpacked one by one: only `saved_tensors` can,
     so when that raises and every input is fresh, it is a written output that is stale."""
-    if any(_unspeakable(_data(raw)) for raw in raws):
+    if any(_unsafe_to_unpack(_data(raw)) for raw in raws):
         return
     try:
         node.saved_tensors  # noqa: B018
@@ -227,31 +228,27 @@ def listed(value: Any) -> list[Any]:
         return [value]
     if exactly(value, *_COLLECTIONS):
         return list(value)
-    # Anything else, model.parameters() say, is the program's to go through.
+    # Any other iterator, such as model.parameters(), belongs to the program: it is not consumed.
     return [each for _, each in items(value)]
 
 
-# Smaller graphs are never that deep.
+# Graphs of fewer nodes cannot overflow the stack.
 DEEP = 10_000
 
 
+# Lists of nodes by `id()`, how many of each list's losses are alive, and the lists with none left.
 _held: dict[int, list[Any]] = {}
-
-
 _left: dict[int, int] = {}
-
-
 _gone: list[int] = []
 
-
-# At the interpreter's end these lists must outlive the program's own variables, so that nothing
-# of a graph is freed there at all: the dict is never freed.
+# The dict is never freed, not even at interpreter exit: its nodes must outlive the program's own
+# variables.
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(_held))
 
 
 def hold(nodes: list[Any], losses: Iterable[Any]) -> None:
-    """Keep a copy of `nodes`, a walk from `losses`, until the last of those is gone and this or
-    `sweep` is called again."""
+    """Keep `nodes`, a walk from `losses`, alive until the last of these is gone and this or `sweep`
+    is called again."""
     sweep()
     if len(nodes) <= DEEP:
         return
@@ -266,20 +263,20 @@ def hold(nodes: list[Any], losses: Iterable[Any]) -> None:
 
 
 def sweep() -> None:
-    """Let go of what was held for losses that are gone."""
+    """Free the nodes that were held for losses that are gone."""
     while _gone:
         release(_held.pop(_gone.pop()))
 
 
 def release(nodes: list[Any]) -> None:
-    """Let go of a walk's nodes from the losses on, emptying the list."""
+    """Free a walk's nodes one by one from the losses on, emptying the list."""
     nodes.reverse()
     while nodes:
         nodes.pop()
 
 
 def _one_less(key: int) -> None:
-    # Not yet `release`: at this moment the loss still holds its grad_fn.
+    # `release` has to wait: the loss still holds its grad_fn now.
     _left[key] -= 1
     if not _left[key]:
         del _left[key]

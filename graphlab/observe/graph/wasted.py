@@ -1,7 +1,7 @@
-"""What of a graph serves gradients that are thrown away afterwards.
+"""Measures the part of a graph that only served gradients which were thrown away.
 
-Asked before a backward runs, while the graph is whole: which of its nodes lead to the parameters
-of which optimizers, and how much those nodes saved. What was thrown away is known later.
+Before a backward runs, while the graph is whole, its nodes are grouped by the optimizers whose
+parameters they lead to. Which gradients were thrown away is known later.
 """
 
 from __future__ import annotations
@@ -11,34 +11,37 @@ from typing import Any
 
 from graphlab.observe.graph.saved import assigned
 from graphlab.observe.graph.walk import LEAF_SEQ, leaf_of, sequence, slots
-from graphlab.observe.notes import Crossing, Log, RawBackward, Ways
+from graphlab.observe.notes import Crossing, GraphParts, Log, RawBackward
 from graphlab.observe.tensors import byte_span, bytes_of, storage_key
 from graphlab.source.places import locate
 from graphlab.trace.model import Waste
 
-# What no optimizer holds may be of use to somebody: it is nobody's waste.
-NOBODY = -1
+# Stands for leaves that no optimizer holds: they may be used otherwise, so are never waste.
+NO_OPTIMIZER = -1
 
 
-# As many nodes are looked at for a name.
+# How many nodes are searched for a variable's name.
 LOOK = 50
 
 
-def ways(nodes: list[Any], holders: Callable[[Any], Iterable[int]], log: Log) -> Ways:
-    """`holders` tells the places of the optimizers that hold a leaf."""
+def parts_by_optimizer(
+    nodes: list[Any], optimizers_of: Callable[[Any], Iterable[int]], log: Log
+) -> GraphParts:
+    """Group `nodes` by where they lead. `optimizers_of` gives the indices of the optimizers that
+    hold a leaf."""
     leads: dict[Any, frozenset[int]] = {}
     for node in _leaves_first(nodes):
         leaf = leaf_of(node)
         found: set[int] = set()
         if leaf is not None:
-            found.update(holders(leaf) or (NOBODY,))
+            found.update(optimizers_of(leaf) or (NO_OPTIMIZER,))
         for parent, _ in node.next_functions:
             found |= leads.get(parent, frozenset())
         leads[node] = frozenset(found)
     counts: dict[frozenset[int], int] = {}
     for node in nodes:
         counts[leads[node]] = counts.get(leads[node], 0) + 1
-    return Ways(counts, _saved(nodes, leads), tuple(_crossings(nodes, leads, log)))
+    return GraphParts(counts, _saved(nodes, leads), tuple(_crossings(nodes, leads, log)))
 
 
 def _leaves_first(nodes: list[Any]) -> Iterator[Any]:
@@ -60,8 +63,8 @@ def _leaves_first(nodes: list[Any]) -> Iterator[Any]:
 
 
 def _saved(nodes: list[Any], leads: dict[Any, frozenset[int]]) -> dict[frozenset[int], int]:
-    """Bytes of the tensors that the nodes saved. One that several saved is needed by all of them
-    together; parameters would be there anyway."""
+    """Bytes of the tensors that the nodes saved, by group. A tensor that several nodes saved counts
+    for all of them together; parameters do not count."""
     leaves = {storage_key(leaf) for node in nodes if (leaf := leaf_of(node)) is not None}
     sizes: dict[tuple[int, int, int], int] = {}
     users: dict[tuple[int, int, int], frozenset[int]] = {}
@@ -106,10 +109,10 @@ def _variable(
 
 
 def wasted(record: RawBackward, owns: Sequence[Iterable[int]]) -> Waste | None:
-    """What of a backward served only gradients that were thrown away. `owns` has the places of
-    each optimizer's parameters. None where its graph would have been the same without them, and
-    where all that it wrote was thrown away: then the program has read the gradients itself."""
-    found, lost = record.ways, set(record.thrown)
+    """The part of a backward that only served gradients which were thrown away. `owns` has the
+    indices of each optimizer's parameters. None if there is no such part, and if every gradient was
+    thrown away: then the program has probably read them itself."""
+    found, lost = record.parts, set(record.thrown)
     if found is None or not set(record.reached) - lost:
         return None
     mine = {at: set(record.reached) & set(places) for at, places in enumerate(owns)}

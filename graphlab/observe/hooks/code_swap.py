@@ -1,9 +1,8 @@
-"""Gives a function of torch other code while a session is open: its own statements, between a call
-that is told of its beginning and one that is told of its end.
+"""Replaces the code of a Python function of torch's by its own code with a call before and after.
 
-The function stays the object that it is (torch.compile compares it), in the file and on the lines
-where it stands (Dynamo decides by the file's name what to skip), and a call of it is one frame, as
-before: tracebacks and the depth of the stack are those of an unwatched program.
+The function object stays the same (torch.compile compares it by identity), the new code has the
+same file and lines (Dynamo skips by file name), and a call is still one frame, so tracebacks and
+the depth of the stack do not change.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
-# What stands in the new code for the two calls, until its constants are replaced.
+# Placeholders in the new code's constants for the two callables.
 _ENTER, _LEAVE = "<graphlab: enter>", "<graphlab: leave>"
 
 
 class Swap:
-    """`enter` is given the function's first argument and returns what `leave` is given. Both must
-    not raise. `code` is the code that stands there while the swap is in, None while it is not, and
-    where the function's source cannot be read or is not what runs."""
+    """`enter` is called with the function's first argument; `leave` with what that returned.
+    Neither may raise. `code` is the new code while it is in place, else None: also where the source
+    of the function cannot be read or does not match its code."""
 
     def __init__(
         self, function: Any, enter: Callable[[Any], Any], leave: Callable[[Any], None]
@@ -38,17 +37,17 @@ class Swap:
         made = _surrounded(function)
         if made is not None:
             self._before = function.__code__
-            # A code object hides from the garbage collector what its constants hold.
+            # The garbage collector does not look into code objects: no cycle may run through it.
             self.code = function.__code__ = _with(made, *self._calls)
 
     def take_out(self) -> None:
-        """Safe to call twice. Code that somebody else has put there since stays."""
+        """Restore the code unless somebody else has replaced it since. Safe to call twice."""
         if self.code is not None and self._function.__code__ is self.code:
             self._function.__code__ = self._before
         self.code = None
 
     def step_aside(self) -> None:
-        """Until `step_back`, the function has its own code. Safe to call twice, as that is."""
+        """Restore the code until `step_back`. Both are safe to call twice."""
         if self.code is not None and self._function.__code__ is self.code:
             self._function.__code__ = self._before
 
@@ -60,7 +59,7 @@ class Swap:
 def _surrounded(function: FunctionType) -> CodeType | None:
     try:
         lines, first = inspect.getsourcelines(function)
-        # A method's lines are indented: columns must stay what they are.
+        # A method's lines are indented; dedenting them would change the columns.
         head = "if True:\n" if lines[0][:1].isspace() else "\n"
         tree = ast.parse(head + "".join(lines))
     except (OSError, TypeError, SyntaxError):
@@ -97,7 +96,7 @@ def _surrounded(function: FunctionType) -> CodeType | None:
 def _compiled(tree: ast.Module, function: FunctionType) -> CodeType | None:
     code = function.__code__
     try:
-        # torch's modules all have it or not: the code tells by its flags.
+        # Whether the file has `from __future__ import annotations` shows in the code's flags.
         future = code.co_flags & __future__.annotations.compiler_flag
         module = compile(tree, code.co_filename, "exec", flags=future, dont_inherit=True)
     except (SyntaxError, ValueError):
@@ -105,13 +104,13 @@ def _compiled(tree: ast.Module, function: FunctionType) -> CodeType | None:
     inner = [each for each in module.co_consts if isinstance(each, CodeType)]
     if len(inner) != 1:
         return None
-    # A decorator's line is where a function begins.
+    # The decorators were removed, and a function begins at the first of them.
     return inner[0].replace(co_qualname=code.co_qualname, co_firstlineno=code.co_firstlineno)
 
 
 def _same(one: CodeType, other: CodeType) -> bool:
-    """Whether the source that was read is what runs. Bytecode is not compared: it depends on what
-    the whole file imports."""
+    """Whether the source that was read is what runs. Bytecode is not compared: it may differ
+    with what else the file holds."""
     return (
         one.co_names == other.co_names
         and one.co_varnames == other.co_varnames

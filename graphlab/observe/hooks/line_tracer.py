@@ -1,9 +1,9 @@
-"""The line tracer: notes which of the user's lines was running as autograd's nodes were made.
+"""Notes which of the user's lines was running as autograd's nodes were made (`sys.settrace`).
 
-It rests on `sys.settrace` alone. A node's `_sequence_nr()` falls between two marks that noted the
-thread's counter, so lines tell which of them made it, with no torch call intercepted. Calls of
-torch that matter (backward, zero_grad) are recognised by their code object; modules are noted in
-modules.py.
+At each line a mark is noted: the thread's count of nodes, and the line. A node's `_sequence_nr()`
+lies between two marks, which tells the line that made it, with no torch function patched. Calls of
+torch that matter (backward, zero_grad) are recognised by their code object; module calls are noted
+by module_calls.py.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.hooks.unpatched_writes import Lines, suspicious
-from graphlab.observe.iterations import Loops
+from graphlab.observe.hooks.unpatched_writes import UnpatchedWrites, suspicious
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, Spot
 from graphlab.observe.tensors import Unnoticed
 from graphlab.source.files import UserFiles, user_frame
 
 
 def code_of(function: Any) -> CodeType:
-    """The code that runs in the end: torch wraps some methods in one shared decorator."""
+    """The code of the undecorated function: torch wraps some methods in one shared decorator."""
     return inspect.unwrap(function).__code__
 
 
@@ -31,53 +31,60 @@ Handler = Callable[[FrameType, str, Any], None]
 
 _EVENTS = ("call", "line", "return", "exception", "opcode")
 _IS_LINE, _IS_RETURN = ({name: name == one for name in _EVENTS} for one in ("line", "return"))
-_OTHER, _USER, _SPECIAL, _BLOCK, _DOOR = range(5)
+ELSEWHERE = "some of the program ran in other threads, whose lines and backwards are not followed"
+
+_OTHER, _USER, _SPECIAL, _BLOCK, _MODULE_CALL = range(5)
 
 
 def sequence_counter() -> Callable[[], int] | None:
-    """The function that reads this thread's count of backward nodes (private to torch)."""
+    """The function that reads this thread's count of autograd nodes, None where torch has none.
+    Private to torch: `torch._C._autograd._get_sequence_nr`."""
     import torch
 
     return getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", None)
 
 
-class Tracer:
-    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` are for steps."""
+class LineTracer:
+    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` surround a step().
+
+    `guard` is called with the observer's own exceptions.
+    """
 
     def __init__(
-        self, log: Log, files: UserFiles, loops: Loops, guard: Callable[[Exception], None]
+        self, log: Log, files: UserFiles, iterations: Iterations, guard: Callable[[Exception], None]
     ) -> None:
-
         self.log = log
         self.files = files
         self.handlers: dict[CodeType, Handler] = {}
-        self._loops = loops
-        # Functions of torch that run in a record_function block, whose end resumes (steps.py).
+        self._iterations = iterations
+        # Functions of torch that run in a record_function block: the tracer is paused in them, and
+        # resumed when the block ends (step_hooks.py).
         self.blocks: set[CodeType] = set()
-        # What a module's call begins with; the frame that knocks there, for modules.py.
-        self.doors: set[CodeType] = set()
-        self.knocked: FrameType | None = None
+        # The code of nn.Module.__call__ while it is swapped, and the frame that called it last
+        # (module_calls.py).
+        self.module_call_codes: set[CodeType] = set()
+        self.module_caller: FrameType | None = None
         self._codes: dict[CodeType, int] = {}
         self._locals: dict[CodeType, Callable[..., Any]] = {}
-        # The calls that are running: the line that each stands on, and the module it is in.
+        # The noted calls that are running: (code, offset) of the user's line, and the module.
         self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
         counter = sequence_counter()
         self.seq = counter or (lambda: 0)
-        # Without the counter no line can be told apart from another as a node's maker.
-        log.blind = counter is None
-        self._lines = Lines(log)
+        # Without the counter it is not known which line made a node.
+        log.no_counter = counter is None
+        self._lines = UnpatchedWrites(log)
         self._pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
         self._before: Any = None
-        # What the frames that were running already had, a debugger's say.
+        # The `f_trace` that frames had before, such as a debugger's.
         self._kept: dict[FrameType, Any] = {}
         self.guard = guard
         self._onlooker: Callable[[FrameType, bool], None] | None = None
         self.running = False
         self._paused = False
-        # Off inside a module of torch's own (modules.py).
-        self.hushed = False
+        # Whether it is off because a module of torch's own is running (module_calls.py).
+        self.off_in_module = False
         self.thread = threading.get_ident()
-        # Whether another thread was seen at work.
+        # Whether torch was seen to run in another thread.
         self.elsewhere = False
         self.trace = self._make_global()
 
@@ -87,12 +94,12 @@ class Tracer:
         sys.settrace(self.trace)
 
     def watch_lines(self, onlooker: Callable[[FrameType, bool], None]) -> None:
-        """Tell `onlooker` of every line of the user's as it begins, with False, and of the outer
-        one as a call ends, with True. Before the start."""
+        """Call `onlooker(frame, False)` when a line of the user's begins, and `onlooker(caller,
+        True)` when a call returns to one. To be called before `start`."""
         self._onlooker = onlooker
 
     def begin_frames(self, frame: FrameType | None) -> None:
-        """Trace the user's frames that were already running when the watch began."""
+        """Trace the user's frames that were running already at the start."""
         while frame is not None:
             if frame.f_code.co_filename in self.files:
                 self._kept[frame] = frame.f_trace
@@ -102,11 +109,12 @@ class Tracer:
     def stop(self, frame: FrameType | None) -> None:
         self.running = False
         self._pending.clear()
-        # A code object hides from the garbage collector what it holds: modules.py's holds us.
+        # The swapped code object refers to this tracer, and the garbage collector does not look
+        # into code objects: the cycle is broken here.
         self._codes.clear()
-        self.doors.clear()
-        self.knocked = None
-        if sys.gettrace() is self.trace or self._paused or self.hushed:
+        self.module_call_codes.clear()
+        self.module_caller = None
+        if sys.gettrace() is self.trace or self._paused or self.off_in_module:
             sys.settrace(self._before)
         while frame is not None:
             if frame.f_trace is not None and frame.f_trace is self._locals.get(frame.f_code):
@@ -115,7 +123,7 @@ class Tracer:
         self._kept.clear()
 
     def pause(self) -> None:
-        """Torch's own optimizers run hundreds of Python calls; none of them can matter here."""
+        """Stop tracing in a step(), whose hundreds of calls inside torch do not matter."""
         if sys.gettrace() is self.trace:
             sys.settrace(None)
             self._paused = True
@@ -127,7 +135,7 @@ class Tracer:
                 sys.settrace(self.trace)
 
     def _handle(self, handler: Handler, frame: FrameType, event: str, arg: Any) -> None:
-        """An exception that left a trace function would end in the program: none may."""
+        """Call a handler. An exception here would propagate into the user's program."""
         try:
             handler(frame, event, arg)
         except Exception as error:
@@ -153,8 +161,8 @@ class Tracer:
             kind = _SPECIAL
         elif code in self.blocks:
             kind = _BLOCK
-        elif code in self.doors:
-            kind = _DOOR
+        elif code in self.module_call_codes:
+            kind = _MODULE_CALL
         else:
             kind = _OTHER
         self._codes[code] = kind
@@ -168,7 +176,7 @@ class Tracer:
         locals_of = self._locals.get
 
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
-            # Runs at every Python call of the program: what is none of ours leaves at once.
+            # Runs at every Python call of the program, so the common case returns first.
             code = frame.f_code
             kind = codes.get(code)
             if kind is None:
@@ -177,9 +185,9 @@ class Tracer:
                 return None
             if kind is _USER:
                 return locals_of(code) or local_for(code)
-            if kind is _DOOR:
+            if kind is _MODULE_CALL:
                 settrace(None)
-                self.knocked = frame.f_back
+                self.module_caller = frame.f_back
                 return None
             if kind is _BLOCK:
                 pause()
@@ -188,7 +196,7 @@ class Tracer:
             if back is not None and codes.get(back.f_code) == _USER:
                 here, offset = back.f_code, back.f_lasti
             else:
-                # Called by torch: the user's line is still the one that the outer call stands on.
+                # Called by torch: the user's line is still the outer call's.
                 here, offset = stack[-1][:2] if len(stack) > 1 else self.last_spot()
             module = stack[-1][2]
             self._handle(handlers[code], frame, "call", None)
@@ -248,11 +256,11 @@ class Tracer:
 
     def _make_local(self, code: CodeType) -> Callable[..., Any]:
         seq, marks, stack, files = self.seq, self.log.marks, self.stack, self.files
-        starts = self._loops.body_starts(code)
+        starts = self._iterations.body_starts(code)
         odd = suspicious(code.co_filename)
         lines, pending = self._lines, self._pending
-        counts, log = self._loops.counts, self.log
-        # Where the stack is nearly full there is no room for a comparison.
+        counts, log = self._iterations.counts, self.log
+        # Dict look-ups: comparing strings needs stack that may not be left near the limit.
         is_line, is_return = _IS_LINE, _IS_RETURN
 
         def on_line(frame: FrameType, event: str, arg: Any) -> Any:

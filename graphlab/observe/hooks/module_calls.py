@@ -1,7 +1,7 @@
-"""Notes which module is at work, and stops the line tracer where no line of the user's can run.
+"""Notes which module is running, and pauses the line tracer inside torch's own modules.
 
-``nn.Module.__call__`` is given other code while a session is open. Inside a module of torch's own
-the tracer is off: a module of the user's below it turns it on again.
+The code of ``nn.Module.__call__`` is replaced while a session is open (code_swap.py). A module of
+the user's that is called by one of torch's turns the tracer on again.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from threading import get_ident
 from typing import Any
 
 from graphlab.observe.hooks.code_swap import Swap
-from graphlab.observe.hooks.line_tracer import Tracer
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import Log, RawModule
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, is_a
 
 
-class Modules:
+class ModuleCalls:
     """Install with `start()`, remove with `stop()`."""
 
-    def __init__(self, log: Log, tracer: Tracer, files: UserFiles) -> None:
+    def __init__(self, log: Log, tracer: LineTracer, files: UserFiles) -> None:
         self._log, self._tracer, self._files = log, tracer, files
         # By identity: a metaclass may have a hash of its own.
         self._quiet: dict[int, tuple[type, bool]] = {}
@@ -32,12 +32,11 @@ class Modules:
     def start(self) -> None:
         import torch
 
-        # Where it was replaced by something else, such as a tracer of torch's, modules go without
-        # names.
+        # If `__call__` is not torch's own function, as under torch.fx, module calls are not noted.
         self._swap = swap = Swap(torch.nn.Module.__call__, *self._make())
         swap.put_in()
         if swap.code is not None:
-            self._tracer.doors.add(swap.code)
+            self._tracer.module_call_codes.add(swap.code)
 
     def stop(self) -> None:
         if self._swap is not None:
@@ -63,8 +62,8 @@ class Modules:
             if get_ident() != thread:
                 tracer.elsewhere = True
                 return _ELSEWHERE
-            # The frame that calls, where the tracer is on: it went off to let us work unseen.
-            frame, tracer.knocked = tracer.knocked, None
+            # Set by the tracer, which has turned itself off for this function.
+            frame, tracer.module_caller = tracer.module_caller, None
             depth = len(stack)
             try:
                 key = id(module)
@@ -94,7 +93,7 @@ class Modules:
                         or "forward" in own
                     )
             except Exception as error:
-                # It would end in the program.
+                # An exception here would propagate into the user's program.
                 del stack[depth:]
                 if frame is not None:
                     settrace(switch)
@@ -102,11 +101,11 @@ class Modules:
                 return _ELSEWHERE
             if frame is not None:
                 if quiet:
-                    tracer.hushed = True
+                    tracer.off_in_module = True
                     return switch
                 settrace(switch)
-            elif not quiet and tracer.hushed and gettrace() is None:
-                tracer.hushed = False
+            elif not quiet and tracer.off_in_module and gettrace() is None:
+                tracer.off_in_module = False
                 settrace(switch)
                 return None
             return _AS_IT_WAS
@@ -120,14 +119,14 @@ class Modules:
             if token is not _AS_IT_WAS and tracer.running:
                 now = gettrace()
                 if now is None or now is switch:
-                    tracer.hushed = token is None
+                    tracer.off_in_module = token is None
                     settrace(token)
 
         return enter, leave
 
     def _is_quiet(self, kind: type) -> bool:
-        """Whether none of the user's code runs in a call of this class: neither it nor a base of
-        it outside the libraries defines more than a constructor."""
+        """Whether a call of this class runs no code of the user's: neither it nor a base class in
+        the user's files defines a method other than `__init__`."""
         for base in kind.__mro__:
             if base is object:
                 continue

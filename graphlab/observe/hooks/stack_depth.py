@@ -1,7 +1,7 @@
-"""Keeps the depth of the stack that the program can use what it is unwatched.
+"""Raises the recursion limit by graphlab's own frames, so that the program's does not change.
 
-Python counts all frames, graphlab's below the program's first one and its trace function's above
-its last one as well. The real limit is raised by those, and the program is told, and sets, its own.
+Python counts graphlab's frames below the program's first one, and its trace function's on top, as
+well. `sys.getrecursionlimit` and `setrecursionlimit` are patched to leave the difference out.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 import sys
 from types import FrameType
 
-# What the trace function takes at the moment when a call begins, found by trying. Since 3.12 calls
-# from C have a count of their own.
+# Frames that the trace function needs when a call begins, measured. Since 3.12 calls from C are
+# counted apart.
 _ABOVE = 6 if sys.version_info < (3, 12) else 2
 
 
@@ -23,8 +23,8 @@ def depth_of(frame: FrameType | None) -> int:
     return count
 
 
-class Depth:
-    """`below`: how many frames of graphlab's the program's outermost frame stands on."""
+class RecursionLimit:
+    """`below` is how many of graphlab's frames are under the program's outermost one."""
 
     def __init__(self, below: int) -> None:
         self._more = more = below + _ABOVE
@@ -35,7 +35,7 @@ class Depth:
             return get() - (more if self._on else 0)
 
         def setrecursionlimit(limit: int, /) -> None:
-            # A limit that Python refuses is refused in its own words.
+            # An invalid limit is passed on unchanged, so that Python's own message is raised.
             fits = type(limit) is int and 0 < limit < 2**31 - 1 - more
             raise_to(limit + more if fits and self._on else limit)
 
@@ -50,23 +50,23 @@ class Depth:
         self.put_in()
 
     def stop(self) -> None:
-        """Safe to call twice. What the program has set is what stays."""
+        """Safe to call twice. A limit that the program has set remains."""
         if not self._on:
             return
         self.take_out()
         self._on = False
-        # Where the stack is deeper than that by now, it stays raised.
+        # Python refuses a limit below the current depth: it then stays raised.
         with contextlib.suppress(RecursionError, ValueError):
             self._set(self._get() - self._more)
 
     def put_in(self) -> None:
-        """Let the program ask and set its own limit."""
+        """Patch the two functions of `sys`."""
         for name, theirs, mine in self._patches:
             if self._on and getattr(sys, name) is theirs:
                 setattr(sys, name, mine)
 
     def take_out(self) -> None:
-        """Give the program Python's own functions, as it does not ask for a limit now."""
+        """Restore the two functions of `sys`; the limit stays raised."""
         for name, theirs, mine in self._patches:
             if getattr(sys, name) is mine:
                 setattr(sys, name, theirs)

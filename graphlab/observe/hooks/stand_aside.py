@@ -1,5 +1,7 @@
-"""Steps aside while torch.compile or torch.jit reads the program, and while a part of torch is
-imported late: they find torch, and note it in tables of their own, as it is unwatched."""
+"""Takes the patches out while torch.compile or torch.jit compiles, or a part of torch is imported.
+
+Both keep references to torch's functions and must find the original ones.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,19 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
+COMPILED = (
+    "inside a region that torch.compile compiled, lines are not told apart, and in-place writes "
+    "have no writer"
+)
 
-class Compiling:
+
+class StandAside:
     """Calls `begin` when a compilation starts and `end(guarded)` when the outermost one is over.
 
-    `guarded`: the compiled code compares, at every call, what it meets with what it was made from.
+    `guarded`: there is compiled code whose guards compare the functions it calls by identity.
 
-    Rests on Dynamo's compilation callbacks (private to torch), which are there once Dynamo has been
-    imported; without them a compiled region is broken at every write in it.
+    Rests on Dynamo's compilation callbacks (private to torch), available once Dynamo is imported;
+    without them there is a graph break at every in-place write in a compiled region.
     """
 
     def __init__(self, begin: Callable[[], None], end: Callable[[bool], None]) -> None:
@@ -55,7 +62,7 @@ class Compiling:
             return held[0](original, *args, **kwargs) if held else original(*args, **kwargs)
 
         def undo() -> None:
-            # Whoever noted the wrapper meanwhile is left with one that does nothing.
+            # A reference to the wrapper that somebody kept then calls the original alone.
             held.clear()
             if getattr(holder, name) is wrapped:
                 setattr(holder, name, original)
@@ -85,8 +92,8 @@ class Compiling:
             self._leave(self.seen > 0 or compiled_before())
 
     def _listen(self) -> None:
-        """Dynamo's list of callbacks would be emptied by torch._dynamo.reset(): what runs it is
-        wrapped instead."""
+        """Wrap the functions that run Dynamo's callbacks: torch._dynamo.reset() would remove a
+        callback that was registered."""
         self._skip_own_code()
         callbacks = sys.modules.get("torch._dynamo.callback")
         handler = getattr(callbacks, "CompilationCallbackHandler", None)
@@ -101,8 +108,8 @@ class Compiling:
                 self._wrap(handler, name, around)
 
     def _skip_own_code(self) -> None:
-        """Around a compiled region Dynamo looks at every Python function that is called, ours as
-        well, and would compile it. Rests on a function that is private to torch."""
+        """Keep Dynamo from compiling graphlab's functions. Private to torch:
+        `torch._dynamo.eval_frame.skip_code`."""
         frames = sys.modules.get("torch._dynamo.eval_frame")
         skip = getattr(frames, "skip_code", None)
         if skip is not None and not self._skipped:
@@ -121,14 +128,15 @@ class Compiling:
 
 
 def compiled_before() -> bool:
-    """Whether there is compiled code by now. Rests on Dynamo's list of it, private to torch."""
+    """Whether Dynamo has compiled anything that is alive. Private to torch:
+    `torch._dynamo.convert_frame.output_codes`."""
     converter = sys.modules.get("torch._dynamo.convert_frame")
     codes = getattr(getattr(converter, "output_codes", None), "seen", ())
     return any(each() is not None for each in codes)
 
 
 def own_code() -> list[CodeType]:
-    """The code of every function and method of graphlab's that is imported by now."""
+    """The code objects of all functions and methods of graphlab's loaded modules."""
     found: dict[int, CodeType] = {}
     holders: list[Any] = [
         module
@@ -156,8 +164,8 @@ def _with_inner(code: CodeType, found: dict[int, CodeType]) -> None:
 
 
 class LateImports:
-    """A finder before all others. `torch._dynamo`, which the first optimizer step of a program
-    imports, is the largest of these parts."""
+    """A meta path finder that calls `begin` and `end` around imports of torch's submodules, such
+    as `torch._dynamo`, which the first optimizer step of a program imports."""
 
     def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
         self._begin, self._end = begin, end
@@ -181,7 +189,7 @@ class LateImports:
         return None
 
     def _wrap(self, spec: ModuleSpec) -> None:
-        """The loader stays the one that it is: only this call of it is wrapped."""
+        """Wrap `exec_module` for this one call; the loader object itself stays in the spec."""
         loader: Any = spec.loader
         execute = getattr(loader, "exec_module", None)
         if execute is None or not hasattr(loader, "__dict__"):

@@ -1,4 +1,4 @@
-"""The hooks around optimizer steps: which step runs, in which thread, and how it was left."""
+"""Installs the hooks around `Optimizer.step()`: which step runs, in which thread, how it ends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
-from graphlab.observe.hooks.line_tracer import Tracer, code_of
-from graphlab.observe.hooks.write_patches import Writers
+from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.notes import RawStep
 from graphlab.observe.tensors import Unnoticed
 
@@ -19,7 +19,7 @@ class ActiveStep:
 
     def __init__(self, optimizer: Any, closure: bool, frame: FrameType) -> None:
         self.optimizer, self.closure = optimizer, closure
-        # Identity of torch's wrapper around step(), whose block is left when the step raises.
+        # `id()` of the frame of torch's wrapper around step(), whose block is left on an exception.
         self.frame = id(frame)
         self.step: RawStep | None = None
         self.copies: Any = None
@@ -29,25 +29,25 @@ class ActiveStep:
 
 
 class StepListener(Protocol):
-    """Who is told of steps as they come and go."""
+    """Whose methods are called as steps begin and end."""
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None: ...
 
     def step_ended(self, active: ActiveStep) -> None: ...
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
-        """In another thread."""
+        """A step ran in another thread than the one that is traced."""
 
 
-class Steps:
+class StepHooks:
     def __init__(
         self,
-        tracer: Tracer,
-        writers: Writers,
+        tracer: LineTracer,
+        write_patches: WritePatches,
         listener: StepListener,
         guard: Callable[[Exception], None],
     ) -> None:
-        self._tracer, self._writers = tracer, writers
+        self._tracer, self._write_patches = tracer, write_patches
         self._listener, self._guard = listener, guard
         self._active: list[ActiveStep] = []
         self._handles: list[Any] = []
@@ -71,7 +71,7 @@ class Steps:
             register_optimizer_step_post_hook(self._post),
         ]
 
-        # Every step runs inside a record_function block, which also ends when the step raises.
+        # A step that raises skips its post hook, but leaves its record_function block.
         block: Any = torch.autograd.profiler.record_function
         leave = block.__exit__
 
@@ -118,19 +118,18 @@ class Steps:
             self._guard(error)
 
     def _quiet(self) -> None:
-        """Torch's own lines in a step are not traced, and its writes noted once, at its end."""
+        """Pause the tracer and the write patches while a step without a closure is running."""
         for active in self._active:
             if not active.closure:
-                self._writers.quiet_thread = self._tracer.thread
+                self._write_patches.quiet_thread = self._tracer.thread
                 self._tracer.pause()
                 return
-        self._writers.quiet_thread = 0
+        self._write_patches.quiet_thread = 0
         self._tracer.resume()
 
     def _left(self, kind: Any, frame: FrameType) -> None:
-        """A block was left, by an exception of type `kind` or none. A step that raises never
-        reaches its post hook. `frame` is where the block stood: in a closure, or in the step
-        itself, the program may leave blocks of its own."""
+        """A record_function block of `frame` was left, by an exception of type `kind` or None. It
+        may be one of the program's own, inside a closure or the step."""
         if kind is not None and self._active and self._active[-1].frame == id(frame):
             self._active.pop()
         self._quiet()
@@ -145,14 +144,14 @@ class Steps:
             self._guard(error)
 
 
-# Private to torch: a compiled step() calls the hooks and does not look into them.
-for _hook in (Steps._pre, Steps._post):
+# Private to torch: Dynamo does not trace into functions that are marked so.
+for _hook in (StepHooks._pre, StepHooks._post):
     _hook._torchdynamo_disable = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _blocks() -> Iterator[CodeType]:
-    """What runs in a record_function block from start to end: step() as every optimizer class has
-    it wrapped, and zero_grad."""
+    """The functions whose whole body is a record_function block: the wrapper that every
+    optimizer class has around step(), and zero_grad. Private: `Optimizer.profile_hook_step`."""
     from torch.optim import Optimizer
 
     wrap = getattr(Optimizer, "profile_hook_step", None)

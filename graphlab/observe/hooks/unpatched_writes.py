@@ -1,4 +1,4 @@
-"""Writers that no patch can see, found by the line that asks for them: ``out=`` and NumPy.
+"""Finds writes that no patch can see, ``out=`` and NumPy's, by the source line that makes them.
 
 The syntax tree says which lines hold ``out=`` or store into an array; only those are looked at,
 just before and just after they run.
@@ -46,8 +46,8 @@ def suspicious(filename: str) -> dict[int, tuple[tuple[str, ast.expr], ...]]:
     return {line: tuple(each) for line, each in found.items()}
 
 
-class Lines:
-    """What stood before the suspicious line that runs now."""
+class UnpatchedWrites:
+    """Compares what a suspicious line may write, before and after it runs."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -77,6 +77,6 @@ class Lines:
 
 
 def _is_array(value: Any) -> bool:
-    """A plain NumPy array: a subclass answers by code of its own."""
+    """Whether it is exactly a numpy.ndarray: a subclass may run code of its own."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and type(value) is numpy.ndarray

@@ -1,4 +1,4 @@
-"""Hides the observer's weak references where torch refuses a tensor that has any."""
+"""Hides graphlab's weak references from `torch.utils.swap_tensors`, which refuses any."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from graphlab.observe.tensors import Ref
 
 
 class HiddenReferences:
-    """`torch.utils.swap_tensors`, which `module.to()` may use, swaps the contents of two tensors;
-    both stay the objects that they are, so a reference to one of them goes on being right."""
+    """`torch.utils.swap_tensors`, which `module.to()` may use, swaps the contents of two tensors.
+    Both objects keep their identity, so graphlab's references stay valid."""
 
     def __init__(self) -> None:
         self._undo: Callable[[], None] | None = None

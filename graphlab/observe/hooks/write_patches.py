@@ -1,9 +1,8 @@
-"""Sees every in-place write that Python asks for.
+"""Patches torch's in-place functions, and notes each write by the version counter.
 
-Only writers are wrapped, never readers: Tensor's methods whose names end in an underscore, its
-in-place operators, item assignment, the `data` attribute, and torch's functions that end in an
-underscore. The wrapper compares the version counter before and after, so a name that merely looks
-like a writer costs nothing more than that look.
+Patched are Tensor's methods and torch's functions whose names end in an underscore, the in-place
+operators, item assignment, and the `data` attribute; nothing that only reads. A wrapper compares
+the version counter before and after, so a function that does not write after all is not noted.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from threading import get_ident
 from types import ModuleType
 from typing import Any
 
-from graphlab.observe.hooks.line_tracer import Tracer
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import Log, RawWrite
 from graphlab.observe.tensors import (
     Unnoticed,
-    Weak,
+    WeakMap,
     base_of,
     byte_span,
     is_tensor,
@@ -34,17 +33,18 @@ from graphlab.source.vocabulary import NOT_WRITERS, OPERATORS
 _ABSENT = object()
 
 
-class Writers:
+class WritePatches:
     """Patches on `start()`, restores exactly what was there on `stop()`."""
 
-    def __init__(self, log: Log, tracer: Tracer, on_refusal: Callable[..., None]) -> None:
+    def __init__(self, log: Log, tracer: LineTracer, on_refusal: Callable[..., None]) -> None:
         self._log = log
         self._tracer = tracer
         self._on_refusal = on_refusal
         self._patches: list[tuple[Any, str, Any, Any]] = []
         self._places: dict[tuple[int, str], tuple[Any, str, Any, Any]] = {}
-        self._detached = Weak()
-        # Nothing is noted while the observer itself is at work, nor in a step of this thread.
+        self._detached = WeakMap()
+        # Nothing is noted while `quiet` is not 0 (the observer is working), nor in the thread with
+        # the id `quiet_thread` (it runs an optimizer's step).
         self.quiet = 0
         self.quiet_thread = 0
 
@@ -71,14 +71,14 @@ class Writers:
         self._patches = []
 
     def put_in(self, guarded: bool) -> None:
-        """Patch again after a compilation: Tensor's own members only, where the compiled code
-        checks at every call that it still meets the very same functions."""
+        """Patch again after a compilation. If it was `guarded`, only Tensor's members: a guard of
+        the compiled code checks torch's functions by identity."""
         for holder, name, _, new in self._patches:
             if isinstance(holder, type) or not guarded:
                 setattr(holder, name, new)
 
     def take_out(self) -> None:
-        """Restore torch as it was, but for what the program has put there itself since."""
+        """Restore torch's functions, except where the program has replaced a patch since."""
         for holder, name, old, new in reversed(self._patches):
             if vars(holder).get(name) is not new:
                 continue
@@ -105,7 +105,7 @@ class Writers:
         from torch import Tensor
         from torch.nn import Parameter
 
-        # Whether a mode of the program's sees even what is asked of a tensor.
+        # Whether a torch function mode of the program's is active (private to torch).
         modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 
         def writer(*args: Any, **kwargs: Any) -> Any:
@@ -124,15 +124,15 @@ class Writers:
                 if version_of(target) != before:
                     self.note((target,), (before,), by)
                 return result
-            # Code of the program may be asked, and knows torch's own function.
-            with self._as_it_was(holder, name):
+            # A mode or a subclass may be called with the function, and must get the original one.
+            with self._unpatched(holder, name):
                 return self._write_others(original, by, target, args, kwargs)
 
         return functools.wraps(original)(writer) if hasattr(original, "__name__") else writer
 
     @contextlib.contextmanager
-    def _as_it_was(self, holder: Any, name: str) -> Iterator[None]:
-        """While this is open, `holder` has torch's own `name`."""
+    def _unpatched(self, holder: Any, name: str) -> Iterator[None]:
+        """While this is open, `holder.name` is torch's own."""
         found = self._places.get((id(holder), name))
         if found is None or vars(holder).get(name) is not found[3]:
             yield
@@ -146,10 +146,10 @@ class Writers:
                 setattr(holder, name, new)
 
     def _write_others(self, original: Any, by: str, target: Any, args: Any, kwargs: Any) -> Any:
-        """A write to a list of tensors, to a subclass's, or to what is no tensor at all."""
+        """Call `original` for a list of tensors, a subclass, or something that is no tensor."""
         targets = target if exactly(target, list, tuple) else (target,)
         if not all(is_tensor(each) for each in targets):
-            # Such as the Proxy of torch.fx, which would note the question itself.
+            # Such as torch.fx's Proxy, which records every attribute that is read from it.
             return original(*args, **kwargs)
         with Unnoticed():
             before = versions_of([*targets])
@@ -169,7 +169,8 @@ class Writers:
     def note(
         self, tensors: Any, before: Any, by: str, silent: bool = False, depth: int = 2
     ) -> None:
-        """Log one write to `tensors`, whose versions were `before`."""
+        """Log one write to `tensors`, whose versions were `before`. `silent`: no version counter
+        shows it. `depth` is the caller's, as for `sys._getframe`."""
         tracer = self._tracer
         written = []
         for tensor, old in zip(tensors, before, strict=True):
@@ -182,19 +183,19 @@ class Writers:
             caller = sys._getframe(depth)
             spot = tracer.spot(caller)
             direct = spot is not None and caller.f_code is spot[0]
-            # Each thread counts its own nodes: another's write belongs to this one's last mark.
+            # Each thread has its own count of nodes: a write in another one gets the last mark's.
             seq = tracer.seq() if get_ident() == tracer.thread else self._log.last_seq()
             self._log.write(RawWrite(seq, spot, by, tuple(written), None, silent, direct))
 
     def _is_data(self, tensor: Any) -> bool:
-        """Whether `tensor` came from `.data`: it then has a version counter of its own."""
+        """Whether `tensor` came from `.data`, so that its version counter is its own."""
         if not self._detached:
             return False
         base = base_of(tensor)
         return bool(self._detached.get(tensor) or (base is not None and self._detached.get(base)))
 
     def _watch_data(self, tensor: Any) -> None:
-        """`p.data = new` swaps what every saved reference to p reads, and moves no counter."""
+        """Patch `data`: `p.data = new` changes what a saved `p` reads, but no version counter."""
         import torch
 
         native: Any = torch._C.TensorBase.data
@@ -214,7 +215,7 @@ class Writers:
         self._replace(tensor, "data", property(read, assign))
 
     def _watch_batch_norm(self, torch: Any) -> None:
-        """A train-mode batch norm writes its running statistics from C++, without a version."""
+        """Patch batch_norm: in training, C++ writes its running statistics and bumps no version."""
         original = torch.batch_norm
 
         @functools.wraps(original)
@@ -238,7 +239,7 @@ def _put(holder: Any, name: str, old: Any) -> None:
 
 
 def _spell(name: str) -> str:
-    """How a user reads a method: `add_`, `+=`, `x[...] = `."""
+    """How a write is spelled in source: `add_()`, `+=`, `[…] = …`."""
     if name == "__setitem__":
         return "[…] = …"
     if name.startswith("__i"):

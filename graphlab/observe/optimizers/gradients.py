@@ -1,5 +1,4 @@
-"""Which backward put what into one parameter's `.grad`, told at every backward and every step by
-the gradient's identity and version counter."""
+"""Tracks which backwards wrote one parameter's `.grad`, by the gradient's `id()` and version."""
 
 from __future__ import annotations
 
@@ -8,20 +7,20 @@ from typing import Any
 
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.tensors import Ref, grad_versions, tensors_in, version_of
-from graphlab.observe.vectors import anything
+from graphlab.observe.vectors import any_nonzero
 
-# A gradient is looked at for a zeroing that no counter tells of as often as this.
+# How often a gradient's values are checked for a zeroing that bumps no version counter.
 LOOKS = 4
-# What autograd.grad returned is remembered for as many tensors.
+# How many tensors that autograd.grad returned are remembered.
 HANDED = 4_096
 
 
 # The identities of some gradients and their versions, in the order of their parameters.
-Look = tuple[list[int], list[int]]
+Fingerprint = tuple[list[int], list[int]]
 
 
-def look_at(grads: list[Any]) -> Look:
-    """Runs four times a step of the program: what has not changed since is not gone over."""
+def fingerprint_of(grads: list[Any]) -> Fingerprint:
+    """Called four times a step, so that gradients that have not changed are skipped."""
     return [*map(id, grads)], grad_versions(grads)
 
 
@@ -40,7 +39,7 @@ class ParameterState:
         self.place: tuple[int, Any] = (0, None)
         # How many of the sources each optimizer (by place) had applied at its last step.
         self.spent: dict[int, int] = {}
-        # Whether something other than backward has changed the gradient's values.
+        # Whether the program itself has written the gradient's values.
         self.by_hand = False
         # The optimizer that stepped it last, and how often that has changed.
         self.last_stepper: int | None = None
@@ -53,13 +52,14 @@ class ParameterState:
         self.seen = False
 
     def clear(self) -> None:
+        """The gradient was cleared or replaced."""
         self.sources = []
         self.spent = {}
         self.by_hand = False
 
     @property
-    def uneasy(self) -> bool:
-        """Whether identity and version cannot tell that its gradient is what it was."""
+    def ambiguous(self) -> bool:
+        """Whether the gradient may have changed with the same identity and version."""
         return bool(
             self.by_hand
             or (self.spent and self.kept < LOOKS)
@@ -70,55 +70,55 @@ class ParameterState:
         self,
         grad: Any,
         overwritten: Callable[[Any], bool],
-        handed: Callable[[Any], RawBackward | None],
+        returned_by: Callable[[Any], RawBackward | None],
     ) -> None:
         """Notice, before a backward or a step, what the program itself did to the gradient.
-        `handed` tells which call of autograd.grad returned a tensor."""
+        `returned_by` gives the call of autograd.grad that returned a tensor."""
         if grad is None:
             if self.sources or self.spent or self.by_hand:
                 self.clear()
         elif self.sources and (
             id(grad) != self.grad_id
-            # A gradient of the next call may have taken the place of the last one in memory.
-            or (self.sources[-1].is_grad and handed(grad) is not self.sources[-1])
+            # The next call's gradient may have got the `id()` of the last one's.
+            or (self.sources[-1].is_grad and returned_by(grad) is not self.sources[-1])
         ):
             self.clear()
-            self._given(grad, handed)
+            self._given(grad, returned_by)
         elif self.sources and version_of(grad) != self.version:
             self.version = version_of(grad)
             # Zeroed in place is cleared; anything else (clipping, scaling) is the same gradient.
-            if self.spent and not anything(grad):
+            if self.spent and not any_nonzero(grad):
                 self.clear()
             elif self.spent and overwritten(grad):
                 self.by_hand = True
         elif not self.sources:
-            self._given(grad, handed)
+            self._given(grad, returned_by)
         elif self.spent and self.kept < LOOKS:
-            # Cleared through `.data` or NumPy no counter moves; and whoever does it does it
-            # every time.
-            if anything(grad):
+            # Zeroing through `.data` or NumPy bumps no counter. A program that does so does it
+            # every time, so a few checks are enough.
+            if any_nonzero(grad):
                 self.kept += 1
             else:
                 self.clear()
 
-    def _given(self, grad: Any, handed: Callable[[Any], RawBackward | None]) -> None:
-        """The program has put a gradient there: one that autograd.grad returned, or its own."""
-        record = handed(grad)
+    def _given(self, grad: Any, returned_by: Callable[[Any], RawBackward | None]) -> None:
+        """The program has assigned a gradient: one that autograd.grad returned, or another."""
+        record = returned_by(grad)
         if record is None:
             self.by_hand = True
         else:
             self.written(record, id(grad), version_of(grad))
 
     def written(self, record: RawBackward, grad_id: int, version: int) -> None:
-        """A backward has added to the gradient, which is now that one at that version."""
+        """A backward has added to the gradient, which now has this `id()` and version."""
         self.sources.append(record)
         self.seen = True
         self.grad_id = grad_id
         self.version = version
 
 
-class Handed:
-    """Which call of torch.autograd.grad returned a tensor, for the last so many of them."""
+class GradResults:
+    """Which call of torch.autograd.grad returned a tensor, for the last `HANDED` tensors."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Ref, RawBackward]] = {}
@@ -131,5 +131,6 @@ class Handed:
             del self._known[next(iter(self._known))]
 
     def of(self, grad: Any) -> RawBackward | None:
+        """The call that returned `grad`; None if none did."""
         known = self._known.get(id(grad))
         return known[1] if known is not None and known[0]() is grad else None

@@ -1,4 +1,4 @@
-"""The optimizer ledger: what a step changed by value, and whose gradient it applied."""
+"""Notes at each optimizer step what it changed, and which losses' gradients it applied."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.hooks.line_tracer import Tracer, code_of
-from graphlab.observe.hooks.step_hooks import ActiveStep, Steps
-from graphlab.observe.hooks.write_patches import Writers
-from graphlab.observe.iterations import Loops
+from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.step_hooks import ActiveStep, StepHooks
+from graphlab.observe.hooks.write_patches import WritePatches
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log, RawStep, RawWrite, RawZero
 from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
 from graphlab.observe.optimizers.provenance import Provenance
-from graphlab.observe.optimizers.registry import EVERY, Holders, OptimizerState
+from graphlab.observe.optimizers.registry import EVERY, OptimizerRegistry, OptimizerState
 from graphlab.observe.tensors import (
     Unnoticed,
     address_of,
@@ -30,19 +30,25 @@ from graphlab.observe.tensors import (
     version_of,
     versions_of,
 )
-from graphlab.observe.vectors import COPIES, Before, anything
+from graphlab.observe.vectors import COPIES, SavedValues, any_nonzero
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, exactly, is_a, item, items
 from graphlab.trace.model import Mix
 
 
-class Optimizers:
+class OptimizerLedger:
+    """Listens to constructors, zero_grad and step() of optimizers.
+
+    `name_parameter` gives a parameter its index in the trace, `guard` is called with exceptions of
+    the observer's own.
+    """
+
     def __init__(
         self,
         log: Log,
-        tracer: Tracer,
-        writers: Writers,
-        loops: Loops,
+        tracer: LineTracer,
+        write_patches: WritePatches,
+        iterations: Iterations,
         files: UserFiles,
         name_parameter: Callable[[Any, Names | None], int],
         guard: Callable[[Exception], None],
@@ -50,10 +56,10 @@ class Optimizers:
         import torch
 
         self._log, self._tracer = log, tracer
-        self._loops, self._files = loops, files
-        self.holders = Holders(name_parameter)
-        self.steps = steps = Steps(tracer, writers, self, guard)
-        self.provenance = Provenance(log, files, self.holders, lambda: steps.depth > 0)
+        self._iterations, self._files = iterations, files
+        self.registry = OptimizerRegistry(name_parameter)
+        self.steps = steps = StepHooks(tracer, write_patches, self, guard)
+        self.provenance = Provenance(log, files, self.registry, lambda: steps.depth > 0)
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
         for code, handler in (
             (code_of(optimizer.__init__), self._on_init),
@@ -63,12 +69,12 @@ class Optimizers:
             tracer.handlers[code] = handler
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
-        """Another thread's step is counted, no more: its lines are not traced."""
-        state = self.holders.state(optimizer)
+        """Count a step in another thread; nothing else is known of it."""
+        state = self.registry.state(optimizer)
         self._tracer.elsewhere = True
         if not state.elsewhere:
             state.elsewhere = True
-            self.holders.hold(state, optimizer)
+            self.registry.hold(state, optimizer)
         state.steps += 1
 
     def _on_init(self, frame: FrameType, event: str, arg: Any) -> None:
@@ -79,9 +85,9 @@ class Optimizers:
     def _made(self, frame: FrameType) -> None:
         optimizer = frame.f_locals.get("self")
         if is_a(attributes(optimizer).get("param_groups"), list):
-            state = self.holders.state(optimizer, self._tracer.spot(frame.f_back))
-            # Now, while what it is given still hangs where the user put it.
-            self.holders.learn(state, optimizer, Names(self._files).gather(frame.f_back))
+            state = self.registry.state(optimizer, self._tracer.spot(frame.f_back))
+            # Named now: the variables may be gone later.
+            self.registry.learn(state, optimizer, Names(self._files).gather(frame.f_back))
 
     def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call":
@@ -91,11 +97,11 @@ class Optimizers:
         spot = (user.f_code, user.f_lasti) if user is not None else None
         with Unnoticed():
             self.provenance.cleared(target, spot)
-        self._log.events.append(RawZero(self._tracer.seq(), spot, self._loops.iteration(user)))
+        self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
         optimizer, closure = active.optimizer, active.closure
-        state = self.holders.state(optimizer)
+        state = self.registry.state(optimizer)
         user = user_frame(frame, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
         state.last_spot = spot
@@ -105,12 +111,12 @@ class Optimizers:
             or (state.name is None and state.steps == 0)
             or len(parameters) != len(state.owns)
         ):
-            self.holders.learn(state, optimizer, Names(self._files).gather(user))
-        step = RawStep(self._tracer.seq(), spot, state.at, self._loops.iteration(user))
+            self.registry.learn(state, optimizer, Names(self._files).gather(user))
+        step = RawStep(self._tracer.seq(), spot, state.at, self._iterations.iteration(user))
         if not closure:
             gradients = self._judge(step, state, optimizer)
         else:
-            gradients = self.holders.gradients_of(state, parameters)
+            gradients = self.registry.gradients_of(state, parameters)
         first = gradients[0].sources if gradients else []
         if all(gradient.sources == first for gradient in gradients):
             step.sources = tuple({source.loss: None for source in first})
@@ -120,7 +126,7 @@ class Optimizers:
         copies = None
         if state.due and not closure:
             step.mix = self.provenance.mixed(state, parameters)
-            copies = copies_of([p for p, _ in self.holders.tracked()])
+            copies = copies_of([p for p, _ in self.registry.tracked()])
             grads = grads_of(parameters)
             active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
         if state.due or state.steps % EVERY in (7, 15, 31):
@@ -129,59 +135,62 @@ class Optimizers:
         active.versions = versions_of(parameters)
 
     def _judge(self, step: RawStep, state: OptimizerState, optimizer: Any) -> list[ParameterState]:
-        """Whether the gradients about to be applied are new, or were applied before."""
+        """Note whether the gradients about to be applied are new or were applied before, and which
+        parameters another optimizer steps as well."""
         me = step.optimizer
         parameters = parameters_of(optimizer)
         grads = grads_of(parameters)
         gradients = self.provenance.settle(state, grads, optimizer, False)
         inner = self.steps.depth > 1
-        leftover, shared, fresh, live = [], [], False, False
+        leftover, shared, fresh, any_gradient = [], [], False, False
         for at, (gradient, grad) in enumerate(zip(gradients, grads, strict=True)):
             if grad is None:
                 continue
-            live = True
+            any_gradient = True
             count, spent = len(gradient.sources), gradient.spent.get(me, 0)
             if count > spent or gradient.by_hand:
                 fresh = True
             if 0 < spent < count and not gradient.by_hand:
-                leftover.append(self.holders.place_of(parameters[at], None))
+                leftover.append(self.registry.place_of(parameters[at], None))
             gradient.spent[me] = count
             if gradient.kept < LOOKS:
-                state.uneasy = True
-            # The step of an optimizer that wraps this one counts as that one's.
+                state.ambiguous = True
+            # If another optimizer wraps this one, the outer step is the one that counts.
             if inner or gradient.last_stepper == me:
                 continue
             if gradient.last_stepper is not None:
                 gradient.turns += 1
-                # A, B, A: both are at work. A, B alone may be an optimizer and its successor.
+                # A, B, A means that both are in use; A, B may be an optimizer and its replacement.
                 if gradient.turns >= 2:
-                    shared.append(self.holders.place_of(parameters[at], None))
+                    shared.append(self.registry.place_of(parameters[at], None))
                     step.shared_with = gradient.last_stepper
             gradient.last_stepper = me
         step.leftover, step.shared = tuple(leftover), tuple(shared)
-        step.nothing_new = not fresh and self.provenance.any_backward and (live or state.steps > 0)
+        step.nothing_new = (
+            not fresh and self.provenance.any_backward and (any_gradient or state.steps > 0)
+        )
         return gradients
 
     def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
-        """Parameters that no module seen at work holds, and parameters never reached so far."""
+        """Note parameters that no module called so far holds, and those never given a gradient."""
         modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
         alive = {id(p) for module in modules for p in parameters_in(module)}
         if not alive:
             return
         state.strangers = tuple(
-            self.holders.place_of(p, None)
+            self.registry.place_of(p, None)
             for p in parameters
             if is_parameter(p)
             and id(p) not in alive
-            and not self.holders.gradient(p).sources
-            and not self.holders.gradient(p).by_hand
+            and not self.registry.gradient(p).sources
+            and not self.registry.gradient(p).by_hand
         )
         state.never_reached = tuple(
-            self.holders.place_of(p, None)
+            self.registry.place_of(p, None)
             for p in parameters
             if id(p) in alive
             and requires_grad(p)
-            and not self.holders.gradient(p).seen
+            and not self.registry.gradient(p).seen
             and grad_of(p) is None
         )
 
@@ -189,15 +198,15 @@ class Optimizers:
         optimizer, step = active.optimizer, active.step
         if step is None:
             return
-        state = self.holders.state(optimizer)
+        state = self.registry.state(optimizer)
         if active.copies is not None:
-            compare(state, optimizer, active.copies, self.holders.place_of)
+            compare(state, optimizer, active.copies, self.registry.place_of)
         if step.mix is not None:
             step.mix = state.mix = self._with_changes(step.mix, state, active)
         state.contributions = None
         written, silent = [], False
         parameters = parameters_of(optimizer)
-        gradients = self.holders.gradients_of(state, parameters)
+        gradients = self.registry.gradients_of(state, parameters)
         for parameter, gradient, before, after in zip(
             parameters, gradients, active.versions, versions_of(parameters), strict=False
         ):
@@ -216,11 +225,11 @@ class Optimizers:
 
     @staticmethod
     def _with_changes(mix: Mix, state: OptimizerState, active: ActiveStep) -> Mix:
-        """The make-up of a gradient, with what the step that applied it has done to each loss."""
+        """`mix` with the first-order change of each loss by the step."""
         untouched = all(version_of(grad) == version for grad, version in active.grads)
         if active.copies is None or state.contributions is None or not untouched:
             return mix
-        changes = state.contributions.changes(ways(active.optimizer, active.copies))
+        changes = state.contributions.changes(moves_of(active.optimizer, active.copies))
         return replace(
             mix,
             shares=tuple(
@@ -230,7 +239,7 @@ class Optimizers:
 
 
 def _memory(parameter: Any, gradient: ParameterState) -> tuple[int, int, int] | None:
-    """(storage, first byte, last byte); asked of torch only where the parameter has moved."""
+    """(storage key, first byte, end byte), cached as long as the address is the same."""
     address = address_of(parameter)
     if not address or gradient.place[0] != address:
         key = storage_key(parameter)
@@ -238,14 +247,14 @@ def _memory(parameter: Any, gradient: ParameterState) -> tuple[int, int, int] | 
     return gradient.place[1]
 
 
-Copies = list[Before]
+Copies = list[SavedValues]
 
 
 def copies_of(parameters: list[Any]) -> Copies:
     """The values of each parameter as they are now."""
     room, found = COPIES, []
     for parameter in parameters:
-        before = Before(parameter, version_of(parameter), room)
+        before = SavedValues(parameter, version_of(parameter), room)
         room -= before.size
         found.append(before)
     return found
@@ -254,8 +263,8 @@ def copies_of(parameters: list[Any]) -> Copies:
 def compare(
     state: OptimizerState, optimizer: Any, copies: Copies, place_of: Callable[[Any, None], int]
 ) -> None:
-    """Take down which of the parameters a step of `optimizer` has changed, and why it left the
-    others of its own as they were."""
+    """Note which parameters a step of `optimizer` has changed, and why it did not change the rest
+    of its own."""
     mine = {
         id(p): group
         for _, group in items(attributes(optimizer).get("param_groups"))
@@ -275,8 +284,9 @@ def compare(
             state.untouched[index] = _why(parameter, mine[id(parameter)])
 
 
-def ways(optimizer: Any, copies: Copies) -> Iterator[tuple[Any, Any]]:
-    """How far a step of `optimizer` has moved each of its own parameters, one at a time."""
+def moves_of(optimizer: Any, copies: Copies) -> Iterator[tuple[Any, Any]]:
+    """(parameter, change of its values by the step) for each of the optimizer's own that was
+    copied."""
     mine = {id(p) for p in parameters_of(optimizer)}
     for before in copies:
         if id(before.tensor) in mine and before.values is not None:
@@ -293,7 +303,7 @@ def _why(parameter: Any, group: Any) -> str:
         return "its learning rate is 0"
     if not readable(parameter):
         return "its values cannot be read"
-    if not anything(grad):
+    if not any_nonzero(grad):
         return "its gradient is zero"
     return "the update is below the precision of its values"
 

@@ -1,8 +1,6 @@
-"""Follows gradients from the backward that wrote them to the step that applies them, or to the
-zero_grad that throws them away.
+"""Follows gradients from the backward that wrote them to the step or zero_grad that ends them.
 
-Which backward wrote where is noted every time. The vectors themselves are compared on sampled
-steps only.
+Which backward wrote which gradient is noted every time; the values are compared on sampled steps.
 """
 
 from __future__ import annotations
@@ -13,12 +11,12 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.wasted import ways
+from graphlab.observe.graph.wasted import parts_by_optimizer
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
-from graphlab.observe.optimizers.gradients import Handed, ParameterState, look_at
-from graphlab.observe.optimizers.registry import Holders, OptimizerState
-from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Held, Label
+from graphlab.observe.optimizers.gradients import GradResults, ParameterState, fingerprint_of
+from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
+from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Label, OwnedParameter
 from graphlab.observe.refusals.cut import cut_before
 from graphlab.observe.tensors import grads_of, storage_key
 from graphlab.source.files import UserFiles
@@ -26,64 +24,72 @@ from graphlab.source.objects import is_a
 from graphlab.source.places import locate
 from graphlab.trace.model import Mix
 
-# As many losses are read for what keeps them from a parameter that no gradient reaches.
+# For how many losses the source is read to see why they do not reach a parameter.
 READ = 6
 
 
 class Provenance:
-    """`inside_step` tells whether a step of this thread is running."""
+    """`inside_step` returns whether an optimizer step is running in this thread."""
 
     def __init__(
-        self, log: Log, files: UserFiles, holders: Holders, inside_step: Callable[[], bool]
+        self,
+        log: Log,
+        files: UserFiles,
+        registry: OptimizerRegistry,
+        inside_step: Callable[[], bool],
     ) -> None:
-        self._log, self._files, self._holders = log, files, holders
+        self._log, self._files, self._registry = log, files, registry
         self._before: list[tuple[OptimizerState, Any]] = []
         self._searched = False
         self.any_backward = False
-        self.handed = Handed()
+        self.grad_results = GradResults()
         self._inside_step = inside_step
-        # Lines with a backward: whose graph was looked at; whose gradients were thrown away; and
-        # the first of each of those whose graph had been looked at.
-        self._looked: set[Spot | None] = set()
-        self._suspects: set[Spot | None] = set()
+        # Of the lines with a backward: those whose graph was inspected; those whose gradients were
+        # thrown away; and of these the first record with an inspected graph.
+        self._inspected_lines: set[Spot | None] = set()
+        self._wasting_lines: set[Spot | None] = set()
         self.wasteful: dict[Spot | None, RawBackward] = {}
 
     def search(self, frame: FrameType) -> None:
-        """Before the first backward: the optimizers that were made before anybody watched."""
+        """Before the first backward: find the optimizers that were made before the session."""
         if not self._searched:
             self._searched = True
             names = Names(self._files).gather(frame)
             for optimizer in names.held_optimizers():
-                self._holders.learn(self._holders.state(optimizer), optimizer, names)
+                self._registry.learn(self._registry.state(optimizer), optimizer, names)
 
-    def look(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        """At an inspected backward: which parts of its graph lead to whose parameters. Asked at
-        the first one of each line, and again where gradients have been thrown away."""
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """At an inspected backward: group its nodes by optimizer, at the first one of each line,
+        and again once gradients have been thrown away."""
         self._look_for_cuts(record, frame)
         spot = record.spot
-        if spot not in self._looked or (spot in self._suspects and spot not in self.wasteful):
-            self._looked.add(spot)
+        if spot not in self._inspected_lines or (
+            spot in self._wasting_lines and spot not in self.wasteful
+        ):
+            self._inspected_lines.add(spot)
             self.search(frame)
-            holders = self._holders.places()
-            record.ways = ways(nodes, lambda leaf: holders.get(id(leaf), ()), self._log)
+            optimizers = self._registry.places()
+            record.parts = parts_by_optimizer(
+                nodes, lambda leaf: optimizers.get(id(leaf), ()), self._log
+            )
 
     def _look_for_cuts(self, record: RawBackward, frame: FrameType) -> None:
-        """What keeps this loss from the parameters that no gradient has reached so far."""
-        for state, optimizer in self._holders.followed():
+        """Find where this loss was cut off from the parameters without any gradient."""
+        for state, optimizer in self._registry.followed():
             if not state.never_reached or state.cut is not None or state.read >= READ:
                 continue
             state.read += 1
             missing = {
                 id(p)
                 for p in parameters_of(optimizer)
-                if self._holders.place_of(p, None) in state.never_reached
+                if self._registry.place_of(p, None) in state.never_reached
             }
             state.cut = cut_before(frame.f_back, record.loss, self._files, missing)
 
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
         self.any_backward = True
         self.search(frame)
-        self._before = before = self._holders.followed()
+        self._before = before = self._registry.followed()
         for state, optimizer in before:
             self.settle(state, grads_of(parameters_of(optimizer)), optimizer, True)
         if not record.is_grad:
@@ -92,32 +98,32 @@ class Provenance:
     def settle(
         self, state: OptimizerState, grads: list[Any], optimizer: Any, throws: bool
     ) -> list[ParameterState]:
-        """Notice what the program itself has done to an optimizer's gradients since they were last
-        looked at. Where `throws`, one that is gone was thrown away."""
-        gradients = self._holders.gradients_of(state, parameters_of(optimizer))
-        look = look_at(grads)
-        if not state.uneasy and look == state.look:
+        """Notice what the program itself did to an optimizer's gradients since the last call. With
+        `throws`, a gradient that is gone counts as thrown away."""
+        gradients = self._registry.gradients_of(state, parameters_of(optimizer))
+        fingerprint = fingerprint_of(grads)
+        if not state.ambiguous and fingerprint == state.fingerprint:
             return gradients
         for gradient, grad in zip(gradients, grads, strict=True):
             if grad is not None:
-                gradient.settle(grad, self._overwritten, self.handed.of)
+                gradient.settle(grad, self._overwritten, self.grad_results.of)
             elif gradient.sources or gradient.by_hand or gradient.spent:
                 if throws and (gradient.sources or gradient.by_hand):
                     self._throw(gradient, None)
                 gradient.clear()
-        state.look = look
-        state.uneasy = any(gradient.uneasy for gradient in gradients)
+        state.fingerprint = fingerprint
+        state.ambiguous = any(gradient.ambiguous for gradient in gradients)
         return gradients
 
     def _open(self, label: Label) -> None:
-        for state, optimizer in self._holders.followed():
+        for state, optimizer in self._registry.followed():
             if not state.due:
                 state.contributions = None
                 continue
             held, fresh = self._held(state, parameters_of(optimizer))
             if state.contributions is None:
                 if not fresh:
-                    # Part of it was put there when nobody compared: it cannot be told apart.
+                    # Parts of the gradient are from before the comparison began.
                     continue
                 state.contributions = Contributions()
             state.contributions.begin(label, held)
@@ -127,10 +133,10 @@ class Provenance:
         for state, optimizer in self._before:
             parameters = parameters_of(optimizer)
             grads = grads_of(parameters)
-            look = look_at(grads)
-            if look == state.look or [*map(id, parameters)] != state.identities:
+            fingerprint = fingerprint_of(grads)
+            if fingerprint == state.fingerprint or [*map(id, parameters)] != state.identities:
                 continue
-            rows = zip(grads, *look, *state.look, strict=True)
+            rows = zip(grads, *fingerprint, *state.fingerprint, strict=True)
             known = zip(state.gradients, state.identities, parameters, strict=True)
             for (grad, now, version, then, before), (gradient, identity, parameter) in zip(
                 rows, known, strict=True
@@ -139,13 +145,13 @@ class Provenance:
                     continue
                 gradient.written(record, now, version)
                 if gradient.index is None:
-                    gradient.index = self._holders.place_of(parameter, None)
+                    gradient.index = self._registry.place_of(parameter, None)
                 reached[identity] = gradient.index
-            state.look = look
-            state.uneasy = state.uneasy or record.is_grad
+            state.fingerprint = fingerprint
+            state.ambiguous = state.ambiguous or record.is_grad
         self._before = []
         record.reached = tuple(reached.values())
-        for state in self._holders.alive:
+        for state in self._registry.alive:
             if state.never_reached or state.strangers:
                 state.never_reached = tuple(
                     i for i in state.never_reached if i not in record.reached
@@ -160,10 +166,10 @@ class Provenance:
     def cleared(self, target: Any, spot: Spot | None) -> None:
         """zero_grad of an optimizer or a module, called at `spot`, is about to clear these."""
         if is_a(target, torch.optim.Optimizer):
-            state = self._holders.state(target)
-            known = self._holders.gradients_of(state, parameters_of(target))
+            state = self._registry.state(target)
+            known = self._registry.gradients_of(state, parameters_of(target))
         else:
-            known = [each for p in parameters_in(target) if (each := self._holders.known(p))]
+            known = [each for p in parameters_in(target) if (each := self._registry.known(p))]
         for gradient in known:
             if gradient.sources:
                 if not gradient.spent or max(gradient.spent.values()) < len(gradient.sources):
@@ -171,16 +177,16 @@ class Provenance:
                 gradient.clear()
 
     def _throw(self, state: ParameterState, spot: Spot | None) -> None:
-        """A gradient is cleared: what was added since a step last applied it was for nothing."""
+        """A gradient is cleared: what was added since a step last applied it was never used."""
         if self._inside_step():
-            # A closure's gradients are the optimizer's to use as it likes.
+            # The step uses its closure's gradients before they are cleared.
             return
         applied = max(state.spent.values(), default=0)
         for source in state.sources[applied:]:
             if not applied:
                 source.thrown_away += 1
-            if source.ways is None or state.index is None:
-                self._suspects.add(source.spot)
+            if source.parts is None or state.index is None:
+                self._wasting_lines.add(source.spot)
             else:
                 source.thrown.append(state.index)
                 source.thrown_at = spot
@@ -190,7 +196,7 @@ class Provenance:
         """Before a sampled step: what the gradients that it applies are made of."""
         held, fresh = self._held(state, parameters)
         if state.contributions is None and fresh:
-            # No backward was compared: all that is there came by other ways.
+            # No backward was compared: the gradient is the program's own.
             state.contributions = Contributions()
         found = state.contributions.mix(held) if state.contributions is not None else None
         if found is None:
@@ -198,13 +204,15 @@ class Provenance:
         mix, state.by_parameter = found
         return mix
 
-    def _held(self, state: OptimizerState, parameters: list[Any]) -> tuple[list[Held], bool]:
-        """The parameters as `contributions` wants them, and whether no backward has written any
-        of their gradients since they were cleared."""
+    def _held(
+        self, state: OptimizerState, parameters: list[Any]
+    ) -> tuple[list[OwnedParameter], bool]:
+        """The parameters for shares.py, and whether no backward has written any of their gradients
+        since they were cleared."""
         found, fresh = [], True
-        gradients = self._holders.gradients_of(state, parameters)
+        gradients = self._registry.gradients_of(state, parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            place = self._holders.place_of(parameter, None)
+            place = self._registry.place_of(parameter, None)
             base = None
             if not gradient.sources:
                 base = OUTSIDE
@@ -213,12 +221,12 @@ class Provenance:
             elif gradient.sources[-1].is_grad:
                 base = label_of(gradient.sources[-1])
             fresh = fresh and base is not None
-            found.append(Held(parameter, place, base))
+            found.append(OwnedParameter(parameter, place, base))
         return found, fresh
 
     def _overwritten(self, grad: Any) -> bool:
-        """Whether the program's last write to a gradient put new values there, rather than
-        scaling what stood there."""
+        """Whether the program's last write to a gradient replaced its values instead of scaling
+        them."""
         key = storage_key(grad)
         for event in reversed(self._log.events):
             if isinstance(event, RawWrite) and any(each[0] == key for each in event.tensors):
@@ -227,4 +235,5 @@ class Provenance:
 
 
 def label_of(record: RawBackward) -> Label:
+    """(loss, line) of a backward."""
     return record.loss, locate(*record.spot).line if record.spot is not None else None

@@ -1,4 +1,4 @@
-"""Which optimizers there are, what they are called, and which parameters each holds."""
+"""Keeps the program's optimizers: their names, their parameters, and what is known of each."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import Any
 
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Cut, Spot
-from graphlab.observe.optimizers.gradients import Look, ParameterState
+from graphlab.observe.optimizers.gradients import Fingerprint, ParameterState
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
 from graphlab.trace.model import ParameterMix
 
-# Steps compared by value: the first ones, then every so-manieth (a prime: see backwards.py).
+# Steps compared by value: the first ones, then every `EVERY`th (a prime: see backward_calls.py).
 FIRST, EVERY = 4, 61
 
 
 class OptimizerState:
+    """What is known of one optimizer. Parameters are given by their index in the trace."""
+
     def __init__(self, optimizer: Any, spot: Spot | None) -> None:
         self.ref = weakref.ref(optimizer)
-        # Its place among all of them.
+        # Its index in `OptimizerRegistry.states`.
         self.at = 0
         self.class_name = class_name(optimizer)
         self.name: str | None = None
@@ -38,18 +40,18 @@ class OptimizerState:
         self.last_spot: Spot | None = None
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
-        # What keeps a loss from reaching those, and how many losses were read for it.
+        # Where a loss was cut off from `never_reached`, and for how many losses that was searched.
         self.cut: Cut | None = None
         self.read = 0
-        # Stepped by another thread: to read its gradients from here would race with that thread.
+        # Stepped by another thread: reading its gradients would race with that thread.
         self.elsewhere = False
         # Its parameters' identities and states, in its own order: made anew when they change.
         self.identities: list[int] = []
         self.gradients: list[ParameterState] = []
-        # Its gradients' identities and versions when they were last looked at, and whether that
-        # alone cannot tell what has become of them.
-        self.look: Look = ([], [])
-        self.uneasy = True
+        # Its gradients' identities and versions at the last check, and whether a change may leave
+        # both as they are.
+        self.fingerprint: Fingerprint = ([], [])
+        self.ambiguous = True
 
     @property
     def due(self) -> bool:
@@ -57,8 +59,8 @@ class OptimizerState:
         return self.steps < FIRST or self.steps % EVERY == 0
 
 
-class Holders:
-    """`name_parameter` gives a parameter its place in the trace."""
+class OptimizerRegistry:
+    """`name_parameter` gives a parameter its index in the trace."""
 
     def __init__(self, name_parameter: Callable[[Any, Names | None], int]) -> None:
         self.place_of = name_parameter
@@ -77,12 +79,13 @@ class Holders:
         return state.name or f"{state.class_name.lower()}_{index}"
 
     def name_by(self, names: Names) -> None:
-        """Name the optimizers that never stepped: a program that died early has them still."""
+        """Name the optimizers that have no name yet: one is given at the first step otherwise."""
         for state in self.states:
             if state.name is None:
                 state.name = names.optimizers.get(id(state.ref()))
 
     def state(self, optimizer: Any, spot: Spot | None = None) -> OptimizerState:
+        """The state of an optimizer, made if it is new; `spot` is where it was constructed."""
         state = self._by_id.get(id(optimizer))
         if state is None or state.ref() is not optimizer:
             state = OptimizerState(optimizer, spot)
@@ -94,14 +97,14 @@ class Holders:
         return state
 
     def learn(self, state: OptimizerState, optimizer: Any, names: Names) -> None:
-        """Take down what an optimizer and its parameters are called, and that it holds them."""
+        """Note the names of an optimizer and of its parameters, and that it holds them."""
         state.name = names.optimizers.get(id(optimizer)) or state.name
         for parameter in parameters_of(optimizer):
             state.owns[self.place_of(parameter, names)] = None
             self._held[id(parameter)] = state.spot
 
     def hold(self, state: OptimizerState, optimizer: Any) -> None:
-        """Take down that it holds its parameters, and no more."""
+        """Note that it holds its parameters, without names."""
         for parameter in parameters_of(optimizer):
             self._held[id(parameter)] = state.spot
 
@@ -119,6 +122,7 @@ class Holders:
         return found
 
     def gradient(self, parameter: Any) -> ParameterState:
+        """The state of a parameter's gradient, made if it is new."""
         known = self._parameters.get(id(parameter))
         if known is None or known[0]() is not parameter:
             known = (Ref(parameter), ParameterState())
@@ -136,7 +140,7 @@ class Holders:
         if identities != state.identities:
             state.identities = identities
             state.gradients = [self.gradient(each) for each in parameters]
-            state.look, state.uneasy = ([], []), True
+            state.fingerprint, state.ambiguous = ([], []), True
             everything = [each for one in self.alive for each in one.identities]
             self.overlap = len(set(everything)) < len(everything)
         return state.gradients

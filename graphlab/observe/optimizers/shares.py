@@ -1,7 +1,7 @@
-"""Splits the gradients of one optimizer's parameters by loss, while a step is being sampled.
+"""Splits the gradients of one optimizer's parameters by loss, on sampled steps.
 
-Every loss but one has a buffer. The open one, whose backward ran last, has none: its part is what
-stands in `.grad` beyond the buffers. So two losses cost one copy of the gradients. What came into
+Every loss but one has a buffer. The open one, whose backward ran last, has none: its part is
+`.grad` less the buffers. So two losses cost one copy of the gradients. What was written into
 `.grad` by other means than backward counts as a loss of its own.
 """
 
@@ -12,22 +12,21 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from graphlab.observe.tensors import grad_of
-from graphlab.observe.vectors import anything, computable, dense, dot, numbers
+from graphlab.observe.vectors import any_nonzero, computable, dense, dot, numbers
 from graphlab.trace.model import Mix, ParameterMix, Share
 
 Label = tuple[str, int | None]
-# What was written into `.grad` by hand or by torch.func: no loss is known.
+# Written into `.grad` by the program or by torch.func: no loss is known.
 OUTSIDE: Label = ("(not attributed)", None)
-# The buffers of three losses and more may take as much memory as this, in bytes; that of one of
-# two losses as much as the other.
+# Most bytes that the buffers may take: with three losses or more, and with two.
 BUDGET, BUFFER = 64 * 1024**2, 256 * 1024**2
 
 Products = dict[tuple[Label, Label], float]
 
 
-class Held(NamedTuple):
-    """A parameter of the optimizer, its place in the trace, and where its gradient is from when
-    no backward is known to have written it."""
+class OwnedParameter(NamedTuple):
+    """A parameter of the optimizer, its index in the trace, and the label of its gradient if no
+    backward has written it."""
 
     parameter: Any
     place: int
@@ -35,12 +34,15 @@ class Held(NamedTuple):
 
 
 class Contributions:
+    """The part of each loss in the gradients of one optimizer. Call `begin` and `end` around every
+    backward, and `mix` before the step."""
+
     def __init__(self) -> None:
         self._parts: dict[Label, dict[int, Any]] = {}
         self._open: Label | None = None
         self._opened_from: Label | None = None
-        # For each parameter, the inner products of every two parts, as they were when the last
-        # backward was over: clipping comes later.
+        # For each parameter, by `id()`, the inner products of every two parts after the last
+        # backward, so before any clipping.
         self._products: dict[int, Products] = {}
         self._factor = 1.0
         # More losses than the memory allows.
@@ -54,13 +56,17 @@ class Contributions:
             self._parts.clear()
             self._open = None
 
-    def begin(self, label: Label, held: list[Held]) -> None:
+    def begin(self, label: Label, held: list[OwnedParameter]) -> None:
         """A backward of `label` is about to add to the gradients."""
         self._given_up = self._given_up or not _comparable(held)
         if self._given_up:
             return
         for parameter, _, base in held:
-            if base is not None and grad_of(parameter) is not None and anything(grad_of(parameter)):
+            if (
+                base is not None
+                and grad_of(parameter) is not None
+                and any_nonzero(grad_of(parameter))
+            ):
                 self._parts.setdefault(base, {})[id(parameter)] = dense(grad_of(parameter)).clone()
         before, self._open, self._opened_from = self._open, label, None
         if before is None or before == label:
@@ -86,7 +92,7 @@ class Contributions:
             self._given_up = True
             self._parts.clear()
 
-    def end(self, held: list[Held], reached: set[int]) -> None:
+    def end(self, held: list[OwnedParameter], reached: set[int]) -> None:
         """That backward is over; `reached` has the identity of every parameter that it wrote."""
         self._given_up = self._given_up or not _comparable(held)
         if self._given_up:
@@ -94,18 +100,18 @@ class Contributions:
         if any(id(each.parameter) in reached for each in held):
             self._measure(held)
         elif self._opened_from is not None:
-            # Nothing of this loss arrived here, so what its opening kept is still all of .grad.
+            # This loss has not reached any of them: `.grad` is still the previous loss's part.
             self._parts.pop(self._opened_from, None)
             self._open = self._opened_from
         elif not self._products:
             self._open = None
 
-    def mix(self, held: list[Held]) -> tuple[Mix, tuple[ParameterMix, ...]] | None:
-        """What the gradients are made of that are about to be applied: all in all, and for each
-        parameter. None where they are not finite, or too many losses had a part."""
+    def mix(self, held: list[OwnedParameter]) -> tuple[Mix, tuple[ParameterMix, ...]] | None:
+        """The shares of each loss in the gradients about to be applied: in total, and for each
+        parameter. None if they are not finite, or the buffers would take too much memory."""
         if self._given_up or not _comparable(held):
             return None
-        # What no backward has written since it was cleared is there by other ways.
+        # Gradients that no backward has written since they were cleared.
         self._measure([each for each in held if id(each.parameter) not in self._products])
         self._factor = self._scaled(held)
         if not math.isfinite(self._factor):
@@ -129,21 +135,23 @@ class Contributions:
         return Mix(shares, cosines, self._factor == 1.0), tuple(alone)
 
     def changes(self, moves: Iterable[tuple[Any, Any]]) -> dict[Label, float]:
-        """What a step changes each loss by, to first order: the inner product of its own gradient
-        with the way that each parameter went, for (parameter, way) in `moves`."""
+        """The first-order change of each loss: the inner product of its own gradient with the step,
+        for (parameter, change of its values) in `moves`."""
         labels: list[Label] = []
         found = []
-        for parameter, way in moves:
-            for label, vector in self._split(Held(parameter, -1, None), self._factor).items():
+        for parameter, change in moves:
+            for label, vector in self._split(
+                OwnedParameter(parameter, -1, None), self._factor
+            ).items():
                 labels.append(label)
-                found.append(dot(vector, dense(way)))
+                found.append(dot(vector, dense(change)))
         changes: dict[Label, float] = {}
         for label, value in zip(labels, numbers(found), strict=True):
             changes[label] = changes.get(label, 0.0) + value / self._factor
         return changes
 
-    def _split(self, held: Held, factor: float = 1.0) -> dict[Label, Any]:
-        """The part of each loss in a gradient that stands scaled by `factor`, scaled alike."""
+    def _split(self, held: OwnedParameter, factor: float = 1.0) -> dict[Label, Any]:
+        """The part of each loss in a gradient that was scaled by `factor`, scaled as well."""
         parameter, _, base = held
         if grad_of(parameter) is None:
             return {}
@@ -157,7 +165,7 @@ class Contributions:
         label = base if base is not None and base not in found else self._open
         return {**found, label: rest} if label is not None else found
 
-    def _measure(self, held: list[Held]) -> None:
+    def _measure(self, held: list[OwnedParameter]) -> None:
         places, found = [], []
         for each in held:
             vectors = list(self._split(each).items())
@@ -170,8 +178,8 @@ class Contributions:
         for (key, one, other), value in zip(places, numbers(found), strict=True):
             self._products.setdefault(key, {})[one, other] = value
 
-    def _rescale(self, held: list[Held]) -> None:
-        """Scale what was kept as the gradients were since: clipped, say, between two backwards."""
+    def _rescale(self, held: list[OwnedParameter]) -> None:
+        """Scale the buffers as the gradients were since, by clipping between two backwards."""
         factor = self._scaled(held)
         if factor == 1.0 or not math.isfinite(factor):
             return
@@ -182,9 +190,9 @@ class Contributions:
             for pair in products:
                 products[pair] *= factor * factor
 
-    def _scaled(self, held: list[Held]) -> float:
-        """What the gradients were multiplied by since the last backward: by clipping, or when
-        loss scaling was taken out again."""
+    def _scaled(self, held: list[OwnedParameter]) -> float:
+        """The factor by which the gradients were scaled since the last backward, by clipping or by
+        unscaling a GradScaler's."""
         known = [
             (each.parameter, products)
             for each in held
@@ -209,7 +217,7 @@ class Contributions:
         )
 
 
-def _comparable(held: list[Held]) -> bool:
+def _comparable(held: list[OwnedParameter]) -> bool:
     grads = [grad_of(each.parameter) for each in held]
     return all(grad is None or computable(grad) for grad in grads)
 

@@ -1,4 +1,4 @@
-"""Parameters of the program's modules that backward reaches and no optimizer has."""
+"""Finds parameters of modules that backward reaches and no optimizer holds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from graphlab.source.files import UserFiles
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """A parameter under a loss. `listed`: it hangs in a plain list, out of parameters()."""
+class ReachedParameter:
+    """A parameter that a loss leads to. `listed`: its module is in a plain Python list, and so not
+    in the parent's parameters()."""
 
     ref: Ref
     record: RawBackward
@@ -26,15 +27,17 @@ class Leaf:
     training: bool
 
 
-class Reached:
-    """Leaves seen under a loss, with their names and owner, while their module is at hand."""
+class ReachedParameters:
+    """The parameters that losses lead to, named while their module can still be found."""
 
     def __init__(self, log: Log, files: UserFiles) -> None:
         self._log = log
         self._files = files
-        self.leaves: dict[int, Leaf] = {}
+        self.leaves: dict[int, ReachedParameter] = {}
 
-    def look(self, record: RawBackward, nodes: list[Any], frame: FrameType, index_of: Any) -> None:
+    def inspect(
+        self, record: RawBackward, nodes: list[Any], frame: FrameType, index_of: Any
+    ) -> None:
         """Note the parameters that a backward is about to reach."""
         unknown = []
         for node in nodes:
@@ -47,7 +50,7 @@ class Reached:
         for leaf in unknown:
             named = names.tensors.get(id(leaf))
             if named is not None and named.kind == "parameter" and "." in named.name:
-                self.leaves[id(leaf)] = Leaf(
+                self.leaves[id(leaf)] = ReachedParameter(
                     Ref(leaf),
                     record,
                     index_of(leaf, names),
@@ -56,7 +59,7 @@ class Reached:
                     id(leaf) in names.training,
                 )
 
-    def forgotten(self, owned: Collection[int]) -> list[Leaf]:
+    def unowned(self, owned: Collection[int]) -> list[ReachedParameter]:
         """The leaves outside `owned`, the identities of all that any optimizer holds.
 
         A network that is mostly left out is left out on purpose (a frozen backbone), and so is
@@ -69,7 +72,7 @@ class Reached:
             if isinstance(event, RawWrite) and event.optimizer is None
             for tensor in event.tensors
         }
-        missing: dict[str, list[Leaf]] = {}
+        missing: dict[str, list[ReachedParameter]] = {}
         held: dict[str, int] = {}
         for key, leaf in self.leaves.items():
             if key in owned:

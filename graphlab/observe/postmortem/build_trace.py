@@ -1,8 +1,8 @@
-"""What a traceback alone still tells about an autograd error: exception to Trace, no recording.
+"""Makes a Trace from an autograd error's traceback alone, without an observation.
 
-The frames of torch.autograd.backward and grad hold the roots of the graph, the graph holds what
-it saved, and the user's frames hold the names. What nobody saw, who wrote and who freed, is
-inferred and marked so; the lines of the forward pass are not known.
+The frames of torch.autograd.backward and grad hold the roots of the graph, the graph its saved
+tensors, and the user's frames the names. Which line wrote or freed a tensor is inferred, and marked
+so; the lines of the forward pass are not known.
 """
 
 from __future__ import annotations
@@ -20,15 +20,20 @@ from graphlab.observe.backward_calls import LARGE
 from graphlab.observe.build_trace import environment
 from graphlab.observe.graph.walk import Slot, listed, operation, sequence, slots
 from graphlab.observe.hooks.line_tracer import code_of
-from graphlab.observe.iterations import Loops
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log
-from graphlab.observe.postmortem.freed_by import freer_of
-from graphlab.observe.postmortem.written_by import Holder, Suspect, Suspects, holders
-from graphlab.observe.refusals import mistakes as complaints
+from graphlab.observe.postmortem.freed_by import freeing_call
+from graphlab.observe.postmortem.written_by import (
+    LiveOptimizer,
+    PossibleWriter,
+    WriterSearch,
+    live_optimizers,
+)
+from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
-from graphlab.observe.refusals.traceback import Scene
-from graphlab.observe.refusals.writes import broken_view, refused_write
+from graphlab.observe.refusals.traceback import ErrorTraceback
+from graphlab.observe.refusals.writes import invalidated_view, refused_write
 from graphlab.observe.tensors import UNKNOWN, Named, kind_of, version_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
@@ -89,19 +94,19 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 class _PostMortem:
     def __init__(self, error: RuntimeError, files: UserFiles) -> None:
         self._error, self._files = error, files
-        self._scene = Scene(error.__traceback__, files)
+        self._tb = ErrorTraceback(error.__traceback__, files)
         self._until = time.monotonic() + PATIENCE
         self._events: list[Event] = []
-        self._owners: list[Holder] = []
+        self._owners: list[LiveOptimizer] = []
         self._unseen: list[str] = []
 
     def trace(self, target: str) -> Trace | None:
         mistake = None
         try:
-            mistake = complaints.mistake_of(self._error)
+            mistake = mistake_of(self._error)
             explained = self._explain(mistake)
         except Exception as own:
-            # Whoever asks has an error of their own to look at, and must not get ours.
+            # The user is looking at an error already and must not get another.
             if os.environ.get("GRAPHLAB_DEBUG"):
                 traceback.print_exc()
             explained = False
@@ -109,16 +114,16 @@ class _PostMortem:
             self._unseen.append(f"the observer failed on its own: {type(own).__name__}: {own}")
         if not explained and mistake is None:
             return None
-        scene = self._scene
-        # Before the tensors are listed: what is owned joins them.
+        tb = self._tb
+        # Made before `tensors` is read, as this adds to it.
         optimizers = tuple(self._optimizer(each) for each in self._owners)
         sources = {event.at.file for event in self._events if event.at is not None}
         return Trace(
             target=target,
             outcome="raised",
             environment=environment(),
-            exception=Failure(type(self._error).__name__, str(self._error), scene.at),
-            tensors=tuple(scene.tensors),
+            exception=Failure(type(self._error).__name__, str(self._error), tb.at),
+            tensors=tuple(tb.tensors),
             optimizers=optimizers,
             events=tuple(self._events),
             sources={name: "".join(linecache.getlines(name)) for name in sorted(sources)},
@@ -131,41 +136,41 @@ class _PostMortem:
         grad = code_of(torch.autograd.grad)
         calls = {code_of(torch.autograd.backward), grad}
         # The innermost first: a checkpoint's backward runs another inside it.
-        for at, step in reversed(list(enumerate(self._scene.steps))):
-            code = step.frame.f_code
+        for at, entry in reversed(list(enumerate(self._tb.entries))):
+            code = entry.frame.f_code
             if code in calls and self._backward(at, code is grad, mistake):
                 return True
         if mistake in ("leaf", "view"):
-            refused = refused_write(self._scene, mistake)
+            refused = refused_write(self._tb, mistake)
             if refused is not None:
                 self._events.append(refused)
                 return True
-        broken = broken_view(self._error, Log(), Loops(), self._files)
+        broken = invalidated_view(self._error, Log(), Iterations(), self._files)
         if broken is not None:
             at = locate(*broken.spot) if broken.spot is not None else None
-            tensor = self._scene.add_info(broken.info)
+            tensor = self._tb.add_info(broken.info)
             self._events.append(Refused(0, at, "", tensor, "view", made=broken.made))
             return True
         return False
 
     def _backward(self, at: int, is_grad: bool, mistake: str | None) -> bool:
-        """Explain the call of backward or grad at step `at`, if that is what failed."""
-        scene = self._scene
-        values = scene.steps[at].frame.f_locals
+        """Explain the call of backward or grad at entry `at`, if that is what failed."""
+        tb = self._tb
+        values = tb.entries[at].frame.f_locals
         roots = listed(values.get("outputs" if is_grad else "tensors"))
         if not roots:
             return False
-        scene.look(at)
-        place = scene.at
+        tb.look_from(at)
+        place = tb.at
         call, loss = call_text(place, "torch.autograd.grad" if is_grad else "backward")
-        caller = scene.caller.frame if scene.caller is not None else None
+        caller = tb.caller.frame if tb.caller is not None else None
         line = place.line if place is not None else None
         retain = values.get("retain_graph")
         keeps = bool(values.get("create_graph") if retain is None else retain)
         kind = type(self._error).__name__
         outright = refused_outright(values, is_grad, loss, caller, self._files, line)
         if outright is not None:
-            subject = scene.add_info(outright.info(scene.names, loss, place))
+            subject = tb.add_info(outright.info(tb.names, loss, place))
             cut = outright.cut.location() if outright.cut is not None else None
             by = outright.cut.by if outright.cut is not None else ""
             self._events.append(
@@ -176,12 +181,12 @@ class _PostMortem:
             )  # fmt: skip
             return True
         if mistake not in ("stale", "freed"):
-            # Raised on the way by something else: by a hook, or for want of memory.
+            # Raised by something else during the backward, such as a hook.
             return False
         nodes = nodes_behind(values, is_grad, LARGE)
         if len(nodes) >= LARGE:
             self._unseen.append(f"the graph is large: {LARGE:,} of its nodes were looked at")
-        self._owners = holders(scene.names)
+        self._owners = live_optimizers(tb.names)
         problems = self._stale(nodes) if mistake == "stale" else self._freed(nodes, keeps, roots)
         if not problems:
             return False
@@ -203,24 +208,24 @@ class _PostMortem:
                 yield node, slot
 
     def _stale(self, nodes: list[Any]) -> list[Saved]:
-        scene = self._scene
+        tb = self._tb
         found = [(node, slot) for node, slot in self._slots(nodes) if slot.stale]
-        # The engine runs the latest node first.
+        # The autograd engine runs the latest node first.
         found.sort(key=lambda pair: -sequence(pair[0]))
-        suspects = Suspects(
-            scene.source(), scene.values(), scene.names, self._owners, scene.places()
-        )
-        verdicts: dict[int, list[Suspect]] = {}
+        search = WriterSearch(tb.source(), tb.values(), tb.names, self._owners, tb.places())
+        verdicts: dict[int, list[PossibleWriter]] = {}
         stale: list[tuple[Any, int, Any]] = []
         for node, slot in found:
             tensor, named = self._name(slot)
-            index = scene.add(tensor, named)
+            index = tb.add(tensor, named)
             if index not in verdicts:
-                verdicts[index] = suspects.of(tensor, named)
+                verdicts[index] = search.of(tensor, named)
             stale.append((node, index, slot))
         return [self._saved(*each, verdicts) for each in stale]
 
-    def _saved(self, node: Any, index: int, slot: Any, verdicts: dict[int, list[Suspect]]) -> Saved:
+    def _saved(
+        self, node: Any, index: int, slot: Any, verdicts: dict[int, list[PossibleWriter]]
+    ) -> Saved:
         before, after = saved_version(slot), version_of(slot.data)
         found = verdicts[index]
         write = self._write(index, before, after, verdicts) if len(found) == 1 else None
@@ -239,11 +244,11 @@ class _PostMortem:
         )
 
     def _write(
-        self, index: int, before: int | None, after: int, verdicts: dict[int, list[Suspect]]
+        self, index: int, before: int | None, after: int, verdicts: dict[int, list[PossibleWriter]]
     ) -> int:
-        """The place of the one write that is inferred, among the events."""
+        """The index, among the events, of the inferred write; it is added."""
         who = verdicts[index][0]
-        same = [self._scene.called(at) for at, found in verdicts.items() if found == [who]]
+        same = [self._tb.called(at) for at, found in verdicts.items() if found == [who]]
         why = who.why.replace("{names}", _listing(same))
         event = Write(0, who.at, who.by, index, before, after, inferred=why)
         if event not in self._events:
@@ -254,19 +259,19 @@ class _PostMortem:
         gone = dict.fromkeys(node for node, slot in self._slots(nodes) if slot.data is None)
         if not gone:
             return []
-        scene = self._scene
-        freer = freer_of(gone, roots, scene.source(), scene.values(), scene.at, LARGE)
+        tb = self._tb
+        freeing = freeing_call(gone, roots, tb.source(), tb.values(), tb.at, LARGE)
         by = None
-        if freer is not None:
+        if freeing is not None:
             by = len(self._events)
-            each = freer.statement
+            each = freeing.statement
             loss = call_text(each.at, each.by)[1]
             self._events.append(
-                Backward(0, each.at, each.by, loss, None, False, inferred=freer.why)
+                Backward(0, each.at, each.by, loss, None, False, inferred=freeing.why)
             )
-        sure = [node for node in gone if keeps or (freer is not None and node in freer.nodes)]
+        sure = [node for node in gone if keeps or (freeing is not None and node in freeing.nodes)]
         sure.sort(key=lambda node: -sequence(node))
-        # Which of the rest this very backward freed on its way cannot be told.
+        # Which of the other nodes this very backward has freed is not known.
         return [
             Saved(
                 sequence(node), operation(node), self._forward(node), None, -1, None, None,
@@ -276,20 +281,20 @@ class _PostMortem:
         ] or [Saved(0, "", None, None, -1, None, None, "freed", freed_by=by)]  # fmt: skip
 
     def _name(self, slot: Any) -> tuple[Any, Named]:
-        known = self._scene.names.of_tensor(slot.data)
+        known = self._tb.names.of_tensor(slot.data)
         if known is not None:
             return known
-        # What an operation saved of its own output comes back without its history.
+        # An operation's own output is unpacked without its grad_fn.
         output = slot.name.startswith(("result", "output"))
         return slot.data, Named("", "activation" if output else kind_of(slot.data), None)
 
     def _module(self, index: int) -> str | None:
         """The module that holds a parameter, by the parameter's name."""
-        tensor = self._scene.tensors[index]
+        tensor = self._tb.tensors[index]
         if tensor.kind != "parameter" or tensor.name is None:
             return None
         path = tensor.name.rpartition(".")[0]
-        return path if path in self._scene.names.modules.values() else None
+        return path if path in self._tb.names.modules.values() else None
 
     def _forward(self, node: Any) -> Location | None:
         """The line that made a node: known where torch's anomaly detection was on."""
@@ -299,15 +304,15 @@ class _PostMortem:
                 return line_place(place[1], int(place[2]), place[3])
         return None
 
-    def _optimizer(self, owner: Holder) -> OptimizerInfo:
+    def _optimizer(self, owner: LiveOptimizer) -> OptimizerInfo:
         owned = parameters_of(owner.optimizer)
-        named = [known for p in owned if (known := self._scene.names.of_tensor(p)) is not None]
+        named = [known for p in owned if (known := self._tb.names.of_tensor(p)) is not None]
         return OptimizerInfo(
             name=owner.name,
             class_name=class_name(owner.optimizer),
             steps=owner.steps or 0,
             at=None,
-            owns=tuple(self._scene.add(*each) for each in named),
+            owns=tuple(self._tb.add(*each) for each in named),
         )
 
 
@@ -319,15 +324,15 @@ def _listing(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-# Versions back from the present that are tried: a step or two make a handful of writes.
+# How many versions back are tried: a step or two make a handful of writes.
 BACK = 64
 
 
 def saved_version(slot: Slot) -> int | None:
-    """The version that unpacking a stale `slot` asks for, or None where it cannot be told.
+    """The version that unpacking a stale `slot` expects; None if it cannot be found.
 
-    Found by trying: the counter is set back until torch unpacks, and then to what it was. No
-    value is read or written, and nothing else of the program runs meanwhile in this thread.
+    Found by trying: the counter is set back until torch unpacks, and is then restored. No value is
+    read or written. Private to torch: `torch._C._autograd._unsafe_set_version_counter`.
     """
     import torch
 

@@ -1,5 +1,7 @@
-"""Which backward most likely freed a graph, when nobody was watching: the call in the user's
-source whose loss still leads to what was freed."""
+"""Infers from the user's source which backward call most likely freed a graph.
+
+It is the call whose loss still leads to the freed nodes.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +16,27 @@ from graphlab.source.statements import Statement, keeps_graph
 from graphlab.trace.model import Location
 
 
-class Freer(NamedTuple):
-    """`nodes` are those of the freed ones that it is known to have run through."""
+class FreeingCall(NamedTuple):
+    """A backward call, and those of the freed nodes that it is known to have run through."""
 
     statement: Statement
     why: str
     nodes: frozenset[Any]
 
 
-def freer_of(
+def freeing_call(
     freed: Iterable[Any],
     roots: list[Any],
     source: list[Statement],
     values: Values,
     failed: Location | None,
     limit: int,
-) -> Freer | None:
-    """The one call that can have freed `freed`, the nodes behind `roots` that hold nothing any
-    more, some of which the failed call itself may have freed on its way."""
+) -> FreeingCall | None:
+    """The one call that can have freed `freed`, the nodes behind `roots` whose saved tensors are
+    gone; the failed call itself may have freed some of them. None if several can."""
     gone = frozenset(freed)
-    sharing: list[Freer] = []
-    again: list[Freer] = []
+    sharing: list[FreeingCall] = []
+    again: list[FreeingCall] = []
     unknown = 0
     mine: Statement | None = None
     for each in source:
@@ -45,14 +47,14 @@ def freer_of(
             continue
         loss = values.of(each.target, each.scope)
         if any(loss is root for root in roots):
-            again.append(Freer(each, "it is a backward through the same loss", gone))
+            again.append(FreeingCall(each, "it is a backward through the same loss", gone))
         elif loss is LOST:
             unknown += 1
         elif is_tensor(loss) and grad_fn_of(loss) is not None:
             shared = gone.intersection(walk([grad_edge(loss)], limit))
             if shared:
                 why = "its loss leads to the same nodes, which hold nothing any more"
-                sharing.append(Freer(each, why, shared))
+                sharing.append(FreeingCall(each, why, shared))
     if sharing or again:
         found = sharing or again
         return found[0] if len(found) == 1 else None
@@ -60,5 +62,5 @@ def freer_of(
         why = (
             "no other backward of your source leads there, so it was this one, an iteration earlier"
         )
-        return Freer(mine, why, frozenset())
+        return FreeingCall(mine, why, frozenset())
     return None

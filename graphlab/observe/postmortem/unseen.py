@@ -1,36 +1,41 @@
-"""Errors that the observers have not seen happen: what the exception alone still tells of them."""
+"""Explains autograd errors that no hook saw happen, from the exception alone."""
 
 from __future__ import annotations
 
-from graphlab.observe.iterations import Loops
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, RawBackward, RawRefused
 from graphlab.observe.postmortem.build_trace import post_mortem
-from graphlab.observe.refusals.writes import broken_view, unseen_refusal
+from graphlab.observe.refusals.writes import invalidated_view, unseen_refusal
 from graphlab.source.files import UserFiles
 from graphlab.trace.model import Trace
 
 
-class Unseen:
-    """`inferred` are the Traces of post-mortems, to be joined to what was observed."""
+class UnseenErrors:
+    """`inferred` has the Traces of post-mortems, to be joined to the observed one."""
 
     def __init__(
-        self, log: Log, loops: Loops, files: UserFiles, target: str, targets: tuple[str, ...]
+        self,
+        log: Log,
+        iterations: Iterations,
+        files: UserFiles,
+        target: str,
+        targets: tuple[str, ...],
     ) -> None:
-        self._log, self._loops, self._files = log, loops, files
+        self._log, self._iterations, self._files = log, iterations, files
         self._target, self._targets = target, targets
         self.inferred: list[Trace] = []
 
-    def look(self, error: BaseException | None) -> None:
-        """Note what `error`, which ended the program, was about."""
-        seen = (error, self._log, self._loops, self._files)
-        unseen = broken_view(*seen) or unseen_refusal(*seen)
+    def explain(self, error: BaseException | None) -> None:
+        """Explain `error`, which ended the program, unless a hook saw it happen."""
+        seen = (error, self._log, self._iterations, self._files)
+        unseen = invalidated_view(*seen) or unseen_refusal(*seen)
         if unseen is not None:
             self._log.events.append(unseen)
         elif not self._explained():
             self.infer(error)
 
     def infer(self, error: BaseException | None) -> None:
-        """Add what a traceback tells of an autograd error that nobody saw coming."""
+        """Add the post-mortem of an autograd error."""
         if not isinstance(error, Exception):
             return
         trace = post_mortem(error, self._target, self._targets)

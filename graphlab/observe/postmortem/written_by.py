@@ -1,8 +1,7 @@
-"""Who most likely wrote a stale tensor, when nobody was watching: from the optimizers that own
-it, from what their state says, and from what the user's source can write in place.
+"""Infers who most likely wrote a stale tensor, from optimizers' state and the user's source.
 
-Everything here is inference. It gives a writer only where one alone is left, and a line only
-where one statement alone can be it.
+A writer is named only if it is the only one possible, and a line only if one statement alone can
+be it.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from graphlab.source.statements import (
 )
 from graphlab.trace.model import Location
 
-# Why a suspect is one: read only where there is no other.
+# Why it is a possible writer; shown only if it is the only one.
 _SURE = "{by} writes {{names}} in place, and nothing else was found that does"
 _MAYBE = "nothing but {by} was found that can have written {{names}}"
-# Of a list, as many items are looked at.
+# How many items of a list are looked at.
 _ITEMS = 4_096
 _HANDING_ON = {"list", "tuple", "zip", "enumerate", "reversed", "sorted", "iter", "set"}
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
-    """`why` has room for the tensors' {names}; `proven`: it did write, be it not known when."""
+class PossibleWriter:
+    """`why` is a template with the tensors' {names}; `proven`: it did write, at some time."""
 
     by: str
     at: Location | None
@@ -48,21 +47,21 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """What a statement writes: `sure` and `maybe` are memory, `lost` means "or any parameter",
-    `passing` "or any activation" (of that dtype, if one is given), `word` "or a parameter whose
-    name ends so"."""
+class WriteTargets:
+    """What a statement writes. `sure` and `maybe` are storage keys. It may also write any
+    parameter, any activation (of `dtype`, if given), or a parameter whose name ends in
+    `last_name`."""
 
     sure: frozenset[int]
     maybe: frozenset[int] = frozenset()
-    lost: bool = False
-    passing: bool = False
-    word: str | None = None
+    any_parameter: bool = False
+    any_activation: bool = False
+    last_name: str | None = None
     dtype: Any = None
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class LiveOptimizer:
     """A living optimizer. `steps` is its own count, None where its state keeps none."""
 
     optimizer: Any
@@ -71,16 +70,16 @@ class Holder:
     steps: int | None
 
 
-def holders(names: Names) -> list[Holder]:
-    """Every optimizer alive, those that the frames name first."""
+def live_optimizers(names: Names) -> list[LiveOptimizer]:
+    """Every optimizer in memory, those that the frames name first."""
     found = {id(each): each for each in names.held_optimizers()}
     for each in gc.get_objects():
         if is_a(each, torch.optim.Optimizer):
             found.setdefault(id(each), each)
-    # One that wraps another, as a library's may, steps through it: the outer one is the user's.
+    # If one wraps another, as a library's may, the outer one is what the user calls.
     wrapped = {id(inner) for each in found.values() for inner in attributes(each).values()}
     return [
-        Holder(
+        LiveOptimizer(
             each,
             names.optimizers.get(id(each)) or f"{class_name(each).lower()}_{at}",
             frozenset(id(p) for p in parameters_of(each)),
@@ -92,24 +91,25 @@ def holders(names: Names) -> list[Holder]:
     ]
 
 
-class Suspects:
+class WriterSearch:
+    """Finds the possible writers of stale tensors."""
+
     def __init__(
         self,
         source: list[Statement],
         values: Values,
         names: Names,
-        owners: list[Holder],
+        owners: list[LiveOptimizer],
         places: list[Location],
     ) -> None:
         """`places` are where the program stood as it failed, one for each frame of the user's."""
         self._values, self._names, self._owners = values, names, owners
         self._source = source
-        self._reached: dict[int, Reach] = {}
+        self._known_targets: dict[int, WriteTargets] = {}
         self._before = {id(each) for each in source if before_the_loop(each, source, places)}
 
-    def of(self, tensor: Any, named: Named | None) -> list[Suspect]:
-        """All who may have written `tensor`. One: it is the likely writer. None or several:
-        it cannot be told."""
+    def of(self, tensor: Any, named: Named | None) -> list[PossibleWriter]:
+        """Everything that may have written `tensor`: a single one is the likely writer."""
         lasting = named is not None and named.kind in ("parameter", "buffer")
         found = [each for owner in self._owners for each in self._stepper(owner, tensor)]
         if any(each.proven for each in found):
@@ -127,13 +127,13 @@ class Suspects:
             if verdict is not None:
                 seen.add(link)
                 by, why = statement.by, _SURE if verdict else _MAYBE
-                found.append(Suspect(by, statement.at, why.format(by=by)))
+                found.append(PossibleWriter(by, statement.at, why.format(by=by)))
         found.extend(self._modules(tensor, lasting))
         return _merged(found)
 
     # Optimizers ---------------------------------------------------------------
 
-    def _stepper(self, owner: Holder, tensor: Any) -> Iterator[Suspect]:
+    def _stepper(self, owner: LiveOptimizer, tensor: Any) -> Iterator[PossibleWriter]:
         if id(tensor) not in owner.owns:
             return
         stepped = _stepped(owner.optimizer, tensor)
@@ -149,13 +149,13 @@ class Suspects:
             if stepped
             else "it keeps no state that would tell whether it has stepped"
         )
-        yield Suspect(
+        yield PossibleWriter(
             f"{owner.name}.step()", at, f"{owner.name} {says} {{names}}, and {state}", bool(stepped)
         )
 
-    def _is_step_of(self, owner: Holder, statement: Statement) -> bool:
-        """Whether a ``….step()`` may be this optimizer's. What the name stands for decides; where
-        that is lost, only the name of another optimizer speaks against it."""
+    def _is_step_of(self, owner: LiveOptimizer, statement: Statement) -> bool:
+        """Whether a ``….step()`` may be this optimizer's: by the value of the name, or if that is
+        lost, unless the name is another optimizer's."""
         receiver = self._values.of(statement.target, statement.scope)
         if statement.other is not None:
             given = self._values.of(statement.other, statement.scope)
@@ -173,21 +173,21 @@ class Suspects:
 
     def _judge(self, statement: Statement, tensor: Any, lasting: bool) -> bool | None:
         """True where a statement writes `tensor`, False where it may, None where it cannot."""
-        reach = self._reached.get(id(statement))
-        if reach is None:
-            reach = self._reached[id(statement)] = self._reach(statement)
+        targets = self._known_targets.get(id(statement))
+        if targets is None:
+            targets = self._known_targets[id(statement)] = self._targets_of(statement)
         key = _key(tensor)
-        if key in reach.sure:
+        if key in targets.sure:
             return True
         if lasting:
             own = self._names.of_tensor(tensor)
-            same_word = own is not None and reach.word == _last_word(own[1].name)
-            return False if reach.lost or same_word or key in reach.maybe else None
+            same_word = own is not None and targets.last_name == _last_word(own[1].name)
+            return False if targets.any_parameter or same_word or key in targets.maybe else None
         # An activation's variable is another tensor by now; it may have been this one.
-        like = reach.dtype in (None, dtype_of(tensor))
-        return False if reach.passing and like else None
+        like = targets.dtype in (None, dtype_of(tensor))
+        return False if targets.any_activation and like else None
 
-    def _reach(self, statement: Statement) -> Reach:
+    def _targets_of(self, statement: Statement) -> WriteTargets:
         """What a statement writes, worked out once for all tensors."""
         target, scope = statement.target, statement.scope
         writes = statement.kind == "write"
@@ -195,26 +195,33 @@ class Suspects:
         sources = list(_sources(loop)) if loop is not None else []
         values = [self._values.of(each, scope) for each in sources]
         if loop is not None and (_lists_parameters(loop) or any(_many(v) for v in values)):
-            lost = any(value is LOST for value in values)
-            return Reach(frozenset().union(*(_keys(value) for value in values)), lost=lost)
+            any_parameter = any(value is LOST for value in values)
+            return WriteTargets(
+                frozenset().union(*(_keys(value) for value in values)), any_parameter=any_parameter
+            )
         value = self._values.of(target, scope)
         if value is not LOST:
             if isinstance(statement.node, ast.Assign) and is_a(value, (list, dict)):
                 # Another tensor in its place, which writes none.
-                return Reach(frozenset())
+                return WriteTargets(frozenset())
             dtype = dtype_of(value) if is_tensor(value) else None
-            passing = writes and dtype is not None and not _many(value)
-            return Reach(_keys(value), passing=passing, dtype=dtype)
+            any_activation = writes and dtype is not None and not _many(value)
+            return WriteTargets(_keys(value), any_activation=any_activation, dtype=dtype)
         if isinstance(target, ast.Name):
-            maybe, lost = self._stood_for(target, scope)
-            return Reach(frozenset(), maybe, lost or not writes, passing=writes)
-        word = _last_name(target) if writes else None
-        return Reach(frozenset(), lost=not writes, passing=writes, word=word)
+            maybe, any_parameter = self._stood_for(target, scope)
+            return WriteTargets(
+                frozenset(), maybe, any_parameter or not writes, any_activation=writes
+            )
+        last_name = _last_name(target) if writes else None
+        return WriteTargets(
+            frozenset(), any_parameter=not writes, any_activation=writes, last_name=last_name
+        )
 
     def _stood_for(
         self, node: ast.expr, scope: Scope, depth: int = 0
     ) -> tuple[frozenset[int], bool]:
-        """The tensors that a name whose value is lost may have been, and whether others too."""
+        """(storage keys that a name whose value is lost may have stood for, whether any others
+        too)."""
         value = self._values.of(node, scope)
         if value is not LOST:
             return _keys(value), False
@@ -223,8 +230,8 @@ class Suspects:
         keys: frozenset[int] = frozenset()
         for made in assigned(node.id, scope):
             for each in _sources(made):
-                more, lost = self._stood_for(each, scope, depth + 1)
-                if lost:
+                more, any_parameter = self._stood_for(each, scope, depth + 1)
+                if any_parameter:
                     return keys, True
                 keys |= more
         # What a function is given may be anything; a forward is given activations.
@@ -233,7 +240,7 @@ class Suspects:
 
     # Modules ------------------------------------------------------------------
 
-    def _modules(self, tensor: Any, lasting: bool) -> Iterator[Suspect]:
+    def _modules(self, tensor: Any, lasting: bool) -> Iterator[PossibleWriter]:
         """Modules that write in place as they run: ``nn.ReLU(inplace=True)``, and an embedding
         whose `max_norm` has it rescale its own weight."""
         for module in self._names.held_modules():
@@ -241,25 +248,25 @@ class Suspects:
             kind = class_name(module)
             own = attributes(module)
             if not lasting and own.get("inplace") is True:
-                yield Suspect(f"{name} ({kind}, inplace=True)", None, _MAYBE.format(by=name))
+                yield PossibleWriter(f"{name} ({kind}, inplace=True)", None, _MAYBE.format(by=name))
             if own.get("max_norm") is not None and _key(tensor) in _keys(own["_parameters"]):
                 by = f"{name} ({kind}, max_norm)"
-                yield Suspect(by, None, f"{name} rescales its own weight as it runs")
+                yield PossibleWriter(by, None, f"{name} rescales its own weight as it runs")
 
 
-def _merged(found: list[Suspect]) -> list[Suspect]:
+def _merged(found: list[PossibleWriter]) -> list[PossibleWriter]:
     """One per writer; its line only where it has but one."""
-    by: dict[str, Suspect] = {}
+    by: dict[str, PossibleWriter] = {}
     for each in found:
         known = by.get(each.by)
         if known is not None and known.at != each.at:
-            each = Suspect(each.by, None, each.why, each.proven)
+            each = PossibleWriter(each.by, None, each.why, each.proven)
         by[each.by] = each
     return list(by.values())
 
 
 def _stepped(optimizer: Any, parameter: Any) -> bool | None:
-    """Whether it has stepped `parameter`, by its own state; None if that does not tell."""
+    """Whether it has stepped `parameter`, by its own state; None if the state does not say."""
     states = _states(optimizer)
     state = states.get(id(parameter))
     if state:
@@ -299,7 +306,7 @@ def _key(tensor: Any) -> int:
 
 
 def _keys(value: Any) -> frozenset[int]:
-    """The memory of a tensor, or of all that a module, a list or a dict holds."""
+    """The storage keys of a tensor, or of all tensors in a module, a list or a dict."""
     if is_module(value):
         return frozenset(map(_key, (*parameters_in(value), *buffers_in(value))))
     several = [each for _, each in items(value, _ITEMS)] if _many(value) else [value]
@@ -328,8 +335,8 @@ def _loop_around(target: ast.expr, statement: Statement) -> ast.expr | None:
 
 
 def _sources(node: ast.expr) -> Iterator[ast.expr]:
-    """What an expression hands on unchanged: D and T for ``zip(D.parameters(), T.parameters())``;
-    nothing where it computes something new."""
+    """The expressions whose items this one yields unchanged: D and T for ``zip(D.parameters(),
+    T.parameters())``; none if it computes something new."""
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
         yield node
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

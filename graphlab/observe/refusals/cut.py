@@ -1,4 +1,4 @@
-"""Finds the line that cut a loss off its graph, when backward was refused for want of one."""
+"""Finds the line at which a loss lost its graph."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _lineage(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> 
 
 
 def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
-    """What keeps gradients off where the call itself stands: a block around it or around one of
-    its callers, or a switch that was never turned back."""
+    """What disables gradients at the call itself: a no_grad block around it or around a caller, or
+    a set_grad_enabled(False) that was never undone."""
     import torch
 
     if torch.is_grad_enabled():

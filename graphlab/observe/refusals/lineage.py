@@ -1,5 +1,4 @@
-"""What fed a value, read from the statements that made it: where a graph was on its way to a
-loss, and the expression that dropped it."""
+"""Reads from source what computed a value: whether it had a graph, and which expression cut it."""
 
 from __future__ import annotations
 
@@ -31,18 +30,18 @@ from graphlab.trace.model import Location
 _DEPTH = 16
 
 
-# A value that had a graph behind it.
-LIVE: Final = "live"
+# The result for a value that had a graph behind it.
+HAS_GRAPH: Final = "has a graph"
 
 
-# What an expression was: it had a graph, or lost one in this place, or None: it never had any.
+# HAS_GRAPH, or the Cut where the value lost its graph, or None: it never had one.
 Result = Cut | str | None
 
 
 class Trail:
-    """What a reading came by: modules at work, and the cuts with the modules that lie behind.
+    """What was found on the way: module calls, and the cuts with the modules behind each.
 
-    A `thorough` reading goes on where a value has a graph: a part of it may have been cut off.
+    A `thorough` search goes on at a value with a graph, as part of it may have been cut off.
     """
 
     def __init__(self, thorough: bool = False) -> None:
@@ -115,6 +114,7 @@ class Lineage:
         return self.parts(node, before, depth)
 
     def parts(self, node: ast.AST, before: int, depth: int) -> Result:
+        """The result of an expression that is computed from all its parts."""
         inner = [
             self.value(each, before, depth)
             for each in ast.iter_child_nodes(node)
@@ -124,18 +124,20 @@ class Lineage:
 
     def dropped(self, operand: Result, node: ast.AST) -> Result:
         """The result of an operation that gives a value without a graph."""
-        return self.cut(node, called(node)) if operand is LIVE else operand
+        return self.cut(node, called(node)) if operand is HAS_GRAPH else operand
 
     def named(self, name: str, before: int, depth: int) -> Result:
+        """The result of a variable."""
         if name in self.given and not self.assignments(name, before):
             return self.given[name]
-        live = name in self.values and _has_graph(self.values[name])
-        if live and not self.trail.thorough:
-            return LIVE
+        has_graph = name in self.values and _has_graph(self.values[name])
+        if has_graph and not self.trail.thorough:
+            return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
-        return LIVE if live else found
+        return HAS_GRAPH if has_graph else found
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
+        """The result of an attribute; ``.data`` drops the graph."""
         text = ast.unparse(node)
         if node.attr == "data":
             return self.dropped(self.value(node.value, before, depth), node)
@@ -143,7 +145,7 @@ class Lineage:
             return None
         known = self.reach(node)
         if _has_graph(known) and not self.trail.thorough:
-            return LIVE
+            return HAS_GRAPH
         stored = self.assignments(text, before)
         if stored:
             return self.stored(stored, text, before, depth)
@@ -159,25 +161,26 @@ class Lineage:
             self.busy.add(key)
             try:
                 found = self.value(source, statement.lineno, depth + 1)
-                if isinstance(statement, ast.AugAssign) and found is not LIVE:
+                if isinstance(statement, ast.AugAssign) and found is not HAS_GRAPH:
                     found = _first([found, self.named(name, statement.lineno, depth + 1)])
             finally:
                 self.busy.discard(key)
-            if found is LIVE:
+            if found is HAS_GRAPH:
                 found = self.guard(statement) or self.unlike(name, statement)
             if found is not None:
                 return found
         return None
 
     def unlike(self, name: str, statement: ast.stmt) -> Result:
-        """LIVE, unless the value that is there says otherwise: then this statement cut it, by
-        means that are not known."""
+        """HAS_GRAPH, unless the present value has none: then the statement cut it, in an unknown
+        way."""
         value = self.reach(ast.parse(name, mode="eval").body)
         if is_tensor(value) and not requires_grad(value) and torch.is_grad_enabled():
             return self.cut(statement, ast.unparse(statement))
-        return LIVE
+        return HAS_GRAPH
 
     def call(self, node: ast.Call, before: int, depth: int) -> Result:
+        """The result of a call, from its arguments and, if it is known, the function or module."""
         func = node.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         given = [*node.args, *(each.value for each in node.keywords)]
@@ -198,7 +201,7 @@ class Lineage:
         if is_module(callee) and (parameters := parameters_in(callee)):
             self.trail.modules.append(callee)
             if any(requires_grad(p) for p in parameters):
-                return LIVE
+                return HAS_GRAPH
             return operands or self.freezing()
         return operands
 
@@ -238,11 +241,11 @@ class Lineage:
         for each in ast.walk(scope):
             if isinstance(each, ast.Return) and each.value is not None:
                 result = inner.value(each.value, each.lineno, depth + 1)
-                results.append((inner.guard(each) or LIVE) if result is LIVE else result)
+                results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
         return next((each for each in results if isinstance(each, Cut)), _first(results))
 
     def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
-        """A function that is only known by its name, one inside another say."""
+        """A function that is known by its name only, such as one defined in another."""
         name = ast.unparse(node.func).rsplit(".", 1)[-1]
         for each in ast.walk(self.tree) if self.tree is not None else ():
             if isinstance(each, ast.FunctionDef) and each.name == name:
@@ -268,6 +271,7 @@ class Lineage:
         return self.guard_at(getattr(statement, "lineno", 0))
 
     def guard_at(self, line: int) -> Cut | None:
+        """As `guard`, for a line."""
         best: Cut | None = None
         for each in ast.walk(self.tree) if self.tree is not None else ():
             last = getattr(each, "end_lineno", 0) or 0
@@ -280,6 +284,7 @@ class Lineage:
         return best
 
     def decorated(self, function: ast.FunctionDef) -> Cut | None:
+        """The decorator of a function that turns gradients off."""
         for each in function.decorator_list:
             if is_guard(each):
                 return self.cut(each, ast.unparse(each))
@@ -319,7 +324,7 @@ class Lineage:
         return self.cut(made, "").location() if made is not None else None
 
     def reach(self, node: ast.AST) -> Any:
-        """The object that an expression stands for, where that can be told without running any
+        """The object that an expression evaluates to, None if that is not known without running any
         of the program's code."""
         found = evaluate(node, self.variable)
         return found if found is not LOST else None
@@ -329,7 +334,7 @@ class Lineage:
         return known if known is not None else self.element(name)
 
     def element(self, name: str) -> Any:
-        """One of what a loop variable runs through: a list of modules is of one kind."""
+        """The first value of a loop variable: the items of a list are assumed to be alike."""
         for each in ast.walk(self.scope) if self.scope is not None else ():
             if isinstance(each, ast.For | ast.comprehension) and name in targets(each.target):
                 source = each.iter
@@ -354,7 +359,7 @@ def _entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
         holder, function = callee.__self__, callee.__func__
     elif type(callee) is not types.FunctionType:
         holder, function = callee, static(type(callee), "__call__")
-    # What a decorator has wrapped.
+    # The function inside a decorator's wrapper.
     while type(function) is types.FunctionType and "__wrapped__" in function.__dict__:
         function = function.__dict__["__wrapped__"]
     return holder, function if type(function) is types.FunctionType else None
@@ -375,8 +380,8 @@ def _closed_over(function: types.FunctionType | None) -> dict[str, Any]:
 
 def _first(results: list[Result]) -> Result:
     """Of several operands: one with a graph is enough; else the first that lost one."""
-    if LIVE in results:
-        return LIVE
+    if HAS_GRAPH in results:
+        return HAS_GRAPH
     return next((each for each in results if each is not None), None)
 
 

@@ -1,7 +1,7 @@
-"""Which mistake an error of autograd's is about, told by asking this very torch.
+"""Tells which mistake an autograd error is about, by comparing it with this torch's own messages.
 
-Wording changes between releases, so none is written down here: each mistake is made once, on
-scratch tensors, and what torch says to that is what the error is compared with.
+The wording changes between releases. So each mistake is made once, on scratch tensors, and the
+error is compared with the messages that torch raises.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, Literal
 
 Mistake = Literal["stale", "freed", "leaf", "view", "outright"]
 
-# Names and numbers stand in a message too: the beginnings of two about one mistake differ a little.
+# Messages contain names and numbers: how much of the beginning is compared, and how alike it is.
 _BEGINNING, _ALIKE = 90, 0.8
 
 
 def mistake_of(error: BaseException) -> Mistake | None:
-    """What `error` is about, or None where torch would say something else to every mistake."""
+    """The mistake that `error` is about, or None if it is like none of torch's messages."""
     said = str(error)[:_BEGINNING]
     best, found = _ALIKE, None
-    for mistake, words in _complaints():
+    for mistake, words in _messages():
         likeness = difflib.SequenceMatcher(None, words, said, autojunk=False).ratio()
         if likeness >= best:
             best, found = likeness, mistake
@@ -31,17 +31,17 @@ def mistake_of(error: BaseException) -> Mistake | None:
 
 
 @lru_cache(maxsize=1)
-def _complaints() -> tuple[tuple[Mistake, str], ...]:
+def _messages() -> tuple[tuple[Mistake, str], ...]:
     import torch
 
     found: list[tuple[Mistake, str]] = []
-    # A session that watches, or a debugger, has nothing to see in these.
+    # Neither an open session nor a debugger should trace these.
     tracing = sys.gettrace()
     no_modes = getattr(torch._C, "DisableTorchFunction", contextlib.nullcontext)
     sys.settrace(None)
     try:
-        # As if the program had set nothing: no anomaly report, no inference mode, and none of the
-        # modes that a default device is one of.
+        # Whatever the program has set: no anomaly detection, no inference mode, and no torch
+        # function mode, such as a default device.
         with (
             no_modes(),
             torch.inference_mode(False),

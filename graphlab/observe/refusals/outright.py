@@ -1,5 +1,7 @@
-"""What autograd refuses before a single node runs: losses without a graph, losses of several
-numbers, inputs that no graph reaches. Read from the arguments of the refused call."""
+"""Finds why autograd refused a call before any node ran: no graph, a non-scalar, an unused input.
+
+The reason is read from the arguments of the refused call.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,8 @@ def refused_outright(
     files: UserFiles,
     line: int | None = None,
 ) -> Outright | None:
-    """`values` are the arguments of backward or grad by name, `loss` how `caller` wrote it, in
-    `line` where `caller` has gone on since."""
+    """Why the call was refused, None if it was not. `values` are the arguments of backward or grad
+    by name, `loss` is the expression in `caller`, in `line` if `caller` has gone on since."""
     roots = listed(values.get("outputs" if is_grad else "tensors"))
     given = listed(values.get("grad_outputs" if is_grad else "grad_tensors"))
     for at, root in enumerate(roots):
@@ -71,7 +73,7 @@ def refused_outright(
 
 
 def nodes_behind(values: dict[str, Any], is_grad: bool, limit: int | None = None) -> list[Any]:
-    """The nodes that the call runs, or would have run; `limit` of its graph's at most."""
+    """The nodes that the call runs, or would have run; at most `limit` are walked."""
     roots = listed(values.get("outputs" if is_grad else "tensors"))
     nodes = walk((grad_edge(root) for root in roots), limit)
     hold(nodes, roots)

@@ -1,5 +1,4 @@
-"""What a traceback leaves to be looked at: the frames it passed through, the user's among them,
-the names they hold and the source they run."""
+"""Reads an error's traceback: its frames, the names that they hold and the source that they run."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ from graphlab.source.places import locate
 from graphlab.source.statements import Statement, may_have_run, statements
 from graphlab.trace.model import Location, TensorInfo
 
-# Files of the user's that are searched for writers.
+# How many of the user's files are searched for writers.
 FILES = 200
 
 
-class Step(NamedTuple):
-    """One frame that the exception passed through, at the instruction that let it through."""
+class TracebackEntry(NamedTuple):
+    """A frame that the exception passed through, and the offset of the instruction that raised."""
 
     frame: FrameType
     offset: int
@@ -32,51 +31,53 @@ class Step(NamedTuple):
         return locate(self.frame.f_code, self.offset)
 
 
-class Scene:
-    """The steps of a traceback, outermost first, and a table of the tensors found there.
+class ErrorTraceback:
+    """The entries of a traceback, outermost first, and a table of the tensors found there.
 
-    `look` decides from where: `at` and `caller` are then the user's own place, `names` whatever
+    `look_from` sets `caller`, the user's innermost entry, with its place `at`, and `names`, what
     the frames around it can name.
     """
 
     def __init__(self, traceback: TracebackType | None, files: UserFiles) -> None:
         self.files = files
-        self.steps: list[Step] = []
+        self.entries: list[TracebackEntry] = []
         while traceback is not None:
-            self.steps.append(Step(traceback.tb_frame, traceback.tb_lasti))
+            self.entries.append(TracebackEntry(traceback.tb_frame, traceback.tb_lasti))
             traceback = traceback.tb_next
-        self.caller: Step | None = None
+        self.caller: TracebackEntry | None = None
         self.names = Names(files)
         self.tensors: list[TensorInfo] = []
-        self._frames: list[FrameType] = []
+        self._searched: list[FrameType] = []
 
     @property
     def at(self) -> Location | None:
         return self.caller.at if self.caller is not None else None
 
-    def look(self, before: int) -> None:
-        """From step `before` outwards: the user's nearest step, and everything with a name."""
-        above = self.steps[:before]
-        frames = [step.frame for step in reversed(above)]
+    def look_from(self, before: int) -> None:
+        """Look from entry `before` outwards for the user's nearest one, and for names."""
+        above = self.entries[:before]
+        frames = [entry.frame for entry in reversed(above)]
         # A traceback begins where the exception is caught; what called that still runs.
         outer = frames[-1].f_back if frames else None
         while outer is not None:
             frames.append(outer)
             outer = outer.f_back
-        mine = [step for step in above if step.frame.f_code.co_filename in self.files]
+        mine = [entry for entry in above if entry.frame.f_code.co_filename in self.files]
         user = user_frame(frames[0], self.files) if frames and not mine else None
-        self.caller = mine[-1] if mine else Step(user, user.f_lasti) if user is not None else None
+        self.caller = (
+            mine[-1] if mine else TracebackEntry(user, user.f_lasti) if user is not None else None
+        )
         # Frames below the call, a hook's or a custom Function's, hold names as well.
-        below = [step.frame for step in reversed(self.steps[before:])]
-        self._frames = [*below, *frames]
-        self.names = Names(self.files).gather_frames(self._frames)
+        below = [entry.frame for entry in reversed(self.entries[before:])]
+        self._searched = [*below, *frames]
+        self.names = Names(self.files).gather_frames(self._searched)
 
     def values(self) -> Values:
-        return Values(self._frames, self.names)
+        return Values(self._searched, self.names)
 
     def places(self) -> list[Location]:
         """Where each of the user's frames stood."""
-        return [step.at for step in self.steps if step.frame.f_code.co_filename in self.files]
+        return [entry.at for entry in self.entries if entry.frame.f_code.co_filename in self.files]
 
     def source(self) -> list[Statement]:
         """The statements that may matter and may have run: those of the frames' files and of
@@ -86,9 +87,9 @@ class Scene:
         return [each for each in found if may_have_run(each, places)]
 
     def _source_files(self) -> list[str]:
-        mine = [frame for frame in self._frames if frame.f_code.co_filename in self.files]
+        mine = [frame for frame in self._searched if frame.f_code.co_filename in self.files]
         found = dict.fromkeys(frame.f_code.co_filename for frame in mine)
-        # A notebook's cells share their variables and are imported by nobody.
+        # A notebook's cells share their variables, and no module imports them.
         found.update(dict.fromkeys(n for n in linecache.cache if "ipy" in n and n in self.files))
         todo = list({id(frame.f_globals): frame.f_globals for frame in mine}.values())
         while todo:

@@ -1,4 +1,4 @@
-"""What a name in the source stood for: looked up in a traceback's frames."""
+"""Looks up what a name in the source stood for, in a traceback's frames."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Values:
         return self._frames.get((scope.file, function.name, first))
 
     def _self(self, name: str, scope: Scope) -> Any:
-        """`self` of a method that has returned, where its class has but one instance in reach."""
+        """`self` of a method that has returned, if the frames hold only one module of its class."""
         arguments = scope.function.args.args if scope.function is not None else []
         if scope.owner is None or not arguments or arguments[0].arg != name:
             return LOST

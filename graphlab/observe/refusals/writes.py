@@ -1,5 +1,8 @@
-"""In-place writes that autograd refused: to a leaf that requires grad, to some views, and the use
-of a view whose base was written. Seen as they happen, or found again from the traceback."""
+"""Explains in-place writes that autograd refused, as they happen or from the traceback.
+
+These are writes to a leaf that requires grad and to some views, and the use of a view whose base
+was written.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-from graphlab.observe.hooks.line_tracer import Tracer
-from graphlab.observe.iterations import Loops
+from graphlab.observe.hooks.line_tracer import LineTracer
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawRefused, RawWrite
 from graphlab.observe.refusals.cut import making
 from graphlab.observe.refusals.mistakes import mistake_of
-from graphlab.observe.refusals.traceback import Scene
+from graphlab.observe.refusals.traceback import ErrorTraceback
 from graphlab.observe.tensors import (
     Named,
     base_of,
@@ -36,19 +39,19 @@ from graphlab.trace.model import Location, Refused
 
 
 def unseen_refusal(
-    error: BaseException | None, log: Log, loops: Loops, files: UserFiles
+    error: BaseException | None, log: Log, iterations: Iterations, files: UserFiles
 ) -> RawRefused | None:
-    """A write that autograd refused and no wrapper saw, one by a custom Function's mark_dirty."""
+    """A refused write that no patch saw, such as by a custom Function's mark_dirty."""
     if not isinstance(error, RuntimeError):
         return None
     kind = mistake_of(error)
     if kind not in ("leaf", "view"):
         return None
-    scene = Scene(error.__traceback__, files)
-    refused = refused_write(scene, kind)
-    if refused is None or scene.caller is None:
+    tb = ErrorTraceback(error.__traceback__, files)
+    refused = refused_write(tb, kind)
+    if refused is None or tb.caller is None:
         return None
-    frame, offset = scene.caller
+    frame, offset = tb.caller
     if any(
         isinstance(each, RawRefused) and each.spot == (frame.f_code, offset) for each in log.events
     ):
@@ -57,25 +60,25 @@ def unseen_refusal(
         log.last_seq(),
         (frame.f_code, offset),
         refused.by,
-        scene.tensors[refused.tensor],
+        tb.tensors[refused.tensor],
         refused.kind,
-        loops.iteration(frame),
+        iterations.iteration(frame),
         refused.made,
     )
 
 
-def refused_write(scene: Scene, kind: str) -> Refused | None:
+def refused_write(tb: ErrorTraceback, kind: str) -> Refused | None:
     """`kind` is "leaf" or "view": which of the two autograd complained of."""
-    scene.look(len(scene.steps))
-    at, last = scene.at, scene.steps[-1]
+    tb.look_from(len(tb.entries))
+    at, last = tb.at, tb.entries[-1]
     if at is None:
         return None
     subject: Any = None
     text = None
-    if scene.caller is last:
-        subject, by, text = _written(scene, at)
+    if tb.caller is last:
+        subject, by, text = _written(tb, at)
         if not _refuses(subject, kind):
-            # No statement that writes, but a call of what was compiled: its argument.
+            # The statement writes nothing itself, but calls compiled code: look at its arguments.
             by, text = call_text(at, at.code)[0], None
             subject = next((each for each in _named(last.frame, at) if _refuses(each, kind)), None)
     else:
@@ -86,18 +89,18 @@ def refused_write(scene: Scene, kind: str) -> Refused | None:
         return None
     if kind == "leaf" and is_view(subject):
         subject = base_of(subject)
-    known = scene.names.of_tensor(subject)
+    known = tb.names.of_tensor(subject)
     named = known[1] if known is not None else Named("", kind_of(subject), None)
     if text is not None and named.kind != "parameter":
-        # What the statement calls it says more than another variable for the same memory.
+        # The name in the statement is clearer than another variable of the same memory.
         named = Named(text, kind_of(subject), named.owner)
-    made = making(last.frame, named.name, scene.files, at.line) if kind == "view" else None
-    tensor = scene.add(subject, named)
+    made = making(last.frame, named.name, tb.files, at.line) if kind == "view" else None
+    tensor = tb.add(subject, named)
     return Refused(0, at, by, tensor, kind, made=made)  # pyright: ignore[reportArgumentType]
 
 
 def _named(frame: FrameType, at: Location) -> Iterator[Any]:
-    """What the names of a statement stand for."""
+    """The values of the names that a statement reads."""
     statement = statement_at(at.file, at.line)
     for node in ast.walk(statement) if statement is not None else ():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -110,7 +113,7 @@ def _given(frame: FrameType) -> Iterator[Any]:
         yield from value if exactly(value, tuple, list) else [value]
 
 
-def _written(scene: Scene, at: Location) -> tuple[Any, str, str | None]:
+def _written(tb: ErrorTraceback, at: Location) -> tuple[Any, str, str | None]:
     """(what the statement at `at` writes, how it does so, the variable's name)."""
     here = [
         each
@@ -121,7 +124,7 @@ def _written(scene: Scene, at: Location) -> tuple[Any, str, str | None]:
     here.sort(key=lambda each: (each.at.line, each.at.column) != (at.line, at.column))
     if not here:
         return None, at.code, None
-    value = scene.values().of(here[0].target, here[0].scope)
+    value = tb.values().of(here[0].target, here[0].scope)
     return (value if value is not LOST else None), here[0].by, ast.unparse(here[0].target)
 
 
@@ -137,9 +140,14 @@ def _refuses(value: Any, kind: str) -> bool:
 
 
 def refusal(
-    target: Any, tracer: Tracer, loops: Loops, files: UserFiles, by: str, frame: FrameType
+    target: Any,
+    tracer: LineTracer,
+    iterations: Iterations,
+    files: UserFiles,
+    by: str,
+    frame: FrameType,
 ) -> RawRefused | None:
-    """What a failed write was about, or None when autograd had no reason to forbid it."""
+    """Why autograd refused a write; None if it had no reason to."""
     import torch
 
     if not is_tensor(target) or not torch.is_grad_enabled():
@@ -163,17 +171,17 @@ def refusal(
         named = known[1] if known is not None else Named("", kind_of(subject), None)
     info = describe(subject, named.name or None, named.kind, named.owner)
     made = making(user, named.name, files) if kind == "view" else None
-    return RawRefused(tracer.seq(), spot, by, info, kind, loops.iteration(user), made)
+    return RawRefused(tracer.seq(), spot, by, info, kind, iterations.iteration(user), made)
 
 
-def broken_view(
-    error: BaseException | None, log: Log, loops: Loops, files: UserFiles
+def invalidated_view(
+    error: BaseException | None, log: Log, iterations: Iterations, files: UserFiles
 ) -> RawRefused | None:
-    """What `error` is about, where torch says the same of a view in the innermost user frame that
-    has such a one."""
+    """The view that `error` is about: the one in the innermost user frame for which torch raises
+    the same message."""
     if not isinstance(error, RuntimeError):
         return None
-    for frame, line, offset in _user_steps(error.__traceback__, files):
+    for frame, line, offset in _user_entries(error.__traceback__, files):
         found = {
             name: value
             for name, value in _tensors(frame)
@@ -191,14 +199,16 @@ def broken_view(
             "",
             info,
             "view",
-            loops.iteration(frame),
+            iterations.iteration(frame),
             making(frame, name, files, line),
             _writer(view, log),
         )
     return None
 
 
-def _user_steps(tb: TracebackType | None, files: UserFiles) -> Iterator[tuple[FrameType, int, int]]:
+def _user_entries(
+    tb: TracebackType | None, files: UserFiles
+) -> Iterator[tuple[FrameType, int, int]]:
     """(frame, line, offset) of the user's part of a traceback, the innermost first."""
     found = []
     while tb is not None:
