@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import last_step, named
+from graphlab.rules.steps import last_step, unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -21,7 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary=f"{optimizer.name} holds {count} parameter{'s' * (count > 1)} that no module "
             "in use has: the module was replaced after the optimizer was built",
             iteration=step.iteration if step is not None else None,
-            tensor=named(trace, optimizer.strangers[0]),
+            tensor=unversioned(trace, optimizer.strangers[0]),
             failed=Place(step.at, f"{optimizer.name}.step()") if step is not None else None,
             cause=Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None,
             help=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import first_per_optimizer, named
+from graphlab.rules.steps import first_per_optimizer, unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -20,7 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             *RULE.label,
             summary=f"{optimizer.name}.step() had no gradient that was new since its last step",
             iteration=step.iteration,
-            tensor=named(trace, optimizer.owns[0]) if optimizer.owns else None,
+            tensor=unversioned(trace, optimizer.owns[0]) if optimizer.owns else None,
             failed=Place(step.at, f"{optimizer.name}.step()"),
             help=(
                 Help(

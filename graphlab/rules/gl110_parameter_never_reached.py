@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import named
+from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Trace
 
@@ -29,7 +29,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             *RULE.label,
             summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient",
-            tensor=named(trace, never[0]),
+            tensor=unversioned(trace, never[0]),
             cause=_cause(optimizer),
             help=(
                 Help(

@@ -15,7 +15,7 @@ _COMMON = {
 }  # fmt: skip
 
 
-def named(trace: Trace, index: int) -> Versions:
+def unversioned(trace: Trace, index: int) -> Versions:
     """A tensor for a finding that is not about its version."""
     return Versions(trace.tensors[index], None, None)
 
@@ -40,7 +40,7 @@ def last_step(trace: Trace, optimizer: int) -> Step | None:
     return None
 
 
-def words(name: str) -> set[str]:
+def name_parts(name: str) -> set[str]:
     """The telling parts of a name: ``optimizer_D`` and ``d_loss`` share `d`."""
     split = re.sub(r"([a-z])([A-Z])", r"\1_\2", name)
     return {part.lower() for part in re.split(r"[^A-Za-z0-9]+", split) if part} - _COMMON
@@ -57,8 +57,8 @@ def own_losses(trace: Trace) -> dict[int, str]:
     pairs: dict[int, str] = {}
     for index, optimizer in enumerate(trace.optimizers):
         owners = {trace.tensors[at].owner or "" for at in optimizer.owns}
-        mine = words(optimizer.name) | {w for owner in owners for w in words(owner)}
-        named = [loss for loss in losses if words(loss) & mine]
+        mine = name_parts(optimizer.name) | {w for owner in owners for w in name_parts(owner)}
+        named = [loss for loss in losses if name_parts(loss) & mine]
         if len(named) == 1:
             pairs[index] = named[0]
         elif index in alone and len(alone[index]) == 1:

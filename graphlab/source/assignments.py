@@ -15,14 +15,14 @@ def is_guard(expression: ast.expr) -> bool:
     return ast.unparse(called).rsplit(".", 1)[-1] in GUARDS
 
 
-def targets(target: ast.expr) -> list[str]:
+def target_names(target: ast.expr) -> list[str]:
     return [ast.unparse(each) for each in getattr(target, "elts", [target])]
 
 
-def stores(statement: ast.stmt) -> set[str]:
+def stored_names(statement: ast.stmt) -> set[str]:
     """What a statement assigns to, or appends to, as it is written."""
     if isinstance(statement, ast.Assign):
-        return {name for each in statement.targets for name in targets(each)}
+        return {name for each in statement.targets for name in target_names(each)}
     if isinstance(statement, ast.AnnAssign | ast.AugAssign):
         return {ast.unparse(statement.target)}
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
@@ -32,14 +32,14 @@ def stores(statement: ast.stmt) -> set[str]:
     return set()
 
 
-def source_of(statement: ast.stmt) -> ast.expr | None:
+def assigned_value(statement: ast.stmt) -> ast.expr | None:
     source = getattr(statement, "value", None)
     if isinstance(statement, ast.Expr) and isinstance(source, ast.Call):
         return source.args[-1] if source.args else None
     return source
 
 
-def called(node: ast.AST) -> str:
+def call_or_source(node: ast.AST) -> str:
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "") not in ("to", "type"):
         return ast.unparse(node.func) + "()"
     return ast.unparse(node)

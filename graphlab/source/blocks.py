@@ -91,12 +91,12 @@ def _covers(body: list[ast.stmt], line: int) -> bool:
     return any(_first(each) <= line <= _last(each) for each in body)
 
 
-def stored(statement: ast.stmt) -> set[str]:
+def bound_names(statement: ast.stmt) -> set[str]:
     """Names that a statement binds, attributes as dotted names."""
     return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Store)} - {""}
 
 
-def loaded(statement: ast.stmt) -> set[str]:
+def read_names(statement: ast.stmt) -> set[str]:
     return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Load)} - {""}
 
 
@@ -114,7 +114,7 @@ def _dotted(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)])
 
 
-class Flow:
+class DependentVariables:
     """Which variables still rest on the statements at `lines`, and how to compute them anew."""
 
     def __init__(self, block: Block, lines: set[int], until: int) -> None:
@@ -123,8 +123,8 @@ class Flow:
         self.simple = True
         for at, statement in enumerate(block.statements[: until + 1]):
             touched = any(_first(statement) <= line <= _last(statement) for line in lines)
-            targets = stored(statement)
-            if touched or loaded(statement) & self.origin.keys():
+            targets = bound_names(statement)
+            if touched or read_names(statement) & self.origin.keys():
                 if targets and not isinstance(statement, ast.Assign | ast.AnnAssign):
                     self.simple = False
                 for name in targets:
@@ -140,13 +140,13 @@ class Flow:
         found = []
         for at in range(start, end + 1):
             statement = self._block.statements[at]
-            needs = self._closure(loaded(statement) & stale.keys(), stale)
+            needs = self._closure(read_names(statement) & stale.keys(), stale)
             if needs:
                 order = sorted(needs, key=lambda name: (stale[name], name))
                 found.append((at, order))
                 for name in needs:
                     stale.pop(name)
-            for name in stored(statement):
+            for name in bound_names(statement):
                 stale.pop(name, None)
         return found
 
@@ -158,7 +158,7 @@ class Flow:
             if name in done:
                 continue
             done.add(name)
-            todo.extend(loaded(self._block.statements[stale[name]]) & stale.keys())
+            todo.extend(read_names(self._block.statements[stale[name]]) & stale.keys())
         return done
 
     def statements(self, names: list[str]) -> list[ast.stmt]:

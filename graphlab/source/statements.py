@@ -104,7 +104,7 @@ def _call(node: ast.Call, scope: Scope) -> Iterator[Statement]:
         yield Statement("step", func.value, by, scope, node, first)
         return
     if name in ("backward", "grad"):
-        target = _differentiated(node, name, words)
+        target = _loss_of(node, name, words)
         if target is not None:
             yield Statement("backward", target, by, scope, node)
         return
@@ -122,9 +122,7 @@ def _call(node: ast.Call, scope: Scope) -> Iterator[Statement]:
         yield Statement(kind, base, by, scope, node)  # pyright: ignore[reportArgumentType]
 
 
-def _differentiated(
-    node: ast.Call, name: str, words: dict[str | None, ast.expr]
-) -> ast.expr | None:
+def _loss_of(node: ast.Call, name: str, words: dict[str | None, ast.expr]) -> ast.expr | None:
     """The loss of a backward() or autograd.grad()."""
     func, first = node.func, node.args[0] if node.args else None
     receiver = func.value if isinstance(func, ast.Attribute) else None
@@ -137,7 +135,7 @@ def _differentiated(
     return receiver
 
 
-def _stood(statement: Statement, places: list[Location]) -> int | None:
+def _line_reached(statement: Statement, places: list[Location]) -> int | None:
     """The line at which the function (or module) of `statement` stood as the program failed."""
     scope = statement.scope
     for each in places:
@@ -149,7 +147,7 @@ def _stood(statement: Statement, places: list[Location]) -> int | None:
 
 def may_have_run(statement: Statement, places: list[Location]) -> bool:
     """What stands below the line that a module has got to, in no loop with it, has not run."""
-    line = _stood(statement, places)
+    line = _line_reached(statement, places)
     if line is None or statement.scope.path or statement.node.lineno <= line:
         return True
     return any(loop.lineno <= line for loop in statement.scope.loops)
@@ -157,7 +155,7 @@ def may_have_run(statement: Statement, places: list[Location]) -> bool:
 
 def before_the_loop(statement: Statement, source: list[Statement], places: list[Location]) -> bool:
     """Whether a statement ran before the loop in which the program failed had begun."""
-    line = _stood(statement, places)
+    line = _line_reached(statement, places)
     if line is None:
         return False
     scope = statement.scope
@@ -192,7 +190,7 @@ def is_argument(name: str, scope: Scope) -> bool:
     return any(each.arg == name for each in every)
 
 
-def is_listing(node: ast.AST) -> bool:
+def lists_tensors(node: ast.AST) -> bool:
     """``D.parameters()`` and its like."""
     func = node.func if isinstance(node, ast.Call) else None
     return isinstance(func, ast.Attribute) and func.attr in (

@@ -25,11 +25,11 @@ def call_text(at: Location | None, fallback: str) -> tuple[str, str]:
         receiver = ast.unparse(call.func.value)
         if receiver in ("torch.autograd", "autograd"):
             return f"{func}()", _first_argument(call, "tensors") or fallback
-        return f"{func}()", _scaled(call.func.value)
+        return f"{func}()", _without_scaler(call.func.value)
     return f"{func}()", _first_argument(call, "outputs") or fallback
 
 
-def _scaled(node: ast.expr) -> str:
+def _without_scaler(node: ast.expr) -> str:
     """`loss` in ``scaler.scale(loss).backward()``: the student knows the loss, not its wrapping."""
     if (
         isinstance(node, ast.Call)
@@ -117,7 +117,7 @@ def loop_variables(at: Location) -> set[str]:
     }
 
 
-def asked_for(at: Location | None, index: int) -> str | None:
+def grad_input_at(at: Location | None, index: int) -> str | None:
     """``X[:, 0]`` for the first input of the call ``torch.autograd.grad(u, X[:, 0])``."""
     call = _call_at(at) if at is not None else None
     if call is None:
@@ -146,7 +146,7 @@ def target_text(at: Location | None, direct: bool = True) -> str | None:
     statement = statement_at(at.file, at.line) if at is not None else None
     if not direct:
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
-            only = _only(statement.value)
+            only = _only_argument(statement.value)
             return only if only in [ast.unparse(each) for each in statement.targets] else None
         return None
     if isinstance(statement, ast.AugAssign):
@@ -164,20 +164,20 @@ def target_text(at: Location | None, direct: bool = True) -> str | None:
             return (
                 ast.unparse(variable_behind(func.value))
                 if not _is_module(func.value)
-                else _only(call)
+                else _only_argument(call)
             )
     for call in calls:
         for word in call.keywords:
             if word.arg == "out":
                 return ast.unparse(variable_behind(word.value))
-    return _only(calls[0]) if len(calls) == 1 else None
+    return _only_argument(calls[0]) if len(calls) == 1 else None
 
 
 def _is_module(node: ast.expr) -> bool:
     return ast.unparse(node).split(".")[0] in LIBRARIES
 
 
-def _only(call: ast.Call) -> str | None:
+def _only_argument(call: ast.Call) -> str | None:
     plain = [arg for arg in call.args if isinstance(arg, ast.Name | ast.Attribute)]
     if len(plain) >= 1 and (len(call.args) == 1 or _is_module(call.func)):
         return ast.unparse(plain[0])

@@ -24,7 +24,7 @@ _HTML = (
 )
 
 
-def bundle(*parts: RenderableType) -> dict[str, str]:
+def mime_bundle(*parts: RenderableType) -> dict[str, str]:
     """Rich renderables as a notebook takes them: plain text, and HTML with the colours."""
     console = Screen(
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard",
@@ -36,7 +36,7 @@ def bundle(*parts: RenderableType) -> dict[str, str]:
     return {"text/plain": consoles.text(*parts, width=WIDTH).rstrip("\n"), "text/html": html}
 
 
-class Observed(Protocol):
+class ObservedRun(Protocol):
     """A session, as far as it is shown."""
 
     @property
@@ -46,19 +46,19 @@ class Observed(Protocol):
     def findings(self) -> list[Finding]: ...
 
 
-def report(session: Observed) -> RenderableType:
+def report(session: ObservedRun) -> RenderableType:
     """What `graphlab run --explain` would print of a session."""
     return terminal.full(session.trace, session.findings, [])
 
 
-class Shown:
+class SessionReport:
     """A session's report as a cell's output."""
 
-    def __init__(self, session: Observed) -> None:
+    def __init__(self, session: ObservedRun) -> None:
         self._session = session
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(report(self._session))
+        return mime_bundle(report(self._session))
 
 
 def show_findings() -> None:
@@ -70,4 +70,4 @@ def show_findings() -> None:
 
 
 def _drawn(finding: Finding, **_: Any) -> dict[str, str]:
-    return bundle(Story(finding))
+    return mime_bundle(Story(finding))

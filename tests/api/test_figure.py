@@ -22,7 +22,7 @@ from graphlab.views.figure import words
 from graphlab.views.figure.colors import DARK, LIGHT, OVERLAYS, Palette
 from graphlab.views.figure.dot import USES
 from graphlab.views.figure.modules import modules
-from graphlab.views.figure.picture import Look, drawing, picture, source, text
+from graphlab.views.figure.picture import FigureOptions, drawing, picture, source, text
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = (
@@ -41,7 +41,7 @@ def named(name: str) -> Graph:
     )  # fmt: skip
 
 
-def svg_of(graph: Graph, look: Look) -> ElementTree.Element:
+def svg_of(graph: Graph, look: FigureOptions) -> ElementTree.Element:
     made = picture(graph, look, "svg")
     assert made.form == "svg", made.notice
     return ElementTree.fromstring(made.data)
@@ -54,13 +54,13 @@ def texts(root: ElementTree.Element) -> list[str]:
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("level", ["overview", "op"])
 def test_any_name_can_be_drawn(name: str, level: Any) -> None:
-    root = svg_of(named(name), Look(level, title=name, caption=name))
+    root = svg_of(named(name), FigureOptions(level, title=name, caption=name))
     shown = words.clean(name, 36)
     assert any(shown in line.replace("\xa0", " ") for line in texts(root)), texts(root)
     titles = [each.text or "" for each in root.iter(f"{SVG}title")]
     assert any(words.clean(name) in each.replace("\xa0", " ") for each in titles)
     assert not any(each.tag.endswith(("script", "}a", "}b")) for each in root.iter())
-    assert text(named(name), Look(level, title=name)) is not None
+    assert text(named(name), FigureOptions(level, title=name)) is not None
 
 
 def numbers(points: str) -> list[float]:
@@ -84,7 +84,7 @@ def extent(group: ElementTree.Element) -> tuple[float, float]:
 @pytest.mark.parametrize("level", ["overview", "op"])
 def test_text_stays_in_its_box(name: str, level: Any) -> None:
     """By the widths of a wide font, whatever font the engine or the reader has."""
-    root = svg_of(named(name), Look(level))
+    root = svg_of(named(name), FigureOptions(level))
     for group in root.iter(f"{SVG}g"):
         if group.get("class") != "node" or group.find(f".//{SVG}text") is None:
             continue
@@ -98,7 +98,9 @@ def test_text_stays_in_its_box(name: str, level: Any) -> None:
 
 
 def test_ids_and_titles_stay_between_runs() -> None:
-    first, second = (picture(named("loss"), Look("op", title="t"), "svg").data for _ in range(2))
+    first, second = (
+        picture(named("loss"), FigureOptions("op", title="t"), "svg").data for _ in range(2)
+    )
     assert first == second
     root = ElementTree.fromstring(first)
     ids = [each.get("id") for each in root.iter() if each.get("id")]
@@ -113,7 +115,7 @@ def test_ids_and_titles_stay_between_runs() -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("level", ["overview", "module", "op"])
 def test_every_overlay_at_every_level(level: Any, overlay: Any, theme: Any) -> None:
-    root = svg_of(gan(), Look(level, overlay, theme, title="gan"))
+    root = svg_of(gan(), FigureOptions(level, overlay, theme, title="gan"))
     lines = texts(root)
     legend = {
         "owner": () if level != "op" else ("D", "G"),
@@ -143,7 +145,7 @@ def gan() -> Graph:
 
 
 def test_the_overview_without_a_session() -> None:
-    drawn = drawing(gan(), Look())
+    drawn = drawing(gan(), FigureOptions())
     title = {box.key: box.title for box in drawn.boxes}
     assert sorted(title.values()) == sorted(
         ["G", "D", "z", "img", "fake", "real_logit", "fake_logit", "Z", "D_loss", "G_loss",
@@ -178,12 +180,15 @@ def test_a_weight_of_many_uses_is_drawn_once_a_use() -> None:
     few, many = (sum(w * k for k in range(1, count + 1)) for count in (USES, USES + 1))
     for value, copies in ((few, 0), (many, USES + 1)):
         graph = capture({"value": value}, None)
-        assert len(re.findall(r"^\tn\d+_\d+_\d+ \[", source(graph, Look("op")), re.M)) == copies
+        assert (
+            len(re.findall(r"^\tn\d+_\d+_\d+ \[", source(graph, FigureOptions("op")), re.M))
+            == copies
+        )
 
 
 def test_op_level_has_every_node_and_edge() -> None:
     graph = gan()
-    lines = source(graph, Look("op"))
+    lines = source(graph, FigureOptions("op"))
     assert set(re.findall(r"^\t(n\d+) \[", lines, re.M)) == {f"n{at}" for at in range(len(graph))}
     edges = re.findall(r"^\tn(\d+) -> n(\d+)", lines, re.M)
     assert sorted((int(a), int(b)) for a, b in edges) == sorted(
@@ -235,8 +240,8 @@ def test_render_in_python(tmp_path: Any) -> None:
     loss = net(torch.ones(1, 2)).sum()
     figure = graphlab.render(loss, level="op")
     assert "net.weight" in figure.dot and "loss" in figure.text
-    bundle = figure._repr_mimebundle_()
-    assert bundle["image/svg+xml"].startswith("<?xml") and "loss" in bundle["text/plain"]
+    mime_bundle = figure._repr_mimebundle_()
+    assert mime_bundle["image/svg+xml"].startswith("<?xml") and "loss" in mime_bundle["text/plain"]
     assert set(figure._repr_mimebundle_(include=["text/plain"])) == {"text/plain"}
     for name in ("a.svg", "a.png", "a.pdf", "a.dot", "a.json", "a.txt"):
         assert figure.save(tmp_path / name) == str(tmp_path / name)
@@ -252,11 +257,11 @@ def test_render_in_python(tmp_path: Any) -> None:
 
 
 def test_a_loss_without_a_graph_is_a_box() -> None:
-    drawn = drawing(capture({"loss": torch.ones(())}, None), Look())
+    drawn = drawing(capture({"loss": torch.ones(())}, None), FigureOptions())
     (box,) = drawn.boxes
     assert box.title == "loss" and box.alarms == ["no graph leads here"]
 
 
 def test_an_empty_look_needs_no_title() -> None:
-    assert replace(Look(), title="x").title == "x"
-    assert "digraph" in source(gan(), Look("module"))
+    assert replace(FigureOptions(), title="x").title == "x"
+    assert "digraph" in source(gan(), FigureOptions("module"))

@@ -18,7 +18,7 @@ from graphlab.errors import UserError
 from graphlab.trace.graph import Graph, loads
 from graphlab.views.figure.drawing import Drawing
 from graphlab.views.figure.grouping import failure
-from graphlab.views.figure.picture import Look, drawing
+from graphlab.views.figure.picture import FigureOptions, drawing
 
 Main = Callable[..., tuple[int, str, str]]
 FAST = ["--steps", "3", "--device", "cpu"]
@@ -57,7 +57,7 @@ def naive() -> Graph:
 
 
 def test_the_overview_of_naive_is_the_posts_figure(naive: Graph) -> None:
-    drawn = drawing(naive, Look())
+    drawn = drawing(naive, FigureOptions())
     assert arrows(drawn) == NAIVE
     assert arrows(drawn, "steps") == {("optimizer_D", "D"), ("optimizer_G", "G")}
     title = {box.key: box.title for box in drawn.boxes}
@@ -83,7 +83,7 @@ def test_the_red_path_is_the_findings(naive: Graph, observe: Any) -> None:
 
 
 def test_a_repaired_loop_has_nothing_red_and_shows_its_cut() -> None:
-    drawn = drawing(taken("detach"), Look())
+    drawn = drawing(taken("detach"), FigureOptions())
     assert not any(box.red or box.alarms for box in drawn.boxes)
     assert arrows(drawn, "detached") == {("gene_img", "D")}
 
@@ -99,7 +99,7 @@ def test_a_freed_graph_says_by_whom() -> None:
     found = failure(graph)
     assert found is not None and found.saved.state == "freed"
     assert found.saved.by == "G_loss_.backward()"
-    said = [alarm for box in drawing(graph, Look()).boxes for alarm in box.alarms]
+    said = [alarm for box in drawing(graph, FigureOptions()).boxes for alarm in box.alarms]
     assert any("freed by G_loss_.backward()" in alarm for alarm in said)
 
 
@@ -130,7 +130,7 @@ def test_nothing_is_known_of_gans(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(ACTOR_CRITIC)
     graph = taken(str(script))
-    drawn = drawing(graph, Look())
+    drawn = drawing(graph, FigureOptions())
     assert {
         ("state", "actor"), ("actor", "action"), ("critic", "value"), ("critic", "score"),
         ("value", "critic_loss"), ("score", "actor_loss"), ("optimizer_actor", "actor"),
@@ -244,7 +244,7 @@ def test_figures_change_nothing(tmp_path: Path, render: Main, python: Any) -> No
 @pytest.mark.parametrize("name", [each.name for each in catalogue.scenarios()])
 @pytest.mark.parametrize("level", ["overview", "module"])
 def test_every_scenario_is_drawn_in_few_boxes(name: str, level: Any) -> None:
-    drawn = drawing(taken(name), Look(level))
+    drawn = drawing(taken(name), FigureOptions(level))
     assert len(drawn.boxes) <= (24 if level == "overview" else 48)
     keys = [box.key for box in drawn.boxes]
     assert len(keys) == len(set(keys))

@@ -34,6 +34,7 @@ from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
 from graphlab.source.places import line_place, locate
 from graphlab.source.wording import call_text
+from graphlab.text import listing
 from graphlab.trace.model import (
     Backward,
     Event,
@@ -244,7 +245,7 @@ class _PostMortem:
         """The place of the one write that is inferred, among the events."""
         who = verdicts[index][0]
         same = [self._scene.called(at) for at, found in verdicts.items() if found == [who]]
-        why = who.why.replace("{names}", _listing(same))
+        why = who.why.replace("{names}", listing(same, NAMED))
         event = Write(0, who.at, who.by, index, before, after, inferred=why)
         if event not in self._events:
             self._events.append(event)
@@ -309,14 +310,6 @@ class _PostMortem:
             at=None,
             owns=tuple(self._scene.add(*each) for each in named),
         )
-
-
-def _listing(names: list[str]) -> str:
-    if len(names) > NAMED:
-        names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 # Versions back from the present that are tried: a step or two make a handful of writes.

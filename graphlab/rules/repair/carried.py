@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from graphlab.source.blocks import Block, Edit, loaded, stored
+from graphlab.source.blocks import Block, Edit, bound_names, read_names
 from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Carrier, Trace
@@ -17,7 +17,7 @@ _ANEW = {
 }
 
 
-def cut_carried(trace: Trace, event: Backward) -> Help | None:
+def detach_carried(trace: Trace, event: Backward) -> Help | None:
     """For a backward that met an earlier iteration's graph: what leads there, and what to do."""
     if event.at is None or not event.carriers:
         return None
@@ -42,9 +42,11 @@ def cut_carried(trace: Trace, event: Backward) -> Help | None:
     before = [
         each
         for each in event.carriers
-        if body and not any(each.name in stored(statement) for statement in body)
+        if body and not any(each.name in bound_names(statement) for statement in body)
     ]
-    held = [each for each in before if any(each.name in loaded(statement) for statement in body)]
+    held = [
+        each for each in before if any(each.name in read_names(statement) for statement in body)
+    ]
     return _words(held[0], loop) if held else None
 
 
@@ -57,7 +59,7 @@ def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
             after = index
             break
     for index in range(after + 1, len(block.statements)):
-        if {each.name for each in carriers} & stored(block.statements[index]):
+        if {each.name for each in carriers} & bound_names(block.statements[index]):
             after = index
     last = block.statements[after]
     indent = " " * last.col_offset
@@ -97,8 +99,8 @@ def _handed_on(carrier: Carrier, body: list[ast.stmt], tree: ast.Module) -> bool
         )
     for statement in body:
         if name in _read_first(statement, name):
-            return any(name in stored(each) for each in body)
-        if name in stored(statement) and not hasattr(statement, "body"):
+            return any(name in bound_names(each) for each in body)
+        if name in bound_names(statement) and not hasattr(statement, "body"):
             return False
     return False
 
@@ -110,10 +112,10 @@ def _read_first(statement: ast.stmt, name: str) -> set[str]:
         for each in inner:
             if name in _read_first(each, name):
                 return {name}
-            if name in stored(each):
+            if name in bound_names(each):
                 return set()
         return set()
-    read = loaded(statement)
+    read = read_names(statement)
     if isinstance(statement, ast.AugAssign):
         read = read | {ast.unparse(statement.target)}
     return read
@@ -128,7 +130,7 @@ def _appended(source: str, carrier: Carrier) -> bool:
 def _feeds(name: str, body: list[ast.stmt]) -> bool:
     """Whether a statement computes it from itself: ``out, h = rnn(x, h)``."""
     return any(
-        name in loaded(each) and name in stored(each)
+        name in read_names(each) and name in bound_names(each)
         for statement in body
         for each in ast.walk(statement)
         if isinstance(each, ast.Assign)

@@ -12,7 +12,7 @@ from graphlab.trace.model import Backward, Location, Step, Trace
 _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 
 
-def cleared(trace: Trace, step: Step) -> Help | None:
+def clear_gradients(trace: Trace, step: Step) -> Help | None:
     """Clear an optimizer's gradients before the first backward that its step applies, where both
     stand in one block, else behind the step."""
     at, name = step.at, trace.optimizers[step.optimizer].name
@@ -39,7 +39,7 @@ def cleared(trace: Trace, step: Step) -> Help | None:
     return block.help("Clear what the step has applied.", [_instead(target, new)])
 
 
-def without_graph(trace: Trace, at: Location) -> Help | None:
+def detach_kept(trace: Trace, at: Location) -> Help | None:
     """Detach what the statement at `at` keeps."""
     source = trace.sources.get(at.file, "")
     block = Block(source, at.file, at.line, at.line)

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from graphlab.rules.steps import own_losses
-from graphlab.source.blocks import Block, Edit, Flow, loaded, stored
+from graphlab.source.blocks import Block, DependentVariables, Edit, bound_names, read_names
 from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
@@ -23,7 +23,7 @@ def recompute(
     middle, end = block.index(change.line), block.index(failed.line)
     if middle is None or end is None or middle == end:
         return None
-    flow = Flow(block, lines, middle)
+    flow = DependentVariables(block, lines, middle)
     places = flow.recompute(middle + 1, end)
     if not places or not flow.simple:
         return None
@@ -35,7 +35,7 @@ def recompute(
     return block.help(text, edits)
 
 
-def lines_of(problems: Iterable[Saved], event: Backward) -> set[int]:
+def saving_lines(problems: Iterable[Saved], event: Backward) -> set[int]:
     """The lines, in the function that `event` is called from where that is known, that were
     running as these were saved."""
     places = [each.within or each.at for each in problems]
@@ -52,11 +52,13 @@ def lines_using(trace: Trace, owners: set[str], change: Location, failed: Locati
     return {
         each.lineno
         for each in block.statements[: middle or 0]
-        if stored(each) and owners & {name.split(".")[0] for name in loaded(each)}
+        if bound_names(each) and owners & {name.split(".")[0] for name in read_names(each)}
     }
 
 
-def _insertions(block: Block, flow: Flow, places: list[tuple[int, list[str]]]) -> list[Edit]:
+def _insertions(
+    block: Block, flow: DependentVariables, places: list[tuple[int, list[str]]]
+) -> list[Edit]:
     edits = []
     for at, names in places:
         target = block.statements[at]
@@ -85,22 +87,22 @@ def detach_and_recompute(
     middle, end = block.index(freed.line), block.index(failed.line)
     if middle is None or end is None or middle == end:
         return None
-    flow = Flow(block, lines, middle)
+    flow = DependentVariables(block, lines, middle)
     if not flow.simple:
         return None
     kept = [
         name
         for name, at in flow.origin.items()
-        if not (loaded(block.statements[at]) & flow.origin.keys() - {name})
+        if not (read_names(block.statements[at]) & flow.origin.keys() - {name})
         and _made_by_other_network(trace, block, at, middle)
-        and any(name in loaded(s) for s in block.statements[middle + 1 : end + 1])
+        and any(name in read_names(s) for s in block.statements[middle + 1 : end + 1])
     ]
     if not kept:
         return None
     edits = []
     for at in range(middle):
         statement = block.statements[at]
-        used = [name for name in kept if name in loaded(statement)]
+        used = [name for name in kept if name in read_names(statement)]
         if used and at > max(flow.origin[name] for name in used):
             last = statement.end_lineno or statement.lineno
             edits.append(Edit(statement.lineno, last, _detached(block, statement, used)))
@@ -126,15 +128,17 @@ def detach(
     first, middle, end = (block.index(line) for line in (used.line, backward.line, last))
     if first is None or middle is None or end is None or first >= middle:
         return None
-    made = [at for at in range(first) if variable in stored(block.statements[at])]
+    made = [at for at in range(first) if variable in bound_names(block.statements[at])]
     users = [
         at
         for at in range(made[-1] + 1 if made else first, middle)
-        if variable in loaded(block.statements[at])
+        if variable in read_names(block.statements[at])
     ]
-    if not users or any(variable in stored(block.statements[at]) for at in range(first, middle)):
+    if not users or any(
+        variable in bound_names(block.statements[at]) for at in range(first, middle)
+    ):
         return None
-    flow = Flow(block, {block.statements[at].lineno for at in users}, middle)
+    flow = DependentVariables(block, {block.statements[at].lineno for at in users}, middle)
     places = flow.recompute(middle + 1, end)
     if places and not flow.simple:
         return None
@@ -156,12 +160,12 @@ def _made_by_other_network(trace: Trace, block: Block, at: int, freeing: int) ->
         (owners[name] for s in block.statements[freeing:] for name in owners if _steps(s, name)),
         None,
     )
-    made = loaded(block.statements[at]) & {owner for owner in owners.values() if owner}
+    made = read_names(block.statements[at]) & {owner for owner in owners.values() if owner}
     return stepped is not None and bool(made) and stepped not in made
 
 
 def _steps(statement: ast.stmt, optimizer: str) -> bool:
-    return f"{optimizer}.step" in loaded(statement)
+    return f"{optimizer}.step" in read_names(statement)
 
 
 def _owner(trace: Trace, owns: tuple[int, ...]) -> str | None:
@@ -199,9 +203,9 @@ def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help
     owner = _owner(trace, target.owns) if target is not None else None
     limited = _with_inputs(block, backward, owner) if owner else None
     cleared = target is not None and any(
-        f"{target.name}.zero_grad" in loaded(s) for s in block.statements[middle:end]
+        f"{target.name}.zero_grad" in read_names(s) for s in block.statements[middle:end]
     )
-    stale = Flow(block, {change.line}, middle)
+    stale = DependentVariables(block, {change.line}, middle)
     again = target is not None and by.startswith(f"{target.name}.")
     if limited is None or not cleared or again or stale.origin:
         return None
@@ -256,7 +260,9 @@ def _backward_of(node: ast.AST) -> str | None:
     return None
 
 
-def either_or(trace: Trace, freed: Location, failed: Location, loss: str) -> Help | None:
+def run_only_one_backward(
+    trace: Trace, freed: Location, failed: Location, loss: str
+) -> Help | None:
     """Two neighbouring ifs that both ran the same backward, where one or the other was meant."""
     block = Block(trace.sources.get(failed.file, ""), failed.file, freed.line, failed.line)
     one, other = block.index(freed.line), block.index(failed.line)

@@ -17,7 +17,7 @@ _COPIES = ("tensor", "as_tensor", "from_numpy")
 _GUARDS = ("no_grad", "inference_mode")
 
 
-def graph_again(trace: Trace, event: Backward) -> Help | None:
+def restore_graph(trace: Trace, event: Backward) -> Help | None:
     """What to do about the line that cut a loss off its graph; None where no line is known."""
     if event.cut is None:
         return None
@@ -61,7 +61,7 @@ def graph_again(trace: Trace, event: Backward) -> Help | None:
     return Help(f"{text} {silences}")
 
 
-def reduced(trace: Trace, event: Backward) -> Help | None:
+def reduce_to_scalar(trace: Trace, event: Backward) -> Help | None:
     """Take the mean of a loss before backward(), the sum of what grad() is to differentiate."""
     at, loss = event.at, event.loss
     if at is None or not re.fullmatch(r"[\w.]+", loss):
@@ -80,7 +80,7 @@ def reduced(trace: Trace, event: Backward) -> Help | None:
     return edits[0].help(text, [edits[1]])
 
 
-def differentiable(trace: Trace, freeing: Backward, call: str) -> Help | None:
+def add_create_graph(trace: Trace, freeing: Backward, call: str) -> Help | None:
     """create_graph=True for a call of torch.autograd.grad that freed what the backward `call`
     needs: a penalty of gradients is differentiated itself."""
     at = freeing.at

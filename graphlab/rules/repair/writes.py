@@ -19,7 +19,7 @@ _NO_TWIN = {
 _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
 
 
-def out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
+def write_out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
     """Let the statement at `at` leave the old values alone; `by` is the write, in words."""
     here = StatementInScope.of(trace, at)
     if here is None:
@@ -46,7 +46,7 @@ def out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
     return here.help(f"Write into a copy of {name}: {why}.", *lines)
 
 
-def saved_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
+def save_a_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
     """Let the statement that used a tensor, and saved it so, use a copy: for a buffer, which the
     program means to write to."""
     name = trace.tensors[saved.tensor].name if saved.tensor >= 0 else None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphlab.text import one_line
-from graphlab.trace.comparison import Comparison, Image, Trained, Training
+from graphlab.trace.comparison import Comparison, Image, LoopTraining, Training
 from graphlab.views.comparison.tables import judged
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _samples(part: Any, training: Training) -> None:
         )  # fmt: skip
 
 
-def _told(loop: Trained) -> str:
+def _told(loop: LoopTraining) -> str:
     raised = next((run for run in loop.runs if run.exception is not None), None)
     said = _numbers(*judged(loop))
     if raised is not None:

@@ -10,8 +10,16 @@ from collections.abc import Callable, Iterable
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from graphlab.text import one_line
-from graphlab.trace.comparison import Beside, Comparison, Loop, Trained, Training, mean, turns
+from graphlab.text import one_line, plural
+from graphlab.trace.comparison import (
+    Comparison,
+    Loop,
+    LoopTraining,
+    Training,
+    VectorDifference,
+    mean,
+    turns,
+)
 from graphlab.views.comparison import grids
 from graphlab.views.comparison.grids import Cell, Column, Grid
 
@@ -45,14 +53,10 @@ def html(comparison: Comparison, figure: bytes | None = None) -> str:
 def _head(comparison: Comparison) -> str:
     words = f", {one_line(' '.join(comparison.arguments))}" if comparison.arguments else ""
     return (
-        f"{_count(len(comparison.loops), 'loop')}, {_count(comparison.steps, 'iteration')} each "
+        f"{plural(len(comparison.loops), 'loop')}, {plural(comparison.steps, 'iteration')} each "
         f"from seed {comparison.seed}, same batches; "
         f"{comparison.device}, torch {comparison.torch}{words}"
     )
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")
 
 
 def _grids(comparison: Comparison) -> list[Grid]:
@@ -103,7 +107,7 @@ def _found(loop: Loop) -> Cell:
     return Cell(codes[0] + more, "warning")
 
 
-def _error(beside: list[Beside]) -> Cell:
+def _error(beside: list[VectorDifference]) -> Cell:
     value = mean([each.relative_error for each in beside])
     if value is None:
         return NONE
@@ -142,7 +146,7 @@ def _costs(comparison: Comparison) -> Grid:
         row.append(Cell(f"{loop.time_ratio:.2f} ×") if loop.time_ratio is not None else NONE)
         rows.append(tuple(row))
     left = len(comparison.loops) - len(whole)
-    raised = f" Left out: {_count(left, 'loop')} that raised." if left else ""
+    raised = f" Left out: {plural(left, 'loop')} that raised." if left else ""
     fastest = min((loop.seconds for loop in whole if loop.seconds is not None), default=None)
     unit = f" 1.00 × is {fastest * 1e3:.2g} ms." if fastest is not None else ""
     return Grid(
@@ -188,9 +192,9 @@ def _trained(training: Training) -> Grid:
         cells = [Cell(loop.name), Cell(str(ran), "bad" if ran < whole else "")]
         rows.append((*cells, *(Cell(text) for text in judged(loop))))
     count = len(training.seeds)
-    spread = f" mean ± standard deviation over {_count(count, 'seed')}." if count > 1 else ""
+    spread = f" mean ± standard deviation over {plural(count, 'seed')}." if count > 1 else ""
     return Grid(
-        f"After {_count(training.epochs, 'epoch')}: {real.samples} images of each G",
+        f"After {plural(training.epochs, 'epoch')}: {real.samples} images of each G",
         tuple(columns),
         tuple(rows),
         "grey values from −1, black, to 1, white. nearest: root mean square difference to the "
@@ -229,7 +233,7 @@ def _gradients(training: Training) -> Grid:
     )
 
 
-def judged(loop: Trained) -> tuple[str, str, str, str]:
+def judged(loop: LoopTraining) -> tuple[str, str, str, str]:
     """Mean, spread, nearest and distinct of a loop's images, over its seeds."""
     of = [run.judged for run in loop.runs]
     return (

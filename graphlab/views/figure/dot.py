@@ -11,7 +11,7 @@ from graphlab.text import one_line
 from graphlab.trace.graph import NONE, Graph, Leaf, SavedTensor
 from graphlab.views.figure.colors import Paint, Palette, Theme, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
-from graphlab.views.figure.grouping import failure
+from graphlab.views.figure.grouping import failed_backward
 from graphlab.views.figure.words import clean, dims, where, width
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -73,7 +73,7 @@ def operations(
     for node in special:
         paint = palette.paint((node,)) if node in colored else None
         body[node] = _node(graph, node, paint, losses.get(node), palette)
-    found = failure(graph)
+    found = failed_backward(graph)
     way = set(zip(found.path[1:], found.path, strict=False)) if found is not None else set()
     body += _edges(graph, theme, way)
     heading = _heading(title, caption, palette.legend(), theme) if title else ""

@@ -12,9 +12,9 @@ from typing import Literal
 
 from graphlab.trace.graph import NONE, Graph, SavedTensor
 
-Kind = Literal["module", "variable", "loss", "leaf", "operation"]
+GroupKind = Literal["module", "variable", "loss", "leaf", "operation"]
 # A kind and a number: of the call, or of the node that the group ends in.
-Key = tuple[Kind, int]
+Key = tuple[GroupKind, int]
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ def group(
         exit_of[node] = key
         outside = any(of_node[each] != key for each in consumers[node])
         if key[0] == "module" and node in names and (outside or node in losses):
-            kind: Kind = "loss" if node in losses else "variable"
+            kind: GroupKind = "loss" if node in losses else "variable"
             groups.setdefault((kind, node), Group((kind, node), names[node]))
             exit_of[node] = (kind, node)
     links: dict[tuple[Key, Key], None] = {}
@@ -169,7 +169,7 @@ def _name(graph: Graph, key: Key, names: dict[int, str]) -> str:
     return names.get(number) or graph.operations[number].removesuffix("0").removesuffix("Backward")
 
 
-def troubled(graph: Graph) -> dict[int, list[SavedTensor]]:
+def nodes_with_stale_saved(graph: Graph) -> dict[int, list[SavedTensor]]:
     """The nodes that saved what has been written since, by torch's verdict or in secret."""
     found: dict[int, list[SavedTensor]] = {}
     for node, saved in graph.saved.items():
@@ -180,7 +180,7 @@ def troubled(graph: Graph) -> dict[int, list[SavedTensor]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedBackward:
     """Why a backward from `root` fails: the first bad node that it meets, and the way there."""
 
     root: int
@@ -189,10 +189,10 @@ class Failure:
     path: tuple[int, ...]
 
 
-def failure(graph: Graph) -> Failure | None:
+def failed_backward(graph: Graph) -> FailedBackward | None:
     """The last loss that raised, or else the last one that meets a tensor written in secret. The
     engine runs the latest node first, so that is the one whose trouble it reports."""
-    bad = troubled(graph)
+    bad = nodes_with_stale_saved(graph)
     raised = [at for at, root in enumerate(graph.roots) if root.raised]
     if not bad and not raised:
         return None
@@ -212,7 +212,7 @@ def failure(graph: Graph) -> Failure | None:
             latest = graph.sequences or tuple(-node for node in range(len(graph)))
             node = max(met, key=lambda each: latest[each])
             saved = next((each for each in bad[node] if each.by), bad[node][0])
-            return Failure(at, node, saved, _path(graph, root.node, node))
+            return FailedBackward(at, node, saved, _path(graph, root.node, node))
     return None
 
 

@@ -32,7 +32,7 @@ class LayoutError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class LayoutResult:
     """A picture, or None where every try ran out of time. `attempt` counts from 0."""
 
     data: bytes | None
@@ -48,7 +48,7 @@ def engine(bundled: bool = False) -> list[str]:
 
 def lay_out(
     tries: Iterable[Callable[[], str]], form: str, timeout: float = 20.0, bundled: bool = False
-) -> Laid:
+) -> LayoutResult:
     """Lay out the first of `tries`, DOT texts made when needed, that takes less than its share of
     `timeout` seconds. Never takes longer than that in all, and the child's start.
 
@@ -62,8 +62,8 @@ def lay_out(
         last = attempt == len(sources) - 1
         data = _run(make(), form, left if last else left * FIRST_SHARE, bundled)
         if data is not None:
-            return Laid(data, attempt, time.monotonic() - begin)
-    return Laid(None, len(sources), time.monotonic() - begin)
+            return LayoutResult(data, attempt, time.monotonic() - begin)
+    return LayoutResult(None, len(sources), time.monotonic() - begin)
 
 
 def _run(source: str, form: str, limit: float, bundled: bool) -> bytes | None:

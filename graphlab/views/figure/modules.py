@@ -9,7 +9,7 @@ from graphlab.trace.graph import NONE, Graph, Leaf
 from graphlab.views.figure.colors import Palette
 from graphlab.views.figure.drawing import Box, Drawing, Frame
 from graphlab.views.figure.grouping import Groups, group
-from graphlab.views.figure.sketch import Sketch
+from graphlab.views.figure.sketch import FigureBuilder
 from graphlab.views.figure.words import clean, dims, where
 
 # The default depth is the greatest with no more boxes than this.
@@ -20,7 +20,7 @@ def modules(
     graph: Graph, palette: Palette, title: str, caption: str = "", depth: int | None = None
 ) -> Drawing:
     """One box a module call at `depth`, 1 being the outermost, in frames for the modules around."""
-    folded = Folded(graph)
+    folded = FoldedCalls(graph)
     depths = [depth] if depth else range(folded.deepest, 0, -1)
     inside = folded.inside()
     groups = None
@@ -32,7 +32,7 @@ def modules(
     return _Modules(graph, groups, palette, folded).draw(title, caption)
 
 
-class Folded:
+class FoldedCalls:
     """The call tree with every run of like siblings, each feeding the next, folded into its first.
 
     `first` maps a call to the one that is drawn for it, `times` counts what was folded into it,
@@ -139,8 +139,8 @@ class Folded:
         return found
 
 
-class _Modules(Sketch):
-    def __init__(self, graph: Graph, groups: Groups, palette: Palette, folded: Folded) -> None:
+class _Modules(FigureBuilder):
+    def __init__(self, graph: Graph, groups: Groups, palette: Palette, folded: FoldedCalls) -> None:
         super().__init__(graph, groups, palette)
         self._folded = folded
         self._frames: dict[int, Frame] = {}

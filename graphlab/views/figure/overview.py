@@ -7,7 +7,7 @@ from graphlab.trace.graph import Graph
 from graphlab.views.figure.colors import Paint, Palette
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Lane
 from graphlab.views.figure.grouping import Group, Key, group
-from graphlab.views.figure.sketch import Sketch, placed
+from graphlab.views.figure.sketch import FigureBuilder, placed
 from graphlab.views.figure.words import dims, where
 
 # A box has a lane for each of its calls up to this many.
@@ -75,7 +75,7 @@ def networks(graph: Graph) -> dict[int, int]:
     return scope
 
 
-class _Overview(Sketch):
+class _Overview(FigureBuilder):
     def draw(self, title: str, caption: str) -> Drawing:
         for keys in self._merged():
             self._add(keys)
@@ -158,7 +158,7 @@ class _Overview(Sketch):
         for node, leaf in graph.leaves.items():
             for at in leaf.optimizers:
                 owned.setdefault(at, {})[self.groups.of_node[node]] = None
-        found = self.failure
+        found = self.failed_backward
         for at, keys in owned.items():
             each = graph.optimizers[at]
             box = Box(f"o{at}", each.name, "optimizer", self.palette.paint(()), [each.type])

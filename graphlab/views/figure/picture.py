@@ -24,7 +24,7 @@ DPI = "144"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FigureOptions:
     """What a figure shows of its graph, and how."""
 
     level: Level = "overview"
@@ -45,29 +45,33 @@ class Picture:
     notice: str = ""
 
 
-def source(graph: Graph, look: Look, cheap: bool = False) -> str:
+def source(graph: Graph, options: FigureOptions, cheap: bool = False) -> str:
     """The DOT text."""
-    if look.level == "op":
-        return dot.operations(graph, _palette(graph, look), look.title, look.caption, cheap)
-    return dot.figure(drawing(graph, look), cheap)
+    if options.level == "op":
+        return dot.operations(
+            graph, _palette(graph, options), options.title, options.caption, cheap
+        )
+    return dot.figure(drawing(graph, options), cheap)
 
 
-def drawing(graph: Graph, look: Look) -> Drawing:
+def drawing(graph: Graph, options: FigureOptions) -> Drawing:
     """The boxes and arrows of the overview or the module level."""
-    palette = _palette(graph, look)
-    if look.level == "module":
-        return modules(graph, palette, look.title, look.caption, look.depth)
-    return overview(graph, palette, look.title, look.caption)
+    palette = _palette(graph, options)
+    if options.level == "module":
+        return modules(graph, palette, options.title, options.caption, options.depth)
+    return overview(graph, palette, options.title, options.caption)
 
 
-def text(graph: Graph, look: Look) -> RenderableType:
+def text(graph: Graph, options: FigureOptions) -> RenderableType:
     """The figure as a tree for the terminal."""
-    if look.level == "op":
-        return tree.of_operations(graph, look.title)
-    return tree.of_drawing(drawing(graph, look))
+    if options.level == "op":
+        return tree.of_operations(graph, options.title)
+    return tree.of_drawing(drawing(graph, options))
 
 
-def picture(graph: Graph, look: Look, form: str = "svg", timeout: float = 20.0) -> Picture:
+def picture(
+    graph: Graph, options: FigureOptions, form: str = "svg", timeout: float = 20.0
+) -> Picture:
     """The figure in `form`, any of FORMATS but text.
 
     Raises:
@@ -76,21 +80,21 @@ def picture(graph: Graph, look: Look, form: str = "svg", timeout: float = 20.0) 
     if form == "json":
         return Picture(dumps(graph).encode(), form)
     if form == "dot":
-        return Picture(source(graph, look).encode(), form)
-    simpler = _simpler(graph, look)
+        return Picture(source(graph, options).encode(), form)
+    simpler = _simpler(graph, options)
     tries: list[Callable[[], str]] = [
-        lambda: _for_format(source(graph, look), form),
+        lambda: _for_format(source(graph, options), form),
         lambda: _for_format(source(graph, simpler, cheap=True), form),
     ]
     laid = layout.lay_out(tries, form, timeout)
     if laid.data is None:
         return Picture(
-            source(graph, look).encode(),
+            source(graph, options).encode(),
             "dot",
             f"no layout in {timeout:g} seconds: the DOT text was kept instead of the {form}",
         )
-    data = svg.finished(laid.data, look.title, look.caption) if form == "svg" else laid.data
-    return Picture(data, form, _said(look, simpler) if laid.attempt else "")
+    data = svg.finished(laid.data, options.title, options.caption) if form == "svg" else laid.data
+    return Picture(data, form, _said(options, simpler) if laid.attempt else "")
 
 
 def render_dot(text: str, form: str, title: str, timeout: float = 20.0) -> Picture:
@@ -103,29 +107,29 @@ def render_dot(text: str, form: str, title: str, timeout: float = 20.0) -> Pictu
     return Picture(svg.finished(laid.data, title) if form == "svg" else laid.data, form)
 
 
-def _palette(graph: Graph, look: Look) -> Palette:
-    return Palette(graph, look.overlay, THEMES[look.theme])
+def _palette(graph: Graph, options: FigureOptions) -> Palette:
+    return Palette(graph, options.overlay, THEMES[options.theme])
 
 
-def _simpler(graph: Graph, look: Look) -> Look:
+def _simpler(graph: Graph, options: FigureOptions) -> FigureOptions:
     """The second try: one level up, where that has something to fold."""
     up: dict[Level, Level] = {"op": "module", "module": "overview", "overview": "overview"}
-    return replace(look, level=up[look.level] if graph.call_of else look.level, depth=None)
+    return replace(options, level=up[options.level] if graph.call_of else options.level, depth=None)
 
 
-def _said(look: Look, drawn: Look) -> str:
-    if drawn.level == look.level:
+def _said(options: FigureOptions, drawn: FigureOptions) -> str:
+    if drawn.level == options.level:
         return "the layout took too long: it was drawn with less care"
-    return f"the layout took too long at level {look.level}: drawn at level {drawn.level}"
+    return f"the layout took too long at level {options.level}: drawn at level {drawn.level}"
 
 
 def _for_format(text: str, form: str) -> str:
     return text.replace("{\n", f"{{\n\tdpi={DPI}\n", 1) if form == "png" else text
 
 
-def plain_text(graph: Graph, look: Look) -> str:
+def plain_text(graph: Graph, options: FigureOptions) -> str:
     """The tree without colour, 120 columns wide."""
     console = Screen(width=120, color_system=None)
     with console.capture() as captured:
-        console.print(text(graph, look))
+        console.print(text(graph, options))
     return captured.get()

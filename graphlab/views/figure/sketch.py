@@ -8,21 +8,21 @@ from graphlab.trace.graph import NONE, Graph
 from graphlab.trace.model import Location
 from graphlab.views.figure.colors import Paint, Palette, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
-from graphlab.views.figure.grouping import Groups, Key, failure, troubled
+from graphlab.views.figure.grouping import Groups, Key, failed_backward, nodes_with_stale_saved
 from graphlab.views.figure.words import dims, where
 
 # Named inputs drawn for one box.
 INPUTS = 3
 
 
-class Sketch:
+class FigureBuilder:
     """A drawing as it is put together. `box_of` says which box draws a group, and at which of its
     lanes."""
 
     def __init__(self, graph: Graph, groups: Groups, palette: Palette) -> None:
         self.graph, self.groups, self.palette = graph, groups, palette
-        self.failure = failure(graph)
-        self.bad = troubled(graph)
+        self.failed_backward = failed_backward(graph)
+        self.bad = nodes_with_stale_saved(graph)
         self.box_of: dict[Key, tuple[str, int | None]] = {}
         self.boxes: dict[str, Box] = {}
         self.arrows: dict[tuple[str, int | None, str, int | None], Arrow] = {}
@@ -44,7 +44,7 @@ class Sketch:
             size = sum(self.palette.saved_bytes(node) for node in nodes)
             if size:
                 box.notes.append(f"{size_text(size)} saved")
-        self._accuse(box, nodes)
+        self._add_alarms(box, nodes)
         self.boxes[box.key] = box
         return box, nodes
 
@@ -72,11 +72,11 @@ class Sketch:
             if each
         )
 
-    def _accuse(self, box: Box, nodes: list[int]) -> None:
+    def _add_alarms(self, box: Box, nodes: list[int]) -> None:
         """Say which saved tensors were written since; the one that backward meets comes first."""
         said: dict[str, None] = {}
-        if self.failure is not None and self.failure.node in nodes:
-            said[badge(self.failure.saved)] = None
+        if self.failed_backward is not None and self.failed_backward.node in nodes:
+            said[badge(self.failed_backward.saved)] = None
         for node in nodes:
             said.update(dict.fromkeys(badge(each) for each in self.bad.get(node, ())))
         texts = list(said)
@@ -141,7 +141,7 @@ class Sketch:
         self.arrows.setdefault((key, None, box, lane), Arrow(key, box, "flow", None, lane))
 
     def failing_path(self) -> None:
-        found = self.failure
+        found = self.failed_backward
         if found is None:
             return
         root = self.graph.roots[found.root]

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from graphlab.trace.graph import Graph
 from graphlab.views.figure import dot, layout, svg
 from graphlab.views.figure.colors import DARK, LIGHT
-from graphlab.views.figure.picture import Level, Look, drawing
+from graphlab.views.figure.picture import FigureOptions, Level, drawing
 
 SIZES = ("width", "height")
 # How much of the time limit each level may take: the page does not wait long for what is optional.
@@ -22,7 +22,7 @@ LEVELS: tuple[Level, ...] = ("overview", "module")
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnLevel:
     """One level's SVG; for each node the box that draws it, and the one that draws the value which
     leaves it; and which box each optimizer is."""
 
@@ -32,18 +32,18 @@ class Drawn:
     optimizers: dict[str, str]
 
 
-def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[Drawn], str]:
+def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[DrawnLevel], str]:
     """The graph at each level that could be laid out in time, and why one is missing.
 
     Every id in the SVG begins with `uid`."""
     if graph is None:
         return [], ""
-    plain = neutral(graph)
-    found: list[Drawn] = []
+    plain = without_problems(graph)
+    found: list[DrawnLevel] = []
     problem = ""
     for level in LEVELS if graph.call_of else LEVELS[:1]:
         limit = timeout * SHARES[level]
-        sketch = drawing(plain, Look(level, title=""))
+        sketch = drawing(plain, FigureOptions(level, title=""))
         sketch.across = False
         tries = [lambda sketch=sketch: dot.figure(sketch), lambda s=sketch: dot.figure(s, True)]
         try:
@@ -56,11 +56,11 @@ def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[
             continue
         text = _own(svg.finished(laid.data, f"The graph, level {level}"), f"{uid}-{level}")
         boxes = {box.title: box.key for box in sketch.boxes if box.shape == "optimizer"}
-        found.append(Drawn(level, text, sketch.home, boxes))
+        found.append(DrawnLevel(level, text, sketch.home, boxes))
     return found, problem
 
 
-def neutral(graph: Graph) -> Graph:
+def without_problems(graph: Graph) -> Graph:
     """The graph as if nothing had been written and nothing had raised."""
     return replace(
         graph,

@@ -17,13 +17,13 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from graphlab.text import everywhere, lines_of
+from graphlab.text import lines_of, visible_values
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
 from graphlab.views.figure.words import clean
 from graphlab.views.player.data import data
-from graphlab.views.player.figure import Drawn, dark_colors, figures
+from graphlab.views.player.figure import DrawnLevel, dark_colors, figures
 from graphlab.views.player.quiz import questions
 
 # The parts of the script, in the order in which they need each other.
@@ -31,7 +31,7 @@ SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "pag
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class RecordedRun:
     """A recorded run: what the player needs of it. `whys` says for a rule's code why what it finds
     is bad."""
 
@@ -42,7 +42,7 @@ class Play:
 
 
 def fragment(
-    plays: Sequence[Play],
+    plays: Sequence[RecordedRun],
     *,
     uid: str = "",
     quiz: bool = False,
@@ -59,7 +59,7 @@ def fragment(
     parts, shown, titles = [], [], _titles(plays)
     for at, play in enumerate(plays):
         drawn, problem = figures(play.film.graph, f"{uid}-{at}", timeout)
-        told = _told(play, drawn, problem or _why_none(play.film), quiz)
+        told = _page_data(play, drawn, problem or _why_none(play.film), quiz)
         told["title"] = titles[at]
         told["others"] = [
             {"run": index, "title": titles[index], "diff": difference(play.film, other.film)}
@@ -68,7 +68,7 @@ def fragment(
         ]
         shown.append(told)
         parts.append(_section(at, uid, shown[-1]["title"], drawn))
-    text = json.dumps(everywhere(shown), ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(visible_values(shown), ensure_ascii=False, separators=(",", ":"))
     text = text.replace("<", "\\u003c")
     style = _read("player.css").replace("/* dark figure */", dark_colors())
     return (
@@ -79,7 +79,7 @@ def fragment(
     )
 
 
-def _titles(plays: Sequence[Play]) -> list[str]:
+def _titles(plays: Sequence[RecordedRun]) -> list[str]:
     """The runs' names, of which no two are the same."""
     names = [play.trace.target for play in plays]
     return [
@@ -88,7 +88,7 @@ def _titles(plays: Sequence[Play]) -> list[str]:
     ]
 
 
-def page(plays: Sequence[Play], *, quiz: bool = False, timeout: float = 20.0) -> str:
+def page(plays: Sequence[RecordedRun], *, quiz: bool = False, timeout: float = 20.0) -> str:
     """A whole HTML document."""
     title = " and ".join(clean(play.trace.target) for play in plays)
     shown = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
@@ -102,7 +102,9 @@ def page(plays: Sequence[Play], *, quiz: bool = False, timeout: float = 20.0) ->
     )
 
 
-def _told(play: Play, drawn: list[Drawn], problem: str, quiz: bool) -> dict[str, Any]:
+def _page_data(
+    play: RecordedRun, drawn: list[DrawnLevel], problem: str, quiz: bool
+) -> dict[str, Any]:
     """The data, with boxes in the place of nodes: the page knows nothing of the graph."""
     told = data(play.trace, play.film, play.findings, play.whys)
     told["problem"] = problem
@@ -135,7 +137,7 @@ def _why_none(film: Film) -> str:
     return "No backward ran in what plays here, so there is no graph to draw."
 
 
-def _section(at: int, uid: str, title: str, drawn: list[Drawn]) -> str:
+def _section(at: int, uid: str, title: str, drawn: list[DrawnLevel]) -> str:
     pictures = "".join(
         f'<div class="gl-figure" data-level="{each.level}">{each.svg}</div>' for each in drawn
     )

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from graphlab.text import one_line
+from graphlab.text import one_line, plural
 from graphlab.trace.model import Backward, OptimizerInfo, Trace
 
 BAR = 20
@@ -42,7 +42,7 @@ class Ledger:
         trace = self.trace
         yield Text.assemble(
             (one_line(optimizer.name), "bold"),
-            f"  {one_line(optimizer.class_name)}, {_count(optimizer.steps, 'step')}",
+            f"  {one_line(optimizer.class_name)}, {plural(optimizer.steps, 'step')}",
         )
         if optimizer.elsewhere:
             yield Text("  stepped in another thread: not followed")
@@ -77,7 +77,7 @@ class Ledger:
 def _more(alike: list[OptimizerInfo]) -> Text:
     first = alike[0]
     where = f" made in line {first.at.line}" if first.at is not None else ""
-    steps = _count(sum(each.steps for each in alike), "step")
+    steps = plural(sum(each.steps for each in alike), "step")
     return Text.assemble((one_line(first.name), "bold"), f"  {len(alike)} more{where}, {steps}")
 
 
@@ -105,7 +105,3 @@ def _reach(trace: Trace) -> RenderResult:
             f" in line {number} wrote gradients of {_tally(trace, event.reached, [])}",
             overflow="fold",
         )
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")

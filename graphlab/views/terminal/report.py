@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from graphlab.text import one_line
+from graphlab.text import one_line, plural
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.views.terminal.ledger import Ledger
@@ -48,9 +48,8 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     if trace.exception is not None and trace.outcome == "raised":
         said = f"raised {one_line(trace.exception.type)}"
     if trace.iterations:
-        noun = "iteration" if trace.iterations == 1 else "iterations"
         said += (
-            f" after {trace.iterations} {noun}"
+            f" after {plural(trace.iterations, 'iteration')}"
             if trace.outcome == "completed"
             else (f" in iteration {trace.iterations - 1}")
         )

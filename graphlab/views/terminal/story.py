@@ -37,7 +37,7 @@ class Story:
         finding, width = self.finding, options.max_width
         yield headline(finding)
         yield Text()
-        steps = told(finding)
+        steps = labelled_places(finding)
         # Where the first place is not known, the file is that of the call that failed.
         known = [place.at for place, *_ in (*steps[:1], *steps[::-1]) if place.at is not None]
         file = known[0].file if known else None
@@ -64,7 +64,7 @@ class Story:
         yield Text.assemble(("more: ", "bold"), f"graphlab explain {finding.code}")
 
 
-def told(finding: Finding) -> list[tuple[Place, str, str, str]]:
+def labelled_places(finding: Finding) -> list[tuple[Place, str, str, str]]:
     """(place, what happened there, version column, style), in the order in which it ran."""
     tensor = finding.tensor
     saved_at = tensor.saved if tensor is not None else None
