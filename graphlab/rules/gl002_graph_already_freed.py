@@ -1,4 +1,4 @@
-"""Backward a second time through a graph that an earlier backward had freed."""
+"""Backward ran a second time through a graph that an earlier backward had freed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An in-place write to a view that autograd forbids."""
+"""A view, or its base, was written in place in a way that autograd forbids."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _apart(trace: Trace, event: Refused) -> Help | None:
 
 
 def _base_written(trace: Trace, event: Refused) -> Finding:
-    """The view was left alone, and what it is a view of was written."""
+    """The finding for a use of the view after its base was written."""
     tensor = trace.tensors[event.tensor]
     by = event.written_by or "a write that was not seen"
     return Finding(

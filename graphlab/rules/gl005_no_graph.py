@@ -1,4 +1,4 @@
-"""Backward on a tensor that no graph leads to."""
+"""Backward was called on a tensor without a graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gradient was asked for an input that the graph does not reach."""
+"""torch.autograd.grad() was asked for the gradient of a tensor that is not in the graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The implicit gradient of a loss that holds more than one number."""
+"""Backward was called without a gradient on a loss of more than one element."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step reused gradients that an earlier step had already applied."""
+"""A step applied gradients again that an earlier step had already applied."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:
-    """The zero_grad nearest to this step: it ran, and cleared too little or too late."""
+    """The zero_grad() nearest to this step, which cleared too few parameters or ran too late."""
     found = None
     for event in trace.events:
         if isinstance(event, ZeroGrad):

@@ -1,4 +1,4 @@
-"""A parameter gets gradients and no optimizer ever steps it."""
+"""A parameter got gradients, but no optimizer holds it."""
 
 from __future__ import annotations
 

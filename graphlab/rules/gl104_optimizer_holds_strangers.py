@@ -1,4 +1,4 @@
-"""An optimizer steps parameters that no live module uses any more."""
+"""An optimizer holds parameters that no live module uses any more."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _untrained(trace: Trace) -> Iterator[str]:
-    """What came in their place gets gradients that no optimizer applies: no GL103 of its own."""
+    """The parameters that replaced them and have no optimizer, which GL103 therefore leaves out."""
     names = [trace.tensors[each.tensor].name or "a parameter" for each in trace.forgotten]
     if names:
         more = len(names) - 1

@@ -1,4 +1,4 @@
-"""The graph behind a loss or a kept tensor grows with every iteration."""
+"""The graph of a loss or of a kept tensor grew with every iteration."""
 
 from __future__ import annotations
 

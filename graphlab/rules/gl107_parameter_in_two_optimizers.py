@@ -1,4 +1,4 @@
-"""Two optimizers step one parameter."""
+"""Two optimizers stepped the same parameter."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _joint(trace: Trace, index: int) -> bool:
-    """Whether an optimizer holds just what several others hold between them: one more loss for all
-    of their networks, as in InfoGAN, and no oversight."""
+    """Whether an optimizer holds exactly the parameters of several others together. That is on
+    purpose: a further loss for all of their networks, as in InfoGAN."""
     mine = set(trace.optimizers[index].owns)
     parts = [
         set(each.owns)

@@ -1,4 +1,4 @@
-"""A call of step() with no backward since the last step."""
+"""An optimizer stepped without a backward since its last step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check(trace: Trace) -> Iterator[Finding]:
     for step in first_per_optimizer(trace, lambda step: step.nothing_new and not step.shared):
         optimizer = trace.optimizers[step.optimizer]
         if optimizer.strangers or set(optimizer.owns) <= set(optimizer.never_reached):
-            # What no module uses, or no loss reaches, gets no gradient: GL104 and GL110 say why.
+            # Parameters out of use or not reached get no gradients: GL104 and GL110 say so.
             continue
         yield Finding(
             *RULE.label,

@@ -1,4 +1,4 @@
-"""An optimizer's parameter never receives a gradient."""
+"""A parameter of an optimizer never received a gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Trace
 
-# A branch that is rarely taken gets this many steps to be taken once.
+# A parameter may belong to a branch that is rarely taken: it is reported after this many steps.
 PATIENCE = 6
 
 

@@ -1,4 +1,4 @@
-"""What GL001 and GL105 share: a saved tensor, the write that came after, and the repair."""
+"""Findings of GL001 and GL105: a saved tensor, the write that came after it, and the repair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Related, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
 
-# Of those who may have written, as many are named.
+# At most this many possible writers are named.
 SUSPECTS_NAMED = 5
 UNKNOWN_TENSOR = TensorInfo(None, "activation", (), "")
 
@@ -46,7 +46,7 @@ def tensor_label(tensor: TensorInfo) -> str:
 
 
 def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
-    """One problem per tensor and line, in the order in which backward meets them."""
+    """The first problem of each tensor and line, in the order in which backward meets them."""
     seen = set()
     found = []
     for each in problems:
@@ -58,7 +58,10 @@ def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
 
 
 def findings(rule: Rule, trace: Trace, state: str, tail: str) -> Iterator[Finding]:
-    """One finding per backward call that met saved tensors in `state`, the first time it did."""
+    """One finding for each backward call and write whose saved tensors were in `state`.
+
+    `tail` ends the summary, after the backward call.
+    """
     told = set()
     for event in trace.events:
         if not isinstance(event, Backward):
@@ -100,7 +103,7 @@ def _unseen(saved: Saved, event: Backward) -> str:
 
 
 def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
-    """What was concluded where nobody looked on, each conclusion once."""
+    """Notes on writes that were inferred and not observed, without repetitions."""
     told = set()
     for each in problems:
         write = _write(trace, each)
@@ -152,7 +155,7 @@ def _help(
         if again is not None:
             return
     if change is not None and event.at is not None and change.line > event.at.line:
-        # The write came in an earlier iteration, behind this very line.
+        # A write further down in the loop: it happened in an earlier iteration.
         carried = detach_carried(trace, event)
         if carried is not None:
             yield carried

@@ -1,4 +1,4 @@
-"""What the rules about optimizers share: odd steps, and the loss that an optimizer is there for."""
+"""Helpers of the rules about optimizers: suspicious steps, and the loss of each optimizer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _COMMON = {
 
 
 def unversioned(trace: Trace, index: int) -> Versions:
-    """A tensor for a finding that is not about its version."""
+    """The tensor at `index`, for a finding that is not about its version."""
     return Versions(trace.tensors[index], None, None)
 
 
 def first_per_optimizer(
     trace: Trace, odd: Callable[[Step], bool], times: int = 2
 ) -> Iterator[Step]:
-    """The first odd step of each optimizer that made at least `times` of them."""
+    """The first `odd` step of each optimizer with at least `times` of them."""
     found: dict[int, list[Step]] = {}
     for event in trace.events:
         if isinstance(event, Step) and odd(event):
@@ -41,14 +41,15 @@ def last_step(trace: Trace, optimizer: int) -> Step | None:
 
 
 def name_parts(name: str) -> set[str]:
-    """The telling parts of a name: ``optimizer_D`` and ``d_loss`` share `d`."""
+    """The parts of a name in lower case, common words left out: ``optimizer_D`` gives ``d``."""
     split = re.sub(r"([a-z])([A-Z])", r"\1_\2", name)
     return {part.lower() for part in re.split(r"[^A-Za-z0-9]+", split) if part} - _COMMON
 
 
 def own_losses(trace: Trace) -> dict[int, str]:
-    """{optimizer index: loss}, for the optimizers whose loss can be told, by their names or by
-    steps that applied one loss alone; never the same loss twice."""
+    """The loss that each optimizer minimises, by the optimizer's index. It is known if their names
+    match, or if steps applied the gradient of one loss only; a loss with two optimizers is left
+    out."""
     alone: dict[int, Counter[str]] = {}
     for event in trace.events:
         if isinstance(event, Step) and len(event.sources) == 1:

@@ -152,7 +152,7 @@ class Graph:
         return found
 
     def order(self) -> list[int]:
-        """All nodes in topological order, from the losses to the leaves; fewer if there is a cycle."""
+        """All nodes in topological order, losses first, leaves last; fewer if there is a cycle."""
         waiting = [0] * len(self)
         for sources in self.inputs:
             for source in sources:

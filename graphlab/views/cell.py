@@ -1,4 +1,4 @@
-"""What shows itself as a cell's output in a notebook."""
+"""Shows reports and findings as the output of a notebook cell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HTML = (
 
 
 def mime_bundle(*parts: RenderableType) -> dict[str, str]:
-    """Rich renderables as a notebook takes them: plain text, and HTML with the colours."""
+    """Rich renderables as a MIME bundle: ``text/plain``, and ``text/html`` with colours."""
     console = Screen(
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard",
         highlight=False, emoji=False, markup=False, legacy_windows=False, force_jupyter=False,
@@ -37,7 +37,7 @@ def mime_bundle(*parts: RenderableType) -> dict[str, str]:
 
 
 class ObservedRun(Protocol):
-    """A session, as far as it is shown."""
+    """The part of a session that is shown."""
 
     @property
     def trace(self) -> Trace: ...
@@ -47,12 +47,12 @@ class ObservedRun(Protocol):
 
 
 def report(session: ObservedRun) -> RenderableType:
-    """What `graphlab run --explain` would print of a session."""
+    """The report that `graphlab run --explain` prints, for a session."""
     return terminal.full(session.trace, session.findings, [])
 
 
 class SessionReport:
-    """A session's report as a cell's output."""
+    """Displays a session's report as the output of a cell."""
 
     def __init__(self, session: ObservedRun) -> None:
         self._session = session
@@ -62,7 +62,7 @@ class SessionReport:
 
 
 def show_findings() -> None:
-    """Where IPython is running: let a finding as the value of a cell be shown as in the report."""
+    """Register with IPython, if it runs, so that a finding as a cell's value is shown in full."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None:

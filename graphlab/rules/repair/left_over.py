@@ -1,4 +1,4 @@
-"""The repairs of what nobody complains of: gradients left over, graphs that are kept."""
+"""Repairs for problems without an exception: leftover gradients, and graphs kept alive."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 
 
 def clear_gradients(trace: Trace, step: Step) -> Help | None:
-    """Clear an optimizer's gradients before the first backward that its step applies, where both
-    stand in one block, else behind the step."""
+    """Insert zero_grad() before the first backward whose gradients `step` applies, if both are in
+    the same block; else after the step."""
     at, name = step.at, trace.optimizers[step.optimizer].name
     found = re.match(r"([\w.]+)\.step\(", at.code) if at is not None else None
     if at is None or found is None or found[1].rsplit(".", 1)[-1] != name.rsplit(".", 1)[-1]:
@@ -40,7 +40,7 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
 
 
 def detach_kept(trace: Trace, at: Location) -> Help | None:
-    """Detach what the statement at `at` keeps."""
+    """Detach the value that the statement at `at` stores, adds up or appends."""
     source = trace.sources.get(at.file, "")
     block = Block(source, at.file, at.line, at.line)
     index = block.index(at.line)
@@ -67,7 +67,7 @@ def detach_kept(trace: Trace, at: Location) -> Help | None:
 
 
 def _first_backward(trace: Trace, step: Step) -> Location | None:
-    """Where the first of the backwards ran whose gradients a step applied, in its iteration."""
+    """The place of the first backward in the step's iteration whose gradients the step applied."""
     for event in trace.events:
         if event is step:
             return None

@@ -1,4 +1,4 @@
-"""The repairs for a training loop: recompute, detach, move the step, isolate the gradients."""
+"""Repairs of a training loop: recompute, detach, move the step, or limit backward to inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from graphlab.trace.model import Backward, Location, Saved, Trace
 def recompute(
     trace: Trace, lines: set[int], change: Location, failed: Location, done: str
 ) -> Help | None:
-    """Compute again, after `change`, whatever still rests on the statements at `lines`."""
+    """Recompute, after `change`, the variables that depend on the statements at `lines` and that
+    are used up to `failed`. `done` names the change in the text."""
     if change.file != failed.file or change.line >= failed.line:
         return None
     block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
@@ -36,15 +37,15 @@ def recompute(
 
 
 def saving_lines(problems: Iterable[Saved], event: Backward) -> set[int]:
-    """The lines, in the function that `event` is called from where that is known, that were
-    running as these were saved."""
+    """The lines that saved these tensors: in the function that calls backward if that is known,
+    else in any function of the same file."""
     places = [each.within or each.at for each in problems]
     return {at.line for at in places if at and event.at and at.file == event.at.file}
 
 
 def lines_using(trace: Trace, owners: set[str], change: Location, failed: Location) -> set[int]:
-    """The lines above `change`, in its block, that compute something with one of `owners`, the
-    variables that hold a network: for where the lines that saved are not known."""
+    """The lines before `change`, in its block, that bind a value computed with one of `owners`,
+    the variables of networks. Stands in for `saving_lines` if those are not known."""
     if change.file != failed.file or change.line >= failed.line:
         return set()
     block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
@@ -79,8 +80,8 @@ def _reindent(text: str, indent: int) -> str:
 def detach_and_recompute(
     trace: Trace, lines: set[int], freed: Location, failed: Location, call: str
 ) -> Help | None:
-    """Keep a network that the freeing loss is not meant to train out of its graph, by detach();
-    compute the rest again."""
+    """Detach the outputs of networks that the freeing loss does not train, so that its backward
+    does not free their graph; recompute the rest."""
     if freed.file != failed.file or freed.line >= failed.line:
         return None
     block = Block(trace.sources.get(failed.file, ""), failed.file, freed.line, failed.line)
@@ -119,8 +120,8 @@ def detach_and_recompute(
 def detach(
     trace: Trace, variable: str, used: Location, backward: Location, later: Location | None
 ) -> Help | None:
-    """Detach a variable wherever `backward`'s loss uses it from the line `used` on; compute again
-    what a `later` backward takes from there."""
+    """Detach a variable in every statement from the line `used` on that the loss of `backward`
+    depends on; recompute what a `later` backward needs of these."""
     if used.file != backward.file or used.line >= backward.line:
         return None
     last = max(backward.line, later.line if later is not None and later.file == used.file else 0)
@@ -154,7 +155,7 @@ def detach(
 
 
 def _made_by_other_network(trace: Trace, block: Block, at: int, freeing: int) -> bool:
-    """Whether the statement calls a module whose optimizer is not the one stepped next."""
+    """Whether the statement calls a network that the optimizer stepped next does not train."""
     owners = {o.name: _owner(trace, o.owns) for o in trace.optimizers}
     stepped = next(
         (owners[name] for s in block.statements[freeing:] for name in owners if _steps(s, name)),
@@ -189,7 +190,7 @@ def _detached(block: Block, statement: ast.stmt, names: list[str]) -> str:
 
 
 def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help | None:
-    """Step after the later backward, which is then kept to its own network."""
+    """Move the step after the later backward, and limit that backward to its own network."""
     block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
     middle, end = block.index(change.line), block.index(failed.line)
     if change.file != failed.file or middle is None or end is None or middle >= end:
@@ -231,7 +232,8 @@ def _with_inputs(block: Block, statement: ast.stmt, owner: str) -> str | None:
 
 
 def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -> list[Edit]:
-    """Limit every backward whose loss belongs to one optimizer to that optimizer's network."""
+    """Edits that pass ``inputs=`` to each backward whose loss belongs to one optimizer, so that it
+    writes gradients of that optimizer's network only."""
     pairs = own_losses(trace)
     wanted = {
         loss: _owner(trace, trace.optimizers[index].owns)
@@ -252,7 +254,7 @@ def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -
 
 
 def _backward_of(node: ast.AST) -> str | None:
-    """`loss` for the statement ``loss.backward(…)``."""
+    """``loss`` of the statement ``loss.backward(…)``; None for any other."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         func = node.value.func
         if isinstance(func, ast.Attribute) and func.attr == "backward":
@@ -263,7 +265,7 @@ def _backward_of(node: ast.AST) -> str | None:
 def run_only_one_backward(
     trace: Trace, freed: Location, failed: Location, loss: str
 ) -> Help | None:
-    """Two neighbouring ifs that both ran the same backward, where one or the other was meant."""
+    """Turn the second of two adjacent ifs that both ran the same backward into an else."""
     block = Block(trace.sources.get(failed.file, ""), failed.file, freed.line, failed.line)
     one, other = block.index(freed.line), block.index(failed.line)
     if freed.file != failed.file or one is None or other is None or other != one + 1:

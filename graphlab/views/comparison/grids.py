@@ -1,4 +1,4 @@
-"""A small table with a title and a note, as rich, Markdown and HTML show it."""
+"""A small table with a title and a note, and its rendering by rich, in Markdown and in HTML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graphlab.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`tone` is good, bad, warning or quiet; each form has its own way to show it."""
+    """One entry of a table. `tone` is good, bad, warning or quiet, or empty."""
 
     text: str
     tone: str = ""
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`group` is a heading that neighbours share."""
+    """The heading of a column. Adjacent columns with the same `group` share that as a heading."""
 
     name: str
     group: str = ""
@@ -44,7 +44,7 @@ STYLES = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", ""
 def printed(grid: Grid) -> RenderableType:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column, heading in zip(grid.columns, _headings(grid.columns), strict=True):
-        # Folded, never cut: half a number is a wrong number.
+        # Folded, never cut: a cut number would be wrong.
         table.add_column(heading, justify="left" if column.left else "right", overflow="fold")
     for row in grid.rows:
         table.add_row(*(Text(one_line(cell.text), STYLES[cell.tone]) for cell in row))
@@ -55,7 +55,8 @@ def printed(grid: Grid) -> RenderableType:
 
 
 def _headings(columns: Iterable[Column]) -> list[str]:
-    """Two lines each where there are groups: the group above the first of its columns."""
+    """The columns' headings; two lines each if there are groups, with the group over its first
+    column."""
     columns = list(columns)
     if not any(column.group for column in columns):
         return [column.name for column in columns]

@@ -1,4 +1,4 @@
-"""A comparison as tables: in the terminal, as Markdown, and as one HTML page."""
+"""Renders a comparison as tables: for the terminal, in Markdown, and as one HTML page."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from graphlab.views.comparison import grids
 from graphlab.views.comparison.grids import Cell, Column, Grid
 
 NONE = Cell("–", "quiet")
-# An update that is off by less is the reference but for rounding.
+# A relative error below this is rounding: the update counts as equal to the reference.
 SAME = 1e-3
 
 
 def printed(comparison: Comparison) -> RenderableType:
-    """For 80 columns and up."""
+    """The tables for a terminal of at least 80 columns."""
     parts: list[RenderableType] = [Text(_head(comparison))]
     for grid in _grids(comparison):
         parts.extend((Text(), grids.printed(grid)))
@@ -42,7 +42,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def html(comparison: Comparison, figure: bytes | None = None) -> str:
-    """One page that needs nothing besides itself. `figure` is a PNG to show below the tables."""
+    """A self-contained page. `figure` is a PNG to show below the tables."""
     body = "\n".join(grids.html(grid) for grid in _grids(comparison))
     if figure is not None:
         data = base64.b64encode(figure).decode()
@@ -121,7 +121,7 @@ def _cosine(value: float | None) -> Cell:
 
 
 def _signed(value: float) -> str:
-    """Two digits, with a minus sign as wide as a plus; never a minus zero."""
+    """A number with its sign and two decimals, with a real minus sign and without minus zero."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
@@ -234,7 +234,7 @@ def _gradients(training: Training) -> Grid:
 
 
 def judged(loop: LoopTraining) -> tuple[str, str, str, str]:
-    """Mean, spread, nearest and distinct of a loop's images, over its seeds."""
+    """The texts for mean, spread, nearest and distinct of a loop's images, over its seeds."""
     of = [run.judged for run in loop.runs]
     return (
         over_seeds([each.mean for each in of], _signed),
@@ -245,7 +245,7 @@ def judged(loop: LoopTraining) -> tuple[str, str, str, str]:
 
 
 def over_seeds(values: Iterable[float | None], form: Callable[[float], str]) -> str:
-    """The mean of what is there, and its standard deviation where that can be told."""
+    """The mean of the values that are not None, with ± standard deviation if there are several."""
     there = [value for value in values if value is not None]
     if not there:
         return "–"

@@ -1,4 +1,4 @@
-"""What the player shows at each step, worked out from a Trace and its film: no torch, no HTML."""
+"""Computes what the player shows at each step from a Trace and its film, without torch or HTML."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Data = dict[str, Any]
 def data(
     trace: Trace, film: Film, findings: Iterable[Finding], whys: Mapping[str, str] | None = None
 ) -> Data:
-    """Everything that the page shows of one recorded iteration, as JSON values. `whys` says for a
-    rule's code why what it finds is bad."""
+    """Everything that the page shows of one recorded iteration, as JSON values. `whys` has a text
+    for each rule's code: why what it finds is bad."""
     timeline = Timeline(trace, film)
     tensors = _tensors(timeline)
     saved = _saved(timeline, tensors)
@@ -51,7 +51,7 @@ def data(
 
 
 def _crashed(timeline: Timeline) -> Data | None:
-    """What ended the run, where no rule has a word for it."""
+    """The exception that ended the run, for a run without findings; None without an exception."""
     error = timeline.trace.exception
     if error is None:
         return None
@@ -59,7 +59,7 @@ def _crashed(timeline: Timeline) -> Data | None:
 
 
 def _moment(timeline: Timeline) -> list[str]:
-    """Which iteration it is and what is left out; then how the run ended, where it raised."""
+    """Two texts: which iteration it is and what is left out; how the run ended, if it raised."""
     film, error = timeline.film, timeline.trace.exception
     words = [f"iteration {film.iteration}"] if film.iteration is not None else []
     if film.left_out:
@@ -75,7 +75,7 @@ def _step(timeline: Timeline, at: int, saved: list[Data]) -> Data:
     found: Data = {
         "file": timeline.files.index(moment.at.file),
         "line": moment.at.line,
-        # The page goes through all the lines of a step, those that the file has.
+        # The page accesses all lines of a step, so there must be no more than the file has.
         "end": min(moment.at.end_line, len(timeline.lines[moment.at.file])),
         "kind": "raised" if at == timeline.crash else _kind(timeline.events[at]),
         "say": sentence(timeline, at, saved),
@@ -87,7 +87,7 @@ def _step(timeline: Timeline, at: int, saved: list[Data]) -> Data:
 
 
 def _kind(events: list[Event]) -> str:
-    """What the slider marks: a backward, a step, a zero_grad, or a line like any other."""
+    """The kind of mark that a step gets on the slider."""
     for event in events:
         if isinstance(event, Backward):
             return "raised" if event.raised else "backward"
@@ -100,7 +100,7 @@ def _kind(events: list[Event]) -> str:
 
 
 def _highlighted(timeline: Timeline, at: int) -> list[int]:
-    """The graph's nodes that have to do with a step: made, run through or written by it."""
+    """The graph nodes to highlight at a step: those that it made, ran backward or wrote."""
     graph = timeline.film.graph
     if graph is None:
         return []
@@ -129,7 +129,7 @@ def _failing(timeline: Timeline, event: Backward) -> tuple[int, ...]:
 
 
 def _optimizers(timeline: Timeline, at: int) -> list[str]:
-    """The optimizers that are at work in a step."""
+    """The optimizers that run in a step of the timeline."""
     found: dict[str, None] = {}
     for event in timeline.events[at]:
         if isinstance(event, Step):
@@ -140,7 +140,7 @@ def _optimizers(timeline: Timeline, at: int) -> list[str]:
 
 
 def _tensors(timeline: Timeline) -> list[Data]:
-    """The parameters whose state was filmed: ``[step, version, has a gradient, losses]``."""
+    """The rows of the parameters; a row's history is ``[step, version, has a gradient, losses]``."""
     film = timeline.film
     history: dict[int, list[list[Any]]] = {}
     for change in film.before:
@@ -151,7 +151,7 @@ def _tensors(timeline: Timeline) -> list[Data]:
             row = [step, change.version, change.grad, list(change.losses)]
             known = history.setdefault(change.tensor, [])
             if known and known[-1][0] == step:
-                # The very first step changed it: what stood before it was never on screen.
+                # The first step changed it, so the state before is never shown.
                 known.pop()
             known.append(row)
     found = []
@@ -182,7 +182,7 @@ def _saved(timeline: Timeline, tensors: list[Data]) -> list[Data]:
     for node, slots in graph.saved.items():
         born = timeline.begun(graph.sequences[node]) if graph.sequences else None
         for each in slots:
-            # Before the first step is -1.
+            # -1 stands for the time before the first step.
             begin = born if born is not None else -1
             stale = _written(timeline, each, begin)
             if each.tensor and each.tensor not in rows:
@@ -210,8 +210,8 @@ def _saved(timeline: Timeline, tensors: list[Data]) -> list[Data]:
 
 
 def _value(saved: SavedTensor, born: int, stale: int | None) -> Data:
-    """The row of a value that is no parameter: its version is known as it was saved, and as it was
-    when torch refused it. What becomes of its gradient was not filmed."""
+    """The row of a tensor that is no parameter. Its version is known when it was saved and when it
+    was found stale; the film does not record its gradient."""
     history = [[born, saved.saved_version, None, []]] if saved.saved_version is not None else []
     if stale is not None and stale > born and saved.version is not None:
         history.append([stale, saved.version, None, []])
@@ -233,8 +233,8 @@ def _freeing(timeline: Timeline) -> list[tuple[int, frozenset[int]]]:
 
 
 def _written(timeline: Timeline, saved: SavedTensor, born: int) -> int | None:
-    """The step that wrote what torch says is stale. Where no step did, it was written before the
-    film if it was saved before it; otherwise nobody saw it until torch said so."""
+    """The step that wrote a stale tensor. Without one it is -1 (before the film) if the tensor was
+    saved before the film, else the step at which torch found it stale."""
     if saved.state not in ("stale", "bypassed"):
         return None
     for number, event in enumerate(timeline.film.events):

@@ -1,7 +1,6 @@
-"""The graph in the middle of the player: the renderer's own SVG, without the end of the story.
+"""Draws the graph for the player as SVG, without stale tensors and errors.
 
-What is stale is drawn by the page, at the step that makes it so; so the graph is drawn as if
-nothing had gone wrong.
+The page marks those itself, at the step where they come about.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from graphlab.views.figure.colors import DARK, LIGHT
 from graphlab.views.figure.picture import FigureOptions, Level, drawing
 
 SIZES = ("width", "height")
-# How much of the time limit each level may take: the page does not wait long for what is optional.
+# The part of the time limit for each level; the optional levels get less.
 SHARES = {"overview": 1.0, "module": 0.25}
 LEVELS: tuple[Level, ...] = ("overview", "module")
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnLevel:
-    """One level's SVG; for each node the box that draws it, and the one that draws the value which
-    leaves it; and which box each optimizer is."""
+    """The SVG of one level, the boxes of each node (its own, and that of its output), and the box
+    of each optimizer."""
 
     level: str
     svg: str
@@ -33,7 +32,7 @@ class DrawnLevel:
 
 
 def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[DrawnLevel], str]:
-    """The graph at each level that could be laid out in time, and why one is missing.
+    """The graph at each level that could be laid out in time, and a text on why one is missing.
 
     Every id in the SVG begins with `uid`."""
     if graph is None:
@@ -61,7 +60,7 @@ def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[
 
 
 def without_problems(graph: Graph) -> Graph:
-    """The graph as if nothing had been written and nothing had raised."""
+    """The graph without stale and freed tensors, and without losses that raised."""
     return replace(
         graph,
         roots=tuple(replace(root, raised=None) for root in graph.roots),
@@ -73,7 +72,7 @@ def without_problems(graph: Graph) -> Graph:
 
 
 def _own(data: bytes, prefix: str) -> str:
-    """The SVG element with ids of its own, as large as its place, and with no heading."""
+    """The SVG element without heading, scaled to its container, its ids prefixed by `prefix`."""
     root = ElementTree.fromstring(data)
     renamed = {}
     for each in root.iter():
@@ -92,7 +91,7 @@ def _own(data: bytes, prefix: str) -> str:
 
 
 def dark_colors() -> str:
-    """CSS that turns the light theme's colours into the dark theme's."""
+    """CSS that replaces the light theme's colours by the dark theme's."""
     pairs: dict[str, str] = {}
     for light, dark in zip(_flat(astuple(LIGHT)), _flat(astuple(DARK)), strict=True):
         pairs.setdefault(light, dark)

@@ -1,4 +1,4 @@
-"""The ledger as it fills up: what each optimizer has written so far, and with whose gradient."""
+"""Computes the ledger at each step: what each optimizer has written, with which losses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def ledger(timeline: Timeline) -> list[dict[str, Any]]:
-    """A block an optimizer. The history has ``[step, steps so far, written so far, losses]``."""
+    """A block for each optimizer. Its history has ``[step of the timeline, optimizer steps so far,
+    tensors written so far, losses]``."""
     film = timeline.film
     found = []
     known = {each.name: each for each in timeline.trace.optimizers}
@@ -44,8 +45,8 @@ def ledger(timeline: Timeline) -> list[dict[str, Any]]:
 
 
 def entries(timeline: Timeline) -> list[dict[str, Any]]:
-    """The lines under it: every backward and step, at the step at which it ran. `shares` are the
-    parts of an applied gradient, where they were measured."""
+    """The lines under the ledger: every backward and optimizer step, with the step of the timeline.
+    `shares` are each loss's part of the applied gradient, if they were measured."""
     found: list[dict[str, Any]] = []
     for at, events in enumerate(timeline.events):
         line = timeline.film.moments[at].at.line

@@ -1,7 +1,7 @@
-"""The player as HTML: one fragment with its data, its style and its script, or a page of it.
+"""Renders the player as a self-contained HTML fragment or page.
 
-Nothing is fetched from anywhere. All text comes from the data by `textContent`; the data stands in
-a script element of type application/json, in which no ``<`` is left.
+It loads nothing from the network. The script inserts all text by `textContent`, from JSON in a
+script element in which every ``<`` is escaped.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from graphlab.views.player.data import data
 from graphlab.views.player.figure import DrawnLevel, dark_colors, figures
 from graphlab.views.player.quiz import questions
 
-# The parts of the script, in the order in which they need each other.
+# The parts of the script, each after those that it uses.
 SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "page")
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A recorded run: what the player needs of it. `whys` says for a rule's code why what it finds
-    is bad."""
+    """What the player needs of a recorded run. `whys` has a text for each rule's code: why what it
+    finds is bad."""
 
     trace: Trace
     film: Film
@@ -49,11 +49,11 @@ def fragment(
     whole_page: bool = False,
     timeout: float = 20.0,
 ) -> str:
-    """One self-contained piece of HTML that plays a run, or one of several at a time.
+    """A self-contained HTML fragment that plays one or several runs, one at a time.
 
-    `uid` begins every id in it, and is made up where it is empty, so that two fit one page.
-    On a `whole_page` of its own, it also listens to keys outside itself and keeps its step in the
-    address. `timeout` is in seconds, for the layout of each graph.
+    uid: prefix of all ids in it; random if empty, so that a page can have several players.
+    whole_page: it is alone on its page, so it handles all keys and keeps its step in the address.
+    timeout: seconds for the layout of each graph.
     """
     uid = uid or f"gl{secrets.token_hex(4)}"
     parts, shown, titles = [], [], _titles(plays)
@@ -80,7 +80,7 @@ def fragment(
 
 
 def _titles(plays: Sequence[RecordedRun]) -> list[str]:
-    """The runs' names, of which no two are the same."""
+    """The runs' names, made unique."""
     names = [play.trace.target for play in plays]
     return [
         f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name
@@ -105,7 +105,7 @@ def page(plays: Sequence[RecordedRun], *, quiz: bool = False, timeout: float = 2
 def _page_data(
     play: RecordedRun, drawn: list[DrawnLevel], problem: str, quiz: bool
 ) -> dict[str, Any]:
-    """The data, with boxes in the place of nodes: the page knows nothing of the graph."""
+    """The data of one run, with graph nodes replaced by the boxes that draw them."""
     told = data(play.trace, play.film, play.findings, play.whys)
     told["problem"] = problem
     told["quiz"] = questions(play.trace, play.film) if quiz else []
@@ -149,7 +149,7 @@ def _section(at: int, uid: str, title: str, drawn: list[DrawnLevel]) -> str:
 
 
 def _script() -> str:
-    """The parts of the script as one function, so that two players on a page share nothing."""
+    """The script as one function, so that two players on a page share no variables."""
     parts = "\n".join(_read(f"script/{name}.js") for name in SCRIPT)
     return f'(function (root) {{\n"use strict";\n{parts}}})(document.currentScript.parentNode);\n'
 
@@ -158,13 +158,13 @@ def _read(name: str) -> str:
     return (files("graphlab.views.player") / name).read_text(encoding="utf-8")
 
 
-# Lines kept around each change.
+# Lines of context around each change.
 AROUND = 2
 
 
 def difference(one: Film, other: Film) -> list[list[str]]:
-    """(sign, line) from the program of `one` to that of `other`; ⋮ stands where lines are left
-    out. Empty where the programs are the same."""
+    """The diff (sign, line) from the program of `one` to that of `other`; the sign ``⋮`` marks
+    lines left out. Empty if the programs are the same."""
     found: list[list[str]] = []
     for line in difflib.unified_diff(_lines(one), _lines(other), n=AROUND, lineterm=""):
         if line.startswith("@@"):
@@ -177,7 +177,7 @@ def difference(one: Film, other: Film) -> list[list[str]]:
 
 
 def _lines(film: Film) -> list[str]:
-    """The file in which most of the film plays."""
+    """The lines of the file with most of the film's moments."""
     played = Counter(moment.at.file for moment in film.moments)
     text = film.sources.get(played.most_common(1)[0][0], "") if played else ""
     lines = lines_of(text)

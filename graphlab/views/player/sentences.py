@@ -1,4 +1,4 @@
-"""One sentence for what a step did: under the controls, and for those who listen."""
+"""Writes the sentences on what a step did, shown under the controls and read by screen readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sentence(timeline: Timeline, at: int, saved: list[dict[str, Any]]) -> str:
-    """What happened at step `at`, and what it left waiting or stale."""
+    """What happened at step `at`, and what it saved, freed or made stale."""
     moment, events = timeline.film.moments[at], timeline.events[at]
     words: list[str] = []
     called = Counter(event.name for event in events if isinstance(event, Module))
@@ -48,7 +48,8 @@ def _raised(event: Event) -> bool:
 
 
 def _called(timeline: Timeline, at: int) -> str:
-    """Where a line does all it does in the next ones, those of a function that it calls."""
+    """The sentence for a line that only calls a function of the user's, recorded in the next steps;
+    empty for any other line."""
     here, *after = timeline.film.moments[at : at + 2]
     if not after or after[0].resumed or after[0].at.function == here.at.function:
         return ""
@@ -57,7 +58,7 @@ def _called(timeline: Timeline, at: int) -> str:
 
 
 def tally(timeline: Timeline, tensors: Iterable[int]) -> str:
-    """``6 parameters of D, 6 of G``; a single one by its name."""
+    """The tensors by owner, such as ``6 parameters of D and 6 of G``; one tensor by its name."""
     known = list(tensors)
     if len(known) == 1:
         return timeline.names[known[0]]
@@ -91,17 +92,17 @@ def _step(timeline: Timeline, event: Step) -> str:
 
 
 def _writes(timeline: Timeline, at: int, events: list[Write], said: Collection[str]) -> list[str]:
-    """`said` are the writers that the sentences before have named."""
+    """Sentences for the writes of a step. Writers in `said` were named before, and become "It"."""
     kept = timeline.kept[at]
     groups: dict[tuple[str, int | None, int | None], list[int]] = {}
     for event in events:
-        # A write through `.data` counts at a counter of its own: what the film saw is the tensor's.
+        # A write through `.data` has another version counter; the film has the tensor's own.
         own = kept.get(event.tensor)
         before, after = (event.before, event.after) if own is None else (own, own)
         groups.setdefault((event.by, before, after), []).append(event.tensor)
     found = []
     for (by, before, after), tensors in groups.items():
-        # `layer(), through normal_()` is put between commas.
+        # ``layer(), through normal_()`` needs a comma after it.
         who = "It" if by in said else f"{by}," if ", through " in by else by
         known = [each for each in tensors if each >= 0]
         if known:

@@ -1,4 +1,4 @@
-"""The optimizer ledger: what each optimizer owns, what its steps changed, whose gradient."""
+"""Renders the ledger: each optimizer's parameters, what it changed, and from which losses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from graphlab.text import one_line, plural
 from graphlab.trace.model import Backward, OptimizerInfo, Trace
 
 BAR = 20
-# Of the optimizers that one line makes, as many are shown.
+# At most this many optimizers built by the same line are shown.
 SHOWN = 3
 
 
 class Ledger:
-    """A rich renderable over all optimizers of a Trace."""
+    """A rich renderable of all optimizers of a Trace; `bars` adds the share of each loss."""
 
     def __init__(self, trace: Trace, bars: bool = True) -> None:
         self.trace = trace
@@ -94,7 +94,7 @@ def _tally(trace: Trace, indices: tuple[int, ...], owners: list[str]) -> str:
 
 
 def _reach(trace: Trace) -> RenderResult:
-    """Which backward wrote into whose gradients: the last call at each line says it."""
+    """Whose gradients each backward call wrote, by the last call of each line."""
     last: dict[tuple[int, str], Backward] = {}
     for event in trace.events:
         if isinstance(event, Backward) and event.reached and event.at is not None:
