@@ -1,4 +1,4 @@
-"""torch.autograd.grad() was asked for the gradient of a tensor that is not in the graph."""
+"""A gradient was asked for an input that the graph does not reach."""
 
 from __future__ import annotations
 

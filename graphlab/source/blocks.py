@@ -20,6 +20,11 @@ class Edit:
     last: int
     text: str
 
+    @classmethod
+    def of(cls, statement: ast.stmt, text: str) -> Edit:
+        """Replaces the lines of a statement by `text`."""
+        return cls(statement.lineno, _last(statement), text)
+
 
 class Block:
     """The innermost list of statements that contains both of two lines; empty if the source does

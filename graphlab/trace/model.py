@@ -1,4 +1,4 @@
-"""The Trace: everything that was recorded of a run, as frozen dataclasses.
+"""The Trace: everything a run leaves behind, as frozen dataclasses.
 
 `seq` is autograd's sequence number at the time of the event: how many backward nodes the thread had
 made. A node was made before an event exactly when ``node.seq < event.seq``. Events refer to tensors

@@ -68,8 +68,7 @@ def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
     names = listing([each.name for each in carriers])
     goes = "leads" if len(carriers) == 1 else "lead"
     text = f"Detach {names} before the next iteration: else {names} {goes} it back into this graph."
-    end = last.end_lineno or last.lineno
-    return block.help(text, [Edit(last.lineno, end, block.text(last) + "".join(lines))])
+    return block.help(text, [Edit.of(last, block.text(last) + "".join(lines))])
 
 
 def _words(carrier: Carrier, loop: ast.stmt | None) -> Help:

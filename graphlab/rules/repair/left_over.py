@@ -29,14 +29,14 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
             target = both[begin or 0]
             new = f"{' ' * target.col_offset}{zero}\n{block.text(target)}"
             text = f"Clear what the last step applied, before {first.code} adds to it."
-            return block.help(text, [_instead(target, new)])
+            return block.help(text, [Edit.of(target, new)])
     block = Block(trace.sources.get(at.file, ""), at.file, at.line, at.line)
     index = block.index(at.line)
     target = block.statements[index] if index is not None else None
     if not isinstance(target, ast.Expr):
         return None
     new = f"{block.text(target)}{' ' * target.col_offset}{zero}\n"
-    return block.help("Clear what the step has applied.", [_instead(target, new)])
+    return block.help("Clear what the step has applied.", [Edit.of(target, new)])
 
 
 def detach_kept(trace: Trace, at: Location) -> Help | None:
@@ -62,7 +62,7 @@ def detach_kept(trace: Trace, at: Location) -> Help | None:
     head, _, tail = text.rpartition(old)
     return block.help(
         "Keep it without its graph; a number that is only logged may be .item().",
-        [_instead(statement, f"{head}{new}{tail}")],
+        [Edit.of(statement, f"{head}{new}{tail}")],
     )
 
 
@@ -75,7 +75,3 @@ def _first_backward(trace: Trace, step: Step) -> Location | None:
         if isinstance(event, Backward) and feeds and event.iteration == step.iteration:
             return event.at
     return None
-
-
-def _instead(statement: ast.stmt, new: str) -> Edit:
-    return Edit(statement.lineno, statement.end_lineno or statement.lineno, new)

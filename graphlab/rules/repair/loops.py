@@ -18,12 +18,10 @@ def recompute(
 ) -> Help | None:
     """Recompute, after `change`, the variables that depend on the statements at `lines` and that
     are used up to `failed`. `done` names the change in the text."""
-    if change.file != failed.file or change.line >= failed.line:
+    found = _block_between(trace, change, failed)
+    if found is None:
         return None
-    block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
-    middle, end = block.index(change.line), block.index(failed.line)
-    if middle is None or end is None or middle == end:
-        return None
+    block, middle, end = found
     flow = DependentVariables(block, lines, middle)
     places = flow.recompute(middle + 1, end)
     if not places or not flow.simple:
@@ -34,6 +32,16 @@ def recompute(
     it = "it still" if len(names) == 1 else "they still"
     text = f"Compute {listing(names)} again after {done}: {it} {verb} what was there before."
     return block.help(text, edits)
+
+
+def _block_between(trace: Trace, first: Location, last: Location) -> tuple[Block, int, int] | None:
+    """The block with the statements at two locations, and their indices; None if they are not two
+    statements of one block, in this order."""
+    if first.file != last.file or first.line >= last.line:
+        return None
+    block = Block(trace.sources.get(last.file, ""), last.file, first.line, last.line)
+    start, end = block.index(first.line), block.index(last.line)
+    return (block, start, end) if start is not None and end is not None and start != end else None
 
 
 def saving_lines(problems: Iterable[Saved], event: Backward) -> set[int]:
@@ -66,9 +74,7 @@ def _insertions(
         again = "".join(
             _reindent(block.text(each), target.col_offset) for each in flow.statements(names)
         )
-        edits.append(
-            Edit(target.lineno, target.end_lineno or target.lineno, again + block.text(target))
-        )
+        edits.append(Edit.of(target, again + block.text(target)))
     return edits
 
 
@@ -82,12 +88,10 @@ def detach_and_recompute(
 ) -> Help | None:
     """Detach the outputs of networks that the freeing loss does not train, so that its backward
     does not free their graph; recompute the rest."""
-    if freed.file != failed.file or freed.line >= failed.line:
+    found = _block_between(trace, freed, failed)
+    if found is None:
         return None
-    block = Block(trace.sources.get(failed.file, ""), failed.file, freed.line, failed.line)
-    middle, end = block.index(freed.line), block.index(failed.line)
-    if middle is None or end is None or middle == end:
-        return None
+    block, middle, end = found
     flow = DependentVariables(block, lines, middle)
     if not flow.simple:
         return None
@@ -105,8 +109,7 @@ def detach_and_recompute(
         statement = block.statements[at]
         used = [name for name in kept if name in read_names(statement)]
         if used and at > max(flow.origin[name] for name in used):
-            last = statement.end_lineno or statement.lineno
-            edits.append(Edit(statement.lineno, last, _detached(block, statement, used)))
+            edits.append(Edit.of(statement, _detached(block, statement, used)))
     for name in kept:
         flow.origin.pop(name)
     places = flow.recompute(middle + 1, end)
@@ -147,7 +150,7 @@ def detach(
     for at in users:
         statement = block.statements[at]
         text = _detached(block, statement, [variable])
-        edits.append(Edit(statement.lineno, statement.end_lineno or statement.lineno, text))
+        edits.append(Edit.of(statement, text))
     edits.extend(_insertions(block, flow, places))
     anew = listing([name for _, found in places for name in found])
     rest = f"; compute {anew} again for what comes after." if anew else "."
@@ -210,10 +213,8 @@ def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help
     again = target is not None and by.startswith(f"{target.name}.")
     if limited is None or not cleared or again or stale.origin:
         return None
-    moved = Edit(step.lineno, step.end_lineno or step.lineno, "")
-    later = Edit(
-        backward.lineno, backward.end_lineno or backward.lineno, limited + block.text(step)
-    )
+    moved = Edit.of(step, "")
+    later = Edit.of(backward, limited + block.text(step))
     text = f"Move {by} behind this backward, and keep the backward to {owner}."
     return block.help(text, [moved, later])
 
@@ -249,7 +250,7 @@ def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -
             if owner and isinstance(node, ast.Expr):
                 text = _with_inputs(block, node, owner)
                 if text is not None:
-                    edits.append(Edit(node.lineno, node.end_lineno or node.lineno, text))
+                    edits.append(Edit.of(node, text))
     return edits
 
 

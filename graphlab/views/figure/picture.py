@@ -1,4 +1,4 @@
-"""From a graph to a figure in one of its formats: which level, how careful, and when to give up."""
+"""Renders a graph as a figure in one of several formats, simplified if the layout is slow."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from graphlab.views.figure.overview import overview
 Level = Literal["overview", "module", "op"]
 LEVELS: tuple[Level, ...] = ("overview", "module", "op")
 FORMATS = ("svg", "png", "pdf", "dot", "json", "text")
-# Dots per inch of a PNG: sharp at the width of a slide.
+# Dots per inch of a PNG: enough for the width of a slide.
 DPI = "144"
 
 
 @dataclass(frozen=True, slots=True)
 class FigureOptions:
-    """What a figure shows of its graph, and how."""
+    """The level, colours and texts of a figure. `depth` is for the module level; None chooses
+    it."""
 
     level: Level = "overview"
     overlay: Overlay = "owner"
@@ -37,8 +38,8 @@ class FigureOptions:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure's bytes in the format `form`, which is ``dot`` where no layout was finished in
-    time; `notice` says so, or what was left out."""
+    """The bytes of a figure in the format `form`. That is ``dot`` if no layout finished in time;
+    `notice` then says so, and also if the figure was simplified."""
 
     data: bytes
     form: str
@@ -46,7 +47,7 @@ class Picture:
 
 
 def source(graph: Graph, options: FigureOptions, cheap: bool = False) -> str:
-    """The DOT text."""
+    """The DOT text of the figure; `cheap` limits the work of the layout."""
     if options.level == "op":
         return dot.operations(
             graph, _palette(graph, options), options.title, options.caption, cheap
@@ -55,7 +56,7 @@ def source(graph: Graph, options: FigureOptions, cheap: bool = False) -> str:
 
 
 def drawing(graph: Graph, options: FigureOptions) -> Drawing:
-    """The boxes and arrows of the overview or the module level."""
+    """The drawing of the overview or of the module level."""
     palette = _palette(graph, options)
     if options.level == "module":
         return modules(graph, palette, options.title, options.caption, options.depth)
@@ -72,10 +73,10 @@ def text(graph: Graph, options: FigureOptions) -> RenderableType:
 def picture(
     graph: Graph, options: FigureOptions, form: str = "svg", timeout: float = 20.0
 ) -> Picture:
-    """The figure in `form`, any of FORMATS but text.
+    """The figure in the format `form`: one of FORMATS, except text. `timeout` is in seconds.
 
     Raises:
-        LayoutError: when Graphviz refuses, or there is none.
+        LayoutError: Graphviz rejects the text, or is not installed.
     """
     if form == "json":
         return Picture(dumps(graph).encode(), form)
@@ -98,7 +99,7 @@ def picture(
 
 
 def render_dot(text: str, form: str, title: str, timeout: float = 20.0) -> Picture:
-    """A figure from DOT text that another tool has made."""
+    """A figure from DOT text that another tool made; raises as `picture` does."""
     if form == "dot":
         return Picture(text.encode(), form)
     laid = layout.lay_out([lambda: text], form, timeout)
@@ -112,7 +113,7 @@ def _palette(graph: Graph, options: FigureOptions) -> Palette:
 
 
 def _simpler(graph: Graph, options: FigureOptions) -> FigureOptions:
-    """The second try: one level up, where that has something to fold."""
+    """The options of the second try: one level higher, if the graph has module calls."""
     up: dict[Level, Level] = {"op": "module", "module": "overview", "overview": "overview"}
     return replace(options, level=up[options.level] if graph.call_of else options.level, depth=None)
 
@@ -128,7 +129,7 @@ def _for_format(text: str, form: str) -> str:
 
 
 def plain_text(graph: Graph, options: FigureOptions) -> str:
-    """The tree without colour, 120 columns wide."""
+    """The figure as a tree of plain text, 120 columns wide."""
     console = Screen(width=120, color_system=None)
     with console.capture() as captured:
         console.print(text(graph, options))

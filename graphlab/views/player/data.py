@@ -140,7 +140,7 @@ def _optimizers(timeline: Timeline, at: int) -> list[str]:
 
 
 def _tensors(timeline: Timeline) -> list[Data]:
-    """The rows of the parameters; a row's history is ``[step, version, has a gradient, losses]``."""
+    """The parameters' rows; a row's history is ``[step, version, has a gradient, losses]``."""
     film = timeline.film
     history: dict[int, list[list[Any]]] = {}
     for change in film.before:
@@ -169,10 +169,10 @@ def _tensors(timeline: Timeline) -> list[Data]:
 
 
 def _saved(timeline: Timeline, tensors: list[Data]) -> list[Data]:
-    """What the graph's nodes saved: `born` when the node was made, `freed` by the first backward
-    that ran through it and kept nothing, `stale` when the write that torch refuses was seen.
+    """The tensors that the graph's nodes saved, with the step at which each was saved (`born`),
+    `freed` by a backward that did not retain the graph, and made `stale` by a write.
 
-    A named value that was saved gets a row among `tensors`, as the parameters have one."""
+    A row is added to `tensors` for each saved tensor with a name that has none."""
     graph = timeline.film.graph
     if graph is None:
         return []
@@ -234,7 +234,7 @@ def _freeing(timeline: Timeline) -> list[tuple[int, frozenset[int]]]:
 
 def _written(timeline: Timeline, saved: SavedTensor, born: int) -> int | None:
     """The step that wrote a stale tensor. Without one it is -1 (before the film) if the tensor was
-    saved before the film, else the step at which torch found it stale."""
+    saved before the film, else the last step, where the graph was inspected."""
     if saved.state not in ("stale", "bypassed"):
         return None
     for number, event in enumerate(timeline.film.events):

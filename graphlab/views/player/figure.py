@@ -60,7 +60,7 @@ def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[
 
 
 def without_problems(graph: Graph) -> Graph:
-    """The graph without stale and freed tensors, and without losses that raised."""
+    """The graph with all saved tensors as they were, and losses that did not raise."""
     return replace(
         graph,
         roots=tuple(replace(root, raised=None) for root in graph.roots),

@@ -34,7 +34,7 @@ class Timeline:
         return len(self.film.moments)
 
     def _crash(self) -> int | None:
-        """The step that raised the exception that ended the run; None if the film does not have it."""
+        """The step that raised the exception that ended the run; None if it is not in the film."""
         error, ends = self.trace.exception, self.film.events[-1:]
         last = [(each.seq, each.at) for each in self.trace.events[-1:]]
         if error is None or [(each.seq, each.at) for each in ends] != last:
@@ -42,7 +42,7 @@ class Timeline:
         return self.at(error.at)
 
     def _kept(self) -> list[dict[int, int]]:
-        """For each step, the versions of the tensors that it wrote without changing their version."""
+        """For each step, {tensor: version} of those that it wrote with their version unchanged."""
         known = {each.tensor: each.version for each in self.film.before if each.version >= 0}
         found: list[dict[int, int]] = []
         for moment, events in zip(self.film.moments, self.events, strict=True):
