@@ -17,7 +17,7 @@ from graphlab.commands.render import Choice, _taken
 from graphlab.errors import UserError
 from graphlab.trace.graph import Graph, loads
 from graphlab.views.figure.drawing import Drawing
-from graphlab.views.figure.grouping import failure
+from graphlab.views.figure.grouping import failed_backward
 from graphlab.views.figure.picture import FigureOptions, drawing
 
 Main = Callable[..., tuple[int, str, str]]
@@ -69,7 +69,7 @@ def test_the_overview_of_naive_is_the_posts_figure(naive: Graph) -> None:
 
 
 def test_the_red_path_is_the_findings(naive: Graph, observe: Any) -> None:
-    found = failure(naive)
+    found = failed_backward(naive)
     finding = observe("naive").only
     assert found is not None and finding.tensor is not None and finding.saved is not None
     assert found.saved.tensor == finding.tensor.tensor.name
@@ -89,14 +89,14 @@ def test_a_repaired_loop_has_nothing_red_and_shows_its_cut() -> None:
 
 
 def test_a_write_that_pytorch_lets_pass_is_red_too() -> None:
-    found = failure(taken("naive-fused"))
+    found = failed_backward(taken("naive-fused"))
     assert found is not None and found.saved.state == "bypassed"
     assert found.saved.by == "optimizer_D.step()"
 
 
 def test_a_freed_graph_says_by_whom() -> None:
     graph = taken("joint-as-printed")
-    found = failure(graph)
+    found = failed_backward(graph)
     assert found is not None and found.saved.state == "freed"
     assert found.saved.by == "G_loss_.backward()"
     said = [alarm for box in drawing(graph, FigureOptions()).boxes for alarm in box.alarms]
@@ -145,7 +145,7 @@ def test_the_moment_can_be_chosen() -> None:
     assert taken("detach", at=2).iteration == 2
     before = taken("naive", before="D_loss_.backward()")
     assert [root.name for root in before.roots] == ["D_loss_"]
-    assert failure(before) is None
+    assert failed_backward(before) is None
     with pytest.raises(UserError, match="iteration 99"):
         taken("detach", at=99)
     with pytest.raises(UserError, match="no backward is written") as caught:
