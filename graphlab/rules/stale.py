@@ -18,15 +18,18 @@ UNKNOWN_TENSOR = TensorInfo(None, "activation", (), "")
 
 
 def versions(trace: Trace, saved: Saved) -> Versions:
+    """The saved tensor with its versions, when saved and when backward needed it."""
     tensor = trace.tensors[saved.tensor] if saved.tensor >= 0 else UNKNOWN_TENSOR
     return Versions(tensor, saved.saved_version, saved.current_version)
 
 
 def saved_place(saved: Saved) -> Place:
+    """Where the tensor was saved, and by which operation."""
     return Place(saved.at, saved.operation, saved.module)
 
 
 def mutated_place(trace: Trace, saved: Saved) -> Place | None:
+    """Where the tensor was written, and by what; None if the write is not known."""
     event = _write(trace, saved)
     if event is None:
         return None

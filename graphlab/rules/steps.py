@@ -34,6 +34,7 @@ def first_per_optimizer(
 
 
 def last_step(trace: Trace, optimizer: int) -> Step | None:
+    """The last step of the optimizer with this index, or None."""
     for event in reversed(trace.events):
         if isinstance(event, Step) and event.optimizer == optimizer:
             return event

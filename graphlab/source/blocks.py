@@ -51,6 +51,7 @@ class Block:
         return None
 
     def text(self, statement: ast.stmt) -> str:
+        """The full lines of a statement."""
         return "".join(self.lines[_first(statement) - 1 : _last(statement)])
 
     def help(self, text: str, edits: list[Edit]) -> Help:
@@ -228,6 +229,7 @@ class StatementInScope:
                     yield from body[body.index(self.statement) + 1 :]
 
     def text(self, node: ast.AST) -> str:
+        """The source of a node."""
         return ast.get_source_segment(self.source, node) or ""
 
     def help(self, text: str, *new: str) -> Help:
@@ -265,6 +267,7 @@ class StatementInScope:
         return earlier or self._is_parameter(target.id)
 
     def used_later(self, name: str) -> bool:
+        """Whether a variable is read after this statement, in its scope."""
         end = self.statement.end_lineno or self.statement.lineno
         loads = [n for n in self._names(name) if isinstance(n.ctx, ast.Load)]
         if any(n.lineno > end for n in loads):

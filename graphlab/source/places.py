@@ -25,6 +25,7 @@ def parse(filename: str) -> ast.Module | None:
 
 
 def source_line(filename: str, line: int) -> str:
+    """A line of a file, counted from 1, without its newline; "" if there is none."""
     return linecache.getline(filename, line).rstrip("\n")
 
 

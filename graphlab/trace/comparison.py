@@ -30,6 +30,8 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
+    """What one iteration did to each network; `completed` is whether it ran to its end."""
+
     completed: bool
     D: Turn
     G: Turn
@@ -37,6 +39,8 @@ class Iteration:
 
 @dataclass(frozen=True, slots=True)
 class FindingSummary:
+    """What a comparison keeps of a finding."""
+
     code: str
     severity: str
     summary: str
@@ -84,6 +88,8 @@ class ImageStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
+    """The mean losses over a fixed set of images, after so many iterations."""
+
     iterations: int
     D_loss_: float
     G_loss_: float
@@ -175,6 +181,7 @@ def turns(loop: Loop, network: str) -> list[Turn]:
 
 
 def known(values: Sequence[float | None]) -> list[float]:
+    """The values that are not None."""
     return [value for value in values if value is not None]
 
 

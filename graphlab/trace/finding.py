@@ -30,6 +30,8 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Related:
+    """A further saved tensor that the same backward would have failed at."""
+
     tensor: Versions
     saved: Place
     mutated: Place | None

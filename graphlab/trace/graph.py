@@ -101,6 +101,8 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
+    """An optimizer that steps leaves of the graph."""
+
     name: str
     type: str
 

@@ -127,6 +127,8 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class ZeroGrad:
+    """A call of zero_grad() of an optimizer or module."""
+
     seq: int
     at: Location | None
     target: str
@@ -255,6 +257,8 @@ class ParameterMix:
 
 @dataclass(frozen=True, slots=True)
 class Untouched:
+    """A parameter whose value no step of its optimizer changed, and why."""
+
     name: str
     why: str
 
@@ -321,6 +325,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
+    """The versions, the device and the seed of a run."""
+
     python: str
     torch: str
     device: str
@@ -333,6 +339,9 @@ Event = Write | Refused | Module | ZeroGrad | Backward | Step
 
 @dataclass(frozen=True, slots=True)
 class Trace:
+    """The record of one run. `sources` has the text of each file of the user's that events are in;
+    `unseen` says in sentences what could not be observed."""
+
     target: str
     outcome: Literal["completed", "raised", "interrupted"]
     environment: Environment

@@ -32,6 +32,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
+    """A table: its rows of cells under its columns, between a title and a note."""
+
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -42,6 +44,7 @@ STYLES = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", ""
 
 
 def printed(grid: Grid) -> RenderableType:
+    """The table for rich."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column, heading in zip(grid.columns, _headings(grid.columns), strict=True):
         # Folded, never cut: a cut number would be wrong.
@@ -68,6 +71,7 @@ def _headings(columns: Iterable[Column]) -> list[str]:
 
 
 def markdown(grid: Grid) -> str:
+    """The table in Markdown; the column groups are part of its headings."""
     heads = [f"{each.group} {each.name}".strip() for each in grid.columns]
     lines = [f"### {grid.title}", "", _row(heads)]
     lines.append(_row(["---" if column.left else "---:" for column in grid.columns]))
@@ -82,6 +86,7 @@ def _row(cells: list[str]) -> str:
 
 
 def html(grid: Grid) -> str:
+    """The table as an HTML fragment."""
     parts = ["<section>", f"<h2>{escaping.escape(grid.title)}</h2>", "<table>", "<thead>"]
     if any(column.group for column in grid.columns):
         parts.append(f"<tr>{_spans(grid.columns)}</tr>")

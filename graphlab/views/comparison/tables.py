@@ -37,6 +37,7 @@ def printed(comparison: Comparison) -> RenderableType:
 
 
 def markdown(comparison: Comparison) -> str:
+    """The tables in Markdown."""
     tables = [grids.markdown(grid) for grid in _grids(comparison)]
     return "\n".join([f"## Loops side by side\n\n{_head(comparison)}\n", *tables])
 

@@ -94,7 +94,9 @@ def picture(
             "dot",
             f"no layout in {timeout:g} seconds: the DOT text was kept instead of the {form}",
         )
-    data = svg.finished(laid.data, options.title, options.caption) if form == "svg" else laid.data
+    data = (
+        svg.with_titles(laid.data, options.title, options.caption) if form == "svg" else laid.data
+    )
     return Picture(data, form, _said(options, simpler) if laid.attempt else "")
 
 
@@ -105,7 +107,7 @@ def render_dot(text: str, form: str, title: str, timeout: float = 20.0) -> Pictu
     laid = layout.lay_out([lambda: text], form, timeout)
     if laid.data is None:
         return Picture(text.encode(), "dot", f"no layout in {timeout:g} seconds: kept the DOT text")
-    return Picture(svg.finished(laid.data, title) if form == "svg" else laid.data, form)
+    return Picture(svg.with_titles(laid.data, title) if form == "svg" else laid.data, form)
 
 
 def _palette(graph: Graph, options: FigureOptions) -> Palette:

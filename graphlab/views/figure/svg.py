@@ -13,7 +13,7 @@ ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
 
 
-def finished(data: bytes, title: str, description: str = "") -> bytes:
+def with_titles(data: bytes, title: str, description: str = "") -> bytes:
     """The SVG with `title` and `description`. The id of a node's group is ``gl-`` and the node's
     name in the DOT text. Its tooltip becomes its title, which browsers show on hovering and screen
     readers read."""

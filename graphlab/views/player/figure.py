@@ -53,7 +53,7 @@ def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[
         if laid.data is None:
             problem = f"Level {level} is left out: {limit:g} seconds did not suffice to lay it out."
             continue
-        text = _own(svg.finished(laid.data, f"The graph, level {level}"), f"{uid}-{level}")
+        text = _own(svg.with_titles(laid.data, f"The graph, level {level}"), f"{uid}-{level}")
         boxes = {box.title: box.key for box in sketch.boxes if box.shape == "optimizer"}
         found.append(DrawnLevel(level, text, sketch.home, boxes))
     return found, problem

@@ -56,19 +56,19 @@ def fragment(
     timeout: seconds for the layout of each graph.
     """
     uid = uid or f"gl{secrets.token_hex(4)}"
-    parts, shown, titles = [], [], _titles(plays)
+    parts, contents, titles = [], [], _titles(plays)
     for at, play in enumerate(plays):
         drawn, problem = figures(play.film.graph, f"{uid}-{at}", timeout)
-        told = _page_data(play, drawn, problem or _why_none(play.film), quiz)
-        told["title"] = titles[at]
-        told["others"] = [
+        content = _page_data(play, drawn, problem or _why_none(play.film), quiz)
+        content["title"] = titles[at]
+        content["others"] = [
             {"run": index, "title": titles[index], "diff": difference(play.film, other.film)}
             for index, other in enumerate(plays)
             if index != at
         ]
-        shown.append(told)
-        parts.append(_section(at, uid, shown[-1]["title"], drawn))
-    text = json.dumps(visible_values(shown), ensure_ascii=False, separators=(",", ":"))
+        contents.append(content)
+        parts.append(_section(at, uid, contents[-1]["title"], drawn))
+    text = json.dumps(visible_values(contents), ensure_ascii=False, separators=(",", ":"))
     text = text.replace("<", "\\u003c")
     style = _read("player.css").replace("/* dark figure */", dark_colors())
     return (
@@ -91,14 +91,14 @@ def _titles(plays: Sequence[RecordedRun]) -> list[str]:
 def page(plays: Sequence[RecordedRun], *, quiz: bool = False, timeout: float = 20.0) -> str:
     """A whole HTML document."""
     title = " and ".join(clean(play.trace.target) for play in plays)
-    shown = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
+    player = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}, step by step</title>\n"
-        f"<style>body {{ margin: 0; }}</style>\n</head>\n<body>\n{shown}</body>\n</html>\n"
+        f"<style>body {{ margin: 0; }}</style>\n</head>\n<body>\n{player}</body>\n</html>\n"
     )
 
 
@@ -106,14 +106,14 @@ def _page_data(
     play: RecordedRun, drawn: list[DrawnLevel], problem: str, quiz: bool
 ) -> dict[str, Any]:
     """The data of one run, with graph nodes replaced by the boxes that draw them."""
-    told = data(play.trace, play.film, play.findings, play.whys)
-    told["problem"] = problem
-    told["quiz"] = questions(play.trace, play.film) if quiz else []
-    told["born"] = [{} for _ in drawn]
-    for at, step in enumerate(told["steps"]):
+    content = data(play.trace, play.film, play.findings, play.whys)
+    content["problem"] = problem
+    content["quiz"] = questions(play.trace, play.film) if quiz else []
+    content["born"] = [{} for _ in drawn]
+    for at, step in enumerate(content["steps"]):
         made, nodes, optimizers = step.pop("made"), step.pop("nodes"), step.pop("optimizers")
         step["lit"] = []
-        for born, each in zip(told["born"], drawn, strict=True):
+        for born, each in zip(content["born"], drawn, strict=True):
             for node in made:
                 for box in each.home.get(node, ()):
                     born.setdefault(box, at)
@@ -122,11 +122,11 @@ def _page_data(
                 dict.fromkeys(each.optimizers[n] for n in optimizers if n in each.optimizers)
             )
             step["lit"].append(list(lit))
-    for saved in told["saved"]:
+    for saved in content["saved"]:
         node = saved.pop("node")
         saved["boxes"] = [each.home.get(node, (None,))[0] for each in drawn]
-    told["levels"] = [each.level for each in drawn]
-    return told
+    content["levels"] = [each.level for each in drawn]
+    return content
 
 
 def _why_none(film: Film) -> str:

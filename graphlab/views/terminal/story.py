@@ -22,6 +22,7 @@ COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
 
 def headline(finding: Finding) -> Text:
+    """The finding in one line: severity, code and summary."""
     mark = f"{finding.severity}[{finding.code}]"
     return Text.assemble((mark, COLOURS[finding.severity]), ": ", one_line(finding.summary))
 
