@@ -20,7 +20,7 @@ import graphs
 from graphlab.observe.graph.capture import capture
 from graphlab.trace.graph import Graph, Root
 from graphlab.views.figure import layout
-from graphlab.views.figure.picture import Look, source
+from graphlab.views.figure.picture import FigureOptions, source
 
 LIMIT = 20.0
 
@@ -36,7 +36,7 @@ def scattered(nodes: int, edges: int, seed: int) -> Graph:
     return Graph(("MulBackward0",) * nodes, sorted_inputs, (Root("loss", 0),))
 
 
-def measure(name: str, graph: Graph, look: Look, rounds: int, bundled: bool) -> None:
+def measure(name: str, graph: Graph, look: FigureOptions, rounds: int, bundled: bool) -> None:
     tries: list[Callable[[], str]] = [
         lambda: source(graph, look),
         lambda: source(graph, look, cheap=True),
@@ -59,15 +59,15 @@ def main() -> None:
     options = parser.parse_args()
     frame = sys._getframe()
     for name, loss, look in (
-        ("ResNet-50-like, op", graphs.resnet(), Look("op")),
-        ("transformer of 6 layers, op", graphs.transformer(), Look("op")),
-        ("LSTM of 200 steps, op", graphs.lstm(), Look("op")),
-        ("transformer of 12 layers, module", graphs.transformer(12), Look("module")),
+        ("ResNet-50-like, op", graphs.resnet(), FigureOptions("op")),
+        ("transformer of 6 layers, op", graphs.transformer(), FigureOptions("op")),
+        ("LSTM of 200 steps, op", graphs.lstm(), FigureOptions("op")),
+        ("transformer of 12 layers, module", graphs.transformer(12), FigureOptions("module")),
     ):
         measure(name, capture({"loss": loss}, frame), look, options.rounds, not options.dot)
     for seed in range(options.seeds):
         graph = scattered(400, 800, seed)
-        measure(f"random, 800 edges, seed {seed}", graph, Look("op"), 1, not options.dot)
+        measure(f"random, 800 edges, seed {seed}", graph, FigureOptions("op"), 1, not options.dot)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The scenarios and what their headers promise. Reads files, runs none, imports no torch."""
+"""Lists the scenarios and reads their headers, without running them or importing torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXPECT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a run must find: nothing where `code` is None."""
+    """The finding that a run of a scenario must have; `code` is None if it must have none."""
 
     code: str | None
     call: str | None = None
@@ -40,6 +40,9 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
+    """A scenario and its header. `expectations` are by optimizer class; the key None stands for all
+    optimizers that are not listed."""
+
     name: str
     path: Path
     title: str
@@ -48,11 +51,12 @@ class Scenario:
     repaired_by: tuple[str, ...]
 
     def expected(self, optimizer: str | None) -> Expectation | None:
+        """What a run with this optimizer must find; None if the header does not say."""
         return self.expectations.get(optimizer, self.expectations.get(None))
 
 
 def folder() -> Path:
-    """Where the scenarios are: beside the package in a checkout, inside it when installed."""
+    """The scenarios' folder: next to the package in a checkout, inside it when installed."""
     inside = _HERE / "scenarios"
     return inside if inside.is_dir() else _HERE.parent / "scenarios"
 
@@ -102,14 +106,15 @@ def read(path: Path) -> Scenario:
 
 
 def docstring(path: Path) -> str:
+    """The docstring of a script, or "". Raises UserError if it cannot be read or parsed."""
     with compiling(str(path), f"python {path}"), warnings.catch_warnings():
-        # Python warns of what it compiles when it runs it, and once is enough.
+        # Python gives the same warnings again when it runs the file.
         warnings.simplefilter("ignore")
         return ast.get_docstring(ast.parse(read_source(str(path)))) or ""
 
 
 def read_source(path: str) -> bytes:
-    """Raises UserError when the file cannot be read."""
+    """The content of a file. Raises UserError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
@@ -122,8 +127,8 @@ def read_source(path: str) -> bytes:
 
 @contextlib.contextmanager
 def compiling(path: str, command: str) -> Iterator[None]:
-    """Whatever Python says against the source inside the block becomes a UserError; `command`
-    shows it all."""
+    """Turns errors of Python's compiler inside the block into a UserError about `path`, which names
+    `command` as the way to see the whole error."""
     try:
         yield
     except (RecursionError, MemoryError):

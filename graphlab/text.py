@@ -1,51 +1,52 @@
-"""Words for messages, and text of the user's made safe to print.
+"""Text helpers: control characters made visible, lists and plurals in words, near misses of names.
 
-A name or a line of source may hold what a terminal obeys instead of showing: an escape that moves
-the cursor or sets the window's title, an override that turns the order of letters around. Here it
-becomes the escape that Python would write for it. One letter at a time, so that what is said of a
-part of a text holds for the whole of it.
+A name or a line of the user's source may hold characters that a terminal obeys instead of showing:
+an escape sequence that moves the cursor, or a mark that reverses the reading direction. `visible`
+replaces each such character, on its own, by the escape that Python would write for it. So the
+result for a text is that of its parts joined, and positions can be mapped.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from typing import Any
 
-# C0 and C1 controls but tab and newline; the marks, embeddings, overrides and isolates of text that
-# runs both ways; what some tools take for the end of a line; what no encoding and no XML can hold.
+# C0 and C1 controls except tab and newline; marks, embeddings, overrides and isolates of
+# bidirectional text; what some tools take for a line end; what UTF-8 or XML cannot hold.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
     "\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
-
+# How many blanks a tab becomes in one line.
 TAB = 4
 
 
 def visible(text: str) -> str:
-    """`text` with a Python escape in the place of each such letter; lines and tabs stay."""
+    """`text` with unsafe characters as Python escapes; newlines and tabs stay."""
     return _UNSAFE.sub(_escaped, text)
 
 
 def one_line(text: str) -> str:
-    """The same in one line: of a name or a line of source, which has no business with more."""
+    """As `visible`, in one line: tabs become blanks, and newlines the two characters ``\\n``."""
     return visible(text.replace("\t", " " * TAB)).replace("\n", "\\n")
 
 
-def everywhere(value: Any) -> Any:
-    """JSON values with all their texts made visible."""
+def visible_values(value: Any) -> Any:
+    """JSON values with `visible` applied to every string in them, keys included."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, list | tuple):
-        return [everywhere(each) for each in value]
+        return [visible_values(each) for each in value]
     if isinstance(value, dict):
-        return {everywhere(key): everywhere(each) for key, each in value.items()}
+        return {visible_values(key): visible_values(each) for key, each in value.items()}
     return value
 
 
 def lines_of(source: str) -> list[str]:
-    """The lines of a source as Python counts them: a form feed or a separator ends none."""
+    """The lines of a source as Python counts them: only ``\\n`` ends one, unlike `splitlines`."""
     found = source.split("\n")
     return found if found[-1] else found[:-1]
 
@@ -56,16 +57,20 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def suggestion(name: str, known: list[str], otherwise: str = "graphlab list shows all") -> str:
+    """The hint for an unknown `name`: the nearest of the `known` ones, if any, and `otherwise`."""
     near = difflib.get_close_matches(name, known, 1, 0.6)
     return f"did you mean {near[0]}? {otherwise}" if near else otherwise
 
 
-def listing(names: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+def listing(names: Sequence[str], most: int | None = None) -> str:
+    """``a``, ``a and b``, ``a, b and c``; with more than `most` names, ``a, b and 3 more``."""
+    if most is not None and len(names) > most:
+        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def plural(count: int, word: str) -> str:
+    """``1 step``, ``2 steps``."""
     return f"{count} {word}" + ("" if count == 1 else "s")

@@ -12,7 +12,7 @@ from graphlab.errors import UserError
 from graphlab.trace.graph import Graph
 
 if TYPE_CHECKING:
-    from graphlab.views.figure.picture import Look
+    from graphlab.views.figure.picture import FigureOptions
 from graphlab.output import files, streams
 from graphlab.text import suggestion
 
@@ -24,7 +24,7 @@ class Figure:
     the program does later does not change it.
     """
 
-    def __init__(self, graph: Graph, look: Look, timeout: float = 20.0) -> None:
+    def __init__(self, graph: Graph, look: FigureOptions, timeout: float = 20.0) -> None:
         self.graph = graph
         self._look = look
         self._timeout = timeout
@@ -115,12 +115,12 @@ def render(
     Raises:
         TypeError: when `loss` holds something that is no tensor.
     """
-    from graphlab.views.figure.picture import Look
+    from graphlab.views.figure.picture import FigureOptions
 
     frame = sys._getframe(1)
     graph = _captured(loss, frame)
     name = title or ", ".join(root.name for root in graph.roots)
-    return Figure(graph, Look(level, color, theme, depth, name), timeout)
+    return Figure(graph, FigureOptions(level, color, theme, depth, name), timeout)
 
 
 def _captured(loss: Any, frame: FrameType) -> Graph:

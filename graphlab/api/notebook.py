@@ -11,7 +11,7 @@ from graphlab.errors import UserError
 
 if TYPE_CHECKING:
     pass
-from graphlab.views.cell import Shown
+from graphlab.views.cell import SessionReport
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,7 +62,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
         return
     if asked.name is not None:
         shell.user_ns[asked.name] = session
-    display(Shown(session))
+    display(SessionReport(session))
     if not asked.no_player:
         try:
             display(session.player(asked.quiz))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
-from graphlab.views.player.page import Play, page
+from graphlab.views.player.page import RecordedRun, page
 
 if TYPE_CHECKING:
     from graphlab.observe.film.snapshots import Snapshot
@@ -27,7 +27,9 @@ class Player:
     seconds, for the layout of each graph.
     """
 
-    def __init__(self, plays: Sequence[Play], quiz: bool = False, timeout: float = 20.0) -> None:
+    def __init__(
+        self, plays: Sequence[RecordedRun], quiz: bool = False, timeout: float = 20.0
+    ) -> None:
         self.plays = tuple(plays)
         self._quiz, self._timeout = quiz, timeout
         self._html: str | None = None
@@ -63,11 +65,13 @@ class Player:
         return f"<graphlab.Player of {names}>"
 
 
-def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> Play:
+def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> RecordedRun:
     """A run with its findings, and what their pages say of why they are bad."""
     from graphlab.rules.pages import why
 
-    return Play(trace, film, tuple(findings), {each.code: why(each.code) for each in findings})
+    return RecordedRun(
+        trace, film, tuple(findings), {each.code: why(each.code) for each in findings}
+    )
 
 
 def filmed(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:

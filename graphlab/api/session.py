@@ -13,7 +13,7 @@ from graphlab.errors import UserError
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.observe.observation import Observation
 from graphlab.trace.model import Trace
-from graphlab.views.cell import Shown, show_findings
+from graphlab.views.cell import SessionReport, show_findings
 
 
 class Session(Assertions):
@@ -81,7 +81,7 @@ class Session(Assertions):
         self._observation.stop(error, sys._getframe(1))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return Shown(self)._repr_mimebundle_()
+        return SessionReport(self)._repr_mimebundle_()
 
     def player(self, quiz: bool = False) -> Player:
         """The iteration that explains most, to be played line by line; in a notebook it shows

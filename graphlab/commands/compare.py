@@ -255,7 +255,7 @@ def _trained(
     loops = []
     for at, each in enumerate(chosen):
         mine = results[at :: len(chosen)]
-        loops.append(told.Trained(each.name, tuple(run for run, _ in mine), mine[0][1]))
+        loops.append(told.LoopTraining(each.name, tuple(run for run, _ in mine), mine[0][1]))
     judged, drawn = judging.judge_real(judging.real_images(options), options.seed)
     guides = (
         ("all rated alike", reference.balance),
@@ -266,11 +266,13 @@ def _trained(
         iterations_per_epoch=len(lab.batches(dataclasses.replace(options, steps=None))),
         seeds=tuple(seeds),
         loops=tuple(loops),
-        real=told.Judged(
+        real=told.ImageStatistics(
             judged.samples, judged.mean, judged.spread, judged.nearest, judged.distinct
         ),
         real_images=drawn[:SHOWN].tolist(),
-        guides=tuple(told.Guide(label, *values(options.batch_size)) for label, values in guides),
+        guides=tuple(
+            told.KnownLoss(label, *values(options.batch_size)) for label, values in guides
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
-    from graphlab.api.player import Play
+    from graphlab.api.player import RecordedRun
 
 
 def write(
@@ -48,7 +48,7 @@ def nothing(trace: Trace) -> UserError:
     )
 
 
-def _other(target: str, arguments: Sequence[str]) -> Play:
+def _other(target: str, arguments: Sequence[str]) -> RecordedRun:
     """The other run: a saved one, or one with the same arguments, in a process of its own, where
     the first has changed nothing."""
     if target.endswith(".json"):
@@ -70,7 +70,7 @@ def _other(target: str, arguments: Sequence[str]) -> Play:
         return saved(path)
 
 
-def saved(path: str) -> Play:
+def saved(path: str) -> RecordedRun:
     """A saved run as the player needs it."""
     from graphlab.api.player import play
     from graphlab.commands.saved import load

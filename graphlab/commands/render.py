@@ -22,11 +22,11 @@ from graphlab.text import suggestion
 from graphlab.trace.graph import Graph, Root, loads, under
 
 if TYPE_CHECKING:
-    from graphlab.api.player import Play
+    from graphlab.api.player import RecordedRun
     from graphlab.observe.film.snapshots import Snapshot, Snapshots
     from graphlab.observe.observation import Observation
     from graphlab.trace.finding import Finding
-    from graphlab.views.figure.picture import Look
+    from graphlab.views.figure.picture import FigureOptions
 from graphlab.api.figure import written
 
 DEFAULT = "naive"
@@ -112,7 +112,7 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
     return recorded
 
 
-def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) -> Play:
+def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) -> RecordedRun:
     recorded = _run(target, arguments, choice, is_module)
     session, ran = recorded.observation, recorded.ran
     snapshots: Snapshots = session.snapshots
@@ -223,11 +223,11 @@ def _title(name: str, graph: Graph, choice: Choice) -> str:
     return ", ".join(words)
 
 
-def _look(choice: Choice, title: str, finding: Finding | None) -> Look:
-    from graphlab.views.figure.picture import Look
+def _look(choice: Choice, title: str, finding: Finding | None) -> FigureOptions:
+    from graphlab.views.figure.picture import FigureOptions
 
     caption = f"{finding.code}: {finding.summary}" if finding is not None else ""
-    return Look(
+    return FigureOptions(
         choice.level,  # pyright: ignore[reportArgumentType]
         choice.color,  # pyright: ignore[reportArgumentType]
         choice.theme,  # pyright: ignore[reportArgumentType]
@@ -238,7 +238,12 @@ def _look(choice: Choice, title: str, finding: Finding | None) -> Look:
 
 
 def _show(
-    graph: Graph, look: Look, made_dot: str | None, form: str, path: str | None, choice: Choice
+    graph: Graph,
+    look: FigureOptions,
+    made_dot: str | None,
+    form: str,
+    path: str | None,
+    choice: Choice,
 ) -> None:
     from graphlab.views import console
     from graphlab.views.figure.layout import LayoutError

@@ -23,7 +23,7 @@ def load(path: str) -> tuple[Trace, Film | None]:
         why = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read: {why}", "name a file that --trace wrote") from None
     try:
-        trace, film = films.opened(text.decode())
+        trace, film = films.loads_both(text.decode())
     except UnicodeDecodeError as error:
         raise _no_trace(path, f"it is no text in UTF-8, from byte {error.start} on") from None
     except ValueError as error:

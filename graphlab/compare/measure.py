@@ -63,7 +63,7 @@ def measure(script: Script) -> told.Loop:
         outcome=trace.outcome,
         exception=trace.exception.type if trace.exception is not None else None,
         findings=tuple(
-            told.Found(each.code, each.severity, each.summary, each.iteration)
+            told.FindingSummary(each.code, each.severity, each.summary, each.iteration)
             for each in find(trace)
         ),
         iterations=tuple(_iteration(each) for each in beside.iterations),
@@ -94,7 +94,7 @@ def time_once(script: Script) -> Timed:
 def train(script: Script, seed: int, images: int) -> tuple[told.Run, list[told.Image]]:
     """The whole training under observation; the first `images` of what G makes then."""
     sessions: list[Observation] = []
-    steps: dict[int, told.Applied] = {}
+    steps: dict[int, told.AppliedGradient] = {}
 
     def look(ended: int) -> None:
         if ended % READ_EVERY == 0:
@@ -108,7 +108,7 @@ def train(script: Script, seed: int, images: int) -> tuple[told.Run, list[told.I
         seed=seed,
         exception=trace.exception.type if trace.exception is not None else None,
         iterations=training.iterations,
-        judged=told.Judged(
+        judged=told.ImageStatistics(
             judged.samples, judged.mean, judged.spread, judged.nearest, judged.distinct
         ),
         losses=tuple(
@@ -167,10 +167,10 @@ def _turn(turn: reference.Turn) -> told.Turn:
     return told.Turn(turn.steps, turn.changed, _beside(turn.update), _beside(turn.gradient))
 
 
-def _beside(deviation: reference.Deviation | None) -> told.Beside | None:
+def _beside(deviation: reference.Deviation | None) -> told.VectorDifference | None:
     if deviation is None:
         return None
-    return told.Beside(deviation.relative_error, deviation.cosine)
+    return told.VectorDifference(deviation.relative_error, deviation.cosine)
 
 
 def _backwards(trace: Trace) -> float | None:
@@ -183,7 +183,7 @@ def _backwards(trace: Trace) -> float | None:
     return len(whole) / len(set(whole)) if whole else None
 
 
-def _applied(trace: Trace, training: Training, into: dict[int, told.Applied]) -> None:
+def _applied(trace: Trace, training: Training, into: dict[int, told.AppliedGradient]) -> None:
     """Note what the sampled steps of G's optimizer were made of."""
     own = own_losses(trace)
     for event in trace.events:
@@ -196,4 +196,6 @@ def _applied(trace: Trace, training: Training, into: dict[int, told.Applied]) ->
         mine = next((each for each in shares if each.loss == loss), None)
         if mine is not None:
             foreign = sum(each.share for each in shares if each.loss != loss)
-            into[event.iteration] = told.Applied(event.iteration, foreign, mine.cosine_to_total)
+            into[event.iteration] = told.AppliedGradient(
+                event.iteration, foreign, mine.cosine_to_total
+            )

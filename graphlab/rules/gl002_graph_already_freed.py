@@ -1,12 +1,17 @@
-"""Backward a second time through a graph that an earlier backward had freed."""
+"""Backward ran a second time through a graph that an earlier backward had freed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.carried import cut_carried
-from graphlab.rules.repair.loops import detach_and_recompute, either_or, lines_of, recompute
-from graphlab.rules.repair.refused_call import differentiable
+from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.loops import (
+    detach_and_recompute,
+    recompute,
+    run_only_one_backward,
+    saving_lines,
+)
+from graphlab.rules.repair.refused_call import add_create_graph
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Saved, Trace
@@ -51,11 +56,11 @@ def _notes(freeing: Backward | None) -> tuple[str, ...]:
 def _help(
     trace: Trace, event: Backward, freeing: Backward | None, problems: list[Saved]
 ) -> Iterator[Help]:
-    found = differentiable(trace, freeing, event.call) if freeing is not None else None
+    found = add_create_graph(trace, freeing, event.call) if freeing is not None else None
     if found is None and event.at is not None and freeing is not None and freeing.at is not None:
-        lines = lines_of(problems, event)
+        lines = saving_lines(problems, event)
         if event.loss == freeing.loss:
-            found = either_or(trace, freeing.at, event.at, event.loss)
+            found = run_only_one_backward(trace, freeing.at, event.at, event.loss)
         found = (
             found
             or detach_and_recompute(trace, lines, freeing.at, event.at, freeing.call)
@@ -65,7 +70,7 @@ def _help(
         yield found
         return
     if freeing is not None and freeing.at == event.at:
-        yield cut_carried(trace, event) or Help(
+        yield detach_carried(trace, event) or Help(
             "Something computed in an earlier iteration is still in this loss. Detach it where it "
             "is carried over, for instance `h = h.detach()`, or compute it again in the loop."
         )

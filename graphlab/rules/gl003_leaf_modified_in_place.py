@@ -1,4 +1,4 @@
-"""An in-place write to a leaf that requires grad."""
+"""A leaf that requires grad was written in place."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""An in-place write to a view that autograd forbids."""
+"""A view, or its base, was written in place in a way that autograd forbids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.rules.refusals import refused_writes
-from graphlab.rules.repair.writes import out_of_place
+from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Refused, Trace
@@ -31,11 +31,11 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _apart(trace: Trace, event: Refused) -> Help | None:
     why = "autograd cannot follow a write through this view"
-    return out_of_place(trace, event.at, event.by, why) if event.at is not None else None
+    return write_out_of_place(trace, event.at, event.by, why) if event.at is not None else None
 
 
 def _base_written(trace: Trace, event: Refused) -> Finding:
-    """The view was left alone, and what it is a view of was written."""
+    """The finding for a use of the view after its base was written."""
     tensor = trace.tensors[event.tensor]
     by = event.written_by or "a write that was not seen"
     return Finding(

@@ -1,11 +1,11 @@
-"""Backward on a tensor that no graph leads to."""
+"""Backward was called on a tensor without a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.rules.refusals import refused_backwards
-from graphlab.rules.repair.refused_call import graph_again
+from graphlab.rules.repair.refused_call import restore_graph
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
@@ -21,7 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "detach(), item(), .data, numpy or integer cast on the way, and not under "
         "no_grad(). Setting requires_grad on {loss} itself only silences this: nothing "
         "would train.",
-        graph_again,
+        restore_graph,
         cut=": {cut} cut it off",
     )
 

@@ -1,4 +1,4 @@
-"""An optimizer stepped on gradients that a loss meant for another optimizer put there."""
+"""An optimizer stepped with gradients from a loss that is meant for another optimizer."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from graphlab.source.blocks import Block
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Mix, Share, Step, Trace
 
-# A foreign share below this is no story; a conflict must point apart in most sampled steps.
-FOREIGN = 0.1
-# Two losses whose gradients have a cosine below this undo each other's work, whoever wins.
-APART = -0.5
+# Shares of the other optimizers' losses below this are not reported.
+LEAST_FOREIGN_SHARE = 0.1
+# Two losses whose gradients have this cosine or less mostly cancel each other.
+MOST_COSINE = -0.5
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    harms = [*_mostly(trace, _harms)]
-    # A step that goes uphill is the story; one that only loses by the mixture is, without it.
-    for index, mine, event, mix, others in harms or [*_mostly(trace, _apart)][:1]:
+    harms = [*_steps_with_mixture(trace, _goes_uphill)]
+    # Conflicting losses are reported only if no step went uphill, and once.
+    found = harms or [*_steps_with_mixture(trace, _losses_conflict)][:1]
+    for index, mine, event, mix, others in found:
         yield _finding(trace, trace.optimizers[index].name, mine, event, mix, others)
 
 
-def _mostly(
+def _steps_with_mixture(
     trace: Trace, bad: Callable[[Mix, str, set[str]], bool]
 ) -> Iterator[tuple[int, str, Step, Mix, set[str]]]:
-    """(optimizer, its own loss, the worst step, what that applied, the others' losses) where most
-    sampled steps with a mixture are `bad`."""
+    """(optimizer, its own loss, its worst step, that step's mix, the other optimizers' losses), for
+    each optimizer of whose sampled steps with mixed gradients at least half are `bad`."""
     own = own_losses(trace)
     for index, mine in own.items() if len(own) > 1 else ():
         others = {loss for at, loss in own.items() if at != index}
@@ -51,26 +52,27 @@ def _share(mix: Mix, loss: str) -> Share:
     return next(each for each in mix.shares if each.loss == loss)
 
 
-def _harms(mix: Mix, mine: str, others: set[str]) -> bool:
-    """The applied gradient points against the optimizer's own loss, and so did the step: the inner
-    product of that loss's own gradient with the way the parameters went is positive."""
+def _goes_uphill(mix: Mix, mine: str, others: set[str]) -> bool:
+    """Whether the applied gradient has a negative cosine with that of the optimizer's own loss, and
+    the step did not lower that loss to first order."""
     foreign = sum(each.share for each in mix.shares if each.loss in others)
     own = _share(mix, mine)
     uphill = own.change is None or own.change > 0.0
     return (
-        foreign >= FOREIGN
+        foreign >= LEAST_FOREIGN_SHARE
         and own.cosine_to_total is not None
         and own.cosine_to_total < 0.0
         and uphill
     )
 
 
-def _apart(mix: Mix, mine: str, others: set[str]) -> bool:
-    """Another optimizer's loss has a part in the gradient, and pulls against the optimizer's own:
-    even where that still wins, each step throws away what they cancel."""
+def _losses_conflict(mix: Mix, mine: str, others: set[str]) -> bool:
+    """Whether the gradient of another optimizer's loss largely cancels that of its own: even if its
+    own is larger, each step makes less progress."""
     pair = {frozenset(each[:2]): each[2] for each in mix.cosines}
     return any(
-        each.share >= FOREIGN and pair.get(frozenset((mine, each.loss)), 0.0) <= APART
+        each.share >= LEAST_FOREIGN_SHARE
+        and pair.get(frozenset((mine, each.loss)), 0.0) <= MOST_COSINE
         for each in mix.shares
         if each.loss in others
     )

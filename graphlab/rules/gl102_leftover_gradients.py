@@ -1,12 +1,12 @@
-"""A step reused gradients that an earlier step had already applied."""
+"""A step applied gradients again that an earlier step had already applied."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.left_over import cleared
+from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import first_per_optimizer, named
+from graphlab.rules.steps import first_per_optimizer, unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Step, Trace, ZeroGrad
 
@@ -20,11 +20,11 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary=f"{optimizer.name}.step() applied gradients that its earlier step had applied "
             f"already, on {_several(trace, step.leftover)}",
             iteration=step.iteration,
-            tensor=named(trace, step.leftover[0]),
+            tensor=unversioned(trace, step.leftover[0]),
             failed=Place(step.at, f"{optimizer.name}.step()"),
             cause=Place(late.at, late.target) if late is not None else None,
             help=(
-                cleared(trace, step)
+                clear_gradients(trace, step)
                 or Help(
                     f"Call {optimizer.name}.zero_grad() once per step: after the step, or before "
                     "the first backward of the next one."
@@ -34,7 +34,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:
-    """The zero_grad nearest to this step: it ran, and cleared too little or too late."""
+    """The zero_grad() nearest to this step, which cleared too few parameters or ran too late."""
     found = None
     for event in trace.events:
         if isinstance(event, ZeroGrad):

@@ -1,11 +1,11 @@
-"""A parameter gets gradients and no optimizer ever steps it."""
+"""A parameter got gradients, but no optimizer holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import named
+from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -20,7 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         *RULE.label,
         summary=f"{names[0]}{more} get{'' if more else 's'} gradients, and no optimizer steps "
         f"{'them' if more else 'it'}",
-        tensor=named(trace, first.tensor),
+        tensor=unversioned(trace, first.tensor),
         failed=Place(first.at, first.call),
         cause=Place(first.built, "optimizer built") if first.built is not None else None,
         help=(

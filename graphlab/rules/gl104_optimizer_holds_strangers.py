@@ -1,11 +1,11 @@
-"""An optimizer steps parameters that no live module uses any more."""
+"""An optimizer holds parameters that no live module uses any more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import last_step, named
+from graphlab.rules.steps import last_step, unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -21,7 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary=f"{optimizer.name} holds {count} parameter{'s' * (count > 1)} that no module "
             "in use has: the module was replaced after the optimizer was built",
             iteration=step.iteration if step is not None else None,
-            tensor=named(trace, optimizer.strangers[0]),
+            tensor=unversioned(trace, optimizer.strangers[0]),
             failed=Place(step.at, f"{optimizer.name}.step()") if step is not None else None,
             cause=Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None,
             help=(
@@ -35,7 +35,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _untrained(trace: Trace) -> Iterator[str]:
-    """What came in their place gets gradients that no optimizer applies: no GL103 of its own."""
+    """The parameters that replaced them and have no optimizer, which GL103 therefore leaves out."""
     names = [trace.tensors[each.tensor].name or "a parameter" for each in trace.forgotten]
     if names:
         more = len(names) - 1

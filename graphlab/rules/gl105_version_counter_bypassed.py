@@ -1,4 +1,4 @@
-"""A saved tensor was written behind autograd's back, and backward then used it."""
+"""A saved tensor was written without its version counter noticing, and backward used it."""
 
 from __future__ import annotations
 

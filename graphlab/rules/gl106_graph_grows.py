@@ -1,10 +1,10 @@
-"""The graph behind a loss or a kept tensor grows with every iteration."""
+"""The graph of a loss or of a kept tensor grew with every iteration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.left_over import without_graph
+from graphlab.rules.repair.left_over import detach_kept
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Growing, TensorInfo, Trace
@@ -29,7 +29,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _help(trace: Trace, each: Growing) -> Help:
     if each.kept_at is not None and not each.behind_loss:
-        edit = without_graph(trace, each.kept_at)
+        edit = detach_kept(trace, each.kept_at)
         if edit is not None:
             return edit
     return Help(

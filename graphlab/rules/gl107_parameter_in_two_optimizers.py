@@ -1,11 +1,11 @@
-"""Two optimizers step one parameter."""
+"""Two optimizers stepped the same parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import first_per_optimizer, last_step, named
+from graphlab.rules.steps import first_per_optimizer, last_step, unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -30,7 +30,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             *RULE.label,
             summary=f"{first.name} and {second.name} both step {name}{more}, by turns",
             iteration=step.iteration,
-            tensor=named(trace, step.shared[0]),
+            tensor=unversioned(trace, step.shared[0]),
             failed=Place(stepped.at, f"{second.name}.step()"),
             cause=Place(second.at, f"{second.name} built") if second.at is not None else None,
             help=(Help(f"Leave out of {second.name} what {first.name} already holds."),),
@@ -38,8 +38,8 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _joint(trace: Trace, index: int) -> bool:
-    """Whether an optimizer holds just what several others hold between them: one more loss for all
-    of their networks, as in InfoGAN, and no oversight."""
+    """Whether an optimizer holds exactly the parameters of several others together. That is on
+    purpose: a further loss for all of their networks, as in InfoGAN."""
     mine = set(trace.optimizers[index].owns)
     parts = [
         set(each.owns)

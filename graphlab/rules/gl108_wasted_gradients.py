@@ -1,4 +1,4 @@
-"""A backward went through part of a graph for gradients that were cleared unused."""
+"""A backward computed gradients that were cleared without having been applied."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from math import prod
 
 from graphlab.rules.repair.loops import detach
 from graphlab.rules.rule import Rule
-from graphlab.text import listing
+from graphlab.text import listing, plural
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, TensorInfo, Trace, Waste
 
 _BYTES = {"float16": 2, "bfloat16": 2, "float64": 8, "complex64": 8, "complex128": 16}
 
 
-# Of what a backward saved, less than this is not worth a word.
+# Not reported if less than this part of the bytes saved for backward was wasted.
 LEAST = 0.05
 
 
@@ -33,9 +33,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _finding(trace: Trace, at: int, event: Backward, waste: Waste) -> Finding:
     tensors = [trace.tensors[each] for each in waste.tensors]
     owners = Counter(each.owner or "no name" for each in tensors)
-    whose = listing(
-        [f"{count} parameter{'s' * (count > 1)} of {one}" for one, count in owners.items()]
-    )
+    whose = listing([f"{plural(n, 'parameter')} of {owner}" for owner, n in owners.items()])
     return Finding(
         *RULE.label,
         summary=f"{event.call} computed the gradients of {whose} for nothing: they were cleared "

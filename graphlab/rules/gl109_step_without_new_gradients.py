@@ -1,11 +1,11 @@
-"""A call of step() with no backward since the last step."""
+"""An optimizer stepped without a backward since its last step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import first_per_optimizer, named
+from graphlab.rules.steps import first_per_optimizer, unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -14,13 +14,13 @@ def check(trace: Trace) -> Iterator[Finding]:
     for step in first_per_optimizer(trace, lambda step: step.nothing_new and not step.shared):
         optimizer = trace.optimizers[step.optimizer]
         if optimizer.strangers or set(optimizer.owns) <= set(optimizer.never_reached):
-            # What no module uses, or no loss reaches, gets no gradient: GL104 and GL110 say why.
+            # Parameters out of use or not reached get no gradients: GL104 and GL110 say so.
             continue
         yield Finding(
             *RULE.label,
             summary=f"{optimizer.name}.step() had no gradient that was new since its last step",
             iteration=step.iteration,
-            tensor=named(trace, optimizer.owns[0]) if optimizer.owns else None,
+            tensor=unversioned(trace, optimizer.owns[0]) if optimizer.owns else None,
             failed=Place(step.at, f"{optimizer.name}.step()"),
             help=(
                 Help(

@@ -1,15 +1,15 @@
-"""An optimizer's parameter never receives a gradient."""
+"""A parameter of an optimizer never received a gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import named
+from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Trace
 
-# A branch that is rarely taken gets this many steps to be taken once.
+# A parameter may belong to a branch that is rarely taken: it is reported after this many steps.
 PATIENCE = 6
 
 
@@ -29,7 +29,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             *RULE.label,
             summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient",
-            tensor=named(trace, never[0]),
+            tensor=unversioned(trace, never[0]),
             cause=_cause(optimizer),
             help=(
                 Help(

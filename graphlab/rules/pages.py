@@ -1,4 +1,4 @@
-"""The page of a rule, docs/rules/GLNNN.md: its only long text, and what is quoted from it."""
+"""Reads the page of a rule, docs/rules/GLNNN.md, and the paragraphs that are quoted from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def folder() -> Path:
 
 
 def page(code: str) -> str:
-    """The Markdown of the page of `code`."""
+    """The Markdown text of the page of a rule's `code`, such as GL001."""
     return folder().joinpath(f"{code}.md").read_text(encoding="utf-8")
 
 
@@ -25,8 +25,8 @@ def summary(code: str) -> str:
 
 
 def why(code: str) -> str:
-    """The first paragraph of what a rule's page says of why it is bad, on one line; without its
-    last sentence where that only leads over to PyTorch's own words."""
+    """The first paragraph of the section "Why is this bad", on one line as plain text. A last
+    sentence that ends in a colon only introduces a quotation, and is left out."""
     _, _, rest = page(code).partition("\n## Why is this bad\n\n")
     text = " ".join(rest.partition("\n\n")[0].split()).replace("`", "")
     return text.rpartition(". ")[0] + "." if text.endswith(":") else text

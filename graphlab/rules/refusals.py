@@ -1,4 +1,4 @@
-"""What GL003 to GL007 share: autograd refused a write, or a backward outright."""
+"""Findings of GL003 to GL007: autograd refused a write, or refused a backward before it ran."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ def refused_writes(
     help: tuple[str, str],
     repair: Callable[[Trace, Refused], Help | None],
 ) -> Iterator[Finding]:
-    """One finding a line that wrote to a tensor of `kind`. `help` is two ways out; where `repair`
-    finds the edit for the first, that is shown."""
+    """One finding for each line that wrote to a tensor of `kind`.
+
+    `help` is two ways to fix it; an edit that `repair` finds replaces the first. `{name}` and
+    `{by}` in the texts stand for the tensor and the write.
+    """
     told = set()
     for event in trace.events:
         if not isinstance(event, Refused) or event.kind != kind or event.at in told or not event.by:
@@ -48,8 +51,11 @@ def refused_backwards(
     repair: Callable[[Trace, Backward], Help | None] = lambda trace, event: None,
     cut: str = "",
 ) -> Iterator[Finding]:
-    """One finding a line whose backward was refused for `trouble`. `cut` ends the summary where
-    the line that cut the graph is known; `help` is said where `repair` knows no better."""
+    """One finding for each line whose backward was refused for `trouble`.
+
+    `cut` is appended to the summary if the line that detached the loss is known; `help` is used if
+    `repair` finds nothing. `{name}`, `{call}`, `{loss}`, `{shape}` and `{cut}` are filled in.
+    """
     told = set()
     for event in trace.events:
         if not isinstance(event, Backward) or event.trouble != trouble or event.at in told:

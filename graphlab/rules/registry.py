@@ -1,4 +1,4 @@
-"""Every rule, found by its file: to add one is to add its file and its page."""
+"""All rules, collected from the files gl*.py of this folder: a new rule is a file and a page."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def _found() -> tuple[Rule, ...]:
     )
 
 
-# In the order of their codes, which their files' names begin with.
+# In the order of their codes, because the files are sorted by name.
 RULES = _found()
 
 
 def find(trace: Trace) -> list[Finding]:
-    """Every finding of every rule, in the order of the codes."""
+    """The findings of all rules, in the order of the rules' codes."""
     return [finding for rule in RULES for finding in rule.check(trace)]

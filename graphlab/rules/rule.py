@@ -1,4 +1,4 @@
-"""What a rule is: a code, its name, how grave it is, and the check. Each has one file."""
+"""The dataclass of a rule: its code, name, severity and check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from graphlab.trace.model import Trace
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`check` is a pure function of a Trace. A code is never reused or renumbered."""
+    """A rule, defined in a file of its own. `check` is a pure function of a Trace. A code is never
+    reused or renumbered."""
 
     code: str
     name: str

@@ -1,32 +1,35 @@
-"""What GL001 and GL105 share: a saved tensor, the write that came after, and the repair."""
+"""Findings of GL001 and GL105: a saved tensor, the write that came after it, and the repair."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphlab.rules.repair.carried import cut_carried
-from graphlab.rules.repair.loops import lines_of, lines_using, move_step, recompute
-from graphlab.rules.repair.writes import out_of_place, saved_copy
+from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
+from graphlab.rules.repair.writes import save_a_copy, write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Related, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
 
-# Of those who may have written, as many are named.
-LISTED = 5
-NAMELESS = TensorInfo(None, "activation", (), "")
+# At most this many possible writers are named.
+SUSPECTS_NAMED = 5
+UNKNOWN_TENSOR = TensorInfo(None, "activation", (), "")
 
 
 def versions(trace: Trace, saved: Saved) -> Versions:
-    tensor = trace.tensors[saved.tensor] if saved.tensor >= 0 else NAMELESS
+    """The saved tensor with its versions, when saved and when backward needed it."""
+    tensor = trace.tensors[saved.tensor] if saved.tensor >= 0 else UNKNOWN_TENSOR
     return Versions(tensor, saved.saved_version, saved.current_version)
 
 
 def saved_place(saved: Saved) -> Place:
+    """Where the tensor was saved, and by which operation."""
     return Place(saved.at, saved.operation, saved.module)
 
 
 def mutated_place(trace: Trace, saved: Saved) -> Place | None:
+    """Where the tensor was written, and by what; None if the write is not known."""
     event = _write(trace, saved)
     if event is None:
         return None
@@ -38,7 +41,7 @@ def _write(trace: Trace, saved: Saved) -> Write | None:
     return event if isinstance(event, Write) else None
 
 
-def called(tensor: TensorInfo) -> str:
+def tensor_label(tensor: TensorInfo) -> str:
     """How a sentence names a tensor: its name, or its kind and shape."""
     if tensor.name:
         return tensor.name
@@ -46,7 +49,7 @@ def called(tensor: TensorInfo) -> str:
 
 
 def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
-    """One problem per tensor and line, in the order in which backward meets them."""
+    """The first problem of each tensor and line, in the order in which backward meets them."""
     seen = set()
     found = []
     for each in problems:
@@ -58,7 +61,10 @@ def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
 
 
 def findings(rule: Rule, trace: Trace, state: str, tail: str) -> Iterator[Finding]:
-    """One finding per backward call that met saved tensors in `state`, the first time it did."""
+    """One finding for each backward call and write whose saved tensors were in `state`.
+
+    `tail` ends the summary, after the backward call.
+    """
     told = set()
     for event in trace.events:
         if not isinstance(event, Backward):
@@ -77,7 +83,7 @@ def findings(rule: Rule, trace: Trace, state: str, tail: str) -> Iterator[Findin
         notes = () if mutated is not None else (_unseen(first, event),)
         yield Finding(
             *rule.label,
-            summary=f"{called(tensor.tensor)} was saved for backward, then changed in place "
+            summary=f"{tensor_label(tensor.tensor)} was saved for backward, then changed in place "
             f"by {by}; {event.call} {tail}",
             iteration=event.iteration,
             tensor=tensor,
@@ -100,7 +106,7 @@ def _unseen(saved: Saved, event: Backward) -> str:
 
 
 def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
-    """What was concluded where nobody looked on, each conclusion once."""
+    """Notes on writes that were inferred and not observed, without repetitions."""
     told = set()
     for each in problems:
         write = _write(trace, each)
@@ -109,10 +115,10 @@ def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
             yield f"inferred: {write.inferred}"
         elif each.suspects and each.suspects not in told:
             told.add(each.suspects)
-            name = called(versions(trace, each).tensor)
+            name = tensor_label(versions(trace, each).tensor)
             *most, last = each.suspects
-            if len(most) >= LISTED:
-                most, last = most[:LISTED], f"{len(each.suspects) - LISTED} others"
+            if len(most) >= SUSPECTS_NAMED:
+                most, last = most[:SUSPECTS_NAMED], f"{len(each.suspects) - SUSPECTS_NAMED} others"
             who = f"{', '.join(most)} or {last}" if most else last
             yield f"inferred: {name} may have been written by {who}"
 
@@ -122,17 +128,17 @@ def _help(
 ) -> Iterator[Help]:
     change = mutated.at if mutated is not None else None
     write = _write(trace, problems[0])
-    lines = lines_of(problems, event)
+    lines = saving_lines(problems, event)
     tensor = versions(trace, problems[0]).tensor
     held = tensor.kind in ("parameter", "buffer")
     if change is not None and write is not None and not write.silent and not held:
         why = f"backward still needs the old {tensor.name or 'values'}"
-        apart = out_of_place(trace, change, write.by, why)
+        apart = write_out_of_place(trace, change, write.by, why)
         if apart is not None:
             yield apart
             return
     if tensor.kind == "buffer" and write is not None:
-        copied = saved_copy(trace, problems[0], f"{write.by} writes to it before {event.call}")
+        copied = save_a_copy(trace, problems[0], f"{write.by} writes to it before {event.call}")
         if copied is not None:
             yield copied
             return
@@ -152,13 +158,13 @@ def _help(
         if again is not None:
             return
     if change is not None and event.at is not None and change.line > event.at.line:
-        # The write came in an earlier iteration, behind this very line.
-        carried = cut_carried(trace, event)
+        # A write further down in the loop: it happened in an earlier iteration.
+        carried = detach_carried(trace, event)
         if carried is not None:
             yield carried
             return
     who = write.by if write is not None else "the write"
-    name = called(tensor)
+    name = tensor_label(tensor)
     where = f" (line {change.line})" if change is not None else ""
     first = f"Run the forward that uses {name} again after {who}{where}"
     if tensor.kind == "parameter":

@@ -1,4 +1,4 @@
-"""What the rules about optimizers share: odd steps, and the loss that an optimizer is there for."""
+"""Helpers of the rules about optimizers: suspicious steps, and the loss of each optimizer."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _COMMON = {
 }  # fmt: skip
 
 
-def named(trace: Trace, index: int) -> Versions:
-    """A tensor for a finding that is not about its version."""
+def unversioned(trace: Trace, index: int) -> Versions:
+    """The tensor at `index`, for a finding that is not about its version."""
     return Versions(trace.tensors[index], None, None)
 
 
 def first_per_optimizer(
     trace: Trace, odd: Callable[[Step], bool], times: int = 2
 ) -> Iterator[Step]:
-    """The first odd step of each optimizer that made at least `times` of them."""
+    """The first `odd` step of each optimizer with at least `times` of them."""
     found: dict[int, list[Step]] = {}
     for event in trace.events:
         if isinstance(event, Step) and odd(event):
@@ -34,21 +34,23 @@ def first_per_optimizer(
 
 
 def last_step(trace: Trace, optimizer: int) -> Step | None:
+    """The last step of the optimizer with this index, or None."""
     for event in reversed(trace.events):
         if isinstance(event, Step) and event.optimizer == optimizer:
             return event
     return None
 
 
-def words(name: str) -> set[str]:
-    """The telling parts of a name: ``optimizer_D`` and ``d_loss`` share `d`."""
+def name_parts(name: str) -> set[str]:
+    """The parts of a name in lower case, common words left out: ``optimizer_D`` gives ``d``."""
     split = re.sub(r"([a-z])([A-Z])", r"\1_\2", name)
     return {part.lower() for part in re.split(r"[^A-Za-z0-9]+", split) if part} - _COMMON
 
 
 def own_losses(trace: Trace) -> dict[int, str]:
-    """{optimizer index: loss}, for the optimizers whose loss can be told, by their names or by
-    steps that applied one loss alone; never the same loss twice."""
+    """The loss that each optimizer minimises, by the optimizer's index. It is known if their names
+    match, or if steps applied the gradient of one loss only; a loss with two optimizers is left
+    out."""
     alone: dict[int, Counter[str]] = {}
     for event in trace.events:
         if isinstance(event, Step) and len(event.sources) == 1:
@@ -57,8 +59,8 @@ def own_losses(trace: Trace) -> dict[int, str]:
     pairs: dict[int, str] = {}
     for index, optimizer in enumerate(trace.optimizers):
         owners = {trace.tensors[at].owner or "" for at in optimizer.owns}
-        mine = words(optimizer.name) | {w for owner in owners for w in words(owner)}
-        named = [loss for loss in losses if words(loss) & mine]
+        mine = name_parts(optimizer.name) | {w for owner in owners for w in name_parts(owner)}
+        named = [loss for loss in losses if name_parts(loss) & mine]
         if len(named) == 1:
             pairs[index] = named[0]
         elif index in alone and len(alone[index]) == 1:

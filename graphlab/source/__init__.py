@@ -1,1 +1,1 @@
-"""Reads the user's program: its source, and what its variables hold. Runs none of its code."""
+"""Reads the user's source and the values of its variables, without running any of its code."""

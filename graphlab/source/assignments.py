@@ -1,4 +1,4 @@
-"""What a statement gives a value to, and from which expression; read from the syntax tree alone."""
+"""Reads from the syntax tree what a statement assigns, to which names, and in which scope."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from graphlab.source.vocabulary import GUARDS
 
 
 def is_guard(expression: ast.expr) -> bool:
-    """``torch.no_grad()`` or ``no_grad``; of a choice between two contexts, either."""
+    """Whether it is ``torch.no_grad()``, ``no_grad`` or the like, or a choice (`a if b else c`)
+    with such a branch."""
     if isinstance(expression, ast.IfExp):
         return is_guard(expression.body) or is_guard(expression.orelse)
     called = expression.func if isinstance(expression, ast.Call) else expression
     return ast.unparse(called).rsplit(".", 1)[-1] in GUARDS
 
 
-def targets(target: ast.expr) -> list[str]:
+def target_names(target: ast.expr) -> list[str]:
+    """The source of each target of an assignment, a tuple's entries one by one."""
     return [ast.unparse(each) for each in getattr(target, "elts", [target])]
 
 
-def stores(statement: ast.stmt) -> set[str]:
-    """What a statement assigns to, or appends to, as it is written."""
+def stored_names(statement: ast.stmt) -> set[str]:
+    """The source of what a statement assigns to, or appends to."""
     if isinstance(statement, ast.Assign):
-        return {name for each in statement.targets for name in targets(each)}
+        return {name for each in statement.targets for name in target_names(each)}
     if isinstance(statement, ast.AnnAssign | ast.AugAssign):
         return {ast.unparse(statement.target)}
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
@@ -32,24 +34,29 @@ def stores(statement: ast.stmt) -> set[str]:
     return set()
 
 
-def source_of(statement: ast.stmt) -> ast.expr | None:
+def assigned_value(statement: ast.stmt) -> ast.expr | None:
+    """The expression that a statement assigns, or appends to a list; None if there is none."""
     source = getattr(statement, "value", None)
     if isinstance(statement, ast.Expr) and isinstance(source, ast.Call):
         return source.args[-1] if source.args else None
     return source
 
 
-def called(node: ast.AST) -> str:
+def call_or_source(node: ast.AST) -> str:
+    """A call without its arguments; the full source of any other node, and of to() and type(),
+    whose arguments matter."""
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "") not in ("to", "type"):
         return ast.unparse(node.func) + "()"
     return ast.unparse(node)
 
 
 def is_integer(node: ast.expr) -> bool:
+    """Whether it names a dtype without gradients, such as ``torch.long``."""
     return ast.unparse(node).rsplit(".", 1)[-1] in ("long", "int", "int64", "int32", "bool")
 
 
 def scope_of(tree: ast.Module | None, first: int, name: str) -> ast.AST | None:
+    """The function called `name` whose code begins at line `first`; the module if there is none."""
     for each in ast.walk(tree) if tree is not None else ():
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == name:
             start = min([each.lineno, *(d.lineno for d in each.decorator_list)])

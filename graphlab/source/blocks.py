@@ -1,4 +1,4 @@
-"""The user's source as statements, what flows between them, and edits of whole lines."""
+"""The user's source as statements: which depend on which variables, and edits of whole lines."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from graphlab.trace.model import Location, Trace
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Lines `first` to `last` (1-based, inclusive) become `text`; last < first inserts before."""
+    """Replaces lines `first` to `last` (from 1, inclusive) by `text`; inserts it before `first` if
+    `last` < `first`."""
 
     first: int
     last: int
     text: str
 
+    @classmethod
+    def of(cls, statement: ast.stmt, text: str) -> Edit:
+        """Replaces the lines of a statement by `text`."""
+        return cls(statement.lineno, _last(statement), text)
+
 
 class Block:
-    """The innermost list of statements that holds both of two lines."""
+    """The innermost list of statements that contains both of two lines; empty if the source does
+    not parse, or if two of its statements share a line."""
 
     def __init__(self, source: str, file: str, one: int, other: int) -> None:
         self.file = file
@@ -32,21 +39,23 @@ class Block:
         except SyntaxError:
             return
         found = _innermost(tree.body, one, other)
-        # Edits are of whole lines: where two statements share one, no line can be moved alone.
+        # Edits replace whole lines, so statements that share a line cannot be edited.
         if all(_last(before) < _first(after) for before, after in pairwise(found)):
             self.statements = found
 
     def index(self, line: int) -> int | None:
+        """The index of the statement at `line`, or None."""
         for at, statement in enumerate(self.statements):
             if _first(statement) <= line <= _last(statement):
                 return at
         return None
 
     def text(self, statement: ast.stmt) -> str:
+        """The full lines of a statement."""
         return "".join(self.lines[_first(statement) - 1 : _last(statement)])
 
     def help(self, text: str, edits: list[Edit]) -> Help:
-        """One Help whose before and after span all the edits, context between them included."""
+        """A Help whose `before` and `after` span all the edits and the lines between them."""
         start = min(each.first for each in edits)
         end = max(max(each.last, each.first) for each in edits)
         before = "".join(self.lines[start - 1 : end])
@@ -91,12 +100,13 @@ def _covers(body: list[ast.stmt], line: int) -> bool:
     return any(_first(each) <= line <= _last(each) for each in body)
 
 
-def stored(statement: ast.stmt) -> set[str]:
-    """Names that a statement binds, attributes as dotted names."""
+def bound_names(statement: ast.stmt) -> set[str]:
+    """The names that a statement binds, attributes as dotted names."""
     return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Store)} - {""}
 
 
-def loaded(statement: ast.stmt) -> set[str]:
+def read_names(statement: ast.stmt) -> set[str]:
+    """The names that a statement reads, attributes as dotted names."""
     return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Load)} - {""}
 
 
@@ -114,8 +124,12 @@ def _dotted(node: ast.AST) -> str:
     return ".".join([node.id, *reversed(parts)])
 
 
-class Flow:
-    """Which variables still rest on the statements at `lines`, and how to compute them anew."""
+class DependentVariables:
+    """The variables that depend on the statements at `lines`, after statement number `until`.
+
+    origin: for each of them, the index of the statement that last bound it. simple: whether all of
+    those statements are plain assignments, so that they can be repeated.
+    """
 
     def __init__(self, block: Block, lines: set[int], until: int) -> None:
         self._block = block
@@ -123,8 +137,8 @@ class Flow:
         self.simple = True
         for at, statement in enumerate(block.statements[: until + 1]):
             touched = any(_first(statement) <= line <= _last(statement) for line in lines)
-            targets = stored(statement)
-            if touched or loaded(statement) & self.origin.keys():
+            targets = bound_names(statement)
+            if touched or read_names(statement) & self.origin.keys():
                 if targets and not isinstance(statement, ast.Assign | ast.AnnAssign):
                     self.simple = False
                 for name in targets:
@@ -134,19 +148,19 @@ class Flow:
                     self.origin.pop(name, None)
 
     def recompute(self, start: int, end: int) -> list[tuple[int, list[str]]]:
-        """For the statements from `start` to `end`: before which of them (by index) which of the
-        old variables must be computed again, in the order in which they were."""
+        """Which variables to recompute, and before which of the statements `start` to `end`:
+        (index, names in the order in which they were bound)."""
         stale = dict(self.origin)
         found = []
         for at in range(start, end + 1):
             statement = self._block.statements[at]
-            needs = self._closure(loaded(statement) & stale.keys(), stale)
+            needs = self._closure(read_names(statement) & stale.keys(), stale)
             if needs:
                 order = sorted(needs, key=lambda name: (stale[name], name))
                 found.append((at, order))
                 for name in needs:
                     stale.pop(name)
-            for name in stored(statement):
+            for name in bound_names(statement):
                 stale.pop(name, None)
         return found
 
@@ -158,10 +172,11 @@ class Flow:
             if name in done:
                 continue
             done.add(name)
-            todo.extend(loaded(self._block.statements[stale[name]]) & stale.keys())
+            todo.extend(read_names(self._block.statements[stale[name]]) & stale.keys())
         return done
 
     def statements(self, names: list[str]) -> list[ast.stmt]:
+        """The statements that bind `names`, in their order."""
         places = sorted({self.origin[name] for name in names})
         return [self._block.statements[place] for place in places]
 
@@ -170,7 +185,7 @@ Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class StatementInScope:
-    """A statement of the user's, and the function or module that it stands in."""
+    """A statement of the user's code, with the function or module around it."""
 
     def __init__(self, source: str, at: Location, statement: ast.stmt, scope: Scope) -> None:
         self.source, self.at = source, at
@@ -180,6 +195,8 @@ class StatementInScope:
 
     @classmethod
     def of(cls, trace: Trace, at: Location) -> StatementInScope | None:
+        """The simple statement at `at`; None if the source does not parse, or other code shares
+        its lines."""
         source = trace.sources.get(at.file, "")
         try:
             tree = ast.parse(source)
@@ -199,23 +216,24 @@ class StatementInScope:
         return here if here.owns_its_lines(statement) else None
 
     def owns_its_lines(self, statement: ast.stmt) -> bool:
-        """Whether nothing else stands on its lines: edits are of whole lines."""
+        """Whether there is no other code on its lines: edits replace whole lines."""
         before = self.lines[statement.lineno - 1].encode()[: statement.col_offset]
         after = self.lines[(statement.end_lineno or 0) - 1].encode()[statement.end_col_offset :]
         return not before.strip() and after.strip()[:1] in (b"", b"#")
 
     def following(self) -> Iterator[ast.stmt]:
-        """The statements behind this one in its own list."""
+        """The statements after this one in the same body."""
         for node in ast.walk(self.scope):
             for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
                 if isinstance(body, list) and self.statement in body:
                     yield from body[body.index(self.statement) + 1 :]
 
     def text(self, node: ast.AST) -> str:
+        """The source of a node."""
         return ast.get_source_segment(self.source, node) or ""
 
     def help(self, text: str, *new: str) -> Help:
-        """The statements `new` for this one; what stands behind it on its line stays."""
+        """A Help that replaces this statement by `new`; a comment after it is kept."""
         statement = self.statement
         end = statement.end_lineno or statement.lineno
         indent = " " * statement.col_offset
@@ -224,8 +242,9 @@ class StatementInScope:
         return self.block.help(text, [Edit(statement.lineno, end, body + rear)])
 
     def may_rebind(self, target: ast.expr) -> bool:
-        """Whether `target = …` reaches all who are to see the new values: a loop's variable, what
-        was taken out of an object, and what is not used again are seen elsewhere."""
+        """Whether rebinding `target` has the effect of writing it in place. It has not if others
+        see the old tensor: a loop variable, one read from an attribute or item, or one that is not
+        used again here."""
         if not isinstance(target, ast.Name):
             return isinstance(target, ast.Attribute | ast.Subscript)
         if not self.used_later(target.id):
@@ -248,6 +267,7 @@ class StatementInScope:
         return earlier or self._is_parameter(target.id)
 
     def used_later(self, name: str) -> bool:
+        """Whether a variable is read after this statement, in its scope."""
         end = self.statement.end_lineno or self.statement.lineno
         loads = [n for n in self._names(name) if isinstance(n.ctx, ast.Load)]
         if any(n.lineno > end for n in loads):
@@ -258,7 +278,7 @@ class StatementInScope:
             if isinstance(loop, ast.For | ast.While)
             and loop.lineno <= self.statement.lineno <= (loop.end_lineno or 0)
         ]
-        # The next round of a loop is later too, unless it begins by binding the name anew.
+        # The next iteration of a loop is later too, unless the loop binds the name.
         return any(
             not any(isinstance(n.ctx, ast.Store) and n in ast.walk(loop) for n in self._names(name))
             for loop in around

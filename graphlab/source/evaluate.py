@@ -1,4 +1,4 @@
-"""From an expression of the source to its value, running none of the program's code."""
+"""Evaluates an expression of the user's source without running any of the program's code."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from graphlab.source.objects import LOST, attribute, item, lookup
 
 
 def evaluate(node: ast.AST, name: Callable[[str], Any]) -> Any:
-    """What a constant, a variable, an attribute, an item under a constant key, or a tuple or list
-    of those stands for; LOST for all else, and where nothing stored holds it.
+    """The value of a constant, a variable, an attribute, an item with a constant key, or a tuple or
+    list of those. LOST for any other expression, and if the value is not stored anywhere.
 
     `name` gives the value of a variable, or LOST.
     """
@@ -33,7 +33,7 @@ def evaluate(node: ast.AST, name: Callable[[str], Any]) -> Any:
 
 
 def constant(node: ast.expr) -> Any:
-    """The value of a literal, a negative number's too, or LOST."""
+    """The value of a literal, negative numbers included, or LOST."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         inner = constant(node.operand)
         return -inner if type(inner) in (int, float) else LOST

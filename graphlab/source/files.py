@@ -1,4 +1,4 @@
-"""Which files are the user's."""
+"""Decides which files are the user's own, and finds the nearest frame that runs one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _installed(path: str) -> bool:
 
 
 class UserFiles:
-    """Decides by file name, once per file. `targets` are files or folders that count as the user's
-    even inside site-packages: the script that was asked for, or the package given to -m."""
+    """Decides by file name; the answer is cached. `targets` are files or folders that count as the
+    user's even inside site-packages: the script to run, or the package given to -m."""
 
     def __init__(self, targets: tuple[str, ...] = ()) -> None:
         self._targets = tuple(os.path.realpath(path) for path in targets)
@@ -44,8 +44,8 @@ class UserFiles:
 
     def _decide(self, filename: str) -> bool:
         if filename.startswith("<"):
-            # Python's own frozen modules and torch's generated code look like this; a cell or
-            # a `python -c` program does too, but has lines that can be read back.
+            # Python's frozen modules and torch's generated code have such names; a cell or
+            # a `python -c` program does too, but linecache has its lines.
             return filename.startswith(("<stdin", "<string", "<ipython")) and bool(
                 linecache.getlines(filename)
             )
@@ -54,7 +54,7 @@ class UserFiles:
             if path == target:
                 return True
             if path.startswith(os.path.join(target, "")):
-                # A virtual environment may well stand inside the project that is run.
+                # A virtual environment is often inside the project's folder.
                 return not _installed(path[len(target) :])
         if path.startswith(os.path.join(PACKAGE, "scenarios", "")):
             return True

@@ -1,8 +1,8 @@
-"""What an object of the program is and holds, asked without running any code of the program.
+"""Reads the type and contents of the program's objects without running any of its code.
 
-No property, no ``__getattr__``, ``__getitem__``, ``__class__``, ``__repr__`` or ``__eq__`` of a
-class that is not Python's own is called here, and nothing here raises. An attribute is found where
-Python stores it: in the object's own dictionary, in a slot, or among the members of its class.
+Nothing here raises, or calls a property, ``__getattr__``, ``__getitem__``, ``__class__``,
+``__repr__`` or ``__eq__`` of a class that is not built in. Attributes are read from where Python
+stores them: the object's dictionary, a slot, or the class.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# No value, since nothing that can be looked at without running code holds one.
+# Returned where there is no value, or where reading it would run code.
 LOST: Any = object()
 
-# Where torch.nn.Module keeps what it answers for by __getattr__.
+# The dictionaries that torch.nn.Module.__getattr__ looks names up in.
 DRAWERS = ("_parameters", "_buffers", "_modules")
 
 _subclass = type.__subclasscheck__
@@ -27,16 +27,16 @@ _LOCALS = type((lambda: __import__("sys")._getframe().f_locals)())
 
 
 def is_a(value: Any, kind: type | tuple[type, ...]) -> bool:
-    """As `isinstance`, by the object's true type alone: ``__class__`` may be a property that runs
-    code, and a metaclass may have a word in `isinstance`."""
+    """Like `isinstance`, but by the object's real type only: ``__class__`` may be a property, and a
+    metaclass may define ``__instancecheck__``."""
     if type(kind) is tuple:
         return any(_subclass(each, type(value)) for each in kind)
     return _subclass(kind, type(value))  # pyright: ignore[reportArgumentType]
 
 
 def exactly(value: Any, *kinds: type) -> bool:
-    """Whether its type is one of `kinds`. Where ``in`` or ``==`` compares types, the ``__eq__`` of
-    a metaclass is called."""
+    """Whether its type is one of `kinds`, compared by identity: ``==`` and ``in`` would call the
+    ``__eq__`` of a metaclass."""
     kind = type(value)
     return any(kind is each for each in kinds)
 
@@ -47,14 +47,13 @@ def class_name(value: Any) -> str:
 
 
 def class_module(value: Any) -> str:
-    """The dotted name of the module that an object's class was defined in; "" where the class
-    does not say."""
+    """The dotted name of the module that defines an object's class; "" if it is not a string."""
     found = static(type(value), "__module__")
     return found if type(found) is str else ""
 
 
 def static(kind: type, name: str) -> Any:
-    """The member `name` of a class or of its bases, as it is stored, or LOST."""
+    """The attribute `name` of a class or its bases as stored, without descriptor calls; or LOST."""
     for base in _mro(kind):
         own = _members(base)
         if name in own:
@@ -63,7 +62,7 @@ def static(kind: type, name: str) -> Any:
 
 
 def attributes(value: Any) -> dict[str, Any]:
-    """The object's own dictionary, empty where it has none. Not to be written to."""
+    """The object's own dictionary; empty if it has none. Callers must not write to it."""
     if is_a(value, type):
         return dict(_members(value))
     found = static(type(value), "__dict__")
@@ -72,14 +71,14 @@ def attributes(value: Any) -> dict[str, Any]:
     elif is_a(value, types.ModuleType):
         own = object.__getattribute__(value, "__dict__")
     else:
-        # None, or one that the class has made a property of.
+        # There is none, or the class defines a property of that name.
         return {}
     return own if type(own) is dict else {}
 
 
 def attribute(value: Any, name: str) -> Any:
-    """``value.name`` as far as it is stored, or LOST: an entry of the object's dictionary, a
-    module's parameter, buffer or submodule, a slot, a method, or a constant of the class."""
+    """``value.name`` if it is stored, else LOST: an entry of the object's dictionary, a module's
+    parameter, buffer or submodule, a slot, a method, or a constant of the class."""
     own = attributes(value)
     if name in own:
         return own[name]
@@ -104,7 +103,7 @@ def attribute(value: Any, name: str) -> Any:
 
 
 def _constant(found: Any) -> Any:
-    """A class's member as it reads through the class, where reading it runs nothing."""
+    """The value of a class attribute, or LOST if reading it would run a descriptor."""
     if type(found) is staticmethod:
         return found.__func__
     if found is LOST or type(found) is types.FunctionType:
@@ -113,8 +112,8 @@ def _constant(found: Any) -> Any:
 
 
 def item(value: Any, key: Any) -> Any:
-    """``value[key]`` of Python's own containers and those derived from them, for a key that is a
-    string or an integer, or LOST. A subclass's ``__getitem__`` or ``__missing__`` is not asked."""
+    """``value[key]`` of a built-in container or a subclass, for a string or integer key, or LOST. A
+    subclass's ``__getitem__`` or ``__missing__`` is not called."""
     if type(key) is not str and type(key) is not int:
         return LOST
     if is_a(value, dict):
@@ -130,7 +129,7 @@ def item(value: Any, key: Any) -> Any:
 
 
 def _of_module(own: dict[str, Any], key: str | int) -> Any:
-    """A member of torch's containers of modules and of parameters, by its name or its place."""
+    """A member of ModuleList, ParameterDict and the like, by its name or index."""
     for drawer in ("_modules", "_parameters"):
         kept = own.get(drawer)
         if type(kept) is dict and kept:
@@ -139,10 +138,10 @@ def _of_module(own: dict[str, Any], key: str | int) -> Any:
 
 
 def items(value: Any, limit: int | None = None) -> Iterator[tuple[str | int, Any]]:
-    """The entries of a dictionary, list or tuple, those under a key that is neither a string nor
-    an integer left out; `limit` of them at most."""
+    """The entries (key, value) of a dictionary, list or tuple, at most `limit`. Keys that are
+    neither strings nor integers are left out."""
     if is_a(value, dict):
-        # A copy: another thread may write to it meanwhile.
+        # A copy, because another thread may write to it during the loop.
         pairs: Any = list(itertools.islice(dict.items(value), limit))
         yield from ((key, each) for key, each in pairs if type(key) is str or type(key) is int)
         return
@@ -153,7 +152,7 @@ def items(value: Any, limit: int | None = None) -> Iterator[tuple[str | int, Any
 
 
 def length(value: Any) -> int | None:
-    """``len(value)`` of a list, tuple, dictionary, set or range, or of what is derived from one."""
+    """``len(value)`` of a list, tuple, dictionary, set, range or a subclass; None for the rest."""
     for kind in (list, tuple, dict, set, frozenset, range):
         if is_a(value, kind):
             return kind.__len__(value)
@@ -161,7 +160,7 @@ def length(value: Any) -> int | None:
 
 
 def fields(value: Any) -> tuple[str, ...]:
-    """The names of a named tuple's fields; empty for any other object."""
+    """The field names of a named tuple; empty for any other object."""
     found = static(type(value), "_fields") if is_a(value, tuple) else LOST
     if type(found) is not tuple or not all(type(each) is str for each in found):
         return ()
@@ -169,8 +168,8 @@ def fields(value: Any) -> tuple[str, ...]:
 
 
 def variables(space: Any) -> dict[str, Any]:
-    """The variables of a frame or a module by name. A name space that is an object of the
-    program's own (``exec`` may be given one) has none."""
+    """The variables of a frame or module by name. Empty if the namespace is of a class of the
+    program's own, as may be passed to ``exec``."""
     if not exactly(space, dict, _LOCALS, _PROXY):
         if not is_a(space, dict):
             return {}

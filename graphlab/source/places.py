@@ -1,5 +1,4 @@
-"""Places in the user's source: the syntax tree of a file, its lines, and the line and columns of an
-instruction or of a node."""
+"""Locates instructions and syntax nodes in the user's source, and caches the files' trees."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ def _positions(code: CodeType) -> tuple[tuple[int | None, int | None, int | None
 
 @lru_cache(maxsize=256)
 def parse(filename: str) -> ast.Module | None:
-    """The syntax tree of a file as linecache has it, or None when it cannot be read."""
+    """The syntax tree of a file as linecache has it; None if it cannot be read or parsed."""
     try:
         return ast.parse("".join(linecache.getlines(filename)))
     except (SyntaxError, ValueError):
@@ -26,18 +25,19 @@ def parse(filename: str) -> ast.Module | None:
 
 
 def source_line(filename: str, line: int) -> str:
+    """A line of a file, counted from 1, without its newline; "" if there is none."""
     return linecache.getline(filename, line).rstrip("\n")
 
 
 def locate(code: CodeType, offset: int) -> Location:
-    """The place of a bytecode offset. A negative offset, ``~offset``, means "somewhere on the
-    statement that this instruction belongs to", and gives the whole statement's line."""
+    """The location of a bytecode offset. For a negative offset, ``~offset``, it is the whole line
+    of the statement that the instruction belongs to."""
     return _locate(code, offset, code.co_filename)
 
 
 @lru_cache(maxsize=65536)
 def _locate(code: CodeType, offset: int, filename: str) -> Location:
-    # Like functions of two files are equal code objects: only the file's name tells them apart.
+    # Code objects of identical functions in two files are equal: the key needs the file's name.
     exact = offset >= 0
     positions = _positions(code)
     index = (offset if exact else ~offset) // 2
@@ -82,7 +82,7 @@ def statement_at(filename: str, line: int) -> ast.stmt | None:
 
 
 def place(node: ast.AST, file: str, function: str = "") -> Location:
-    """The place of a node of the syntax tree: its columns, as far as its first line goes."""
+    """The location of a syntax node; its columns end with its first line."""
     line = getattr(node, "lineno", 1)
     text = source_line(file, line)
     start = _characters(text, getattr(node, "col_offset", 0))
@@ -93,7 +93,7 @@ def place(node: ast.AST, file: str, function: str = "") -> Location:
 
 
 def line_place(file: str, line: int, function: str = "") -> Location:
-    """The place of all that stands in a line."""
+    """The location of the whole line, without its indent."""
     text = source_line(file, line)
     return _in_line(file, line, function, text, len(text) - len(text.lstrip()), len(text))
 
@@ -104,5 +104,5 @@ def _in_line(file: str, line: int, function: str, text: str, start: int, end: in
 
 
 def _characters(text: str, offset: int) -> int:
-    """co_positions and syntax trees count bytes, an editor counts characters."""
+    """The column in characters, as editors count; co_positions and syntax trees count bytes."""
     return len(text.encode()[:offset].decode(errors="ignore"))

@@ -1,5 +1,4 @@
-"""What the user's source files say that they do: statements that write in place, calls of
-step() and of backward(), each with the scope that its names belong to. Nothing is run."""
+"""Finds the statements that write in place and the calls of step() and backward() in a file."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from graphlab.trace.model import Location
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a statement stands: the function and class around it, and the loops around it."""
+    """The function, class and loops around a statement."""
 
     file: str
     function: ast.FunctionDef | ast.AsyncFunctionDef | None = None
@@ -26,8 +25,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`target` is the variable that is written, stepped or differentiated; `by` how to call what
-    does it. `other` is the first argument of a step(): a GradScaler steps what it is given."""
+    """A write, step() or backward().
+
+    target: the variable that is written, stepped or differentiated. by: the text for what does it.
+    other: the first argument of a step(), because GradScaler.step() takes the optimizer.
+    """
 
     kind: Literal["write", "load", "step", "backward"]
     target: ast.expr
@@ -41,7 +43,7 @@ class Statement:
         return place(self.node, self.scope.file, self.scope.path or "<module>")
 
     def initialises(self) -> bool:
-        """Whether it stands in a function that sets parameters up, ``weights_init`` say."""
+        """Whether it is in a function that initialises parameters, such as ``weights_init``."""
         function = self.scope.function
         return function is not None and any(
             word in function.name for word in ("init", "reset_parameters")
@@ -49,7 +51,7 @@ class Statement:
 
 
 def statements(file: str) -> list[Statement]:
-    """All of a file that may matter, in its order; nothing where it cannot be read."""
+    """All such statements of a file, in order; empty if it cannot be read."""
     tree = parse(file)
     return list(_of(tree.body, Scope(file))) if tree is not None else []
 
@@ -104,7 +106,7 @@ def _call(node: ast.Call, scope: Scope) -> Iterator[Statement]:
         yield Statement("step", func.value, by, scope, node, first)
         return
     if name in ("backward", "grad"):
-        target = _differentiated(node, name, words)
+        target = _loss_of(node, name, words)
         if target is not None:
             yield Statement("backward", target, by, scope, node)
         return
@@ -122,10 +124,8 @@ def _call(node: ast.Call, scope: Scope) -> Iterator[Statement]:
         yield Statement(kind, base, by, scope, node)  # pyright: ignore[reportArgumentType]
 
 
-def _differentiated(
-    node: ast.Call, name: str, words: dict[str | None, ast.expr]
-) -> ast.expr | None:
-    """The loss of a backward() or autograd.grad()."""
+def _loss_of(node: ast.Call, name: str, words: dict[str | None, ast.expr]) -> ast.expr | None:
+    """The loss expression of a backward() or autograd.grad() call."""
     func, first = node.func, node.args[0] if node.args else None
     receiver = func.value if isinstance(func, ast.Attribute) else None
     if receiver is not None and ast.unparse(receiver).endswith("autograd"):
@@ -137,8 +137,9 @@ def _differentiated(
     return receiver
 
 
-def _stood(statement: Statement, places: list[Location]) -> int | None:
-    """The line at which the function (or module) of `statement` stood as the program failed."""
+def _line_reached(statement: Statement, places: list[Location]) -> int | None:
+    """The line that the function or module of `statement` was at when the program failed; None if
+    it was not on the stack."""
     scope = statement.scope
     for each in places:
         function = each.function.replace("<locals>.", "")
@@ -148,16 +149,17 @@ def _stood(statement: Statement, places: list[Location]) -> int | None:
 
 
 def may_have_run(statement: Statement, places: list[Location]) -> bool:
-    """What stands below the line that a module has got to, in no loop with it, has not run."""
-    line = _stood(statement, places)
+    """Whether a statement may have run before the failure. One of a module has not if it is below
+    the line reached, and in no loop with that line."""
+    line = _line_reached(statement, places)
     if line is None or statement.scope.path or statement.node.lineno <= line:
         return True
     return any(loop.lineno <= line for loop in statement.scope.loops)
 
 
 def before_the_loop(statement: Statement, source: list[Statement], places: list[Location]) -> bool:
-    """Whether a statement ran before the loop in which the program failed had begun."""
-    line = _stood(statement, places)
+    """Whether a statement is above the loop in which the program failed."""
+    line = _line_reached(statement, places)
     if line is None:
         return False
     scope = statement.scope
@@ -172,7 +174,7 @@ def before_the_loop(statement: Statement, source: list[Statement], places: list[
 
 
 def assigned(name: str, scope: Scope) -> list[ast.expr]:
-    """What the function of `scope` assigns to the variable `name`."""
+    """The expressions that the function of `scope` assigns to `name`, iterables of for included."""
     found = []
     for node in ast.walk(scope.function) if scope.function is not None else ():
         if isinstance(node, ast.Assign) and any(
@@ -187,13 +189,14 @@ def assigned(name: str, scope: Scope) -> list[ast.expr]:
 
 
 def is_argument(name: str, scope: Scope) -> bool:
+    """Whether `name` is a parameter of the function of `scope`."""
     arguments = scope.function.args if scope.function is not None else None
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs] if arguments else []
     return any(each.arg == name for each in every)
 
 
-def is_listing(node: ast.AST) -> bool:
-    """``D.parameters()`` and its like."""
+def lists_tensors(node: ast.AST) -> bool:
+    """Whether it is a call such as ``D.parameters()`` or ``D.modules()``."""
     func = node.func if isinstance(node, ast.Call) else None
     return isinstance(func, ast.Attribute) and func.attr in (
         "parameters", "named_parameters", "buffers", "named_buffers", "modules", "children",
@@ -201,7 +204,7 @@ def is_listing(node: ast.AST) -> bool:
 
 
 def keeps_graph(node: ast.expr | ast.stmt) -> bool | None:
-    """Whether a backward call retains its graph; None where that is decided as it runs."""
+    """Whether a backward call retains its graph; None if the argument is not a constant."""
     for word in getattr(node, "keywords", ()):
         if word.arg in ("retain_graph", "create_graph"):
             value = word.value
@@ -222,8 +225,8 @@ def _operator(operator: ast.operator) -> str:
 
 
 def _base(node: ast.expr) -> ast.expr | None:
-    """The variable behind slices and views; None behind `.data` and `.grad`, whose writes no
-    version counter of the variable itself tells."""
+    """The variable that an expression is a slice or view of. None for `.data` and `.grad`: writes
+    to those do not change the variable's version counter."""
     while True:
         if isinstance(node, ast.Attribute) and node.attr in ("data", "grad"):
             return None
@@ -236,8 +239,8 @@ def _base(node: ast.expr) -> ast.expr | None:
 
 
 def _is_view(node: ast.expr) -> bool:
-    """Whether an expression is a slice or view of another, or an item of a list; an item that a
-    string picks is one of a dict."""
+    """Whether an expression is a slice or view of another, or an item of a list. An item with a
+    string key is taken for one of a dict."""
     if isinstance(node, ast.Subscript):
         return not (isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str))
     return isinstance(node, ast.Attribute) and node.attr in VIEWS

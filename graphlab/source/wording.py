@@ -1,4 +1,4 @@
-"""How the user wrote it: a loss, a call, an operand, in the words of the source."""
+"""Finds the user's own words for a loss, a call, an operand or a write, for use in messages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from graphlab.trace.model import Location
 
 
 def call_text(at: Location | None, fallback: str) -> tuple[str, str]:
-    """How a backward is written at `at`: the call without arguments, and the loss in it.
+    """The backward call at `at` without its arguments, and the loss in it.
 
-    ``(G_loss_.backward(), G_loss_)`` for the post's line; `fallback` where no source is at hand.
+    For instance ``("G_loss.backward()", "G_loss")``; `fallback` is used if there is no source.
     """
     call = _call_at(at) if at is not None else None
     if call is None:
@@ -25,12 +25,12 @@ def call_text(at: Location | None, fallback: str) -> tuple[str, str]:
         receiver = ast.unparse(call.func.value)
         if receiver in ("torch.autograd", "autograd"):
             return f"{func}()", _first_argument(call, "tensors") or fallback
-        return f"{func}()", _scaled(call.func.value)
+        return f"{func}()", _without_scaler(call.func.value)
     return f"{func}()", _first_argument(call, "outputs") or fallback
 
 
-def _scaled(node: ast.expr) -> str:
-    """`loss` in ``scaler.scale(loss).backward()``: the student knows the loss, not its wrapping."""
+def _without_scaler(node: ast.expr) -> str:
+    """``loss`` of ``scaler.scale(loss)``, the receiver of a backward(); other nodes as they are."""
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -70,7 +70,8 @@ def _call_at(at: Location) -> ast.Call | None:
 
 
 def argument_at(at: Location | None) -> str | None:
-    """``features`` for the call ``torch.mm(features, features.t())``: its only variable."""
+    """The only variable passed to the call at `at`: ``features`` for ``torch.mm(features,
+    features.t())``. None if there are several."""
     statement = statement_at(at.file, at.line) if at is not None else None
     if not isinstance(statement, ast.Assign | ast.Return) or statement.value is None:
         return None
@@ -88,8 +89,8 @@ _SIGNS: dict[str, type[ast.operator]] = {
 
 
 def operand_at(at: Location, operation: str, slot: str) -> str | None:
-    """``x`` for what ``y = x * w`` saved as `self`, and ``w`` for `other`; None where the line
-    has two such operators, or none."""
+    """The variable that `operation` saved in `slot`: for ``y = x * w``, ``x`` for `self` and ``w``
+    for `other`. None unless the line has exactly one such operator."""
     sign = next((_SIGNS[n] for n in _SIGNS if re.fullmatch(n + r"Backward\d+", operation)), None)
     statement = statement_at(at.file, at.line) if sign is not None else None
     if sign is None or statement is None:
@@ -106,7 +107,7 @@ def operand_at(at: Location, operation: str, slot: str) -> str | None:
 
 
 def loop_variables(at: Location) -> set[str]:
-    """The variables that the for-loops around a line count on."""
+    """The loop variables of the for-loops around a line."""
     tree = parse(at.file)
     return {
         name.id
@@ -117,8 +118,9 @@ def loop_variables(at: Location) -> set[str]:
     }
 
 
-def asked_for(at: Location | None, index: int) -> str | None:
-    """``X[:, 0]`` for the first input of the call ``torch.autograd.grad(u, X[:, 0])``."""
+def grad_input_at(at: Location | None, index: int) -> str | None:
+    """The input with this `index` of the autograd.grad() call at `at`: ``X[:, 0]``, index 0, for
+    ``torch.autograd.grad(u, X[:, 0])``."""
     call = _call_at(at) if at is not None else None
     if call is None:
         return None
@@ -131,7 +133,7 @@ def asked_for(at: Location | None, index: int) -> str | None:
 
 
 def _variables(call: ast.Call) -> Iterator[str]:
-    """The variables that a call is given, through views of them and inner calls."""
+    """The variables in the arguments of a call, nested calls and views included."""
     for arg in call.args:
         if isinstance(arg, ast.Call) and (arg.args or not isinstance(arg.func, ast.Attribute)):
             yield from _variables(arg)
@@ -141,12 +143,12 @@ def _variables(call: ast.Call) -> Iterator[str]:
 
 def target_text(at: Location | None, direct: bool = True) -> str | None:
     """The variable that the statement at `at` writes in place: ``pred`` for ``pred[0] = …``,
-    ``mask`` for ``mask.fill_(0)``, ``x`` for ``x = layer(x)``. Where the write is not `direct`
-    but somewhere below a call, only that last form says enough."""
+    ``mask`` for ``mask.fill_(0)``, ``x`` for ``x = layer(x)``. If the write is not `direct` but
+    happens inside a call, only the last form tells the variable."""
     statement = statement_at(at.file, at.line) if at is not None else None
     if not direct:
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
-            only = _only(statement.value)
+            only = _only_argument(statement.value)
             return only if only in [ast.unparse(each) for each in statement.targets] else None
         return None
     if isinstance(statement, ast.AugAssign):
@@ -164,20 +166,20 @@ def target_text(at: Location | None, direct: bool = True) -> str | None:
             return (
                 ast.unparse(variable_behind(func.value))
                 if not _is_module(func.value)
-                else _only(call)
+                else _only_argument(call)
             )
     for call in calls:
         for word in call.keywords:
             if word.arg == "out":
                 return ast.unparse(variable_behind(word.value))
-    return _only(calls[0]) if len(calls) == 1 else None
+    return _only_argument(calls[0]) if len(calls) == 1 else None
 
 
 def _is_module(node: ast.expr) -> bool:
     return ast.unparse(node).split(".")[0] in LIBRARIES
 
 
-def _only(call: ast.Call) -> str | None:
+def _only_argument(call: ast.Call) -> str | None:
     plain = [arg for arg in call.args if isinstance(arg, ast.Name | ast.Attribute)]
     if len(plain) >= 1 and (len(call.args) == 1 or _is_module(call.func)):
         return ast.unparse(plain[0])
@@ -185,7 +187,7 @@ def _only(call: ast.Call) -> str | None:
 
 
 def variable_behind(node: ast.expr) -> ast.expr:
-    """The variable behind subscripts with slices, `.data`, views and the like."""
+    """The variable that an expression of slices, `.data`, views and method calls starts from."""
     while True:
         into = isinstance(node, ast.Subscript) and not _is_key(node.slice)
         alias = isinstance(node, ast.Attribute) and node.attr in ALIASES
@@ -198,12 +200,12 @@ def variable_behind(node: ast.expr) -> ast.expr:
 
 
 def _is_key(node: ast.expr) -> bool:
-    """Whether a subscript picks from a container rather than from a tensor, as far as it shows."""
+    """Whether a subscript is a string, so that the subscripted object is a dict and no tensor."""
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def written_by(at: Location | None, by: str, direct: bool) -> str:
-    """A readable `by`: ``mask.fill_()``, ``h += …``, ``model.load_state_dict()``."""
+    """The write in the user's words: ``mask.fill_()``, ``h += …``, ``model.load_state_dict()``."""
     if at is None:
         return by
     statement = statement_at(at.file, at.line)

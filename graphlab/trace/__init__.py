@@ -1,1 +1,1 @@
-"""What was observed, as plain data: no tensor inside, no torch needed to read it."""
+"""What was observed, as plain data: it holds no tensors and can be read without torch."""

@@ -1,9 +1,9 @@
 """JSON text to dataclasses, checked against the dataclasses' own type hints.
 
-What comes from a file is taken for what its hints say by every rule and every view after it, so it
-is looked at once, here, and refused with the place at which it does not fit. The hints say more
-than a type where a number may not be just any: `Between` bounds it, `In` makes it a position in
-one of the document's columns.
+Rules and views rely on the types of what they get, so a file is checked once, here, and the error
+names the place that is wrong. A hint can be narrower than a type: `Between` bounds a number,
+`AtMost` the length of a tuple, and `PositionIn` makes an integer an index into one of the
+document's columns.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-# How many entries each column of the document has, by the name that `In` calls it.
+# How many entries each column of the document has, by the name that `PositionIn` calls it.
 Sizes = Mapping[str, int]
 Reader = Callable[[Any, Sizes], Any]
 
-# The bounds of any number that has none of its own. A seed has 64 bits; and a sum of some floats
-# should still be one.
+# The bounds of numbers without a hint of their own. A seed has 64 bits; a sum of a few floats must
+# not overflow.
 MOST = 2**64
 GREATEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """The hint of a number with bounds, both allowed."""
+    """Type hint: a number from `least` to `most`, both included."""
 
     least: float
     most: float
 
 
 @dataclass(frozen=True, slots=True)
-class In:
-    """The hint of a position in a column; `or_none` allows -1, which stands for no entry."""
+class PositionIn:
+    """Type hint: an index into `column`; `or_none` also allows -1, for no entry."""
 
     column: str
     or_none: bool = False
@@ -45,21 +45,22 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """The hint of a tuple with no more entries than this."""
+    """Type hint: a tuple of at most this many entries."""
 
     entries: int
 
 
-class Misfit(ValueError):
-    """What does not fit, and where, as in ``events[12].tensors[0].name``."""
+class DocumentError(ValueError):
+    """A document is not of its schema: what is wrong, and where, as in ``events[12].at.line``."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
         self.path = ""
 
-    def under(self, step: str) -> Misfit:
-        self.path = step + self.path
+    def under(self, part: str) -> DocumentError:
+        """This error, its path prefixed by ``.field`` or ``[index]`` as it propagates outwards."""
+        self.path = part + self.path
         return self
 
     def __str__(self) -> str:
@@ -71,86 +72,89 @@ def parse(text: str) -> Any:
     """The JSON value in `text`.
 
     Raises:
-        ValueError: when there is none.
+        ValueError: `text` is not valid JSON, is nested too deeply, or repeats a key.
     """
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
     except RecursionError:
-        raise Misfit("it is nested too deeply") from None
-    except (Misfit, json.JSONDecodeError):
+        raise DocumentError("it is nested too deeply") from None
+    except (DocumentError, json.JSONDecodeError):
         raise
     except ValueError:
         # Python's own limit on the digits of an integer.
-        raise Misfit("it holds a number of too many digits") from None
+        raise DocumentError("it holds a number of too many digits") from None
 
 
 def of_schema(data: Any, schema: str) -> dict[str, Any]:
-    """`data`, an object that says it is of `schema`.
+    """`data`, after a check that it is an object whose ``schema`` is `schema`.
 
     Raises:
-        Misfit: when it is not.
+        DocumentError: it is not.
     """
     found = an_object(data).get("schema")
     if found != schema:
-        raise Misfit(f"schema is {short(found)}, not {schema!r}")
+        raise DocumentError(f"schema is {short(found)}, not {schema!r}")
     return data
 
 
 def an_object(data: Any) -> dict[str, Any]:
-    """`data`, or a Misfit where it is none."""
+    """`data`, after a check that it is a JSON object; raises DocumentError otherwise."""
     if type(data) is not dict:
         raise _other("an object", data)
     return data
 
 
 def build(kind: Any, data: Any, sizes: Sizes | None = None) -> Any:
-    """The dataclass `kind` from JSON values. Fields that this version does not know are left out,
-    so that a newer file still opens; a missing one has its default.
+    """The dataclass `kind` from JSON values. Unknown fields are ignored, so that a newer file still
+    opens; a missing field gets its default.
 
-    `sizes` are those of the columns that `In` refers to; without them no position is looked at.
+    `sizes` are the lengths of the columns that `PositionIn` refers to. Without them, no index is
+    checked against a length.
 
     Raises:
-        Misfit: a ValueError that says what does not fit, and where.
+        DocumentError: a value is not of its hint, or a field without a default is missing.
     """
     return _reader(kind)(data, {} if sizes is None else sizes)
 
 
 def short(value: Any) -> str:
-    """A value of the document for a message, however long it is."""
+    """The repr of a value for an error message, cut to 60 characters."""
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def sizes_of(data: Mapping[str, Any], *columns: str) -> dict[str, int]:
-    """The sizes of the columns of a document that is yet to be looked at."""
+    """The lengths of some columns of a document that was not checked yet; 0 for what is no list."""
     found = ((name, data.get(name, ())) for name in columns)
     return {name: len(each) if isinstance(each, list) else 0 for name, each in found}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a key that stands there twice, readers of JSON take either one or the other."""
+    """An object as a dict. Repeated keys are refused: JSON readers disagree on which one wins."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
         again = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise Misfit(f"the key {short(again)} stands twice in one object")
+        raise DocumentError(f"the key {short(again)} stands twice in one object")
     return found
 
 
 def _no_number(word: str) -> Any:
-    raise Misfit(f"{word} is no number in JSON")
+    raise DocumentError(f"{word} is no number in JSON")
 
 
 _NAMES = {dict: "an object", list: "a list", type(None): "null"}
 
 
-def _other(expected: str, data: Any) -> Misfit:
-    return Misfit(f"expected {expected}, found {_NAMES.get(type(data), type(data).__name__)}")
+def _other(expected: str, data: Any) -> DocumentError:
+    return DocumentError(
+        f"expected {expected}, found {_NAMES.get(type(data), type(data).__name__)}"
+    )
 
 
 @lru_cache
 def _reader(hint: Any, *limits: Any) -> Reader:
-    """What reads a value of `hint`. It is put together once, and no hint is looked at again."""
+    """The function that reads a value of `hint`; cached, so that each hint is analysed once."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         return _reader(args[0], *hint.__metadata__)
@@ -180,14 +184,14 @@ def _exactly(kind: type) -> Reader:
 
 def _int(limits: tuple[Any, ...]) -> Reader:
     least, most = _bounds(limits, MOST)
-    place = next((each for each in limits if isinstance(each, In)), None)
+    place = next((each for each in limits if isinstance(each, PositionIn)), None)
 
     def read(data: Any, sizes: Sizes) -> Any:
-        # Not isinstance: True is an int to Python, and none to whoever prints it.
+        # Not isinstance: True is an int to Python, but would be printed as True.
         if type(data) is not int:
             raise _other("int", data)
         if not least <= data <= most:
-            raise Misfit(f"{short(data)} is out of range")
+            raise DocumentError(f"{short(data)} is out of range")
         return data
 
     if place is None:
@@ -198,7 +202,7 @@ def _int(limits: tuple[Any, ...]) -> Reader:
         if type(data) is not int:
             raise _other("int", data)
         if not first <= data < sizes.get(column, MOST):
-            raise Misfit(f"{short(data)} is no position in {column}")
+            raise DocumentError(f"{short(data)} is no position in {column}")
         return data
 
     return read_place
@@ -216,7 +220,7 @@ def _float(limits: tuple[Any, ...]) -> Reader:
         if type(data) not in (float, int):
             raise _other("float", data)
         if not least <= data <= most:
-            raise Misfit(f"{short(data)} is out of range")
+            raise DocumentError(f"{short(data)} is out of range")
         return float(data)
 
     return read
@@ -227,14 +231,16 @@ def _literal(words: tuple[str, ...]) -> Reader:
 
     def read(data: Any, sizes: Sizes) -> Any:
         if type(data) is not str or data not in known:
-            raise Misfit(f"expected one of {', '.join(map(repr, words))}, found {short(data)}")
+            raise DocumentError(
+                f"expected one of {', '.join(map(repr, words))}, found {short(data)}"
+            )
         return data
 
     return read
 
 
 def _either(args: tuple[Any, ...], limits: tuple[Any, ...]) -> Reader:
-    """A value or null; or one of several dataclasses, which says by `event` which it is."""
+    """Reads a value or null, or one of several dataclasses, told apart by the field ``event``."""
     kinds = [each for each in args if each is not type(None)]
     if len(kinds) == 1:
         one = _reader(kinds[0], *limits)
@@ -250,7 +256,7 @@ def _either(args: tuple[Any, ...], limits: tuple[Any, ...]) -> Reader:
         event = an_object(data).get("event")
         chosen = readers.get(event) if type(event) is str else None
         if chosen is None:
-            raise Misfit(f"expected one of {names}, found {short(event)}").under(".event")
+            raise DocumentError(f"expected one of {names}, found {short(event)}").under(".event")
         return chosen(data, sizes)
 
     return read_event
@@ -265,13 +271,13 @@ def _tuple(args: tuple[Any, ...], limits: tuple[Any, ...]) -> Reader:
             if type(data) is not list:
                 raise _other("a list", data)
             if most is not None and len(data) > most:
-                raise Misfit(f"expected at most {most} entries, found {len(data)}")
+                raise DocumentError(f"expected at most {most} entries, found {len(data)}")
             found = []
             try:
                 for each in data:
                     found.append(one(each, sizes))
-            except Misfit as misfit:
-                raise misfit.under(f"[{len(found)}]") from None
+            except DocumentError as error:
+                raise error.under(f"[{len(found)}]") from None
             return tuple(found)
 
         return read
@@ -281,13 +287,13 @@ def _tuple(args: tuple[Any, ...], limits: tuple[Any, ...]) -> Reader:
         if type(data) is not list:
             raise _other("a list", data)
         if len(data) != len(readers):
-            raise Misfit(f"expected {len(readers)} entries, found {len(data)}")
+            raise DocumentError(f"expected {len(readers)} entries, found {len(data)}")
         found = []
         try:
             for one, each in zip(readers, data, strict=True):
                 found.append(one(each, sizes))
-        except Misfit as misfit:
-            raise misfit.under(f"[{len(found)}]") from None
+        except DocumentError as error:
+            raise error.under(f"[{len(found)}]") from None
         return tuple(found)
 
     return read_row
@@ -302,8 +308,8 @@ def _mapping(hint: Any) -> Reader:
         try:
             for key, each in an_object(data).items():
                 found[key] = one(each, sizes)
-        except Misfit as misfit:
-            raise misfit.under(f"[{short(key)}]") from None
+        except DocumentError as error:
+            raise error.under(f"[{short(key)}]") from None
         return found
 
     return read
@@ -326,11 +332,11 @@ def _dataclass(kind: Any) -> Reader:
             for name, one in readers:
                 if name in data:
                     values[name] = one(data[name], sizes)
-        except Misfit as misfit:
-            raise misfit.under(f".{name}") from None
+        except DocumentError as error:
+            raise error.under(f".{name}") from None
         for each in needed:
             if each not in values:
-                raise Misfit("it is missing").under(f".{each}")
+                raise DocumentError("it is missing").under(f".{each}")
         return kind(**values)
 
     return read

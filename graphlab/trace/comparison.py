@@ -1,4 +1,4 @@
-"""What `graphlab compare` measured, as frozen data, and its JSON: schema graphlab.comparison/1."""
+"""Holds the results of `graphlab compare` as dataclasses, and writes them as JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ SCHEMA = "graphlab.comparison/1"
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """A vector beside its reference: ``|a - r| / |r|``, and the cosine between the two."""
+class VectorDifference:
+    """How a vector a differs from its reference r: ``|a - r| / |r|``, and the cosine of the two."""
 
     relative_error: float | None
     cosine: float | None
@@ -20,23 +20,27 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one iteration did to one network; `update` and `gradient` only where it stepped."""
+    """What one iteration did to one network; `update` and `gradient` are None without a step."""
 
     steps: int
     changed: bool
-    update: Beside | None
-    gradient: Beside | None
+    update: VectorDifference | None
+    gradient: VectorDifference | None
 
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
+    """What one iteration did to each network; `completed` is whether it ran to its end."""
+
     completed: bool
     D: Turn
     G: Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FindingSummary:
+    """What a comparison keeps of a finding."""
+
     code: str
     severity: str
     summary: str
@@ -45,19 +49,19 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One loop. What an iteration costs is None where the loop raised before its end.
+    """One training loop. The costs are None if the loop raised.
 
-    forwards: calls of each network in an iteration, and backwards: calls of backward() or
-    grad(), both means. saved_bytes: the most that autograd kept at once for its backwards.
-    cuda_peak_bytes: the most that PyTorch held on the GPU. seconds: per iteration, unwatched;
-    time_ratio: to the cheapest loop of the comparison.
+    forwards, backwards: mean calls per iteration, of each network and of backward() or grad().
+    saved_bytes: the most that autograd held at one time for backward. cuda_peak_bytes: the most
+    that PyTorch had allocated on the GPU. seconds: per iteration, without observation.
+    time_ratio: `seconds` divided by those of the fastest loop.
     """
 
     name: str
     lesson: str
     outcome: str
     exception: str | None
-    findings: tuple[Found, ...]
+    findings: tuple[FindingSummary, ...]
     iterations: tuple[Iteration, ...]
     forwards: dict[str, float] | None = None
     backwards: float | None = None
@@ -68,10 +72,12 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Of `samples` images with values from -1 to 1: mean and standard deviation of all pixels,
-    root mean square difference to the nearest real image, and how many different real images
-    are the nearest to some sample."""
+class ImageStatistics:
+    """Statistics of `samples` images with values from -1 to 1.
+
+    mean, spread: mean and standard deviation of all pixels. nearest: root mean square difference
+    to the nearest real image. distinct: how many different real images are nearest to a sample.
+    """
 
     samples: int
     mean: float
@@ -82,13 +88,15 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
+    """The mean losses over a fixed set of images, after so many iterations."""
+
     iterations: int
     D_loss_: float
     G_loss_: float
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedGradient:
     """A sampled step of G's optimizer: the share in the applied gradient of losses that are not
     G's own, and the cosine of the applied gradient with that of G's own loss."""
 
@@ -99,22 +107,22 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training of one loop. `iterations` is how many ended."""
+    """One training of one loop; `iterations` counts the completed ones."""
 
     seed: int
     exception: str | None
     iterations: int
-    judged: Judged
+    judged: ImageStatistics
     losses: tuple[Losses, ...]
-    applied: tuple[Applied, ...]
+    applied: tuple[AppliedGradient, ...]
 
 
 Image = list[list[list[float]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """One loop's trainings; `images` are the first seed's, each [C, H, W] in [-1, 1]."""
+class LoopTraining:
+    """One loop's trainings, one a seed; `images` are the first seed's, [C, H, W] in [-1, 1]."""
 
     name: str
     runs: tuple[Run, ...]
@@ -122,8 +130,8 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Guide:
-    """A value that a loss is known to take, by reasoning and not by measurement."""
+class KnownLoss:
+    """Loss values known from theory, drawn as a line across the measured curves."""
 
     label: str
     D_loss_: float
@@ -132,20 +140,20 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """`real` and `real_images` are the yardstick: real images judged against the other ones."""
+    """`real` is the baseline: `real_images` measured against all other real images."""
 
     epochs: int
     iterations_per_epoch: int
     seeds: tuple[int, ...]
-    loops: tuple[Trained, ...]
-    real: Judged
+    loops: tuple[LoopTraining, ...]
+    real: ImageStatistics
     real_images: list[Image]
-    guides: tuple[Guide, ...] = ()
+    guides: tuple[KnownLoss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Loops that ran from one seed over the same batches. `arguments` are the scenarios' own."""
+    """Loops that ran from one seed on the same batches. `arguments` went to the scenarios."""
 
     loops: tuple[Loop, ...]
     steps: int
@@ -168,15 +176,16 @@ def document(comparison: Comparison) -> dict[str, Any]:
 
 
 def turns(loop: Loop, network: str) -> list[Turn]:
-    """The turns of one network, "D" or "G"."""
+    """What each iteration of `loop` did to `network`, "D" or "G"."""
     return [getattr(each, network) for each in loop.iterations]
 
 
 def known(values: Sequence[float | None]) -> list[float]:
+    """The values that are not None."""
     return [value for value in values if value is not None]
 
 
 def mean(values: Sequence[float | None]) -> float | None:
-    """Of the values that are there; None where there is none."""
+    """The mean of the values that are not None; None without any."""
     there = known(values)
     return statistics.fmean(there) if there else None

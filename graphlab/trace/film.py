@@ -1,7 +1,7 @@
-"""The film of one iteration: its lines in the order in which they ran, and what each of them did.
+"""The film of one iteration: every line that ran, in order, with its effects; and its JSON.
 
-A Trace keeps events; a film keeps the lines between them as well, the state of every optimized
-parameter after each, and the graph. It travels in the Trace's own file, under `film`.
+A Trace holds events only. A film also holds the lines without events, the state of every optimized
+parameter after each line, and the graph. It is stored in the Trace's file, under `film`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,23 @@ from typing import Annotated, Any
 
 from graphlab.trace import graph as graphs
 from graphlab.trace import store
-from graphlab.trace.checked import In, Misfit, an_object, build, parse, short, sizes_of
+from graphlab.trace.checked import (
+    DocumentError,
+    PositionIn,
+    an_object,
+    build,
+    parse,
+    short,
+    sizes_of,
+)
 from graphlab.trace.graph import Graph
 from graphlab.trace.model import Count, Event, EventAt, Location, TensorAt, TensorInfo, Trace
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a parameter: its version counter (-1 where it has none), whether it has a
-    gradient, and the losses whose backward is in that gradient."""
+    """The new state of a parameter: its version counter (-1 if it has none), whether it has a
+    gradient, and the losses whose backward contributed to that gradient."""
 
     tensor: TensorAt
     version: int
@@ -29,9 +37,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One line as it ran. `seq` is autograd's sequence number as it began, so the nodes that it
-    made are those up to the next moment's. `events` are positions in `Film.events`; `changes` is
-    what differs once it has run. `resumed`: the line went on after a call of the user's own."""
+    """One run of one line.
+
+    seq: autograd's sequence number when it began; the line made the nodes from there up to the
+    next moment's. events: indices into `Film.events`. changes: the parameters that differ after
+    the line. resumed: the line continues after a call of a function of the user's.
+    """
 
     seq: int
     at: Location
@@ -41,18 +52,21 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """The graph's nodes that a backward ran through; `backward` is its place in `Film.events`."""
+class NodesRun:
+    """The graph nodes that a backward ran; `backward` is its index in `Film.events`."""
 
     backward: EventAt
-    nodes: tuple[Annotated[int, In("nodes")], ...]
+    nodes: tuple[Annotated[int, PositionIn("nodes")], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """`before` is the state as the first moment began. `left_out` counts lines that ran before it
-    and were too many to keep; `events` refer to the film's own `tensors`, and to `optimizers` by
-    their place."""
+    """One iteration, line by line.
+
+    before: the parameters' state at the first moment. left_out: how many earlier lines were
+    dropped to limit the film's size. events: they refer to the film's own `tensors` and
+    `optimizers` by index.
+    """
 
     iteration: int | None = None
     tensors: tuple[TensorInfo, ...] = ()
@@ -60,14 +74,14 @@ class Film:
     before: tuple[Change, ...] = ()
     events: tuple[Event, ...] = ()
     moments: tuple[Moment, ...] = ()
-    passages: tuple[Passage, ...] = ()
+    passages: tuple[NodesRun, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
     left_out: Count = 0
     graph: Graph | None = None
 
 
 def plain(film: Film) -> dict[str, Any]:
-    """The film as JSON values, the graph in its own schema."""
+    """The film as JSON values; the graph is a document of its own schema, graphlab.graph/1."""
     found = store.plain(replace(film, graph=None))
     if film.graph is not None:
         found["graph"] = graphs.document(film.graph)
@@ -75,38 +89,38 @@ def plain(film: Film) -> dict[str, Any]:
 
 
 def document(trace: Trace, film: Film | None) -> dict[str, Any]:
-    """The whole of a Trace's file as JSON values: what a path such as ``/film/events/3`` is
-    looked up in."""
+    """A Trace's file as JSON values, film included. Paths such as ``/film/events/3`` are looked
+    up in it."""
     whole = {"schema": store.SCHEMA, **store.plain(trace)}
     return {**whole, "film": plain(film)} if film is not None else whole
 
 
 def dumps(trace: Trace, film: Film | None) -> str:
-    """A Trace's file with its film, which a reader of Traces alone leaves out."""
+    """The text of a Trace's file, film included. `store.loads` reads it too, without the film."""
     return store.text_of(document(trace, film))
 
 
 def loads(text: str) -> Film | None:
-    """The film in a Trace's file, None where there is none.
+    """The film in the text of a Trace's file, or None.
 
     Raises:
-        ValueError: as for `opened`.
+        ValueError: as for `loads_both`.
     """
-    return opened(text)[1]
+    return loads_both(text)[1]
 
 
-def opened(text: str) -> tuple[Trace, Film | None]:
-    """The Trace in a file, and its film, None where there is none.
+def loads_both(text: str) -> tuple[Trace, Film | None]:
+    """The Trace and the film (or None) in the text of a Trace's file.
 
     Raises:
-        ValueError: when `text` is not such a document; it says where it is not.
+        ValueError: `text` is not such a document; the message names the place that is wrong.
     """
     data = parse(text)
     trace, film = store.read(data), data.get("film")
     try:
         return trace, _read(film) if film is not None else None
-    except Misfit as misfit:
-        raise misfit.under(".film") from None
+    except DocumentError as error:
+        raise error.under(".film") from None
 
 
 def _read(data: Any) -> Film:
@@ -114,35 +128,36 @@ def _read(data: Any) -> Film:
     sizes = sizes_of(data, "tensors", "optimizers", "events")
     sizes |= sizes_of(graph if isinstance(graph, dict) else {}, "nodes")
     film = build(Film, {**data, "graph": None}, sizes)
-    store.readable(film.sources)
-    _played(film)
+    store.check_sources(film.sources)
+    _check_moments(film)
     try:
         return replace(film, graph=graphs.read(graph) if graph is not None else None)
-    except Misfit as misfit:
-        raise misfit.under(".graph") from None
+    except DocumentError as error:
+        raise error.under(".graph") from None
 
 
-def _played(film: Film) -> None:
-    """Whoever plays a film looks for the moment of each event, and for the source of each moment.
+def _check_moments(film: Film) -> None:
+    """Check that each event belongs to a moment, and that each moment's source is in the film: the
+    player looks both up.
 
     Raises:
-        Misfit: where there is none.
+        DocumentError: one of them is missing.
     """
     shown = {at for moment in film.moments for at in moment.events}
     for at in range(len(film.events)):
         if at not in shown:
-            raise Misfit("no moment has this event").under(f".events[{at}]")
+            raise DocumentError("no moment has this event").under(f".events[{at}]")
     for at, moment in enumerate(film.moments):
         if moment.at.file not in film.sources:
             problem = f"there is no source of {short(moment.at.file)}"
-            raise Misfit(problem).under(f".moments[{at}].at.file")
+            raise DocumentError(problem).under(f".moments[{at}].at.file")
 
 
 def at(document: Any, path: str) -> Any:
-    """What stands at a path such as ``/film/events/3/raised`` of a document.
+    """The value at a path such as ``/film/events/3/raised`` of a document.
 
     Raises:
-        KeyError, IndexError: where there is nothing.
+        KeyError, IndexError: the path leads nowhere.
     """
     value = document
     for word in path.strip("/").split("/"):

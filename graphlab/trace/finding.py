@@ -1,4 +1,4 @@
-"""What a rule says: one Finding, in the terms of the JSON contract."""
+"""The Finding: what a rule reports, in the terms of the JSON report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A location and what happened there: `what` is the contract's operation, by or call."""
+    """A location and what happened there: `what` is `operation`, `by` or `call` in the report."""
 
     at: Location | None
     what: str
@@ -21,7 +21,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """A tensor with its version counter when it was saved and when backward came."""
+    """A tensor, with its version when it was saved and when backward needed it."""
 
     tensor: TensorInfo
     saved: int | None
@@ -30,6 +30,8 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Related:
+    """A further saved tensor that the same backward would have failed at."""
+
     tensor: Versions
     saved: Place
     mutated: Place | None
@@ -37,8 +39,8 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """One way to mend it. `before` is text of the user's file as it stands, from the start of a
-    line, and `after` is what to put in its place; both empty when words alone must do."""
+    """One way to fix it. `before` is text of the user's file, from the start of a line, and
+    `after` its replacement; both are empty when the help is `text` alone."""
 
     text: str
     before: str = ""
@@ -49,7 +51,7 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`measured` holds the numbers behind the words, where there are any."""
+    """One problem that a rule found. `measured` holds the numbers in `summary` and `notes`."""
 
     code: str
     name: str

@@ -1,8 +1,8 @@
 """The autograd graph as plain data, and its JSON (`graphlab.graph/1`).
 
-It is kept in columns, one entry a node, because a graph may have a million nodes and most of them
-have nothing to tell but their operation and their inputs. What only some nodes have, saved tensors
-or a line of the user's, hangs on their number. Needs the standard library alone.
+It is stored in columns with one entry a node, because a graph may have a million nodes and most of
+them have only an operation and inputs. What only some nodes have, such as saved tensors or a line
+of the user's code, is in dictionaries by node number. Needs the standard library only.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
-from graphlab.trace.checked import In, Misfit, build, of_schema, parse, sizes_of
+from graphlab.trace.checked import DocumentError, PositionIn, build, of_schema, parse, sizes_of
 from graphlab.trace.model import Count, Kind, Location, OptimizerAt, Shape
 from graphlab.trace.store import plain, text_of
 
 SCHEMA = "graphlab.graph/1"
-# The input slot that leads nowhere: its gradient is not needed.
+# Stands for the node of an input that needs no gradient.
 NONE = -1
 
-# More calls than this around one another are no module's: Python's own stack ends before.
+# Calls nested deeper than this cannot come from a run: Python's recursion limit is lower.
 DEEPEST = 300
 
-MaybeNode = Annotated[int, In("nodes", or_none=True)]
-CallAt = Annotated[int, In("calls")]
-MaybeCall = Annotated[int, In("calls", or_none=True)]
+MaybeNode = Annotated[int, PositionIn("nodes", or_none=True)]
+CallAt = Annotated[int, PositionIn("calls")]
+MaybeCall = Annotated[int, PositionIn("calls", or_none=True)]
 State = Literal["fresh", "stale", "freed", "bypassed"]
 
 
@@ -40,11 +40,11 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SavedTensor:
-    """A tensor that a node saved for backward, then and now.
+    """A tensor that a node saved for backward, when it was saved and now.
 
-    `state` is torch's own verdict: *stale* raises, *freed* is gone, *bypassed* was written behind
-    autograd's back. Equal `storage` numbers share memory; `bytes` is the tensor's own size.
-    `by` says what wrote or freed it, `at` where.
+    state: *stale* was written, and torch raises for it; *freed* is no longer there; *bypassed* was
+    written without its version counter noticing. storage: equal numbers share memory. bytes: the
+    tensor's own size. by, at: what wrote or freed it, and where.
     """
 
     slot: str
@@ -64,7 +64,7 @@ class SavedTensor:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """The tensor behind an AccumulateGrad node. `optimizers` are positions in the graph's."""
+    """The tensor of an AccumulateGrad node; `optimizers` are indices into `Graph.optimizers`."""
 
     name: str | None
     shape: Shape
@@ -77,7 +77,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a module. `number` counts from 1, `parent` is the call that it ran inside."""
+    """One call of a module; `number` counts its calls from 1, `parent` is the call around it."""
 
     module: str
     type: str
@@ -88,8 +88,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A loss: where a backward starts. `node` is NONE when no graph leads to it; `call` is the
-    backward as written, empty before there is one; `cut` is the line that cut it off."""
+    """A loss, where a backward starts. `node` is NONE if the loss has no graph, and `cut` is then
+    the line that detached it; `call` is the backward as written, empty if there was none."""
 
     name: str
     node: MaybeNode
@@ -101,21 +101,23 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
+    """An optimizer that steps leaves of the graph."""
+
     name: str
     type: str
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes are numbered in the order of a walk from the roots, so the numbers are the same in
-    every run of the same program. ``inputs[n]`` has one entry a slot, NONE where it leads nowhere.
+    """An autograd graph. Nodes are numbered by a walk from the roots, so every run of the same
+    program gives the same numbers. ``inputs[n]`` has one node a slot, or NONE.
     """
 
     operations: tuple[str, ...]
     inputs: tuple[tuple[int, ...], ...]
     roots: tuple[Root, ...] = ()
     sequences: tuple[int, ...] = ()
-    # Output numbers of a node's inputs, where any is not 0.
+    # For each input of a node, which output of that input it is; only nodes where one is not 0.
     outputs: dict[int, tuple[int, ...]] = field(default_factory=dict)
     leaves: dict[int, Leaf] = field(default_factory=dict)
     saved: dict[int, tuple[SavedTensor, ...]] = field(default_factory=dict)
@@ -143,7 +145,7 @@ class Graph:
                     yield Edge(node, slot, source, numbers[slot] if numbers else 0)
 
     def consumers(self) -> list[list[int]]:
-        """For every node the nodes that it is an input of."""
+        """For every node, the nodes that use it as an input."""
         found: list[list[int]] = [[] for _ in self.operations]
         for node, sources in enumerate(self.inputs):
             for source in sources:
@@ -152,7 +154,7 @@ class Graph:
         return found
 
     def order(self) -> list[int]:
-        """Every node after all nodes that use it: from the losses to the leaves."""
+        """All nodes in topological order, losses first, leaves last; fewer if there is a cycle."""
         waiting = [0] * len(self)
         for sources in self.inputs:
             for source in sources:
@@ -181,7 +183,7 @@ class Graph:
         return seen
 
     def callers(self, node: int) -> tuple[int, ...]:
-        """The calls around a node, the outermost first."""
+        """The module calls around a node, outermost first."""
         found = []
         call = self.call_of.get(node, NONE)
         while call != NONE:
@@ -191,7 +193,7 @@ class Graph:
 
 
 def under(graph: Graph, roots: tuple[Root, ...]) -> Graph:
-    """The part of a graph that `roots` reach, renumbered in the same order."""
+    """The subgraph that `roots` reach, its nodes renumbered in the same order."""
     kept = sorted(set().union(*(graph.reached_by(root.node) for root in roots)))
     place = {NONE: NONE, **{old: new for new, old in enumerate(kept)}}
     columns = {
@@ -210,7 +212,7 @@ def under(graph: Graph, roots: tuple[Root, ...]) -> Graph:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A node's JSON: what it has of each column."""
+    """The JSON object of a node: its entry in each column."""
 
     operation: str
     inputs: tuple[MaybeNode, ...]
@@ -227,7 +229,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A graph's JSON."""
+    """The JSON object of a graph."""
 
     nodes: tuple[_Node, ...]
     roots: tuple[Root, ...] = ()
@@ -247,12 +249,12 @@ _WHOLE = ("roots", "calls", "optimizers", "target", "iteration", "notices")
 
 
 def dumps(graph: Graph) -> str:
-    """One JSON document."""
+    """The graph as the text of a JSON document."""
     return text_of(document(graph))
 
 
 def document(graph: Graph) -> dict[str, Any]:
-    """It as JSON values. Every node is an object, with only those fields that it has."""
+    """The graph as JSON values; a node's object has only the fields that the node has."""
     columns = [(key, getattr(graph, name)) for key, name in _SPARSE.items()]
     nodes = []
     for number, operation in enumerate(graph.operations):
@@ -261,9 +263,9 @@ def document(graph: Graph) -> dict[str, Any]:
             node["sequence"] = graph.sequences[number]
         for key, column in columns:
             if number in column:
-                node[key] = _sparing(column[number])
+                node[key] = _without_defaults(column[number])
         nodes.append(node)
-    rest = {name: _sparing(getattr(graph, name)) for name in _WHOLE}
+    rest = {name: _without_defaults(getattr(graph, name)) for name in _WHOLE}
     return {"schema": SCHEMA, **rest, "nodes": nodes}
 
 
@@ -271,13 +273,13 @@ def loads(text: str) -> Graph:
     """The Graph that `dumps` wrote.
 
     Raises:
-        ValueError: when `text` is not such a document; it says where it is not.
+        ValueError: `text` is not such a document; the message names the place that is wrong.
     """
     return read(parse(text))
 
 
 def read(data: Any) -> Graph:
-    """The Graph in a document that was parsed.
+    """The Graph in a parsed document.
 
     Raises:
         ValueError: as for `loads`.
@@ -303,31 +305,33 @@ def read(data: Any) -> Graph:
 
 
 def _check(graph: Graph) -> None:
-    """What hints cannot say.
+    """Check what type hints cannot express.
 
     Raises:
-        Misfit: for what is no graph that a program can have.
+        DocumentError: no program can have such a graph.
     """
     if graph.sequences and len(graph.sequences) != len(graph):
-        raise Misfit("some nodes have a sequence and some have none").under(".nodes")
+        raise DocumentError("some nodes have a sequence and some have none").under(".nodes")
     for node, numbers in graph.outputs.items():
         if len(numbers) != len(graph.inputs[node]):
-            raise Misfit("there is not one for each input").under(f".nodes[{node}].outputs")
+            raise DocumentError("there is not one for each input").under(f".nodes[{node}].outputs")
     if len(graph.order()) != len(graph):
-        raise Misfit("some node leads back to itself").under(".nodes")
+        raise DocumentError("some node leads back to itself").under(".nodes")
     depths: list[int] = []
     for at, call in enumerate(graph.calls):
         if call.parent >= at:
-            raise Misfit("a call cannot begin before the one around it").under(f".calls[{at}]")
+            raise DocumentError("a call cannot begin before the one around it").under(
+                f".calls[{at}]"
+            )
         depths.append(depths[call.parent] + 1 if call.parent != NONE else 1)
         if depths[at] > DEEPEST:
-            raise Misfit("calls are nested too deeply").under(f".calls[{at}]")
+            raise DocumentError("calls are nested too deeply").under(f".calls[{at}]")
 
 
-def _sparing(value: Any) -> Any:
+def _without_defaults(value: Any) -> Any:
     """`value` as plain data, without the fields that hold their default."""
     if isinstance(value, tuple):
-        return [_sparing(each) for each in value]
+        return [_without_defaults(each) for each in value]
     if not dataclasses.is_dataclass(value):
         return value
     return {

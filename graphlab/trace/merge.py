@@ -1,4 +1,4 @@
-"""Two Traces of one program as one: that of a session inside another, or of a post-mortem."""
+"""Merges two Traces of one program: of nested sessions, or of a run and its post-mortem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from graphlab.trace.model import OptimizerInfo, TensorInfo, Trace
 
-# Fields that hold places in `Trace.tensors`, `Trace.optimizers` and `Trace.events`.
+# Fields that hold indices into `Trace.tensors`, `Trace.optimizers` and `Trace.events`.
 _TABLES = {
     "tensors": {
         "tensor", "tensors", "subject", "reached", "leftover", "shared", "owns", "touched",
@@ -23,8 +23,8 @@ Places = Mapping[str, Mapping[int, int]]
 
 
 def joined(one: Trace, other: Trace) -> Trace:
-    """What `other` saw comes after what `one` saw. How the program ended is told by `one`; an
-    optimizer of one name and class is the same in both."""
+    """One Trace with the events of `one`, then those of `other`. The outcome is that of `one`.
+    Optimizers with the same name and class count as the same optimizer."""
     tensors: list[TensorInfo] = list(one.tensors)
     place = {info: at for at, info in enumerate(tensors)}
     for info in other.tensors:
@@ -73,7 +73,7 @@ def _one_ledger(one: OptimizerInfo, other: OptimizerInfo) -> OptimizerInfo:
 
 
 def _move(value: Any, places: Places) -> Any:
-    """The same data with every place in a table that it holds moved to where that stands now."""
+    """A copy of `value` with all indices mapped to those of the merged tables."""
     if isinstance(value, tuple):
         return tuple(_move(each, places) for each in value)
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
@@ -88,7 +88,7 @@ def _move(value: Any, places: Places) -> Any:
 
 
 def _moved(held: Any, places: Mapping[int, int]) -> Any:
-    """-1 and None mean none."""
+    """The mapped index or indices; -1 and None mean none and stay."""
     if isinstance(held, tuple):
         return tuple(places.get(each, each) for each in held)
     return places.get(held, held) if isinstance(held, int) else held

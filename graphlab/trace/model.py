@@ -1,9 +1,8 @@
 """The Trace: everything a run leaves behind, as frozen dataclasses.
 
-`seq` is autograd's sequence number (the count of backward nodes that the thread had made)
-at the moment of the event. A node was made before an event exactly when ``node.seq < event.seq``.
-Tensors are referred to by their position in `Trace.tensors`, optimizers by theirs in
-`Trace.optimizers`, so that every event stays small.
+`seq` is autograd's sequence number at the time of the event: how many backward nodes the thread had
+made. A node was made before an event exactly when ``node.seq < event.seq``. Events refer to tensors
+by their index in `Trace.tensors`, and to optimizers by theirs in `Trace.optimizers`.
 """
 
 from __future__ import annotations
@@ -11,20 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from graphlab.trace.checked import GREATEST, MOST, AtMost, Between, In
+from graphlab.trace.checked import GREATEST, MOST, AtMost, Between, PositionIn
 
-# What a number of a saved trace may be: see checked.py, which holds it against these. `MaybeTensor`
-# is -1 for a tensor that has no name.
+# The numbers that a saved trace may hold, with the bounds that checked.py enforces.
+# `TensorAtOrNone` is -1 for a tensor that has no name.
 Count = Annotated[int, Between(0, MOST)]
 Line = Annotated[int, Between(0, 10**7)]
 Norm = Annotated[float, Between(0.0, GREATEST)]
-# Above 1 by no more than rounding.
+# A part of a whole. Rounding may take it slightly above 1.
 Part = Annotated[float, Between(0.0, 1.001)]
 Shape = Annotated[tuple[Count, ...], AtMost(200)]
-TensorAt = Annotated[int, In("tensors")]
-MaybeTensor = Annotated[int, In("tensors", or_none=True)]
-OptimizerAt = Annotated[int, In("optimizers")]
-EventAt = Annotated[int, In("events")]
+TensorAt = Annotated[int, PositionIn("tensors")]
+TensorAtOrNone = Annotated[int, PositionIn("tensors", or_none=True)]
+OptimizerAt = Annotated[int, PositionIn("optimizers")]
+EventAt = Annotated[int, PositionIn("events")]
 
 Kind = Literal["parameter", "buffer", "activation", "input"]
 Trouble = Literal["no-graph", "unused-input", "non-scalar"]
@@ -48,7 +47,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """A tensor as the user would name it. `owner` is the variable that holds its module."""
+    """A tensor, named as in the user's code; `owner` is the variable that holds its module."""
 
     name: str | None
     kind: Kind
@@ -60,13 +59,16 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One in-place write. `after` is None when no version counter can tell (see `silent`).
-    `inferred` says why it is believed to have happened, where nobody saw it."""
+    """One in-place write, with the version before and after it.
+
+    silent: the tensor's version counter did not count it, and `after` may be None. inferred: why
+    it must have happened, if it was not observed; else empty.
+    """
 
     seq: int
     at: Location | None
     by: str
-    tensor: MaybeTensor
+    tensor: TensorAtOrNone
     before: int | None
     after: int | None
     silent: bool = False
@@ -75,15 +77,17 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """One tensor that a node saved for backward, as it stood when a backward was inspected.
-    `suspects` may have written it, where no `write` is known. `within` is the statement that was
-    running then in the function which the backward is called from."""
+    """One tensor that a node saved for backward, in its state when a backward was inspected.
+
+    suspects: what may have written it, if `write` is not known. within: the statement that saved
+    it, in the function that calls backward.
+    """
 
     seq: int
     operation: str
     at: Location | None
     module: str | None
-    tensor: MaybeTensor
+    tensor: TensorAtOrNone
     saved_version: int | None
     current_version: int | None
     state: Literal["stale", "freed", "bypassed"]
@@ -95,10 +99,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An in-place write that autograd forbids: to a leaf, or to a view, which `made` made.
+    """An in-place write that autograd forbids: to a leaf, or to a view made at `made`.
 
-    Or the use of a view whose base was `written`, by `written_by`, so that it has no gradient any
-    more; `by` is empty then.
+    Or, with an empty `by`, the use of a view that lost its gradient because its base was written
+    at `written` by `written_by`.
     """
 
     seq: int
@@ -114,7 +118,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A call of an outermost module in the user's code."""
+    """A call of a module by the user's code, not by another module."""
 
     seq: int
     at: Location | None
@@ -123,6 +127,8 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class ZeroGrad:
+    """A call of zero_grad() of an optimizer or module."""
+
     seq: int
     at: Location | None
     target: str
@@ -131,12 +137,12 @@ class ZeroGrad:
 
 @dataclass(frozen=True, slots=True)
 class Waste:
-    """What a backward did for gradients that were then cleared and never applied.
+    """The work of a backward on gradients that were then cleared and never applied.
 
-    tensors: those parameters. nodes, of_nodes: how many of the graph's nodes lead to nothing else.
-    saved, of_saved: bytes of what only those saved for this backward, of all that was saved for
-    it, parameters left out. at: the line that led the graph there, by using `variable`. cleared:
-    the call that threw them away, where it was one of zero_grad.
+    tensors: the parameters with those gradients. nodes, of_nodes: how many nodes of the graph lead
+    to these parameters only, of all nodes. saved, of_saved: the bytes that only those nodes saved
+    for backward, of all saved bytes, parameters excluded. at: the line that connected these
+    parameters to the loss, by using `variable`. cleared: the zero_grad() that cleared them.
     """
 
     tensors: tuple[TensorAt, ...]
@@ -151,8 +157,8 @@ class Waste:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A variable that leads into the graph of a tensor that was saved: a tensor, a tuple or list
-    of them, or something else that holds them."""
+    """A variable that keeps an earlier iteration's graph alive: a tensor, a tuple or list of
+    tensors, or another object that holds tensors."""
 
     name: str
     form: Literal["tensor", "tuple", "list", "other"]
@@ -162,11 +168,11 @@ class Carrier:
 class Backward:
     """One call of backward() or torch.autograd.grad().
 
-    `trouble` says why autograd refused it outright, `subject` which tensor it is about, `cut`
-    which line cut the loss off its graph; `nodes` is the size of the graph, where it was counted.
-    `call` is the call as written, arguments left out; `reached` are the parameters whose
-    gradient it wrote; `problems` is filled where it was inspected. `inferred` is as for a Write.
-    `carriers` are the variables that led to the first problem when it raised.
+    call: the call as written, without its arguments. reached: the parameters whose gradient it
+    wrote. problems: the saved tensors that are not as they were, if it was inspected. carriers:
+    the variables that led to the first of them, if it raised. trouble: why autograd refused it
+    before it ran, subject: the tensor concerned, cut, cut_by: the line that detached the loss, and
+    by what. nodes: the size of the graph, if it was counted. inferred: as for a Write.
     """
 
     seq: int
@@ -191,11 +197,12 @@ class Backward:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimizer.step(). `mix` is filled where the step was sampled.
+    """One optimizer.step().
 
-    `leftover` are parameters whose gradient held what an earlier step of this optimizer had
-    applied, beside something new; `nothing_new` says that no gradient was new; `shared` are
-    parameters whose very gradient the optimizer `shared_with` had applied already.
+    mix: which losses the applied gradient came from, if the step was sampled. leftover: parameters
+    whose gradient held new values added to those that an earlier step of this optimizer had
+    applied. nothing_new: no gradient had changed since it was last applied. shared: parameters
+    whose gradient the optimizer `shared_with` had already applied.
     """
 
     seq: int
@@ -212,12 +219,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one loss put into the gradient that a step applied.
+    """What one loss contributed to the gradient that a step applied.
 
-    norm: Euclidean norm over the optimizer's parameters. share: its part of the applied gradient's
-    norms, norm / sum of norms. cosine_to_total: cosine with the whole applied gradient. change:
-    what the step changed the loss by, to first order: the inner product of the loss's own gradient
-    with the way that the parameters went; above 0, the step made this loss worse.
+    norm: its Euclidean norm over the optimizer's parameters. share: norm / sum of the norms of all
+    losses. cosine_to_total: cosine with the whole applied gradient. change: the loss's change by
+    the step to first order, that is the inner product of its own gradient with the change of the
+    parameters; above 0, the step made this loss worse.
     """
 
     loss: str
@@ -231,7 +238,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """The make-up of one applied gradient; `cosines` holds (loss, loss, cosine) per pair."""
+    """The losses in one applied gradient; `cosines` holds (loss, loss, cosine) for each pair."""
 
     shares: tuple[Share, ...]
     cosines: tuple[tuple[str, str, float], ...] = ()
@@ -240,7 +247,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class ParameterMix:
-    """The make-up of one parameter's gradient, of Euclidean norm `norm`, at one sampled step."""
+    """The losses in one parameter's gradient, of Euclidean norm `norm`, at one sampled step."""
 
     tensor: TensorAt
     norm: Norm
@@ -250,16 +257,20 @@ class ParameterMix:
 
 @dataclass(frozen=True, slots=True)
 class Untouched:
+    """A parameter whose value no step of its optimizer changed, and why."""
+
     name: str
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizerInfo:
-    """The ledger of one optimizer: what it owns, what its steps changed by value, and why not.
+    """One optimizer: the parameters it owns, which of them its steps changed, and why others not.
 
-    `cut`: the line that keeps a loss from the parameters never reached, where one was found.
-    `elsewhere`: a thread that is not followed stepped it, so its steps are only counted."""
+    never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line that
+    detaches a loss from those, if one was found. elsewhere: it was stepped in a thread that is not
+    observed, so its steps are only counted.
+    """
 
     name: str
     class_name: str
@@ -282,7 +293,7 @@ class OptimizerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A module's parameter that backward reaches and no optimizer has."""
+    """A module's parameter that gets gradients but belongs to no optimizer."""
 
     tensor: TensorAt
     call: str
@@ -292,7 +303,7 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Growing:
-    """A graph that was larger at every inspected backward: `sizes` counts its nodes."""
+    """A graph that grew from each inspected backward to the next; `sizes` are its node counts."""
 
     name: str
     sizes: tuple[Count, ...]
@@ -314,6 +325,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
+    """The versions, the device and the seed of a run."""
+
     python: str
     torch: str
     device: str
@@ -326,6 +339,9 @@ Event = Write | Refused | Module | ZeroGrad | Backward | Step
 
 @dataclass(frozen=True, slots=True)
 class Trace:
+    """The record of one run. `sources` has the text of each file of the user's that events are in;
+    `unseen` says in sentences what could not be observed."""
+
     target: str
     outcome: Literal["completed", "raised", "interrupted"]
     environment: Environment

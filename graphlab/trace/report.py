@@ -1,4 +1,4 @@
-"""The JSON document of a run: schema graphlab.report/1. Fields may be added, never renamed."""
+"""The JSON report of a run (graphlab.report/1): fields may be added, never renamed or removed."""
 
 from __future__ import annotations
 
@@ -142,10 +142,11 @@ def _share(share: Share) -> dict[str, Any]:
 
 
 def _inside(loss: str, optimizer: OptimizerInfo, trace: Trace) -> dict[str, Any]:
-    """A loss's part in the gradients of each network that the optimizer holds, and of each
-    parameter."""
+    """What one loss contributed to the gradients of each network and of each parameter that the
+    optimizer holds."""
     by_parameter: dict[str, dict[str, Any]] = {}
-    # Squared norms of this loss's part, inner products with the whole, and the like of the rest.
+    # By owner: [inner product of this loss's gradient with the whole, squared norm of the whole],
+    # and the squared norm of each loss's gradient.
     sums: dict[str, list[float]] = {}
     norms: dict[str, dict[str, float]] = {}
     for mix in optimizer.by_parameter:

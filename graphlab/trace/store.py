@@ -1,4 +1,4 @@
-"""A Trace as JSON text and back. Needs no torch."""
+"""Writes a Trace as JSON text, and reads it back; needs no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphlab.trace import model
-from graphlab.trace.checked import Misfit, build, of_schema, parse, short, sizes_of
+from graphlab.trace.checked import DocumentError, build, of_schema, parse, short, sizes_of
 from graphlab.trace.model import Trace
 
 SCHEMA = "graphlab.trace/1"
@@ -19,7 +19,7 @@ _EVENTS = {kind.__name__: kind for kind in typing.get_args(model.Event)}
 
 
 def dumps(trace: Trace) -> str:
-    """One JSON document; every event carries its class under `event`."""
+    """The text of a JSON document; every event has its class's name under `event`."""
     return text_of({"schema": SCHEMA, **plain(trace)})
 
 
@@ -27,62 +27,62 @@ def loads(text: str) -> Trace:
     """The Trace that `dumps` wrote.
 
     Raises:
-        ValueError: when `text` is not such a document; it says where it is not.
+        ValueError: `text` is not such a document; the message names the place that is wrong.
     """
     return read(parse(text))
 
 
 def read(data: Any) -> Trace:
-    """The Trace in a document that was parsed.
+    """The Trace in a parsed document.
 
     Raises:
         ValueError: as for `loads`.
     """
     sizes = sizes_of(of_schema(data, SCHEMA), "tensors", "optimizers", "events")
     trace = build(Trace, data, sizes)
-    readable(trace.sources)
+    check_sources(trace.sources)
     return trace
 
 
 def text_of(document: dict[str, Any]) -> str:
-    """JSON text that can be encoded. A file's name may hold bytes that are no text, which Python
-    keeps as lone surrogates: those are written as JSON's own escapes, and all else as it is."""
+    """JSON text that can be encoded as UTF-8. A file's name may hold bytes that are not valid text,
+    which Python keeps as lone surrogates: those are written as JSON escapes."""
     text = json.dumps(document, ensure_ascii=False) + "\n"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-# As many calls further up the stack than here, rules take a source apart.
-_FURTHER = 60
+# Rules parse sources from this many calls deeper in the stack than `check_sources` is.
+_DEEPER = 60
 
 
-def readable(sources: Mapping[str, str]) -> None:
-    """Refuse a source that Python can neither parse nor say no to, or parses to what it cannot
-    write down again: rules do both with parts of it.
+def check_sources(sources: Mapping[str, str]) -> None:
+    """Refuse sources on which `ast.parse` or `ast.unparse` fails with anything but a SyntaxError,
+    such as one nested too deeply: rules call both on parts of it.
 
     Raises:
-        Misfit: for such a source.
+        DocumentError: there is such a source.
     """
     for name, source in sources.items():
         try:
             with warnings.catch_warnings(action="ignore"):
-                _taken_apart(source, _FURTHER)
+                _parse_and_unparse(source, _DEEPER)
         except SyntaxError:
-            # A cell with a magic in it, for one: rules leave it alone.
+            # For instance a notebook cell with a magic. Rules handle this one themselves.
             continue
         except (ValueError, RecursionError, MemoryError):
             problem = "it is no text that Python can take apart"
-            raise Misfit(problem).under(f".sources[{short(name)}]") from None
+            raise DocumentError(problem).under(f".sources[{short(name)}]") from None
 
 
-def _taken_apart(source: str, calls: int) -> None:
+def _parse_and_unparse(source: str, calls: int) -> None:
     if calls:
-        _taken_apart(source, calls - 1)
+        _parse_and_unparse(source, calls - 1)
     else:
         ast.unparse(ast.parse(source))
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, tuples and dicts of them as what JSON knows."""
+    """Dataclasses, and tuples and dicts of them, as JSON values."""
     if dataclasses.is_dataclass(value):
         found = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         name = type(value).__name__

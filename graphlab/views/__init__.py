@@ -1,1 +1,1 @@
-"""The views: functions of a Trace and its findings that return text or bytes."""
+"""The views: functions that turn a Trace and its findings into text or bytes."""

@@ -1,4 +1,4 @@
-"""What shows itself as a cell's output in a notebook."""
+"""Shows reports and findings as the output of a notebook cell."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _HTML = (
 )
 
 
-def bundle(*parts: RenderableType) -> dict[str, str]:
-    """Rich renderables as a notebook takes them: plain text, and HTML with the colours."""
+def mime_bundle(*parts: RenderableType) -> dict[str, str]:
+    """Rich renderables as a MIME bundle: ``text/plain``, and ``text/html`` with colours."""
     console = Screen(
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard",
         highlight=False, emoji=False, markup=False, legacy_windows=False, force_jupyter=False,
@@ -36,8 +36,8 @@ def bundle(*parts: RenderableType) -> dict[str, str]:
     return {"text/plain": consoles.text(*parts, width=WIDTH).rstrip("\n"), "text/html": html}
 
 
-class Observed(Protocol):
-    """A session, as far as it is shown."""
+class ObservedRun(Protocol):
+    """The part of a session that is shown."""
 
     @property
     def trace(self) -> Trace: ...
@@ -46,23 +46,23 @@ class Observed(Protocol):
     def findings(self) -> list[Finding]: ...
 
 
-def report(session: Observed) -> RenderableType:
-    """What `graphlab run --explain` would print of a session."""
+def report(session: ObservedRun) -> RenderableType:
+    """The report that `graphlab run --explain` prints, for a session."""
     return terminal.full(session.trace, session.findings, [])
 
 
-class Shown:
-    """A session's report as a cell's output."""
+class SessionReport:
+    """Displays a session's report as the output of a cell."""
 
-    def __init__(self, session: Observed) -> None:
+    def __init__(self, session: ObservedRun) -> None:
         self._session = session
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(report(self._session))
+        return mime_bundle(report(self._session))
 
 
 def show_findings() -> None:
-    """Where IPython is running: let a finding as the value of a cell be shown as in the report."""
+    """Register with IPython, if it runs, so that a finding as a cell's value is shown in full."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None:
@@ -70,4 +70,4 @@ def show_findings() -> None:
 
 
 def _drawn(finding: Finding, **_: Any) -> dict[str, str]:
-    return bundle(Story(finding))
+    return mime_bundle(Story(finding))

@@ -1,5 +1,4 @@
-"""Where everything is printed: results and notices in the terminal, or as text. No letter gets past
-it that a terminal would obey."""
+"""Prints results and notices, with control characters from the program's data made visible."""
 
 from __future__ import annotations
 
@@ -18,17 +17,17 @@ from graphlab.text import visible
 
 
 def stdout() -> Console:
-    """Results go here. 80 columns where there is no terminal to ask."""
+    """The console for results; 80 columns wide if it is no terminal."""
     return _console(streams.out())
 
 
 def stderr() -> Console:
-    """Progress and notices go here."""
+    """The console for progress and notices."""
     return _console(streams.err())
 
 
 def emit(console: Console, *parts: RenderableType) -> None:
-    """Print without the blanks that rich pads lines with: a pipe or a copied text keeps none."""
+    """Print `parts` without the trailing blanks that rich pads lines with."""
     with console.capture() as captured:
         for part in parts:
             console.print(part)
@@ -37,7 +36,7 @@ def emit(console: Console, *parts: RenderableType) -> None:
 
 
 def text(*parts: RenderableType, width: int = 80) -> str:
-    """The same as one string without colour, for a message that is shown elsewhere."""
+    """`parts` as one string without colours, as `emit` would print them."""
     file = io.StringIO()
     emit(Screen(file=file, width=width, color_system=None, highlight=False, emoji=False,
                 markup=False, force_jupyter=False), *parts)  # fmt: skip
@@ -52,10 +51,10 @@ def _console(file: TextIO) -> Console:
 
 
 class Screen(Console):
-    """A rich console whose own styles are the only escapes that it prints.
+    """A rich console that prints no escape sequences but those of its own styles.
 
-    Whatever is printed comes through `render`, however deep inside something else: there a text is
-    made visible before it is laid out, so that lines are folded at the width which they will have.
+    rich calls `render` for everything that is printed, nested parts included. Text is made visible
+    there, before it is laid out, so that lines are folded at their final width.
     """
 
     def render(
@@ -67,7 +66,7 @@ class Screen(Console):
             renderable = _shown(renderable)
         for segment in super().render(renderable, options):
             text = visible(segment.text)
-            # rich's own moves of the cursor, for a progress line, are marked as such.
+            # rich marks its own cursor movements, for progress lines, as control segments.
             kept = segment.control or text == segment.text
             yield segment if kept else Segment(text, segment.style)
 

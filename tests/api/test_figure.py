@@ -19,12 +19,12 @@ from graphlab.trace.graph import Graph
 from graphlab.views.figure.colors import LIGHT, OVERLAYS, Palette
 from graphlab.views.figure.dot import USES
 from graphlab.views.figure.modules import modules
-from graphlab.views.figure.picture import Look, drawing, picture, source
+from graphlab.views.figure.picture import FigureOptions, drawing, picture, source
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def svg_of(graph: Graph, look: Look) -> ElementTree.Element:
+def svg_of(graph: Graph, look: FigureOptions) -> ElementTree.Element:
     made = picture(graph, look, "svg")
     assert made.form == "svg", made.notice
     return ElementTree.fromstring(made.data)
@@ -38,7 +38,7 @@ def texts(root: ElementTree.Element) -> list[str]:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("level", ["overview", "module", "op"])
 def test_every_overlay_at_every_level(level: Any, overlay: Any, theme: Any) -> None:
-    root = svg_of(gan(), Look(level, overlay, theme, title="gan"))
+    root = svg_of(gan(), FigureOptions(level, overlay, theme, title="gan"))
     lines = texts(root)
     legend = {
         "owner": () if level != "op" else ("D", "G"),
@@ -68,7 +68,7 @@ def gan() -> Graph:
 
 
 def test_the_overview_without_a_session() -> None:
-    drawn = drawing(gan(), Look())
+    drawn = drawing(gan(), FigureOptions())
     title = {box.key: box.title for box in drawn.boxes}
     assert sorted(title.values()) == sorted(
         ["G", "D", "z", "img", "fake", "real_logit", "fake_logit", "Z", "D_loss", "G_loss",
@@ -103,12 +103,15 @@ def test_a_weight_of_many_uses_is_drawn_once_a_use() -> None:
     few, many = (sum(w * k for k in range(1, count + 1)) for count in (USES, USES + 1))
     for value, copies in ((few, 0), (many, USES + 1)):
         graph = capture({"value": value}, None)
-        assert len(re.findall(r"^\tn\d+_\d+_\d+ \[", source(graph, Look("op")), re.M)) == copies
+        assert (
+            len(re.findall(r"^\tn\d+_\d+_\d+ \[", source(graph, FigureOptions("op")), re.M))
+            == copies
+        )
 
 
 def test_op_level_has_every_node_and_edge() -> None:
     graph = gan()
-    lines = source(graph, Look("op"))
+    lines = source(graph, FigureOptions("op"))
     assert set(re.findall(r"^\t(n\d+) \[", lines, re.M)) == {f"n{at}" for at in range(len(graph))}
     edges = re.findall(r"^\tn(\d+) -> n(\d+)", lines, re.M)
     assert sorted((int(a), int(b)) for a, b in edges) == sorted(
@@ -121,8 +124,8 @@ def test_render_in_python(tmp_path: Any) -> None:
     loss = net(torch.ones(1, 2)).sum()
     figure = graphlab.render(loss, level="op")
     assert "net.weight" in figure.dot and "loss" in figure.text
-    bundle = figure._repr_mimebundle_()
-    assert bundle["image/svg+xml"].startswith("<?xml") and "loss" in bundle["text/plain"]
+    mime_bundle = figure._repr_mimebundle_()
+    assert mime_bundle["image/svg+xml"].startswith("<?xml") and "loss" in mime_bundle["text/plain"]
     assert set(figure._repr_mimebundle_(include=["text/plain"])) == {"text/plain"}
     for name in ("a.svg", "a.png", "a.pdf", "a.dot", "a.json", "a.txt"):
         assert figure.save(tmp_path / name) == str(tmp_path / name)
@@ -138,11 +141,11 @@ def test_render_in_python(tmp_path: Any) -> None:
 
 
 def test_a_loss_without_a_graph_is_a_box() -> None:
-    drawn = drawing(capture({"loss": torch.ones(())}, None), Look())
+    drawn = drawing(capture({"loss": torch.ones(())}, None), FigureOptions())
     (box,) = drawn.boxes
     assert box.title == "loss" and box.alarms == ["no graph leads here"]
 
 
 def test_an_empty_look_needs_no_title() -> None:
-    assert replace(Look(), title="x").title == "x"
-    assert "digraph" in source(gan(), Look("module"))
+    assert replace(FigureOptions(), title="x").title == "x"
+    assert "digraph" in source(gan(), FigureOptions("module"))

@@ -116,10 +116,10 @@ def test_a_finding_shows_itself_once_a_session_was_made(monkeypatch: pytest.Monk
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
     graphlab.Session()
     finding = Finding("GL108", "wasted-gradients", "info", "gradients <b>for</b> nothing")
-    bundle, _ = shell.display_formatter.format(finding)
-    assert bundle["text/plain"].startswith("info[GL108]: gradients <b>for</b> nothing")
-    assert "<b>" not in bundle["text/html"]
-    assert "<script>" not in cell.bundle("a <script> in a name")["text/html"]
+    mime_bundle, _ = shell.display_formatter.format(finding)
+    assert mime_bundle["text/plain"].startswith("info[GL108]: gradients <b>for</b> nothing")
+    assert "<b>" not in mime_bundle["text/html"]
+    assert "<script>" not in cell.mime_bundle("a <script> in a name")["text/html"]
 
 
 def test_the_classroom_runs_from_top_to_bottom() -> None:

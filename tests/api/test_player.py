@@ -22,19 +22,19 @@ from graphlab.trace import film as films
 from graphlab.trace.film import Film
 from graphlab.trace.model import Backward, Write
 from graphlab.views.player.data import Data, data
-from graphlab.views.player.page import Play, difference, fragment, page
+from graphlab.views.player.page import RecordedRun, difference, fragment, page
 from graphlab.views.player.quiz import NONE_OF_THEM, questions
 from graphlab.views.player.timeline import Timeline
 
-Record = Callable[..., Play]
+Record = Callable[..., RecordedRun]
 
 
 @pytest.fixture(scope="module")
 def record() -> Record:
     """``record(scenario)``: a run of it under the camera, once a module."""
-    known: dict[str, Play] = {}
+    known: dict[str, RecordedRun] = {}
 
-    def run(name: str) -> Play:
+    def run(name: str) -> RecordedRun:
         if name not in known:
             sessions: list[Observation] = []
 
@@ -58,11 +58,11 @@ def record() -> Record:
     return run
 
 
-def shown(each: Play) -> Data:
+def shown(each: RecordedRun) -> Data:
     return data(each.trace, each.film, each.findings, each.whys)
 
 
-def step_of(told: Data, play_: Play, code: str) -> int:
+def step_of(told: Data, play_: RecordedRun, code: str) -> int:
     """The one step whose line holds exactly that code."""
     lines = next(iter(play_.film.sources.values())).splitlines()
     found = [at for at, each in enumerate(told["steps"]) if lines[each["line"] - 1].strip() == code]
@@ -270,7 +270,7 @@ def test_hostile_names_are_text(record: Record) -> None:
     naive = record("naive")
     source = {name: f"{text}# {bad}\n" for name, text in naive.film.sources.items()}
     tensors = tuple(replace(each, name=f"{each.name}{bad}") for each in naive.film.tensors)
-    hostile = Play(
+    hostile = RecordedRun(
         replace(naive.trace, target=bad),
         replace(naive.film, sources=source, tensors=tensors, optimizers=(bad, bad)),
         tuple(replace(each, summary=bad) for each in naive.findings),
@@ -288,7 +288,7 @@ def test_hostile_names_are_text(record: Record) -> None:
 
 def test_an_iteration_without_a_graph_still_plays(record: Record) -> None:
     naive = record("naive")
-    bare = Play(naive.trace, replace(naive.film, graph=None, passages=()))
+    bare = RecordedRun(naive.trace, replace(naive.film, graph=None, passages=()))
     told = data(bare.trace, bare.film, ())
     assert told["saved"] == []
     assert [each["line"] for each in told["steps"]] == [m.at.line for m in naive.film.moments]
@@ -316,7 +316,7 @@ def test_steps_know_no_step_outside_the_film(record: Record) -> None:
 # Runs that are not as usual
 
 
-def filmed_script(tmp_path: Path, text: str) -> Play:
+def filmed_script(tmp_path: Path, text: str) -> RecordedRun:
     path = tmp_path / "odd.py"
     path.write_text(text, encoding="utf-8")
     sessions: list[Observation] = []

@@ -17,7 +17,7 @@ from graphlab.api.player import filmed, play
 from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
-from graphlab.views.player.page import Play
+from graphlab.views.player.page import RecordedRun
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
@@ -62,11 +62,11 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture(scope="session")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Play]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], RecordedRun]:
     """``record(scenario)`` or ``record(source)``: a run of it under the camera, once a session."""
-    known: dict[str, Play] = {}
+    known: dict[str, RecordedRun] = {}
 
-    def run(what: str) -> Play:
+    def run(what: str) -> RecordedRun:
         if what not in known:
             if "\n" in what:
                 path = tmp_path_factory.mktemp("script") / "train.py"

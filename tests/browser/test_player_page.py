@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from graphlab.views.player.page import Play, fragment, page
+from graphlab.views.player.page import RecordedRun, fragment, page
 
-Record = Callable[[str], Play]
+Record = Callable[[str], RecordedRun]
 Visit = Callable[..., Any]
 
 LAST = 14

@@ -18,8 +18,8 @@ from graphlab.commands.render import Choice, _taken
 from graphlab.errors import UserError
 from graphlab.trace.graph import Graph, loads
 from graphlab.views.figure.drawing import Drawing
-from graphlab.views.figure.grouping import failure
-from graphlab.views.figure.picture import Look, drawing
+from graphlab.views.figure.grouping import failed_backward
+from graphlab.views.figure.picture import FigureOptions, drawing
 
 Main = Callable[..., tuple[int, str, str]]
 FAST = ["--steps", "3", "--device", "cpu"]
@@ -58,7 +58,7 @@ def naive() -> Graph:
 
 
 def test_the_overview_of_naive_is_the_posts_figure(naive: Graph) -> None:
-    drawn = drawing(naive, Look())
+    drawn = drawing(naive, FigureOptions())
     assert arrows(drawn) == NAIVE
     assert arrows(drawn, "steps") == {("optimizer_D", "D"), ("optimizer_G", "G")}
     title = {box.key: box.title for box in drawn.boxes}
@@ -70,7 +70,7 @@ def test_the_overview_of_naive_is_the_posts_figure(naive: Graph) -> None:
 
 
 def test_the_red_path_is_the_findings(naive: Graph, observe: Any) -> None:
-    found = failure(naive)
+    found = failed_backward(naive)
     finding = observe("naive").only
     assert found is not None and finding.tensor is not None and finding.saved is not None
     assert found.saved.tensor == finding.tensor.tensor.name
@@ -84,23 +84,23 @@ def test_the_red_path_is_the_findings(naive: Graph, observe: Any) -> None:
 
 
 def test_a_repaired_loop_has_nothing_red_and_shows_its_cut() -> None:
-    drawn = drawing(taken("detach"), Look())
+    drawn = drawing(taken("detach"), FigureOptions())
     assert not any(box.red or box.alarms for box in drawn.boxes)
     assert arrows(drawn, "detached") == {("gene_img", "D")}
 
 
 def test_a_write_that_pytorch_lets_pass_is_red_too() -> None:
-    found = failure(taken("naive-fused"))
+    found = failed_backward(taken("naive-fused"))
     assert found is not None and found.saved.state == "bypassed"
     assert found.saved.by == "optimizer_D.step()"
 
 
 def test_a_freed_graph_says_by_whom() -> None:
     graph = taken("joint-as-printed")
-    found = failure(graph)
+    found = failed_backward(graph)
     assert found is not None and found.saved.state == "freed"
     assert found.saved.by == "G_loss_.backward()"
-    said = [alarm for box in drawing(graph, Look()).boxes for alarm in box.alarms]
+    said = [alarm for box in drawing(graph, FigureOptions()).boxes for alarm in box.alarms]
     assert any("freed by G_loss_.backward()" in alarm for alarm in said)
 
 
@@ -131,7 +131,7 @@ def test_nothing_is_known_of_gans(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(ACTOR_CRITIC)
     graph = taken(str(script))
-    drawn = drawing(graph, Look())
+    drawn = drawing(graph, FigureOptions())
     assert {
         ("state", "actor"), ("actor", "action"), ("critic", "value"), ("critic", "score"),
         ("value", "critic_loss"), ("score", "actor_loss"), ("optimizer_actor", "actor"),
@@ -146,7 +146,7 @@ def test_the_moment_can_be_chosen() -> None:
     assert taken("detach", at=2).iteration == 2
     before = taken("naive", before="D_loss_.backward()")
     assert [root.name for root in before.roots] == ["D_loss_"]
-    assert failure(before) is None
+    assert failed_backward(before) is None
     with pytest.raises(UserError, match="iteration 99"):
         taken("detach", at=99)
     with pytest.raises(UserError, match="no backward is written") as caught:
@@ -246,7 +246,7 @@ def test_figures_change_nothing(tmp_path: Path, render: Main) -> None:
 @pytest.mark.parametrize("name", [each.name for each in catalogue.scenarios()])
 @pytest.mark.parametrize("level", ["overview", "module"])
 def test_every_scenario_is_drawn_in_few_boxes(name: str, level: Any) -> None:
-    drawn = drawing(taken(name), Look(level))
+    drawn = drawing(taken(name), FigureOptions(level))
     assert len(drawn.boxes) <= (24 if level == "overview" else 48)
     keys = [box.key for box in drawn.boxes]
     assert len(keys) == len(set(keys))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graphlab.rules.gl101_mixed_gradients import APART, FOREIGN
+from graphlab.rules.gl101_mixed_gradients import LEAST_FOREIGN_SHARE, MOST_COSINE
 from graphlab.rules.gl108_wasted_gradients import LEAST
 from graphlab.rules.gl110_parameter_never_reached import PATIENCE
 from graphlab.rules.registry import find
@@ -162,13 +162,13 @@ def mixed(*mixes: Any, optimizers: int = 2) -> list[str]:
 
 
 def test_a_step_that_goes_against_its_own_loss() -> None:
-    foreign = 1 - FOREIGN
-    bad = mix(g_loss=(foreign, -0.1), d_loss=(FOREIGN, 0.9))
+    foreign = 1 - LEAST_FOREIGN_SHARE
+    bad = mix(g_loss=(foreign, -0.1), d_loss=(LEAST_FOREIGN_SHARE, 0.9))
     assert mixed(bad) == ["GL101"]
     # Uphill, but hardly anything of it is foreign.
-    assert mixed(mix(g_loss=(foreign + 0.01, -0.1), d_loss=(FOREIGN - 0.01, 0.9))) == []
+    assert mixed(mix(g_loss=(foreign + 0.01, -0.1), d_loss=(LEAST_FOREIGN_SHARE - 0.01, 0.9))) == []
     # Mixed, and still downhill.
-    good = mix(g_loss=(foreign, 0.1), d_loss=(FOREIGN, 0.9))
+    good = mix(g_loss=(foreign, 0.1), d_loss=(LEAST_FOREIGN_SHARE, 0.9))
     assert mixed(good) == []
     # Half of the sampled steps are enough, a third is not.
     assert mixed(bad, good) == ["GL101"]
@@ -182,8 +182,8 @@ def test_one_optimizer_for_several_losses_is_a_sum() -> None:
 
 def test_losses_that_undo_each_other_though_the_own_one_wins() -> None:
     shares = {"g_loss": (0.8, 0.9), "d_loss": (0.2, -0.6)}
-    assert mixed(mix(APART, **shares)) == ["GL101"]
-    assert mixed(mix(APART + 0.01, **shares)) == []
+    assert mixed(mix(MOST_COSINE, **shares)) == ["GL101"]
+    assert mixed(mix(MOST_COSINE + 0.01, **shares)) == []
 
 
 # What a run leaves behind.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graphlab.rules.repair.writes import out_of_place, under_no_grad
+from graphlab.rules.repair.writes import under_no_grad, write_out_of_place
 from tests.rules.build import Script
 
 BODY = """\
@@ -26,7 +26,7 @@ def mended(line: str, applied: Any, by: str = "h.write_()") -> str | None:
     """The function's body with that line repaired; None where words must do."""
     script = Script(BODY.format(line=textwrap.indent(line, "    ")))
     at = script.at(line.splitlines()[-1].strip())
-    help = out_of_place(script.trace(), at, by, "backward still needs the old h")
+    help = write_out_of_place(script.trace(), at, by, "backward still needs the old h")
     if help is None:
         return None
     after = applied(help, script.source)

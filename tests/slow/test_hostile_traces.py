@@ -32,7 +32,7 @@ from graphlab.views import console
 from graphlab.views.console import Screen
 from graphlab.views.figure import layout
 from graphlab.views.figure.colors import OVERLAYS
-from graphlab.views.figure.picture import LEVELS, Look, plain_text, source
+from graphlab.views.figure.picture import LEVELS, FigureOptions, plain_text, source
 from graphlab.views.player.page import page
 from graphlab.views.terminal import report as terminal
 
@@ -144,7 +144,7 @@ def harmless(text: str) -> None:
 def shown(text: str) -> str:
     """The whole road of a saved trace: what became of it, in a word."""
     try:
-        trace, film = films.opened(text)
+        trace, film = films.loads_both(text)
     except ValueError as error:
         assert 0 < len(str(error)) < 600
         assert str(error).isprintable()
@@ -158,7 +158,7 @@ def shown(text: str) -> str:
         harmless(STYLE.sub("", colours.getvalue()))
     again = json.dumps(report(trace, findings), allow_nan=False)
     assert again.isascii()
-    assert films.opened(films.dumps(trace, film)) == (trace, film)
+    assert films.loads_both(films.dumps(trace, film)) == (trace, film)
     if film is None:
         return "shown"
     harmless(page([play(trace, film, findings)], quiz=True).replace("\t", ""))
@@ -174,7 +174,7 @@ def drawn(text: str) -> str:
         assert str(error).isprintable()
         return "refused"
     for at, level in enumerate(LEVELS):
-        look = Look(level, OVERLAYS[(len(graph) + at) % len(OVERLAYS)], title="t")
+        look = FigureOptions(level, OVERLAYS[(len(graph) + at) % len(OVERLAYS)], title="t")
         harmless(plain_text(graph, look))
         harmless(source(graph, look).replace("\t", ""))
     assert graphs.loads(graphs.dumps(graph)) == graph
@@ -185,10 +185,10 @@ def drawn(text: str) -> str:
 def no_layout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphviz takes most of the time, and lays out DOT text that was looked at before."""
 
-    def lay_out(tries: Any, form: str, timeout: float = 20.0) -> layout.Laid:
+    def lay_out(tries: Any, form: str, timeout: float = 20.0) -> layout.LayoutResult:
         for make in tries:
             harmless(make().replace("\t", ""))
-        return layout.Laid(None, len(tries), 0.0)
+        return layout.LayoutResult(None, len(tries), 0.0)
 
     monkeypatch.setattr(layout, "lay_out", lay_out)
 

@@ -7,12 +7,12 @@ import ast
 import pytest
 
 from graphlab.source.assignments import (
-    called,
+    assigned_value,
+    call_or_source,
     is_guard,
     is_integer,
     scope_of,
-    source_of,
-    stores,
+    stored_names,
 )
 from tests.source.written import expression, statement
 
@@ -38,8 +38,8 @@ from tests.source.written import expression, statement
 )
 def test_a_statement(line: str, names: set[str], value: str | None) -> None:
     node = statement(line)
-    assert stores(node) == names
-    source = source_of(node)
+    assert stored_names(node) == names
+    source = assigned_value(node)
     assert (source and ast.unparse(source)) == value
 
 
@@ -59,7 +59,7 @@ def test_guards(source: str, guard: bool) -> None:
      ("x.type(torch.long)", "x.type(torch.long)"), ("x + y", "x + y"), ("f(x)", "f()")],
 )  # fmt: skip
 def test_a_call_is_named_without_its_arguments(source: str, words: str) -> None:
-    assert called(expression(source)) == words
+    assert call_or_source(expression(source)) == words
 
 
 @pytest.mark.parametrize(

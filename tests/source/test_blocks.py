@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from graphlab.source.blocks import Block, Edit, Flow, StatementInScope, loaded, stored
+from graphlab.source.blocks import (
+    Block,
+    DependentVariables,
+    Edit,
+    StatementInScope,
+    bound_names,
+    read_names,
+)
 from graphlab.trace.model import Environment, Location, Trace
 from tests.source.written import statement
 
@@ -79,13 +86,13 @@ def test_edits_are_one_replacement_with_what_stands_between() -> None:
 def test_names_that_a_statement_binds_and_reads(
     line: str, stores: set[str], loads: set[str]
 ) -> None:
-    assert stored(statement(line)) == stores
-    assert loaded(statement(line)) == loads
+    assert bound_names(statement(line)) == stores
+    assert read_names(statement(line)) == loads
 
 
 def test_what_rests_on_a_line_is_computed_again_where_it_is_needed() -> None:
     block = Block(GAN, "f.py", 2, 8)
-    flow = Flow(block, {2}, until=4)
+    flow = DependentVariables(block, {2}, until=4)
     assert flow.origin == {"fake": 0, "score": 1, "d_loss": 2} and flow.simple
     assert flow.recompute(5, 6) == [(5, ["fake", "score"])]
     assert [block.text(each).strip() for each in flow.statements(["score", "fake"])] == [
@@ -95,13 +102,13 @@ def test_what_rests_on_a_line_is_computed_again_where_it_is_needed() -> None:
 
 def test_what_is_bound_anew_rests_on_the_line_no_more() -> None:
     block = Block("a = f(w)\nb = a\na = 0\nc = a + b\n", "f.py", 1, 4)
-    assert Flow(block, {1}, until=2).origin == {"b": 1}
-    assert Flow(block, {1}, until=3).origin == {"b": 1, "c": 3}
+    assert DependentVariables(block, {1}, until=2).origin == {"b": 1}
+    assert DependentVariables(block, {1}, until=3).origin == {"b": 1, "c": 3}
 
 
 @pytest.mark.parametrize("line", ["b += a", "for b in a: pass"])
 def test_what_cannot_be_written_again_as_it_stands_is_not_simple(line: str) -> None:
-    assert not Flow(Block(f"a = f(w)\n{line}\n", "f.py", 1, 2), {1}, until=1).simple
+    assert not DependentVariables(Block(f"a = f(w)\n{line}\n", "f.py", 1, 2), {1}, until=1).simple
 
 
 def standing(source: str, code: str) -> StatementInScope | None:

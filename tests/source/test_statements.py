@@ -13,8 +13,8 @@ from graphlab.source.statements import (
     assigned,
     before_the_loop,
     is_argument,
-    is_listing,
     keeps_graph,
+    lists_tensors,
     may_have_run,
     statements,
 )
@@ -162,4 +162,4 @@ def test_whether_a_backward_keeps_the_graph(source: str, keeps: bool | None) -> 
      ("parameters()", False), ("D.zero_grad()", False)],
 )  # fmt: skip
 def test_listings_of_parameters(source: str, listing: bool) -> None:
-    assert is_listing(expression(source)) is listing
+    assert lists_tensors(expression(source)) is listing

@@ -8,8 +8,8 @@ import pytest
 
 from graphlab.source.wording import (
     argument_at,
-    asked_for,
     call_text,
+    grad_input_at,
     loop_variables,
     operand_at,
     target_text,
@@ -98,7 +98,7 @@ def test_an_operand(line: str, operation: str, slot: str, name: str | None) -> N
 )
 def test_what_a_gradient_is_asked_for(line: str, index: int, name: str | None) -> None:
     file = written(line + "\n")
-    assert asked_for(at(file, line), index) == name
+    assert grad_input_at(at(file, line), index) == name
 
 
 def test_loop_variables_are_those_of_the_loops_around() -> None:

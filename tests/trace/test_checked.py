@@ -16,7 +16,7 @@ from graphlab.commands.saved import load
 from graphlab.errors import UserError
 from graphlab.trace import film as films
 from graphlab.trace import graph as graphs
-from graphlab.trace.checked import AtMost, Between, In, build, sizes_of
+from graphlab.trace.checked import AtMost, Between, PositionIn, build, sizes_of
 from graphlab.trace.film import Change, Film, Moment
 from graphlab.trace.graph import Call, Graph, Root
 from graphlab.trace.model import (
@@ -106,7 +106,7 @@ def with_value(document: dict[str, Any], path: str, value: Any) -> str:
 def test_where_a_trace_does_not_fit(path: str, value: Any, message: str) -> None:
     text = with_value(films.document(TRACE, FILM), path, value)
     with pytest.raises(ValueError) as refused:
-        films.opened(text)
+        films.loads_both(text)
     assert str(refused.value).startswith(message)
     assert str(refused.value).isprintable()
 
@@ -139,8 +139,8 @@ def test_calls_are_not_nested_without_end() -> None:
 
 
 def test_the_example_itself_comes_back() -> None:
-    assert films.opened(films.dumps(TRACE, FILM)) == (TRACE, FILM)
-    assert films.opened(films.dumps(TRACE, None)) == (TRACE, None)
+    assert films.loads_both(films.dumps(TRACE, FILM)) == (TRACE, FILM)
+    assert films.loads_both(films.dumps(TRACE, None)) == (TRACE, None)
     assert loads(dumps(TRACE)) == TRACE
 
 
@@ -149,7 +149,7 @@ def test_what_a_newer_version_adds_is_left_out_and_what_an_older_lacks_has_its_d
     document["mood"] = {"deep": [[[1]]]}
     document["events"][1]["mood"] = document["film"]["graph"]["nodes"][0]["mood"] = 1
     del document["unseen"], document["iterations"], document["film"]["left_out"]
-    assert films.opened(json.dumps(document)) == (TRACE, FILM)
+    assert films.loads_both(json.dumps(document)) == (TRACE, FILM)
 
 
 GARBAGE = {
@@ -210,7 +210,7 @@ def test_a_name_that_is_no_text_goes_into_a_file_and_comes_back() -> None:
 @dataclass(frozen=True)
 class Each:
     number: Annotated[float, Between(0.0, 1.0)] = 0.0
-    place: Annotated[int, In("rows", or_none=True)] | None = None
+    place: Annotated[int, PositionIn("rows", or_none=True)] | None = None
     row: tuple[str, int] = ("", 0)
     some: Annotated[tuple[int, ...], AtMost(2)] = ()
     word: Literal["a", "b"] = "a"

@@ -15,25 +15,25 @@ from rich.console import Console
 
 from graphlab.trace.comparison import (
     SCHEMA,
-    Applied,
-    Beside,
+    AppliedGradient,
     Comparison,
-    Found,
-    Guide,
+    FindingSummary,
+    ImageStatistics,
     Iteration,
-    Judged,
+    KnownLoss,
     Loop,
+    LoopTraining,
     Losses,
     Run,
-    Trained,
     Training,
     Turn,
+    VectorDifference,
     document,
 )
 from graphlab.views.comparison import tables as views
 
-RIGHT = Turn(1, True, Beside(0.0, 1.0), Beside(0.0, 1.0))
-WRONG = Turn(1, True, Beside(1.5, -0.25), Beside(2.0, -0.5))
+RIGHT = Turn(1, True, VectorDifference(0.0, 1.0), VectorDifference(0.0, 1.0))
+WRONG = Turn(1, True, VectorDifference(1.5, -0.25), VectorDifference(2.0, -0.5))
 STILL = Turn(0, False, None, None)
 
 
@@ -46,12 +46,18 @@ def loops() -> tuple[Loop, ...]:
     )  # fmt: skip
     raised = Loop(
         "broken", "It raises.", "raised", "RuntimeError",
-        (Found("GL001", "error", "stale", 0), Found("GL108", "info", "wasted", 0)),
+        (
+            FindingSummary("GL001", "error", "stale", 0),
+            FindingSummary("GL108", "info", "wasted", 0),
+        ),
         (Iteration(False, RIGHT, STILL),),
     )  # fmt: skip
     mixed = replace(
         whole, name="mixed", time_ratio=12.34, saved_bytes=12_345_678,
-        findings=(Found("GL101", "warning", "mixed", 1), Found("GL103", "warning", "lost", 1)),
+        findings=(
+            FindingSummary("GL101", "warning", "mixed", 1),
+            FindingSummary("GL103", "warning", "lost", 1),
+        ),
     )  # fmt: skip
     return whole, raised, mixed
 
@@ -63,19 +69,22 @@ def image(value: float) -> list[list[list[float]]]:
 def training() -> Training:
     def run(seed: int, mean: float) -> Run:
         return Run(
-            seed, None, 20, Judged(500, mean, 0.5, 0.3, 100 + seed),
+            seed, None, 20, ImageStatistics(500, mean, 0.5, 0.3, 100 + seed),
             tuple(Losses(10 * at, 4.5 - 0.1 * at, 5.0) for at in range(3)),
-            (Applied(0, 0.9, -0.94), Applied(7, 0.0, 1.0)),
+            (AppliedGradient(0, 0.9, -0.94), AppliedGradient(7, 0.0, 1.0)),
         )  # fmt: skip
 
-    stopped = Run(0, "RuntimeError", 0, Judged(500, 0.0, 0.1, 0.9, 1), (Losses(0, 4.5, 5.0),), ())
+    stopped = Run(
+        0, "RuntimeError", 0, ImageStatistics(500, 0.0, 0.1, 0.9, 1), (Losses(0, 4.5, 5.0),), ()
+    )
     return Training(
         2, 10, (0, 1),
         (
-            Trained("mixed", (run(0, -0.004), run(1, 0.004)), [image(0.5)] * 14),
-            Trained("broken", (stopped, stopped), [image(0.0)] * 14),
+            LoopTraining("mixed", (run(0, -0.004), run(1, 0.004)), [image(0.5)] * 14),
+            LoopTraining("broken", (stopped, stopped), [image(0.0)] * 14),
         ),
-        Judged(500, -0.39, 0.75, 0.27, 373), [image(-1.0)] * 14, (Guide("even", 4.85, 4.85),),
+        ImageStatistics(500, -0.39, 0.75, 0.27, 373), [image(-1.0)] * 14,
+        (KnownLoss("even", 4.85, 4.85),),
     )  # fmt: skip
 
 

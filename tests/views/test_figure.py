@@ -13,7 +13,7 @@ import pytest
 from graphlab.trace.graph import Graph, Leaf, Root, SavedTensor
 from graphlab.views.figure import words
 from graphlab.views.figure.colors import DARK, LIGHT
-from graphlab.views.figure.picture import Look, picture, text
+from graphlab.views.figure.picture import FigureOptions, picture, text
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = (
@@ -32,7 +32,7 @@ def named(name: str) -> Graph:
     )  # fmt: skip
 
 
-def svg_of(graph: Graph, look: Look) -> ElementTree.Element:
+def svg_of(graph: Graph, look: FigureOptions) -> ElementTree.Element:
     made = picture(graph, look, "svg")
     assert made.form == "svg", made.notice
     return ElementTree.fromstring(made.data)
@@ -45,13 +45,13 @@ def texts(root: ElementTree.Element) -> list[str]:
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("level", ["overview", "op"])
 def test_any_name_can_be_drawn(name: str, level: Any) -> None:
-    root = svg_of(named(name), Look(level, title=name, caption=name))
+    root = svg_of(named(name), FigureOptions(level, title=name, caption=name))
     shown = words.clean(name, 36)
     assert any(shown in line.replace("\xa0", " ") for line in texts(root)), texts(root)
     titles = [each.text or "" for each in root.iter(f"{SVG}title")]
     assert any(words.clean(name) in each.replace("\xa0", " ") for each in titles)
     assert not any(each.tag.endswith(("script", "}a", "}b")) for each in root.iter())
-    assert text(named(name), Look(level, title=name)) is not None
+    assert text(named(name), FigureOptions(level, title=name)) is not None
 
 
 def numbers(points: str) -> list[float]:
@@ -75,7 +75,7 @@ def extent(group: ElementTree.Element) -> tuple[float, float]:
 @pytest.mark.parametrize("level", ["overview", "op"])
 def test_text_stays_in_its_box(name: str, level: Any) -> None:
     """By the widths of a wide font, whatever font the engine or the reader has."""
-    root = svg_of(named(name), Look(level))
+    root = svg_of(named(name), FigureOptions(level))
     for group in root.iter(f"{SVG}g"):
         if group.get("class") != "node" or group.find(f".//{SVG}text") is None:
             continue
@@ -89,7 +89,9 @@ def test_text_stays_in_its_box(name: str, level: Any) -> None:
 
 
 def test_ids_and_titles_stay_between_runs() -> None:
-    first, second = (picture(named("loss"), Look("op", title="t"), "svg").data for _ in range(2))
+    first, second = (
+        picture(named("loss"), FigureOptions("op", title="t"), "svg").data for _ in range(2)
+    )
     assert first == second
     root = ElementTree.fromstring(first)
     ids = [each.get("id") for each in root.iter() if each.get("id")]

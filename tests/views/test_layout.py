@@ -9,7 +9,7 @@ import pytest
 
 from graphlab.trace.graph import Graph, Root
 from graphlab.views.figure import layout
-from graphlab.views.figure.picture import Look, picture
+from graphlab.views.figure.picture import FigureOptions, picture
 
 SLOW = [sys.executable, "-c", "import sys, time; time.sleep(60)", ""]
 TEXT = "digraph { a -> b }"
@@ -27,7 +27,7 @@ def test_nothing_is_needed_on_path(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     assert layout.engine()[0] == sys.executable
-    made = picture(two_nodes(), Look(title="two"), form)
+    made = picture(two_nodes(), FigureOptions(title="two"), form)
     assert made.form == form and made.data.startswith(magic) and made.notice == ""
 
 
@@ -40,7 +40,7 @@ def test_dot_on_the_path_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_engine_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "engine", lambda bundled=False: list(SLOW))
     begin = time.monotonic()
-    made = picture(two_nodes(), Look("op", title="two"), "svg", timeout=1.0)
+    made = picture(two_nodes(), FigureOptions("op", title="two"), "svg", timeout=1.0)
     # A bound on hanging, not on speed.
     assert time.monotonic() - begin < 30
     assert made.form == "dot" and b"n1 -> n0" in made.data
@@ -56,7 +56,7 @@ def test_the_second_try_is_simpler(monkeypatch: pytest.MonkeyPatch) -> None:
         return None if len(seen) == 1 else real(source, form, limit, bundled)
 
     monkeypatch.setattr(layout, "_run", first_fails)
-    made = picture(two_nodes(), Look("op", title="two"), "svg")
+    made = picture(two_nodes(), FigureOptions("op", title="two"), "svg")
     assert made.form == "svg" and "less care" in made.notice
     assert "nslimit" not in seen[0] and "nslimit" in seen[1]
 

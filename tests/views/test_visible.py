@@ -18,14 +18,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from graphlab.api.explanation import Explanation
-from graphlab.text import everywhere, lines_of, one_line, visible
+from graphlab.text import lines_of, one_line, visible, visible_values
 from graphlab.trace.graph import Graph, Leaf, Root, SavedTensor
 from graphlab.trace.model import Location
 from graphlab.views import console
 from graphlab.views.comparison import grids
 from graphlab.views.comparison.grids import Cell, Column, Grid
 from graphlab.views.console import Screen
-from graphlab.views.figure.picture import LEVELS, Look, picture, plain_text, source
+from graphlab.views.figure.picture import LEVELS, FigureOptions, picture, plain_text, source
 from graphlab.views.terminal.source_line import annotated, fold
 
 STYLE = re.compile("\x1b\\[[0-9;]*m")
@@ -70,7 +70,9 @@ def test_lines_are_those_of_python() -> None:
 
 
 def test_values_of_every_kind() -> None:
-    assert everywhere({"\x1b": [1, None, ("\x00", True)]}) == {"\\x1b": [1, None, ["\\x00", True]]}
+    assert visible_values({"\x1b": [1, None, ("\x00", True)]}) == {
+        "\\x1b": [1, None, ["\\x00", True]]
+    }
 
 
 class Raw:
@@ -190,8 +192,8 @@ def test_a_figure_of_hostile_names_is_drawn() -> None:
         target=EVIL,
     )
     for level in LEVELS:
-        look = Look(level, title=EVIL, caption=EVIL)
+        look = FigureOptions(level, title=EVIL, caption=EVIL)
         ElementTree.fromstring(picture(graph, look).data)
         for text in (plain_text(graph, look), source(graph, look)):
             assert text.replace("\n", "").replace("\t", "").isprintable()
-    assert picture(graph, Look(), "json").data
+    assert picture(graph, FigureOptions(), "json").data

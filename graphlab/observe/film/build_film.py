@@ -13,7 +13,7 @@ from graphlab.observe.film.snapshots import Snapshot
 from graphlab.observe.notes import RawBackward
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate, statement_at
-from graphlab.trace.film import Change, Film, Moment, Passage
+from graphlab.trace.film import Change, Film, Moment, NodesRun
 from graphlab.trace.graph import Graph
 from graphlab.trace.model import Location
 
@@ -97,7 +97,7 @@ def _same_statement(one: LineEntry, other: LineEntry) -> bool:
 
 def _passages(
     graph: Graph, filmed: FilmedIteration, raws: list[object], places: dict[int, tuple[int, ...]]
-) -> tuple[Passage, ...]:
+) -> tuple[NodesRun, ...]:
     """The graph's nodes that each finished backward ran through, where that was noted."""
     numbers = sorted((seq, node) for node, seq in enumerate(graph.sequences) if seq >= 0)
     keys = [seq for seq, _ in numbers]
@@ -113,5 +113,5 @@ def _passages(
             index = bisect_left(keys, seq)
             if index < len(keys) and keys[index] == seq:
                 nodes.append(numbers[index][1])
-        found.append(Passage(places[id(raw)][0], tuple(nodes)))
+        found.append(NodesRun(places[id(raw)][0], tuple(nodes)))
     return tuple(found)

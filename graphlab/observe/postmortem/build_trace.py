@@ -39,6 +39,7 @@ from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
 from graphlab.source.places import line_place, locate
 from graphlab.source.wording import call_text
+from graphlab.text import listing
 from graphlab.trace.model import (
     Backward,
     Event,
@@ -249,7 +250,7 @@ class _PostMortem:
         """The index, among the events, of the inferred write; it is added."""
         who = verdicts[index][0]
         same = [self._tb.called(at) for at, found in verdicts.items() if found == [who]]
-        why = who.why.replace("{names}", _listing(same))
+        why = who.why.replace("{names}", listing(same, NAMED))
         event = Write(0, who.at, who.by, index, before, after, inferred=why)
         if event not in self._events:
             self._events.append(event)
@@ -314,14 +315,6 @@ class _PostMortem:
             at=None,
             owns=tuple(self._tb.add(*each) for each in named),
         )
-
-
-def _listing(names: list[str]) -> str:
-    if len(names) > NAMED:
-        names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 # How many versions back are tried: a step or two make a handful of writes.

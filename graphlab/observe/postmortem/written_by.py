@@ -24,7 +24,7 @@ from graphlab.source.statements import (
     assigned,
     before_the_loop,
     is_argument,
-    is_listing,
+    lists_tensors,
 )
 from graphlab.trace.model import Location
 
@@ -318,7 +318,7 @@ def _many(value: Any) -> bool:
 
 
 def _lists_parameters(loop: ast.expr) -> bool:
-    return any(is_listing(node) for node in ast.walk(loop))
+    return any(lists_tensors(node) for node in ast.walk(loop))
 
 
 def _loop_around(target: ast.expr, statement: Statement) -> ast.expr | None:
@@ -340,7 +340,7 @@ def _sources(node: ast.expr) -> Iterator[ast.expr]:
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
         yield node
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if is_listing(node) or node.func.attr in ("values", "items"):
+        if lists_tensors(node) or node.func.attr in ("values", "items"):
             yield node.func.value
     elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in _HANDING_ON:
         for each in node.args:

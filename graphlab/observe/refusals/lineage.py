@@ -12,13 +12,13 @@ from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
 from graphlab.source.assignments import (
-    called,
+    assigned_value,
+    call_or_source,
     is_guard,
     is_integer,
     scope_of,
-    source_of,
-    stores,
-    targets,
+    stored_names,
+    target_names,
 )
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
@@ -124,7 +124,7 @@ class Lineage:
 
     def dropped(self, operand: Result, node: ast.AST) -> Result:
         """The result of an operation that gives a value without a graph."""
-        return self.cut(node, called(node)) if operand is HAS_GRAPH else operand
+        return self.cut(node, call_or_source(node)) if operand is HAS_GRAPH else operand
 
     def named(self, name: str, before: int, depth: int) -> Result:
         """The result of a variable."""
@@ -155,7 +155,7 @@ class Lineage:
         """The result of the statements that made `name`, the last one first."""
         for statement in statements:
             key = (name, statement.lineno)
-            source = source_of(statement)
+            source = assigned_value(statement)
             if source is None or key in self.busy:
                 continue
             self.busy.add(key)
@@ -304,7 +304,7 @@ class Lineage:
         those that put something into it where it is a list."""
         found: list[ast.stmt] = []
         for each in ast.walk(self.scope) if self.scope is not None else ():
-            if isinstance(each, ast.stmt) and each.lineno < before and name in stores(each):
+            if isinstance(each, ast.stmt) and each.lineno < before and name in stored_names(each):
                 found.append(each)
         found.sort(key=lambda each: each.lineno, reverse=True)
         for at, each in enumerate(found):
@@ -317,7 +317,7 @@ class Lineage:
         found = self.assignments(name, before)
         made: ast.AST | None = found[-1] if found else None
         for each in ast.walk(self.scope) if self.scope is not None else ():
-            if isinstance(each, ast.For) and name in targets(each.target):
+            if isinstance(each, ast.For) and name in target_names(each.target):
                 inside = each.lineno < before <= (each.end_lineno or 0)
                 if inside and (made is None or getattr(made, "lineno", 0) < each.lineno):
                     made = each.iter
@@ -336,7 +336,7 @@ class Lineage:
     def element(self, name: str) -> Any:
         """The first value of a loop variable: the items of a list are assumed to be alike."""
         for each in ast.walk(self.scope) if self.scope is not None else ():
-            if isinstance(each, ast.For | ast.comprehension) and name in targets(each.target):
+            if isinstance(each, ast.For | ast.comprehension) and name in target_names(each.target):
                 source = each.iter
                 if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":
                     source = source.args[0] if source.args else source

@@ -14,7 +14,7 @@ from graphlab.observe.notes import Cut
 from graphlab.observe.refusals.cut import find_cut
 from graphlab.observe.tensors import count_of, describe, is_tensor, kind_of, requires_grad
 from graphlab.source.files import UserFiles
-from graphlab.source.wording import asked_for
+from graphlab.source.wording import grad_input_at
 from graphlab.trace.model import Location, TensorInfo, Trouble
 
 
@@ -30,7 +30,7 @@ class Outright(NamedTuple):
     def info(self, names: Names, loss: str, at: Location | None) -> TensorInfo:
         """The subject, under its own name or as the call at `at` was written."""
         tensor = self.subject
-        asked = asked_for(at, self.place) if self.trouble == "unused-input" else None
+        asked = grad_input_at(at, self.place) if self.trouble == "unused-input" else None
         if asked is not None and "[" in asked and id(tensor) not in names.tensors:
             # A view that was made for this call: its base has the name, and is another tensor.
             return describe(tensor, asked, kind_of(tensor))

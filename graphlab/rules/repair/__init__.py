@@ -1,1 +1,1 @@
-"""Repairs: edits of the user's own statements, worked out from their syntax tree."""
+"""Repairs: edits of the user's statements, computed from the syntax tree."""

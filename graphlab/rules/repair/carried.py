@@ -1,11 +1,11 @@
-"""The repairs of what one iteration hands to the next: detach it there, or compute it anew."""
+"""Repairs for variables carried from one iteration to the next: detach or recompute them."""
 
 from __future__ import annotations
 
 import ast
 import re
 
-from graphlab.source.blocks import Block, Edit, loaded, stored
+from graphlab.source.blocks import Block, Edit, bound_names, read_names
 from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Carrier, Trace
@@ -17,8 +17,9 @@ _ANEW = {
 }
 
 
-def cut_carried(trace: Trace, event: Backward) -> Help | None:
-    """For a backward that met an earlier iteration's graph: what leads there, and what to do."""
+def detach_carried(trace: Trace, event: Backward) -> Help | None:
+    """Help for a backward that ran into an earlier iteration's graph: detach the variables that
+    lead there, where that is possible; None if they are not known."""
     if event.at is None or not event.carriers:
         return None
     file, line = event.at.file, event.at.line
@@ -32,7 +33,7 @@ def cut_carried(trace: Trace, event: Backward) -> Help | None:
     late = [
         each for each in event.carriers if each.name != event.loss and _handed_on(each, body, tree)
     ]
-    # What is computed from those has no need to be cut itself.
+    # Variables computed from these do not need a detach of their own.
     first = [each for each in late if "." in each.name or _feeds(each.name, body)] or late
     grown = next((each for each in first if _appended(trace.sources[file], each)), None)
     if grown is not None:
@@ -42,22 +43,24 @@ def cut_carried(trace: Trace, event: Backward) -> Help | None:
     before = [
         each
         for each in event.carriers
-        if body and not any(each.name in stored(statement) for statement in body)
+        if body and not any(each.name in bound_names(statement) for statement in body)
     ]
-    held = [each for each in before if any(each.name in loaded(statement) for statement in body)]
+    held = [
+        each for each in before if any(each.name in read_names(statement) for statement in body)
+    ]
     return _words(held[0], loop) if held else None
 
 
 def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
-    """Behind the step that follows the backward, or behind the backward itself; in any case where
-    nothing binds the variables once more."""
+    """Insert the detach after the step that follows the backward, or after the backward itself, but
+    after the last statement that rebinds one of the variables."""
     after = at
     for index in range(at + 1, min(at + 5, len(block.statements))):
         if ast.unparse(block.statements[index]).split("(")[0].endswith(".step"):
             after = index
             break
     for index in range(after + 1, len(block.statements)):
-        if {each.name for each in carriers} & stored(block.statements[index]):
+        if {each.name for each in carriers} & bound_names(block.statements[index]):
             after = index
     last = block.statements[after]
     indent = " " * last.col_offset
@@ -65,8 +68,7 @@ def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
     names = listing([each.name for each in carriers])
     goes = "leads" if len(carriers) == 1 else "lead"
     text = f"Detach {names} before the next iteration: else {names} {goes} it back into this graph."
-    end = last.end_lineno or last.lineno
-    return block.help(text, [Edit(last.lineno, end, block.text(last) + "".join(lines))])
+    return block.help(text, [Edit.of(last, block.text(last) + "".join(lines))])
 
 
 def _words(carrier: Carrier, loop: ast.stmt | None) -> Help:
@@ -84,8 +86,8 @@ def _words(carrier: Carrier, loop: ast.stmt | None) -> Help:
 
 
 def _handed_on(carrier: Carrier, body: list[ast.stmt], tree: ast.Module) -> bool:
-    """Whether one iteration binds it and the next one reads it first. An attribute outlives an
-    iteration by itself, and matters where anybody reads it."""
+    """Whether an iteration reads the variable before binding it, so that it has the value of the
+    iteration before. An attribute always persists, so any read of it counts."""
     name = carrier.name
     if "[" in name:
         return True
@@ -97,38 +99,38 @@ def _handed_on(carrier: Carrier, body: list[ast.stmt], tree: ast.Module) -> bool
         )
     for statement in body:
         if name in _read_first(statement, name):
-            return any(name in stored(each) for each in body)
-        if name in stored(statement) and not hasattr(statement, "body"):
+            return any(name in bound_names(each) for each in body)
+        if name in bound_names(statement) and not hasattr(statement, "body"):
             return False
     return False
 
 
 def _read_first(statement: ast.stmt, name: str) -> set[str]:
     if isinstance(statement, ast.If | ast.For | ast.While | ast.With):
-        # Whatever a branch binds may not have been bound: the other way leads past it.
+        # A name bound inside a branch may be unbound after it, so that counts as no binding.
         inner = statement.body
         for each in inner:
             if name in _read_first(each, name):
                 return {name}
-            if name in stored(each):
+            if name in bound_names(each):
                 return set()
         return set()
-    read = loaded(statement)
+    read = read_names(statement)
     if isinstance(statement, ast.AugAssign):
         read = read | {ast.unparse(statement.target)}
     return read
 
 
 def _appended(source: str, carrier: Carrier) -> bool:
-    """Whether the program appends to it: a list that grows is to be emptied, not detached."""
+    """Whether the program appends to this list: the fix is then to empty it, not to detach it."""
     last = carrier.name.rsplit(".", 1)[-1]
     return carrier.form == "list" and re.search(rf"\b{last}\.(append|extend)\(", source) is not None
 
 
 def _feeds(name: str, body: list[ast.stmt]) -> bool:
-    """Whether a statement computes it from itself: ``out, h = rnn(x, h)``."""
+    """Whether a statement computes the variable from itself, as ``out, h = rnn(x, h)`` does."""
     return any(
-        name in loaded(each) and name in stored(each)
+        name in read_names(each) and name in bound_names(each)
         for statement in body
         for each in ast.walk(statement)
         if isinstance(each, ast.Assign)

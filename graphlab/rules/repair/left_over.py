@@ -1,4 +1,4 @@
-"""The repairs of what nobody complains of: gradients left over, graphs that are kept."""
+"""Repairs for problems without an exception: leftover gradients, and graphs kept alive."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from graphlab.trace.model import Backward, Location, Step, Trace
 _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 
 
-def cleared(trace: Trace, step: Step) -> Help | None:
-    """Clear an optimizer's gradients before the first backward that its step applies, where both
-    stand in one block, else behind the step."""
+def clear_gradients(trace: Trace, step: Step) -> Help | None:
+    """Insert zero_grad() before the first backward whose gradients `step` applies, if both are in
+    the same block; else after the step."""
     at, name = step.at, trace.optimizers[step.optimizer].name
     found = re.match(r"([\w.]+)\.step\(", at.code) if at is not None else None
     if at is None or found is None or found[1].rsplit(".", 1)[-1] != name.rsplit(".", 1)[-1]:
@@ -29,18 +29,18 @@ def cleared(trace: Trace, step: Step) -> Help | None:
             target = both[begin or 0]
             new = f"{' ' * target.col_offset}{zero}\n{block.text(target)}"
             text = f"Clear what the last step applied, before {first.code} adds to it."
-            return block.help(text, [_instead(target, new)])
+            return block.help(text, [Edit.of(target, new)])
     block = Block(trace.sources.get(at.file, ""), at.file, at.line, at.line)
     index = block.index(at.line)
     target = block.statements[index] if index is not None else None
     if not isinstance(target, ast.Expr):
         return None
     new = f"{block.text(target)}{' ' * target.col_offset}{zero}\n"
-    return block.help("Clear what the step has applied.", [_instead(target, new)])
+    return block.help("Clear what the step has applied.", [Edit.of(target, new)])
 
 
-def without_graph(trace: Trace, at: Location) -> Help | None:
-    """Detach what the statement at `at` keeps."""
+def detach_kept(trace: Trace, at: Location) -> Help | None:
+    """Detach the value that the statement at `at` stores, adds up or appends."""
     source = trace.sources.get(at.file, "")
     block = Block(source, at.file, at.line, at.line)
     index = block.index(at.line)
@@ -62,12 +62,12 @@ def without_graph(trace: Trace, at: Location) -> Help | None:
     head, _, tail = text.rpartition(old)
     return block.help(
         "Keep it without its graph; a number that is only logged may be .item().",
-        [_instead(statement, f"{head}{new}{tail}")],
+        [Edit.of(statement, f"{head}{new}{tail}")],
     )
 
 
 def _first_backward(trace: Trace, step: Step) -> Location | None:
-    """Where the first of the backwards ran whose gradients a step applied, in its iteration."""
+    """The place of the first backward in the step's iteration whose gradients the step applied."""
     for event in trace.events:
         if event is step:
             return None
@@ -75,7 +75,3 @@ def _first_backward(trace: Trace, step: Step) -> Location | None:
         if isinstance(event, Backward) and feeds and event.iteration == step.iteration:
             return event.at
     return None
-
-
-def _instead(statement: ast.stmt, new: str) -> Edit:
-    return Edit(statement.lineno, statement.end_lineno or statement.lineno, new)

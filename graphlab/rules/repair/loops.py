@@ -1,4 +1,4 @@
-"""The repairs for a training loop: recompute, detach, move the step, isolate the gradients."""
+"""Repairs of a training loop: recompute, detach, move the step, or limit backward to inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from graphlab.rules.steps import own_losses
-from graphlab.source.blocks import Block, Edit, Flow, loaded, stored
+from graphlab.source.blocks import Block, DependentVariables, Edit, bound_names, read_names
 from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
@@ -16,14 +16,13 @@ from graphlab.trace.model import Backward, Location, Saved, Trace
 def recompute(
     trace: Trace, lines: set[int], change: Location, failed: Location, done: str
 ) -> Help | None:
-    """Compute again, after `change`, whatever still rests on the statements at `lines`."""
-    if change.file != failed.file or change.line >= failed.line:
+    """Recompute, after `change`, the variables that depend on the statements at `lines` and that
+    are used up to `failed`. `done` names the change in the text."""
+    found = _block_between(trace, change, failed)
+    if found is None:
         return None
-    block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
-    middle, end = block.index(change.line), block.index(failed.line)
-    if middle is None or end is None or middle == end:
-        return None
-    flow = Flow(block, lines, middle)
+    block, middle, end = found
+    flow = DependentVariables(block, lines, middle)
     places = flow.recompute(middle + 1, end)
     if not places or not flow.simple:
         return None
@@ -35,16 +34,26 @@ def recompute(
     return block.help(text, edits)
 
 
-def lines_of(problems: Iterable[Saved], event: Backward) -> set[int]:
-    """The lines, in the function that `event` is called from where that is known, that were
-    running as these were saved."""
+def _block_between(trace: Trace, first: Location, last: Location) -> tuple[Block, int, int] | None:
+    """The block with the statements at two locations, and their indices; None if they are not two
+    statements of one block, in this order."""
+    if first.file != last.file or first.line >= last.line:
+        return None
+    block = Block(trace.sources.get(last.file, ""), last.file, first.line, last.line)
+    start, end = block.index(first.line), block.index(last.line)
+    return (block, start, end) if start is not None and end is not None and start != end else None
+
+
+def saving_lines(problems: Iterable[Saved], event: Backward) -> set[int]:
+    """The lines that saved these tensors: in the function that calls backward if that is known,
+    else in any function of the same file."""
     places = [each.within or each.at for each in problems]
     return {at.line for at in places if at and event.at and at.file == event.at.file}
 
 
 def lines_using(trace: Trace, owners: set[str], change: Location, failed: Location) -> set[int]:
-    """The lines above `change`, in its block, that compute something with one of `owners`, the
-    variables that hold a network: for where the lines that saved are not known."""
+    """The lines before `change`, in its block, that bind a value computed with one of `owners`,
+    the variables of networks. Stands in for `saving_lines` if those are not known."""
     if change.file != failed.file or change.line >= failed.line:
         return set()
     block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
@@ -52,20 +61,20 @@ def lines_using(trace: Trace, owners: set[str], change: Location, failed: Locati
     return {
         each.lineno
         for each in block.statements[: middle or 0]
-        if stored(each) and owners & {name.split(".")[0] for name in loaded(each)}
+        if bound_names(each) and owners & {name.split(".")[0] for name in read_names(each)}
     }
 
 
-def _insertions(block: Block, flow: Flow, places: list[tuple[int, list[str]]]) -> list[Edit]:
+def _insertions(
+    block: Block, flow: DependentVariables, places: list[tuple[int, list[str]]]
+) -> list[Edit]:
     edits = []
     for at, names in places:
         target = block.statements[at]
         again = "".join(
             _reindent(block.text(each), target.col_offset) for each in flow.statements(names)
         )
-        edits.append(
-            Edit(target.lineno, target.end_lineno or target.lineno, again + block.text(target))
-        )
+        edits.append(Edit.of(target, again + block.text(target)))
     return edits
 
 
@@ -77,33 +86,30 @@ def _reindent(text: str, indent: int) -> str:
 def detach_and_recompute(
     trace: Trace, lines: set[int], freed: Location, failed: Location, call: str
 ) -> Help | None:
-    """Keep a network that the freeing loss is not meant to train out of its graph, by detach();
-    compute the rest again."""
-    if freed.file != failed.file or freed.line >= failed.line:
+    """Detach the outputs of networks that the freeing loss does not train, so that its backward
+    does not free their graph; recompute the rest."""
+    found = _block_between(trace, freed, failed)
+    if found is None:
         return None
-    block = Block(trace.sources.get(failed.file, ""), failed.file, freed.line, failed.line)
-    middle, end = block.index(freed.line), block.index(failed.line)
-    if middle is None or end is None or middle == end:
-        return None
-    flow = Flow(block, lines, middle)
+    block, middle, end = found
+    flow = DependentVariables(block, lines, middle)
     if not flow.simple:
         return None
     kept = [
         name
         for name, at in flow.origin.items()
-        if not (loaded(block.statements[at]) & flow.origin.keys() - {name})
+        if not (read_names(block.statements[at]) & flow.origin.keys() - {name})
         and _made_by_other_network(trace, block, at, middle)
-        and any(name in loaded(s) for s in block.statements[middle + 1 : end + 1])
+        and any(name in read_names(s) for s in block.statements[middle + 1 : end + 1])
     ]
     if not kept:
         return None
     edits = []
     for at in range(middle):
         statement = block.statements[at]
-        used = [name for name in kept if name in loaded(statement)]
+        used = [name for name in kept if name in read_names(statement)]
         if used and at > max(flow.origin[name] for name in used):
-            last = statement.end_lineno or statement.lineno
-            edits.append(Edit(statement.lineno, last, _detached(block, statement, used)))
+            edits.append(Edit.of(statement, _detached(block, statement, used)))
     for name in kept:
         flow.origin.pop(name)
     places = flow.recompute(middle + 1, end)
@@ -117,8 +123,8 @@ def detach_and_recompute(
 def detach(
     trace: Trace, variable: str, used: Location, backward: Location, later: Location | None
 ) -> Help | None:
-    """Detach a variable wherever `backward`'s loss uses it from the line `used` on; compute again
-    what a `later` backward takes from there."""
+    """Detach a variable in every statement from the line `used` on that the loss of `backward`
+    depends on; recompute what a `later` backward needs of these."""
     if used.file != backward.file or used.line >= backward.line:
         return None
     last = max(backward.line, later.line if later is not None and later.file == used.file else 0)
@@ -126,15 +132,17 @@ def detach(
     first, middle, end = (block.index(line) for line in (used.line, backward.line, last))
     if first is None or middle is None or end is None or first >= middle:
         return None
-    made = [at for at in range(first) if variable in stored(block.statements[at])]
+    made = [at for at in range(first) if variable in bound_names(block.statements[at])]
     users = [
         at
         for at in range(made[-1] + 1 if made else first, middle)
-        if variable in loaded(block.statements[at])
+        if variable in read_names(block.statements[at])
     ]
-    if not users or any(variable in stored(block.statements[at]) for at in range(first, middle)):
+    if not users or any(
+        variable in bound_names(block.statements[at]) for at in range(first, middle)
+    ):
         return None
-    flow = Flow(block, {block.statements[at].lineno for at in users}, middle)
+    flow = DependentVariables(block, {block.statements[at].lineno for at in users}, middle)
     places = flow.recompute(middle + 1, end)
     if places and not flow.simple:
         return None
@@ -142,7 +150,7 @@ def detach(
     for at in users:
         statement = block.statements[at]
         text = _detached(block, statement, [variable])
-        edits.append(Edit(statement.lineno, statement.end_lineno or statement.lineno, text))
+        edits.append(Edit.of(statement, text))
     edits.extend(_insertions(block, flow, places))
     anew = listing([name for _, found in places for name in found])
     rest = f"; compute {anew} again for what comes after." if anew else "."
@@ -150,18 +158,18 @@ def detach(
 
 
 def _made_by_other_network(trace: Trace, block: Block, at: int, freeing: int) -> bool:
-    """Whether the statement calls a module whose optimizer is not the one stepped next."""
+    """Whether the statement calls a network that the optimizer stepped next does not train."""
     owners = {o.name: _owner(trace, o.owns) for o in trace.optimizers}
     stepped = next(
         (owners[name] for s in block.statements[freeing:] for name in owners if _steps(s, name)),
         None,
     )
-    made = loaded(block.statements[at]) & {owner for owner in owners.values() if owner}
+    made = read_names(block.statements[at]) & {owner for owner in owners.values() if owner}
     return stepped is not None and bool(made) and stepped not in made
 
 
 def _steps(statement: ast.stmt, optimizer: str) -> bool:
-    return f"{optimizer}.step" in loaded(statement)
+    return f"{optimizer}.step" in read_names(statement)
 
 
 def _owner(trace: Trace, owns: tuple[int, ...]) -> str | None:
@@ -185,7 +193,7 @@ def _detached(block: Block, statement: ast.stmt, names: list[str]) -> str:
 
 
 def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help | None:
-    """Step after the later backward, which is then kept to its own network."""
+    """Move the step after the later backward, and limit that backward to its own network."""
     block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
     middle, end = block.index(change.line), block.index(failed.line)
     if change.file != failed.file or middle is None or end is None or middle >= end:
@@ -199,16 +207,14 @@ def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help
     owner = _owner(trace, target.owns) if target is not None else None
     limited = _with_inputs(block, backward, owner) if owner else None
     cleared = target is not None and any(
-        f"{target.name}.zero_grad" in loaded(s) for s in block.statements[middle:end]
+        f"{target.name}.zero_grad" in read_names(s) for s in block.statements[middle:end]
     )
-    stale = Flow(block, {change.line}, middle)
+    stale = DependentVariables(block, {change.line}, middle)
     again = target is not None and by.startswith(f"{target.name}.")
     if limited is None or not cleared or again or stale.origin:
         return None
-    moved = Edit(step.lineno, step.end_lineno or step.lineno, "")
-    later = Edit(
-        backward.lineno, backward.end_lineno or backward.lineno, limited + block.text(step)
-    )
+    moved = Edit.of(step, "")
+    later = Edit.of(backward, limited + block.text(step))
     text = f"Move {by} behind this backward, and keep the backward to {owner}."
     return block.help(text, [moved, later])
 
@@ -227,7 +233,8 @@ def _with_inputs(block: Block, statement: ast.stmt, owner: str) -> str | None:
 
 
 def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -> list[Edit]:
-    """Limit every backward whose loss belongs to one optimizer to that optimizer's network."""
+    """Edits that pass ``inputs=`` to each backward whose loss belongs to one optimizer, so that it
+    writes gradients of that optimizer's network only."""
     pairs = own_losses(trace)
     wanted = {
         loss: _owner(trace, trace.optimizers[index].owns)
@@ -243,12 +250,12 @@ def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -
             if owner and isinstance(node, ast.Expr):
                 text = _with_inputs(block, node, owner)
                 if text is not None:
-                    edits.append(Edit(node.lineno, node.end_lineno or node.lineno, text))
+                    edits.append(Edit.of(node, text))
     return edits
 
 
 def _backward_of(node: ast.AST) -> str | None:
-    """`loss` for the statement ``loss.backward(…)``."""
+    """``loss`` of the statement ``loss.backward(…)``; None for any other."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         func = node.value.func
         if isinstance(func, ast.Attribute) and func.attr == "backward":
@@ -256,8 +263,10 @@ def _backward_of(node: ast.AST) -> str | None:
     return None
 
 
-def either_or(trace: Trace, freed: Location, failed: Location, loss: str) -> Help | None:
-    """Two neighbouring ifs that both ran the same backward, where one or the other was meant."""
+def run_only_one_backward(
+    trace: Trace, freed: Location, failed: Location, loss: str
+) -> Help | None:
+    """Turn the second of two adjacent ifs that both ran the same backward into an else."""
     block = Block(trace.sources.get(failed.file, ""), failed.file, freed.line, failed.line)
     one, other = block.index(freed.line), block.index(failed.line)
     if freed.file != failed.file or one is None or other is None or other != one + 1:

@@ -1,5 +1,4 @@
-"""The repairs of a single call: of a backward that autograd refuses outright, for want of a graph
-or of one number, and of a grad() whose result the loss is made of."""
+"""Repairs of one call: a loss without a graph or not a scalar, and a grad() to differentiate."""
 
 from __future__ import annotations
 
@@ -17,8 +16,8 @@ _COPIES = ("tensor", "as_tensor", "from_numpy")
 _GUARDS = ("no_grad", "inference_mode")
 
 
-def graph_again(trace: Trace, event: Backward) -> Help | None:
-    """What to do about the line that cut a loss off its graph; None where no line is known."""
+def restore_graph(trace: Trace, event: Backward) -> Help | None:
+    """Help for the line that detached a loss from its graph; None if the line is not known."""
     if event.cut is None:
         return None
     loss, at, by = event.loss, event.cut, event.cut_by
@@ -61,8 +60,8 @@ def graph_again(trace: Trace, event: Backward) -> Help | None:
     return Help(f"{text} {silences}")
 
 
-def reduced(trace: Trace, event: Backward) -> Help | None:
-    """Take the mean of a loss before backward(), the sum of what grad() is to differentiate."""
+def reduce_to_scalar(trace: Trace, event: Backward) -> Help | None:
+    """Insert .mean() before .backward(), or .sum() into the argument of grad()."""
     at, loss = event.at, event.loss
     if at is None or not re.fullmatch(r"[\w.]+", loss):
         return None
@@ -80,9 +79,9 @@ def reduced(trace: Trace, event: Backward) -> Help | None:
     return edits[0].help(text, [edits[1]])
 
 
-def differentiable(trace: Trace, freeing: Backward, call: str) -> Help | None:
-    """create_graph=True for a call of torch.autograd.grad that freed what the backward `call`
-    needs: a penalty of gradients is differentiated itself."""
+def add_create_graph(trace: Trace, freeing: Backward, call: str) -> Help | None:
+    """Add create_graph=True to a call of torch.autograd.grad that freed what the backward `call`
+    needs, as with a gradient penalty, where the gradients are differentiated again."""
     at = freeing.at
     if at is None or not freeing.call.endswith("grad()"):
         return None
@@ -106,12 +105,13 @@ def differentiable(trace: Trace, freeing: Backward, call: str) -> Help | None:
 
 
 def _word(by: str) -> str:
-    """``detach`` for ``net(x).detach()``, ``data`` for ``p.data``."""
+    """The last name in it: ``detach`` for ``net(x).detach()``, ``data`` for ``p.data``."""
     return re.sub(r"\([^()]*\)$", "", by).rsplit(".", 1)[-1]
 
 
 def _replaced(trace: Trace, at: Location, old: str, new: str) -> tuple[Block, Edit] | None:
-    """The line with `old`, which must stand there once, replaced; no other cut beside it."""
+    """An edit that replaces `old` in a line; None if it is not there exactly once, or if the line
+    detaches in another way too."""
     block = Block(trace.sources.get(at.file, ""), at.file, at.line, at.line)
     line = block.lines[at.line - 1] if at.line <= len(block.lines) else ""
     rest = line.replace(old, new, 1)
@@ -122,7 +122,7 @@ def _replaced(trace: Trace, at: Location, old: str, new: str) -> tuple[Block, Ed
 
 
 def _listed(trace: Trace, at: Location, word: str) -> str | None:
-    """What torch.tensor is given in a line, where that is a list."""
+    """The source of the list that a line passes to torch.tensor or the like; None if it is none."""
     source = trace.sources.get(at.file, "")
     try:
         tree = ast.parse(source)

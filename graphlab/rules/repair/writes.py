@@ -1,5 +1,4 @@
-"""The repairs of one write: into a new tensor, into a copy, by a module that is not in place, or
-under no_grad."""
+"""Repairs of one write: out of place, into a copy, by a module not in place, or under no_grad."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from graphlab.source.blocks import Edit, StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Saved, Trace, Write
 
-# In-place methods whose namesake without the underscore is something else, or nothing at all.
+# In-place methods without an out-of-place form of the same name.
 _NO_TWIN = {
     "bernoulli_", "cauchy_", "copy_", "exponential_", "fill_", "fill_diagonal_", "geometric_",
     "log_normal_", "normal_", "random_", "resize_", "resize_as_", "set_", "uniform_", "zero_",
@@ -19,8 +18,9 @@ _NO_TWIN = {
 _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
 
 
-def out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
-    """Let the statement at `at` leave the old values alone; `by` is the write, in words."""
+def write_out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
+    """Rewrite the statement at `at` so that it makes a new tensor. `by` is the write as described
+    in the finding, `why` the reason in the help."""
     here = StatementInScope.of(trace, at)
     if here is None:
         return None
@@ -39,16 +39,16 @@ def out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
     lines = [f"{name} = {name}.clone()", here.text(here.statement)]
     value = getattr(here.statement, "value", None)
     if value is not None and not isinstance(here.statement, ast.Expr) and name in _loaded(value):
-        # What it reads of the old values must not be read from the copy, which is written next.
+        # The right side must read the old tensor, not the copy that is about to be written.
         fresh = next(each for each in ("new", "value", f"new_{name}") if each not in here.source)
         lines[1] = lines[1].replace(here.text(value), fresh)
         lines.insert(0, f"{fresh} = {here.text(value)}")
     return here.help(f"Write into a copy of {name}: {why}.", *lines)
 
 
-def saved_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
-    """Let the statement that used a tensor, and saved it so, use a copy: for a buffer, which the
-    program means to write to."""
+def save_a_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
+    """Let the statement that saved a tensor use a clone. For a buffer, which is meant to be
+    written."""
     name = trace.tensors[saved.tensor].name if saved.tensor >= 0 else None
     here = StatementInScope.of(trace, saved.at) if saved.at is not None and name else None
     if here is None or name is None:
@@ -71,12 +71,12 @@ def saved_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
 
 
 def under_no_grad(trace: Trace, at: Location) -> Help | None:
-    """Put the statement at `at`, and the writes that follow it at once, under no_grad."""
+    """Put the statement at `at`, and the writes directly after it, under no_grad."""
     here = StatementInScope.of(trace, at)
     if here is None or not re.search(r"^import torch$", here.source, re.M):
         return None
     if not _is_write(here.statement):
-        # What it returns would have no graph.
+        # Its result is used, and would have no graph under no_grad.
         return None
     last = here.statement
     for each in here.following():
@@ -93,7 +93,7 @@ def under_no_grad(trace: Trace, at: Location) -> Help | None:
 
 
 def _augmented(here: StatementInScope, listed: bool) -> str | None:
-    """``h = h + x`` for ``h += x``; for ``h[0] += x`` too where that is `listed`, not a part."""
+    """``h = h + x`` for ``h += x``; for ``h[0] += x`` only if `h` is a list (`listed`)."""
     statement = here.statement
     if not isinstance(statement, ast.AugAssign):
         return None
@@ -138,7 +138,7 @@ def _without_underscore(here: StatementInScope) -> str | None:
 
 
 def _chain(call: ast.Call) -> list[ast.Call]:
-    """A call, and those that its receiver is the result of, as far as each of them writes."""
+    """A call and the calls that it is chained to, as long as each of them writes in place."""
     chain = [call]
     while isinstance(chain[-1].func, ast.Attribute) and _is_write_call(chain[-1].func.value):
         receiver = chain[-1].func.value
@@ -154,7 +154,7 @@ def _has_twin(call: ast.Call) -> bool:
 
 
 def _twin(here: StatementInScope, call: ast.Call) -> str:
-    """The same call out of place."""
+    """The source of the same call out of place."""
     func = call.func
     if isinstance(func, ast.Attribute):
         inner = func.value
@@ -172,7 +172,7 @@ def _twin(here: StatementInScope, call: ast.Call) -> str:
 
 
 def _module_not_inplace(here: StatementInScope, function: str, why: str) -> Help | None:
-    """The module whose call writes, built without inplace=True, where it is told which that is."""
+    """Build the module whose call writes without inplace=True, if it can be identified."""
     wanted = function.rstrip("_").replace("_", "")
     built = [
         each
@@ -206,7 +206,7 @@ def _module_not_inplace(here: StatementInScope, function: str, why: str) -> Help
 
 
 def _inplace(call: ast.Call) -> ast.AST | None:
-    """The argument of a module's constructor that asks for in-place work."""
+    """The ``inplace=True`` argument of a module's constructor, or None."""
     for word in call.keywords:
         if word.arg == "inplace" and isinstance(word.value, ast.Constant) and word.value.value:
             return word
@@ -259,7 +259,7 @@ def _loaded(node: ast.AST) -> set[str]:
 
 
 def _written_part(here: StatementInScope) -> ast.expr | None:
-    """The variable of which a statement writes elements."""
+    """The variable whose elements a statement writes, or None."""
     statement = here.statement
     target: ast.expr | None = None
     if isinstance(statement, ast.AugAssign):
@@ -275,7 +275,7 @@ def _written_part(here: StatementInScope) -> ast.expr | None:
 
 
 def _puts_back(trace: Trace, at: Location) -> bool:
-    """Whether `h[0] += x` ended by writing to `h`, so that this is a tensor and no list of them."""
+    """Whether `h[0] += x` wrote to `h` itself, so that `h` is a tensor and not a list."""
     return any(
         isinstance(event, Write) and event.at is not None and "[…] = …" in event.by
         and (event.at.file, event.at.line) == (at.file, at.line)
@@ -284,7 +284,7 @@ def _puts_back(trace: Trace, at: Location) -> bool:
 
 
 def _is_element(statement: ast.stmt) -> bool:
-    """Whether it writes to what may be one of a list's tensors."""
+    """Whether it writes to an element that may be a tensor in a list."""
     target = getattr(statement, "target", None)
     return isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice | ast.Tuple)
 

@@ -1,4 +1,4 @@
-"""A small table with a title and a note, as rich, Markdown and HTML show it."""
+"""A small table with a title and a note, and its rendering by rich, in Markdown and in HTML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graphlab.text import one_line
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`tone` is good, bad, warning or quiet; each form has its own way to show it."""
+    """One entry of a table. `tone` is good, bad, warning or quiet, or empty."""
 
     text: str
     tone: str = ""
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`group` is a heading that neighbours share."""
+    """The heading of a column. Adjacent columns with the same `group` share that as a heading."""
 
     name: str
     group: str = ""
@@ -32,6 +32,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
+    """A table: its rows of cells under its columns, between a title and a note."""
+
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -42,9 +44,10 @@ STYLES = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", ""
 
 
 def printed(grid: Grid) -> RenderableType:
+    """The table for rich."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column, heading in zip(grid.columns, _headings(grid.columns), strict=True):
-        # Folded, never cut: half a number is a wrong number.
+        # Folded, never cut: a cut number would be wrong.
         table.add_column(heading, justify="left" if column.left else "right", overflow="fold")
     for row in grid.rows:
         table.add_row(*(Text(one_line(cell.text), STYLES[cell.tone]) for cell in row))
@@ -55,7 +58,8 @@ def printed(grid: Grid) -> RenderableType:
 
 
 def _headings(columns: Iterable[Column]) -> list[str]:
-    """Two lines each where there are groups: the group above the first of its columns."""
+    """The columns' headings; two lines each if there are groups, with the group over its first
+    column."""
     columns = list(columns)
     if not any(column.group for column in columns):
         return [column.name for column in columns]
@@ -67,6 +71,7 @@ def _headings(columns: Iterable[Column]) -> list[str]:
 
 
 def markdown(grid: Grid) -> str:
+    """The table in Markdown; the column groups are part of its headings."""
     heads = [f"{each.group} {each.name}".strip() for each in grid.columns]
     lines = [f"### {grid.title}", "", _row(heads)]
     lines.append(_row(["---" if column.left else "---:" for column in grid.columns]))
@@ -81,6 +86,7 @@ def _row(cells: list[str]) -> str:
 
 
 def html(grid: Grid) -> str:
+    """The table as an HTML fragment."""
     parts = ["<section>", f"<h2>{escaping.escape(grid.title)}</h2>", "<table>", "<thead>"]
     if any(column.group for column in grid.columns):
         parts.append(f"<tr>{_spans(grid.columns)}</tr>")

@@ -1,4 +1,4 @@
-"""The figure of a comparison with training, for a projector. Needs matplotlib."""
+"""Plots a comparison with training: sample images and curves; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphlab.text import one_line
-from graphlab.trace.comparison import Comparison, Image, Trained, Training
+from graphlab.trace.comparison import Comparison, Image, LoopTraining, Training
 from graphlab.views.comparison.tables import judged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart by colour-blind readers too (Okabe and Ito); more loops begin again.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; reused for further loops.
 COLOURS = ("#D55E00", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#7F4F24", "#555555")
 INK, FAINT = "#1b1b1b", "#8a8a8a"
 STYLE: dict[Any, Any] = {
@@ -23,7 +23,7 @@ STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
-    # A file's name may have a dollar in it.
+    # A dollar sign in a file's name must not start a formula.
     "text.parse_math": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -34,16 +34,16 @@ STYLE: dict[Any, Any] = {
     "xtick.color": "#444444",
     "ytick.color": "#444444",
     "legend.frameon": False,
-    # A figure of the same numbers is the same file.
+    # The same numbers must give the same file, byte for byte.
     "svg.hashsalt": "graphlab",
 }
 WIDTH, DPI = 16.0, 120
-# Images in a row of samples.
+# Images in one row of samples.
 ACROSS = 12
 
 
 def available() -> bool:
-    """Whether matplotlib is there and loads."""
+    """Whether matplotlib can be imported."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -52,7 +52,7 @@ def available() -> bool:
 
 
 def figure(comparison: Comparison, form: str = "png") -> bytes:
-    """Samples of every loop with their numbers, and beside them the curves of the training.
+    """The samples of every loop with their statistics, next to the curves of the training.
 
     `form` is png, pdf or svg. Raises ImportError without matplotlib, and ValueError for a
     comparison without training.
@@ -83,7 +83,7 @@ def _colour(number: int) -> str:
 
 
 def _samples(part: Any, training: Training) -> None:
-    """A block for each loop, the real images above them all; name and numbers over each."""
+    """Draws a block of images for each loop, below one of real images, each with its statistics."""
     real = training.real
     blocks = [("real images", INK, training.real_images, _numbers(
         f"{real.mean:.2f}", f"{real.spread:.2f}", f"{real.nearest:.2f}", f"{real.distinct}"
@@ -107,7 +107,7 @@ def _samples(part: Any, training: Training) -> None:
         )  # fmt: skip
 
 
-def _told(loop: Trained) -> str:
+def _told(loop: LoopTraining) -> str:
     raised = next((run for run in loop.runs if run.exception is not None), None)
     said = _numbers(*judged(loop))
     if raised is not None:
@@ -122,7 +122,7 @@ def _numbers(mean: str, spread: str, nearest: str, distinct: str) -> str:
 
 
 def _block(images: list[Image]) -> list[list[float]]:
-    """The first channel of every image, in rows of `ACROSS` with white lines between."""
+    """The first channels of `images` as one image: rows of `ACROSS`, separated by white lines."""
     block: list[list[float]] = []
     for start in range(0, len(images), ACROSS):
         if block:
@@ -159,7 +159,7 @@ def _curves(part: Figure | Any, training: Training) -> None:
 
 
 def _loss(ax: Axes, training: Training, title: str, value: Callable[[Any], float]) -> None:
-    """The median over the seeds as a line, from the lowest to the highest as a band."""
+    """Draws the median over the seeds as a line, and the range as a band."""
     ax.set_title(title)
     for number, loop in enumerate(training.loops):
         length = min(len(run.losses) for run in loop.runs)
@@ -184,8 +184,8 @@ def _loss(ax: Axes, training: Training, title: str, value: Callable[[Any], float
 
 
 def _dots(ax: Axes, training: Training, title: str, value: Callable[[Any], float | None]) -> None:
-    """Every sampled step of every seed, a little apart and the first loop on top where loops
-    agree."""
+    """Draws a dot for every sampled step of every seed. Loops are shifted a little, and the first
+    is on top, because their values may coincide."""
     ax.set_title(title)
     for number, loop in reversed(list(enumerate(training.loops))):
         shift = 0.25 * number

@@ -1,4 +1,4 @@
-"""A comparison as tables: in the terminal, as Markdown, and as one HTML page."""
+"""Renders a comparison as tables: for the terminal, in Markdown, and as one HTML page."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ from collections.abc import Callable, Iterable
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from graphlab.text import one_line
-from graphlab.trace.comparison import Beside, Comparison, Loop, Trained, Training, mean, turns
+from graphlab.text import one_line, plural
+from graphlab.trace.comparison import (
+    Comparison,
+    Loop,
+    LoopTraining,
+    Training,
+    VectorDifference,
+    mean,
+    turns,
+)
 from graphlab.views.comparison import grids
 from graphlab.views.comparison.grids import Cell, Column, Grid
 
 NONE = Cell("–", "quiet")
-# An update that is off by less is the reference but for rounding.
+# A relative error below this is rounding: the update counts as equal to the reference.
 SAME = 1e-3
 
 
 def printed(comparison: Comparison) -> RenderableType:
-    """For 80 columns and up."""
+    """The tables for a terminal of at least 80 columns."""
     parts: list[RenderableType] = [Text(_head(comparison))]
     for grid in _grids(comparison):
         parts.extend((Text(), grids.printed(grid)))
@@ -29,12 +37,13 @@ def printed(comparison: Comparison) -> RenderableType:
 
 
 def markdown(comparison: Comparison) -> str:
+    """The tables in Markdown."""
     tables = [grids.markdown(grid) for grid in _grids(comparison)]
     return "\n".join([f"## Loops side by side\n\n{_head(comparison)}\n", *tables])
 
 
 def html(comparison: Comparison, figure: bytes | None = None) -> str:
-    """One page that needs nothing besides itself. `figure` is a PNG to show below the tables."""
+    """A self-contained page. `figure` is a PNG to show below the tables."""
     body = "\n".join(grids.html(grid) for grid in _grids(comparison))
     if figure is not None:
         data = base64.b64encode(figure).decode()
@@ -45,14 +54,10 @@ def html(comparison: Comparison, figure: bytes | None = None) -> str:
 def _head(comparison: Comparison) -> str:
     words = f", {one_line(' '.join(comparison.arguments))}" if comparison.arguments else ""
     return (
-        f"{_count(len(comparison.loops), 'loop')}, {_count(comparison.steps, 'iteration')} each "
+        f"{plural(len(comparison.loops), 'loop')}, {plural(comparison.steps, 'iteration')} each "
         f"from seed {comparison.seed}, same batches; "
         f"{comparison.device}, torch {comparison.torch}{words}"
     )
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")
 
 
 def _grids(comparison: Comparison) -> list[Grid]:
@@ -103,7 +108,7 @@ def _found(loop: Loop) -> Cell:
     return Cell(codes[0] + more, "warning")
 
 
-def _error(beside: list[Beside]) -> Cell:
+def _error(beside: list[VectorDifference]) -> Cell:
     value = mean([each.relative_error for each in beside])
     if value is None:
         return NONE
@@ -117,7 +122,7 @@ def _cosine(value: float | None) -> Cell:
 
 
 def _signed(value: float) -> str:
-    """Two digits, with a minus sign as wide as a plus; never a minus zero."""
+    """A number with its sign and two decimals, with a real minus sign and without minus zero."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
@@ -142,7 +147,7 @@ def _costs(comparison: Comparison) -> Grid:
         row.append(Cell(f"{loop.time_ratio:.2f} ×") if loop.time_ratio is not None else NONE)
         rows.append(tuple(row))
     left = len(comparison.loops) - len(whole)
-    raised = f" Left out: {_count(left, 'loop')} that raised." if left else ""
+    raised = f" Left out: {plural(left, 'loop')} that raised." if left else ""
     fastest = min((loop.seconds for loop in whole if loop.seconds is not None), default=None)
     unit = f" 1.00 × is {fastest * 1e3:.2g} ms." if fastest is not None else ""
     return Grid(
@@ -188,9 +193,9 @@ def _trained(training: Training) -> Grid:
         cells = [Cell(loop.name), Cell(str(ran), "bad" if ran < whole else "")]
         rows.append((*cells, *(Cell(text) for text in judged(loop))))
     count = len(training.seeds)
-    spread = f" mean ± standard deviation over {_count(count, 'seed')}." if count > 1 else ""
+    spread = f" mean ± standard deviation over {plural(count, 'seed')}." if count > 1 else ""
     return Grid(
-        f"After {_count(training.epochs, 'epoch')}: {real.samples} images of each G",
+        f"After {plural(training.epochs, 'epoch')}: {real.samples} images of each G",
         tuple(columns),
         tuple(rows),
         "grey values from −1, black, to 1, white. nearest: root mean square difference to the "
@@ -229,8 +234,8 @@ def _gradients(training: Training) -> Grid:
     )
 
 
-def judged(loop: Trained) -> tuple[str, str, str, str]:
-    """Mean, spread, nearest and distinct of a loop's images, over its seeds."""
+def judged(loop: LoopTraining) -> tuple[str, str, str, str]:
+    """The texts for mean, spread, nearest and distinct of a loop's images, over its seeds."""
     of = [run.judged for run in loop.runs]
     return (
         over_seeds([each.mean for each in of], _signed),
@@ -241,7 +246,7 @@ def judged(loop: Trained) -> tuple[str, str, str, str]:
 
 
 def over_seeds(values: Iterable[float | None], form: Callable[[float], str]) -> str:
-    """The mean of what is there, and its standard deviation where that can be told."""
+    """The mean of the values that are not None, with ± standard deviation if there are several."""
     there = [value for value in values if value is not None]
     if not there:
         return "–"

@@ -1,7 +1,7 @@
-"""Colours of a graph's figure: who owns, which optimizer steps, which loss reaches, what is stale.
+"""Chooses the colours of a graph's figure: by owner, optimizer, loss, version or memory.
 
-The hues are Okabe and Ito's, which colour-blind readers tell apart; none of them is the only sign
-of anything: names stand in the boxes, trouble is drawn thick and said in words.
+The hues are Okabe and Ito's, which colour-blind readers can tell apart. No information is in the
+colour alone: boxes have names, and problems have thick borders and a text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ OVERLAYS: tuple[Overlay, ...] = ("owner", "optimizer", "loss", "version", "memor
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """`hues` are (fill, border) pairs; `heat` runs from few to many bytes."""
+    """The colours of a figure as hex codes. `hues` are (fill, border) pairs; `heat` runs from few
+    to many bytes."""
 
     background: str
     ink: str
@@ -49,29 +50,30 @@ THEMES = {"light": LIGHT, "dark": DARK}
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """How to fill a box; two `fills` are shown side by side."""
+    """The colours of a box; several `fills` are shown side by side."""
 
     fills: tuple[str, ...]
     border: str
 
     @property
     def color(self) -> str:
+        """The fills as a Graphviz colour list."""
         return ":".join(self.fills)
 
 
 class Palette:
-    """Colours for any set of a graph's nodes, and the legend that goes with them."""
+    """Gives colours to sets of a graph's nodes, and the legend for the colours given so far."""
 
     def __init__(self, graph: Graph, overlay: Overlay, theme: Theme) -> None:
         self.graph = graph
         self.overlay = overlay
         self.theme = theme
-        # What has been asked for: the legend shows nothing that the figure does not.
+        # The names whose colour was used: the legend shows only these.
         self._seen: set[str] = set()
         self._shared = False
 
     def paint(self, nodes: Iterable[int]) -> Paint:
-        """The colour of a box that stands for `nodes`."""
+        """The colours of a box that stands for `nodes`."""
         nodes = list(nodes)
         if self.overlay == "memory":
             return self._heat(sum(self.saved_bytes(node) for node in nodes))
@@ -87,7 +89,7 @@ class Palette:
         return Paint(tuple(fill for fill, _ in hues), hues[0][1])
 
     def legend(self) -> list[tuple[str, Paint]]:
-        """(what, colour) in the order in which the figure first used them."""
+        """The entries (text, colours) of the legend, for the colours used so far."""
         theme = self.theme
         if self.overlay == "memory":
             top = max(self._bytes_seen, default=0)
@@ -110,16 +112,19 @@ class Palette:
         return entries
 
     def saved_bytes(self, node: int) -> int:
-        """Bytes of activations that a node alone keeps alive: parameters live anyway."""
+        """The bytes of activations that a node saved. Parameters are left out, as they exist
+        anyway; so are activations that an earlier node saved."""
         return self._saved_bytes.get(node, 0)
 
     def weight(self, node: int) -> float:
-        """A node's saved bytes as a part of the largest node's, in area: from 0 to 1."""
+        """The width of a node by its saved bytes, from 0 to 1: the square root of their ratio to
+        the largest node's."""
         top = max(self._saved_bytes.values(), default=0)
         return (self.saved_bytes(node) / top) ** 0.5 if top else 0.0
 
     def hue(self, name: str) -> tuple[str, str]:
-        """(fill, border) of a loss, an optimizer or a network, where the overlay knows it."""
+        """The (fill, border) of a loss, an optimizer or a network; plain colours if the overlay is
+        of another sort."""
         if name in self._all_names:
             return self._hue(name)
         return self.theme.plain, self.theme.line
@@ -135,8 +140,8 @@ class Palette:
 
     @cached_property
     def _all_names(self) -> dict[str, int]:
-        """Every name of this overlay in a fixed order, so that a hue does not depend on what is
-        drawn first."""
+        """The index of every name of this overlay, so that hues do not depend on the order of
+        drawing."""
         graph = self.graph
         if self.overlay == "owner":
             owners = {leaf.owner for leaf in graph.leaves.values()}
@@ -144,7 +149,8 @@ class Palette:
                 owners.update(each.owner for each in saved if each.kind == "parameter")
             first = [call.module for call in graph.calls if call.parent == NONE]
             leaves = [leaf.owner for leaf in graph.leaves.values() if leaf.owner]
-            # In the order in which they ran; what owns nothing, a criterion, has no colour.
+            # In the order in which they ran. A module without parameters, such as a loss, has no
+            # colour.
             names = [*(each for each in dict.fromkeys(first) if each in owners), *leaves]
         elif self.overlay == "optimizer":
             names = [each.name for each in graph.optimizers]
@@ -174,7 +180,8 @@ class Palette:
 
     @cached_property
     def _steppers(self) -> dict[int, tuple[int, ...]]:
-        """The optimizers of each node's network: those of the parameters that its call uses."""
+        """The optimizers of each node in a module: those of the parameters used by the module call,
+        or else by a call around it."""
         graph = self.graph
         of_call: dict[int, dict[int, None]] = {}
         for edge in graph.edges():
@@ -212,7 +219,8 @@ class Palette:
         return []
 
     def _heat(self, size: int) -> Paint:
-        """On the scale of the largest node: boxes of many nodes may be off its end."""
+        """The colour for `size` bytes. The scale ends at the largest node, and boxes of several
+        nodes may exceed it."""
         top = max(self._saved_bytes.values(), default=0)
         self._bytes_seen.append(min(size, top))
         heat = self.theme.heat
@@ -242,7 +250,7 @@ class Palette:
 
 
 def size_text(size: int) -> str:
-    """Bytes as people say them: ``1.5 MB``."""
+    """Bytes in a readable unit, such as ``1.5 MB``."""
     amount, unit = float(size), "B"
     for unit in ("B", "kB", "MB", "GB"):
         if amount < 1000 or unit == "GB":
@@ -252,7 +260,7 @@ def size_text(size: int) -> str:
 
 
 def badge(saved: SavedTensor) -> str:
-    """What a stale or bypassed tensor's box says: ``D.4.weight: saved at version 1, now 2``."""
+    """The text for a stale, bypassed or freed tensor: ``D.4.weight: saved at version 1, now 2``."""
     name = saved.tensor or f"a tensor {list(saved.shape)}"
     if saved.state == "freed":
         return f"{name}: freed"

@@ -1,4 +1,4 @@
-"""DOT text: of a drawing's boxes, and of every node of a graph."""
+"""Writes DOT text: for the boxes of a drawing, or for every node of a graph."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from graphlab.text import one_line
 from graphlab.trace.graph import NONE, Graph, Leaf, SavedTensor
 from graphlab.views.figure.colors import Paint, Palette, Theme, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
-from graphlab.views.figure.grouping import failure
+from graphlab.views.figure.grouping import failed_backward
 from graphlab.views.figure.words import clean, dims, where, width
 
 FONT = "Helvetica,Arial,sans-serif"
 TITLE, TEXT, SMALL = 22, 15, 13
-# A name longer than this is shortened in its middle; the tooltip has it whole.
+# Longer names are shortened in the middle; the tooltip has the full name.
 LIMIT = 36
-# A leaf with more users than this is drawn once per use: one that ties all ranks together
-# makes dot take minutes.
+# A leaf with more users than this is drawn once per use. Edges from one box to all ranks would
+# make dot take minutes.
 USES = 8
-# Bounds on dot's search for short edges and few crossings.
+# Graph attributes that limit dot's search for short edges and few crossings.
 CHEAP = {"nslimit": "0.1", "nslimit1": "1", "mclimit": "0.2", "splines": "line"}
-# With more nodes than this, how straight the edges are is given up first: of 4 seconds that an
-# LSTM of 200 steps takes, 3.5 go into it.
+# With more nodes than this, dot spends less on straight edges: for an LSTM of 200 steps, they
+# take 3.5 of the 4 seconds.
 MANY = 1000
-# How a node looks that says nothing else of itself.
+# The default attributes of nodes at the level of operations.
 OPERATION = {"shape": "box", "style": "filled", "height": "0.3", "margin": "0.08,0.04"}
 
 
 def figure(drawing: Drawing, cheap: bool = False) -> str:
-    """The DOT text of a drawing; a `cheap` one asks for less care in laying it out."""
+    """The DOT text of a drawing; `cheap` limits the work of the layout."""
     theme = drawing.theme
     body: list[str] = []
     inside = {key for frame in drawing.frames for key in frame.boxes}
@@ -61,7 +61,7 @@ def _steps_many(drawing: Drawing, optimizer: str) -> bool:
 def operations(
     graph: Graph, palette: Palette, title: str = "", caption: str = "", cheap: bool = False
 ) -> str:
-    """The DOT text of every node and edge of a graph, in the order of the forward."""
+    """The DOT text of every node and edge of a graph; `cheap` limits the work of the layout."""
     theme = palette.theme
     losses = {root.node: root.name for root in graph.roots}
     colored = graph.call_of.keys() | graph.leaves.keys() | graph.saved.keys()
@@ -73,7 +73,7 @@ def operations(
     for node in special:
         paint = palette.paint((node,)) if node in colored else None
         body[node] = _node(graph, node, paint, losses.get(node), palette)
-    found = failure(graph)
+    found = failed_backward(graph)
     way = set(zip(found.path[1:], found.path, strict=False)) if found is not None else set()
     body += _edges(graph, theme, way)
     heading = _heading(title, caption, palette.legend(), theme) if title else ""
@@ -89,7 +89,7 @@ def _plain(operation: str) -> str:
 
 
 def _edges(graph: Graph, theme: Theme, way: set[tuple[int, int]]) -> list[str]:
-    """`way` are the edges by which a backward comes to what it cannot use."""
+    """The lines for all edges; those in `way`, the path of a failed backward, are red."""
     shared = _used_often(graph) if graph.leaves else set()
     outputs = graph.outputs
     if not (outputs or shared or way):
@@ -216,7 +216,8 @@ def _frame(frame: Frame, drawing: Drawing, body: list[str], depth: int) -> None:
 
 
 def _box(box: Box, drawing: Drawing) -> str:
-    """One node, as an HTML-like table: only there may a box have lanes and several sizes."""
+    """A box as a node with an HTML-like table: other labels have no lanes and one font size
+    only."""
     theme = drawing.theme
     large = box.shape == "loss" or (box.shape == "module" and drawing.across)
     big = TITLE if large else TEXT + 2
@@ -259,7 +260,7 @@ def _times(box: Box) -> str:
 
 
 def _packed(notes: list[str]) -> list[str]:
-    """Short notes share a line."""
+    """The lines for `notes`: short ones share a line."""
     lines: list[str] = []
     for note in (clean(note, LIMIT) for note in notes):
         if lines and len(lines[-1]) + len(note) < 16:
@@ -283,7 +284,7 @@ def _font(text: str, size: int, color: str, bold: bool = False) -> str:
 
 
 def _bands(paint: Paint) -> str:
-    """Two colours side by side, with a hard edge between them."""
+    """The fills of a paint side by side, without a gradient between them."""
     one, *others = paint.fills
     return f"{one};0.5:{others[0]}" if others else one
 
@@ -359,7 +360,8 @@ def _attributes(
 
 
 def _escaped(text: str) -> str:
-    """Inside a quoted DOT string: no escape sequence and no entity but what we put there."""
+    """`text` for a quoted DOT string, so that its own backslashes and entities are shown as they
+    are."""
     return one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
 
 

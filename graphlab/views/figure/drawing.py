@@ -1,4 +1,4 @@
-"""What a figure consists of, before it is DOT: boxes, arrows between them, and a legend."""
+"""The drawing of a figure before it is DOT: its boxes, arrows, frames and legend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ Line = Literal["flow", "steps", "detached", "again"]
 
 @dataclass(slots=True)
 class Lane:
-    """One call of a module that is drawn as one box: what came in by its left goes out right."""
+    """One call of a module whose calls share a box: arrows enter it on the left, and leave it on
+    the right."""
 
     text: str
     alarms: list[str] = field(default_factory=list)
@@ -21,7 +22,8 @@ class Lane:
 
 @dataclass(slots=True)
 class Box:
-    """`notes` are small lines under the title, `alarms` the ones in red; `times` folds repeats."""
+    """A box. `notes` are small lines under the title, `alarms` red ones; `times` says how many
+    equal modules it stands for."""
 
     key: str
     title: str
@@ -37,7 +39,7 @@ class Box:
 
 @dataclass(slots=True)
 class Arrow:
-    """From box to box, at a lane of either where it has lanes."""
+    """An arrow between two boxes, or between lanes of theirs."""
 
     source: str
     target: str
@@ -50,7 +52,7 @@ class Arrow:
 
 @dataclass(slots=True)
 class Frame:
-    """A frame around boxes or other frames: a module that is drawn from inside."""
+    """A frame around boxes or other frames: a module whose parts are drawn."""
 
     key: str
     title: str
@@ -61,6 +63,9 @@ class Frame:
 
 @dataclass(slots=True)
 class Drawing:
+    """The boxes, arrows and frames of a figure, with its legend; `across` lays it out from left to
+    right, and otherwise from top to bottom."""
+
     title: str
     caption: str
     theme: Theme
@@ -69,5 +74,5 @@ class Drawing:
     frames: list[Frame] = field(default_factory=list)
     legend: list[tuple[str, Paint]] = field(default_factory=list)
     across: bool = True
-    # Which box draws each of the graph's nodes, and which one the value that leaves it.
+    # For each graph node, the keys of the box that draws it and of the box that draws its output.
     home: dict[int, tuple[str, str]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""Gathers a graph's nodes into what a person would draw: modules, variables, losses.
+"""Groups a graph's nodes for a figure: into module calls, variables, losses and leaves.
 
-Nothing is known here but the run: which call of which module made a node, what the user's lines
-named, and which nodes only serve one other.
+It uses the module call that made each node, the names of the user's variables, and which nodes are
+used by one other node only.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Literal
 
 from graphlab.trace.graph import NONE, Graph, SavedTensor
 
-Kind = Literal["module", "variable", "loss", "leaf", "operation"]
-# A kind and a number: of the call, or of the node that the group ends in.
-Key = tuple[Kind, int]
+GroupKind = Literal["module", "variable", "loss", "leaf", "operation"]
+# The group's kind, and the number of its call or of its last node.
+Key = tuple[GroupKind, int]
 
 
 @dataclass(slots=True)
 class Group:
-    """`name` is what the figure calls it; `nodes` are all that it stands for."""
+    """Nodes that are drawn together. `name` is the title in the figure."""
 
     key: Key
     name: str
@@ -28,19 +28,19 @@ class Group:
 
 @dataclass(slots=True)
 class Groups:
-    """Groups in forward order, and the links between them. An output of a module that has a name
-    is a group of its own, without operations."""
+    """All groups in forward order, and the links between them. A named output of a module has a
+    group of its own, without nodes."""
 
     graph: Graph
     groups: dict[Key, Group]
     of_node: dict[int, Key]
-    # Where a value leaves its group: the variable that holds it, or the group itself.
+    # For each node, the group that its output is drawn as: a variable's, or the node's own.
     exit_of: dict[int, Key]
     links: dict[tuple[Key, Key], None]
 
     def reaches(self, start: Iterable[Key], goal: set[Key]) -> bool:
-        """Whether some path of links leads from `start` to `goal`; not counting its first step
-        where that stays inside `start`."""
+        """Whether a path of links leads from `start` to `goal`. Links within `start` do not
+        count."""
         after: dict[Key, list[Key]] = {}
         for source, target in self.links:
             after.setdefault(source, []).append(target)
@@ -64,8 +64,11 @@ def group(
     inside: Collection[int] = (),
     alias: Mapping[int, int] | None = None,
 ) -> Groups:
-    """`scope` says for each node inside a module which call's box it belongs to. The names of
-    nodes `inside` are a module's own business; a node with an `alias` is drawn as that one."""
+    """Groups the nodes of a graph.
+
+    scope: the call whose box each node inside a module belongs to. inside: nodes whose variables
+    are local to a module, and are not drawn. alias: the node that stands for another one.
+    """
     names = {}
     if keep_variables:
         names = {node: name for node, name in graph.variables.items() if node not in inside}
@@ -82,7 +85,7 @@ def group(
         exit_of[node] = key
         outside = any(of_node[each] != key for each in consumers[node])
         if key[0] == "module" and node in names and (outside or node in losses):
-            kind: Kind = "loss" if node in losses else "variable"
+            kind: GroupKind = "loss" if node in losses else "variable"
             groups.setdefault((kind, node), Group((kind, node), names[node]))
             exit_of[node] = (kind, node)
     links: dict[tuple[Key, Key], None] = {}
@@ -121,8 +124,8 @@ def _keys(
         elif node not in alias:
             users = {of_node.get(alias.get(each, each)) for each in consumers[node]}
             only = users.pop() if len(users) == 1 else None
-            # What only serves one expression is part of it; a module's box is no expression, and
-            # what happens inside a module is no part of a variable outside.
+            # A node used by one expression only is part of it. A module's box is no expression, and
+            # nodes inside a module are not part of a variable outside.
             joins = only is not None and only[0] != "module"
             if joins and only is not None and node in graph.call_of:
                 joins = graph.call_of.get(only[1]) == graph.call_of[node]
@@ -134,7 +137,7 @@ def _keys(
 
 
 def _continued(graph: Graph, node: int, names: dict[int, str], consumers: list[list[int]]) -> bool:
-    """Whether a variable is no more than a part of the statement that goes on to assign it."""
+    """Whether the node is an intermediate result of the statement that assigns the variable."""
     users = consumers[node]
     return len(users) == 1 and (
         names.get(users[0]) == names[node] and graph.places.get(users[0]) == graph.places.get(node)
@@ -142,7 +145,7 @@ def _continued(graph: Graph, node: int, names: dict[int, str], consumers: list[l
 
 
 def _time(graph: Graph, each: Group) -> tuple[int, int]:
-    """When a group's forward ran: a module's began, a value was there."""
+    """The sort key of a group by time: when its module call began, or when its value was made."""
     kind, number = each.key
     if kind != "module":
         when = graph.sequences[number] if graph.sequences else -number
@@ -152,7 +155,7 @@ def _time(graph: Graph, each: Group) -> tuple[int, int]:
 
 
 def _leaf(graph: Graph, node: int, consumers: list[list[int]], scope: dict[int, int]) -> Key:
-    """A parameter that only one box uses is part of it, whatever number of calls that box has."""
+    """The group of a leaf. A parameter that only one module uses belongs to that module's group."""
     users = {scope.get(each, NONE) for each in consumers[node]}
     modules = {graph.calls[each].module for each in users if each != NONE}
     if NONE not in users and len(modules) == 1:
@@ -169,8 +172,8 @@ def _name(graph: Graph, key: Key, names: dict[int, str]) -> str:
     return names.get(number) or graph.operations[number].removesuffix("0").removesuffix("Backward")
 
 
-def troubled(graph: Graph) -> dict[int, list[SavedTensor]]:
-    """The nodes that saved what has been written since, by torch's verdict or in secret."""
+def nodes_with_stale_saved(graph: Graph) -> dict[int, list[SavedTensor]]:
+    """The nodes with stale or bypassed saved tensors, and those tensors."""
     found: dict[int, list[SavedTensor]] = {}
     for node, saved in graph.saved.items():
         bad = [each for each in saved if each.state in ("stale", "bypassed")]
@@ -180,8 +183,9 @@ def troubled(graph: Graph) -> dict[int, list[SavedTensor]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a backward from `root` fails: the first bad node that it meets, and the way there."""
+class FailedBackward:
+    """Why the backward of loss number `root` fails: the first node that it cannot run, with the
+    saved tensor at fault, and the path to it."""
 
     root: int
     node: int
@@ -189,10 +193,10 @@ class Failure:
     path: tuple[int, ...]
 
 
-def failure(graph: Graph) -> Failure | None:
-    """The last loss that raised, or else the last one that meets a tensor written in secret. The
-    engine runs the latest node first, so that is the one whose trouble it reports."""
-    bad = troubled(graph)
+def failed_backward(graph: Graph) -> FailedBackward | None:
+    """The failure of the last loss that raised, or else of the last one with a stale or bypassed
+    tensor. The engine runs the latest node first, so it reports that node's tensor."""
+    bad = nodes_with_stale_saved(graph)
     raised = [at for at, root in enumerate(graph.roots) if root.raised]
     if not bad and not raised:
         return None
@@ -212,12 +216,12 @@ def failure(graph: Graph) -> Failure | None:
             latest = graph.sequences or tuple(-node for node in range(len(graph)))
             node = max(met, key=lambda each: latest[each])
             saved = next((each for each in bad[node] if each.by), bad[node][0])
-            return Failure(at, node, saved, _path(graph, root.node, node))
+            return FailedBackward(at, node, saved, _path(graph, root.node, node))
     return None
 
 
 def _path(graph: Graph, start: int, goal: int) -> tuple[int, ...]:
-    """The shortest way from a loss to a node, both included."""
+    """The shortest path from a loss to a node, both included."""
     back = {start: NONE}
     queue = [start]
     for node in queue:

@@ -1,5 +1,4 @@
-"""Lays out DOT text in a child process with a time limit: `dot` where there is one, else the
-Graphviz that pygraphviz brings along."""
+"""Lays out DOT text in a child process with a time limit, by `dot` or pygraphviz's Graphviz."""
 
 from __future__ import annotations
 
@@ -10,11 +9,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-# Formats that only an engine can make.
+# The formats that need a layout.
 DRAWN = ("svg", "png", "pdf")
-# How much of the time limit the first try may take.
+# The part of the time limit for the first try.
 FIRST_SHARE = 0.6
-# Reads DOT, writes the picture: all that the child does. It imports nothing of graphlab or torch.
+# The child's program. It does not import graphlab or torch, so it starts fast.
 _CHILD = """
 import sys
 try:
@@ -28,12 +27,12 @@ _FONTS = b"Fontconfig"
 
 
 class LayoutError(Exception):
-    """The engine failed; the message is its own, in one line."""
+    """Graphviz failed or is missing; the message is Graphviz's, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
-    """A picture, or None where every try ran out of time. `attempt` counts from 0."""
+class LayoutResult:
+    """The picture, or None if every try ran out of time, and the index of the last try."""
 
     data: bytes | None
     attempt: int
@@ -41,19 +40,21 @@ class Laid:
 
 
 def engine(bundled: bool = False) -> list[str]:
-    """The command that lays out; the format is its last word."""
+    """The command of the layout engine; the output format is to be appended."""
     found = None if bundled else shutil.which("dot")
     return [found, "-T"] if found else [sys.executable, "-c", _CHILD, ""]
 
 
 def lay_out(
     tries: Iterable[Callable[[], str]], form: str, timeout: float = 20.0, bundled: bool = False
-) -> Laid:
-    """Lay out the first of `tries`, DOT texts made when needed, that takes less than its share of
-    `timeout` seconds. Never takes longer than that in all, and the child's start.
+) -> LayoutResult:
+    """Lay out the first of `tries` that finishes in its part of `timeout` seconds.
+
+    Each try makes its DOT text only when it is its turn. All of them together take at most
+    `timeout`, and the start of the child.
 
     Raises:
-        LayoutError: when the engine refuses the text, or there is none.
+        LayoutError: Graphviz rejects the text, or is not installed.
     """
     begin = time.monotonic()
     sources = list(tries)
@@ -62,8 +63,8 @@ def lay_out(
         last = attempt == len(sources) - 1
         data = _run(make(), form, left if last else left * FIRST_SHARE, bundled)
         if data is not None:
-            return Laid(data, attempt, time.monotonic() - begin)
-    return Laid(None, len(sources), time.monotonic() - begin)
+            return LayoutResult(data, attempt, time.monotonic() - begin)
+    return LayoutResult(None, len(sources), time.monotonic() - begin)
 
 
 def _run(source: str, form: str, limit: float, bundled: bool) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The module level: the tree of module calls down to a depth, repeated blocks drawn once."""
+"""Draws the module level: the tree of module calls to a depth, with repeated blocks drawn once."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from graphlab.trace.graph import NONE, Graph, Leaf
 from graphlab.views.figure.colors import Palette
 from graphlab.views.figure.drawing import Box, Drawing, Frame
 from graphlab.views.figure.grouping import Groups, group
-from graphlab.views.figure.sketch import Sketch
+from graphlab.views.figure.sketch import FigureBuilder
 from graphlab.views.figure.words import clean, dims, where
 
-# The default depth is the greatest with no more boxes than this.
+# The default depth is the greatest that gives at most this many boxes.
 BOXES = 40
 
 
 def modules(
     graph: Graph, palette: Palette, title: str, caption: str = "", depth: int | None = None
 ) -> Drawing:
-    """One box a module call at `depth`, 1 being the outermost, in frames for the modules around."""
-    folded = Folded(graph)
+    """A box for each module call at `depth` (1 is the outermost), with frames for the calls around
+    it."""
+    folded = FoldedCalls(graph)
     depths = [depth] if depth else range(folded.deepest, 0, -1)
     inside = folded.inside()
     groups = None
@@ -32,11 +33,11 @@ def modules(
     return _Modules(graph, groups, palette, folded).draw(title, caption)
 
 
-class Folded:
-    """The call tree with every run of like siblings, each feeding the next, folded into its first.
+class FoldedCalls:
+    """The call tree with each chain of equal sibling calls folded into the first one.
 
-    `first` maps a call to the one that is drawn for it, `times` counts what was folded into it,
-    and `alias` does for nodes what `first` does for calls.
+    first: the call that is drawn for a call. times: how many calls a drawn one stands for. alias:
+    as `first`, for nodes.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -55,12 +56,12 @@ class Folded:
         self._fold()
 
     def chain(self, node: int) -> list[int]:
-        """The calls that are drawn around a node, the outermost first."""
+        """The drawn calls around a node, outermost first."""
         return [self.first[call] for call in self.graph.callers(node)]
 
     def scope(self, depth: int) -> dict[int, int]:
-        """The call whose box each node belongs to. What a module does between the calls of its
-        parts, where those are drawn, has no box but is drawn as operations."""
+        """The call whose box each node belongs to. Nodes of a module that are in none of its drawn
+        submodules are left out: they are drawn as operations."""
         cut = {}
         opened = set()
         for node in self.graph.call_of:
@@ -70,7 +71,8 @@ class Folded:
         return {node: call for node, call in cut.items() if call not in opened}
 
     def inside(self) -> set[int]:
-        """Nodes that no node outside their outermost call uses: their names are a module's own."""
+        """Nodes that are not used outside their outermost call, so that their variables are
+        local."""
         graph = self.graph
         top = {node: graph.callers(node)[0] for node in graph.call_of}
         out = {
@@ -100,7 +102,7 @@ class Folded:
                 at = end
 
     def _onto(self, other: int, first: int) -> None:
-        """Draw `first` for `other`, and its children for the other's."""
+        """Fold `other` into `first`, and its child calls into those of `first`."""
         stack = [(other, first)]
         while stack:
             one, kept = stack.pop()
@@ -111,7 +113,8 @@ class Folded:
             stack += zip(mine, theirs, strict=False)
 
     def _signatures(self) -> list[Hashable]:
-        """What a call did: its class, its operations with their shapes, and the calls inside."""
+        """A value for each call, equal for calls of the same class, operations, shapes and child
+        calls."""
         graph = self.graph
         found: list[Hashable] = [None] * len(graph.calls)
         numbers: dict[Hashable, int] = {}
@@ -126,7 +129,7 @@ class Folded:
         return self.graph.sequences[node] if self.graph.sequences else -node
 
     def _feeds(self) -> set[tuple[int, int]]:
-        """Pairs of sibling calls of which one uses what the other made."""
+        """Pairs of sibling calls, the second of which uses an output of the first."""
         graph = self.graph
         found = set()
         for edge in graph.edges():
@@ -139,12 +142,12 @@ class Folded:
         return found
 
 
-class _Modules(Sketch):
-    def __init__(self, graph: Graph, groups: Groups, palette: Palette, folded: Folded) -> None:
+class _Modules(FigureBuilder):
+    def __init__(self, graph: Graph, groups: Groups, palette: Palette, folded: FoldedCalls) -> None:
         super().__init__(graph, groups, palette)
         self._folded = folded
         self._frames: dict[int, Frame] = {}
-        # Of every module the parameters that are its own or below it; a weight before its bias.
+        # Each module's parameters, those of its submodules included; weights before biases.
         self._weights: dict[str, list[Leaf]] = {}
         for leaf in sorted(graph.leaves.values(), key=lambda leaf: leaf.name or "", reverse=True):
             module = (leaf.name or "").rpartition(".")[0]
@@ -171,7 +174,7 @@ class _Modules(Sketch):
         self.inputs()
         self.failing_path()
         self.cut_off()
-        # A frame around one box says nothing that the box does not.
+        # A frame around a single box adds no information.
         frames = [each for each in self._frames.values() if self._size(each) > 1]
         kept = {each.key for each in frames}
         for each in frames:
@@ -183,7 +186,7 @@ class _Modules(Sketch):
         graph, folded = self.graph, self._folded
         call = graph.calls[at]
         box.title, box.times = call.type, folded.times[at]
-        # What is folded into it has weights of its own: those of the first block are listed.
+        # The folded calls have other weights; those of the first are listed.
         mine = self._weights.get(call.module, [])
         box.notes = [self._short(at), *box.notes]
         names = [f"{(leaf.name or '').rpartition('.')[2]} {dims(leaf.shape)}" for leaf in mine]
@@ -195,20 +198,20 @@ class _Modules(Sketch):
         )
 
     def _path(self, at: int) -> str:
-        """``encoder.layers.0 – 11`` for a folded run."""
+        """The module's path, such as ``encoder.layers.0 – 11`` for folded calls."""
         first, last = self.graph.calls[at].module, self._folded.last_name[at]
         if first == last:
             return first
         return f"{first} – {last.rpartition('.')[2]}"
 
     def _short(self, at: int) -> str:
-        """The path, without what the frame around it says already where it is long."""
+        """The path; a long one without the part that is the title of the frame around it."""
         path, parent = self._path(at), self.graph.calls[at].parent
         around = f"{self.graph.calls[parent].module}." if parent != NONE else ""
         return path.removeprefix(around) if len(path) > 14 else path
 
     def _into_frame(self, box: str, parent: int) -> None:
-        """Put a box, or the frame of that key, into the frame of a call."""
+        """Put the box or frame with the key `box` into the frame of the call `parent`."""
         if parent == NONE:
             return
         parent = self._folded.first[parent]

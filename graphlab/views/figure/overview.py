@@ -1,4 +1,4 @@
-"""The overview: networks, the variables between them, losses, optimizers, and what goes wrong."""
+"""Draws the overview: networks, the variables between them, losses, optimizers and problems."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from graphlab.trace.graph import Graph
 from graphlab.views.figure.colors import Paint, Palette
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Lane
 from graphlab.views.figure.grouping import Group, Key, group
-from graphlab.views.figure.sketch import Sketch, placed
+from graphlab.views.figure.sketch import FigureBuilder, placed
 from graphlab.views.figure.words import dims, where
 
-# A box has a lane for each of its calls up to this many.
+# The calls of a network get a lane each, up to this many.
 LANES = 4
-# With more boxes than this, nameless operations of one line share a box.
+# With more boxes than this, the operations of a line without a variable share a box.
 CROWDED = 18
-# With more than this even so, variables are left out.
+# If there are still more than this, variables are left out.
 FULL = 24
 
 
 def overview(graph: Graph, palette: Palette, title: str, caption: str = "") -> Drawing:
-    """The whole graph in few boxes, from left to right in the order of the forward."""
+    """The whole graph in few boxes, in forward order from left to right."""
     scope = networks(graph)
     groups = group(graph, scope)
     if len(groups.groups) > CROWDED:
@@ -31,7 +31,8 @@ def overview(graph: Graph, palette: Palette, title: str, caption: str = "") -> D
 
 
 def _by_line(graph: Graph, scope: dict[int, int]) -> dict[int, int]:
-    """For each nameless node outside the networks the last one of its line, which stands for it."""
+    """For each unnamed node outside the networks, the last such node of its line, which is drawn
+    for it."""
     first: dict[object, int] = {}
     alias = {}
     reach = [graph.reached_by(root.node) for root in graph.roots]
@@ -39,7 +40,7 @@ def _by_line(graph: Graph, scope: dict[int, int]) -> dict[int, int]:
     for node in graph.order():
         at = graph.places.get(node)
         if at is not None and node not in scope and node not in named:
-            # One line may serve several losses, in a helper: each keeps its own.
+            # A line of a helper function may run for several losses, which must not share a box.
             serves = tuple(node in each for each in reach)
             other = first.setdefault((at.file, at.line, serves), node)
             if other != node:
@@ -48,8 +49,8 @@ def _by_line(graph: Graph, scope: dict[int, int]) -> dict[int, int]:
 
 
 def networks(graph: Graph) -> dict[int, int]:
-    """For each node inside a network the outermost call around it. A module whose parts different
-    optimizers step is no network but a collection of them."""
+    """For each node inside a network, the network's call: the outermost module call, or its parts
+    if different optimizers step them."""
     steppers: dict[int, set[tuple[int, ...]]] = {}
     counts = [0] * len(graph.calls)
     callers = {node: graph.callers(node) for node in graph.call_of}
@@ -62,7 +63,7 @@ def networks(graph: Graph) -> dict[int, int]:
                 for call in around:
                     steppers.setdefault(call, set()).add(leaf.optimizers)
         if any(each.kind == "parameter" for each in graph.saved.get(node, ())):
-            # Frozen: no optimizer can tell whose it is, and none of its leaves is in the graph.
+            # Frozen: none of its leaves is in the graph, so no optimizer can be found for it.
             for call in around:
                 steppers.setdefault(call, set())
     scope = {}
@@ -75,7 +76,7 @@ def networks(graph: Graph) -> dict[int, int]:
     return scope
 
 
-class _Overview(Sketch):
+class _Overview(FigureBuilder):
     def draw(self, title: str, caption: str) -> Drawing:
         for keys in self._merged():
             self._add(keys)
@@ -88,8 +89,8 @@ class _Overview(Sketch):
         return self.drawing(title, caption, across=True, frames=[])
 
     def _merged(self) -> list[list[Key]]:
-        """Groups that share a box: the calls of one network, unless one call feeds another; then
-        only where there are too many to draw."""
+        """The groups of each box. The calls of a network share one, unless one call uses the output
+        of another and there is room to draw them all."""
         calls: dict[str, list[Key]] = {}
         single: dict[str, list[Key]] = {}
         for key, each in self.groups.groups.items():
@@ -105,14 +106,14 @@ class _Overview(Sketch):
                 folded = folded or chained
                 together.update(dict.fromkeys(keys, keys))
         if folded:
-            # A loop: the variable that goes round is one box as well.
+            # Calls in a loop share a box, and so do the values of the variable between them.
             for keys in single.values():
                 if len(keys) > LANES:
                     together.update(dict.fromkeys(keys, keys))
         found, done = [], set()
         for key in self.groups.groups:
             if key not in done:
-                # In the order in which they ran.
+                # In forward order.
                 found.append(sorted(together.get(key, [key])))
                 done.update(found[-1])
         return found
@@ -158,7 +159,7 @@ class _Overview(Sketch):
         for node, leaf in graph.leaves.items():
             for at in leaf.optimizers:
                 owned.setdefault(at, {})[self.groups.of_node[node]] = None
-        found = self.failure
+        found = self.failed_backward
         for at, keys in owned.items():
             each = graph.optimizers[at]
             box = Box(f"o{at}", each.name, "optimizer", self.palette.paint(()), [each.type])

@@ -1,4 +1,4 @@
-"""From a graph to a figure in one of its formats: which level, how careful, and when to give up."""
+"""Renders a graph as a figure in one of several formats, simplified if the layout is slow."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from graphlab.views.figure.overview import overview
 Level = Literal["overview", "module", "op"]
 LEVELS: tuple[Level, ...] = ("overview", "module", "op")
 FORMATS = ("svg", "png", "pdf", "dot", "json", "text")
-# Dots per inch of a PNG: sharp at the width of a slide.
+# Dots per inch of a PNG: enough for the width of a slide.
 DPI = "144"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a figure shows of its graph, and how."""
+class FigureOptions:
+    """The level, colours and texts of a figure. `depth` is for the module level; None chooses
+    it."""
 
     level: Level = "overview"
     overlay: Overlay = "owner"
@@ -37,95 +38,101 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure's bytes in the format `form`, which is ``dot`` where no layout was finished in
-    time; `notice` says so, or what was left out."""
+    """The bytes of a figure in the format `form`. That is ``dot`` if no layout finished in time;
+    `notice` then says so, and also if the figure was simplified."""
 
     data: bytes
     form: str
     notice: str = ""
 
 
-def source(graph: Graph, look: Look, cheap: bool = False) -> str:
-    """The DOT text."""
-    if look.level == "op":
-        return dot.operations(graph, _palette(graph, look), look.title, look.caption, cheap)
-    return dot.figure(drawing(graph, look), cheap)
+def source(graph: Graph, options: FigureOptions, cheap: bool = False) -> str:
+    """The DOT text of the figure; `cheap` limits the work of the layout."""
+    if options.level == "op":
+        return dot.operations(
+            graph, _palette(graph, options), options.title, options.caption, cheap
+        )
+    return dot.figure(drawing(graph, options), cheap)
 
 
-def drawing(graph: Graph, look: Look) -> Drawing:
-    """The boxes and arrows of the overview or the module level."""
-    palette = _palette(graph, look)
-    if look.level == "module":
-        return modules(graph, palette, look.title, look.caption, look.depth)
-    return overview(graph, palette, look.title, look.caption)
+def drawing(graph: Graph, options: FigureOptions) -> Drawing:
+    """The drawing of the overview or of the module level."""
+    palette = _palette(graph, options)
+    if options.level == "module":
+        return modules(graph, palette, options.title, options.caption, options.depth)
+    return overview(graph, palette, options.title, options.caption)
 
 
-def text(graph: Graph, look: Look) -> RenderableType:
+def text(graph: Graph, options: FigureOptions) -> RenderableType:
     """The figure as a tree for the terminal."""
-    if look.level == "op":
-        return tree.of_operations(graph, look.title)
-    return tree.of_drawing(drawing(graph, look))
+    if options.level == "op":
+        return tree.of_operations(graph, options.title)
+    return tree.of_drawing(drawing(graph, options))
 
 
-def picture(graph: Graph, look: Look, form: str = "svg", timeout: float = 20.0) -> Picture:
-    """The figure in `form`, any of FORMATS but text.
+def picture(
+    graph: Graph, options: FigureOptions, form: str = "svg", timeout: float = 20.0
+) -> Picture:
+    """The figure in the format `form`: one of FORMATS, except text. `timeout` is in seconds.
 
     Raises:
-        LayoutError: when Graphviz refuses, or there is none.
+        LayoutError: Graphviz rejects the text, or is not installed.
     """
     if form == "json":
         return Picture(dumps(graph).encode(), form)
     if form == "dot":
-        return Picture(source(graph, look).encode(), form)
-    simpler = _simpler(graph, look)
+        return Picture(source(graph, options).encode(), form)
+    simpler = _simpler(graph, options)
     tries: list[Callable[[], str]] = [
-        lambda: _for_format(source(graph, look), form),
+        lambda: _for_format(source(graph, options), form),
         lambda: _for_format(source(graph, simpler, cheap=True), form),
     ]
     laid = layout.lay_out(tries, form, timeout)
     if laid.data is None:
         return Picture(
-            source(graph, look).encode(),
+            source(graph, options).encode(),
             "dot",
             f"no layout in {timeout:g} seconds: the DOT text was kept instead of the {form}",
         )
-    data = svg.finished(laid.data, look.title, look.caption) if form == "svg" else laid.data
-    return Picture(data, form, _said(look, simpler) if laid.attempt else "")
+    data = (
+        svg.with_titles(laid.data, options.title, options.caption) if form == "svg" else laid.data
+    )
+    return Picture(data, form, _said(options, simpler) if laid.attempt else "")
 
 
 def render_dot(text: str, form: str, title: str, timeout: float = 20.0) -> Picture:
-    """A figure from DOT text that another tool has made."""
+    """A figure from DOT text that another tool made; raises as `picture` does."""
     if form == "dot":
         return Picture(text.encode(), form)
     laid = layout.lay_out([lambda: text], form, timeout)
     if laid.data is None:
         return Picture(text.encode(), "dot", f"no layout in {timeout:g} seconds: kept the DOT text")
-    return Picture(svg.finished(laid.data, title) if form == "svg" else laid.data, form)
+    return Picture(svg.with_titles(laid.data, title) if form == "svg" else laid.data, form)
 
 
-def _palette(graph: Graph, look: Look) -> Palette:
-    return Palette(graph, look.overlay, THEMES[look.theme])
+def _palette(graph: Graph, options: FigureOptions) -> Palette:
+    return Palette(graph, options.overlay, THEMES[options.theme])
 
 
-def _simpler(graph: Graph, look: Look) -> Look:
-    """The second try: one level up, where that has something to fold."""
+def _simpler(graph: Graph, options: FigureOptions) -> FigureOptions:
+    """The options of the second try: one level higher, if the graph has module calls."""
     up: dict[Level, Level] = {"op": "module", "module": "overview", "overview": "overview"}
-    return replace(look, level=up[look.level] if graph.call_of else look.level, depth=None)
+    return replace(options, level=up[options.level] if graph.call_of else options.level, depth=None)
 
 
-def _said(look: Look, drawn: Look) -> str:
-    if drawn.level == look.level:
+def _said(options: FigureOptions, drawn: FigureOptions) -> str:
+    if drawn.level == options.level:
         return "the layout took too long: it was drawn with less care"
-    return f"the layout took too long at level {look.level}: drawn at level {drawn.level}"
+    return f"the layout took too long at level {options.level}: drawn at level {drawn.level}"
 
 
 def _for_format(text: str, form: str) -> str:
     return text.replace("{\n", f"{{\n\tdpi={DPI}\n", 1) if form == "png" else text
 
 
-def plain_text(graph: Graph, look: Look) -> str:
-    """The tree without colour, 120 columns wide."""
+def plain_text(graph: Graph, options: FigureOptions) -> str:
+    """The figure as a tree of plain text, 120 columns wide."""
     console = Screen(width=120, color_system=None)
     with console.capture() as captured:
-        console.print(text(graph, look))
+        console.print(text(graph, options))
     return captured.get()

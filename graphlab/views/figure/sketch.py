@@ -1,4 +1,4 @@
-"""What the overview and the module level share: boxes for groups, accusations, the failing path."""
+"""Builds drawings for the overview and the module level: boxes, links and the failing path."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from graphlab.trace.graph import NONE, Graph
 from graphlab.trace.model import Location
 from graphlab.views.figure.colors import Paint, Palette, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
-from graphlab.views.figure.grouping import Groups, Key, failure, troubled
+from graphlab.views.figure.grouping import Groups, Key, failed_backward, nodes_with_stale_saved
 from graphlab.views.figure.words import dims, where
 
-# Named inputs drawn for one box.
+# At most this many named inputs are drawn for a box.
 INPUTS = 3
 
 
-class Sketch:
-    """A drawing as it is put together. `box_of` says which box draws a group, and at which of its
-    lanes."""
+class FigureBuilder:
+    """A drawing under construction. `box_of` has the key of the box, and the lane in it, that draws
+    each group."""
 
     def __init__(self, graph: Graph, groups: Groups, palette: Palette) -> None:
         self.graph, self.groups, self.palette = graph, groups, palette
-        self.failure = failure(graph)
-        self.bad = troubled(graph)
+        self.failed_backward = failed_backward(graph)
+        self.bad = nodes_with_stale_saved(graph)
         self.box_of: dict[Key, tuple[str, int | None]] = {}
         self.boxes: dict[str, Box] = {}
         self.arrows: dict[tuple[str, int | None, str, int | None], Arrow] = {}
 
     def box(self, keys: list[Key]) -> tuple[Box, list[int]]:
-        """A new box for one group or several, with its colour and what is wrong in it, and the
-        nodes that it stands for."""
+        """A new box for one or several groups, with its colours and alarms; and the nodes that it
+        stands for."""
         groups = [self.groups.groups[key] for key in keys]
         kind, number = groups[0].key
         nodes = [node for each in groups for node in each.nodes]
         paint = self.palette.paint(nodes or [number])
         if kind in ("variable", "leaf") and self.palette.overlay == "owner":
-            # A value is drawn in outline, so that the networks stand out.
+            # Variables have no fill, so that the networks stand out.
             paint = Paint((self.palette.theme.background,), paint.border)
         box = Box(f"b{len(self.boxes)}", groups[0].name, kind, paint, times=len(keys))
         if kind != "module":
@@ -44,7 +44,7 @@ class Sketch:
             size = sum(self.palette.saved_bytes(node) for node in nodes)
             if size:
                 box.notes.append(f"{size_text(size)} saved")
-        self._accuse(box, nodes)
+        self._add_alarms(box, nodes)
         self.boxes[box.key] = box
         return box, nodes
 
@@ -72,11 +72,11 @@ class Sketch:
             if each
         )
 
-    def _accuse(self, box: Box, nodes: list[int]) -> None:
-        """Say which saved tensors were written since; the one that backward meets comes first."""
+    def _add_alarms(self, box: Box, nodes: list[int]) -> None:
+        """Add an alarm for each stale tensor; the one that backward fails at comes first."""
         said: dict[str, None] = {}
-        if self.failure is not None and self.failure.node in nodes:
-            said[badge(self.failure.saved)] = None
+        if self.failed_backward is not None and self.failed_backward.node in nodes:
+            said[badge(self.failed_backward.saved)] = None
         for node in nodes:
             said.update(dict.fromkeys(badge(each) for each in self.bad.get(node, ())))
         texts = list(said)
@@ -99,7 +99,7 @@ class Sketch:
         return known
 
     def inputs(self) -> None:
-        """Tensors with a name that came from outside: data, or a value that was detached."""
+        """Draw the named inputs that are not in the graph: data, and detached values."""
         values: dict[str, list[Key]] = {}
         for key, each in self.groups.groups.items():
             if key[0] in ("variable", "loss"):
@@ -120,7 +120,7 @@ class Sketch:
                     self._input(name, shape, dtype, key)
 
     def _detached(self, values: list[Key], target: Key) -> None:
-        """A value that is used without a way back to what made it."""
+        """Draw a dashed arrow from a value to the box that uses it detached."""
         if any(value == target or self.groups.reaches([value], {target}) for value in values):
             return
         if target[0] == "module" and not self.groups.reaches([target], set(values)):
@@ -128,7 +128,7 @@ class Sketch:
             arrow.line, arrow.label = "detached", "detached"
 
     def _input(self, name: str, shape: tuple[int, ...], dtype: str, target: Key) -> None:
-        # DOT takes a name for a key as it is; an expression such as batches[0] is spelt out.
+        # An identifier can be a key in DOT as it is; an expression such as batches[0] is encoded.
         key = f"i_{name if name.isidentifier() else name.encode('utf-8', 'surrogatepass').hex()}"
         if key not in self.boxes:
             paint = Paint((self.palette.theme.background,), "")
@@ -141,7 +141,9 @@ class Sketch:
         self.arrows.setdefault((key, None, box, lane), Arrow(key, box, "flow", None, lane))
 
     def failing_path(self) -> None:
-        found = self.failure
+        """Draw the failed backward in red: its path, and numbered alarms for the save, the write
+        and the call."""
+        found = self.failed_backward
         if found is None:
             return
         root = self.graph.roots[found.root]
@@ -200,7 +202,7 @@ class Sketch:
         )
 
     def cut_off(self) -> None:
-        """Losses that no graph leads to."""
+        """Draw the losses without a graph."""
         for at, root in enumerate(self.graph.roots):
             if root.node != NONE:
                 continue
@@ -212,5 +214,5 @@ class Sketch:
 
 
 def placed(what: str, place: Location | None) -> str:
-    """``step(), line 38``"""
+    """`what` with its line, such as ``step(), line 38``."""
     return f"{what}, {where(place)}" if place is not None else what

@@ -1,4 +1,4 @@
-"""Graphviz's SVG made to work: tooltips, ids that stay, a title for those who cannot see it."""
+"""Post-processes Graphviz's SVG: plain tooltips, stable ids, and a title for screen readers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
 
 
-def finished(data: bytes, title: str, description: str = "") -> bytes:
-    """The document with its own title. A node's group is ``gl-`` and the node's name in the DOT
-    text, the same in every run; what stood in its tooltip is its title, which browsers show on
-    hovering and screen readers read."""
+def with_titles(data: bytes, title: str, description: str = "") -> bytes:
+    """The SVG with `title` and `description`. The id of a node's group is ``gl-`` and the node's
+    name in the DOT text. Its tooltip becomes its title, which browsers show on hovering and screen
+    readers read."""
     root = ElementTree.fromstring(data)
     title, description = clean(title), "\n".join(map(clean, description.split("\n")))
     root.set("role", "img")
@@ -42,7 +42,7 @@ def finished(data: bytes, title: str, description: str = "") -> bytes:
 
 
 def _unwrapped(group: ElementTree.Element) -> str:
-    """Take out the link that Graphviz puts around a node with a tooltip; returns the tooltip."""
+    """Remove the link that Graphviz puts around a node with a tooltip, and return the tooltip."""
     tip = ""
     for wrapper in list(group.findall(f"{{{SVG}}}g")):
         link = wrapper.find(f"{{{SVG}}}a")
@@ -57,7 +57,7 @@ def _unwrapped(group: ElementTree.Element) -> str:
 
 
 def _own_gradients(root: ElementTree.Element, mark: str) -> None:
-    """Gradients get names of their own: in a notebook many figures share one page."""
+    """Prefix the ids of colour gradients by `mark`: figures in a notebook share one page."""
     kinds = {f"{{{SVG}}}linearGradient", f"{{{SVG}}}radialGradient"}
     renamed = {}
     for each in root.iter():
@@ -73,7 +73,7 @@ def _own_gradients(root: ElementTree.Element, mark: str) -> None:
 
 
 def _replace_heading(root: ElementTree.Element, title: str, description: str) -> None:
-    """The page's own title, instead of the graph's name inside."""
+    """Put title and description into the root element, and remove the graph's own title."""
     graph = root.find(f"{{{SVG}}}g")
     name = graph.find(f"{{{SVG}}}title") if graph is not None else None
     if graph is not None and name is not None:

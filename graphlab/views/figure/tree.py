@@ -1,4 +1,4 @@
-"""The figure as a tree in the terminal: from each loss back to what it was made of."""
+"""Renders a figure as a tree for the terminal: each loss, and what it was computed from."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from graphlab.views.figure.words import clean, dims, where
 
 Key = TypeVar("Key", str, int)
 
-# A tree of more lines than this is no longer read.
+# A tree is cut after this many lines.
 LINES = 200
 
 
 def of_drawing(drawing: Drawing) -> RenderableType:
-    """Boxes as lines; what two losses share stands once, and is only named where it comes again."""
+    """The boxes of a drawing as lines. A box below two others is expanded once, and marked
+    ``(above)`` the second time."""
     boxes = {box.key: box for box in drawing.boxes}
     sources: dict[str, list[str]] = {}
     for arrow in drawing.arrows:
@@ -34,7 +35,7 @@ def of_drawing(drawing: Drawing) -> RenderableType:
 
 
 def of_operations(graph: Graph, title: str) -> RenderableType:
-    """Every node a line, as far as a terminal can show them."""
+    """Every node of a graph as a line, up to LINES."""
 
     def sources(node: int) -> list[int]:
         return [each for each in graph.inputs[node] if each != NONE]
@@ -50,7 +51,8 @@ def _tree(
     sources: Callable[[Key], Sequence[Key]],
     line: Callable[[Key], Text],
 ) -> RenderableType:
-    """Iterative, and a chain of single sources goes down instead of in: depth costs nothing."""
+    """Builds the tree with a stack of its own, since graphs may be deeper than the recursion limit.
+    A chain of single sources is not indented."""
     top = Tree(Text(clean(title), "bold"), guide_style="dim")
     done: set[Key] = set()
     count = 0

@@ -1,4 +1,4 @@
-"""The small words of a figure: shapes, lines, counts, and how wide a text is at most."""
+"""Text helpers of the figures: shapes, line numbers, shortened names, and the width of a text."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from functools import lru_cache
 from graphlab.text import one_line
 from graphlab.trace.model import Location
 
-# Widths in em of a wide sans-serif (DejaVu Sans): what fits by these fits in any other.
+# Widths in em of DejaVu Sans, a wide font: a text that fits in it fits in other sans-serifs.
 _NARROW = dict.fromkeys("iIl|!.,:;'`jft()[]{}/\\ -", 0.42)
-
-
 _WIDE = dict.fromkeys("mMwW@%&—→", 1.0)
 
 
 @lru_cache(maxsize=4096)
 def clean(text: str, limit: int = 0) -> str:
-    """`text` in one line that XML and a terminal can show, shortened in its middle to `limit`."""
+    """`text` in one line, control characters made visible, shortened in the middle to `limit`
+    characters if `limit` is not 0."""
     text = one_line(text.replace("\r\n", "⏎").replace("\n", "⏎"))
     if limit and len(text) > limit:
         half = (limit - 1) // 2
@@ -27,7 +26,7 @@ def clean(text: str, limit: int = 0) -> str:
 
 @lru_cache(maxsize=4096)
 def width(text: str, size: float) -> float:
-    """An upper bound of the text's width, in the unit of `size`."""
+    """An upper bound of the text's width at font size `size`, in the same unit."""
     total = 0.0
     for letter in text:
         known = _NARROW.get(letter) or _WIDE.get(letter)
@@ -41,9 +40,10 @@ def width(text: str, size: float) -> float:
 
 
 def dims(shape: tuple[int, ...] | None) -> str:
-    """``64 × 1``; a scalar has none."""
+    """A shape as text, such as ``64 × 1``, or ``scalar``."""
     return " × ".join(str(each) for each in shape) if shape else "scalar"
 
 
 def where(at: Location | None) -> str:
+    """``line 38``; empty without a location."""
     return f"line {at.line}" if at is not None else ""

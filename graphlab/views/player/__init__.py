@@ -1,1 +1,1 @@
-"""The step-through player: one recorded iteration as a page that plays itself."""
+"""The player: one recorded iteration as an HTML page to step through."""

@@ -1,4 +1,4 @@
-"""What the player shows at each step, worked out from a Trace and its film: no torch, no HTML."""
+"""Computes what the player shows at each step from a Trace and its film, without torch or HTML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graphlab.views.figure.words import dims
 from graphlab.views.player.ledger import entries, ledger
 from graphlab.views.player.sentences import sentence
 from graphlab.views.player.timeline import Timeline
-from graphlab.views.terminal.story import changed_lines, shorten, told
+from graphlab.views.terminal.story import changed_lines, labelled_places, shorten
 
 Data = dict[str, Any]
 
@@ -21,71 +21,73 @@ Data = dict[str, Any]
 def data(
     trace: Trace, film: Film, findings: Iterable[Finding], whys: Mapping[str, str] | None = None
 ) -> Data:
-    """Everything that the page shows of one recorded iteration, as JSON values. `whys` says for a
-    rule's code why what it finds is bad."""
-    steps = Timeline(trace, film)
-    tensors = _tensors(steps)
-    saved = _saved(steps, tensors)
+    """Everything that the page shows of one recorded iteration, as JSON values. `whys` has a text
+    for each rule's code: why what it finds is bad."""
+    timeline = Timeline(trace, film)
+    tensors = _tensors(timeline)
+    saved = _saved(timeline, tensors)
     told_of = [
-        _finding(steps, each, (whys or {}).get(each.code, ""))
+        _finding(timeline, each, (whys or {}).get(each.code, ""))
         for each in findings
         if each.severity != "info"
     ]
-    crash = None if told_of else _crashed(steps)
+    crash = None if told_of else _crashed(timeline)
     failed = [each["step"] for each in (*told_of, crash) if each and each["step"] is not None]
     return {
         "title": trace.target,
-        "moment": _moment(steps),
-        "files": [{"name": shorten(name), "lines": steps.lines[name]} for name in steps.files],
-        "steps": [_step(steps, at, saved) for at in range(len(steps))],
+        "moment": _moment(timeline),
+        "files": [
+            {"name": shorten(name), "lines": timeline.lines[name]} for name in timeline.files
+        ],
+        "steps": [_step(timeline, at, saved) for at in range(len(timeline))],
         "tensors": tensors,
         "saved": saved,
-        "ledger": ledger(steps),
-        "entries": entries(steps),
+        "ledger": ledger(timeline),
+        "entries": entries(timeline),
         "findings": told_of,
         "crash": crash,
         "start": failed[0] if failed else 0,
     }
 
 
-def _crashed(steps: Timeline) -> Data | None:
-    """What ended the run, where no rule has a word for it."""
-    error = steps.trace.exception
+def _crashed(timeline: Timeline) -> Data | None:
+    """The exception that ended the run, for a run without findings; None without an exception."""
+    error = timeline.trace.exception
     if error is None:
         return None
-    return {"type": error.type, "message": error.message, "step": steps.crash}
+    return {"type": error.type, "message": error.message, "step": timeline.crash}
 
 
-def _moment(steps: Timeline) -> list[str]:
-    """Which iteration it is and what is left out; then how the run ended, where it raised."""
-    film, error = steps.film, steps.trace.exception
+def _moment(timeline: Timeline) -> list[str]:
+    """Two texts: which iteration it is and what is left out; how the run ended, if it raised."""
+    film, error = timeline.film, timeline.trace.exception
     words = [f"iteration {film.iteration}"] if film.iteration is not None else []
     if film.left_out:
         words.append(f"{film.left_out} earlier lines are left out")
     raised = f"raised {error.type}" if error is not None else ""
-    if error is not None and steps.crash is None:
+    if error is not None and timeline.crash is None:
         raised = f"the run {raised} elsewhere"
     return [", ".join(words), raised]
 
 
-def _step(steps: Timeline, at: int, saved: list[Data]) -> Data:
-    moment = steps.film.moments[at]
+def _step(timeline: Timeline, at: int, saved: list[Data]) -> Data:
+    moment = timeline.film.moments[at]
     found: Data = {
-        "file": steps.files.index(moment.at.file),
+        "file": timeline.files.index(moment.at.file),
         "line": moment.at.line,
-        # The page goes through all the lines of a step, those that the file has.
-        "end": min(moment.at.end_line, len(steps.lines[moment.at.file])),
-        "kind": "raised" if at == steps.crash else _kind(steps.events[at]),
-        "say": sentence(steps, at, saved),
-        "made": steps.made[at],
-        "nodes": _lit(steps, at),
-        "optimizers": _optimizers(steps, at),
+        # The page accesses all lines of a step, so there must be no more than the file has.
+        "end": min(moment.at.end_line, len(timeline.lines[moment.at.file])),
+        "kind": "raised" if at == timeline.crash else _kind(timeline.events[at]),
+        "say": sentence(timeline, at, saved),
+        "made": timeline.made[at],
+        "nodes": _highlighted(timeline, at),
+        "optimizers": _optimizers(timeline, at),
     }
     return found
 
 
 def _kind(events: list[Event]) -> str:
-    """What the slider marks: a backward, a step, a zero_grad, or a line like any other."""
+    """The kind of mark that a step gets on the slider."""
     for event in events:
         if isinstance(event, Backward):
             return "raised" if event.raised else "backward"
@@ -97,49 +99,49 @@ def _kind(events: list[Event]) -> str:
     return "line"
 
 
-def _lit(steps: Timeline, at: int) -> list[int]:
-    """The graph's nodes that have to do with a step: made, run through or written by it."""
-    graph = steps.film.graph
+def _highlighted(timeline: Timeline, at: int) -> list[int]:
+    """The graph nodes to highlight at a step: those that it made, ran backward or wrote."""
+    graph = timeline.film.graph
     if graph is None:
         return []
-    lit = dict.fromkeys(steps.made[at])
-    for number in steps.film.moments[at].events:
-        event = steps.film.events[number]
+    nodes = dict.fromkeys(timeline.made[at])
+    for number in timeline.film.moments[at].events:
+        event = timeline.film.events[number]
         if isinstance(event, Backward):
-            lit.update(dict.fromkeys(steps.passages.get(number, ())))
+            nodes.update(dict.fromkeys(timeline.passages.get(number, ())))
             if event.raised:
-                lit.update(dict.fromkeys(_failing(steps, event)))
+                nodes.update(dict.fromkeys(_failing(timeline, event)))
         elif isinstance(event, Write | Refused) and event.tensor >= 0:
-            name = steps.names[event.tensor]
-            lit.update({node: None for node, leaf in graph.leaves.items() if leaf.name == name})
-    return list(lit)
+            name = timeline.names[event.tensor]
+            nodes.update({node: None for node, leaf in graph.leaves.items() if leaf.name == name})
+    return list(nodes)
 
 
-def _failing(steps: Timeline, event: Backward) -> tuple[int, ...]:
-    from graphlab.views.figure.grouping import failure
+def _failing(timeline: Timeline, event: Backward) -> tuple[int, ...]:
+    from graphlab.views.figure.grouping import failed_backward
 
-    graph = steps.film.graph
+    graph = timeline.film.graph
     assert graph is not None
-    found = failure(graph)
+    found = failed_backward(graph)
     if found is not None and graph.roots[found.root].call == event.call:
         return found.path
     return tuple(root.node for root in graph.roots if root.call == event.call and root.node != NONE)
 
 
-def _optimizers(steps: Timeline, at: int) -> list[str]:
-    """The optimizers that are at work in a step."""
+def _optimizers(timeline: Timeline, at: int) -> list[str]:
+    """The optimizers that run in a step of the timeline."""
     found: dict[str, None] = {}
-    for event in steps.events[at]:
+    for event in timeline.events[at]:
         if isinstance(event, Step):
-            found[steps.film.optimizers[event.optimizer]] = None
+            found[timeline.film.optimizers[event.optimizer]] = None
         elif isinstance(event, ZeroGrad):
             found[event.target.removesuffix(".zero_grad()")] = None
     return list(found)
 
 
-def _tensors(steps: Timeline) -> list[Data]:
-    """The parameters whose state was filmed: ``[step, version, has a gradient, losses]``."""
-    film = steps.film
+def _tensors(timeline: Timeline) -> list[Data]:
+    """The parameters' rows; a row's history is ``[step, version, has a gradient, losses]``."""
+    film = timeline.film
     history: dict[int, list[list[Any]]] = {}
     for change in film.before:
         row = [0, change.version, change.grad, list(change.losses)]
@@ -149,7 +151,7 @@ def _tensors(steps: Timeline) -> list[Data]:
             row = [step, change.version, change.grad, list(change.losses)]
             known = history.setdefault(change.tensor, [])
             if known and known[-1][0] == step:
-                # The very first step changed it: what stood before it was never on screen.
+                # The first step changed it, so the state before is never shown.
                 known.pop()
             known.append(row)
     found = []
@@ -157,7 +159,7 @@ def _tensors(steps: Timeline) -> list[Data]:
         info = film.tensors[tensor]
         found.append(
             {
-                "name": steps.names[tensor],
+                "name": timeline.names[tensor],
                 "owner": info.owner or "",
                 "shape": dims(info.shape),
                 "history": rows,
@@ -166,29 +168,29 @@ def _tensors(steps: Timeline) -> list[Data]:
     return found
 
 
-def _saved(steps: Timeline, tensors: list[Data]) -> list[Data]:
-    """What the graph's nodes saved: `born` when the node was made, `freed` by the first backward
-    that ran through it and kept nothing, `stale` when the write that torch refuses was seen.
+def _saved(timeline: Timeline, tensors: list[Data]) -> list[Data]:
+    """The tensors that the graph's nodes saved, with the step at which each was saved (`born`),
+    `freed` by a backward that did not retain the graph, and made `stale` by a write.
 
-    A named value that was saved gets a row among `tensors`, as the parameters have one."""
-    graph = steps.film.graph
+    A row is added to `tensors` for each saved tensor with a name that has none."""
+    graph = timeline.film.graph
     if graph is None:
         return []
     rows = {each["name"]: at for at, each in enumerate(tensors)}
-    freeing = _freeing(steps)
+    freeing = _freeing(timeline)
     found = []
     for node, slots in graph.saved.items():
-        born = steps.begun(graph.sequences[node]) if graph.sequences else None
+        born = timeline.begun(graph.sequences[node]) if graph.sequences else None
         for each in slots:
-            # Before the first step is -1.
+            # -1 stands for the time before the first step.
             begin = born if born is not None else -1
-            stale = _written(steps, each, begin)
+            stale = _written(timeline, each, begin)
             if each.tensor and each.tensor not in rows:
                 rows[each.tensor] = len(tensors)
                 tensors.append(_value(each, begin, stale))
             freed = next((step for step, nodes in freeing if node in nodes), None)
             if freed is None and each.state == "freed":
-                freed = steps.step_with(Backward, each.at, each.by)
+                freed = timeline.step_with(Backward, each.at, each.by)
             found.append(
                 {
                     "node": node,
@@ -208,8 +210,8 @@ def _saved(steps: Timeline, tensors: list[Data]) -> list[Data]:
 
 
 def _value(saved: SavedTensor, born: int, stale: int | None) -> Data:
-    """The row of a value that is no parameter: its version is known as it was saved, and as it was
-    when torch refused it. What becomes of its gradient was not filmed."""
+    """The row of a tensor that is no parameter. Its version is known when it was saved and when it
+    was found stale; the film does not record its gradient."""
     history = [[born, saved.saved_version, None, []]] if saved.saved_version is not None else []
     if stale is not None and stale > born and saved.version is not None:
         history.append([stale, saved.version, None, []])
@@ -221,42 +223,42 @@ def _value(saved: SavedTensor, born: int, stale: int | None) -> Data:
     }
 
 
-def _freeing(steps: Timeline) -> list[tuple[int, frozenset[int]]]:
+def _freeing(timeline: Timeline) -> list[tuple[int, frozenset[int]]]:
     found = []
-    for number, nodes in steps.passages.items():
-        event = steps.film.events[number]
+    for number, nodes in timeline.passages.items():
+        event = timeline.film.events[number]
         if isinstance(event, Backward) and not event.retain_graph and not event.raised:
-            found.append((steps.step_of[number], frozenset(nodes)))
+            found.append((timeline.step_of[number], frozenset(nodes)))
     return found
 
 
-def _written(steps: Timeline, saved: SavedTensor, born: int) -> int | None:
-    """The step that wrote what torch says is stale. Where no step did, it was written before the
-    film if it was saved before it; otherwise nobody saw it until torch said so."""
+def _written(timeline: Timeline, saved: SavedTensor, born: int) -> int | None:
+    """The step that wrote a stale tensor. Without one it is -1 (before the film) if the tensor was
+    saved before the film, else the last step, where the graph was inspected."""
     if saved.state not in ("stale", "bypassed"):
         return None
-    for number, event in enumerate(steps.film.events):
+    for number, event in enumerate(timeline.film.events):
         if (
             isinstance(event, Write)
             and (event.by, event.at) == (saved.by, saved.at)
-            and (event.tensor < 0 or steps.names[event.tensor] == saved.tensor)
+            and (event.tensor < 0 or timeline.names[event.tensor] == saved.tensor)
         ):
-            return steps.step_of[number]
-    found = steps.at(saved.at)
+            return timeline.step_of[number]
+    found = timeline.at(saved.at)
     if found is not None and found > born:
         return found
-    return -1 if born < 0 else len(steps) - 1
+    return -1 if born < 0 else len(timeline) - 1
 
 
-def _finding(steps: Timeline, finding: Finding, why: str) -> Data:
+def _finding(timeline: Timeline, finding: Finding, why: str) -> Data:
     failed = finding.failed.at if finding.failed is not None else None
-    step = steps.at(failed)
-    exception = steps.trace.exception if finding.severity == "error" else None
+    step = timeline.at(failed)
+    exception = timeline.trace.exception if finding.severity == "error" else None
     if step is None and exception is not None:
-        step = steps.at(exception.at)
-    raised = exception is not None and step is not None and step == steps.at(exception.at)
+        step = timeline.at(exception.at)
+    raised = exception is not None and step is not None and step == timeline.at(exception.at)
     notes = list(finding.notes)
-    here = steps.film.iteration
+    here = timeline.film.iteration
     if None not in (finding.iteration, here) and finding.iteration != here:
         notes.append(
             f"This was seen in iteration {finding.iteration}; what plays here is iteration {here}."
@@ -275,10 +277,10 @@ def _finding(steps: Timeline, finding: Finding, why: str) -> Data:
                 "code": place.at.code if place.at is not None else "",
                 "text": label.partition(". ")[2],
                 "version": version,
-                "step": steps.at(place.at, step),
-                "before": place.at is not None and steps.at(place.at, step) is None,
+                "step": timeline.at(place.at, step),
+                "before": place.at is not None and timeline.at(place.at, step) is None,
             }
-            for place, label, version, _ in told(finding)
+            for place, label, version, _ in labelled_places(finding)
         ],
         "also": len(finding.related),
         "notes": notes,

@@ -1,7 +1,6 @@
-"""The graph in the middle of the player: the renderer's own SVG, without the end of the story.
+"""Draws the graph for the player as SVG, without stale tensors and errors.
 
-What is stale is drawn by the page, at the step that makes it so; so the graph is drawn as if
-nothing had gone wrong.
+The page marks those itself, at the step where they come about.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from xml.etree import ElementTree
 from graphlab.trace.graph import Graph
 from graphlab.views.figure import dot, layout, svg
 from graphlab.views.figure.colors import DARK, LIGHT
-from graphlab.views.figure.picture import Level, Look, drawing
+from graphlab.views.figure.picture import FigureOptions, Level, drawing
 
 SIZES = ("width", "height")
-# How much of the time limit each level may take: the page does not wait long for what is optional.
+# The part of the time limit for each level; the optional levels get less.
 SHARES = {"overview": 1.0, "module": 0.25}
 LEVELS: tuple[Level, ...] = ("overview", "module")
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """One level's SVG; for each node the box that draws it, and the one that draws the value which
-    leaves it; and which box each optimizer is."""
+class DrawnLevel:
+    """The SVG of one level, the boxes of each node (its own, and that of its output), and the box
+    of each optimizer."""
 
     level: str
     svg: str
@@ -32,18 +31,18 @@ class Drawn:
     optimizers: dict[str, str]
 
 
-def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[Drawn], str]:
-    """The graph at each level that could be laid out in time, and why one is missing.
+def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[DrawnLevel], str]:
+    """The graph at each level that could be laid out in time, and a text on why one is missing.
 
     Every id in the SVG begins with `uid`."""
     if graph is None:
         return [], ""
-    plain = neutral(graph)
-    found: list[Drawn] = []
+    plain = without_problems(graph)
+    found: list[DrawnLevel] = []
     problem = ""
     for level in LEVELS if graph.call_of else LEVELS[:1]:
         limit = timeout * SHARES[level]
-        sketch = drawing(plain, Look(level, title=""))
+        sketch = drawing(plain, FigureOptions(level, title=""))
         sketch.across = False
         tries = [lambda sketch=sketch: dot.figure(sketch), lambda s=sketch: dot.figure(s, True)]
         try:
@@ -54,14 +53,14 @@ def figures(graph: Graph | None, uid: str, timeout: float = 20.0) -> tuple[list[
         if laid.data is None:
             problem = f"Level {level} is left out: {limit:g} seconds did not suffice to lay it out."
             continue
-        text = _own(svg.finished(laid.data, f"The graph, level {level}"), f"{uid}-{level}")
+        text = _own(svg.with_titles(laid.data, f"The graph, level {level}"), f"{uid}-{level}")
         boxes = {box.title: box.key for box in sketch.boxes if box.shape == "optimizer"}
-        found.append(Drawn(level, text, sketch.home, boxes))
+        found.append(DrawnLevel(level, text, sketch.home, boxes))
     return found, problem
 
 
-def neutral(graph: Graph) -> Graph:
-    """The graph as if nothing had been written and nothing had raised."""
+def without_problems(graph: Graph) -> Graph:
+    """The graph with all saved tensors as they were, and losses that did not raise."""
     return replace(
         graph,
         roots=tuple(replace(root, raised=None) for root in graph.roots),
@@ -73,7 +72,7 @@ def neutral(graph: Graph) -> Graph:
 
 
 def _own(data: bytes, prefix: str) -> str:
-    """The SVG element with ids of its own, as large as its place, and with no heading."""
+    """The SVG element without heading, scaled to its container, its ids prefixed by `prefix`."""
     root = ElementTree.fromstring(data)
     renamed = {}
     for each in root.iter():
@@ -92,7 +91,7 @@ def _own(data: bytes, prefix: str) -> str:
 
 
 def dark_colors() -> str:
-    """CSS that turns the light theme's colours into the dark theme's."""
+    """CSS that replaces the light theme's colours by the dark theme's."""
     pairs: dict[str, str] = {}
     for light, dark in zip(_flat(astuple(LIGHT)), _flat(astuple(DARK)), strict=True):
         pairs.setdefault(light, dark)

@@ -1,4 +1,4 @@
-"""The ledger as it fills up: what each optimizer has written so far, and with whose gradient."""
+"""Computes the ledger at each step: what each optimizer has written, with which losses."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from graphlab.views.player.timeline import Timeline
 
 
-def ledger(steps: Timeline) -> list[dict[str, Any]]:
-    """A block an optimizer. The history has ``[step, steps so far, written so far, losses]``."""
-    film = steps.film
+def ledger(timeline: Timeline) -> list[dict[str, Any]]:
+    """A block for each optimizer. Its history has ``[step of the timeline, optimizer steps so far,
+    tensors written so far, losses]``."""
+    film = timeline.film
     found = []
-    known = {each.name: each for each in steps.trace.optimizers}
+    known = {each.name: each for each in timeline.trace.optimizers}
     for at, name in enumerate(film.optimizers):
         info = known.get(name)
         written: dict[int, None] = {}
         count, history = 0, [[0, 0, "", []]]
-        for step, events in enumerate(steps.events):
+        for step, events in enumerate(timeline.events):
             mine = [each for each in events if isinstance(each, Step) and each.optimizer == at]
             if not mine:
                 continue
@@ -28,7 +29,7 @@ def ledger(steps: Timeline) -> list[dict[str, Any]]:
                 if isinstance(each, Write) and each.by == f"{name}.step()" and each.tensor >= 0:
                     written[each.tensor] = None
             count += len(mine)
-            row = [step, count, tally(steps, written), list(mine[-1].sources)]
+            row = [step, count, tally(timeline, written), list(mine[-1].sources)]
             if history[-1][0] == step:
                 history.pop()
             history.append(row)
@@ -36,29 +37,29 @@ def ledger(steps: Timeline) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "class": info.class_name if info is not None else "",
-                "owns": tally(steps, info.owns) if info is not None else "",
+                "owns": tally(timeline, info.owns) if info is not None else "",
                 "history": history,
             }
         )
     return found
 
 
-def entries(steps: Timeline) -> list[dict[str, Any]]:
-    """The lines under it: every backward and step, at the step at which it ran. `shares` are the
-    parts of an applied gradient, where they were measured."""
+def entries(timeline: Timeline) -> list[dict[str, Any]]:
+    """The lines under the ledger: every backward and optimizer step, with the step of the timeline.
+    `shares` are each loss's part of the applied gradient, if they were measured."""
     found: list[dict[str, Any]] = []
-    for at, events in enumerate(steps.events):
-        line = steps.film.moments[at].at.line
+    for at, events in enumerate(timeline.events):
+        line = timeline.film.moments[at].at.line
         for event in events:
             entry: dict[str, Any] = {"step": at, "line": line, "shares": [], "bad": False}
             if isinstance(event, Backward):
-                reached = tally(steps, event.reached) or "nothing"
+                reached = tally(timeline, event.reached) or "nothing"
                 text = f"wrote the gradients of {reached}"
                 entry["bad"] = bool(event.raised)
                 entry["text"] = f"raised {event.raised}" if event.raised else text
                 entry["who"] = event.call
             elif isinstance(event, Step):
-                entry["who"] = f"{steps.film.optimizers[event.optimizer]}.step()"
+                entry["who"] = f"{timeline.film.optimizers[event.optimizer]}.step()"
                 entry["text"] = f"applied {' + '.join(event.sources) or 'no new gradient'}"
                 if event.mix is not None:
                     entry["shares"] = [[each.loss, each.share] for each in event.mix.shares]

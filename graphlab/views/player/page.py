@@ -1,7 +1,7 @@
-"""The player as HTML: one fragment with its data, its style and its script, or a page of it.
+"""Renders the player as a self-contained HTML fragment or page.
 
-Nothing is fetched from anywhere. All text comes from the data by `textContent`; the data stands in
-a script element of type application/json, in which no ``<`` is left.
+It loads nothing from the network. The script inserts all text by `textContent`, from JSON in a
+script element in which every ``<`` is escaped.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from graphlab.text import everywhere, lines_of
+from graphlab.text import lines_of, visible_values
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
 from graphlab.views.figure.words import clean
 from graphlab.views.player.data import data
-from graphlab.views.player.figure import Drawn, dark_colors, figures
+from graphlab.views.player.figure import DrawnLevel, dark_colors, figures
 from graphlab.views.player.quiz import questions
 
-# The parts of the script, in the order in which they need each other.
+# The parts of the script, each after those that it uses.
 SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "page")
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
-    """A recorded run: what the player needs of it. `whys` says for a rule's code why what it finds
-    is bad."""
+class RecordedRun:
+    """What the player needs of a recorded run. `whys` has a text for each rule's code: why what it
+    finds is bad."""
 
     trace: Trace
     film: Film
@@ -42,33 +42,33 @@ class Play:
 
 
 def fragment(
-    plays: Sequence[Play],
+    plays: Sequence[RecordedRun],
     *,
     uid: str = "",
     quiz: bool = False,
     whole_page: bool = False,
     timeout: float = 20.0,
 ) -> str:
-    """One self-contained piece of HTML that plays a run, or one of several at a time.
+    """A self-contained HTML fragment that plays one or several runs, one at a time.
 
-    `uid` begins every id in it, and is made up where it is empty, so that two fit one page.
-    On a `whole_page` of its own, it also listens to keys outside itself and keeps its step in the
-    address. `timeout` is in seconds, for the layout of each graph.
+    uid: prefix of all ids in it; random if empty, so that a page can have several players.
+    whole_page: it is alone on its page, so it handles all keys and keeps its step in the address.
+    timeout: seconds for the layout of each graph.
     """
     uid = uid or f"gl{secrets.token_hex(4)}"
-    parts, shown, titles = [], [], _titles(plays)
+    parts, contents, titles = [], [], _titles(plays)
     for at, play in enumerate(plays):
         drawn, problem = figures(play.film.graph, f"{uid}-{at}", timeout)
-        told = _told(play, drawn, problem or _why_none(play.film), quiz)
-        told["title"] = titles[at]
-        told["others"] = [
+        content = _page_data(play, drawn, problem or _why_none(play.film), quiz)
+        content["title"] = titles[at]
+        content["others"] = [
             {"run": index, "title": titles[index], "diff": difference(play.film, other.film)}
             for index, other in enumerate(plays)
             if index != at
         ]
-        shown.append(told)
-        parts.append(_section(at, uid, shown[-1]["title"], drawn))
-    text = json.dumps(everywhere(shown), ensure_ascii=False, separators=(",", ":"))
+        contents.append(content)
+        parts.append(_section(at, uid, contents[-1]["title"], drawn))
+    text = json.dumps(visible_values(contents), ensure_ascii=False, separators=(",", ":"))
     text = text.replace("<", "\\u003c")
     style = _read("player.css").replace("/* dark figure */", dark_colors())
     return (
@@ -79,8 +79,8 @@ def fragment(
     )
 
 
-def _titles(plays: Sequence[Play]) -> list[str]:
-    """The runs' names, of which no two are the same."""
+def _titles(plays: Sequence[RecordedRun]) -> list[str]:
+    """The runs' names, made unique."""
     names = [play.trace.target for play in plays]
     return [
         f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name
@@ -88,30 +88,32 @@ def _titles(plays: Sequence[Play]) -> list[str]:
     ]
 
 
-def page(plays: Sequence[Play], *, quiz: bool = False, timeout: float = 20.0) -> str:
+def page(plays: Sequence[RecordedRun], *, quiz: bool = False, timeout: float = 20.0) -> str:
     """A whole HTML document."""
     title = " and ".join(clean(play.trace.target) for play in plays)
-    shown = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
+    player = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}, step by step</title>\n"
-        f"<style>body {{ margin: 0; }}</style>\n</head>\n<body>\n{shown}</body>\n</html>\n"
+        f"<style>body {{ margin: 0; }}</style>\n</head>\n<body>\n{player}</body>\n</html>\n"
     )
 
 
-def _told(play: Play, drawn: list[Drawn], problem: str, quiz: bool) -> dict[str, Any]:
-    """The data, with boxes in the place of nodes: the page knows nothing of the graph."""
-    told = data(play.trace, play.film, play.findings, play.whys)
-    told["problem"] = problem
-    told["quiz"] = questions(play.trace, play.film) if quiz else []
-    told["born"] = [{} for _ in drawn]
-    for at, step in enumerate(told["steps"]):
+def _page_data(
+    play: RecordedRun, drawn: list[DrawnLevel], problem: str, quiz: bool
+) -> dict[str, Any]:
+    """The data of one run, with graph nodes replaced by the boxes that draw them."""
+    content = data(play.trace, play.film, play.findings, play.whys)
+    content["problem"] = problem
+    content["quiz"] = questions(play.trace, play.film) if quiz else []
+    content["born"] = [{} for _ in drawn]
+    for at, step in enumerate(content["steps"]):
         made, nodes, optimizers = step.pop("made"), step.pop("nodes"), step.pop("optimizers")
         step["lit"] = []
-        for born, each in zip(told["born"], drawn, strict=True):
+        for born, each in zip(content["born"], drawn, strict=True):
             for node in made:
                 for box in each.home.get(node, ()):
                     born.setdefault(box, at)
@@ -120,11 +122,11 @@ def _told(play: Play, drawn: list[Drawn], problem: str, quiz: bool) -> dict[str,
                 dict.fromkeys(each.optimizers[n] for n in optimizers if n in each.optimizers)
             )
             step["lit"].append(list(lit))
-    for saved in told["saved"]:
+    for saved in content["saved"]:
         node = saved.pop("node")
         saved["boxes"] = [each.home.get(node, (None,))[0] for each in drawn]
-    told["levels"] = [each.level for each in drawn]
-    return told
+    content["levels"] = [each.level for each in drawn]
+    return content
 
 
 def _why_none(film: Film) -> str:
@@ -135,7 +137,7 @@ def _why_none(film: Film) -> str:
     return "No backward ran in what plays here, so there is no graph to draw."
 
 
-def _section(at: int, uid: str, title: str, drawn: list[Drawn]) -> str:
+def _section(at: int, uid: str, title: str, drawn: list[DrawnLevel]) -> str:
     pictures = "".join(
         f'<div class="gl-figure" data-level="{each.level}">{each.svg}</div>' for each in drawn
     )
@@ -147,7 +149,7 @@ def _section(at: int, uid: str, title: str, drawn: list[Drawn]) -> str:
 
 
 def _script() -> str:
-    """The parts of the script as one function, so that two players on a page share nothing."""
+    """The script as one function, so that two players on a page share no variables."""
     parts = "\n".join(_read(f"script/{name}.js") for name in SCRIPT)
     return f'(function (root) {{\n"use strict";\n{parts}}})(document.currentScript.parentNode);\n'
 
@@ -156,13 +158,13 @@ def _read(name: str) -> str:
     return (files("graphlab.views.player") / name).read_text(encoding="utf-8")
 
 
-# Lines kept around each change.
+# Lines of context around each change.
 AROUND = 2
 
 
 def difference(one: Film, other: Film) -> list[list[str]]:
-    """(sign, line) from the program of `one` to that of `other`; ⋮ stands where lines are left
-    out. Empty where the programs are the same."""
+    """The diff (sign, line) from the program of `one` to that of `other`; the sign ``⋮`` marks
+    lines left out. Empty if the programs are the same."""
     found: list[list[str]] = []
     for line in difflib.unified_diff(_lines(one), _lines(other), n=AROUND, lineterm=""):
         if line.startswith("@@"):
@@ -175,7 +177,7 @@ def difference(one: Film, other: Film) -> list[list[str]]:
 
 
 def _lines(film: Film) -> list[str]:
-    """The file in which most of the film plays."""
+    """The lines of the file with most of the film's moments."""
     played = Counter(moment.at.file for moment in film.moments)
     text = film.sources.get(played.most_common(1)[0][0], "") if played else ""
     lines = lines_of(text)

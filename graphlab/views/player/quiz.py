@@ -1,5 +1,7 @@
-"""Questions before certain steps. No answer is written down here: each is read at a path of the
-recorded document, and the page shows that path with what stands there."""
+"""Makes the quiz: questions before certain steps, answered from values of the recorded document.
+
+The page shows the path of each such value as the proof of the answer.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ NONE_OF_THEM = "none of them"
 
 
 def questions(trace: Trace, film: Film) -> list[Question]:
-    """Each question has the `step` before which it is asked, its `options`, the numbers of those
-    that are the `answer` (`many` of them may be), and the `proof`: paths into
-    ``document(trace, film)``, and the values there. What has been asked and answered in the same
-    words is not asked again."""
+    """The questions about a run, without repetitions.
+
+    step: the step before which it is asked. options: the possible answers, answer: the indices of
+    the right ones; many: whether there may be several. proof: the paths in
+    ``document(trace, film)`` that the answer was read from, with the values.
+    """
     found: dict[tuple[str, tuple[int, ...]], Question] = {}
     for each in _all(Reader(document(trace, film)), film):
         found.setdefault((each["text"], tuple(each["answer"])), each)
@@ -27,7 +31,7 @@ def questions(trace: Trace, film: Film) -> list[Question]:
 
 
 class Reader:
-    """Reads a document at paths, and remembers what it read: the proof of an answer."""
+    """Reads values of a document by path, and records them as the proof of an answer."""
 
     def __init__(self, whole: dict[str, Any]) -> None:
         self._whole = whole
@@ -39,6 +43,7 @@ class Reader:
         return value
 
     def proof(self) -> list[list[str]]:
+        """The [path, value as JSON] pairs read since the last call."""
         read, self.read = self.read, []
         return read
 
@@ -47,7 +52,7 @@ def _all(read: Reader, film: Film) -> Iterator[Question]:
     losses = [event.loss for event in film.events if isinstance(event, Backward)]
     owners = [owner for owner in (each.owner for each in film.tensors) if owner is not None]
     for step, moment in enumerate(film.moments):
-        # Nothing stands before the first step, so nothing can be asked before it.
+        # A question is shown at the step before, and the first step has none.
         for number in moment.events if step else ():
             event, path = film.events[number], f"/film/events/{number}"
             if isinstance(event, Backward):
@@ -93,7 +98,7 @@ def _question(
 
 
 def _owners(read: Reader, film: Film, path: str, tensors: Iterable[int]) -> list[str]:
-    """Whose the tensors listed at `path` are, each owner read at the first that is its own."""
+    """The owners of the tensors listed at `path`; each is read once, at its first tensor."""
     found: dict[str, None] = {}
     for place, tensor in enumerate(tensors):
         if film.tensors[tensor].owner not in (None, *found):

@@ -1,4 +1,4 @@
-"""One sentence for what a step did: under the controls, and for those who listen."""
+"""Writes the sentences on what a step did, shown under the controls and read by screen readers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from graphlab.text import plural
+from graphlab.text import listing, plural
 from graphlab.trace.film import Change
 from graphlab.trace.model import Backward, Event, Module, Refused, Step, Write, ZeroGrad
 
@@ -15,53 +15,56 @@ if TYPE_CHECKING:
     from graphlab.views.player.timeline import Timeline
 
 
-def sentence(steps: Timeline, at: int, saved: list[dict[str, Any]]) -> str:
-    """What happened at step `at`, and what it left waiting or stale."""
-    moment, events = steps.film.moments[at], steps.events[at]
+def sentence(timeline: Timeline, at: int, saved: list[dict[str, Any]]) -> str:
+    """What happened at step `at`, and what it saved, freed or made stale."""
+    moment, events = timeline.film.moments[at], timeline.events[at]
     words: list[str] = []
     called = Counter(event.name for event in events if isinstance(event, Module))
     if called:
-        words.append(_listed(_times(name, count) for name, count in called.items()) + " runs.")
+        words.append(listing([_times(name, count) for name, count in called.items()]) + " runs.")
     for event in events:
         if isinstance(event, Backward):
-            words.append(_backward(steps, event))
+            words.append(_backward(timeline, event))
         elif isinstance(event, Step):
-            words.append(_step(steps, event))
+            words.append(_step(timeline, event))
         elif isinstance(event, ZeroGrad):
             words.append(f"{event.target} {_cleared(moment.changes)}.")
         elif isinstance(event, Refused):
-            words.append(f"{event.by} is refused: {steps.names[event.tensor]} must not be written.")
-    steppers = [steps.film.optimizers[e.optimizer] for e in events if isinstance(e, Step)]
+            words.append(
+                f"{event.by} is refused: {timeline.names[event.tensor]} must not be written."
+            )
+    steppers = [timeline.film.optimizers[e.optimizer] for e in events if isinstance(e, Step)]
     writes = [event for event in events if isinstance(event, Write)]
-    words.extend(_writes(steps, at, writes, [f"{name}.step()" for name in steppers]))
-    words.extend(_graph(steps, at, saved))
-    error = steps.trace.exception
-    if at == steps.crash and error is not None and not any(map(_raised, events)):
+    words.extend(_writes(timeline, at, writes, [f"{name}.step()" for name in steppers]))
+    words.extend(_graph(timeline, at, saved))
+    error = timeline.trace.exception
+    if at == timeline.crash and error is not None and not any(map(_raised, events)):
         words.append(f"{error.type} is raised here.")
-    return " ".join(words) or _called(steps, at) or "Nothing here touches the graph."
+    return " ".join(words) or _called(timeline, at) or "Nothing here touches the graph."
 
 
 def _raised(event: Event) -> bool:
     return isinstance(event, Backward) and bool(event.raised)
 
 
-def _called(steps: Timeline, at: int) -> str:
-    """Where a line does all it does in the next ones, those of a function that it calls."""
-    here, *after = steps.film.moments[at : at + 2]
+def _called(timeline: Timeline, at: int) -> str:
+    """The sentence for a line that only calls a function of the user's, recorded in the next steps;
+    empty for any other line."""
+    here, *after = timeline.film.moments[at : at + 2]
     if not after or after[0].resumed or after[0].at.function == here.at.function:
         return ""
     name = after[0].at.function.rpartition(".")[2]
     return f"It goes on in {name}()." if re.search(rf"\b{re.escape(name)}\(", here.at.code) else ""
 
 
-def tally(steps: Timeline, tensors: Iterable[int]) -> str:
-    """``6 parameters of D, 6 of G``; a single one by its name."""
+def tally(timeline: Timeline, tensors: Iterable[int]) -> str:
+    """The tensors by owner, such as ``6 parameters of D and 6 of G``; one tensor by its name."""
     known = list(tensors)
     if len(known) == 1:
-        return steps.names[known[0]]
-    counts = Counter(steps.film.tensors[each].owner or steps.names[each] for each in known)
+        return timeline.names[known[0]]
+    counts = Counter(timeline.film.tensors[each].owner or timeline.names[each] for each in known)
     words = [f"{count} of {owner}" for owner, count in counts.items()]
-    return _listed([words[0].replace(" ", " parameters ", 1), *words[1:]]) if words else ""
+    return listing([words[0].replace(" ", " parameters ", 1), *words[1:]]) if words else ""
 
 
 def _cleared(changes: Iterable[Change]) -> str:
@@ -72,38 +75,40 @@ def _cleared(changes: Iterable[Change]) -> str:
     return f"sets {plural(len(zero), 'gradient')} to zero" if zero else "finds nothing to clear"
 
 
-def _backward(steps: Timeline, event: Backward) -> str:
+def _backward(timeline: Timeline, event: Backward) -> str:
     if event.raised:
         return f"{event.call} raises {event.raised}."
-    reached = tally(steps, event.reached)
+    reached = tally(timeline, event.reached)
     if not reached:
         return f"{event.call} runs and writes no gradient of an optimizer's parameters."
     kept = "; retain_graph=True keeps what it saved" if event.retain_graph else ""
     return f"{event.call} writes the gradients of {reached}{kept}."
 
 
-def _step(steps: Timeline, event: Step) -> str:
-    name = steps.film.optimizers[event.optimizer]
-    losses = _listed(event.sources)
+def _step(timeline: Timeline, event: Step) -> str:
+    name = timeline.film.optimizers[event.optimizer]
+    losses = listing(event.sources)
     return f"{name}.step() applies the gradient of {losses}." if losses else f"{name}.step() runs."
 
 
-def _writes(steps: Timeline, at: int, events: list[Write], said: Collection[str]) -> list[str]:
-    """`said` are the writers that the sentences before have named."""
-    kept = steps.kept[at]
+def _writes(timeline: Timeline, at: int, events: list[Write], said: Collection[str]) -> list[str]:
+    """Sentences for the writes of a step. Writers in `said` were named before, and become "It"."""
+    kept = timeline.kept[at]
     groups: dict[tuple[str, int | None, int | None], list[int]] = {}
     for event in events:
-        # A write through `.data` counts at a counter of its own: what the film saw is the tensor's.
+        # A write through `.data` has another version counter; the film has the tensor's own.
         own = kept.get(event.tensor)
         before, after = (event.before, event.after) if own is None else (own, own)
         groups.setdefault((event.by, before, after), []).append(event.tensor)
     found = []
     for (by, before, after), tensors in groups.items():
-        # `layer(), through normal_()` is put between commas.
+        # ``layer(), through normal_()`` needs a comma after it.
         who = "It" if by in said else f"{by}," if ", through " in by else by
         known = [each for each in tensors if each >= 0]
         if known:
-            found.append(f"{who} writes {tally(steps, known)}{_change(before, after, len(known))}.")
+            found.append(
+                f"{who} writes {tally(timeline, known)}{_change(before, after, len(known))}."
+            )
         else:
             one = len(tensors) == 1
             what = "a tensor that has" if one else f"{len(tensors)} tensors that have"
@@ -120,12 +125,12 @@ def _change(before: int | None, after: int | None, count: int) -> str:
     return f": version {before} becomes {after}"
 
 
-def _graph(steps: Timeline, at: int, saved: list[dict[str, Any]]) -> list[str]:
+def _graph(timeline: Timeline, at: int, saved: list[dict[str, Any]]) -> list[str]:
     found = []
-    if steps.made[at]:
-        kept = sum(1 for each in saved if each["born"] == at and each["node"] in steps.made[at])
+    if timeline.made[at]:
+        kept = sum(1 for each in saved if each["born"] == at and each["node"] in timeline.made[at])
         more = f" and saved {plural(kept, 'tensor')} for backward" if kept else ""
-        found.append(f"{plural(len(steps.made[at]), 'node')} joined the graph{more}.")
+        found.append(f"{plural(len(timeline.made[at]), 'node')} joined the graph{more}.")
     freed = sum(1 for each in saved if each["freed"] == at)
     if freed:
         found.append(f"{plural(freed, 'saved tensor')} {'is' if freed == 1 else 'are'} freed.")
@@ -139,8 +144,3 @@ def _graph(steps: Timeline, at: int, saved: list[dict[str, Any]]) -> list[str]:
 
 def _times(name: str, count: int) -> str:
     return name if count == 1 else f"{name} (× {count})"
-
-
-def _listed(words: Iterable[str]) -> str:
-    *first, last = list(words) or [""]
-    return f"{', '.join(first)} and {last}" if first else last

@@ -1,8 +1,8 @@
-"""The film of one iteration, indexed by step.
+"""Indexes the film of one iteration by step.
 
-A step is a moment of the film. All that changes with the steps is a history, ``[[step, …], …]`` in
-rising order of step: what holds at step n is the last entry at or before it. Steps count from 0
-here; the page shows them from 1.
+A step is one moment of the film, not an optimizer's step. Steps count from 0 here, and from 1 on
+the page. What changes from step to step is stored as a history ``[[step, …], …]`` in ascending
+order: the state at step n is the last entry with a step of at most n.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from graphlab.trace.model import Backward, Event, Location, Trace, Write
 
 
 class Timeline:
-    """The film, indexed by step."""
+    """A film with its events, nodes and versions by step."""
 
     def __init__(self, trace: Trace, film: Film) -> None:
         self.trace, self.film = trace, film
@@ -34,7 +34,7 @@ class Timeline:
         return len(self.film.moments)
 
     def _crash(self) -> int | None:
-        """The step that raised what ended the run; None where that is not in the film."""
+        """The step that raised the exception that ended the run; None if it is not in the film."""
         error, ends = self.trace.exception, self.film.events[-1:]
         last = [(each.seq, each.at) for each in self.trace.events[-1:]]
         if error is None or [(each.seq, each.at) for each in ends] != last:
@@ -42,7 +42,7 @@ class Timeline:
         return self.at(error.at)
 
     def _kept(self) -> list[dict[int, int]]:
-        """The versions of the tensors that each step left as they were, where they were filmed."""
+        """For each step, {tensor: version} of those that it wrote with their version unchanged."""
         known = {each.tensor: each.version for each in self.film.before if each.version >= 0}
         found: list[dict[int, int]] = []
         for moment, events in zip(self.film.moments, self.events, strict=True):
@@ -59,7 +59,7 @@ class Timeline:
         return step if seq >= 0 and step >= 0 else None
 
     def _made(self) -> list[list[int]]:
-        """The graph's nodes that each step made."""
+        """The graph nodes that each step made."""
         found: list[list[int]] = [[] for _ in self.film.moments]
         graph = self.film.graph
         if graph is not None:
@@ -71,7 +71,7 @@ class Timeline:
         return found
 
     def at(self, place: Location | None, last: int | None = None) -> int | None:
-        """The last step, up to `last`, whose line is that of `place`."""
+        """The last step, up to `last`, that ran the line of `place`; None if there is none."""
         if place is None:
             return None
         for step in range(len(self) - 1 if last is None else last, -1, -1):
@@ -81,7 +81,7 @@ class Timeline:
         return None
 
     def step_with(self, kind: type[Event], at: Location | None, by: str) -> int | None:
-        """The step of the first event of a kind at a place, by what did it."""
+        """The step of the first event of class `kind` at `at` that was done by `by`, or None."""
         for number, event in enumerate(self.film.events):
             if isinstance(event, kind) and event.at == at:
                 text = event.call if isinstance(event, Backward) else getattr(event, "by", by)

@@ -1,4 +1,4 @@
-"""The optimizer ledger: what each optimizer owns, what its steps changed, whose gradient."""
+"""Renders the ledger: each optimizer's parameters, what it changed, and from which losses."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from graphlab.text import one_line
+from graphlab.text import one_line, plural
 from graphlab.trace.model import Backward, OptimizerInfo, Trace
 
 BAR = 20
-# Of the optimizers that one line makes, as many are shown.
+# At most this many optimizers built by the same line are shown.
 SHOWN = 3
 
 
 class Ledger:
-    """A rich renderable over all optimizers of a Trace."""
+    """A rich renderable of all optimizers of a Trace; `bars` adds the share of each loss."""
 
     def __init__(self, trace: Trace, bars: bool = True) -> None:
         self.trace = trace
@@ -42,7 +42,7 @@ class Ledger:
         trace = self.trace
         yield Text.assemble(
             (one_line(optimizer.name), "bold"),
-            f"  {one_line(optimizer.class_name)}, {_count(optimizer.steps, 'step')}",
+            f"  {one_line(optimizer.class_name)}, {plural(optimizer.steps, 'step')}",
         )
         if optimizer.elsewhere:
             yield Text("  stepped in another thread: not followed")
@@ -77,7 +77,7 @@ class Ledger:
 def _more(alike: list[OptimizerInfo]) -> Text:
     first = alike[0]
     where = f" made in line {first.at.line}" if first.at is not None else ""
-    steps = _count(sum(each.steps for each in alike), "step")
+    steps = plural(sum(each.steps for each in alike), "step")
     return Text.assemble((one_line(first.name), "bold"), f"  {len(alike)} more{where}, {steps}")
 
 
@@ -94,7 +94,7 @@ def _tally(trace: Trace, indices: tuple[int, ...], owners: list[str]) -> str:
 
 
 def _reach(trace: Trace) -> RenderResult:
-    """Which backward wrote into whose gradients: the last call at each line says it."""
+    """Whose gradients each backward call wrote, by the last call of each line."""
     last: dict[tuple[int, str], Backward] = {}
     for event in trace.events:
         if isinstance(event, Backward) and event.reached and event.at is not None:
@@ -105,7 +105,3 @@ def _reach(trace: Trace) -> RenderResult:
             f" in line {number} wrote gradients of {_tally(trace, event.reached, [])}",
             overflow="fold",
         )
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")

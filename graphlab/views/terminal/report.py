@@ -1,11 +1,11 @@
-"""The report of a run in the terminal, short or whole, and that of a post-mortem."""
+"""Renders the report of a run for the terminal, short or in full, and that of a post-mortem."""
 
 from __future__ import annotations
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from graphlab.text import one_line
+from graphlab.text import one_line, plural
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.views.terminal.ledger import Ledger
@@ -15,7 +15,7 @@ MARKS = {"completed": ("✓", "green"), "raised": ("✗", "red"), "interrupted":
 
 
 def short(trace: Trace, findings: list[Finding]) -> RenderableType:
-    """Outcome, one line a finding, the ledger."""
+    """The outcome, one line for each finding, and the ledger."""
     parts: list[RenderableType] = [_outcome(trace, findings)]
     parts.extend(headline(finding) for finding in findings)
     if trace.optimizers:
@@ -25,11 +25,11 @@ def short(trace: Trace, findings: list[Finding]) -> RenderableType:
 
 
 def full(trace: Trace, findings: list[Finding], shown_by: list[str]) -> RenderableType:
-    """Every finding as a story, then the ledger, then which scenarios show the repair."""
+    """The outcome, every finding in full, the ledger, and the scenarios that show the repair."""
     parts: list[RenderableType] = [_outcome(trace, findings)]
     grave = any(finding.severity != "info" for finding in findings)
     for finding in findings:
-        # Beside what is wrong, what is merely worth knowing takes a line.
+        # Next to errors and warnings, an info takes one line.
         brief = grave and finding.severity == "info"
         parts.extend((Text(), headline(finding) if brief else Story(finding)))
     if trace.optimizers:
@@ -48,9 +48,8 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     if trace.exception is not None and trace.outcome == "raised":
         said = f"raised {one_line(trace.exception.type)}"
     if trace.iterations:
-        noun = "iteration" if trace.iterations == 1 else "iterations"
         said += (
-            f" after {trace.iterations} {noun}"
+            f" after {plural(trace.iterations, 'iteration')}"
             if trace.outcome == "completed"
             else (f" in iteration {trace.iterations - 1}")
         )
@@ -66,7 +65,7 @@ def _notices(trace: Trace) -> list[RenderableType]:
 
 
 class PostMortem:
-    """A rich renderable; `command` stands in its last line."""
+    """A rich renderable of a post-mortem; its last line suggests `command`."""
 
     def __init__(self, trace: Trace, findings: list[Finding], command: str) -> None:
         self.trace, self.findings, self.command = trace, findings, command

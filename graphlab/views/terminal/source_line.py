@@ -1,4 +1,4 @@
-"""One line of the user's source with a caret under what matters, folded to the width."""
+"""Renders one line of the user's source with carets under a part of it, folded to the width."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from graphlab.trace.model import Location
 
 
 def annotated(at: Location | None, label: str, version: str, width: int, style: str) -> list[Text]:
-    """Lines such as::
+    """One source line with its label, such as::
 
         1 → 2   37 │ optimizer_D.step()
                    │ ^^^^^^^^^^^^^^^^^^ 2. written here
 
-    `version` stands in the first column. Long lines are folded, never cut.
+    `version` is the text of the first column. Long lines are folded, never cut.
     """
     gutter = 8
     label = one_line(label)
@@ -50,8 +50,8 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
 
 
 def fold(text: str, room: int) -> list[str]:
-    """Pieces of `text` at most `room` cells wide, broken behind a space or comma where one is
-    near. Joined they are the text again."""
+    """Pieces of `text`, at most `room` cells wide, which joined are `text`. They break after a
+    space or comma if there is one near the end."""
     pieces = []
     begin = 0
     while True:
@@ -68,8 +68,8 @@ def fold(text: str, room: int) -> list[str]:
 
 
 def _span(at: Location) -> tuple[int, int]:
-    """Columns of the caret within the stripped line, as it is shown: an escape is wider than what
-    it stands for."""
+    """The columns of the carets in the stripped line as it is shown, where an escaped character is
+    wider than in the source."""
     last = max(len(at.code) - 1, 0)
     start = min(max(0, at.column - 1 - at.indent), last)
     end = start + max(1, at.end_column - at.column)

@@ -1,4 +1,4 @@
-"""One finding, told in the order in which it ran: carets, versions, the repair as a diff."""
+"""Renders one finding: its places in the order in which they ran, and the repair as a diff."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from graphlab.text import lines_of, one_line, visible
 from graphlab.trace.finding import Finding, Help, Place, Related
 from graphlab.views.terminal.source_line import annotated, fold
 
-# What IPython and its kernel call the code of a cell.
+# The file names that IPython and its kernel give to cells.
 _CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
-# As many tensors are listed by name; the report as JSON has them all.
+# At most this many tensors are listed by name; the JSON report has all.
 NAMED = 40
 COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
 
 def headline(finding: Finding) -> Text:
+    """The finding in one line: severity, code and summary."""
     mark = f"{finding.severity}[{finding.code}]"
     return Text.assemble((mark, COLOURS[finding.severity]), ": ", one_line(finding.summary))
 
 
 class Story:
-    """A rich renderable; `repairs` is how many of the finding's helps are shown."""
+    """A rich renderable of a finding with at most `repairs` of its helps."""
 
     def __init__(self, finding: Finding, repairs: int = 3) -> None:
         self.finding = finding
@@ -37,8 +38,8 @@ class Story:
         finding, width = self.finding, options.max_width
         yield headline(finding)
         yield Text()
-        steps = told(finding)
-        # Where the first place is not known, the file is that of the call that failed.
+        steps = labelled_places(finding)
+        # If the first place has no location, the file is that of the failed call.
         known = [place.at for place, *_ in (*steps[:1], *steps[::-1]) if place.at is not None]
         file = known[0].file if known else None
         if file is not None:
@@ -64,8 +65,9 @@ class Story:
         yield Text.assemble(("more: ", "bold"), f"graphlab explain {finding.code}")
 
 
-def told(finding: Finding) -> list[tuple[Place, str, str, str]]:
-    """(place, what happened there, version column, style), in the order in which it ran."""
+def labelled_places(finding: Finding) -> list[tuple[Place, str, str, str]]:
+    """(place, what happened there, text of the version column, style), in the order in which they
+    ran."""
     tensor = finding.tensor
     saved_at = tensor.saved if tensor is not None else None
     now = tensor.current if tensor is not None else None
@@ -120,7 +122,7 @@ def _version(version: int | None) -> str:
 
 
 def _related(related: tuple[Related, ...]) -> RenderResult:
-    """The other stale tensors, gathered by the line that saved them."""
+    """The other stale tensors, grouped by the line that saved them."""
     by_line: dict[tuple[int, str], list[str]] = {}
     for each in related:
         at, tensor = each.saved.at, each.tensor.tensor
@@ -155,13 +157,14 @@ def _diff(help: Help, width: int) -> RenderResult:
             continue
         style = {"+": "green", "-": "red"}.get(sign, "dim")
         for at, piece in enumerate(fold(one_line(text), width - 8)):
-            # What is left of a long line stands a little to the right of where it began.
+            # The rest of a folded line is indented.
             lead = f"    {sign} " if at == 0 else "        "
             yield Text(f"{lead}{piece}".rstrip(), style)
 
 
 def changed_lines(help: Help) -> list[tuple[str, str]]:
-    """(sign, text) of a repair's diff; the sign ⋮ stands where lines are left out between."""
+    """The lines (sign, text) of a repair's diff. The sign is one of ``+- ``, or ``⋮`` where lines
+    are left out."""
     if not help.before and not help.after:
         return []
     before = lines_of(textwrap.dedent(help.before)) if help.before.strip() else []
@@ -174,7 +177,7 @@ def changed_lines(help: Help) -> list[tuple[str, str]]:
         if each.startswith("@@"):
             hunks += 1
             if hunks > 1:
-                # What stands between is left out, and must not look as if it were not there.
+                # Marks that lines are left out between two hunks.
                 found.append(("⋮", ""))
             continue
         found.append((each[:1], each[1:]))
@@ -182,7 +185,8 @@ def changed_lines(help: Help) -> list[tuple[str, str]]:
 
 
 def shorten(file: str) -> str:
-    """A path as seen from here, when that is shorter; a notebook's cell by that word."""
+    """A file's name for display: relative to the working directory if that is shorter, and a phrase
+    for a notebook cell."""
     if _CELL.search(file):
         return "this notebook's cell"
     try:
@@ -191,6 +195,6 @@ def shorten(file: str) -> str:
         return file
     if len(relative) < len(file) and not relative.startswith(".."):
         return relative
-    # Ours are known by their folder, wherever they were installed.
+    # graphlab's own scenarios are shown from their folder on, wherever it is installed.
     inside = file.replace(os.sep, "/").rfind("/scenarios/")
     return file[inside + 1 :] if inside >= 0 else file
