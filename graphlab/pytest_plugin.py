@@ -172,7 +172,7 @@ def _rules(item: pytest.Item) -> Rules:
     for mark in reversed(marks):
         unknown = [repr(each) for each in mark.args] + sorted({*mark.kwargs} - {"allow", "strict"})
         if unknown:
-            _fail(f"the graphlab marker takes no {unknown[0]}", "it takes allow= and strict=")
+            _fail(f"the graphlab marker has no argument {unknown[0]}", "it takes allow= and strict=")
         allow = mark.kwargs.get("allow", ())
         allowed.update([allow] if isinstance(allow, str) else allow)
         strict = mark.kwargs.get("strict")
@@ -191,7 +191,7 @@ def _check(codes: set[str]) -> None:
 
     known = [each.code for each in RULES]
     for code in sorted(codes - {*known}):
-        _fail(f"the graphlab marker allows {code!r}, which is no code", suggestion(code, known))
+        _fail(f"the graphlab marker allows {code!r}, which is not the code of a rule", suggestion(code, known))
 
 
 def _fail(message: str, help: str) -> NoReturn:

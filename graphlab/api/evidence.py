@@ -175,7 +175,7 @@ def _parameters(what: Any) -> Iterator[tuple[str, Any]]:
         for each in what:
             yield from _parameters(each)
     else:
-        raise TypeError(f"{_short(what)} is no module and no parameter, nor the name of one")
+        raise TypeError(f"{_short(what)} is neither a module, a parameter nor the name of one")
 
 
 def _in(what: str, name: str) -> bool:

@@ -94,7 +94,7 @@ class Session(Assertions):
         film = filmed(self._observation, trace, findings)
         if film is None:
             raise UserError(
-                "this session has no film to play", "begin it with graphlab.watch(film=True)"
+                "this session has no recorded film", "start it with graphlab.watch(film=True)"
             )
         return Player([play(trace, film, findings)], quiz)
 

@@ -22,7 +22,7 @@ def check(names: list[str], arguments: list[str]) -> int:
     for each, _ in chosen:
         if not each.expectations:
             raise UserError(
-                f"{each.path} states no expectation",
+                f"{each.path} has no expect line",
                 "add to its docstring a line such as: expect: GL001 at `loss.backward()`",
             )
     from rich.text import Text

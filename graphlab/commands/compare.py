@@ -55,8 +55,8 @@ def compare(
         files.check(each, force)
     files.distinct(outputs)
     if train is None and (figure is not None or seeds is not None):
-        option = "--figure draws" if figure is not None else "--seeds repeats"
-        raise UserError(f"{option} a training, and none was asked for", "add --train EPOCHS")
+        option = "--figure" if figure is not None else "--seeds"
+        raise UserError(f"{option} has no effect without --train", "add --train EPOCHS")
     if figure is not None:
         _check_figure(figure)
     chosen = [_choose(name) for name in names or DEFAULT]

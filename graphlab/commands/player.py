@@ -43,7 +43,7 @@ def write(
 
 def nothing(trace: Trace) -> UserError:
     return UserError(
-        f"{trace.target} has no film to play: no line of it ran, or it was saved without one",
+        f"{trace.target} has no recorded film: no line of it ran, or it was saved without one",
         "graphlab run TARGET --trace FILE saves one with it",
     )
 
@@ -65,7 +65,7 @@ def _other(target: str, arguments: Sequence[str]) -> Play:
             why = said[-1].removeprefix("error: ") if said else f"exit code {ran.returncode}"
             raise UserError(
                 f"{target} was not recorded: {why}",
-                f"graphlab run {target} shows all that it says",
+                f"graphlab run {target} shows its output",
             )
         return saved(path)
 

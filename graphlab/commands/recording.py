@@ -22,8 +22,8 @@ def resolve(target: str) -> Scenario | None:
     only be a scenario, so a misspelt one is answered with the nearest."""
     if target.startswith("-"):
         raise UserError(
-            f"{target} stands where TARGET should, and is no option of graphlab",
-            "name a scenario, a script or -m MODULE; options of a script stand behind it",
+            f"{target} is not an option of graphlab",
+            "name TARGET first; options after it go to the script",
         )
     looks_like_file = target.endswith(".py") or os.sep in target or os.path.isfile(target)
     if looks_like_file:

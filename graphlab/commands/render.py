@@ -52,7 +52,7 @@ def render(
     check(choice)
     if saved and arguments:
         raise UserError(
-            f"{target} is no program, and takes no {arguments[0]}", f"leave {arguments[0]} out"
+            f"{target} is a saved graph and takes no {arguments[0]}", f"remove {arguments[0]}"
         )
     place = files.check(path, choice.force)
     if form == "html":
@@ -78,7 +78,7 @@ def _opened(path: str, choice: Choice) -> Graph:
     try:
         graph = loads(text.decode())
     except UnicodeDecodeError as error:
-        raise _no_graph(path, f"it is no text in UTF-8, from byte {error.start} on") from None
+        raise _no_graph(path, f"it is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise _no_graph(path, str(error)) from None
     if not all(_roots(graph, each) for each in choice.loss):
@@ -88,7 +88,7 @@ def _opened(path: str, choice: Choice) -> Graph:
 
 def _no_graph(path: str, why: str) -> UserError:
     return UserError(
-        f"{path} is no saved graph: {why}", "save one with graphlab render -o FILE.json"
+        f"{path} is not a saved graph: {why}", "save one with graphlab render -o FILE.json"
     )
 
 
@@ -107,7 +107,7 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
     ran = recorded.ran
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
         raise UserError(
-            f"{recorded.name} ended with a usage error of its own", "its message is above"
+            f"{recorded.name} refused its arguments", "see its own message above"
         )
     return recorded
 
@@ -173,7 +173,7 @@ def _no_moment(snapshots: Snapshots, choice: Choice) -> UserError:
     if choice.before is not None and choice.before not in known:
         hint = f"calls: {', '.join(known)}" if known else "the program ran no backward at all"
         return UserError(
-            f"no backward is written {choice.before}", suggestion(choice.before, known, hint)
+            f"no backward call is written {choice.before}", suggestion(choice.before, known, hint)
         )
     return UserError(
         f"no backward ran in iteration {choice.at}", "iterations count from 0; try --at 0"
@@ -184,7 +184,7 @@ def _nothing(snapshot: Snapshot | None, snapshots: Snapshots, choice: Choice) ->
     if choice.loss and snapshot is not None:
         return _no_loss(snapshot.graph, choice)
     return UserError(
-        "the program ran no backward and left no loss behind",
+        "the program ran no backward and kept no loss",
         "name a variable that holds one with --loss",
     )
 
@@ -193,7 +193,7 @@ def _no_loss(graph: Graph, choice: Choice) -> UserError:
     names = [root.name for root in graph.roots] + list(graph.variables.values())
     missing = next(each for each in choice.loss if not _roots(graph, each))
     return UserError(
-        f"no loss or variable of the graph is called {missing}",
+        f"the graph has no loss or variable named {missing}",
         suggestion(missing, names, f"losses: {', '.join(dict.fromkeys(names))}"),
     )
 
@@ -261,7 +261,7 @@ def _show(
             made = picture(graph, look, form, choice.timeout)
     except LayoutError as error:
         raise UserError(
-            f"Graphviz made no picture: {error}", "write it as .dot, or pip install pygraphviz"
+            f"Graphviz could not draw the graph: {error}", "write it as .dot, or pip install pygraphviz"
         ) from None
     done = written(path, form, made, choice.force)
     if made.notice:
@@ -282,6 +282,6 @@ def _torchviz(loss: Any, parameters: dict[str, Any]) -> str | UserError:
         return torchviz.make_dot(loss, parameters).source
     except RecursionError:
         return UserError(
-            "torchviz walks a graph by recursion, and this one is too deep for it",
-            "leave --style torchviz out",
+            "the graph is too deep for torchviz, which walks it recursively",
+            "remove --style torchviz",
         )

@@ -154,7 +154,7 @@ class Report:
             said = f"cannot write {what}: {error.strerror}"
             self.failures.append(UserError(said, "name another file"))
         except Exception as error:
-            said = f"{what} failed on its own: {type(error).__name__}: {error}"
+            said = f"internal error in {what}: {type(error).__name__}: {error}"
             failure = UserError(
                 said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where"
             )

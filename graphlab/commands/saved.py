@@ -25,7 +25,7 @@ def load(path: str) -> tuple[Trace, Film | None]:
     try:
         trace, film = films.opened(text.decode())
     except UnicodeDecodeError as error:
-        raise _no_trace(path, f"it is no text in UTF-8, from byte {error.start} on") from None
+        raise _no_trace(path, f"it is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise _no_trace(path, str(error)) from None
     return trace, film

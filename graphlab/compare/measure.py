@@ -54,7 +54,7 @@ def measure(script: Script) -> told.Loop:
         beside.interrupted()
     if not beside.iterations:
         raise UserError(
-            f"{script.name} shows no iteration to compare",
+            f"{script.name} has no iteration to compare",
             "a loop takes its networks, optimizers and batches from graphlab.lab: docs/lab.md",
         )
     loop = told.Loop(
@@ -134,7 +134,7 @@ def _watched(
         said = output.getvalue().strip().splitlines()
         raise UserError(
             f"{script.name} ended with exit code {ran.exit_code}: {said[0] if said else ''}",
-            f"graphlab run {script.name} shows all it says",
+            f"graphlab run {script.name} shows its output",
         )
     return ran.exit_code, ran.trace
 

@@ -53,7 +53,7 @@ class Worker:
             self._process.join(5)
             raise UserError(
                 f"the process that ran {self.name} ended with code {self._process.exitcode}",
-                f"graphlab run {self.name} may tell more",
+                f"graphlab run {self.name} may show why",
             ) from None
         if kind == "refused":
             raise UserError(*value)

@@ -24,7 +24,7 @@ def check(path: str | None, force: bool) -> str | None:
     if path.startswith("-"):
         # The word after an option is its value, whatever it looks like.
         raise UserError(
-            f"{path} stands where a file should be named", f"a file of that name is ./{path}"
+            f"expected a file name, found {path}", f"write ./{path} for a file of that name"
         )
     target = _target(path)
     if os.path.lexists(target) and not force:
@@ -50,7 +50,7 @@ def distinct(outputs: dict[str, str | None]) -> None:
         other = named.setdefault(path if path == "-" else os.path.realpath(path), option)
         if other != option:
             raise UserError(
-                f"{other} and {option} both name {path}", "give each a place of its own"
+                f"{other} and {option} both write to {path}", "give each its own file"
             )
 
 
@@ -70,7 +70,7 @@ def write(path: str, text: str | bytes, force: bool = True) -> None:
         _replace(target, data, force)
     except FileExistsError:
         raise UserError(
-            f"{path} already exists: it came to be there meanwhile", "add --force to replace it"
+            f"{path} already exists: it was created in the meantime", "add --force to replace it"
         ) from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}", "name another file") from None
@@ -95,7 +95,7 @@ def _target(path: str) -> str:
     if stat.S_ISDIR(mode):
         raise UserError(f"{path} is a folder", "name a file in it")
     if not stat.S_ISREG(mode):
-        raise UserError(f"{path} is no regular file", "name a file, or - for stdout")
+        raise UserError(f"{path} is not a regular file", "name a file, or - for stdout")
     return target
 
 

@@ -70,7 +70,7 @@ def readable(sources: Mapping[str, str]) -> None:
             # A cell with a magic in it, for one: rules leave it alone.
             continue
         except (ValueError, RecursionError, MemoryError):
-            problem = "it is no text that Python can take apart"
+            problem = "Python cannot parse it"
             raise Misfit(problem).under(f".sources[{short(name)}]") from None
 
 

@@ -101,7 +101,7 @@ def test_render_refuses_what_the_player_would_not_heed(
         (("naive", "--html", "x.html", "--trace", "./x.html"), "both name"),
         (("naive", "--html", "old.html"), "old.html already exists"),
         (("naive", "--html", "no/x.html"), "there is no folder"),
-        (("--from", "bare.json", "--html", "x.html"), "naive has no film to play"),
+        (("--from", "bare.json", "--html", "x.html"), "naive has no recorded film"),
     ],
 )
 def test_what_it_refuses(
@@ -178,7 +178,7 @@ def test_a_session_begun_anew_films_again() -> None:
 def test_a_session_that_does_not_film() -> None:
     with graphlab.watch() as session:
         train()
-    with pytest.raises(UserError, match="no film to play"):
+    with pytest.raises(UserError, match="no recorded film"):
         session.player()
 
 

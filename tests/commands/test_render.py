@@ -148,7 +148,7 @@ def test_the_moment_can_be_chosen() -> None:
     assert failure(before) is None
     with pytest.raises(UserError, match="iteration 99"):
         taken("detach", at=99)
-    with pytest.raises(UserError, match="no backward is written") as caught:
+    with pytest.raises(UserError, match="no backward call is written") as caught:
         taken("naive", before="G_los_.backward()")
     assert "G_loss_.backward()" in caught.value.help
 

@@ -78,26 +78,26 @@ def with_value(document: dict[str, Any], path: str, value: Any) -> str:
         ("tensors/0/requires_grad", 1, "tensors[0].requires_grad: expected bool, found int"),
         ("iterations", True, "iterations: expected int, found bool"),
         ("iterations", -1, "iterations: -1 is out of range"),
-        ("optimizers/0/owns/0", 1, "optimizers[0].owns[0]: 1 is no position in tensors"),
+        ("optimizers/0/owns/0", 1, "optimizers[0].owns[0]: 1 is not an index into tensors"),
         ("optimizers/0/shares", [{"loss": "x"}], "optimizers[0].shares[0].line: it is missing"),
         ("optimizers/0/cosines", [["a", "b"]], "optimizers[0].cosines[0]: expected 3 entries"),
         ("optimizers/0/at/column", 10**12, "optimizers[0].at.column: 1000000000000 is "),
         ("events/0/event", "Jump", "events[0].event: expected one of Write, Refused, Module, "),
         ("events/0/event", [], "events[0].event: expected one of Write, Refused, Module, "),
         ("events/0", 7, "events[0]: expected an object, found int"),
-        ("events/0/reached", [0, 2], "events[0].reached[1]: 2 is no position in tensors"),
-        ("events/0/problems/0/write", 2, "events[0].problems[0].write: 2 is no position in events"),
-        ("events/0/problems/0/tensor", -2, "events[0].problems[0].tensor: -2 is no position"),
-        ("events/1/optimizer", -1, "events[1].optimizer: -1 is no position in optimizers"),
+        ("events/0/reached", [0, 2], "events[0].reached[1]: 2 is not an index into tensors"),
+        ("events/0/problems/0/write", 2, "events[0].problems[0].write: 2 is not an index"),
+        ("events/0/problems/0/tensor", -2, "events[0].problems[0].tensor: -2 is not an index"),
+        ("events/1/optimizer", -1, "events[1].optimizer: -1 is not an index"),
         ("sources/a.py", None, "sources['a.py']: expected str, found null"),
-        ("sources/a.py", "x\ud800", "sources['a.py']: it is no text that Python can take apart"),
-        ("sources/a.py", "x" + ".y" * 500, "sources['a.py']: it is no text that Python can "),
+        ("sources/a.py", "x\ud800", "sources['a.py']: Python cannot parse it"),
+        ("sources/a.py", "x" + ".y" * 500, "sources['a.py']: Python cannot parse "),
         ("sources/\x1b", 1, "sources['\\x1b']: expected str, found int"),
         ("film", [], "film: expected an object, found a list"),
-        ("film/events/1/optimizer", 1, "film.events[1].optimizer: 1 is no position in optimizers"),
+        ("film/events/1/optimizer", 1, "film.events[1].optimizer: 1 is not an index"),
         ("film/moments/1/events", [], "film.events[1]: no moment has this event"),
         ("film/moments/0/at/file", "b.py", "film.moments[0].at.file: there is no source of 'b.py'"),
-        ("film/before/0/tensor", 1, "film.before[0].tensor: 1 is no position in tensors"),
+        ("film/before/0/tensor", 1, "film.before[0].tensor: 1 is not an index into tensors"),
         ("film/graph/nodes/0/inputs", [2, -1], "film.graph.nodes[0].inputs[0]: 2 is no "),
         ("film/graph/schema", None, "film.graph: schema is None, not 'graphlab.graph/1'"),
         ("film/graph", "", "film.graph: expected an object, found str"),
@@ -117,11 +117,11 @@ def test_where_a_trace_does_not_fit(path: str, value: Any, message: str) -> None
         ("nodes", None, "nodes: expected a list, found null"),
         ("nodes/0/operation", None, "nodes[0].operation: expected str, found null"),
         ("nodes/1/inputs", [0], "nodes: some node leads back to itself"),
-        ("nodes/1/call", 1, "nodes[1].call: 1 is no position in calls"),
+        ("nodes/1/call", 1, "nodes[1].call: 1 is not an index into calls"),
         ("nodes/1/sequence", None, "nodes: some nodes have a sequence and some have none"),
         ("nodes/0/outputs", [0], "nodes[0].outputs: there is not one for each input"),
         ("nodes/0/saved", [{"slot": "x"}], "nodes[0].saved[0].state: it is missing"),
-        ("roots/0/node", 2, "roots[0].node: 2 is no position in nodes"),
+        ("roots/0/node", 2, "roots[0].node: 2 is not an index into nodes"),
         ("calls/0/parent", 0, "calls[0]: a call cannot begin before the one around it"),
         ("schema", "graphlab.graph/9", "schema is 'graphlab.graph/9', not 'graphlab.graph/1'"),
     ],
@@ -194,7 +194,7 @@ def test_no_file_is_too_strange_to_be_refused(
     with pytest.raises(UserError) as refused:
         open_it(str(path))
     said = str(refused.value)
-    assert said.startswith((f"{path} is not a trace: ", f"{path} is no saved graph: "))
+    assert said.startswith((f"{path} is not a trace: ", f"{path} is not a saved graph: "))
     assert said.isprintable() and len(said) < len(str(path)) + 200
     assert refused.value.help
 
