@@ -35,7 +35,10 @@ def _version(value: bool) -> None:
 @app.callback()
 def main_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -97,7 +100,8 @@ def render(
         typer.Argument(help="As for run, or a saved graph (.json); naive by default."),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to FILE; - is stdout.")
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write to FILE; - is stdout."),
     ] = None,
     module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
     level: Annotated[
@@ -119,7 +123,8 @@ def render(
         str | None, typer.Option("--before", metavar="CALL", help="Draw it before that backward.")
     ] = None,
     loss: Annotated[
-        list[str] | None, typer.Option("--loss", metavar="NAME", help="Draw only this loss or variable.")
+        list[str] | None,
+        typer.Option("--loss", metavar="NAME", help="Draw only this loss or variable."),
     ] = None,
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="Time limit of the layout.")
@@ -175,7 +180,9 @@ def compare(
     ] = None,
     figure: Annotated[
         str | None,
-        typer.Option("--figure", metavar="FILE", help="Draw the losses and images of the training."),
+        typer.Option(
+            "--figure", metavar="FILE", help="Draw the losses and images of the training."
+        ),
     ] = None,
     seeds: Annotated[
         int | None,

@@ -31,14 +31,14 @@ class Rules:
     level: str | None
     allowed: frozenset[str]
 
-    def told(self, session: Session) -> list[Finding]:
+    def findings(self, session: Session) -> list[Finding]:
         return [each for each in session.findings if each.code not in self.allowed]
 
     def failing(self, session: Session) -> list[Finding]:
         if self.level is None:
             return []
         lowest = LEVELS.index(self.level)
-        return [each for each in self.told(session) if LEVELS.index(each.severity) >= lowest]
+        return [each for each in self.findings(session) if LEVELS.index(each.severity) >= lowest]
 
 
 _SESSION = pytest.StashKey["Session"]()
@@ -122,32 +122,32 @@ def pytest_runtest_makereport(
     for notice in session.trace.unseen:
         item.warn(pytest.PytestWarning(f"graphlab: {notice}"))
     if report.failed:
-        told = item.stash[_RULES].told(session)
+        findings = item.stash[_RULES].findings(session)
         error = call.excinfo.value if call.excinfo is not None else None
-        if told:
-            _add_section(report, session, told, error)
+        if findings:
+            _add_section(report, session, findings, error)
     return report
 
 
 def _add_section(
-    report: Any, session: Session, told: list[Finding], error: BaseException | None
+    report: Any, session: Session, findings: list[Finding], error: BaseException | None
 ) -> None:
     from rich.console import Group
     from rich.text import Text
 
-    from graphlab.api.evidence import TOLD
+    from graphlab.api.evidence import HAS_STORIES
     from graphlab.views import console
     from graphlab.views.terminal import report as terminal
     from graphlab.views.terminal.story import Story
 
     # The message of one of our own assertions has the ledger, and it may have the stories.
-    already = getattr(error, TOLD, None)
+    already = getattr(error, HAS_STORIES, None)
     if already:
         return
     if already is None:
-        shown = terminal.full(session.trace, told, [])
+        shown = terminal.full(session.trace, findings, [])
     else:
-        shown = Group(*(part for each in told for part in (Story(each), Text())))
+        shown = Group(*(part for each in findings for part in (Story(each), Text())))
     story = console.text(shown).rstrip()
     # Beside the traceback it is shown whatever --show-capture says; not every report has one.
     if hasattr(report.longrepr, "addsection"):
@@ -172,7 +172,9 @@ def _rules(item: pytest.Item) -> Rules:
     for mark in reversed(marks):
         unknown = [repr(each) for each in mark.args] + sorted({*mark.kwargs} - {"allow", "strict"})
         if unknown:
-            _fail(f"the graphlab marker has no argument {unknown[0]}", "it takes allow= and strict=")
+            _fail(
+                f"the graphlab marker has no argument {unknown[0]}", "it takes allow= and strict="
+            )
         allow = mark.kwargs.get("allow", ())
         allowed.update([allow] if isinstance(allow, str) else allow)
         strict = mark.kwargs.get("strict")
@@ -191,7 +193,10 @@ def _check(codes: set[str]) -> None:
 
     known = [each.code for each in RULES]
     for code in sorted(codes - {*known}):
-        _fail(f"the graphlab marker allows {code!r}, which is not the code of a rule", suggestion(code, known))
+        _fail(
+            f"the graphlab marker allows {code!r}, which is no rule's code",
+            suggestion(code, known),
+        )
 
 
 def _fail(message: str, help: str) -> NoReturn:

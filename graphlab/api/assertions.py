@@ -47,10 +47,10 @@ class Assertions(ABC):
         allowed = {allow} if isinstance(allow, str) else set(allow)
         seen = Seen(self.trace, self._live)
         seen.backwards()
-        told = [each for each in seen.findings() if each.code not in allowed]
-        if told:
-            count = "1 problem was" if len(told) == 1 else f"{len(told)} problems were"
-            seen.fail(f"{count} found", [], [Story(each) for each in told])
+        found = [each for each in seen.findings() if each.code not in allowed]
+        if found:
+            count = "1 problem was" if len(found) == 1 else f"{len(found)} problems were"
+            seen.fail(f"{count} found", [], [Story(each) for each in found])
 
     def assert_touches(self, optimizer: Any, *modules: Any) -> None:
         """The optimizer's steps changed every parameter of the modules, by value."""

@@ -26,7 +26,7 @@ WIDTH = 76
 # So many lines of evidence are shown; the ledger below them has the whole.
 SHOWN = 8
 # Set on the AssertionErrors raised here: whether the message tells the stories of the findings.
-TOLD = "graphlab_told"
+HAS_STORIES = "graphlab_has_stories"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Seen:
         parts.extend(Text(f"notice: {line}", overflow="fold") for line in self.trace.unseen)
         error = AssertionError(f"{visible(head)}\n{text(*parts, width=WIDTH)}".rstrip())
         # For the pytest plugin, which need not tell the stories a second time.
-        vars(error)[TOLD] = bool(stories)
+        vars(error)[HAS_STORIES] = bool(stories)
         raise error
 
     def _member(self, name: str, tensor: Any) -> Member:

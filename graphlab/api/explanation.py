@@ -41,7 +41,7 @@ class Explanation:
 
         if self.trace is None:
             kind = self.error.partition(":")[0]
-            shown = Text(f"this {kind} does not come from autograd: there is nothing to explain")
+            shown = Text(f"this {kind} is not an autograd error: nothing to explain")
         else:
             shown = PostMortem(self.trace, list(self.findings), self.command)
         # The console may be the user's own, which would let anything through.

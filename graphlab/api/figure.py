@@ -69,7 +69,9 @@ class Figure:
         try:
             return picture(self.graph, self._look, form, self._timeout)
         except LayoutError as error:
-            raise UserError(f"Graphviz could not draw the graph: {error}", "save it as .dot") from None
+            raise UserError(
+                f"Graphviz could not draw the graph: {error}", "save it as .dot"
+            ) from None
 
     def _repr_svg_(self) -> str | None:
         if self._svg is None:

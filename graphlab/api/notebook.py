@@ -40,7 +40,9 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
     try:
         asked = _parser().parse_args(shlex.split(line))
         if asked.name is not None and not asked.name.isidentifier():
-            raise UserError(f"%%graphlab: {asked.name} is not a variable name", "use letters and digits")
+            raise UserError(
+                f"%%graphlab: {asked.name} is not a variable name", "use letters and digits"
+            )
         session = Session("the cell", film=not asked.no_player)
         try:
             session.start(sys._getframe(0))

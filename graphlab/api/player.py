@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
-from graphlab.views.player.page import Play, page
+from graphlab.views.player.page import PlayedRun, page
 
 if TYPE_CHECKING:
     from graphlab.observe.film.snapshots import Snapshot
@@ -23,12 +23,14 @@ HEIGHT = "46rem"
 class Player:
     """A recorded iteration, played line by line. In a notebook it shows itself; `save` writes it.
 
-    `plays` has one run, or several that are compared; `quiz` asks before it shows. `timeout` is in
+    `runs` has one run, or several that are compared; `quiz` asks before it shows. `timeout` is in
     seconds, for the layout of each graph.
     """
 
-    def __init__(self, plays: Sequence[Play], quiz: bool = False, timeout: float = 20.0) -> None:
-        self.plays = tuple(plays)
+    def __init__(
+        self, runs: Sequence[PlayedRun], quiz: bool = False, timeout: float = 20.0
+    ) -> None:
+        self.runs = tuple(runs)
         self._quiz, self._timeout = quiz, timeout
         self._html: str | None = None
 
@@ -36,7 +38,7 @@ class Player:
     def html(self) -> str:
         """The whole page, which fetches nothing from anywhere."""
         if self._html is None:
-            self._html = page(self.plays, quiz=self._quiz, timeout=self._timeout)
+            self._html = page(self.runs, quiz=self._quiz, timeout=self._timeout)
         return self._html
 
     def save(self, path: str | Path, force: bool = True) -> str:
@@ -59,36 +61,36 @@ class Player:
         )
 
     def __repr__(self) -> str:
-        names = ", ".join(each.trace.target for each in self.plays)
+        names = ", ".join(each.trace.target for each in self.runs)
         return f"<graphlab.Player of {names}>"
 
 
-def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> Play:
+def played_run(trace: Trace, film: Film, findings: Sequence[Finding]) -> PlayedRun:
     """A run with its findings, and what their pages say of why they are bad."""
     from graphlab.rules.pages import why
 
-    return Play(trace, film, tuple(findings), {each.code: why(each.code) for each in findings})
+    return PlayedRun(trace, film, tuple(findings), {each.code: why(each.code) for each in findings})
 
 
-def filmed(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:
+def film_of(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:
     """The iteration of `session` that explains most; None where no line of the user's ran, or
-    where nothing was filmed."""
+    where nothing was film_of."""
     films = session.snapshots.films()
     if not films:
         return None
     taken = [snapshot for snapshot, _ in films if snapshot is not None]
-    told = [each for each in findings if each.severity != "info"]
-    if trace.exception is not None and not told:
+    counted = [each for each in findings if each.severity != "info"]
+    if trace.exception is not None and not counted:
         # An error that no rule knows: its own iteration is the one to look at.
         snapshot, take = films[-1]
     else:
-        best, _ = explaining(taken, told)
+        best, _ = moment_of(taken, counted)
         snapshot, take = next(each for each in films if each[0] is best or best is None)
     film = session.develop(snapshot, take)
     return film if film.moments else None
 
 
-def explaining(
+def moment_of(
     taken: Sequence[Snapshot], findings: Sequence[Finding]
 ) -> tuple[Snapshot | None, Finding | None]:
     """The moment of the first finding; else the first iteration that has every loss of the loop."""

@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from graphlab.api.assertions import Assertions
-from graphlab.api.player import Player, filmed, play
+from graphlab.api.player import Player, film_of, played_run
 from graphlab.errors import UserError
 from graphlab.observe.live_objects import Live
 from graphlab.observe.observation import Observation
@@ -91,12 +91,12 @@ class Session(Assertions):
             UserError: where the session was begun without ``film=True``, or no line ran in it.
         """
         trace, findings = self.trace, self.findings
-        film = filmed(self._observation, trace, findings)
+        film = film_of(self._observation, trace, findings)
         if film is None:
             raise UserError(
                 "this session has no recorded film", "start it with graphlab.watch(film=True)"
             )
-        return Player([play(trace, film, findings)], quiz)
+        return Player([played_run(trace, film, findings)], quiz)
 
     def save_html(self, path: str | Path, quiz: bool = False) -> str:
         """Write the player as a page of its own; returns the path."""

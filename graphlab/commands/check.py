@@ -119,13 +119,13 @@ def _refused(name: str, said: str) -> UserError:
 
 def mismatch(expected: Expectation, findings: list[Finding]) -> str | None:
     """What is wrong, or None. Infos never count; any other finding must be the expected one."""
-    told = [finding for finding in findings if finding.severity != "info"]
-    seen = ", ".join(_describe(finding) for finding in told) or "clean"
+    counted = [finding for finding in findings if finding.severity != "info"]
+    seen = ", ".join(_describe(finding) for finding in counted) or "clean"
     if expected.code is None:
-        return f"expected clean, found {seen}" if told else None
-    if any(finding.code != expected.code for finding in told):
+        return f"expected clean, found {seen}" if counted else None
+    if any(finding.code != expected.code for finding in counted):
         return f"expected {expected}, found {seen}"
-    for finding in told:
+    for finding in counted:
         call = finding.failed.what if finding.failed is not None else None
         right = call == expected.call and expected.iteration in (None, finding.iteration)
         if right:

@@ -68,9 +68,7 @@ def check(choice: Choice) -> None:
             f"invalid value {choice.timeout:g} for --timeout", f"give seconds, up to {DAY}"
         )
     if choice.depth is not None and choice.level != "module":
-        raise UserError(
-            f"--depth has no effect at level {choice.level}", "add --level module"
-        )
+        raise UserError(f"--depth has no effect at level {choice.level}", "add --level module")
 
 
 def check_player(choice: Choice, saved: bool) -> None:
@@ -84,7 +82,7 @@ def check_player(choice: Choice, saved: bool) -> None:
             "depth": "it shows every level",
             "color": "its colours show the owners",
             "theme": "it follows the reader's colour scheme",
-            "loss": "it plays the whole iteration",
+            "loss": "it runs the whole iteration",
             "style": "it draws graphlab's own graph",
         },
     )
@@ -120,4 +118,6 @@ def _refuse_changed(choice: Choice, what: str, instead: str, whys: dict[str, str
     plain = Choice()
     for name, why in whys.items():
         if getattr(choice, name) != getattr(plain, name):
-            raise UserError(f"--{name} has no effect on {what}: {why}", f"remove --{name}, {instead}")
+            raise UserError(
+                f"--{name} has no effect on {what}: {why}", f"remove --{name}, {instead}"
+            )

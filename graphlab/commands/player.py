@@ -16,7 +16,7 @@ from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
-    from graphlab.api.player import Play
+    from graphlab.api.player import PlayedRun
 
 
 def write(
@@ -31,28 +31,28 @@ def write(
     force: bool,
 ) -> None:
     """Write the page, with the run that it is shown `against`, which is given `arguments`."""
-    from graphlab.api.player import Player, play
+    from graphlab.api.player import Player, played_run
 
     if film is None:
-        raise nothing(trace)
-    plays = [play(trace, film, findings)]
+        raise no_film(trace)
+    runs = [played_run(trace, film, findings)]
     if against is not None:
-        plays.append(_other(against, arguments))
-    files.write(path, Player(plays, quiz).html, force)
+        runs.append(_other(against, arguments))
+    files.write(path, Player(runs, quiz).html, force)
 
 
-def nothing(trace: Trace) -> UserError:
+def no_film(trace: Trace) -> UserError:
     return UserError(
         f"{trace.target} has no recorded film: no line of it ran, or it was saved without one",
         "graphlab run TARGET --trace FILE saves one with it",
     )
 
 
-def _other(target: str, arguments: Sequence[str]) -> Play:
+def _other(target: str, arguments: Sequence[str]) -> PlayedRun:
     """The other run: a saved one, or one with the same arguments, in a process of its own, where
-    the first has changed nothing."""
+    the first has changed no_film."""
     if target.endswith(".json"):
-        return saved(target)
+        return saved_run(target)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "other.json")
         words = [sys.executable, "-m", "graphlab", "run", target, "--trace", path]
@@ -67,16 +67,16 @@ def _other(target: str, arguments: Sequence[str]) -> Play:
                 f"{target} was not recorded: {why}",
                 f"graphlab run {target} shows its output",
             )
-        return saved(path)
+        return saved_run(path)
 
 
-def saved(path: str) -> Play:
+def saved_run(path: str) -> PlayedRun:
     """A saved run as the player needs it."""
-    from graphlab.api.player import play
+    from graphlab.api.player import played_run
     from graphlab.commands.saved import load
     from graphlab.rules.registry import find
 
     trace, film = load(path)
     if film is None:
-        raise nothing(trace)
-    return play(trace, film, find(trace))
+        raise no_film(trace)
+    return played_run(trace, film, find(trace))

@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.api.player import explaining, filmed, play
+from graphlab.api.player import film_of, moment_of, played_run
 from graphlab.catalogue import read_source
 from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
-from graphlab.commands.player import nothing
-from graphlab.commands.player import saved as stored
+from graphlab.commands.player import no_film, saved_run
 from graphlab.commands.recording import Recorded, record
 from graphlab.errors import UserError
 from graphlab.output import files, streams
@@ -22,7 +21,7 @@ from graphlab.text import suggestion
 from graphlab.trace.graph import Graph, Root, loads, under
 
 if TYPE_CHECKING:
-    from graphlab.api.player import Play
+    from graphlab.api.player import PlayedRun
     from graphlab.observe.film.snapshots import Snapshot, Snapshots
     from graphlab.observe.observation import Observation
     from graphlab.trace.finding import Finding
@@ -59,7 +58,7 @@ def render(
         assert path is not None and place is not None
         from graphlab.api.player import Player
 
-        shown = stored(target) if saved else _played(target, arguments, choice, is_module)
+        shown = saved_run(target) if saved else _played(target, arguments, choice, is_module)
         files.write(place, Player([shown], timeout=choice.timeout).html, choice.force)
         if path != "-":
             streams.line(path, streams.out())
@@ -106,13 +105,11 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
         recorded = record(target, arguments, prepare, is_module=is_module, last=choice.last)
     ran = recorded.ran
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
-        raise UserError(
-            f"{recorded.name} refused its arguments", "see its own message above"
-        )
+        raise UserError(f"{recorded.name} refused its arguments", "see its own message above")
     return recorded
 
 
-def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) -> Play:
+def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) -> PlayedRun:
     recorded = _run(target, arguments, choice, is_module)
     session, ran = recorded.observation, recorded.ran
     snapshots: Snapshots = session.snapshots
@@ -122,10 +119,10 @@ def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) 
     from graphlab.rules.registry import find
 
     findings = find(ran.trace)
-    film = filmed(session, ran.trace, findings)
+    film = film_of(session, ran.trace, findings)
     if film is None:
-        raise nothing(ran.trace)
-    return play(ran.trace, film, findings)
+        raise no_film(ran.trace)
+    return played_run(ran.trace, film, findings)
 
 
 def _taken(
@@ -165,7 +162,7 @@ def _moment(
             raise _no_moment(snapshots, choice)
         shown = first if first is not None and first.iteration in taken[0].iterations else None
         return taken[0], shown
-    return explaining(taken, findings)
+    return moment_of(taken, findings)
 
 
 def _no_moment(snapshots: Snapshots, choice: Choice) -> UserError:
@@ -261,7 +258,8 @@ def _show(
             made = picture(graph, look, form, choice.timeout)
     except LayoutError as error:
         raise UserError(
-            f"Graphviz could not draw the graph: {error}", "write it as .dot, or pip install pygraphviz"
+            f"Graphviz could not draw the graph: {error}",
+            "write it as .dot, or pip install pygraphviz",
         ) from None
     done = written(path, form, made, choice.force)
     if made.notice:

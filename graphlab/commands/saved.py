@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from graphlab.errors import UserError
-from graphlab.trace import film as films
-from graphlab.trace.film import Film
+from graphlab.trace.film import Film, opened
 from graphlab.trace.model import Trace
 
 
@@ -23,7 +22,7 @@ def load(path: str) -> tuple[Trace, Film | None]:
         why = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read: {why}", "name a file that --trace wrote") from None
     try:
-        trace, film = films.opened(text.decode())
+        trace, film = opened(text.decode())
     except UnicodeDecodeError as error:
         raise _no_trace(path, f"it is not UTF-8 at byte {error.start}") from None
     except ValueError as error:

@@ -39,12 +39,12 @@ class SavedBytes(Onlooker):
         self.peak = 0
         self._now = 0
         self._holders: dict[int, int] = {}
-        self._free_of_charge: set[int] = set()
+        self._not_counted: set[int] = set()
 
     def networks(self, args: Arguments, G: nn.Module, D: nn.Module) -> None:
         for net in (G, D):
             for tensor in (*net.parameters(), *net.buffers()):
-                self._free_of_charge.add(_storage(tensor))
+                self._not_counted.add(_storage(tensor))
 
     @contextmanager
     def counting(self) -> Iterator[None]:
@@ -54,33 +54,33 @@ class SavedBytes(Onlooker):
     def _pack(self, tensor: Tensor) -> _Held:
         return _Held(tensor, self)
 
-    def took(self, storage: int, size: int) -> None:
+    def hold(self, storage: int, size: int) -> None:
         holders = self._holders[storage] = self._holders.get(storage, 0) + 1
-        if holders == 1 and storage not in self._free_of_charge:
+        if holders == 1 and storage not in self._not_counted:
             self._now += size
             self.peak = max(self.peak, self._now)
 
-    def gave_back(self, storage: int, size: int) -> None:
+    def release(self, storage: int, size: int) -> None:
         self._holders[storage] -= 1
         if self._holders[storage] == 0:
             del self._holders[storage]
-            if storage not in self._free_of_charge:
+            if storage not in self._not_counted:
                 self._now -= size
 
 
 class _Held:
     """A saved tensor. Autograd drops it with the node, or with what the node had saved."""
 
-    __slots__ = ("_ledger", "_size", "_storage", "tensor")
+    __slots__ = ("_counter", "_size", "_storage", "tensor")
 
-    def __init__(self, tensor: Tensor, ledger: SavedBytes) -> None:
+    def __init__(self, tensor: Tensor, counter: SavedBytes) -> None:
         self.tensor = tensor.detach()
-        self._ledger = ledger
+        self._counter = counter
         self._storage, self._size = _storage(tensor), tensor.untyped_storage().nbytes()
-        ledger.took(self._storage, self._size)
+        counter.hold(self._storage, self._size)
 
     def __del__(self) -> None:
-        self._ledger.gave_back(self._storage, self._size)
+        self._counter.release(self._storage, self._size)
 
 
 def _unpack(held: _Held) -> Tensor:

@@ -22,7 +22,7 @@ from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
 from graphlab.rules.steps import own_losses
-from graphlab.trace import comparison as told
+from graphlab.trace import comparison
 from graphlab.trace.model import Backward, Step, Trace
 
 # A Trace keeps the last two thousand events, some ten an iteration: it is read before they go.
@@ -45,7 +45,7 @@ class Timed:
     cuda_peak: int | None
 
 
-def measure(script: Script) -> told.Loop:
+def measure(script: Script) -> comparison.Loop:
     """The loop under observation, then beside the reference, then its saved bytes."""
     watched, trace = _watched(script, Onlooker())
     beside = reference.Reference()
@@ -57,13 +57,13 @@ def measure(script: Script) -> told.Loop:
             f"{script.name} has no iteration to compare",
             "a loop takes its networks, optimizers and batches from graphlab.lab: docs/lab.md",
         )
-    loop = told.Loop(
+    loop = comparison.Loop(
         name=script.name,
         lesson=script.lesson,
         outcome=trace.outcome,
         exception=trace.exception.type if trace.exception is not None else None,
         findings=tuple(
-            told.Found(each.code, each.severity, each.summary, each.iteration)
+            comparison.Found(each.code, each.severity, each.summary, each.iteration)
             for each in find(trace)
         ),
         iterations=tuple(_iteration(each) for each in beside.iterations),
@@ -91,28 +91,29 @@ def time_once(script: Script) -> Timed:
     return Timed(clock.seconds, clock.cuda_peak)
 
 
-def train(script: Script, seed: int, images: int) -> tuple[told.Run, list[told.Image]]:
+def train(script: Script, seed: int, images: int) -> tuple[comparison.Run, list[comparison.Image]]:
     """The whole training under observation; the first `images` of what G makes then."""
     sessions: list[Observation] = []
-    steps: dict[int, told.Applied] = {}
+    steps: dict[int, comparison.Applied] = {}
 
-    def look(ended: int) -> None:
+    def read_steps(ended: int) -> None:
         if ended % READ_EVERY == 0:
             _applied(sessions[0].trace, training, steps)
 
-    training = Training(look)
+    training = Training(read_steps)
     _, trace = _watched(script, training, sessions.append)
     _applied(trace, training, steps)
     judged, made = training.judge()
-    run = told.Run(
+    run = comparison.Run(
         seed=seed,
         exception=trace.exception.type if trace.exception is not None else None,
         iterations=training.iterations,
-        judged=told.Judged(
+        judged=comparison.Judged(
             judged.samples, judged.mean, judged.spread, judged.nearest, judged.distinct
         ),
         losses=tuple(
-            told.Losses(each.iterations, each.D_loss_, each.G_loss_) for each in training.losses()
+            comparison.Losses(each.iterations, each.D_loss_, each.G_loss_)
+            for each in training.losses()
         ),
         applied=tuple(steps[iteration] for iteration in sorted(steps)),
     )
@@ -159,18 +160,20 @@ def _arguments(script: Script) -> Iterator[None]:
         sys.argv = kept
 
 
-def _iteration(each: reference.Iteration) -> told.Iteration:
-    return told.Iteration(each.completed, *(_turn(each.turns[role]) for role in reference.ROLES))
+def _iteration(each: reference.Iteration) -> comparison.Iteration:
+    return comparison.Iteration(
+        each.completed, *(_turn(each.turns[role]) for role in reference.ROLES)
+    )
 
 
-def _turn(turn: reference.Turn) -> told.Turn:
-    return told.Turn(turn.steps, turn.changed, _beside(turn.update), _beside(turn.gradient))
+def _turn(turn: reference.Turn) -> comparison.Turn:
+    return comparison.Turn(turn.steps, turn.changed, _beside(turn.update), _beside(turn.gradient))
 
 
-def _beside(deviation: reference.Deviation | None) -> told.Beside | None:
+def _beside(deviation: reference.Deviation | None) -> comparison.Beside | None:
     if deviation is None:
         return None
-    return told.Beside(deviation.relative_error, deviation.cosine)
+    return comparison.Beside(deviation.relative_error, deviation.cosine)
 
 
 def _backwards(trace: Trace) -> float | None:
@@ -183,7 +186,7 @@ def _backwards(trace: Trace) -> float | None:
     return len(whole) / len(set(whole)) if whole else None
 
 
-def _applied(trace: Trace, training: Training, into: dict[int, told.Applied]) -> None:
+def _applied(trace: Trace, training: Training, into: dict[int, comparison.Applied]) -> None:
     """Note what the sampled steps of G's optimizer were made of."""
     own = own_losses(trace)
     for event in trace.events:
@@ -196,4 +199,6 @@ def _applied(trace: Trace, training: Training, into: dict[int, told.Applied]) ->
         mine = next((each for each in shares if each.loss == loss), None)
         if mine is not None:
             foreign = sum(each.share for each in shares if each.loss != loss)
-            into[event.iteration] = told.Applied(event.iteration, foreign, mine.cosine_to_total)
+            into[event.iteration] = comparison.Applied(
+                event.iteration, foreign, mine.cosine_to_total
+            )

@@ -33,11 +33,12 @@ class Losses:
 
 
 class Training(Onlooker):
-    """`looking`, where it is set, is called after each iteration with how many have ended."""
+    """Copies the weights after each pass. `after_iteration` is given the number of iterations
+    that have ended."""
 
-    def __init__(self, looking: Callable[[int], None] | None = None) -> None:
+    def __init__(self, after_iteration: Callable[[int], None] | None = None) -> None:
         self.iterations = 0
-        self._looking = looking
+        self._after_iteration = after_iteration
         self._args: Arguments | None = None
         self._nets: tuple[nn.Module, nn.Module] | None = None
         self._kept: list[tuple[int, list[dict[str, Tensor]]]] = []
@@ -54,8 +55,8 @@ class Training(Onlooker):
 
     def end(self) -> None:
         self.iterations += 1
-        if self._looking is not None:
-            self._looking(self.iterations)
+        if self._after_iteration is not None:
+            self._after_iteration(self.iterations)
 
     def end_of_pass(self) -> None:
         self._keep()

@@ -49,9 +49,7 @@ def distinct(outputs: dict[str, str | None]) -> None:
             continue
         other = named.setdefault(path if path == "-" else os.path.realpath(path), option)
         if other != option:
-            raise UserError(
-                f"{other} and {option} both write to {path}", "give each its own file"
-            )
+            raise UserError(f"{other} and {option} both write to {path}", "give each its own file")
 
 
 def write(path: str, text: str | bytes, force: bool = True) -> None:

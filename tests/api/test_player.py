@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from graphlab import catalogue
-from graphlab.api.player import Player, filmed, play
+from graphlab.api.player import Player, film_of, played_run
 from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
@@ -22,19 +22,19 @@ from graphlab.trace import film as films
 from graphlab.trace.film import Film
 from graphlab.trace.model import Backward, Write
 from graphlab.views.player.data import Data, data
-from graphlab.views.player.page import Play, difference, fragment, page
+from graphlab.views.player.page import PlayedRun, difference, fragment, page
 from graphlab.views.player.quiz import NONE_OF_THEM, questions
 from graphlab.views.player.timeline import Timeline
 
-Record = Callable[..., Play]
+Record = Callable[..., PlayedRun]
 
 
 @pytest.fixture(scope="module")
 def record() -> Record:
     """``record(scenario)``: a run of it under the camera, once a module."""
-    known: dict[str, Play] = {}
+    known: dict[str, PlayedRun] = {}
 
-    def run(name: str) -> Play:
+    def run(name: str) -> PlayedRun:
         if name not in known:
             sessions: list[Observation] = []
 
@@ -50,19 +50,19 @@ def record() -> Record:
             ):
                 trace = program.run(what, words, name, started).trace
             assert trace.unseen == ()
-            film = filmed(sessions[0], trace, find(trace))
+            film = film_of(sessions[0], trace, find(trace))
             assert film is not None
-            known[name] = play(trace, film, find(trace))
+            known[name] = played_run(trace, film, find(trace))
         return known[name]
 
     return run
 
 
-def shown(each: Play) -> Data:
+def shown(each: PlayedRun) -> Data:
     return data(each.trace, each.film, each.findings, each.whys)
 
 
-def step_of(told: Data, play_: Play, code: str) -> int:
+def step_of(told: Data, play_: PlayedRun, code: str) -> int:
     """The one step whose line holds exactly that code."""
     lines = next(iter(play_.film.sources.values())).splitlines()
     found = [at for at, each in enumerate(told["steps"]) if lines[each["line"] - 1].strip() == code]
@@ -270,7 +270,7 @@ def test_hostile_names_are_text(record: Record) -> None:
     naive = record("naive")
     source = {name: f"{text}# {bad}\n" for name, text in naive.film.sources.items()}
     tensors = tuple(replace(each, name=f"{each.name}{bad}") for each in naive.film.tensors)
-    hostile = Play(
+    hostile = PlayedRun(
         replace(naive.trace, target=bad),
         replace(naive.film, sources=source, tensors=tensors, optimizers=(bad, bad)),
         tuple(replace(each, summary=bad) for each in naive.findings),
@@ -288,7 +288,7 @@ def test_hostile_names_are_text(record: Record) -> None:
 
 def test_an_iteration_without_a_graph_still_plays(record: Record) -> None:
     naive = record("naive")
-    bare = Play(naive.trace, replace(naive.film, graph=None, passages=()))
+    bare = PlayedRun(naive.trace, replace(naive.film, graph=None, passages=()))
     told = data(bare.trace, bare.film, ())
     assert told["saved"] == []
     assert [each["line"] for each in told["steps"]] == [m.at.line for m in naive.film.moments]
@@ -316,7 +316,7 @@ def test_steps_know_no_step_outside_the_film(record: Record) -> None:
 # Runs that are not as usual
 
 
-def filmed_script(tmp_path: Path, text: str) -> Play:
+def filmed_script(tmp_path: Path, text: str) -> PlayedRun:
     path = tmp_path / "odd.py"
     path.write_text(text, encoding="utf-8")
     sessions: list[Observation] = []
@@ -328,9 +328,9 @@ def filmed_script(tmp_path: Path, text: str) -> Play:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         trace = program.run(program.script(str(path)), [], "odd.py", started).trace
     assert trace.unseen == ()
-    film = filmed(sessions[0], trace, find(trace))
+    film = film_of(sessions[0], trace, find(trace))
     assert film is not None
-    return play(trace, film, find(trace))
+    return played_run(trace, film, find(trace))
 
 
 LOOP = """\

@@ -343,7 +343,11 @@ def test_strict_lets_even_an_info_fail(run: Run, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("marker", "error", "help"),
     [
-        ("allow=['GL120']", "allows 'GL120', which is not the code of a rule", "did you mean GL1??? *"),
+        (
+            "allow=['GL120']",
+            "allows 'GL120', which is no rule's code",
+            "did you mean GL1??? *",
+        ),
         ("allowed=['GL102']", "has no argument allowed", "it takes allow= and strict="),
         ("'GL102'", "has no argument 'GL102'", "it takes allow= and strict="),
     ],

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from graphlab import catalogue
-from graphlab.api.player import filmed, play
+from graphlab.api.player import film_of, played_run
 from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
-from graphlab.views.player.page import Play
+from graphlab.views.player.page import PlayedRun
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
@@ -62,11 +62,11 @@ def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture(scope="session")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Play]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], PlayedRun]:
     """``record(scenario)`` or ``record(source)``: a run of it under the camera, once a session."""
-    known: dict[str, Play] = {}
+    known: dict[str, PlayedRun] = {}
 
-    def run(what: str) -> Play:
+    def run(what: str) -> PlayedRun:
         if what not in known:
             if "\n" in what:
                 path = tmp_path_factory.mktemp("script") / "train.py"
@@ -87,9 +87,9 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Play]:
             ):
                 trace = program.run(program.script(str(path)), words, name, started).trace
             findings = find(trace)
-            film = filmed(sessions[0], trace, findings)
+            film = film_of(sessions[0], trace, findings)
             assert film is not None
-            known[what] = play(trace, film, findings)
+            known[what] = played_run(trace, film, findings)
         return known[what]
 
     return run

@@ -154,7 +154,7 @@ def test_a_session_that_films(tmp_path: Path) -> None:
     with graphlab.watch("two steps", film=True) as session:
         train()
     player = session.player()
-    (play,) = player.plays
+    (play,) = player.runs
     lines = [moment.at.code for moment in play.film.moments]
     first = lines.index("loss = layer(torch.ones(3, 2)).square().mean()")
     assert lines[first : first + 4] == [
@@ -172,7 +172,7 @@ def test_a_session_begun_anew_films_again() -> None:
     for _ in range(2):
         with session:
             train()
-        assert session.player().plays[0].film.moments
+        assert session.player().runs[0].film.moments
 
 
 def test_a_session_that_does_not_film() -> None:

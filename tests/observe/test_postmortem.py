@@ -232,7 +232,7 @@ def test_a_custom_functions_saved_tensors() -> None:
 def test_other_errors_of_torch_are_left_alone(run: Callable[[], Any]) -> None:
     explanation = graphlab.explain(fails(run))
     assert explanation.trace is None and explanation.findings == ()
-    assert str(explanation) == "this RuntimeError does not come from autograd: there is nothing to explain"
+    assert str(explanation) == "this RuntimeError is not an autograd error: nothing to explain"
 
 
 def test_a_hook_that_raises_is_left_alone() -> None:

@@ -13,19 +13,19 @@ from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace.store import loads
 from graphlab.views.player.data import data
-from graphlab.views.player.page import Play, page
+from graphlab.views.player.page import PlayedRun, page
 from graphlab.views.player.quiz import questions
 from tests.rules.cases import FILMED, FILMS, Case
 
 STALE, LEFTOVER = FILMED
 
 
-def read(case: Case) -> Play:
+def read(case: Case) -> PlayedRun:
     text = (FILMS / f"{case.name}.json").read_text(encoding="utf-8")
     trace, film = loads(text), films.loads(text)
     assert film is not None
     findings = tuple(find(trace))
-    return Play(trace, film, findings, {each.code: why(each.code) for each in findings})
+    return PlayedRun(trace, film, findings, {each.code: why(each.code) for each in findings})
 
 
 def shown(case: Case) -> dict[str, Any]:

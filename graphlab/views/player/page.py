@@ -31,7 +31,7 @@ SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "pag
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class PlayedRun:
     """A recorded run: what the player needs of it. `whys` says for a rule's code why what it finds
     is bad."""
 
@@ -42,7 +42,7 @@ class Play:
 
 
 def fragment(
-    plays: Sequence[Play],
+    plays: Sequence[PlayedRun],
     *,
     uid: str = "",
     quiz: bool = False,
@@ -79,7 +79,7 @@ def fragment(
     )
 
 
-def _titles(plays: Sequence[Play]) -> list[str]:
+def _titles(plays: Sequence[PlayedRun]) -> list[str]:
     """The runs' names, of which no two are the same."""
     names = [play.trace.target for play in plays]
     return [
@@ -88,7 +88,7 @@ def _titles(plays: Sequence[Play]) -> list[str]:
     ]
 
 
-def page(plays: Sequence[Play], *, quiz: bool = False, timeout: float = 20.0) -> str:
+def page(plays: Sequence[PlayedRun], *, quiz: bool = False, timeout: float = 20.0) -> str:
     """A whole HTML document."""
     title = " and ".join(clean(play.trace.target) for play in plays)
     shown = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
@@ -102,7 +102,7 @@ def page(plays: Sequence[Play], *, quiz: bool = False, timeout: float = 20.0) ->
     )
 
 
-def _told(play: Play, drawn: list[Drawn], problem: str, quiz: bool) -> dict[str, Any]:
+def _told(play: PlayedRun, drawn: list[Drawn], problem: str, quiz: bool) -> dict[str, Any]:
     """The data, with boxes in the place of nodes: the page knows nothing of the graph."""
     told = data(play.trace, play.film, play.findings, play.whys)
     told["problem"] = problem
