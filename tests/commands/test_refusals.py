@@ -86,7 +86,7 @@ def odd_files(tmp_path: Path) -> None:
         (("render", "nested.json"), "nested.json is not a saved graph"),
         (("render", "number.json", "--at", "1"), "--at and --before need a run"),
         (("render", "number.json", "--colour", "x"), "takes no --colour"),
-        (("render", "number.json", "--style", "torchviz"), "a saved graph has none"),
+        (("render", "number.json", "--style", "torchviz"), "torchviz cannot draw a saved graph"),
         (("render", "-o", ""), "no format"),
         # Arguments of scenarios
         (("check", "naive", "--optimizer"), "naive refuses its arguments: argument --optimizer"),
