@@ -1,4 +1,4 @@
-"""The command line. Each verb's work is in commands/; torch is imported only where it runs."""
+"""The command line. Each verb's work is in commands/, and torch is imported there."""
 
 from __future__ import annotations
 

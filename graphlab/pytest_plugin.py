@@ -1,7 +1,7 @@
-"""The pytest plugin: watches tests, fails them on findings, and shows findings where tests fail.
+"""The pytest plugin: watches tests, fails them on findings, and shows the findings of failed tests.
 
-pytest imports this file at every start, whether a test needs it or not: nothing of graphlab and no
-torch is imported before a test is watched.
+pytest imports this file at every start, so graphlab's other modules and torch are imported only
+when a test is watched.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SET_ASIDE = (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a test's markers and the command line say; `level` is None where nothing fails it."""
+    """Which findings fail a test. `level` is None where none does."""
 
     level: str | None
     allowed: frozenset[str]
@@ -76,7 +76,7 @@ def graphlab_watch(request: pytest.FixtureRequest) -> Session:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    # A mistake in a marker is told before anything runs.
+    # A wrong marker is reported before anything runs.
     item.stash[_RULES] = _rules(item)
 
 
@@ -115,7 +115,7 @@ def pytest_runtest_makereport(
     if session is None:
         return report
     if call.when == "teardown":
-        # pytest keeps every item to its end, and a session is large.
+        # pytest keeps every item until it ends, and a session is large.
         del item.stash[_SESSION]
     if call.when != "call":
         return report
@@ -140,7 +140,7 @@ def _add_section(
     from graphlab.views.terminal import report as terminal
     from graphlab.views.terminal.story import Story
 
-    # The message of one of our own assertions has the ledger, and it may have the stories.
+    # An assertion of graphlab's shows the ledger in its message, and perhaps the findings.
     already = getattr(error, HAS_STORIES, None)
     if already:
         return
@@ -149,7 +149,7 @@ def _add_section(
     else:
         shown = Group(*(part for each in findings for part in (Story(each), Text())))
     story = console.text(shown).rstrip()
-    # Beside the traceback it is shown whatever --show-capture says; not every report has one.
+    # Beside the traceback --show-capture does not hide it, but not every report has a traceback.
     if hasattr(report.longrepr, "addsection"):
         report.longrepr.addsection("graphlab", story)
     else:

@@ -1,4 +1,4 @@
-"""From what was observed to its player: which iteration is shown, and in which form."""
+"""The player that users hold, and the choice of the iteration that it shows."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from graphlab.observe.film.snapshots import Snapshot
     from graphlab.observe.observation import Observation
 
-# The height of a player in a notebook.
+# The height of a player in a notebook, as CSS.
 HEIGHT = "46rem"
 
 
 class Player:
     """A recorded iteration, played line by line. In a notebook it shows itself; `save` writes it.
 
-    `runs` has one run, or several that are compared; `quiz` asks before it shows. `timeout` is in
-    seconds, for the layout of each graph.
+    `runs` are one run, or several to compare; with `quiz` the page asks before it shows.
+    `timeout` is in seconds, for the layout of each graph.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Player:
 
     @property
     def html(self) -> str:
-        """The whole page, which fetches nothing from anywhere."""
+        """The whole page. It loads nothing from elsewhere."""
         if self._html is None:
             self._html = page(self.runs, quiz=self._quiz, timeout=self._timeout)
         return self._html
@@ -45,7 +45,7 @@ class Player:
         """Write the page; returns the path.
 
         Raises:
-            UserError: for a file that cannot be written, or that exists where not `force`.
+            UserError: for a file that cannot be written, or that exists when `force` is off.
         """
         from graphlab.output import files
 
@@ -54,7 +54,7 @@ class Player:
         return str(path)
 
     def _repr_html_(self) -> str:
-        # In a frame: a notebook's own style would be drawn over the player's.
+        # In a frame, so that the notebook's style does not apply to it.
         return (
             f'<iframe srcdoc="{escape(self.html)}" title="graphlab, step by step" '
             f'style="width: 100%; height: {HEIGHT}; border: 0"></iframe>'
@@ -66,7 +66,7 @@ class Player:
 
 
 def played_run(trace: Trace, film: Film, findings: Sequence[Finding]) -> PlayedRun:
-    """A run with its findings, and what their pages say of why they are bad."""
+    """A run with its findings, and the reason on each rule's page why they are bad."""
     from graphlab.rules.pages import why
 
     return PlayedRun(trace, film, tuple(findings), {each.code: why(each.code) for each in findings})
@@ -81,7 +81,7 @@ def film_of(session: Observation, trace: Trace, findings: Sequence[Finding]) -> 
     taken = [snapshot for snapshot, _ in films if snapshot is not None]
     counted = [each for each in findings if each.severity != "info"]
     if trace.exception is not None and not counted:
-        # An error that no rule knows: its own iteration is the one to look at.
+        # No rule explains the error, so its own iteration is shown.
         snapshot, take = films[-1]
     else:
         best, _ = moment_of(taken, counted)
@@ -93,7 +93,8 @@ def film_of(session: Observation, trace: Trace, findings: Sequence[Finding]) -> 
 def moment_of(
     taken: Sequence[Snapshot], findings: Sequence[Finding]
 ) -> tuple[Snapshot | None, Finding | None]:
-    """The moment of the first finding; else the first iteration that has every loss of the loop."""
+    """The snapshot that shows the first finding, and that finding; without one, the snapshot of the
+    first iteration that has every loss of the loop."""
     if not taken:
         return None, None
     first = findings[0] if findings else None

@@ -11,7 +11,7 @@ from graphlab.catalogue import Expectation, Scenario, read, scenario, scenarios
 from graphlab.errors import UserError
 from graphlab.trace.finding import Finding
 
-# Enough for every finding of the scenarios to show, and no more.
+# Enough iterations for every finding of the scenarios to show.
 STEPS = ("--steps", "8")
 OPTIMIZERS = ("adam", "adam-fused", "sgd")
 
@@ -67,7 +67,7 @@ def folder_of(path: Path) -> bool:
 
 
 def _variants(own: bool, arguments: list[str]) -> tuple[str | None, ...]:
-    """Our own scenarios are run with every optimizer, unless one was asked for."""
+    """graphlab's own scenarios run with every optimizer, unless one was named."""
     given = _given(arguments)
     if given is not None:
         return (given,)
@@ -108,7 +108,7 @@ def _observe(
 
 
 def _refused(name: str, said: str) -> UserError:
-    """A usage error of the script itself, in its own words: argparse's or those of the lab."""
+    """A usage error of the script, in the words of argparse or of the lab."""
     lines = said.strip().splitlines() or ["exit code 2"]
     line = next((each for each in lines if "error: " in each), lines[-1])
     return UserError(

@@ -1,4 +1,4 @@
-"""The page of `graphlab run --html` and `graphlab render -o x.html`, and the run beside it."""
+"""Writes the player's page for `graphlab run --html` and `graphlab render -o x.html`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write(
     quiz: bool,
     force: bool,
 ) -> None:
-    """Write the page, with the run that it is shown `against`, which is given `arguments`."""
+    """Write the page. `against` is another run to show beside it, with the script's `arguments`."""
     from graphlab.api.player import Player, played_run
 
     if film is None:
@@ -49,8 +49,8 @@ def no_film(trace: Trace) -> UserError:
 
 
 def _other(target: str, arguments: Sequence[str]) -> PlayedRun:
-    """The other run: a saved one, or one with the same arguments, in a process of its own, where
-    the first has changed no_film."""
+    """The run to compare with: a saved one, or a program that is run with the same arguments, in a
+    process of its own so that the first run cannot affect it."""
     if target.endswith(".json"):
         return saved_run(target)
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def _other(target: str, arguments: Sequence[str]) -> PlayedRun:
 
 
 def saved_run(path: str) -> PlayedRun:
-    """A saved run as the player needs it."""
+    """The run that the trace in the file `path` holds, for the player."""
     from graphlab.api.player import played_run
     from graphlab.commands.saved import load
     from graphlab.rules.registry import find

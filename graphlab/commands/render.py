@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphlab.api.figure import written
 from graphlab.api.player import film_of, moment_of, played_run
 from graphlab.catalogue import read_source
 from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
@@ -26,12 +27,9 @@ if TYPE_CHECKING:
     from graphlab.observe.observation import Observation
     from graphlab.trace.finding import Finding
     from graphlab.views.figure.picture import Look
-from graphlab.api.figure import written
 
 DEFAULT = "naive"
-
-
-# Columns of a caption, a finding's summary, before it is folded.
+# The width at which a caption is folded, in characters.
 CAPTION = 100
 
 
@@ -92,7 +90,7 @@ def _no_graph(path: str, why: str) -> UserError:
 
 
 def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> Recorded:
-    """Run the program. Its own output goes to stderr: stdout is for ours."""
+    """Run the program. Its own output goes to stderr, for the figure may go to stdout."""
 
     def prepare(observation: Observation) -> None:
         if destination("", choice)[0] == "html":

@@ -41,7 +41,7 @@ def run(
         return lost.exit_code
     ran = recorded.ran
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
-        # A usage error of the script itself: it has said so, and there is no_film to report.
+        # A usage error of the script, which has printed its message: there is nothing to report.
         return 2
     words = ["-m", target] if is_module else [target]
     words += ["--explain", *(["--", *arguments] if arguments else [])]
@@ -56,7 +56,7 @@ def run(
 
 
 def tell(failures: Sequence[Exception]) -> None:
-    """A line on stderr for each: after the run they change no_film else."""
+    """Print a line on stderr for each. The exit code stays the program's."""
     for each in failures:
         if os.environ.get("GRAPHLAB_DEBUG") and each.__cause__ is not None:
             import traceback
@@ -77,7 +77,7 @@ def replay(path: str, asked: Asked) -> int:
     """Report on the trace in the file `path`. Returns 0, or 1 with `strict` and a warning.
 
     Raises:
-        UserError: for a file that is no trace, or one that cannot be written.
+        UserError: for a file that is not a trace, or one that cannot be written.
     """
     asked = asked.checked()
     trace, film = load(path)

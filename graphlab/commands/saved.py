@@ -1,4 +1,4 @@
-"""A saved trace and its film, opened."""
+"""Opens a saved trace and its film."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from graphlab.trace.model import Trace
 
 
 def load(path: str) -> tuple[Trace, Film | None]:
-    """The trace that `--trace` saved, and its film. Its own record of the sources counts,
-    whatever stands in those files now."""
+    """The trace that `--trace` saved, and its film. Sources come from the trace, not from the
+    files, which may have changed.
+
+    Raises:
+        UserError: for a file that is missing or is not a trace.
+    """
     try:
         text = Path(path).read_bytes()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""One loop, run as often as there is something to measure. Happens in a process of its own.
+"""Measures one loop by running it once for each kind of measurement, in a worker process.
 
-Every run begins with the same arguments and so with the same seed. Only the first is watched:
-what observes a run must not disturb what another one measures.
+Every run has the same arguments and so the same seed. Only the first is observed, so that the
+observer does not disturb the other measurements.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from graphlab.rules.steps import own_losses
 from graphlab.trace import comparison
 from graphlab.trace.model import Backward, Step, Trace
 
-# A Trace keeps the last two thousand events, some ten an iteration: it is read before they go.
+# Iterations. A Trace keeps the last two thousand events, about ten an iteration.
 READ_EVERY = 100
 
 
@@ -41,12 +41,18 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
+    """Seconds an iteration, and bytes held on the GPU at most; None where not measured."""
+
     seconds: float | None
     cuda_peak: int | None
 
 
 def measure(script: Script) -> comparison.Loop:
-    """The loop under observation, then beside the reference, then its saved bytes."""
+    """Run the loop under observation, then beside the reference, then counting saved bytes.
+
+    Raises:
+        UserError: for a script without iterations, or one that ends with another exit code.
+    """
     watched, trace = _watched(script, Onlooker())
     beside = reference.Reference()
     raised = _alone(script, beside)
@@ -92,7 +98,7 @@ def time_once(script: Script) -> Timed:
 
 
 def train(script: Script, seed: int, images: int) -> tuple[comparison.Run, list[comparison.Image]]:
-    """The whole training under observation; the first `images` of what G makes then."""
+    """Run a whole training under observation. Returns it, and `images` images of the trained G."""
     sessions: list[Observation] = []
     steps: dict[int, comparison.Applied] = {}
 
@@ -141,7 +147,7 @@ def _watched(
 
 
 def _alone(script: Script, onlooker: Onlooker) -> Exception | None:
-    """Run it as Python would; what it raised, if it did."""
+    """Run the script as Python would, unobserved. Returns what it raised, or None."""
     with attended(onlooker), _arguments(script), contextlib.redirect_stdout(io.StringIO()):
         try:
             runpy.run_path(script.path, run_name="__main__")
@@ -177,7 +183,7 @@ def _beside(deviation: reference.Deviation | None) -> comparison.Beside | None:
 
 
 def _backwards(trace: Trace) -> float | None:
-    """Backward passes an iteration, over the iterations that the Trace holds from their start."""
+    """Backward passes an iteration, over the iterations that the Trace holds completely."""
     numbers = [each.iteration for each in trace.events if isinstance(each, Backward)]
     there = [number for number in numbers if number is not None]
     if not there:
@@ -187,7 +193,7 @@ def _backwards(trace: Trace) -> float | None:
 
 
 def _applied(trace: Trace, training: Training, into: dict[int, comparison.Applied]) -> None:
-    """Note what the sampled steps of G's optimizer were made of."""
+    """Add to `into` which losses the sampled steps of G's optimizer applied."""
     own = own_losses(trace)
     for event in trace.events:
         if not isinstance(event, Step) or event.mix is None or event.iteration is None:

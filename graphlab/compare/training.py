@@ -1,7 +1,7 @@
-"""Follows a whole training: the networks after each pass over the data, judged when it is over.
+"""Follows a whole training: keeps the weights after each pass over the data and judges them later.
 
-While the training runs, weights are copied and nothing else is done, so that it may be under
-observation at the same time.
+While the training runs, weights are copied and nothing else is done, so that it can be observed at
+the same time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Training(Onlooker):
         self._args: Arguments | None = None
         self._nets: tuple[nn.Module, nn.Module] | None = None
         self._kept: list[tuple[int, list[dict[str, Tensor]]]] = []
-        # Whose optimizers were made, in that order: "G", "D" or "?".
+        # The network of each optimizer, in the order of their making: "G", "D" or "?".
         self.owners: list[str] = []
 
     def networks(self, args: Arguments, G: nn.Module, D: nn.Module) -> None:
@@ -76,7 +76,7 @@ class Training(Onlooker):
         return judge(images, real_images(self._args)), images
 
     def losses(self) -> list[Losses]:
-        """At the start and after each pass."""
+        """The losses at the start and after each pass, on fixed images and latents."""
         args = self._args
         assert args is not None
         with torch.random.fork_rng(devices=()):
