@@ -74,7 +74,7 @@ def played_run(trace: Trace, film: Film, findings: Sequence[Finding]) -> PlayedR
 
 def film_of(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:
     """The iteration of `session` that explains most; None where no line of the user's ran, or
-    where nothing was film_of."""
+    where nothing was filmed."""
     films = session.snapshots.films()
     if not films:
         return None
