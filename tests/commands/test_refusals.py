@@ -87,7 +87,7 @@ def odd_files(tmp_path: Path) -> None:
         (("render", "number.json", "--at", "1"), "--at and --before need a run"),
         (("render", "number.json", "--colour", "x"), "takes no --colour"),
         (("render", "number.json", "--style", "torchviz"), "torchviz cannot draw a saved graph"),
-        (("render", "-o", ""), "no format"),
+        (("render", "-o", ""), "has no known extension"),
         # Arguments of scenarios
         (("check", "naive", "--optimizer"), "naive refuses its arguments: argument --optimizer"),
         (("compare", "naive", "--optimizer"), "argument --optimizer"),

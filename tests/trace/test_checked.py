@@ -98,7 +98,7 @@ def with_value(document: dict[str, Any], path: str, value: Any) -> str:
         ("film/moments/1/events", [], "film.events[1]: no moment has this event"),
         ("film/moments/0/at/file", "b.py", "film.moments[0].at.file: there is no source of 'b.py'"),
         ("film/before/0/tensor", 1, "film.before[0].tensor: 1 is not an index into tensors"),
-        ("film/graph/nodes/0/inputs", [2, -1], "film.graph.nodes[0].inputs[0]: 2 is no "),
+        ("film/graph/nodes/0/inputs", [2, -1], "film.graph.nodes[0].inputs[0]: 2 is not an index"),
         ("film/graph/schema", None, "film.graph: schema is None, not 'graphlab.graph/1'"),
         ("film/graph", "", "film.graph: expected an object, found str"),
     ],
