@@ -82,7 +82,7 @@ def check_player(choice: Choice, saved: bool) -> None:
             "depth": "it shows every level",
             "color": "its colours show the owners",
             "theme": "it follows the reader's colour scheme",
-            "loss": "it runs the whole iteration",
+            "loss": "it plays the whole iteration",
             "style": "it draws graphlab's own graph",
         },
     )

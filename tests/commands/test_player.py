@@ -87,7 +87,7 @@ def test_render_refuses_what_the_player_would_not_heed(
     ran = command("render", str(saved / "naive.json"), "-o", "z.html", option, value)
     assert ran.returncode == 2
     error, help = ran.stderr.splitlines()
-    assert error.startswith(f"error: {option} ") and help.startswith("help: leave ")
+    assert error.startswith(f"error: {option} ") and help.startswith("help: remove ")
     assert not (tmp_path / "z.html").exists()
 
 
@@ -98,7 +98,7 @@ def test_render_refuses_what_the_player_would_not_heed(
         (("naive", "--quiz"), "--quiz is for the player"),
         (("naive", "--html", "x.html", "--against", "detahc"), "no scenario is called"),
         (("naive", "--html", "x.html", "--against", "no.json"), "there is no file no.json"),
-        (("naive", "--html", "x.html", "--trace", "./x.html"), "both name"),
+        (("naive", "--html", "x.html", "--trace", "./x.html"), "both write to"),
         (("naive", "--html", "old.html"), "old.html already exists"),
         (("naive", "--html", "no/x.html"), "there is no folder"),
         (("--from", "bare.json", "--html", "x.html"), "naive has no recorded film"),
