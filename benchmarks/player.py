@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from graphlab.api.player import Player, filmed, play
+from graphlab.api.player import Player, film_of, played_run
 from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
@@ -69,10 +69,10 @@ def recorded(turns: int) -> Player:
         with contextlib.redirect_stdout(io.StringIO()):
             ran = program.run(program.script(str(path)), [], "train.py", started)
         findings = find(ran.trace)
-        film = filmed(sessions[0], ran.trace, findings)
+        film = film_of(sessions[0], ran.trace, findings)
     assert film is not None
     print(f"{len(film.moments)} steps, {len(film.events)} events")
-    return Player([play(ran.trace, film, findings)])
+    return Player([played_run(ran.trace, film, findings)])
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from graphlab._version import __version__
 
-# What typing.TYPE_CHECKING stands for. Nothing is imported here: `python -m graphlab` has put the
-# user's folder first by now, and a typing.py in it is not Python's own.
+# Stands for typing.TYPE_CHECKING. Nothing is imported here: under `python -m graphlab` the user's
+# folder comes first on sys.path by now, and a typing.py in it would be imported instead.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
     import sys
     from importlib import import_module
 
-    # rich draws a random number where it is first imported; the program's are its own.
+    # rich draws a random number when it is imported, which would change the program's.
     random: Any = sys.modules.get("random")
     state = random.getstate() if hasattr(random, "getstate") else None
     try:

@@ -1,4 +1,4 @@
-"""The process `graphlab`, also as `python -m graphlab`."""
+"""Starts the command line, as `graphlab` or `python -m graphlab`."""
 
 import os
 import sys
@@ -13,11 +13,11 @@ def start() -> None:
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
-        # Here `python -m` has put the current folder, and the program's own will be: but a json.py
-        # of the user's is for the program, not for us. A file in its place is no folder to search.
+        # `python -m` has put the current folder first, where a json.py of the user's would be found
+        # instead of Python's. A file in its place is skipped by the import system.
         sys.path[0] = __file__
         home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         if home not in sys.path:
-            # A checkout that is found for being the current folder alone.
+            # A checkout that could only be imported because it is the current folder.
             sys.path.append(home)
     start()

@@ -1,4 +1,4 @@
-"""The command line. Each verb's work is in commands/; torch is imported only where it runs."""
+"""The command line. Each verb's work is in commands/, and torch is imported there."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def _version(value: bool) -> None:
 @app.callback()
 def main_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -64,15 +67,15 @@ def run(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="TARGET", help="Another run for that page."),
+        typer.Option("--against", metavar="TARGET", help="Show another run beside it."),
     ] = None,
-    quiz: Annotated[bool, typer.Option("--quiz", help="The page asks before it shows.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="A warning exits with 1.")] = False,
+    quiz: Annotated[bool, typer.Option("--quiz", help="The page asks questions first.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Run a scenario or a script and explain what goes wrong.
 
-    What follows TARGET and is no option of graphlab goes to the script, and everything after --.
+    Arguments that are not options of graphlab go to the script, and so does all after --.
     """
     from graphlab.commands import run as command
     from graphlab.commands.report import Asked
@@ -81,10 +84,10 @@ def run(
     if saved is not None:
         if target is not None or module or context.args:
             given = target or ("-m" if module else context.args[0])
-            raise UserError("--from shows a trace and runs nothing", f"leave {given} out")
+            raise UserError(f"--from runs no program and takes no {given}", f"remove {given}")
         raise typer.Exit(command.replay(saved, asked))
     if target is None:
-        raise UserError("there is no TARGET", "graphlab list shows the scenarios")
+        raise UserError("TARGET is missing", "graphlab list shows the scenarios")
     code = command.run(target, context.args, asked, is_module=module, last=bool(context.obj))
     raise typer.Exit(code)
 
@@ -94,17 +97,18 @@ def render(
     context: typer.Context,
     target: Annotated[
         str | None,
-        typer.Argument(help="As for run, or a graph saved as .json; naive by default."),
+        typer.Argument(help="As for run, or a saved graph (.json); naive by default."),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; - is stdout.")
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write to FILE; - is stdout."),
     ] = None,
     module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
     level: Annotated[
         str, typer.Option("--level", help="overview, module or op.", show_default=True)
     ] = "overview",
     depth: Annotated[
-        int | None, typer.Option("--depth", min=1, help="Of modules, at level module.")
+        int | None, typer.Option("--depth", min=1, help="Depth of modules, at level module.")
     ] = None,
     color: Annotated[
         str, typer.Option("--color", help="owner, optimizer, loss, version or memory.")
@@ -113,16 +117,17 @@ def render(
         str | None, typer.Option("--format", help="svg, png, pdf, dot, json, text or html.")
     ] = None,
     at: Annotated[
-        int | None, typer.Option("--at", min=0, metavar="N", help="The graph of iteration N.")
+        int | None, typer.Option("--at", min=0, metavar="N", help="Draw the graph of iteration N.")
     ] = None,
     before: Annotated[
-        str | None, typer.Option("--before", metavar="CALL", help="As in G_loss_.backward().")
+        str | None, typer.Option("--before", metavar="CALL", help="Draw it before that backward.")
     ] = None,
     loss: Annotated[
-        list[str] | None, typer.Option("--loss", metavar="NAME", help="Only this loss or variable.")
+        list[str] | None,
+        typer.Option("--loss", metavar="NAME", help="Draw only this loss or variable."),
     ] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="For the layout.")
+        float, typer.Option("--timeout", metavar="SECONDS", help="Time limit of the layout.")
     ] = 20.0,
     theme: Annotated[str, typer.Option("--theme", help="light or dark.")] = "light",
     style: Annotated[str, typer.Option("--style", help="graphlab or torchviz.")] = "graphlab",
@@ -175,7 +180,9 @@ def compare(
     ] = None,
     figure: Annotated[
         str | None,
-        typer.Option("--figure", metavar="FILE", help="Draw what became of the training."),
+        typer.Option(
+            "--figure", metavar="FILE", help="Draw the losses and images of the training."
+        ),
     ] = None,
     seeds: Annotated[
         int | None,
@@ -185,7 +192,7 @@ def compare(
 ) -> None:
     """Run loops side by side, from one seed and over the same batches.
 
-    Each is held against the update it should have made. Other options, such as --arch, go to
+    Each is compared with the update it should have made. Other options, such as --arch, go to
     the scenarios; --steps is the number of compared iterations.
     """
     from graphlab.commands import compare as command
@@ -218,10 +225,10 @@ def list_() -> None:
 
 
 def main(last: bool = False) -> None:
-    """The command line. Whatever goes wrong is one line, and one line on what to do.
+    """Run the command line. An error is one line that says what is wrong and one `help:` line.
 
-    `last` says that this process is there for nothing else: a program that it runs may leave
-    threads and functions that Python is to end with.
+    `last` says that the process ends with this call, so that threads and exit functions of the
+    program are left to Python.
 
     Raises:
         SystemExit: always.
@@ -235,7 +242,7 @@ def main(last: bool = False) -> None:
 
 def _answer(last: bool) -> int:
     try:
-        # Not by calling `app`, which sets an exception hook that the program would find.
+        # Calling `app` would set an exception hook, which the program would see.
         code: Any = get_command(app)(standalone_mode=False, obj=last)
     except UserError as error:
         return _refuse(str(error), error.help)
@@ -244,7 +251,7 @@ def _answer(last: bool) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
-        # The reader went away, `graphlab list | head` for one.
+        # The reader closed the pipe, as in `graphlab list | head`.
         return 0
     except Exception as error:
         return _failed(error)
@@ -260,14 +267,14 @@ def _failed(error: Exception) -> int:
         return 2
     if said is not None:
         where = getattr(getattr(error, "ctx", None), "command_path", "graphlab")
-        return _refuse(said().rstrip("."), f"{where} --help shows what it takes")
+        return _refuse(said().rstrip("."), f"{where} --help lists the options")
     if isinstance(error, OSError):
-        return _refuse(f"{error.strerror or error}", "see to it, and run the command again")
+        return _refuse(f"{error.strerror or error}", "resolve it, and run the command again")
     if os.environ.get("GRAPHLAB_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
-    said = f"graphlab failed on its own: {type(error).__name__}: {error}"
+    said = f"internal error in graphlab: {type(error).__name__}: {error}"
     return _refuse(said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where")
 
 

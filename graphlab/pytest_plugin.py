@@ -1,7 +1,7 @@
-"""The pytest plugin: watches tests, fails them on findings, and shows findings where tests fail.
+"""The pytest plugin: watches tests, fails them on findings, and shows the findings of failed tests.
 
-pytest imports this file at every start, whether a test needs it or not: nothing of graphlab and no
-torch is imported before a test is watched.
+pytest imports this file at every start, so graphlab's other modules and torch are imported only
+when a test is watched.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ SET_ASIDE = (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a test's markers and the command line say; `level` is None where nothing fails it."""
+    """Which findings fail a test. `level` is None where none does."""
 
     level: str | None
     allowed: frozenset[str]
 
-    def told(self, session: Session) -> list[Finding]:
+    def findings(self, session: Session) -> list[Finding]:
         return [each for each in session.findings if each.code not in self.allowed]
 
     def failing(self, session: Session) -> list[Finding]:
         if self.level is None:
             return []
         lowest = LEVELS.index(self.level)
-        return [each for each in self.told(session) if LEVELS.index(each.severity) >= lowest]
+        return [each for each in self.findings(session) if LEVELS.index(each.severity) >= lowest]
 
 
 _SESSION = pytest.StashKey["Session"]()
@@ -76,7 +76,7 @@ def graphlab_watch(request: pytest.FixtureRequest) -> Session:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    # A mistake in a marker is told before anything runs.
+    # A wrong marker is reported before anything runs.
     item.stash[_RULES] = _rules(item)
 
 
@@ -115,41 +115,41 @@ def pytest_runtest_makereport(
     if session is None:
         return report
     if call.when == "teardown":
-        # pytest keeps every item to its end, and a session is large.
+        # pytest keeps every item until it ends, and a session is large.
         del item.stash[_SESSION]
     if call.when != "call":
         return report
     for notice in session.trace.unseen:
         item.warn(pytest.PytestWarning(f"graphlab: {notice}"))
     if report.failed:
-        told = item.stash[_RULES].told(session)
+        findings = item.stash[_RULES].findings(session)
         error = call.excinfo.value if call.excinfo is not None else None
-        if told:
-            _add_section(report, session, told, error)
+        if findings:
+            _add_section(report, session, findings, error)
     return report
 
 
 def _add_section(
-    report: Any, session: Session, told: list[Finding], error: BaseException | None
+    report: Any, session: Session, findings: list[Finding], error: BaseException | None
 ) -> None:
     from rich.console import Group
     from rich.text import Text
 
-    from graphlab.api.evidence import TOLD
+    from graphlab.api.evidence import HAS_STORIES
     from graphlab.views import console
     from graphlab.views.terminal import report as terminal
     from graphlab.views.terminal.story import Story
 
-    # The message of one of our own assertions has the ledger, and it may have the stories.
-    already = getattr(error, TOLD, None)
+    # An assertion of graphlab's shows the ledger in its message, and perhaps the findings.
+    already = getattr(error, HAS_STORIES, None)
     if already:
         return
     if already is None:
-        shown = terminal.full(session.trace, told, [])
+        shown = terminal.full(session.trace, findings, [])
     else:
-        shown = Group(*(part for each in told for part in (Story(each), Text())))
+        shown = Group(*(part for each in findings for part in (Story(each), Text())))
     story = console.text(shown).rstrip()
-    # Beside the traceback it is shown whatever --show-capture says; not every report has one.
+    # Beside the traceback --show-capture does not hide it, but not every report has a traceback.
     if hasattr(report.longrepr, "addsection"):
         report.longrepr.addsection("graphlab", story)
     else:
@@ -172,7 +172,9 @@ def _rules(item: pytest.Item) -> Rules:
     for mark in reversed(marks):
         unknown = [repr(each) for each in mark.args] + sorted({*mark.kwargs} - {"allow", "strict"})
         if unknown:
-            _fail(f"the graphlab marker takes no {unknown[0]}", "it takes allow= and strict=")
+            _fail(
+                f"the graphlab marker has no argument {unknown[0]}", "it takes allow= and strict="
+            )
         allow = mark.kwargs.get("allow", ())
         allowed.update([allow] if isinstance(allow, str) else allow)
         strict = mark.kwargs.get("strict")
@@ -191,7 +193,10 @@ def _check(codes: set[str]) -> None:
 
     known = [each.code for each in RULES]
     for code in sorted(codes - {*known}):
-        _fail(f"the graphlab marker allows {code!r}, which is no code", suggestion(code, known))
+        _fail(
+            f"the graphlab marker allows {code!r}, which is no rule's code",
+            suggestion(code, known),
+        )
 
 
 def _fail(message: str, help: str) -> NoReturn:

@@ -1,7 +1,7 @@
-"""Claims about a training loop that a test can make, held against what a session observed.
+"""Assertions about a training loop, checked against what a session observed.
 
-A claim fails with an AssertionError that says what was seen instead, and shows the ledger. A
-claim about something that never happened fails too: nothing speaks for it.
+A failed one raises an AssertionError that says what was seen instead and shows the ledger. One
+about something that never happened fails too, since nothing supports it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from graphlab.views.terminal.story import Story
 class Assertions(ABC):
     """What a test can ask of an observation, while it is open or afterwards.
 
-    An optimizer, a module or a loss is given as the live object, or by the name that it has in
-    the program. For a module, a parameter or several of them will do as well. By name, a module
-    is what the session saw of it; a live module is all of its parameters.
+    An optimizer, a module or a loss is given as the live object or by its name in the program.
+    Instead of a module, a parameter or several of them may be given. A module given by name means
+    the parameters of it that the session saw; a live one means all of its parameters.
+
+    Raises:
+        AssertionError: when the claim is not true, or when nothing was seen that it is about.
+        TypeError: for an argument that is none of those objects.
     """
 
     @property
@@ -38,19 +42,19 @@ class Assertions(ABC):
 
     @property
     def findings(self) -> list[Finding]:
-        """What the rules say to what was observed so far, errors first."""
+        """What the rules find in what was observed so far, errors first."""
         return find(self.trace)
 
     def assert_clean(self, allow: Iterable[str] = ()) -> None:
-        """No error and no warning was found, but for the codes in `allow`."""
+        """No error and no warning was found, except for the codes in `allow`."""
         __tracebackhide__ = True
         allowed = {allow} if isinstance(allow, str) else set(allow)
         seen = Seen(self.trace, self._live)
         seen.backwards()
-        told = [each for each in seen.findings() if each.code not in allowed]
-        if told:
-            count = "1 problem was" if len(told) == 1 else f"{len(told)} problems were"
-            seen.fail(f"{count} found", [], [Story(each) for each in told])
+        found = [each for each in seen.findings() if each.code not in allowed]
+        if found:
+            count = "1 problem was" if len(found) == 1 else f"{len(found)} problems were"
+            seen.fail(f"{count} found", [], [Story(each) for each in found])
 
     def assert_touches(self, optimizer: Any, *modules: Any) -> None:
         """The optimizer's steps changed every parameter of the modules, by value."""
@@ -170,8 +174,8 @@ class Assertions(ABC):
     def assert_no_wasted_gradients(self) -> None:
         """No backward computed a gradient that was cleared before any step applied it.
 
-        What is added to a gradient that a step has applied already does not count here. GL108
-        counts it, where a detach would save it.
+        What a backward adds to a gradient that a step has applied already does not count here;
+        GL108 reports it where a detach would save the work.
         """
         __tracebackhide__ = True
         seen = Seen(self.trace, self._live)
@@ -200,7 +204,7 @@ def _line(event: Backward | Step) -> str:
 
 
 def _worst(steps: list[Step], meant: list[str]) -> list[str]:
-    """Whose the gradient was, at the measured step that goes most against what was meant."""
+    """Which losses made the gradient, at the sampled step that agrees least with the claim."""
 
     def along(mix: Mix) -> float:
         cosines = [each.cosine_to_total for each in mix.shares if each.loss in meant]

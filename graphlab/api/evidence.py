@@ -1,6 +1,6 @@
-"""What a claim about a training loop is held against: the Trace, and what objects are called in it.
+"""What the assertions of a session are checked against: a Trace, and the names of objects in it.
 
-Whatever was never seen makes the claim fail.
+An assertion about an object that was never seen fails.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from graphlab.views.terminal.story import headline
 
 # pytest puts four characters before each line of a message.
 WIDTH = 76
-# So many lines of evidence are shown; the ledger below them has the whole.
+# Lines of evidence that are shown; the ledger below them is complete.
 SHOWN = 8
-# Set on the AssertionErrors raised here: whether the message tells the stories of the findings.
-TOLD = "graphlab_told"
+# Set on the AssertionErrors raised here: whether the message shows the findings in full.
+HAS_STORIES = "graphlab_has_stories"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A parameter that a claim is about; `place` is its own in `Trace.tensors`, if it has one."""
+    """A parameter that an assertion is about; `place` is its index in `Trace.tensors`, or None."""
 
     name: str
     place: int | None
@@ -39,6 +39,8 @@ class Member:
 
 
 class Seen:
+    """Looks up in a Trace what an assertion names, and raises where the assertion does not hold."""
+
     def __init__(self, trace: Trace, live: LiveObjects) -> None:
         self.trace = trace
         self._live = live
@@ -54,7 +56,7 @@ class Seen:
         return found
 
     def optimizer(self, optimizer: Any) -> tuple[int, OptimizerInfo]:
-        """(its place, its ledger)"""
+        """(index in `Trace.optimizers`, its ledger)"""
         __tracebackhide__ = True
         known = self.trace.optimizers
         if isinstance(optimizer, str):
@@ -99,7 +101,7 @@ class Seen:
         return name
 
     def members(self, what: Any) -> tuple[str, list[Member]]:
-        """(what to call it, its parameters)"""
+        """(its name in messages, its parameters)"""
         __tracebackhide__ = True
         tensors = self.trace.tensors
         if isinstance(what, str):
@@ -126,7 +128,7 @@ class Seen:
             for each in events
         ):
             return True
-        # Parameters that no optimizer holds are seen at the ends of inspected graphs alone.
+        # Parameters that no optimizer holds are only seen as leaves of inspected graphs.
         for leaf in self._live.leads_to(loss):
             place = self._live.parameter(leaf)
             if leaf is member.tensor or (place is not None and place == member.place):
@@ -151,8 +153,8 @@ class Seen:
             parts.extend((Text(), Ledger(self.trace)))
         parts.extend(Text(f"notice: {line}", overflow="fold") for line in self.trace.unseen)
         error = AssertionError(f"{visible(head)}\n{text(*parts, width=WIDTH)}".rstrip())
-        # For the pytest plugin, which need not tell the stories a second time.
-        vars(error)[TOLD] = bool(stories)
+        # For the pytest plugin, so that it does not show the findings a second time.
+        vars(error)[HAS_STORIES] = bool(stories)
         raise error
 
     def _member(self, name: str, tensor: Any) -> Member:
@@ -175,7 +177,7 @@ def _parameters(what: Any) -> Iterator[tuple[str, Any]]:
         for each in what:
             yield from _parameters(each)
     else:
-        raise TypeError(f"{_short(what)} is no module and no parameter, nor the name of one")
+        raise TypeError(f"{_short(what)} is neither a module, a parameter nor the name of one")
 
 
 def _in(what: str, name: str) -> bool:

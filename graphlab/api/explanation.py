@@ -1,4 +1,4 @@
-"""explain(): what an exception's traceback alone tells about autograd's error."""
+"""graphlab.explain(): what can be learned of an autograd error from its traceback alone."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Explanation:
     """What was found. It holds no tensor and no frame, and prints itself: with `print`, with
     rich, or as the last value of a notebook's cell.
 
-    findings: what the rules say, empty where the error is none of autograd's, or where its
-    traceback holds no more about it. trace: what they were read from, None in the first of
-    those cases. error: the exception's type and message. command: what would record the lines
+    findings: what the rules found; empty for an error that is not autograd's, and where the
+    traceback says too little. trace: what they were found in; None for an error that is not
+    autograd's. error: the exception's type and message. command: what would record the lines
     and writers that a traceback cannot show.
     """
 
@@ -41,17 +41,17 @@ class Explanation:
 
         if self.trace is None:
             kind = self.error.partition(":")[0]
-            shown = Text(f"this {kind} is not autograd's: graphlab has nothing to add")
+            shown = Text(f"this {kind} is not an autograd error: nothing to explain")
         else:
             shown = PostMortem(self.trace, list(self.findings), self.command)
-        # The console may be the user's own, which would let anything through.
+        # The console may be the user's own, which would let control characters through.
         yield from Screen(width=options.max_width).render(shown, options)
 
     def __str__(self) -> str:
         from graphlab.output.streams import fitted
         from graphlab.views.console import text
 
-        # `print` raises where stdout lacks a character, and in a handler that hides the error.
+        # `print` would raise where stdout cannot encode a character, and hide the user's error.
         return fitted(text(self, width=WIDTH).rstrip("\n"), sys.stdout)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -59,18 +59,18 @@ class Explanation:
 
 
 def explain(error: BaseException) -> Explanation:
-    """What the traceback of `error` tells, with nothing recorded beforehand::
+    """Explain an autograd error from its traceback, with nothing recorded beforehand::
 
         try:
             loss.backward()
         except RuntimeError as error:
             print(graphlab.explain(error))
 
-    What `error` was raised from is looked at too. Writers and freeing backwards are inferred
-    and say so.
+    The errors that `error` was raised from are looked at too. Who wrote a tensor, and which
+    backward freed a graph, is inferred and marked so.
 
     Raises:
-        TypeError: when `error` is no exception.
+        TypeError: when `error` is not an exception.
     """
     if not isinstance(error, BaseException):
         raise TypeError(f"explain() takes an exception, not {type(error).__name__}")
@@ -84,7 +84,7 @@ def explain(error: BaseException) -> Explanation:
 
 
 def command() -> str:
-    """What would run this program again under observation."""
+    """The command that runs this program again under observation."""
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     script = sys.argv[0] if sys.argv else ""
@@ -103,7 +103,7 @@ def _target() -> str:
 
 
 def _own_files() -> tuple[str, ...]:
-    """The script is the user's, wherever it lies; of a module, the package around it."""
+    """The script counts as the user's wherever it is; for a module, so does its package."""
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
     if file is None or "IPython" in sys.modules:

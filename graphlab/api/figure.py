@@ -51,11 +51,8 @@ class Figure:
         Returns the path written: one that ends in ``.dot`` when the layout took too long.
 
         Raises:
-            UserError: for a format that there is none of, or a file that cannot be written.
+            UserError: for an unknown format, or a file that cannot be written.
         """
-        from graphlab.api.figure import chosen_format, written
-        from graphlab.output import files
-
         form = chosen_format(str(path), format)
         files.check(str(path), force)
         if form == "text":
@@ -72,7 +69,9 @@ class Figure:
         try:
             return picture(self.graph, self._look, form, self._timeout)
         except LayoutError as error:
-            raise UserError(f"Graphviz made no picture: {error}", "save it as .dot") from None
+            raise UserError(
+                f"Graphviz could not draw the graph: {error}", "save it as .dot"
+            ) from None
 
     def _repr_svg_(self) -> str | None:
         if self._svg is None:
@@ -109,11 +108,11 @@ def render(
     """The autograd graph behind `loss`: a tensor, several of them, or a dict that names them.
 
     Names come from the variables of the caller and its callers. Inside ``graphlab.watch()`` every
-    node also has its line, and what was written since it was saved says by whom. `timeout` is in
+    node also has its line, and a saved tensor that was changed since says by whom. `timeout` is in
     seconds, for the layout. Works on freed and on stale graphs, and on a tensor without one.
 
     Raises:
-        TypeError: when `loss` holds something that is no tensor.
+        TypeError: when `loss` holds something that is not a tensor.
     """
     from graphlab.views.figure.picture import FigureOptions
 
@@ -146,10 +145,10 @@ def _captured(loss: Any, frame: FrameType) -> Graph:
 
 
 def chosen_format(path: str | None, format: str | None) -> str:
-    """The format asked for, or that of the file's extension.
+    """The format asked for, or else the one that the file's extension names.
 
     Raises:
-        UserError: when there is no such format, or the file is named like another.
+        UserError: for an unknown format, and for a file whose extension names another.
     """
     from graphlab.views.figure.picture import FORMATS
 
@@ -158,19 +157,23 @@ def chosen_format(path: str | None, format: str | None) -> str:
     form = {"txt": "text", "gv": "dot"}.get(suffix, suffix)
     if format is not None:
         if format not in FORMATS:
-            raise UserError(f"there is no format {format}", suggestion(format, [*FORMATS], known))
+            raise UserError(f"unknown format {format}", suggestion(format, [*FORMATS], known))
         if form in (*FORMATS, "html") and form != format:
             raise UserError(
-                f"{path} is named like {form} and would hold {format}", "leave --format out"
+                f"{path} ends in .{suffix}, but the format is {format}",
+                "rename the file, or leave the format to its extension",
             )
         return format
     if path is not None and path != "-" and form not in FORMATS:
-        raise UserError(f"the extension of {path} is no format", f"{known}; or name one: --format")
+        raise UserError(f"{path} has no known extension", f"{known}; or add --format")
     return form or "svg"
 
 
 def written(path: str, form: str, made: Any, force: bool) -> str:
-    """Write a picture; one that is DOT for want of time goes to a file that says so."""
+    """Write a picture. One whose layout took too long is DOT text and goes to a .dot file.
+
+    Returns the path written.
+    """
     if made.form != form and path != "-":
         path = f"{Path(path).with_suffix('')}.{made.form}"
         files.check(path, force)

@@ -1,4 +1,4 @@
-"""install(): after the traceback of an autograd error, what that traceback tells."""
+"""graphlab.install(): hooks that explain an uncaught autograd error below its traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Installed:
         self._on = True
         self._except = sys.excepthook
         self._thread = threading.excepthook
-        # One object each: what is taken away must be what was put there.
+        # Kept, since each access to a bound method makes another object.
         self._own_except: Callable[..., None] = self._uncaught
         self._own_thread: Callable[..., None] = self._uncaught_in_thread
         self._shell: Any = None
@@ -33,7 +33,7 @@ class Installed:
         """Put back the hooks that were there. Safe to call twice."""
         global _installed
         self._on = False
-        # One that was set since, and calls ours, stays: ours passes everything on by now.
+        # A hook that was set since stays, and may call this one, which now only passes on.
         if sys.excepthook is self._own_except:
             sys.excepthook = self._except
         if threading.excepthook is self._own_thread:
@@ -55,12 +55,12 @@ class Installed:
         self._tell(args.exc_value)
 
     def _cell_ran(self, result: Any) -> None:
-        """IPython has shown the traceback by now."""
+        """Called by IPython when it has shown the traceback."""
         self._tell(result.error_in_exec)
 
     def _tell(self, error: BaseException | None) -> None:
-        """Never raises: the program's own traceback and exit code are what matters."""
-        # Without torch no error is autograd's, and under `graphlab run` the report knows more.
+        """Print the explanation. Never raises, to leave the program's exit code alone."""
+        # Without torch no error is autograd's; under `graphlab run` the report says more.
         if not self._on or not isinstance(error, Exception) or "torch" not in sys.modules:
             return
         if _under_run():
@@ -92,14 +92,14 @@ _installed: Installed | None = None
 
 
 def install() -> Installed:
-    """From now on, let the traceback of an uncaught autograd error be followed by what it tells:
-    the tensors that are stale, by name, who most likely wrote them, and the repair::
+    """Explain every uncaught autograd error below its traceback from now on: which tensors are
+    stale, by name, who most likely wrote them, and the repair::
 
         import graphlab; graphlab.install()
 
-    Only the hooks of `sys`, of `threading` and of a running IPython are set; they call those
-    that were there before first, and say nothing to any other error. A second call gives the
-    same object again.
+    Only the exception hooks of `sys`, of `threading` and of a running IPython are set. They call
+    the previous hook first, and print nothing for other errors. A second call returns the same
+    object.
     """
     global _installed
     if _installed is None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from graphlab.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 from graphlab.views.cell import SessionReport
 
 
@@ -30,9 +27,9 @@ def _parser() -> _Parser:
 def run_cell(shell: Any, line: str, cell: str) -> None:
     """%%graphlab [NAME] [--quiz] [--no-player]
 
-    Run the cell under observation. Below its own output stand what graphlab found, the repair,
-    who changed what, and the player of the iteration that explains most. An error is shown as
-    ever, and the notebook goes on.
+    Run the cell under observation. Its own output is followed by what graphlab found, the repair,
+    the optimizer ledger, and the player of the iteration that explains most. An error of the cell
+    is shown as usual, and the notebook goes on.
 
     NAME is a variable to keep the session in, for its assertions and findings.
     """
@@ -43,12 +40,14 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
     try:
         asked = _parser().parse_args(shlex.split(line))
         if asked.name is not None and not asked.name.isidentifier():
-            raise UserError(f"%%graphlab: {asked.name} is no name for a variable", "use letters")
+            raise UserError(
+                f"%%graphlab: {asked.name} is not a variable name", "use letters and digits"
+            )
         session = Session("the cell", film=not asked.no_player)
         try:
             session.start(sys._getframe(0))
         except RuntimeError as error:
-            raise UserError(str(error), "close it first: a session is a `with` block") from None
+            raise UserError(str(error), "leave its `with` block first") from None
     except UserError as error:
         print(f"error: {error}\nhelp: {error.help}", file=sys.stderr)
         return
@@ -67,7 +66,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
         try:
             display(session.player(asked.quiz))
         except UserError:
-            # No line of the cell ran: there is nothing to play.
+            # No line of the cell ran.
             return
 
 

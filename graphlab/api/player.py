@@ -1,4 +1,4 @@
-"""From what was observed to its player: which iteration is shown, and in which form."""
+"""The player that users hold, and the choice of the iteration that it shows."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
     from graphlab.observe.film.snapshots import Snapshot
     from graphlab.observe.observation import Observation
 
-# The height of a player in a notebook.
+# The height of a player in a notebook, as CSS.
 HEIGHT = "46rem"
 
 
 class Player:
     """A recorded iteration, played line by line. In a notebook it shows itself; `save` writes it.
 
-    `plays` has one run, or several that are compared; `quiz` asks before it shows. `timeout` is in
-    seconds, for the layout of each graph.
+    `runs` are one run, or several to compare; with `quiz` the page asks before it shows.
+    `timeout` is in seconds, for the layout of each graph.
     """
 
     def __init__(
-        self, plays: Sequence[RecordedRun], quiz: bool = False, timeout: float = 20.0
+        self, runs: Sequence[RecordedRun], quiz: bool = False, timeout: float = 20.0
     ) -> None:
-        self.plays = tuple(plays)
+        self.runs = tuple(runs)
         self._quiz, self._timeout = quiz, timeout
         self._html: str | None = None
 
     @property
     def html(self) -> str:
-        """The whole page, which fetches nothing from anywhere."""
+        """The whole page. It loads nothing from elsewhere."""
         if self._html is None:
-            self._html = page(self.plays, quiz=self._quiz, timeout=self._timeout)
+            self._html = page(self.runs, quiz=self._quiz, timeout=self._timeout)
         return self._html
 
     def save(self, path: str | Path, force: bool = True) -> str:
         """Write the page; returns the path.
 
         Raises:
-            UserError: for a file that cannot be written, or that exists where not `force`.
+            UserError: for a file that cannot be written, or that exists when `force` is off.
         """
         from graphlab.output import files
 
@@ -54,19 +54,19 @@ class Player:
         return str(path)
 
     def _repr_html_(self) -> str:
-        # In a frame: a notebook's own style would be drawn over the player's.
+        # In a frame, so that the notebook's style does not apply to it.
         return (
             f'<iframe srcdoc="{escape(self.html)}" title="graphlab, step by step" '
             f'style="width: 100%; height: {HEIGHT}; border: 0"></iframe>'
         )
 
     def __repr__(self) -> str:
-        names = ", ".join(each.trace.target for each in self.plays)
+        names = ", ".join(each.trace.target for each in self.runs)
         return f"<graphlab.Player of {names}>"
 
 
-def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> RecordedRun:
-    """A run with its findings, and what their pages say of why they are bad."""
+def played_run(trace: Trace, film: Film, findings: Sequence[Finding]) -> RecordedRun:
+    """A run with its findings, and the reason on each rule's page why they are bad."""
     from graphlab.rules.pages import why
 
     return RecordedRun(
@@ -74,28 +74,29 @@ def play(trace: Trace, film: Film, findings: Sequence[Finding]) -> RecordedRun:
     )
 
 
-def filmed(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:
+def film_of(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:
     """The iteration of `session` that explains most; None where no line of the user's ran, or
     where nothing was filmed."""
     films = session.snapshots.films()
     if not films:
         return None
     taken = [snapshot for snapshot, _ in films if snapshot is not None]
-    told = [each for each in findings if each.severity != "info"]
-    if trace.exception is not None and not told:
-        # An error that no rule knows: its own iteration is the one to look at.
-        snapshot, filmed = films[-1]
+    counted = [each for each in findings if each.severity != "info"]
+    if trace.exception is not None and not counted:
+        # No rule explains the error, so its own iteration is shown.
+        snapshot, take = films[-1]
     else:
-        best, _ = explaining(taken, told)
-        snapshot, filmed = next(each for each in films if each[0] is best or best is None)
-    film = session.build_film(snapshot, filmed)
+        best, _ = moment_of(taken, counted)
+        snapshot, take = next(each for each in films if each[0] is best or best is None)
+    film = session.build_film(snapshot, take)
     return film if film.moments else None
 
 
-def explaining(
+def moment_of(
     taken: Sequence[Snapshot], findings: Sequence[Finding]
 ) -> tuple[Snapshot | None, Finding | None]:
-    """The moment of the first finding; else the first iteration that has every loss of the loop."""
+    """The snapshot that shows the first finding, and that finding; without one, the snapshot of the
+    first iteration that has every loss of the loop."""
     if not taken:
         return None, None
     first = findings[0] if findings else None

@@ -1,4 +1,4 @@
-"""`graphlab.watch()`: a session, with its findings and the assertions of a test."""
+"""graphlab.watch(): the session that users hold, with its findings and assertions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from graphlab.api.assertions import Assertions
-from graphlab.api.player import Player, filmed, play
+from graphlab.api.player import Player, film_of, played_run
 from graphlab.errors import UserError
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.observe.observation import Observation
@@ -19,9 +19,9 @@ from graphlab.views.cell import SessionReport, show_findings
 class Session(Assertions):
     """One observation: a context manager whose `trace` and `findings` can be read at any time.
 
-    A session that is over begins anew when it is entered again, and so does one that
-    `gives_way` and is still open: what it saw before no longer counts. Inside another session it
-    is a part of that one.
+    Entering a session again after its end starts a new observation and drops the old one; so
+    does entering one that `gives_way` while it is open. A session inside another is a part of it:
+    both see what ran in the inner one.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Session(Assertions):
         return self._observation.live_objects
 
     def start(self, frame: FrameType | None = None) -> Session:
-        """Begin to observe; `frame` and its callers are traced as well as what they call.
+        """Begin to observe. `frame` (the caller) and its callers are traced, as is what they call.
 
         Raises:
-            RuntimeError: when this session is open already.
+            RuntimeError: when this session is already open.
         """
         if self._observation.gives_way and self._observation.open:
             self._observation.stop()
@@ -65,8 +65,8 @@ class Session(Assertions):
         return self
 
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
-        """Remove every hook; `error` is what ended the program, if anything did. Safe to call
-        twice."""
+        """Remove every hook. `error` is the exception that ended the program, if any. Safe to
+        call twice."""
         self._observation.stop(error, frame or sys._getframe(1))
 
     def __enter__(self) -> Session:
@@ -84,22 +84,27 @@ class Session(Assertions):
         return SessionReport(self)._repr_mimebundle_()
 
     def player(self, quiz: bool = False) -> Player:
-        """The iteration that explains most, to be played line by line; in a notebook it shows
-        itself. With `quiz` it asks before it shows.
+        """The iteration that explains most, played line by line; in a notebook it shows itself.
+
+        With `quiz` it asks before it shows.
 
         Raises:
-            UserError: where the session was begun without ``film=True``, or no line ran in it.
+            UserError: when the session was made without ``film=True``, or no line ran in it.
         """
         trace, findings = self.trace, self.findings
-        film = filmed(self._observation, trace, findings)
+        film = film_of(self._observation, trace, findings)
         if film is None:
             raise UserError(
-                "this session has no film to play", "begin it with graphlab.watch(film=True)"
+                "this session has no recorded film", "start it with graphlab.watch(film=True)"
             )
-        return Player([play(trace, film, findings)], quiz)
+        return Player([played_run(trace, film, findings)], quiz)
 
     def save_html(self, path: str | Path, quiz: bool = False) -> str:
-        """Write the player as a page of its own; returns the path."""
+        """Write the player as an HTML page; returns the path.
+
+        Raises:
+            UserError: as `player` does, and for a file that cannot be written.
+        """
         return self.player(quiz).save(path)
 
 
@@ -111,8 +116,8 @@ def watch(target: str = "<session>", targets: tuple[str, ...] = (), film: bool =
         session.assert_clean()
 
     The program's values, exceptions and random numbers are those of an unwatched run. `target`
-    is what the session is called; `targets` are files and folders that count as the user's own
-    even where they are installed. `film` also records every line, for ``session.player()``; that
+    is the session's name in reports; `targets` are files and folders that count as the user's own
+    even where they are installed. `film` also records every line, for ``session.player()``, which
     costs some tens of microseconds a line.
     """
     return Session(target, targets, film=film)

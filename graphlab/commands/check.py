@@ -11,7 +11,7 @@ from graphlab.catalogue import Expectation, Scenario, read, scenario, scenarios
 from graphlab.errors import UserError
 from graphlab.trace.finding import Finding
 
-# Enough for every finding of the scenarios to show, and no more.
+# Enough iterations for every finding of the scenarios to show.
 STEPS = ("--steps", "8")
 OPTIMIZERS = ("adam", "adam-fused", "sgd")
 
@@ -22,7 +22,7 @@ def check(names: list[str], arguments: list[str]) -> int:
     for each, _ in chosen:
         if not each.expectations:
             raise UserError(
-                f"{each.path} states no expectation",
+                f"{each.path} has no expect line",
                 "add to its docstring a line such as: expect: GL001 at `loss.backward()`",
             )
     from rich.text import Text
@@ -67,7 +67,7 @@ def folder_of(path: Path) -> bool:
 
 
 def _variants(own: bool, arguments: list[str]) -> tuple[str | None, ...]:
-    """Our own scenarios are run with every optimizer, unless one was asked for."""
+    """graphlab's own scenarios run with every optimizer, unless one was named."""
     given = _given(arguments)
     if given is not None:
         return (given,)
@@ -108,7 +108,7 @@ def _observe(
 
 
 def _refused(name: str, said: str) -> UserError:
-    """A usage error of the script itself, in its own words: argparse's or those of the lab."""
+    """A usage error of the script, in the words of argparse or of the lab."""
     lines = said.strip().splitlines() or ["exit code 2"]
     line = next((each for each in lines if "error: " in each), lines[-1])
     return UserError(
@@ -119,13 +119,13 @@ def _refused(name: str, said: str) -> UserError:
 
 def mismatch(expected: Expectation, findings: list[Finding]) -> str | None:
     """What is wrong, or None. Infos never count; any other finding must be the expected one."""
-    told = [finding for finding in findings if finding.severity != "info"]
-    seen = ", ".join(_describe(finding) for finding in told) or "clean"
+    counted = [finding for finding in findings if finding.severity != "info"]
+    seen = ", ".join(_describe(finding) for finding in counted) or "clean"
     if expected.code is None:
-        return f"expected clean, found {seen}" if told else None
-    if any(finding.code != expected.code for finding in told):
+        return f"expected clean, found {seen}" if counted else None
+    if any(finding.code != expected.code for finding in counted):
         return f"expected {expected}, found {seen}"
-    for finding in told:
+    for finding in counted:
         call = finding.failed.what if finding.failed is not None else None
         right = call == expected.call and expected.iteration in (None, finding.iteration)
         if right:

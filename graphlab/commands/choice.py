@@ -1,4 +1,4 @@
-"""What the command line of `graphlab render` asked for, and what of it is refused."""
+"""The options of `graphlab render`, checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAY = 86400
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the command line asked for."""
+    """The options of `graphlab render`; `timeout` is in seconds."""
 
     output: str | None = None
     format: str | None = None
@@ -34,7 +34,7 @@ class Choice:
 
 
 def destination(name: str, choice: Choice) -> tuple[str, str | None]:
-    """(format, file), None for a text that only goes to the terminal."""
+    """(format, file). The file is None for text, which goes to the terminal."""
     suffix = Path(choice.output or "").suffix.lower()
     if choice.format == "html" or (choice.format is None and suffix == ".html"):
         return "html", choice.output or f"{name}.html"
@@ -45,7 +45,7 @@ def destination(name: str, choice: Choice) -> tuple[str, str | None]:
 
 
 def check(choice: Choice) -> None:
-    """Refuse what there is none of, and options that would not be heeded.
+    """Refuse unknown values, and options that would have no effect.
 
     Raises:
         UserError: for the first of them.
@@ -61,57 +61,55 @@ def check(choice: Choice) -> None:
     ):
         if value not in known:
             near = suggestion(value, list(known), f"{option} takes {', '.join(known)}")
-            raise UserError(f"{option} has no {value}", near)
+            raise UserError(f"invalid value {value!r} for {option}", near)
     # Written so that a NaN is refused too.
     if not 0 < choice.timeout <= DAY:
         raise UserError(
-            f"--timeout {choice.timeout:g} is no time to wait", "give it seconds, 20 say"
+            f"invalid value {choice.timeout:g} for --timeout", f"give seconds, up to {DAY}"
         )
     if choice.depth is not None and choice.level != "module":
-        raise UserError(
-            f"--depth counts modules, and level {choice.level} folds none", "add --level module"
-        )
+        raise UserError(f"--depth has no effect at level {choice.level}", "add --level module")
 
 
 def check_player(choice: Choice, saved: bool) -> None:
-    """Refuse what the player would not heed."""
+    """Refuse options that have no effect on the player."""
     _refuse_changed(
         choice,
         "the player",
         "or write a figure: -o FILE.svg",
         {
-            "level": "it has all its levels at a click",
-            "depth": "it has all its levels at a click",
-            "color": "its colours are those of the owners",
-            "theme": "it is as light or dark as its reader's screen",
+            "level": "it shows every level",
+            "depth": "it shows every level",
+            "color": "its colours show the owners",
+            "theme": "it follows the reader's colour scheme",
             "loss": "it plays the whole iteration",
-            "style": "its graph is graphlab's own",
+            "style": "it draws graphlab's own graph",
         },
     )
     if saved and (choice.at is not None or choice.before is not None):
         raise UserError(
-            "--at and --before choose from a run, and a saved trace has one iteration",
-            "leave them out, or name the program instead of the file",
+            "--at and --before need a run, and a saved trace holds one iteration",
+            "remove them, or name the program instead of the file",
         )
 
 
 def check_figure(choice: Choice, form: str, saved: bool) -> None:
-    """Refuse what a figure of that format, or one of a saved graph, would not heed."""
+    """Refuse options that have no effect on a figure of that format, or of a saved graph."""
     if saved and (choice.at is not None or choice.before is not None):
         raise UserError(
-            "--at and --before choose from a run, and a saved graph is of one moment",
-            "leave them out, or name the program instead of the file",
+            "--at and --before need a run, and a saved graph holds one moment",
+            "remove them, or name the program instead of the file",
         )
     if choice.style == "torchviz":
         if saved:
-            raise UserError("torchviz draws a loss, and a saved graph has none", "leave it out")
+            raise UserError("torchviz cannot draw a saved graph", "remove --style torchviz")
         if form in ("json", "text"):
-            raise UserError(f"torchviz makes no {form}", "name an SVG, PNG, PDF or DOT file")
-        own = "torchviz draws in its own way"
+            raise UserError(f"torchviz cannot write {form}", "name an SVG, PNG, PDF or DOT file")
+        own = "torchviz has a style of its own"
         _refuse_changed(
             choice,
             "--style torchviz",
-            "or leave --style out",
+            "or remove --style",
             {name: own for name in ("level", "depth", "color", "theme", "loss")},
         )
 
@@ -120,4 +118,6 @@ def _refuse_changed(choice: Choice, what: str, instead: str, whys: dict[str, str
     plain = Choice()
     for name, why in whys.items():
         if getattr(choice, name) != getattr(plain, name):
-            raise UserError(f"--{name} is not for {what}: {why}", f"leave --{name} out, {instead}")
+            raise UserError(
+                f"--{name} has no effect on {what}: {why}", f"remove --{name}, {instead}"
+            )

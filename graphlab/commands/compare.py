@@ -47,7 +47,7 @@ def compare(
     seeds: int | None = None,
     force: bool = False,
 ) -> int:
-    """Measure, then print or write. Returns 0: that a loop raises is a result."""
+    """Measure, then print and write. Returns 0, also where a loop raised: that is a result."""
     outputs = {
         "--json": json_file, "--markdown": markdown_file, "--html": html_file, "--figure": figure,
     }  # fmt: skip
@@ -55,14 +55,14 @@ def compare(
         files.check(each, force)
     files.distinct(outputs)
     if train is None and (figure is not None or seeds is not None):
-        option = "--figure draws" if figure is not None else "--seeds repeats"
-        raise UserError(f"{option} a training, and none was asked for", "add --train EPOCHS")
+        option = "--figure" if figure is not None else "--seeds"
+        raise UserError(f"{option} has no effect without --train", "add --train EPOCHS")
     if figure is not None:
         _check_figure(figure)
     chosen = [_choose(name) for name in names or DEFAULT]
     options = _options(arguments)
     from graphlab.views import console
-    from graphlab.views.comparison import tables as views
+    from graphlab.views.comparison import tables
 
     with _status() as say:
         result = _measure(chosen, arguments, options, train, seeds or 1, say)
@@ -78,18 +78,18 @@ def compare(
 
         files.write(json_file, json.dumps(document(result), indent=2) + "\n", force)
     if markdown_file is not None:
-        files.write(markdown_file, views.markdown(result), force)
+        files.write(markdown_file, tables.markdown(result), force)
     if html_file is not None:
         suffix = Path(figure or "").suffix.lower()
-        files.write(html_file, views.html(result, drawn if suffix == ".png" else None), force)
+        files.write(html_file, tables.html(result, drawn if suffix == ".png" else None), force)
     taken = "-" in (json_file, markdown_file, html_file)
     screen = console.stderr() if taken else console.stdout()
-    console.emit(screen, views.printed(result))
+    console.emit(screen, tables.printed(result))
     return 0
 
 
 def _check_figure(figure: str) -> None:
-    """Refuse now what would fail after minutes of training."""
+    """Refuse a figure that could not be written, before minutes of training."""
     if Path(figure).suffix.lower() not in FIGURES:
         raise UserError(
             f"--figure {figure}: a figure is a PNG, PDF or SVG file", "end its name in .png"
@@ -110,7 +110,11 @@ def _choose(name: str) -> Scenario:
 
 
 def _options(arguments: list[str]) -> Arguments:
-    """The scenarios' own arguments, as each of them will read them."""
+    """The arguments of the scenarios, checked.
+
+    Raises:
+        LabError: for a wrong one, or where the images are missing.
+    """
     from graphlab import lab
 
     options = lab.arguments(argv=arguments)
@@ -118,7 +122,7 @@ def _options(arguments: list[str]) -> Arguments:
         raise UserError(
             "--samples belongs to a single run", "use --train EPOCHS --figure FILE to see images"
         )
-    # Told here, once, when the images are not at hand.
+    # Raises here, once, rather than in every worker.
     lab.batches(options)
     return options
 
@@ -146,8 +150,8 @@ def _measure(
     seeds: int,
     say: Callable[[str], None],
 ) -> Comparison:
-    from graphlab.compare import measure as rehearsal
-    from graphlab.compare.workers import Task, crew, perform
+    from graphlab.compare import measure
+    from graphlab.compare.workers import Task, perform, started
     from graphlab.observe.build_trace import environment
     from graphlab.trace.comparison import Comparison
 
@@ -156,9 +160,9 @@ def _measure(
     # One at a time on a GPU, where they would share its memory.
     cores = os.cpu_count() or 1
     at_once = 1 if options.device.type == "cuda" else min(cores, len(scripts))
-    with crew([each.name for each in scripts], max(1, cores // at_once)) as workers:
+    with started([each.name for each in scripts], max(1, cores // at_once)) as workers:
         tasks = [
-            Task(worker, rehearsal.measure, (script,))
+            Task(worker, measure.measure, (script,))
             for worker, script in zip(workers, scripts, strict=True)
         ]
         loops = perform(tasks, at_once, lambda task: say(f"running {task.worker.name}"))
@@ -191,8 +195,8 @@ def _timed(
     loops: Sequence[Loop],
     say: Callable[[str], None],
 ) -> list[Loop]:
-    """The loops with their timings; only those that ran to their end have one."""
-    from graphlab.compare import measure as rehearsal
+    """The loops with the seconds that an iteration took; None for a loop that raised."""
+    from graphlab.compare import measure
     from graphlab.compare.workers import Task, perform
 
     whole = [at for at, loop in enumerate(loops) if loop.forwards is not None]
@@ -204,7 +208,7 @@ def _timed(
         for at in whole:
             words = (*scripts[at].arguments, "--steps", str(TIMED))
             script = dataclasses.replace(scripts[at], arguments=words)
-            tasks.append(Task(workers[at], rehearsal.time_once, (script,)))
+            tasks.append(Task(workers[at], measure.time_once, (script,)))
         for at, timed in zip(whole, perform(tasks, 1, _quietly), strict=True):
             if timed.seconds is not None:
                 best[at] = min(timed.seconds, best.get(at, timed.seconds))
@@ -232,19 +236,18 @@ def _trained(
     say: Callable[[str], None],
 ) -> Training:
     from graphlab import lab
-    from graphlab.compare import judging, reference
-    from graphlab.compare import measure as rehearsal
+    from graphlab.compare import judging, measure, reference
     from graphlab.compare.workers import Task, perform
-    from graphlab.trace import comparison as told
+    from graphlab.trace import comparison
 
     words = [*_without(arguments, "--steps"), "--n-epochs", str(epochs)]
     tasks: list[Task] = []
-    # Seed by seed, so that all workers are busy to the end.
+    # Seed by seed, so that every worker has something to do until the end.
     for seed in seeds:
         for worker, each in zip(workers, chosen, strict=True):
             script = _script(each, [*words, "--seed", str(seed)])
             shown = SHOWN if seed == seeds[0] else 0
-            tasks.append(Task(worker, rehearsal.train, (script, seed, shown)))
+            tasks.append(Task(worker, measure.train, (script, seed, shown)))
     begun: list[Task] = []
 
     def began(task: Task) -> None:
@@ -255,23 +258,23 @@ def _trained(
     loops = []
     for at, each in enumerate(chosen):
         mine = results[at :: len(chosen)]
-        loops.append(told.LoopTraining(each.name, tuple(run for run, _ in mine), mine[0][1]))
+        loops.append(comparison.LoopTraining(each.name, tuple(run for run, _ in mine), mine[0][1]))
     judged, drawn = judging.judge_real(judging.real_images(options), options.seed)
     guides = (
         ("all rated alike", reference.balance),
         ("least sum", reference.least_sum),
     )
-    return told.Training(
+    return comparison.Training(
         epochs=epochs,
         iterations_per_epoch=len(lab.batches(dataclasses.replace(options, steps=None))),
         seeds=tuple(seeds),
         loops=tuple(loops),
-        real=told.ImageStatistics(
+        real=comparison.ImageStatistics(
             judged.samples, judged.mean, judged.spread, judged.nearest, judged.distinct
         ),
         real_images=drawn[:SHOWN].tolist(),
         guides=tuple(
-            told.KnownLoss(label, *values(options.batch_size)) for label, values in guides
+            comparison.KnownLoss(label, *values(options.batch_size)) for label, values in guides
         ),
     )
 
@@ -291,4 +294,4 @@ def _without(arguments: list[str], option: str) -> list[str]:
 
 
 def _quietly(task: Any) -> None:
-    """Each timing is too short to tell of."""
+    """No progress line: a timing takes too little time."""

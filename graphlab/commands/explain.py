@@ -14,7 +14,7 @@ _LOOKALIKES = str.maketrans("oOiIlL", "001111")
 
 
 def code_of(words: str) -> str:
-    """The code that `words` mean: a code, perhaps without its zeros, or a rule's name.
+    """The code for `words`: a code, also without its zeros, or the name of a rule.
 
     Raises:
         UserError: for an unknown one, with the nearest.
@@ -28,7 +28,7 @@ def code_of(words: str) -> str:
     if number and f"GL{int(number[1]):03}" in codes:
         return f"GL{int(number[1]):03}"
     if wanted[:2].upper() == "GL":
-        # The letters that a code's digits are mistaken for.
+        # Letters that are easily taken for digits.
         wanted = "GL" + wanted[2:].translate(_LOOKALIKES)
     near = suggestion(wanted, [each.code for each in RULES] + [each.name for each in RULES])
     raise UserError(f"no rule has the code {words!r}", near)

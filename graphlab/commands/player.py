@@ -1,4 +1,4 @@
-"""The page of `graphlab run --html` and `graphlab render -o x.html`, and the run beside it."""
+"""Writes the player's page for `graphlab run --html` and `graphlab render -o x.html`."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ def write(
     quiz: bool,
     force: bool,
 ) -> None:
-    """Write the page, with the run that it is shown `against`, which is given `arguments`."""
-    from graphlab.api.player import Player, play
+    """Write the page. `against` is another run to show beside it, with the script's `arguments`."""
+    from graphlab.api.player import Player, played_run
 
     if film is None:
-        raise nothing(trace)
-    plays = [play(trace, film, findings)]
+        raise no_film(trace)
+    runs = [played_run(trace, film, findings)]
     if against is not None:
-        plays.append(_other(against, arguments))
-    files.write(path, Player(plays, quiz).html, force)
+        runs.append(_other(against, arguments))
+    files.write(path, Player(runs, quiz).html, force)
 
 
-def nothing(trace: Trace) -> UserError:
+def no_film(trace: Trace) -> UserError:
     return UserError(
-        f"{trace.target} has no film to play: no line of it ran, or it was saved without one",
+        f"{trace.target} has no recorded film: no line of it ran, or it was saved without one",
         "graphlab run TARGET --trace FILE saves one with it",
     )
 
 
 def _other(target: str, arguments: Sequence[str]) -> RecordedRun:
-    """The other run: a saved one, or one with the same arguments, in a process of its own, where
-    the first has changed nothing."""
+    """The run to compare with: a saved one, or a program that is run with the same arguments, in a
+    process of its own so that the first run cannot affect it."""
     if target.endswith(".json"):
-        return saved(target)
+        return saved_run(target)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "other.json")
         words = [sys.executable, "-m", "graphlab", "run", target, "--trace", path]
@@ -65,18 +65,18 @@ def _other(target: str, arguments: Sequence[str]) -> RecordedRun:
             why = said[-1].removeprefix("error: ") if said else f"exit code {ran.returncode}"
             raise UserError(
                 f"{target} was not recorded: {why}",
-                f"graphlab run {target} shows all that it says",
+                f"graphlab run {target} shows its output",
             )
-        return saved(path)
+        return saved_run(path)
 
 
-def saved(path: str) -> RecordedRun:
-    """A saved run as the player needs it."""
-    from graphlab.api.player import play
+def saved_run(path: str) -> RecordedRun:
+    """The run that the trace in the file `path` holds, for the player."""
+    from graphlab.api.player import played_run
     from graphlab.commands.saved import load
     from graphlab.rules.registry import find
 
     trace, film = load(path)
     if film is None:
-        raise nothing(trace)
-    return play(trace, film, find(trace))
+        raise no_film(trace)
+    return played_run(trace, film, find(trace))

@@ -1,4 +1,4 @@
-"""The progress line of a long run, on stderr and only in a terminal: never in a pipe."""
+"""The progress line of a long run, on stderr, in a terminal only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from rich.text import Text
 if TYPE_CHECKING:
     from graphlab.observe.observation import Observation
 
-# A run shorter than this shows no progress at all.
+# Seconds before the line appears.
 PATIENCE = 1.5
+# Characters of the bar.
 BAR = 12
 
 
 class Progress:
+    """Shows how far an observed program is."""
+
     def __init__(self, console: Console) -> None:
         self._console = console
         self._session: Observation | None = None
@@ -32,9 +35,9 @@ class Progress:
         self._process = os.getpid()
 
     def start(self, session: Observation) -> None:
-        """Begin to watch the watcher, from a thread of its own."""
+        """Show the progress of `session` from a thread of its own."""
         if not self._console.is_terminal or "rich" not in sys.modules:
-            # Where the program has a rich of its own, ours would look for its parts in that one.
+            # With a rich of the program's imported, graphlab's would load parts of that one.
             return
         self._session = session
         self._began = time.monotonic()
@@ -44,7 +47,7 @@ class Progress:
 
     def stop(self) -> None:
         if os.getpid() != self._process:
-            # A child that the program forked: the line is its parent's, and so is its lock.
+            # In a forked child: the line and its lock are the parent's.
             return
         self._stop.set()
         if self._thread is not None:
@@ -54,14 +57,14 @@ class Progress:
                 self._live.stop()
 
     def _run(self) -> None:
-        # A line that cannot be shown is worth no traceback in the middle of a program.
+        # An error here would print a traceback into the program's output.
         with contextlib.suppress(Exception):
             self._show()
 
     def _show(self) -> None:
         if self._stop.wait(PATIENCE):
             return
-        # redirect_*=False: the program's own prints stay its own, byte for byte.
+        # redirect_*=False leaves sys.stdout and sys.stderr as the program has them.
         self._live = Live(
             self._line(), console=self._console, transient=True, refresh_per_second=4,
             redirect_stdout=False, redirect_stderr=False,

@@ -1,4 +1,4 @@
-"""From a TARGET of the command line to what was recorded of it: for run and render alike."""
+"""Runs a TARGET of the command line under observation, for run and render."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 
 def resolve(target: str) -> Scenario | None:
-    """A scenario's name, or None for a file. A name with neither suffix nor folder in it can
-    only be a scenario, so a misspelt one is answered with the nearest."""
+    """The scenario of that name, or None for a file. A name without suffix and folder is taken for
+    a scenario's, so that a misspelt one is answered with the nearest.
+
+    Raises:
+        UserError: for an unknown scenario or file.
+    """
     if target.startswith("-"):
         raise UserError(
-            f"{target} stands where TARGET should, and is no option of graphlab",
-            "name a scenario, a script or -m MODULE; options of a script stand behind it",
+            f"{target} is not an option of graphlab",
+            "name TARGET first; options after it go to the script",
         )
     looks_like_file = target.endswith(".py") or os.sep in target or os.path.isfile(target)
     if looks_like_file:
@@ -45,7 +49,11 @@ def shown_by(found: Scenario | None) -> list[str]:
 
 
 def check_against(target: str) -> None:
-    """Refuse a run to compare with that there is none of, before anything runs."""
+    """Refuse an unknown `--against` before anything runs.
+
+    Raises:
+        UserError: for an unknown scenario or file.
+    """
     if not target.endswith(".json"):
         resolve(target)
     elif not Path(target).is_file():

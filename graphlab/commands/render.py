@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphlab.api.player import explaining, filmed, play
+from graphlab.api.figure import written
+from graphlab.api.player import film_of, moment_of, played_run
 from graphlab.catalogue import read_source
 from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
-from graphlab.commands.player import nothing
-from graphlab.commands.player import saved as stored
+from graphlab.commands.player import no_film, saved_run
 from graphlab.commands.recording import Recorded, record
 from graphlab.errors import UserError
 from graphlab.output import files, streams
@@ -27,12 +27,9 @@ if TYPE_CHECKING:
     from graphlab.observe.observation import Observation
     from graphlab.trace.finding import Finding
     from graphlab.views.figure.picture import FigureOptions
-from graphlab.api.figure import written
 
 DEFAULT = "naive"
-
-
-# Columns of a caption, a finding's summary, before it is folded.
+# The width at which a caption is folded, in characters.
 CAPTION = 100
 
 
@@ -52,14 +49,14 @@ def render(
     check(choice)
     if saved and arguments:
         raise UserError(
-            f"{target} is no program, and takes no {arguments[0]}", f"leave {arguments[0]} out"
+            f"{target} is a saved graph and takes no {arguments[0]}", f"remove {arguments[0]}"
         )
     place = files.check(path, choice.force)
     if form == "html":
         assert path is not None and place is not None
         from graphlab.api.player import Player
 
-        shown = stored(target) if saved else _played(target, arguments, choice, is_module)
+        shown = saved_run(target) if saved else _played(target, arguments, choice, is_module)
         files.write(place, Player([shown], timeout=choice.timeout).html, choice.force)
         if path != "-":
             streams.line(path, streams.out())
@@ -78,7 +75,7 @@ def _opened(path: str, choice: Choice) -> Graph:
     try:
         graph = loads(text.decode())
     except UnicodeDecodeError as error:
-        raise _no_graph(path, f"it is no text in UTF-8, from byte {error.start} on") from None
+        raise _no_graph(path, f"it is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise _no_graph(path, str(error)) from None
     if not all(_roots(graph, each) for each in choice.loss):
@@ -88,12 +85,12 @@ def _opened(path: str, choice: Choice) -> Graph:
 
 def _no_graph(path: str, why: str) -> UserError:
     return UserError(
-        f"{path} is no saved graph: {why}", "save one with graphlab render -o FILE.json"
+        f"{path} is not a saved graph: {why}", "save one with graphlab render -o FILE.json"
     )
 
 
 def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> Recorded:
-    """Run the program. Its own output goes to stderr: stdout is for ours."""
+    """Run the program. Its own output goes to stderr, for the figure may go to stdout."""
 
     def prepare(observation: Observation) -> None:
         if destination("", choice)[0] == "html":
@@ -106,9 +103,7 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
         recorded = record(target, arguments, prepare, is_module=is_module, last=choice.last)
     ran = recorded.ran
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
-        raise UserError(
-            f"{recorded.name} ended with a usage error of its own", "its message is above"
-        )
+        raise UserError(f"{recorded.name} refused its arguments", "see its own message above")
     return recorded
 
 
@@ -122,10 +117,10 @@ def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) 
     from graphlab.rules.registry import find
 
     findings = find(ran.trace)
-    film = filmed(session, ran.trace, findings)
+    film = film_of(session, ran.trace, findings)
     if film is None:
-        raise nothing(ran.trace)
-    return play(ran.trace, film, findings)
+        raise no_film(ran.trace)
+    return played_run(ran.trace, film, findings)
 
 
 def _taken(
@@ -165,7 +160,7 @@ def _moment(
             raise _no_moment(snapshots, choice)
         shown = first if first is not None and first.iteration in taken[0].iterations else None
         return taken[0], shown
-    return explaining(taken, findings)
+    return moment_of(taken, findings)
 
 
 def _no_moment(snapshots: Snapshots, choice: Choice) -> UserError:
@@ -173,7 +168,7 @@ def _no_moment(snapshots: Snapshots, choice: Choice) -> UserError:
     if choice.before is not None and choice.before not in known:
         hint = f"calls: {', '.join(known)}" if known else "the program ran no backward at all"
         return UserError(
-            f"no backward is written {choice.before}", suggestion(choice.before, known, hint)
+            f"no backward call is written {choice.before}", suggestion(choice.before, known, hint)
         )
     return UserError(
         f"no backward ran in iteration {choice.at}", "iterations count from 0; try --at 0"
@@ -184,7 +179,7 @@ def _nothing(snapshot: Snapshot | None, snapshots: Snapshots, choice: Choice) ->
     if choice.loss and snapshot is not None:
         return _no_loss(snapshot.graph, choice)
     return UserError(
-        "the program ran no backward and left no loss behind",
+        "the program ran no backward and kept no loss",
         "name a variable that holds one with --loss",
     )
 
@@ -193,7 +188,7 @@ def _no_loss(graph: Graph, choice: Choice) -> UserError:
     names = [root.name for root in graph.roots] + list(graph.variables.values())
     missing = next(each for each in choice.loss if not _roots(graph, each))
     return UserError(
-        f"no loss or variable of the graph is called {missing}",
+        f"the graph has no loss or variable named {missing}",
         suggestion(missing, names, f"losses: {', '.join(dict.fromkeys(names))}"),
     )
 
@@ -266,7 +261,8 @@ def _show(
             made = picture(graph, look, form, choice.timeout)
     except LayoutError as error:
         raise UserError(
-            f"Graphviz made no picture: {error}", "write it as .dot, or pip install pygraphviz"
+            f"Graphviz could not draw the graph: {error}",
+            "write it as .dot, or pip install pygraphviz",
         ) from None
     done = written(path, form, made, choice.force)
     if made.notice:
@@ -287,6 +283,6 @@ def _torchviz(loss: Any, parameters: dict[str, Any]) -> str | UserError:
         return torchviz.make_dot(loss, parameters).source
     except RecursionError:
         return UserError(
-            "torchviz walks a graph by recursion, and this one is too deep for it",
-            "leave --style torchviz out",
+            "the graph is too deep for torchviz, which walks it recursively",
+            "remove --style torchviz",
         )

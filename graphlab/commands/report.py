@@ -1,5 +1,7 @@
-"""What the command line wants of a Trace, and what is printed and written of it. Whatever becomes
-of one part, the others are there."""
+"""Prints and writes what the command line asks for of a Trace.
+
+A part that fails leaves the other parts as they are.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from graphlab.trace.model import Trace
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line wants to be done with a Trace."""
+    """The options that say what to print and write."""
 
     explain: bool = False
     json_file: str | None = None
@@ -28,7 +30,7 @@ class Asked:
     html_file: str | None = None
     against: str | None = None
     quiz: bool = False
-    # `html_file` as it was typed, to be told.
+    # `html_file` as it was typed, for messages.
     page: str | None = None
 
     @property
@@ -37,14 +39,14 @@ class Asked:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether a document takes stdout, and the report has to go elsewhere."""
+        """Whether a document goes to stdout, so that the report goes to stderr."""
         return "-" in (self.json_file, self.trace_file, self.html_file)
 
     def checked(self) -> Asked:
-        """The same with its files where they will be, whatever folder the program goes to.
+        """The same with absolute paths: the program may change its working folder.
 
         Raises:
-            UserError: for what cannot be, before anything runs.
+            UserError: for options that cannot be met, before anything runs.
         """
         json_file, trace_file, html_file = (
             files.check(path, self.force)
@@ -63,10 +65,10 @@ class Asked:
 
 
 class Report:
-    """The documents that were asked for, and the report itself.
+    """The report of a run, and the files that were asked for.
 
-    `again` is the command for the whole story; `shown` are the scenarios that show the repair, a
-    line each; `arguments` are the script's, for the run that this one is shown against.
+    `again` is the command that shows the whole story; `shown` are the scenarios that show the
+    repair, a line each; `arguments` are the script's, for a second run to compare with.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Report:
         film: Film | None = None,
     ) -> None:
         self.trace, self.film = trace, film
-        # What of all that was asked for is not there, and why.
+        # Why a part that was asked for is missing.
         self.failures: list[UserError] = []
         self._asked, self._again, self._shown = asked, again, shown
         self._arguments = arguments
@@ -90,8 +92,8 @@ class Report:
         return any(each.severity == "warning" for each in self._findings)
 
     def show(self) -> None:
-        """Write what was asked for and print the report. Whatever goes wrong stands in `failures`
-        then: the program has run, and how it ended is what counts."""
+        """Write what was asked for and print the report. Errors go to `failures`, since the exit
+        code is the program's."""
         from graphlab.rules.registry import find
 
         asked = self._asked
@@ -111,7 +113,7 @@ class Report:
         with self.surviving("the report"):
             self._print()
         if asked.html_file is not None:
-            # Last, as it takes longest.
+            # Last, since it takes longest.
             with self.surviving("the player"):
                 self._write_page(asked.html_file)
 
@@ -142,11 +144,11 @@ class Report:
 
     @contextlib.contextmanager
     def surviving(self, what: str) -> Iterator[None]:
-        """What goes wrong inside the block is one of the `failures`."""
+        """Add an error of the block to `failures` instead of raising it."""
         try:
             yield
         except BrokenPipeError:
-            # The reader has seen enough: `graphlab run … | head`.
+            # The reader closed the pipe, as in `graphlab run … | head`.
             return
         except UserError as error:
             self.failures.append(error)
@@ -154,7 +156,7 @@ class Report:
             said = f"cannot write {what}: {error.strerror}"
             self.failures.append(UserError(said, "name another file"))
         except Exception as error:
-            said = f"{what} failed on its own: {type(error).__name__}: {error}"
+            said = f"internal error in {what}: {type(error).__name__}: {error}"
             failure = UserError(
                 said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where"
             )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphlab.catalogue import scenarios
-from graphlab.commands.player import nothing
+from graphlab.commands.player import no_film
 from graphlab.commands.recording import record, shown_by
 from graphlab.commands.report import Asked, Report
 from graphlab.commands.saved import load
@@ -41,7 +41,7 @@ def run(
         return lost.exit_code
     ran = recorded.ran
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
-        # A usage error of the script itself: it has said so, and there is nothing to report.
+        # A usage error of the script, which has printed its message: there is nothing to report.
         return 2
     words = ["-m", target] if is_module else [target]
     words += ["--explain", *(["--", *arguments] if arguments else [])]
@@ -56,7 +56,7 @@ def run(
 
 
 def tell(failures: Sequence[Exception]) -> None:
-    """A line on stderr for each: after the run they change nothing else."""
+    """Print a line on stderr for each. The exit code stays the program's."""
     for each in failures:
         if os.environ.get("GRAPHLAB_DEBUG") and each.__cause__ is not None:
             import traceback
@@ -67,22 +67,22 @@ def tell(failures: Sequence[Exception]) -> None:
 
 
 def _film(session: Observation, trace: Trace) -> Film | None:
-    from graphlab.api.player import filmed
+    from graphlab.api.player import film_of
     from graphlab.rules.registry import find
 
-    return filmed(session, trace, find(trace))
+    return film_of(session, trace, find(trace))
 
 
 def replay(path: str, asked: Asked) -> int:
     """Report on the trace in the file `path`. Returns 0, or 1 with `strict` and a warning.
 
     Raises:
-        UserError: for a file that is no trace, or one that cannot be written.
+        UserError: for a file that is not a trace, or one that cannot be written.
     """
     asked = asked.checked()
     trace, film = load(path)
     if asked.html_file is not None and film is None:
-        raise nothing(trace)
+        raise no_film(trace)
     found = next((each for each in scenarios() if each.name == trace.target), None)
     again = f"run --from {shlex.quote(path)} --explain"
     report = Report(trace, asked, again, shown_by(found), film=film)

@@ -1,18 +1,21 @@
-"""A saved trace and its film, opened."""
+"""Opens a saved trace and its film."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from graphlab.errors import UserError
-from graphlab.trace import film as films
-from graphlab.trace.film import Film
+from graphlab.trace.film import Film, loads_both
 from graphlab.trace.model import Trace
 
 
 def load(path: str) -> tuple[Trace, Film | None]:
-    """The trace that `--trace` saved, and its film. Its own record of the sources counts,
-    whatever stands in those files now."""
+    """The trace that `--trace` saved, and its film. Sources come from the trace, not from the
+    files, which may have changed.
+
+    Raises:
+        UserError: for a file that is missing or is not a trace.
+    """
     try:
         text = Path(path).read_bytes()
     except FileNotFoundError:
@@ -23,9 +26,9 @@ def load(path: str) -> tuple[Trace, Film | None]:
         why = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read: {why}", "name a file that --trace wrote") from None
     try:
-        trace, film = films.loads_both(text.decode())
+        trace, film = loads_both(text.decode())
     except UnicodeDecodeError as error:
-        raise _no_trace(path, f"it is no text in UTF-8, from byte {error.start} on") from None
+        raise _no_trace(path, f"it is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise _no_trace(path, str(error)) from None
     return trace, film

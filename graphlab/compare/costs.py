@@ -1,7 +1,7 @@
-"""What an iteration costs: time, and the bytes that autograd keeps for its backwards.
+"""Measures what an iteration costs: seconds, and the bytes that autograd saves for backward.
 
-Neither is measured under observation. Bytes are counted by saved-tensor hooks that change no
-value; they do switch autograd's version check off, so a loop that raises is not measured.
+Neither is measured under observation. Bytes are counted by saved-tensor hooks, which change no
+value but switch autograd's version check off, so a loop that raises is not measured.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch.autograd.graph import saved_tensors_hooks
 from graphlab.compare.onlooker import Onlooker
 from graphlab.lab.options import Arguments
 
-# Iterations that a clock lets pass first: allocators and kernels are set up in them.
+# Iterations that are not timed: allocators and kernels are set up in them.
 WARM_UP = 4
-# An even number: a loop may alternate between two kinds of iteration.
+# Iterations timed together; even, since a loop may alternate between two kinds of iteration.
 WINDOW = 4
 
 
 def use_threads(count: int) -> None:
-    """Let PyTorch compute in so many threads, or in fewer where OMP_NUM_THREADS says so."""
+    """Let PyTorch compute in `count` threads, or fewer where OMP_NUM_THREADS says so."""
     torch.set_num_threads(min(count, torch.get_num_threads()))
 
 
@@ -39,12 +39,12 @@ class SavedBytes(Onlooker):
         self.peak = 0
         self._now = 0
         self._holders: dict[int, int] = {}
-        self._free_of_charge: set[int] = set()
+        self._not_counted: set[int] = set()
 
     def networks(self, args: Arguments, G: nn.Module, D: nn.Module) -> None:
         for net in (G, D):
             for tensor in (*net.parameters(), *net.buffers()):
-                self._free_of_charge.add(_storage(tensor))
+                self._not_counted.add(_storage(tensor))
 
     @contextmanager
     def counting(self) -> Iterator[None]:
@@ -54,33 +54,33 @@ class SavedBytes(Onlooker):
     def _pack(self, tensor: Tensor) -> _Held:
         return _Held(tensor, self)
 
-    def took(self, storage: int, size: int) -> None:
+    def hold(self, storage: int, size: int) -> None:
         holders = self._holders[storage] = self._holders.get(storage, 0) + 1
-        if holders == 1 and storage not in self._free_of_charge:
+        if holders == 1 and storage not in self._not_counted:
             self._now += size
             self.peak = max(self.peak, self._now)
 
-    def gave_back(self, storage: int, size: int) -> None:
+    def release(self, storage: int, size: int) -> None:
         self._holders[storage] -= 1
         if self._holders[storage] == 0:
             del self._holders[storage]
-            if storage not in self._free_of_charge:
+            if storage not in self._not_counted:
                 self._now -= size
 
 
 class _Held:
-    """A saved tensor. Autograd drops it with the node, or with what the node had saved."""
+    """A saved tensor. Autograd drops it when it frees what the node saved."""
 
-    __slots__ = ("_ledger", "_size", "_storage", "tensor")
+    __slots__ = ("_counter", "_size", "_storage", "tensor")
 
-    def __init__(self, tensor: Tensor, ledger: SavedBytes) -> None:
+    def __init__(self, tensor: Tensor, counter: SavedBytes) -> None:
         self.tensor = tensor.detach()
-        self._ledger = ledger
+        self._counter = counter
         self._storage, self._size = _storage(tensor), tensor.untyped_storage().nbytes()
-        ledger.took(self._storage, self._size)
+        counter.hold(self._storage, self._size)
 
     def __del__(self) -> None:
-        self._ledger.gave_back(self._storage, self._size)
+        self._counter.release(self._storage, self._size)
 
 
 def _unpack(held: _Held) -> Tensor:
@@ -88,15 +88,15 @@ def _unpack(held: _Held) -> Tensor:
 
 
 def _storage(tensor: Tensor) -> int:
-    """Its first byte: no two storages that are alive, and not empty, begin at the same one."""
+    """Its address, which identifies a live storage that is not empty."""
     return tensor.untyped_storage().data_ptr()
 
 
 class Clock(Onlooker):
     """Times the iterations after the warm-up, `WINDOW` at a time.
 
-    `seconds` is the mean of the fastest window, for other programs can only slow one down; None
-    where there was no whole one. `cuda_peak` is the most memory that PyTorch held on the GPU,
+    `seconds` is the mean of the fastest window, since other programs can only slow one down;
+    None where no window was complete. `cuda_peak` is the most memory that PyTorch held on the GPU,
     in bytes; None on the CPU.
     """
 

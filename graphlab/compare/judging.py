@@ -1,4 +1,4 @@
-"""How much a set of generated images looks like the real ones, in five plain numbers."""
+"""Measures how much generated images look like the real ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graphlab.lab.images import SHAPES, load
 from graphlab.lab.options import Arguments
 
 SAMPLES = 500
-# Real images whose nearest neighbours are looked for at once, to bound the memory.
+# Real images that are compared at a time, to bound the memory.
 AT_ONCE = 10_000
 
 
@@ -56,7 +56,7 @@ def real_images(args: Arguments) -> Tensor:
 
 
 def judge_real(real: Tensor, seed: int) -> tuple[Judgement, Tensor]:
-    """The yardstick: real images, drawn at random, against all the others; and those images."""
+    """Real images drawn at random, judged against all the others, and those images [N, C, H, W]."""
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))
     drawn, others = real[order[:SAMPLES]], real[order[SAMPLES:]]
     return judge(drawn, others), drawn

@@ -1,7 +1,7 @@
-"""One loop, run as often as there is something to measure. Happens in a process of its own.
+"""Measures one loop by running it once for each kind of measurement, in a worker process.
 
-Every run begins with the same arguments and so with the same seed. Only the first is watched:
-what observes a run must not disturb what another one measures.
+Every run has the same arguments and so the same seed. Only the first is observed, so that the
+observer does not disturb the other measurements.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
 from graphlab.rules.steps import own_losses
-from graphlab.trace import comparison as told
+from graphlab.trace import comparison
 from graphlab.trace.model import Backward, Step, Trace
 
-# A Trace keeps the last two thousand events, some ten an iteration: it is read before they go.
+# Iterations. A Trace keeps the last two thousand events, about ten an iteration.
 READ_EVERY = 100
 
 
@@ -41,12 +41,18 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
+    """Seconds an iteration, and bytes held on the GPU at most; None where not measured."""
+
     seconds: float | None
     cuda_peak: int | None
 
 
-def measure(script: Script) -> told.Loop:
-    """The loop under observation, then beside the reference, then its saved bytes."""
+def measure(script: Script) -> comparison.Loop:
+    """Run the loop under observation, then beside the reference, then counting saved bytes.
+
+    Raises:
+        UserError: for a script without iterations, or one that ends with another exit code.
+    """
     watched, trace = _watched(script, Onlooker())
     beside = reference.Reference()
     raised = _alone(script, beside)
@@ -54,16 +60,16 @@ def measure(script: Script) -> told.Loop:
         beside.interrupted()
     if not beside.iterations:
         raise UserError(
-            f"{script.name} shows no iteration to compare",
+            f"{script.name} has no iteration to compare",
             "a loop takes its networks, optimizers and batches from graphlab.lab: docs/lab.md",
         )
-    loop = told.Loop(
+    loop = comparison.Loop(
         name=script.name,
         lesson=script.lesson,
         outcome=trace.outcome,
         exception=trace.exception.type if trace.exception is not None else None,
         findings=tuple(
-            told.FindingSummary(each.code, each.severity, each.summary, each.iteration)
+            comparison.FindingSummary(each.code, each.severity, each.summary, each.iteration)
             for each in find(trace)
         ),
         iterations=tuple(_iteration(each) for each in beside.iterations),
@@ -91,28 +97,29 @@ def time_once(script: Script) -> Timed:
     return Timed(clock.seconds, clock.cuda_peak)
 
 
-def train(script: Script, seed: int, images: int) -> tuple[told.Run, list[told.Image]]:
-    """The whole training under observation; the first `images` of what G makes then."""
+def train(script: Script, seed: int, images: int) -> tuple[comparison.Run, list[comparison.Image]]:
+    """Run a whole training under observation. Returns it, and `images` images of the trained G."""
     sessions: list[Observation] = []
-    steps: dict[int, told.AppliedGradient] = {}
+    steps: dict[int, comparison.AppliedGradient] = {}
 
-    def look(ended: int) -> None:
+    def read_steps(ended: int) -> None:
         if ended % READ_EVERY == 0:
             _applied(sessions[0].trace, training, steps)
 
-    training = Training(look)
+    training = Training(read_steps)
     _, trace = _watched(script, training, sessions.append)
     _applied(trace, training, steps)
     judged, made = training.judge()
-    run = told.Run(
+    run = comparison.Run(
         seed=seed,
         exception=trace.exception.type if trace.exception is not None else None,
         iterations=training.iterations,
-        judged=told.ImageStatistics(
+        judged=comparison.ImageStatistics(
             judged.samples, judged.mean, judged.spread, judged.nearest, judged.distinct
         ),
         losses=tuple(
-            told.Losses(each.iterations, each.D_loss_, each.G_loss_) for each in training.losses()
+            comparison.Losses(each.iterations, each.D_loss_, each.G_loss_)
+            for each in training.losses()
         ),
         applied=tuple(steps[iteration] for iteration in sorted(steps)),
     )
@@ -134,13 +141,13 @@ def _watched(
         said = output.getvalue().strip().splitlines()
         raise UserError(
             f"{script.name} ended with exit code {ran.exit_code}: {said[0] if said else ''}",
-            f"graphlab run {script.name} shows all it says",
+            f"graphlab run {script.name} shows its output",
         )
     return ran.exit_code, ran.trace
 
 
 def _alone(script: Script, onlooker: Onlooker) -> Exception | None:
-    """Run it as Python would; what it raised, if it did."""
+    """Run the script as Python would, unobserved. Returns what it raised, or None."""
     with attended(onlooker), _arguments(script), contextlib.redirect_stdout(io.StringIO()):
         try:
             runpy.run_path(script.path, run_name="__main__")
@@ -159,22 +166,24 @@ def _arguments(script: Script) -> Iterator[None]:
         sys.argv = kept
 
 
-def _iteration(each: reference.Iteration) -> told.Iteration:
-    return told.Iteration(each.completed, *(_turn(each.turns[role]) for role in reference.ROLES))
+def _iteration(each: reference.Iteration) -> comparison.Iteration:
+    return comparison.Iteration(
+        each.completed, *(_turn(each.turns[role]) for role in reference.ROLES)
+    )
 
 
-def _turn(turn: reference.Turn) -> told.Turn:
-    return told.Turn(turn.steps, turn.changed, _beside(turn.update), _beside(turn.gradient))
+def _turn(turn: reference.Turn) -> comparison.Turn:
+    return comparison.Turn(turn.steps, turn.changed, _beside(turn.update), _beside(turn.gradient))
 
 
-def _beside(deviation: reference.Deviation | None) -> told.VectorDifference | None:
+def _beside(deviation: reference.Deviation | None) -> comparison.VectorDifference | None:
     if deviation is None:
         return None
-    return told.VectorDifference(deviation.relative_error, deviation.cosine)
+    return comparison.VectorDifference(deviation.relative_error, deviation.cosine)
 
 
 def _backwards(trace: Trace) -> float | None:
-    """Backward passes an iteration, over the iterations that the Trace holds from their start."""
+    """Backward passes an iteration, over the iterations that the Trace holds completely."""
     numbers = [each.iteration for each in trace.events if isinstance(each, Backward)]
     there = [number for number in numbers if number is not None]
     if not there:
@@ -183,8 +192,8 @@ def _backwards(trace: Trace) -> float | None:
     return len(whole) / len(set(whole)) if whole else None
 
 
-def _applied(trace: Trace, training: Training, into: dict[int, told.AppliedGradient]) -> None:
-    """Note what the sampled steps of G's optimizer were made of."""
+def _applied(trace: Trace, training: Training, into: dict[int, comparison.AppliedGradient]) -> None:
+    """Add to `into` which losses the sampled steps of G's optimizer applied."""
     own = own_losses(trace)
     for event in trace.events:
         if not isinstance(event, Step) or event.mix is None or event.iteration is None:
@@ -196,6 +205,6 @@ def _applied(trace: Trace, training: Training, into: dict[int, told.AppliedGradi
         mine = next((each for each in shares if each.loss == loss), None)
         if mine is not None:
             foreign = sum(each.share for each in shares if each.loss != loss)
-            into[event.iteration] = told.AppliedGradient(
+            into[event.iteration] = comparison.AppliedGradient(
                 event.iteration, foreign, mine.cosine_to_total
             )

@@ -1,7 +1,7 @@
-"""Lets something outside a scenario see its networks, optimizers and batches as it gets them.
+"""Shows a scenario's networks, optimizers and batches to a measurement outside it.
 
-The scenario itself is not touched: for as long as `attended` lasts, the lab's own functions show
-what they hand out. Whoever looks on must leave all of it as it is.
+The scenario is unchanged: inside `attended` the functions of the lab pass what they return to an
+`Onlooker` as well, which must not modify it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Onlooker:
-    """What is shown, each to a method of its own; a subclass overrides what it wants to see."""
+    """Is shown each object by a method; a subclass overrides those that it needs."""
 
     def networks(self, args: Arguments, G: nn.Module, D: nn.Module) -> None:
         """Once, when the scenario has made its networks."""
@@ -35,7 +35,7 @@ class Onlooker:
         """After each iteration that ran to its end."""
 
     def end_of_pass(self) -> None:
-        """After the last iteration of each pass over the data that held any."""
+        """After the last iteration of each pass over the data that had one."""
 
 
 class _Shown:

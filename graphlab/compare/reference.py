@@ -1,4 +1,4 @@
-"""What one iteration of SoftmaxGAN should have done, computed from the state it began with.
+"""Computes what an iteration of SoftmaxGAN should have done, from the state at its start.
 
 The reference is the alternating update: D steps on D_loss_ at the weights it has, then G steps
 on G_loss_ at the new D, each on the gradient of its own loss and no other, with the optimizer
@@ -35,13 +35,13 @@ def losses(real_logit: Tensor, gene_logit: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def balance(batch_size: int) -> tuple[float, float]:
-    """Both losses where D rates all images of a batch alike, as the two at balance would."""
+    """Both losses where D gives all images of a batch the same rating."""
     return math.log(2 * batch_size), math.log(2 * batch_size)
 
 
 def least_sum(batch_size: int) -> tuple[float, float]:
-    """Both losses where their sum is least, whatever the images: D gives the real ones three
-    quarters of the softmax and G's one quarter, which it can as soon as it tells them apart."""
+    """Both losses where their sum is least, for any images: D gives the real ones three quarters of
+    the softmax and the generated ones one quarter, which needs no more than to tell them apart."""
     real, gene = 3 / (4 * batch_size), 1 / (4 * batch_size)
     return -math.log(real), -(math.log(real) + math.log(gene)) / 2
 
@@ -81,7 +81,7 @@ def deviation(actual: Tensor, reference: Tensor) -> Deviation:
     """Of two vectors of equal length, compared in float64."""
     one, other = actual.double(), reference.double()
     norms = float(one.norm()), float(other.norm())
-    # Below the least normal number nothing has a direction that could be told.
+    # Smaller norms than the least normal number leave no reliable direction.
     usable = all(sys.float_info.min < norm < float("inf") for norm in norms)
     if not usable:
         return Deviation(None, None)
@@ -110,7 +110,7 @@ class Reference(Onlooker):
 
     def networks(self, args: Arguments, G: nn.Module, D: nn.Module) -> None:
         self._nets = {"D": D, "G": G}
-        # Functions, not methods: a copy of a network takes its hooks along, and would take us.
+        # Functions, not methods: copying a network copies its hooks, and a method's object too.
         for role, net in self._nets.items():
             net.register_forward_pre_hook(self._counter(role, net))
 

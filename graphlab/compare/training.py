@@ -1,7 +1,7 @@
-"""Follows a whole training: the networks after each pass over the data, judged when it is over.
+"""Follows a whole training: keeps the weights after each pass over the data and judges them later.
 
-While the training runs, weights are copied and nothing else is done, so that it may be under
-observation at the same time.
+While the training runs, weights are copied and nothing else is done, so that it can be observed at
+the same time.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ class Losses:
 
 
 class Training(Onlooker):
-    """`looking`, where it is set, is called after each iteration with how many have ended."""
+    """Copies the weights after each pass. `after_iteration` is given the number of iterations
+    that have ended."""
 
-    def __init__(self, looking: Callable[[int], None] | None = None) -> None:
+    def __init__(self, after_iteration: Callable[[int], None] | None = None) -> None:
         self.iterations = 0
-        self._looking = looking
+        self._after_iteration = after_iteration
         self._args: Arguments | None = None
         self._nets: tuple[nn.Module, nn.Module] | None = None
         self._kept: list[tuple[int, list[dict[str, Tensor]]]] = []
-        # Whose optimizers were made, in that order: "G", "D" or "?".
+        # The network of each optimizer, in the order of their making: "G", "D" or "?".
         self.owners: list[str] = []
 
     def networks(self, args: Arguments, G: nn.Module, D: nn.Module) -> None:
@@ -54,8 +55,8 @@ class Training(Onlooker):
 
     def end(self) -> None:
         self.iterations += 1
-        if self._looking is not None:
-            self._looking(self.iterations)
+        if self._after_iteration is not None:
+            self._after_iteration(self.iterations)
 
     def end_of_pass(self) -> None:
         self._keep()
@@ -75,7 +76,7 @@ class Training(Onlooker):
         return judge(images, real_images(self._args)), images
 
     def losses(self) -> list[Losses]:
-        """At the start and after each pass."""
+        """The losses at the start and after each pass, on fixed images and latents."""
         args = self._args
         assert args is not None
         with torch.random.fork_rng(devices=()):

@@ -1,6 +1,6 @@
-"""Processes that each work for one loop: torch is loaded once, and no loop meets another's state.
+"""Worker processes, one for each loop: torch is loaded once, and loops share no state.
 
-A process lives until the crew is dismissed, so that the timings of all loops can take turns.
+A process lives until `started` is left, so that the timings of all loops can take turns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Task:
 
 
 class Worker:
-    """A process that is started when it is first asked for something."""
+    """A process, started with its first task."""
 
     def __init__(self, name: str, threads: int) -> None:
         self.name = name
@@ -53,7 +53,7 @@ class Worker:
             self._process.join(5)
             raise UserError(
                 f"the process that ran {self.name} ended with code {self._process.exitcode}",
-                f"graphlab run {self.name} may tell more",
+                f"graphlab run {self.name} may show why",
             ) from None
         if kind == "refused":
             raise UserError(*value)
@@ -61,21 +61,24 @@ class Worker:
             raise RuntimeError(f"while {self.name} was measured:\n{value}")
         return value
 
-    def dismiss(self) -> None:
+    def end(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.join()
 
 
 @contextmanager
-def crew(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
-    """A worker for each name; all their processes are gone when the block is left."""
+def started(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
+    """A worker for each name; their processes end with the block.
+
+    `threads` is the most that PyTorch computes in, for each process.
+    """
     workers = [Worker(name, threads) for name in names]
     try:
         yield workers
     finally:
         for worker in workers:
-            worker.dismiss()
+            worker.end()
 
 
 def perform(tasks: Sequence[Task], at_once: int, began: Callable[[Task], None]) -> list[Any]:
@@ -98,7 +101,7 @@ def perform(tasks: Sequence[Task], at_once: int, began: Callable[[Task], None]) 
 
 
 def _serve(connection: Connection, threads: int) -> None:
-    # Ctrl-C reaches every process of the terminal; the one that started us ends us.
+    # Ctrl-C reaches every process of the terminal; this one is ended by the one that started it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from graphlab.compare.costs import use_threads
 

@@ -1,5 +1,4 @@
-"""The digits inside the package, and MNIST where torchvision has it, in batches in an order that
-the seed fixes."""
+"""The images of the scenarios, digits or MNIST, in batches whose order the seed fixes."""
 
 from __future__ import annotations
 
@@ -12,13 +11,9 @@ from torch import Tensor
 
 from graphlab.lab.options import Arguments, LabError
 
-# Channels, and pixels a side.
+# (channels, pixels a side) of each data set.
 SHAPES = {"digits": (1, 8), "mnist": (1, 28)}
-
-
 DIGITS = Path(__file__).parent / "data" / "digits.gz"
-
-
 DIGITS_COUNT = 1797
 
 
@@ -68,7 +63,7 @@ def _mnist(root: Path) -> tuple[Tensor, Tensor]:
 def batches(args: Arguments) -> Batches:
     """The loader for `args.data`: images [batch, pixels] for the mlp, [batch, C, H, W] for dcgan.
 
-    Raises LabError where the data set is not at hand.
+    Raises LabError where the data set is missing.
     """
     images, labels = load(args.data, args.data_root)
     if args.arch == "mlp":
@@ -79,8 +74,8 @@ def batches(args: Arguments) -> Batches:
 class Batches:
     """Yields (images, labels) on the CPU, shuffled anew each pass; the last batch may be smaller.
 
-    Over all passes together no more than `steps` batches come; further passes are then empty.
-    `len()` is the number of batches in the pass that runs, or else in the next one.
+    All passes together yield `steps` batches at most; further passes are then empty. `len()` is
+    the number of batches in the pass that runs, or else in the next one.
     """
 
     def __init__(
@@ -96,7 +91,7 @@ class Batches:
         self._labels = labels
         self._batch_size = batch_size
         self._left = steps
-        # Its own generator, so that what a training loop draws cannot change the order.
+        # A generator of its own: random numbers that a training loop draws do not change the order.
         self._generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:

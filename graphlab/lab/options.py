@@ -1,4 +1,4 @@
-"""The command line of every scenario, and the lab's two-line error."""
+"""The command line of the scenarios, and the error that it raises."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LabError(SystemExit):
         return self.message
 
 
-# Each is large enough to show digits within the default number of epochs (docs/lab.md).
+# Each shows digits within the default number of epochs (docs/lab.md).
 LEARNING_RATES = {"adam": 1e-3, "adam-fused": 1e-3, "sgd": 0.1}
 
 
@@ -76,7 +76,7 @@ def arguments(
     if options.data == "mnist" and options.data_root is None:
         raise LabError("--data mnist needs to know where the files are", "add --data-root DIR")
     if options.samples is not None:
-        # Asked before the training, not after it.
+        # Checked before the training, not after it.
         check_target(options.samples, options.force)
     torch.manual_seed(options.seed)
     return Arguments(**vars(options))
@@ -123,7 +123,7 @@ def _device(name: str) -> torch.device:
     if devices == 0:
         raise LabError(f"--device {name}: PyTorch finds no CUDA device", "use --device cpu")
     if int(match[1] or 0) >= devices:
-        raise LabError(f"--device {name}: there is no such GPU", f"N goes up to {devices - 1}")
+        raise LabError(f"--device {name}: no such GPU", f"N goes up to {devices - 1}")
     return torch.device(name)
 
 
@@ -150,7 +150,7 @@ def _rate(text: str) -> float:
 
 
 def check_target(path: Path, force: bool) -> None:
-    """Raise LabError if `path` is no PNG that could be written now."""
+    """Raise LabError if `path` is not a PNG file that can be written."""
     if path.suffix.lower() != ".png":
         raise LabError(f"--samples {path}: samples are written as PNG", "end the name in .png")
     if path.is_dir():

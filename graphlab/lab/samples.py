@@ -17,11 +17,8 @@ from graphlab.lab.images import SHAPES
 from graphlab.lab.options import Arguments, LabError, check_target
 
 COLUMNS = 10
-
-
 ROWS = 10
-
-
+# Pixels between images.
 GAP = 2
 
 
@@ -61,7 +58,7 @@ def grid(images: Tensor) -> Tensor:
 
 
 def write_png(path: Path, pixels: Tensor, force: bool) -> None:
-    """Write uint8 pixels [height, width, C] to `path` in one move: no reader sees half a file.
+    """Write uint8 pixels [height, width, C] to `path`, renamed when complete.
 
     Raises LabError where `check_target` does, and where the system refuses.
     """

@@ -303,7 +303,7 @@ class Observation:
 
     def _own_error(self, error: Exception) -> None:
         """The observer must never break the program: its own exceptions become notices."""
-        self._notice(f"the observer failed on its own: {type(error).__name__}: {error}")
+        self._notice(f"internal error in the observer: {type(error).__name__}: {error}")
         if os.environ.get("GRAPHLAB_DEBUG"):
             import traceback
 

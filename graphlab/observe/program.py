@@ -97,7 +97,7 @@ class Unreported(Exception):
     """The program has run, but its trace could not be built."""
 
     def __init__(self, exit_code: int, error: Exception) -> None:
-        super().__init__(f"graphlab failed on its own: {type(error).__name__}: {error}")
+        super().__init__(f"internal error in graphlab: {type(error).__name__}: {error}")
         self.exit_code = exit_code
 
 

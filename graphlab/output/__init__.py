@@ -1,1 +1,1 @@
-"""Where results go: files and streams of graphlab's own."""
+"""Where results go: output files, and streams that the program cannot take away."""

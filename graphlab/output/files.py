@@ -1,4 +1,4 @@
-"""Output files: refused early, written to a temporary name, renamed when whole."""
+"""Output files: checked before the work, written to a temporary name, renamed when complete."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from graphlab.output import streams
 
 
 def check(path: str | None, force: bool) -> str | None:
-    """Refuse an output file before the work, not after it. Returns where it will be, wherever the
-    program goes meanwhile; ``-``, which is stdout, and None stay what they are.
+    """Refuse an output file before the work, not after it. Returns its absolute path, since the
+    program may change its working folder; ``-`` (stdout) and None are returned as they are.
 
     Raises:
-        UserError: for a file that exists, unless `force`, and for one that cannot be.
+        UserError: for a file that exists, unless `force`, and for one that cannot be written.
     """
     if path is None or path == "-":
         return path
@@ -24,7 +24,7 @@ def check(path: str | None, force: bool) -> str | None:
     if path.startswith("-"):
         # The word after an option is its value, whatever it looks like.
         raise UserError(
-            f"{path} stands where a file should be named", f"a file of that name is ./{path}"
+            f"expected a file name, found {path}", f"write ./{path} for a file of that name"
         )
     target = _target(path)
     if os.path.lexists(target) and not force:
@@ -38,7 +38,7 @@ def check(path: str | None, force: bool) -> str | None:
 
 
 def distinct(outputs: dict[str, str | None]) -> None:
-    """Refuse two documents in one place. `outputs` are files by the option that names each.
+    """Refuse two outputs in one file. `outputs` maps the option to the file that it names.
 
     Raises:
         UserError: where two options name one file, or both stdout.
@@ -49,14 +49,12 @@ def distinct(outputs: dict[str, str | None]) -> None:
             continue
         other = named.setdefault(path if path == "-" else os.path.realpath(path), option)
         if other != option:
-            raise UserError(
-                f"{other} and {option} both name {path}", "give each a place of its own"
-            )
+            raise UserError(f"{other} and {option} both write to {path}", "give each its own file")
 
 
 def write(path: str, text: str | bytes, force: bool = True) -> None:
-    """Write `text` whole or not at all; ``-`` is stdout. A link stays, and what it leads to is
-    written. Without `force` a file that has come to be there since `check` is kept.
+    """Write `text` completely or not at all; ``-`` is stdout. A link is followed. Without `force` a
+    file that was created since `check` is kept.
 
     Raises:
         UserError: when the file cannot be written.
@@ -70,17 +68,17 @@ def write(path: str, text: str | bytes, force: bool = True) -> None:
         _replace(target, data, force)
     except FileExistsError:
         raise UserError(
-            f"{path} already exists: it came to be there meanwhile", "add --force to replace it"
+            f"{path} already exists: it was created in the meantime", "add --force to replace it"
         ) from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}", "name another file") from None
 
 
 def _target(path: str) -> str:
-    """The file that `path` leads to, there or not yet there.
+    """The file that `path` leads to, which need not exist.
 
     Raises:
-        UserError: when it is something else than a file, or can be none.
+        UserError: when it is something other than a file, or cannot be one.
     """
     mode = None
     try:
@@ -95,12 +93,12 @@ def _target(path: str) -> str:
     if stat.S_ISDIR(mode):
         raise UserError(f"{path} is a folder", "name a file in it")
     if not stat.S_ISREG(mode):
-        raise UserError(f"{path} is no regular file", "name a file, or - for stdout")
+        raise UserError(f"{path} is not a regular file", "name a file, or - for stdout")
     return target
 
 
 def _replace(target: str, data: bytes, force: bool) -> None:
-    # A short name: the target's own may be as long as names can be.
+    # A short name, since the target's own may be as long as the file system allows.
     name = os.path.join(os.path.dirname(target), f".graphlab-{os.urandom(6).hex()}")
     try:
         with open(name, "xb") as file:
@@ -108,7 +106,7 @@ def _replace(target: str, data: bytes, force: bool) -> None:
         if os.path.exists(target):
             os.chmod(name, stat.S_IMODE(os.stat(target).st_mode))
         if not force:
-            # Takes the name in one step, or finds that another has it.
+            # Creates the file, or fails if it exists, in one step.
             os.close(os.open(target, os.O_CREAT | os.O_EXCL))
         try:
             os.replace(name, target)

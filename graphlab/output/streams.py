@@ -1,4 +1,4 @@
-"""Streams of our own: where results and notices go, whatever a program does to `sys.stdout`."""
+"""Streams for results and notices that stay open whatever a program does to `sys.stdout`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from graphlab.text import one_line
 
-# In the place of a character that a stream lacks, one as wide, so that columns and carets stay.
+# A replacement of the same width for characters that a stream cannot encode, to keep columns.
 _STAND_INS = dict(zip("✓✗■│┃▌─━→…×−–—·⋮±①②③⏎␣≤░█•", "+x#|||-=>~x---.:~123$_<.#*", strict=True))
 _HANDLER = "graphlab"
 
@@ -30,7 +30,7 @@ codecs.register_error(_HANDLER, _stand_in)
 
 
 def fitted(text: str, stream: Any) -> str:
-    """`text` in characters that `stream` has; a stream that names no encoding has them all."""
+    """`text` with the characters replaced that `stream` cannot encode."""
     encoding = getattr(stream, "encoding", None)
     if not isinstance(encoding, str):
         return text
@@ -41,7 +41,7 @@ def fitted(text: str, stream: Any) -> str:
 
 
 class _Shared(io.TextIOBase):
-    """Someone's stream without a descriptor that is surely its own: pytest's, a notebook's, a
+    """A stream that may share its file descriptor or have none: pytest's, a notebook's, a
     StringIO."""
 
     def __init__(self, stream: Any) -> None:
@@ -57,7 +57,7 @@ class _Shared(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        # A stream that can only write is a stream too.
+        # Some streams have no flush.
         flush = getattr(self._stream, "flush", None)
         if flush is not None:
             flush()
@@ -67,7 +67,7 @@ class _Shared(io.TextIOBase):
         return bool(isatty()) if isatty is not None else False
 
     def close(self) -> None:
-        """It is not ours to close."""
+        """The stream belongs to somebody else and stays open."""
 
     @property
     def buffer(self) -> Any:
@@ -75,8 +75,8 @@ class _Shared(io.TextIOBase):
 
 
 def own(stream: Any) -> TextIO:
-    """A stream that goes on leading to where `stream` leads now, when that one is closed, lost or
-    replaced. Where there is none, what is written to it is lost, as with `print`."""
+    """A stream to the same place as `stream`, which works on after that one is closed or replaced.
+    Where `stream` is None, output is dropped, as by `print`."""
     if stream is None:
         return io.StringIO()
     if stream is sys.__stdout__ or stream is sys.__stderr__:
@@ -91,36 +91,36 @@ _held: list[TextIO] = []
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Keep the streams of this moment until the block is left."""
+    """Inside the block, `out` and `err` lead to where stdout and stderr led on entering it."""
     global _held
     kept, _held = _held, [own(sys.stdout), own(sys.stderr)]
     try:
         yield
     finally:
         for each in _held:
-            # What could not be written by now has been told or does not matter: a reader that left.
+            # A failed write was reported when it happened; a closed pipe does not matter.
             with contextlib.suppress(OSError, ValueError):
                 each.close()
         _held = kept
 
 
 def out() -> TextIO:
-    """For results."""
+    """The stream for results."""
     return _held[0] if _held else own_now(sys.stdout)
 
 
 def err() -> TextIO:
-    """For progress and notices."""
+    """The stream for progress and notices."""
     return _held[1] if _held else own_now(sys.stderr)
 
 
 def own_now(stream: Any) -> TextIO:
-    """`stream` itself, for what is written at once: only its missing characters are seen to."""
+    """`stream` itself, with characters replaced that it cannot encode."""
     return io.StringIO() if stream is None else _Shared(stream)  # pyright: ignore[reportReturnType]
 
 
 def document(text: str | bytes) -> None:
-    """Write a whole document to stdout: the bytes that a file would hold, if it takes bytes."""
+    """Write a whole document to stdout, as bytes where it takes bytes."""
     stream = out()
     data = text.encode() if isinstance(text, str) else text
     buffer = getattr(stream, "buffer", None)
@@ -134,6 +134,6 @@ def document(text: str | bytes) -> None:
 
 
 def line(text: str, stream: TextIO) -> None:
-    """One line, at once. Characters that would act on a terminal or break the line are escaped."""
+    """Write one line and flush. Control characters and line breaks are escaped."""
     stream.write(f"{one_line(text)}\n")
     stream.flush()

@@ -140,7 +140,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(word: str) -> Any:
-    raise DocumentError(f"{word} is no number in JSON")
+    raise DocumentError(f"{word} is not a JSON number")
 
 
 _NAMES = {dict: "an object", list: "a list", type(None): "null"}
@@ -202,7 +202,7 @@ def _int(limits: tuple[Any, ...]) -> Reader:
         if type(data) is not int:
             raise _other("int", data)
         if not first <= data < sizes.get(column, MOST):
-            raise DocumentError(f"{short(data)} is no position in {column}")
+            raise DocumentError(f"{short(data)} is not an index into {column}")
         return data
 
     return read_place

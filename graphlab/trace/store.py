@@ -70,7 +70,7 @@ def check_sources(sources: Mapping[str, str]) -> None:
             # For instance a notebook cell with a magic. Rules handle this one themselves.
             continue
         except (ValueError, RecursionError, MemoryError):
-            problem = "it is no text that Python can take apart"
+            problem = "Python cannot parse it"
             raise DocumentError(problem).under(f".sources[{short(name)}]") from None
 
 

@@ -132,7 +132,7 @@ def test_render_in_python(tmp_path: Any) -> None:
         assert (tmp_path / name).stat().st_size > 100
     with pytest.raises(UserError, match="already exists"):
         figure.save(tmp_path / "a.svg", force=False)
-    with pytest.raises(UserError, match="no format"):
+    with pytest.raises(UserError, match="no known extension"):
         figure.save(tmp_path / "a.jpeg2000")
     loss.backward()
     assert "loss" in graphlab.render({"loss": loss}).text

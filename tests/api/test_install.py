@@ -112,7 +112,7 @@ def test_every_code_that_pytorch_raises(fails: Fails, code: str) -> None:
     assert traceback.splitlines()[-1].startswith("RuntimeError: ")
     assert told.startswith(f"error[{code}]: ")
     assert SAID.get(code, "") in " ".join(told.split()), told
-    assert told.splitlines()[-1] == "to be sure: graphlab run train.py -- --lr 3e-4"
+    assert told.splitlines()[-1] == "to confirm: graphlab run train.py -- --lr 3e-4"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_under_graphlab_run_the_report_speaks_alone(tmp_path: Path, command: Any
     graphlab.install().uninstall()
     assert ran.returncode == 1
     assert "GL001" in ran.stdout
-    assert "to be sure" not in ran.stderr + ran.stdout
+    assert "to confirm" not in ran.stderr + ran.stdout
     assert "inferred" not in ran.stderr + ran.stdout
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from graphlab import catalogue
-from graphlab.api.player import Player, filmed, play
+from graphlab.api.player import Player, film_of, played_run
 from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
@@ -50,9 +50,9 @@ def record() -> Record:
             ):
                 trace = program.run(what, words, name, started).trace
             assert trace.unseen == ()
-            film = filmed(sessions[0], trace, find(trace))
+            film = film_of(sessions[0], trace, find(trace))
             assert film is not None
-            known[name] = play(trace, film, find(trace))
+            known[name] = played_run(trace, film, find(trace))
         return known[name]
 
     return run
@@ -328,9 +328,9 @@ def filmed_script(tmp_path: Path, text: str) -> RecordedRun:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         trace = program.run(program.script(str(path)), [], "odd.py", started).trace
     assert trace.unseen == ()
-    film = filmed(sessions[0], trace, find(trace))
+    film = film_of(sessions[0], trace, find(trace))
     assert film is not None
-    return play(trace, film, find(trace))
+    return played_run(trace, film, find(trace))
 
 
 LOOP = """\

@@ -342,9 +342,13 @@ def test_strict_lets_even_an_info_fail(run: Run, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("marker", "error", "help"),
     [
-        ("allow=['GL120']", "allows 'GL120', which is no code", "did you mean GL1??? *"),
-        ("allowed=['GL102']", "takes no allowed", "it takes allow= and strict="),
-        ("'GL102'", "takes no 'GL102'", "it takes allow= and strict="),
+        (
+            "allow=['GL120']",
+            "allows 'GL120', which is no rule's code",
+            "did you mean GL1??? *",
+        ),
+        ("allowed=['GL102']", "has no argument allowed", "it takes allow= and strict="),
+        ("'GL102'", "has no argument 'GL102'", "it takes allow= and strict="),
     ],
 )
 def test_a_mistake_in_a_marker_is_told(run: Run, marker: str, error: str, help: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from graphlab import catalogue
-from graphlab.api.player import filmed, play
+from graphlab.api.player import film_of, played_run
 from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
@@ -87,9 +87,9 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Recorded
             ):
                 trace = program.run(program.script(str(path)), words, name, started).trace
             findings = find(trace)
-            film = filmed(sessions[0], trace, findings)
+            film = film_of(sessions[0], trace, findings)
             assert film is not None
-            known[what] = play(trace, film, findings)
+            known[what] = played_run(trace, film, findings)
         return known[what]
 
     return run

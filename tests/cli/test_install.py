@@ -70,7 +70,7 @@ def test_the_naive_loop(tmp_path: Path, python: Python) -> None:
     ):
         assert part in told, told
     assert told.splitlines()[-1] == (
-        "to be sure: graphlab run naive.py -- --steps 8 --device cpu --optimizer adam"
+        "to confirm: graphlab run naive.py -- --steps 8 --device cpu --optimizer adam"
     )
     assert max(map(len, told.splitlines())) <= 80
     assert "\x1b" not in told
@@ -126,13 +126,13 @@ def test_a_module(tmp_path: Path, python: Python) -> None:
     (package / "train.py").write_text(INSTALL + STALE, encoding="utf-8")
     ran = python("-m", "package.train", "--lr", "1")
     assert "weight was saved for backward" in ran.stderr
-    assert ran.stderr.splitlines()[-1] == "to be sure: graphlab run -m package.train -- --lr 1"
+    assert ran.stderr.splitlines()[-1] == "to confirm: graphlab run -m package.train -- --lr 1"
 
 
 def test_a_program_on_the_command_line(python: Python) -> None:
     ran = python("-c", INSTALL + STALE)
     assert "was saved for backward" in ran.stderr
-    assert ran.stderr.splitlines()[-1] == "to be sure: with graphlab.watch():"
+    assert ran.stderr.splitlines()[-1] == "to confirm: with graphlab.watch():"
 
 
 def test_it_costs_no_import(python: Python) -> None:
@@ -192,5 +192,5 @@ def test_in_ipython(python: Python, tmp_path: Path) -> None:
     assert mark and "RuntimeError" in traceback
     assert "hidden was saved for backward" in finding
     assert "hidden += … (inferred)" in finding
-    assert "to be sure: with graphlab.watch():" in finding
+    assert "to confirm: with graphlab.watch():" in finding
     assert "RuntimeError" in after and "GL001" not in after

@@ -165,7 +165,7 @@ def test_wrong_use_of_the_command(main: Main, words: tuple[str, ...]) -> None:
 
 def test_check_refuses_a_file_that_promises_nothing(main: Main, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text('"""Title."""\n')
-    assert_refused(main("check", "script.py"), "script.py states no expectation", "expect: ")
+    assert_refused(main("check", "script.py"), "script.py has no expect line", "expect: ")
 
 
 def test_no_words_at_all_show_the_help(main: Main) -> None:

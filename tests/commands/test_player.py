@@ -87,7 +87,7 @@ def test_render_refuses_what_the_player_would_not_heed(
     ran = command("render", str(saved / "naive.json"), "-o", "z.html", option, value)
     assert ran.returncode == 2
     error, help = ran.stderr.splitlines()
-    assert error.startswith(f"error: {option} ") and help.startswith("help: leave ")
+    assert error.startswith(f"error: {option} ") and help.startswith("help: remove ")
     assert not (tmp_path / "z.html").exists()
 
 
@@ -98,10 +98,10 @@ def test_render_refuses_what_the_player_would_not_heed(
         (("naive", "--quiz"), "--quiz is for the player"),
         (("naive", "--html", "x.html", "--against", "detahc"), "no scenario is called"),
         (("naive", "--html", "x.html", "--against", "no.json"), "there is no file no.json"),
-        (("naive", "--html", "x.html", "--trace", "./x.html"), "both name"),
+        (("naive", "--html", "x.html", "--trace", "./x.html"), "both write to"),
         (("naive", "--html", "old.html"), "old.html already exists"),
         (("naive", "--html", "no/x.html"), "there is no folder"),
-        (("--from", "bare.json", "--html", "x.html"), "naive has no film to play"),
+        (("--from", "bare.json", "--html", "x.html"), "naive has no recorded film"),
     ],
 )
 def test_what_it_refuses(
@@ -154,7 +154,7 @@ def test_a_session_that_films(tmp_path: Path) -> None:
     with graphlab.watch("two steps", film=True) as session:
         train()
     player = session.player()
-    (play,) = player.plays
+    (play,) = player.runs
     lines = [moment.at.code for moment in play.film.moments]
     first = lines.index("loss = layer(torch.ones(3, 2)).square().mean()")
     assert lines[first : first + 4] == [
@@ -172,13 +172,13 @@ def test_a_session_begun_anew_films_again() -> None:
     for _ in range(2):
         with session:
             train()
-        assert session.player().plays[0].film.moments
+        assert session.player().runs[0].film.moments
 
 
 def test_a_session_that_does_not_film() -> None:
     with graphlab.watch() as session:
         train()
-    with pytest.raises(UserError, match="no film to play"):
+    with pytest.raises(UserError, match="no recorded film"):
         session.player()
 
 

@@ -47,47 +47,47 @@ def odd_files(tmp_path: Path) -> None:
         (("run", "a\nb.py"), "there is no file a b.py"),
         (("run", "\x1b[31m.py"), r"there is no file \x1b[31m.py"),
         (("check", "a\0.py"), r"cannot read a\x00.py"),
-        (("run", "-c", "print(1)"), "-c stands where TARGET should"),
+        (("run", "-c", "print(1)"), "-c is not an option of graphlab"),
         (("run", "-m", ""), "no module "),
         (("run", "-m", ".x"), "no module can be run as .x"),
         (("run", "-m", "raises_on_import.module"), "ZeroDivisionError"),
         (("run", "-m", "exits_on_import.module"), "SystemExit: 3"),
         # Saved runs
-        (("run", "--from", "x.json", "-m"), "--from shows a trace and runs nothing"),
-        (("run", "--from", "x.json", "--", "more"), "--from shows a trace and runs nothing"),
+        (("run", "--from", "x.json", "-m"), "--from runs no program"),
+        (("run", "--from", "x.json", "--", "more"), "--from runs no program"),
         (("run", "--from", "number.json"), "number.json is not a trace"),
         (("run", "--from", "nested.json"), "nested.json is not a trace"),
         (("run", "--from", "folder.py"), "folder.py cannot be read"),
         (("run", "--from", "a\0"), "cannot be read"),
         # Output files
         (("run", "naive", "--json", ""), "an output file has an empty name"),
-        (("run", "naive", "--json", "--strict"), "--strict stands where a file should be named"),
-        (("run", "naive", "--json", "-", "--trace", "-"), "--json and --trace both name -"),
-        (("run", "naive", "--json", "-", "--html", "-"), "--json and --html both name -"),
+        (("run", "naive", "--json", "--strict"), "expected a file name, found --strict"),
+        (("run", "naive", "--json", "-", "--trace", "-"), "--json and --trace both write to -"),
+        (("run", "naive", "--json", "-", "--html", "-"), "--json and --html both write to -"),
         (("run", "naive", "--json", "dangling.json"), "there is no folder"),
         (("run", "naive", "--json", "loop.json"), "cannot write loop.json"),
-        (("run", "naive", "--json", "pipe.json", "--force"), "pipe.json is no regular file"),
-        (("run", "naive", "--json", os.devnull, "--force"), "is no regular file"),
+        (("run", "naive", "--json", "pipe.json", "--force"), "pipe.json is not a regular file"),
+        (("run", "naive", "--json", os.devnull, "--force"), "is not a regular file"),
         (("run", "naive", "--json", "x" * 300), "File name too long"),
         (("run", "naive", "--trace", "a\0"), r"cannot write a\x00"),
-        (("compare", "--json", "-", "--html", "-"), "--json and --html both name -"),
+        (("compare", "--json", "-", "--html", "-"), "--json and --html both write to -"),
         # Figures
-        (("render", "--timeout", "nan"), "--timeout nan is no time"),
-        (("render", "--timeout", "inf"), "--timeout inf is no time"),
-        (("render", "--timeout", "0"), "--timeout 0 is no time"),
-        (("render", "--timeout", "1e300"), "--timeout 1e+300 is no time"),
-        (("render", "--style", "torchviz", "--level", "module"), "--level is not for --style"),
-        (("render", "--style", "torchviz", "--loss", "x"), "--loss is not for --style"),
-        (("render", "--style", "torchviz", "--format", "text"), "torchviz makes no text"),
-        (("render", "-o", "q.png", "--format", "svg"), "q.png is named like png"),
-        (("render", "-o", "q.html", "--format", "svg"), "q.html is named like html"),
-        (("render", "--depth", "2"), "--depth counts modules"),
-        (("render", "number.json"), "number.json is no saved graph"),
-        (("render", "nested.json"), "nested.json is no saved graph"),
-        (("render", "number.json", "--at", "1"), "--at and --before choose from a run"),
+        (("render", "--timeout", "nan"), "invalid value nan for --timeout"),
+        (("render", "--timeout", "inf"), "invalid value inf for --timeout"),
+        (("render", "--timeout", "0"), "invalid value 0 for --timeout"),
+        (("render", "--timeout", "1e300"), "invalid value 1e+300 for --timeout"),
+        (("render", "--style", "torchviz", "--level", "module"), "--level has no effect"),
+        (("render", "--style", "torchviz", "--loss", "x"), "--loss has no effect"),
+        (("render", "--style", "torchviz", "--format", "text"), "torchviz cannot write text"),
+        (("render", "-o", "q.png", "--format", "svg"), "q.png ends in .png"),
+        (("render", "-o", "q.html", "--format", "svg"), "q.html ends in .html"),
+        (("render", "--depth", "2"), "--depth has no effect"),
+        (("render", "number.json"), "number.json is not a saved graph"),
+        (("render", "nested.json"), "nested.json is not a saved graph"),
+        (("render", "number.json", "--at", "1"), "--at and --before need a run"),
         (("render", "number.json", "--colour", "x"), "takes no --colour"),
-        (("render", "number.json", "--style", "torchviz"), "a saved graph has none"),
-        (("render", "-o", ""), "no format"),
+        (("render", "number.json", "--style", "torchviz"), "torchviz cannot draw a saved graph"),
+        (("render", "-o", ""), "has no known extension"),
         # Arguments of scenarios
         (("check", "naive", "--optimizer"), "naive refuses its arguments: argument --optimizer"),
         (("compare", "naive", "--optimizer"), "argument --optimizer"),
@@ -112,7 +112,7 @@ def test_what_fails_on_its_own_is_told_in_two_lines(
     monkeypatch.setattr("graphlab.commands.explain.explain", fail)
     code, out, err = main("explain")
     assert (code, out) == (2, "")
-    assert err.splitlines()[0] == "error: graphlab failed on its own: KeyError: 'slip'"
+    assert err.splitlines()[0] == "error: internal error in graphlab: KeyError: 'slip'"
     monkeypatch.setenv("GRAPHLAB_DEBUG", "1")
     assert "Traceback" in main("explain")[2]
 
@@ -128,7 +128,7 @@ def test_a_rule_that_fails_costs_no_exit_code(
     code, out, err = main("run", "script.py", "--json", "report.json")
     assert code == 7
     assert out.startswith("✓ script.py completed")
-    assert err == "error: the findings failed on its own: KeyError: 'slip'\n"
+    assert err == "error: internal error in the findings: KeyError: 'slip'\n"
     assert (tmp_path / "report.json").exists()
 
 
@@ -143,5 +143,5 @@ def test_an_observer_that_fails_costs_no_exit_code(
     path = sys.path
     code, out, err = main("run", "script.py")
     assert (code, out) == (7, "")
-    assert err == "error: graphlab failed on its own: KeyError: 'slip'\n"
+    assert err == "error: internal error in graphlab: KeyError: 'slip'\n"
     assert sys.path is path

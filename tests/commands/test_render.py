@@ -149,7 +149,7 @@ def test_the_moment_can_be_chosen() -> None:
     assert failed_backward(before) is None
     with pytest.raises(UserError, match="iteration 99"):
         taken("detach", at=99)
-    with pytest.raises(UserError, match="no backward is written") as caught:
+    with pytest.raises(UserError, match="no backward call is written") as caught:
         taken("naive", before="G_los_.backward()")
     assert "G_loss_.backward()" in caught.value.help
 
@@ -158,7 +158,7 @@ def test_one_loss_or_variable_can_be_chosen(naive: Graph) -> None:
     alone = taken("naive", loss=("Z_B",))
     assert [root.name for root in alone.roots] == ["Z_B"]
     assert len(alone) < len(naive)
-    with pytest.raises(UserError, match="called G_lss_") as caught:
+    with pytest.raises(UserError, match="named G_lss_") as caught:
         taken("naive", loss=("G_lss_",))
     assert "G_loss_" in caught.value.help
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_is_refused_before_the_run(render: Main) -> None:
         (("--format", "svgg"), "svg"),
         (("-o", "a.jpeg2000"), "a.jpeg2000"),
         (("-o", "nowhere/a.svg"), "there is no folder"),
-        (("--timeout", "0"), "no time"),
+        (("--timeout", "0"), "invalid value 0"),
         (("--style", "torchvis"), "torchviz"),
         (("nowhere.json",), "there is no file nowhere.json"),
     ):

@@ -55,8 +55,8 @@ def test_a_file_of_that_name_is_still_what_it_is(
         (("--from", "nix.json"), "there is no file nix.json"),
         (("--from", "r.json"), "r.json is not a trace"),
         (("--from", "."), ". cannot be read"),
-        (("naive", "--from", "t.json"), "--from shows a trace and runs nothing"),
-        ((), "there is no TARGET"),
+        (("naive", "--from", "t.json"), "--from runs no program"),
+        ((), "TARGET is missing"),
     ],
 )
 def test_what_it_refuses(tmp_path: Path, command: Any, words: tuple[str, ...], wrong: str) -> None:

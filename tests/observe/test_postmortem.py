@@ -33,7 +33,7 @@ def fails(run: Callable[[], None], kind: type[BaseException] = RuntimeError) -> 
 
 def last_words(explanation: Explanation) -> str:
     """The command at the end, however it was folded."""
-    return " ".join(str(explanation).rpartition("to be sure:")[2].split())
+    return " ".join(str(explanation).rpartition("to confirm:")[2].split())
 
 
 # The traceback's own troubles
@@ -232,7 +232,7 @@ def test_a_custom_functions_saved_tensors() -> None:
 def test_other_errors_of_torch_are_left_alone(run: Callable[[], Any]) -> None:
     explanation = graphlab.explain(fails(run))
     assert explanation.trace is None and explanation.findings == ()
-    assert str(explanation) == "this RuntimeError is not autograd's: graphlab has nothing to add"
+    assert str(explanation) == "this RuntimeError is not an autograd error: nothing to explain"
 
 
 def test_a_hook_that_raises_is_left_alone() -> None:
@@ -335,7 +335,7 @@ def test_a_failure_of_its_own_is_a_notice(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(postmortem, "live_optimizers", broken)
     explanation = graphlab.explain(fails(stale))
     assert explanation.findings == ()
-    assert "notice: the observer failed on its own: ZeroDivisionError: holders" in str(explanation)
+    assert "notice: internal error in the observer: ZeroDivisionError: holders" in str(explanation)
 
 
 # The object

@@ -37,7 +37,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for refused in (lambda: files.check(str(pipe), True), lambda: files.write(str(pipe), "new")):
-        with pytest.raises(UserError, match="no regular file"):
+        with pytest.raises(UserError, match="not a regular file"):
             refused()
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
@@ -80,7 +80,7 @@ def test_a_place_is_kept_when_the_program_goes_elsewhere(
 
 def test_two_names_of_one_place(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("target")
-    with pytest.raises(UserError, match="--a and --b both name"):
+    with pytest.raises(UserError, match="--a and --b both write to"):
         files.distinct({"--a": str(tmp_path / "target"), "--b": str(tmp_path / "link")})
     files.distinct({"--a": None, "--b": None, "--c": "-"})
 

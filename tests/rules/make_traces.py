@@ -46,9 +46,9 @@ def main(names: list[str]) -> None:
 def make(case: Case) -> str:
     """Write the case's file; returns its size and name."""
     trace, film = recorded(case)
-    filmed = case in FILMED
-    text = written(smallest(trace), film if filmed else None)
-    path = (FILMS if filmed else TRACES) / f"{case.name}.json"
+    is_filmed = case in FILMED
+    text = written(smallest(trace), film if is_filmed else None)
+    path = (FILMS if is_filmed else TRACES) / f"{case.name}.json"
     path.write_text(text, encoding="utf-8")
     return f"{len(text.encode()):6}  {path.stem}"
 
@@ -56,7 +56,7 @@ def make(case: Case) -> str:
 def recorded(case: Case) -> tuple[Trace, Film | None]:
     """The Trace and the film of a run of the case's script, under a name that is the same on any
     machine."""
-    from graphlab.api.player import filmed
+    from graphlab.api.player import film_of
     from graphlab.observe import program
     from graphlab.observe.observation import Observation
 
@@ -72,7 +72,7 @@ def recorded(case: Case) -> tuple[Trace, Film | None]:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             ran = program.run(program.script(str(path)), list(case.arguments), case.name, started)
         assert ran.trace.unseen == ()
-        film = filmed(sessions[0], ran.trace, find(ran.trace))
+        film = film_of(sessions[0], ran.trace, find(ran.trace))
         text = films.dumps(ran.trace, film).replace(str(path), path.name)
     return store.loads(text), films.loads(text)
 

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graphlab import catalogue
-from graphlab.api.player import filmed, play
+from graphlab.api.player import film_of, played_run
 from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace import graph as graphs
@@ -87,7 +87,7 @@ def seeds() -> list[dict[str, Any]]:
 
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             ran = program.run(program.script(path), arguments, path, started)
-        film = filmed(sessions[0], ran.trace, find(ran.trace))
+        film = film_of(sessions[0], ran.trace, find(ran.trace))
         found.append(json.loads(films.dumps(ran.trace, film)))
     return found
 
@@ -161,7 +161,7 @@ def shown(text: str) -> str:
     assert films.loads_both(films.dumps(trace, film)) == (trace, film)
     if film is None:
         return "shown"
-    harmless(page([play(trace, film, findings)], quiz=True).replace("\t", ""))
+    harmless(page([played_run(trace, film, findings)], quiz=True).replace("\t", ""))
     return "played"
 
 

@@ -110,10 +110,10 @@ def test_a_post_mortem_ends_with_the_command_that_would_tell_for_sure() -> None:
     known = script.trace(event, exception=failure)
     text = console.text(PostMortem(known, find(known), "graphlab run train.py"))
     assert text.startswith("error[GL005]: no graph leads to loss\n")
-    assert text.endswith("to be sure: graphlab run train.py\n")
+    assert text.endswith("to confirm: graphlab run train.py\n")
     unknown = script.trace(exception=failure, unseen=("a frame has no source",))
     assert console.text(PostMortem(unknown, [], "graphlab run train.py")).splitlines() == [
         "this RuntimeError is autograd's, but its traceback tells no more about it",
         "notice: a frame has no source",
-        "to be sure: graphlab run train.py",
+        "to confirm: graphlab run train.py",
     ]

@@ -112,7 +112,7 @@ class _PostMortem:
                 traceback.print_exc()
             explained = False
             self._events.clear()
-            self._unseen.append(f"the observer failed on its own: {type(own).__name__}: {own}")
+            self._unseen.append(f"internal error in the observer: {type(own).__name__}: {own}")
         if not explained and mistake is None:
             return None
         tb = self._tb

@@ -80,4 +80,4 @@ class PostMortem:
             )
         for each in self.trace.unseen:
             yield Text(f"notice: {one_line(each)}", "dim", overflow="fold")
-        yield Text.assemble(("to be sure: ", "bold"), one_line(self.command), overflow="fold")
+        yield Text.assemble(("to confirm: ", "bold"), one_line(self.command), overflow="fold")
