@@ -212,8 +212,11 @@ def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def gradients_on() -> Iterator[None]:
-    """Programs that are run in this process may leave gradients off."""
+def torch_as_it_was() -> Iterator[None]:
+    """Programs that are run in this process may leave gradients off, or compiled code: a session
+    that begins after a compilation leaves torch's functions alone."""
     yield
-    if "torch" in sys.modules:
+    if sys.modules.get("torch") is not None:
         sys.modules["torch"].set_grad_enabled(True)
+    if sys.modules.get("torch._dynamo.convert_frame") is not None:
+        sys.modules["torch._dynamo"].reset()
