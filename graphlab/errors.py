@@ -9,3 +9,11 @@ class UserError(Exception):
     def __init__(self, message: str, help: str) -> None:
         super().__init__(message)
         self.help = help
+
+
+class Unreported(Exception):
+    """The program has run with `exit_code`, but its trace could not be built."""
+
+    def __init__(self, exit_code: int, error: Exception) -> None:
+        super().__init__(f"internal error in graphlab: {type(error).__name__}: {error}")
+        self.exit_code = exit_code

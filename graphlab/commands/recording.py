@@ -83,7 +83,7 @@ def record(
 
     Raises:
         UserError: for a target that cannot be run.
-        program.Unreported: where the program ran and the observer failed.
+        Unreported: where the program ran and the observer failed.
     """
     found = None if is_module else resolve(target)
 

@@ -13,6 +13,7 @@ from graphlab.commands.player import no_film
 from graphlab.commands.recording import record, shown_by
 from graphlab.commands.report import Asked, Report
 from graphlab.commands.saved import load
+from graphlab.errors import Unreported
 from graphlab.output import streams
 from graphlab.trace.film import Film
 from graphlab.trace.model import Trace
@@ -27,8 +28,6 @@ def run(
     """Run `target` and report. Returns the exit code: the program's own, 1 for a raise, 1 with
     `strict` where only a warning was found. `last` says that the process ends after that."""
     asked = asked.checked()
-
-    from graphlab.observe.program import Unreported
 
     def prepare(observation: Observation) -> None:
         if asked.films:

@@ -15,7 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from graphlab.catalogue import compiling, read_source
-from graphlab.errors import UserError
+from graphlab.errors import Unreported, UserError
 from graphlab.observe import program_end
 from graphlab.observe.hooks.stack_depth import depth_of
 from graphlab.observe.observation import Observation
@@ -91,14 +91,6 @@ def module(name: str) -> Program:
             "name it as for `python -m`, from the folder that holds it",
         )
     return Program(code, name, spec, spec.origin, here, (os.path.dirname(spec.origin),), loader)
-
-
-class Unreported(Exception):
-    """The program has run, but its trace could not be built."""
-
-    def __init__(self, exit_code: int, error: Exception) -> None:
-        super().__init__(f"internal error in graphlab: {type(error).__name__}: {error}")
-        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _subclass = type.__subclasscheck__
 _mro = type.__dict__["__mro__"].__get__
 _members = type.__dict__["__dict__"].__get__
 _PROXY = type(_members(object))
+_of_a_module = types.ModuleType.__dict__["__dict__"].__get__
 # A frame's variables: a dictionary up to Python 3.12, a view of the frame's own since 3.13.
 _LOCALS = type((lambda: __import__("sys")._getframe().f_locals)())
 
@@ -69,7 +70,7 @@ def attributes(value: Any) -> dict[str, Any]:
     if type(found) in (types.GetSetDescriptorType, types.MemberDescriptorType):
         own = found.__get__(value)
     elif is_a(value, types.ModuleType):
-        own = object.__getattribute__(value, "__dict__")
+        own = _of_a_module(value)
     else:
         # There is none, or the class defines a property of that name.
         return {}
@@ -79,6 +80,8 @@ def attributes(value: Any) -> dict[str, Any]:
 def attribute(value: Any, name: str) -> Any:
     """``value.name`` if it is stored, else LOST: an entry of the object's dictionary, a module's
     parameter, buffer or submodule, a slot, a method, or a constant of the class."""
+    if is_a(value, type):
+        return _constant(static(value, name))
     own = attributes(value)
     if name in own:
         return own[name]
@@ -86,8 +89,6 @@ def attribute(value: Any, name: str) -> Any:
         kept: Any = own.get(drawer)
         if is_a(kept, dict) and dict.__contains__(kept, name):
             return dict.__getitem__(kept, name)
-    if is_a(value, type):
-        return _constant(static(value, name))
     found = static(type(value), name)
     kind = type(found)
     if kind is types.MemberDescriptorType:
