@@ -22,7 +22,7 @@ _subclass = type.__subclasscheck__
 _mro = type.__dict__["__mro__"].__get__
 _members = type.__dict__["__dict__"].__get__
 _PROXY = type(_members(object))
-_of_a_module = types.ModuleType.__dict__["__dict__"].__get__
+_of_a_module = vars(types.ModuleType)["__dict__"].__get__
 # A frame's variables: a dictionary up to Python 3.12, a view of the frame's own since 3.13.
 _LOCALS = type((lambda: __import__("sys")._getframe().f_locals)())
 
@@ -81,7 +81,10 @@ def attribute(value: Any, name: str) -> Any:
     """``value.name`` if it is stored, else LOST: an entry of the object's dictionary, a module's
     parameter, buffer or submodule, a slot, a method, or a constant of the class."""
     if is_a(value, type):
-        return _constant(static(value, name))
+        found = static(value, name)
+        if type(found) is classmethod:
+            return types.MethodType(found.__func__, value)
+        return found if type(found) is property else _constant(found)
     own = attributes(value)
     if name in own:
         return own[name]

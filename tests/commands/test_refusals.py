@@ -139,7 +139,7 @@ def test_an_observer_that_fails_costs_no_exit_code(
         raise KeyError("slip")
 
     (tmp_path / "script.py").write_text("import sys\nsys.exit(7)\n")
-    monkeypatch.setattr("graphlab.observe.build_trace.Assembler.build", fail)
+    monkeypatch.setattr("graphlab.observe.build_trace.TraceBuilder.build", fail)
     path = sys.path
     code, out, err = main("run", "script.py")
     assert (code, out) == (7, "")
