@@ -29,6 +29,7 @@ from graphlab.observe.notes import Log, RawBackward
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.observe.postmortem.unseen import UnseenErrors
+from graphlab.observe.process_state import PROCESS
 from graphlab.observe.program_end import strip_own_frames
 from graphlab.observe.refusals.writes import refusal
 from graphlab.observe.tensors import Unnoticed
@@ -36,8 +37,6 @@ from graphlab.source.files import UserFiles
 from graphlab.trace.film import Film
 from graphlab.trace.merge import joined
 from graphlab.trace.model import Trace
-
-_active: Observation | None = None
 
 
 class Observation:
@@ -109,15 +108,14 @@ class Observation:
     def start(self, frame: FrameType | None = None, below: int = 0) -> Observation:
         """Install the hooks. `frame` (default: the caller) and its callers are traced as well as
         what they call. `below` is how many of graphlab's frames are under the program's first."""
-        global _active
-        if _active is not None and _active.gives_way:
-            _active.stop()
-        outer = _active
+        if PROCESS.active is not None and PROCESS.active.gives_way:
+            PROCESS.active.stop()
+        outer = PROCESS.active
         while outer is not None:
             if outer is self:
                 raise RuntimeError("this graphlab session is already open")
             outer = outer._outer
-        self._outer, _active = _active, self
+        self._outer, PROCESS.active = PROCESS.active, self
         if self._outer is not None:
             self._outer._suspend(frame or sys._getframe(1))
         self._recursion_limit = RecursionLimit(below)
@@ -158,7 +156,6 @@ class Observation:
 
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
         """Remove every hook and build the trace. Safe to call twice."""
-        global _active
         frame = frame or sys._getframe(1)
         # Python drops the trace function when the stack overflows. The program has ended by then,
         # so nothing ran unobserved and no notice is due.
@@ -174,10 +171,10 @@ class Observation:
                     self._explain_unseen(error)
                     self._trace = self._build(error)
         finally:
-            if _active is self:
-                _active = self._outer
-                if _active is not None:
-                    _active._resume_after(self._trace, frame)
+            if PROCESS.active is self:
+                PROCESS.active = self._outer
+                if PROCESS.active is not None:
+                    PROCESS.active._resume_after(self._trace, frame)
 
     def _resume_after(self, inner: Trace | None, frame: FrameType | None) -> None:
         """The observation inside this one has stopped with the trace `inner`."""
@@ -367,10 +364,9 @@ class Observation:
 
 
 def _forked() -> None:
-    global _active
-    if _active is not None:
-        _active.leave_child()
-        _active = None
+    if PROCESS.active is not None:
+        PROCESS.active.leave_child()
+        PROCESS.active = None
 
 
 if hasattr(os, "register_at_fork"):
@@ -379,6 +375,6 @@ if hasattr(os, "register_at_fork"):
 
 def open_log() -> tuple[Log, Callable[[int], str]] | None:
     """(log, optimizer names by index) of the active observation; None if there is none."""
-    if _active is None:
+    if PROCESS.active is None:
         return None
-    return _active.snapshots.log, _active.snapshots.optimizer_name
+    return PROCESS.active.snapshots.log, PROCESS.active.snapshots.optimizer_name

@@ -19,6 +19,7 @@ from graphlab.errors import Unreported, UserError
 from graphlab.observe import program_end
 from graphlab.observe.hooks.stack_depth import depth_of
 from graphlab.observe.observation import Observation
+from graphlab.observe.process_state import PROCESS
 from graphlab.observe.program_state import SysSwap, path_from, taken_names
 from graphlab.source.files import UserFiles
 from graphlab.trace.model import Trace
@@ -163,7 +164,4 @@ def run(
             # Called before whatever the program itself has registered.
             atexit.register(sys_swap.resume)
         # The program's objects may still be running in threads or at exit: keep them whole.
-        _kept.append(main)
-
-
-_kept: list[ModuleType] = []
+        PROCESS.mains.append(main)

@@ -25,10 +25,10 @@ FLOORS = [
 ]
 # The same within `observe`; its `__init__` is empty.
 OBSERVE = [
-    ("__init__", "tensors", "program_state", "program_end"),
+    ("__init__", "tensors", "program_state", "program_end", "process_state"),
     ("notes", "iterations"),
     ("names",),
-    ("graph", "vectors"),
+    ("graph",),
     ("hooks",),
     ("refusals",),
     ("optimizers", "backward_calls"),

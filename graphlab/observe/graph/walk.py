@@ -7,7 +7,6 @@ nodes is held until the loss is gone, and then freed one node at a time.
 
 from __future__ import annotations
 
-import ctypes
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from graphlab.observe.process_state import PROCESS
 from graphlab.observe.tensors import (
     grad_fn_of,
     is_leaf,
@@ -236,16 +236,6 @@ def listed(value: Any) -> list[Any]:
 DEEP = 10_000
 
 
-# Lists of nodes by `id()`, how many of each list's losses are alive, and the lists with none left.
-_held: dict[int, list[Any]] = {}
-_left: dict[int, int] = {}
-_gone: list[int] = []
-
-# The dict is never freed, not even at interpreter exit: its nodes must outlive the program's own
-# variables.
-ctypes.pythonapi.Py_IncRef(ctypes.py_object(_held))
-
-
 def hold(nodes: list[Any], losses: Iterable[Any]) -> None:
     """Keep `nodes`, a walk from `losses`, alive until the last of these is gone and this or `sweep`
     is called again."""
@@ -257,15 +247,15 @@ def hold(nodes: list[Any], losses: Iterable[Any]) -> None:
     tensors = [each for each in losses if is_tensor(each)]
     if not tensors:
         return
-    _held[key], _left[key] = kept, len(tensors)
+    PROCESS.held[key], PROCESS.alive[key] = kept, len(tensors)
     for tensor in tensors:
         weakref.finalize(tensor, _one_less, key).atexit = False
 
 
 def sweep() -> None:
     """Free the nodes that were held for losses that are gone."""
-    while _gone:
-        release(_held.pop(_gone.pop()))
+    while PROCESS.gone:
+        release(PROCESS.held.pop(PROCESS.gone.pop()))
 
 
 def release(nodes: list[Any]) -> None:
@@ -277,7 +267,7 @@ def release(nodes: list[Any]) -> None:
 
 def _one_less(key: int) -> None:
     # `release` has to wait: the loss still holds its grad_fn now.
-    _left[key] -= 1
-    if not _left[key]:
-        del _left[key]
-        _gone.append(key)
+    PROCESS.alive[key] -= 1
+    if not PROCESS.alive[key]:
+        del PROCESS.alive[key]
+        PROCESS.gone.append(key)

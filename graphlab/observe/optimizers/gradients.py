@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.notes import RawBackward
+from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.tensors import Ref, grad_versions, tensors_in, version_of
-from graphlab.observe.vectors import any_nonzero
 
 # How often a gradient's values are checked for a zeroing that bumps no version counter.
 LOOKS = 4

@@ -16,6 +16,7 @@ from graphlab.observe.notes import Log, RawStep, RawWrite, RawZero
 from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
 from graphlab.observe.optimizers.provenance import Provenance
 from graphlab.observe.optimizers.registry import EVERY, OptimizerRegistry, OptimizerState
+from graphlab.observe.optimizers.vectors import COPIES, SavedValues, any_nonzero
 from graphlab.observe.tensors import (
     Unnoticed,
     address_of,
@@ -30,7 +31,6 @@ from graphlab.observe.tensors import (
     version_of,
     versions_of,
 )
-from graphlab.observe.vectors import COPIES, SavedValues, any_nonzero
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, exactly, is_a, item, items
 from graphlab.trace.model import Mix

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from graphlab.observe.optimizers.vectors import any_nonzero, computable, dense, dot, numbers
 from graphlab.observe.tensors import grad_of
-from graphlab.observe.vectors import any_nonzero, computable, dense, dot, numbers
 from graphlab.trace.model import Mix, ParameterMix, Share
 
 Label = tuple[str, int | None]

@@ -1,0 +1,32 @@
+"""Holds what the process has one of: the active observation, and what must outlive a program."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(slots=True)
+class ProcessState:
+    """The one instance is `PROCESS`; a forked child has a copy of it.
+
+    active: the Observation that is open, None if there is none. mains: the main modules of programs
+    that have run, whose threads and exit functions may still use them. held: lists of autograd
+    nodes by `id()`, each kept until the losses that it was walked from are gone. alive: how many of
+    each list's losses are alive. gone: the lists with none left.
+    """
+
+    active: Any = None
+    mains: list[ModuleType] = field(default_factory=list)
+    held: dict[int, list[Any]] = field(default_factory=dict)
+    alive: dict[int, int] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+
+
+PROCESS = ProcessState()
+
+# The dict is never freed, not even at interpreter exit: its nodes must outlive the program's own
+# variables.
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(PROCESS.held))
