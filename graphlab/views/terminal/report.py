@@ -56,7 +56,7 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     counts = [f for f in findings if f.severity != "info"]
     end = ""
     if trace.outcome == "completed" and not counts:
-        end = ", nothing wrong seen" if not trace.unseen else "; it was not seen whole"
+        end = ", nothing wrong seen" if not trace.unseen else "; not everything was observed"
     return Text.assemble((f"{mark} ", style), (one_line(trace.target), "bold"), f" {said}{end}")
 
 
