@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -129,3 +130,15 @@ def test_no_random_number_is_drawn() -> None:
     before = torch.get_rng_state()
     mistakes._messages()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("wrapped", [iter, list, tuple])
+def test_an_unused_input_is_found_whatever_it_is_given_in(
+    wrapped: Callable[[list[torch.Tensor]], Any],
+) -> None:
+    one, other = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
+    with pytest.raises(RuntimeError), graphlab.watch() as session:
+        torch.autograd.grad(one.sum(), wrapped([one, other]))
+    (finding,) = session.findings
+    assert finding.code == "GL006"
+    assert finding.tensor is not None and finding.tensor.tensor.name == "other"

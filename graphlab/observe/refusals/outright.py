@@ -64,7 +64,7 @@ def refused_outright(
         nodes = walk(grad_edge(root) for root in roots)
         hold(nodes, roots)
         reached = set(nodes)
-        for at, each in enumerate(listed(values.get("inputs"))):
+        for at, each in enumerate(_inputs(values)):
             edge = grad_edge(each)
             frozen = is_tensor(each) and not requires_grad(each)
             if edge not in reached and (edge is not None or frozen):
@@ -77,8 +77,12 @@ def nodes_behind(values: dict[str, Any], is_grad: bool, limit: int | None = None
     roots = listed(values.get("outputs" if is_grad else "tensors"))
     nodes = walk((grad_edge(root) for root in roots), limit)
     hold(nodes, roots)
-    inputs = values.get("inputs")
-    if inputs is None:
-        return nodes
-    goals = [edge for each in listed(inputs) if (edge := grad_edge(each)) is not None]
+    goals = [edge for each in _inputs(values) if (edge := grad_edge(each)) is not None]
     return needed(nodes, goals) if goals else nodes
+
+
+def _inputs(values: dict[str, Any]) -> list[Any]:
+    """What a gradient is asked for. torch uses an iterator up, and keeps what came out of it in a
+    local variable of its own."""
+    given = values.get("inputs_tuple")
+    return listed(given if type(given) is tuple else values.get("inputs"))
