@@ -33,6 +33,16 @@ def _loops_around(filename: str, line: int) -> tuple[int, ...]:
     return tuple(start for _, start in sorted(around, reverse=True))
 
 
+@lru_cache(maxsize=256)
+def _with_lines(filename: str) -> frozenset[int]:
+    tree = parse(filename)
+    return frozenset(
+        node.lineno
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.With | ast.AsyncWith)
+    )
+
+
 def headers_around(filename: str, line: int) -> frozenset[int]:
     """The header lines of the loops around a line."""
     around = (each for each in _loops_of(filename) if each[1] <= line <= each[2])
@@ -46,6 +56,8 @@ class Iterations:
         self.counts: dict[tuple[CodeType, int], int] = {}
         self.done = 0
         self.total: int | None = None
+        # The offset at which a body that begins with ``with`` is entered.
+        self.entered: dict[tuple[CodeType, int], int] = {}
         self._sized: set[tuple[CodeType, int]] = set()
 
     def advance(self, frame: FrameType | None, iteration: int) -> None:
@@ -62,6 +74,10 @@ class Iterations:
 
     def body_starts(self, code: CodeType) -> frozenset[int]:
         return frozenset(start for start, _, _ in _loops_of(code.co_filename))
+
+    def with_starts(self, code: CodeType) -> frozenset[int]:
+        """Those of `body_starts` with a ``with``, whose line runs again at the block's end."""
+        return self.body_starts(code) & _with_lines(code.co_filename)
 
     def iteration(self, frame: FrameType | None) -> int | None:
         """The 0-based iteration of the innermost loop around `frame`'s line, in the nearest frame

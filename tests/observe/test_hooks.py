@@ -367,3 +367,16 @@ def test_snapshot_sees_modules() -> None:
     """`state` looks into modules by `vars`, which must be their real namespace."""
     assert isinstance(torch._VF, ModuleType)
     assert isinstance(torch._C._nn, ModuleType)
+
+
+def test_a_body_that_begins_with_a_block_counts_once() -> None:
+    net = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with graphlab.watch() as session:
+        for _ in range(5):
+            with torch.enable_grad():
+                loss = net(torch.ones(3, 2)).sum()
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    assert session.trace.iterations == 5
