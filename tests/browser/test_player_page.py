@@ -185,7 +185,7 @@ def test_the_levels_of_the_graph(naive: Any) -> None:
 def test_another_run_is_one_click_away(visit: Visit, record: Record) -> None:
     opened = visit(page([record("naive"), record("detach")]))
     assert opened.locator(".gl-plus:visible").first.inner_text().endswith("D(gene_img.detach())")
-    opened.get_by_role("button", name="PlayedRun detach").click()
+    opened.get_by_role("button", name="Play detach").click()
     assert step(opened) == "step 1 of 19"
     press(opened, "ArrowRight")
     assert step(opened) == "step 2 of 19"
