@@ -238,13 +238,22 @@ def submodules(module: Any) -> Iterator[tuple[str, Any]]:
         stack.extend(reversed(inner))
 
 
-def parameters_in(module: Any) -> list[Any]:
-    """As ``list(module.parameters())``."""
+def parameters_in(*modules: Any) -> list[Any]:
+    """As ``list(module.parameters())``, of several modules that may hold one another."""
     found: dict[int, Any] = {}
-    for _, each in submodules(module):
-        for _, parameter in items(attributes(each).get("_parameters")):
+    seen: set[int] = set()
+    stack = [*reversed(modules)]
+    while stack:
+        module = stack.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        own = attributes(module)
+        for _, parameter in items(own.get("_parameters")):
             if is_tensor(parameter):
                 found.setdefault(id(parameter), parameter)
+        inner = [each for _, each in items(own.get("_modules")) if is_module(each)]
+        stack.extend(reversed(inner))
     return list(found.values())
 
 

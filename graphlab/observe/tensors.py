@@ -58,7 +58,8 @@ _subclass = type.__subclasscheck__
 _functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
 
 
-_dispatch_off: Any = getattr(_native, "_DisableTorchDispatch", contextlib.nullcontext)
+_dispatch_modes: Any = getattr(_native, "_len_torch_dispatch_stack", lambda: 1)
+no_dispatch: Any = getattr(_native, "_DisableTorchDispatch", contextlib.nullcontext)
 
 
 class Unnoticed:
@@ -68,12 +69,15 @@ class Unnoticed:
     __slots__ = ("_dispatch", "_functions")
 
     def __enter__(self) -> None:
-        self._functions, self._dispatch = _functions_off(), _dispatch_off()
+        self._functions, self._dispatch = _functions_off(), None
         self._functions.__enter__()
-        self._dispatch.__enter__()
+        if _dispatch_modes():
+            self._dispatch = no_dispatch()
+            self._dispatch.__enter__()
 
     def __exit__(self, *error: object) -> None:
-        self._dispatch.__exit__(None, None, None)
+        if self._dispatch is not None:
+            self._dispatch.__exit__(None, None, None)
         self._functions.__exit__(None, None, None)
 
 

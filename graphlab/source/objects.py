@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 # Returned where there is no value, or where reading it would run code.
@@ -22,6 +22,9 @@ _subclass = type.__subclasscheck__
 _mro = type.__dict__["__mro__"].__get__
 _members = type.__dict__["__dict__"].__get__
 _PROXY = type(_members(object))
+# By the identity of the class, which may not be hashed: its metaclass is the program's.
+_getters: dict[int, tuple[type, Callable[[Any], Any]]] = {}
+_MOST = 4_096
 _of_a_module = vars(types.ModuleType)["__dict__"].__get__
 # A frame's variables: a dictionary up to Python 3.12, a view of the frame's own since 3.13.
 _LOCALS = type((lambda: __import__("sys")._getframe().f_locals)())
@@ -64,17 +67,27 @@ def static(kind: type, name: str) -> Any:
 
 def attributes(value: Any) -> dict[str, Any]:
     """The object's own dictionary; empty if it has none. Callers must not write to it."""
-    if is_a(value, type):
-        return dict(_members(value))
-    found = static(type(value), "__dict__")
-    if type(found) in (types.GetSetDescriptorType, types.MemberDescriptorType):
-        own = found.__get__(value)
-    elif is_a(value, types.ModuleType):
-        own = _of_a_module(value)
-    else:
-        # There is none, or the class defines a property of that name.
-        return {}
+    kind = type(value)
+    known = _getters.get(id(kind))
+    if known is None or known[0] is not kind:
+        if len(_getters) >= _MOST:
+            _getters.clear()
+        known = _getters[id(kind)] = kind, _getter_of(kind)
+    own = known[1](value)
     return own if type(own) is dict else {}
+
+
+def _getter_of(kind: type) -> Callable[[Any], Any]:
+    """What reads the dictionary of a class's objects."""
+    if _subclass(type, kind):
+        return lambda value: dict(_members(value))
+    found = static(kind, "__dict__")
+    if type(found) in (types.GetSetDescriptorType, types.MemberDescriptorType):
+        return found.__get__
+    if _subclass(types.ModuleType, kind):
+        return _of_a_module
+    # There is none, or the class defines a property of that name.
+    return lambda value: None
 
 
 def attribute(value: Any, name: str) -> Any:

@@ -21,6 +21,7 @@ from graphlab.observe.tensors import (
     is_leaf,
     is_nested,
     is_tensor,
+    no_dispatch,
     requires_grad,
     version_of,
 )
@@ -98,7 +99,7 @@ def grad_edge(tensor: Any) -> Any:
     if node is not None or not (requires_grad(tensor) and is_leaf(tensor)):
         return node
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), no_dispatch():
             view: Any = torch._C.TensorBase.view_as(tensor, tensor)
         return grad_fn_of(view).next_functions[0][0]
     except Exception:

@@ -174,7 +174,7 @@ class OptimizerLedger:
     def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
         """Note parameters that no module called so far holds, and those never given a gradient."""
         modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
-        alive = {id(p) for module in modules for p in parameters_in(module)}
+        alive = {id(p) for p in parameters_in(*modules)}
         if not alive:
             return
         state.strangers = tuple(
