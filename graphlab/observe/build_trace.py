@@ -48,6 +48,7 @@ from graphlab.trace.model import (
     Write,
     ZeroGrad,
 )
+from graphlab.trace.sightings import Sighting
 
 # How many events a Trace keeps: the last ones, as that is where an error is.
 KEEP = 2_000
@@ -71,6 +72,7 @@ class TraceBuilder:
         reached: ReachedParameters,
         growth: GrowingGraphs,
         wasteful: list[RawBackward],
+        sightings: tuple[Sighting, ...],
         error: BaseException | None,
         notices: list[str],
     ) -> Trace:
@@ -95,7 +97,8 @@ class TraceBuilder:
             iterations=max(iterations) + 1 if iterations else 0,
             forgotten=self._forgotten(registry, reached),
             growing=tuple(growth.found.values()),
-            sources=self._sources(events, failure),
+            sightings=sightings,
+            sources=self._sources(events, sightings, failure),
             unseen=(*_unfollowed(optimizers, names), *notices),
         )
 
@@ -174,9 +177,11 @@ class TraceBuilder:
             write = raw.write
             there = self._locate(write.spot) if write is not None else None
             writer = written_by(there, write.by, write.direct) if write is not None else ""
-            return [
-                Refused(raw.seq, at, by, tensor, raw.kind, raw.iteration, raw.made, there, writer)
-            ]
+            refused = Refused(
+                raw.seq, at, by, tensor, raw.kind, raw.iteration, raw.made, there, writer,
+                raw.made_by,
+            )  # fmt: skip
+            return [refused]
         if isinstance(raw, RawModule):
             return [Module(raw.seq, at, self.table.module_name(raw.module))]
         if isinstance(raw, RawZero):
@@ -206,6 +211,7 @@ class TraceBuilder:
             raw.cut.by if raw.cut is not None else "",
             raw.nodes,
             carriers=raw.carriers,
+            node=raw.node,
         )
         return [backward]
 
@@ -295,8 +301,10 @@ class TraceBuilder:
         return Failure(type(error).__name__, str(error), self._locate(spot))
 
     @staticmethod
-    def _sources(events: tuple[Event, ...], failure: Failure | None) -> dict[str, str]:
-        files = {event.at.file for event in events if event.at is not None}
+    def _sources(
+        events: tuple[Event, ...], sightings: tuple[Sighting, ...], failure: Failure | None
+    ) -> dict[str, str]:
+        files = {each.at.file for each in (*events, *sightings) if each.at is not None}
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}

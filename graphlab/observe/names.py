@@ -32,7 +32,7 @@ from graphlab.source.objects import (
     static,
     variables,
 )
-from graphlab.trace.model import Kind
+from graphlab.trace.values import Kind
 
 _DEPTH = 4
 

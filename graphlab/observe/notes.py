@@ -11,11 +11,11 @@ from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from graphlab.observe.tensors import Named
 from graphlab.source.places import locate, place
-from graphlab.trace.model import Carrier, Location, TensorInfo, Trouble
+from graphlab.trace.model import Carrier, FailedNode, Location, Refusal, TensorInfo, Trouble
 
 # At forty marks and ten events a step, hundreds of iterations, in a few megabytes.
 KEEP_MARKS = 20_000
@@ -61,11 +61,12 @@ class RawRefused(NamedTuple):
     spot: Spot | None
     by: str
     info: TensorInfo
-    kind: Literal["leaf", "view"]
+    kind: Refusal
     iteration: int | None
     made: Location | None = None
     # The write that its base had, where it was not the write that was refused.
     write: RawWrite | None = None
+    made_by: str = ""
 
 
 class RawZero(NamedTuple):
@@ -159,6 +160,7 @@ class RawBackward:
     cut: Cut | None = None
     nodes: int | None = None
     carriers: tuple[Carrier, ...] = ()
+    node: FailedNode | None = None
     covered: frozenset[int] | None = None
 
 

@@ -32,6 +32,7 @@ from graphlab.observe.postmortem.unseen import UnseenErrors
 from graphlab.observe.process_state import PROCESS
 from graphlab.observe.program_end import strip_own_frames
 from graphlab.observe.refusals.writes import refusal
+from graphlab.observe.sightings.watchers import Watched, Watchers
 from graphlab.observe.tensors import Unnoticed
 from graphlab.source.files import UserFiles
 from graphlab.trace.film import Film
@@ -71,6 +72,8 @@ class Observation:
         )
         self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)
+        watched = Watched(log, tracer, files, ledger, table)
+        self._watchers = Watchers(watched, self._own_error)
         self._reached_parameters = ReachedParameters(log, files)
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, iterations, target, ledger.registry.name_of)
@@ -232,6 +235,7 @@ class Observation:
             self._reached_parameters,
             self._growing,
             [*self._ledger.provenance.wasteful.values()],
+            self._watchers.found(),
             error,
             [
                 *([COMPILED] if self._stand_aside.seen else []),
@@ -274,6 +278,7 @@ class Observation:
             self._growing.inspect(record, nodes, frame)
         self._reached_parameters.inspect(record, nodes, frame, self._table.tensor_index)
         self._ledger.provenance.inspect(record, nodes, frame)
+        self._watchers.inspect(record, nodes, frame)
         self.live_objects.note_leaves(record, nodes)
 
     def backward_ended(self, record: RawBackward) -> None:

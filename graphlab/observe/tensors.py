@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from graphlab.source.objects import attributes, exactly, static
-from graphlab.trace.model import Kind, TensorInfo
+from graphlab.trace.values import Kind, TensorInfo
 
 # The version of a tensor that has no counter.
 UNKNOWN = -1

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple
 
 from graphlab.trace.checked import DocumentError, PositionIn, build, of_schema, parse, sizes_of
-from graphlab.trace.model import Count, Kind, Location, OptimizerAt, Shape
 from graphlab.trace.store import plain, text_of
+from graphlab.trace.values import Count, Kind, Location, OptimizerAt, Shape
 
 SCHEMA = "graphlab.graph/1"
 # Stands for the node of an input that needs no gradient.

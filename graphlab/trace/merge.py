@@ -53,6 +53,7 @@ def joined(one: Trace, other: Trace) -> Trace:
         iterations=max(one.iterations, other.iterations),
         forgotten=(*one.forgotten, *(_move(each, places) for each in other.forgotten)),
         growing=(*one.growing, *other.growing),
+        sightings=(*one.sightings, *(_move(each, places) for each in other.sightings)),
         sources={**other.sources, **one.sources},
         unseen=tuple(dict.fromkeys((*one.unseen, *other.unseen))),
     )

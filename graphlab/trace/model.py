@@ -10,51 +10,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from graphlab.trace.checked import GREATEST, MOST, AtMost, Between, PositionIn
+from graphlab.trace.checked import MOST, Between
+from graphlab.trace.sightings import Sighting
+from graphlab.trace.values import (
+    Count,
+    EventAt,
+    Line,
+    Location,
+    Norm,
+    OptimizerAt,
+    Part,
+    TensorAt,
+    TensorAtOrNone,
+    TensorInfo,
+)
 
-# The numbers that a saved trace may hold, with the bounds that checked.py enforces.
-# `TensorAtOrNone` is -1 for a tensor that has no name.
-Count = Annotated[int, Between(0, MOST)]
-Line = Annotated[int, Between(0, 10**7)]
-Norm = Annotated[float, Between(0.0, GREATEST)]
-# A part of a whole. Rounding may take it slightly above 1.
-Part = Annotated[float, Between(0.0, 1.001)]
-Shape = Annotated[tuple[Count, ...], AtMost(200)]
-TensorAt = Annotated[int, PositionIn("tensors")]
-TensorAtOrNone = Annotated[int, PositionIn("tensors", or_none=True)]
-OptimizerAt = Annotated[int, PositionIn("optimizers")]
-EventAt = Annotated[int, PositionIn("events")]
-
-Kind = Literal["parameter", "buffer", "activation", "input"]
-Trouble = Literal["no-graph", "unused-input", "non-scalar"]
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A place in the user's own source; lines and columns count from 1.
-
-    `code` is the line without the `indent` that it starts with."""
-
-    file: str
-    line: Line
-    column: Line
-    end_line: Line
-    end_column: Line
-    function: str
-    code: str
-    indent: Line = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """A tensor, named as in the user's code; `owner` is the variable that holds its module."""
-
-    name: str | None
-    kind: Kind
-    shape: Shape
-    dtype: str
-    owner: str | None = None
-    requires_grad: bool = False
+# What torch refused an operation for: see Refused.
+Refusal = Literal["leaf", "view", "inference", "non-leaf", "overlap", "unmapped", "hook"]
+# Why a backward raised: refused before it ran, or failed as it ran.
+Trouble = Literal[
+    "no-graph", "unused-input", "frozen-input", "non-scalar", "complex-loss", "gradient-shape",
+    "checkpoint", "contract", "no-second-derivative", "failed",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +76,25 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An in-place write that autograd forbids: to a leaf, or to a view made at `made`.
+    """An operation that torch refused because of what a tensor is.
 
-    Or, with an empty `by`, the use of a view that lost its gradient because its base was written
-    at `written` by `written_by`.
+    kind: a write to a leaf or to a view, a tensor of inference mode, a result where a leaf is
+    needed, a write to elements that share memory, a write under vmap to a tensor that is not
+    mapped, a hook on a tensor without a graph. made: the line that made the tensor so, by
+    `made_by`. With an empty `by`: the use of a view that lost its gradient because its base was
+    written at `written` by `written_by`.
     """
 
     seq: int
     at: Location | None
     by: str
     tensor: TensorAt
-    kind: Literal["leaf", "view"]
+    kind: Refusal
     iteration: int | None = None
     made: Location | None = None
     written: Location | None = None
     written_by: str = ""
+    made_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +146,19 @@ class Carrier:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedNode:
+    """The node at which a backward raised: its operation, the forward line that made it (`at`), in
+    which module, and what it had saved. raised_at: the user's own line that raised, in a hook or in
+    a custom Function's backward."""
+
+    operation: str
+    at: Location | None
+    module: str | None = None
+    operands: tuple[TensorInfo, ...] = ()
+    raised_at: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Backward:
     """One call of backward() or torch.autograd.grad().
 
@@ -172,7 +166,8 @@ class Backward:
     wrote. problems: the saved tensors that are not as they were, if it was inspected. carriers:
     the variables that led to the first of them, if it raised. trouble: why autograd refused it
     before it ran, subject: the tensor concerned, cut, cut_by: the line that detached the loss, and
-    by what. nodes: the size of the graph, if it was counted. inferred: as for a Write.
+    by what. node: where it failed, if it was not refused. nodes: the size of the graph, if it was
+    counted. inferred: as for a Write.
     """
 
     seq: int
@@ -193,6 +188,7 @@ class Backward:
     inferred: str = ""
     waste: Waste | None = None
     carriers: tuple[Carrier, ...] = ()
+    node: FailedNode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,5 +348,6 @@ class Trace:
     iterations: Count = 0
     forgotten: tuple[Forgotten, ...] = ()
     growing: tuple[Growing, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()

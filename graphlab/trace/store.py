@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from graphlab.trace import model
+from graphlab.trace import model, sightings
 from graphlab.trace.checked import DocumentError, build, of_schema, parse, short, sizes_of
 from graphlab.trace.model import Trace
 
 SCHEMA = "graphlab.trace/1"
-_EVENTS = {kind.__name__: kind for kind in typing.get_args(model.Event)}
+_EVENTS = {
+    kind.__name__ for union in (model.Event, sightings.Sighting) for kind in typing.get_args(union)
+}
 
 
 def dumps(trace: Trace) -> str:

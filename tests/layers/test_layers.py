@@ -33,6 +33,7 @@ OBSERVE = [
     ("refusals",),
     ("optimizers", "backward_calls"),
     ("live_objects",),
+    ("sightings",),
     ("build_trace",),
     ("film", "postmortem"),
     ("observation",),

@@ -1,0 +1,1 @@
+"""One file for each kind of sighting of trace/sightings.py."""
