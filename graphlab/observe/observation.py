@@ -62,7 +62,7 @@ class Observation:
         self._tracer = tracer = LineTracer(log, files, iterations, self._own_error)
         self._module_calls = ModuleCalls(log, tracer, files)
         self._table = table = TensorTable()
-        self._trace_builder = TraceBuilder(log, files, target, table)
+        self._trace_builder = TraceBuilder(log, files, target, table, iterations)
         self._write_patches = write_patches = WritePatches(log, tracer, self._write_refused)
         self._backward_calls = BackwardCalls(
             log, tracer, write_patches, iterations, files, self, self._own_error

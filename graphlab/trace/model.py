@@ -312,11 +312,12 @@ class Growing:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The exception that ended the program or the `with` block."""
+    """The exception that ended the program or the `with` block, and the iteration that ran then."""
 
     type: str
     message: str
     at: Location | None
+    iteration: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
