@@ -285,6 +285,11 @@ class TraceBuilder:
             cut=state.cut.location() if state.cut is not None else None,
             cut_by=state.cut.by if state.cut is not None else "",
             elsewhere=state.elsewhere,
+            fed=state.fed,
+            zeroed=state.zeroed,
+            scheduled=state.scheduled,
+            handed_on=state.handed_on,
+            by_hand=state.by_hand,
         )
 
     @staticmethod

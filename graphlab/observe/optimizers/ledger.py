@@ -7,6 +7,8 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
+import torch
+
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.step_hooks import ActiveStep, StepHooks
 from graphlab.observe.hooks.write_patches import WritePatches
@@ -16,6 +18,7 @@ from graphlab.observe.notes import Log, RawStep, RawWrite, RawZero
 from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
 from graphlab.observe.optimizers.provenance import Provenance
 from graphlab.observe.optimizers.registry import EVERY, OptimizerRegistry, OptimizerState
+from graphlab.observe.optimizers.scalers import Scalers
 from graphlab.observe.optimizers.vectors import COPIES, SavedValues, any_nonzero
 from graphlab.observe.tensors import (
     Unnoticed,
@@ -53,12 +56,12 @@ class OptimizerLedger:
         name_parameter: Callable[[Any, Names | None], int],
         guard: Callable[[Exception], None],
     ) -> None:
-        import torch
-
         self._log, self._tracer = log, tracer
         self._iterations, self._files = iterations, files
         self.registry = OptimizerRegistry(name_parameter)
+        self._wide: dict[frozenset[int], bool] = {}
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
+        self.scalers = Scalers(tracer, self.registry)
         self.provenance = Provenance(log, files, self.registry, lambda: steps.depth > 0)
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
         for code, handler in (
@@ -96,6 +99,8 @@ class OptimizerLedger:
         user = user_frame(frame.f_back, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
         with Unnoticed():
+            if is_a(target, torch.optim.Optimizer):
+                self.registry.state(target).zeroed += 1
             self.provenance.cleared(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
 
@@ -117,6 +122,7 @@ class OptimizerLedger:
             gradients = self._judge(step, state, optimizer)
         else:
             gradients = self.registry.gradients_of(state, parameters)
+            state.handed_on = True
         first = gradients[0].sources if gradients else []
         if all(gradient.sources == first for gradient in gradients):
             step.sources = tuple({source.loss: None for source in first})
@@ -129,6 +135,8 @@ class OptimizerLedger:
             copies = copies_of([p for p, _ in self.registry.tracked()])
             grads = grads_of(parameters)
             active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
+        if step.nothing_new and state.idle < LOOKS:
+            active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
             self._look_over(state, parameters)
         active.step, active.copies = step, copies
@@ -150,6 +158,9 @@ class OptimizerLedger:
             count, spent = len(gradient.sources), gradient.spent.get(me, 0)
             if count > spent or gradient.by_hand:
                 fresh = True
+                if count > spent and not gradient.sources[-1].applied:
+                    for source in gradient.sources[spent:]:
+                        source.applied = True
             if 0 < spent < count and not gradient.by_hand:
                 leftover.append(self.registry.place_of(parameters[at], None))
             gradient.spent[me] = count
@@ -158,18 +169,32 @@ class OptimizerLedger:
             # If another optimizer wraps this one, the outer step is the one that counts.
             if inner or gradient.last_stepper == me:
                 continue
-            if gradient.last_stepper is not None:
+            other = gradient.last_stepper
+            if other is not None and not gradient.by_hand:
                 gradient.turns += 1
                 # A, B, A means that both are in use; A, B may be an optimizer and its replacement.
-                if gradient.turns >= 2:
+                if gradient.turns >= 2 and (gradient.spent.get(other) or self._too_wide(me, other)):
                     shared.append(self.registry.place_of(parameters[at], None))
-                    step.shared_with = gradient.last_stepper
+                    step.shared_with = other
             gradient.last_stepper = me
+            gradient.steppers.add(me)
         step.leftover, step.shared = tuple(leftover), tuple(shared)
-        step.nothing_new = (
-            not fresh and self.provenance.any_backward and (any_gradient or state.steps > 0)
-        )
+        state.fed += fresh
+        # A step without any gradient moves nothing.
+        step.nothing_new = not fresh and self.provenance.any_backward and any_gradient
         return gradients
+
+    def _too_wide(self, one: int, other: int) -> bool:
+        """Whether one of two optimizers that step a parameter by turns, each perhaps with a loss of
+        its own, holds a parameter that only the other ever steps."""
+        pair = frozenset((one, other))
+        if pair not in self._wide:
+            states = [self.registry.states[each] for each in pair]
+            self._wide[pair] = any(
+                gradient.steppers and pair & gradient.steppers != pair
+                for gradient in set(states[0].gradients) & set(states[1].gradients)
+            )
+        return self._wide[pair]
 
     def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
         """Note parameters that no module called so far holds, and those never given a gradient."""
@@ -199,6 +224,10 @@ class OptimizerLedger:
         if step is None:
             return
         state = self.registry.state(optimizer)
+        if active.idle is not None:
+            state.idle += 1
+            state.idle_moves = any(each.changed(version_of(each.tensor)) for each in active.idle)
+        step.nothing_new = step.nothing_new and state.idle_moves
         if active.copies is not None:
             compare(state, optimizer, active.copies, self.registry.place_of)
         if step.mix is not None:
