@@ -7,8 +7,11 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.notes import RawBackward
+from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.fates import Fates
+from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.watched import Watched, Watcher
+from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.sightings import Sighting
 
 
@@ -17,7 +20,13 @@ class Watchers:
 
     def __init__(self, watched: Watched, guard: Callable[[Exception], None]) -> None:
         self._guard = guard
-        self._all: tuple[Watcher, ...] = (Fates(watched),)
+        self._zeros = ZeroWatch(watched)
+        self._all: tuple[Watcher, ...] = (
+            Fates(watched),
+            ClipCalls(watched),
+            Softmaxes(watched),
+            self._zeros,
+        )
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         for each in self._all:
@@ -25,6 +34,13 @@ class Watchers:
                 each.inspect(record, nodes, frame)
             except Exception as error:
                 self._guard(error)
+
+    def ended(self, record: RawBackward) -> None:
+        """A backward has run."""
+        try:
+            self._zeros.ended(record)
+        except Exception as error:
+            self._guard(error)
 
     def found(self) -> tuple[Sighting, ...]:
         found: list[Sighting] = []
