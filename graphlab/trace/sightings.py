@@ -87,5 +87,17 @@ class ZeroGradients:
     by_weight: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TermCut:
+    """A summand of a loss that lost its graph at `at`, by `by`, while others have theirs."""
+
+    at: Location | None
+    by: str
+    term: str
+    loss: str
+    call: str
+    call_at: Location | None
+
+
 # A Trace holds these under `sightings`.
-Sighting = Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients
+Sighting = Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients | TermCut

@@ -189,6 +189,7 @@ class Lineage:
             given = [] if not any(is_integer(each) for each in given) else given
         cuts = name in CUTS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
         cuts = cuts or (name in ("to", "type") and bool(given))
+        cuts = cuts or (name == "grad" and "autograd" in ast.unparse(func) and not _creates(node))
         inputs = [self.value(each, before, depth) for each in given]
         if isinstance(func, ast.Attribute) and not is_module(callee):
             inputs.insert(0, self.value(func.value, before, depth))
@@ -209,6 +210,25 @@ class Lineage:
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
     ) -> Result:
         """The result of the user's own function that `node` calls, from its return statements."""
+        inner = self.inside(node, callee, inputs, before, depth)
+        if inner is None:
+            return None
+        results: list[Result] = []
+        for each in inner.returns():
+            assert each.value is not None
+            result = inner.value(each.value, each.lineno, depth + 1)
+            results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
+        return next((each for each in results if isinstance(each, Cut)), _first(results))
+
+    def returns(self) -> list[ast.Return]:
+        """The return statements of the function, those with a value."""
+        found = ast.walk(self.scope) if self.scope is not None else ()
+        return [each for each in found if isinstance(each, ast.Return) and each.value is not None]
+
+    def inside(
+        self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
+    ) -> Lineage | None:
+        """The lineage inside the user's own function that `node` calls; None for any other."""
         holder, function = _entered(callee)
         code = function.__code__ if function is not None else None
         file = code.co_filename if code is not None else ""
@@ -236,13 +256,7 @@ class Lineage:
             if each.arg is not None:
                 given[each.arg] = self.value(each.value, before, depth)
                 values[each.arg] = self.reach(each.value)
-        inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
-        results: list[Result] = []
-        for each in ast.walk(scope):
-            if isinstance(each, ast.Return) and each.value is not None:
-                result = inner.value(each.value, each.lineno, depth + 1)
-                results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
-        return next((each for each in results if isinstance(each, Cut)), _first(results))
+        return Lineage(file, scope, scope.name, values, self.files, given, self.trail)
 
     def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
         """A function that is known by its name only, such as one defined in another."""
@@ -346,6 +360,11 @@ class Lineage:
                 if is_a(holder, (list, tuple)):
                     return item(holder, 0)
         return LOST
+
+
+def _creates(call: ast.Call) -> bool:
+    """Whether a call of autograd.grad() records a graph for its result, as far as is written."""
+    return any(each.arg in ("create_graph", None) for each in call.keywords) or len(call.args) > 4
 
 
 def _entered(callee: Any) -> tuple[Any, types.FunctionType | None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.clipped import ClipCalls
+from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.watched import Watched, Watcher
@@ -26,6 +27,7 @@ class Watchers:
             ClipCalls(watched),
             Softmaxes(watched),
             self._zeros,
+            CutTerms(watched),
         )
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
