@@ -43,10 +43,10 @@ class Origin(NamedTuple):
 
 
 class Flow:
-    """One search, for the property `what`."""
+    """One search, for the property `what` of the tensor `wanted`, if that is known."""
 
-    def __init__(self, project: Project, what: Property) -> None:
-        self._project, self._what = project, what
+    def __init__(self, project: Project, what: Property, wanted: Any = None) -> None:
+        self._project, self._what, self._wanted = project, what, wanted
         # Whether a way back could not be followed to its end.
         self.lost = False
         self._seen: set[tuple[int, int, Path]] = set()
@@ -266,10 +266,17 @@ class Flow:
         chosen: Iterable[ast.expr] = parts
         if path and type(path[0]) is int and -len(parts) <= path[0] < len(parts):
             chosen = [parts[path[0]]]
-        for each in chosen:
+        for each in self._that_is_wanted(chosen, context):
             inner = each.value if isinstance(each, ast.Starred) else each
             rest = path if isinstance(each, ast.Starred) else path[1:]
             yield from self.origins(inner, context, rest, depth)
+
+    def _that_is_wanted(self, parts: Iterable[ast.expr], context: Context) -> list[ast.expr]:
+        """The part whose present value is the tensor that is searched for; all, if none is."""
+        several = list(parts)
+        wanted = self._wanted
+        same = [each for each in several if wanted is not None and context.value(each) is wanted]
+        return same[:1] or several
 
     def _dictionary(
         self, node: ast.Dict, context: Context, path: Path, depth: int

@@ -49,6 +49,8 @@ def guards(project: Project) -> list[Guard]:
                     for each in node.decorator_list
                     if _is_inference(each, file)
                 ]
+            elif isinstance(node, ast.Call) and _is_entered(node, file):
+                found.append(Guard(file, node, (scope_around(node, file),)))
             elif isinstance(node, ast.Call) and node.args and _is_inference(node.func, file):
                 # ``fn = torch.inference_mode()(fn)``, also without the first parentheses.
                 wrapped = [
@@ -76,6 +78,12 @@ def _lent(node: ast.AST, file: str, project: Project) -> Iterator[ast.AST]:
                 for item in each.items
             ):
                 yield from each.body
+
+
+def _is_entered(node: ast.Call, file: str) -> bool:
+    """Whether it is ``stack.enter_context(torch.inference_mode())``."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    return name == "enter_context" and bool(node.args) and _is_inference(node.args[0], file)
 
 
 def _is_inference(node: ast.expr, file: str, depth: int = 0) -> bool:

@@ -57,7 +57,7 @@ class Makers:
 
     def result(self, tensor: Any, node: ast.AST | None, context: Context | None) -> Made | None:
         """What made a tensor a result."""
-        return self.node_line(tensor) or self.origin("non-leaf", node, context)
+        return self.node_line(tensor) or self.origin("non-leaf", tensor, node, context)
 
     def node_line(self, tensor: Any) -> Made | None:
         """The line that made a tensor's node, if it was seen."""
@@ -72,27 +72,45 @@ class Makers:
         at = locate(mark.code, mark.offset)
         return Made(at, at.code if len(at.code) < _LONG else at.code[: _LONG - 3] + "…")
 
-    def origin(self, name: Any, node: ast.AST | None, context: Context | None) -> Made | None:
+    def origin(
+        self, name: Any, tensor: Any, node: ast.AST | None, context: Context | None
+    ) -> Made | None:
         """The one operation that can have given the value of `node` the property `name`."""
-        found, lost = self._origins(name, node, context)
+        found, lost = self._origins(name, tensor, node, context)
         if len({(each.context.file, _line(each.node)) for each in found}) != 1:
             return None
         if lost and name not in ("overlap", "view"):
             return None
         return _made(found[0])
 
-    def guard(self, node: ast.AST | None, context: Context | None) -> Made | None:
+    def guard(self, tensor: Any, node: ast.AST | None, context: Context | None) -> Made | None:
         """The guard under which a tensor of inference mode was made."""
-        found, _ = self._origins("inference", node, context)
+        found, _ = self._origins("inference", tensor, node, context)
         guard = guard_of(found, self.project, self._log, self._times)
         return Made(guard.at, ast.unparse(guard.node)[:_LONG]) if guard is not None else None
 
+    def freezing(self) -> Made | None:
+        """The one statement that sets requires_grad to False."""
+        found = [
+            (file, each)
+            for file, tree in self.project.trees.items()
+            for each in ast.walk(tree)
+            if isinstance(each, ast.Assign | ast.Expr)
+            and ast.unparse(each).endswith(("requires_grad = False", "requires_grad_(False)"))
+        ]
+        if len(found) != 1:
+            return None
+        file, statement = found[0]
+        scope = scope_around(statement, file)
+        at = place(statement, file, getattr(scope, "name", "<module>"))
+        return Made(at, ast.unparse(statement))
+
     def _origins(
-        self, name: Any, node: ast.AST | None, context: Context | None
+        self, name: Any, tensor: Any, node: ast.AST | None, context: Context | None
     ) -> tuple[list[Origin], bool]:
         if node is None or context is None:
             return [], True
-        flow = Flow(self.project, Property(name))
+        flow = Flow(self.project, Property(name), tensor)
         return flow.origins(node, context), flow.lost
 
     # Full backward hooks ------------------------------------------------------

@@ -233,7 +233,8 @@ class Project:
                 owner = parents(file).get(each.node)
                 if isinstance(owner, ast.ClassDef) and (kinds is None or owner.name in kinds):
                     found.append((Context(file, scope, each.node), each))
-        found = found or list(self._fields(node.attr, kinds))
+        if all(isinstance(each.value, ast.AugAssign) for _, each in found):
+            found += self._fields(node.attr, kinds)
         return self._that_ran(found)
 
     def _that_ran(self, found: list[tuple[Context, Binding]]) -> list[tuple[Context, Binding]]:

@@ -41,11 +41,13 @@ _LEAVES = {
     "arange", "linspace", "logspace", "eye", "tensor", "as_tensor", "from_numpy", "zeros_like",
     "ones_like", "rand_like", "randn_like", "randint_like", "full_like", "empty_like", "new_zeros",
     "new_ones", "new_full", "new_empty", "new_tensor", "detach", "detach_", "item", "tolist",
-    "numpy", "size", "dim", "numel", "argmax", "argmin", "argsort", "len", "range", "int", "float",
-    "str", "bool", "load", "state_dict", "manual_seed", "Generator", "one_hot", "nonzero", "long",
-    "int32", "multinomial", "isnan", "isfinite", "bincount", "allclose", "equal",
+    "numpy", "argmax", "argmin", "argsort", "load", "state_dict", "manual_seed", "Generator",
+    "one_hot", "nonzero", "long", "int", "bool", "multinomial", "isnan", "isfinite", "bincount",
+    "allclose", "equal",
 }  # fmt: skip
-_NUMBERS = {"item", "tolist", "size", "dim", "numel", "len", "range", "int", "float", "str", "bool"}
+# Methods and built-in functions that give numbers.
+_NUMBERS = {"item", "tolist", "size", "dim", "numel", "numpy"}
+_PLAIN = {"len", "range", "int", "float", "str", "bool", "sum", "print", "isinstance", "type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Property:
         """Of a call of a library's function or method `name`."""
         if name in _SAME:
             return "hands-on"
+        if name in _NUMBERS or (name in _PLAIN and isinstance(node.func, ast.Name)):
+            return "never" if name != "sum" else "gives"
         if self.name == "non-leaf":
             if any(each.arg == "requires_grad" for each in node.keywords) or name in _LEAVES:
                 return "never"
@@ -67,7 +71,7 @@ class Property:
             return "gives" if made else "hands-on" if name.endswith("_") else "never"
         if self.name == "overlap":
             return self._overlapping(name, node)
-        if name in _NUMBERS or name in ("numpy", "load"):
+        if name == "load":
             return "never"
         if name in VIEWS or (name.endswith("_") and not name.endswith("__") and method):
             return "hands-on"

@@ -6,9 +6,11 @@ import ast
 from collections.abc import Sequence
 from types import FrameType
 
+import torch
+
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
-from graphlab.observe.refusals.grad_mode import ENABLED, mode_at
+from graphlab.observe.refusals.grad_mode import ENABLED, UNKNOWN, mode_at
 from graphlab.observe.refusals.lineage import Lineage, Trail
 from graphlab.source.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
@@ -91,6 +93,11 @@ def _left_behind(frame: FrameType, files: UserFiles, stack: Stack) -> Cut | str 
         if isinstance(found, Cut) or found == ENABLED:
             return found if isinstance(found, Cut) else unknown
         unknown = unknown or found
+    if not torch.is_grad_enabled():
+        # Turned off by a statement, and still off.
+        mine = [each for each, _ in stack[at:] if each.f_code.co_filename in files]
+        found = (_lineage(each, files).switched_off() for each in mine)
+        return next((each for each in found if each is not None), UNKNOWN)
     return unknown
 
 
@@ -104,8 +111,6 @@ def _lineage(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> 
 def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
     """What disables gradients at the call itself: a no_grad block around it or around a caller, or
     a set_grad_enabled(False) that was never undone."""
-    import torch
-
     if torch.is_grad_enabled():
         return None
     switch = None

@@ -7,11 +7,10 @@ from the tensors that the refused call was given.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from graphlab.observe.notes import Log
-from graphlab.observe.origins.context import Context, Entry, node_at
+from graphlab.observe.origins.context import Context, Entry
 from graphlab.observe.origins.facts import (
     batch_levels,
     is_inference,
@@ -22,25 +21,22 @@ from graphlab.observe.origins.facts import (
 from graphlab.observe.origins.made import Made, Makers
 from graphlab.observe.refusals.cut import find_cut
 from graphlab.observe.refusals.mistakes import mistake_of
+from graphlab.observe.refusals.refused_call import RefusedCall, Subject
 from graphlab.observe.refusals.traceback import ErrorTraceback, TracebackEntry
 from graphlab.observe.tensors import (
     describe,
     grad_of,
     is_module,
+    is_parameter,
     is_tensor,
     is_view,
     kind_of,
     requires_grad,
-    storage_key,
 )
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import LOST, attributes, exactly, items, variables
 from graphlab.source.places import statement_at
-from graphlab.source.statements import statements
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location, Refusal, TensorInfo
-
-Test = Callable[[Any], bool]
 
 
 class Operation(NamedTuple):
@@ -52,13 +48,6 @@ class Operation(NamedTuple):
     by: str
     info: TensorInfo
     made: Made | None
-
-
-class _Subject(NamedTuple):
-    """A tensor, and the expression of the user's that stands for it."""
-
-    tensor: Any
-    node: ast.expr | None = None
 
 
 def refused_operation(error: BaseException, files: UserFiles, log: Log | None) -> Operation | None:
@@ -78,12 +67,12 @@ class _Refused:
     def __init__(
         self, error: BaseException, tb: ErrorTraceback, files: UserFiles, log: Log | None
     ) -> None:
-        assert tb.caller is not None and tb.at is not None
         self._error, self._tb, self._files, self._log = error, tb, files, log
-        self._entry, self._at = tb.caller, tb.at
-        self._below = tb.entries[tb.entries.index(tb.caller) + 1 :]
-        self._node = node_at(self._entry.frame.f_code, self._entry.offset)
-        self._context = Context.of_entry(Entry(*self._entry))
+        self._call = call = RefusedCall(tb, files)
+        self._entry, self._at, self._node, self._context = (
+            call.entry, call.at, call.node, call.context,
+        )  # fmt: skip
+        self._below = call.below
 
     def found(self) -> Operation | None:
         """The first look that fits. None of these can fit an error of another kind."""
@@ -93,11 +82,11 @@ class _Refused:
         if last is not None and path.endswith("torch/optim/optimizer.py"):
             param = last.f_locals.get("param")
             if name == "add_param_group" and type(self._error) is ValueError and is_result(param):
-                return self._told("non-leaf", _Subject(param), self._call())
+                return self._told("non-leaf", Subject(param), self._text())
         if last is not None and name == "__deepcopy__" and path.endswith("torch/_tensor.py"):
             copied = last.f_locals.get("self")
             if type(self._error) is RuntimeError and is_result(copied):
-                return self._told("non-leaf", _Subject(copied), self._call())
+                return self._told("non-leaf", Subject(copied), self._text())
         if isinstance(self._error, AttributeError | TypeError):
             return self._without_gradient()
         if not isinstance(self._error, RuntimeError):
@@ -107,89 +96,23 @@ class _Refused:
     def _by_message(self) -> Operation | None:
         mistake = mistake_of(self._error)
         if mistake == "inference":
-            subject = self._subject(is_inference)
-            return self._told("inference", subject, self._operation(subject))
+            subject = self._call.subject(is_inference) or self._call.result_of_a_call(is_inference)
+            return self._told("inference", subject, self._call.operation(subject))
         if mistake == "overlap":
-            subject = self._written(shares_elements)
-            return self._told("overlap", subject, self._operation(subject))
+            subject = self._call.written(shares_elements)
+            return self._told("overlap", subject, self._call.operation(subject))
         if mistake == "non-leaf":
-            subject = self._subject(is_result)
-            return self._told("non-leaf", subject, self._operation(subject))
+            subject = self._call.subject(is_result)
+            return self._told("non-leaf", subject, self._call.operation(subject))
         if mistake == "hook":
-            subject = self._subject(lambda each: is_tensor(each) and not requires_grad(each))
-            return self._told("hook", subject, self._operation(subject))
+            subject = self._call.subject(lambda each: is_tensor(each) and not requires_grad(each))
+            receiver = getattr(getattr(self._node, "func", None), "value", None)
+            subject = subject or (Subject(None, receiver) if receiver is not None else None)
+            return self._told("hook", subject, self._call.operation(subject))
         if mistake == "detached-view":
-            subject = self._subject(is_view)
-            return self._told("view", subject, self._operation(subject))
+            subject = self._call.subject(is_view)
+            return self._told("view", subject, self._call.operation(subject))
         return None
-
-    # Which tensor -------------------------------------------------------------
-
-    def _subject(self, test: Test) -> _Subject | None:
-        """The tensor with a property among what the refused call was given: in the innermost frame
-        of a library's, else in the user's expression."""
-        for entry in reversed(self._below):
-            for each in _held(entry):
-                if test(each):
-                    return _Subject(each, self._expression_of(each))
-        for node in self._expressions():
-            value = self._value(node)
-            if is_tensor(value) and test(value):
-                return _Subject(value, node)
-        return None
-
-    def _written(self, test: Test) -> _Subject | None:
-        """The tensor that the refused call writes."""
-        if self._below:
-            return self._subject(test)
-        for node in self._targets():
-            value = self._value(node)
-            if is_tensor(value) and test(value):
-                return _Subject(value, node)
-        return None
-
-    def _targets(self) -> list[ast.expr]:
-        """The variables that the statement writes in place."""
-        at = self._at
-        found = []
-        for each in statements(at.file):
-            first, last = each.node.lineno, each.node.end_lineno or 0
-            if each.kind == "write" and first <= at.line <= last:
-                found.append((each.at.column != at.column, each.target))
-        found.sort(key=lambda pair: pair[0])
-        return [target for _, target in found]
-
-    def _expressions(self) -> Iterator[ast.expr]:
-        """The variables, attributes and items in the expression that failed, the outermost of a
-        chain first."""
-        node = self._node or statement_at(self._at.file, self._at.line)
-        stack: list[ast.AST] = [node] if node is not None else []
-        while stack:
-            each = stack.pop(0)
-            if isinstance(each, ast.Name | ast.Attribute | ast.Subscript):
-                yield each
-            if isinstance(each, ast.Lambda | ast.FunctionDef):
-                continue
-            stack += [
-                child
-                for child in ast.iter_child_nodes(each)
-                if isinstance(child, ast.expr | ast.keyword | ast.comprehension | ast.Slice)
-            ]
-
-    def _expression_of(self, tensor: Any) -> ast.expr | None:
-        """The expression in the failed call that stands for `tensor`, or has it among its items."""
-        key = storage_key(tensor)
-        holder = None
-        for node in self._expressions():
-            value = self._value(node)
-            if value is tensor:
-                return node
-            if is_tensor(value) and key is not None and storage_key(value) == key:
-                holder = holder or node
-        return holder
-
-    def _value(self, node: ast.AST) -> Any:
-        return self._context.value(node) if self._context is not None else LOST
 
     # A gradient that is None --------------------------------------------------
 
@@ -207,14 +130,18 @@ class _Refused:
             inner = each.value if isinstance(each, ast.keyword) else each
             holder = self._holder_of_gradient(inner)
             if holder is not None:
-                subject = _Subject(self._value(holder), holder)
+                subject = Subject(self._call.value(holder), holder)
                 return self._told("non-leaf", subject, f"{ast.unparse(holder)}.grad")
         return None
 
     def _holder_of_gradient(self, node: ast.AST) -> ast.expr | None:
         while isinstance(node, ast.Attribute) and node.attr == "data":
             node = node.value
-        if isinstance(node, ast.Name) and self._value(node) is None and self._context is not None:
+        if (
+            isinstance(node, ast.Name)
+            and self._call.value(node) is None
+            and self._context is not None
+        ):
             # ``g = x.grad`` further up.
             told = [
                 each.value
@@ -226,7 +153,7 @@ class _Refused:
             node = told[-1] if told else node
         if not isinstance(node, ast.Attribute) or node.attr != "grad":
             return None
-        value = self._value(node.value)
+        value = self._call.value(node.value)
         if not is_result(value) or retains_grad(value) or grad_of(value) is not None:
             return None
         return node.value
@@ -240,54 +167,45 @@ class _Refused:
             and each.frame.f_code.co_filename.endswith("vmap.py")
             for each in self._tb.entries
         )
-        if not mapped:
+        if not mapped or not self._call.is_write():
             return None
         statement = statement_at(self._at.file, self._at.line)
         values = [
             value
             for node in (ast.walk(statement) if statement is not None else ())
             if isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
-            and is_tensor(value := self._value(node))
+            and is_tensor(value := self._call.value(node))
         ]
-        for target in self._targets():
-            written = self._value(target)
+        for target in self._call.targets():
+            written = self._call.value(target)
             if not is_tensor(written):
                 continue
             own = batch_levels(written)
             if any(batch_levels(each) - own for each in values):
-                subject = _Subject(written, target)
-                return self._told("unmapped", subject, self._operation(subject))
+                subject = Subject(written, target)
+                return self._told("unmapped", subject, self._call.operation(subject))
         return None
 
     # The words ----------------------------------------------------------------
 
-    def _call(self) -> str:
+    def _text(self) -> str:
         return call_text(self._at, self._at.code)[0]
 
-    def _operation(self, subject: _Subject | None) -> str:
-        """The refused operation as the user wrote it: a write, a call or an expression."""
-        node = self._node
-        writes = [
-            each.by
-            for each in statements(self._at.file)
-            if each.kind == "write" and each.at.line <= self._at.line <= (each.node.end_lineno or 0)
-        ]
-        if writes and not (isinstance(node, ast.Call) and subject is None):
-            return writes[0]
-        if isinstance(node, ast.Call):
-            return f"{ast.unparse(node.func)}()"
-        text = ast.unparse(node) if node is not None else self._at.code
-        return text if len(text) < 60 else text[:57] + "…"
-
-    def _told(self, kind: Refusal, subject: _Subject | None, by: str) -> Operation | None:
+    def _told(self, kind: Refusal, subject: Subject | None, by: str) -> Operation | None:
         if subject is None:
             return None
         tensor, node = subject
-        node = node or self._expression_of(tensor)
+        if tensor is None:
+            text = ast.unparse(node) if node is not None else None
+            info = TensorInfo(text, "activation", (), "")
+            return Operation(
+                kind, self._entry, self._at, by, info, self._made(kind, tensor, node, info)
+            )
+        node = node or self._call.expression_of(tensor)
         known = self._tb.names.of_tensor(tensor)
         lasting = known is not None and known[1].kind in ("parameter", "buffer")
         text = ast.unparse(node) if node is not None else None
-        if known is not None and (lasting or text is None):
+        if known is not None and (lasting or text is None or isinstance(node, ast.Call)):
             info = describe(tensor, known[1].name, known[1].kind, known[1].owner)
         else:
             info = describe(tensor, text, kind_of(tensor), None)
@@ -302,18 +220,22 @@ class _Refused:
         makers = Makers(self._files, self._tb.source_files(), entries, self._log)
         start, context = self._start(tensor, node, info)
         if kind == "hook":
-            return self._cut(makers, start)
+            return self._cut(makers, start, tensor, info)
         if kind == "non-leaf":
             return makers.result(tensor, start, context)
         if kind == "inference":
-            return makers.guard(start, context)
+            return makers.guard(tensor, start, context)
         if kind == "view":
             hook = makers.backward_hook(tensor, self._tb.names)
-            return hook or makers.origin("view", start, context)
-        return makers.origin(kind, start, context)
+            return hook or makers.origin("view", tensor, start, context)
+        return makers.origin(kind, tensor, start, context)
 
-    def _cut(self, makers: Makers, node: ast.AST | None) -> Made | None:
+    def _cut(
+        self, makers: Makers, node: ast.AST | None, tensor: Any, info: TensorInfo
+    ) -> Made | None:
         """Where the value of `node` lost its graph; a parameter's, where it was passed."""
+        if tensor is not None and is_parameter(tensor):
+            return makers.freezing()
         stack = [(each.frame, each.at.line) for each in reversed(self._tb.stack())]
         context = self._context
         while isinstance(node, ast.Name) and context is not None and context.entry is not None:
@@ -356,17 +278,3 @@ class _Refused:
             parts = [*given.args, *(each.value for each in given.keywords)]
             return ast.Tuple(parts, ast.Load()), self._context
         return given, self._context
-
-
-def _held(entry: TracebackEntry) -> Iterator[Any]:
-    """The tensors that a frame's variables hold, those of a module's own included."""
-    for value in variables(entry.frame.f_locals).values():
-        if is_tensor(value):
-            yield value
-        elif exactly(value, list, tuple):
-            yield from (each for _, each in items(value) if is_tensor(each))
-        elif is_module(value):
-            for drawer in ("_parameters", "_buffers"):
-                for _, each in items(attributes(value).get(drawer)):
-                    if is_tensor(each):
-                        yield each

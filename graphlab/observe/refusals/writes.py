@@ -206,7 +206,7 @@ def _view_made(
         node = ast.parse(name, mode="eval").body if name else None
     except SyntaxError:
         node = None
-    found = makers.origin("view", node, context)
+    found = makers.origin("view", view, node, context)
     if found is not None:
         return found.at, "the view is made"
     line = getattr(context.use, "lineno", None) if context is not None else None
