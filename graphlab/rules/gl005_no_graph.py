@@ -41,7 +41,7 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
         )
     elif "grad" in event.made_by and "requires_grad" not in event.made_by:
         yield Help(
-            f"Compute {name} outside {made_by(event)}, or register it only with gradients on."
+            f"Compute {name} outside {made_by(event)}, or register only where {name}.requires_grad."
         )
     else:
         yield Help(f"Register it on a tensor before {made_by(event)}, or leave that out.")

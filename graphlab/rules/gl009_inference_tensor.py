@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.refusals import made_by, refused_operations
+from graphlab.rules.refusals import refused_operations
 from graphlab.rules.repair.operations import guard_with_no_grad
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -16,8 +16,8 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _summary(event: Refused, name: str) -> str:
-    where = f", made under {made_by(event)}" if event.made is not None else ""
-    return f"{name} is a tensor of inference mode{where}: autograd cannot follow it in {event.by}"
+    where = f" (line {event.made.line})" if event.made is not None else ""
+    return f"{name} is a tensor of inference mode{where}, and autograd cannot use it in {event.by}"
 
 
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:

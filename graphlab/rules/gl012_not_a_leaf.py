@@ -25,7 +25,7 @@ def _summary(event: Refused, name: str) -> str:
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     made = event.made
     if event.by.endswith(".grad"):
-        update = update_under_no_grad(trace, made, name) if made is not None else None
+        update = update_under_no_grad(trace, made) if made is not None else None
         first = update or (leaf_last(trace, made) if made is not None else None)
         if first is not None:
             yield first

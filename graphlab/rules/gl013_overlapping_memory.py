@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.refusals import made_by, refused_operations
+from graphlab.rules.refusals import refused_operations
 from graphlab.rules.repair.operations import clone_expanded
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -16,7 +16,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _summary(event: Refused, name: str) -> str:
-    since = f" since {made_by(event)}" if event.made is not None else ""
+    since = f" since line {event.made.line}" if event.made is not None else ""
     return f"elements of {name} share memory{since}: {event.by} would write one place several times"
 
 

@@ -69,7 +69,8 @@ def test_no_claim_is_wrong(explained: Any, name: str) -> None:
 
 
 def test_the_corpus_has_each_code() -> None:
-    assert {truth["code"] for truth in RAISED.values()} == {f"GL00{n}" for n in range(1, 8)}
+    codes = {f"GL00{n}" for n in range(1, 8)} | {"GL009", "GL012", "GL013", "GL014"}
+    assert {truth["code"] for truth in RAISED.values()} >= codes
 
 
 @pytest.mark.parametrize(

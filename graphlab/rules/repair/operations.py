@@ -56,7 +56,7 @@ def leaf_last(trace: Trace, at: Location) -> Help | None:
     return here.help("Compute the values first and make the leaf last.", text)
 
 
-def update_under_no_grad(trace: Trace, at: Location, name: str) -> Help | None:
+def update_under_no_grad(trace: Trace, at: Location) -> Help | None:
     """An update in place under no_grad for ``w = w - lr * w.grad``, which makes another tensor."""
     here = StatementInScope.of(trace, at)
     statement = here.statement if here is not None else None
@@ -65,7 +65,7 @@ def update_under_no_grad(trace: Trace, at: Location, name: str) -> Help | None:
     value, target = statement.value, ast.unparse(statement.targets[0])
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Sub | ast.Add):
         return None
-    if target != name or ast.unparse(value.left) != name or f"{name}.grad" not in here.text(value):
+    if ast.unparse(value.left) != target or f"{target}.grad" not in here.text(value):
         return None
     if not re.search(r"^import torch$", here.source, re.M):
         return None
