@@ -40,9 +40,8 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
             "gradient is wanted."
         )
     elif "grad" in event.made_by and "requires_grad" not in event.made_by:
-        yield Help(
-            f"Compute {name} outside {made_by(event)}, or register only where {name}.requires_grad."
-        )
+        where = made_by(event)
+        yield Help(f"Compute {name} outside {where}, or register where {name}.requires_grad only.")
     else:
         yield Help(f"Register it on a tensor before {made_by(event)}, or leave that out.")
 

@@ -18,6 +18,8 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 # Methods that put their last argument into what they are called on.
 _PUT_IN = {"append", "appendleft", "add", "insert", "put", "push", "put_nowait", "setdefault"}
+# Methods that give an item of what they are called on.
+_KEPT = {"setdefault", "get"}
 _PUT_ALL = {"extend", "extendleft"}
 _REGISTER = {"register_buffer", "register_parameter", "add_module", "register_module"}
 
@@ -122,10 +124,15 @@ def _unpacked(
 def _into(target: ast.expr) -> tuple[ast.expr, tuple[Step, ...]]:
     """``d`` and ("k",) for ``d["k"]``."""
     put: tuple[Step, ...] = ()
-    while isinstance(target, ast.Subscript):
-        put = (key_of(target.slice), *put)
-        target = target.value
-    return target, put
+    while True:
+        if isinstance(target, ast.Subscript):
+            put = (key_of(target.slice), *put)
+            target = target.value
+        elif isinstance(target, ast.Call) and getattr(target.func, "attr", "") in _KEPT:
+            put = (key_of(target.args[0]) if target.args else ANY, *put)
+            target = target.func.value  # type: ignore[attr-defined]
+        else:
+            return target, put
 
 
 def key_of(node: ast.expr) -> Step:

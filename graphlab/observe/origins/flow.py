@@ -175,12 +175,14 @@ class Flow:
         if name in context.bound:
             value, outer, take = context.bound[name]
             return self.origins(value, outer, (*take, *path), depth)
-        found = self._project.given(name, context)
-        if found is None:
+        given = self._project.given(name, context)
+        if not given:
             self.lost = True
-            return []
-        value, outer, take = found
-        return self.origins(value, outer, (*take, *path), depth)
+        return [
+            origin
+            for value, outer, take in given
+            for origin in self.origins(value, outer, (*take, *path), depth)
+        ]
 
     def _further_out(
         self, node: ast.Name, every: list[tuple[Any, Binding]], context: Context, path: Path,

@@ -101,20 +101,19 @@ class Project:
                 return each
         return None
 
-    def given(self, name: str, context: Context) -> Given | None:
-        """The expression that was passed for a parameter; None if that is not known."""
+    def given(self, name: str, context: Context) -> list[Given]:
+        """The expressions that may have been passed for a parameter; none if that is not known."""
         scope = context.scope
         if context.entry is not None:
             call = self._caller(context.entry)
-            if call is None:
-                return None
-            return self._passed(call[0], call[1], scope, context.file, name)
+            passed = call and self._passed(call[0], call[1], scope, context.file, name)
+            return [passed] if passed else []
         function = getattr(scope, "name", "")
         owner = class_around(scope, context.file)
         if function == "__init__" and owner is not None:
             function = owner.name
         elif function == "forward":
-            return None
+            return []
         sites = self.calls.get(function, [])
         told = []
         for file, call in sites:
@@ -123,7 +122,7 @@ class Project:
             passed = self._passed(call, around_it, scope, context.file, name)
             if passed is not None:
                 told.append(passed)
-        return told[0] if len(told) == 1 else None
+        return told
 
     def _caller(self, entry: Entry) -> tuple[ast.Call, Context] | None:
         at = next((i for i, each in enumerate(self.entries) if each.frame is entry.frame), -1)

@@ -25,7 +25,6 @@ from graphlab.observe.refusals.refused_call import RefusedCall, Subject
 from graphlab.observe.refusals.traceback import ErrorTraceback, TracebackEntry
 from graphlab.observe.tensors import (
     describe,
-    grad_of,
     is_module,
     is_parameter,
     is_tensor,
@@ -154,7 +153,8 @@ class _Refused:
         if not isinstance(node, ast.Attribute) or node.attr != "grad":
             return None
         value = self._call.value(node.value)
-        if not is_result(value) or retains_grad(value) or grad_of(value) is not None:
+        # Reading .grad of a result would make torch warn: without retain_grad() it is None.
+        if not is_result(value) or retains_grad(value):
             return None
         return node.value
 
@@ -242,9 +242,9 @@ class _Refused:
             own = [each for each in ast.walk(context.scope) if isinstance(each, ast.Name)]
             given = makers.project.given(node.id, context)
             again = any(isinstance(each.ctx, ast.Store) and each.id == node.id for each in own)
-            if again or given is None or given[2] or given[1].entry is None:
+            if again or len(given) != 1 or given[0][2] or given[0][1].entry is None:
                 break
-            node, context = given[0], given[1]
+            node, context = given[0][:2]
         if node is None or context is None or context.entry is None:
             return None
         frame = context.entry.frame
