@@ -179,7 +179,8 @@ class TraceBuilder:
                 found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
             return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
         if isinstance(raw, RawRefused):
-            by = written_by(at, raw.by, True) if raw.by else ""
+            write_of_a_graph = bool(raw.by) and raw.kind in ("leaf", "view")
+            by = written_by(at, raw.by, True) if write_of_a_graph else raw.by
             tensor = self.table.add(raw.info)
             write = raw.write
             there = self._locate(write.spot) if write is not None else None
@@ -318,6 +319,7 @@ class TraceBuilder:
         events: tuple[Event, ...], sightings: tuple[Sighting, ...], failure: Failure | None
     ) -> dict[str, str]:
         files = {each.at.file for each in (*events, *sightings) if each.at is not None}
+        files |= {each.made.file for each in events if isinstance(each, Refused) and each.made}
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}

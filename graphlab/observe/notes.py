@@ -35,6 +35,10 @@ def on_statement(offset: Offset) -> Offset:
     return ~offset
 
 
+# A function that a guard decorates, or a ``with`` by its spot.
+GuardPlace = tuple[CodeType, Offset | None]
+
+
 class Mark(NamedTuple):
     """From sequence number `seq` on, nodes were made at (code, offset), inside `module`."""
 
@@ -198,6 +202,18 @@ class Log:
         # The last write of each line that no version counter shows.
         self.silent: dict[Spot | None, int] = {}
         self.modules: dict[int, weakref.ref[Any]] = {}
+        # How many marks were let go of, and where inference_mode has been on: by guard, the counts
+        # of marks at its beginning and its end.
+        self.dropped = 0
+        self.guards: dict[GuardPlace, list[tuple[int, int]]] = {}
+        # The modules with a full backward hook and where the first was registered; where one was
+        # registered for all modules.
+        self.hooked: dict[int, tuple[weakref.ref[Any], Spot]] = {}
+        self.hooked_all: Spot | None = None
+
+    def count(self) -> int:
+        """How many marks were noted so far."""
+        return self.dropped + len(self.marks)
 
     def write(self, event: RawWrite) -> None:
         self.events.append(event)
@@ -213,6 +229,7 @@ class Log:
 
     def trim(self) -> None:
         if len(self.marks) > 2 * KEEP_MARKS:
+            self.dropped += len(self.marks) - KEEP_MARKS
             del self.marks[:-KEEP_MARKS]
 
     def last_seq(self) -> int:

@@ -17,6 +17,7 @@ from graphlab.observe.film.snapshots import Snapshot, Snapshots
 from graphlab.observe.graph.kept import GrowingGraphs
 from graphlab.observe.hooks.line_tracer import ELSEWHERE, LineTracer
 from graphlab.observe.hooks.module_calls import ModuleCalls
+from graphlab.observe.hooks.rare_calls import RareCalls
 from graphlab.observe.hooks.stack_depth import RecursionLimit
 from graphlab.observe.hooks.stand_aside import COMPILED, StandAside
 from graphlab.observe.hooks.thread_errors import ThreadErrors, passed_through_torch
@@ -73,6 +74,7 @@ class Observation:
         )
         self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)
+        RareCalls(log, tracer, files)
         watched = Watched(log, tracer, files, ledger, table)
         self._watchers = Watchers(watched, self._own_error)
         self._reached_parameters = ReachedParameters(log, files)

@@ -30,6 +30,7 @@ OBSERVE = [
     ("names",),
     ("graph",),
     ("hooks",),
+    ("origins",),
     ("refusals",),
     ("optimizers", "backward_calls"),
     ("live_objects",),

@@ -32,7 +32,7 @@ def explained(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Explanation]:
         with (
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(out),
-            pytest.raises(RuntimeError) as caught,
+            pytest.raises((RuntimeError, ValueError, AttributeError)) as caught,
         ):
             runpy.run_path(str(path), run_name="__main__")
         return graphlab.explain(caught.value)
@@ -51,7 +51,8 @@ def test_no_claim_is_wrong(explained: Any, name: str) -> None:
     # Never recorded, so never claimed.
     assert finding.saved is None or finding.saved.at is None
     for place, key in ((finding.mutated, "mutated"), (finding.freed, "freed")):
-        if place is not None:
+        # A write that was refused is what the traceback ends at: no more is inferred of it.
+        if place is not None and place != finding.failed:
             assert place.what.endswith(" (inferred)")
             assert any(note.startswith("inferred: ") for note in finding.notes)
             if place.at is not None and truth.get(key) is not None:
@@ -68,7 +69,8 @@ def test_no_claim_is_wrong(explained: Any, name: str) -> None:
 
 
 def test_the_corpus_has_each_code() -> None:
-    assert {truth["code"] for truth in RAISED.values()} == {f"GL00{n}" for n in range(1, 8)}
+    codes = {f"GL00{n}" for n in range(1, 8)} | {"GL009", "GL012", "GL013", "GL014"}
+    assert {truth["code"] for truth in RAISED.values()} >= codes
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from graphlab.observe.postmortem.written_by import (
     live_optimizers,
 )
 from graphlab.observe.refusals.mistakes import mistake_of
+from graphlab.observe.refusals.operations import refused_operation
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import ErrorTraceback
 from graphlab.observe.refusals.writes import invalidated_view, refused_write
@@ -55,6 +56,9 @@ from graphlab.trace.model import (
 # Seconds that reading the graph may take, and tensors that one sentence names.
 PATIENCE, NAMED = 4.0, 6
 
+# The exceptions that a refused operation ends in.
+_KINDS = (RuntimeError, ValueError, AttributeError, TypeError)
+
 
 def post_mortem(error: BaseException, target: str, targets: tuple[str, ...] = ()) -> Trace | None:
     """The Trace of the first autograd error among `error` and what it was raised from; None
@@ -65,15 +69,15 @@ def post_mortem(error: BaseException, target: str, targets: tuple[str, ...] = ()
     """
     if "torch" not in sys.modules:
         return None
-    for each in _chain(error):
-        if isinstance(each, RuntimeError) and each.__traceback__ is not None:
+    for each in chain(error):
+        if isinstance(each, _KINDS) and each.__traceback__ is not None:
             trace = _PostMortem(each, UserFiles(targets)).trace(target)
             if trace is not None:
                 return trace
     return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """`error`, then those that a printed traceback shows with it."""
     seen: set[int] = set()
     stack = [error]
@@ -93,7 +97,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 class _PostMortem:
-    def __init__(self, error: RuntimeError, files: UserFiles) -> None:
+    def __init__(self, error: Exception, files: UserFiles) -> None:
         self._error, self._files = error, files
         self._tb = ErrorTraceback(error.__traceback__, files)
         self._until = time.monotonic() + PATIENCE
@@ -104,7 +108,7 @@ class _PostMortem:
     def trace(self, target: str) -> Trace | None:
         mistake = None
         try:
-            mistake = mistake_of(self._error)
+            mistake = mistake_of(self._error) if isinstance(self._error, RuntimeError) else None
             explained = self._explain(mistake)
         except Exception as own:
             # The user is looking at an error already and must not get another.
@@ -118,7 +122,12 @@ class _PostMortem:
         tb = self._tb
         # Made before `tensors` is read, as this adds to it.
         optimizers = tuple(self._optimizer(each) for each in self._owners)
-        sources = {event.at.file for event in self._events if event.at is not None}
+        sources = {
+            at.file
+            for event in self._events
+            for at in (event.at, getattr(event, "made", None), getattr(event, "cut", None))
+            if at is not None
+        }
         return Trace(
             target=target,
             outcome="raised",
@@ -152,7 +161,17 @@ class _PostMortem:
             tensor = self._tb.add_info(broken.info)
             self._events.append(Refused(0, at, "", tensor, "view", made=broken.made))
             return True
-        return False
+        return self._operation()
+
+    def _operation(self) -> bool:
+        """Explain the refusal of an operation because of what a tensor is, if that is it."""
+        found = refused_operation(self._error, self._files, None)
+        if found is None:
+            return False
+        tensor = self._tb.add_info(found.info)
+        at, by = (found.made.at, found.made.by) if found.made is not None else (None, "")
+        self._events.append(Refused(0, found.at, found.by, tensor, found.kind, made=at, made_by=by))
+        return True
 
     def _backward(self, at: int, is_grad: bool, mistake: str | None) -> bool:
         """Explain the call of backward or grad at entry `at`, if that is what failed."""
@@ -169,7 +188,8 @@ class _PostMortem:
         retain = values.get("retain_graph")
         keeps = bool(values.get("create_graph") if retain is None else retain)
         kind = type(self._error).__name__
-        outright = refused_outright(values, is_grad, loss, caller, self._files, line)
+        stack = [(each.frame, each.at.line) for each in reversed(tb.stack())]
+        outright = refused_outright(values, is_grad, loss, caller, self._files, line, stack)
         if outright is not None:
             subject = tb.add_info(outright.info(tb.names, loss, place))
             cut = outright.cut.location() if outright.cut is not None else None

@@ -48,6 +48,8 @@ class Trail:
         self.thorough = thorough
         self.modules: list[Any] = []
         self.cuts: list[tuple[Cut, list[Any]]] = []
+        # Whether gradients were on where the search began.
+        self.grad_enabled = torch.is_grad_enabled()
 
 
 class Lineage:
@@ -175,7 +177,7 @@ class Lineage:
         """HAS_GRAPH, unless the present value has none: then the statement cut it, in an unknown
         way."""
         value = self.reach(ast.parse(name, mode="eval").body)
-        if is_tensor(value) and not requires_grad(value) and torch.is_grad_enabled():
+        if is_tensor(value) and not requires_grad(value) and self.trail.grad_enabled:
             return self.cut(statement, ast.unparse(statement))
         return HAS_GRAPH
 

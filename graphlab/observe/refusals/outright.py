@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut
-from graphlab.observe.refusals.cut import find_cut
+from graphlab.observe.refusals.cut import Stack, find_cut
 from graphlab.observe.tensors import count_of, describe, is_tensor, kind_of, requires_grad
 from graphlab.source.files import UserFiles
 from graphlab.source.wording import grad_input_at
@@ -48,16 +48,18 @@ def refused_outright(
     caller: FrameType | None,
     files: UserFiles,
     line: int | None = None,
+    stack: Stack | None = None,
 ) -> Outright | None:
     """Why the call was refused, None if it was not. `values` are the arguments of backward or grad
-    by name, `loss` is the expression in `caller`, in `line` if `caller` has gone on since."""
+    by name, `loss` is the expression in `caller`, in `line` of `stack` if
+    `caller` has gone on since."""
     roots = listed(values.get("outputs" if is_grad else "tensors"))
     given = listed(values.get("grad_outputs" if is_grad else "grad_tensors"))
     for at, root in enumerate(roots):
         if not is_tensor(root):
             continue
         if not requires_grad(root):
-            return Outright("no-graph", root, find_cut(caller, loss, files, line))
+            return Outright("no-graph", root, find_cut(caller, loss, files, line, stack))
         if count_of(root) != 1 and (at >= len(given) or given[at] is None):
             return Outright("non-scalar", root)
     if is_grad and not values.get("allow_unused"):

@@ -72,6 +72,19 @@ class ErrorTraceback:
         self._searched = [*below, *frames]
         self.names = Names(self.files).gather_frames(self._searched)
 
+    def stack(self) -> list[TracebackEntry]:
+        """The entries, after those of the frames that caught the exception and still run."""
+        above: list[TracebackEntry] = []
+        outer = self.entries[0].frame.f_back if self.entries else None
+        while outer is not None:
+            above.append(TracebackEntry(outer, outer.f_lasti))
+            outer = outer.f_back
+        return [*reversed(above), *self.entries]
+
+    def source_files(self) -> list[str]:
+        """The files of the frames and of what these import, as far as they are the user's."""
+        return self._source_files()
+
     def values(self) -> Values:
         return Values(self._searched, self.names)
 
