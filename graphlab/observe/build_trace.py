@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import platform
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,7 @@ from graphlab.trace.model import (
     Write,
     ZeroGrad,
 )
+from graphlab.trace.module_sightings import Restored
 from graphlab.trace.sightings import Sighting
 
 # How many events a Trace keeps: the last ones, as that is where an error is.
@@ -98,7 +99,7 @@ class TraceBuilder:
             forgotten=self._forgotten(registry, reached),
             growing=tuple(growth.found.values()),
             sightings=sightings,
-            sources=self._sources(events, sightings, failure),
+            sources=self._sources(events, sightings, failure, _causes(sightings, growth)),
             unseen=(*_unfollowed(optimizers, names), *notices),
         )
 
@@ -302,12 +303,27 @@ class TraceBuilder:
 
     @staticmethod
     def _sources(
-        events: tuple[Event, ...], sightings: tuple[Sighting, ...], failure: Failure | None
+        events: tuple[Event, ...],
+        sightings: tuple[Sighting, ...],
+        failure: Failure | None,
+        more: Iterable[Location | None] = (),
     ) -> dict[str, str]:
         files = {each.at.file for each in (*events, *sightings) if each.at is not None}
+        files |= {each.file for each in more if each is not None}
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
+
+
+def _causes(
+    sightings: tuple[Sighting, ...], growth: GrowingGraphs
+) -> Iterator[Location | None]:
+    """Lines that brought about what was seen, which may be in files where nothing else happened."""
+    for each in sightings:
+        if isinstance(each, Restored):
+            yield each.taken
+    for each in growth.found.values():
+        yield each.kept_at
 
 
 def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]:

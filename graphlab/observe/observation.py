@@ -32,7 +32,8 @@ from graphlab.observe.postmortem.unseen import UnseenErrors
 from graphlab.observe.process_state import PROCESS
 from graphlab.observe.program_end import strip_own_frames
 from graphlab.observe.refusals.writes import refusal
-from graphlab.observe.sightings.watchers import Watched, Watchers
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.sightings.watchers import Watchers
 from graphlab.observe.tensors import Unnoticed
 from graphlab.source.files import UserFiles
 from graphlab.trace.film import Film
@@ -68,8 +69,9 @@ class Observation:
             log, tracer, write_patches, iterations, files, self, self._own_error
         )
         self._ledger = ledger = OptimizerLedger(
-            log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
-        )
+            log, tracer, write_patches, iterations, files, table.tensor_index, table.name_of,
+            self._own_error,
+        )  # fmt: skip
         self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)
         watched = Watched(log, tracer, files, ledger, table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphlab.trace.module_sightings import ModuleSighting
 from graphlab.trace.values import Count, Location, TensorAt
 
 
@@ -35,4 +36,4 @@ class SoftmaxTwice:
 
 
 # A Trace holds these under `sightings`.
-Sighting = Fate | SoftmaxTwice
+Sighting = Fate | SoftmaxTwice | ModuleSighting

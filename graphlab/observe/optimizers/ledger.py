@@ -39,8 +39,8 @@ from graphlab.trace.model import Mix
 class OptimizerLedger:
     """Listens to constructors, zero_grad and step() of optimizers.
 
-    `name_parameter` gives a parameter its index in the trace, `guard` is called with exceptions of
-    the observer's own.
+    `name_parameter` gives a parameter its index in the trace, `name_of` tells the name that it has
+    there, `guard` is called with exceptions of the observer's own.
     """
 
     def __init__(
@@ -51,9 +51,12 @@ class OptimizerLedger:
         iterations: Iterations,
         files: UserFiles,
         name_parameter: Callable[[Any, Names | None], int],
+        name_of: Callable[[int], str | None],
         guard: Callable[[Exception], None],
     ) -> None:
         import torch
+
+        self._name_of = name_of
 
         self._log, self._tracer = log, tracer
         self._iterations, self._files = iterations, files
@@ -130,7 +133,7 @@ class OptimizerLedger:
             grads = grads_of(parameters)
             active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
         if state.due or state.steps % EVERY in (7, 15, 31):
-            self._look_over(state, parameters)
+            self._look_over(state, parameters, user)
         active.step, active.copies = step, copies
         active.versions = versions_of(parameters)
 
@@ -171,28 +174,46 @@ class OptimizerLedger:
         )
         return gradients
 
-    def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
-        """Note parameters that no module called so far holds, and those never given a gradient."""
+    def _look_over(
+        self, state: OptimizerState, parameters: list[Any], user: FrameType | None
+    ) -> None:
+        """Note parameters that no module in use holds, and those never given a gradient."""
         modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
         alive = {id(p) for p in parameters_in(*modules)}
-        if not alive:
-            return
+        bare = [
+            p
+            for p in parameters
+            if not (gradient := self.registry.gradient(p)).sources and not gradient.by_hand
+        ]
+        if any(id(p) not in alive for p in bare):
+            # A module that is never called may live all the same, and so may a lone parameter.
+            names = Names(self._files).gather(user)
+            called = bool(alive)
+            alive |= {id(p) for p in parameters_in(*names.held_modules())}
+            alive |= {id(p) for p in bare if self._keeps_its_name(p, names)}
+            if not called and not alive:
+                return
         state.strangers = tuple(
             self.registry.place_of(p, None)
-            for p in parameters
-            if is_parameter(p)
-            and id(p) not in alive
-            and not self.registry.gradient(p).sources
-            and not self.registry.gradient(p).by_hand
+            for p in bare
+            if is_parameter(p) and id(p) not in alive
         )
         state.never_reached = tuple(
             self.registry.place_of(p, None)
-            for p in parameters
+            for p in bare
             if id(p) in alive
             and requires_grad(p)
             and not self.registry.gradient(p).seen
             and grad_of(p) is None
         )
+
+    def _keeps_its_name(self, parameter: Any, names: Names) -> bool:
+        """Whether a parameter is still found under the name that it was first known by: not just in
+        a list that was made for the optimizer."""
+        named = names.tensors.get(id(parameter))
+        if named is None:
+            return False
+        return named.name == self._name_of(self.registry.place_of(parameter, None))
 
     def step_ended(self, active: ActiveStep) -> None:
         optimizer, step = active.optimizer, active.step

@@ -10,6 +10,7 @@ import torch
 
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
+from graphlab.observe.refusals.trail import Trail
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
 from graphlab.source.assignments import (
     assigned_value,
@@ -36,18 +37,6 @@ HAS_GRAPH: Final = "has a graph"
 
 # HAS_GRAPH, or the Cut where the value lost its graph, or None: it never had one.
 Result = Cut | str | None
-
-
-class Trail:
-    """What was found on the way: module calls, and the cuts with the modules behind each.
-
-    A `thorough` search goes on at a value with a graph, as part of it may have been cut off.
-    """
-
-    def __init__(self, thorough: bool = False) -> None:
-        self.thorough = thorough
-        self.modules: list[Any] = []
-        self.cuts: list[tuple[Cut, list[Any]]] = []
 
 
 class Lineage:
@@ -131,6 +120,7 @@ class Lineage:
         if name in self.given and not self.assignments(name, before):
             return self.given[name]
         has_graph = name in self.values and _has_graph(self.values[name])
+        self.trail.note(self.values.get(name))
         if has_graph and not self.trail.thorough:
             return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
@@ -144,12 +134,15 @@ class Lineage:
         if node.attr in FACTS:
             return None
         known = self.reach(node)
+        self.trail.note(known)
         if _has_graph(known) and not self.trail.thorough:
             return HAS_GRAPH
         stored = self.assignments(text, before)
         if stored:
             return self.stored(stored, text, before, depth)
-        return None if known is not None else self.value(node.value, before, depth)
+        if known is not None:
+            return HAS_GRAPH if _has_graph(known) else None
+        return self.value(node.value, before, depth)
 
     def stored(self, statements: list[ast.stmt], name: str, before: int, depth: int) -> Result:
         """The result of the statements that made `name`, the last one first."""
