@@ -113,7 +113,7 @@ class BackwardCalls:
             spot=spot,
             call=call,
             loss=loss,
-            iteration=self._iterations.iteration(user),
+            iteration=self._iterations.of_backward(user),
             retain_graph=create if retain is None else bool(retain),
             is_grad=is_grad,
             nested=bool(self._open),

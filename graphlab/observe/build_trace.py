@@ -13,6 +13,7 @@ from graphlab._version import __version__
 from graphlab.observe.backward_calls import BackwardCalls
 from graphlab.observe.graph.kept import GrowingGraphs
 from graphlab.observe.graph.wasted import wasted
+from graphlab.observe.iterations import Iterations
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.notes import (
     Log,
@@ -60,8 +61,11 @@ NOTABLE = 16
 class TraceBuilder:
     """Builds Traces from a log; `table` collects the tensors that their events refer to."""
 
-    def __init__(self, log: Log, files: UserFiles, target: str, table: TensorTable) -> None:
+    def __init__(
+        self, log: Log, files: UserFiles, target: str, table: TensorTable, iterations: Iterations
+    ) -> None:
         self.table = table
+        self._iterations = iterations
         self._log = log
         self._files = files
         self._target = target
@@ -282,6 +286,11 @@ class TraceBuilder:
             cut=state.cut.location() if state.cut is not None else None,
             cut_by=state.cut.by if state.cut is not None else "",
             elsewhere=state.elsewhere,
+            fed=state.fed,
+            zeroed=state.zeroed,
+            scheduled=state.scheduled,
+            handed_on=state.handed_on,
+            by_hand=state.by_hand,
         )
 
     @staticmethod
@@ -299,7 +308,8 @@ class TraceBuilder:
         for tb in _tracebacks(error):
             if tb.tb_frame is at:
                 spot = (tb.tb_frame.f_code, tb.tb_lasti)
-        return Failure(type(error).__name__, str(error), self._locate(spot))
+        iteration = self._iterations.of_traceback(error.__traceback__)
+        return Failure(type(error).__name__, str(error), self._locate(spot), iteration)
 
     @staticmethod
     def _sources(
@@ -315,9 +325,7 @@ class TraceBuilder:
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
 
 
-def _causes(
-    sightings: tuple[Sighting, ...], growth: GrowingGraphs
-) -> Iterator[Location | None]:
+def _causes(sightings: tuple[Sighting, ...], growth: GrowingGraphs) -> Iterator[Location | None]:
     """Lines that brought about what was seen, which may be in files where nothing else happened."""
     for each in sightings:
         if isinstance(each, Restored):

@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import ast
-from functools import lru_cache
-from types import CodeType, FrameType
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType, FrameType, TracebackType
 
 from graphlab.source.evaluate import in_frame
+from graphlab.source.loops import loops_around, loops_of, repeated_lines
 from graphlab.source.objects import length
 from graphlab.source.places import parse
 
-
-@lru_cache(maxsize=256)
-def _loops_of(filename: str) -> tuple[tuple[int, int, int], ...]:
-    """(first body line, first line, last line) of every loop of a file."""
-    tree = parse(filename)
-    return tuple(
-        (node.body[0].lineno, node.lineno, node.end_lineno or node.lineno)
-        for node in (ast.walk(tree) if tree is not None else ())
-        if isinstance(node, ast.For | ast.While | ast.AsyncFor)
-    )
-
-
-@lru_cache(maxsize=4096)
-def _loops_around(filename: str, line: int) -> tuple[int, ...]:
-    """First body lines of the loops around a line, the innermost first."""
-    around = [
-        (first, start)
-        for start, first, last in _loops_of(filename)
-        if first < line <= last or line == start
-    ]
-    return tuple(start for _, start in sorted(around, reverse=True))
-
-
-@lru_cache(maxsize=256)
-def _with_lines(filename: str) -> frozenset[int]:
-    tree = parse(filename)
-    return frozenset(
-        node.lineno
-        for node in (ast.walk(tree) if tree is not None else ())
-        if isinstance(node, ast.With | ast.AsyncWith)
-    )
-
-
-def headers_around(filename: str, line: int) -> frozenset[int]:
-    """The header lines of the loops around a line."""
-    around = (each for each in _loops_of(filename) if each[1] <= line <= each[2])
-    return frozenset(first for _, first, _ in around)
+# A loop: the code that it is in, and the first line of its body.
+LoopKey = tuple[CodeType, int]
 
 
 class Iterations:
@@ -56,9 +22,14 @@ class Iterations:
         self.counts: dict[tuple[CodeType, int], int] = {}
         self.done = 0
         self.total: int | None = None
-        # The offset at which a body that begins with ``with`` is entered.
+        # The offset at which a body is entered that begins with one of `repeated_starts`.
         self.entered: dict[tuple[CodeType, int], int] = {}
         self._sized: set[tuple[CodeType, int]] = set()
+        # The loop that the last backward was numbered by, those that ever were, and all loops that
+        # were around the last one.
+        self._training: LoopKey | None = None
+        self._numbering: set[LoopKey] = set()
+        self._around: set[LoopKey] = set()
 
     def advance(self, frame: FrameType | None, iteration: int) -> None:
         """Note that `iteration` runs, and once per loop how many there will be."""
@@ -73,27 +44,86 @@ class Iterations:
             frame = frame.f_back
 
     def body_starts(self, code: CodeType) -> frozenset[int]:
-        return frozenset(start for start, _, _ in _loops_of(code.co_filename))
+        return frozenset(each.start for each in loops_of(code.co_filename))
 
-    def with_starts(self, code: CodeType) -> frozenset[int]:
-        """Those of `body_starts` with a ``with``, whose line runs again at the block's end."""
-        return self.body_starts(code) & _with_lines(code.co_filename)
+    def repeated_starts(self, code: CodeType) -> frozenset[int]:
+        """Those of `body_starts` whose line runs again: a loop's, a with's at the block's end."""
+        return self.body_starts(code) & repeated_lines(code.co_filename)
+
+    def of_backward(self, frame: FrameType | None) -> int | None:
+        """The iteration of a backward called in `frame`: see `place`."""
+        loop = self._loop(_stack(frame))
+        if loop is None:
+            return None
+        if loop != self._training:
+            self._training = loop
+            self._numbering.add(loop)
+            self._around = self._running(_stack(frame))
+        return self.counts[loop] - 1
 
     def iteration(self, frame: FrameType | None) -> int | None:
-        """The 0-based iteration of the innermost loop around `frame`'s line, in the nearest frame
-        outwards that stands in one; counted over the whole run, across epochs."""
+        """The 0-based iteration of the training loop around `frame`'s line, counted over the whole
+        run, across epochs."""
         return self.place(frame)[1]
 
-    def place(self, frame: FrameType | None) -> tuple[tuple[CodeType, int] | None, int | None]:
-        """As `iteration`, with the loop that it counts."""
-        while frame is not None:
-            code, line = frame.f_code, frame.f_lineno
-            for start in _loops_around(code.co_filename, line):
-                count = self.counts.get((code, start))
-                if count is not None:
-                    return (code, start), count - 1
-            frame = frame.f_back
-        return None, None
+    def place(self, frame: FrameType | None) -> tuple[LoopKey | None, int | None]:
+        """As `iteration`, with the loop that it counts.
+
+        The loop is the outermost one with both a backward and a step, in the nearest frame that has
+        one; else the innermost of all. A validation loop, which shares no more than the epochs with
+        the last backward, has that backward's number.
+        """
+        return self._place(lambda: _stack(frame))
+
+    def of_traceback(self, traceback: TracebackType | None) -> int | None:
+        """As `iteration`, for where an exception was raised."""
+        where: list[tuple[CodeType, int]] = []
+        outer = traceback.tb_frame.f_back if traceback is not None else None
+        while traceback is not None:
+            where.insert(0, (traceback.tb_frame.f_code, traceback.tb_lineno))
+            traceback = traceback.tb_next
+        where += _stack(outer)
+        return self._place(lambda: where)[1]
+
+    def _place(
+        self, stack: Callable[[], Iterable[tuple[CodeType, int]]]
+    ) -> tuple[LoopKey | None, int | None]:
+        loop = self._loop(stack())
+        if loop is None:
+            return None, None
+        if self._training is not None and loop not in self._numbering:
+            shared = (self._running(stack()) - {loop}) & self._around
+            if shared and self._training not in shared:
+                loop = self._training
+        return loop, self.counts[loop] - 1
+
+    def _loop(self, stack: Iterable[tuple[CodeType, int]]) -> LoopKey | None:
+        plain: LoopKey | None = None
+        for code, line in stack:
+            around = [
+                each
+                for each in loops_around(code.co_filename, line)
+                if (code, each.start) in self.counts and not each.over_optimizers
+            ]
+            training = [each for each in around if each.trains]
+            if training:
+                return code, training[-1].start
+            if around and plain is None:
+                plain = code, around[0].start
+        return plain
+
+    def _running(self, stack: Iterable[tuple[CodeType, int]]) -> set[LoopKey]:
+        return {
+            (code, each.start)
+            for code, line in stack
+            for each in loops_around(code.co_filename, line)
+        }
+
+
+def _stack(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:
+    while frame is not None:
+        yield frame.f_code, frame.f_lineno
+        frame = frame.f_back
 
 
 def length_of_loops(frame: FrameType) -> int | None:

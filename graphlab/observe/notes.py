@@ -152,6 +152,11 @@ class RawBackward:
     parts: GraphParts | None = None
     thrown: list[int] = field(default_factory=list)
     thrown_at: Spot | None = None
+    # Whether some step applied its gradients, whether some of them were cleared before any did, and
+    # the call that cleared them.
+    applied: bool = False
+    lost: bool = False
+    cleared_at: Spot | None = None
     raised_type: str | None = None
     problems: list[Problem] = field(default_factory=list)
     completed: bool = False

@@ -63,15 +63,15 @@ class Observation:
         self._tracer = tracer = LineTracer(log, files, iterations, self._own_error)
         self._module_calls = ModuleCalls(log, tracer, files)
         self._table = table = TensorTable()
-        self._trace_builder = TraceBuilder(log, files, target, table)
+        self._trace_builder = TraceBuilder(log, files, target, table, iterations)
         self._write_patches = write_patches = WritePatches(log, tracer, self._write_refused)
         self._backward_calls = BackwardCalls(
             log, tracer, write_patches, iterations, files, self, self._own_error
         )
         self._ledger = ledger = OptimizerLedger(
-            log, tracer, write_patches, iterations, files, table.tensor_index, table.name_of,
-            self._own_error,
-        )  # fmt: skip
+            log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
+        )
+        ledger.registry.name_of_tensor = table.name_of
         self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)
         watched = Watched(log, tracer, files, ledger, table)

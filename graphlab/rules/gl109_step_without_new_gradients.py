@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import first_per_optimizer, unversioned
+from graphlab.rules.steps import first_per_optimizer, never_stepped, unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    # GL111 tells of a step in another optimizer's place.
+    wrong = {each.instead.at for each in never_stepped(trace) if each.instead is not None}
     for step in first_per_optimizer(trace, lambda step: step.nothing_new and not step.shared):
+        if step.at in wrong:
+            continue
+        wrong.add(step.at)
         optimizer = trace.optimizers[step.optimizer]
         if optimizer.strangers or set(optimizer.owns) <= set(optimizer.never_reached):
             # Parameters out of use or not reached get no gradients: GL104 and GL110 say so.
             continue
+        call = f"{optimizer.name}.step()"
         yield Finding(
             *RULE.label,
-            summary=f"{optimizer.name}.step() had no gradient that was new since its last step",
+            summary=f"{call} had no gradient that was new since its last step, and moved its "
+            "parameters all the same",
             iteration=step.iteration,
             tensor=unversioned(trace, optimizer.owns[0]) if optimizer.owns else None,
             failed=Place(step.at, f"{optimizer.name}.step()"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from graphlab.trace.finding import Versions
 from graphlab.trace.model import Backward, Step, Trace
+from graphlab.trace.sightings import Fate
 
 _COMMON = {
     "loss", "losses", "optimizer", "optimiser", "optim", "opt", "self", "total", "err", "error",
@@ -67,3 +69,65 @@ def own_losses(trace: Trace) -> dict[int, str]:
             pairs[index] = next(iter(alone[index]))
     counts = Counter(pairs.values())
     return {index: loss for index, loss in pairs.items() if counts[loss] == 1}
+
+
+def first_step(trace: Trace, optimizer: int) -> Step | None:
+    """The first step of the optimizer with this index that is remembered, or None."""
+    steps = (each for each in trace.events if isinstance(each, Step))
+    return next((each for each in steps if each.optimizer == optimizer), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NeverStepped:
+    """An optimizer without a step, a backward that reaches its parameters, and the step of another
+    optimizer that follows this backward with nothing new."""
+
+    optimizer: int
+    fate: Fate
+    instead: Step | None
+
+
+# A program may want to apply gradients later than its first few backwards.
+LEAST_BACKWARDS, LEAST_DISCARDED, LEAST_KEPT = 3, 2, 12
+
+
+def never_stepped(trace: Trace) -> list[NeverStepped]:
+    """The optimizers that were meant to step and never do."""
+    fates = [each for each in trace.sightings if isinstance(each, Fate)]
+    stepped = [each for each in trace.optimizers if each.steps]
+    moved = {at for each in stepped for at in each.owns}
+    found = []
+    for index, optimizer in enumerate(trace.optimizers):
+        if optimizer.steps or optimizer.elsewhere or optimizer.handed_on or optimizer.by_hand:
+            continue
+        if moved & set(optimizer.owns) or not (stepped or optimizer.scheduled):
+            continue
+        mine = [
+            each
+            for each in fates
+            if index in each.holders
+            and each.backwards >= LEAST_BACKWARDS
+            and (each.discarded >= LEAST_DISCARDED or each.backwards >= LEAST_KEPT)
+        ]
+        # A loss of its own, or its zero_grad(), tells that it is meant to step: a network that is
+        # only passed through, such as a fixed discriminator, gets gradients too.
+        own = [each for each in mine if not any(trace.optimizers[at].steps for at in each.holders)]
+        if not own and optimizer.zeroed >= LEAST_BACKWARDS:
+            shared = [each for each in fates if index in each.holders]
+            own = [each for each in shared if each.backwards >= LEAST_BACKWARDS][-1:]
+        if own:
+            found.append(NeverStepped(index, own[0], _in_its_place(trace, own[0])))
+    return found
+
+
+def _in_its_place(trace: Trace, fate: Fate) -> Step | None:
+    """The step with nothing new that comes right after the backward of `fate`."""
+    after = False
+    for event in trace.events:
+        if isinstance(event, Backward):
+            after = event.at == fate.at
+        elif isinstance(event, Step) and after:
+            after = False
+            if event.nothing_new:
+                return event
+    return None

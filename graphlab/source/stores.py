@@ -124,7 +124,11 @@ def _called(call: ast.Call) -> Iterator[tuple[ast.expr, ast.expr | None, bool]]:
     if isinstance(func, ast.Name) and func.id == "setattr" and len(given) == 3:
         name = given[1].value if isinstance(given[1], ast.Constant) else None
         if type(name) is str:
-            yield ast.copy_location(ast.Attribute(given[0], name, ast.Store()), call), given[2], False
+            yield (
+                ast.copy_location(ast.Attribute(given[0], name, ast.Store()), call),
+                given[2],
+                False,
+            )
     elif isinstance(func, ast.Attribute):
         registers = func.attr in ("register_parameter", "register_module", "add_module")
         if registers and len(given) == 2 and isinstance(given[0], ast.Constant):

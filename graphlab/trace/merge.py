@@ -15,7 +15,7 @@ _TABLES = {
         "tensor", "tensors", "subject", "reached", "leftover", "shared", "owns", "touched",
         "others_changed", "strangers", "never_reached",
     },
-    "optimizers": {"optimizer", "shared_with"},
+    "optimizers": {"optimizer", "shared_with", "holders"},
     "events": {"write", "freed_by"},
 }  # fmt: skip
 

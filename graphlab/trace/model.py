@@ -197,7 +197,8 @@ class Step:
 
     mix: which losses the applied gradient came from, if the step was sampled. leftover: parameters
     whose gradient held new values added to those that an earlier step of this optimizer had
-    applied. nothing_new: no gradient had changed since it was last applied. shared: parameters
+    applied. nothing_new: no gradient had changed since it was last applied, and yet it moved
+    a parameter. shared: parameters
     whose gradient the optimizer `shared_with` had already applied.
     """
 
@@ -263,9 +264,12 @@ class Untouched:
 class OptimizerInfo:
     """One optimizer: the parameters it owns, which of them its steps changed, and why others not.
 
-    never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line that
-    detaches a loss from those, if one was found. elsewhere: it was stepped in a thread that is not
-    observed, so its steps are only counted.
+    fed: how many of its steps applied a gradient that was new. zeroed, scheduled: how often its
+    zero_grad(), and the step() of a scheduler of it, was called. handed_on: a closure or a
+    GradScaler decides when it steps. by_hand: the program itself wrote to its parameters after a
+    backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
+    that detaches a loss from those, if one was found. elsewhere: it was stepped in a thread that is
+    not observed, so its steps are only counted.
     """
 
     name: str
@@ -285,6 +289,11 @@ class OptimizerInfo:
     cut: Location | None = None
     cut_by: str = ""
     elsewhere: bool = False
+    fed: Count = 0
+    zeroed: Count = 0
+    scheduled: Count = 0
+    handed_on: bool = False
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,11 +321,12 @@ class Growing:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The exception that ended the program or the `with` block."""
+    """The exception that ended the program or the `with` block, and the iteration that ran then."""
 
     type: str
     message: str
     at: Location | None
+    iteration: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)

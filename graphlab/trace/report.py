@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from graphlab.trace.finding import Finding, Place, Versions
-from graphlab.trace.model import Location, OptimizerInfo, Share, Trace
+from graphlab.trace.model import Failure, Location, OptimizerInfo, Share, Trace
 
 SCHEMA = "graphlab.report/1"
 
@@ -27,11 +27,15 @@ def report(trace: Trace, findings: list[Finding]) -> dict[str, Any]:
             "seed": env.seed,
             "graphlab": env.graphlab,
         },
-        "exception": {"type": failure.type, "message": failure.message} if failure else None,
+        "exception": _exception(failure) if failure is not None else None,
         "findings": [_finding(each) for each in findings],
         "optimizers": [_optimizer(each, trace) for each in trace.optimizers],
         "unseen": list(trace.unseen),
     }
+
+
+def _exception(failure: Failure) -> dict[str, Any]:
+    return {"type": failure.type, "message": failure.message, "iteration": failure.iteration}
 
 
 def _location(at: Location | None) -> dict[str, Any]:

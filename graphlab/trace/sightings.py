@@ -5,23 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphlab.trace.module_sightings import ModuleSighting
-from graphlab.trace.values import Count, Location, TensorAt
+from graphlab.trace.values import Count, Location, OptimizerAt
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of the gradients of the backwards at one line: how many backwards had theirs
-    applied by a step, how many had all of theirs cleared before any, and where (`cleared`, by
-    `cleared_by`). tensors: the parameters reached. steps: how many steps their optimizers took."""
+    """What became of the gradients of the first backwards at one line.
+
+    holders: the optimizers of the parameters that they reached. applied: how many backwards had
+    gradients that a step applied. discarded: how many had only gradients that were cleared before
+    any step. least_between: the fewest of these between one that was applied and the next. cleared,
+    cleared_by: the one call that cleared them; it also `clears_applied` ones.
+    """
 
     at: Location | None
     call: str
-    tensors: tuple[TensorAt, ...]
+    holders: tuple[OptimizerAt, ...]
+    backwards: Count
     applied: Count
     discarded: Count
-    steps: Count
+    least_between: Count = 0
     cleared: Location | None = None
     cleared_by: str = ""
+    clears_applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Starved:
+    """An optimizer none of whose steps had a gradient, though backwards reach its parameters: what
+    `call` at `at` wrote was cleared first, at `cleared`."""
+
+    at: Location | None
+    call: str
+    optimizer: OptimizerAt
+    cleared: Location | None
+    cleared_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +54,4 @@ class SoftmaxTwice:
 
 
 # A Trace holds these under `sightings`.
-Sighting = Fate | SoftmaxTwice | ModuleSighting
+Sighting = Fate | Starved | SoftmaxTwice | ModuleSighting

@@ -235,7 +235,7 @@ def test_the_outcome_of_every_ending(
         document["exception"]
         == {
             "completed": None,
-            "raised": {"type": "ValueError", "message": "x"},
-            "interrupted": {"type": "KeyboardInterrupt", "message": ""},
+            "raised": {"type": "ValueError", "message": "x", "iteration": None},
+            "interrupted": {"type": "KeyboardInterrupt", "message": "", "iteration": None},
         }[outcome]
     )

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.iterations import headers_around
 from graphlab.observe.notes import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.tensors import Unnoticed, grad_of, version_of
+from graphlab.source.loops import headers_around
 
 # How many lines of one iteration are kept.
 LONGEST = 2_000

@@ -260,7 +260,7 @@ class LineTracer:
         odd = suspicious(code.co_filename)
         lines, pending = self._lines, self._pending
         counts, log = self._iterations.counts, self.log
-        twice, entered = self._iterations.with_starts(code), self._iterations.entered
+        twice, entered = self._iterations.repeated_starts(code), self._iterations.entered
         # Dict look-ups: comparing strings needs stack that may not be left near the limit.
         is_line, is_return = _IS_LINE, _IS_RETURN
 
@@ -285,7 +285,7 @@ class LineTracer:
                 marks.append((seq(), code, ~frame.f_lasti, stack[-1][2]))
                 if starts and frame.f_lineno in starts:
                     key = (code, frame.f_lineno)
-                    # A block's end has another offset than its beginning.
+                    # A block's end, or a loop's next turn, has another offset than its beginning.
                     offset = frame.f_lasti
                     if frame.f_lineno in twice and entered.setdefault(key, offset) != offset:
                         return on_line

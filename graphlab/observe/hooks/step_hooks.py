@@ -23,6 +23,8 @@ class ActiveStep:
         self.frame = id(frame)
         self.step: RawStep | None = None
         self.copies: Any = None
+        # Its own parameters' values, if it has no new gradient.
+        self.idle: Any = None
         self.versions: list[int] = []
         # The gradients that it applies, each with its version.
         self.grads: list[tuple[Any, int]] = []

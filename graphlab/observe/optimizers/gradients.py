@@ -29,7 +29,7 @@ class ParameterState:
 
     __slots__ = (
         "by_hand", "grad_id", "index", "kept", "last_stepper", "place", "seen", "sources", "spent",
-        "turns", "version",
+        "steppers",        "turns", "version", "zeroed",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -41,13 +41,16 @@ class ParameterState:
         self.spent: dict[int, int] = {}
         # Whether the program itself has written the gradient's values.
         self.by_hand = False
-        # The optimizer that stepped it last, and how often that has changed.
+        # The optimizers that ever stepped it, the one that did so last, and how often that changed.
+        self.steppers: set[int] = set()
         self.last_stepper: int | None = None
         self.turns = 0
         self.grad_id = 0
         self.version = 0
         # How often a gradient that a step had applied was still there at the next backward.
         self.kept = 0
+        # Whether a zero_grad() was called on its last gradient.
+        self.zeroed = False
         # Whether the parameter ever had a gradient.
         self.seen = False
 
@@ -75,6 +78,7 @@ class ParameterState:
         """Notice, before a backward or a step, what the program itself did to the gradient.
         `returned_by` gives the call of autograd.grad that returned a tensor."""
         if grad is None:
+            self.zeroed = False
             if self.sources or self.spent or self.by_hand:
                 self.clear()
         elif self.sources and (
@@ -105,14 +109,21 @@ class ParameterState:
         """The program has assigned a gradient: one that autograd.grad returned, or another."""
         record = returned_by(grad)
         if record is None:
-            self.by_hand = True
+            self.by_hand = not self._only_zeroed(grad)
         else:
             self.written(record, id(grad), version_of(grad))
+
+    def _only_zeroed(self, grad: Any) -> bool:
+        """Whether a zero_grad(set_to_none=False) has left this gradient: its counter has moved by
+        one, or else its values tell."""
+        if not self.zeroed or id(grad) != self.grad_id:
+            return False
+        return version_of(grad) == self.version + 1 or not any_nonzero(grad)
 
     def written(self, record: RawBackward, grad_id: int, version: int) -> None:
         """A backward has added to the gradient, which now has this `id()` and version."""
         self.sources.append(record)
-        self.seen = True
+        self.seen, self.zeroed = True, False
         self.grad_id = grad_id
         self.version = version
 

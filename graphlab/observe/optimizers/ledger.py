@@ -7,15 +7,19 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
+import torch
+
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.step_hooks import ActiveStep, StepHooks
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
-from graphlab.observe.names import Names, parameters_in, parameters_of
+from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, RawStep, RawWrite, RawZero
 from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
+from graphlab.observe.optimizers.out_of_use import look_over
 from graphlab.observe.optimizers.provenance import Provenance
 from graphlab.observe.optimizers.registry import EVERY, OptimizerRegistry, OptimizerState
+from graphlab.observe.optimizers.scalers import Scalers
 from graphlab.observe.optimizers.vectors import COPIES, SavedValues, any_nonzero
 from graphlab.observe.tensors import (
     Unnoticed,
@@ -23,7 +27,6 @@ from graphlab.observe.tensors import (
     byte_span,
     grad_of,
     grads_of,
-    is_parameter,
     is_tensor,
     readable,
     requires_grad,
@@ -39,8 +42,8 @@ from graphlab.trace.model import Mix
 class OptimizerLedger:
     """Listens to constructors, zero_grad and step() of optimizers.
 
-    `name_parameter` gives a parameter its index in the trace, `name_of` tells the name that it has
-    there, `guard` is called with exceptions of the observer's own.
+    `name_parameter` gives a parameter its index in the trace, `guard` is called with exceptions of
+    the observer's own.
     """
 
     def __init__(
@@ -51,17 +54,14 @@ class OptimizerLedger:
         iterations: Iterations,
         files: UserFiles,
         name_parameter: Callable[[Any, Names | None], int],
-        name_of: Callable[[int], str | None],
         guard: Callable[[Exception], None],
     ) -> None:
-        import torch
-
-        self._name_of = name_of
-
         self._log, self._tracer = log, tracer
         self._iterations, self._files = iterations, files
         self.registry = OptimizerRegistry(name_parameter)
+        self._wide: dict[frozenset[int], bool] = {}
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
+        self.scalers = Scalers(tracer, self.registry)
         self.provenance = Provenance(log, files, self.registry, lambda: steps.depth > 0)
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
         for code, handler in (
@@ -99,6 +99,8 @@ class OptimizerLedger:
         user = user_frame(frame.f_back, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
         with Unnoticed():
+            if is_a(target, torch.optim.Optimizer):
+                self.registry.state(target).zeroed += 1
             self.provenance.cleared(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
 
@@ -120,6 +122,7 @@ class OptimizerLedger:
             gradients = self._judge(step, state, optimizer)
         else:
             gradients = self.registry.gradients_of(state, parameters)
+            state.handed_on = True
         first = gradients[0].sources if gradients else []
         if all(gradient.sources == first for gradient in gradients):
             step.sources = tuple({source.loss: None for source in first})
@@ -132,8 +135,10 @@ class OptimizerLedger:
             copies = copies_of([p for p, _ in self.registry.tracked()])
             grads = grads_of(parameters)
             active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
+        if step.nothing_new and state.idle < LOOKS:
+            active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
-            self._look_over(state, parameters, user)
+            look_over(self.registry, state, parameters, self._log, self._files, user)
         active.step, active.copies = step, copies
         active.versions = versions_of(parameters)
 
@@ -153,6 +158,9 @@ class OptimizerLedger:
             count, spent = len(gradient.sources), gradient.spent.get(me, 0)
             if count > spent or gradient.by_hand:
                 fresh = True
+                if count > spent and not gradient.sources[-1].applied:
+                    for source in gradient.sources[spent:]:
+                        source.applied = True
             if 0 < spent < count and not gradient.by_hand:
                 leftover.append(self.registry.place_of(parameters[at], None))
             gradient.spent[me] = count
@@ -161,65 +169,42 @@ class OptimizerLedger:
             # If another optimizer wraps this one, the outer step is the one that counts.
             if inner or gradient.last_stepper == me:
                 continue
-            if gradient.last_stepper is not None:
+            other = gradient.last_stepper
+            if other is not None and not gradient.by_hand:
                 gradient.turns += 1
                 # A, B, A means that both are in use; A, B may be an optimizer and its replacement.
-                if gradient.turns >= 2:
+                if gradient.turns >= 2 and (gradient.spent.get(other) or self._too_wide(me, other)):
                     shared.append(self.registry.place_of(parameters[at], None))
-                    step.shared_with = gradient.last_stepper
+                    step.shared_with = other
             gradient.last_stepper = me
+            gradient.steppers.add(me)
         step.leftover, step.shared = tuple(leftover), tuple(shared)
-        step.nothing_new = (
-            not fresh and self.provenance.any_backward and (any_gradient or state.steps > 0)
-        )
+        state.fed += fresh
+        # A step without any gradient moves nothing.
+        step.nothing_new = not fresh and self.provenance.any_backward and any_gradient
         return gradients
 
-    def _look_over(
-        self, state: OptimizerState, parameters: list[Any], user: FrameType | None
-    ) -> None:
-        """Note parameters that no module in use holds, and those never given a gradient."""
-        modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
-        alive = {id(p) for p in parameters_in(*modules)}
-        bare = [
-            p
-            for p in parameters
-            if not (gradient := self.registry.gradient(p)).sources and not gradient.by_hand
-        ]
-        if any(id(p) not in alive for p in bare):
-            # A module that is never called may live all the same, and so may a lone parameter.
-            names = Names(self._files).gather(user)
-            called = bool(alive)
-            alive |= {id(p) for p in parameters_in(*names.held_modules())}
-            alive |= {id(p) for p in bare if self._keeps_its_name(p, names)}
-            if not called and not alive:
-                return
-        state.strangers = tuple(
-            self.registry.place_of(p, None)
-            for p in bare
-            if is_parameter(p) and id(p) not in alive
-        )
-        state.never_reached = tuple(
-            self.registry.place_of(p, None)
-            for p in bare
-            if id(p) in alive
-            and requires_grad(p)
-            and not self.registry.gradient(p).seen
-            and grad_of(p) is None
-        )
-
-    def _keeps_its_name(self, parameter: Any, names: Names) -> bool:
-        """Whether a parameter is still found under the name that it was first known by: not just in
-        a list that was made for the optimizer."""
-        named = names.tensors.get(id(parameter))
-        if named is None:
-            return False
-        return named.name == self._name_of(self.registry.place_of(parameter, None))
+    def _too_wide(self, one: int, other: int) -> bool:
+        """Whether one of two optimizers that step a parameter by turns, each perhaps with a loss of
+        its own, holds a parameter that only the other ever steps."""
+        pair = frozenset((one, other))
+        if pair not in self._wide:
+            states = [self.registry.states[each] for each in pair]
+            self._wide[pair] = any(
+                gradient.steppers and pair & gradient.steppers != pair
+                for gradient in set(states[0].gradients) & set(states[1].gradients)
+            )
+        return self._wide[pair]
 
     def step_ended(self, active: ActiveStep) -> None:
         optimizer, step = active.optimizer, active.step
         if step is None:
             return
         state = self.registry.state(optimizer)
+        if active.idle is not None:
+            state.idle += 1
+            state.idle_moves = any(each.changed(version_of(each.tensor)) for each in active.idle)
+        step.nothing_new = step.nothing_new and state.idle_moves
         if active.copies is not None:
             compare(state, optimizer, active.copies, self.registry.place_of)
         if step.mix is not None:

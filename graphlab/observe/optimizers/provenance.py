@@ -26,6 +26,8 @@ from graphlab.trace.model import Mix
 
 # For how many losses the source is read to see why they do not reach a parameter.
 READ = 6
+# For how many backwards of a line it is remembered what became of their gradients.
+REMEMBERED = 64
 
 
 class Provenance:
@@ -49,6 +51,10 @@ class Provenance:
         self._inspected_lines: set[Spot | None] = set()
         self._wasting_lines: set[Spot | None] = set()
         self.wasteful: dict[Spot | None, RawBackward] = {}
+        # The first backwards of each line that reached an optimizer's parameter.
+        self.by_line: dict[Spot | None, list[RawBackward]] = {}
+        # The first gradient of each parameter that was cleared unused, and the call that did it.
+        self.lost: dict[int, tuple[RawBackward, Spot | None]] = {}
 
     def search(self, frame: FrameType) -> None:
         """Before the first backward: find the optimizers that were made before the session."""
@@ -151,6 +157,10 @@ class Provenance:
             state.ambiguous = state.ambiguous or record.is_grad
         self._before = []
         record.reached = tuple(reached.values())
+        if reached and not record.is_grad:
+            same_line = self.by_line.setdefault(record.spot, [])
+            if len(same_line) < REMEMBERED:
+                same_line.append(record)
         for state in self._registry.alive:
             if state.never_reached or state.strangers:
                 state.never_reached = tuple(
@@ -172,9 +182,13 @@ class Provenance:
             known = [each for p in parameters_in(target) if (each := self._registry.known(p))]
         for gradient in known:
             if gradient.sources:
+                for source in gradient.sources:
+                    if source.cleared_at is None:
+                        source.cleared_at = spot
                 if not gradient.spent or max(gradient.spent.values()) < len(gradient.sources):
                     self._throw(gradient, spot)
                 gradient.clear()
+                gradient.zeroed = True
 
     def _throw(self, state: ParameterState, spot: Spot | None) -> None:
         """A gradient is cleared: what was added since a step last applied it was never used."""
@@ -183,6 +197,11 @@ class Provenance:
             return
         applied = max(state.spent.values(), default=0)
         for source in state.sources[applied:]:
+            if not source.lost and self._used_by_hand(source):
+                source.applied = True
+            source.lost = True
+            if not source.applied and state.index is not None:
+                self.lost.setdefault(state.index, (source, spot))
             if not applied:
                 source.thrown_away += 1
             if source.parts is None or state.index is None:
@@ -191,6 +210,23 @@ class Provenance:
                 source.thrown.append(state.index)
                 source.thrown_at = spot
                 self.wasteful.setdefault(source.spot, source)
+
+    def _used_by_hand(self, source: RawBackward) -> bool:
+        """Whether the program has written to some optimizer's parameters itself since a backward:
+        it has used the gradients in its own way. Asked only as long as the answer matters."""
+        if source not in self.by_line.get(source.spot, ()):
+            return False
+        written: set[int] = set()
+        for event in reversed(self._log.events):
+            if event is source:
+                break
+            if isinstance(event, RawWrite) and event.optimizer is None:
+                written.update(each[0] for each in event.tensors)
+        return bool(written) and any(
+            storage_key(each) in written
+            for _, optimizer in self._registry.followed()
+            for each in parameters_of(optimizer)
+        )
 
     def mixed(self, state: OptimizerState, parameters: list[Any]) -> Mix | None:
         """Before a sampled step: what the gradients that it applies are made of."""

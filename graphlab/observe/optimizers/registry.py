@@ -29,6 +29,19 @@ class OptimizerState:
         self.name: str | None = None
         self.spot = spot
         self.steps = 0
+        # How many of its steps had a gradient that was new to it, how often its zero_grad() was
+        # called, and whether a closure or a GradScaler decides when it steps.
+        self.fed = 0
+        self.zeroed = 0
+        self.handed_on = False
+        # How many steps without a new gradient were compared by value, and whether the last of them
+        # moved a parameter all the same.
+        self.idle = 0
+        self.idle_moves = False
+        # Whether the program has written to its parameters itself, after a backward.
+        self.by_hand = False
+        # How often a learning-rate scheduler of it has stepped.
+        self.scheduled = 0
         self.sampled: list[int] = []
         self.owns: dict[int, None] = {}
         self.touched: dict[int, None] = {}
@@ -64,6 +77,8 @@ class OptimizerRegistry:
 
     def __init__(self, name_parameter: Callable[[Any, Names | None], int]) -> None:
         self.place_of = name_parameter
+        # The name of the tensor at an index in the trace; set where those are kept.
+        self.name_of_tensor: Callable[[int], str | None] = lambda index: None
         self.states: list[OptimizerState] = []
         # Those that may still be alive: a program may make a new one for every task.
         self.alive: list[OptimizerState] = []

@@ -64,9 +64,7 @@ def _parameters(found: Any) -> list[Any]:
     return [found] if is_tensor(found) else parameters_in(found)
 
 
-def caller_argument(
-    frame: FrameType, name: str, files: UserFiles
-) -> tuple[FrameType, str] | None:
+def caller_argument(frame: FrameType, name: str, files: UserFiles) -> tuple[FrameType, str] | None:
     """The user's frame that calls the function of `frame`, and what it hands to the argument
     `name`, as written; None if that is no argument or it cannot be told."""
     code = frame.f_code

@@ -1,4 +1,4 @@
-"""What a watcher may use, and what it has to answer."""
+"""What a watcher is, and what it may use."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.notes import RawBackward
+from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.trace.sightings import Sighting
@@ -17,7 +18,7 @@ class Watchers:
 
     def __init__(self, watched: Watched, guard: Callable[[Exception], None]) -> None:
         self._guard = guard
-        self._all: tuple[Watcher, ...] = (*watchers_of_state(watched),)
+        self._all: tuple[Watcher, ...] = (Fates(watched), *watchers_of_state(watched))
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         for each in self._all:

@@ -30,7 +30,9 @@ def clone_taken(trace: Trace, at: Location) -> Help | None:
     whole = here.text(here.statement)
     if whole.count(given) != 1 or "\n" in whole:
         return None
-    return here.help("Keep copies of the values.", whole.replace(given, _CLONES.format(given=given)))
+    return here.help(
+        "Keep copies of the values.", whole.replace(given, _CLONES.format(given=given))
+    )
 
 
 def copy_object(trace: Trace, at: Location) -> Help | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from graphlab.source.blocks import Block, Edit
+from graphlab.source.blocks import Block, Edit, StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Step, Trace
 
@@ -37,6 +37,55 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
         return None
     new = f"{block.text(target)}{' ' * target.col_offset}{zero}\n"
     return block.help("Clear what the step has applied.", [Edit.of(target, new)])
+
+
+def clear_after_step(trace: Trace, zero: Location | None, step: Location | None) -> Help | None:
+    """Move the zero_grad() at `zero` behind the step at `step`, further down in the same loop."""
+    if zero is None or step is None or zero.file != step.file or zero.line >= step.line:
+        return None
+    block = Block(trace.sources.get(zero.file, ""), zero.file, zero.line, step.line)
+    at = block.index(zero.line)
+    clearing = block.statements[at] if at is not None else None
+    inner = Block(trace.sources.get(step.file, ""), step.file, step.line, step.line)
+    place = inner.index(step.line)
+    stepping = inner.statements[place] if place is not None else None
+    if not isinstance(clearing, ast.Expr) or not isinstance(stepping, ast.Expr):
+        return None
+    if clearing.lineno != zero.line or stepping.lineno != step.line:
+        return None
+    line = f"{' ' * stepping.col_offset}{block.text(clearing).strip()}\n"
+    edits = [Edit.of(clearing, ""), Edit.of(stepping, inner.text(stepping) + line)]
+    return block.help("Clear them when a step has applied them, not before each backward.", edits)
+
+
+def step_of(trace: Trace, at: Location | None, other: str, name: str) -> Help | None:
+    """Step `name` in place of `other` at `at`."""
+    there = StatementInScope.of(trace, at) if at is not None else None
+    call = f"{other}.step("
+    if there is None or call not in there.text(there.statement) or not _spelled(name):
+        return None
+    new = there.text(there.statement).replace(call, f"{name}.step(", 1)
+    return there.help(f"These gradients are for {name}.", new)
+
+
+def add_step(trace: Trace, at: Location | None, name: str) -> Help | None:
+    """Add ``name.step()`` behind the backward at `at`."""
+    there = StatementInScope.of(trace, at) if at is not None else None
+    if there is None or not isinstance(there.statement, ast.Expr) or not _spelled(name):
+        return None
+    if not re.search(rf"\b{re.escape(name.split('.')[0])}\b", there.source):
+        return None
+    return there.help(
+        "Step it when its gradients are there.", there.text(there.statement), f"{name}.step()"
+    )
+
+
+def _spelled(name: str) -> bool:
+    """Whether a name can stand in source."""
+    try:
+        return isinstance(ast.parse(name, mode="eval").body, ast.Name | ast.Attribute)
+    except SyntaxError:
+        return False
 
 
 def detach_kept(trace: Trace, at: Location) -> Help | None:

@@ -47,7 +47,10 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     said = trace.outcome
     if trace.exception is not None and trace.outcome == "raised":
         said = f"raised {one_line(trace.exception.type)}"
-    if trace.iterations:
+    failed = trace.exception.iteration if trace.exception is not None else None
+    if failed is not None and trace.outcome != "completed":
+        said += f" in iteration {failed}"
+    elif trace.iterations:
         said += (
             f" after {plural(trace.iterations, 'iteration')}"
             if trace.outcome == "completed"

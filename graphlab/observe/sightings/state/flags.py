@@ -155,7 +155,7 @@ def _flags(holder: Any, module: bool) -> list[tuple[str, bool]]:
         for key, value in list(own.items())
         if type(value) is bool
         and type(key) is str
-        and ((key == FLAG and module) or (key != FLAG and "_" != key[0] and _means_flag(key)))
+        and ((key == FLAG and module) or (key != FLAG and key[0] != "_" and _means_flag(key)))
         and static(type(holder), key) is LOST
     ]
 

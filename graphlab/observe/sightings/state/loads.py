@@ -110,9 +110,9 @@ class Loads:
             return
         now = self._steps()
         at = locate(*spot)
-        if any(now.get(owner, 0) > taking.steps.get(owner, 0) for owner in owners):
-            self._note(at, taking)
-        elif not owners and self._by_hand(taking, pairs):
+        if any(now.get(owner, 0) > taking.steps.get(owner, 0) for owner in owners) or (
+            not owners and self._by_hand(taking, pairs)
+        ):
             self._note(at, taking)
         elif any(now.get(owner, 0) for owner in owners):
             self._one_object(at, taking, user)
@@ -176,7 +176,9 @@ class Loads:
                 return
             own: Any = attributes(optimizer).get("state")
             held = list(dict.values(own)) if is_a(own, dict) else []
-            addresses = {address_of(each) for one in held for _, each in items(one) if is_tensor(each)}
+            addresses = {
+                address_of(each) for one in held for _, each in items(one) if is_tensor(each)
+            }
             every = [each for those in self._takings.values() for each in those]
             taking = next((each for each in every if each.value() is value), None)
             if taking is None or taking.owner() is not optimizer:

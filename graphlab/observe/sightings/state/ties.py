@@ -18,7 +18,6 @@ from graphlab.source.objects import attributes, item, items
 from graphlab.source.origins import classes_of, loaded_files
 from graphlab.source.places import locate
 from graphlab.source.stores import Store, last_part, stores
-from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import TieBroken
 
 # So many of the inspected backwards look for ties; constructors of optimizers do as well.
@@ -111,7 +110,9 @@ class Ties:
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if record.is_grad:
             return
-        broken = [(tie, held) for tie in self.ties.values() if not tie.told and (held := tie.broken())]
+        broken = [
+            (tie, held) for tie in self.ties.values() if not tie.told and (held := tie.broken())
+        ]
         if broken:
             leaves = {id(leaf) for node in nodes if (leaf := leaf_of(node)) is not None}
             names = Names(self.watched.files).gather(frame)
@@ -124,18 +125,14 @@ class Ties:
             self.backwards -= 1
             self.look(Names(self.watched.files).gather(frame))
 
-    def _tell(
-        self, tie: Tie, used: list[tuple[Slot, Any]], names: Names, frame: FrameType
-    ) -> None:
+    def _tell(self, tie: Tie, used: list[tuple[Slot, Any]], names: Names, frame: FrameType) -> None:
         at, by = None, ""
         if tie.broken_at is not None:
             at, by = locate(*tie.broken_at), "load_state_dict(assign=True)"
         else:
             changed = [(s, now) for s, now in used if now is not tie.parameter()] or used
             found = [
-                store
-                for slot, _ in changed
-                for store in breaking(slot, self.watched.files, frame)
+                store for slot, _ in changed for store in breaking(slot, self.watched.files, frame)
             ]
             lines = {(each.file, each.node.lineno): each for each in found}
             if any(_mentions_another(each, tie) for each in lines.values()):
@@ -159,9 +156,11 @@ def breaking(slot: Slot, files: UserFiles, frame: FrameType | None) -> Iterator[
     where = loaded_files(files, frame)
     chain = (slot.name.rsplit(".", 1)[-1], *slot.path)
     module = root = slot.root()
-    constructors = {
-        kind for _, each in submodules(root) for kind in classes_of(each, files)
-    } if root is not None else set()
+    constructors = (
+        {kind for _, each in submodules(root) for kind in classes_of(each, files)}
+        if root is not None
+        else set()
+    )
     for at, part in enumerate(slot.path, 1):
         kinds = {*classes_of(module, files)} if module is not None else set()
         for file in where:

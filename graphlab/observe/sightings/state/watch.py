@@ -19,7 +19,6 @@ from graphlab.observe.sightings.state.ties import Ties
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.tensors import Unnoticed
 
-
 # A program may build an optimizer for each of its tasks: only the first ones are looked around at.
 CONSTRUCTORS = 8
 

@@ -1,0 +1,72 @@
+"""Notes which losses a GradScaler has scaled, and what it and schedulers do with optimizers."""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.names import parameters_of
+from graphlab.observe.optimizers.registry import OptimizerRegistry
+from graphlab.observe.tensors import Unnoticed, WeakMap, is_tensor, tensors_in
+from graphlab.source.objects import attribute, attributes, is_a, item
+
+
+class Scalers:
+    """Handles the tracer's events of torch.amp.GradScaler, and of learning-rate schedulers."""
+
+    def __init__(self, tracer: LineTracer, registry: OptimizerRegistry) -> None:
+        self._registry = registry
+        # The scaler of each loss that one has scaled.
+        self._scaled = WeakMap()
+        scaler, schedulers = torch.amp.GradScaler, torch.optim.lr_scheduler
+        tracer.handlers[code_of(scaler.scale)] = self._on_scale
+        tracer.handlers[code_of(scaler.step)] = self._on_step
+        for kind in (schedulers.LRScheduler, schedulers.ReduceLROnPlateau):
+            tracer.handlers[code_of(kind.step)] = self._on_schedule
+
+    def of_loss(self, loss: Any) -> Any:
+        """The scaler that has scaled a tensor; None if none has."""
+        return self._scaled.get(loss)
+
+    def _on_scale(self, frame: FrameType, event: str, arg: Any) -> None:
+        scaler = frame.f_locals.get("self")
+        if event == "return" and is_a(scaler, torch.amp.GradScaler):
+            with Unnoticed():
+                for each in tensors_in(arg):
+                    self._scaled.put(each, scaler)
+
+    def _on_step(self, frame: FrameType, event: str, arg: Any) -> None:
+        """A scaler may leave a step out, as it finds gradients that overflowed: what it was handed
+        was not lost."""
+        optimizer = frame.f_locals.get("optimizer")
+        if event != "call" or not is_a(optimizer, torch.optim.Optimizer):
+            return
+        with Unnoticed():
+            state = self._registry.state(optimizer)
+            state.handed_on = True
+            for gradient in self._registry.gradients_of(state, parameters_of(optimizer)):
+                for source in gradient.sources:
+                    source.applied = True
+
+    def _on_schedule(self, frame: FrameType, event: str, arg: Any) -> None:
+        optimizer = attribute(frame.f_locals.get("self"), "optimizer")
+        if event == "return" and is_a(optimizer, torch.optim.Optimizer):
+            self._registry.state(optimizer).scheduled += 1
+
+
+def unscaled(scaler: Any, optimizer: Any) -> bool | None:
+    """Whether the gradients of `optimizer` are free of the scale: unscale_() ran since the last
+    update(), or the scale is 1. None where that cannot be read. Private to torch:
+    `GradScaler._per_optimizer_states` and `_scale`."""
+    own = attributes(scaler)
+    states: Any = own.get("_per_optimizer_states")
+    if not is_a(states, dict):
+        return None
+    stage = item(dict.get(states, id(optimizer)), "stage")
+    if getattr(stage, "name", "READY") != "READY":
+        return True
+    scale = own.get("_scale")
+    return bool(scale == 1.0) if is_tensor(scale) else None

@@ -1,0 +1,90 @@
+"""Tells for each line with a backward whether a step applied its gradients, or a zero_grad came
+first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.names import parameters_of
+from graphlab.observe.notes import RawBackward, RawWrite, Spot
+from graphlab.observe.optimizers.registry import OptimizerState
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import storage_key
+from graphlab.source.places import locate
+from graphlab.source.wording import call_text
+from graphlab.trace.model import Location
+from graphlab.trace.sightings import Fate, Sighting, Starved
+
+
+class Fates:
+    def __init__(self, watched: Watched) -> None:
+        self._log, self._ledger = watched.log, watched.ledger
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Nothing: every backward is followed (optimizers/provenance.py)."""
+
+    def found(self) -> Iterator[Sighting]:
+        self._note_writes()
+        states = self._ledger.registry.states
+        for spot, records in self._ledger.provenance.by_line.items():
+            reached = {index for record in records for index in record.reached}
+            holders = tuple(each.at for each in states if not reached.isdisjoint(each.owns))
+            yield _fate(spot, records, holders)
+        for state in states:
+            if state.steps > 1 and not state.fed and not state.handed_on:
+                yield from self._starved(state)
+
+    def _starved(self, state: OptimizerState) -> Iterator[Starved]:
+        lost = self._ledger.provenance.lost
+        found = next((lost[index] for index in state.owns if index in lost), None)
+        if found is not None:
+            record, spot = found
+            at = _locate(record.spot)
+            cleared = _locate(spot)
+            by = call_text(cleared, "zero_grad")[0]
+            yield Starved(at, record.call, state.at, cleared, by)
+
+    def _note_writes(self) -> None:
+        """Note which optimizers' parameters the program has written itself, after a backward."""
+        first = min(
+            (records[0].seq for records in self._ledger.provenance.by_line.values()), default=None
+        )
+        if first is None:
+            return
+        written = {
+            tensor[0]
+            for event in list(self._log.events)
+            if isinstance(event, RawWrite) and event.optimizer is None and event.seq >= first
+            for tensor in event.tensors
+        }
+        for state in self._ledger.registry.alive if written else ():
+            optimizer = state.ref()
+            mine = parameters_of(optimizer) if optimizer is not None else ()
+            state.by_hand = state.by_hand or any(storage_key(each) in written for each in mine)
+
+
+def _fate(spot: Spot | None, records: list[RawBackward], holders: tuple[int, ...]) -> Fate:
+    marks = ["A" if each.applied else "D" if each.lost else "-" for each in records]
+    between = [len(part.replace("-", "")) for part in "".join(marks).split("A")[1:-1]]
+    lost = {each.cleared_at for each, mark in zip(records, marks, strict=True) if mark == "D"}
+    used = {each.cleared_at for each, mark in zip(records, marks, strict=True) if mark == "A"}
+    clearing = next(iter(lost)) if len(lost) == 1 else None
+    cleared = _locate(clearing)
+    return Fate(
+        _locate(spot),
+        records[0].call,
+        holders,
+        len(records),
+        marks.count("A"),
+        marks.count("D"),
+        min(between, default=0),
+        cleared,
+        call_text(cleared, "zero_grad")[0] if cleared is not None else "",
+        clearing is not None and used - {None} == {clearing},
+    )
+
+
+def _locate(spot: Spot | None) -> Location | None:
+    return locate(*spot) if spot is not None else None

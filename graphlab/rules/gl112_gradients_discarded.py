@@ -1,0 +1,77 @@
+"""Gradients that a step should have applied were cleared before any step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.repair.left_over import clear_after_step
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import first_step
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Location, Trace
+from graphlab.trace.sightings import Fate, Starved
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    told: set[Location | None] = set()
+    for each in trace.sightings:
+        if isinstance(each, Starved) and each.cleared is not None and each.cleared not in told:
+            told.add(each.cleared)
+            yield _all_lost(trace, each)
+        elif isinstance(each, Fate) and _by_turns(each):
+            yield _some_lost(trace, each)
+
+
+def _by_turns(fate: Fate) -> bool:
+    """Whether between any two backwards whose gradients are applied there are some whose gradients
+    the same call clears: a program that leaves out a bad batch does so now and then only."""
+    regular = fate.applied >= 3 or (fate.applied == 2 and fate.discarded >= 4)
+    return (
+        regular
+        and fate.least_between > 0
+        and fate.discarded >= fate.applied
+        and fate.clears_applied
+        and fate.cleared is not None
+    )
+
+
+def _some_lost(trace: Trace, fate: Fate) -> Finding:
+    parts = 1 + round(fate.discarded / fate.applied)
+    step = next((s for at in fate.holders if (s := first_step(trace, at)) is not None), None)
+    edit = clear_after_step(trace, fate.cleared, step.at) if step is not None else None
+    return Finding(
+        *RULE.label,
+        summary=f"{fate.cleared_by} clears the gradients of {fate.call} before a step has applied "
+        f"them: of {fate.discarded + fate.applied} backwards, {fate.discarded} were for nothing",
+        tensor=None,
+        failed=Place(fate.at, fate.call),
+        cause=Place(fate.cleared, fate.cleared_by),
+        help=(
+            edit
+            or Help(
+                f"Clear the gradients once per step, right after it: each step then applies the "
+                f"sum of {parts} backwards."
+            ),
+        ),
+        measured={"applied": fate.applied, "discarded": fate.discarded},
+    )
+
+
+def _all_lost(trace: Trace, each: Starved) -> Finding:
+    name = trace.optimizers[each.optimizer].name
+    return Finding(
+        *RULE.label,
+        summary=f"{each.cleared_by} clears what {each.call} wrote before {name}.step() can apply "
+        "it: no step had a gradient",
+        failed=Place(each.at, each.call),
+        cause=Place(each.cleared, each.cleared_by),
+        help=(
+            Help(
+                f"Clear the gradients before the backward or after {name}.step(), never between "
+                "the two."
+            ),
+        ),
+    )
+
+
+RULE = Rule("GL112", "gradients-discarded", "warning", check)

@@ -1,0 +1,117 @@
+"""Finds the loops of a file, and tells the loop that trains from those around and inside it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from graphlab.source.assignments import target_names
+from graphlab.source.places import parse
+
+Loop = ast.For | ast.While | ast.AsyncFor
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLines:
+    """The lines of a loop: `start` is the first of its body, `first` and `last` its own.
+
+    trains: a backward and an optimizer's step are in it, and one of the two in no loop further in.
+    over_optimizers: it steps, or clears, each of several.
+    """
+
+    start: int
+    first: int
+    last: int
+    trains: bool
+    over_optimizers: bool
+
+    def holds(self, line: int) -> bool:
+        """Whether a line is in its body."""
+        return self.first < line <= self.last or line == self.start
+
+
+@lru_cache(maxsize=256)
+def loops_of(filename: str) -> tuple[LoopLines, ...]:
+    """Every loop of a file."""
+    tree = parse(filename)
+    return tuple(
+        LoopLines(
+            node.body[0].lineno,
+            node.lineno,
+            node.end_lineno or node.lineno,
+            _trains(node),
+            _over_optimizers(node),
+        )
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, Loop)
+    )
+
+
+@lru_cache(maxsize=4096)
+def loops_around(filename: str, line: int) -> tuple[LoopLines, ...]:
+    """The loops around a line, the innermost first."""
+    around = [each for each in loops_of(filename) if each.holds(line)]
+    return tuple(sorted(around, key=lambda each: (each.first, each.start), reverse=True))
+
+
+@lru_cache(maxsize=256)
+def repeated_lines(filename: str) -> frozenset[int]:
+    """The first lines of the statements that come back to them: loops, and with at its end."""
+    tree = parse(filename)
+    return frozenset(
+        node.lineno
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.With | ast.AsyncWith | Loop)
+    )
+
+
+def headers_around(filename: str, line: int) -> frozenset[int]:
+    """The header lines of the loops around a line."""
+    around = (each for each in loops_of(filename) if each.first <= line <= each.last)
+    return frozenset(each.first for each in around)
+
+
+def _trains(loop: Loop) -> bool:
+    calls = [_kind(each) for each in ast.walk(loop)]
+    if "backward" not in calls or "step" not in calls:
+        return False
+    return any(_kind(each) for each in _direct(loop.body))
+
+
+def _over_optimizers(loop: Loop) -> bool:
+    """Whether the loop's variable is what steps in it: ``for each in optimizers: each.step()``."""
+    names = target_names(loop.target) if not isinstance(loop, ast.While) else set()
+    return any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and each.func.attr in ("step", "zero_grad")
+        and ast.unparse(each.func.value) in names
+        for each in ast.walk(loop)
+    )
+
+
+def _direct(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
+    """Everything in these statements but what is in a loop further in."""
+    todo: list[ast.AST] = [*nodes]
+    while todo:
+        node = todo.pop()
+        if not isinstance(node, Loop):
+            yield node
+            todo.extend(ast.iter_child_nodes(node))
+
+
+def _kind(node: ast.AST) -> str:
+    """ "backward", "step" or "": what a call trains by. A step() counts if the source says that it
+    is an optimizer's: schedulers, profilers and environments step as well."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return ""
+    name, receiver = node.func.attr, ast.unparse(node.func.value).lower()
+    if name in ("backward", "manual_backward") or (name == "grad" and "autograd" in receiver):
+        return "backward"
+    if name != "step" or any(word in receiver for word in ("sched", "warmup", "prof", "env")):
+        return ""
+    words = ("opt", "scaler", "adam", "sgd")
+    known = any(word in receiver for word in words)
+    return "step" if known or (not node.args and not node.keywords) else ""

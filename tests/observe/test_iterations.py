@@ -1,0 +1,128 @@
+"""An iteration is the training loop's, in whatever loop or function a line stands."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START = """
+import torch
+torch.manual_seed(0)
+model = torch.nn.Linear(3, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+def backward():
+    model(torch.randn(4, 3)).square().mean().backward()
+def train(batches):
+    for x in range(batches):
+        optimizer.zero_grad()
+        loss = model(torch.randn(4, 3)).square().mean()
+        loss.backward()
+        optimizer.step()
+"""
+
+OPTIMIZERS = """
+    for i in range(5):
+        loss = model(torch.randn(2, 3)).square().mean()
+        loss.backward()
+        for each in [optimizer]:
+            each.step()
+"""
+TASKS = """
+    for i in range(4):
+        for task in range(3):
+            loss = model(torch.randn(2, 3)).square().mean()
+            loss.backward()
+        optimizer.step()
+"""
+CRITIC = """
+    for i in range(3):
+        for k in range(5):
+            optimizer.zero_grad()
+            loss = model(torch.randn(2, 3)).square().mean()
+            loss.backward()
+            optimizer.step()
+        loss = model(torch.randn(2, 3)).square().mean()
+        loss.backward()
+        optimizer.step()
+"""
+WHILE = """
+    i = 0
+    while i < 6:
+        while i % 3 != 2:
+            i += 1
+        i += 1
+        backward()
+        optimizer.step()
+"""
+EPOCHS = """
+    for epoch in range(3):
+        train(4)
+"""
+
+VALIDATION = """
+    def validate(epoch):
+        for i in range(30):
+            if epoch == 1 and i == 12:
+                raise ValueError
+    for epoch in range(3):
+        train(4)
+        validate(epoch)
+"""
+BEFORE_BACKWARD = """
+    for i in range(5):
+        if i == 2:
+            raise ValueError
+        backward()
+        optimizer.step()
+"""
+HELPER = """
+    def augment(x):
+        for k in range(9):
+            if x == 3 and k == 6:
+                raise ValueError
+    for i in range(5):
+        augment(i)
+        loss = model(torch.randn(2, 3)).square().mean()
+        loss.backward()
+        optimizer.step()
+"""
+SECOND_PHASE = """
+    train(6)
+    for i in range(4):
+        if i == 1:
+            raise ValueError
+"""
+
+
+def report(tmp_path: Path, text: str) -> dict[str, Any]:
+    script, out = tmp_path / "script.py", tmp_path / "report.json"
+    script.write_text(START + textwrap.dedent(text))
+    command = [sys.executable, "-m", "graphlab", "run", str(script), "--json", str(out)]
+    subprocess.run(command, capture_output=True, check=False)
+    return json.loads(out.read_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "iterations"),
+    [(OPTIMIZERS, 5), (TASKS, 4), (CRITIC, 3), (WHILE, 2), (EPOCHS, 12)],
+    ids=["optimizers", "tasks", "critic", "while", "epochs"],
+)
+def test_the_training_loop_is_counted(tmp_path: Path, text: str, iterations: int) -> None:
+    assert report(tmp_path, text)["iterations"] == iterations
+
+
+@pytest.mark.parametrize(
+    ("text", "iteration"),
+    [(VALIDATION, 7), (BEFORE_BACKWARD, 2), (HELPER, 3), (SECOND_PHASE, 1)],
+    ids=["validation", "before-backward", "helper", "second-phase"],
+)
+def test_an_exception_belongs_to_the_iteration_that_ran(
+    tmp_path: Path, text: str, iteration: int
+) -> None:
+    assert report(tmp_path, text)["exception"]["iteration"] == iteration
