@@ -154,10 +154,14 @@ class TraceBuilder:
     ) -> tuple[Forgotten, ...]:
         if not any(state.steps for state in registry.states):
             return ()
-        built = next((s.spot for s in registry.states if s.steps), None)
+        first = next((s.spot for s in registry.states if s.steps), None)
         return tuple(
             Forgotten(
-                leaf.index, leaf.record.call, self._locate(leaf.record.spot), self._locate(built)
+                leaf.index,
+                leaf.record.call,
+                self._locate(leaf.record.spot),
+                self._locate(leaf.built or first),
+                leaf.made,
             )
             for leaf in reached.unowned(registry.owned())
         )
@@ -330,8 +334,7 @@ def _causes(sightings: tuple[Sighting, ...], growth: GrowingGraphs) -> Iterator[
     for each in sightings:
         if isinstance(each, Restored):
             yield each.taken
-    for each in growth.found.values():
-        yield each.kept_at
+    yield from (each.kept_at for each in growth.found.values())
 
 
 def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]:

@@ -149,7 +149,7 @@ class Loads:
     def _one_object(self, at: Location, taking: Taking, user: FrameType) -> None:
         """Loaded from what is the same module under another name."""
         taken = locate(*taking.spot)
-        receiver, given = _parts(at, "load_state_dict")
+        receiver, _ = _parts(at, "load_state_dict")
         source, _ = _parts(taken, "state_dict")
         same_function: CodeType = taking.spot[0]
         loops = loop_variables(at)
@@ -218,10 +218,13 @@ def _parts(at: Location, method: str) -> tuple[str, str]:
     """What the call of `method` at a line is made on, and with, as written."""
     statement = statement_at(at.file, at.line)
     for node in ast.walk(statement) if statement is not None else ():
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == method and node.lineno <= at.line <= (node.end_lineno or 0):
-                given = node.args[0] if node.args else None
-                return ast.unparse(node.func.value), ast.unparse(given) if given else ""
+        func = node.func if isinstance(node, ast.Call) else None
+        if not isinstance(func, ast.Attribute) or func.attr != method:
+            continue
+        assert isinstance(node, ast.Call)
+        if node.lineno <= at.line <= (node.end_lineno or 0):
+            given = node.args[0] if node.args else None
+            return ast.unparse(func.value), ast.unparse(given) if given else ""
     return "", ""
 
 

@@ -41,7 +41,7 @@ class RepeatedModules:
         visited: set[int] = set()
         for ref in list(self._watched.log.modules.values()):
             module = ref()
-            for path, each in submodules(module) if module is not None else ():
+            for _, each in submodules(module) if module is not None else ():
                 if id(each) in visited or id(each) in self._found:
                     continue
                 visited.add(id(each))
@@ -104,9 +104,8 @@ def _repeating(store: Store, value: ast.expr | None, depth: int) -> Location | N
         return None
     for node in ast.walk(value):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            if isinstance(node.left, ast.List | ast.Tuple) or isinstance(
-                node.right, ast.List | ast.Tuple
-            ):
+            sides = (node.left, node.right)
+            if any(isinstance(each, ast.List | ast.Tuple) for each in sides):
                 return store.at_node(node)
         if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp):
             made = node.value if isinstance(node, ast.DictComp) else node.elt

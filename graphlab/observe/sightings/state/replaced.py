@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -117,8 +118,7 @@ def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
         return False
     holder = last_part(store.target.value)
     return any(
-        store.name == part and holder in (before, "self")
-        for before, part in zip(parts, parts[1:], strict=False)
+        store.name == part and holder in (before, "self") for before, part in pairwise(parts)
     )
 
 
