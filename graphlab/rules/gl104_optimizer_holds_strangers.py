@@ -39,9 +39,9 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _replaced(trace: Trace, index: int) -> Replaced | None:
     """What is known of how the parameters of an optimizer were replaced."""
+    strangers = set(trace.optimizers[index].strangers)
     for each in trace.sightings:
-        mine = isinstance(each, Replaced) and each.optimizer == index
-        if mine and set(each.tensors) & set(trace.optimizers[index].strangers):
+        if isinstance(each, Replaced) and each.optimizer == index and strangers & {*each.tensors}:
             return each
     return None
 

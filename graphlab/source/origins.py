@@ -110,7 +110,7 @@ def stores_behind(label: str, frame: FrameType, files: UserFiles) -> list[Store]
 
 def _of_name(name: str, frame: FrameType) -> list[Store]:
     code = frame.f_code
-    if code.co_name == "<module>" or lookup(name, frame.f_locals) is not LOST:
+    if code.co_name != "<module>" and lookup(name, frame.f_locals) is not LOST:
         return stores_of_variable(code, name)
     return [
         each

@@ -104,7 +104,9 @@ def _stored(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr | None, bool]]:
     elif isinstance(node, ast.AugAssign):
         yield node.target, node.value, True
     elif isinstance(node, ast.For):
-        yield from ((each, None, False) for each in ast.walk(node.target) if _is_variable(each))
+        for each in ast.walk(node.target):
+            if isinstance(each, ast.Name | ast.Attribute) and isinstance(each.ctx, ast.Store):
+                yield each, None, False
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         yield from _called(node.value)
 
@@ -138,7 +140,3 @@ def _called(call: ast.Call) -> Iterator[tuple[ast.expr, ast.expr | None, bool]]:
                 yield made, given[1], False
         elif func.attr in ADDERS and given:
             yield func.value, given[-1], True
-
-
-def _is_variable(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store)

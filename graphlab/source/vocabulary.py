@@ -25,7 +25,7 @@ ALIASES = {"data", "T", "mT"}
 CUTS = {
     "detach", "detach_", "item", "tolist", "numpy", "argmax", "argmin", "argsort", "long", "int",
     "bool", "byte", "short", "sign", "eq", "ne", "gt", "lt", "ge", "le", "multinomial",
-    "from_numpy", "tensor", "as_tensor", "requires_grad_", "sample", "searchsorted", "bincount",
+    "from_numpy", "tensor", "new_tensor", "as_tensor", "requires_grad_", "sample", "searchsorted", "bincount",
     "one_hot", "nonzero", "isnan", "isfinite",
 }  # fmt: skip
 # Attributes that do not depend on a tensor's values.

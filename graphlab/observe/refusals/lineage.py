@@ -119,8 +119,9 @@ class Lineage:
         """The result of a variable."""
         if name in self.given and not self.assignments(name, before):
             return self.given[name]
-        has_graph = name in self.values and _has_graph(self.values[name])
-        self.trail.note(self.values.get(name))
+        value = self.values[name] if name in self.values else self.element(name)
+        has_graph = _has_graph(value)
+        self.trail.note(value)
         if has_graph and not self.trail.thorough:
             return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
@@ -335,7 +336,9 @@ class Lineage:
                     source = source.args[0] if source.args else source
                 holder = self.reach(source)
                 if is_module(holder):
-                    holder = [each for _, each in items(attributes(holder).get("_modules"))]
+                    own = attributes(holder)
+                    inner = own.get("_modules") or own.get("_parameters")
+                    holder = [each for _, each in items(inner)]
                 if is_a(holder, (list, tuple)):
                     return item(holder, 0)
         return LOST

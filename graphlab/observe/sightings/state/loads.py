@@ -13,7 +13,7 @@ import torch
 
 from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.names import submodules
-from graphlab.observe.notes import Spot
+from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.sightings.state.one_object import line_of_union
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, Unnoticed, address_of, grad_of, is_tensor, version_of
@@ -60,7 +60,7 @@ class Loads:
         handlers[code_of(module.load_state_dict)] = self._module_loads
         handlers[code_of(optimizer.load_state_dict)] = self._optimizer_loads
 
-    def inspect(self, *_: Any) -> None:
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing is to be learned from a graph."""
 
     def found(self) -> Iterable[Restored]:

@@ -37,7 +37,7 @@ def _in_stores(one: str, other: str, frame: FrameType, files: UserFiles) -> Loca
             if each.value is not None and _same(_text(each.value), theirs):
                 return each.at
     for each in first:
-        if any(each.node is mate.node for mate in second):
+        if any(each.value is mate.value for mate in second):
             return each.at
     for each in first:
         for mate in second:

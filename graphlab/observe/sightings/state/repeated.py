@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -16,6 +16,7 @@ from graphlab.observe.sightings.watched import Watched
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, class_name, is_a, items
 from graphlab.source.origins import loaded_files, stores_behind, stores_of_attribute
+from graphlab.source.places import parse
 from graphlab.source.stores import Store, last_part, stores
 from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import Repeated
@@ -136,8 +137,13 @@ def _entries(node: ast.Call | ast.List | ast.Tuple | ast.Dict) -> list[ast.expr]
 
 
 def _through(store: Store, value: ast.expr, depth: int) -> Location | None:
-    """The same, in the variables of the function that the value is made of."""
+    """The same, in what the functions that are called return, and in the variables of the function
+    that the value is made of."""
     for node in ast.walk(value):
+        for each in _returned(store, node):
+            found = _repeating(each, each.value, depth + 1)
+            if found is not None:
+                return found
         if not isinstance(node, ast.Name):
             continue
         for each in stores(store.file):
@@ -149,6 +155,18 @@ def _through(store: Store, value: ast.expr, depth: int) -> Location | None:
             if found is not None:
                 return found
     return None
+
+
+def _returned(store: Store, node: ast.AST) -> Iterator[Store]:
+    """What a function of the same file returns, if `node` calls it by name, as if it was stored."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        return
+    tree = parse(store.file)
+    for function in tree.body if tree is not None else ():
+        if isinstance(function, ast.FunctionDef) and function.name == node.func.id:
+            for each in ast.walk(function):
+                if isinstance(each, ast.Return) and each.value is not None:
+                    yield Store(store.file, function.name, "", each, node.func, each.value)
 
 
 def _added_again(store: Store) -> bool:

@@ -114,6 +114,13 @@ def replacing(name: str, kept: int, built: Location | None, where: list[str]) ->
 def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
     if isinstance(store.target, ast.Name):
         return near and bool(parts) and store.target.id == parts[0]
+    if isinstance(store.target, ast.Subscript):
+        # One of a Sequential or a list: ``net[2] = …``.
+        holder = last_part(store.target.value)
+        return any(
+            holder == before and part.isdigit() and not _is_word(store.target.slice)
+            for before, part in pairwise(parts)
+        )
     if not isinstance(store.target, ast.Attribute):
         return False
     holder = last_part(store.target.value)
@@ -135,3 +142,7 @@ def _chain(name: str) -> list[str]:
             parts.append(node.attr)
         node = node.value
     return [last_part(node), *reversed(parts)]
+
+
+def _is_word(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is str

@@ -168,7 +168,7 @@ def breaking(slot: Slot, files: UserFiles, frame: FrameType | None) -> Iterator[
                 if each.name != part or not isinstance(each.target, ast.Attribute) or each.adds:
                     continue
                 holder = last_part(each.target.value)
-                own = (file, each.owner) in kinds and holder == "self"
+                own = (file, each.owner) in kinds and isinstance(each.holder, ast.Name)
                 built = each.function.endswith("__init__") and (file, each.owner) in constructors
                 # What a constructor builds comes before every tie that was seen.
                 if not built and (own or holder == chain[at - 1]):
