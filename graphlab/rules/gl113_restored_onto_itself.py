@@ -1,4 +1,4 @@
-"""load_state_dict() was given the values that were in the module already."""
+"""Values were loaded by load_state_dict() into the memory that they lie in already."""
 
 from __future__ import annotations
 

@@ -54,6 +54,7 @@ class LooseLeaf:
     index: int = -1
     seen: int = 1
     kept: int = 0
+    moved: bool = False
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class LooseLeaves:
             if known is not None and known.ref() is leaf:
                 known.seen += 1
                 known.kept += grad_of(leaf) is not None
+                known.moved = known.moved or not known.sample.same(leaf)
 
     def add(
         self,
@@ -131,10 +133,11 @@ class LooseLeaves:
         for key, each in self.leaves.items():
             leaf = each.ref()
             enough = each.seen >= ENOUGH and each.kept >= ENOUGH - 1
-            if key in owned or leaf is None or not enough or key in self.asked:
+            if key in owned or each.moved or not enough or key in self.asked:
                 continue
-            mates = sum(mate in owned for mate in each.mates)
-            if mates and requires_grad(leaf) and each.sample.same(leaf):
+            if leaf is not None and not (requires_grad(leaf) and each.sample.same(leaf)):
+                continue
+            if any(mate in owned for mate in each.mates):
                 yield each
 
 
