@@ -32,7 +32,7 @@ def _finding(trace: Trace, each: Restored) -> Finding:
 def _summary(each: Restored) -> str:
     if each.one_object:
         return (
-            f"{each.receiver} and {each.given} are one and the same: {each.call} copies values "
+            f"{each.receiver} has the very parameters of {each.given}: {each.call} copies them "
             "onto themselves"
         )
     return (
