@@ -27,5 +27,6 @@ class Pinn:
 if __name__ == "__main__":
     torch.manual_seed(18)
     problem = Pinn()
-    losses = [problem.step() for _ in range(15)]
-    print(f"{losses[0]:.4f} -> {losses[-1]:.4f}")
+    for _ in range(15):
+        loss = problem.step()
+    print(f"{loss:.4f}")

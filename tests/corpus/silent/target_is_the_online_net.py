@@ -39,5 +39,6 @@ def batch(states, n=32):
 if __name__ == "__main__":
     torch.manual_seed(11)
     agent = Agent(states=6, actions=2)
-    losses = [agent.learn(batch(6)) for _ in range(40)]
-    print(f"{losses[0]:.4f} -> {losses[-1]:.4f}")
+    for _ in range(40):
+        loss = agent.learn(batch(6))
+    print(f"{loss:.4f}")
