@@ -74,7 +74,8 @@ class BackwardCalls:
         self._seen_at: dict[Spot | None, int] = {}
         self._open: list[RawBackward] = []
         self._remembered: list[RawBackward] = []
-        self.failed: RawBackward | None = None
+        # The first backward of each line whose saved tensors were not as they should be.
+        self.troubled: dict[Spot | None, RawBackward] = {}
         self.read_losses = False
         self.losses: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
@@ -131,6 +132,8 @@ class BackwardCalls:
                     names = Names(self._files).gather(frame)
                     inspector = Inspector(self._log, names, record.spot)
                     record.problems = inspector.written(nodes, stale=False)
+                    if record.problems:
+                        self.troubled.setdefault(record.spot, record)
         if not record.nested:
             if record.iteration is not None:
                 self._iterations.advance(user, record.iteration)
@@ -163,7 +166,6 @@ class BackwardCalls:
         record.raised_type = arg[0].__name__
         names = Names(self._files).gather(frame)
         values = frame.f_locals
-        self.failed = record
         outright = refused_outright(values, record.is_grad, record.loss, frame.f_back, self._files)
         if outright is not None:
             record.trouble, record.cut = outright.trouble, outright.cut
@@ -182,6 +184,7 @@ class BackwardCalls:
         else:
             record.problems = stale
         if record.problems:
+            self.troubled.setdefault(record.spot, record)
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
         self._listener.backward_refused(record, frame)
 

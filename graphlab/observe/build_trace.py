@@ -83,7 +83,8 @@ class TraceBuilder:
     ) -> Trace:
         optimizers = registry.states
         names = [registry.name_of(at) for at in range(len(optimizers))]
-        kept = self._keep(list(self._log.events), backward_calls.failed, wasteful)
+        examples = [*backward_calls.troubled.values(), *wasteful[:NOTABLE]]
+        kept = self._keep(list(self._log.events), examples)
         events, _ = self.events(kept, names, [state.owns for state in optimizers])
         failure = self._failure(error)
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -129,25 +130,27 @@ class TraceBuilder:
         return tuple(events), places
 
     @staticmethod
-    def _keep(
-        events: list[Any], failed: RawBackward | None, wasteful: list[RawBackward]
-    ) -> list[Any]:
-        """The last events, every inspected trouble, and whatever those point at; and one example
-        of each line that wastes gradients, which the log may have let go of."""
-        pointed: set[int] = set()
-        notable: list[int] = []
-        for raw in events:
-            if isinstance(raw, RawBackward) and raw.problems:
-                pointed.add(id(raw))
+    def _keep(events: list[Any], examples: list[RawBackward]) -> list[Any]:
+        """The last events, every inspected trouble, and whatever those point at; and `examples`,
+        the first of a kind. The log may have let go of what these point at, and of them."""
+        first = {*map(id, examples)}
+        pointed: dict[int, Any] = {}
+        notable: list[Any] = []
+        for raw in (*examples, *events):
+            if isinstance(raw, RawBackward) and (raw.problems or id(raw) in first):
                 for problem in raw.problems:
-                    pointed.update((id(problem.write), id(problem.freed_by)))
+                    for each in (problem.write, problem.freed_by):
+                        if each is not None:
+                            pointed[id(each)] = each
+                pointed[id(raw)] = raw
             elif isinstance(raw, RawStep) and (raw.leftover or raw.nothing_new or raw.shared):
-                notable.append(id(raw))
-        pointed.update(notable[:NOTABLE])
+                notable.append(raw)
+        pointed.update((id(raw), raw) for raw in notable[:NOTABLE])
         start = len(events) - KEEP
         kept = [raw for at, raw in enumerate(events) if at >= start or id(raw) in pointed]
         known = {*map(id, kept)}
-        return [raw for raw in wasteful[:NOTABLE] if id(raw) not in known] + kept
+        gone = [raw for key, raw in pointed.items() if key not in known]
+        return sorted(gone, key=lambda raw: raw.seq) + kept
 
     def _forgotten(
         self, registry: OptimizerRegistry, reached: ReachedParameters

@@ -157,6 +157,8 @@ class RawBackward:
     applied: bool = False
     lost: bool = False
     cleared_at: Spot | None = None
+    # The GradScaler that has scaled its loss.
+    scaler: weakref.ref[Any] | None = None
     raised_type: str | None = None
     problems: list[Problem] = field(default_factory=list)
     completed: bool = False

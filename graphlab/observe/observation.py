@@ -272,6 +272,7 @@ class Observation:
         """A backward that is not nested in another is about to run; `values` are its arguments."""
         self.snapshots.begin(record, values, frame)
         self.live_objects.note_losses(record, frame)
+        self._ledger.scalers.note(record, values)
         self._ledger.provenance.before_backward(record, frame)
 
     def backward_inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -286,6 +287,7 @@ class Observation:
     def backward_ended(self, record: RawBackward) -> None:
         """It has returned or raised."""
         self._ledger.provenance.after_backward(record)
+        self._watchers.ended(record)
 
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
         """It has raised, and the record says what is known of the reason."""

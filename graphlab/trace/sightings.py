@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from graphlab.trace.module_sightings import ModuleSighting
-from graphlab.trace.values import Count, Location, OptimizerAt
+from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,60 @@ class Starved:
 
 @dataclass(frozen=True, slots=True)
 class SoftmaxTwice:
-    """A softmax at `first_at` whose result goes into another at `at`, over the same dimension."""
+    """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
+    the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
+    `built`."""
+
+    at: Location | None
+    first: Literal["softmax", "log_softmax", "sigmoid"]
+    loss_at: Location | None
+    module: str = ""
+    built: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """A call that clips gradients without effect: they are still `scaled` by a GradScaler, `spent`
+    by the optimizer's step at `step`, or there are `none` yet. calls: how often that was seen."""
+
+    at: Location | None
+    call: str
+    why: Literal["scaled", "spent", "none"]
+    optimizer: OptimizerAt
+    calls: Count
+    step: Location | None = None
+    backward: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroGradients:
+    """Parameters whose gradient was exactly zero at each of the `checks` steps that were looked at.
+
+    at: the line of the node `operation` that was given a gradient and handed zeros on. by_weight:
+    that is because it multiplies by zero.
+    """
 
     at: Location | None
     operation: str
-    first_at: Location | None
-    first: str
+    tensors: tuple[TensorAt, ...]
+    checks: Count
+    call: str
+    call_at: Location | None
+    module: str | None = None
+    by_weight: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TermCut:
+    """A summand of a loss that lost its graph at `at`, by `by`, while others have theirs."""
+
+    at: Location | None
+    by: str
+    term: str
     loss: str
+    call: str
+    call_at: Location | None
 
 
 # A Trace holds these under `sightings`.
-Sighting = Fate | Starved | SoftmaxTwice | ModuleSighting
+Sighting = Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients | TermCut | ModuleSighting

@@ -59,6 +59,8 @@ class OptimizerLedger:
         self._log, self._tracer = log, tracer
         self._iterations, self._files = iterations, files
         self.registry = OptimizerRegistry(name_parameter)
+        # Called with (parameters, gradients) at the steps that are compared by value.
+        self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
         self._wide: dict[frozenset[int], bool] = {}
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
         self.scalers = Scalers(tracer, self.registry)
@@ -135,6 +137,8 @@ class OptimizerLedger:
             copies = copies_of([p for p, _ in self.registry.tracked()])
             grads = grads_of(parameters)
             active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
+            for each in self.on_compared_step:
+                each(parameters, grads)
         if step.nothing_new and state.idle < LOOKS:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from types import FrameType
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.names import parameters_of
+from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.tensors import Unnoticed, WeakMap, is_tensor, tensors_in
 from graphlab.source.objects import attribute, attributes, is_a, item
@@ -27,9 +29,11 @@ class Scalers:
         for kind in (schedulers.LRScheduler, schedulers.ReduceLROnPlateau):
             tracer.handlers[code_of(kind.step)] = self._on_schedule
 
-    def of_loss(self, loss: Any) -> Any:
-        """The scaler that has scaled a tensor; None if none has."""
-        return self._scaled.get(loss)
+    def note(self, record: RawBackward, values: dict[str, Any]) -> None:
+        """Note which scaler has scaled the loss of a backward with these arguments."""
+        if self._scaled:
+            scaler = self._scaled.get(next(tensors_in(values.get("tensors")), None))
+            record.scaler = weakref.ref(scaler) if scaler is not None else None
 
     def _on_scale(self, frame: FrameType, event: str, arg: Any) -> None:
         scaler = frame.f_locals.get("self")
@@ -65,6 +69,8 @@ def unscaled(scaler: Any, optimizer: Any) -> bool | None:
     states: Any = own.get("_per_optimizer_states")
     if not is_a(states, dict):
         return None
+    if own.get("_enabled") is False:
+        return True
     stage = item(dict.get(states, id(optimizer)), "stage")
     if getattr(stage, "name", "READY") != "READY":
         return True

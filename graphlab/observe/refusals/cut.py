@@ -31,7 +31,7 @@ def find_cut(
         expression = ast.parse(loss, mode="eval").body
     except SyntaxError:
         return None
-    found = _lineage(frame, files).value(expression, line or frame.f_lineno)
+    found = lineage_of(frame, files).value(expression, line or frame.f_lineno)
     return found if isinstance(found, Cut) else _around(frame, files)
 
 
@@ -48,7 +48,7 @@ def cut_before(
         except SyntaxError:
             return None
         trail = Trail(thorough=True)
-        _lineage(frame, files, trail).value(expression, line or frame.f_lineno)
+        lineage_of(frame, files, trail).value(expression, line or frame.f_lineno)
         for cut, found in trail.cuts:
             if any(id(p) in parameters for each in found for p in _parameters(each)):
                 return cut
@@ -101,11 +101,12 @@ def making(
     line if None."""
     if frame is None or not name:
         return None
-    lineage = _lineage(frame, files)
+    lineage = lineage_of(frame, files)
     return lineage.made(name, line or frame.f_lineno)
 
 
-def _lineage(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
+def lineage_of(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
+    """The lineage of what the function of `frame` computes."""
     code = frame.f_code
     scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
     values = {**variables(frame.f_globals), **variables(frame.f_locals)}
@@ -122,7 +123,7 @@ def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
     switch = None
     while frame is not None:
         if frame.f_code.co_filename in files:
-            lineage = _lineage(frame, files)
+            lineage = lineage_of(frame, files)
             guard = lineage.guard_at(frame.f_lineno)
             if guard is not None:
                 return guard

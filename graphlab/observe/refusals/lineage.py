@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import types
 from typing import Any, Final
 
 import torch
 
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
+from graphlab.observe.refusals.callee import closed_over, entered
 from graphlab.observe.refusals.trail import Trail
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
 from graphlab.source.assignments import (
@@ -23,7 +23,7 @@ from graphlab.source.assignments import (
 )
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import LOST, attributes, is_a, item, items, static, variables
+from graphlab.source.objects import LOST, attributes, is_a, item, items, variables
 from graphlab.source.places import parse
 from graphlab.source.vocabulary import CUTS, FACTS
 from graphlab.trace.model import Location
@@ -183,6 +183,7 @@ class Lineage:
             given = [] if not any(is_integer(each) for each in given) else given
         cuts = name in CUTS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
         cuts = cuts or (name in ("to", "type") and bool(given))
+        cuts = cuts or (name == "grad" and "autograd" in ast.unparse(func) and not _creates(node))
         inputs = [self.value(each, before, depth) for each in given]
         if isinstance(func, ast.Attribute) and not is_module(callee):
             inputs.insert(0, self.value(func.value, before, depth))
@@ -203,7 +204,26 @@ class Lineage:
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
     ) -> Result:
         """The result of the user's own function that `node` calls, from its return statements."""
-        holder, function = _entered(callee)
+        inner = self.inside(node, callee, inputs, before, depth)
+        if inner is None:
+            return None
+        results: list[Result] = []
+        for each in inner.returns():
+            assert each.value is not None
+            result = inner.value(each.value, each.lineno, depth + 1)
+            results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
+        return next((each for each in results if isinstance(each, Cut)), _first(results))
+
+    def returns(self) -> list[ast.Return]:
+        """The return statements of the function, those with a value."""
+        found = ast.walk(self.scope) if self.scope is not None else ()
+        return [each for each in found if isinstance(each, ast.Return) and each.value is not None]
+
+    def inside(
+        self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
+    ) -> Lineage | None:
+        """The lineage inside the user's own function that `node` calls; None for any other."""
+        holder, function = entered(callee)
         code = function.__code__ if function is not None else None
         file = code.co_filename if code is not None else ""
         scope: Any = None
@@ -215,7 +235,7 @@ class Lineage:
             return None
         names = [each.arg for each in (*scope.args.posonlyargs, *scope.args.args)]
         values = variables(function.__globals__) if function is not None else dict(self.values)
-        values |= _closed_over(function)
+        values |= closed_over(function)
         if names[:1] == ["self"]:
             values["self"] = holder if holder is not None else self.values.get("self")
             names = names[1:]
@@ -230,13 +250,7 @@ class Lineage:
             if each.arg is not None:
                 given[each.arg] = self.value(each.value, before, depth)
                 values[each.arg] = self.reach(each.value)
-        inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
-        results: list[Result] = []
-        for each in ast.walk(scope):
-            if isinstance(each, ast.Return) and each.value is not None:
-                result = inner.value(each.value, each.lineno, depth + 1)
-                results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
-        return next((each for each in results if isinstance(each, Cut)), _first(results))
+        return Lineage(file, scope, scope.name, values, self.files, given, self.trail)
 
     def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
         """A function that is known by its name only, such as one defined in another."""
@@ -344,34 +358,9 @@ class Lineage:
         return LOST
 
 
-def _entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
-    """(what `self` stands for, the function that runs) in a call of an object: a module's forward,
-    a method's, a callable object's ``__call__``, or a plain function's own; None for any other."""
-    holder: Any = None
-    function = callee
-    if is_module(callee):
-        holder, function = callee, static(type(callee), "forward")
-    elif type(callee) is types.MethodType:
-        holder, function = callee.__self__, callee.__func__
-    elif type(callee) is not types.FunctionType:
-        holder, function = callee, static(type(callee), "__call__")
-    # The function inside a decorator's wrapper.
-    while type(function) is types.FunctionType and "__wrapped__" in function.__dict__:
-        function = function.__dict__["__wrapped__"]
-    return holder, function if type(function) is types.FunctionType else None
-
-
-def _closed_over(function: types.FunctionType | None) -> dict[str, Any]:
-    if function is None:
-        return {}
-    found = {}
-    names = function.__code__.co_freevars
-    for name, cell in zip(names, function.__closure__ or (), strict=False):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:
-            continue
-    return found
+def _creates(call: ast.Call) -> bool:
+    """Whether a call of autograd.grad() records a graph for its result, as far as is written."""
+    return any(each.arg in ("create_graph", None) for each in call.keywords) or len(call.args) > 4
 
 
 def _first(results: list[Result]) -> Result:

@@ -7,9 +7,13 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.notes import RawBackward
+from graphlab.observe.sightings.clipped import ClipCalls
+from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.fates import Fates
+from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.watched import Watched, Watcher
+from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.sightings import Sighting
 
 
@@ -18,7 +22,15 @@ class Watchers:
 
     def __init__(self, watched: Watched, guard: Callable[[Exception], None]) -> None:
         self._guard = guard
-        self._all: tuple[Watcher, ...] = (Fates(watched), *watchers_of_state(watched))
+        self._zeros = ZeroWatch(watched)
+        self._all: tuple[Watcher, ...] = (
+            Fates(watched),
+            ClipCalls(watched),
+            Softmaxes(watched),
+            self._zeros,
+            CutTerms(watched),
+            *watchers_of_state(watched),
+        )
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         for each in self._all:
@@ -26,6 +38,13 @@ class Watchers:
                 each.inspect(record, nodes, frame)
             except Exception as error:
                 self._guard(error)
+
+    def ended(self, record: RawBackward) -> None:
+        """A backward has run."""
+        try:
+            self._zeros.ended(record)
+        except Exception as error:
+            self._guard(error)
 
     def found(self) -> tuple[Sighting, ...]:
         found: list[Sighting] = []

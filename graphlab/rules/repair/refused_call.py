@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 
 from graphlab.source.blocks import Block, Edit
 from graphlab.trace.finding import Help
@@ -20,8 +21,15 @@ def restore_graph(trace: Trace, event: Backward) -> Help | None:
     """Help for the line that detached a loss from its graph; None if the line is not known."""
     if event.cut is None:
         return None
-    loss, at, by = event.loss, event.cut, event.cut_by
-    silences = _SILENCES.format(loss=loss)
+    silences = _SILENCES.format(loss=event.loss)
+    found = keep_graph(trace, event.cut, event.cut_by, event.loss)
+    return replace(found, text=f"{found.text} {silences}")
+
+
+def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
+    """Help for the line at which `loss`, or a part of it, lost its graph, by `by`."""
+    if at is None:
+        return Help(f"Compute {loss} without leaving the graph.")
     word = _word(by)
     here = f"in line {at.line}"
     edits: tuple[Block, Edit] | None = None
@@ -56,8 +64,8 @@ def restore_graph(trace: Trace, event: Backward) -> Help | None:
         )
         text += "no gradient."
     if edits is not None:
-        return edits[0].help(f"{text} {silences}", [edits[1]])
-    return Help(f"{text} {silences}")
+        return edits[0].help(text, [edits[1]])
+    return Help(text)
 
 
 def reduce_to_scalar(trace: Trace, event: Backward) -> Help | None:

@@ -1,0 +1,107 @@
+"""Notices gradients clipped in vain: still scaled, after the step, or before the backward."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.hooks.line_tracer import code_of
+from graphlab.observe.names import parameters_of
+from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.optimizers.gradients import ParameterState
+from graphlab.observe.optimizers.registry import OptimizerState
+from graphlab.observe.optimizers.scalers import unscaled
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Unnoticed, is_tensor
+from graphlab.source.objects import exactly, items
+from graphlab.source.places import locate
+from graphlab.source.wording import call_text
+from graphlab.trace.model import Location
+from graphlab.trace.sightings import Clipped
+
+# The first calls at a line are looked at, then every `EVERY`th.
+FIRST, EVERY = 8, 61
+
+
+class ClipCalls:
+    """Handles the tracer's events of torch.nn.utils.clip_grad_norm_ and clip_grad_value_."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._tracer, self._registry = watched.tracer, watched.ledger.registry
+        self._calls: Counter[Spot | None] = Counter()
+        # {the line of the call: {why it had no effect, "" if it had one: how often}}
+        self._seen: dict[Spot | None, Counter[str]] = {}
+        self._about: dict[Spot | None, tuple[OptimizerState, RawBackward | None]] = {}
+        for function in (torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_):
+            watched.tracer.handlers[code_of(function)] = self._on_clip
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Nothing: the calls themselves are seen."""
+
+    def _on_clip(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event != "return":
+            return
+        spot = self._tracer.spot(frame.f_back)
+        count = self._calls[spot]
+        self._calls[spot] += 1
+        values = frame.f_locals
+        limit: Any = values.get("max_norm", values.get("clip_value"))
+        only_measured = exactly(limit, float) and math.isinf(limit)
+        if only_measured or (count >= FIRST and count % EVERY):
+            return
+        with Unnoticed():
+            found = self._judge(values)
+        if found is not None:
+            why, state, record = found
+            self._seen.setdefault(spot, Counter())[why] += 1
+            self._about.setdefault(spot, (state, record))
+
+    def _judge(
+        self, values: dict[str, Any]
+    ) -> tuple[str, OptimizerState, RawBackward | None] | None:
+        grads = {id(each) for _, each in items(values.get("grads")) if is_tensor(each)}
+        given = {id(each) for _, each in items(values.get("parameters")) if is_tensor(each)}
+        for state, optimizer in self._registry.followed():
+            gradients = self._registry.gradients_of(state, parameters_of(optimizer))
+            mine = [each for each in gradients if each.sources and each.grad_id in grads]
+            if not mine:
+                if given and not grads and given & set(state.identities):
+                    return "none", state, None
+                continue
+            record = mine[0].sources[-1]
+            if any(each.by_hand or _unspent(each) for each in mine):
+                scaler = record.scaler() if record.scaler is not None else None
+                scaled = scaler is not None and unscaled(scaler, optimizer) is False
+                return "scaled" if scaled else "", state, record
+            return "spent", state, record
+        return None
+
+    def found(self) -> Iterator[Clipped]:
+        for spot, seen in self._seen.items():
+            why, count = seen.most_common(1)[0]
+            if not why or count < 2 or len(seen) > 1:
+                continue
+            state, record = self._about[spot]
+            at = _locate(spot)
+            yield Clipped(
+                at,
+                call_text(at, "clip_grad_norm_")[0],
+                why,  # pyright: ignore[reportArgumentType]
+                state.at,
+                count,
+                step=_locate(state.last_spot),
+                backward=_locate(record.spot) if record is not None else None,
+            )
+
+
+def _unspent(gradient: ParameterState) -> bool:
+    return max(gradient.spent.values(), default=0) < len(gradient.sources)
+
+
+def _locate(spot: Spot | None) -> Location | None:
+    return locate(*spot) if spot is not None else None

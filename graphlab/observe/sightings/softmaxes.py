@@ -1,0 +1,167 @@
+"""Finds a softmax or sigmoid whose result goes into the loss that computes one of its own."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from math import prod
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.graph.walk import sequence
+from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.sightings.watched import Watched
+from graphlab.source.objects import class_module, class_name
+from graphlab.source.places import locate, parse, place
+from graphlab.trace.model import Location
+from graphlab.trace.sightings import SoftmaxTwice
+
+# How many backwards of a line are looked at, and how many views are followed.
+LOOKS, VIEWS = 2, 16
+_SOFTMAXES = {"SoftmaxBackward0": "softmax", "LogSoftmaxBackward0": "log_softmax"}
+_SECOND = {"LogSoftmaxBackward0", "BinaryCrossEntropyWithLogitsBackward0"}
+# Nodes that keep every element, in the same order; only the shape may differ.
+_RESHAPES = (
+    "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Clone", "ToCopy", "Alias",
+    "Reshape",
+)  # fmt: skip
+
+
+class Softmaxes:
+    def __init__(self, watched: Watched) -> None:
+        self._log, self._files = watched.log, watched.files
+        self._looks: Counter[Spot | None] = Counter()
+        self._found: dict[tuple[Spot | None, Spot | None], SoftmaxTwice] = {}
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        if self._looks[record.spot] >= LOOKS:
+            return
+        self._looks[record.spot] += 1
+        for node in nodes:
+            if type(node).__name__ in _SECOND:
+                first = _before(node)
+                if first is not None:
+                    self._note(node, *first)
+
+    def _note(self, node: Any, first: Any, name: str) -> None:
+        mark, loss = self._log.mark_of(sequence(first)), self._log.mark_of(sequence(node))
+        spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
+        loss_spot = (loss.code, loss.offset) if loss is not None and loss.code is not None else None
+        if (spot, loss_spot) in self._found:
+            return
+        ref = self._log.modules.get(mark.module) if mark is not None and mark.module else None
+        module = ref() if ref is not None else None
+        # A module of torch's that does nothing else, such as nn.Softmax.
+        kind = class_name(module) if class_module(module).startswith("torch.nn.") else ""
+        kind = kind if name.replace("_", "") in kind.lower() else ""
+        at = locate(*spot) if spot is not None else None
+        self._found[spot, loss_spot] = SoftmaxTwice(
+            at,
+            name,  # pyright: ignore[reportArgumentType]
+            locate(*loss_spot) if loss_spot is not None else None,
+            kind,
+            _built(kind, at),
+        )
+
+    def found(self) -> Iterator[SoftmaxTwice]:
+        yield from self._found.values()
+
+
+def _before(node: Any) -> tuple[Any, str] | None:
+    """The softmax or sigmoid that `node` reads, through views alone, and its name."""
+    sigmoid = type(node).__name__ not in _SOFTMAXES
+    shape = _shape(node)
+    dim = None if sigmoid else _dim(node, len(shape))
+    for _ in range(VIEWS):
+        source = node.next_functions[0][0] if node.next_functions else None
+        if source is None:
+            return None
+        kind = type(source).__name__
+        inner = _shape(source)
+        if sigmoid:
+            if kind == "SigmoidBackward0":
+                return source, "sigmoid"
+        elif kind in _SOFTMAXES:
+            return (source, _SOFTMAXES[kind]) if _dim(source, len(inner)) == dim else None
+        # The dimension of what `source` reads, before its own view.
+        behind = source.next_functions[0][0] if source.next_functions else None
+        if behind is None or not _follows(kind):
+            return None
+        if not sigmoid:
+            dim = _dim_before(source, kind, dim, inner, _shape(behind))
+            if dim is None:
+                return None
+        node = source
+    return None
+
+
+def _follows(kind: str) -> bool:
+    name = kind.rstrip("0123456789").removesuffix("Backward")
+    return name in (*_RESHAPES, "Permute", "Transpose", "T", "Select", "Slice", "Index")
+
+
+def _dim_before(
+    node: Any, kind: str, dim: int | None, out: tuple[int, ...], into: tuple[int, ...]
+) -> int | None:
+    """Which dimension of a view's input (of shape `into`) is the dimension `dim` of its output."""
+    name = kind.rstrip("0123456789").removesuffix("Backward")
+    if dim is None or dim >= len(out):
+        return None
+    if name in _RESHAPES:
+        rest = prod(out[dim + 1 :])
+        fitting = [
+            at for at, size in enumerate(into) if size == out[dim] and prod(into[at + 1 :]) == rest
+        ]
+        return fitting[-1] if fitting else None
+    if name == "Permute":
+        dims = [each % (1 << 64) for each in node._saved_dims]
+        dims = [each if each < len(into) else each - (1 << 64) + len(into) for each in dims]
+        return dims[dim]
+    if name in ("Transpose", "T"):
+        pair = (
+            (0, 1)
+            if name == "T"
+            else tuple(_wrapped(getattr(node, f"_saved_dim{i}"), len(into)) for i in (0, 1))
+        )
+        return {pair[0]: pair[1], pair[1]: pair[0]}.get(dim, dim)
+    if name == "Select":
+        taken = _wrapped(node._saved_dim, len(into))
+        return dim if dim < taken else dim + 1
+    if name == "Slice":
+        return dim if _wrapped(node._saved_dim, len(into)) != dim else None
+    last = dim == len(out) - 1 and out[-1] == into[-1]
+    return len(into) - 1 if last else None
+
+
+def _dim(node: Any, dimensions: int) -> int:
+    return _wrapped(node._saved_dim, dimensions)
+
+
+def _wrapped(dim: int, dimensions: int) -> int:
+    """torch keeps -1 as an unsigned number."""
+    if dim >= 1 << 63:
+        dim -= 1 << 64
+    return dim + dimensions if dim < 0 else dim
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    """The shape of a node's output. Private to torch: `Node._input_metadata`."""
+    for each in getattr(node, "_input_metadata", ()):
+        return tuple(each.shape)
+    if type(node).__name__ == "AccumulateGrad":
+        return tuple(node.variable.shape)
+    return ()
+
+
+def _built(kind: str, at: Location | None) -> Location | None:
+    """Where a module of torch's class `kind` is made, if that is in one place of the file only."""
+    tree = parse(at.file) if kind and at is not None else None
+    found = [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rsplit(".", 1)[-1] == kind
+    ]
+    if len(found) != 1 or at is None:
+        return None
+    return place(found[0], at.file, at.function)

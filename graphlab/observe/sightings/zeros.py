@@ -1,0 +1,169 @@
+"""Finds the node that turns gradients into zeros, for parameters whose gradient is always zero.
+
+Whether a gradient is zero is read at the steps that are compared by value. Once some have been zero
+each time, one backward is run with a hook on each node on the way to them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.graph.walk import leaf_of, needed, operation, sequence
+from graphlab.observe.notes import RawBackward
+from graphlab.observe.optimizers.vectors import any_nonzero
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Ref, Unnoticed, count_of, is_tensor, readable
+from graphlab.source.places import locate
+from graphlab.trace.sightings import ZeroGradients
+
+# How many steps must have found zeros before the graph is looked at, and before it is said; and how
+# many backwards are looked at, of graphs of how many nodes.
+ARMED, ENOUGH, LOOKS, LARGEST = 2, 4, 2, 20_000
+
+
+class ZeroWatch:
+    def __init__(self, watched: Watched) -> None:
+        self._log, self._files, self._table = watched.log, watched.files, watched.table
+        # By identity: (the parameter, steps that were looked at, those with a zero gradient).
+        self._known: dict[int, list[Any]] = {}
+        self._handles: list[Any] = []
+        self._hits: list[tuple[Any, int]] = []
+        self._nodes: list[Any] = []
+        self._looks: Counter[Any] = Counter()
+        self._found: dict[int, ZeroGradients] = {}
+        watched.ledger.on_compared_step.append(self._on_step)
+
+    def _on_step(self, parameters: list[Any], grads: list[Any]) -> None:
+        for parameter, grad in zip(parameters, grads, strict=True):
+            if grad is None:
+                continue
+            known = self._known.get(id(parameter))
+            if known is None or known[0]() is not parameter:
+                known = self._known[id(parameter)] = [Ref(parameter), 0, 0]
+            known[1] += 1
+            # One that was not zero once is not read again.
+            if known[2] == known[1] - 1 and not any_nonzero(grad):
+                known[2] += 1
+
+    def _always_zero(self, least: int) -> dict[int, int]:
+        """{identity: steps looked at} of the parameters whose gradient was zero each time."""
+        return {
+            key: known[1]
+            for key, known in self._known.items()
+            if known[1] >= least and known[1] == known[2] and known[0]() is not None
+        }
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        self.ended(record)
+        zero = self._always_zero(ARMED)
+        if not zero or record.is_grad or len(nodes) > LARGEST or self._looks[record.spot] >= LOOKS:
+            return
+        goals = [node for node in nodes if (leaf := leaf_of(node)) is not None and id(leaf) in zero]
+        if not goals:
+            return
+        self._looks[record.spot] += 1
+        self._nodes = needed(nodes, goals)
+        for node in self._nodes:
+            if leaf_of(node) is None:
+                self._handles.append(node.register_hook(self._hook(node)))
+
+    def _hook(self, node: Any) -> Any:
+        def look(grad_inputs: Any, grad_outputs: Any) -> None:
+            try:
+                with Unnoticed():
+                    if any(_read(each) and any_nonzero(each) for each in _tuple(grad_outputs)):
+                        for at, each in enumerate(_tuple(grad_inputs)):
+                            if _read(each) and count_of(each) and not any_nonzero(each):
+                                self._hits.append((node, at))
+            except Exception:
+                # In the backward, an exception would be the program's.
+                self._hits.clear()
+
+        return look
+
+    def ended(self, record: RawBackward) -> None:
+        """The backward that was looked at has run."""
+        handles, self._handles = self._handles, []
+        for each in handles:
+            each.remove()
+        hits, self._hits = self._hits, []
+        nodes, self._nodes = self._nodes, []
+        zero = self._always_zero(ARMED)
+        for node, at in sorted(hits, key=lambda hit: -sequence(hit[0])):
+            if at >= len(node.next_functions):
+                continue
+            behind = node.next_functions[at][0]
+            if _only_views(behind, nodes):
+                # What the parameter itself is multiplied by was zero, as a first hidden state is.
+                continue
+            keys = {
+                id(leaf) for each in _within(behind, nodes) if (leaf := leaf_of(each)) is not None
+            }
+            keys &= zero.keys()
+            if keys and not any(key in self._found for key in keys):
+                self._note(record, node, keys)
+
+    def _note(self, record: RawBackward, node: Any, keys: set[int]) -> None:
+        mark = self._log.mark_of(sequence(node))
+        spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
+        indices = sorted(
+            index
+            for key in keys
+            if (parameter := self._known[key][0]()) is not None
+            and (index := self._table.place_of(parameter)) is not None
+        )
+        name = operation(node)
+        found = ZeroGradients(
+            locate(*spot) if spot is not None else None,
+            name,
+            tuple(indices),
+            0,
+            record.call,
+            locate(*record.spot) if record.spot is not None else None,
+            by_weight=name.startswith(("Mul", "Div")),
+        )
+        for key in keys:
+            self._found[key] = found
+
+    def found(self) -> Iterator[ZeroGradients]:
+        zero = self._always_zero(ENOUGH)
+        told: list[ZeroGradients] = []
+        for key, each in self._found.items():
+            if key in zero and each not in told:
+                told.append(each)
+                yield replace(each, checks=zero[key])
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if type(value) is tuple else (value,)
+
+
+def _read(value: Any) -> bool:
+    return is_tensor(value) and readable(value)
+
+
+_VIEWS = (
+    "AccumulateGrad", "T", "View", "Transpose", "Permute", "Reshape", "ReshapeAlias", "Expand",
+    "ToCopy", "Unsqueeze", "Squeeze", "UnsafeView", "Select", "Slice", "Split", "Chunk", "Unbind",
+)  # fmt: skip
+
+
+def _only_views(start: Any, nodes: list[Any]) -> bool:
+    """Whether nothing but views lies between `start` and the leaves."""
+    return all(operation(each).split("Backward")[0] in _VIEWS for each in _within(start, nodes))
+
+
+def _within(start: Any, nodes: list[Any]) -> list[Any]:
+    """The nodes reachable from `start`, among `nodes`."""
+    inside, seen, stack = set(nodes), set(), [start]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen or node not in inside:
+            continue
+        seen.add(node)
+        stack.extend(parent for parent, _ in node.next_functions)
+    return list(seen)

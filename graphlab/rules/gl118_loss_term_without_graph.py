@@ -1,0 +1,31 @@
+"""A summand of a loss lost its graph, so that it trains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.repair.refused_call import keep_graph
+from graphlab.rules.rule import Rule
+from graphlab.trace.finding import Finding, Place
+from graphlab.trace.model import Trace
+from graphlab.trace.sightings import TermCut
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    told = set()
+    for each in trace.sightings:
+        if not isinstance(each, TermCut) or each.at in told:
+            continue
+        told.add(each.at)
+        line = f" in line {each.at.line}" if each.at is not None else ""
+        yield Finding(
+            *RULE.label,
+            summary=f"the summand {each.term} of {each.loss} trains nothing: {each.by}{line} took "
+            "its graph",
+            failed=Place(each.call_at, each.call),
+            cause=Place(each.at, each.by),
+            help=(keep_graph(trace, each.at, each.by, each.term),),
+        )
+
+
+RULE = Rule("GL118", "loss-term-without-graph", "warning", check)
