@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import platform
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,7 @@ from graphlab.trace.model import (
     Write,
     ZeroGrad,
 )
+from graphlab.trace.module_sightings import Restored
 from graphlab.trace.sightings import Sighting
 
 # How many events a Trace keeps: the last ones, as that is where an error is.
@@ -103,7 +104,7 @@ class TraceBuilder:
             forgotten=self._forgotten(registry, reached),
             growing=tuple(growth.found.values()),
             sightings=sightings,
-            sources=self._sources(events, sightings, failure),
+            sources=self._sources(events, sightings, failure, _causes(sightings, growth)),
             unseen=(*_unfollowed(optimizers, names), *notices),
         )
 
@@ -156,10 +157,14 @@ class TraceBuilder:
     ) -> tuple[Forgotten, ...]:
         if not any(state.steps for state in registry.states):
             return ()
-        built = next((s.spot for s in registry.states if s.steps), None)
+        first = next((s.spot for s in registry.states if s.steps), None)
         return tuple(
             Forgotten(
-                leaf.index, leaf.record.call, self._locate(leaf.record.spot), self._locate(built)
+                leaf.index,
+                leaf.record.call,
+                self._locate(leaf.record.spot),
+                self._locate(leaf.built or first),
+                leaf.made,
             )
             for leaf in reached.unowned(registry.owned())
         )
@@ -316,13 +321,25 @@ class TraceBuilder:
 
     @staticmethod
     def _sources(
-        events: tuple[Event, ...], sightings: tuple[Sighting, ...], failure: Failure | None
+        events: tuple[Event, ...],
+        sightings: tuple[Sighting, ...],
+        failure: Failure | None,
+        more: Iterable[Location | None] = (),
     ) -> dict[str, str]:
         files = {each.at.file for each in (*events, *sightings) if each.at is not None}
         files |= {each.made.file for each in events if isinstance(each, Refused) and each.made}
+        files |= {each.file for each in more if each is not None}
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
+
+
+def _causes(sightings: tuple[Sighting, ...], growth: GrowingGraphs) -> Iterator[Location | None]:
+    """Lines that brought about what was seen, which may be in files where nothing else happened."""
+    for each in sightings:
+        if isinstance(each, Restored):
+            yield each.taken
+    yield from (each.kept_at for each in growth.found.values())
 
 
 def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]:

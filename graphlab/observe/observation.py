@@ -72,6 +72,7 @@ class Observation:
         self._ledger = ledger = OptimizerLedger(
             log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
         )
+        ledger.registry.name_of_tensor = table.name_of
         self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)
         RareCalls(log, tracer, files)

@@ -26,7 +26,7 @@ CUTS = {
     "detach", "detach_", "item", "tolist", "numpy", "argmax", "argmin", "argsort", "long", "int",
     "bool", "byte", "short", "sign", "eq", "ne", "gt", "lt", "ge", "le", "multinomial",
     "from_numpy", "tensor", "as_tensor", "requires_grad_", "sample", "searchsorted", "bincount",
-    "one_hot", "nonzero", "isnan", "isfinite",
+    "one_hot", "nonzero", "isnan", "isfinite", "new_tensor",
 }  # fmt: skip
 # Attributes that do not depend on a tensor's values.
 FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}

@@ -298,12 +298,15 @@ class OptimizerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A module's parameter that gets gradients but belongs to no optimizer."""
+    """A parameter that gets gradients but belongs to no optimizer. built: where the optimizer was
+    built that holds the others that `call` reaches. made: the line that kept it from a module's
+    parameters()."""
 
     tensor: TensorAt
     call: str
     at: Location | None
     built: Location | None
+    made: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

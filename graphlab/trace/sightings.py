@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from graphlab.trace.module_sightings import ModuleSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 
@@ -100,4 +101,4 @@ class TermCut:
 
 
 # A Trace holds these under `sightings`.
-Sighting = Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients | TermCut
+Sighting = Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients | TermCut | ModuleSighting

@@ -13,9 +13,10 @@ from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.step_hooks import ActiveStep, StepHooks
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
-from graphlab.observe.names import Names, parameters_in, parameters_of
+from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, RawStep, RawWrite, RawZero
 from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
+from graphlab.observe.optimizers.out_of_use import look_over
 from graphlab.observe.optimizers.provenance import Provenance
 from graphlab.observe.optimizers.registry import EVERY, OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.scalers import Scalers
@@ -26,7 +27,6 @@ from graphlab.observe.tensors import (
     byte_span,
     grad_of,
     grads_of,
-    is_parameter,
     is_tensor,
     readable,
     requires_grad,
@@ -142,7 +142,7 @@ class OptimizerLedger:
         if step.nothing_new and state.idle < LOOKS:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
-            self._look_over(state, parameters)
+            look_over(self.registry, state, parameters, self._log, self._files, user)
         active.step, active.copies = step, copies
         active.versions = versions_of(parameters)
 
@@ -199,29 +199,6 @@ class OptimizerLedger:
                 for gradient in set(states[0].gradients) & set(states[1].gradients)
             )
         return self._wide[pair]
-
-    def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
-        """Note parameters that no module called so far holds, and those never given a gradient."""
-        modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
-        alive = {id(p) for p in parameters_in(*modules)}
-        if not alive:
-            return
-        state.strangers = tuple(
-            self.registry.place_of(p, None)
-            for p in parameters
-            if is_parameter(p)
-            and id(p) not in alive
-            and not self.registry.gradient(p).sources
-            and not self.registry.gradient(p).by_hand
-        )
-        state.never_reached = tuple(
-            self.registry.place_of(p, None)
-            for p in parameters
-            if id(p) in alive
-            and requires_grad(p)
-            and not self.registry.gradient(p).seen
-            and grad_of(p) is None
-        )
 
     def step_ended(self, active: ActiveStep) -> None:
         optimizer, step = active.optimizer, active.step

@@ -77,6 +77,8 @@ class OptimizerRegistry:
 
     def __init__(self, name_parameter: Callable[[Any, Names | None], int]) -> None:
         self.place_of = name_parameter
+        # The name of the tensor at an index in the trace; set where those are kept.
+        self.name_of_tensor: Callable[[int], str | None] = lambda index: None
         self.states: list[OptimizerState] = []
         # Those that may still be alive: a program may make a new one for every task.
         self.alive: list[OptimizerState] = []

@@ -5,17 +5,21 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
 import torch
 
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.refusals.grad_mode import ENABLED, UNKNOWN, mode_at
-from graphlab.observe.refusals.lineage import Lineage, Trail
+from graphlab.observe.refusals.lineage import Lineage
+from graphlab.observe.refusals.trail import Trail
+from graphlab.observe.tensors import is_tensor
 from graphlab.source.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
-from graphlab.source.places import parse
+from graphlab.source.places import parse, statement_at
+from graphlab.source.stores import last_part
 from graphlab.trace.model import Location
 
 # (frame, line that it was at), the innermost first.
@@ -52,20 +56,59 @@ def cut_before(
     frame: FrameType | None, loss: str, files: UserFiles, parameters: set[int]
 ) -> Cut | None:
     """Where, on the way to the expression `loss` in the user's `frame`, a graph was dropped that
-    led to modules with some of `parameters`, given by identity."""
+    led to some of `parameters`, given by identity, or to modules with those."""
     frame = user_frame(frame, files)
-    if frame is None:
-        return None
-    try:
-        expression = ast.parse(loss, mode="eval").body
-    except SyntaxError:
-        return None
-    trail = Trail(thorough=True)
-    lineage_of(frame, files, trail).value(expression, frame.f_lineno)
-    for cut, modules in trail.cuts:
-        if any(id(p) in parameters for module in modules for p in parameters_in(module)):
-            return cut
+    line: int | None = None
+    while frame is not None:
+        try:
+            expression = ast.parse(loss, mode="eval").body
+        except SyntaxError:
+            return None
+        trail = Trail(thorough=True)
+        lineage_of(frame, files, trail).value(expression, line or frame.f_lineno)
+        for cut, found in trail.cuts:
+            if any(id(p) in parameters for each in found for p in _parameters(each)):
+                return cut
+        # An argument of the function that calls backward was computed by its caller.
+        outer = caller_argument(frame, loss, files)
+        if outer is None:
+            return None
+        frame, loss = outer
     return None
+
+
+def _parameters(found: Any) -> list[Any]:
+    return [found] if is_tensor(found) else parameters_in(found)
+
+
+def caller_argument(frame: FrameType, name: str, files: UserFiles) -> tuple[FrameType, str] | None:
+    """The user's frame that calls the function of `frame`, and what it hands to the argument
+    `name`, as written; None if that is no argument or it cannot be told."""
+    code = frame.f_code
+    parameters = list(code.co_varnames[: code.co_argcount])
+    caller = user_frame(frame.f_back, files)
+    statement = statement_at(caller.f_code.co_filename, caller.f_lineno) if caller else None
+    if name not in parameters or caller is None or statement is None:
+        return None
+    bound = parameters[1:] if parameters[:1] in (["self"], ["cls"]) else parameters
+    calls = [
+        node
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call) and last_part(node.func) == code.co_name
+    ]
+    given = argument_of(calls[0], name, bound) if len(calls) == 1 else None
+    return (caller, ast.unparse(given)) if given is not None else None
+
+
+def argument_of(call: ast.Call, name: str, parameters: list[str]) -> ast.expr | None:
+    """What a call hands to the parameter `name`, one of `parameters` in their order."""
+    for word in call.keywords:
+        if word.arg == name:
+            return word.value
+    at = parameters.index(name) if name in parameters else -1
+    if any(isinstance(each, ast.Starred) for each in call.args[: at + 1]):
+        return None
+    return call.args[at] if 0 <= at < len(call.args) else None
 
 
 def making(

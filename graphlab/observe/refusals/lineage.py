@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import types
 from typing import Any, Final
-
-import torch
 
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
+from graphlab.observe.refusals.callee import closed_over, entered
+from graphlab.observe.refusals.trail import Trail
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
 from graphlab.source.assignments import (
     assigned_value,
@@ -22,7 +21,7 @@ from graphlab.source.assignments import (
 )
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import LOST, attributes, is_a, item, items, static, variables
+from graphlab.source.objects import LOST, attributes, is_a, item, items, variables
 from graphlab.source.places import parse
 from graphlab.source.vocabulary import CUTS, FACTS
 from graphlab.trace.model import Location
@@ -36,20 +35,6 @@ HAS_GRAPH: Final = "has a graph"
 
 # HAS_GRAPH, or the Cut where the value lost its graph, or None: it never had one.
 Result = Cut | str | None
-
-
-class Trail:
-    """What was found on the way: module calls, and the cuts with the modules behind each.
-
-    A `thorough` search goes on at a value with a graph, as part of it may have been cut off.
-    """
-
-    def __init__(self, thorough: bool = False) -> None:
-        self.thorough = thorough
-        self.modules: list[Any] = []
-        self.cuts: list[tuple[Cut, list[Any]]] = []
-        # Whether gradients were on where the search began.
-        self.grad_enabled = torch.is_grad_enabled()
 
 
 class Lineage:
@@ -132,7 +117,9 @@ class Lineage:
         """The result of a variable."""
         if name in self.given and not self.assignments(name, before):
             return self.given[name]
-        has_graph = name in self.values and _has_graph(self.values[name])
+        value = self.values[name] if name in self.values else self.element(name)
+        has_graph = _has_graph(value)
+        self.trail.note(value)
         if has_graph and not self.trail.thorough:
             return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
@@ -146,12 +133,15 @@ class Lineage:
         if node.attr in FACTS:
             return None
         known = self.reach(node)
+        self.trail.note(known)
         if _has_graph(known) and not self.trail.thorough:
             return HAS_GRAPH
         stored = self.assignments(text, before)
         if stored:
             return self.stored(stored, text, before, depth)
-        return None if known is not None else self.value(node.value, before, depth)
+        if known is not None:
+            return HAS_GRAPH if _has_graph(known) else None
+        return self.value(node.value, before, depth)
 
     def stored(self, statements: list[ast.stmt], name: str, before: int, depth: int) -> Result:
         """The result of the statements that made `name`, the last one first."""
@@ -231,7 +221,7 @@ class Lineage:
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
     ) -> Lineage | None:
         """The lineage inside the user's own function that `node` calls; None for any other."""
-        holder, function = _entered(callee)
+        holder, function = entered(callee)
         code = function.__code__ if function is not None else None
         file = code.co_filename if code is not None else ""
         scope: Any = None
@@ -243,7 +233,7 @@ class Lineage:
             return None
         names = [each.arg for each in (*scope.args.posonlyargs, *scope.args.args)]
         values = variables(function.__globals__) if function is not None else dict(self.values)
-        values |= _closed_over(function)
+        values |= closed_over(function)
         if names[:1] == ["self"]:
             values["self"] = holder if holder is not None else self.values.get("self")
             names = names[1:]
@@ -358,7 +348,9 @@ class Lineage:
                     source = source.args[0] if source.args else source
                 holder = self.reach(source)
                 if is_module(holder):
-                    holder = [each for _, each in items(attributes(holder).get("_modules"))]
+                    own = attributes(holder)
+                    inner = own.get("_modules") or own.get("_parameters")
+                    holder = [each for _, each in items(inner)]
                 if is_a(holder, (list, tuple)):
                     return item(holder, 0)
         return LOST
@@ -367,36 +359,6 @@ class Lineage:
 def _creates(call: ast.Call) -> bool:
     """Whether a call of autograd.grad() records a graph for its result, as far as is written."""
     return any(each.arg in ("create_graph", None) for each in call.keywords) or len(call.args) > 4
-
-
-def _entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
-    """(what `self` stands for, the function that runs) in a call of an object: a module's forward,
-    a method's, a callable object's ``__call__``, or a plain function's own; None for any other."""
-    holder: Any = None
-    function = callee
-    if is_module(callee):
-        holder, function = callee, static(type(callee), "forward")
-    elif type(callee) is types.MethodType:
-        holder, function = callee.__self__, callee.__func__
-    elif type(callee) is not types.FunctionType:
-        holder, function = callee, static(type(callee), "__call__")
-    # The function inside a decorator's wrapper.
-    while type(function) is types.FunctionType and "__wrapped__" in function.__dict__:
-        function = function.__dict__["__wrapped__"]
-    return holder, function if type(function) is types.FunctionType else None
-
-
-def _closed_over(function: types.FunctionType | None) -> dict[str, Any]:
-    if function is None:
-        return {}
-    found = {}
-    names = function.__code__.co_freevars
-    for name, cell in zip(names, function.__closure__ or (), strict=False):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:
-            continue
-    return found
 
 
 def _first(results: list[Result]) -> Result:
