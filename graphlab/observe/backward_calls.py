@@ -41,6 +41,10 @@ class BackwardListener(Protocol):
         self, record: RawBackward, nodes: list[Any], frame: FrameType
     ) -> None: ...
 
+    def backward_bypassed(
+        self, record: RawBackward, values: dict[str, Any], nodes: list[Any]
+    ) -> None: ...
+
     def backward_ended(self, record: RawBackward) -> None: ...
 
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None: ...
@@ -132,6 +136,8 @@ class BackwardCalls:
                     names = Names(self._files).gather(frame)
                     inspector = Inspector(self._log, names, record.spot)
                     record.problems = inspector.written(nodes, stale=False)
+                    if record.problems and not record.nested:
+                        self._listener.backward_bypassed(record, values, nodes)
                     if record.problems:
                         self.troubled.setdefault(record.spot, record)
         if not record.nested:

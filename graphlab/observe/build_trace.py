@@ -225,6 +225,8 @@ class TraceBuilder:
             raw.nodes,
             carriers=raw.carriers,
             node=raw.node,
+            cosine=raw.harm.cosine if raw.harm is not None else None,
+            relative_error=raw.harm.relative_error if raw.harm is not None else None,
         )
         return [backward]
 

@@ -98,6 +98,14 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Harm:
+    """How far the gradient that was applied is from the right one."""
+
+    cosine: float
+    relative_error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Crossing:
     """Where the part of the graph that leads only to `group` meets the rest: the line that used
     `variable`, which that part had computed."""
@@ -156,6 +164,7 @@ class RawBackward:
     parts: GraphParts | None = None
     thrown: list[int] = field(default_factory=list)
     thrown_at: Spot | None = None
+    harm: Harm | None = None
     # Whether some step applied its gradients, whether some of them were cleared before any did, and
     # the call that cleared them.
     applied: bool = False
@@ -195,6 +204,10 @@ class Log:
     def __init__(self) -> None:
         self.marks: list[Mark | tuple[int, CodeType | None, int, int | None]] = []
         self.no_counter = False
+        # The count of nodes at the start, and whether the program has asked since for any hook on
+        # tensors, modules or nodes, or for the gradient of a result.
+        self.began = 0
+        self.hooks_used = False
         self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}

@@ -135,6 +135,7 @@ class Observation:
 
     def _resume(self, frame: FrameType | None) -> None:
         """Install every hook."""
+        self._log.began = self._log.began or self._tracer.seq()
         self._write_patches.start()
         self._module_calls.start()
         self._ledger.steps.start()
@@ -285,6 +286,12 @@ class Observation:
         self._ledger.provenance.inspect(record, nodes, frame)
         self._watchers.inspect(record, nodes, frame)
         self.live_objects.note_leaves(record, nodes)
+
+    def backward_bypassed(
+        self, record: RawBackward, values: dict[str, Any], nodes: list[Any]
+    ) -> None:
+        """It is about to use tensors that were written unseen by their version counters."""
+        self._ledger.measure_harm(record, values, nodes)
 
     def backward_ended(self, record: RawBackward) -> None:
         """It has returned or raised."""

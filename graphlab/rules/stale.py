@@ -95,7 +95,21 @@ def findings(rule: Rule, trace: Trace, state: str, tail: str) -> Iterator[Findin
                 for each in problems[1:]
             ),
             help=tuple(_help(trace, event, problems, mutated)),
-            notes=(*notes, *_inferred(trace, problems)),
+            notes=(*notes, *_harm(event), *_inferred(trace, problems)),
+            measured=_measured(event),
+        )
+
+
+def _measured(event: Backward) -> dict[str, float]:
+    found = {"cosine": event.cosine, "relative_error": event.relative_error}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _harm(event: Backward) -> Iterator[str]:
+    if event.cosine is not None and event.relative_error is not None:
+        yield (
+            f"measured at this backward: its gradient has a relative error of "
+            f"{event.relative_error:.2g}, and a cosine of {event.cosine:.2f} with the right one"
         )
 
 

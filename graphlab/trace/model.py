@@ -167,7 +167,8 @@ class Backward:
     the variables that led to the first of them, if it raised. trouble: why autograd refused it
     before it ran, subject: the tensor concerned, cut, cut_by: the line that detached the loss, and
     by what. node: where it failed, if it was not refused. nodes: the size of the graph, if it was
-    counted. inferred: as for a Write.
+    counted. inferred: as for a Write. cosine, relative_error: the gradient that bypassed problems
+    gave against the one without, if that was measured.
     """
 
     seq: int
@@ -189,6 +190,8 @@ class Backward:
     waste: Waste | None = None
     carriers: tuple[Carrier, ...] = ()
     node: FailedNode | None = None
+    cosine: float | None = None
+    relative_error: Norm | None = None
 
 
 @dataclass(frozen=True, slots=True)

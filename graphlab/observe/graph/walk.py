@@ -214,6 +214,24 @@ def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
     yield from (slot for slot in read if slot is not None)
 
 
+def is_function(node: Any) -> bool:
+    """Whether it is a custom Function's, whose backward is the program's code."""
+    return is_a(node, _Function)
+
+
+def unpacks_by_hook(node: Any) -> bool:
+    """Whether a tensor that it saved is unpacked by a hook of the program's."""
+    for name in (each for each in dir(type(node)) if each.startswith("_raw_saved_")):
+        try:
+            raw = getattr(node, name)
+        except RuntimeError:
+            continue
+        several = raw if isinstance(raw, list | tuple) else [raw]
+        if any(getattr(each, "unpack_hook", None) is not None for each in several):
+            return True
+    return False
+
+
 def running_statistics_unused(node: Any, name: str) -> bool:
     """A train-mode batch norm saves its running statistics and never reads them back."""
     return name in ("running_mean", "running_var") and bool(

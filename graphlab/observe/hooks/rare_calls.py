@@ -36,6 +36,16 @@ class RareCalls:
             getattr(modules, "register_module_full_backward_hook", None), self._hooked_all
         )
 
+        for function in (
+            torch.Tensor.register_hook,
+            getattr(torch.Tensor, "register_post_accumulate_grad_hook", None),
+            getattr(torch.autograd.graph, "register_multi_grad_hook", None),
+        ):
+            self._register(function, self._any_hook)
+
+    def _any_hook(self, frame: FrameType, event: str, arg: Any) -> None:
+        self._log.hooks_used = True
+
     def _register(self, function: Any, handler: Any) -> None:
         if hasattr(function, "__code__"):
             self._tracer.handlers[code_of(function)] = handler
@@ -71,10 +81,12 @@ class RareCalls:
 
     def _hooked(self, frame: FrameType, event: str, arg: Any) -> None:
         module, spot = frame.f_locals.get("self"), self._tracer.spot(frame.f_back)
+        self._log.hooks_used = True
         if event == "call" and spot is not None:
             self._log.hooked.setdefault(id(module), (weakref.ref(module), spot))
 
     def _hooked_all(self, frame: FrameType, event: str, arg: Any) -> None:
+        self._log.hooks_used = True
         spot = self._tracer.spot(frame.f_back)
         if event == "call" and spot is not None and self._log.hooked_all is None:
             self._log.hooked_all = spot
