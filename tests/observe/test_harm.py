@@ -32,7 +32,7 @@ def train(prepare: Callable[[Any, Any], None] = lambda D, loss: None) -> tuple[l
         first.step()
         second.zero_grad()
         loss_g.backward()
-        gradient = gradient or [p.grad.clone() for p in G.parameters()]
+        gradient = gradient or [p.grad.clone() for p in G.parameters() if p.grad is not None]
         second.step()
     return [p.detach().clone() for p in (*D.parameters(), *G.parameters())], gradient
 

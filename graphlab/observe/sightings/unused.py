@@ -50,9 +50,13 @@ class UnusedLosses:
             else:
                 self._seen[key] += 1
                 if key not in self._made:
-                    mark = self._log.mark_of(sequence(node))
-                    known = mark is not None and mark.code is not None
-                    self._made[key] = locate(mark.code, mark.offset) if known else None
+                    self._made[key] = self._line_of(node)
+
+    def _line_of(self, node: Any) -> Location | None:
+        mark = self._log.mark_of(sequence(node))
+        if mark is None or mark.code is None:
+            return None
+        return locate(mark.code, mark.offset)
 
     def found(self) -> Iterator[LossUnused]:
         for key, count in self._seen.items():
