@@ -25,8 +25,14 @@ _BEGINNING, _LONGER, _ALIKE = 90, 240, 0.8
 
 def mistake_of(error: BaseException) -> Mistake | None:
     """The mistake that `error` is about, or None if it is like none of torch's messages."""
+    return _likest(str(error)[:_LONGER])
+
+
+@lru_cache(maxsize=256)
+def _likest(text: str) -> Mistake | None:
+    # A program may catch the same error again and again: it is compared once.
     for much in (_BEGINNING, _LONGER):
-        said = str(error)[:much]
+        said = text[:much]
         best, found = _ALIKE, None
         for mistake, words in _messages():
             matcher = difflib.SequenceMatcher(None, words[:much], said, autojunk=False)

@@ -129,11 +129,11 @@ class _Refused:
             inner = each.value if isinstance(each, ast.keyword) else each
             holder = self._holder_of_gradient(inner)
             if holder is not None:
-                subject = Subject(self._call.value(holder), holder)
-                return self._told("non-leaf", subject, f"{ast.unparse(holder)}.grad")
+                by = f"{ast.unparse(holder.node)}.grad" if holder.node is not None else ".grad"
+                return self._told("non-leaf", holder, by)
         return None
 
-    def _holder_of_gradient(self, node: ast.AST) -> ast.expr | None:
+    def _holder_of_gradient(self, node: ast.AST) -> Subject | None:
         while isinstance(node, ast.Attribute) and node.attr == "data":
             node = node.value
         if (
@@ -152,11 +152,11 @@ class _Refused:
             node = told[-1] if told else node
         if not isinstance(node, ast.Attribute) or node.attr != "grad":
             return None
-        value = self._call.value(node.value)
         # Reading .grad of a result would make torch warn: without retain_grad() it is None.
-        if not is_result(value) or retains_grad(value):
-            return None
-        return node.value
+        for value in self._call.values(node.value):
+            if is_result(value) and not retains_grad(value):
+                return Subject(value, node.value)
+        return None
 
     # Under a vmap -------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from graphlab.observe.origins.bindings import around
 from graphlab.observe.origins.context import Context, Entry, node_at
 from graphlab.observe.origins.project import Project
 from graphlab.observe.refusals.traceback import ErrorTraceback, TracebackEntry
@@ -132,6 +133,22 @@ class RefusedCall:
             return name.endswith("_") or "out" in words or "inplace" in words
         stored = isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
         return stored or isinstance(node, ast.AugAssign | ast.Assign)
+
+    def values(self, node: ast.expr) -> list[Any]:
+        """The value of an expression; of a comprehension's variable that is gone by now, as since
+        Python 3.12, any of the items that it stood for."""
+        value = self.value(node)
+        if value is not LOST or not isinstance(node, ast.Name):
+            return [value]
+        for outer in around(node, self.at.file):
+            for part in getattr(outer, "generators", ()):
+                source, path = part.iter, part.target
+                if isinstance(source, ast.Call) and isinstance(source.func, ast.Attribute):
+                    # ``d.items()`` and ``d.values()``.
+                    source = source.func.value
+                if any(getattr(each, "id", "") == node.id for each in ast.walk(path)):
+                    return [each for _, each in items(self.value(source))]
+        return []
 
     def value(self, node: ast.AST) -> Any:
         return self.context.value(node) if self.context is not None else LOST

@@ -57,21 +57,37 @@ def leaf_last(trace: Trace, at: Location) -> Help | None:
 
 
 def update_under_no_grad(trace: Trace, at: Location) -> Help | None:
-    """An update in place under no_grad for ``w = w - lr * w.grad``, which makes another tensor."""
+    """Updates in place under no_grad for ``w = w - lr * w.grad``, which makes another tensor, and
+    for those that follow it."""
     here = StatementInScope.of(trace, at)
-    statement = here.statement if here is not None else None
-    if here is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+    first = _updated(here, here.statement) if here is not None else None
+    if here is None or first is None or not re.search(r"^import torch$", here.source, re.M):
+        return None
+    lines, last = [first], here.statement
+    for each in here.following():
+        more = _updated(here, each) if here.owns_its_lines(each) else None
+        if more is None:
+            break
+        lines.append(more)
+        last = each
+    indent = " " * here.statement.col_offset
+    new = "".join(f"{indent}    {each}\n" for each in lines)
+    edit = Edit(here.statement.lineno, last.end_lineno or last.lineno,
+                f"{indent}with torch.no_grad():\n{new}")  # fmt: skip
+    return here.block.help("Update the leaf in place, under no_grad.", [edit])
+
+
+def _updated(here: StatementInScope, statement: ast.stmt) -> str | None:
+    """``w -= lr * w.grad`` for ``w = w - lr * w.grad``."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return None
     value, target = statement.value, ast.unparse(statement.targets[0])
     if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Sub | ast.Add):
         return None
     if ast.unparse(value.left) != target or f"{target}.grad" not in here.text(value):
         return None
-    if not re.search(r"^import torch$", here.source, re.M):
-        return None
     sign = "-=" if isinstance(value.op, ast.Sub) else "+="
-    write = f"    {target} {sign} {here.text(value.right)}"
-    return here.help("Update the leaf in place, under no_grad.", "with torch.no_grad():", write)
+    return f"{target} {sign} {here.text(value.right)}"
 
 
 def clone_expanded(trace: Trace, at: Location) -> Help | None:
