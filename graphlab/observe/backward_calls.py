@@ -7,6 +7,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 
+from graphlab.observe.failures.call import FailedCall
+from graphlab.observe.failures.checkpoints import in_checkpoint
+from graphlab.observe.failures.diagnosis import diagnose
 from graphlab.observe.graph.kept import carriers
 from graphlab.observe.graph.saved import Inspector
 from graphlab.observe.graph.walk import sequence, sweep
@@ -16,6 +19,7 @@ from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
+from graphlab.observe.refusals.traceback import entries_of
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
@@ -75,6 +79,8 @@ class BackwardCalls:
         self._open: list[RawBackward] = []
         self._remembered: list[RawBackward] = []
         self.failed: RawBackward | None = None
+        # What a backward inside another raised, until the outer one has ended.
+        self._told: BaseException | None = None
         self.read_losses = False
         self.losses: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
@@ -150,6 +156,8 @@ class BackwardCalls:
 
     def _end(self, returned: Any) -> None:
         record = self._open.pop()
+        if not self._open:
+            self._told = None
         record.completed = record.raised_type is None
         if record.is_grad and returned is not None:
             self._listener.grad_returned(record, returned)
@@ -161,17 +169,23 @@ class BackwardCalls:
         if record is None or record.raised_type is not None:
             return
         record.raised_type = arg[0].__name__
+        if not issubclass(arg[0], Exception) or arg[1] is self._told:
+            # Ctrl-C; or what the backward inside this one raised, which has been told.
+            return
         names = Names(self._files).gather(frame)
         values = frame.f_locals
         self.failed = record
-        outright = refused_outright(values, record.is_grad, record.loss, frame.f_back, self._files)
-        if outright is not None:
-            record.trouble, record.cut = outright.trouble, outright.cut
-            record.subject = outright.info(
-                names, record.loss, locate(*record.spot) if record.spot is not None else None
+        if not in_checkpoint(frame):
+            outright = refused_outright(
+                values, record.is_grad, record.loss, frame.f_back, self._files
             )
-            self._listener.backward_refused(record, frame)
-            return
+            if outright is not None:
+                record.trouble, record.cut = outright.trouble, outright.cut
+                record.subject = outright.info(
+                    names, record.loss, locate(*record.spot) if record.spot is not None else None
+                )
+                self._refused(record, frame, arg[1])
+                return
         nodes = nodes_behind(values, record.is_grad)
         inspector = Inspector(self._log, names, record.spot)
         stale = inspector.written(nodes)
@@ -179,10 +193,46 @@ class BackwardCalls:
         # The autograd engine runs the latest node first, so the later problem is the one it met.
         if freed and (not stale or freed[0].seq > stale[0].seq):
             record.problems = freed
-        else:
+        elif stale:
             record.problems = stale
+        elif not in_checkpoint(frame):
+            self._failed(record, frame, arg, nodes, names)
         if record.problems:
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
+        if record.problems or record.trouble is not None:
+            self._refused(record, frame, arg[1])
+
+    def _failed(
+        self, record: RawBackward, frame: FrameType, arg: Any, nodes: list[Any], names: Names
+    ) -> None:
+        """It failed as it ran, over no tensor that autograd knows to be written or freed."""
+        call = FailedCall(
+            error=arg[1],
+            entries=entries_of(arg[2]),
+            values=frame.f_locals,
+            nodes=nodes,
+            keeps=record.retain_graph,
+            is_grad=record.is_grad,
+            caller=user_frame(frame.f_back, self._files),
+            names=names,
+            files=self._files,
+            log=self._log,
+            spot=record.spot,
+        )
+        failure = diagnose(call)
+        # What was written unseen may be what it failed at.
+        inspector = Inspector(self._log, names, record.spot)
+        record.problems = inspector.written(nodes, stale=False) or record.problems
+        if record.problems and failure.trouble == "failed":
+            mine = [each for each in call.possible if inspector.written([each], stale=False)]
+            if len(call.possible) == 1 and mine:
+                record.problems = inspector.written(mine, stale=False)
+                return
+        record.trouble, record.node = failure.trouble, failure.node
+        record.cut, record.subject = failure.cut, failure.subject
+
+    def _refused(self, record: RawBackward, frame: FrameType, error: BaseException) -> None:
+        self._told = error if record.nested else None
         self._listener.backward_refused(record, frame)
 
     def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:

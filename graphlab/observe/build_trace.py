@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import platform
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -304,10 +304,21 @@ class TraceBuilder:
     def _sources(
         events: tuple[Event, ...], sightings: tuple[Sighting, ...], failure: Failure | None
     ) -> dict[str, str]:
-        files = {each.at.file for each in (*events, *sightings) if each.at is not None}
+        files = {each.at.file for each in sightings if each.at is not None}
+        files |= {place.file for each in events for place in places_of(each)}
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
+
+
+def places_of(event: Event) -> Iterator[Location]:
+    """The lines of an event that a rule may read the source of."""
+    places = [event.at]
+    if isinstance(event, Backward):
+        places.append(event.cut)
+        if event.node is not None:
+            places += [event.node.at, event.node.raised_at]
+    yield from (each for each in places if each is not None)
 
 
 def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]:

@@ -93,6 +93,19 @@ class Cut:
         return place(self.node, self.file, self.function)
 
 
+class CutAt(Cut):
+    """As a Cut, for a line that is known by its location."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: Location, by: str) -> None:
+        super().__init__(ast.Pass(), by, at.file, at.function)
+        self.at = at
+
+    def location(self) -> Location:
+        return self.at
+
+
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """Where the part of the graph that leads only to `group` meets the rest: the line that used

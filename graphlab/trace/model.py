@@ -148,14 +148,17 @@ class Carrier:
 @dataclass(frozen=True, slots=True)
 class FailedNode:
     """The node at which a backward raised: its operation, the forward line that made it (`at`), in
-    which module, and what it had saved. raised_at: the user's own line that raised, in a hook or in
-    a custom Function's backward."""
+    which module, and what it computed with. raised_at: the user's own line that raised, in a hook
+    or in a custom Function's backward. function: the Function or the checkpointed function that it
+    is about; why: what is wrong with that, as the end of a sentence."""
 
     operation: str
     at: Location | None
     module: str | None = None
     operands: tuple[TensorInfo, ...] = ()
     raised_at: Location | None = None
+    function: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

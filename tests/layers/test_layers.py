@@ -31,6 +31,7 @@ OBSERVE = [
     ("graph",),
     ("hooks",),
     ("refusals",),
+    ("failures",),
     ("optimizers", "backward_calls"),
     ("live_objects",),
     ("sightings",),

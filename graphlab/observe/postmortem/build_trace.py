@@ -17,7 +17,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphlab.observe.backward_calls import LARGE
-from graphlab.observe.build_trace import environment
+from graphlab.observe.build_trace import environment, places_of
+from graphlab.observe.failures.call import Diagnosis, FailedCall
+from graphlab.observe.failures.checkpoints import in_checkpoint
+from graphlab.observe.failures.diagnosis import diagnose
 from graphlab.observe.graph.walk import Slot, listed, operation, sequence, slots
 from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.iterations import Iterations
@@ -66,7 +69,7 @@ def post_mortem(error: BaseException, target: str, targets: tuple[str, ...] = ()
     if "torch" not in sys.modules:
         return None
     for each in _chain(error):
-        if isinstance(each, RuntimeError) and each.__traceback__ is not None:
+        if isinstance(each, Exception) and each.__traceback__ is not None:
             trace = _PostMortem(each, UserFiles(targets)).trace(target)
             if trace is not None:
                 return trace
@@ -93,7 +96,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 class _PostMortem:
-    def __init__(self, error: RuntimeError, files: UserFiles) -> None:
+    def __init__(self, error: Exception, files: UserFiles) -> None:
         self._error, self._files = error, files
         self._tb = ErrorTraceback(error.__traceback__, files)
         self._until = time.monotonic() + PATIENCE
@@ -104,7 +107,8 @@ class _PostMortem:
     def trace(self, target: str) -> Trace | None:
         mistake = None
         try:
-            mistake = mistake_of(self._error)
+            runtime = isinstance(self._error, RuntimeError)
+            mistake = mistake_of(self._error) if runtime else None
             explained = self._explain(mistake)
         except Exception as own:
             # The user is looking at an error already and must not get another.
@@ -118,7 +122,7 @@ class _PostMortem:
         tb = self._tb
         # Made before `tensors` is read, as this adds to it.
         optimizers = tuple(self._optimizer(each) for each in self._owners)
-        sources = {event.at.file for event in self._events if event.at is not None}
+        sources = {place.file for event in self._events for place in places_of(event)}
         return Trace(
             target=target,
             outcome="raised",
@@ -169,6 +173,9 @@ class _PostMortem:
         retain = values.get("retain_graph")
         keeps = bool(values.get("create_graph") if retain is None else retain)
         kind = type(self._error).__name__
+        if in_checkpoint(tb.entries[at].frame) and mistake not in ("stale", "freed"):
+            # The outer call's story: the checkpoint's two passes.
+            return False
         outright = refused_outright(values, is_grad, loss, caller, self._files, line)
         if outright is not None:
             subject = tb.add_info(outright.info(tb.names, loss, place))
@@ -181,16 +188,28 @@ class _PostMortem:
                 )
             )  # fmt: skip
             return True
-        if mistake not in ("stale", "freed"):
-            # Raised by something else during the backward, such as a hook.
-            return False
         nodes = nodes_behind(values, is_grad, LARGE)
         if len(nodes) >= LARGE:
             self._unseen.append(f"the graph is large: {LARGE:,} of its nodes were looked at")
         self._owners = live_optimizers(tb.names)
-        problems = self._stale(nodes) if mistake == "stale" else self._freed(nodes, keeps, roots)
+        problems: list[Saved] = []
+        if mistake in ("stale", "freed"):
+            stale = mistake == "stale"
+            problems = self._stale(nodes) if stale else self._freed(nodes, keeps, roots)
         if not problems:
-            return False
+            failed = FailedCall(
+                error=self._error,
+                entries=tb.entries[at:],
+                values=values,
+                nodes=nodes,
+                keeps=keeps,
+                is_grad=is_grad,
+                caller=caller,
+                names=tb.names,
+                files=self._files,
+            )
+            self._failed(diagnose(failed), place, call, loss, keeps)
+            return True
         seq = max(each.seq for each in problems) + 1
         self._events.append(
             Backward(
@@ -199,6 +218,25 @@ class _PostMortem:
             )
         )  # fmt: skip
         return True
+
+    def _failed(
+        self, failure: Diagnosis, place: Location | None, call: str, loss: str, keeps: bool
+    ) -> None:
+        """It failed as it ran, over no tensor that is known to be written or freed."""
+        cut = failure.cut
+        inferred = failure.trouble == "checkpoint" and cut is not None
+        self._events.append(
+            Backward(
+                0, place, call, loss, None, keeps,
+                raised=type(self._error).__name__,
+                trouble=failure.trouble,
+                subject=self._tb.add_info(failure.subject) if failure.subject else None,
+                cut=cut.location() if cut is not None else None,
+                cut_by=cut.by if cut is not None else "",
+                node=failure.node,
+                inferred="nothing else there changes what outlives it" if inferred else "",
+            )
+        )  # fmt: skip
 
     def _slots(self, nodes: list[Any]) -> Iterator[tuple[Any, Any]]:
         for node in nodes:

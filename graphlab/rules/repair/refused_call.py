@@ -142,3 +142,11 @@ def _listed(trace: Trace, at: Location, word: str) -> str | None:
             if isinstance(given, ast.List | ast.ListComp) or ast.unparse(given) in lists:
                 return ast.get_source_segment(source, given)
     return None
+
+
+def not_reentrant(trace: Trace, event: Backward) -> Help | None:
+    """Pass use_reentrant=False to the checkpoint at the line `event.cut`."""
+    at = event.cut
+    text = "Use use_reentrant=False: that kind works with inputs= and torch.autograd.grad()."
+    edits = _replaced(trace, at, "use_reentrant=True", "use_reentrant=False") if at else None
+    return edits[0].help(text, [edits[1]]) if edits is not None else Help(text)
