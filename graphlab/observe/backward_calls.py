@@ -18,6 +18,7 @@ from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import entries_of
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
@@ -177,7 +178,7 @@ class BackwardCalls:
         self.failed = record
         if not in_checkpoint(frame):
             outright = refused_outright(
-                values, record.is_grad, record.loss, frame.f_back, self._files
+                values, record.is_grad, record.loss, frame.f_back, self._files, log=self._log
             )
             if outright is not None:
                 record.trouble, record.cut = outright.trouble, outright.cut
@@ -228,6 +229,9 @@ class BackwardCalls:
             if len(call.possible) == 1 and mine:
                 record.problems = inspector.written(mine, stale=False)
                 return
+        if failure.trouble == "failed" and mistake_of(arg[1]) == "freed":
+            record.problems = inspector.gone(nodes) or record.problems
+            return
         record.trouble, record.node = failure.trouble, failure.node
         record.cut, record.subject = failure.cut, failure.subject
 

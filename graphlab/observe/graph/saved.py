@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from graphlab.observe.graph.engine import in_order, released
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, Problem, RawBackward, RawModule, RawWrite, Spot
@@ -118,6 +119,14 @@ class Inspector:
                     found.append(problem)
         found.sort(key=lambda each: -each.seq)
         return found
+
+    def gone(self, nodes: list[Any]) -> list[Problem]:
+        """The node at which a backward found what it needs released, by a backward that was not
+        seen."""
+        for node in in_order(nodes):
+            if released(node):
+                return [self._problem(node, sequence(node), "freed")]
+        return []
 
     def _problem(self, node: Any, seq: int, state: str) -> Problem:
         mark = self._log.mark_of(seq)

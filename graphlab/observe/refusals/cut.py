@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from types import FrameType
+from typing import Any
 
 from graphlab.observe.names import parameters_in
-from graphlab.observe.notes import Cut
+from graphlab.observe.notes import Cut, Log
+from graphlab.observe.refusals.frozen import frozen_by
 from graphlab.observe.refusals.lineage import Lineage, Trail
+from graphlab.observe.tensors import requires_grad
 from graphlab.source.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
@@ -16,7 +19,11 @@ from graphlab.trace.model import Location
 
 
 def find_cut(
-    frame: FrameType | None, loss: str, files: UserFiles, line: int | None = None
+    frame: FrameType | None,
+    loss: str,
+    files: UserFiles,
+    line: int | None = None,
+    log: Log | None = None,
 ) -> Cut | None:
     """Where the value of the expression `loss` in the user's `frame` lost its graph. `line` is
     where that value was used, the frame's own line if None."""
@@ -27,8 +34,19 @@ def find_cut(
         expression = ast.parse(loss, mode="eval").body
     except SyntaxError:
         return None
-    found = _lineage(frame, files).value(expression, line or frame.f_lineno)
+    trail = Trail()
+    found = _lineage(frame, files, trail).value(expression, line or frame.f_lineno)
+    for cut, module in trail.frozen:
+        if found is cut:
+            return _frozen(module, frame, files, log)
     return found if isinstance(found, Cut) else _around(frame, files)
+
+
+def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+    """The statement that froze a module: of several, the one of its last parameter, which is its
+    head's as a rule."""
+    parameters = [each for each in parameters_in(module) if not requires_grad(each)]
+    return frozen_by(parameters[-1], frame, files, log) if parameters else None
 
 
 def cut_before(

@@ -150,3 +150,49 @@ def not_reentrant(trace: Trace, event: Backward) -> Help | None:
     text = "Use use_reentrant=False: that kind works with inputs= and torch.autograd.grad()."
     edits = _replaced(trace, at, "use_reentrant=True", "use_reentrant=False") if at else None
     return edits[0].help(text, [edits[1]]) if edits is not None else Help(text)
+
+
+def leave_out_frozen(trace: Trace, event: Backward) -> Help | None:
+    """Ask only for the parameters of ``model.parameters()`` that require grad; for a tensor that is
+    no parameter, let it require grad."""
+    tensor = trace.tensors[event.subject] if event.subject is not None else None
+    at = event.at
+    if tensor is None or at is None:
+        return None
+    name = tensor.name or "it"
+    if tensor.kind != "parameter" and event.cut is not None:
+        return Help(
+            f"Call {name}.requires_grad_() after line {event.cut.line}, before the forward that "
+            f"computes {event.loss} from it."
+        )
+    source = trace.sources.get(at.file, "")
+    block = Block(source, at.file, at.line, at.line)
+    asked = _asked_of(source, at)
+    if asked is None or not block.statements:
+        return None
+    old, line = asked
+    text = f"Ask for those that require grad: {name} was frozen."
+    whole = block.lines[line - 1]
+    if whole.count(old) != 1:
+        return Help(text)
+    inner = re.sub(r"^(list|tuple)\((.*)\)$", r"\2", old)
+    new = f"[p for p in {inner} if p.requires_grad]"
+    return block.help(text, [Edit(line, line, whole.replace(old, new))])
+
+
+def _asked_of(source: str, at: Location) -> tuple[str, int] | None:
+    """The argument ``….parameters()`` of the grad() call at `at`, and its line."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or node.lineno != at.line:
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if name not in ("grad", "backward"):
+            continue
+        given = node.args[1:2] if name == "grad" else []
+        given = [*given, *(each.value for each in node.keywords if each.arg == "inputs")]
+        for each in given:
+            text = ast.get_source_segment(source, each) or ""
+            inner = re.fullmatch(r"(?:list|tuple)\((.*)\)|(.*)", text)
+            if each.lineno == each.end_lineno and text.rstrip(")").endswith(".parameters("):
+                return (text, each.lineno) if inner is not None else None
+    return None
