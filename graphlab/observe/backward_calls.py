@@ -25,6 +25,7 @@ from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text
+from graphlab.trace.model import FailedNode
 
 # The first calls at a line are inspected before they run, then every `EVERY`th: a prime, so
 # that a loop which alternates between two kinds of step is not always sampled at the same one.
@@ -182,6 +183,7 @@ class BackwardCalls:
             )
             if outright is not None:
                 record.trouble, record.cut = outright.trouble, outright.cut
+                record.node = FailedNode("", None, why=outright.why) if outright.why else None
                 record.subject = outright.info(
                     names, record.loss, locate(*record.spot) if record.spot is not None else None
                 )

@@ -254,6 +254,8 @@ class TraceBuilder:
             write=position.get(id(problem.write)),
             freed_by=position.get(id(problem.freed_by)),
             within=self._locate(problem.within),
+            recorded=problem.recorded,
+            alone=problem.alone,
         )
 
     def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:

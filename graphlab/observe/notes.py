@@ -130,8 +130,8 @@ class Problem:
     """One saved tensor that is not what backward expects, before it becomes a trace.Saved."""
 
     __slots__ = (
-        "dtype", "freed_by", "module", "named", "operation", "saved_version", "seq", "shape",
-        "spot", "state", "version", "within", "write",
+        "alone", "dtype", "freed_by", "module", "named", "operation", "recorded", "saved_version",
+        "seq", "shape", "spot", "state", "version", "within", "write",
     )  # fmt: skip
 
     def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
@@ -144,6 +144,8 @@ class Problem:
         self.saved_version: int | None = None
         self.write: RawWrite | None = None
         self.freed_by: RawBackward | None = None
+        # As in trace.Saved.
+        self.recorded = self.alone = False
         # The statement that was running then in the function which the backward is called from.
         self.within: Spot | None = None
 

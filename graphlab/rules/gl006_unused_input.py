@@ -1,4 +1,4 @@
-"""A gradient was asked for an input that the graph does not reach, or that does not require grad."""
+"""A gradient was asked for an input that is not in the graph, or that does not require grad."""
 
 from __future__ import annotations
 

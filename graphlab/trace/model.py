@@ -57,7 +57,8 @@ class Saved:
     """One tensor that a node saved for backward, in its state when a backward was inspected.
 
     suspects: what may have written it, if `write` is not known. within: the statement that saved
-    it, in the function that calls backward.
+    it, in the function that calls backward. recorded: the tensor is now the result of something
+    that autograd recorded. alone: the operation has no other operand.
     """
 
     seq: int
@@ -72,6 +73,8 @@ class Saved:
     freed_by: EventAt | None = None
     suspects: tuple[str, ...] = ()
     within: Location | None = None
+    recorded: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

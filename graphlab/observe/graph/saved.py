@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from graphlab.observe.graph.engine import in_order, released
+from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, Problem, RawBackward, RawModule, RawWrite, Spot
@@ -21,6 +22,7 @@ from graphlab.observe.tensors import (
     dtype_of,
     grad_fn_of,
     kind_of,
+    requires_grad,
     shape_of,
     storage_key,
     version_of,
@@ -59,6 +61,11 @@ def assigned(log: Log, seq: int) -> str | None:
     return ast.unparse(variable_behind(targets[0])) if simple else None
 
 
+def _own(event: RawWrite, problem: Problem, slot: Slot) -> bool:
+    """Whether a write is that of the operation which then saved its result."""
+    return event.seq == problem.seq + 1 and slot.name in ("result", "output")
+
+
 class Inspector:
     """Reads saved tensors against a log. `caller` is where the backward was called."""
 
@@ -93,7 +100,8 @@ class Inspector:
         if slot.stale:
             problem = self._problem(node, seq, "stale")
             problem.version = version_of(slot.data)
-            self._explain_stale(problem, slot.data)
+            self._explain_stale(problem, slot)
+            problem.alone = len(node.next_functions) == 1
         else:
             if running_statistics_unused(node, slot.name):
                 return None
@@ -151,6 +159,7 @@ class Inspector:
         if known is not None:
             tensor, problem.named = known
         problem.shape, problem.dtype = shape_of(tensor), dtype_of(tensor)
+        problem.recorded = requires_grad(tensor)
         if known is None:
             name, kind = self._expression(problem, slot), kind_of(tensor)
             problem.named = Named(name, kind, None) if name else Named("", kind, None)
@@ -206,18 +215,26 @@ class Inspector:
                 return mark is None or mark.module != event.module
         return False
 
-    def _explain_stale(self, problem: Problem, tensor: Any) -> None:
-        key = storage_key(tensor)
+    def _explain_stale(self, problem: Problem, slot: Slot) -> None:
+        """Find the write that first changed what was saved."""
+        key = storage_key(slot.data)
+        known = saved_version(slot)
         floor = 0
         for event, (_, _, _, before, after) in self._writes.get(key, ()) if key else ():
             if event.silent or after > (problem.version or 0):
                 continue
-            if event.seq <= problem.seq:
+            if known is not None:
+                # An in-place operation that saved its own result did so after its write.
+                if before <= known < after:
+                    problem.write, problem.saved_version = event, known
+                    return
+            elif event.seq <= problem.seq or _own(event, problem, slot):
                 floor = max(floor, after)
             elif before >= floor:
                 problem.write = event
                 problem.saved_version = before
                 return
+        problem.saved_version = known
 
     def _silent_write(self, tensor: Any, seq: int) -> RawWrite | None:
         key = storage_key(tensor)

@@ -21,7 +21,8 @@ from graphlab.observe.build_trace import environment, places_of
 from graphlab.observe.failures.call import Diagnosis, FailedCall
 from graphlab.observe.failures.checkpoints import in_checkpoint
 from graphlab.observe.failures.diagnosis import diagnose
-from graphlab.observe.graph.walk import Slot, listed, operation, sequence, slots
+from graphlab.observe.graph.versions import saved_version
+from graphlab.observe.graph.walk import listed, operation, sequence, slots
 from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import parameters_of
@@ -37,7 +38,7 @@ from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import ErrorTraceback
 from graphlab.observe.refusals.writes import invalidated_view, refused_write
-from graphlab.observe.tensors import UNKNOWN, Named, kind_of, version_of
+from graphlab.observe.tensors import Named, kind_of, requires_grad, version_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
 from graphlab.source.places import line_place, locate
@@ -46,6 +47,7 @@ from graphlab.text import listing
 from graphlab.trace.model import (
     Backward,
     Event,
+    FailedNode,
     Failure,
     Location,
     OptimizerInfo,
@@ -185,6 +187,7 @@ class _PostMortem:
                 Backward(
                     0, place, call, loss, None, keeps, raised=kind, trouble=outright.trouble,
                     subject=subject, cut=cut, cut_by=by,
+                    node=FailedNode("", None, why=outright.why) if outright.why else None,
                 )
             )  # fmt: skip
             return True
@@ -253,17 +256,22 @@ class _PostMortem:
         found.sort(key=lambda pair: -sequence(pair[0]))
         search = WriterSearch(tb.source(), tb.values(), tb.names, self._owners, tb.places())
         verdicts: dict[int, list[PossibleWriter]] = {}
-        stale: list[tuple[Any, int, Any]] = []
+        stale: list[tuple[Any, int, Any, bool]] = []
         for node, slot in found:
             tensor, named = self._name(slot)
             index = tb.add(tensor, named)
             if index not in verdicts:
                 verdicts[index] = search.of(tensor, named)
-            stale.append((node, index, slot))
+            stale.append((node, index, slot, requires_grad(tensor)))
         return [self._saved(*each, verdicts) for each in stale]
 
     def _saved(
-        self, node: Any, index: int, slot: Any, verdicts: dict[int, list[PossibleWriter]]
+        self,
+        node: Any,
+        index: int,
+        slot: Any,
+        recorded: bool,
+        verdicts: dict[int, list[PossibleWriter]],
     ) -> Saved:
         before, after = saved_version(slot), version_of(slot.data)
         found = verdicts[index]
@@ -280,6 +288,8 @@ class _PostMortem:
             state="stale",
             write=write,
             suspects=tuple(maybe) if write is None else (),
+            recorded=recorded,
+            alone=len(node.next_functions) == 1,
         )
 
     def _write(
@@ -353,37 +363,3 @@ class _PostMortem:
             at=None,
             owns=tuple(self._tb.add(*each) for each in named),
         )
-
-
-# How many versions back are tried: a step or two make a handful of writes.
-BACK = 64
-
-
-def saved_version(slot: Slot) -> int | None:
-    """The version that unpacking a stale `slot` expects; None if it cannot be found.
-
-    Found by trying: the counter is set back until torch unpacks, and is then restored. No value is
-    read or written. Private to torch: `torch._C._autograd._unsafe_set_version_counter`.
-    """
-    import torch
-
-    tensor: Any = slot.data
-    now = version_of(tensor)
-    private = getattr(torch._C, "_autograd", None)
-    set_version = getattr(private, "_unsafe_set_version_counter", None)
-    if slot.unpack is None or now == UNKNOWN or set_version is None:
-        return None
-    try:
-        for version in range(now - 1, max(-1, now - 1 - BACK), -1):
-            set_version((tensor,), (version,))
-            try:
-                slot.unpack()
-            except RuntimeError:
-                continue
-            return version
-    except TypeError:  # another signature, in another torch
-        return None
-    finally:
-        if version_of(tensor) != now:
-            set_version((tensor,), (now,))
-    return None

@@ -103,9 +103,10 @@ def _told_to_require_grad(frame: FrameType, name: str, before: int) -> int | Non
 
 def _ran_after(log: Log, made: Location, last: int) -> bool:
     for seq, code, offset, _ in reversed(log.marks):
-        if code is not None and code.co_filename == made.file:
-            if locate(code, offset).line == made.line:
-                return seq > last >= 0
+        if code is None or code.co_filename != made.file:
+            continue
+        if locate(code, offset).line == made.line:
+            return seq > last >= 0
     return False
 
 

@@ -35,7 +35,7 @@ def find_cut(
     except SyntaxError:
         return None
     trail = Trail()
-    found = _lineage(frame, files, trail).value(expression, line or frame.f_lineno)
+    found = lineage_of(frame, files, trail).value(expression, line or frame.f_lineno)
     for cut, module in trail.frozen:
         if found is cut:
             return _frozen(module, frame, files, log)
@@ -62,7 +62,7 @@ def cut_before(
     except SyntaxError:
         return None
     trail = Trail(thorough=True)
-    _lineage(frame, files, trail).value(expression, frame.f_lineno)
+    lineage_of(frame, files, trail).value(expression, frame.f_lineno)
     for cut, modules in trail.cuts:
         if any(id(p) in parameters for module in modules for p in parameters_in(module)):
             return cut
@@ -76,11 +76,12 @@ def making(
     line if None."""
     if frame is None or not name:
         return None
-    lineage = _lineage(frame, files)
+    lineage = lineage_of(frame, files)
     return lineage.made(name, line or frame.f_lineno)
 
 
-def _lineage(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
+def lineage_of(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
+    """What reads the statements of a running function backwards."""
     code = frame.f_code
     scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
     values = {**variables(frame.f_globals), **variables(frame.f_locals)}
@@ -97,7 +98,7 @@ def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
     switch = None
     while frame is not None:
         if frame.f_code.co_filename in files:
-            lineage = _lineage(frame, files)
+            lineage = lineage_of(frame, files)
             guard = lineage.guard_at(frame.f_lineno)
             if guard is not None:
                 return guard

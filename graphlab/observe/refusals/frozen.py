@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from types import FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import Cut, Log
@@ -44,7 +44,7 @@ def frozen_by(
         verdict = search.froze(each, tensor)
         if verdict is None:
             unknown.append(each)
-        elif verdict is not False:
+        elif not isinstance(verdict, bool):
             found[(each.scope.file, _line(verdict))] = each, verdict
     if not found and len(unknown) == 1 and is_parameter(tensor):
         # A parameter requires grad until something takes that away, and no other statement did.
@@ -94,7 +94,7 @@ class _Search:
     def __init__(self, frames: list[FrameType], names: Names) -> None:
         self._values, self._names = Values(frames, names), names
 
-    def froze(self, freeze: Freeze, tensor: Any) -> ast.AST | bool | None:
+    def froze(self, freeze: Freeze, tensor: Any) -> ast.AST | Literal[False] | None:
         """The node to name if the statement set `tensor`'s flag to False: the statement itself or,
         where the value is an argument of a function, the call that gave it. False if it did not,
         None if that cannot be told."""
@@ -115,7 +115,7 @@ class _Search:
 
     def _once(
         self, freeze: Freeze, tensor: Any, bound: Round, node: ast.AST
-    ) -> ast.AST | bool | None:
+    ) -> ast.AST | Literal[False] | None:
         unknown = False
         for known in self._rounds(freeze, list(freeze.around), bound):
             if known is None:
@@ -134,9 +134,7 @@ class _Search:
                 return node
         return None if unknown else False
 
-    def _rounds(
-        self, freeze: Freeze, around: list[Any], known: Round
-    ) -> Iterator[Round | None]:
+    def _rounds(self, freeze: Freeze, around: list[Any], known: Round) -> Iterator[Round | None]:
         """What the variables stand for in each round of the loops in which the conditions hold;
         None for one that is not known."""
         if not around:

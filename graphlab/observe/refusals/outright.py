@@ -14,15 +14,20 @@ from graphlab.observe.notes import Cut, Log
 from graphlab.observe.refusals.asked import cut_of, made_late, maker
 from graphlab.observe.refusals.cut import find_cut
 from graphlab.observe.refusals.frozen import frozen_by
+from graphlab.observe.refusals.reduction import not_reduced
 from graphlab.observe.tensors import (
     count_of,
     describe,
+    is_complex,
+    is_nested,
     is_parameter,
     is_tensor,
     kind_of,
     requires_grad,
+    shape_of,
 )
 from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.places import line_place
 from graphlab.source.wording import grad_input_at
 from graphlab.trace.model import Location, TensorInfo, Trouble
 
@@ -35,6 +40,8 @@ class Outright(NamedTuple):
     cut: Cut | None = None
     # Which of the inputs it is.
     place: int = 0
+    # What is wrong with it, as the end of a sentence.
+    why: str = ""
 
     def info(self, names: Names, loss: str, at: Location | None) -> TensorInfo:
         """The subject, under its own name or as the call at `at` was written."""
@@ -69,8 +76,19 @@ def refused_outright(
             continue
         if not requires_grad(root):
             return Outright("no-graph", root, find_cut(caller, loss, files, line, log))
-        if count_of(root) != 1 and (at >= len(given) or given[at] is None):
-            return Outright("non-scalar", root)
+        alone = at >= len(given) or given[at] is None
+        if alone and count_of(root) != 1:
+            return Outright("non-scalar", root, not_reduced(caller, loss, files, line))
+        if alone and is_complex(root):
+            made = maker(root, caller, files, line)
+            return Outright("complex-loss", root, cut_of(made) if made is not None else None)
+        if not alone and is_tensor(given[at]) and not values.get("is_grads_batched"):
+            other = given[at]
+            if shape_of(other) != shape_of(root) and not (is_nested(other) or is_nested(root)):
+                made = maker(other, caller, files, line) or _line(caller, files, line)
+                by = cut_of(made) if made is not None else None
+                why = f"has shape {list(shape_of(other))}, and {loss} has {list(shape_of(root))}"
+                return Outright("gradient-shape", root, by, at, why)
     inputs = _inputs(values)
     for at, each in enumerate(inputs):
         if is_tensor(each) and not requires_grad(each):
@@ -90,6 +108,14 @@ def refused_outright(
                 late = made_late(each, roots, caller, files, line, log)
                 return Outright("unused-input", each, late, at)
     return None
+
+
+def _line(frame: FrameType | None, files: UserFiles, line: int | None) -> Location | None:
+    user = user_frame(frame, files)
+    if user is None:
+        return None
+    code = user.f_code
+    return line_place(code.co_filename, line or user.f_lineno, code.co_qualname)
 
 
 def nodes_behind(values: dict[str, Any], is_grad: bool, limit: int | None = None) -> list[Any]:

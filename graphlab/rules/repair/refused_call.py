@@ -176,8 +176,43 @@ def leave_out_frozen(trace: Trace, event: Backward) -> Help | None:
     if whole.count(old) != 1:
         return Help(text)
     inner = re.sub(r"^(list|tuple)\((.*)\)$", r"\2", old)
-    new = f"[p for p in {inner} if p.requires_grad]"
-    return block.help(text, [Edit(line, line, whole.replace(old, new))])
+    kept = f"[p for p in {inner} if p.requires_grad]"
+    others = _zipped(source, at, inner)
+    statement = block.statements[block.index(line) or 0]
+    if not others:
+        return block.help(text, [Edit(line, line, whole.replace(old, kept))])
+    # The gradients are told apart by their place: whatever goes through the same list must as well.
+    fresh = next(
+        each for each in ("params", "trained", "asked") if not re.search(rf"\b{each}\b", source)
+    )
+    indent = " " * statement.col_offset
+    edits = [Edit(statement.lineno, statement.lineno - 1, f"{indent}{fresh} = {kept}\n")]
+    edits.append(Edit(line, line, whole.replace(old, fresh)))
+    for each in others:
+        edits.append(Edit(each, each, block.lines[each - 1].replace(inner, fresh)))
+    return block.help(f"{text} Go through the same ones wherever the gradients are used.", edits)
+
+
+def _zipped(source: str, at: Location, inner: str) -> list[int]:
+    """The lines below `at`, in its function, that go through `inner` beside something else."""
+    scopes = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module)
+        and getattr(node, "lineno", 0) <= at.line <= (getattr(node, "end_lineno", None) or 10**9)
+    ]
+    scope = max(scopes, key=lambda node: getattr(node, "lineno", 0))
+    return sorted(
+        {
+            node.lineno
+            for node in ast.walk(scope)
+            if isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "zip"
+            and node.lineno > at.line
+            and node.lineno == node.end_lineno
+            and any(ast.unparse(each) == inner for each in node.args)
+        }
+    )
 
 
 def _asked_of(source: str, at: Location) -> tuple[str, int] | None:
