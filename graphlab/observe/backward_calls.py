@@ -12,6 +12,7 @@ from graphlab.observe.failures.checkpoints import in_checkpoint
 from graphlab.observe.failures.diagnosis import diagnose
 from graphlab.observe.graph.kept import carriers
 from graphlab.observe.graph.saved import Inspector
+from graphlab.observe.graph.traced import compiling
 from graphlab.observe.graph.walk import sequence, sweep
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.write_patches import WritePatches
@@ -190,7 +191,8 @@ class BackwardCalls:
                 self._refused(record, frame, arg[1])
                 return
         nodes = nodes_behind(values, record.is_grad)
-        inspector = Inspector(self._log, names, record.spot)
+        compiled = self._files if compiling(frame.f_back, self._files) else None
+        inspector = Inspector(self._log, names, record.spot, compiled)
         stale = inspector.written(nodes)
         freed = inspector.freed(nodes)
         # The autograd engine runs the latest node first, so the later problem is the one it met.
@@ -200,6 +202,10 @@ class BackwardCalls:
             record.problems = stale
         elif not in_checkpoint(frame):
             self._failed(record, frame, arg, nodes, names)
+        for problem in record.problems:
+            # Events come before the backward that they concern.
+            if problem.write is not None and problem.write.at is not None:
+                self._log.insert(problem.write, before=record)
         if record.problems:
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
         if record.problems or record.trouble is not None:

@@ -160,6 +160,12 @@ class TraceBuilder:
     def _event(self, raw: Any, names: list[str]) -> list[Event]:
         at = self._locate(raw.spot)
         if isinstance(raw, RawWrite):
+            if raw.at is not None:
+                inner = raw.by
+                by = written_by(raw.at, inner, False)
+                return [
+                    Write(raw.seq, raw.at, by, -1, None, None, raw.silent, inferred=raw.inferred)
+                ]
             if raw.optimizer is None:
                 by = written_by(at, raw.by, raw.direct)
             else:
@@ -245,7 +251,7 @@ class TraceBuilder:
         return Saved(
             seq=problem.seq,
             operation=problem.operation,
-            at=self._locate(problem.spot),
+            at=problem.at or self._locate(problem.spot),
             module=problem.module,
             tensor=index,
             saved_version=problem.saved_version,

@@ -54,6 +54,9 @@ class RawWrite(NamedTuple):
     optimizer: int | None = None
     silent: bool = False
     direct: bool = True
+    # Where it was concluded from torch's own record, not seen: its place, and why.
+    at: Location | None = None
+    inferred: str = ""
 
 
 class RawRefused(NamedTuple):
@@ -130,8 +133,8 @@ class Problem:
     """One saved tensor that is not what backward expects, before it becomes a trace.Saved."""
 
     __slots__ = (
-        "alone", "dtype", "freed_by", "module", "named", "operation", "recorded", "saved_version",
-        "seq", "shape", "spot", "state", "version", "within", "write",
+        "alone", "at", "dtype", "freed_by", "module", "named", "operation", "recorded",
+        "saved_version", "seq", "shape", "spot", "state", "version", "within", "write",
     )  # fmt: skip
 
     def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
@@ -144,6 +147,8 @@ class Problem:
         self.saved_version: int | None = None
         self.write: RawWrite | None = None
         self.freed_by: RawBackward | None = None
+        # Where it was saved, if torch itself says so.
+        self.at: Location | None = None
         # As in trace.Saved.
         self.recorded = self.alone = False
         # The statement that was running then in the function which the backward is called from.
@@ -211,6 +216,11 @@ class Log:
         self.events.append(event)
         if event.silent:
             self.silent[event.spot] = event.seq
+
+    def insert(self, event: RawWrite, before: RawBackward) -> None:
+        """A write that was concluded later, put where it must have happened."""
+        if len(self.events) < KEEP_EVENTS:
+            self.events.insert(self.events.index(before), event)
 
     def write_memory(self, seq: int, spot: Spot, first: int, end: int) -> None:
         """A write into memory that is known by its address alone: a NumPy array's."""

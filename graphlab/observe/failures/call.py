@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType, FrameType
@@ -10,14 +9,15 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.engine import RAISERS, Stopped, in_order, named_in, stopped_at
+from graphlab.observe.graph.engine import Stopped, in_order, named_in, raises, stopped_at
+from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.walk import LEAF_SEQ, sequence
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.refusals.traceback import TracebackEntry
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import class_name, is_a, lookup
-from graphlab.source.places import line_place, locate
+from graphlab.source.objects import is_a, lookup
+from graphlab.source.places import locate
 from graphlab.trace.model import FailedNode, Location, TensorInfo, Trouble
 
 _native: Any = torch._C
@@ -79,7 +79,7 @@ class FailedCall:
             return stopped_at(self.nodes)
         # Nothing is released: any of them may have failed, but for those that always do.
         order = [*in_order(self.nodes)]
-        raiser = next((each for each in order if class_name(each) in RAISERS), None)
+        raiser = next((each for each in order if raises(each)), None)
         if raiser is not None:
             return Stopped(raiser, ())
         return Stopped(None, tuple(order))
@@ -91,7 +91,7 @@ class FailedCall:
         if running is not None:
             return [running]
         stopped = self.stopped
-        if stopped.surely is not None and class_name(stopped.surely) in RAISERS:
+        if stopped.surely is not None and raises(stopped.surely):
             return [stopped.surely]
         named = named_in(str(self.error), stopped.all)
         if named:
@@ -120,11 +120,7 @@ class FailedCall:
         if self.log is not None and 0 <= seq < LEAF_SEQ:
             mark = self.log.mark_of(seq)
             return locate(mark.code, mark.offset) if mark is not None and mark.code else None
-        for entry in reversed(node.metadata.get("traceback_") or ()):
-            found = re.match(r'\s*File "(.+?)", line (\d+), in (.+)', entry)
-            if found is not None and found[1] in self.files:
-                return line_place(found[1], int(found[2]), found[3])
-        return None
+        return traced_line(node, self.files)
 
     def module(self, node: Any) -> str | None:
         """The name of the module whose call made a node."""

@@ -38,7 +38,7 @@ def stopped_at(nodes: list[Any]) -> Stopped:
     """Where a backward that released what it had run through stopped, in the graph `nodes`."""
     maybe: list[Any] = []
     for node in in_order(nodes):
-        if class_name(node) in RAISERS:
+        if raises(node):
             return Stopped(node, ())
         state = released(node)
         if state is True:
@@ -49,6 +49,12 @@ def stopped_at(nodes: list[Any]) -> Stopped:
         else:
             maybe.append(node)
     return Stopped(None, tuple(maybe))
+
+
+def raises(node: Any) -> bool:
+    """Whether a node can only raise. torch.compile's placeholders are of such a class too, and are
+    computed from nothing."""
+    return class_name(node) in RAISERS and len(node.next_functions) > 0
 
 
 def in_order(nodes: list[Any]) -> Iterable[Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import linecache
 import os
-import re
 import sys
 import time
 import traceback
@@ -21,6 +20,7 @@ from graphlab.observe.build_trace import environment, places_of
 from graphlab.observe.failures.call import Diagnosis, FailedCall
 from graphlab.observe.failures.checkpoints import in_checkpoint
 from graphlab.observe.failures.diagnosis import diagnose
+from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import listed, operation, sequence, slots
 from graphlab.observe.hooks.line_tracer import code_of
@@ -41,7 +41,7 @@ from graphlab.observe.refusals.writes import invalidated_view, refused_write
 from graphlab.observe.tensors import Named, kind_of, requires_grad, version_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
-from graphlab.source.places import line_place, locate
+from graphlab.source.places import locate
 from graphlab.source.wording import call_text
 from graphlab.text import listing
 from graphlab.trace.model import (
@@ -280,7 +280,7 @@ class _PostMortem:
         return Saved(
             seq=sequence(node),
             operation=operation(node),
-            at=self._forward(node),
+            at=traced_line(node, self._files),
             module=self._module(index),
             tensor=index,
             saved_version=before,
@@ -323,8 +323,8 @@ class _PostMortem:
         # Which of the other nodes this very backward has freed is not known.
         return [
             Saved(
-                sequence(node), operation(node), self._forward(node), None, -1, None, None,
-                "freed", freed_by=by,
+                sequence(node), operation(node), traced_line(node, self._files), None, -1, None,
+                None, "freed", freed_by=by,
             )
             for node in sure
         ] or [Saved(0, "", None, None, -1, None, None, "freed", freed_by=by)]  # fmt: skip
@@ -344,14 +344,6 @@ class _PostMortem:
             return None
         path = tensor.name.rpartition(".")[0]
         return path if path in self._tb.names.modules.values() else None
-
-    def _forward(self, node: Any) -> Location | None:
-        """The line that made a node: known where torch's anomaly detection was on."""
-        for entry in reversed(node.metadata.get("traceback_") or ()):
-            place = re.match(r'\s*File "(.+?)", line (\d+), in (.+)', entry)
-            if place is not None and place[1] in self._files:
-                return line_place(place[1], int(place[2]), place[3])
-        return None
 
     def _optimizer(self, owner: LiveOptimizer) -> OptimizerInfo:
         owned = parameters_of(owner.optimizer)
