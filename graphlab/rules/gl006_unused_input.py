@@ -1,4 +1,4 @@
-"""A gradient was asked for an input that is not in the graph, or that does not require grad."""
+"""A gradient was asked for an input that is frozen or not in the graph."""
 
 from __future__ import annotations
 

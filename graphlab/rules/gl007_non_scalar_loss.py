@@ -1,4 +1,4 @@
-"""Backward was called on a loss that is no single real number, or with a misshapen gradient."""
+"""Backward was called on a loss that is not a single real number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A custom Function's backward returned the wrong number, shape or type of gradients."""
+"""A custom Function's backward returned the wrong gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gradient was differentiated again, through an operation that has no second derivative."""
+"""A gradient was differentiated again that has no second derivative."""
 
 from __future__ import annotations
 

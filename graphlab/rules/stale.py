@@ -96,7 +96,7 @@ def findings(
             saved=saved_place(first),
             mutated=mutated,
             failed=Place(event.at, event.call),
-            cause=_cause(rule, tensor.tensor, first, mutated),
+            cause=_cause(tensor.tensor, first, mutated),
             related=tuple(
                 Related(versions(trace, each), saved_place(each), mutated_place(trace, each))
                 for each in problems[1:]
@@ -106,13 +106,13 @@ def findings(
         )
 
 
-def _cause(rule: Rule, tensor: TensorInfo, saved: Saved, mutated: Place | None) -> Place | None:
+def _cause(tensor: TensorInfo, saved: Saved, mutated: Place | None) -> Place | None:
     """The write, where it is the write itself that should not be: one that no version counter
     shows, and a buffer's update that autograd records."""
     if mutated is None or mutated.at is None:
         return None
     recorded = tensor.kind == "buffer" and saved.recorded
-    return mutated if recorded or rule.code == "GL105" else None
+    return mutated if recorded or saved.state == "bypassed" else None
 
 
 def _unseen(saved: Saved, event: Backward) -> str:

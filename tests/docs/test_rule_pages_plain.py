@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 
 PAGES = Path(__file__).parents[2] / "docs" / "rules"
 RAISING = {
+    "GL000": "backward-failed",
     "GL001": "stale-saved-tensor",
     "GL002": "graph-already-freed",
     "GL003": "leaf-modified-in-place",
@@ -27,6 +28,9 @@ RAISING = {
     "GL005": "no-graph",
     "GL006": "unused-input",
     "GL007": "non-scalar-loss",
+    "GL008": "checkpoint-mismatch",
+    "GL010": "function-contract",
+    "GL011": "no-second-derivative",
 }
 SILENT = {
     "GL101": "mixed-gradients",
@@ -51,6 +55,7 @@ HEADINGS = [
 ]
 # Only enough of each message to tell one refusal from another, in words old and new.
 REFUSALS = {
+    "GL000": "is invalid for input of size",
     "GL001": "modified by an inplace operation",
     "GL002": "backward through the graph a second time",
     "GL003": "a leaf Variable that requires grad is being used in an in-place",
@@ -58,6 +63,9 @@ REFUSALS = {
     "GL005": "does not have a grad_fn",
     "GL006": "not have been used in the graph",
     "GL007": "only for scalar outputs",
+    "GL008": "different metadata than during the forward",
+    "GL010": "an incorrect number of gradients",
+    "GL011": "is not implemented",
 }
 # A gradient that D receives from G's loss and drops is no fault of either loop.
 INFO = {"GL108"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType, FrameType
@@ -17,7 +19,7 @@ from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.refusals.traceback import TracebackEntry
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import is_a, lookup
-from graphlab.source.places import locate
+from graphlab.source.places import locate, parse, place
 from graphlab.trace.model import FailedNode, Location, TensorInfo, Trouble
 
 _native: Any = torch._C
@@ -129,6 +131,22 @@ class FailedCall:
             return None
         mark = self.log.mark_of(seq)
         return self.names.modules.get(mark.module) if mark is not None and mark.module else None
+
+    def only_call(self, fits: Callable[[ast.Call], bool]) -> Location | None:
+        """The one call in the files of the user's frames that `fits`, for want of a log."""
+        files: dict[str, None] = {}
+        frame = self.caller
+        while frame is not None:
+            if frame.f_code.co_filename in self.files:
+                files.setdefault(frame.f_code.co_filename)
+            frame = frame.f_back
+        found = [
+            (file, node)
+            for file in files
+            for node in ast.walk(parse(file) or ast.Module([], []))
+            if isinstance(node, ast.Call) and fits(node)
+        ]
+        return place(found[0][1], found[0][0]) if len(found) == 1 else None
 
     def ran_last(self, code: CodeType) -> Location | None:
         """The last line of the function `code` that ran."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import types
 from types import FrameType
 from typing import Any
@@ -122,8 +123,16 @@ def _limited(call: FailedCall, function: Any) -> Diagnosis:
     """A reentrant checkpoint in a backward that is limited to some inputs."""
     node = next((each for each in call.possible), None) if len(call.possible) == 1 else None
     at = call.forward(node) if node is not None else None
+    at = at or call.only_call(_reentrant)
     cut = CutAt(at, "use_reentrant=True") if at is not None else None
     return Diagnosis("checkpoint", _node(call, function, _REENTRANT), cut=cut)
+
+
+def _reentrant(node: ast.Call) -> bool:
+    return any(
+        word.arg == "use_reentrant" and isinstance(word.value, ast.Constant) and word.value.value
+        for word in node.keywords
+    )
 
 
 def _node(call: FailedCall, function: Any, why: str) -> FailedNode:

@@ -77,19 +77,22 @@ def passes(log: Log, called: Spot | None, node: int | None, reentrant: bool) -> 
     if not segments:
         return None
     second = segments[-1]
-    key = second[0].key, second[0].module
+    key, module = second[0].key, second[0].module
     codes = {id(each.code) for each in second}
     starts = [
         at
         for at in range(1, start)
-        if (ran[at].key, ran[at].module) == key and id(ran[at - 1].code) != id(ran[at].code)
+        if ran[at].key == key and id(ran[at - 1].code) != id(ran[at].code)
     ]
+    if module is not None:
+        # A module that is called again; a plain function ran in whichever module called it.
+        starts = [at for at in starts if ran[at].module == module]
     if node is not None and reentrant:
         starts = [at for at in starts if ran[at].seq >= node][:1]
     elif node is not None:
         starts = [at for at in starts if ran[at].seq <= node][-1:]
     else:
-        again = sum((each[0].key, each[0].module) == key for each in segments)
+        again = sum((each[0].key, each[0].module) == (key, module) for each in segments)
         starts = starts[-again:]
     if not starts:
         return Passes([], second, [])

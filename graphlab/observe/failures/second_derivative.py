@@ -64,6 +64,15 @@ def _of_derivative(call: FailedCall) -> Diagnosis | None:
     return _told(call, made)
 
 
+def _is_call_of(node: ast.Call, stem: str) -> bool:
+    """Whether a call runs the operation `stem`: ``torch.cdist`` for ``cdist``."""
+    func = node.func
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    name = name.replace("_", "").lower()
+    attention = "scaleddotproduct"
+    return bool(name) and (name == stem or (name.startswith(attention) and attention in stem))
+
+
 def _first(node: Any) -> str:
     """``CdistBackward`` for a CdistBackwardBackward0."""
     return operation(node).rstrip("0123456789").removesuffix("Backward")
@@ -71,6 +80,8 @@ def _first(node: Any) -> str:
 
 def _told(call: FailedCall, fits: list[Any]) -> Diagnosis:
     at = call.forward(fits[0]) if len(fits) == 1 else None
+    if at is None and fits and len({operation(each) for each in fits}) == 1:
+        at = call.only_call(lambda node: _is_call_of(node, _stem(fits[0])))
     if at is None:
         return Diagnosis("no-second-derivative", FailedNode("", None, why=_WHY))
     node = FailedNode(

@@ -301,7 +301,8 @@ def _by_source(bodies: list[CodeType], files: UserFiles) -> Blame | None:
         drawn += [
             (code, each.lineno)
             for each in statements
-            if not hasattr(each, "body") and unrepeatable(each)
+            if (node := condition(each) if hasattr(each, "body") else each) is not None
+            and unrepeatable(node)
         ]
     if not found and len(drawn) == 1:
         return _at(*drawn[0], _RANDOM)

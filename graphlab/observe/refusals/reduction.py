@@ -147,6 +147,8 @@ class _Search:
 
     def _cut(self, node: ast.AST) -> Cut:
         by = ast.unparse(node)
+        if isinstance(node, ast.Call) and _unreduced(node):
+            by = f'{ast.unparse(node.func)}(reduction="none")'
         by = by if len(by) < 60 else by[:57] + "…"
         return Cut(node, by, self._lineage.file, self._lineage.function)
 

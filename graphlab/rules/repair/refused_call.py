@@ -217,7 +217,11 @@ def _zipped(source: str, at: Location, inner: str) -> list[int]:
 
 def _asked_of(source: str, at: Location) -> tuple[str, int] | None:
     """The argument ``….parameters()`` of the grad() call at `at`, and its line."""
-    for node in ast.walk(ast.parse(source)):
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or node.lineno != at.line:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
