@@ -16,7 +16,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         RULE,
         trace,
         "checkpoint",
-        "{call} ran the checkpointed {function} again, and it {why}",
+        "{call} came to the checkpoint of {function}, which {why}",
         "A checkpointed function must do the same both times: keep caches, counters and random "
         "choices outside it, and pass in what they give.",
         _help,

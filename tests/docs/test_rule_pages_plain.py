@@ -63,7 +63,7 @@ REFUSALS = {
     "GL005": "does not have a grad_fn",
     "GL006": "not have been used in the graph",
     "GL007": "only for scalar outputs",
-    "GL008": "different metadata than during the forward",
+    "GL008": "different number of tensors was saved",
     "GL010": "an incorrect number of gradients",
     "GL011": "is not implemented",
 }

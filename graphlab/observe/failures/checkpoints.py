@@ -22,8 +22,9 @@ from graphlab.trace.model import FailedNode
 _FILE = _checkpoint.__file__
 _Error: Any = getattr(_checkpoint, "CheckpointError", ())
 _Function: Any = getattr(_checkpoint, "CheckpointFunction", None)
-_REENTRANT = "runs a backward of its own, which cannot be limited to some inputs"
-_AGAIN = "did not do the second time what it had done the first"
+_REENTRANT = "is a reentrant one: it cannot be limited to some inputs"
+_AGAIN = "did not run the second time as it had the first"
+_CHANGED = "did not run as before: it {}"
 
 
 def checkpoint_mismatch(call: FailedCall) -> Diagnosis | None:
@@ -44,7 +45,7 @@ def checkpoint_mismatch(call: FailedCall) -> Diagnosis | None:
         found = passes(call.log, call.spot, _made(call), reentrant)
     blame = blamed(_bodies(function), found, call.files, call.log)
     cut = CutAt(blame.at, blame.by) if blame is not None else None
-    node = _node(call, function, blame.why if blame is not None else _AGAIN)
+    node = _node(call, function, _CHANGED.format(blame.why) if blame else _AGAIN)
     return Diagnosis("checkpoint", node, cut=cut)
 
 
@@ -137,12 +138,10 @@ def _reentrant(node: ast.Call) -> bool:
 
 def _node(call: FailedCall, function: Any, why: str) -> FailedNode:
     found = failed_node(call)
-    name = _called(call, function)
-    if found is None:
-        return FailedNode("", None, function=name, why=why)
-    return FailedNode(
-        found.operation, found.at, found.module, (), call.raised_at, function=name, why=why
-    )
+    name = _called(call, function) or "a function"
+    done = found.operation if found is not None else ""
+    # Its line would be the one whose result was asked for first, which says nothing.
+    return FailedNode(done, None, raised_at=call.raised_at, function=name, why=why)
 
 
 def _called(call: FailedCall, function: Any) -> str:
