@@ -16,6 +16,8 @@ _CHANGING = {
 }  # fmt: skip
 # Modules whose functions give something else at each call, besides torch's, which a checkpoint
 # repeats.
+# Methods of a generator of the program's own.
+_DRAWING = {"randint", "random", "choice", "choices", "integers", "permutation", "shuffle", "gauss"}
 _RANDOM = ("random", "np.random", "numpy.random", "secrets", "time", "uuid")
 
 
@@ -71,7 +73,10 @@ def _changed(statement: ast.stmt, declared: set[str]) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         func = node.func
-        if isinstance(func, ast.Attribute) and func.attr in _CHANGING:
+        if isinstance(func, ast.Attribute) and func.attr in _DRAWING:
+            if not ast.unparse(func).startswith(("torch.", *(f"{name}." for name in _RANDOM))):
+                yield ast.unparse(func.value)
+        elif isinstance(func, ast.Attribute) and func.attr in _CHANGING:
             yield _registered(node, func) or ast.unparse(func.value)
         elif isinstance(func, ast.Name) and func.id in ("next", "setattr") and node.args:
             yield _set(node) or ast.unparse(node.args[0])

@@ -132,17 +132,21 @@ class FailedCall:
         mark = self.log.mark_of(seq)
         return self.names.modules.get(mark.module) if mark is not None and mark.module else None
 
-    def only_call(self, fits: Callable[[ast.Call], bool]) -> Location | None:
-        """The one call in the files of the user's frames that `fits`, for want of a log."""
+    def user_files(self) -> list[str]:
+        """The files of the user's frames."""
         files: dict[str, None] = {}
         frame = self.caller
         while frame is not None:
             if frame.f_code.co_filename in self.files:
                 files.setdefault(frame.f_code.co_filename)
             frame = frame.f_back
+        return [*files]
+
+    def only_call(self, fits: Callable[[ast.Call], bool]) -> Location | None:
+        """The one call in the files of the user's frames that `fits`, for want of a log."""
         found = [
             (file, node)
-            for file in files
+            for file in self.user_files()
             for node in ast.walk(parse(file) or ast.Module([], []))
             if isinstance(node, ast.Call) and fits(node)
         ]

@@ -136,9 +136,13 @@ def _candidates(call: FailedCall, raiser: Any) -> list[CustomFunction]:
         loose.append(function)
         if _fits(inputs_of(node), outputs):
             found.append(function)
-    if found or loose:
-        return found or loose
-    return [*_in_log(call)]
+    if call.log is not None:
+        # It is one whose backward has run; the graph need not lead to its forward.
+        ran = [*_in_log(call)]
+        codes = [each.backward for each in ran]
+        return [each for each in found if each.backward in codes] or ran
+    others = {each.backward for each in loose}
+    return found if found or len(others) != _marked_in_source(call) else loose
 
 
 def _outputs(raiser: Any) -> list[Metadata | None]:
@@ -165,6 +169,15 @@ def _in_log(call: FailedCall) -> Iterator[CustomFunction]:
         source = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
         if isinstance(source, ast.FunctionDef) and _decorator(source) is not None:
             yield _FromCode(code)
+
+
+def _marked_in_source(call: FailedCall) -> int:
+    """How many functions in the files of the user's frames are marked."""
+    return sum(
+        isinstance(node, ast.FunctionDef) and _decorator(node) is not None
+        for file in call.user_files()
+        for node in ast.walk(parse(file) or ast.Module([], []))
+    )
 
 
 class _FromCode(CustomFunction):

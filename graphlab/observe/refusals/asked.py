@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.graph.walk import LEAF_SEQ, sequence
+from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, sequence, walk
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log
 from graphlab.observe.refusals.cut import making
-from graphlab.observe.tensors import grad_fn_of, is_tensor
+from graphlab.observe.tensors import grad_fn_of
 from graphlab.source.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
@@ -23,25 +23,43 @@ from graphlab.trace.model import Location
 def made_late(
     tensor: Any,
     roots: list[Any],
+    loss: str,
     frame: FrameType | None,
     files: UserFiles,
     line: int | None,
     log: Log | None,
 ) -> Cut | None:
-    """The line that made `tensor`, if that ran after the last of the graph of `roots`."""
+    """The line that made `tensor`, if that ran after the last of the graph of `roots`; `loss` is
+    the expression that these come from."""
     made = maker(tensor, frame, files, line)
     if made is None:
         return None
-    numbers = [sequence(node) for root in roots if (node := grad_fn_of(root)) is not None]
-    last = max((each for each in numbers if each < LEAF_SEQ), default=-1)
     node = grad_fn_of(tensor)
-    if node is not None:
-        late = last >= 0 and LEAF_SEQ > sequence(node) > last
-    elif log is not None:
-        late = _ran_after(log, made, last)
+    user = user_frame(frame, files)
+    if log is None or user is None:
+        late = _stands_after(made, loss, user, line)
     else:
-        late = _stands_after(made, roots, frame, files, line)
+        # What the failing line itself computed, such as a sum, came after all.
+        last = _last_before(roots, log, (user.f_code, line or user.f_lineno))
+        late = sequence(node) > last if node is not None else _ran_after(log, made, last)
+        late = late and last >= 0
     return cut_of(made) if late else None
+
+
+def _last_before(roots: list[Any], log: Log, failing: tuple[CodeType, int]) -> int:
+    """The number of the last node behind `roots` that the failing line did not make."""
+    code, line = failing
+    statement = statement_at(code.co_filename, line)
+    first, end = (statement.lineno, statement.end_lineno) if statement else (line, line)
+    last = -1
+    for node in walk(grad_edge(root) for root in roots):
+        number = sequence(node)
+        mark = log.mark_of(number) if last < number < LEAF_SEQ else None
+        if mark is None:
+            continue
+        here = mark.code is code and first <= locate(code, mark.offset).line <= (end or line)
+        last = last if here else number
+    return last
 
 
 def cut_of(made: Location) -> Cut:
@@ -110,12 +128,38 @@ def _ran_after(log: Log, made: Location, last: int) -> bool:
     return False
 
 
-def _stands_after(
-    made: Location, roots: list[Any], frame: FrameType | None, files: UserFiles, line: int | None
-) -> bool:
-    """Without a log: whether it stands below the line that made the output, in one function."""
-    for root in roots:
-        other = maker(root, frame, files, line) if is_tensor(root) else None
-        if other is not None and (other.file, other.function) == (made.file, made.function):
-            return made.line > other.line
+def _stands_after(made: Location, loss: str, frame: FrameType | None, line: int | None) -> bool:
+    """Without a log: whether it stands below the lines that made what `loss` names, in one
+    function. The frames outside are looked at too, for what is a parameter in the inner one."""
+    names = {n.id for n in ast.walk(_parsed(loss)) if isinstance(n, ast.Name)}
+    found = []
+    for name in names:
+        other = making(frame, name, UserFiles(), line)
+        if other is not None:
+            found.append(other)
+    if not found and frame is not None:
+        return _passed(made, names, frame)
+    lines = [
+        each.line for each in found if (each.file, each.function) == (made.file, made.function)
+    ]
+    return bool(lines) and made.line > max(lines)
+
+
+def _passed(made: Location, names: set[str], frame: FrameType) -> bool:
+    """Whether what `names` stand for in `frame` was made, in a caller, above `made`."""
+    given = [value for name, value in variables(frame.f_locals).items() if name in names]
+    outer = frame.f_back
+    while outer is not None:
+        if outer.f_code.co_qualname == made.function and outer.f_code.co_filename == made.file:
+            held = [n for n, v in variables(outer.f_locals).items() if any(v is g for g in given)]
+            above = [making(outer, name, UserFiles(), made.line) for name in held]
+            return bool(held) and all(each is not None and each.line < made.line for each in above)
+        outer = outer.f_back
     return False
+
+
+def _parsed(loss: str) -> ast.AST:
+    try:
+        return ast.parse(loss, mode="eval")
+    except SyntaxError:
+        return ast.Module([], [])

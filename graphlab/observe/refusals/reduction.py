@@ -15,7 +15,7 @@ from graphlab.observe.tensors import is_module
 from graphlab.source.assignments import scope_of
 from graphlab.source.evaluate import constant
 from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.objects import attributes, class_name, static
+from graphlab.source.objects import attributes, class_name, static, variables
 from graphlab.source.places import line_place, parse
 
 # Methods after which it is the same loss in another form.
@@ -61,6 +61,9 @@ class _Search:
             return self._call(node, before, depth)
         if isinstance(node, ast.Subscript):
             holder = self._lineage.assignments(ast.unparse(node), before)
+            if not holder and isinstance(node.value, ast.Call):
+                callee = self._lineage.reach(node.value.func)
+                return self._returned(callee, depth, node.slice) if callee is not None else None
             return self._statement(holder[0], before, depth) if holder else None
         return None
 
@@ -100,9 +103,7 @@ class _Search:
             if attributes(callee).get("reduction") == "none":
                 return self._built(callee, func)
             callee = static(type(callee), "forward")
-        if type(callee) is MethodType:
-            callee = callee.__func__
-        return self._returned(callee, depth) if type(callee) is FunctionType else None
+        return self._returned(callee, depth)
 
     def _built(self, module: Any, func: ast.expr) -> Cut | None:
         """The line that built a criterion."""
@@ -126,20 +127,28 @@ class _Search:
             found = [each for each in found if each in named]
         return self._cut(found[0]) if len(found) == 1 else None
 
-    def _returned(self, function: FunctionType, depth: int) -> Cut | None:
+    def _returned(self, function: Any, depth: int, key: ast.expr | None = None) -> Cut | None:
         """The line of the user's own function that gave back what it had not reduced; only where it
-        says so."""
+        says so. `key`: of a dictionary that it gave back, the entry."""
+        if type(function) is MethodType:
+            function = function.__func__
+        if type(function) is not FunctionType:
+            return None
         code = function.__code__
         if code.co_filename not in self._files:
             return None
         scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
         if not isinstance(scope, ast.FunctionDef):
             return None
-        inner = Lineage(code.co_filename, scope, code.co_qualname, {}, self._files)
+        values = variables(function.__globals__)
+        inner = Lineage(code.co_filename, scope, code.co_qualname, values, self._files)
         returns = [n for n in ast.walk(scope) if isinstance(n, ast.Return) and n.value is not None]
         if len(returns) != 1 or returns[0].value is None:
             return None
-        found = _Search(inner, self._files).of(returns[0].value, returns[0].lineno, depth + 1)
+        value: ast.expr = returns[0].value
+        if key is not None:
+            value = ast.Subscript(value, key, ast.Load())
+        found = _Search(inner, self._files).of(value, returns[0].lineno, depth + 1)
         if found is None:
             return None
         told = [n for n in ast.walk(found.node) if isinstance(n, ast.Call) and _unreduced(n)]
