@@ -58,6 +58,9 @@ class RawWrite(NamedTuple):
     optimizer: int | None = None
     silent: bool = False
     direct: bool = True
+    # Where it was concluded from torch's own record, not seen: its place, and why.
+    at: Location | None = None
+    inferred: str = ""
 
 
 class RawRefused(NamedTuple):
@@ -97,6 +100,19 @@ class Cut:
         return place(self.node, self.file, self.function)
 
 
+class CutAt(Cut):
+    """As a Cut, for a line that is known by its location."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: Location, by: str) -> None:
+        super().__init__(ast.Pass(), by, at.file, at.function)
+        self.at = at
+
+    def location(self) -> Location:
+        return self.at
+
+
 @dataclass(frozen=True, slots=True)
 class Harm:
     """How far the gradient that was applied is from the right one."""
@@ -129,8 +145,8 @@ class Problem:
     """One saved tensor that is not what backward expects, before it becomes a trace.Saved."""
 
     __slots__ = (
-        "dtype", "freed_by", "module", "named", "operation", "saved_version", "seq", "shape",
-        "spot", "state", "version", "within", "write",
+        "alone", "at", "dtype", "freed_by", "module", "named", "operation", "recorded",
+        "saved_version", "seq", "shape", "spot", "state", "version", "within", "write",
     )  # fmt: skip
 
     def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
@@ -143,6 +159,10 @@ class Problem:
         self.saved_version: int | None = None
         self.write: RawWrite | None = None
         self.freed_by: RawBackward | None = None
+        # Where it was saved, if torch itself says so.
+        self.at: Location | None = None
+        # As in trace.Saved.
+        self.recorded = self.alone = False
         # The statement that was running then in the function which the backward is called from.
         self.within: Spot | None = None
 
@@ -232,6 +252,11 @@ class Log:
         self.events.append(event)
         if event.silent:
             self.silent[event.spot] = event.seq
+
+    def insert(self, event: RawWrite, before: RawBackward) -> None:
+        """A write that was concluded later, put where it must have happened."""
+        if len(self.events) < KEEP_EVENTS:
+            self.events.insert(self.events.index(before), event)
 
     def write_memory(self, seq: int, spot: Spot, first: int, end: int) -> None:
         """A write into memory that is known by its address alone: a NumPy array's."""

@@ -93,7 +93,8 @@ def refused_backwards(
     """One finding for each line whose backward was refused for `trouble`.
 
     `cut` is appended to the summary if the line that detached the loss is known; `help` is used if
-    `repair` finds nothing. `{name}`, `{call}`, `{loss}`, `{shape}` and `{cut}` are filled in.
+    `repair` finds nothing. `{name}`, `{call}`, `{loss}`, `{shape}`, `{why}` and `{cut}` are filled
+    in.
     """
     told = set()
     for event in trace.events:
@@ -107,6 +108,7 @@ def refused_backwards(
             "call": event.call,
             "loss": event.loss,
             "shape": list(tensor.shape) if tensor is not None else "",
+            "why": event.node.why if event.node is not None else "",
             "cut": f"{event.cut_by} in line {event.cut.line}" if event.cut else "",
         }
         said = summary if event.cut is None else summary + cut

@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 
 PAGES = Path(__file__).parents[2] / "docs" / "rules"
 RAISING = {
+    "GL000": "backward-failed",
     "GL001": "stale-saved-tensor",
     "GL002": "graph-already-freed",
     "GL003": "leaf-modified-in-place",
@@ -27,7 +28,10 @@ RAISING = {
     "GL005": "no-graph",
     "GL006": "unused-input",
     "GL007": "non-scalar-loss",
+    "GL008": "checkpoint-mismatch",
     "GL009": "inference-tensor",
+    "GL010": "function-contract",
+    "GL011": "no-second-derivative",
     "GL012": "not-a-leaf",
     "GL013": "overlapping-memory",
     "GL014": "vmap-in-place",
@@ -55,6 +59,7 @@ HEADINGS = [
 ]
 # Only enough of each message to tell one refusal from another, in words old and new.
 REFUSALS = {
+    "GL000": "is invalid for input of size",
     "GL001": "modified by an inplace operation",
     "GL002": "backward through the graph a second time",
     "GL003": "a leaf Variable that requires grad is being used in an in-place",
@@ -62,7 +67,10 @@ REFUSALS = {
     "GL005": "does not have a grad_fn",
     "GL006": "not have been used in the graph",
     "GL007": "only for scalar outputs",
+    "GL008": "different number of tensors was saved",
     "GL009": "Inference tensors cannot be saved for backward",
+    "GL010": "an incorrect number of gradients",
+    "GL011": "is not implemented",
     "GL012": "can't optimize a non-leaf Tensor",
     "GL013": "more than one element of the written-to tensor",
     "GL014": "vmap: inplace",

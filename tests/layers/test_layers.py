@@ -32,6 +32,7 @@ OBSERVE = [
     ("hooks",),
     ("origins",),
     ("refusals",),
+    ("failures",),
     ("optimizers", "backward_calls"),
     ("live_objects",),
     ("sightings",),

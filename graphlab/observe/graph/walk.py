@@ -128,15 +128,21 @@ def operation(node: Any) -> str:
     return name.rsplit("::", 1)[-1]
 
 
-def slots(node: Any) -> Iterator[Slot]:
-    """The tensors that `node` saved."""
+def slot_names(node: Any) -> tuple[str, ...]:
+    """The names of what a node like this one saves."""
     kind = type(node)
     names = _slots_of_type.get(kind)
     if names is None:
-        names = tuple(name for name in dir(kind) if name.startswith("_raw_saved_"))
+        start = "_raw_saved_"
+        names = tuple(name[len(start) :] for name in dir(kind) if name.startswith(start))
         _slots_of_type[kind] = names
-    for name in names:
-        short = name[len("_raw_saved_") :]
+    return names
+
+
+def slots(node: Any) -> Iterator[Slot]:
+    """The tensors that `node` saved."""
+    for short in slot_names(node):
+        name = f"_raw_saved_{short}"
         try:
             raw = getattr(node, name)
         except RuntimeError:

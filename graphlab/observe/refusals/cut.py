@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from graphlab.observe.names import parameters_in
-from graphlab.observe.notes import Cut
+from graphlab.observe.notes import Cut, Log
+from graphlab.observe.refusals.frozen import frozen_by
 from graphlab.observe.refusals.grad_mode import ENABLED, UNKNOWN, mode_at
 from graphlab.observe.refusals.lineage import Lineage
 from graphlab.observe.refusals.trail import Trail
-from graphlab.observe.tensors import is_tensor
+from graphlab.observe.tensors import is_tensor, requires_grad
 from graphlab.source.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
@@ -32,6 +33,7 @@ def find_cut(
     files: UserFiles,
     line: int | None = None,
     stack: Stack | None = None,
+    log: Log | None = None,
 ) -> Cut | None:
     """Where the value of the expression `loss` in the user's `frame` lost its graph. `line` is
     where that value was used, the frame's own line if None. `stack` has the frames of a traceback,
@@ -44,12 +46,23 @@ def find_cut(
         expression = ast.parse(loss, mode="eval").body
     except SyntaxError:
         return None
-    lineage = lineage_of(frame, files)
+    trail = Trail()
+    lineage = lineage_of(frame, files, trail)
     around = _around(frame, files) if stack is None else _left_behind(frame, files, stack)
     if stack is not None:
-        lineage.trail.grad_enabled = around is None
+        trail.grad_enabled = around is None
     found = lineage.value(expression, line or frame.f_lineno)
+    for cut, module in trail.frozen:
+        if found is cut:
+            return _frozen(module, frame, files, log)
     return found if isinstance(found, Cut) else around if isinstance(around, Cut) else None
+
+
+def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+    """The statement that froze a module: of several, the one of its last parameter, which is its
+    head's as a rule."""
+    parameters = [each for each in parameters_in(module) if not requires_grad(each)]
+    return frozen_by(parameters[-1], frame, files, log) if parameters else None
 
 
 def cut_before(

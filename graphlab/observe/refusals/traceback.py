@@ -31,6 +31,15 @@ class TracebackEntry(NamedTuple):
         return locate(self.frame.f_code, self.offset)
 
 
+def entries_of(traceback: TracebackType | None) -> list[TracebackEntry]:
+    """The entries of a traceback, outermost first."""
+    found = []
+    while traceback is not None:
+        found.append(TracebackEntry(traceback.tb_frame, traceback.tb_lasti))
+        traceback = traceback.tb_next
+    return found
+
+
 class ErrorTraceback:
     """The entries of a traceback, outermost first, and a table of the tensors found there.
 
@@ -40,10 +49,7 @@ class ErrorTraceback:
 
     def __init__(self, traceback: TracebackType | None, files: UserFiles) -> None:
         self.files = files
-        self.entries: list[TracebackEntry] = []
-        while traceback is not None:
-            self.entries.append(TracebackEntry(traceback.tb_frame, traceback.tb_lasti))
-            traceback = traceback.tb_next
+        self.entries = entries_of(traceback)
         self.caller: TracebackEntry | None = None
         self.names = Names(files)
         self.tensors: list[TensorInfo] = []

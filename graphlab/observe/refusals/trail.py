@@ -22,6 +22,8 @@ class Trail:
         self.thorough = thorough
         self.modules: list[Any] = []
         self.cuts: list[tuple[Cut, list[Any]]] = []
+        # The calls of modules whose parameters are all frozen.
+        self.frozen: list[tuple[Cut, Any]] = []
         # Whether gradients were on where the search began.
         self.grad_enabled = torch.is_grad_enabled()
 
