@@ -214,6 +214,7 @@ class _PostMortem:
         if mistake in ("stale", "freed"):
             stale = mistake == "stale"
             problems = self._stale(nodes) if stale else self._freed(nodes, keeps, roots)
+        failed = None
         if not problems:
             failed = FailedCall(
                 error=self._error,
@@ -226,6 +227,11 @@ class _PostMortem:
                 names=tb.names,
                 files=self._files,
             )
+            only = failed.possible if len(failed.possible) == 1 else []
+            if any(slot.stale for node in only for slot in slots(node)):
+                # As an error that wraps autograd's own, which has another message.
+                problems = self._stale(nodes)
+        if not problems and failed is not None:
             self._failed(diagnose(failed), place, call, loss, keeps)
             return True
         seq = max(each.seq for each in problems) + 1
