@@ -172,6 +172,12 @@ class TraceBuilder:
     def _event(self, raw: Any, names: list[str]) -> list[Event]:
         at = self._locate(raw.spot)
         if isinstance(raw, RawWrite):
+            if raw.at is not None:
+                inner = raw.by
+                by = written_by(raw.at, inner, False)
+                return [
+                    Write(raw.seq, raw.at, by, -1, None, None, raw.silent, inferred=raw.inferred)
+                ]
             if raw.optimizer is None:
                 by = written_by(at, raw.by, raw.direct)
             else:
@@ -184,7 +190,8 @@ class TraceBuilder:
                 found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
             return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
         if isinstance(raw, RawRefused):
-            by = written_by(at, raw.by, True) if raw.by else ""
+            write_of_a_graph = bool(raw.by) and raw.kind in ("leaf", "view")
+            by = written_by(at, raw.by, True) if write_of_a_graph else raw.by
             tensor = self.table.add(raw.info)
             write = raw.write
             there = self._locate(write.spot) if write is not None else None
@@ -224,6 +231,8 @@ class TraceBuilder:
             raw.nodes,
             carriers=raw.carriers,
             node=raw.node,
+            cosine=raw.harm.cosine if raw.harm is not None else None,
+            relative_error=raw.harm.relative_error if raw.harm is not None else None,
         )
         return [backward]
 
@@ -257,7 +266,7 @@ class TraceBuilder:
         return Saved(
             seq=problem.seq,
             operation=problem.operation,
-            at=self._locate(problem.spot),
+            at=problem.at or self._locate(problem.spot),
             module=problem.module,
             tensor=index,
             saved_version=problem.saved_version,
@@ -266,6 +275,8 @@ class TraceBuilder:
             write=position.get(id(problem.write)),
             freed_by=position.get(id(problem.freed_by)),
             within=self._locate(problem.within),
+            recorded=problem.recorded,
+            alone=problem.alone,
         )
 
     def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:
@@ -325,11 +336,24 @@ class TraceBuilder:
         failure: Failure | None,
         more: Iterable[Location | None] = (),
     ) -> dict[str, str]:
-        files = {each.at.file for each in (*events, *sightings) if each.at is not None}
+        files = {each.at.file for each in sightings if each.at is not None}
+        files |= {place.file for each in events for place in places_of(each)}
         files |= {each.file for each in more if each is not None}
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
+
+
+def places_of(event: Event) -> Iterator[Location]:
+    """The lines of an event that a rule may read the source of."""
+    places = [event.at]
+    if isinstance(event, Refused):
+        places.append(event.made)
+    if isinstance(event, Backward):
+        places.append(event.cut)
+        if event.node is not None:
+            places += [event.node.at, event.node.raised_at]
+    yield from (each for each in places if each is not None)
 
 
 def _causes(sightings: tuple[Sighting, ...], growth: GrowingGraphs) -> Iterator[Location | None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from graphlab.rules.repair.loops import isolation_edits
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import own_losses
+from graphlab.rules.steps import losses_by_name, own_losses
 from graphlab.source.blocks import Block
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Mix, Share, Step, Trace
@@ -20,19 +20,25 @@ MOST_COSINE = -0.5
 def check(trace: Trace) -> Iterator[Finding]:
     harms = [*_steps_with_mixture(trace, _goes_uphill)]
     # Conflicting losses are reported only if no step went uphill, and once.
-    found = harms or [*_steps_with_mixture(trace, _losses_conflict)][:1]
+    conflicts = [*_steps_with_mixture(trace, _losses_conflict)][:1]
+    found = harms or conflicts or [*_steps_with_mixture(trace, _all_parameters, _leaking(trace))]
     for index, mine, event, mix, others in found:
         yield _finding(trace, trace.optimizers[index].name, mine, event, mix, others)
 
 
 def _steps_with_mixture(
-    trace: Trace, bad: Callable[[Mix, str, set[str]], bool]
+    trace: Trace,
+    bad: Callable[[Mix, str, set[str]], bool],
+    leaking: dict[int, set[str]] | None = None,
 ) -> Iterator[tuple[int, str, Step, Mix, set[str]]]:
     """(optimizer, its own loss, its worst step, that step's mix, the other optimizers' losses), for
-    each optimizer of whose sampled steps with mixed gradients at least half are `bad`."""
+    each optimizer of whose sampled steps with mixed gradients at least half are `bad`. `leaking`
+    has the losses to look for by optimizer, else all other optimizers' are."""
     own = own_losses(trace)
     for index, mine in own.items() if len(own) > 1 else ():
         others = {loss for at, loss in own.items() if at != index}
+        if leaking is not None:
+            others &= leaking.get(index, set())
         mixed = [
             (event, event.mix)
             for event in trace.events
@@ -78,6 +84,34 @@ def _losses_conflict(mix: Mix, mine: str, others: set[str]) -> bool:
     )
 
 
+def _leaking(trace: Trace) -> dict[int, set[str]]:
+    """For each optimizer the losses of others that reach it, while its own loss is kept from
+    theirs: the program means to train them apart. Losses must be told by their names."""
+    named = losses_by_name(trace)
+    reached: dict[str, set[int]] = {}
+    for event in trace.events:
+        if isinstance(event, Backward):
+            reached.setdefault(event.loss, set()).update(event.reached)
+    found: dict[int, set[str]] = {}
+    for index, mine in named.items():
+        for other, loss in named.items():
+            theirs = set(trace.optimizers[other].owns)
+            if loss != mine and reached[loss] & theirs and not reached[mine] & theirs:
+                found.setdefault(index, set()).add(loss)
+    return found
+
+
+def _all_parameters(mix: Mix, mine: str, others: set[str]) -> bool:
+    """Whether another's loss went through all that the own one trains: a trunk that is shared on
+    purpose is a part."""
+    own = _share(mix, mine).parameters
+    return any(
+        each.share >= LEAST_FOREIGN_SHARE and each.parameters >= own
+        for each in mix.shares
+        if each.loss in others
+    )
+
+
 def _finding(
     trace: Trace, name: str, mine: str, event: Step, mix: Mix, others: set[str]
 ) -> Finding:
@@ -98,7 +132,12 @@ def _finding(
     who = owner.pop() if len(owner) == 1 else "it"
     worse = own.change is None or own.change > 0.0
     outcome = f": this step made {who} worse at {mine}" if worse else " and undo each other's work"
-    if not apart:
+    if between is not None and between > MOST_COSINE and not worse:
+        apart, outcome = (
+            f"{foreign.loss} is for another optimizer",
+            ", and its gradients were left here",
+        )
+    elif not apart:
         outcome = outcome.removeprefix(":").strip()
     return Finding(
         *RULE.label,

@@ -8,7 +8,7 @@ from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_step
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Backward, Location, Step, Trace
 from graphlab.trace.sightings import Fate, Starved
 
 
@@ -58,7 +58,23 @@ def _some_lost(trace: Trace, fate: Fate) -> Finding:
 
 
 def _all_lost(trace: Trace, each: Starved) -> Finding:
-    name = trace.optimizers[each.optimizer].name
+    optimizer = trace.optimizers[each.optimizer]
+    name = optimizer.name
+    before = _backward_before_its_steps(trace, each.optimizer)
+    if before is not None and before.reached and not set(before.reached) & set(optimizer.owns):
+        return Finding(
+            *RULE.label,
+            summary=f"no step of {name} had a gradient: {before.call} before it reaches none of "
+            f"its parameters, and what {each.call} writes to them is cleared",
+            failed=Place(before.at, before.call),
+            cause=Place(optimizer.at, f"{name} built"),
+            help=(
+                Help(
+                    f"Give {name} the parameters that {before.call} reaches, or step it after "
+                    f"{each.call}."
+                ),
+            ),
+        )
     return Finding(
         *RULE.label,
         summary=f"{each.cleared_by} clears what {each.call} wrote before {name}.step() can apply "
@@ -72,6 +88,16 @@ def _all_lost(trace: Trace, each: Starved) -> Finding:
             ),
         ),
     )
+
+
+def _backward_before_its_steps(trace: Trace, optimizer: int) -> Backward | None:
+    last: Backward | None = None
+    for event in trace.events:
+        if isinstance(event, Backward):
+            last = event
+        elif isinstance(event, Step) and event.optimizer == optimizer:
+            return last
+    return None
 
 
 RULE = Rule("GL112", "gradients-discarded", "warning", check)

@@ -57,18 +57,28 @@ def own_losses(trace: Trace) -> dict[int, str]:
     for event in trace.events:
         if isinstance(event, Step) and len(event.sources) == 1:
             alone.setdefault(event.optimizer, Counter())[event.sources[0]] += 1
+    pairs: dict[int, str] = {}
+    named = losses_by_name(trace)
+    for index in range(len(trace.optimizers)):
+        if index in named:
+            pairs[index] = named[index]
+        elif index in alone and len(alone[index]) == 1:
+            pairs[index] = next(iter(alone[index]))
+    counts = Counter(pairs.values())
+    return {index: loss for index, loss in pairs.items() if counts[loss] == 1}
+
+
+def losses_by_name(trace: Trace) -> dict[int, str]:
+    """The one loss whose name shares a part with an optimizer's, or with its networks'."""
     losses = {event.loss for event in trace.events if isinstance(event, Backward)}
     pairs: dict[int, str] = {}
     for index, optimizer in enumerate(trace.optimizers):
         owners = {trace.tensors[at].owner or "" for at in optimizer.owns}
         mine = name_parts(optimizer.name) | {w for owner in owners for w in name_parts(owner)}
-        named = [loss for loss in losses if name_parts(loss) & mine]
-        if len(named) == 1:
-            pairs[index] = named[0]
-        elif index in alone and len(alone[index]) == 1:
-            pairs[index] = next(iter(alone[index]))
-    counts = Counter(pairs.values())
-    return {index: loss for index, loss in pairs.items() if counts[loss] == 1}
+        found = [loss for loss in losses if name_parts(loss) & mine]
+        if len(found) == 1:
+            pairs[index] = found[0]
+    return pairs
 
 
 def first_step(trace: Trace, optimizer: int) -> Step | None:

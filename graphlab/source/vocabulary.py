@@ -32,3 +32,11 @@ CUTS = {
 FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}
 # Context managers and decorators under which no graph is recorded.
 GUARDS = {"no_grad", "inference_mode", "set_grad_enabled"}
+# Context managers that leave gradients as they are.
+HARMLESS_BLOCKS = {
+    "open", "autocast", "set_detect_anomaly", "detect_anomaly", "suppress", "tqdm", "Progress",
+    "profile", "record_function", "nullcontext", "redirect_stdout", "redirect_stderr",
+    "stream", "device", "Lock",
+    "catch_warnings", "fork_rng", "raises", "warns", "ExitStack", "TemporaryDirectory", "Timer",
+    "sdpa_kernel", "saved_tensors_hooks", "save_on_cpu", "watch",
+}  # fmt: skip

@@ -57,7 +57,8 @@ class Saved:
     """One tensor that a node saved for backward, in its state when a backward was inspected.
 
     suspects: what may have written it, if `write` is not known. within: the statement that saved
-    it, in the function that calls backward.
+    it, in the function that calls backward. recorded: the tensor is now the result of something
+    that autograd recorded. alone: the operation has no other operand.
     """
 
     seq: int
@@ -72,6 +73,8 @@ class Saved:
     freed_by: EventAt | None = None
     suspects: tuple[str, ...] = ()
     within: Location | None = None
+    recorded: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +151,17 @@ class Carrier:
 @dataclass(frozen=True, slots=True)
 class FailedNode:
     """The node at which a backward raised: its operation, the forward line that made it (`at`), in
-    which module, and what it had saved. raised_at: the user's own line that raised, in a hook or in
-    a custom Function's backward."""
+    which module, and what it computed with. raised_at: the user's own line that raised, in a hook
+    or in a custom Function's backward. function: the Function or the checkpointed function that it
+    is about; why: what is wrong with that, as the end of a sentence."""
 
     operation: str
     at: Location | None
     module: str | None = None
     operands: tuple[TensorInfo, ...] = ()
     raised_at: Location | None = None
+    function: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,8 @@ class Backward:
     the variables that led to the first of them, if it raised. trouble: why autograd refused it
     before it ran, subject: the tensor concerned, cut, cut_by: the line that detached the loss, and
     by what. node: where it failed, if it was not refused. nodes: the size of the graph, if it was
-    counted. inferred: as for a Write.
+    counted. inferred: as for a Write. cosine, relative_error: the gradient that bypassed problems
+    gave against the one without, if that was measured.
     """
 
     seq: int
@@ -189,6 +196,8 @@ class Backward:
     waste: Waste | None = None
     carriers: tuple[Carrier, ...] = ()
     node: FailedNode | None = None
+    cosine: float | None = None
+    relative_error: Norm | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,5 +100,16 @@ class TermCut:
     call_at: Location | None
 
 
+@dataclass(frozen=True, slots=True)
+class LossUnused:
+    """A variable called a loss, with a graph, that was there at `count` backwards and in none."""
+
+    at: Location | None
+    name: str
+    count: Count
+
+
 # A Trace holds these under `sightings`.
-Sighting = Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients | TermCut | ModuleSighting
+Sighting = (
+    Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients | TermCut | LossUnused | ModuleSighting
+)

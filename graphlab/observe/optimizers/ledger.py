@@ -14,8 +14,9 @@ from graphlab.observe.hooks.step_hooks import ActiveStep, StepHooks
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names, parameters_of
-from graphlab.observe.notes import Log, RawStep, RawWrite, RawZero
+from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot
 from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
+from graphlab.observe.optimizers.harm import measure
 from graphlab.observe.optimizers.out_of_use import look_over
 from graphlab.observe.optimizers.provenance import Provenance
 from graphlab.observe.optimizers.registry import EVERY, OptimizerRegistry, OptimizerState
@@ -61,6 +62,8 @@ class OptimizerLedger:
         self.registry = OptimizerRegistry(name_parameter)
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
+        self.unseen_step: tuple[int, Copies] | None = None
+        self._measured: set[Spot | None] = set()
         self._wide: dict[frozenset[int], bool] = {}
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
         self.scalers = Scalers(tracer, self.registry)
@@ -108,6 +111,7 @@ class OptimizerLedger:
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
         optimizer, closure = active.optimizer, active.closure
+        self.unseen_step = None
         state = self.registry.state(optimizer)
         user = user_frame(frame, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
@@ -188,6 +192,16 @@ class OptimizerLedger:
         step.nothing_new = not fresh and self.provenance.any_backward and any_gradient
         return gradients
 
+    def measure_harm(self, record: RawBackward, values: dict[str, Any], nodes: list[Any]) -> None:
+        """Measure what the last step did to a backward that is about to run, at the first one of
+        each line."""
+        if self.unseen_step is None or record.is_grad or record.spot in self._measured:
+            return
+        self._measured.add(record.spot)
+        writer, copies = self.unseen_step
+        apart = {id(p) for p, gradient in self.registry.tracked() if writer in gradient.steppers}
+        record.harm = measure(values, nodes, copies, self._log, apart)
+
     def _too_wide(self, one: int, other: int) -> bool:
         """Whether one of two optimizers that step a parameter by turns, each perhaps with a loss of
         its own, holds a parameter that only the other ever steps."""
@@ -227,6 +241,8 @@ class OptimizerLedger:
                 silent = silent or after == before
                 written.append((*place, before, after))
         self._log.events.append(step)
+        # The values from before a step that no version counter shows.
+        self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
         if written:
             self._log.write(
                 RawWrite(step.seq, step.spot, "step", tuple(written), step.optimizer, silent)

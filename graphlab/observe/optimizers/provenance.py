@@ -200,7 +200,7 @@ class Provenance:
             if not source.lost and self._used_by_hand(source):
                 source.applied = True
             source.lost = True
-            if not source.applied and state.index is not None:
+            if not applied and state.index is not None:
                 self.lost.setdefault(state.index, (source, spot))
             if not applied:
                 source.thrown_away += 1

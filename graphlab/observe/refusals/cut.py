@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
+import torch
+
 from graphlab.observe.names import parameters_in
-from graphlab.observe.notes import Cut
+from graphlab.observe.notes import Cut, Log
+from graphlab.observe.refusals.frozen import frozen_by
+from graphlab.observe.refusals.grad_mode import ENABLED, UNKNOWN, mode_at
 from graphlab.observe.refusals.lineage import Lineage
 from graphlab.observe.refusals.trail import Trail
-from graphlab.observe.tensors import is_tensor
+from graphlab.observe.tensors import is_tensor, requires_grad
 from graphlab.source.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
@@ -18,12 +23,22 @@ from graphlab.source.places import parse, statement_at
 from graphlab.source.stores import last_part
 from graphlab.trace.model import Location
 
+# (frame, line that it was at), the innermost first.
+Stack = Sequence[tuple[FrameType, int]]
+
 
 def find_cut(
-    frame: FrameType | None, loss: str, files: UserFiles, line: int | None = None
+    frame: FrameType | None,
+    loss: str,
+    files: UserFiles,
+    line: int | None = None,
+    stack: Stack | None = None,
+    log: Log | None = None,
 ) -> Cut | None:
     """Where the value of the expression `loss` in the user's `frame` lost its graph. `line` is
-    where that value was used, the frame's own line if None."""
+    where that value was used, the frame's own line if None. `stack` has the frames of a traceback,
+    the innermost first, with the line of each: they have ended by now, and the guards that were on
+    are known from their source alone."""
     frame = user_frame(frame, files)
     if frame is None:
         return None
@@ -31,8 +46,23 @@ def find_cut(
         expression = ast.parse(loss, mode="eval").body
     except SyntaxError:
         return None
-    found = lineage_of(frame, files).value(expression, line or frame.f_lineno)
-    return found if isinstance(found, Cut) else _around(frame, files)
+    trail = Trail()
+    lineage = lineage_of(frame, files, trail)
+    around = _around(frame, files) if stack is None else _left_behind(frame, files, stack)
+    if stack is not None:
+        trail.grad_enabled = around is None
+    found = lineage.value(expression, line or frame.f_lineno)
+    for cut, module in trail.frozen:
+        if found is cut:
+            return _frozen(module, frame, files, log)
+    return found if isinstance(found, Cut) else around if isinstance(around, Cut) else None
+
+
+def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+    """The statement that froze a module: of several, the one of its last parameter, which is its
+    head's as a rule."""
+    parameters = [each for each in parameters_in(module) if not requires_grad(each)]
+    return frozen_by(parameters[-1], frame, files, log) if parameters else None
 
 
 def cut_before(
@@ -105,6 +135,28 @@ def making(
     return lineage.made(name, line or frame.f_lineno)
 
 
+def _left_behind(frame: FrameType, files: UserFiles, stack: Stack) -> Cut | str | None:
+    """What disabled gradients at the call in `frame`, by the source around each line of `stack`: a
+    guard; UNKNOWN, if a block that is not known is around one; None, if nothing did."""
+    at = next((i for i, (each, _) in enumerate(stack) if each is frame), 0)
+    unknown: str | None = None
+    for each, line in stack[at:]:
+        code = each.f_code
+        if code.co_filename not in files:
+            continue
+        scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+        found = mode_at(code.co_filename, scope, line, code.co_qualname)
+        if isinstance(found, Cut) or found == ENABLED:
+            return found if isinstance(found, Cut) else unknown
+        unknown = unknown or found
+    if not torch.is_grad_enabled():
+        # Turned off by a statement, and still off.
+        mine = [each for each, _ in stack[at:] if each.f_code.co_filename in files]
+        found = (lineage_of(each, files).switched_off() for each in mine)
+        return next((each for each in found if each is not None), UNKNOWN)
+    return unknown
+
+
 def lineage_of(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
     """The lineage of what the function of `frame` computes."""
     code = frame.f_code
@@ -116,8 +168,6 @@ def lineage_of(frame: FrameType, files: UserFiles, trail: Trail | None = None) -
 def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
     """What disables gradients at the call itself: a no_grad block around it or around a caller, or
     a set_grad_enabled(False) that was never undone."""
-    import torch
-
     if torch.is_grad_enabled():
         return None
     switch = None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from typing import Any, Final
 
-import torch
-
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.refusals.callee import closed_over, entered
@@ -169,7 +167,7 @@ class Lineage:
         """HAS_GRAPH, unless the present value has none: then the statement cut it, in an unknown
         way."""
         value = self.reach(ast.parse(name, mode="eval").body)
-        if is_tensor(value) and not requires_grad(value) and torch.is_grad_enabled():
+        if is_tensor(value) and not requires_grad(value) and self.trail.grad_enabled:
             return self.cut(statement, ast.unparse(statement))
         return HAS_GRAPH
 
@@ -197,7 +195,7 @@ class Lineage:
             self.trail.modules.append(callee)
             if any(requires_grad(p) for p in parameters):
                 return HAS_GRAPH
-            return operands or self.freezing()
+            return operands or self.freezing(node, callee)
         return operands
 
     def entered(
@@ -263,16 +261,11 @@ class Lineage:
     def cut(self, node: ast.AST, by: str) -> Cut:
         return Cut(node, by if len(by) < 60 else by[:57] + "…", self.file, self.function)
 
-    def freezing(self) -> Cut | None:
-        """The last statement of the file that sets requires_grad to False."""
-        found: ast.AST | None = None
-        for each in ast.walk(self.tree) if self.tree is not None else ():
-            text = ast.unparse(each) if isinstance(each, ast.Assign | ast.Expr) else ""
-            if text.endswith(("requires_grad = False", "requires_grad_(False)")) and (
-                found is None or each.lineno > found.lineno  # type: ignore[attr-defined]
-            ):
-                found = each
-        return self.cut(found, ast.unparse(found)) if found is not None else None
+    def freezing(self, node: ast.AST, callee: Any) -> Cut | None:
+        """A call of a module whose parameters are all frozen; cut.py finds the line that did it."""
+        found = self.cut(node, call_or_source(node))
+        self.trail.frozen.append((found, callee))
+        return found
 
     def guard(self, statement: ast.AST) -> Cut | None:
         """The no_grad block or decorator around a statement."""

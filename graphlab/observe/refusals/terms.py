@@ -10,6 +10,7 @@ from typing import NamedTuple
 from graphlab.observe.notes import Cut
 from graphlab.observe.refusals.cut import lineage_of
 from graphlab.observe.refusals.lineage import HAS_GRAPH, Lineage, Result
+from graphlab.source.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
 
 # How many sums and calls are gone into.
@@ -80,6 +81,11 @@ def _only_factor(node: ast.BinOp) -> ast.expr | None:
 def _stored(lineage: Lineage, node: ast.Name, before: int, depth: int) -> Iterator[Term]:
     """The summands of a variable: of the value that it was given, and of all that was added."""
     statements = lineage.assignments(node.id, before)
+    if len(statements) == 1 and isinstance(statements[0], ast.Assign):
+        entry = _entry(lineage, statements[0], node.id, depth)
+        if entry is not None:
+            yield from _terms(*entry, depth + 1)
+            return
     plain = all(
         (isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name))
         or (isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Add | ast.Sub))
@@ -93,6 +99,26 @@ def _stored(lineage: Lineage, node: ast.Name, before: int, depth: int) -> Iterat
         if isinstance(value, ast.expr):
             # The statement's own line counts, where it reads the variable that it stores.
             yield from _terms(lineage, value, each.lineno, depth + 1)
+
+
+def _entry(
+    lineage: Lineage, statement: ast.Assign, name: str, depth: int
+) -> tuple[Lineage, ast.expr, int] | None:
+    """What `name` gets in ``loss, parts = compute(batch)``: (lineage, expression, line)."""
+    target, value = statement.targets[0], statement.value
+    if not isinstance(target, ast.Tuple | ast.List):
+        return None
+    names = target_names(target)
+    before = statement.lineno
+    if isinstance(value, ast.Call):
+        inner = lineage.inside(value, lineage.reach(value.func), [], before, depth)
+        returned = inner.returns() if inner is not None else []
+        if inner is None or len(returned) != 1 or returned[0].value is None:
+            return None
+        lineage, value, before = inner, returned[0].value, returned[0].lineno
+    if not isinstance(value, ast.Tuple | ast.List) or len(value.elts) != len(names):
+        return None
+    return lineage, value.elts[names.index(name)], before
 
 
 def _called(term: Term, depth: int) -> Iterator[Term]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_leaf, is_tensor, is_view, requires_grad
 from graphlab.source.objects import items
@@ -20,6 +22,10 @@ class Trail:
         self.thorough = thorough
         self.modules: list[Any] = []
         self.cuts: list[tuple[Cut, list[Any]]] = []
+        # The calls of modules whose parameters are all frozen.
+        self.frozen: list[tuple[Cut, Any]] = []
+        # Whether gradients were on where the search began.
+        self.grad_enabled = torch.is_grad_enabled()
 
     def note(self, value: Any) -> None:
         """Add the leaves among a value, or in it."""

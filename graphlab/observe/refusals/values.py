@@ -32,6 +32,10 @@ class Values:
         """The value of a name, an attribute or an item of it, or LOST."""
         return evaluate(node, lambda name: self._name(name, scope))
 
+    def runs(self, scope: Scope) -> bool:
+        """Whether a frame of the function of `scope` is among those looked at."""
+        return self._frame(scope) is not None
+
     def _name(self, name: str, scope: Scope) -> Any:
         function = scope.function
         frame = self._frame(scope)

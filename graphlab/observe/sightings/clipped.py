@@ -84,7 +84,7 @@ class ClipCalls:
     def found(self) -> Iterator[Clipped]:
         for spot, seen in self._seen.items():
             why, count = seen.most_common(1)[0]
-            if not why or count < 2 or len(seen) > 1:
+            if seen[""] or count < 2:
                 continue
             state, record = self._about[spot]
             at = _locate(spot)

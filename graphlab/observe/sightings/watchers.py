@@ -12,6 +12,7 @@ from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
+from graphlab.observe.sightings.unused import UnusedLosses
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.sightings import Sighting
@@ -29,6 +30,7 @@ class Watchers:
             Softmaxes(watched),
             self._zeros,
             CutTerms(watched),
+            UnusedLosses(watched),
             *watchers_of_state(watched),
         )
 

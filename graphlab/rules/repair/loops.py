@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from collections import Counter
 from collections.abc import Iterable
 
 from graphlab.rules.steps import own_losses
@@ -241,6 +242,9 @@ def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -
         for index, loss in pairs.items()
         if trace.optimizers[index].owns
     }
+    # Two networks in one module: its parameters are not one loss's alone.
+    shared = Counter(wanted.values())
+    wanted = {loss: owner for loss, owner in wanted.items() if shared[owner] == 1}
     edits = []
     body: list[ast.AST] = [within] if within is not None else list(block.statements)
     for top in body:
