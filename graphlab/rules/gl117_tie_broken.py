@@ -24,13 +24,15 @@ def check(trace: Trace) -> Iterator[Finding]:
             "for itself",
             tensor=unversioned(trace, each.tensor) if each.tensor is not None else None,
             cause=Place(each.at, each.by) if each.at is not None else None,
-            help=(
-                Help(
-                    f"Tie them again after that line, and before the optimizer is built: "
-                    f"{each.names[-1]} = {each.names[0]}."
-                ),
-            ),
+            help=(Help(_again(each)),),
         )
+
+
+def _again(tie: TieBroken) -> str:
+    text = "Tie them again after that line, and before the optimizer is built"
+    if all(part.isidentifier() for name in tie.names for part in name.split(".")):
+        text += f": {tie.names[-1]} = {tie.names[0]}"
+    return f"{text}."
 
 
 def told_with(trace: Trace, tie: TieBroken) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from graphlab.source.places import line_place, parse, place
+from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
 
 # Methods by which a container is given one more value.
@@ -41,8 +41,8 @@ class Store:
 
     @property
     def at(self) -> Location:
-        """The line that the statement begins on."""
-        return line_place(self.file, self.node.lineno, self.function or "<module>")
+        """The place of the statement, on the line that it begins on."""
+        return self.at_node(self.node)
 
     def at_node(self, node: ast.AST) -> Location:
         """The place of a part of it."""

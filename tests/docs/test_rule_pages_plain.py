@@ -47,6 +47,10 @@ SILENT = {
     "GL108": "wasted-gradients",
     "GL109": "step-without-new-gradients",
     "GL110": "parameter-never-reached",
+    "GL113": "restored-onto-itself",
+    "GL116": "freeze-without-effect",
+    "GL117": "tie-broken",
+    "GL121": "module-registered-twice",
 }
 NAMES = RAISING | SILENT
 HEADINGS = [
@@ -126,6 +130,9 @@ class Oracle:
         self.steps: dict[int, int] = {}
         self.steppers: dict[Any, set[int]] = {}
         self.reached: set[Any] = set()
+        # The values that state_dict() gave, by identity: (value, its version then).
+        self.taken: dict[int, tuple[Any, int]] = {}
+        self.tied: list[tuple[Any, str, str]] = []
 
     def owned(self) -> list[Any]:
         groups = [g for o in self.optimizers for g in o.param_groups]
@@ -194,10 +201,36 @@ class Oracle:
         # Losing now and then is what opponents do; losing most of the time is the fault.
         if self.conflicts.count(True) > len(self.conflicts) / 4:
             self.codes.add("GL101")
+        for each in (inner for m in modules for inner in m.modules()):
+            if vars(each).get("requires_grad") is False:
+                self.codes |= (
+                    {"GL116"} if any(p.requires_grad for p in each.parameters()) else set()
+                )
+            children = [c for c in each._modules.values() if c is not None and list(c.parameters())]
+            self.codes |= {"GL121"} if len({*map(id, children)}) < len(children) else set()
+        for module, one, other in self.tied:
+            if module.get_parameter(one) is not module.get_parameter(other):
+                self.codes.add("GL117")
         iterations = max(self.steps.values(), default=0)
         tensors = [v for v in names.values() if isinstance(v, torch.Tensor)]
         if any(iterations and _count_losses(t) >= iterations for t in tensors):
             self.codes.add("GL106")
+
+    def after_state_dict(self, values: dict[str, Any]) -> None:
+        self.taken |= {id(value): (value, value._version) for value in values.values()}
+
+    def before_load(self, module: Any, values: dict[str, Any]) -> None:
+        own = dict(module.named_parameters(remove_duplicate=False))
+        self.tied += [
+            (module, one, other)
+            for one in own
+            for other in own
+            if one < other and own[one] is own[other]
+        ]
+        for name, value in values.items():
+            taken = self.taken.get(id(value))
+            if taken and value.data_ptr() == own[name].data_ptr() and taken[1] != value._version:
+                self.codes.add("GL113")
 
 
 def _count_losses(tensor: Any) -> int:
@@ -216,6 +249,8 @@ def _count_losses(tensor: Any) -> int:
 def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     backward, optimizer_class = torch.Tensor.backward, torch.optim.Optimizer
     construct, clear = optimizer_class.__init__, optimizer_class.zero_grad
+    module_class = torch.nn.Module
+    give, load = module_class.state_dict, module_class.load_state_dict
 
     def patched_construct(self: Any, *args: Any, **kwargs: Any) -> None:
         construct(self, *args, **kwargs)
@@ -226,6 +261,15 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         oracle.before_clear(self)
         clear(self, *args, **kwargs)
 
+    def patched_give(self: Any, *args: Any, **kwargs: Any) -> Any:
+        values = give(self, *args, **kwargs)
+        oracle.after_state_dict(values)
+        return values
+
+    def patched_load(self: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
+        oracle.before_load(self, values)
+        return load(self, values, *args, **kwargs)
+
     def patched_backward(self: Any, *args: Any, **kwargs: Any) -> None:
         before = {p: p.grad.clone() for p in oracle.owned() if p.grad is not None}
         backward(self, *args, **kwargs)
@@ -235,6 +279,8 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(optimizer_class, "__init__", patched_construct)
         patch.setattr(optimizer_class, "zero_grad", patched_clear)
         patch.setattr(torch.Tensor, "backward", patched_backward)
+        patch.setattr(module_class, "state_dict", patched_give)
+        patch.setattr(module_class, "load_state_dict", patched_load)
         yield
 
 

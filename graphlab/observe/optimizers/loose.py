@@ -18,6 +18,7 @@ from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.tensors import (
     Named,
     Ref,
+    base_of,
     count_of,
     grad_fn_of,
     grad_of,
@@ -158,7 +159,16 @@ def _within(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 def behind(tensor: Any) -> Any:
     """The leaf that a tensor was made of by a few operations with one operand, as by to(); None if
     there is none."""
-    if not is_tensor(tensor) or not requires_grad(tensor) or is_view(tensor) or is_leaf(tensor):
+    if not is_tensor(tensor) or not requires_grad(tensor):
+        return None
+    if is_view(tensor):
+        # Reading a view's own grad_fn may make torch build a new one.
+        tensor = base_of(tensor)
+        if tensor is None or not requires_grad(tensor):
+            return None
+        if is_leaf(tensor):
+            return tensor
+    elif is_leaf(tensor):
         return None
     node = grad_fn_of(tensor)
     for _ in range(SHORT):
