@@ -31,6 +31,7 @@ OBSERVE = [
     ("graph",),
     ("hooks",),
     ("origins",),
+    ("lineage",),
     ("refusals",),
     ("failures",),
     ("optimizers", "backward_calls"),

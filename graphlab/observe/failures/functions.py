@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.graph.walk import operation
-from graphlab.source.assignments import scope_of
+from graphlab.source.effects.assignments import scope_of
 from graphlab.source.objects import attribute, is_a, static
 from graphlab.source.places import parse
 

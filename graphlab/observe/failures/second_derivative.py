@@ -16,7 +16,7 @@ from graphlab.observe.failures.node import operands
 from graphlab.observe.graph.engine import RAISERS, Metadata, inputs_of, metadata
 from graphlab.observe.graph.walk import operation
 from graphlab.observe.notes import Cut, CutAt
-from graphlab.source.assignments import scope_of
+from graphlab.source.effects.assignments import scope_of
 from graphlab.source.objects import class_name, is_a
 from graphlab.source.places import parse
 from graphlab.trace.model import FailedNode

@@ -12,10 +12,8 @@ from typing import NamedTuple
 
 from graphlab.observe.failures.passes import Passes, Ran
 from graphlab.observe.notes import Log
-from graphlab.source.assignments import scope_of
-from graphlab.source.files import UserFiles
-from graphlab.source.objects import attributes
-from graphlab.source.outliving import (
+from graphlab.source.effects.assignments import scope_of
+from graphlab.source.effects.outliving import (
     Change,
     Function,
     changes,
@@ -24,6 +22,8 @@ from graphlab.source.outliving import (
     sliced,
     unrepeatable,
 )
+from graphlab.source.files import UserFiles
+from graphlab.source.objects import attributes
 from graphlab.source.places import line_place, parse, statement_at
 from graphlab.trace.model import Location
 

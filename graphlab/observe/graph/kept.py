@@ -13,6 +13,8 @@ from graphlab.observe.graph.walk import hold, sequence, walk
 from graphlab.observe.names import FOREIGN, submodules
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.tensors import base_of, grad_fn_of, is_module, is_tensor, is_view
+from graphlab.source.effects.origins import stores_behind
+from graphlab.source.effects.stores import Store, stores
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import (
     attributes,
@@ -23,9 +25,7 @@ from graphlab.source.objects import (
     items,
     variables,
 )
-from graphlab.source.origins import stores_behind
 from graphlab.source.places import locate, parse
-from graphlab.source.stores import Store, stores
 from graphlab.trace.model import Carrier, Growing, Location
 
 # So many inspected backwards in a row must each find a larger graph.

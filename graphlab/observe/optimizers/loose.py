@@ -29,10 +29,10 @@ from graphlab.observe.tensors import (
     kind_of,
     requires_grad,
 )
+from graphlab.source.effects.origins import stores_behind, stores_of_attribute
+from graphlab.source.effects.stores import Store
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, is_a, items
-from graphlab.source.origins import stores_behind, stores_of_attribute
-from graphlab.source.stores import Store
 from graphlab.trace.model import Location
 
 # So many inspected backwards must reach a leaf, the last ones with the gradient of an earlier one.

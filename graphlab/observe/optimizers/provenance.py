@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from graphlab.observe.graph.wasted import parts_by_optimizer
+from graphlab.observe.lineage.cut import cut_before
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.optimizers.gradients import GradResults, ParameterState, fingerprint_of
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Label, OwnedParameter
-from graphlab.observe.refusals.cut import cut_before
 from graphlab.observe.tensors import grads_of, storage_key
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import is_a

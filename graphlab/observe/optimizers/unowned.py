@@ -14,9 +14,9 @@ from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
 from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.tensors import Ref, is_tensor, requires_grad, storage_key
+from graphlab.source.effects.origins import stores_of_attribute
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes
-from graphlab.source.origins import stores_of_attribute
 from graphlab.trace.model import Location
 
 # Parameters whose values are noted, to see whether the program steps them itself.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from graphlab.observe.origins.bindings import Step
 from graphlab.observe.tensors import is_module
-from graphlab.source.assignments import scope_of
+from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import constant
 from graphlab.source.objects import LOST, attribute, attributes, is_a, item, lookup, static
 from graphlab.source.places import parse

@@ -17,7 +17,7 @@ from graphlab.observe.origins.project import Project
 from graphlab.observe.origins.properties import Property
 from graphlab.observe.origins.times import Times
 from graphlab.observe.tensors import grad_fn_of
-from graphlab.source.assignments import call_or_source
+from graphlab.source.effects.assignments import call_or_source
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, class_name, items
 from graphlab.source.places import line_place, locate, place

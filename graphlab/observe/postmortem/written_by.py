@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from graphlab.observe.hooks.unpatched_writes import is_array
+from graphlab.observe.lineage.values import Values
 from graphlab.observe.names import Names, buffers_in, parameters_in, parameters_of
-from graphlab.observe.refusals.values import Values
 from graphlab.observe.tensors import Named, dtype_of, is_module, is_tensor, storage_key
-from graphlab.source.assignments import stored_names
+from graphlab.source.effects.assignments import stored_names
 from graphlab.source.objects import LOST, attributes, class_module, class_name, is_a, item, items
 from graphlab.source.places import parse
 from graphlab.source.statements import (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Any, NamedTuple
 
+from graphlab.observe.lineage.cut import find_cut
 from graphlab.observe.notes import Log
 from graphlab.observe.origins.context import Context, Entry
 from graphlab.observe.origins.facts import (
@@ -19,7 +20,6 @@ from graphlab.observe.origins.facts import (
     shares_elements,
 )
 from graphlab.observe.origins.made import Made, Makers
-from graphlab.observe.refusals.cut import find_cut
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.refused_call import RefusedCall, Subject
 from graphlab.observe.refusals.traceback import ErrorTraceback, TracebackEntry

@@ -9,12 +9,12 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
+from graphlab.observe.lineage.asked import cut_of, made_late, maker
+from graphlab.observe.lineage.cut import Stack, find_cut
+from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.reduction import not_reduced
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, Log
-from graphlab.observe.refusals.asked import cut_of, made_late, maker
-from graphlab.observe.refusals.cut import Stack, find_cut
-from graphlab.observe.refusals.frozen import frozen_by
-from graphlab.observe.refusals.reduction import not_reduced
 from graphlab.observe.tensors import (
     count_of,
     describe,

@@ -7,8 +7,8 @@ import sys
 from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
+from graphlab.observe.lineage.values import Values
 from graphlab.observe.names import Names
-from graphlab.observe.refusals.values import Values
 from graphlab.observe.tensors import Named, describe
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, is_a, variables

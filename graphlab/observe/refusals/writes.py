@@ -14,11 +14,11 @@ from typing import Any
 
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.iterations import Iterations
+from graphlab.observe.lineage.cut import making
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawRefused, RawWrite
 from graphlab.observe.origins.context import Context, Entry
 from graphlab.observe.origins.made import Makers
-from graphlab.observe.refusals.cut import making
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.traceback import ErrorTraceback
 from graphlab.observe.tensors import (

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.lineage.terms import cut_terms
 from graphlab.observe.notes import RawBackward, Spot
-from graphlab.observe.refusals.terms import cut_terms
 from graphlab.observe.sightings.watched import Watched
 from graphlab.source.places import locate
 from graphlab.trace.model import Location

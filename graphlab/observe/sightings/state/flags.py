@@ -14,11 +14,11 @@ from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, requires_grad
+from graphlab.source.effects.origins import loaded_files, stores_of_attribute
+from graphlab.source.effects.stores import Store, last_part, stores
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, static
-from graphlab.source.origins import loaded_files, stores_of_attribute
 from graphlab.source.places import parse
-from graphlab.source.stores import Store, last_part, stores
 from graphlab.trace.module_sightings import NoFreeze
 
 FLAG = "requires_grad"

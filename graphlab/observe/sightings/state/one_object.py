@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from types import FrameType
 
+from graphlab.source.effects.origins import loaded_files, stores_behind
+from graphlab.source.effects.stores import Store, last_part
 from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.origins import loaded_files, stores_behind
 from graphlab.source.places import locate, parse, statement_at
-from graphlab.source.stores import Store, last_part
 from graphlab.trace.model import Location
 
 # Methods of a module that return the module itself.

@@ -13,11 +13,11 @@ import torch
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.watched import Watched
+from graphlab.source.effects.origins import loaded_files, stores_behind, stores_of_attribute
+from graphlab.source.effects.stores import Store, last_part, stores
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, class_name, is_a, items
-from graphlab.source.origins import loaded_files, stores_behind, stores_of_attribute
 from graphlab.source.places import parse
-from graphlab.source.stores import Store, last_part, stores
 from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import Repeated
 

@@ -12,9 +12,9 @@ from graphlab.observe.names import Names, parameters_in
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref
-from graphlab.source.origins import loaded_files
+from graphlab.source.effects.origins import loaded_files
+from graphlab.source.effects.stores import Store, last_part, stores
 from graphlab.source.places import locate
-from graphlab.source.stores import Store, last_part, stores
 from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import Replaced
 

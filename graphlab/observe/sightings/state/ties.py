@@ -13,11 +13,11 @@ from graphlab.observe.names import Names, submodules
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, is_module, is_tensor
+from graphlab.source.effects.origins import classes_of, loaded_files
+from graphlab.source.effects.stores import Store, last_part, stores
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, item, items
-from graphlab.source.origins import classes_of, loaded_files
 from graphlab.source.places import locate
-from graphlab.source.stores import Store, last_part, stores
 from graphlab.trace.module_sightings import TieBroken
 
 # So many of the inspected backwards look for ties; constructors of optimizers do as well.

@@ -7,12 +7,12 @@ import ast
 from types import FrameType, FunctionType, MethodType
 from typing import Any
 
+from graphlab.observe.lineage.asked import cut_of
+from graphlab.observe.lineage.cut import lineage_of
+from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.notes import Cut
-from graphlab.observe.refusals.asked import cut_of
-from graphlab.observe.refusals.cut import lineage_of
-from graphlab.observe.refusals.lineage import Lineage
 from graphlab.observe.tensors import is_module
-from graphlab.source.assignments import scope_of
+from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import constant
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, class_name, static, variables

@@ -9,11 +9,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, sequence, walk
+from graphlab.observe.lineage.cut import making
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log
-from graphlab.observe.refusals.cut import making
 from graphlab.observe.tensors import grad_fn_of
-from graphlab.source.assignments import scope_of
+from graphlab.source.effects.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
 from graphlab.source.places import line_place, locate, parse, statement_at

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Literal
 
+from graphlab.observe.lineage.values import Values
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import Cut, Log
-from graphlab.observe.refusals.values import Values
 from graphlab.observe.tensors import is_module, is_parameter, is_tensor
+from graphlab.source.effects.freezes import Freeze, freezes
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
-from graphlab.source.freezes import Freeze, freezes
 from graphlab.source.objects import LOST, attributes, class_name, is_a, items, variables
 from graphlab.source.places import locate, parse
 from graphlab.source.statements import Scope, assigned

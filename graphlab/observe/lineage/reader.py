@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 from typing import Any, Final
 
+from graphlab.observe.lineage.callee import closed_over, entered
+from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
-from graphlab.observe.refusals.callee import closed_over, entered
-from graphlab.observe.refusals.trail import Trail
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
-from graphlab.source.assignments import (
+from graphlab.source.effects.assignments import (
     assigned_value,
     call_or_source,
     is_guard,

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NamedTuple
 
+from graphlab.observe.lineage.cut import lineage_of
+from graphlab.observe.lineage.reader import HAS_GRAPH, Lineage, Result
 from graphlab.observe.notes import Cut
-from graphlab.observe.refusals.cut import lineage_of
-from graphlab.observe.refusals.lineage import HAS_GRAPH, Lineage, Result
-from graphlab.source.assignments import target_names
+from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
 
 # How many sums and calls are gone into.

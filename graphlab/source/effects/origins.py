@@ -8,11 +8,11 @@ import types
 from types import CodeType, FrameType
 from typing import Any
 
+from graphlab.source.effects.stores import Store, last_part, stores, stores_named
 from graphlab.source.evaluate import in_frame
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, is_a, lookup
 from graphlab.source.places import parse
-from graphlab.source.stores import Store, last_part, stores, stores_named
 
 _mro = type.__dict__["__mro__"].__get__
 

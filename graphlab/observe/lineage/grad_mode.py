@@ -6,7 +6,7 @@ import ast
 from typing import Final
 
 from graphlab.observe.notes import Cut
-from graphlab.source.assignments import call_or_source, is_guard
+from graphlab.source.effects.assignments import call_or_source, is_guard
 from graphlab.source.places import parse
 from graphlab.source.vocabulary import HARMLESS_BLOCKS
 

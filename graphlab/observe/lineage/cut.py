@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at
+from graphlab.observe.lineage.reader import Lineage
+from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut, Log
-from graphlab.observe.refusals.frozen import frozen_by
-from graphlab.observe.refusals.grad_mode import ENABLED, UNKNOWN, mode_at
-from graphlab.observe.refusals.lineage import Lineage
-from graphlab.observe.refusals.trail import Trail
 from graphlab.observe.tensors import is_tensor, requires_grad
-from graphlab.source.assignments import scope_of
+from graphlab.source.effects.assignments import scope_of
+from graphlab.source.effects.stores import last_part
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
 from graphlab.source.places import parse, statement_at
-from graphlab.source.stores import last_part
 from graphlab.trace.model import Location
 
 # (frame, line that it was at), the innermost first.
