@@ -8,6 +8,7 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Trace
+from graphlab.trace.sightings import TermCut
 
 # A parameter may belong to a branch that is rarely taken: it is reported after this many steps.
 PATIENCE = 6
@@ -20,9 +21,13 @@ def _cause(optimizer: OptimizerInfo) -> Place | None:
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    # GL118 tells of a summand of the loss that was cut off there.
+    told = {each.at for each in trace.sightings if isinstance(each, TermCut)}
     for optimizer in trace.optimizers:
         never = optimizer.never_reached
         if not never or optimizer.steps < PATIENCE or optimizer.strangers:
+            continue
+        if optimizer.cut is not None and optimizer.cut in told:
             continue
         names = [trace.tensors[each].name or "a parameter" for each in never]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 
 from graphlab.rules.repair.left_over import add_step, step_of
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import never_stepped
+from graphlab.rules.steps import NeverStepped, never_stepped
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    told: dict[tuple[Location | None, bool], list[NeverStepped]] = {}
     for each in never_stepped(trace):
+        wrong = each.instead
+        place = wrong.at if wrong is not None else each.fate.at
+        told.setdefault((place, wrong is not None), []).append(each)
+    for each, *others in told.values():
         name = trace.optimizers[each.optimizer].name
         wrong = each.instead
         if wrong is not None:
@@ -30,12 +35,17 @@ def check(trace: Trace) -> Iterator[Finding]:
             )
             edit = add_step(trace, each.fate.at, name)
             place = Place(each.fate.at, each.fate.call)
+        also = [
+            f"{trace.optimizers[one.optimizer].name}.step() is never called either"
+            for one in others
+        ]
         yield Finding(
             *RULE.label,
             summary=summary,
             failed=Place(each.fate.at, each.fate.call),
             cause=place,
             help=(edit or Help(f"Call {name}.step() after {each.fate.call}."),),
+            notes=tuple(also),
         )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import first_step
+from graphlab.rules.steps import first_step, never_stepped
+from graphlab.source.grad_reads import takes_gradients
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, Step, Trace
 from graphlab.trace.sightings import Fate, Starved
@@ -14,11 +15,17 @@ from graphlab.trace.sightings import Fate, Starved
 
 def check(trace: Trace) -> Iterator[Finding]:
     told: set[Location | None] = set()
+    # GL111 tells of a step that is missing for some of the parameters.
+    never = {each.optimizer for each in never_stepped(trace)}
     for each in trace.sightings:
         if isinstance(each, Starved) and each.cleared is not None and each.cleared not in told:
             told.add(each.cleared)
             yield _all_lost(trace, each)
-        elif isinstance(each, Fate) and _by_turns(each):
+        elif isinstance(each, Fate) and _by_turns(each) and not never & set(each.holders):
+            file = each.at.file if each.at is not None else ""
+            if takes_gradients(trace.sources.get(file, "")):
+                # It has used them in its own way before they are cleared.
+                continue
             yield _some_lost(trace, each)
 
 

@@ -6,18 +6,16 @@ from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
+from graphlab.source.vocabulary import FLAT
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.sightings import ZeroGradients
 
-# Operations whose derivative is zero wherever it exists.
-_FLAT = {
-    "Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn", "Heaviside", "FloorDivide", "Fix",
-}  # fmt: skip
-
-
 # Operations that choose among what they are given.
-_CHOICES = {"Where", "MaskedFill", "Index", "Gather", "Max", "Min", "Maximum", "Minimum", "Topk"}
+_CHOICES = {
+    "Where", "MaskedFill", "Index", "IndexSelect", "Gather", "Max", "Min", "Maximum", "Minimum",
+    "Topk", "Stack", "Cat", "Select", "Slice",
+}  # fmt: skip
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -33,7 +31,7 @@ def _finding(trace: Trace, each: ZeroGradients) -> Finding:
     more = f" and {len(each.tensors) - 1} more" if len(each.tensors) > 1 else ""
     line = f" in line {each.at.line}" if each.at is not None else ""
     code, name, severity = RULE.label
-    if operation in _FLAT:
+    if operation in FLAT:
         why = f"{operation.lower()}(){line} has slope 0 everywhere"
         help = (
             f"Train through it with a straight-through estimator, `x + ({operation.lower()}(x) - x)"
@@ -50,7 +48,9 @@ def _finding(trace: Trace, each: ZeroGradients) -> Finding:
         why = f"what{line} multiplies by is 0"
         help = "If that weight is not meant to be 0 all the time, see where it is set."
     else:
-        why = f"{operation}{line} gets a gradient and hands on zeros alone"
+        # A part of the parameters may have nothing to learn for now, as where a margin is kept.
+        severity = severity if each.whole else "info"
+        why = f"{operation.lower()}(){line} gets a gradient and hands on zeros alone"
         help = "See what that line is given: nothing that it lets through depends on it."
     return Finding(
         code,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from graphlab.source.grad_reads import takes_gradients
 from graphlab.trace.finding import Versions
 from graphlab.trace.model import Backward, Step, Trace
 from graphlab.trace.sightings import Fate
@@ -117,6 +118,7 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
             for each in fates
             if index in each.holders
             and each.backwards >= LEAST_BACKWARDS
+            and not (each.at is not None and takes_gradients(trace.sources.get(each.at.file, "")))
             and (each.discarded >= LEAST_DISCARDED or each.backwards >= LEAST_KEPT)
         ]
         # A loss of its own, or its zero_grad(), tells that it is meant to step: a network that is

@@ -28,6 +28,8 @@ CUTS = {
     "from_numpy", "tensor", "as_tensor", "requires_grad_", "sample", "searchsorted", "bincount",
     "one_hot", "nonzero", "isnan", "isfinite", "new_tensor",
 }  # fmt: skip
+# Operations whose derivative is zero wherever it exists, as nodes of the graph are called.
+FLAT = {"Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn", "FloorDivide"}
 # Attributes that do not depend on a tensor's values.
 FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}
 # Context managers and decorators under which no graph is recorded.

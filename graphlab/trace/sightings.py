@@ -75,7 +75,8 @@ class ZeroGradients:
     """Parameters whose gradient was exactly zero at each of the `checks` steps that were looked at.
 
     at: the line of the node `operation` that was given a gradient and handed zeros on. by_weight:
-    that is because it multiplies by zero.
+    that is because it multiplies by zero. whole: no other parameter of an optimizer got a gradient
+    from that backward.
     """
 
     at: Location | None
@@ -86,6 +87,7 @@ class ZeroGradients:
     call_at: Location | None
     module: str | None = None
     by_weight: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

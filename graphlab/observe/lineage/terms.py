@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from graphlab.observe.graph.walk import leaf_of, walk
 from graphlab.observe.lineage.cut import lineage_of
 from graphlab.observe.lineage.reader import HAS_GRAPH, Lineage, Result
+from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
+from graphlab.observe.tensors import grad_fn_of, is_module, is_tensor, requires_grad
 from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
 
-# How many sums and calls are gone into.
-DEEP = 8
+# How many sums and calls are gone into, and how many assignments behind what was cut.
+DEEP, BEHIND = 8, 4
+# How many nodes of a graph are searched for a parameter.
+LARGEST = 20_000
 
 
 class Term(NamedTuple):
-    """A summand: the expression `node` as it was at line `before` of its function."""
+    """A summand: the expression `node` as it was at line `before` of its function. `via` are the
+    expressions that it was reached through, itself last, as they are written."""
 
     lineage: Lineage
     node: ast.expr
     before: int
+    via: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What the user would call it: the variable that it is stored in, or how it is written."""
+        named = self.via[-2:-1]
+        return named[0] if named and named[0].isidentifier() else ast.unparse(self.node)
 
     @property
     def result(self) -> Result:
         return self.lineage.value(self.node, self.before)
 
 
-def cut_terms(frame: FrameType | None, loss: str, files: UserFiles) -> Iterator[tuple[str, Cut]]:
+def cut_terms(
+    frame: FrameType | None, loss: str, files: UserFiles, trained: Collection[int]
+) -> Iterator[tuple[str, Cut]]:
     """(the summand as it is written, where it lost its graph) for each of the loss's summands that
-    was computed from something with a graph, where other summands still have theirs."""
+    was computed from something with a graph, where other summands still have theirs. `trained` are
+    the optimizers' parameters, by identity."""
     frame = user_frame(frame, files)
     try:
         expression = ast.parse(loss, mode="eval").body
@@ -39,30 +55,82 @@ def cut_terms(frame: FrameType | None, loss: str, files: UserFiles) -> Iterator[
         return
     if frame is None:
         return
-    terms = [*_terms(lineage_of(frame, files), expression, frame.f_lineno, 0)]
+    terms = [*_terms(lineage_of(frame, files), expression, frame.f_lineno)]
     results = [(each, each.result) for each in terms]
-    alive = [each for each, result in results if result is HAS_GRAPH]
-    names = {name for each in alive for name in _names(each.node)}
-    for each, result in results:
+    alive = {text for each, result in results if result is HAS_GRAPH for text in each.via}
+    cut = [(each, result) for each, result in results if isinstance(result, Cut)]
+    if not alive or any(alive & _behind(each, result).keys() for each, result in cut):
         # `x + (value - x).detach()` changes the value of x alone, on purpose.
-        if alive and isinstance(result, Cut) and not _names(result.node) & names:
-            yield ast.unparse(each.node), result
+        return
+    for each, result in cut:
+        if not result.by.endswith(_FREEZES) and _trains(_behind(each, result), trained):
+            yield each.text, result
 
 
-def _terms(lineage: Lineage, node: ast.expr, before: int, depth: int) -> Iterator[Term]:
-    here = Term(lineage, node, before)
+# What is frozen never was to be trained.
+_FREEZES = ("requires_grad = False", "requires_grad_(False)")
+
+
+def _behind(term: Term, cut: Cut) -> dict[str, Any]:
+    """What a summand that was cut is computed from: the expressions as they are written, with the
+    values of those that can still be reached."""
+    lineage = term.lineage
+    found: dict[str, Any] = {}
+    pending = [(cut.node, term.before, 0), (term.node, term.before, 0)]
+    while pending:
+        node, before, depth = pending.pop()
+        for each in ast.walk(node):
+            if not isinstance(each, ast.expr) or (text := ast.unparse(each)) in found:
+                continue
+            named = isinstance(each, ast.Name | ast.Attribute)
+            found[text] = lineage.reach(each) if named else None
+            if isinstance(each, ast.Name) and depth < BEHIND:
+                for statement in lineage.assignments(each.id, before):
+                    value = getattr(statement, "value", None)
+                    if value is not None:
+                        pending.append((value, statement.lineno, depth + 1))
+    return found
+
+
+def _trains(behind: dict[str, Any], trained: Collection[int]) -> bool:
+    """Whether a graph behind these values would lead to one of the `trained` parameters; True as
+    well where no value tells."""
+    leaves: set[int] = set()
+    any_graph = False
+    for each in behind.values():
+        if is_module(each):
+            parameters = parameters_in(each)
+            leaves.update(map(id, parameters))
+            any_graph = any_graph or bool(parameters)
+        elif is_tensor(each) and requires_grad(each):
+            any_graph = True
+            nodes = walk([grad_fn_of(each)], LARGEST)
+            leaves.update(id(leaf_of(node)) for node in nodes if leaf_of(node) is not None)
+            leaves.add(id(each))
+    return not any_graph or not leaves.isdisjoint(trained)
+
+
+def _terms(
+    lineage: Lineage,
+    node: ast.expr,
+    before: int,
+    depth: int = 0,
+    via: tuple[str, ...] = (),
+) -> Iterator[Term]:
+    via = (*via, ast.unparse(node)) if depth else via
+    here = Term(lineage, node, before, via)
     if depth > DEEP:
         yield here
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-        yield from _terms(lineage, node.left, before, depth + 1)
-        yield from _terms(lineage, node.right, before, depth + 1)
+        for each in (node.left, node.right):
+            yield from _terms(lineage, each, before, depth + 1, via)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        yield from _terms(lineage, node.operand, before, depth + 1)
+        yield from _terms(lineage, node.operand, before, depth + 1, via)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
         factor = _only_factor(node)
-        yield from _terms(lineage, factor, before, depth + 1) if factor is not None else [here]
+        yield from [here] if factor is None else _terms(lineage, factor, before, depth + 1, via)
     elif isinstance(node, ast.Name):
-        yield from _stored(lineage, node, before, depth)
+        yield from _stored(here, node.id, depth)
     elif isinstance(node, ast.Call):
         yield from _called(here, depth)
     else:
@@ -78,27 +146,28 @@ def _only_factor(node: ast.BinOp) -> ast.expr | None:
     return None
 
 
-def _stored(lineage: Lineage, node: ast.Name, before: int, depth: int) -> Iterator[Term]:
+def _stored(term: Term, name: str, depth: int) -> Iterator[Term]:
     """The summands of a variable: of the value that it was given, and of all that was added."""
-    statements = lineage.assignments(node.id, before)
+    lineage = term.lineage
+    statements = lineage.assignments(name, term.before)
     if len(statements) == 1 and isinstance(statements[0], ast.Assign):
-        entry = _entry(lineage, statements[0], node.id, depth)
+        entry = _entry(lineage, statements[0], name, depth)
         if entry is not None:
-            yield from _terms(*entry, depth + 1)
+            yield from _terms(*entry, depth + 1, term.via)
             return
     plain = all(
         (isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name))
         or (isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Add | ast.Sub))
         for each in statements
     )
-    if not statements or not plain:
-        yield Term(lineage, node, before)
+    if not statements or not plain or any(lineage.guard(each) for each in statements):
+        yield term
         return
     for each in statements:
         value = getattr(each, "value", None)
         if isinstance(value, ast.expr):
             # The statement's own line counts, where it reads the variable that it stores.
-            yield from _terms(lineage, value, each.lineno, depth + 1)
+            yield from _terms(lineage, value, each.lineno, depth + 1, term.via)
 
 
 def _entry(
@@ -123,12 +192,12 @@ def _entry(
 
 def _called(term: Term, depth: int) -> Iterator[Term]:
     """The summands of what a function of the user's returns, or of a sum() over a written list."""
-    lineage, node, before = term
+    lineage, node, before, via = term
     assert isinstance(node, ast.Call)
     if isinstance(node.func, ast.Name) and node.func.id == "sum" and len(node.args) == 1:
         listed = _listed(lineage, node.args[0], before)
         for each in listed:
-            yield from _terms(lineage, each, before, depth + 1)
+            yield from _terms(lineage, each, before, depth + 1, via)
         if listed:
             return
     inner = lineage.inside(node, lineage.reach(node.func), [], before, depth)
@@ -137,7 +206,7 @@ def _called(term: Term, depth: int) -> Iterator[Term]:
     if inner is None or value is None or isinstance(value, ast.Tuple):
         yield term
         return
-    found = [*_terms(inner, value, returned[0].lineno, depth + 1)]
+    found = [*_terms(inner, value, returned[0].lineno, depth + 1, via)]
     # A function that returns no sum is one summand, as its caller wrote it.
     yield from found if len(found) > 1 else [term]
 
@@ -153,7 +222,3 @@ def _listed(lineage: Lineage, node: ast.expr, before: int) -> list[ast.expr]:
     if isinstance(node, ast.Dict):
         return node.values
     return node.elts if isinstance(node, ast.List | ast.Tuple) else []
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - {"self", "torch"}

@@ -12,7 +12,7 @@ from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.registry import OptimizerRegistry
-from graphlab.observe.tensors import Unnoticed, WeakMap, is_tensor, tensors_in
+from graphlab.observe.tensors import Unnoticed, WeakMap, is_tensor, readable, tensors_in
 from graphlab.source.objects import attribute, attributes, is_a, item
 
 
@@ -74,5 +74,10 @@ def unscaled(scaler: Any, optimizer: Any) -> bool | None:
     stage = item(dict.get(states, id(optimizer)), "stage")
     if getattr(stage, "name", "READY") != "READY":
         return True
-    scale = own.get("_scale")
-    return bool(scale == 1.0) if is_tensor(scale) else None
+    return scale_of(scaler) == 1.0 if is_tensor(own.get("_scale")) else None
+
+
+def scale_of(scaler: Any) -> float:
+    """What a scaler multiplies losses with; 1 where that cannot be read."""
+    scale = attributes(scaler).get("_scale")
+    return float(scale) if is_tensor(scale) and readable(scale) else 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
@@ -15,10 +14,11 @@ from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.optimizers.gradients import ParameterState
 from graphlab.observe.optimizers.registry import OptimizerState
-from graphlab.observe.optimizers.scalers import unscaled
+from graphlab.observe.optimizers.scalers import scale_of, unscaled
+from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_tensor
-from graphlab.source.objects import exactly, items
+from graphlab.source.objects import is_a, items
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location
@@ -26,6 +26,9 @@ from graphlab.trace.sightings import Clipped
 
 # The first calls at a line are looked at, then every `EVERY`th.
 FIRST, EVERY = 8, 61
+# A limit as high as this cuts nothing: such a call measures the norm. So it does where the limit is
+# more than this part of the scale that the gradients still have.
+MEASURES, OF_SCALE = 1e4, 0.1
 
 
 class ClipCalls:
@@ -50,33 +53,36 @@ class ClipCalls:
         count = self._calls[spot]
         self._calls[spot] += 1
         values = frame.f_locals
-        limit: Any = values.get("max_norm", values.get("clip_value"))
-        only_measured = exactly(limit, float) and math.isinf(limit)
-        if only_measured or (count >= FIRST and count % EVERY):
+        limit = _number(values.get("max_norm", values.get("clip_value")))
+        if limit >= MEASURES or (count >= FIRST and count % EVERY):
             return
         with Unnoticed():
-            found = self._judge(values)
+            found = self._judge(values, limit)
         if found is not None:
             why, state, record = found
             self._seen.setdefault(spot, Counter())[why] += 1
             self._about.setdefault(spot, (state, record))
 
     def _judge(
-        self, values: dict[str, Any]
+        self, values: dict[str, Any], limit: float
     ) -> tuple[str, OptimizerState, RawBackward | None] | None:
-        grads = {id(each) for _, each in items(values.get("grads")) if is_tensor(each)}
+        grads = {id(each): each for _, each in items(values.get("grads")) if is_tensor(each)}
         given = {id(each) for _, each in items(values.get("parameters")) if is_tensor(each)}
         for state, optimizer in self._registry.followed():
             gradients = self._registry.gradients_of(state, parameters_of(optimizer))
             mine = [each for each in gradients if each.sources and each.grad_id in grads]
             if not mine:
-                if given and not grads and given & set(state.identities):
+                if _cleared(gradients, state.identities, given, grads):
                     return "none", state, None
                 continue
             record = mine[0].sources[-1]
             if any(each.by_hand or _unspent(each) for each in mine):
                 scaler = record.scaler() if record.scaler is not None else None
-                scaled = scaler is not None and unscaled(scaler, optimizer) is False
+                scaled = (
+                    scaler is not None
+                    and unscaled(scaler, optimizer) is False
+                    and limit < OF_SCALE * scale_of(scaler)
+                )
                 return "scaled" if scaled else "", state, record
             return "spent", state, record
         return None
@@ -97,6 +103,25 @@ class ClipCalls:
                 step=_locate(state.last_spot),
                 backward=_locate(record.spot) if record is not None else None,
             )
+
+
+def _cleared(
+    gradients: list[ParameterState], identities: list[int], given: set[int], grads: dict[int, Any]
+) -> bool:
+    """Whether the parameters `given` have had gradients, and none has one that is not cleared.
+    Those that never had one may be frozen, or not be used yet."""
+    if not grads:
+        rows = zip(gradients, identities, strict=True)
+        return any(each.seen and identity in given for each, identity in rows)
+    mine = [each for each in gradients if each.zeroed and each.grad_id in grads]
+    return bool(mine) and not any(any_nonzero(each) for each in grads.values())
+
+
+def _number(value: Any) -> float:
+    """The value of a number of Python's or NumPy's; 0 for anything else."""
+    if is_a(value, float):
+        return float.__float__(value)
+    return float(int.__int__(value)) if is_a(value, int) else 0.0
 
 
 def _unspent(gradient: ParameterState) -> bool:

@@ -20,7 +20,7 @@ LOOKS = 3
 
 class CutTerms:
     def __init__(self, watched: Watched) -> None:
-        self._files = watched.files
+        self._files, self._registry = watched.files, watched.ledger.registry
         self._looks: Counter[Spot | None] = Counter()
         self._seen: Counter[tuple[Spot | None, str, Location]] = Counter()
         self._found: dict[tuple[Spot | None, str, Location], TermCut] = {}
@@ -29,7 +29,8 @@ class CutTerms:
         if record.is_grad or record.spot is None or self._looks[record.spot] >= LOOKS:
             return
         self._looks[record.spot] += 1
-        for term, cut in cut_terms(frame.f_back, record.loss, self._files):
+        trained = self._registry.owned().keys()
+        for term, cut in cut_terms(frame.f_back, record.loss, self._files, trained):
             at = cut.location()
             key = (record.spot, term, at)
             self._seen[key] += 1

@@ -18,6 +18,7 @@ from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, Unnoticed, count_of, is_tensor, readable
 from graphlab.source.places import locate
+from graphlab.source.vocabulary import FLAT
 from graphlab.trace.sightings import ZeroGradients
 
 # How many steps must have found zeros before the graph is looked at, and before it is said; and how
@@ -33,6 +34,8 @@ class ZeroWatch:
         self._handles: list[Any] = []
         self._hits: list[tuple[Any, int]] = []
         self._nodes: list[Any] = []
+        # The leaves of the backward that is looked at, by identity.
+        self._leaves: set[int] = set()
         self._looks: Counter[Any] = Counter()
         self._found: dict[int, ZeroGradients] = {}
         watched.ledger.on_compared_step.append(self._on_step)
@@ -66,6 +69,7 @@ class ZeroWatch:
         if not goals:
             return
         self._looks[record.spot] += 1
+        self._leaves = {id(leaf) for node in nodes if (leaf := leaf_of(node)) is not None}
         self._nodes = needed(nodes, goals)
         for node in self._nodes:
             if leaf_of(node) is None:
@@ -97,7 +101,7 @@ class ZeroWatch:
             if at >= len(node.next_functions):
                 continue
             behind = node.next_functions[at][0]
-            if _only_views(behind, nodes):
+            if operation(node).split("Backward")[0] not in FLAT and _only_views(behind, nodes):
                 # What the parameter itself is multiplied by was zero, as a first hidden state is.
                 continue
             keys = {
@@ -105,9 +109,9 @@ class ZeroWatch:
             }
             keys &= zero.keys()
             if keys and not any(key in self._found for key in keys):
-                self._note(record, node, keys)
+                self._note(record, node, keys, not _penalty(node, nodes))
 
-    def _note(self, record: RawBackward, node: Any, keys: set[int]) -> None:
+    def _note(self, record: RawBackward, node: Any, keys: set[int], whole: bool) -> None:
         mark = self._log.mark_of(sequence(node))
         spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
         indices = sorted(
@@ -125,6 +129,8 @@ class ZeroWatch:
             record.call,
             locate(*record.spot) if record.spot is not None else None,
             by_weight=name.startswith(("Mul", "Div")),
+            # Those that no optimizer holds are not known: a network that is only passed through.
+            whole=whole and self._leaves & self._known.keys() <= keys,
         )
         for key in keys:
             self._found[key] = found
@@ -155,6 +161,17 @@ _VIEWS = (
 def _only_views(start: Any, nodes: list[Any]) -> bool:
     """Whether nothing but views lies between `start` and the leaves."""
     return all(operation(each).split("Backward")[0] in _VIEWS for each in _within(start, nodes))
+
+
+# Nodes between a penalty and the loss that it is a summand of.
+_SUMMING = ("Mean", "Sum", "Add", "Sub", "Mul", "Div", "Neg", "View")
+
+
+def _penalty(node: Any, nodes: list[Any]) -> bool:
+    """Whether the value of `node` is only added up, as that of a hinge is. It is zero where there
+    is nothing to learn."""
+    above = [each for each in needed(nodes, [node]) if each is not node]
+    return all(operation(each).split("Backward")[0] in _SUMMING for each in above)
 
 
 def _within(start: Any, nodes: list[Any]) -> list[Any]:
