@@ -12,6 +12,7 @@ from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
 from graphlab.observe.lineage.asked import cut_of, made_late, maker
 from graphlab.observe.lineage.cut import Stack, find_cut
 from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.imaginary import complex_since
 from graphlab.observe.lineage.reduction import not_reduced
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, Log
@@ -82,7 +83,8 @@ def refused_outright(
         if alone and count_of(root) != 1:
             return Outright("non-scalar", root, not_reduced(caller, loss, files, line))
         if alone and is_complex(root):
-            made = maker(root, caller, files, line)
+            seen = complex_since(root, log) if log is not None else []
+            made = seen[0] if len(seen) == 1 else maker(root, caller, files, line)
             return Outright("complex-loss", root, cut_of(made) if made is not None else None)
         if not alone and is_tensor(given[at]) and not values.get("is_grads_batched"):
             other = given[at]
