@@ -123,7 +123,9 @@ class Lineage:
         value = self.values[name] if name in self.values else self.element(name)
         has_graph = _has_graph(value)
         self.trail.note(value)
-        if has_graph and (not self.trail.thorough or value is self.trail.wanted):
+        # Of a parameter that the function has assigned again, it is the value before.
+        whole = value is self.trail.wanted and name not in self.given
+        if has_graph and (not self.trail.thorough or whole):
             return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
         return HAS_GRAPH if has_graph else found
