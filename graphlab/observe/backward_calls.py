@@ -241,7 +241,7 @@ class BackwardCalls:
         # What was written unseen may be what it failed at.
         inspector = Inspector(self._log, names, record.spot)
         record.problems = inspector.written(nodes, stale=False) or record.problems
-        if record.problems and failure.trouble == "failed":
+        if record.problems and failure.trouble == "failed" and failure.cut is None:
             mine = [each for each in call.possible if inspector.written([each], stale=False)]
             if len(call.possible) == 1 and mine:
                 record.problems = inspector.written(mine, stale=False)

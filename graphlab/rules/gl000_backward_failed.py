@@ -29,13 +29,18 @@ def check(trace: Trace) -> Iterator[Finding]:
             where += f" in {node.module}"
     elif node.raised_at is not None:
         where = f" in your own line {node.raised_at.line}"
+    if node.why:
+        where = f": {node.function} {node.why}"
+    cause = Place(node.raised_at, f"{event.raised} was raised") if node.raised_at else None
+    if event.cut is not None:
+        cause = Place(event.cut, event.cut_by)
     yield Finding(
         *RULE.label,
         summary=f"{event.call} raised {event.raised}{where}",
         iteration=event.iteration,
         saved=Place(node.at, node.operation, node.module) if node.at is not None else None,
         failed=Place(event.at, event.call),
-        cause=Place(node.raised_at, f"{event.raised} was raised") if node.raised_at else None,
+        cause=cause,
         help=(Help(_help(event, node)),),
         notes=tuple(_notes(node)),
     )
@@ -66,7 +71,7 @@ def _last(trace: Trace) -> Backward | None:
 def _notes(node: FailedNode) -> Iterator[str]:
     if node.operands:
         yield f"its operands: {listing([_told(each) for each in node.operands])}"
-    if not node.operation and node.raised_at is None:
+    if not node.operation and node.raised_at is None and not node.why:
         yield _SEND
 
 
@@ -80,6 +85,13 @@ def _help(event: Backward, node: FailedNode) -> str:
         return (
             "The backward needs the activations and their gradients at once: a smaller batch, "
             "torch.utils.checkpoint around the largest part, or autocast make it need less."
+        )
+    if event.subject is not None:
+        return "Replace .data before the forward or after the backward, not in between."
+    if node.why:
+        return (
+            "Let the hook return None where the gradient is to stay as it is, or else one of the "
+            "same shape and type: a module's hook, a tuple with one for each input."
         )
     if node.raised_at is not None:
         return (

@@ -10,6 +10,9 @@ from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Refused, Trace
 
+# How what was made without a graph is told of.
+_UNASKED = "made it without requires_grad"
+
 
 def check(trace: Trace) -> Iterator[Finding]:
     yield from refused_backwards(
@@ -29,6 +32,8 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _summary(event: Refused, name: str) -> str:
     by = f": {made_by(event)} cut it off" if event.made is not None else ""
+    if event.made_by.endswith(_UNASKED):
+        by = f": {event.made_by}"
     return f"no graph leads to {name}, so that {event.by} has no gradient to wait for{by}"
 
 
@@ -38,6 +43,11 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
             f"Register it on a tensor that requires grad: one that is computed from parameters, "
             f"outside of no_grad(), or {name}.requires_grad_() if {name} is an input whose "
             "gradient is wanted."
+        )
+    elif event.made_by.endswith(_UNASKED):
+        yield Help(
+            f"Let it require grad where it is made, in line {event.made.line}, if its gradient is "
+            f"wanted; else leave {event.by} out."
         )
     elif "grad" in event.made_by and "requires_grad" not in event.made_by:
         where = made_by(event)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from graphlab.observe.failures.call import Diagnosis, FailedCall
 from graphlab.observe.failures.checkpoints import checkpoint_mismatch
 from graphlab.observe.failures.contract import broken_contract
+from graphlab.observe.failures.hooks import misfit_of_hook
 from graphlab.observe.failures.node import failed_node
+from graphlab.observe.failures.replaced import replaced_data
 from graphlab.observe.failures.second_derivative import no_second_derivative
 
 
@@ -13,7 +15,8 @@ def diagnose(call: FailedCall) -> Diagnosis:
     """The most exact account that can be given of the failure."""
     found = checkpoint_mismatch(call)
     if found is None and call.began:
-        found = no_second_derivative(call) or broken_contract(call)
+        found = no_second_derivative(call) or misfit_of_hook(call) or broken_contract(call)
+        found = found or replaced_data(call)
     if found is not None:
         return found
     if not call.began:

@@ -105,13 +105,15 @@ class _Search:
         fits = [each for each in self._changes if _is_read(each.change, statements)]
         if fits:
             return _one(fits)
+        # A comprehension has a code of its own.
         drawn = {
-            (ran.code, statement.lineno)
+            (ran.code.co_filename, statement.lineno): ran.code
             for ran, statement in self._ran()
             if not hasattr(statement, "body") and unrepeatable(statement)
         }
         if drawn:
-            return _at(*drawn.pop(), _RANDOM) if len(drawn) == 1 else None
+            (_, line), code = drawn.popitem()
+            return _at(code, line, _RANDOM) if not drawn else None
         paths: set[str] = set()
         for each in statements:
             paths |= read_paths(each)

@@ -10,6 +10,7 @@ from typing import Any
 
 from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, sequence, walk
 from graphlab.observe.lineage.cut import making
+from graphlab.observe.lineage.unused import cut_off, replaced_since, used_instead
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log
 from graphlab.observe.tensors import grad_fn_of
@@ -29,21 +30,33 @@ def made_late(
     line: int | None,
     log: Log | None,
 ) -> Cut | None:
-    """The line that made `tensor`, if that ran after the last of the graph of `roots`; `loss` is
-    the expression that these come from."""
+    """The line that made `tensor`, if that ran after the last of the graph of `roots`, or in place
+    of the leaf that this began with; else the one by which the graph passed it by. `loss` is the
+    expression that `roots` come from."""
     made = maker(tensor, frame, files, line)
-    if made is None:
-        return None
-    node = grad_fn_of(tensor)
     user = user_frame(frame, files)
+    if made is not None and _made_late(tensor, made, roots, loss, user, line, log):
+        return cut_of(made)
+    if log is not None and user is not None:
+        if made is not None and replaced_since(tensor, made, roots, user, files, log):
+            return cut_of(made)
+        used = used_instead(tensor, roots, user, files, log)
+        if used is not None:
+            return cut_of(used)
+    return cut_off(tensor, loss, user, files) if line is None else None
+
+
+def _made_late(
+    tensor: Any, made: Location, roots: list[Any], loss: str, user: FrameType | None,
+    line: int | None, log: Log | None,
+) -> bool:  # fmt: skip
+    node = grad_fn_of(tensor)
     if log is None or user is None:
-        late = _stands_after(made, loss, user, line)
-    else:
-        # What the failing line itself computed, such as a sum, came after all.
-        last = _last_before(roots, log, (user.f_code, line or user.f_lineno))
-        late = sequence(node) > last if node is not None else _ran_after(log, made, last)
-        late = late and last >= 0
-    return cut_of(made) if late else None
+        return _stands_after(made, loss, user, line)
+    # What the failing line itself computed, such as a sum, came after all.
+    last = _last_before(roots, log, (user.f_code, line or user.f_lineno))
+    late = sequence(node) > last if node is not None else _ran_after(log, made, last)
+    return late and last >= 0
 
 
 def _last_before(roots: list[Any], log: Log, failing: tuple[CodeType, int]) -> int:

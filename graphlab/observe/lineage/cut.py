@@ -13,7 +13,7 @@ from graphlab.observe.lineage.frozen import frozen_by
 from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Trail
-from graphlab.observe.names import parameters_in
+from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_tensor, requires_grad
 from graphlab.source.effects.assignments import scope_of
@@ -25,6 +25,9 @@ from graphlab.trace.model import Location
 
 # (frame, line that it was at), the innermost first.
 Stack = Sequence[tuple[FrameType, int]]
+
+# Of how many of the optimizers' parameters it is asked what froze them.
+_SOME = 8
 
 
 def find_cut(
@@ -55,7 +58,27 @@ def find_cut(
     for cut, module in trail.frozen:
         if found is cut:
             return _frozen(module, frame, files, log)
-    return found if isinstance(found, Cut) else around if isinstance(around, Cut) else None
+    if isinstance(found, Cut):
+        return found
+    if around is not None or found is not None or not torch.is_grad_enabled():
+        return around if isinstance(around, Cut) else None
+    return _all_frozen(frame, files, log)
+
+
+def _all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+    """The statement that froze all that the optimizers own: whatever the loss was computed from,
+    none of that could give it a graph."""
+    owned = [
+        each
+        for optimizer in Names(files).gather(frame).held_optimizers()
+        for each in parameters_of(optimizer)
+    ]
+    if not owned or any(requires_grad(each) for each in owned):
+        return None
+    some = owned[:: len(owned) // _SOME + 1]
+    cuts = [frozen_by(each, frame, files, log) for each in [*some, owned[-1]]]
+    places = {cut.location() if cut is not None else None for cut in cuts}
+    return cuts[0] if len(places) == 1 else None
 
 
 def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:

@@ -13,6 +13,7 @@ from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_module, is_parameter, is_tensor
 from graphlab.source.effects.freezes import Freeze, freezes
+from graphlab.source.effects.stores import stores_named
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, class_name, is_a, items, variables
@@ -46,6 +47,9 @@ def frozen_by(
             unknown.append(each)
         elif not isinstance(verdict, bool):
             found[(each.scope.file, _line(verdict))] = each, verdict
+    born = _born(tensor, names, files) if not found else None
+    if born is not None:
+        return born
     if not found and len(unknown) == 1 and is_parameter(tensor):
         # A parameter requires grad until something takes that away, and no other statement did.
         only = unknown[0]
@@ -58,6 +62,34 @@ def frozen_by(
     freeze, node = next(iter(found.values()))
     by = ast.unparse(node)
     return Cut(node, by if len(by) < 60 else by[:57] + "…", freeze.scope.file, freeze.scope.path)
+
+
+def _born(tensor: Any, names: Names, files: UserFiles) -> Cut | None:
+    """The statement of a module's class that made a parameter without a gradient."""
+    found: dict[tuple[str, int], Cut | None] = {}
+    for module in names.held_modules():
+        mine = [k for k, v in items(attributes(module).get("_parameters")) if v is tensor]
+        for name in mine:
+            for base in type.__dict__["__mro__"].__get__(type(module)):
+                code = getattr(attributes(base).get("__init__"), "__code__", None)
+                if code is None or code.co_filename not in files:
+                    continue
+                for each in stores_named(code.co_filename, str(name)):
+                    if each.owner == base.__name__ and each.value is not None:
+                        by = ast.unparse(each.node)
+                        cut = Cut(each.node, by[:57] + "…" if len(by) > 60 else by, each.file,
+                                  each.function)  # fmt: skip
+                        found[each.file, each.node.lineno] = cut if _frozen(each.value) else None
+    every = [*found.values()]
+    return every[0] if len(every) == 1 else None
+
+
+def _frozen(made: ast.expr) -> bool:
+    """Whether it says ``Parameter(…, requires_grad=False)``."""
+    if not isinstance(made, ast.Call) or not ast.unparse(made.func).endswith("Parameter"):
+        return False
+    told = [each.value for each in made.keywords if each.arg == "requires_grad"] or made.args[1:2]
+    return bool(told) and isinstance(told[0], ast.Constant) and told[0].value is False
 
 
 def _line(node: ast.AST) -> int:

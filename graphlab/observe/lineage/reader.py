@@ -59,6 +59,8 @@ class Lineage:
         self.tree = parse(file)
         self.values, self.files = values, files
         self.given = given or {}
+        # What each of those was computed from, as a trail's modules.
+        self.met: dict[str, list[Any]] = {}
         self.busy: set[tuple[str, int]] = set()
         self.known: dict[tuple[int, int], tuple[Result, list[Any]]] = {}
         self.trail = trail or Trail()
@@ -116,11 +118,14 @@ class Lineage:
     def named(self, name: str, before: int, depth: int) -> Result:
         """The result of a variable."""
         if name in self.given and not self.assignments(name, before):
+            self.trail.modules += self.met.get(name, [])
             return self.given[name]
         value = self.values[name] if name in self.values else self.element(name)
         has_graph = _has_graph(value)
         self.trail.note(value)
-        if has_graph and not self.trail.thorough:
+        # Of a parameter that the function has assigned again, it is the value before.
+        whole = value is self.trail.wanted and name not in self.given
+        if has_graph and (not self.trail.thorough or whole):
             return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
         return HAS_GRAPH if has_graph else found
@@ -152,7 +157,7 @@ class Lineage:
                 continue
             self.busy.add(key)
             try:
-                found = self.value(source, statement.lineno, depth + 1)
+                found = self.part(statement, source, name, depth + 1)
                 if isinstance(statement, ast.AugAssign) and found is not HAS_GRAPH:
                     found = _first([found, self.named(name, statement.lineno, depth + 1)])
             finally:
@@ -163,6 +168,17 @@ class Lineage:
                 return found
         return None
 
+    def part(self, statement: ast.stmt, source: ast.expr, name: str, depth: int) -> Result:
+        """The result of what `name` gets of the value `source` in ``name, other = source``."""
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if isinstance(target, ast.Tuple | ast.List):
+            names = [ast.unparse(each) for each in target.elts]
+            at = names.index(name) if name in names else None
+            if at is not None and isinstance(source, ast.Call):
+                return self.call(source, statement.lineno, depth, at)
+            source = _element(source, at)
+        return self.value(source, statement.lineno, depth)
+
     def unlike(self, name: str, statement: ast.stmt) -> Result:
         """HAS_GRAPH, unless the present value has none: then the statement cut it, in an unknown
         way."""
@@ -171,8 +187,11 @@ class Lineage:
             return self.cut(statement, ast.unparse(statement))
         return HAS_GRAPH
 
-    def call(self, node: ast.Call, before: int, depth: int) -> Result:
-        """The result of a call, from its arguments and, if it is known, the function or module."""
+    def call(
+        self, node: ast.Call, before: int, depth: int, element: int | None = None
+    ) -> Result:
+        """The result of a call, or of one element of the tuple that it gives, from its arguments
+        and, if it is known, the function or module."""
         func = node.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         given = [*node.args, *(each.value for each in node.keywords)]
@@ -188,7 +207,7 @@ class Lineage:
         operands = _first(inputs)
         if cuts:
             return self.dropped(operands, node)
-        found = self.entered(node, callee, inputs, before, depth)
+        found = self.entered(node, callee, inputs, before, depth, element)
         if found is not None:
             return found
         if is_module(callee) and (parameters := parameters_in(callee)):
@@ -199,8 +218,9 @@ class Lineage:
         return operands
 
     def entered(
-        self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
-    ) -> Result:
+        self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int,
+        element: int | None = None,
+    ) -> Result:  # fmt: skip
         """The result of the user's own function that `node` calls, from its return statements."""
         inner = self.inside(node, callee, inputs, before, depth)
         if inner is None:
@@ -208,7 +228,7 @@ class Lineage:
         results: list[Result] = []
         for each in inner.returns():
             assert each.value is not None
-            result = inner.value(each.value, each.lineno, depth + 1)
+            result = inner.value(_element(each.value, element), each.lineno, depth + 1)
             results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
         return next((each for each in results if isinstance(each, Cut)), _first(results))
 
@@ -240,15 +260,17 @@ class Lineage:
         spread = any(isinstance(each, ast.Starred) for each in node.args)
         spread = spread or any(each.arg is None for each in node.keywords)
         given = dict.fromkeys(names, _first(inputs) if spread else None)
-        if not spread:
-            for each, argument in zip(names, node.args, strict=False):
-                given[each] = self.value(argument, before, depth)
-                values[each] = self.reach(argument)
-        for each in node.keywords:
-            if each.arg is not None:
-                given[each.arg] = self.value(each.value, before, depth)
-                values[each.arg] = self.reach(each.value)
-        return Lineage(file, scope, scope.name, values, self.files, given, self.trail)
+        passed = [] if spread else [*zip(names, node.args, strict=False)]
+        passed += [(each.arg, each.value) for each in node.keywords if each.arg is not None]
+        met: dict[str, list[Any]] = {}
+        for each, argument in passed:
+            first = len(self.trail.modules)
+            given[each] = self.value(argument, before, depth)
+            met[each] = self.trail.modules[first:]
+            values[each] = self.reach(argument)
+        inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
+        inner.met = met
+        return inner
 
     def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
         """A function that is known by its name only, such as one defined in another."""
@@ -349,6 +371,14 @@ class Lineage:
                 if is_a(holder, (list, tuple)):
                     return item(holder, 0)
         return LOST
+
+
+def _element(node: ast.expr, at: int | None) -> ast.expr:
+    """The element number `at` of a tuple that is written out."""
+    whole = not isinstance(node, ast.Tuple | ast.List) or at is None or at >= len(node.elts)
+    if whole or any(isinstance(each, ast.Starred) for each in node.elts):
+        return node
+    return node.elts[at]
 
 
 def _creates(call: ast.Call) -> bool:

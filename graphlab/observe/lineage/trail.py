@@ -15,11 +15,12 @@ class Trail:
     """What was found on the way: modules that were called and leaves, and the cuts with those
     behind each.
 
-    A `thorough` search goes on at a value with a graph, as part of it may have been cut off.
+    A `thorough` search goes on at a value with a graph, as part of it may have been cut off. Of
+    other tensors than leaves, only the one that is `wanted` is noted.
     """
 
-    def __init__(self, thorough: bool = False) -> None:
-        self.thorough = thorough
+    def __init__(self, thorough: bool = False, wanted: Any = None) -> None:
+        self.thorough, self.wanted = thorough, wanted
         self.modules: list[Any] = []
         self.cuts: list[tuple[Cut, list[Any]]] = []
         # The calls of modules whose parameters are all frozen.
@@ -30,5 +31,6 @@ class Trail:
     def note(self, value: Any) -> None:
         """Add the leaves among a value, or in it."""
         for each in (value,) if is_tensor(value) else (one for _, one in items(value, 16)):
-            if is_tensor(each) and requires_grad(each) and not is_view(each) and is_leaf(each):
+            leaf = is_tensor(each) and requires_grad(each) and not is_view(each) and is_leaf(each)
+            if leaf or (each is self.wanted and each is not None):
                 self.modules.append(each)

@@ -22,7 +22,7 @@ from graphlab.observe.origins.bindings import (
 )
 from graphlab.observe.origins.context import Context
 from graphlab.observe.origins.project import Project
-from graphlab.observe.origins.properties import Property, Verdict
+from graphlab.observe.origins.properties import Property, Verdict, operand_of
 from graphlab.observe.origins.reaching import reaching
 from graphlab.observe.tensors import is_module, is_tensor
 from graphlab.source.objects import LOST, is_a
@@ -94,7 +94,9 @@ class Flow:
             return [*again(node.left, context, path, depth),
                     *again(node.right, context, path, depth)]  # fmt: skip
         if isinstance(node, ast.BinOp | ast.UnaryOp | ast.AugAssign):
-            return self._judged(self._what.operator(), node, None, context, depth)
+            alone = operand_of(node)
+            verdict = self._what.operator(alone is not None)
+            return self._judged(verdict, node, alone, context, depth)
         return []
 
     def _judged(

@@ -83,6 +83,16 @@ class Makers:
             return None
         return _made(found[0])
 
+    def maker(self, tensor: Any, around: ast.AST | None, context: Context | None) -> Made | None:
+        """The line that made a tensor of its shape, which an expression in `around` stands for."""
+        if around is None or context is None:
+            return None
+        for node in ast.walk(around):
+            if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+                if context.value(node) is tensor:
+                    return self.origin("made", tensor, node, context)
+        return None
+
     def guard(self, tensor: Any, node: ast.AST | None, context: Context | None) -> Made | None:
         """The guard under which a tensor of inference mode was made."""
         found, _ = self._origins("inference", tensor, node, context)

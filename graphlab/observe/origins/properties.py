@@ -1,7 +1,7 @@
 """What gives a tensor a property that torch may complain of, and what hands it on, by operation.
 
 The properties: to be a result (no leaf), to have elements that share memory, to be of inference
-mode, to be unknown to a vmap.
+mode, to be unknown to a vmap; and "made", to have its shape and no graph.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from typing import Literal
+
+from graphlab.source.evaluate import constant
 
 # Whether an operation gives its result the property, cannot, or hands on what its receiver (or
 # first argument) has; "either": it hands it on, and gives it where the receiver has it not.
@@ -35,6 +37,11 @@ _CONVERSIONS = {
     "to", "cuda", "cpu", "float", "double", "half", "bfloat16", "type", "type_as", "contiguous",
     "expand", "expand_as", "broadcast_to",
 }  # fmt: skip
+# Results of the receiver's shape.
+_ALIKE = {
+    "clone", "detach", "detach_", "abs", "neg", "negative", "Parameter", "Buffer", "data", "bfloat16",
+    "cuda", "cpu", "float", "double", "half", "type", "type_as", "contiguous",
+}  # fmt: skip
 # Functions that make a tensor without a graph.
 _LEAVES = {
     "Parameter", "Buffer", "zeros", "ones", "rand", "randn", "randint", "randperm", "full", "empty",
@@ -54,7 +61,7 @@ _PLAIN = {"len", "range", "int", "float", "str", "bool", "sum", "print", "isinst
 class Property:
     """`name` is that of `trace.model.Refusal`."""
 
-    name: Literal["non-leaf", "overlap", "inference", "unmapped", "view"]
+    name: Literal["non-leaf", "overlap", "inference", "unmapped", "view", "made"]
 
     def call(self, name: str, method: bool, node: ast.Call) -> Verdict:
         """Of a call of a library's function or method `name`."""
@@ -62,6 +69,9 @@ class Property:
             return "hands-on"
         if name in _NUMBERS or (name in _PLAIN and isinstance(node.func, ast.Name)):
             return "never" if name != "sum" else "gives"
+        if self.name == "made":
+            # `to` may be ``to(other)``, and hands on the shape all the same.
+            return "hands-on" if name in _ALIKE or name == "to" else "gives"
         if self.name == "non-leaf":
             if any(each.arg == "requires_grad" for each in node.keywords) or name in _LEAVES:
                 return "never"
@@ -95,8 +105,10 @@ class Property:
         inplace = name.endswith("_") and not name.endswith("__")
         return "hands-on" if kept or same or inplace else "never"
 
-    def operator(self) -> Verdict:
-        """Of an arithmetic operator."""
+    def operator(self, alike: bool = False) -> Verdict:
+        """Of an arithmetic operator; `alike`: its result has the shape of its one operand."""
+        if self.name == "made" and alike:
+            return "hands-on"
         return "never" if self.name in ("overlap", "view") else "gives"
 
     def written(self) -> Verdict:
@@ -105,7 +117,7 @@ class Property:
 
     def part(self) -> Verdict:
         """Of an item or slice of a tensor."""
-        return "gives" if self.name in ("non-leaf", "view") else "hands-on"
+        return "gives" if self.name in ("non-leaf", "view", "made") else "hands-on"
 
     def attribute(self, name: str) -> Verdict | None:
         """Of an attribute of a tensor; None if it may be one that the program has set."""
@@ -113,6 +125,19 @@ class Property:
             return "never"
         if name in ("data", "grad") and self.name == "non-leaf":
             return "never"
+        if name == "data" and self.name == "made":
+            return "hands-on"
         if name in ("T", "mT", "H", "mH", "real", "imag", "data"):
-            return "gives" if self.name in ("non-leaf", "view") else "hands-on"
+            return "gives" if self.name in ("non-leaf", "view", "made") else "hands-on"
         return None
+
+
+def operand_of(node: ast.AST) -> ast.expr | None:
+    """The only operand that is not a number."""
+    if isinstance(node, ast.UnaryOp):
+        return node.operand
+    if isinstance(node, ast.BinOp):
+        for one, other in ((node.left, node.right), (node.right, node.left)):
+            if type(constant(other)) in (int, float):
+                return one
+    return None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 Mistake = Literal[
     "stale", "freed", "leaf", "view", "outright", "inference", "overlap", "non-leaf", "hook",
-    "detached-view",
+    "detached-view", "hook-value",
 ]  # fmt: skip
 
 # Messages contain names and numbers: how much of the beginning is compared, and how alike it is. A
@@ -67,7 +67,7 @@ def _messages() -> tuple[tuple[Mistake, str], ...]:
             for mistake, make in _MISTAKES:
                 try:
                     make(torch)
-                except RuntimeError as error:
+                except (RuntimeError, TypeError) as error:
                     found.append((mistake, str(error)[:_LONGER]))
     finally:
         sys.settrace(tracing)
@@ -194,6 +194,30 @@ def _detached_view(torch: Any) -> None:
     torch._C.TensorBase.detach_(torch.ones(2, requires_grad=True).exp()[0])
 
 
+def _resized(torch: Any) -> None:
+    _hook_gives(torch, lambda gradient: gradient[0])
+
+
+def _retyped(torch: Any) -> None:
+    _hook_gives(torch, lambda gradient: gradient.long())
+
+
+def _no_tensor(torch: Any) -> None:
+    _hook_gives(torch, lambda gradient: 1)
+
+
+def _no_tuple(torch: Any) -> None:
+    result = torch.ones(2, requires_grad=True).exp()
+    result.grad_fn.register_hook(lambda inputs, outputs: inputs[0])
+    result.sum().backward()
+
+
+def _hook_gives(torch: Any, hook: Callable[[Any], Any]) -> None:
+    result = torch.ones(2, requires_grad=True).exp()
+    result.register_hook(hook)
+    result.sum().backward()
+
+
 _MISTAKES: tuple[tuple[Mistake, Callable[[Any], None]], ...] = (
     ("stale", _stale),
     ("freed", _freed),
@@ -217,4 +241,8 @@ _MISTAKES: tuple[tuple[Mistake, Callable[[Any], None]], ...] = (
     ("hook", _hooked),
     ("hook", _retained),
     ("detached-view", _detached_view),
+    ("hook-value", _resized),
+    ("hook-value", _retyped),
+    ("hook-value", _no_tensor),
+    ("hook-value", _no_tuple),
 )

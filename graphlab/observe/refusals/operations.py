@@ -38,6 +38,10 @@ from graphlab.source.wording import call_text
 from graphlab.trace.model import Location, Refusal, TensorInfo
 
 
+# Ends what is told of a line that made a tensor without a graph.
+UNASKED = "made it without requires_grad"
+
+
 class Operation(NamedTuple):
     """A refused operation: where, how it is written, on which tensor, and why that is so."""
 
@@ -250,7 +254,11 @@ class _Refused:
         frame = context.entry.frame
         line = next((line for each, line in stack if each is frame), self._at.line)
         cut = find_cut(frame, ast.unparse(node), self._files, line, stack)
-        return Made(cut.location(), cut.by) if cut is not None else None
+        if cut is not None:
+            return Made(cut.location(), cut.by)
+        # It never had one.
+        made = makers.origin("made", tensor, node, context) if is_tensor(tensor) else None
+        return Made(made.at, f"{made.by} {UNASKED}") if made is not None else None
 
     def _start(
         self, tensor: Any, node: ast.expr | None, info: TensorInfo

@@ -5,6 +5,7 @@ The reason is read from the arguments of the refused call.
 
 from __future__ import annotations
 
+import ast
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -12,9 +13,12 @@ from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
 from graphlab.observe.lineage.asked import cut_of, made_late, maker
 from graphlab.observe.lineage.cut import Stack, find_cut
 from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.imaginary import complex_since
 from graphlab.observe.lineage.reduction import not_reduced
 from graphlab.observe.names import Names
-from graphlab.observe.notes import Cut, Log
+from graphlab.observe.notes import Cut, CutAt, Log
+from graphlab.observe.origins.context import Context, Entry
+from graphlab.observe.origins.made import Makers
 from graphlab.observe.tensors import (
     count_of,
     describe,
@@ -27,7 +31,7 @@ from graphlab.observe.tensors import (
     shape_of,
 )
 from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.places import line_place
+from graphlab.source.places import line_place, statement_at
 from graphlab.source.wording import grad_input_at
 from graphlab.trace.model import Location, TensorInfo, Trouble
 
@@ -82,13 +86,13 @@ def refused_outright(
         if alone and count_of(root) != 1:
             return Outright("non-scalar", root, not_reduced(caller, loss, files, line))
         if alone and is_complex(root):
-            made = maker(root, caller, files, line)
+            seen = complex_since(root, log) if log is not None else []
+            made = seen[0] if len(seen) == 1 else maker(root, caller, files, line)
             return Outright("complex-loss", root, cut_of(made) if made is not None else None)
         if not alone and is_tensor(given[at]) and not values.get("is_grads_batched"):
             other = given[at]
             if shape_of(other) != shape_of(root) and not (is_nested(other) or is_nested(root)):
-                made = maker(other, caller, files, line) or _line(caller, files, line)
-                by = cut_of(made) if made is not None else None
+                by = _shaped(other, caller, files, line, log)
                 why = f"has shape {list(shape_of(other))}, and {loss} has {list(shape_of(root))}"
                 return Outright("gradient-shape", root, by, at, why)
     inputs = _inputs(values)
@@ -110,6 +114,32 @@ def refused_outright(
                 late = made_late(each, roots, loss, caller, files, line, log)
                 return Outright("unused-input", each, late, at)
     return None
+
+
+def _shaped(
+    tensor: Any, frame: FrameType | None, files: UserFiles, line: int | None, log: Log | None
+) -> Cut | None:
+    """The line that gave `tensor` its shape: the call itself where it makes it."""
+    user, here = user_frame(frame, files), _line(frame, files, line)
+    if user is None or here is None:
+        return None
+    statement = statement_at(here.file, here.line)
+    context = Context.of_entry(Entry(user, user.f_lasti))
+    given = Makers.of_frame(user, files, log).maker(tensor, statement, context)
+    if given is not None:
+        return CutAt(given.at, given.by)
+    made = maker(tensor, user, files, line)
+    if made is None and not _names(tensor, statement, context):
+        made = here
+    return cut_of(made) if made is not None else None
+
+
+def _names(tensor: Any, statement: ast.stmt | None, context: Context | None) -> bool:
+    """Whether a variable or attribute in the statement stands for it."""
+    return context is not None and any(
+        isinstance(each, ast.Name | ast.Attribute | ast.Subscript) and context.value(each) is tensor
+        for each in (ast.walk(statement) if statement is not None else ())
+    )
 
 
 def _line(frame: FrameType | None, files: UserFiles, line: int | None) -> Location | None:
