@@ -165,6 +165,7 @@ class TraceBuilder:
                 self._locate(leaf.record.spot),
                 self._locate(leaf.built or first),
                 leaf.made,
+                leaf.added,
             )
             for leaf in reached.unowned(registry.owned())
         )

@@ -309,13 +309,14 @@ class OptimizerInfo:
 class Forgotten:
     """A parameter that gets gradients but belongs to no optimizer. built: where the optimizer was
     built that holds the others that `call` reaches. made: the line that kept it from a module's
-    parameters()."""
+    parameters(), as it made a plain list; added: the one that put it into that."""
 
     tensor: TensorAt
     call: str
     at: Location | None
     built: Location | None
     made: Location | None = None
+    added: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
