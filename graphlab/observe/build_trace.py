@@ -304,6 +304,7 @@ class TraceBuilder:
             never_reached=state.never_reached,
             cut=state.cut.location() if state.cut is not None else None,
             cut_by=state.cut.by if state.cut is not None else "",
+            unused=state.unused,
             elsewhere=state.elsewhere,
             fed=state.fed,
             zeroed=state.zeroed,

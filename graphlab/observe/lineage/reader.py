@@ -163,11 +163,13 @@ class Lineage:
             # A hook is handed its module, what that was given, and what it gave.
             output = scope.args.args[-1].arg if each.hooked and scope.args.args else None
             given: dict[str, Result] = {output: HAS_GRAPH} if output else {}
-            file, first = each.store.file, len(self.trail.cuts)
+            file = each.store.file
             inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
-            results.append(inner.value(value, each.store.node.lineno, depth + 1))
-            for _, modules in self.trail.cuts[first:]:
-                modules += each.hooked
+            found = inner.value(value, each.store.node.lineno, depth + 1)
+            found = (inner.guard(each.store.node) or found) if found is HAS_GRAPH else found
+            results.append(found)
+            if isinstance(found, Cut):
+                self.trail.cuts.append((found, [*each.hooked]))
         return _first(results)
 
     def stored(self, statements: list[ast.stmt], name: str, before: int, depth: int) -> Result:
