@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from graphlab.observe.lineage.cut import lineage_of
 from graphlab.observe.lineage.reader import HAS_GRAPH, Lineage, Result
+from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.notes import Cut
 from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
@@ -29,9 +30,12 @@ class Term(NamedTuple):
         return self.lineage.value(self.node, self.before)
 
 
-def cut_terms(frame: FrameType | None, loss: str, files: UserFiles) -> Iterator[tuple[str, Cut]]:
-    """(the summand as it is written, where it lost its graph) for each of the loss's summands that
-    was computed from something with a graph, where other summands still have theirs."""
+def cut_terms(
+    frame: FrameType | None, loss: str, files: UserFiles
+) -> Iterator[tuple[str, Cut, list[Any]]]:
+    """(the summand as it is written, where it lost its graph, the modules and leaves behind that)
+    for each of the loss's summands that was computed from something with a graph, where other
+    summands still have theirs."""
     frame = user_frame(frame, files)
     try:
         expression = ast.parse(loss, mode="eval").body
@@ -39,14 +43,16 @@ def cut_terms(frame: FrameType | None, loss: str, files: UserFiles) -> Iterator[
         return
     if frame is None:
         return
-    terms = [*_terms(lineage_of(frame, files), expression, frame.f_lineno, 0)]
+    trail = Trail(thorough=True)
+    terms = [*_terms(lineage_of(frame, files, trail), expression, frame.f_lineno, 0)]
     results = [(each, each.result) for each in terms]
     alive = [each for each, result in results if result is HAS_GRAPH]
     names = {name for each in alive for name in _names(each.node)}
     for each, result in results:
         # `x + (value - x).detach()` changes the value of x alone, on purpose.
         if alive and isinstance(result, Cut) and not _names(result.node) & names:
-            yield ast.unparse(each.node), result
+            behind = [one for cut, found in trail.cuts if cut is result for one in found]
+            yield ast.unparse(each.node), result, behind
 
 
 def _terms(lineage: Lineage, node: ast.expr, before: int, depth: int) -> Iterator[Term]:
