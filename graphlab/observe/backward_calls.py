@@ -31,6 +31,8 @@ from graphlab.trace.model import FailedNode
 # The first calls at a line are inspected before they run, then every `EVERY`th: a prime, so
 # that a loop which alternates between two kinds of step is not always sampled at the same one.
 FIRST, EVERY = 6, 61
+# How many are inspected once more when a new optimizer has been built, and for how many of these.
+AGAIN, AGAINS = 3, 8
 # A graph larger than this is inspected only when its backward raises.
 LARGE = 200_000
 # How many backwards keep the exact list of nodes that they ran through.
@@ -82,6 +84,7 @@ class BackwardCalls:
         self._files = files
         self._texts: dict[Spot, tuple[str, str]] = {}
         self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
+        self._again, self._agains = 0, AGAINS
         self._seen_at: dict[Spot | None, int] = {}
         self._open: list[RawBackward] = []
         self._remembered: list[RawBackward] = []
@@ -271,7 +274,17 @@ class BackwardCalls:
         silent_writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
         key = (record.spot, silent_writers)
         count = self._count[key] = self._count.get(key, 0) + 1
-        return count <= FIRST or count % EVERY == 0
+        if count <= FIRST or count % EVERY == 0:
+            return True
+        self._again = max(self._again - 1, -1)
+        return self._again >= 0
+
+    def look_again(self) -> None:
+        """Inspect some of the next backwards: with a new optimizer, another training begins, maybe
+        of another model, at lines that were inspected in the one before."""
+        if self._count and self._agains > 0:
+            self._agains -= 1
+            self._again = AGAIN
 
     def _note_coverage(self, record: RawBackward, nodes: list[Any]) -> None:
         record.covered = frozenset(sequence(node) for node in nodes)

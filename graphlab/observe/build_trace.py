@@ -165,6 +165,7 @@ class TraceBuilder:
                 self._locate(leaf.record.spot),
                 self._locate(leaf.built or first),
                 leaf.made,
+                leaf.added,
             )
             for leaf in reached.unowned(registry.owned())
         )
@@ -303,6 +304,7 @@ class TraceBuilder:
             never_reached=state.never_reached,
             cut=state.cut.location() if state.cut is not None else None,
             cut_by=state.cut.by if state.cut is not None else "",
+            unused=state.unused,
             elsewhere=state.elsewhere,
             fed=state.fed,
             zeroed=state.zeroed,

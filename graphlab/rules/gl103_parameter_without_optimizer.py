@@ -46,6 +46,7 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         summary=f"{names[0]}{more} get{'' if more else 's'} gradients, and no optimizer steps "
         f"{them}{why}",
         tensor=unversioned(trace, first.tensor),
+        mutated=Place(first.added, first.added.code) if first.added is not None else None,
         failed=Place(first.at, first.call),
         cause=Place(made, "made here, and not registered") if made is not None else built,
         help=(Help(_REGISTER if made is not None else _BUILD),),

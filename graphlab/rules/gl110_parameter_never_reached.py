@@ -14,10 +14,14 @@ from graphlab.trace.sightings import TermCut
 PATIENCE = 6
 
 
-def _cause(optimizer: OptimizerInfo) -> Place | None:
+def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
+    """(what it began with, what holds the parameters for nothing)."""
+    built = Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None
     if optimizer.cut is not None:
-        return Place(optimizer.cut, optimizer.cut_by)
-    return Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None
+        return Place(optimizer.cut, optimizer.cut_by), None
+    if optimizer.unused is not None:
+        return Place(optimizer.unused, "built here, and not used in forward"), built
+    return built, None
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -31,14 +35,19 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         names = [trace.tensors[each].name or "a parameter" for each in never]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        cause, failed = _places(optimizer)
+        unused = optimizer.unused is not None and cause is not None and failed is not None
         yield Finding(
             *RULE.label,
             summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient",
             tensor=unversioned(trace, never[0]),
-            cause=_cause(optimizer),
+            cause=cause,
+            failed=failed,
             help=(
                 Help(
-                    "Use the module in forward, undo the detach() before it, or leave its "
+                    "Use it in forward, or do not build it."
+                    if unused
+                    else "Use the module in forward, undo the detach() before it, or leave its "
                     "parameters out of the optimizer."
                 ),
             ),

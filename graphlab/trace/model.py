@@ -277,8 +277,9 @@ class OptimizerInfo:
     zero_grad(), and the step() of a scheduler of it, was called. handed_on: a closure or a
     GradScaler decides when it steps. by_hand: the program itself wrote to its parameters after a
     backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
-    that detaches a loss from those, if one was found. elsewhere: it was stepped in a thread that is
-    not observed, so its steps are only counted.
+    that detaches a loss from those, if one was found; unused: else the one that built what forward
+    goes past. elsewhere: it was stepped in a thread that is not observed, so its steps are only
+    counted.
     """
 
     name: str
@@ -297,6 +298,7 @@ class OptimizerInfo:
     never_reached: tuple[TensorAt, ...] = ()
     cut: Location | None = None
     cut_by: str = ""
+    unused: Location | None = None
     elsewhere: bool = False
     fed: Count = 0
     zeroed: Count = 0
@@ -309,13 +311,14 @@ class OptimizerInfo:
 class Forgotten:
     """A parameter that gets gradients but belongs to no optimizer. built: where the optimizer was
     built that holds the others that `call` reaches. made: the line that kept it from a module's
-    parameters()."""
+    parameters(), as it made a plain list; added: the one that put it into that."""
 
     tensor: TensorAt
     call: str
     at: Location | None
     built: Location | None
     made: Location | None = None
+    added: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any, Final
 
+from graphlab.observe.lineage.attributes import stored_elsewhere
 from graphlab.observe.lineage.callee import closed_over, entered
 from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import parameters_in
@@ -128,6 +129,8 @@ class Lineage:
         if has_graph and (not self.trail.thorough or whole):
             return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
+        if found is None and self.trail.thorough and is_a(value, (list, dict)):
+            found = self.elsewhere(None, name, depth)
         return HAS_GRAPH if has_graph else found
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
@@ -144,9 +147,35 @@ class Lineage:
         stored = self.assignments(text, before)
         if stored:
             return self.stored(stored, text, before, depth)
+        if self.trail.thorough and not _has_graph(known):
+            found = self.elsewhere(self.reach(node.value), node.attr, depth)
+            if found is not None:
+                return found
         if known is not None:
             return HAS_GRAPH if _has_graph(known) else None
         return self.value(node.value, before, depth)
+
+    def elsewhere(self, holder: Any, name: str, depth: int) -> Result:
+        """The result of what another function stores, such as a forward hook: an attribute `name`
+        of `holder`, or something in the variable `name` where that is None."""
+        results: list[Result] = []
+        for each in stored_elsewhere(holder, name, self.scope, self.values, self.files):
+            scope, value, function = each.scope, each.store.value, each.function
+            if scope is None or value is None or depth > _DEPTH:
+                continue
+            values = {**variables(function.__globals__), **closed_over(function)}
+            values |= {"self": each.holder} if each.holder is not None else {}
+            # A hook is handed its module, what that was given, and what it gave.
+            output = scope.args.args[-1].arg if each.hooked and scope.args.args else None
+            given: dict[str, Result] = {output: HAS_GRAPH} if output else {}
+            file = each.store.file
+            inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
+            found = inner.value(value, each.store.node.lineno, depth + 1)
+            found = (inner.guard(each.store.node) or found) if found is HAS_GRAPH else found
+            results.append(found)
+            if isinstance(found, Cut):
+                self.trail.cuts.append((found, [*each.hooked]))
+        return _first(results)
 
     def stored(self, statements: list[ast.stmt], name: str, before: int, depth: int) -> Result:
         """The result of the statements that made `name`, the last one first."""
@@ -187,9 +216,7 @@ class Lineage:
             return self.cut(statement, ast.unparse(statement))
         return HAS_GRAPH
 
-    def call(
-        self, node: ast.Call, before: int, depth: int, element: int | None = None
-    ) -> Result:
+    def call(self, node: ast.Call, before: int, depth: int, element: int | None = None) -> Result:
         """The result of a call, or of one element of the tuple that it gives, from its arguments
         and, if it is known, the function or module."""
         func = node.func

@@ -12,7 +12,7 @@ from graphlab.observe.lineage.cut import lineage_of
 from graphlab.observe.lineage.reader import HAS_GRAPH, Lineage, Result
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
-from graphlab.observe.tensors import grad_fn_of, is_module, is_tensor, requires_grad
+from graphlab.observe.tensors import grad_fn_of, is_leaf, is_module, is_tensor, requires_grad
 from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
 
@@ -44,10 +44,10 @@ class Term(NamedTuple):
 
 def cut_terms(
     frame: FrameType | None, loss: str, files: UserFiles, trained: Collection[int]
-) -> Iterator[tuple[str, Cut]]:
-    """(the summand as it is written, where it lost its graph) for each of the loss's summands that
-    was computed from something with a graph, where other summands still have theirs. `trained` are
-    the optimizers' parameters, by identity."""
+) -> Iterator[tuple[str, Cut, list[Any]]]:
+    """(the summand as it is written, where it lost its graph, the modules and leaves behind that)
+    for each of the loss's summands that was computed from something with a graph, where other
+    summands still have theirs. `trained` are the optimizers' parameters, by identity."""
     frame = user_frame(frame, files)
     try:
         expression = ast.parse(loss, mode="eval").body
@@ -63,8 +63,14 @@ def cut_terms(
         # `x + (value - x).detach()` changes the value of x alone, on purpose.
         return
     for each, result in cut:
-        if not result.by.endswith(_FREEZES) and _trains(_behind(each, result), trained):
-            yield each.text, result
+        behind = _behind(each, result)
+        if not result.by.endswith(_FREEZES) and _trains(behind, trained):
+            mine = [one for one in behind.values() if is_module(one) or _is_weight(one)]
+            yield each.text, result, mine
+
+
+def _is_weight(value: Any) -> bool:
+    return is_tensor(value) and requires_grad(value) and is_leaf(value)
 
 
 # What is frozen never was to be trained.

@@ -62,6 +62,8 @@ class OptimizerLedger:
         self.registry = OptimizerRegistry(name_parameter)
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
+        # Called when an optimizer has been built.
+        self.on_built: Callable[[], None] = lambda: None
         self.unseen_step: tuple[int, Copies] | None = None
         self._measured: set[Spot | None] = set()
         self._wide: dict[frozenset[int], bool] = {}
@@ -96,6 +98,7 @@ class OptimizerLedger:
             state = self.registry.state(optimizer, self._tracer.spot(frame.f_back))
             # Named now: the variables may be gone later.
             self.registry.learn(state, optimizer, Names(self._files).gather(frame.f_back))
+            self.on_built()
 
     def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call":

@@ -12,7 +12,7 @@ from graphlab.observe.optimizers.gradients import Fingerprint, ParameterState
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
-from graphlab.trace.model import ParameterMix
+from graphlab.trace.model import Location, ParameterMix
 
 # Steps compared by value: the first ones, then every `EVERY`th (a prime: see backward_calls.py).
 FIRST, EVERY = 4, 61
@@ -54,7 +54,9 @@ class OptimizerState:
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
         # Where a loss was cut off from `never_reached`, and for how many losses that was searched.
+        # If there is none: where what forward goes past was built.
         self.cut: Cut | None = None
+        self.unused: Location | None = None
         self.read = 0
         # Stepped by another thread: reading its gradients would race with that thread.
         self.elsewhere = False

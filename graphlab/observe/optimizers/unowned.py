@@ -26,8 +26,9 @@ SAMPLES = 256
 @dataclass(frozen=True, slots=True)
 class ReachedParameter:
     """A parameter that a loss leads to. `listed`: its module is in a plain Python list, and so not
-    in the parent's parameters(); made: the line that made that list. mates: what else was reached
-    at the same time."""
+    in the parent's parameters(); made: the line that made that list, added: the one that put it
+    there. hidden: the list's name begins with an underscore. mates: what else was reached at the
+    same time."""
 
     ref: Ref
     record: RawBackward
@@ -38,6 +39,8 @@ class ReachedParameter:
     sample: Sample | None
     mates: tuple[int, ...]
     made: Location | None = None
+    added: Location | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Unowned:
     record: RawBackward
     built: Spot | None
     made: Location | None
+    added: Location | None = None
 
 
 class ReachedParameters:
@@ -95,17 +99,22 @@ class ReachedParameters:
                     id(leaf) in names.training,
                     Sample(leaf) if len(self.leaves) < SAMPLES else None,
                     mates,
-                    self._list_line(named.name, names) if "[" in named.name else None,
+                    *self._list_lines(named.name, names),
+                    "._" in named.name.partition("[")[0],
                 )
         self.loose.add(free, record, nodes, names, frame, mates, index_of)
 
-    def _list_line(self, name: str, names: Names) -> Location | None:
-        """The line that made the plain list, an attribute of a module, that a module is in."""
-        holder, _, attribute = name.partition("[")[0].rpartition(".")
-        for module in names.held_modules():
+    def _list_lines(self, name: str, names: Names) -> tuple[Location | None, Location | None]:
+        """The line that made the plain list, an attribute of a module, that a module is in, and the
+        one that put that there."""
+        outer, bracket, _ = name.partition("[")
+        holder, _, attribute = outer.rpartition(".")
+        for module in names.held_modules() if bracket else ():
             if names.modules[id(module)] == holder and attribute in attributes(module):
-                return making(stores_of_attribute(module, attribute, self._files))
-        return None
+                found = stores_of_attribute(module, attribute, self._files)
+                added = {each.at: None for each in found if each.adds}
+                return making(found), next(iter(added)) if len(added) == 1 else None
+        return None, None
 
     def unowned(self, owned: Mapping[int, Spot | None]) -> list[Unowned]:
         """What is outside `owned`: where each parameter's optimizer was built, by the identities of
@@ -142,9 +151,15 @@ class ReachedParameters:
         for owner, leaves in missing.items() if held else ():
             whole = owner not in held and all(leaf.training for leaf in leaves)
             part = held.get(owner, 0) >= len(leaves)
-            found += [leaf for leaf in leaves if whole or part or leaf.listed]
+            # A private list may keep a network from parameters() on purpose.
+            found += [
+                leaf
+                for leaf in leaves
+                if whole or part or (leaf.listed and (leaf.training or not leaf.hidden))
+            ]
         told = [
-            Unowned(each.index, each.record, _built(each.mates, owned), each.made) for each in found
+            Unowned(each.index, each.record, _built(each.mates, owned), each.made, each.added)
+            for each in found
         ]
         return [*told, *self._loose(owned)]
 

@@ -47,6 +47,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
                 replacements.built(names)
 
     handlers[built] = constructed
+    handlers[code_of(torch.nn.Module.register_parameter)] = ties.registered
     yield Loads(watched, loading)
     yield Flags(watched)
     yield ties
