@@ -47,9 +47,15 @@ SILENT = {
     "GL108": "wasted-gradients",
     "GL109": "step-without-new-gradients",
     "GL110": "parameter-never-reached",
+    "GL111": "optimizer-never-steps",
+    "GL112": "gradients-discarded",
     "GL113": "restored-onto-itself",
+    "GL114": "clipping-without-effect",
+    "GL115": "softmax-twice",
     "GL116": "freeze-without-effect",
     "GL117": "tie-broken",
+    "GL118": "loss-term-without-graph",
+    "GL120": "gradients-all-zero",
     "GL121": "module-registered-twice",
 }
 NAMES = RAISING | SILENT
@@ -114,6 +120,15 @@ def _block(section: str) -> str:
     return blocks[0]
 
 
+class Number(float):
+    """A number that was taken out of a tensor with a graph."""
+
+    def _product(self, other: Any) -> Any:
+        return Number(float(self) * other) if isinstance(other, int | float) else other * self
+
+    __mul__ = __rmul__ = _product
+
+
 class Oracle:
     """What a loop gives away to someone who holds all its tensors.
 
@@ -126,7 +141,13 @@ class Oracle:
         self.optimizers: list[Any] = []
         self.contributions: list[dict[Any, Any]] = []
         self.conflicts: list[bool] = []
-        self.applied: list[Any] = []
+        # Gradients that were applied, each with the optimizer that did.
+        self.applied: list[tuple[Any, int]] = []
+        self.clipped: dict[Any, Any] = {}
+        self.used: list[bool] = []
+        self.nonzero: set[Any] = set()
+        self.before: list[Any] = []
+        self.nothing_new = False
         self.steps: dict[int, int] = {}
         self.steppers: dict[Any, set[int]] = {}
         self.reached: set[Any] = set()
@@ -140,10 +161,14 @@ class Oracle:
 
     def before_clear(self, optimizer: Any) -> None:
         for p in (p for g in optimizer.param_groups for p in g["params"]):
-            if p.grad is not None and not any(p.grad is g for g in self.applied):
+            if p.grad is not None and not any(p.grad is g for g, _ in self.applied):
                 self.codes.add("GL108")
             for contribution in self.contributions:
                 contribution.pop(p, None)
+
+    def after_clear(self) -> None:
+        """One that is zeroed in place is cleared too."""
+        self.applied = [(grad, by) for grad, by in self.applied if bool(grad.any())]
 
     def after_backward(self, before: dict[Any, Any]) -> None:
         added = {}
@@ -153,18 +178,28 @@ class Oracle:
                 added[p] = p.grad.clone() if old is None else p.grad - old
         self.reached |= added.keys()
         self.contributions.append({p: g for p, g in added.items() if bool(g.any())})
+        self.nonzero |= self.contributions[-1].keys()
+        self.used.append(False)
 
     def before_step(self, optimizer: Any) -> None:
         mine = [p for g in optimizer.param_groups for p in g["params"]]
         with_gradient = [p for p in mine if p.grad is not None]
         fresh = [{p: c[p] for p in mine if p in c} for c in self.contributions]
         self.steps[id(optimizer)] = self.steps.get(id(optimizer), 0) + 1
-        if not any(fresh):
-            self.codes.add("GL109")
+        self.used = [used or bool(new) for used, new in zip(self.used, fresh, strict=True)]
+        if any(p in self.clipped and not torch.equal(p.grad, self.clipped[p]) for p in mine):
+            self.codes.add("GL114")
+        self.clipped = {}
+        self.nothing_new = not any(fresh)
+        self.before = [(p, p.detach().clone()) for p in mine]
         # A gradient that was cleared comes back as a new tensor; one that was not is the same.
-        if any(p.grad is g for p in with_gradient for g in self.applied):
+        again = [by for p in with_gradient for g, by in self.applied if p.grad is g]
+        if again and not self.nothing_new:
             self.codes.add("GL102")
-        self.applied += [p.grad for p in with_gradient]
+        elif any(by != id(optimizer) for by in again):
+            self.codes.add("GL107")
+            self.nothing_new = False
+        self.applied += [(p.grad, id(optimizer)) for p in with_gradient]
         for p in with_gradient:
             self.steppers.setdefault(p, set()).add(id(optimizer))
         parts = [
@@ -178,6 +213,10 @@ class Oracle:
         for contribution in self.contributions:
             for p in mine:
                 contribution.pop(p, None)
+
+    def after_step(self) -> None:
+        if self.nothing_new and any(not torch.equal(p, old) for p, old in self.before):
+            self.codes.add("GL109")
 
     def unpack(self, saved: tuple[Any, Any]) -> Any:
         tensor, copy = saved
@@ -196,8 +235,15 @@ class Oracle:
                 self.codes |= {"GL110"} if mine - self.reached else set()
         if any(p.grad is not None for p in live - set(self.owned())):
             self.codes.add("GL103")
-        if any(len(owners) > 1 for owners in self.steppers.values()):
-            self.codes.add("GL107")
+        if any(self.steps and id(o) not in self.steps for o in self.optimizers):
+            self.codes.add("GL111")
+        elif self.used and self.used.count(False) >= self.used.count(True):
+            self.codes.add("GL112")
+        if self.codes & {"GL111", "GL112"}:
+            # That they were cleared is the fault itself.
+            self.codes.discard("GL108")
+        if self.reached - self.nonzero:
+            self.codes.add("GL120")
         # Losing now and then is what opponents do; losing most of the time is the fault.
         if self.conflicts.count(True) > len(self.conflicts) / 4:
             self.codes.add("GL101")
@@ -256,10 +302,12 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         construct(self, *args, **kwargs)
         oracle.optimizers.append(self)
         self.register_step_pre_hook(lambda optimizer, *_: oracle.before_step(optimizer))
+        self.register_step_post_hook(lambda *_: oracle.after_step())
 
     def patched_clear(self: Any, *args: Any, **kwargs: Any) -> None:
         oracle.before_clear(self)
         clear(self, *args, **kwargs)
+        oracle.after_clear()
 
     def patched_give(self: Any, *args: Any, **kwargs: Any) -> Any:
         values = give(self, *args, **kwargs)
@@ -275,7 +323,34 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         backward(self, *args, **kwargs)
         oracle.after_backward(before)
 
+    functional, utils = torch.nn.functional, torch.nn.utils
+    cross_entropy, clip = functional.cross_entropy, utils.clip_grad_norm_
+    item, add = torch.Tensor.item, torch.Tensor.__add__
+
+    def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
+        if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), torch.ones(len(logits))):
+            oracle.codes.add("GL115")
+        return cross_entropy(logits, *args, **kwargs)
+
+    def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        parameters = list(parameters)
+        norm = clip(parameters, *args, **kwargs)
+        oracle.clipped |= {p: p.grad.clone() for p in parameters if p.grad is not None}
+        return norm
+
+    def patched_item(self: Any) -> Any:
+        return Number(item(self)) if self.requires_grad else item(self)
+
+    def patched_add(self: Any, other: Any) -> Any:
+        if isinstance(other, Number):
+            oracle.codes.add("GL118")
+        return add(self, other)
+
     with monkeypatch.context() as patch:
+        patch.setattr(functional, "cross_entropy", patched_cross_entropy)
+        patch.setattr(utils, "clip_grad_norm_", patched_clip)
+        patch.setattr(torch.Tensor, "item", patched_item)
+        patch.setattr(torch.Tensor, "__add__", patched_add)
         patch.setattr(optimizer_class, "__init__", patched_construct)
         patch.setattr(optimizer_class, "zero_grad", patched_clear)
         patch.setattr(torch.Tensor, "backward", patched_backward)

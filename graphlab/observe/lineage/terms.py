@@ -91,6 +91,10 @@ def _behind(term: Term, cut: Cut) -> dict[str, Any]:
             named = isinstance(each, ast.Name | ast.Attribute)
             found[text] = lineage.reach(each) if named else None
             if isinstance(each, ast.Name) and depth < BEHIND:
+                result = lineage.named(each.id, before, 0)
+                if isinstance(result, Cut) and result.node is not cut.node:
+                    # A sampled action, or an advantage, is cut for itself.
+                    continue
                 for statement in lineage.assignments(each.id, before):
                     value = getattr(statement, "value", None)
                     if value is not None:
@@ -137,6 +141,8 @@ def _terms(
         yield from [here] if factor is None else _terms(lineage, factor, before, depth + 1, via)
     elif isinstance(node, ast.Name):
         yield from _stored(here, node.id, depth)
+    elif isinstance(node, ast.Subscript):
+        yield from _chosen(here, depth)
     elif isinstance(node, ast.Call):
         yield from _called(here, depth)
     else:
@@ -176,24 +182,81 @@ def _stored(term: Term, name: str, depth: int) -> Iterator[Term]:
             yield from _terms(lineage, value, each.lineno, depth + 1, term.via)
 
 
+class Written(NamedTuple):
+    """A tuple, list or dict that is written out, at line `before` of its function."""
+
+    lineage: Lineage
+    node: ast.Tuple | ast.List | ast.Dict
+    before: int
+
+    def at(self, key: int | str) -> ast.expr | None:
+        """Its entry under an index or a key that is a string."""
+        if isinstance(self.node, ast.Dict):
+            for name, value in zip(self.node.keys, self.node.values, strict=True):
+                if isinstance(name, ast.Constant) and name.value == key:
+                    return value
+            return None
+        inside = isinstance(key, int) and key < len(self.node.elts)
+        return self.node.elts[key] if inside else None
+
+
+def _written(lineage: Lineage, node: ast.expr, before: int, depth: int) -> Written | None:
+    """Where the collection that an expression gives is written out: there, where its variable is
+    stored, or where a function of the user's returns it."""
+    if depth > DEEP:
+        return None
+    if isinstance(node, ast.Tuple | ast.List | ast.Dict):
+        return Written(lineage, node, before)
+    if isinstance(node, ast.Name):
+        stored = lineage.assignments(node.id, before)
+        made = stored[0] if len(stored) == 1 else None
+        if isinstance(made, ast.Assign) and isinstance(made.targets[0], ast.Name):
+            return _written(lineage, made.value, made.lineno, depth + 1)
+    elif isinstance(node, ast.Call):
+        returned = _returned(lineage, node, before, depth)
+        return _written(*returned, depth + 1) if returned is not None else None
+    return None
+
+
+def _returned(
+    lineage: Lineage, node: ast.Call, before: int, depth: int
+) -> tuple[Lineage, ast.expr, int] | None:
+    """What the user's own function returns, if it is at one place, and gradients are on there."""
+    inner = lineage.inside(node, lineage.reach(node.func), [], before, depth)
+    returned = inner.returns() if inner is not None else []
+    if inner is None or len(returned) != 1 or inner.guard(returned[0]):
+        return None
+    assert returned[0].value is not None
+    return inner, returned[0].value, returned[0].lineno
+
+
 def _entry(
     lineage: Lineage, statement: ast.Assign, name: str, depth: int
 ) -> tuple[Lineage, ast.expr, int] | None:
     """What `name` gets in ``loss, parts = compute(batch)``: (lineage, expression, line)."""
-    target, value = statement.targets[0], statement.value
+    target = statement.targets[0]
     if not isinstance(target, ast.Tuple | ast.List):
         return None
     names = target_names(target)
-    before = statement.lineno
-    if isinstance(value, ast.Call):
-        inner = lineage.inside(value, lineage.reach(value.func), [], before, depth)
-        returned = inner.returns() if inner is not None else []
-        if inner is None or len(returned) != 1 or returned[0].value is None:
-            return None
-        lineage, value, before = inner, returned[0].value, returned[0].lineno
-    if not isinstance(value, ast.Tuple | ast.List) or len(value.elts) != len(names):
+    found = _written(lineage, statement.value, statement.lineno, depth)
+    if found is None or isinstance(found.node, ast.Dict) or len(found.node.elts) != len(names):
         return None
-    return lineage, value.elts[names.index(name)], before
+    return found.lineage, found.node.elts[names.index(name)], found.before
+
+
+def _chosen(term: Term, depth: int) -> Iterator[Term]:
+    """The summands of ``parts["pixel"]``, if that is written out somewhere."""
+    lineage, node, before, via = term
+    assert isinstance(node, ast.Subscript)
+    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    found = None
+    if isinstance(key, int | str) and not lineage.assignments(ast.unparse(node), before):
+        found = _written(lineage, node.value, before, depth)
+    entry = found.at(key) if found is not None and isinstance(key, int | str) else None
+    if found is None or entry is None:
+        yield term
+    else:
+        yield from _terms(found.lineage, entry, found.before, depth + 1, via)
 
 
 def _called(term: Term, depth: int) -> Iterator[Term]:
@@ -201,30 +264,16 @@ def _called(term: Term, depth: int) -> Iterator[Term]:
     lineage, node, before, via = term
     assert isinstance(node, ast.Call)
     if isinstance(node.func, ast.Name) and node.func.id == "sum" and len(node.args) == 1:
-        listed = _listed(lineage, node.args[0], before)
-        for each in listed:
-            yield from _terms(lineage, each, before, depth + 1, via)
-        if listed:
+        summed = node.args[0]
+        if isinstance(summed, ast.Call) and isinstance(summed.func, ast.Attribute):
+            summed = summed.func.value if summed.func.attr == "values" else summed
+        listed = _written(lineage, summed, before, depth)
+        if listed is not None:
+            inner = listed.node
+            for each in inner.values if isinstance(inner, ast.Dict) else inner.elts:
+                yield from _terms(listed.lineage, each, listed.before, depth + 1, via)
             return
-    inner = lineage.inside(node, lineage.reach(node.func), [], before, depth)
-    returned = inner.returns() if inner is not None else []
-    value = returned[0].value if len(returned) == 1 else None
-    if inner is None or value is None or isinstance(value, ast.Tuple):
-        yield term
-        return
-    found = [*_terms(inner, value, returned[0].lineno, depth + 1, via)]
+    returned = _returned(lineage, node, before, depth)
+    found = [*_terms(*returned, depth + 1, via)] if returned is not None else []
     # A function that returns no sum is one summand, as its caller wrote it.
     yield from found if len(found) > 1 else [term]
-
-
-def _listed(lineage: Lineage, node: ast.expr, before: int) -> list[ast.expr]:
-    """The entries of a list or dict that is written out."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        node = node.func.value if node.func.attr == "values" else node
-    if isinstance(node, ast.Name):
-        stored = lineage.assignments(node.id, before)
-        value = getattr(stored[-1], "value", None) if len(stored) == 1 else None
-        node = value if isinstance(value, ast.expr) else node
-    if isinstance(node, ast.Dict):
-        return node.values
-    return node.elts if isinstance(node, ast.List | ast.Tuple) else []

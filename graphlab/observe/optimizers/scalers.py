@@ -79,5 +79,5 @@ def unscaled(scaler: Any, optimizer: Any) -> bool | None:
 
 def scale_of(scaler: Any) -> float:
     """What a scaler multiplies losses with; 1 where that cannot be read."""
-    scale = attributes(scaler).get("_scale")
+    scale: Any = attributes(scaler).get("_scale")
     return float(scale) if is_tensor(scale) and readable(scale) else 1.0
