@@ -70,5 +70,3 @@ def _only(call: FailedCall, name: str) -> Cut | None:
 
 def _cut(at: Location) -> Cut:
     return CutAt(at, at.code if len(at.code) < 60 else at.code[:57] + "…")
-
-

@@ -1,5 +1,6 @@
-"""Finds the line to change where the graph of a loss passes by a tensor that was made before it: the
-line that gave its variable another tensor, that used what it was made of, or that cut it off."""
+"""Finds the line to change where the graph of a loss passed a tensor by that was made before it:
+the line that gave its variable another tensor, that used what it was made of, or that cut it off.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from graphlab.trace.model import Location
 
 
 def replaced_since(
-    tensor: Any, made: Location, roots: list[Any], frame: FrameType | None, files: UserFiles, log: Log
+    tensor: Any, made: Location, roots: list[Any], frame: FrameType, files: UserFiles, log: Log
 ) -> bool:
     """Whether the assignment at `made`, which gave `tensor` its variable, took that from another
     leaf of its kind, from which the graph of `roots` had begun: no other variable holds that."""
@@ -45,14 +46,11 @@ def replaced_since(
         return False
     used = _users(orphans[0], nodes)
     target = ast.unparse(statement.targets[0])
-    return bool(used) and max(used) < since and _bound_before(target, statement, made, log, min(used))
+    return bool(used) and max(used) < since and _bound_before(target, made, log, min(used))
 
 
-def _bound_before(
-    target: str, statement: ast.Assign, made: Location, log: Log, first: int
-) -> bool:
-    """Whether the last assignment of `target` in its function, when the node `first` was made, was
-    the one that ran before `statement`."""
+def _bound_before(target: str, made: Location, log: Log, first: int) -> bool:
+    """Whether the function of `made` had assigned `target` when the node `first` was made."""
     for seq, code, offset, _ in reversed(log.marks):
         if seq > first or code is None or code.co_filename != made.file:
             continue
@@ -134,9 +132,7 @@ def cut_off(tensor: Any, loss: str, frame: FrameType | None, files: UserFiles) -
         trail = Trail(thorough=True, wanted=tensor)
         lineage_of(frame, files, trail).value(expression, line or frame.f_lineno)
         found = {
-            cut.location(): cut
-            for cut, met in trail.cuts
-            if any(each is tensor for each in met)
+            cut.location(): cut for cut, met in trail.cuts if any(each is tensor for each in met)
         }
         if found:
             return next(iter(found.values())) if len(found) == 1 else None
