@@ -10,7 +10,7 @@ from typing import Any
 
 from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, sequence, walk
 from graphlab.observe.lineage.cut import making
-from graphlab.observe.lineage.unused import cut_off, replaced_since, used_instead
+from graphlab.observe.lineage.unused import cut_off, replaced_since, set_last, used_instead
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log
 from graphlab.observe.tensors import grad_fn_of
@@ -38,8 +38,9 @@ def made_late(
     if made is not None and _made_late(tensor, made, roots, loss, user, line, log):
         return cut_of(made)
     if log is not None and user is not None:
-        if made is not None and replaced_since(tensor, made, roots, user, files, log):
-            return cut_of(made)
+        for each in (made, set_last(tensor, user, files, log)):
+            if each is not None and replaced_since(tensor, each, roots, user, files, log):
+                return cut_of(each)
         used = used_instead(tensor, roots, user, files, log)
         if used is not None:
             return cut_of(used)

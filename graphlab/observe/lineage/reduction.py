@@ -70,12 +70,23 @@ class _Search:
             if not holder and isinstance(node.value, ast.Call):
                 callee = self._lineage.reach(node.value.func)
                 return self._returned(node.value, callee, before, depth, node.slice)
+            if not holder and isinstance(node.value, ast.Name | ast.Attribute):
+                return self._entry(node, before, depth)
             return self._statement(holder[0], before, depth) if holder else None
         return None
 
     def _variable(self, name: str, before: int, depth: int) -> Cut | None:
         found = self._lineage.assignments(name, before)
         return self._statement(found[0], before, depth) if found else None
+
+    def _entry(self, node: ast.Subscript, before: int, depth: int) -> Cut | None:
+        """The line for an entry of the dictionary or tuple that a call gave a variable."""
+        stored = self._lineage.assignments(ast.unparse(node.value), before)
+        made = stored[0].value if len(stored) == 1 and isinstance(stored[0], ast.Assign) else None
+        if not isinstance(made, ast.Call):
+            return None
+        callee = self._lineage.reach(made.func)
+        return self._returned(made, callee, stored[0].lineno, depth, node.slice)
 
     def _statement(self, statement: ast.stmt, before: int, depth: int) -> Cut | None:
         value = getattr(statement, "value", None)
@@ -176,9 +187,11 @@ class _Search:
         returns = inner.returns()
         if len(returns) != 1 or returns[0].value is None:
             return None
-        value: ast.expr = returns[0].value
+        value: ast.expr | None = returns[0].value
         if key is not None:
-            value = ast.Subscript(value, key, ast.Load())
+            value = _item(inner, value, key, returns[0].lineno)
+        if value is None:
+            return None
         return _Search(inner, self._files)._said(value, returns[0].lineno, depth)
 
     def _cut(self, node: ast.AST, file: str = "") -> Cut:
@@ -189,6 +202,23 @@ class _Search:
         if file in ("", self._lineage.file):
             return Cut(node, by, self._lineage.file, self._lineage.function)
         return Cut(node, by, file, getattr(scope_around(node, file), "name", "<module>"))
+
+
+def _item(lineage: Lineage, node: ast.expr, key: ast.expr, before: int) -> ast.expr | None:
+    """What is written for the entry `key` of a dictionary or tuple."""
+    if isinstance(node, ast.Name):
+        whole = lineage.assignments(node.id, before)
+        made = getattr(whole[0], "value", None) if len(whole) == 1 else None
+        node = made if isinstance(made, ast.Dict | ast.Tuple | ast.List) else node
+    wanted = constant(key)
+    if isinstance(node, ast.Dict):
+        found = [
+            v for k, v in zip(node.keys, node.values, strict=True) if k and constant(k) == wanted
+        ]
+        return found[0] if len(found) == 1 else None
+    if isinstance(node, ast.Tuple | ast.List) and type(wanted) is int:
+        return node.elts[wanted] if -len(node.elts) <= wanted < len(node.elts) else None
+    return ast.Subscript(node, key, ast.Load())
 
 
 def _summands(node: ast.expr) -> Iterator[ast.expr]:
