@@ -23,6 +23,7 @@ from graphlab.trace.model import Location
 
 def made_late(
     tensor: Any,
+    asked: list[Any],
     roots: list[Any],
     loss: str,
     frame: FrameType | None,
@@ -32,7 +33,7 @@ def made_late(
 ) -> Cut | None:
     """The line that made `tensor`, if that ran after the last of the graph of `roots`, or in place
     of the leaf that this began with; else the one by which the graph passed it by. `loss` is the
-    expression that `roots` come from."""
+    expression that `roots` come from, and `asked` are all whose gradient was asked for."""
     made = maker(tensor, frame, files, line)
     user = user_frame(frame, files)
     if made is not None and _made_late(tensor, made, roots, loss, user, line, log):
@@ -41,7 +42,7 @@ def made_late(
         for each in (made, set_last(tensor, user, files, log)):
             if each is not None and replaced_since(tensor, each, roots, user, files, log):
                 return cut_of(each)
-        used = used_instead(tensor, roots, user, files, log)
+        used = used_instead(tensor, asked, roots, user, files, log)
         if used is not None:
             return cut_of(used)
     return cut_off(tensor, loss, user, files) if line is None else None

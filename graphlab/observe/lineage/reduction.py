@@ -159,7 +159,8 @@ class _Search:
 
     def _elsewhere(self, module: Any, every: list[tuple[str, ast.Call]]) -> Cut | None:
         """No call of its class says so: the one place of the program that can have told it."""
-        found = [(file, node) for file in self._sources() for node in _settings(file)]
+        kind = class_name(module)
+        found = [(file, node) for file in self._sources() for node in _settings(file, kind)]
         if len(found) == 1:
             file, node = found[0]
             return Cut(node, _SETTING, file, getattr(scope_around(node, file), "name", "<module>"))
@@ -230,19 +231,18 @@ def _summands(node: ast.expr) -> Iterator[ast.expr]:
         yield node
 
 
-def _settings(file: str) -> Iterator[ast.AST]:
-    """Each "none" of a file, but for those that something is compared with or that a function of
-    torch's is given."""
+def _settings(file: str, kind: str) -> Iterator[ast.AST]:
+    """Each "none" of a file that a reduction may be set to, other than one that a function of
+    torch's is given; `kind` is the class of the criterion."""
     above = parents(file)
     for node in above:
         if not isinstance(node, ast.Constant) or node.value != "none":
             continue
-        outer = above.get(node)
-        while outer is not None and isinstance(outer, ast.keyword | ast.Tuple | ast.List | ast.Set):
-            outer = above.get(outer)
-        if isinstance(outer, ast.Compare | ast.Expr | ast.MatchValue):
+        holder = above.get(node)
+        if holder is None or not _is_reduction(node, holder, above.get(holder), kind):
             continue
-        if isinstance(outer, ast.Call):
+        outer = above.get(holder) if isinstance(holder, ast.keyword) else holder
+        if isinstance(outer, ast.Call) and outer.func is not node:
             root = outer.func
             while isinstance(root, ast.Attribute):
                 root = root.value
@@ -250,6 +250,30 @@ def _settings(file: str) -> Iterator[ast.AST]:
             if getattr(root, "id", "") in LIBRARIES or hasattr(torch.nn.functional, name):
                 continue
         yield node
+
+
+def _is_reduction(node: ast.expr, holder: ast.AST, outer: ast.AST | None, kind: str) -> bool:
+    """Whether what a constant is given to has that in its name."""
+    told: list[Any] = []
+    if isinstance(holder, ast.keyword):
+        told = [holder.arg]
+        if holder.arg == "default" and isinstance(outer, ast.Call):
+            told = [constant(each) for each in outer.args]
+    elif isinstance(holder, ast.Dict):
+        told = [
+            constant(k) for k, v in zip(holder.keys, holder.values, strict=True) if k and v is node
+        ]
+    elif isinstance(holder, ast.arguments):
+        plain = [*holder.posonlyargs, *holder.args]
+        pairs = [*zip(reversed(plain), reversed(holder.defaults), strict=False)]
+        pairs += [*zip(holder.kwonlyargs, holder.kw_defaults, strict=True)]
+        told = [each.arg for each, default in pairs if default is node]
+    elif isinstance(holder, ast.Assign | ast.AnnAssign):
+        targets = holder.targets if isinstance(holder, ast.Assign) else [holder.target]
+        told = [ast.unparse(each) for each in targets]
+    elif isinstance(holder, ast.Call):
+        return node in holder.args and ast.unparse(holder.func).rsplit(".", 1)[-1] == kind
+    return any(type(each) is str and "reduc" in each.lower() for each in told)
 
 
 def _number(node: ast.expr) -> bool:

@@ -103,21 +103,29 @@ def _users(node: Any, nodes: list[Any]) -> list[int]:
 
 
 def used_instead(
-    tensor: Any, roots: list[Any], frame: FrameType | None, files: UserFiles, log: Log
+    tensor: Any,
+    asked: list[Any],
+    roots: list[Any],
+    frame: FrameType | None,
+    files: UserFiles,
+    log: Log,
 ) -> Location | None:
     """The line that computed from the parameter which `tensor` had been derived from before: the
-    adapted weight was not handed to the forward."""
+    adapted weights, all of those that are `asked` for, were not handed to the forward."""
     own = grad_fn_of(tensor)
     user = user_frame(frame, files)
     if own is None or user is None:
         return None
     nodes = walk(grad_edge(root) for root in roots)
+    reached = set(nodes)
+    if any(grad_fn_of(each) in reached for each in asked if grad_fn_of(each) is not None):
+        return None
     derived = walk([grad_edge(tensor)])
     shape = shape_of(tensor)
     behind = [
         node
         for node in derived
-        if node in set(nodes)
+        if node in reached
         and (leaf := leaf_of(node)) is not None
         and is_parameter(leaf)
         and shape_of(leaf) == shape

@@ -111,7 +111,7 @@ def refused_outright(
         for at, each in enumerate(inputs):
             edge = grad_edge(each)
             if edge not in reached and edge is not None:
-                late = made_late(each, roots, loss, caller, files, line, log)
+                late = made_late(each, inputs, roots, loss, caller, files, line, log)
                 return Outright("unused-input", each, late, at)
     return None
 
