@@ -10,7 +10,7 @@ from typing import Any
 
 from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, sequence, walk
 from graphlab.observe.lineage.cut import making
-from graphlab.observe.lineage.unused import cut_off, replaced_since, used_instead
+from graphlab.observe.lineage.unused import cut_off, replaced_since, set_last, used_instead
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log
 from graphlab.observe.tensors import grad_fn_of
@@ -23,6 +23,7 @@ from graphlab.trace.model import Location
 
 def made_late(
     tensor: Any,
+    asked: list[Any],
     roots: list[Any],
     loss: str,
     frame: FrameType | None,
@@ -32,15 +33,16 @@ def made_late(
 ) -> Cut | None:
     """The line that made `tensor`, if that ran after the last of the graph of `roots`, or in place
     of the leaf that this began with; else the one by which the graph passed it by. `loss` is the
-    expression that `roots` come from."""
+    expression that `roots` come from, and `asked` are all whose gradient was asked for."""
     made = maker(tensor, frame, files, line)
     user = user_frame(frame, files)
     if made is not None and _made_late(tensor, made, roots, loss, user, line, log):
         return cut_of(made)
     if log is not None and user is not None:
-        if made is not None and replaced_since(tensor, made, roots, user, files, log):
-            return cut_of(made)
-        used = used_instead(tensor, roots, user, files, log)
+        for each in (made, set_last(tensor, user, files, log)):
+            if each is not None and replaced_since(tensor, each, roots, user, files, log):
+                return cut_of(each)
+        used = used_instead(tensor, asked, roots, user, files, log)
         if used is not None:
             return cut_of(used)
     return cut_off(tensor, loss, user, files) if line is None else None

@@ -16,8 +16,8 @@ _MOST = 10_000
 
 
 def complex_since(root: Any, log: Log) -> list[Location]:
-    """The lines that made a single complex number, of which `root` is computed: by adding up complex
-    values or out of real ones. More than one if several of its summands are complex."""
+    """The lines that made a single complex number of which `root` is computed: by adding up complex
+    values, or out of real ones. More than one if several of its summands are complex."""
     ends: dict[Location, None] = {}
     node = grad_fn_of(root)
     stack, seen = [node] if node is not None else [], set()

@@ -402,10 +402,10 @@ class Lineage:
 
 def _element(node: ast.expr, at: int | None) -> ast.expr:
     """The element number `at` of a tuple that is written out."""
-    whole = not isinstance(node, ast.Tuple | ast.List) or at is None or at >= len(node.elts)
-    if whole or any(isinstance(each, ast.Starred) for each in node.elts):
+    if at is None or not isinstance(node, ast.Tuple | ast.List):
         return node
-    return node.elts[at]
+    known = at < len(node.elts) and not any(isinstance(e, ast.Starred) for e in node.elts)
+    return node.elts[at] if known else node
 
 
 def _creates(call: ast.Call) -> bool:

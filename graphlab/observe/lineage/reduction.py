@@ -4,26 +4,32 @@ without a reduction, or where the loss was made."""
 from __future__ import annotations
 
 import ast
-from types import FrameType, FunctionType, MethodType
+import sys
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
+
+import torch
 
 from graphlab.observe.lineage.asked import cut_of
 from graphlab.observe.lineage.cut import lineage_of
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.notes import Cut
+from graphlab.observe.origins.bindings import parents, scope_around
 from graphlab.observe.tensors import is_module
-from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import constant
 from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.objects import attributes, class_name, static, variables
+from graphlab.source.objects import LOST, attributes, class_name
 from graphlab.source.places import line_place, parse
+from graphlab.source.vocabulary import LIBRARIES
 
 # Methods after which it is the same loss in another form.
 _SAME = {
     "view", "reshape", "flatten", "squeeze", "unsqueeze", "float", "double", "half", "to", "cuda",
     "cpu", "contiguous", "clone", "requires_grad_",
 }  # fmt: skip
-_DEPTH = 8
+_DEPTH, _FILES = 8, 256
+_SETTING = '"none"'
 
 
 def not_reduced(
@@ -63,13 +69,24 @@ class _Search:
             holder = self._lineage.assignments(ast.unparse(node), before)
             if not holder and isinstance(node.value, ast.Call):
                 callee = self._lineage.reach(node.value.func)
-                return self._returned(callee, depth, node.slice) if callee is not None else None
+                return self._returned(node.value, callee, before, depth, node.slice)
+            if not holder and isinstance(node.value, ast.Name | ast.Attribute):
+                return self._entry(node, before, depth)
             return self._statement(holder[0], before, depth) if holder else None
         return None
 
     def _variable(self, name: str, before: int, depth: int) -> Cut | None:
         found = self._lineage.assignments(name, before)
         return self._statement(found[0], before, depth) if found else None
+
+    def _entry(self, node: ast.Subscript, before: int, depth: int) -> Cut | None:
+        """The line for an entry of the dictionary or tuple that a call gave a variable."""
+        stored = self._lineage.assignments(ast.unparse(node.value), before)
+        made = stored[0].value if len(stored) == 1 and isinstance(stored[0], ast.Assign) else None
+        if not isinstance(made, ast.Call):
+            return None
+        callee = self._lineage.reach(made.func)
+        return self._returned(made, callee, stored[0].lineno, depth, node.slice)
 
     def _statement(self, statement: ast.stmt, before: int, depth: int) -> Cut | None:
         value = getattr(statement, "value", None)
@@ -90,7 +107,7 @@ class _Search:
         for one, other in ((node.left, node.right), (node.right, node.left)):
             if _number(other) and isinstance(node.op, ast.Mult | ast.Div | ast.Add | ast.Sub):
                 return self.of(one, before, depth + 1)
-        return None
+        return self._sum(node, before, depth)
 
     def _call(self, node: ast.Call, before: int, depth: int) -> Cut | None:
         if _unreduced(node):
@@ -99,67 +116,164 @@ class _Search:
         if isinstance(func, ast.Attribute) and func.attr in _SAME:
             return self.of(func.value, before, depth + 1)
         callee = self._lineage.reach(func)
-        if is_module(callee):
-            if attributes(callee).get("reduction") == "none":
-                return self._built(callee, func)
-            callee = static(type(callee), "forward")
-        return self._returned(callee, depth)
+        if is_module(callee) and attributes(callee).get("reduction") == "none":
+            return self._built(callee, func)
+        return self._returned(node, callee, before, depth)
+
+    def _sum(self, node: ast.BinOp, before: int, depth: int) -> Cut | None:
+        """Of a sum, the one summand that says it is not reduced."""
+        found = [self._said(each, before, depth) for each in _summands(node)]
+        told = {cut.location(): cut for cut in found if cut is not None}
+        return next(iter(told.values())) if len(told) == 1 else None
+
+    def _said(self, node: ast.expr, before: int, depth: int) -> Cut | None:
+        """As `of`, only where what is found says that nothing is reduced."""
+        found = self.of(node, before, depth + 1)
+        if found is None or found.by == _SETTING:
+            return found
+        return found if isinstance(found.node, ast.Call) and _unreduced(found.node) else None
 
     def _built(self, module: Any, func: ast.expr) -> Cut | None:
-        """The line that built a criterion."""
+        """The line that told a criterion not to reduce."""
         kind = class_name(module)
-        tree = self._lineage.tree
         every = [
-            each
-            for each in (ast.walk(tree) if tree is not None else ())
+            (file, each)
+            for file in self._sources()
+            for each in ast.walk(parse(file) or ast.Module([], []))
             if isinstance(each, ast.Call) and ast.unparse(each.func).rsplit(".", 1)[-1] == kind
         ]
-        said = [each for each in every if _unreduced(each)]
-        found = said if said else every
-        if len(found) > 1:
+        said = [each for each in every if _unreduced(each[1])]
+        if not said:
+            return self._elsewhere(module, every)
+        if len(said) > 1:
             last = ast.unparse(func).rsplit(".", 1)[-1]
             named = {
                 each.value
-                for each in ast.walk(tree or ast.Module([], []))
+                for file, _ in said
+                for each in ast.walk(parse(file) or ast.Module([], []))
                 if isinstance(each, ast.Assign)
                 and any(ast.unparse(t).rsplit(".", 1)[-1] == last for t in each.targets)
             }
-            found = [each for each in found if each in named]
-        return self._cut(found[0]) if len(found) == 1 else None
+            said = [each for each in said if each[1] in named]
+        return self._cut(said[0][1], said[0][0]) if len(said) == 1 else None
 
-    def _returned(self, function: Any, depth: int, key: ast.expr | None = None) -> Cut | None:
+    def _elsewhere(self, module: Any, every: list[tuple[str, ast.Call]]) -> Cut | None:
+        """No call of its class says so: the one place of the program that can have told it."""
+        kind = class_name(module)
+        found = [(file, node) for file in self._sources() for node in _settings(file, kind)]
+        if len(found) == 1:
+            file, node = found[0]
+            return Cut(node, _SETTING, file, getattr(scope_around(node, file), "name", "<module>"))
+        return self._cut(every[0][1], every[0][0]) if len(every) == 1 and not found else None
+
+    def _sources(self) -> list[str]:
+        """The user's files that were imported."""
+        found = dict.fromkeys([self._lineage.file])
+        for module in [*sys.modules.values()]:
+            file = attributes(module).get("__file__")
+            if type(file) is str and file in self._files and len(found) < _FILES:
+                found.setdefault(file)
+        return [*found]
+
+    def _returned(
+        self, node: ast.Call, callee: Any, before: int, depth: int, key: ast.expr | None = None
+    ) -> Cut | None:
         """The line of the user's own function that gave back what it had not reduced; only where it
         says so. `key`: of a dictionary that it gave back, the entry."""
-        if type(function) is MethodType:
-            function = function.__func__
-        if type(function) is not FunctionType:
+        if callee is None:
             return None
-        code = function.__code__
-        if code.co_filename not in self._files:
+        inner = self._lineage.inside(node, callee, [], before, depth)
+        if inner is None:
             return None
-        scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
-        if not isinstance(scope, ast.FunctionDef):
-            return None
-        values = variables(function.__globals__)
-        inner = Lineage(code.co_filename, scope, code.co_qualname, values, self._files)
-        returns = [n for n in ast.walk(scope) if isinstance(n, ast.Return) and n.value is not None]
+        returns = inner.returns()
         if len(returns) != 1 or returns[0].value is None:
             return None
-        value: ast.expr = returns[0].value
+        value: ast.expr | None = returns[0].value
         if key is not None:
-            value = ast.Subscript(value, key, ast.Load())
-        found = _Search(inner, self._files).of(value, returns[0].lineno, depth + 1)
-        if found is None:
+            value = _item(inner, value, key, returns[0].lineno)
+        if value is None:
             return None
-        told = [n for n in ast.walk(found.node) if isinstance(n, ast.Call) and _unreduced(n)]
-        return found if told else None
+        return _Search(inner, self._files)._said(value, returns[0].lineno, depth)
 
-    def _cut(self, node: ast.AST) -> Cut:
+    def _cut(self, node: ast.AST, file: str = "") -> Cut:
         by = ast.unparse(node)
         if isinstance(node, ast.Call) and _unreduced(node):
             by = f'{ast.unparse(node.func)}(reduction="none")'
         by = by if len(by) < 60 else by[:57] + "…"
-        return Cut(node, by, self._lineage.file, self._lineage.function)
+        if file in ("", self._lineage.file):
+            return Cut(node, by, self._lineage.file, self._lineage.function)
+        return Cut(node, by, file, getattr(scope_around(node, file), "name", "<module>"))
+
+
+def _item(lineage: Lineage, node: ast.expr, key: ast.expr, before: int) -> ast.expr | None:
+    """What is written for the entry `key` of a dictionary or tuple."""
+    if isinstance(node, ast.Name):
+        whole = lineage.assignments(node.id, before)
+        made = getattr(whole[0], "value", None) if len(whole) == 1 else None
+        node = made if isinstance(made, ast.Dict | ast.Tuple | ast.List) else node
+    wanted = constant(key)
+    if isinstance(node, ast.Dict):
+        found = [
+            v for k, v in zip(node.keys, node.values, strict=True) if k and constant(k) == wanted
+        ]
+        return found[0] if len(found) == 1 else None
+    if isinstance(node, ast.Tuple | ast.List) and type(wanted) is int:
+        return node.elts[wanted] if -len(node.elts) <= wanted < len(node.elts) else None
+    return ast.Subscript(node, key, ast.Load())
+
+
+def _summands(node: ast.expr) -> Iterator[ast.expr]:
+    """The operands of a sum or product, of those inside it too."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
+        yield from _summands(node.left)
+        yield from _summands(node.right)
+    elif not isinstance(node, ast.BinOp) and constant(node) is LOST:
+        yield node
+
+
+def _settings(file: str, kind: str) -> Iterator[ast.AST]:
+    """Each "none" of a file that a reduction may be set to, other than one that a function of
+    torch's is given; `kind` is the class of the criterion."""
+    above = parents(file)
+    for node in above:
+        if not isinstance(node, ast.Constant) or node.value != "none":
+            continue
+        holder = above.get(node)
+        if holder is None or not _is_reduction(node, holder, above.get(holder), kind):
+            continue
+        outer = above.get(holder) if isinstance(holder, ast.keyword) else holder
+        if isinstance(outer, ast.Call) and outer.func is not node:
+            root = outer.func
+            while isinstance(root, ast.Attribute):
+                root = root.value
+            name = ast.unparse(outer.func).rsplit(".", 1)[-1]
+            if getattr(root, "id", "") in LIBRARIES or hasattr(torch.nn.functional, name):
+                continue
+        yield node
+
+
+def _is_reduction(node: ast.expr, holder: ast.AST, outer: ast.AST | None, kind: str) -> bool:
+    """Whether what a constant is given to has that in its name."""
+    told: list[Any] = []
+    if isinstance(holder, ast.keyword):
+        told = [holder.arg]
+        if holder.arg == "default" and isinstance(outer, ast.Call):
+            told = [constant(each) for each in outer.args]
+    elif isinstance(holder, ast.Dict):
+        told = [
+            constant(k) for k, v in zip(holder.keys, holder.values, strict=True) if k and v is node
+        ]
+    elif isinstance(holder, ast.arguments):
+        plain = [*holder.posonlyargs, *holder.args]
+        pairs = [*zip(reversed(plain), reversed(holder.defaults), strict=False)]
+        pairs += [*zip(holder.kwonlyargs, holder.kw_defaults, strict=True)]
+        told = [each.arg for each, default in pairs if default is node]
+    elif isinstance(holder, ast.Assign | ast.AnnAssign):
+        targets = holder.targets if isinstance(holder, ast.Assign) else [holder.target]
+        told = [ast.unparse(each) for each in targets]
+    elif isinstance(holder, ast.Call):
+        return node in holder.args and ast.unparse(holder.func).rsplit(".", 1)[-1] == kind
+    return any(type(each) is str and "reduc" in each.lower() for each in told)
 
 
 def _number(node: ast.expr) -> bool:

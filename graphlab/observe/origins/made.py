@@ -88,9 +88,9 @@ class Makers:
         if around is None or context is None:
             return None
         for node in ast.walk(around):
-            if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
-                if context.value(node) is tensor:
-                    return self.origin("made", tensor, node, context)
+            named = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
+            if named and context.value(node) is tensor:
+                return self.origin("made", tensor, node, context)
         return None
 
     def guard(self, tensor: Any, node: ast.AST | None, context: Context | None) -> Made | None:

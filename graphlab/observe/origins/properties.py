@@ -39,8 +39,8 @@ _CONVERSIONS = {
 }  # fmt: skip
 # Results of the receiver's shape.
 _ALIKE = {
-    "clone", "detach", "detach_", "abs", "neg", "negative", "Parameter", "Buffer", "data", "bfloat16",
-    "cuda", "cpu", "float", "double", "half", "type", "type_as", "contiguous",
+    "clone", "detach", "detach_", "abs", "neg", "negative", "Parameter", "Buffer", "data",
+    "bfloat16", "cuda", "cpu", "float", "double", "half", "type", "type_as", "contiguous",
 }  # fmt: skip
 # Functions that make a tensor without a graph.
 _LEAVES = {

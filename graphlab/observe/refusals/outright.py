@@ -102,7 +102,7 @@ def refused_outright(
             by = frozen_by(each, user, files, log)
             if by is None and not is_parameter(each):
                 made = maker(each, caller, files, line)
-                by = cut_of(made) if made is not None else None
+                by = cut_of(made) if made else _made(each, caller, files, line, log)
             return Outright("frozen-input", each, by, at)
     if is_grad and not values.get("allow_unused"):
         nodes = walk(grad_edge(root) for root in roots)
@@ -111,7 +111,7 @@ def refused_outright(
         for at, each in enumerate(inputs):
             edge = grad_edge(each)
             if edge not in reached and edge is not None:
-                late = made_late(each, roots, loss, caller, files, line, log)
+                late = made_late(each, inputs, roots, loss, caller, files, line, log)
                 return Outright("unused-input", each, late, at)
     return None
 
@@ -119,19 +119,30 @@ def refused_outright(
 def _shaped(
     tensor: Any, frame: FrameType | None, files: UserFiles, line: int | None, log: Log | None
 ) -> Cut | None:
-    """The line that gave `tensor` its shape: the call itself where it makes it."""
-    user, here = user_frame(frame, files), _line(frame, files, line)
-    if user is None or here is None:
-        return None
-    statement = statement_at(here.file, here.line)
-    context = Context.of_entry(Entry(user, user.f_lasti))
-    given = Makers.of_frame(user, files, log).maker(tensor, statement, context)
-    if given is not None:
-        return CutAt(given.at, given.by)
-    made = maker(tensor, user, files, line)
+    """The line that gave `tensor` its shape: the call itself where that makes it."""
+    found = _made(tensor, frame, files, line, log)
+    here = _line(frame, files, line)
+    if found is not None or here is None:
+        return found
+    made = maker(tensor, frame, files, line)
+    user, statement = user_frame(frame, files), statement_at(here.file, here.line)
+    context = Context.of_entry(Entry(user, user.f_lasti)) if user is not None else None
     if made is None and not _names(tensor, statement, context):
         made = here
     return cut_of(made) if made is not None else None
+
+
+def _made(
+    tensor: Any, frame: FrameType | None, files: UserFiles, line: int | None, log: Log | None
+) -> Cut | None:
+    """The operation that made `tensor`, which an expression in the user's line stands for."""
+    user, here = user_frame(frame, files), _line(frame, files, line)
+    if user is None or here is None:
+        return None
+    context = Context.of_entry(Entry(user, user.f_lasti))
+    makers = Makers.of_frame(user, files, log)
+    given = makers.maker(tensor, statement_at(here.file, here.line), context)
+    return CutAt(given.at, given.by) if given is not None else None
 
 
 def _names(tensor: Any, statement: ast.stmt | None, context: Context | None) -> bool:
