@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Final
+from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
 from graphlab.observe.lineage.callee import closed_over, entered
-from graphlab.observe.lineage.trail import Trail
+from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
@@ -28,14 +28,6 @@ from graphlab.source.vocabulary import CUTS, FACTS
 from graphlab.trace.model import Location
 
 _DEPTH = 16
-
-
-# The result for a value that had a graph behind it.
-HAS_GRAPH: Final = "has a graph"
-
-
-# HAS_GRAPH, or the Cut where the value lost its graph, or None: it never had one.
-Result = Cut | str | None
 
 
 class Lineage:
@@ -96,7 +88,7 @@ class Lineage:
                 return self.stored(stored, ast.unparse(node), before, depth)
             return self.value(node.value, before, depth)
         if isinstance(node, ast.IfExp):
-            return _first([self.value(each, before, depth) for each in (node.body, node.orelse)])
+            return first_of([self.value(each, before, depth) for each in (node.body, node.orelse)])
         if isinstance(node, ast.Lambda):
             return None
         return self.parts(node, before, depth)
@@ -108,7 +100,7 @@ class Lineage:
             for each in ast.iter_child_nodes(node)
             if isinstance(each, ast.expr | ast.keyword | ast.comprehension | ast.FormattedValue)
         ]
-        return _first(inner)
+        return first_of(inner)
 
     def dropped(self, operand: Result, node: ast.AST) -> Result:
         """The result of an operation that gives a value without a graph."""
@@ -117,16 +109,17 @@ class Lineage:
     def named(self, name: str, before: int, depth: int) -> Result:
         """The result of a variable."""
         if name in self.given and not self.assignments(name, before):
+            self.trail.modules += self.trail.given.get((id(self.scope), name), ())
             return self.given[name]
         value = self.values[name] if name in self.values else self.element(name)
-        has_graph = _has_graph(value)
+        alive = has_graph(value)
         self.trail.note(value)
-        if has_graph and not self.trail.thorough:
+        if alive and not self.trail.thorough:
             return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
         if found is None and self.trail.thorough and is_a(value, (list, dict)):
             found = self.elsewhere(None, name, depth)
-        return HAS_GRAPH if has_graph else found
+        return HAS_GRAPH if alive else found
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
         """The result of an attribute; ``.data`` drops the graph."""
@@ -137,17 +130,17 @@ class Lineage:
             return None
         known = self.reach(node)
         self.trail.note(known)
-        if _has_graph(known) and not self.trail.thorough:
+        if has_graph(known) and not self.trail.thorough:
             return HAS_GRAPH
         stored = self.assignments(text, before)
         if stored:
             return self.stored(stored, text, before, depth)
-        if self.trail.thorough and not _has_graph(known):
+        if self.trail.thorough and not has_graph(known):
             found = self.elsewhere(self.reach(node.value), node.attr, depth)
             if found is not None:
                 return found
         if known is not None:
-            return HAS_GRAPH if _has_graph(known) else None
+            return HAS_GRAPH if has_graph(known) else None
         return self.value(node.value, before, depth)
 
     def elsewhere(self, holder: Any, name: str, depth: int) -> Result:
@@ -170,7 +163,7 @@ class Lineage:
             results.append(found)
             if isinstance(found, Cut):
                 self.trail.cuts.append((found, [*each.hooked]))
-        return _first(results)
+        return first_of(results)
 
     def stored(self, statements: list[ast.stmt], name: str, before: int, depth: int) -> Result:
         """The result of the statements that made `name`, the last one first."""
@@ -183,7 +176,7 @@ class Lineage:
             try:
                 found = self.value(source, statement.lineno, depth + 1)
                 if isinstance(statement, ast.AugAssign) and found is not HAS_GRAPH:
-                    found = _first([found, self.named(name, statement.lineno, depth + 1)])
+                    found = first_of([found, self.named(name, statement.lineno, depth + 1)])
             finally:
                 self.busy.discard(key)
             if found is HAS_GRAPH:
@@ -210,11 +203,13 @@ class Lineage:
             given = [] if not any(is_integer(each) for each in given) else given
         cuts = name in CUTS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
         cuts = cuts or (name in ("to", "type") and bool(given))
-        cuts = cuts or (name == "grad" and "autograd" in ast.unparse(func) and not _creates(node))
+        cuts = cuts or (name == "grad" and "autograd" in ast.unparse(func) and not creates(node))
         inputs = [self.value(each, before, depth) for each in given]
         if isinstance(func, ast.Attribute) and not is_module(callee):
             inputs.insert(0, self.value(func.value, before, depth))
-        operands = _first(inputs)
+        operands = first_of(inputs)
+        if name.startswith("checkpoint") and self.reentrant(node, callee):
+            return self.recomputed(node, before, depth)
         if cuts:
             return self.dropped(operands, node)
         found = self.entered(node, callee, inputs, before, depth)
@@ -224,8 +219,29 @@ class Lineage:
             self.trail.modules.append(callee)
             if any(requires_grad(p) for p in parameters):
                 return HAS_GRAPH
+            if isinstance(operands, Cut):
+                self.trail.cut_before.append((operands, callee))
             return operands or self.freezing(node, callee)
         return operands
+
+    def reentrant(self, node: ast.Call, callee: Any) -> bool:
+        """Whether a checkpoint is of the kind that looks at its inputs alone: torch's default."""
+        _, function = entered(callee)
+        if function is None or not function.__module__.startswith("torch.utils.checkpoint"):
+            return False
+        flags = [each.value for each in node.keywords if each.arg == "use_reentrant"]
+        return bool(node.args) and not any(self.reach(each) is False for each in flags)
+
+    def recomputed(self, node: ast.Call, before: int, depth: int) -> Result:
+        """The result of a reentrant checkpoint: without a graph if all of its inputs are."""
+        given = node.args[2:] if len(node.args) > 2 and "seq" in ast.unparse(node.func) else None
+        inputs = [self.value(each, before, depth) for each in given or node.args[1:]]
+        if HAS_GRAPH in inputs:
+            return HAS_GRAPH
+        # What it runs, of a list the first.
+        call = ast.copy_location(ast.Call(node.args[0], given or node.args[1:], []), node)
+        inner = self.call(call, before, depth + 1)
+        return self.cut(node, call_or_source(node)) if inner is HAS_GRAPH else inner
 
     def entered(
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
@@ -239,7 +255,7 @@ class Lineage:
             assert each.value is not None
             result = inner.value(each.value, each.lineno, depth + 1)
             results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
-        return next((each for each in results if isinstance(each, Cut)), _first(results))
+        return next((each for each in results if isinstance(each, Cut)), first_of(results))
 
     def returns(self) -> list[ast.Return]:
         """The return statements of the function, those with a value."""
@@ -268,15 +284,15 @@ class Lineage:
             names = names[1:]
         spread = any(isinstance(each, ast.Starred) for each in node.args)
         spread = spread or any(each.arg is None for each in node.keywords)
-        given = dict.fromkeys(names, _first(inputs) if spread else None)
+        given = dict.fromkeys(names, first_of(inputs) if spread else None)
+        pairs = [(each.arg, each.value) for each in node.keywords if each.arg is not None]
         if not spread:
-            for each, argument in zip(names, node.args, strict=False):
-                given[each] = self.value(argument, before, depth)
-                values[each] = self.reach(argument)
-        for each in node.keywords:
-            if each.arg is not None:
-                given[each.arg] = self.value(each.value, before, depth)
-                values[each.arg] = self.reach(each.value)
+            pairs += zip(names, node.args, strict=False)
+        for each, argument in pairs:
+            first = len(self.trail.modules)
+            given[each] = self.value(argument, before, depth)
+            values[each] = self.reach(argument)
+            self.trail.given[id(scope), each] = self.trail.modules[first:]
         return Lineage(file, scope, scope.name, values, self.files, given, self.trail)
 
     def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
@@ -378,21 +394,3 @@ class Lineage:
                 if is_a(holder, (list, tuple)):
                     return item(holder, 0)
         return LOST
-
-
-def _creates(call: ast.Call) -> bool:
-    """Whether a call of autograd.grad() records a graph for its result, as far as is written."""
-    return any(each.arg in ("create_graph", None) for each in call.keywords) or len(call.args) > 4
-
-
-def _first(results: list[Result]) -> Result:
-    """Of several operands: one with a graph is enough; else the first that lost one."""
-    if HAS_GRAPH in results:
-        return HAS_GRAPH
-    return next((each for each in results if each is not None), None)
-
-
-def _has_graph(value: Any) -> bool:
-    if is_tensor(value):
-        return requires_grad(value)
-    return any(_has_graph(each) for _, each in items(value, 16))

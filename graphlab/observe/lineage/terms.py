@@ -8,8 +8,8 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from graphlab.observe.lineage.cut import lineage_of
-from graphlab.observe.lineage.reader import HAS_GRAPH, Lineage, Result
-from graphlab.observe.lineage.trail import Trail
+from graphlab.observe.lineage.reader import Lineage
+from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail
 from graphlab.observe.notes import Cut
 from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
