@@ -305,6 +305,8 @@ class TraceBuilder:
             cut=state.cut.location() if state.cut is not None else None,
             cut_by=state.cut.by if state.cut is not None else "",
             unused=state.unused,
+            leaf_loss=state.leaf_loss,
+            leaf_name=state.leaf_name,
             elsewhere=state.elsewhere,
             fed=state.fed,
             zeroed=state.zeroed,

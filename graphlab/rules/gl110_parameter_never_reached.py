@@ -14,11 +14,28 @@ from graphlab.trace.sightings import TermCut
 PATIENCE = 6
 
 
+_HELP = (
+    "Use the module in forward, undo the detach() before it, or leave its parameters out of the "
+    "optimizer."
+)
+_LOSS = (
+    "Compute the loss with torch from the model's output, with differentiable operations, and do "
+    "not set its requires_grad: backward() then ends at the loss itself."
+)
+
+
 def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
     """(what it began with, what holds the parameters for nothing)."""
     built = Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None
+    leaf = (
+        Place(optimizer.leaf_loss, f"{optimizer.leaf_name} is told to require grad")
+        if optimizer.leaf_loss is not None
+        else None
+    )
     if optimizer.cut is not None:
-        return Place(optimizer.cut, optimizer.cut_by), None
+        return Place(optimizer.cut, optimizer.cut_by), leaf
+    if leaf is not None:
+        return leaf, None
     if optimizer.unused is not None:
         return Place(optimizer.unused, "built here, and not used in forward"), built
     return built, None
@@ -36,21 +53,18 @@ def check(trace: Trace) -> Iterator[Finding]:
         names = [trace.tensors[each].name or "a parameter" for each in never]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         cause, failed = _places(optimizer)
-        unused = optimizer.unused is not None and cause is not None and failed is not None
+        loss = optimizer.leaf_name if optimizer.leaf_loss is not None else ""
+        help = _HELP if not loss else _LOSS
+        if cause is not None and cause.at == optimizer.unused:
+            help = "Use it in forward, or do not build it."
         yield Finding(
             *RULE.label,
-            summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient",
+            summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient"
+            + (f": {loss} has no graph, and requires_grad gives it none" if loss else ""),
             tensor=unversioned(trace, never[0]),
             cause=cause,
             failed=failed,
-            help=(
-                Help(
-                    "Use it in forward, or do not build it."
-                    if unused
-                    else "Use the module in forward, undo the detach() before it, or leave its "
-                    "parameters out of the optimizer."
-                ),
-            ),
+            help=(Help(help),),
             notes=(f"never reached: {', '.join(names)}",) if more else (),
         )
 

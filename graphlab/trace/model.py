@@ -278,8 +278,8 @@ class OptimizerInfo:
     GradScaler decides when it steps. by_hand: the program itself wrote to its parameters after a
     backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
     that detaches a loss from those, if one was found; unused: else the one that built what forward
-    goes past. elsewhere: it was stepped in a thread that is not observed, so its steps are only
-    counted.
+    goes past. leaf_loss: the line that made a leaf that requires grad of the loss leaf_name.
+    elsewhere: it was stepped in a thread that is not observed, so its steps are only counted.
     """
 
     name: str
@@ -299,6 +299,8 @@ class OptimizerInfo:
     cut: Location | None = None
     cut_by: str = ""
     unused: Location | None = None
+    leaf_loss: Location | None = None
+    leaf_name: str = ""
     elsewhere: bool = False
     fed: Count = 0
     zeroed: Count = 0

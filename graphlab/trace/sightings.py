@@ -111,7 +111,28 @@ class LossUnused:
     count: Count
 
 
+@dataclass(frozen=True, slots=True)
+class GradientKept:
+    """A tensor that the program changes itself, with its gradient, at `at`; at `count` backwards of
+    `call` the gradient of the one before was still there."""
+
+    at: Location | None
+    name: str
+    tensor: TensorAt
+    call: str
+    call_at: Location | None
+    count: Count
+
+
 # A Trace holds these under `sightings`.
 Sighting = (
-    Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients | TermCut | LossUnused | ModuleSighting
+    Fate
+    | Starved
+    | SoftmaxTwice
+    | Clipped
+    | ZeroGradients
+    | TermCut
+    | LossUnused
+    | GradientKept
+    | ModuleSighting
 )

@@ -58,6 +58,10 @@ def find_cut(
     for cut, module in trail.frozen:
         if found is cut:
             return _frozen(module, frame, files, log)
+    for cut, module in trail.cut_before:
+        # A network that an optimizer trains, and that was fed something detached on purpose.
+        if found is cut and _is_trained(module, frame, files):
+            return _frozen(module, frame, files, log) or cut
     if isinstance(found, Cut):
         return found
     if around is not None or found is not None or not torch.is_grad_enabled():
@@ -86,6 +90,16 @@ def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) ->
     head's as a rule."""
     parameters = [each for each in parameters_in(module) if not requires_grad(each)]
     return frozen_by(parameters[-1], frame, files, log) if parameters else None
+
+
+def _is_trained(module: Any, frame: FrameType, files: UserFiles) -> bool:
+    """Whether an optimizer that the frames can reach holds the parameters of a module."""
+    held = {
+        id(p)
+        for optimizer in Names(files).gather(frame).held_optimizers()
+        for p in parameters_of(optimizer)
+    }
+    return any(id(p) in held for p in parameters_in(module))
 
 
 def cut_before(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Final
+from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
 from graphlab.observe.lineage.callee import closed_over, entered
-from graphlab.observe.lineage.trail import Trail
+from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
 from graphlab.source.effects.assignments import (
     assigned_value,
+    assignments_in,
     call_or_source,
+    element_of,
+    function_called,
     is_guard,
     is_integer,
     scope_of,
-    stored_names,
     target_names,
 )
 from graphlab.source.evaluate import evaluate
@@ -28,14 +30,6 @@ from graphlab.source.vocabulary import CUTS, FACTS
 from graphlab.trace.model import Location
 
 _DEPTH = 16
-
-
-# The result for a value that had a graph behind it.
-HAS_GRAPH: Final = "has a graph"
-
-
-# HAS_GRAPH, or the Cut where the value lost its graph, or None: it never had one.
-Result = Cut | str | None
 
 
 class Lineage:
@@ -60,8 +54,6 @@ class Lineage:
         self.tree = parse(file)
         self.values, self.files = values, files
         self.given = given or {}
-        # What each of those was computed from, as a trail's modules.
-        self.met: dict[str, list[Any]] = {}
         self.busy: set[tuple[str, int]] = set()
         self.known: dict[tuple[int, int], tuple[Result, list[Any]]] = {}
         self.trail = trail or Trail()
@@ -98,7 +90,7 @@ class Lineage:
                 return self.stored(stored, ast.unparse(node), before, depth)
             return self.value(node.value, before, depth)
         if isinstance(node, ast.IfExp):
-            return _first([self.value(each, before, depth) for each in (node.body, node.orelse)])
+            return first_of([self.value(each, before, depth) for each in (node.body, node.orelse)])
         if isinstance(node, ast.Lambda):
             return None
         return self.parts(node, before, depth)
@@ -110,7 +102,7 @@ class Lineage:
             for each in ast.iter_child_nodes(node)
             if isinstance(each, ast.expr | ast.keyword | ast.comprehension | ast.FormattedValue)
         ]
-        return _first(inner)
+        return first_of(inner)
 
     def dropped(self, operand: Result, node: ast.AST) -> Result:
         """The result of an operation that gives a value without a graph."""
@@ -119,19 +111,19 @@ class Lineage:
     def named(self, name: str, before: int, depth: int) -> Result:
         """The result of a variable."""
         if name in self.given and not self.assignments(name, before):
-            self.trail.modules += self.met.get(name, [])
+            self.trail.modules += self.trail.given.get((id(self.scope), name), ())
             return self.given[name]
         value = self.values[name] if name in self.values else self.element(name)
-        has_graph = _has_graph(value)
+        alive = has_graph(value)
         self.trail.note(value)
         # Of a parameter that the function has assigned again, it is the value before.
         whole = value is self.trail.wanted and name not in self.given
-        if has_graph and (not self.trail.thorough or whole):
+        if alive and (not self.trail.thorough or whole):
             return HAS_GRAPH
         found = self.stored(self.assignments(name, before), name, before, depth)
         if found is None and self.trail.thorough and is_a(value, (list, dict)):
             found = self.elsewhere(None, name, depth)
-        return HAS_GRAPH if has_graph else found
+        return HAS_GRAPH if alive else found
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
         """The result of an attribute; ``.data`` drops the graph."""
@@ -142,17 +134,17 @@ class Lineage:
             return None
         known = self.reach(node)
         self.trail.note(known)
-        if _has_graph(known) and not self.trail.thorough:
+        if has_graph(known) and not self.trail.thorough:
             return HAS_GRAPH
         stored = self.assignments(text, before)
         if stored:
             return self.stored(stored, text, before, depth)
-        if self.trail.thorough and not _has_graph(known):
+        if self.trail.thorough and not has_graph(known):
             found = self.elsewhere(self.reach(node.value), node.attr, depth)
             if found is not None:
                 return found
         if known is not None:
-            return HAS_GRAPH if _has_graph(known) else None
+            return HAS_GRAPH if has_graph(known) else None
         return self.value(node.value, before, depth)
 
     def elsewhere(self, holder: Any, name: str, depth: int) -> Result:
@@ -175,7 +167,7 @@ class Lineage:
             results.append(found)
             if isinstance(found, Cut):
                 self.trail.cuts.append((found, [*each.hooked]))
-        return _first(results)
+        return first_of(results)
 
     def stored(self, statements: list[ast.stmt], name: str, before: int, depth: int) -> Result:
         """The result of the statements that made `name`, the last one first."""
@@ -188,7 +180,7 @@ class Lineage:
             try:
                 found = self.part(statement, source, name, depth + 1)
                 if isinstance(statement, ast.AugAssign) and found is not HAS_GRAPH:
-                    found = _first([found, self.named(name, statement.lineno, depth + 1)])
+                    found = first_of([found, self.named(name, statement.lineno, depth + 1)])
             finally:
                 self.busy.discard(key)
             if found is HAS_GRAPH:
@@ -205,7 +197,7 @@ class Lineage:
             at = names.index(name) if name in names else None
             if at is not None and isinstance(source, ast.Call):
                 return self.call(source, statement.lineno, depth, at)
-            source = _element(source, at)
+            source = element_of(source, at)
         return self.value(source, statement.lineno, depth)
 
     def unlike(self, name: str, statement: ast.stmt) -> Result:
@@ -227,11 +219,13 @@ class Lineage:
             given = [] if not any(is_integer(each) for each in given) else given
         cuts = name in CUTS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
         cuts = cuts or (name in ("to", "type") and bool(given))
-        cuts = cuts or (name == "grad" and "autograd" in ast.unparse(func) and not _creates(node))
+        cuts = cuts or (name == "grad" and "autograd" in ast.unparse(func) and not creates(node))
         inputs = [self.value(each, before, depth) for each in given]
         if isinstance(func, ast.Attribute) and not is_module(callee):
             inputs.insert(0, self.value(func.value, before, depth))
-        operands = _first(inputs)
+        operands = first_of(inputs)
+        if name.startswith("checkpoint") and self.reentrant(node, callee):
+            return self.recomputed(node, before, depth)
         if cuts:
             return self.dropped(operands, node)
         found = self.entered(node, callee, inputs, before, depth, element)
@@ -241,8 +235,29 @@ class Lineage:
             self.trail.modules.append(callee)
             if any(requires_grad(p) for p in parameters):
                 return HAS_GRAPH
+            if isinstance(operands, Cut):
+                self.trail.cut_before.append((operands, callee))
             return operands or self.freezing(node, callee)
         return operands
+
+    def reentrant(self, node: ast.Call, callee: Any) -> bool:
+        """Whether a checkpoint is of the kind that looks at its inputs alone: torch's default."""
+        _, function = entered(callee)
+        if function is None or not function.__module__.startswith("torch.utils.checkpoint"):
+            return False
+        flags = [each.value for each in node.keywords if each.arg == "use_reentrant"]
+        return bool(node.args) and not any(self.reach(each) is False for each in flags)
+
+    def recomputed(self, node: ast.Call, before: int, depth: int) -> Result:
+        """The result of a reentrant checkpoint: without a graph if all of its inputs are."""
+        given = node.args[2:] if len(node.args) > 2 and "seq" in ast.unparse(node.func) else None
+        inputs = [self.value(each, before, depth) for each in given or node.args[1:]]
+        if HAS_GRAPH in inputs:
+            return HAS_GRAPH
+        # What it runs, of a list the first.
+        call = ast.copy_location(ast.Call(node.args[0], given or node.args[1:], []), node)
+        inner = self.call(call, before, depth + 1)
+        return self.cut(node, call_or_source(node)) if inner is HAS_GRAPH else inner
 
     def entered(
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int,
@@ -255,9 +270,9 @@ class Lineage:
         results: list[Result] = []
         for each in inner.returns():
             assert each.value is not None
-            result = inner.value(_element(each.value, element), each.lineno, depth + 1)
+            result = inner.value(element_of(each.value, element), each.lineno, depth + 1)
             results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
-        return next((each for each in results if isinstance(each, Cut)), _first(results))
+        return next((each for each in results if isinstance(each, Cut)), first_of(results))
 
     def returns(self) -> list[ast.Return]:
         """The return statements of the function, those with a value."""
@@ -275,7 +290,7 @@ class Lineage:
         if code is not None and file in self.files:
             scope = scope_of(parse(file), code.co_firstlineno, code.co_name)
         elif callee is None:
-            file, scope = self.file, self.of_this_file(node)
+            file, scope = self.file, function_called(self.tree, node)
         if not isinstance(scope, ast.FunctionDef) or scope is self.scope:
             return None
         names = [each.arg for each in (*scope.args.posonlyargs, *scope.args.args)]
@@ -286,26 +301,16 @@ class Lineage:
             names = names[1:]
         spread = any(isinstance(each, ast.Starred) for each in node.args)
         spread = spread or any(each.arg is None for each in node.keywords)
-        given = dict.fromkeys(names, _first(inputs) if spread else None)
-        passed = [] if spread else [*zip(names, node.args, strict=False)]
-        passed += [(each.arg, each.value) for each in node.keywords if each.arg is not None]
-        met: dict[str, list[Any]] = {}
-        for each, argument in passed:
+        given = dict.fromkeys(names, first_of(inputs) if spread else None)
+        pairs = [(each.arg, each.value) for each in node.keywords if each.arg is not None]
+        if not spread:
+            pairs += zip(names, node.args, strict=False)
+        for each, argument in pairs:
             first = len(self.trail.modules)
             given[each] = self.value(argument, before, depth)
-            met[each] = self.trail.modules[first:]
             values[each] = self.reach(argument)
-        inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
-        inner.met = met
-        return inner
-
-    def of_this_file(self, node: ast.Call) -> ast.FunctionDef | None:
-        """A function that is known by its name only, such as one defined in another."""
-        name = ast.unparse(node.func).rsplit(".", 1)[-1]
-        for each in ast.walk(self.tree) if self.tree is not None else ():
-            if isinstance(each, ast.FunctionDef) and each.name == name:
-                return each
-        return None
+            self.trail.given[id(scope), each] = self.trail.modules[first:]
+        return Lineage(file, scope, scope.name, values, self.files, given, self.trail)
 
     def cut(self, node: ast.AST, by: str) -> Cut:
         return Cut(node, by if len(by) < 60 else by[:57] + "…", self.file, self.function)
@@ -352,15 +357,7 @@ class Lineage:
     def assignments(self, name: str, before: int) -> list[ast.stmt]:
         """The statements above line `before` that gave `name` its value, the last one first, and
         those that put something into it where it is a list."""
-        found: list[ast.stmt] = []
-        for each in ast.walk(self.scope) if self.scope is not None else ():
-            if isinstance(each, ast.stmt) and each.lineno < before and name in stored_names(each):
-                found.append(each)
-        found.sort(key=lambda each: each.lineno, reverse=True)
-        for at, each in enumerate(found):
-            if isinstance(each, ast.Assign | ast.AnnAssign):
-                return found[: at + 1]
-        return found
+        return assignments_in(self.scope, name, before)
 
     def made(self, name: str, before: int) -> Location | None:
         """The last statement, or loop, above line `before` that `name` has its value from."""
@@ -398,29 +395,3 @@ class Lineage:
                 if is_a(holder, (list, tuple)):
                     return item(holder, 0)
         return LOST
-
-
-def _element(node: ast.expr, at: int | None) -> ast.expr:
-    """The element number `at` of a tuple that is written out."""
-    if at is None or not isinstance(node, ast.Tuple | ast.List):
-        return node
-    known = at < len(node.elts) and not any(isinstance(e, ast.Starred) for e in node.elts)
-    return node.elts[at] if known else node
-
-
-def _creates(call: ast.Call) -> bool:
-    """Whether a call of autograd.grad() records a graph for its result, as far as is written."""
-    return any(each.arg in ("create_graph", None) for each in call.keywords) or len(call.args) > 4
-
-
-def _first(results: list[Result]) -> Result:
-    """Of several operands: one with a graph is enough; else the first that lost one."""
-    if HAS_GRAPH in results:
-        return HAS_GRAPH
-    return next((each for each in results if each is not None), None)
-
-
-def _has_graph(value: Any) -> bool:
-    if is_tensor(value):
-        return requires_grad(value)
-    return any(_has_graph(each) for _, each in items(value, 16))

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import leaf_of, walk
 from graphlab.observe.lineage.cut import lineage_of
-from graphlab.observe.lineage.reader import HAS_GRAPH, Lineage, Result
+from graphlab.observe.lineage.reader import Lineage
+from graphlab.observe.lineage.trail import HAS_GRAPH, Result
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import grad_fn_of, is_leaf, is_module, is_tensor, requires_grad
@@ -196,8 +197,9 @@ class Written(NamedTuple):
                 if isinstance(name, ast.Constant) and name.value == key:
                     return value
             return None
-        inside = isinstance(key, int) and key < len(self.node.elts)
-        return self.node.elts[key] if inside else None
+        if not isinstance(key, int) or key >= len(self.node.elts):
+            return None
+        return self.node.elts[key]
 
 
 def _written(lineage: Lineage, node: ast.expr, before: int, depth: int) -> Written | None:

@@ -57,6 +57,9 @@ class OptimizerState:
         # If there is none: where what forward goes past was built.
         self.cut: Cut | None = None
         self.unused: Location | None = None
+        # The line that gave a loss without a graph its requires_grad, and the loss's name.
+        self.leaf_loss: Location | None = None
+        self.leaf_name = ""
         self.read = 0
         # Stepped by another thread: reading its gradients would race with that thread.
         self.elsewhere = False

@@ -10,15 +10,15 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
-from graphlab.observe.lineage.asked import cut_of, made_late, maker
 from graphlab.observe.lineage.cut import Stack, find_cut
 from graphlab.observe.lineage.frozen import frozen_by
-from graphlab.observe.lineage.imaginary import complex_since
-from graphlab.observe.lineage.reduction import not_reduced
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log
 from graphlab.observe.origins.context import Context, Entry
 from graphlab.observe.origins.made import Makers
+from graphlab.observe.refusals.asked import cut_of, made_late, maker
+from graphlab.observe.refusals.imaginary import complex_since
+from graphlab.observe.refusals.reduction import not_reduced
 from graphlab.observe.tensors import (
     count_of,
     describe,

@@ -63,3 +63,34 @@ def scope_of(tree: ast.Module | None, first: int, name: str) -> ast.AST | None:
             if start <= first <= each.lineno:
                 return each
     return tree
+
+
+def assignments_in(scope: ast.AST | None, name: str, before: int) -> list[ast.stmt]:
+    """The statements of `scope` above line `before` that gave `name` its value, the last one first,
+    and those that put something into it where it is a list."""
+    found: list[ast.stmt] = []
+    for each in ast.walk(scope) if scope is not None else ():
+        if isinstance(each, ast.stmt) and each.lineno < before and name in stored_names(each):
+            found.append(each)
+    found.sort(key=lambda each: each.lineno, reverse=True)
+    for at, each in enumerate(found):
+        if isinstance(each, ast.Assign | ast.AnnAssign):
+            return found[: at + 1]
+    return found
+
+
+def element_of(node: ast.expr, at: int | None) -> ast.expr:
+    """The element number `at` of a tuple that is written out."""
+    if at is None or not isinstance(node, ast.Tuple | ast.List):
+        return node
+    known = at < len(node.elts) and not any(isinstance(each, ast.Starred) for each in node.elts)
+    return node.elts[at] if known else node
+
+
+def function_called(tree: ast.Module | None, call: ast.Call) -> ast.FunctionDef | None:
+    """A function of the file that is known by its name only, such as one defined in another."""
+    name = ast.unparse(call.func).rsplit(".", 1)[-1]
+    for each in ast.walk(tree) if tree is not None else ():
+        if isinstance(each, ast.FunctionDef) and each.name == name:
+            return each
+    return None

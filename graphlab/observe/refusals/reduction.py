@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.lineage.asked import cut_of
 from graphlab.observe.lineage.cut import lineage_of
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.notes import Cut
 from graphlab.observe.origins.bindings import parents, scope_around
+from graphlab.observe.refusals.asked import cut_of
 from graphlab.observe.tensors import is_module
 from graphlab.source.evaluate import constant
 from graphlab.source.files import UserFiles, user_frame

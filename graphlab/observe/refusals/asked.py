@@ -10,9 +10,9 @@ from typing import Any
 
 from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, sequence, walk
 from graphlab.observe.lineage.cut import making
-from graphlab.observe.lineage.unused import cut_off, replaced_since, set_last, used_instead
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log
+from graphlab.observe.refusals.unused import cut_off, replaced_since, set_last, used_instead
 from graphlab.observe.tensors import grad_fn_of
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.files import UserFiles, user_frame
