@@ -11,7 +11,9 @@ from graphlab.rules.gl101_mixed_gradients import LEAST_FOREIGN_SHARE, MOST_COSIN
 from graphlab.rules.gl108_wasted_gradients import LEAST
 from graphlab.rules.gl110_parameter_never_reached import PATIENCE
 from graphlab.rules.registry import find
+from graphlab.rules.steps import LEAST_BACKWARDS, LEAST_DISCARDED, LEAST_KEPT
 from graphlab.trace.model import Event, Forgotten, Growing, Trace, Waste
+from graphlab.trace.sightings import Fate, SoftmaxTwice, Starved, TermCut, ZeroGradients
 from tests.rules.build import (
     Script,
     activation,
@@ -184,6 +186,142 @@ def test_losses_that_undo_each_other_though_the_own_one_wins() -> None:
     shares = {"g_loss": (0.8, 0.9), "d_loss": (0.2, -0.6)}
     assert mixed(mix(MOST_COSINE, **shares)) == ["GL101"]
     assert mixed(mix(MOST_COSINE + 0.01, **shares)) == []
+
+
+def test_what_another_loss_left_in_a_network_that_is_kept_apart() -> None:
+    """The gradients agree, and still D was not to learn from G's loss."""
+    script = replace(GAN, optimizers=(GAN.optimizers[0], optimizer("optimizer_g", owns=(1,))))
+    applied = mix(0.9, d_loss=(0.7, 0.9), g_loss=(0.3, 0.9))
+
+    def said(d_reaches: tuple[int, ...], g_reaches: tuple[int, ...], whole: Any = applied) -> Any:
+        events: list[Event] = [
+            backward(GAN.at("d_loss.backward()"), "d_loss", reached=d_reaches),
+            backward(GAN.at("g_loss.backward()"), "g_loss", reached=g_reaches),
+            step(GAN.at("optimizer_d.step()"), 0, optimizer=0, mix=whole),
+        ]
+        return codes(script.trace(*events))
+
+    assert said((0,), (0, 1)) == ["GL101"]
+    # Each loss reaches both networks: they may be meant to train together.
+    assert said((0, 1), (0, 1)) == []
+    # G's loss went through a part of what D's trains, a trunk.
+    own, other = applied.shares
+    assert said((0,), (0, 1), replace(applied, shares=(replace(own, parameters=2), other))) == []
+    assert said((0,), (0, 1), mix(0.9, d_loss=(0.95, 0.9), g_loss=(0.05, 0.9))) == []
+
+
+# What became of gradients.
+
+TWO = replace(LOOP, optimizers=(optimizer(owns=(0,)), optimizer("other", 0, owns=(1,))))
+
+
+def fate(**fields: Any) -> Fate:
+    return Fate(**{"at": BACKWARD, "call": "loss.backward()", "holders": (0,), "backwards": 16,
+                   "applied": 4, "discarded": 12, "least_between": 3, "cleared": ZERO,
+                   "cleared_by": "optimizer.zero_grad()", "clears_applied": True,
+                   **fields})  # fmt: skip
+
+
+def test_an_optimizer_that_was_meant_to_step() -> None:
+    never = fate(holders=(1,), applied=0, discarded=0, backwards=LEAST_KEPT, cleared=None)
+    assert codes(TWO.trace(sightings=(never,))) == ["GL111"]
+    # It may still accumulate.
+    assert codes(TWO.trace(sightings=(replace(never, backwards=LEAST_KEPT - 1),))) == []
+    cleared = replace(never, backwards=LEAST_BACKWARDS, discarded=LEAST_DISCARDED)
+    assert codes(TWO.trace(sightings=(cleared,))) == ["GL111"]
+    assert codes(TWO.trace(sightings=(replace(cleared, discarded=LEAST_DISCARDED - 1),))) == []
+    # The loss of the other one passes through it: it may be fixed, unless it is cleared all along.
+    through = replace(never, holders=(0, 1))
+    assert codes(TWO.trace(sightings=(through,))) == []
+    zeroed = replace(TWO, optimizers=(TWO.optimizers[0], replace(TWO.optimizers[1], zeroed=9)))
+    assert codes(zeroed.trace(sightings=(through,))) == ["GL111"]
+
+
+@pytest.mark.parametrize("field", ["handed_on", "by_hand", "elsewhere"])
+def test_an_optimizer_in_other_hands_need_not_step(field: str) -> None:
+    never = fate(holders=(1,), applied=0, discarded=0, backwards=LEAST_KEPT)
+    other = replace(TWO.optimizers[1], **{field: True})
+    assert (
+        codes(replace(TWO, optimizers=(TWO.optimizers[0], other)).trace(sightings=(never,))) == []
+    )
+
+
+def test_nobody_is_missed_where_nobody_steps() -> None:
+    never = fate(backwards=LEAST_KEPT, applied=0, discarded=0)
+    only = (optimizer(steps=0, owns=(0,)),)
+    assert codes(replace(LOOP, optimizers=only).trace(sightings=(never,))) == []
+    scheduled = (replace(only[0], scheduled=3),)
+    assert codes(replace(LOOP, optimizers=scheduled).trace(sightings=(never,))) == ["GL111"]
+
+
+def test_gradients_that_are_cleared_by_turns() -> None:
+    assert codes(LOOP.trace(sightings=(fate(),))) == ["GL112"]
+    # Two steps are few: then there must be more that was for nothing.
+    assert codes(LOOP.trace(sightings=(fate(applied=2, discarded=4),))) == ["GL112"]
+    for fields in (
+        {"applied": 2, "discarded": 3},
+        # A bad batch is left out now and then.
+        {"least_between": 0},
+        {"applied": 8, "discarded": 7},
+        # Another call clears what has been applied.
+        {"clears_applied": False},
+        {"cleared": None},
+    ):
+        assert codes(LOOP.trace(sightings=(fate(**fields),))) == [], fields
+
+
+def test_gradients_that_the_script_takes_are_of_use() -> None:
+    reading = replace(LOOP, source=LOOP.source + "norms.append(weight.grad.clone())\n")
+    looking = replace(LOOP, source=LOOP.source + "print(weight.grad.norm())\n")
+    assert codes(reading.trace(sightings=(fate(),))) == []
+    assert codes(looking.trace(sightings=(fate(),))) == ["GL112"]
+
+
+def test_a_step_that_is_missing_and_gradients_that_are_cleared_are_one_mistake() -> None:
+    lost = fate(holders=(0, 1))
+    never = fate(holders=(1,), applied=0, discarded=12)
+    assert codes(TWO.trace(sightings=(never, lost))) == ["GL111"]
+
+
+def test_gradients_that_were_cleared_at_once() -> None:
+    starved = Starved(BACKWARD, "loss.backward()", 0, ZERO, "optimizer.zero_grad()")
+    assert codes(LOOP.trace(sightings=(starved, starved))) == ["GL112"]
+    assert codes(LOOP.trace(sightings=(replace(starved, cleared=None),))) == []
+
+
+# What was seen of a loss.
+
+
+def test_a_second_log_softmax_changes_nothing() -> None:
+    twice = SoftmaxTwice(FORWARD, "softmax", LOOP.at("loss = hidden.mean()"))
+    (bad,) = find(LOOP.trace(sightings=(twice, twice)))
+    (odd,) = find(LOOP.trace(sightings=(replace(twice, first="log_softmax"),)))
+    assert (bad.severity, odd.severity) == ("warning", "info")
+
+
+def test_one_cut_is_one_finding() -> None:
+    cut = TermCut(FORWARD, "item()", "penalty", "loss", "loss.backward()", BACKWARD)
+    assert codes(LOOP.trace(sightings=(cut, replace(cut, term="other")))) == ["GL118"]
+    missed = owning(never_reached=(1,), cut=FORWARD)
+    assert codes(missed.trace()) == ["GL110"]
+    assert codes(missed.trace(sightings=(cut,))) == ["GL118"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "fields", "severity"),
+    [
+        ("RoundBackward0", {}, "warning"),
+        ("ClampBackward1", {"whole": True}, "warning"),
+        # A margin may be kept, a branch not be chosen, a weight be 0 for now.
+        ("ClampBackward1", {}, "info"),
+        ("StackBackward0", {"whole": True}, "info"),
+        ("MulBackward0", {"by_weight": True, "whole": True}, "info"),
+    ],
+)
+def test_zeros_that_may_be_meant(operation: str, fields: Any, severity: str) -> None:
+    zeros = ZeroGradients(FORWARD, operation, (0,), 4, "loss.backward()", BACKWARD, **fields)
+    (finding,) = find(LOOP.trace(sightings=(zeros,)))
+    assert (finding.code, finding.severity) == ("GL120", severity)
 
 
 # What a run leaves behind.
