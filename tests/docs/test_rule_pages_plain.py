@@ -55,6 +55,7 @@ SILENT = {
     "GL116": "freeze-without-effect",
     "GL117": "tie-broken",
     "GL118": "loss-term-without-graph",
+    "GL119": "loss-never-used",
     "GL120": "gradients-all-zero",
     "GL121": "module-registered-twice",
 }
@@ -145,6 +146,8 @@ class Oracle:
         self.applied: list[tuple[Any, int]] = []
         self.clipped: dict[Any, Any] = {}
         self.used: list[bool] = []
+        # The nodes that some backward has run through.
+        self.ran: set[Any] = set()
         self.nonzero: set[Any] = set()
         self.before: list[Any] = []
         self.nothing_new = False
@@ -224,26 +227,39 @@ class Oracle:
             self.codes.add("GL105")
         return tensor
 
+    def before_backward(self, node: Any) -> None:
+        pending = [node]
+        while pending:
+            node = pending.pop()
+            if node is not None and node not in self.ran:
+                self.ran.add(node)
+                pending += [each for each, _ in node.next_functions]
+
     def at_end(self, names: dict[str, Any]) -> None:
         modules = [v for v in names.values() if isinstance(v, torch.nn.Module)]
-        live = {p for m in modules for p in m.parameters()}
-        live |= {v for v in names.values() if isinstance(v, torch.Tensor) and v.is_leaf}
+        registered = {p for m in modules for p in m.parameters()}
+        live = registered | {v for v in names.values() if isinstance(v, torch.Tensor) and v.is_leaf}
         for optimizer in self.optimizers:
             mine = {p for g in optimizer.param_groups for p in g["params"]}
             if self.steps.get(id(optimizer)):
                 self.codes |= {"GL104"} if mine - live else set()
                 self.codes |= {"GL110"} if mine - self.reached else set()
-        if any(p.grad is not None for p in live - set(self.owned())):
+        if any(p.grad is not None for p in registered - set(self.owned())):
             self.codes.add("GL103")
         if any(self.steps and id(o) not in self.steps for o in self.optimizers):
             self.codes.add("GL111")
-        elif self.used and self.used.count(False) >= self.used.count(True):
+        elif self.steps and self.used and self.used.count(False) >= self.used.count(True):
             self.codes.add("GL112")
         if self.codes & {"GL111", "GL112"}:
             # That they were cleared is the fault itself.
             self.codes.discard("GL108")
         if self.reached - self.nonzero:
             self.codes.add("GL120")
+        trained = bool(self.steps) and len(self.optimizers) == 1
+        losses = [v for n, v in names.items() if n.endswith("_loss") and n != "running_loss"]
+        made = [each.grad_fn for each in losses if isinstance(each, torch.Tensor)]
+        if trained and any(node is not None and node not in self.ran for node in made):
+            self.codes.add("GL119")
         # Losing now and then is what opponents do; losing most of the time is the fault.
         if self.conflicts.count(True) > len(self.conflicts) / 4:
             self.codes.add("GL101")
@@ -320,6 +336,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     def patched_backward(self: Any, *args: Any, **kwargs: Any) -> None:
         before = {p: p.grad.clone() for p in oracle.owned() if p.grad is not None}
+        oracle.before_backward(self.grad_fn)
         backward(self, *args, **kwargs)
         oracle.after_backward(before)
 
@@ -339,7 +356,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         return norm
 
     def patched_item(self: Any) -> Any:
-        return Number(item(self)) if self.requires_grad else item(self)
+        return Number(item(self)) if self.grad_fn is not None else item(self)
 
     def patched_add(self: Any, other: Any) -> Any:
         if isinstance(other, Number):

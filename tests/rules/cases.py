@@ -196,6 +196,7 @@ SPEAKING = (
          failed=27, cause=24),
     Case("GL118", "tests/corpus/silent/penalty_without_create_graph.py", "warning",
          failed=28, cause=11),
+    Case("GL119", "docs/rules/GL119.md#Example", "info", cause=12),
     Case("GL120", "tests/corpus/silent/rounded_code.py", "warning",
          "codec.encode.0.weight", failed=37, cause=15),
 )  # fmt: skip
@@ -248,6 +249,7 @@ SILENT = (
     Case("GL115", "tests/corpus/clean/distilled_attention.py"),
     Case("GL118", "tests/corpus/clean/baseline_and_reference.py"),
     Case("GL118", "tests/corpus/clean/values_swapped_in.py"),
+    Case("GL119", "docs/rules/GL119.md#Use instead"),
     Case("GL120", "tests/corpus/clean/zero_initialised_branches.py"),
 )  # fmt: skip
 
