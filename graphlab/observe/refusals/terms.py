@@ -190,8 +190,8 @@ class Written(NamedTuple):
                 if isinstance(name, ast.Constant) and name.value == key:
                     return value
             return None
-        inside = isinstance(key, int) and key < len(self.node.elts)
-        return self.node.elts[key] if inside else None
+        entries = self.node.elts
+        return entries[key] if isinstance(key, int) and key < len(entries) else None
 
 
 def _written(lineage: Lineage, node: ast.expr, before: int, depth: int) -> Written | None:
