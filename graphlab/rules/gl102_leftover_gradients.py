@@ -45,12 +45,11 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
     """The program steps a tensor itself, as an attack does, and never clears its gradient."""
     kept = several[0]
-    name, many = kept.name, len(several) > 1
+    name, verb = kept.name, "are" if len(several) > 1 else "is"
     return Finding(
         *RULE.label,
-        summary=f"{listing([each.name for each in several])} {'are' if many else 'is'} changed with "
-        f"a gradient that still holds the earlier ones: {kept.call} adds to {name}.grad, and "
-        "nothing clears it",
+        summary=f"{listing([each.name for each in several])} {verb} changed with a gradient that "
+        f"still holds the earlier ones: {kept.call} adds to {name}.grad, and nothing clears it",
         tensor=unversioned(trace, kept.tensor),
         failed=Place(kept.call_at, kept.call),
         cause=Place(kept.at, "its gradient is used, and stays") if kept.at is not None else None,

@@ -26,7 +26,7 @@ class Stored:
     is given, as their forward hook."""
 
     store: Store
-    function: FunctionType
+    function: Any
     holder: Any
     hooked: tuple[Any, ...]
 

@@ -11,7 +11,6 @@ from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_leaf, is_tensor, is_view, requires_grad
 from graphlab.source.objects import items
 
-
 # The result for a value that had a graph behind it.
 HAS_GRAPH: Final = "has a graph"
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.wasted import parts_by_optimizer
 from graphlab.observe.graph.walk import listed
+from graphlab.observe.graph.wasted import parts_by_optimizer
 from graphlab.observe.lineage.asked import maker
 from graphlab.observe.lineage.cut import cut_before
 from graphlab.observe.names import Names, parameters_in, parameters_of
