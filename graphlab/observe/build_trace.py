@@ -26,6 +26,7 @@ from graphlab.observe.notes import (
     RawZero,
     Spot,
 )
+from graphlab.observe.optimizers.out_of_use import frozen_steps
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.source.files import UserFiles
@@ -307,6 +308,9 @@ class TraceBuilder:
             unused=state.unused,
             leaf_loss=state.leaf_loss,
             leaf_name=state.leaf_name,
+            frozen=state.frozen.location() if state.frozen is not None else None,
+            frozen_by=state.frozen.by if state.frozen is not None else "",
+            frozen_steps=frozen_steps(state),
             elsewhere=state.elsewhere,
             fed=state.fed,
             zeroed=state.zeroed,
@@ -327,9 +331,10 @@ class TraceBuilder:
             if frame.f_code.co_filename in self._files:
                 at = frame
         spot = None
-        for tb in _tracebacks(error):
-            if tb.tb_frame is at:
-                spot = (tb.tb_frame.f_code, tb.tb_lasti)
+        tb = error.__traceback__
+        while tb is not None:
+            spot = (tb.tb_frame.f_code, tb.tb_lasti) if tb.tb_frame is at else spot
+            tb = tb.tb_next
         iteration = self._iterations.of_traceback(error.__traceback__)
         return Failure(type(error).__name__, str(error), self._locate(spot), iteration)
 
@@ -373,13 +378,6 @@ def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]
     if not away:
         return []
     return [f"the steps of {', '.join(away)} ran in another thread, whose lines are not followed"]
-
-
-def _tracebacks(error: BaseException) -> Any:
-    tb = error.__traceback__
-    while tb is not None:
-        yield tb
-        tb = tb.tb_next
 
 
 def environment() -> Environment:

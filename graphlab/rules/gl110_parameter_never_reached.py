@@ -45,6 +45,8 @@ def check(trace: Trace) -> Iterator[Finding]:
     # GL118 tells of a summand of the loss that was cut off there.
     told = {each.at for each in trace.sightings if isinstance(each, TermCut)}
     for optimizer in trace.optimizers:
+        if optimizer.frozen_steps >= PATIENCE and optimizer.owns:
+            yield _frozen(trace, optimizer)
         never = optimizer.never_reached
         if not never or optimizer.steps < PATIENCE or optimizer.strangers:
             continue
@@ -67,6 +69,22 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(Help(help),),
             notes=(f"never reached: {', '.join(names)}",) if more else (),
         )
+
+
+def _frozen(trace: Trace, optimizer: OptimizerInfo) -> Finding:
+    """Not known to be wrong: a loop may step all optimizers, with some at rest."""
+    code, name, _ = RULE.label
+    first = trace.tensors[optimizer.owns[0]].name or "a parameter"
+    return Finding(
+        code,
+        name,
+        "info",
+        summary=f"all parameters of {optimizer.name} are frozen: its last {optimizer.frozen_steps} "
+        f"steps changed nothing",
+        tensor=unversioned(trace, optimizer.owns[0]),
+        cause=Place(optimizer.frozen, optimizer.frozen_by) if optimizer.frozen else None,
+        help=(Help(f"Set requires_grad of {first} and the others back where they shall learn."),),
+    )
 
 
 RULE = Rule("GL110", "parameter-never-reached", "warning", check)

@@ -279,6 +279,7 @@ class OptimizerInfo:
     backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
     that detaches a loss from those, if one was found; unused: else the one that built what forward
     goes past. leaf_loss: the line that made a leaf that requires grad of the loss leaf_name.
+    frozen_steps: how many of its last steps found all of its parameters frozen, by `frozen_by`.
     elsewhere: it was stepped in a thread that is not observed, so its steps are only counted.
     """
 
@@ -301,6 +302,9 @@ class OptimizerInfo:
     unused: Location | None = None
     leaf_loss: Location | None = None
     leaf_name: str = ""
+    frozen: Location | None = None
+    frozen_by: str = ""
+    frozen_steps: Count = 0
     elsewhere: bool = False
     fed: Count = 0
     zeroed: Count = 0

@@ -1,11 +1,13 @@
-"""Finds an optimizer's parameters that no module in use has, and those that no loss reaches."""
+"""Finds an optimizer's parameters that no module in use has, those that no loss reaches, and those
+that are frozen."""
 
 from __future__ import annotations
 
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.names import Names, parameters_in
+from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.tensors import grad_of, is_parameter, requires_grad
@@ -20,7 +22,13 @@ def look_over(
     files: UserFiles,
     user: FrameType | None,
 ) -> None:
-    """Note both in `state`, at a step that `user` takes."""
+    """Note both in `state`, at a step that `user` takes, and when all of them are frozen."""
+    if parameters and not any(requires_grad(p) for p in parameters):
+        if state.frozen_since is None:
+            state.frozen_since = (state.steps, state.fed)
+            state.frozen = frozen_by(parameters[-1], user, files, log)
+    else:
+        state.frozen_since = None
     modules = [module for ref in log.modules.values() if (module := ref()) is not None]
     alive = {id(p) for p in parameters_in(*modules)}
     bare = [
@@ -55,3 +63,13 @@ def _keeps_its_name(parameter: Any, registry: OptimizerRegistry, names: Names) -
     named = names.tensors.get(id(parameter))
     place = registry.place_of(parameter, None)
     return named is not None and named.name == registry.name_of_tensor(place)
+
+
+def frozen_steps(state: OptimizerState) -> int:
+    """How many of the last steps found all of its parameters frozen, as they are to the end."""
+    optimizer = state.ref()
+    if state.frozen_since is None or optimizer is None or state.elsewhere:
+        return 0
+    steps, fed = state.frozen_since
+    still = state.fed == fed and not any(map(requires_grad, parameters_of(optimizer)))
+    return state.steps - steps if still else 0

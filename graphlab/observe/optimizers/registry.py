@@ -57,6 +57,10 @@ class OptimizerState:
         # If there is none: where what forward goes past was built.
         self.cut: Cut | None = None
         self.unused: Location | None = None
+        # How many steps, and new gradients, it had when all of its parameters were found frozen,
+        # and what froze them.
+        self.frozen_since: tuple[int, int] | None = None
+        self.frozen: Cut | None = None
         # The line that gave a loss without a graph its requires_grad, and the loss's name.
         self.leaf_loss: Location | None = None
         self.leaf_name = ""

@@ -102,6 +102,8 @@ def update_of(name: str, frame: FrameType) -> Location | None:
     loop's variable only where it also writes to that."""
     code = frame.f_code
     scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+    if scope is None:
+        return None
     last = last_part(ast.parse(name, mode="eval").body) if _is_code(name) else name
     loops = {
         each.id
@@ -110,7 +112,7 @@ def update_of(name: str, frame: FrameType) -> Location | None:
         for each in ast.walk(node.target)
         if isinstance(each, ast.Name)
     }
-    for node in ast.walk(scope) if scope is not None else ():
+    for node in ast.walk(scope):
         if not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
             continue
         for each in ast.walk(node):
