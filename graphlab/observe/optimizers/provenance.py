@@ -20,7 +20,6 @@ from graphlab.observe.optimizers.gradients import GradResults, ParameterState, f
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Label, OwnedParameter
-
 from graphlab.observe.refusals.asked import maker
 from graphlab.observe.tensors import grads_of, is_leaf, is_parameter, storage_key
 from graphlab.source.files import UserFiles
