@@ -14,7 +14,7 @@ from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_module, is_parameter, is_tensor
 from graphlab.source.effects.freezes import Freeze, freezes
 from graphlab.source.effects.stores import stores_named
-from graphlab.source.evaluate import evaluate
+from graphlab.source.evaluate import constant, evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, class_name, is_a, items, variables
 from graphlab.source.places import locate, parse
@@ -37,8 +37,9 @@ def frozen_by(
             frames.append(frame)
         frame = frame.f_back
     names = Names(files).gather_frames(frames)
-    search = _Search(frames, names)
-    every = [each for file in _files(frames, files) for each in freezes(file)]
+    sources = _files(frames, files)
+    search = _Search(frames, names, sources)
+    every = [each for file in sources for each in freezes(file)]
     found: dict[tuple[str, int], tuple[Freeze, ast.AST]] = {}
     unknown = []
     for each in every:
@@ -123,13 +124,15 @@ def _files(frames: list[FrameType], files: UserFiles) -> list[str]:
 
 
 class _Search:
-    def __init__(self, frames: list[FrameType], names: Names) -> None:
-        self._values, self._names = Values(frames, names), names
+    def __init__(self, frames: list[FrameType], names: Names, sources: list[str]) -> None:
+        self._values, self._names, self._sources = Values(frames, names), names, sources
 
     def froze(self, freeze: Freeze, tensor: Any) -> ast.AST | Literal[False] | None:
         """The node to name if the statement set `tensor`'s flag to False: the statement itself or,
         where the value is an argument of a function, the call that gave it. False if it did not,
         None if that cannot be told."""
+        if constant(freeze.value) is True:
+            return False
         given = self._arguments(freeze.scope)
         if given is None:
             return self._once(freeze, tensor, {}, freeze.statement)
@@ -308,17 +311,16 @@ class _Search:
         return None
 
     def _arguments(self, scope: Scope) -> list[tuple[ast.Call, Round]] | None:
-        """For a function that has returned: its calls in its file, with what they gave it. None for
-        one whose frame still runs, and for the module itself."""
+        """For a function that has returned: its calls, with what they gave it. None for one whose
+        frame still runs, and for the module itself."""
         function = scope.function
         if function is None or self._values.runs(scope):
             return None
-        tree = parse(scope.file)
         found = []
         arguments = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
         if scope.owner is not None:
             arguments = arguments[1:]
-        for around, call in _calls(tree.body if tree is not None else [], Scope(scope.file)):
+        for around, call in self._every_call(scope):
             func = call.func
             name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
             if name != function.name or len(found) >= _CALLS:
@@ -332,6 +334,11 @@ class _Search:
             known = {key: value for key, value in bound.items() if value is not LOST}
             found.append((call, known))
         return found or None
+
+    def _every_call(self, scope: Scope) -> Iterator[tuple[Scope, ast.Call]]:
+        for file in dict.fromkeys([scope.file, *self._sources]):
+            tree = parse(file)
+            yield from _calls(tree.body if tree is not None else [], Scope(file))
 
     def _given(self, node: ast.expr, scope: Scope) -> Any:
         if isinstance(node, ast.List | ast.Tuple):

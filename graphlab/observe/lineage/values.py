@@ -54,12 +54,14 @@ class Values:
         return self._frames.get((scope.file, function.name, first))
 
     def _self(self, name: str, scope: Scope) -> Any:
-        """`self` of a method that has returned, if the frames hold only one module of its class."""
+        """`self` of a method that has returned, if the frames hold only one object of its class."""
         arguments = scope.function.args.args if scope.function is not None else []
         if scope.owner is None or not arguments or arguments[0].arg != name:
             return LOST
         made = [each for each in self._names.held_modules() if class_name(each) == scope.owner]
-        return made[0] if len(made) == 1 else LOST
+        running = [lookup(name, each.f_locals) for each in self._frames.values()]
+        made += [each for each in running if each is not LOST and class_name(each) == scope.owner]
+        return made[0] if len({id(each) for each in made}) == 1 else LOST
 
     def _space(self, file: str) -> dict[str, Any]:
         known = self._globals.get(file)

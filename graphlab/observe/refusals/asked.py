@@ -45,7 +45,7 @@ def made_late(
         used = used_instead(tensor, asked, roots, user, files, log)
         if used is not None:
             return cut_of(used)
-    return cut_off(tensor, loss, user, files) if line is None else None
+    return cut_off(tensor, loss, user, files, line)
 
 
 def _made_late(

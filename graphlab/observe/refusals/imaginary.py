@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from math import prod
 from typing import Any
 
@@ -9,7 +10,7 @@ from graphlab.observe.graph.engine import Metadata, metadata
 from graphlab.observe.graph.walk import leaf_of, sequence
 from graphlab.observe.notes import Log
 from graphlab.observe.tensors import grad_fn_of
-from graphlab.source.places import locate
+from graphlab.source.places import locate, statement_at
 from graphlab.trace.model import Location
 
 _MOST = 10_000
@@ -42,6 +43,17 @@ def complex_since(root: Any, log: Log) -> list[Location]:
             return []
         ends[locate(mark.code, mark.offset)] = None
     return [*ends]
+
+
+def reduces(made: Location) -> bool:
+    """Whether the statement at `made` itself adds values up."""
+    statement = statement_at(made.file, made.line)
+    return any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and each.func.attr in ("sum", "mean", "prod", "dot", "vdot", "trace")
+        for each in (ast.walk(statement) if statement is not None else ())
+    )
 
 
 def _complex(made: Metadata) -> bool:

@@ -17,7 +17,7 @@ from graphlab.observe.notes import Cut, CutAt, Log
 from graphlab.observe.origins.context import Context, Entry
 from graphlab.observe.origins.made import Makers
 from graphlab.observe.refusals.asked import cut_of, made_late, maker
-from graphlab.observe.refusals.imaginary import complex_since
+from graphlab.observe.refusals.imaginary import complex_since, reduces
 from graphlab.observe.refusals.reduction import not_reduced
 from graphlab.observe.tensors import (
     count_of,
@@ -88,6 +88,9 @@ def refused_outright(
         if alone and is_complex(root):
             seen = complex_since(root, log) if log is not None else []
             made = seen[0] if len(seen) == 1 else maker(root, caller, files, line)
+            if log is None and made is not None and not reduces(made):
+                # Which of its parts is complex was not seen.
+                made = None
             return Outright("complex-loss", root, cut_of(made) if made is not None else None)
         if not alone and is_tensor(given[at]) and not values.get("is_grads_batched"):
             other = given[at]

@@ -178,10 +178,11 @@ def _handed_to(spot: Spot, tensor: Any, frame: FrameType) -> CodeType | None:
     return function.__code__ if function is not None else None
 
 
-def cut_off(tensor: Any, loss: str, frame: FrameType | None, files: UserFiles) -> Cut | None:
+def cut_off(
+    tensor: Any, loss: str, frame: FrameType | None, files: UserFiles, line: int | None = None
+) -> Cut | None:
     """The one place on the way to `loss` at which a value that comes of `tensor` lost its graph."""
     frame = user_frame(frame, files)
-    line: int | None = None
     while frame is not None:
         try:
             expression = ast.parse(loss, mode="eval").body
@@ -198,4 +199,5 @@ def cut_off(tensor: Any, loss: str, frame: FrameType | None, files: UserFiles) -
         if outer is None:
             return None
         frame, loss = outer
+        line = None
     return None
