@@ -29,7 +29,7 @@ CUTS = {
     "one_hot", "nonzero", "isnan", "isfinite",
 }  # fmt: skip
 # Operations whose derivative is zero wherever it exists, as nodes of the graph are called.
-FLAT = {"Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn", "FloorDivide"}
+FLAT = {"Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn"}
 # Attributes that do not depend on a tensor's values.
 FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}
 # Context managers and decorators under which no graph is recorded.

@@ -101,7 +101,7 @@ class ZeroWatch:
             if at >= len(node.next_functions):
                 continue
             behind = node.next_functions[at][0]
-            if operation(node).split("Backward")[0] not in FLAT and _only_views(behind, nodes):
+            if _named(node).split("Backward")[0] not in FLAT and _only_views(behind, nodes):
                 # What the parameter itself is multiplied by was zero, as a first hidden state is.
                 continue
             keys = {
@@ -120,7 +120,7 @@ class ZeroWatch:
             if (parameter := self._known[key][0]()) is not None
             and (index := self._table.place_of(parameter)) is not None
         )
-        name = operation(node)
+        name = _named(node)
         found = ZeroGradients(
             locate(*spot) if spot is not None else None,
             name,
@@ -142,6 +142,12 @@ class ZeroWatch:
             if key in zero and each not in told:
                 told.append(each)
                 yield replace(each, checks=zero[key])
+
+
+def _named(node: Any) -> str:
+    """The node's operation; that of a division that rounds is the rounding."""
+    rounds = getattr(node, "_saved_rounding_mode", None) if operation(node)[:3] == "Div" else None
+    return f"{rounds.capitalize()}Backward0" if rounds else operation(node)
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
