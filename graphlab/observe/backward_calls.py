@@ -7,23 +7,32 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 
+from graphlab.observe.failures.call import FailedCall
+from graphlab.observe.failures.checkpoints import in_checkpoint
+from graphlab.observe.failures.diagnosis import diagnose
 from graphlab.observe.graph.kept import carriers
 from graphlab.observe.graph.saved import Inspector
+from graphlab.observe.graph.traced import compiling
 from graphlab.observe.graph.walk import sequence, sweep
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
+from graphlab.observe.refusals.traceback import entries_of
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text
+from graphlab.trace.model import FailedNode
 
 # The first calls at a line are inspected before they run, then every `EVERY`th: a prime, so
 # that a loop which alternates between two kinds of step is not always sampled at the same one.
 FIRST, EVERY = 6, 61
+# How many are inspected once more when a new optimizer has been built, and for how many of these.
+AGAIN, AGAINS = 3, 8
 # A graph larger than this is inspected only when its backward raises.
 LARGE = 200_000
 # How many backwards keep the exact list of nodes that they ran through.
@@ -39,6 +48,10 @@ class BackwardListener(Protocol):
 
     def backward_inspected(
         self, record: RawBackward, nodes: list[Any], frame: FrameType
+    ) -> None: ...
+
+    def backward_bypassed(
+        self, record: RawBackward, values: dict[str, Any], nodes: list[Any]
     ) -> None: ...
 
     def backward_ended(self, record: RawBackward) -> None: ...
@@ -71,11 +84,14 @@ class BackwardCalls:
         self._files = files
         self._texts: dict[Spot, tuple[str, str]] = {}
         self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
+        self._again, self._agains = 0, AGAINS
         self._seen_at: dict[Spot | None, int] = {}
         self._open: list[RawBackward] = []
         self._remembered: list[RawBackward] = []
         # The first backward of each line whose saved tensors were not as they should be.
         self.troubled: dict[Spot | None, RawBackward] = {}
+        # What a backward inside another raised, until the outer one has ended.
+        self._told: BaseException | None = None
         self.read_losses = False
         self.losses: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
@@ -132,6 +148,8 @@ class BackwardCalls:
                     names = Names(self._files).gather(frame)
                     inspector = Inspector(self._log, names, record.spot)
                     record.problems = inspector.written(nodes, stale=False)
+                    if record.problems and not record.nested:
+                        self._listener.backward_bypassed(record, values, nodes)
                     if record.problems:
                         self.troubled.setdefault(record.spot, record)
         if not record.nested:
@@ -153,6 +171,8 @@ class BackwardCalls:
 
     def _end(self, returned: Any) -> None:
         record = self._open.pop()
+        if not self._open:
+            self._told = None
         record.completed = record.raised_type is None
         if record.is_grad and returned is not None:
             self._listener.grad_returned(record, returned)
@@ -164,28 +184,79 @@ class BackwardCalls:
         if record is None or record.raised_type is not None:
             return
         record.raised_type = arg[0].__name__
+        if not issubclass(arg[0], Exception) or arg[1] is self._told:
+            # Ctrl-C; or what the backward inside this one raised, which has been told.
+            return
         names = Names(self._files).gather(frame)
         values = frame.f_locals
-        outright = refused_outright(values, record.is_grad, record.loss, frame.f_back, self._files)
-        if outright is not None:
-            record.trouble, record.cut = outright.trouble, outright.cut
-            record.subject = outright.info(
-                names, record.loss, locate(*record.spot) if record.spot is not None else None
+        if not in_checkpoint(frame):
+            outright = refused_outright(
+                values, record.is_grad, record.loss, frame.f_back, self._files, log=self._log
             )
-            self._listener.backward_refused(record, frame)
-            return
+            if outright is not None:
+                record.trouble, record.cut = outright.trouble, outright.cut
+                record.node = FailedNode("", None, why=outright.why) if outright.why else None
+                record.subject = outright.info(
+                    names, record.loss, locate(*record.spot) if record.spot is not None else None
+                )
+                self._refused(record, frame, arg[1])
+                return
         nodes = nodes_behind(values, record.is_grad)
-        inspector = Inspector(self._log, names, record.spot)
+        compiled = self._files if compiling(frame.f_back, self._files) else None
+        inspector = Inspector(self._log, names, record.spot, compiled)
         stale = inspector.written(nodes)
         freed = inspector.freed(nodes)
         # The autograd engine runs the latest node first, so the later problem is the one it met.
         if freed and (not stale or freed[0].seq > stale[0].seq):
             record.problems = freed
-        else:
+        elif stale:
             record.problems = stale
+        elif not in_checkpoint(frame):
+            self._failed(record, frame, arg, nodes, names)
+        for problem in record.problems:
+            # Events come before the backward that they concern.
+            if problem.write is not None and problem.write.at is not None:
+                self._log.insert(problem.write, before=record)
         if record.problems:
             self.troubled.setdefault(record.spot, record)
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
+        if record.problems or record.trouble is not None:
+            self._refused(record, frame, arg[1])
+
+    def _failed(
+        self, record: RawBackward, frame: FrameType, arg: Any, nodes: list[Any], names: Names
+    ) -> None:
+        """It failed as it ran, over no tensor that autograd knows to be written or freed."""
+        call = FailedCall(
+            error=arg[1],
+            entries=entries_of(arg[2]),
+            values=frame.f_locals,
+            nodes=nodes,
+            keeps=record.retain_graph,
+            is_grad=record.is_grad,
+            caller=user_frame(frame.f_back, self._files),
+            names=names,
+            files=self._files,
+            log=self._log,
+            spot=record.spot,
+        )
+        failure = diagnose(call)
+        # What was written unseen may be what it failed at.
+        inspector = Inspector(self._log, names, record.spot)
+        record.problems = inspector.written(nodes, stale=False) or record.problems
+        if record.problems and failure.trouble == "failed" and failure.cut is None:
+            mine = [each for each in call.possible if inspector.written([each], stale=False)]
+            if len(call.possible) == 1 and mine:
+                record.problems = inspector.written(mine, stale=False)
+                return
+        if failure.trouble == "failed" and mistake_of(arg[1]) == "freed":
+            record.problems = inspector.gone(nodes) or record.problems
+            return
+        record.trouble, record.node = failure.trouble, failure.node
+        record.cut, record.subject = failure.cut, failure.subject
+
+    def _refused(self, record: RawBackward, frame: FrameType, error: BaseException) -> None:
+        self._told = error if record.nested else None
         self._listener.backward_refused(record, frame)
 
     def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:
@@ -203,7 +274,17 @@ class BackwardCalls:
         silent_writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
         key = (record.spot, silent_writers)
         count = self._count[key] = self._count.get(key, 0) + 1
-        return count <= FIRST or count % EVERY == 0
+        if count <= FIRST or count % EVERY == 0:
+            return True
+        self._again = max(self._again - 1, -1)
+        return self._again >= 0
+
+    def look_again(self) -> None:
+        """Inspect some of the next backwards: with a new optimizer, another training begins, maybe
+        of another model, at lines that were inspected in the one before."""
+        if self._count and self._agains > 0:
+            self._agains -= 1
+            self._again = AGAIN
 
     def _note_coverage(self, record: RawBackward, nodes: list[Any]) -> None:
         record.covered = frozenset(sequence(node) for node in nodes)

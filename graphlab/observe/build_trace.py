@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import platform
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from graphlab.observe.notes import (
     RawZero,
     Spot,
 )
+from graphlab.observe.optimizers.out_of_use import frozen_steps
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.source.files import UserFiles
@@ -49,6 +50,7 @@ from graphlab.trace.model import (
     Write,
     ZeroGrad,
 )
+from graphlab.trace.module_sightings import Restored
 from graphlab.trace.sightings import Sighting
 
 # How many events a Trace keeps: the last ones, as that is where an error is.
@@ -103,7 +105,7 @@ class TraceBuilder:
             forgotten=self._forgotten(registry, reached),
             growing=tuple(growth.found.values()),
             sightings=sightings,
-            sources=self._sources(events, sightings, failure),
+            sources=self._sources(events, sightings, failure, _causes(sightings, growth)),
             unseen=(*_unfollowed(optimizers, names), *notices),
         )
 
@@ -156,10 +158,15 @@ class TraceBuilder:
     ) -> tuple[Forgotten, ...]:
         if not any(state.steps for state in registry.states):
             return ()
-        built = next((s.spot for s in registry.states if s.steps), None)
+        first = next((s.spot for s in registry.states if s.steps), None)
         return tuple(
             Forgotten(
-                leaf.index, leaf.record.call, self._locate(leaf.record.spot), self._locate(built)
+                leaf.index,
+                leaf.record.call,
+                self._locate(leaf.record.spot),
+                self._locate(leaf.built or first),
+                leaf.made,
+                leaf.added,
             )
             for leaf in reached.unowned(registry.owned())
         )
@@ -167,6 +174,12 @@ class TraceBuilder:
     def _event(self, raw: Any, names: list[str]) -> list[Event]:
         at = self._locate(raw.spot)
         if isinstance(raw, RawWrite):
+            if raw.at is not None:
+                inner = raw.by
+                by = written_by(raw.at, inner, False)
+                return [
+                    Write(raw.seq, raw.at, by, -1, None, None, raw.silent, inferred=raw.inferred)
+                ]
             if raw.optimizer is None:
                 by = written_by(at, raw.by, raw.direct)
             else:
@@ -179,7 +192,8 @@ class TraceBuilder:
                 found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
             return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
         if isinstance(raw, RawRefused):
-            by = written_by(at, raw.by, True) if raw.by else ""
+            write_of_a_graph = bool(raw.by) and raw.kind in ("leaf", "view")
+            by = written_by(at, raw.by, True) if write_of_a_graph else raw.by
             tensor = self.table.add(raw.info)
             write = raw.write
             there = self._locate(write.spot) if write is not None else None
@@ -219,6 +233,8 @@ class TraceBuilder:
             raw.nodes,
             carriers=raw.carriers,
             node=raw.node,
+            cosine=raw.harm.cosine if raw.harm is not None else None,
+            relative_error=raw.harm.relative_error if raw.harm is not None else None,
         )
         return [backward]
 
@@ -252,7 +268,7 @@ class TraceBuilder:
         return Saved(
             seq=problem.seq,
             operation=problem.operation,
-            at=self._locate(problem.spot),
+            at=problem.at or self._locate(problem.spot),
             module=problem.module,
             tensor=index,
             saved_version=problem.saved_version,
@@ -261,6 +277,8 @@ class TraceBuilder:
             write=position.get(id(problem.write)),
             freed_by=position.get(id(problem.freed_by)),
             within=self._locate(problem.within),
+            recorded=problem.recorded,
+            alone=problem.alone,
         )
 
     def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:
@@ -287,6 +305,12 @@ class TraceBuilder:
             never_reached=state.never_reached,
             cut=state.cut.location() if state.cut is not None else None,
             cut_by=state.cut.by if state.cut is not None else "",
+            unused=state.unused,
+            leaf_loss=state.leaf_loss,
+            leaf_name=state.leaf_name,
+            frozen=state.frozen.location() if state.frozen is not None else None,
+            frozen_by=state.frozen.by if state.frozen is not None else "",
+            frozen_steps=frozen_steps(state),
             elsewhere=state.elsewhere,
             fed=state.fed,
             zeroed=state.zeroed,
@@ -307,20 +331,46 @@ class TraceBuilder:
             if frame.f_code.co_filename in self._files:
                 at = frame
         spot = None
-        for tb in _tracebacks(error):
-            if tb.tb_frame is at:
-                spot = (tb.tb_frame.f_code, tb.tb_lasti)
+        tb = error.__traceback__
+        while tb is not None:
+            spot = (tb.tb_frame.f_code, tb.tb_lasti) if tb.tb_frame is at else spot
+            tb = tb.tb_next
         iteration = self._iterations.of_traceback(error.__traceback__)
         return Failure(type(error).__name__, str(error), self._locate(spot), iteration)
 
     @staticmethod
     def _sources(
-        events: tuple[Event, ...], sightings: tuple[Sighting, ...], failure: Failure | None
+        events: tuple[Event, ...],
+        sightings: tuple[Sighting, ...],
+        failure: Failure | None,
+        more: Iterable[Location | None] = (),
     ) -> dict[str, str]:
-        files = {each.at.file for each in (*events, *sightings) if each.at is not None}
+        files = {each.at.file for each in sightings if each.at is not None}
+        files |= {place.file for each in events for place in places_of(each)}
+        files |= {each.file for each in more if each is not None}
         if failure is not None and failure.at is not None:
             files.add(failure.at.file)
         return {name: "".join(linecache.getlines(name)) for name in sorted(files)}
+
+
+def places_of(event: Event) -> Iterator[Location]:
+    """The lines of an event that a rule may read the source of."""
+    places = [event.at]
+    if isinstance(event, Refused):
+        places.append(event.made)
+    if isinstance(event, Backward):
+        places.append(event.cut)
+        if event.node is not None:
+            places += [event.node.at, event.node.raised_at]
+    yield from (each for each in places if each is not None)
+
+
+def _causes(sightings: tuple[Sighting, ...], growth: GrowingGraphs) -> Iterator[Location | None]:
+    """Lines that brought about what was seen, which may be in files where nothing else happened."""
+    for each in sightings:
+        if isinstance(each, Restored):
+            yield each.taken
+    yield from (each.kept_at for each in growth.found.values())
 
 
 def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]:
@@ -328,13 +378,6 @@ def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]
     if not away:
         return []
     return [f"the steps of {', '.join(away)} ran in another thread, whose lines are not followed"]
-
-
-def _tracebacks(error: BaseException) -> Any:
-    tb = error.__traceback__
-    while tb is not None:
-        yield tb
-        tb = tb.tb_next
 
 
 def environment() -> Environment:

@@ -30,6 +30,8 @@ class Iterations:
         self._training: LoopKey | None = None
         self._numbering: set[LoopKey] = set()
         self._around: set[LoopKey] = set()
+        # The training loop around a line, by the identity of its code.
+        self._known: dict[tuple[int, int], LoopKey] = {}
 
     def advance(self, frame: FrameType | None, iteration: int) -> None:
         """Note that `iteration` runs, and once per loop how many there will be."""
@@ -100,6 +102,10 @@ class Iterations:
     def _loop(self, stack: Iterable[tuple[CodeType, int]]) -> LoopKey | None:
         plain: LoopKey | None = None
         for code, line in stack:
+            # The code is alive, as the key of its loop's count.
+            known = self._known.get((id(code), line))
+            if known is not None:
+                return known
             around = [
                 each
                 for each in loops_around(code.co_filename, line)
@@ -107,7 +113,8 @@ class Iterations:
             ]
             training = [each for each in around if each.trains]
             if training:
-                return code, training[-1].start
+                found = self._known[id(code), line] = code, training[-1].start
+                return found
             if around and plain is None:
                 plain = code, around[0].start
         return plain

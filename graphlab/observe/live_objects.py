@@ -77,6 +77,10 @@ class TensorTable:
     def tensors(self) -> tuple[TensorInfo, ...]:
         return tuple(self._tensors)
 
+    def name_of(self, index: int) -> str | None:
+        """The name of the tensor at this place."""
+        return self._tensors[index].name
+
     def of_storage(self, key: int) -> int | None:
         """The place of the parameter that lies in a storage."""
         return self._storages.get(key)

@@ -58,7 +58,8 @@ _OWN = ("graphlab.observe.", "graphlab.api.")
 _PLAIN = (str, bytes, int, float, type)
 
 
-_HIDDEN = ("_parameters", "_buffers", "_modules")
+# What every module of torch's holds: its own tables and hooks.
+_HIDDEN = frozenset(attributes(torch.nn.Module()))
 
 
 class Names:
@@ -155,6 +156,13 @@ class Names:
             return
         for key, child in _children(name, value, self._files):
             self._visit(key, child, depth + 1, visited, budget, mods)
+        if is_module(value):
+            for path, inner in submodules(value):
+                # Its own variables, such as a plain list of layers; torch's modules have none.
+                if path and id(inner) not in visited and _package(type(inner)) not in FOREIGN:
+                    visited.add(id(inner))
+                    for key, child in _children(f"{name}.{path}", inner, self._files):
+                        self._visit(key, child, depth + 1, visited, budget, mods)
 
     def _module(self, name: str, module: Any) -> None:
         owner = name
@@ -288,8 +296,10 @@ def _children(name: str, value: Any, files: UserFiles) -> Iterator[tuple[str, An
             named = f".{names[index]}" if index < len(names) else f"[{index}]"
             yield f"{name}{named}", each
     elif is_module(value):
+        own = _package(type(value)) not in FOREIGN
         for key, each in list(attributes(value).items())[:_ITEMS]:
-            if key not in _HIDDEN and not key.startswith("_"):
+            # A name of torch's own with an underscore is not for users: ``_flat_weights``.
+            if key not in _HIDDEN and (not key.startswith("_") or own):
                 yield f"{name}.{key}", each
     elif not is_a(value, (weakref.ref, ModuleType)):
         module = class_module(value)

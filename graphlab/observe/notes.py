@@ -35,6 +35,10 @@ def on_statement(offset: Offset) -> Offset:
     return ~offset
 
 
+# A function that a guard decorates, or a ``with`` by its spot.
+GuardPlace = tuple[CodeType, Offset | None]
+
+
 class Mark(NamedTuple):
     """From sequence number `seq` on, nodes were made at (code, offset), inside `module`."""
 
@@ -54,6 +58,9 @@ class RawWrite(NamedTuple):
     optimizer: int | None = None
     silent: bool = False
     direct: bool = True
+    # Where it was concluded from torch's own record, not seen: its place, and why.
+    at: Location | None = None
+    inferred: str = ""
 
 
 class RawRefused(NamedTuple):
@@ -93,6 +100,27 @@ class Cut:
         return place(self.node, self.file, self.function)
 
 
+class CutAt(Cut):
+    """As a Cut, for a line that is known by its location."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: Location, by: str) -> None:
+        super().__init__(ast.Pass(), by, at.file, at.function)
+        self.at = at
+
+    def location(self) -> Location:
+        return self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """How far the gradient that was applied is from the right one."""
+
+    cosine: float
+    relative_error: float
+
+
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """Where the part of the graph that leads only to `group` meets the rest: the line that used
@@ -117,8 +145,8 @@ class Problem:
     """One saved tensor that is not what backward expects, before it becomes a trace.Saved."""
 
     __slots__ = (
-        "dtype", "freed_by", "module", "named", "operation", "saved_version", "seq", "shape",
-        "spot", "state", "version", "within", "write",
+        "alone", "at", "dtype", "freed_by", "module", "named", "operation", "recorded",
+        "saved_version", "seq", "shape", "spot", "state", "version", "within", "write",
     )  # fmt: skip
 
     def __init__(self, seq: int, op: str, spot: Spot | None, module: str | None, state: str):
@@ -131,6 +159,10 @@ class Problem:
         self.saved_version: int | None = None
         self.write: RawWrite | None = None
         self.freed_by: RawBackward | None = None
+        # Where it was saved, if torch itself says so.
+        self.at: Location | None = None
+        # As in trace.Saved.
+        self.recorded = self.alone = False
         # The statement that was running then in the function which the backward is called from.
         self.within: Spot | None = None
 
@@ -152,6 +184,7 @@ class RawBackward:
     parts: GraphParts | None = None
     thrown: list[int] = field(default_factory=list)
     thrown_at: Spot | None = None
+    harm: Harm | None = None
     # Whether some step applied its gradients, whether some of them were cleared before any did, and
     # the call that cleared them.
     applied: bool = False
@@ -191,6 +224,10 @@ class Log:
     def __init__(self) -> None:
         self.marks: list[Mark | tuple[int, CodeType | None, int, int | None]] = []
         self.no_counter = False
+        # The count of nodes at the start, and whether the program has asked since for any hook on
+        # tensors, modules or nodes, or for the gradient of a result.
+        self.began = 0
+        self.hooks_used = False
         self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}
@@ -198,11 +235,28 @@ class Log:
         # The last write of each line that no version counter shows.
         self.silent: dict[Spot | None, int] = {}
         self.modules: dict[int, weakref.ref[Any]] = {}
+        # How many marks were let go of, and where inference_mode has been on: by guard, the counts
+        # of marks at its beginning and its end.
+        self.dropped = 0
+        self.guards: dict[GuardPlace, list[tuple[int, int]]] = {}
+        # The modules with a full backward hook and where the first was registered; where one was
+        # registered for all modules.
+        self.hooked: dict[int, tuple[weakref.ref[Any], Spot]] = {}
+        self.hooked_all: Spot | None = None
+
+    def count(self) -> int:
+        """How many marks were noted so far."""
+        return self.dropped + len(self.marks)
 
     def write(self, event: RawWrite) -> None:
         self.events.append(event)
         if event.silent:
             self.silent[event.spot] = event.seq
+
+    def insert(self, event: RawWrite, before: RawBackward) -> None:
+        """A write that was concluded later, put where it must have happened."""
+        if len(self.events) < KEEP_EVENTS:
+            self.events.insert(self.events.index(before), event)
 
     def write_memory(self, seq: int, spot: Spot, first: int, end: int) -> None:
         """A write into memory that is known by its address alone: a NumPy array's."""
@@ -213,6 +267,7 @@ class Log:
 
     def trim(self) -> None:
         if len(self.marks) > 2 * KEEP_MARKS:
+            self.dropped += len(self.marks) - KEEP_MARKS
             del self.marks[:-KEEP_MARKS]
 
     def last_seq(self) -> int:

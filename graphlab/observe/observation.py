@@ -17,6 +17,7 @@ from graphlab.observe.film.snapshots import Snapshot, Snapshots
 from graphlab.observe.graph.kept import GrowingGraphs
 from graphlab.observe.hooks.line_tracer import ELSEWHERE, LineTracer
 from graphlab.observe.hooks.module_calls import ModuleCalls
+from graphlab.observe.hooks.rare_calls import RareCalls
 from graphlab.observe.hooks.stack_depth import RecursionLimit
 from graphlab.observe.hooks.stand_aside import COMPILED, StandAside
 from graphlab.observe.hooks.thread_errors import ThreadErrors, passed_through_torch
@@ -71,8 +72,11 @@ class Observation:
         self._ledger = ledger = OptimizerLedger(
             log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
         )
+        ledger.registry.name_of_tensor = table.name_of
+        ledger.on_built = self._backward_calls.look_again
         self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)
+        RareCalls(log, tracer, files)
         watched = Watched(log, tracer, files, ledger, table)
         self._watchers = Watchers(watched, self._own_error)
         self._reached_parameters = ReachedParameters(log, files)
@@ -132,6 +136,7 @@ class Observation:
 
     def _resume(self, frame: FrameType | None) -> None:
         """Install every hook."""
+        self._log.began = self._log.began or self._tracer.seq()
         self._write_patches.start()
         self._module_calls.start()
         self._ledger.steps.start()
@@ -282,6 +287,12 @@ class Observation:
         self._ledger.provenance.inspect(record, nodes, frame)
         self._watchers.inspect(record, nodes, frame)
         self.live_objects.note_leaves(record, nodes)
+
+    def backward_bypassed(
+        self, record: RawBackward, values: dict[str, Any], nodes: list[Any]
+    ) -> None:
+        """It is about to use tensors that were written unseen by their version counters."""
+        self._ledger.measure_harm(record, values, nodes)
 
     def backward_ended(self, record: RawBackward) -> None:
         """It has returned or raised."""

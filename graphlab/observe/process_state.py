@@ -15,7 +15,8 @@ class ProcessState:
     active: the Observation that is open, None if there is none. mains: the main modules of programs
     that have run, whose threads and exit functions may still use them. held: lists of autograd
     nodes by `id()`, each kept until the losses that it was walked from are gone. alive: how many of
-    each list's losses are alive. gone: the lists with none left.
+    each list's losses are alive. gone: the lists with none left. skipped: graphlab's modules whose
+    code Dynamo was told to skip.
     """
 
     active: Any = None
@@ -23,6 +24,7 @@ class ProcessState:
     held: dict[int, list[Any]] = field(default_factory=dict)
     alive: dict[int, int] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
+    skipped: set[str] = field(default_factory=set)
 
 
 PROCESS = ProcessState()

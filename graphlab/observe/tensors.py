@@ -22,14 +22,8 @@ from graphlab.trace.values import Kind, TensorInfo
 
 # The version of a tensor that has no counter.
 UNKNOWN = -1
-
-
 _native: Any = torch._C
-
-
 _Base: Any = _native.TensorBase
-
-
 _shape, _dtype, _device = (_Base.__dict__[name].__get__ for name in ("shape", "dtype", "device"))
 
 
@@ -136,6 +130,10 @@ def is_view(tensor: Any) -> bool:
 
 def is_nested(tensor: Any) -> bool:
     return _nested(tensor)
+
+
+def is_complex(tensor: Any) -> bool:
+    return _dtype(tensor).is_complex
 
 
 def base_of(tensor: Any) -> Any:

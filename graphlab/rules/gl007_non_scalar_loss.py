@@ -1,4 +1,4 @@
-"""Backward was called without a gradient on a loss of more than one element."""
+"""Backward was called on a loss that is not a single real number."""
 
 from __future__ import annotations
 
@@ -20,6 +20,21 @@ def check(trace: Trace) -> Iterator[Finding]:
         "Reduce it first, {loss}.mean() or {loss}.sum(), or pass gradient= with that "
         "shape to weigh the entries yourself.",
         reduce_to_scalar,
+    )
+    yield from refused_backwards(
+        RULE,
+        trace,
+        "complex-loss",
+        "{loss} is a complex number; {call} needs a real one",
+        "Make a real number of it that says what is to become small: {loss}.abs() or, of a value "
+        "that should be real anyway, {loss}.real.",
+    )
+    yield from refused_backwards(
+        RULE,
+        trace,
+        "gradient-shape",
+        "the gradient given to {call} {why}",
+        "Give one weight for each entry of {loss}: torch.ones_like({loss}) counts all alike.",
     )
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, unversioned
+from graphlab.text import listing
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Step, Trace, ZeroGrad
+from graphlab.trace.model import Location, Step, Trace, ZeroGrad
+from graphlab.trace.sightings import GradientKept
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -31,6 +33,34 @@ def check(trace: Trace) -> Iterator[Finding]:
                 ),
             ),
         )
+
+    by_line: dict[Location | None, list[GradientKept]] = {}
+    for each in trace.sightings:
+        if isinstance(each, GradientKept):
+            by_line.setdefault(each.at, []).append(each)
+    for several in by_line.values():
+        yield _by_hand(trace, several)
+
+
+def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
+    """The program steps a tensor itself, as an attack does, and never clears its gradient."""
+    kept = several[0]
+    name, verb = kept.name, "are" if len(several) > 1 else "is"
+    return Finding(
+        *RULE.label,
+        summary=f"{listing([each.name for each in several])} {verb} changed with "
+        f"a gradient that still holds the earlier ones: {kept.call} adds to {name}.grad, and "
+        "nothing clears it",
+        tensor=unversioned(trace, kept.tensor),
+        failed=Place(kept.call_at, kept.call),
+        cause=Place(kept.at, "its gradient is used, and stays") if kept.at is not None else None,
+        help=(
+            Help(
+                f"Clear it once it is used: {name}.grad = None, or take the gradient with "
+                f"torch.autograd.grad(…, {name}) instead."
+            ),
+        ),
+    )
 
 
 def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:

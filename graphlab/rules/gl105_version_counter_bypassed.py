@@ -16,6 +16,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         trace,
         "bypassed",
         "used the new value, and no version counter told PyTorch: its gradient is wrong",
+        "failed on the new value, of which no version counter told PyTorch",
     )
 
 

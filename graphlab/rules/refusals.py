@@ -1,4 +1,4 @@
-"""Findings of GL003 to GL007: autograd refused a write, or refused a backward before it ran."""
+"""Findings of what torch refused outright: a write, another operation, a backward before it ran."""
 
 from __future__ import annotations
 
@@ -36,10 +36,49 @@ def refused_writes(
             summary=summary.format(name=called, by=event.by),
             iteration=event.iteration,
             tensor=Versions(tensor, None, None),
+            mutated=Place(event.at, event.by),
             failed=Place(event.at, event.by),
-            cause=Place(event.made, "the view is made") if event.made is not None else None,
+            cause=_cause(event, "the view is made"),
             help=(edit or Help(first), Help(second)),
         )
+
+
+def refused_operations(
+    rule: Rule,
+    trace: Trace,
+    kind: str,
+    summary: Callable[[Refused, str], str],
+    help: Callable[[Trace, Refused, str], Iterator[Help]],
+    written: bool = False,
+) -> Iterator[Finding]:
+    """One finding for each line whose operation was refused for `kind`. `summary` and `help` are
+    also given the tensor's name; `written` says that each of them is an in-place write."""
+    told = set()
+    for event in trace.events:
+        if not isinstance(event, Refused) or event.kind != kind or event.at in told:
+            continue
+        told.add(event.at)
+        tensor = trace.tensors[event.tensor]
+        called = tensor.name or f"a tensor of shape {list(tensor.shape)}"
+        yield Finding(
+            *rule.label,
+            summary=summary(event, called),
+            iteration=event.iteration,
+            tensor=Versions(tensor, None, None),
+            mutated=Place(event.at, event.by) if written else None,
+            failed=Place(event.at, event.by),
+            cause=_cause(event, "made here"),
+            help=tuple(help(trace, event, tensor.name or "it")),
+        )
+
+
+def made_by(event: Refused) -> str:
+    """What made the tensor so, and in which line; "" if that is not known."""
+    return f"{event.made_by} in line {event.made.line}" if event.made is not None else ""
+
+
+def _cause(event: Refused, otherwise: str) -> Place | None:
+    return Place(event.made, event.made_by or otherwise) if event.made is not None else None
 
 
 def refused_backwards(
@@ -54,7 +93,8 @@ def refused_backwards(
     """One finding for each line whose backward was refused for `trouble`.
 
     `cut` is appended to the summary if the line that detached the loss is known; `help` is used if
-    `repair` finds nothing. `{name}`, `{call}`, `{loss}`, `{shape}` and `{cut}` are filled in.
+    `repair` finds nothing. `{name}`, `{call}`, `{loss}`, `{shape}`, `{why}` and `{cut}` are filled
+    in.
     """
     told = set()
     for event in trace.events:
@@ -68,6 +108,7 @@ def refused_backwards(
             "call": event.call,
             "loss": event.loss,
             "shape": list(tensor.shape) if tensor is not None else "",
+            "why": event.node.why if event.node is not None else "",
             "cut": f"{event.cut_by} in line {event.cut.line}" if event.cut else "",
         }
         said = summary if event.cut is None else summary + cut

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
-from graphlab.rules.repair.writes import save_a_copy, write_out_of_place
+from graphlab.rules.repair.writes import save_a_copy, update_under_no_grad, write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Related, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
@@ -60,10 +60,13 @@ def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
     return found
 
 
-def findings(rule: Rule, trace: Trace, state: str, tail: str) -> Iterator[Finding]:
+def findings(
+    rule: Rule, trace: Trace, state: str, tail: str, raised: str = ""
+) -> Iterator[Finding]:
     """One finding for each backward call and write whose saved tensors were in `state`.
 
-    `tail` ends the summary, after the backward call.
+    `tail` ends the summary, after the backward call; `raised`, if given, does where that raised,
+    and the finding is an error.
     """
     told = set()
     for event in trace.events:
@@ -81,22 +84,49 @@ def findings(rule: Rule, trace: Trace, state: str, tail: str) -> Iterator[Findin
         tensor = versions(trace, first)
         by = mutated.what if mutated is not None else "a writer that was not seen"
         notes = () if mutated is not None else (_unseen(first, event),)
+        failed = bool(raised) and event.raised is not None
         yield Finding(
-            *rule.label,
+            rule.code,
+            rule.name,
+            "error" if failed else rule.severity,
             summary=f"{tensor_label(tensor.tensor)} was saved for backward, then changed in place "
-            f"by {by}; {event.call} {tail}",
+            f"by {by}; {event.call} {raised if failed else tail}",
             iteration=event.iteration,
             tensor=tensor,
             saved=saved_place(first),
             mutated=mutated,
             failed=Place(event.at, event.call),
+            cause=_cause(tensor.tensor, first, mutated),
             related=tuple(
                 Related(versions(trace, each), saved_place(each), mutated_place(trace, each))
                 for each in problems[1:]
             ),
             help=tuple(_help(trace, event, problems, mutated)),
-            notes=(*notes, *_inferred(trace, problems)),
+            notes=(*notes, *_harm(event), *_inferred(trace, problems)),
+            measured=_measured(event),
         )
+
+
+def _measured(event: Backward) -> dict[str, float]:
+    found = {"cosine": event.cosine, "relative_error": event.relative_error}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _harm(event: Backward) -> Iterator[str]:
+    if event.cosine is not None and event.relative_error is not None:
+        yield (
+            f"measured at this backward: its gradient has a relative error of "
+            f"{event.relative_error:.2g}, and a cosine of {event.cosine:.2f} with the right one"
+        )
+
+
+def _cause(tensor: TensorInfo, saved: Saved, mutated: Place | None) -> Place | None:
+    """The write, where it is the write itself that should not be: one that no version counter
+    shows, and a buffer's update that autograd records."""
+    if mutated is None or mutated.at is None:
+        return None
+    recorded = tensor.kind == "buffer" and saved.recorded
+    return mutated if recorded or saved.state == "bypassed" else None
 
 
 def _unseen(saved: Saved, event: Backward) -> str:
@@ -133,9 +163,18 @@ def _help(
     held = tensor.kind in ("parameter", "buffer")
     if change is not None and write is not None and not write.silent and not held:
         why = f"backward still needs the old {tensor.name or 'values'}"
-        apart = write_out_of_place(trace, change, write.by, why)
+        element = bool(tensor.name) and tensor.name.endswith("]")
+        apart = write_out_of_place(trace, change, write.by, why, element)
         if apart is not None:
             yield apart
+            return
+    if tensor.kind == "buffer" and write is not None and change is not None:
+        alone = all(each.alone for each in problems if each.tensor == problems[0].tensor)
+        under = None
+        if problems[0].recorded:
+            under = update_under_no_grad(trace, problems[0], change, alone)
+        if under is not None:
+            yield under
             return
     if tensor.kind == "buffer" and write is not None:
         copied = save_a_copy(trace, problems[0], f"{write.by} writes to it before {event.call}")

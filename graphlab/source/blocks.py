@@ -228,6 +228,14 @@ class StatementInScope:
                 if isinstance(body, list) and self.statement in body:
                     yield from body[body.index(self.statement) + 1 :]
 
+    def preceding(self) -> list[ast.stmt]:
+        """The statements before this one in the same body."""
+        for node in ast.walk(self.scope):
+            for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+                if isinstance(body, list) and self.statement in body:
+                    return body[: body.index(self.statement)]
+        return []
+
     def text(self, node: ast.AST) -> str:
         """The source of a node."""
         return ast.get_source_segment(self.source, node) or ""

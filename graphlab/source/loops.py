@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from graphlab.source.assignments import target_names
+from graphlab.source.effects.assignments import target_names
 from graphlab.source.places import parse
 
 Loop = ast.For | ast.While | ast.AsyncFor

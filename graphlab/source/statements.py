@@ -88,8 +88,9 @@ def _in(node: ast.stmt, scope: Scope) -> Iterator[Statement]:
     if isinstance(node, ast.AugAssign):
         target, by = node.target, f"{ast.unparse(node.target)} {_operator(node.op)}= …"
     elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-        target = node.targets[0]
-        by = f"{ast.unparse(target.value)}[…] = …"
+        # A string is a key of a dictionary, whose item is replaced: no tensor is written.
+        target = node.targets[0] if not _is_text(node.targets[0].slice) else None
+        by = f"{ast.unparse(node.targets[0].value)}[…] = …"
     base = _base(target) if target is not None else None
     if base is not None:
         yield Statement("write", base, by, inner, node)
@@ -236,6 +237,25 @@ def _base(node: ast.expr) -> ast.expr | None:
             node = node.value  # pyright: ignore[reportAttributeAccessIssue]
         else:
             return node if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else None
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether a key is a string, or a tuple with one."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    return any(
+        isinstance(each, ast.JoinedStr)
+        or (isinstance(each, ast.Constant) and isinstance(each.value, str))
+        for each in parts
+    )
+
+
+def holds_items(node: ast.AST) -> bool:
+    """Whether it makes a dictionary or list, whose items are replaced when they are assigned."""
+    if isinstance(node, ast.Dict | ast.DictComp | ast.List | ast.ListComp):
+        return True
+    func = node.func if isinstance(node, ast.Call) else None
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    return name in ("dict", "list", "defaultdict", "OrderedDict", "Counter", "deque", "fromkeys")
 
 
 def _is_view(node: ast.expr) -> bool:

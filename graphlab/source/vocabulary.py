@@ -26,11 +26,19 @@ CUTS = {
     "detach", "detach_", "item", "tolist", "numpy", "argmax", "argmin", "argsort", "long", "int",
     "bool", "byte", "short", "sign", "eq", "ne", "gt", "lt", "ge", "le", "multinomial",
     "from_numpy", "tensor", "as_tensor", "requires_grad_", "sample", "searchsorted", "bincount",
-    "one_hot", "nonzero", "isnan", "isfinite",
+    "one_hot", "nonzero", "isnan", "isfinite", "new_tensor",
 }  # fmt: skip
 # Operations whose derivative is zero wherever it exists, as nodes of the graph are called.
-FLAT = {"Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn"}
+FLAT = {"Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn", "FloorDivide", "Heaviside", "Fix"}
 # Attributes that do not depend on a tensor's values.
 FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}
 # Context managers and decorators under which no graph is recorded.
 GUARDS = {"no_grad", "inference_mode", "set_grad_enabled"}
+# Context managers that leave gradients as they are.
+HARMLESS_BLOCKS = {
+    "open", "autocast", "set_detect_anomaly", "detect_anomaly", "suppress", "tqdm", "Progress",
+    "profile", "record_function", "nullcontext", "redirect_stdout", "redirect_stderr",
+    "stream", "device", "Lock",
+    "catch_warnings", "fork_rng", "raises", "warns", "ExitStack", "TemporaryDirectory", "Timer",
+    "sdpa_kernel", "saved_tensors_hooks", "save_on_cpu", "watch",
+}  # fmt: skip

@@ -91,6 +91,8 @@ _SIGNS: dict[str, type[ast.operator]] = {
 def operand_at(at: Location, operation: str, slot: str) -> str | None:
     """The variable that `operation` saved in `slot`: for ``y = x * w``, ``x`` for `self` and ``w``
     for `other`. None unless the line has exactly one such operator."""
+    if slot.startswith("indices") or slot in ("mask", "condition"):
+        return _selector_at(at, slot)
     sign = next((_SIGNS[n] for n in _SIGNS if re.fullmatch(n + r"Backward\d+", operation)), None)
     statement = statement_at(at.file, at.line) if sign is not None else None
     if sign is None or statement is None:
@@ -104,6 +106,26 @@ def operand_at(at: Location, operation: str, slot: str) -> str | None:
         return None
     operand = variable_behind(fitting[0].left if slot == "self" else fitting[0].right)
     return ast.unparse(operand) if isinstance(operand, ast.Name | ast.Attribute) else None
+
+
+def _selector_at(at: Location, slot: str) -> str | None:
+    """The variable that selects elements in a line: ``mask`` for ``h[mask] = x`` or for
+    ``torch.where(mask, a, b)``."""
+    statement = statement_at(at.file, at.line)
+    found = set()
+    for node in ast.walk(statement) if statement is not None else ():
+        if slot.startswith("indices") and isinstance(node, ast.Subscript):
+            parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            found |= {ast.unparse(n) for n in parts if isinstance(n, ast.Name | ast.Attribute)}
+        elif not slot.startswith("indices") and isinstance(node, ast.Call) and node.args:
+            name = ast.unparse(node.func).rsplit(".", 1)[-1]
+            if name.startswith(("masked_", "where")):
+                found |= {ast.unparse(n) for n in _plain(node.args[0])}
+    return found.pop() if len(found) == 1 else None
+
+
+def _plain(node: ast.expr) -> list[ast.expr]:
+    return [node] if isinstance(node, ast.Name | ast.Attribute) else []
 
 
 def loop_variables(at: Location) -> set[str]:

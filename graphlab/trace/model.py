@@ -57,7 +57,8 @@ class Saved:
     """One tensor that a node saved for backward, in its state when a backward was inspected.
 
     suspects: what may have written it, if `write` is not known. within: the statement that saved
-    it, in the function that calls backward.
+    it, in the function that calls backward. recorded: the tensor is now the result of something
+    that autograd recorded. alone: the operation has no other operand.
     """
 
     seq: int
@@ -72,6 +73,8 @@ class Saved:
     freed_by: EventAt | None = None
     suspects: tuple[str, ...] = ()
     within: Location | None = None
+    recorded: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +151,17 @@ class Carrier:
 @dataclass(frozen=True, slots=True)
 class FailedNode:
     """The node at which a backward raised: its operation, the forward line that made it (`at`), in
-    which module, and what it had saved. raised_at: the user's own line that raised, in a hook or in
-    a custom Function's backward."""
+    which module, and what it computed with. raised_at: the user's own line that raised, in a hook
+    or in a custom Function's backward. function: the Function or the checkpointed function that it
+    is about; why: what is wrong with that, as the end of a sentence."""
 
     operation: str
     at: Location | None
     module: str | None = None
     operands: tuple[TensorInfo, ...] = ()
     raised_at: Location | None = None
+    function: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,8 @@ class Backward:
     the variables that led to the first of them, if it raised. trouble: why autograd refused it
     before it ran, subject: the tensor concerned, cut, cut_by: the line that detached the loss, and
     by what. node: where it failed, if it was not refused. nodes: the size of the graph, if it was
-    counted. inferred: as for a Write.
+    counted. inferred: as for a Write. cosine, relative_error: the gradient that bypassed problems
+    gave against the one without, if that was measured.
     """
 
     seq: int
@@ -189,6 +196,8 @@ class Backward:
     waste: Waste | None = None
     carriers: tuple[Carrier, ...] = ()
     node: FailedNode | None = None
+    cosine: float | None = None
+    relative_error: Norm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +277,10 @@ class OptimizerInfo:
     zero_grad(), and the step() of a scheduler of it, was called. handed_on: a closure or a
     GradScaler decides when it steps. by_hand: the program itself wrote to its parameters after a
     backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
-    that detaches a loss from those, if one was found. elsewhere: it was stepped in a thread that is
-    not observed, so its steps are only counted.
+    that detaches a loss from those, if one was found; unused: else the one that built what forward
+    goes past. leaf_loss: the line that made a leaf that requires grad of the loss leaf_name.
+    frozen_steps: how many of its last steps found all of its parameters frozen, by `frozen_by`.
+    elsewhere: it was stepped in a thread that is not observed, so its steps are only counted.
     """
 
     name: str
@@ -288,6 +299,12 @@ class OptimizerInfo:
     never_reached: tuple[TensorAt, ...] = ()
     cut: Location | None = None
     cut_by: str = ""
+    unused: Location | None = None
+    leaf_loss: Location | None = None
+    leaf_name: str = ""
+    frozen: Location | None = None
+    frozen_by: str = ""
+    frozen_steps: Count = 0
     elsewhere: bool = False
     fed: Count = 0
     zeroed: Count = 0
@@ -298,12 +315,16 @@ class OptimizerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A module's parameter that gets gradients but belongs to no optimizer."""
+    """A parameter that gets gradients but belongs to no optimizer. built: where the optimizer was
+    built that holds the others that `call` reaches. made: the line that kept it from a module's
+    parameters(), as it made a plain list; added: the one that put it into that."""
 
     tensor: TensorAt
     call: str
     at: Location | None
     built: Location | None
+    made: Location | None = None
+    added: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from graphlab.trace.module_sightings import ModuleSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 
@@ -101,5 +102,37 @@ class TermCut:
     call_at: Location | None
 
 
+@dataclass(frozen=True, slots=True)
+class LossUnused:
+    """A variable called a loss, with a graph, that was there at `count` backwards and in none."""
+
+    at: Location | None
+    name: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class GradientKept:
+    """A tensor that the program changes itself, with its gradient, at `at`; at `count` backwards of
+    `call` the gradient of the one before was still there."""
+
+    at: Location | None
+    name: str
+    tensor: TensorAt
+    call: str
+    call_at: Location | None
+    count: Count
+
+
 # A Trace holds these under `sightings`.
-Sighting = Fate | Starved | SoftmaxTwice | Clipped | ZeroGradients | TermCut
+Sighting = (
+    Fate
+    | Starved
+    | SoftmaxTwice
+    | Clipped
+    | ZeroGradients
+    | TermCut
+    | LossUnused
+    | GradientKept
+    | ModuleSighting
+)

@@ -102,7 +102,7 @@ def test_a_cell_without_fault_keeps_its_value_and_its_output() -> None:
     )
     assert (printed.name, printed.text) == ("stdout", "said\n")
     assert value.data["text/plain"] == "torch.Size([8, 1])"
-    assert report.data["text/plain"] == "✓ the cell completed, nothing wrong seen"
+    assert report.data["text/plain"] == "✓ the cell completed; no backward was seen"
     (message,) = refused
     assert message.text.startswith("error: %%graphlab: unrecognized arguments: --nope\nhelp: ")
     # What cannot be compiled never ran: there is nothing to report.

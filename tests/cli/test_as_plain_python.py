@@ -161,7 +161,7 @@ def test_a_full_disk_costs_neither_report_nor_exit_code(tmp_path: Path, python: 
     done = python("-m", "graphlab", *words)
     assert done.returncode == 4
     assert done.stdout.splitlines()[:2] == [
-        "mine", "✓ script.py completed, nothing wrong seen"
+        "mine", "✓ script.py completed; no backward was seen"
     ]  # fmt: skip
     told = done.stderr.splitlines()
     assert [line.partition(": File too large")[0][-10:] for line in told] == [

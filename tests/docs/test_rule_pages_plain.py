@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 
 PAGES = Path(__file__).parents[2] / "docs" / "rules"
 RAISING = {
+    "GL000": "backward-failed",
     "GL001": "stale-saved-tensor",
     "GL002": "graph-already-freed",
     "GL003": "leaf-modified-in-place",
@@ -27,6 +28,13 @@ RAISING = {
     "GL005": "no-graph",
     "GL006": "unused-input",
     "GL007": "non-scalar-loss",
+    "GL008": "checkpoint-mismatch",
+    "GL009": "inference-tensor",
+    "GL010": "function-contract",
+    "GL011": "no-second-derivative",
+    "GL012": "not-a-leaf",
+    "GL013": "overlapping-memory",
+    "GL014": "vmap-in-place",
 }
 SILENT = {
     "GL101": "mixed-gradients",
@@ -41,10 +49,15 @@ SILENT = {
     "GL110": "parameter-never-reached",
     "GL111": "optimizer-never-steps",
     "GL112": "gradients-discarded",
+    "GL113": "restored-onto-itself",
     "GL114": "clipping-without-effect",
     "GL115": "softmax-twice",
+    "GL116": "freeze-without-effect",
+    "GL117": "tie-broken",
     "GL118": "loss-term-without-graph",
+    "GL119": "loss-never-used",
     "GL120": "gradients-all-zero",
+    "GL121": "module-registered-twice",
 }
 NAMES = RAISING | SILENT
 HEADINGS = [
@@ -57,6 +70,7 @@ HEADINGS = [
 ]
 # Only enough of each message to tell one refusal from another, in words old and new.
 REFUSALS = {
+    "GL000": "is invalid for input of size",
     "GL001": "modified by an inplace operation",
     "GL002": "backward through the graph a second time",
     "GL003": "a leaf Variable that requires grad is being used in an in-place",
@@ -64,6 +78,13 @@ REFUSALS = {
     "GL005": "does not have a grad_fn",
     "GL006": "not have been used in the graph",
     "GL007": "only for scalar outputs",
+    "GL008": "different number of tensors was saved",
+    "GL009": "Inference tensors cannot be saved for backward",
+    "GL010": "an incorrect number of gradients",
+    "GL011": "is not implemented",
+    "GL012": "can't optimize a non-leaf Tensor",
+    "GL013": "more than one element of the written-to tensor",
+    "GL014": "vmap: inplace",
 }
 # A gradient that D receives from G's loss and drops is no fault of either loop.
 INFO = {"GL108"}
@@ -125,12 +146,17 @@ class Oracle:
         self.applied: list[tuple[Any, int]] = []
         self.clipped: dict[Any, Any] = {}
         self.used: list[bool] = []
+        # The nodes that some backward has run through.
+        self.ran: set[Any] = set()
         self.nonzero: set[Any] = set()
         self.before: list[Any] = []
         self.nothing_new = False
         self.steps: dict[int, int] = {}
         self.steppers: dict[Any, set[int]] = {}
         self.reached: set[Any] = set()
+        # The values that state_dict() gave, by identity: (value, its version then).
+        self.taken: dict[int, tuple[Any, int]] = {}
+        self.tied: list[tuple[Any, str, str]] = []
 
     def owned(self) -> list[Any]:
         groups = [g for o in self.optimizers for g in o.param_groups]
@@ -201,32 +227,72 @@ class Oracle:
             self.codes.add("GL105")
         return tensor
 
+    def before_backward(self, node: Any) -> None:
+        pending = [node]
+        while pending:
+            node = pending.pop()
+            if node is not None and node not in self.ran:
+                self.ran.add(node)
+                pending += [each for each, _ in node.next_functions]
+
     def at_end(self, names: dict[str, Any]) -> None:
         modules = [v for v in names.values() if isinstance(v, torch.nn.Module)]
-        live = {p for m in modules for p in m.parameters()}
+        registered = {p for m in modules for p in m.parameters()}
+        live = registered | {v for v in names.values() if isinstance(v, torch.Tensor) and v.is_leaf}
         for optimizer in self.optimizers:
             mine = {p for g in optimizer.param_groups for p in g["params"]}
             if self.steps.get(id(optimizer)):
                 self.codes |= {"GL104"} if mine - live else set()
                 self.codes |= {"GL110"} if mine - self.reached else set()
-        if any(p.grad is not None for p in live - set(self.owned())):
+        if any(p.grad is not None for p in registered - set(self.owned())):
             self.codes.add("GL103")
         if any(self.steps and id(o) not in self.steps for o in self.optimizers):
             self.codes.add("GL111")
-        elif self.used and self.used.count(False) >= self.used.count(True):
+        elif self.steps and self.used and self.used.count(False) >= self.used.count(True):
             self.codes.add("GL112")
         if self.codes & {"GL111", "GL112"}:
             # That they were cleared is the fault itself.
             self.codes.discard("GL108")
         if self.reached - self.nonzero:
             self.codes.add("GL120")
+        trained = bool(self.steps) and len(self.optimizers) == 1
+        losses = [v for n, v in names.items() if n.endswith("_loss") and n != "running_loss"]
+        made = [each.grad_fn for each in losses if isinstance(each, torch.Tensor)]
+        if trained and any(node is not None and node not in self.ran for node in made):
+            self.codes.add("GL119")
         # Losing now and then is what opponents do; losing most of the time is the fault.
         if self.conflicts.count(True) > len(self.conflicts) / 4:
             self.codes.add("GL101")
+        for each in (inner for m in modules for inner in m.modules()):
+            if vars(each).get("requires_grad") is False:
+                self.codes |= (
+                    {"GL116"} if any(p.requires_grad for p in each.parameters()) else set()
+                )
+            children = [c for c in each._modules.values() if c is not None and list(c.parameters())]
+            self.codes |= {"GL121"} if len({*map(id, children)}) < len(children) else set()
+        for module, one, other in self.tied:
+            if module.get_parameter(one) is not module.get_parameter(other):
+                self.codes.add("GL117")
         iterations = max(self.steps.values(), default=0)
         tensors = [v for v in names.values() if isinstance(v, torch.Tensor)]
         if any(iterations and _count_losses(t) >= iterations for t in tensors):
             self.codes.add("GL106")
+
+    def after_state_dict(self, values: dict[str, Any]) -> None:
+        self.taken |= {id(value): (value, value._version) for value in values.values()}
+
+    def before_load(self, module: Any, values: dict[str, Any]) -> None:
+        own = dict(module.named_parameters(remove_duplicate=False))
+        self.tied += [
+            (module, one, other)
+            for one in own
+            for other in own
+            if one < other and own[one] is own[other]
+        ]
+        for name, value in values.items():
+            taken = self.taken.get(id(value))
+            if taken and value.data_ptr() == own[name].data_ptr() and taken[1] != value._version:
+                self.codes.add("GL113")
 
 
 def _count_losses(tensor: Any) -> int:
@@ -245,6 +311,8 @@ def _count_losses(tensor: Any) -> int:
 def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     backward, optimizer_class = torch.Tensor.backward, torch.optim.Optimizer
     construct, clear = optimizer_class.__init__, optimizer_class.zero_grad
+    module_class = torch.nn.Module
+    give, load = module_class.state_dict, module_class.load_state_dict
 
     def patched_construct(self: Any, *args: Any, **kwargs: Any) -> None:
         construct(self, *args, **kwargs)
@@ -257,8 +325,18 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         clear(self, *args, **kwargs)
         oracle.after_clear()
 
+    def patched_give(self: Any, *args: Any, **kwargs: Any) -> Any:
+        values = give(self, *args, **kwargs)
+        oracle.after_state_dict(values)
+        return values
+
+    def patched_load(self: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
+        oracle.before_load(self, values)
+        return load(self, values, *args, **kwargs)
+
     def patched_backward(self: Any, *args: Any, **kwargs: Any) -> None:
         before = {p: p.grad.clone() for p in oracle.owned() if p.grad is not None}
+        oracle.before_backward(self.grad_fn)
         backward(self, *args, **kwargs)
         oracle.after_backward(before)
 
@@ -278,7 +356,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         return norm
 
     def patched_item(self: Any) -> Any:
-        return Number(item(self)) if self.requires_grad else item(self)
+        return Number(item(self)) if self.grad_fn is not None else item(self)
 
     def patched_add(self: Any, other: Any) -> Any:
         if isinstance(other, Number):
@@ -293,6 +371,8 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(optimizer_class, "__init__", patched_construct)
         patch.setattr(optimizer_class, "zero_grad", patched_clear)
         patch.setattr(torch.Tensor, "backward", patched_backward)
+        patch.setattr(module_class, "state_dict", patched_give)
+        patch.setattr(module_class, "load_state_dict", patched_load)
         yield
 
 
@@ -348,7 +428,10 @@ def test_bad_example_raises_what_its_page_is_about(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     oracle = Oracle()
-    with listening(oracle, monkeypatch), pytest.raises(RuntimeError, match=REFUSALS[code]):
+    with (
+        listening(oracle, monkeypatch),
+        pytest.raises((RuntimeError, ValueError), match=REFUSALS[code]),
+    ):
         run(read_page(code).bad, f"{code}-bad")
     assert oracle.codes == set()
 

@@ -235,7 +235,7 @@ def test_other_errors_of_torch_are_left_alone(run: Callable[[], Any]) -> None:
     assert str(explanation) == "this RuntimeError is not an autograd error: nothing to explain"
 
 
-def test_a_hook_that_raises_is_left_alone() -> None:
+def test_a_hook_that_raises_is_named() -> None:
     def run() -> None:
         weight = torch.ones(3, requires_grad=True)
         loss = (weight * 2).exp().sum()
@@ -246,7 +246,10 @@ def test_a_hook_that_raises_is_left_alone() -> None:
         weight.register_hook(refuse)
         loss.backward()
 
-    assert graphlab.explain(fails(run)).trace is None
+    (finding,) = graphlab.explain(fails(run)).findings
+    assert finding.code == "GL000"
+    assert finding.cause is not None and finding.cause.at is not None
+    assert finding.cause.at.code == 'raise RuntimeError("the gradient is not finite")'
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(2)])

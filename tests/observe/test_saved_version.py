@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphlab.observe.graph.versions import BACK, saved_version
 from graphlab.observe.graph.walk import Slot, slots
-from graphlab.observe.postmortem.build_trace import BACK, saved_version
 
 
 def stale_slots(node: Any) -> list[Slot]:

@@ -264,3 +264,16 @@ def test_too_many_to_name(told) -> None:
     (note,) = [note for note in finding.notes if note.startswith("inferred: ")]
     assert note.count("in line") == 5
     assert note.endswith(" or 4 others")
+
+
+@pytest.mark.parametrize(
+    ("before", "write"),
+    [
+        ("import os\nos.environ['GRAPHLAB_TEST'] = '0'", ""),
+        ("seen = {}", "seen[step] = D_loss.item()"),
+        ("rows = [None] * 9", "rows[step] = D_loss"),
+    ],
+)
+def test_an_item_that_is_replaced_is_no_writer(told, before: str, write: str) -> None:
+    source = script(f"{write}\noptimizer_D.step()  # here", before=before)
+    assert_written(told(source), "optimizer_D.step()")

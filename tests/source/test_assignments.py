@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from graphlab.source.assignments import (
+from graphlab.source.effects.assignments import (
     assigned_value,
     call_or_source,
     is_guard,

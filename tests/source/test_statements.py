@@ -27,6 +27,19 @@ def found(source: str) -> list[Statement]:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "os.environ['CUDA_VISIBLE_DEVICES'] = '0'",
+        "cache['key'] = x",
+        "cache[f'layer{i}'] = x",
+        "frame.loc[i, 'loss'] = x",
+    ],
+)
+def test_an_item_with_a_string_for_a_key_is_no_write(line: str) -> None:
+    assert found(line) == []
+
+
+@pytest.mark.parametrize(
     ("line", "kind", "target", "by"),
     [
         ("x += 1", "write", "x", "x += …"),

@@ -57,7 +57,8 @@ def test_nothing_is_wider_than_the_terminal_or_cut(case: Case, width: int) -> No
         for line in text.splitlines():
             assert cell_len(line) <= width, line
             assert line == line.rstrip()
-            assert not line.endswith("…")
+            # `x += …` is how a write is told, and cuts nothing off.
+            assert not line.endswith("…") or line.endswith("= …")
 
 
 @every

@@ -4,6 +4,7 @@ that lead into an earlier iteration's graph when a backward fails on it."""
 from __future__ import annotations
 
 import ast
+from collections import deque
 from itertools import pairwise
 from types import FrameType, ModuleType
 from typing import Any
@@ -12,6 +13,8 @@ from graphlab.observe.graph.walk import hold, sequence, walk
 from graphlab.observe.names import FOREIGN, submodules
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.tensors import base_of, grad_fn_of, is_module, is_tensor, is_view
+from graphlab.source.effects.origins import stores_behind
+from graphlab.source.effects.stores import Store, stores
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import (
     attributes,
@@ -22,7 +25,7 @@ from graphlab.source.objects import (
     items,
     variables,
 )
-from graphlab.source.places import line_place, parse
+from graphlab.source.places import locate, parse
 from graphlab.trace.model import Carrier, Growing, Location
 
 # So many inspected backwards in a row must each find a larger graph.
@@ -37,22 +40,36 @@ WIDEST = 64
 LARGEST = 50_000
 
 
+# After so many inspected backwards at a line, a graph that is not known to grow does not.
+PATIENCE = 12
+
+
 class GrowingGraphs:
-    """`found` has the graphs that grew at `ENOUGH` inspected backwards in a row, by the call."""
+    """`found` has the graphs that grew at `ENOUGH` inspected backwards in a row, by the call and
+    the line that keeps them."""
 
     def __init__(self, files: UserFiles) -> None:
         self._files = files
         self._losses: dict[Spot, list[tuple[int, int, int]]] = {}
         # (size, sequence number of the oldest node) of each variable's graph, by inspection.
         self._kept: dict[tuple[Spot, str], list[tuple[int, int]]] = {}
-        self.found: dict[Spot, Growing] = {}
+        # In which frame each of them was met.
+        self._homes: dict[str, FrameType] = {}
+        self.found: dict[tuple[Spot, str], Growing] = {}
+        self._settled: set[Spot] = set()
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Note the sizes of the graphs at an inspected backward."""
         spot = record.spot
         user = user_frame(frame, self._files)
-        if spot is None or user is None or spot in self.found:
+        if spot is None or user is None or spot in self._settled:
             return
+        try:
+            self._inspect(record, spot, nodes, user)
+        finally:
+            self._homes.clear()
+
+    def _inspect(self, record: RawBackward, spot: Spot, nodes: list[Any], user: FrameType) -> None:
         oldest = min((sequence(node) for node in nodes), default=0)
         history = self._losses.setdefault(spot, [])
         history.append((len(nodes), oldest, record.seq))
@@ -66,30 +83,32 @@ class GrowingGraphs:
             for name, measured in self._measure(user, spot).items()
             if measured[-1][1] < since
         }
+        growing = [name for name in kept if _grows(kept[name])]
         if carried and _grows(sizes):
-            names = [name for name in kept if name != record.loss and _grows(kept[name])]
-            self._report(record, spot, user, _carrier(names, user), sizes, True)
+            names = [name for name in growing if name != record.loss]
+            self._report(record, spot, _carrier(names, user), sizes, True)
+            self._settled.add(spot)
             return
-        for name, sizes in kept.items():
-            if _grows(sizes):
-                self._report(record, spot, user, name, sizes, False)
-                return
+        for name in growing:
+            self._report(record, spot, name, kept[name], False)
+        if self.found and len(history) >= PATIENCE:
+            self._settled.add(spot)
 
     def _measure(self, frame: FrameType, spot: Spot) -> dict[str, tuple[tuple[int, int], ...]]:
         """Sizes, over the inspected backwards, of the graphs behind the frames' variables."""
         now: dict[str, tuple[int, int]] = {}
+        seen: set[int] = set()
         where: FrameType | None = frame
         while where is not None:
             if where.f_code.co_filename in self._files:
                 for name, value in variables(where.f_locals).items():
                     for label, each in parts(name, value):
-                        tensors = [t for _, t in items(each)] if is_a(each, list) else [each]
-                        edges = [
-                            node
-                            for t in tensors
-                            if is_tensor(t) and (node := node_behind(t)) is not None
-                        ]
-                        if edges and label not in now:
+                        tensors = _held(each)
+                        edges = [n for t in tensors if (n := node_behind(t)) is not None]
+                        if edges and label not in now and id(each) not in seen:
+                            # What two names stand for is told by the nearer one.
+                            seen.add(id(each))
+                            self._homes[label] = where
                             nodes = walk(edges[-64:])
                             hold(nodes, tensors)
                             oldest = min(sequence(node) for node in nodes)
@@ -110,22 +129,36 @@ class GrowingGraphs:
         self,
         record: RawBackward,
         spot: Spot,
-        frame: FrameType,
         name: str | None,
         sizes: tuple[int, ...],
         behind_loss: bool,
     ) -> None:
-        from graphlab.source.places import locate
-
-        self.found[spot] = Growing(
+        home = self._homes.get(name) if name is not None else None
+        key = spot, (name if name is not None and not behind_loss else "")
+        if key in self.found:
+            return
+        self.found[key] = Growing(
             name=name or record.loss,
             sizes=sizes,
             call=record.call,
             at=locate(*spot),
-            kept_at=keeping_line(frame.f_code.co_filename, name) if name else None,
+            kept_at=keeping_line(name, home, self._files) if name and home else None,
             behind_loss=behind_loss,
             iteration=record.iteration,
         )
+
+
+def _held(value: Any) -> list[Any]:
+    """The tensors that a variable holds: itself, or what is in a list or a deque, and in the tuples
+    and dictionaries there, as in a replay buffer."""
+    if not is_a(value, (list, deque)):
+        return [value] if is_tensor(value) else []
+    kind = list if is_a(value, list) else deque
+    found = []
+    for each in list(kind.__iter__(value)):
+        inner = (one for _, one in items(each, 16)) if is_a(each, (tuple, dict)) else (each,)
+        found += [one for one in inner if is_tensor(one)]
+    return found
 
 
 def node_behind(tensor: Any) -> Any:
@@ -186,28 +219,28 @@ def _feeds_itself(node: ast.AST, last: str) -> bool:
     return False
 
 
-def keeping_line(file: str, name: str) -> Location | None:
-    """The statement that stores into `name`: one that feeds on itself or appends, else any."""
-    tree = parse(file)
-    last = name.rsplit(".", 1)[-1]
-    best: tuple[int, ast.stmt] | None = None
-    for node in ast.walk(tree) if tree is not None else ():
-        rank = 0
-        if _feeds_itself(node, last):
-            rank = 3
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            func = ast.unparse(node.value.func)
-            if func.rsplit(".", 1)[-1] in ("append", "extend", "add") and last in func.split("."):
-                rank = 2
-        elif isinstance(node, ast.Assign):
-            targets = [t for target in node.targets for t in getattr(target, "elts", [target])]
-            if any(ast.unparse(t).rsplit(".", 1)[-1] == last for t in targets):
-                rank = 1
-        if rank and isinstance(node, ast.stmt) and (best is None or rank >= best[0]):
-            best = (rank, node)
-    if best is None:
-        return None
-    return line_place(file, best[1].lineno)
+def keeping_line(name: str, home: FrameType, files: UserFiles) -> Location | None:
+    """The statement that keeps a graph in what the frame `home` calls `name`: one that feeds on
+    itself, else one that adds to it, else any but those that start it afresh."""
+    found = stores_behind(name, home, files) or [
+        each
+        for each in stores(home.f_code.co_filename)
+        if each.name == name.rsplit(".", 1)[-1].partition("[")[0]
+    ]
+    ranked = [(_rank(each), at) for at, each in enumerate(found)]
+    best = max(ranked, default=(0, 0))
+    return found[best[1]].at if best[0] else None
+
+
+def _rank(store: Store) -> int:
+    if _feeds_itself(store.node, store.name):
+        return 3
+    if store.adds:
+        return 2
+    plain = store.value is None or not any(
+        isinstance(each, ast.Name) for each in ast.walk(store.value)
+    )
+    return 0 if plain else 1
 
 
 # A graph larger than this is not searched once for each variable.

@@ -6,9 +6,14 @@ backward are looked up in the log.
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable
 from typing import Any
 
+from graphlab.observe.graph.engine import in_order, released
+from graphlab.observe.graph.traced import traced_line
+from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, Problem, RawBackward, RawModule, RawWrite, Spot
@@ -20,10 +25,12 @@ from graphlab.observe.tensors import (
     dtype_of,
     grad_fn_of,
     kind_of,
+    requires_grad,
     shape_of,
     storage_key,
     version_of,
 )
+from graphlab.source.files import UserFiles
 from graphlab.source.places import locate, statement_at
 from graphlab.source.wording import (
     argument_at,
@@ -32,6 +39,7 @@ from graphlab.source.wording import (
     target_text,
     variable_behind,
 )
+from graphlab.trace.model import Location
 
 
 def _same_variable(local: str, known: str) -> bool:
@@ -40,10 +48,15 @@ def _same_variable(local: str, known: str) -> bool:
     return known.rsplit(".", 1)[-1].startswith(f"{last}[") and "[" not in last
 
 
+def assigned_at(at: Location) -> str | None:
+    """The variable that the statement at `at` assigns."""
+    statement = statement_at(at.file, at.line)
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return ast.unparse(targets[0]) if len(targets) == 1 else None
+
+
 def assigned(log: Log, seq: int) -> str | None:
     """The variable whose assignment ended with the node `seq`: ``loss`` for ``loss = a + b``."""
-    import ast
-
     mark = log.mark_of(seq)
     if mark is None or mark.code is None or not log.last_of_mark(seq):
         return None
@@ -58,11 +71,24 @@ def assigned(log: Log, seq: int) -> str | None:
     return ast.unparse(variable_behind(targets[0])) if simple else None
 
 
+def _own(event: RawWrite, problem: Problem, slot: Slot) -> bool:
+    """Whether a write is that of the operation which then saved its result."""
+    return event.seq == problem.seq + 1 and slot.name in ("result", "output")
+
+
 class Inspector:
     """Reads saved tensors against a log. `caller` is where the backward was called."""
 
-    def __init__(self, log: Log, names: Names, caller: Spot | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        names: Names,
+        caller: Spot | None = None,
+        compiled: UserFiles | None = None,
+    ) -> None:
+        """`compiled`: the user's files, where torch.compile made the nodes and has their lines."""
         self._log = log
+        self._compiled = compiled
         self._names = names
         self._caller = caller[0] if caller is not None else None
         self._writes: dict[int, list[tuple[RawWrite, tuple[int, int, int, int, int]]]] = {}
@@ -84,7 +110,26 @@ class Inspector:
             if (problem := self.problem_of(node, slot)) is not None
         ]
         found.sort(key=lambda each: -each.seq)
+        if self._compiled is not None:
+            self._conclude(found, [*nodes], self._compiled)
         return found
+
+    def _conclude(self, found: list[Problem], nodes: list[Any], files: UserFiles) -> None:
+        """In a compiled region no write is seen: of a stale result, the writer is the only
+        operation that went on from it."""
+        for problem in found:
+            made = [each for each in nodes if sequence(each) == problem.seq]
+            users = [
+                each for each in nodes if any(parent in made for parent, _ in each.next_functions)
+            ]
+            at = traced_line(users[0], files) if len(users) == 1 else None
+            if problem.write is None and at is not None:
+                name = re.sub(r"Backward\d*$", "", operation(users[0]))
+                name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+                why = "no other operation of the compiled region goes on from it"
+                problem.write = RawWrite(
+                    sequence(users[0]), None, f"torch.{name}_", (), at=at, inferred=why
+                )
 
     def problem_of(self, node: Any, slot: Slot) -> Problem | None:
         """What is wrong with one saved tensor; None if nothing is."""
@@ -92,7 +137,8 @@ class Inspector:
         if slot.stale:
             problem = self._problem(node, seq, "stale")
             problem.version = version_of(slot.data)
-            self._explain_stale(problem, slot.data)
+            self._explain_stale(problem, slot)
+            problem.alone = len(node.next_functions) == 1
         else:
             if running_statistics_unused(node, slot.name):
                 return None
@@ -119,11 +165,21 @@ class Inspector:
         found.sort(key=lambda each: -each.seq)
         return found
 
+    def gone(self, nodes: list[Any]) -> list[Problem]:
+        """The node at which a backward found what it needs released, by a backward that was not
+        seen."""
+        for node in in_order(nodes):
+            if released(node):
+                return [self._problem(node, sequence(node), "freed")]
+        return []
+
     def _problem(self, node: Any, seq: int, state: str) -> Problem:
         mark = self._log.mark_of(seq)
         spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
         module = self._names.modules.get(mark.module) if mark and mark.module else None
         problem = Problem(seq, operation(node), spot, module, state)
+        if self._compiled is not None:
+            problem.at = traced_line(node, self._compiled)
         if self._caller is not None:
             problem.within = self._log.statement_in(self._caller, seq)
         return problem
@@ -142,8 +198,11 @@ class Inspector:
         if known is not None:
             tensor, problem.named = known
         problem.shape, problem.dtype = shape_of(tensor), dtype_of(tensor)
+        problem.recorded = requires_grad(tensor)
         if known is None:
             name, kind = self._expression(problem, slot), kind_of(tensor)
+            if problem.at is not None:
+                name = assigned_at(problem.at)
             problem.named = Named(name, kind, None) if name else Named("", kind, None)
 
     @staticmethod
@@ -197,18 +256,26 @@ class Inspector:
                 return mark is None or mark.module != event.module
         return False
 
-    def _explain_stale(self, problem: Problem, tensor: Any) -> None:
-        key = storage_key(tensor)
+    def _explain_stale(self, problem: Problem, slot: Slot) -> None:
+        """Find the write that first changed what was saved."""
+        key = storage_key(slot.data)
+        known = saved_version(slot)
         floor = 0
         for event, (_, _, _, before, after) in self._writes.get(key, ()) if key else ():
             if event.silent or after > (problem.version or 0):
                 continue
-            if event.seq <= problem.seq:
+            if known is not None:
+                # An in-place operation that saved its own result did so after its write.
+                if before <= known < after:
+                    problem.write, problem.saved_version = event, known
+                    return
+            elif event.seq <= problem.seq or _own(event, problem, slot):
                 floor = max(floor, after)
             elif before >= floor:
                 problem.write = event
                 problem.saved_version = before
                 return
+        problem.saved_version = known
 
     def _silent_write(self, tensor: Any, seq: int) -> RawWrite | None:
         key = storage_key(tensor)

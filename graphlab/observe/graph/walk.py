@@ -128,15 +128,21 @@ def operation(node: Any) -> str:
     return name.rsplit("::", 1)[-1]
 
 
-def slots(node: Any) -> Iterator[Slot]:
-    """The tensors that `node` saved."""
+def slot_names(node: Any) -> tuple[str, ...]:
+    """The names of what a node like this one saves."""
     kind = type(node)
     names = _slots_of_type.get(kind)
     if names is None:
-        names = tuple(name for name in dir(kind) if name.startswith("_raw_saved_"))
+        start = "_raw_saved_"
+        names = tuple(name[len(start) :] for name in dir(kind) if name.startswith(start))
         _slots_of_type[kind] = names
-    for name in names:
-        short = name[len("_raw_saved_") :]
+    return names
+
+
+def slots(node: Any) -> Iterator[Slot]:
+    """The tensors that `node` saved."""
+    for short in slot_names(node):
+        name = f"_raw_saved_{short}"
         try:
             raw = getattr(node, name)
         except RuntimeError:
@@ -212,6 +218,24 @@ def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
     for index, raw in outputs:
         read.append(Slot(f"tensors[{index}]", raw.data, nothing_stale and version_of(raw.data) > 0))
     yield from (slot for slot in read if slot is not None)
+
+
+def is_function(node: Any) -> bool:
+    """Whether it is a custom Function's, whose backward is the program's code."""
+    return is_a(node, _Function)
+
+
+def unpacks_by_hook(node: Any) -> bool:
+    """Whether a tensor that it saved is unpacked by a hook of the program's."""
+    for name in (each for each in dir(type(node)) if each.startswith("_raw_saved_")):
+        try:
+            raw = getattr(node, name)
+        except RuntimeError:
+            continue
+        several = raw if isinstance(raw, list | tuple) else [raw]
+        if any(getattr(each, "unpack_hook", None) is not None for each in several):
+            return True
+    return False
 
 
 def running_statistics_unused(node: Any, name: str) -> bool:

@@ -12,6 +12,8 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
+from graphlab.observe.process_state import PROCESS
+
 COMPILED = (
     "inside a region that torch.compile compiled, lines are not told apart, and in-place writes "
     "have no writer"
@@ -114,7 +116,10 @@ class StandAside:
         skip = getattr(frames, "skip_code", None)
         if skip is not None and not self._skipped:
             self._skipped = True
-            for code in own_code():
+            # What was skipped once stays so in this process.
+            new = [each for each in own_modules() if each.__name__ not in PROCESS.skipped]
+            PROCESS.skipped.update(each.__name__ for each in new)
+            for code in code_in(new):
                 skip(code)
 
     def _started(self, original: Any, *args: Any, **kwargs: Any) -> Any:
@@ -135,14 +140,20 @@ def compiled_before() -> bool:
     return any(each() is not None for each in codes)
 
 
-def own_code() -> list[CodeType]:
-    """The code objects of all functions and methods of graphlab's loaded modules."""
-    found: dict[int, CodeType] = {}
-    holders: list[Any] = [
+def own_modules() -> list[ModuleType]:
+    """graphlab's loaded modules."""
+    return [
         module
         for name, module in list(sys.modules.items())
         if name.partition(".")[0] == "graphlab" and module is not None
     ]
+
+
+def code_in(modules: list[ModuleType]) -> list[CodeType]:
+    """The code objects of all functions and methods of these modules of graphlab's."""
+    found: dict[int, CodeType] = {}
+    holders: list[Any] = [*modules]
+    known = {id(each) for each in holders}
     for holder in holders:
         for value in list(vars(holder).values()):
             if isinstance(value, property):
@@ -151,7 +162,8 @@ def own_code() -> list[CodeType]:
             if isinstance(code, CodeType):
                 _with_inner(code, found)
             mine = isinstance(value, type) and value.__module__.partition(".")[0] == "graphlab"
-            if mine and all(value is not each for each in holders):
+            if mine and id(value) not in known:
+                known.add(id(value))
                 holders.append(value)
     return [*found.values()]
 

@@ -59,14 +59,14 @@ class UnpatchedWrites:
             value = in_frame(expression, frame)
             if kind == "out":
                 found += [(each, version_of(each)) for each in tensors_in(value)]
-            elif _is_array(value):
+            elif is_array(value):
                 found.append((value, -1))
         return found
 
     def after(self, values: list[tuple[Any, int]], seq: int, code: CodeType, offset: int) -> None:
         spot = (code, on_statement(offset))
         for value, version in values:
-            if _is_array(value):
+            if is_array(value):
                 first = value.ctypes.data
                 self._log.write_memory(seq, spot, first, first + value.nbytes)
                 continue
@@ -76,7 +76,7 @@ class UnpatchedWrites:
                 self._log.write(RawWrite(seq, spot, "out=", (entry,)))
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
     """Whether it is exactly a numpy.ndarray: a subclass may run code of its own."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and type(value) is numpy.ndarray

@@ -63,6 +63,7 @@ class WritePatches:
                 original = getattr(module, name)
                 wrapped = self._wrap(original, f"torch.{name}", module, name)
                 self._replace(module, name, wrapped)
+        self._watch_retained(tensor)
         self._watch_batch_norm(torch)
         self._watch_data(tensor)
 
@@ -213,6 +214,18 @@ class WritePatches:
                     self.note((target,), (version_of(target),), ".data = …", silent=True)
 
         self._replace(tensor, "data", property(read, assign))
+
+    def _watch_retained(self, tensor: Any) -> None:
+        """Patch `retain_grad`: what a backward leaves in a result's `.grad` adds up, so that none
+        may be run more than once from then on (optimizers/harm.py)."""
+        original = tensor.retain_grad
+
+        @functools.wraps(original)
+        def retain_grad(*args: Any, **kwargs: Any) -> Any:
+            self._log.hooks_used = True
+            return original(*args, **kwargs)
+
+        self._replace(tensor, "retain_grad", retain_grad)
 
     def _watch_batch_norm(self, torch: Any) -> None:
         """Patch batch_norm: in training, C++ writes its running statistics and bumps no version."""

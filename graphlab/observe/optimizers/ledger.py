@@ -13,9 +13,11 @@ from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.step_hooks import ActiveStep, StepHooks
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
-from graphlab.observe.names import Names, parameters_in, parameters_of
-from graphlab.observe.notes import Log, RawStep, RawWrite, RawZero
+from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot
 from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
+from graphlab.observe.optimizers.harm import measure
+from graphlab.observe.optimizers.out_of_use import look_over
 from graphlab.observe.optimizers.provenance import Provenance
 from graphlab.observe.optimizers.registry import EVERY, OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.scalers import Scalers
@@ -26,7 +28,6 @@ from graphlab.observe.tensors import (
     byte_span,
     grad_of,
     grads_of,
-    is_parameter,
     is_tensor,
     readable,
     requires_grad,
@@ -61,6 +62,10 @@ class OptimizerLedger:
         self.registry = OptimizerRegistry(name_parameter)
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
+        # Called when an optimizer has been built.
+        self.on_built: Callable[[], None] = lambda: None
+        self.unseen_step: tuple[int, Copies] | None = None
+        self._measured: set[Spot | None] = set()
         self._wide: dict[frozenset[int], bool] = {}
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
         self.scalers = Scalers(tracer, self.registry)
@@ -93,6 +98,7 @@ class OptimizerLedger:
             state = self.registry.state(optimizer, self._tracer.spot(frame.f_back))
             # Named now: the variables may be gone later.
             self.registry.learn(state, optimizer, Names(self._files).gather(frame.f_back))
+            self.on_built()
 
     def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call":
@@ -108,6 +114,7 @@ class OptimizerLedger:
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
         optimizer, closure = active.optimizer, active.closure
+        self.unseen_step = None
         state = self.registry.state(optimizer)
         user = user_frame(frame, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
@@ -142,7 +149,7 @@ class OptimizerLedger:
         if step.nothing_new and state.idle < LOOKS:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
-            self._look_over(state, parameters)
+            look_over(self.registry, state, parameters, self._log, self._files, user)
         active.step, active.copies = step, copies
         active.versions = versions_of(parameters)
 
@@ -188,6 +195,16 @@ class OptimizerLedger:
         step.nothing_new = not fresh and self.provenance.any_backward and any_gradient
         return gradients
 
+    def measure_harm(self, record: RawBackward, values: dict[str, Any], nodes: list[Any]) -> None:
+        """Measure what the last step did to a backward that is about to run, at the first one of
+        each line."""
+        if self.unseen_step is None or record.is_grad or record.spot in self._measured:
+            return
+        self._measured.add(record.spot)
+        writer, copies = self.unseen_step
+        apart = {id(p) for p, gradient in self.registry.tracked() if writer in gradient.steppers}
+        record.harm = measure(values, nodes, copies, self._log, apart)
+
     def _too_wide(self, one: int, other: int) -> bool:
         """Whether one of two optimizers that step a parameter by turns, each perhaps with a loss of
         its own, holds a parameter that only the other ever steps."""
@@ -199,29 +216,6 @@ class OptimizerLedger:
                 for gradient in set(states[0].gradients) & set(states[1].gradients)
             )
         return self._wide[pair]
-
-    def _look_over(self, state: OptimizerState, parameters: list[Any]) -> None:
-        """Note parameters that no module called so far holds, and those never given a gradient."""
-        modules = [module for ref in self._log.modules.values() if (module := ref()) is not None]
-        alive = {id(p) for p in parameters_in(*modules)}
-        if not alive:
-            return
-        state.strangers = tuple(
-            self.registry.place_of(p, None)
-            for p in parameters
-            if is_parameter(p)
-            and id(p) not in alive
-            and not self.registry.gradient(p).sources
-            and not self.registry.gradient(p).by_hand
-        )
-        state.never_reached = tuple(
-            self.registry.place_of(p, None)
-            for p in parameters
-            if id(p) in alive
-            and requires_grad(p)
-            and not self.registry.gradient(p).seen
-            and grad_of(p) is None
-        )
 
     def step_ended(self, active: ActiveStep) -> None:
         optimizer, step = active.optimizer, active.step
@@ -250,6 +244,8 @@ class OptimizerLedger:
                 silent = silent or after == before
                 written.append((*place, before, after))
         self._log.events.append(step)
+        # The values from before a step that no version counter shows.
+        self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
         if written:
             self._log.write(
                 RawWrite(step.seq, step.spot, "step", tuple(written), step.optimizer, silent)

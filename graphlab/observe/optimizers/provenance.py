@@ -11,14 +11,17 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.graph.walk import listed
 from graphlab.observe.graph.wasted import parts_by_optimizer
+from graphlab.observe.lineage.cut import cut_before
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.optimizers.gradients import GradResults, ParameterState, fingerprint_of
+from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Label, OwnedParameter
-from graphlab.observe.refusals.cut import cut_before
-from graphlab.observe.tensors import grads_of, storage_key
+from graphlab.observe.refusals.asked import maker
+from graphlab.observe.tensors import grads_of, is_leaf, is_parameter, storage_key
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import is_a
 from graphlab.source.places import locate
@@ -26,6 +29,8 @@ from graphlab.trace.model import Mix
 
 # For how many losses the source is read to see why they do not reach a parameter.
 READ = 6
+# At which of these the modules are asked as well.
+ASK = 2
 # For how many backwards of a line it is remembered what became of their gradients.
 REMEMBERED = 64
 
@@ -91,6 +96,13 @@ class Provenance:
                 if self._registry.place_of(p, None) in state.never_reached
             }
             state.cut = cut_before(frame.f_back, record.loss, self._files, missing)
+            roots = listed(frame.f_locals.get("tensors"))
+            if roots and all(is_leaf(each) and not is_parameter(each) for each in roots):
+                state.leaf_loss = maker(roots[0], frame.f_back, self._files, None)
+                state.leaf_name = record.loss
+            if state.cut is None and state.read == ASK:
+                names = Names(self._files).gather(frame)
+                state.unused = never_called(missing, names, self._log, self._files)
 
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
         self.any_backward = True

@@ -12,7 +12,7 @@ from graphlab.observe.optimizers.gradients import Fingerprint, ParameterState
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
-from graphlab.trace.model import ParameterMix
+from graphlab.trace.model import Location, ParameterMix
 
 # Steps compared by value: the first ones, then every `EVERY`th (a prime: see backward_calls.py).
 FIRST, EVERY = 4, 61
@@ -54,7 +54,16 @@ class OptimizerState:
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
         # Where a loss was cut off from `never_reached`, and for how many losses that was searched.
+        # If there is none: where what forward goes past was built.
         self.cut: Cut | None = None
+        self.unused: Location | None = None
+        # How many steps, and new gradients, it had when all of its parameters were found frozen,
+        # and what froze them.
+        self.frozen_since: tuple[int, int] | None = None
+        self.frozen: Cut | None = None
+        # The line that gave a loss without a graph its requires_grad, and the loss's name.
+        self.leaf_loss: Location | None = None
+        self.leaf_name = ""
         self.read = 0
         # Stepped by another thread: reading its gradients would race with that thread.
         self.elsewhere = False
@@ -77,6 +86,8 @@ class OptimizerRegistry:
 
     def __init__(self, name_parameter: Callable[[Any, Names | None], int]) -> None:
         self.place_of = name_parameter
+        # The name of the tensor at an index in the trace; set where those are kept.
+        self.name_of_tensor: Callable[[int], str | None] = lambda index: None
         self.states: list[OptimizerState] = []
         # Those that may still be alive: a program may make a new one for every task.
         self.alive: list[OptimizerState] = []

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.graph.walk import leaf_of
+from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
-from graphlab.observe.notes import Log, RawBackward, RawWrite
-from graphlab.observe.tensors import Ref, requires_grad, storage_key
+from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
+from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
+from graphlab.observe.optimizers.vectors import Sample
+from graphlab.observe.tensors import Ref, is_tensor, requires_grad, storage_key
+from graphlab.source.effects.origins import stores_of_attribute
 from graphlab.source.files import UserFiles
+from graphlab.source.objects import attributes
+from graphlab.trace.model import Location
+
+# Parameters whose values are noted, to see whether the program steps them itself.
+SAMPLES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class ReachedParameter:
     """A parameter that a loss leads to. `listed`: its module is in a plain Python list, and so not
-    in the parent's parameters()."""
+    in the parent's parameters(); made: the line that made that list, added: the one that put it
+    there. hidden: the list's name begins with an underscore. mates: what else was reached at the
+    same time."""
 
     ref: Ref
     record: RawBackward
@@ -25,6 +36,22 @@ class ReachedParameter:
     owner: str
     listed: bool
     training: bool
+    sample: Sample | None
+    mates: tuple[int, ...]
+    made: Location | None = None
+    added: Location | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unowned:
+    """A parameter in no optimizer. built: the optimizer that holds what was reached with it."""
+
+    index: int
+    record: RawBackward
+    built: Spot | None
+    made: Location | None
+    added: Location | None = None
 
 
 class ReachedParameters:
@@ -34,22 +61,35 @@ class ReachedParameters:
         self._log = log
         self._files = files
         self.leaves: dict[int, ReachedParameter] = {}
+        self.loose = LooseLeaves(files)
 
     def inspect(
         self, record: RawBackward, nodes: list[Any], frame: FrameType, index_of: Any
     ) -> None:
         """Note the parameters that a backward is about to reach."""
-        unknown = []
-        for node in nodes:
-            leaf = leaf_of(node)
-            if leaf is not None and id(leaf) not in self.leaves:
-                unknown.append(leaf)
-        if not unknown or record.is_grad:
+        if record.is_grad:
+            for each in listed(frame.f_locals.get("inputs")):
+                if is_tensor(each):
+                    self.loose.asked[id(each)] = Ref(each)
             return
+        reached = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
+        self.loose.note(reached)
+        unknown = [
+            leaf
+            for leaf in reached
+            if id(leaf) not in self.leaves and id(leaf) not in self.loose.leaves
+        ]
+        if not unknown:
+            return
+        mates = tuple(map(id, reached))
         names = Names(self._files).gather(frame)
+        of_modules = registered(names)
+        free = []
         for leaf in unknown:
             named = names.tensors.get(id(leaf))
-            if named is not None and named.kind == "parameter" and "." in named.name:
+            if id(leaf) not in of_modules or named is None:
+                free.append(leaf)
+            elif named.kind == "parameter" and "." in named.name:
                 self.leaves[id(leaf)] = ReachedParameter(
                     Ref(leaf),
                     record,
@@ -57,10 +97,28 @@ class ReachedParameters:
                     named.owner or "",
                     "[" in named.name,
                     id(leaf) in names.training,
+                    Sample(leaf) if len(self.leaves) < SAMPLES else None,
+                    mates,
+                    *self._list_lines(named.name, names),
+                    "._" in named.name.partition("[")[0],
                 )
+        self.loose.add(free, record, nodes, names, frame, mates, index_of)
 
-    def unowned(self, owned: Collection[int]) -> list[ReachedParameter]:
-        """The leaves outside `owned`, the identities of all that any optimizer holds.
+    def _list_lines(self, name: str, names: Names) -> tuple[Location | None, Location | None]:
+        """The line that made the plain list, an attribute of a module, that a module is in, and the
+        one that put that there."""
+        outer, bracket, _ = name.partition("[")
+        holder, _, attribute = outer.rpartition(".")
+        for module in names.held_modules() if bracket else ():
+            if names.modules[id(module)] == holder and attribute in attributes(module):
+                found = stores_of_attribute(module, attribute, self._files)
+                added = {each.at: None for each in found if each.adds}
+                return making(found), next(iter(added)) if len(added) == 1 else None
+        return None, None
+
+    def unowned(self, owned: Mapping[int, Spot | None]) -> list[Unowned]:
+        """What is outside `owned`: where each parameter's optimizer was built, by the identities of
+        all that any optimizer holds.
 
         A network that is mostly left out is left out on purpose (a frozen backbone), and so is
         one in eval mode (a loss network) and a parameter that the program writes by hand.
@@ -81,15 +139,36 @@ class ReachedParameters:
             tensor = leaf.ref()
             by_hand = tensor is not None and (
                 not requires_grad(tensor)
-                or written.get(storage_key(tensor) or 0, -1) >= leaf.record.seq
+                or (
+                    written.get(storage_key(tensor) or 0, -1) >= leaf.record.seq
+                    # cpu() and to() write as well, and change nothing.
+                    and not (leaf.sample is not None and leaf.sample.same(tensor))
+                )
             )
             if not by_hand:
                 missing.setdefault(leaf.owner, []).append(leaf)
-        if not held:
-            return []
-        found = []
-        for owner, leaves in missing.items():
+        found: list[ReachedParameter] = []
+        for owner, leaves in missing.items() if held else ():
             whole = owner not in held and all(leaf.training for leaf in leaves)
             part = held.get(owner, 0) >= len(leaves)
-            found += [leaf for leaf in leaves if whole or part or leaf.listed]
-        return found
+            # A private list may keep a network from parameters() on purpose.
+            found += [
+                leaf
+                for leaf in leaves
+                if whole or part or (leaf.listed and (leaf.training or not leaf.hidden))
+            ]
+        told = [
+            Unowned(each.index, each.record, _built(each.mates, owned), each.made, each.added)
+            for each in found
+        ]
+        return [*told, *self._loose(owned)]
+
+    def _loose(self, owned: Mapping[int, Spot | None]) -> Iterator[Unowned]:
+        for each in self.loose.forgotten(owned):
+            yield Unowned(each.index, each.record, _built(each.mates, owned), each.made)
+
+
+def _built(mates: tuple[int, ...], owned: Mapping[int, Spot | None]) -> Spot | None:
+    """Where the optimizer was built that holds the most of what was reached together."""
+    counts = Counter(spot for mate in mates if (spot := owned.get(mate)) is not None)
+    return counts.most_common(1)[0][0] if counts else None

@@ -123,3 +123,27 @@ def _digest(tensor: Any) -> tuple[int, ...]:
         flat = part.contiguous().view(kind).view(-1)
         torch.sum(flat, 0, dtype=torch.int64, out=sums[at])
     return tuple(sums.tolist())
+
+
+class Sample:
+    """Some values of a tensor at one moment, to tell whether they have been changed since."""
+
+    __slots__ = ("shape", "values")
+
+    def __init__(self, tensor: Any) -> None:
+        self.shape, self.values = tuple(tensor.shape), _some_of(tensor)
+
+    def same(self, tensor: Any) -> bool:
+        """Whether the tensor's values are still these, or these in another type; False where they
+        cannot be read."""
+        now = _some_of(tensor) if tuple(tensor.shape) == self.shape else None
+        if self.values is None or now is None:
+            return False
+        return torch.equal(self.values.to(now.dtype), now)
+
+
+def _some_of(tensor: Any) -> Any:
+    if not readable(tensor) or tensor.layout is not torch.strided:
+        return None
+    flat = tensor.detach().reshape(-1)
+    return flat[:: max(1, flat.numel() // 64)].to("cpu", copy=True)

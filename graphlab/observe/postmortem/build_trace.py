@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import linecache
 import os
-import re
 import sys
 import time
 import traceback
@@ -17,8 +16,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphlab.observe.backward_calls import LARGE
-from graphlab.observe.build_trace import environment
-from graphlab.observe.graph.walk import Slot, listed, operation, sequence, slots
+from graphlab.observe.build_trace import environment, places_of
+from graphlab.observe.failures.call import Diagnosis, FailedCall
+from graphlab.observe.failures.checkpoints import in_checkpoint
+from graphlab.observe.failures.diagnosis import diagnose
+from graphlab.observe.graph.traced import traced_line
+from graphlab.observe.graph.versions import saved_version
+from graphlab.observe.graph.walk import listed, operation, sequence, slots
 from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import parameters_of
@@ -31,18 +35,20 @@ from graphlab.observe.postmortem.written_by import (
     live_optimizers,
 )
 from graphlab.observe.refusals.mistakes import mistake_of
+from graphlab.observe.refusals.operations import refused_operation
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import ErrorTraceback
 from graphlab.observe.refusals.writes import invalidated_view, refused_write
-from graphlab.observe.tensors import UNKNOWN, Named, kind_of, version_of
+from graphlab.observe.tensors import Named, kind_of, requires_grad, version_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
-from graphlab.source.places import line_place, locate
+from graphlab.source.places import locate
 from graphlab.source.wording import call_text
 from graphlab.text import listing
 from graphlab.trace.model import (
     Backward,
     Event,
+    FailedNode,
     Failure,
     Location,
     OptimizerInfo,
@@ -55,6 +61,9 @@ from graphlab.trace.model import (
 # Seconds that reading the graph may take, and tensors that one sentence names.
 PATIENCE, NAMED = 4.0, 6
 
+# The exceptions that a refused operation ends in.
+_KINDS = (RuntimeError, ValueError, AttributeError, TypeError)
+
 
 def post_mortem(error: BaseException, target: str, targets: tuple[str, ...] = ()) -> Trace | None:
     """The Trace of the first autograd error among `error` and what it was raised from; None
@@ -65,15 +74,15 @@ def post_mortem(error: BaseException, target: str, targets: tuple[str, ...] = ()
     """
     if "torch" not in sys.modules:
         return None
-    for each in _chain(error):
-        if isinstance(each, RuntimeError) and each.__traceback__ is not None:
+    for each in chain(error):
+        if isinstance(each, Exception) and each.__traceback__ is not None:
             trace = _PostMortem(each, UserFiles(targets)).trace(target)
             if trace is not None:
                 return trace
     return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """`error`, then those that a printed traceback shows with it."""
     seen: set[int] = set()
     stack = [error]
@@ -93,7 +102,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 class _PostMortem:
-    def __init__(self, error: RuntimeError, files: UserFiles) -> None:
+    def __init__(self, error: Exception, files: UserFiles) -> None:
         self._error, self._files = error, files
         self._tb = ErrorTraceback(error.__traceback__, files)
         self._until = time.monotonic() + PATIENCE
@@ -104,7 +113,8 @@ class _PostMortem:
     def trace(self, target: str) -> Trace | None:
         mistake = None
         try:
-            mistake = mistake_of(self._error)
+            runtime = isinstance(self._error, RuntimeError)
+            mistake = mistake_of(self._error) if runtime else None
             explained = self._explain(mistake)
         except Exception as own:
             # The user is looking at an error already and must not get another.
@@ -118,7 +128,7 @@ class _PostMortem:
         tb = self._tb
         # Made before `tensors` is read, as this adds to it.
         optimizers = tuple(self._optimizer(each) for each in self._owners)
-        sources = {event.at.file for event in self._events if event.at is not None}
+        sources = {place.file for event in self._events for place in places_of(event)}
         return Trace(
             target=target,
             outcome="raised",
@@ -152,7 +162,17 @@ class _PostMortem:
             tensor = self._tb.add_info(broken.info)
             self._events.append(Refused(0, at, "", tensor, "view", made=broken.made))
             return True
-        return False
+        return self._operation()
+
+    def _operation(self) -> bool:
+        """Explain the refusal of an operation because of what a tensor is, if that is it."""
+        found = refused_operation(self._error, self._files, None)
+        if found is None:
+            return False
+        tensor = self._tb.add_info(found.info)
+        at, by = (found.made.at, found.made.by) if found.made is not None else (None, "")
+        self._events.append(Refused(0, found.at, found.by, tensor, found.kind, made=at, made_by=by))
+        return True
 
     def _backward(self, at: int, is_grad: bool, mistake: str | None) -> bool:
         """Explain the call of backward or grad at entry `at`, if that is what failed."""
@@ -169,7 +189,11 @@ class _PostMortem:
         retain = values.get("retain_graph")
         keeps = bool(values.get("create_graph") if retain is None else retain)
         kind = type(self._error).__name__
-        outright = refused_outright(values, is_grad, loss, caller, self._files, line)
+        if in_checkpoint(tb.entries[at].frame) and mistake not in ("stale", "freed"):
+            # The outer call's story: the checkpoint's two passes.
+            return False
+        stack = [(each.frame, each.at.line) for each in reversed(tb.stack())]
+        outright = refused_outright(values, is_grad, loss, caller, self._files, line, stack)
         if outright is not None:
             subject = tb.add_info(outright.info(tb.names, loss, place))
             cut = outright.cut.location() if outright.cut is not None else None
@@ -178,19 +202,38 @@ class _PostMortem:
                 Backward(
                     0, place, call, loss, None, keeps, raised=kind, trouble=outright.trouble,
                     subject=subject, cut=cut, cut_by=by,
+                    node=FailedNode("", None, why=outright.why) if outright.why else None,
                 )
             )  # fmt: skip
             return True
-        if mistake not in ("stale", "freed"):
-            # Raised by something else during the backward, such as a hook.
-            return False
         nodes = nodes_behind(values, is_grad, LARGE)
         if len(nodes) >= LARGE:
             self._unseen.append(f"the graph is large: {LARGE:,} of its nodes were looked at")
         self._owners = live_optimizers(tb.names)
-        problems = self._stale(nodes) if mistake == "stale" else self._freed(nodes, keeps, roots)
+        problems: list[Saved] = []
+        if mistake in ("stale", "freed"):
+            stale = mistake == "stale"
+            problems = self._stale(nodes) if stale else self._freed(nodes, keeps, roots)
+        failed = None
         if not problems:
-            return False
+            failed = FailedCall(
+                error=self._error,
+                entries=tb.entries[at:],
+                values=values,
+                nodes=nodes,
+                keeps=keeps,
+                is_grad=is_grad,
+                caller=caller,
+                names=tb.names,
+                files=self._files,
+            )
+            only = failed.possible if len(failed.possible) == 1 else []
+            if any(slot.stale for node in only for slot in slots(node)):
+                # As an error that wraps autograd's own, which has another message.
+                problems = self._stale(nodes)
+        if not problems and failed is not None:
+            self._failed(diagnose(failed), place, call, loss, keeps)
+            return True
         seq = max(each.seq for each in problems) + 1
         self._events.append(
             Backward(
@@ -199,6 +242,25 @@ class _PostMortem:
             )
         )  # fmt: skip
         return True
+
+    def _failed(
+        self, failure: Diagnosis, place: Location | None, call: str, loss: str, keeps: bool
+    ) -> None:
+        """It failed as it ran, over no tensor that is known to be written or freed."""
+        cut = failure.cut
+        inferred = failure.trouble == "checkpoint" and cut is not None
+        self._events.append(
+            Backward(
+                0, place, call, loss, None, keeps,
+                raised=type(self._error).__name__,
+                trouble=failure.trouble,
+                subject=self._tb.add_info(failure.subject) if failure.subject else None,
+                cut=cut.location() if cut is not None else None,
+                cut_by=cut.by if cut is not None else "",
+                node=failure.node,
+                inferred="nothing else there changes what outlives it" if inferred else "",
+            )
+        )  # fmt: skip
 
     def _slots(self, nodes: list[Any]) -> Iterator[tuple[Any, Any]]:
         for node in nodes:
@@ -215,17 +277,22 @@ class _PostMortem:
         found.sort(key=lambda pair: -sequence(pair[0]))
         search = WriterSearch(tb.source(), tb.values(), tb.names, self._owners, tb.places())
         verdicts: dict[int, list[PossibleWriter]] = {}
-        stale: list[tuple[Any, int, Any]] = []
+        stale: list[tuple[Any, int, Any, bool]] = []
         for node, slot in found:
             tensor, named = self._name(slot)
             index = tb.add(tensor, named)
             if index not in verdicts:
                 verdicts[index] = search.of(tensor, named)
-            stale.append((node, index, slot))
+            stale.append((node, index, slot, requires_grad(tensor)))
         return [self._saved(*each, verdicts) for each in stale]
 
     def _saved(
-        self, node: Any, index: int, slot: Any, verdicts: dict[int, list[PossibleWriter]]
+        self,
+        node: Any,
+        index: int,
+        slot: Any,
+        recorded: bool,
+        verdicts: dict[int, list[PossibleWriter]],
     ) -> Saved:
         before, after = saved_version(slot), version_of(slot.data)
         found = verdicts[index]
@@ -234,7 +301,7 @@ class _PostMortem:
         return Saved(
             seq=sequence(node),
             operation=operation(node),
-            at=self._forward(node),
+            at=traced_line(node, self._files),
             module=self._module(index),
             tensor=index,
             saved_version=before,
@@ -242,6 +309,8 @@ class _PostMortem:
             state="stale",
             write=write,
             suspects=tuple(maybe) if write is None else (),
+            recorded=recorded,
+            alone=len(node.next_functions) == 1,
         )
 
     def _write(
@@ -275,8 +344,8 @@ class _PostMortem:
         # Which of the other nodes this very backward has freed is not known.
         return [
             Saved(
-                sequence(node), operation(node), self._forward(node), None, -1, None, None,
-                "freed", freed_by=by,
+                sequence(node), operation(node), traced_line(node, self._files), None, -1, None,
+                None, "freed", freed_by=by,
             )
             for node in sure
         ] or [Saved(0, "", None, None, -1, None, None, "freed", freed_by=by)]  # fmt: skip
@@ -297,14 +366,6 @@ class _PostMortem:
         path = tensor.name.rpartition(".")[0]
         return path if path in self._tb.names.modules.values() else None
 
-    def _forward(self, node: Any) -> Location | None:
-        """The line that made a node: known where torch's anomaly detection was on."""
-        for entry in reversed(node.metadata.get("traceback_") or ()):
-            place = re.match(r'\s*File "(.+?)", line (\d+), in (.+)', entry)
-            if place is not None and place[1] in self._files:
-                return line_place(place[1], int(place[2]), place[3])
-        return None
-
     def _optimizer(self, owner: LiveOptimizer) -> OptimizerInfo:
         owned = parameters_of(owner.optimizer)
         named = [known for p in owned if (known := self._tb.names.of_tensor(p)) is not None]
@@ -315,37 +376,3 @@ class _PostMortem:
             at=None,
             owns=tuple(self._tb.add(*each) for each in named),
         )
-
-
-# How many versions back are tried: a step or two make a handful of writes.
-BACK = 64
-
-
-def saved_version(slot: Slot) -> int | None:
-    """The version that unpacking a stale `slot` expects; None if it cannot be found.
-
-    Found by trying: the counter is set back until torch unpacks, and is then restored. No value is
-    read or written. Private to torch: `torch._C._autograd._unsafe_set_version_counter`.
-    """
-    import torch
-
-    tensor: Any = slot.data
-    now = version_of(tensor)
-    private = getattr(torch._C, "_autograd", None)
-    set_version = getattr(private, "_unsafe_set_version_counter", None)
-    if slot.unpack is None or now == UNKNOWN or set_version is None:
-        return None
-    try:
-        for version in range(now - 1, max(-1, now - 1 - BACK), -1):
-            set_version((tensor,), (version,))
-            try:
-                slot.unpack()
-            except RuntimeError:
-                continue
-            return version
-    except TypeError:  # another signature, in another torch
-        return None
-    finally:
-        if version_of(tensor) != now:
-            set_version((tensor,), (now,))
-    return None

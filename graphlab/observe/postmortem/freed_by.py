@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import grad_edge, walk
-from graphlab.observe.refusals.values import Values
+from graphlab.observe.lineage.values import Values
 from graphlab.observe.tensors import grad_fn_of, is_tensor
 from graphlab.source.objects import LOST
 from graphlab.source.statements import Statement, keeps_graph

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, RawBackward, RawRefused
-from graphlab.observe.postmortem.build_trace import post_mortem
+from graphlab.observe.postmortem.build_trace import chain, post_mortem
+from graphlab.observe.refusals.operations import refused_operation
 from graphlab.observe.refusals.writes import invalidated_view, unseen_refusal
 from graphlab.source.files import UserFiles
 from graphlab.trace.model import Trace
@@ -28,11 +29,24 @@ class UnseenErrors:
     def explain(self, error: BaseException | None) -> None:
         """Explain `error`, which ended the program, unless a hook saw it happen."""
         seen = (error, self._log, self._iterations, self._files)
-        unseen = invalidated_view(*seen) or unseen_refusal(*seen)
+        unseen = self._operation(error) or invalidated_view(*seen) or unseen_refusal(*seen)
         if unseen is not None:
             self._log.events.append(unseen)
         elif not self._explained():
             self.infer(error)
+
+    def _operation(self, error: BaseException | None) -> RawRefused | None:
+        """An operation that was refused because of what a tensor is."""
+        for each in chain(error) if error is not None else ():
+            found = refused_operation(each, self._files, self._log)
+            if found is not None:
+                frame, offset = found.entry
+                made = (found.made.at, found.made.by) if found.made is not None else (None, "")
+                return RawRefused(
+                    self._log.last_seq(), (frame.f_code, offset), found.by, found.info, found.kind,
+                    self._iterations.iteration(frame), made[0], None, made[1],
+                )  # fmt: skip
+        return None
 
     def infer(self, error: BaseException | None) -> None:
         """Add the post-mortem of an autograd error."""

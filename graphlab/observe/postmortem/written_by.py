@@ -14,15 +14,19 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.hooks.unpatched_writes import is_array
+from graphlab.observe.lineage.values import Values
 from graphlab.observe.names import Names, buffers_in, parameters_in, parameters_of
-from graphlab.observe.refusals.values import Values
 from graphlab.observe.tensors import Named, dtype_of, is_module, is_tensor, storage_key
+from graphlab.source.effects.assignments import stored_names
 from graphlab.source.objects import LOST, attributes, class_module, class_name, is_a, item, items
+from graphlab.source.places import parse
 from graphlab.source.statements import (
     Scope,
     Statement,
     assigned,
     before_the_loop,
+    holds_items,
     is_argument,
     lists_tensors,
 )
@@ -200,10 +204,9 @@ class WriterSearch:
                 frozenset().union(*(_keys(value) for value in values)), any_parameter=any_parameter
             )
         value = self._values.of(target, scope)
+        if self._replaces_an_item(statement, value):
+            return WriteTargets(frozenset())
         if value is not LOST:
-            if isinstance(statement.node, ast.Assign) and is_a(value, (list, dict)):
-                # Another tensor in its place, which writes none.
-                return WriteTargets(frozenset())
             dtype = dtype_of(value) if is_tensor(value) else None
             any_activation = writes and dtype is not None and not _many(value)
             return WriteTargets(_keys(value), any_activation=any_activation, dtype=dtype)
@@ -216,6 +219,30 @@ class WriterSearch:
         return WriteTargets(
             frozenset(), any_parameter=not writes, any_activation=writes, last_name=last_name
         )
+
+    def _replaces_an_item(self, statement: Statement, value: Any) -> bool:
+        """Whether ``x[…] = …`` puts another object into a dictionary, a list or the like, which
+        writes no tensor."""
+        node, scope = statement.node, statement.scope
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Subscript):
+            return False
+        holder = node.targets[0].value
+        held = value if ast.unparse(holder) == ast.unparse(statement.target) else LOST
+        held = self._values.of(holder, scope) if held is LOST else held
+        if held is not LOST:
+            return not is_tensor(held) and not is_array(held)
+        if isinstance(holder, ast.Name):
+            made = assigned(holder.id, scope)
+            return bool(made) and all(holds_items(each) for each in made)
+        tree = parse(scope.file)
+        made = [
+            each.value
+            for each in (ast.walk(tree) if tree is not None else ())
+            if isinstance(each, ast.Assign | ast.AnnAssign)
+            and each.value is not None
+            and ast.unparse(holder) in stored_names(each)
+        ]
+        return bool(made) and all(holds_items(each) for each in made)
 
     def _stood_for(
         self, node: ast.expr, scope: Scope, depth: int = 0

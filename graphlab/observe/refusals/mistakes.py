@@ -13,21 +13,37 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
-Mistake = Literal["stale", "freed", "leaf", "view", "outright"]
+Mistake = Literal[
+    "stale", "freed", "leaf", "view", "outright", "inference", "overlap", "non-leaf", "hook",
+    "detached-view", "hook-value",
+]  # fmt: skip
 
-# Messages contain names and numbers: how much of the beginning is compared, and how alike it is.
-_BEGINNING, _ALIKE = 90, 0.8
+# Messages contain names and numbers: how much of the beginning is compared, and how alike it is. A
+# long name at the beginning counts for less in a longer piece.
+_BEGINNING, _LONGER, _ALIKE = 90, 240, 0.8
 
 
 def mistake_of(error: BaseException) -> Mistake | None:
     """The mistake that `error` is about, or None if it is like none of torch's messages."""
-    said = str(error)[:_BEGINNING]
-    best, found = _ALIKE, None
-    for mistake, words in _messages():
-        likeness = difflib.SequenceMatcher(None, words, said, autojunk=False).ratio()
-        if likeness >= best:
-            best, found = likeness, mistake
-    return found
+    return _likest(str(error)[:_LONGER])
+
+
+@lru_cache(maxsize=256)
+def _likest(text: str) -> Mistake | None:
+    # A program may catch the same error again and again: it is compared once.
+    for much in (_BEGINNING, _LONGER):
+        said = text[:much]
+        best, found = _ALIKE, None
+        for mistake, words in _messages():
+            matcher = difflib.SequenceMatcher(None, words[:much], said, autojunk=False)
+            if matcher.real_quick_ratio() < best or matcher.quick_ratio() < best:
+                continue
+            likeness = matcher.ratio()
+            if likeness >= best:
+                best, found = likeness, mistake
+        if found is not None:
+            return found
+    return None
 
 
 @lru_cache(maxsize=1)
@@ -51,8 +67,8 @@ def _messages() -> tuple[tuple[Mistake, str], ...]:
             for mistake, make in _MISTAKES:
                 try:
                     make(torch)
-                except RuntimeError as error:
-                    found.append((mistake, str(error)[:_BEGINNING]))
+                except (RuntimeError, TypeError) as error:
+                    found.append((mistake, str(error)[:_LONGER]))
     finally:
         sys.settrace(tracing)
     return tuple(found)
@@ -132,6 +148,76 @@ def _made_by_a_function(torch: Any) -> None:
     _write(torch, Alias.apply(torch.ones(2, requires_grad=True).exp()))
 
 
+def _inference(torch: Any) -> Any:
+    with torch.inference_mode():
+        return torch.ones(1)
+
+
+def _inference_saved(torch: Any) -> None:
+    torch.mul(_inference(torch), torch.ones(1, requires_grad=True))
+
+
+def _inference_written(torch: Any) -> None:
+    _write(torch, _inference(torch))
+
+
+def _inference_required(torch: Any) -> None:
+    torch._C.TensorBase.requires_grad_(_inference(torch))
+
+
+def _overlapping(torch: Any) -> None:
+    one = torch.ones(1)
+    torch._C.TensorBase.add_(one.expand(2), one)
+
+
+def _result_frozen(torch: Any) -> None:
+    torch._C.TensorBase.requires_grad_(torch.ones(1, requires_grad=True).exp(), False)
+
+
+def _result_flagged(torch: Any) -> None:
+    torch.ones(1, requires_grad=True).exp().requires_grad = True
+
+
+def _result_hooked(torch: Any) -> None:
+    torch.ones(1, requires_grad=True).exp().register_post_accumulate_grad_hook(print)
+
+
+def _hooked(torch: Any) -> None:
+    torch.ones(1).register_hook(print)
+
+
+def _retained(torch: Any) -> None:
+    torch._C.TensorBase.retain_grad(torch.ones(1))
+
+
+def _detached_view(torch: Any) -> None:
+    torch._C.TensorBase.detach_(torch.ones(2, requires_grad=True).exp()[0])
+
+
+def _resized(torch: Any) -> None:
+    _hook_gives(torch, lambda gradient: gradient[0])
+
+
+def _retyped(torch: Any) -> None:
+    _hook_gives(torch, lambda gradient: gradient.long())
+
+
+def _no_tensor(torch: Any) -> None:
+    _hook_gives(torch, lambda gradient: 1)
+
+
+def _no_tuple(torch: Any) -> None:
+    result = torch.ones(2, requires_grad=True).exp()
+    result.grad_fn.register_hook(lambda inputs, outputs: inputs[0])
+    result.sum().backward()
+
+
+def _hook_gives(torch: Any, hook: Callable[[Any], Any]) -> None:
+    result = torch.ones(2, requires_grad=True).exp()
+    result.register_hook(hook)
+    result.sum().backward()
+
+
 _MISTAKES: tuple[tuple[Mistake, Callable[[Any], None]], ...] = (
     ("stale", _stale),
     ("freed", _freed),
@@ -145,4 +231,18 @@ _MISTAKES: tuple[tuple[Mistake, Callable[[Any], None]], ...] = (
     ("view", _base_of_many),
     ("view", _made_without_grad),
     ("view", _made_by_a_function),
+    ("inference", _inference_saved),
+    ("inference", _inference_written),
+    ("inference", _inference_required),
+    ("overlap", _overlapping),
+    ("non-leaf", _result_frozen),
+    ("non-leaf", _result_flagged),
+    ("non-leaf", _result_hooked),
+    ("hook", _hooked),
+    ("hook", _retained),
+    ("detached-view", _detached_view),
+    ("hook-value", _resized),
+    ("hook-value", _retyped),
+    ("hook-value", _no_tensor),
+    ("hook-value", _no_tuple),
 )

@@ -7,8 +7,8 @@ import sys
 from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
+from graphlab.observe.lineage.values import Values
 from graphlab.observe.names import Names
-from graphlab.observe.refusals.values import Values
 from graphlab.observe.tensors import Named, describe
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, is_a, variables
@@ -31,6 +31,15 @@ class TracebackEntry(NamedTuple):
         return locate(self.frame.f_code, self.offset)
 
 
+def entries_of(traceback: TracebackType | None) -> list[TracebackEntry]:
+    """The entries of a traceback, outermost first."""
+    found = []
+    while traceback is not None:
+        found.append(TracebackEntry(traceback.tb_frame, traceback.tb_lasti))
+        traceback = traceback.tb_next
+    return found
+
+
 class ErrorTraceback:
     """The entries of a traceback, outermost first, and a table of the tensors found there.
 
@@ -40,10 +49,7 @@ class ErrorTraceback:
 
     def __init__(self, traceback: TracebackType | None, files: UserFiles) -> None:
         self.files = files
-        self.entries: list[TracebackEntry] = []
-        while traceback is not None:
-            self.entries.append(TracebackEntry(traceback.tb_frame, traceback.tb_lasti))
-            traceback = traceback.tb_next
+        self.entries = entries_of(traceback)
         self.caller: TracebackEntry | None = None
         self.names = Names(files)
         self.tensors: list[TensorInfo] = []
@@ -71,6 +77,19 @@ class ErrorTraceback:
         below = [entry.frame for entry in reversed(self.entries[before:])]
         self._searched = [*below, *frames]
         self.names = Names(self.files).gather_frames(self._searched)
+
+    def stack(self) -> list[TracebackEntry]:
+        """The entries, after those of the frames that caught the exception and still run."""
+        above: list[TracebackEntry] = []
+        outer = self.entries[0].frame.f_back if self.entries else None
+        while outer is not None:
+            above.append(TracebackEntry(outer, outer.f_lasti))
+            outer = outer.f_back
+        return [*reversed(above), *self.entries]
+
+    def source_files(self) -> list[str]:
+        """The files of the frames and of what these import, as far as they are the user's."""
+        return self._source_files()
 
     def values(self) -> Values:
         return Values(self._searched, self.names)

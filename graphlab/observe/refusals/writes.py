@@ -7,15 +7,18 @@ was written.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.iterations import Iterations
+from graphlab.observe.lineage.cut import making
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawRefused, RawWrite
-from graphlab.observe.refusals.cut import making
+from graphlab.observe.origins.context import Context, Entry
+from graphlab.observe.origins.made import Makers
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.traceback import ErrorTraceback
 from graphlab.observe.tensors import (
@@ -48,7 +51,7 @@ def unseen_refusal(
     if kind not in ("leaf", "view"):
         return None
     tb = ErrorTraceback(error.__traceback__, files)
-    refused = refused_write(tb, kind)
+    refused = refused_write(tb, kind, log)
     if refused is None or tb.caller is None:
         return None
     frame, offset = tb.caller
@@ -64,10 +67,11 @@ def unseen_refusal(
         refused.kind,
         iterations.iteration(frame),
         refused.made,
+        made_by=refused.made_by,
     )
 
 
-def refused_write(tb: ErrorTraceback, kind: str) -> Refused | None:
+def refused_write(tb: ErrorTraceback, kind: str, log: Log | None = None) -> Refused | None:
     """`kind` is "leaf" or "view": which of the two autograd complained of."""
     tb.look_from(len(tb.entries))
     at, last = tb.at, tb.entries[-1]
@@ -94,9 +98,14 @@ def refused_write(tb: ErrorTraceback, kind: str) -> Refused | None:
     if text is not None and named.kind != "parameter":
         # The name in the statement is clearer than another variable of the same memory.
         named = Named(text, kind_of(subject), named.owner)
-    made = making(last.frame, named.name, tb.files, at.line) if kind == "view" else None
+    made, made_by = None, ""
+    if kind == "view":
+        entries = [Entry(*each) for each in tb.stack()]
+        makers = Makers(tb.files, tb.source_files(), entries, log)
+        caller = Entry(*tb.caller) if tb.caller is not None else Entry(*last)
+        made, made_by = _view_made(subject, named.name, makers, tb.names, caller)
     tensor = tb.add(subject, named)
-    return Refused(0, at, by, tensor, kind, made=made)  # pyright: ignore[reportArgumentType]
+    return Refused(0, at, by, tensor, kind, made=made, made_by=made_by)  # pyright: ignore[reportArgumentType]
 
 
 def _named(frame: FrameType, at: Location) -> Iterator[Any]:
@@ -147,10 +156,14 @@ def refusal(
     by: str,
     frame: FrameType,
 ) -> RawRefused | None:
-    """Why autograd refused a write; None if it had no reason to."""
+    """Why autograd refused a write; None if it had no reason to, and the write failed of something
+    else, such as its shape. To be called while the exception is handled."""
     import torch
 
     if not is_tensor(target) or not torch.is_grad_enabled():
+        return None
+    error = sys.exc_info()[1]
+    if error is not None and mistake_of(error) not in ("leaf", "view"):
         return None
     base = base_of(target)
     leaf = target if base is None else base
@@ -162,7 +175,8 @@ def refusal(
         return None
     user = user_frame(frame, files)
     spot = tracer.spot(frame)
-    known = Names(files).gather(user).of_tensor(subject)
+    names = Names(files).gather(user)
+    known = names.of_tensor(subject)
     named = known[1] if known is not None and known[1].kind == "parameter" else None
     text = target_text(locate(*spot)) if spot is not None and frame is user else None
     if named is None and text is not None:
@@ -170,8 +184,33 @@ def refusal(
     if named is None:
         named = known[1] if known is not None else Named("", kind_of(subject), None)
     info = describe(subject, named.name or None, named.kind, named.owner)
-    made = making(user, named.name, files) if kind == "view" else None
-    return RawRefused(tracer.seq(), spot, by, info, kind, iterations.iteration(user), made)
+    made, made_by = None, ""
+    if kind == "view" and user is not None:
+        makers = Makers.of_frame(user, files, tracer.log)
+        entry = Entry(user, user.f_lasti)
+        made, made_by = _view_made(subject, named.name, makers, names, entry)
+    return RawRefused(
+        tracer.seq(), spot, by, info, kind, iterations.iteration(user), made, None, made_by
+    )
+
+
+def _view_made(
+    view: Any, name: str, makers: Makers, names: Names, entry: Entry
+) -> tuple[Location | None, str]:
+    """Where a view was made, and by what; in the user's frame it is called `name`."""
+    hook = makers.backward_hook(view, names)
+    if hook is not None:
+        return hook
+    context = Context.of_entry(entry)
+    try:
+        node = ast.parse(name, mode="eval").body if name else None
+    except SyntaxError:
+        node = None
+    found = makers.origin("view", view, node, context)
+    if found is not None:
+        return found.at, "the view is made"
+    line = getattr(context.use, "lineno", None) if context is not None else None
+    return making(entry.frame, name, makers.files, line), ""
 
 
 def invalidated_view(

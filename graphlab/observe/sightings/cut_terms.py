@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.notes import RawBackward, Spot
-from graphlab.observe.refusals.terms import cut_terms
+from graphlab.observe.lineage.terms import cut_terms
+from graphlab.observe.names import parameters_in
+from graphlab.observe.notes import RawBackward, RawStep, Spot
 from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import is_tensor
 from graphlab.source.places import locate
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import TermCut
@@ -19,26 +21,48 @@ LOOKS = 3
 
 
 class CutTerms:
+    """`behind` has the parameters that a summand was cut off from, by identity."""
+
     def __init__(self, watched: Watched) -> None:
-        self._files, self._registry = watched.files, watched.ledger.registry
+        self._files, self._watched = watched.files, watched
         self._looks: Counter[Spot | None] = Counter()
         self._seen: Counter[tuple[Spot | None, str, Location]] = Counter()
         self._found: dict[tuple[Spot | None, str, Location], TermCut] = {}
+        self._behind: dict[tuple[Spot | None, str, Location], set[int]] = {}
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if record.is_grad or record.spot is None or self._looks[record.spot] >= LOOKS:
             return
         self._looks[record.spot] += 1
-        trained = self._registry.owned().keys()
-        for term, cut in cut_terms(frame.f_back, record.loss, self._files, trained):
+        place_of = self._watched.table.place_of
+        trained = self._watched.ledger.registry.owned().keys()
+        for term, cut, behind in cut_terms(frame.f_back, record.loss, self._files, trained):
             at = cut.location()
             key = (record.spot, term, at)
             self._seen[key] += 1
             self._found[key] = TermCut(
                 at, cut.by, term, record.loss, record.call, locate(*record.spot)
             )
+            for each in behind:
+                parameters = [each] if is_tensor(each) else parameters_in(each)
+                known = {place for p in parameters if (place := place_of(p)) is not None}
+                self._behind.setdefault(key, set()).update(known)
 
     def found(self) -> Iterator[TermCut]:
         for key, each in self._found.items():
-            if self._seen[key] == self._looks[key[0]] >= 2:
+            if self._seen[key] == self._looks[key[0]] >= 2 and self._meant(key):
                 yield each
+
+    def _meant(self, key: tuple[Spot | None, str, Location]) -> bool:
+        """Whether the summand was to train something: what it was cut off from is not only another
+        optimizer's, as a discriminator is in the step of a generator."""
+        ledger = self._watched.ledger
+        behind = self._behind.get(key, set())
+        holders = {each.at for each in ledger.registry.states if not behind.isdisjoint(each.owns)}
+        loss = self._found[key].loss
+        trained = {
+            event.optimizer
+            for event in list(self._watched.log.events)
+            if isinstance(event, RawStep) and loss in event.sources
+        }
+        return not holders or not trained or bool(holders & trained)

@@ -10,7 +10,10 @@ from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.fates import Fates
+from graphlab.observe.sightings.kept_gradients import KeptGradients
 from graphlab.observe.sightings.softmaxes import Softmaxes
+from graphlab.observe.sightings.state.watch import watchers_of_state
+from graphlab.observe.sightings.unused import UnusedLosses
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.sightings import Sighting
@@ -21,13 +24,16 @@ class Watchers:
 
     def __init__(self, watched: Watched, guard: Callable[[Exception], None]) -> None:
         self._guard = guard
-        self._zeros = ZeroWatch(watched)
+        self._zeros, self._kept = ZeroWatch(watched), KeptGradients(watched)
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
             ClipCalls(watched),
             Softmaxes(watched),
             self._zeros,
             CutTerms(watched),
+            UnusedLosses(watched),
+            self._kept,
+            *watchers_of_state(watched),
         )
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -39,10 +45,11 @@ class Watchers:
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
-        try:
-            self._zeros.ended(record)
-        except Exception as error:
-            self._guard(error)
+        for each in (self._zeros, self._kept):
+            try:
+                each.ended(record)
+            except Exception as error:
+                self._guard(error)
 
     def found(self) -> tuple[Sighting, ...]:
         found: list[Sighting] = []

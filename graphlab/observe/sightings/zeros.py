@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.graph.walk import leaf_of, needed, operation, sequence
+from graphlab.observe.graph.walk import leaf_of, listed, needed, operation, sequence
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.sightings.watched import Watched
@@ -37,6 +37,8 @@ class ZeroWatch:
         # The leaves of the backward that is looked at, by identity.
         self._leaves: set[int] = set()
         self._looks: Counter[Any] = Counter()
+        # Whether the loss of the backward that is looked at is exactly 0.
+        self._at_zero = False
         self._found: dict[int, ZeroGradients] = {}
         watched.ledger.on_compared_step.append(self._on_step)
 
@@ -70,6 +72,7 @@ class ZeroWatch:
             return
         self._looks[record.spot] += 1
         self._leaves = {id(leaf) for node in nodes if (leaf := leaf_of(node)) is not None}
+        self._at_zero = any(_is_zero(each) for each in listed(frame.f_locals.get("tensors")))
         self._nodes = needed(nodes, goals)
         for node in self._nodes:
             if leaf_of(node) is None:
@@ -100,8 +103,13 @@ class ZeroWatch:
         for node, at in sorted(hits, key=lambda hit: -sequence(hit[0])):
             if at >= len(node.next_functions):
                 continue
+            kind = _named(node).split("Backward")[0]
+            square = kind == "Mul" and len(set(node.next_functions)) == 1
+            if square or kind in _LEAST or (self._at_zero and kind not in FLAT):
+                # A loss of exactly 0 cannot become less, as of two networks that begin as copies.
+                continue
             behind = node.next_functions[at][0]
-            if _named(node).split("Backward")[0] not in FLAT and _only_views(behind, nodes):
+            if kind not in FLAT and _only_views(behind, nodes):
                 # What the parameter itself is multiplied by was zero, as a first hidden state is.
                 continue
             keys = {
@@ -142,6 +150,17 @@ class ZeroWatch:
             if key in zero and each not in told:
                 told.append(each)
                 yield replace(each, checks=zero[key])
+
+
+# Distances, whose slope is 0 where they are 0 and nowhere else.
+_LEAST = (
+    "MseLoss", "SmoothL1Loss", "HuberLoss", "Abs", "Pow", "Norm", "LinalgVectorNorm", "Cdist",
+    "Dist", "PairwiseDistance", "L1Loss",
+)  # fmt: skip
+
+
+def _is_zero(value: Any) -> bool:
+    return _read(value) and count_of(value) == 1 and not any_nonzero(value)
 
 
 def _named(node: Any) -> str:

@@ -150,3 +150,96 @@ def _listed(trace: Trace, at: Location, word: str) -> str | None:
             if isinstance(given, ast.List | ast.ListComp) or ast.unparse(given) in lists:
                 return ast.get_source_segment(source, given)
     return None
+
+
+def not_reentrant(trace: Trace, event: Backward) -> Help | None:
+    """Pass use_reentrant=False to the checkpoint at the line `event.cut`."""
+    at = event.cut
+    text = "Use use_reentrant=False: that kind works with inputs= and torch.autograd.grad()."
+    edits = _replaced(trace, at, "use_reentrant=True", "use_reentrant=False") if at else None
+    return edits[0].help(text, [edits[1]]) if edits is not None else Help(text)
+
+
+def leave_out_frozen(trace: Trace, event: Backward) -> Help | None:
+    """Ask only for the parameters of ``model.parameters()`` that require grad; for a tensor that is
+    no parameter, let it require grad."""
+    tensor = trace.tensors[event.subject] if event.subject is not None else None
+    at = event.at
+    if tensor is None or at is None:
+        return None
+    name = tensor.name or "it"
+    if tensor.kind != "parameter" and event.cut is not None:
+        return Help(
+            f"Call {name}.requires_grad_() after line {event.cut.line}, before the forward that "
+            f"computes {event.loss} from it."
+        )
+    source = trace.sources.get(at.file, "")
+    block = Block(source, at.file, at.line, at.line)
+    asked = _asked_of(source, at)
+    if asked is None or not block.statements:
+        return None
+    old, line = asked
+    text = f"Ask for those that require grad: {name} was frozen."
+    whole = block.lines[line - 1]
+    if whole.count(old) != 1:
+        return Help(text)
+    inner = re.sub(r"^(list|tuple)\((.*)\)$", r"\2", old)
+    kept = f"[p for p in {inner} if p.requires_grad]"
+    others = _zipped(source, at, inner)
+    statement = block.statements[block.index(line) or 0]
+    if not others:
+        return block.help(text, [Edit(line, line, whole.replace(old, kept))])
+    # The gradients are told apart by their place: whatever goes through the same list must as well.
+    fresh = next(
+        each for each in ("params", "trained", "asked") if not re.search(rf"\b{each}\b", source)
+    )
+    indent = " " * statement.col_offset
+    edits = [Edit(statement.lineno, statement.lineno - 1, f"{indent}{fresh} = {kept}\n")]
+    edits.append(Edit(line, line, whole.replace(old, fresh)))
+    for each in others:
+        edits.append(Edit(each, each, block.lines[each - 1].replace(inner, fresh)))
+    return block.help(f"{text} Go through the same ones wherever the gradients are used.", edits)
+
+
+def _zipped(source: str, at: Location, inner: str) -> list[int]:
+    """The lines below `at`, in its function, that go through `inner` beside something else."""
+    scopes = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module)
+        and getattr(node, "lineno", 0) <= at.line <= (getattr(node, "end_lineno", None) or 10**9)
+    ]
+    scope = max(scopes, key=lambda node: getattr(node, "lineno", 0))
+    return sorted(
+        {
+            node.lineno
+            for node in ast.walk(scope)
+            if isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "zip"
+            and node.lineno > at.line
+            and node.lineno == node.end_lineno
+            and any(ast.unparse(each) == inner for each in node.args)
+        }
+    )
+
+
+def _asked_of(source: str, at: Location) -> tuple[str, int] | None:
+    """The argument ``….parameters()`` of the grad() call at `at`, and its line."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or node.lineno != at.line:
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if name not in ("grad", "backward"):
+            continue
+        given = node.args[1:2] if name == "grad" else []
+        given = [*given, *(each.value for each in node.keywords if each.arg == "inputs")]
+        for each in given:
+            text = ast.get_source_segment(source, each) or ""
+            inner = re.fullmatch(r"(?:list|tuple)\((.*)\)|(.*)", text)
+            if each.lineno == each.end_lineno and text.rstrip(")").endswith(".parameters("):
+                return (text, each.lineno) if inner is not None else None
+    return None

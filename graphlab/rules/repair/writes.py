@@ -18,12 +18,19 @@ _NO_TWIN = {
 _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
 
 
-def write_out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | None:
+def write_out_of_place(
+    trace: Trace, at: Location, by: str, why: str, element: bool = False
+) -> Help | None:
     """Rewrite the statement at `at` so that it makes a new tensor. `by` is the write as described
-    in the finding, `why` the reason in the help."""
+    in the finding, `why` the reason in the help. `element`: what is written is an item of a list
+    or a dictionary of tensors."""
     here = StatementInScope.of(trace, at)
     if here is None:
         return None
+    if element:
+        found = _new_item(here, why)
+        if found is not None:
+            return found
     inner = re.search(r", through torch\.(\w+)$", by)
     if inner is not None:
         return _module_not_inplace(here, inner[1], why)
@@ -44,6 +51,82 @@ def write_out_of_place(trace: Trace, at: Location, by: str, why: str) -> Help | 
         lines[1] = lines[1].replace(here.text(value), fresh)
         lines.insert(0, f"{fresh} = {here.text(value)}")
     return here.help(f"Write into a copy of {name}: {why}.", *lines)
+
+
+def _new_item(here: StatementInScope, why: str) -> Help | None:
+    """Put a new tensor into the list whose item a statement writes."""
+    item = _item_of(here.statement)
+    if item is None:
+        return None
+    name = here.text(item)
+    statement = here.statement
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+        method, given = call.func.attr, call.args
+        if here.text(call.func.value) == name and method == "copy_" and len(given) == 1:
+            text = f"Put the new tensor into the list, instead of writing into the old one: {why}."
+            return here.help(text, f"{name} = {here.text(given[0])}")
+        if here.text(call.func.value) == name and method not in _NO_TWIN:
+            return here.help(f"Write into a new tensor: {why}.", f"{name} = {_twin(here, call)}")
+    if isinstance(statement, ast.AugAssign) and here.text(statement.target) == name:
+        return None
+    return here.help(
+        f"Write into a copy of {name}: {why}.", f"{name} = {name}.clone()", here.text(statement)
+    )
+
+
+def _item_of(statement: ast.stmt) -> ast.Subscript | None:
+    """The item of a list that a statement writes: ``states[0]`` of ``states[0].copy_(x)`` and of
+    ``states[0][:, 1] = x``."""
+    target: ast.expr | None = None
+    if isinstance(statement, ast.AugAssign):
+        target = statement.target
+    elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        target = _target_of(_chain(statement.value)[-1])
+    found = None
+    while isinstance(target, ast.Subscript | ast.Attribute | ast.Call):
+        if isinstance(target, ast.Subscript):
+            found = target
+        target = target.func if isinstance(target, ast.Call) else target.value
+    if found is None or not isinstance(found.value, ast.Name | ast.Attribute):
+        return None
+    simple = not isinstance(found.slice, ast.Slice | ast.Tuple)
+    return found if simple else None
+
+
+def update_under_no_grad(trace: Trace, saved: Saved, at: Location, alone: bool) -> Help | None:
+    """Put the update of a buffer under no_grad and, unless nothing but the buffer made autograd
+    save it, let the statement that saved it use a clone."""
+    here = StatementInScope.of(trace, at)
+    if here is None or not re.search(r"^import torch$", here.source, re.M):
+        return None
+    if not _is_write(here.statement):
+        return None
+    first = last = here.statement
+    for each in here.following():
+        if not (_is_write(each) and here.owns_its_lines(each)):
+            break
+        last = each
+    for each in reversed(here.preceding()):
+        if not (_is_write(each) and here.owns_its_lines(each)):
+            break
+        first = each
+    start, end = first.lineno, last.end_lineno or last.lineno
+    lines = "".join(here.lines[start - 1 : end])
+    indent = " " * first.col_offset
+    edits = [Edit(start, end, f"{indent}with torch.no_grad():\n{textwrap.indent(lines, '    ')}")]
+    name = trace.tensors[saved.tensor].name or "the buffer"
+    text = f"Update {name} under no_grad: autograd records the update"
+    if alone:
+        return here.block.help(f"{text}, and what used the buffer before then needs it.", edits)
+    copied = save_a_copy(trace, saved, "")
+    line = saved.at.line if saved.at is not None else 0
+    if copied is None or copied.line is None or start <= line <= end:
+        return None
+    edits.append(Edit(copied.line, copied.line + copied.before.count("\n") - 1, copied.after))
+    return here.block.help(f"{text}. And use a copy of it where it is saved before that.", edits)
 
 
 def save_a_copy(trace: Trace, saved: Saved, why: str) -> Help | None:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from graphlab.text import one_line, plural
 from graphlab.trace.finding import Finding
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Backward, Trace
 from graphlab.views.terminal.ledger import Ledger
 from graphlab.views.terminal.story import Story, headline
 
@@ -42,6 +42,17 @@ def full(trace: Trace, findings: list[Finding], shown_by: list[str]) -> Renderab
     return Group(*parts)
 
 
+def _all_clear(trace: Trace) -> str:
+    """ "nothing wrong seen" is said only where there was something to see, and all of it was."""
+    if trace.unseen:
+        return "; not everything was observed"
+    if not any(isinstance(each, Backward) for each in trace.events):
+        return "; no backward was seen"
+    if not any(each.steps for each in trace.optimizers):
+        return "; backwards were seen, and no optimizer's step"
+    return ", nothing wrong seen"
+
+
 def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     mark, style = MARKS[trace.outcome]
     said = trace.outcome
@@ -59,7 +70,7 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     counts = [f for f in findings if f.severity != "info"]
     end = ""
     if trace.outcome == "completed" and not counts:
-        end = ", nothing wrong seen" if not trace.unseen else "; not everything was observed"
+        end = _all_clear(trace)
     return Text.assemble((f"{mark} ", style), (one_line(trace.target), "bold"), f" {said}{end}")
 
 

@@ -78,9 +78,13 @@ def labelled_places(finding: Finding) -> list[tuple[Place, str, str, str]]:
         what = f"{name} saved" if tensor is not None else "graph built"
         label = f"{what}{_here(finding.saved)} by {finding.saved.what}{where}"
         found.append((finding.saved, label, _version(saved_at), "cyan"))
-    if finding.cause is not None:
+    told = finding.mutated is not None and finding.cause == finding.mutated
+    if finding.cause is not None and not told:
         found.append((finding.cause, f"it began here: {finding.cause.what}", "", "yellow"))
-    if finding.mutated is not None:
+    # A write that was refused changed nothing: it is told once, as what failed.
+    refused = finding.failed is not None and finding.saved is None
+    refused = refused and finding.mutated == finding.failed
+    if finding.mutated is not None and not refused:
         change = f"{_version(saved_at) or '?'} → {now}" if saved_at != now else "unseen"
         change = change if now is not None or tensor is None else ""
         label = f"written{_here(finding.mutated)} by {finding.mutated.what}"

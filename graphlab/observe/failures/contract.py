@@ -1,0 +1,105 @@
+"""A custom Function's backward that returned the wrong number, shape or type of gradients."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from graphlab.observe.failures.call import Diagnosis, FailedCall, cut_at
+from graphlab.observe.failures.functions import CustomFunction, arity, returns
+from graphlab.observe.failures.node import failed_node
+from graphlab.observe.graph.engine import Metadata, inputs_of
+from graphlab.observe.notes import Cut
+from graphlab.text import plural
+
+
+def broken_contract(call: FailedCall) -> Diagnosis | None:
+    """The failure of a Function whose backward had returned when torch raised; None where it is
+    not one of those."""
+    if call.below or not call.possible:
+        # Something was still running.
+        return None
+    functions = [CustomFunction.of(each) for each in call.possible]
+    first = functions[0]
+    if first is None or any(each is None or each.kind is not first.kind for each in functions):
+        return None
+    if first.backward is None or first.backward.co_filename not in call.files:
+        return None
+    node = call.possible[0]
+    wanted = _inputs(node)
+    if not wanted:
+        return None
+    statement, cut = _returned(call, first, wanted)
+    source = first.source()
+    got = arity(statement.value, source) if statement is not None and source else None
+    why = _why(call, first, node, wanted, got)
+    found = failed_node(call, function=first.name, why=why)
+    return Diagnosis("contract", found, cut=cut)
+
+
+def _inputs(node: Any) -> int:
+    """How many inputs forward was given. `needs_input_grad` is one of ctx's documented fields."""
+    try:
+        return len(node.needs_input_grad)
+    except Exception:
+        return 0
+
+
+def _returned(
+    call: FailedCall, function: CustomFunction, wanted: int
+) -> tuple[ast.Return | None, Cut | None]:
+    """The return statement that ran."""
+    source, code = function.source(), function.backward
+    if source is None or code is None:
+        return None, None
+    every = sorted(returns(source), key=lambda each: each.lineno)
+    at = call.ran_last(code)
+    if at is not None:
+        ran = [each for each in every if each.lineno <= at.line <= (each.end_lineno or 0)]
+    elif len(every) > 1:
+        # Without a log: the only one that can be wrong by its number of values.
+        ran = [each for each in every if arity(each.value, source) not in (wanted, None)]
+    else:
+        ran = every
+    if len(ran) != 1:
+        return None, None
+    cut = cut_at(ran[0], ast.unparse(ran[0]), code.co_filename, code.co_qualname)
+    return ran[0], cut
+
+
+def _why(
+    call: FailedCall, function: CustomFunction, node: Any, wanted: int, got: int | None
+) -> str:
+    names = function.inputs()
+    if got is not None and not _acceptable(got, wanted, function):
+        return f"returned {plural(got, 'gradient')} for {plural(wanted, 'input')} of forward"
+    bad = _misshapen(call, inputs_of(node))
+    # next_functions leaves out inputs that are no tensors.
+    if bad is not None:
+        at, shape = bad
+        name = names[at] if at < len(names) and _all_tensors(node, wanted) else f"input {at}"
+        return f"returned a gradient for {name} that does not have its shape, {list(shape.shape)}"
+    if got is None:
+        return f"returned what does not fit the {plural(wanted, 'input')} of forward"
+    return "returned a gradient that is no tensor, or does not fit its input"
+
+
+def _acceptable(got: int, wanted: int, function: CustomFunction) -> bool:
+    """torch lets a backward return further values, if all of those are None."""
+    return got == wanted
+
+
+def _all_tensors(node: Any, wanted: int) -> bool:
+    return len(node.next_functions) == wanted
+
+
+def _misshapen(call: FailedCall, inputs: list[Metadata | None]) -> tuple[int, Metadata] | None:
+    """Which input's gradient torch complains of. The shapes are the graph's; the message only
+    decides between them."""
+    said = str(call.error)
+    fits = [
+        (at, each)
+        for at, each in enumerate(inputs)
+        if each is not None and f"index {at} " in said and str(list(each.shape)) in said
+    ]
+    return fits[0] if len(fits) == 1 else None

@@ -1,0 +1,39 @@
+"""Tells which function of the program runs when an object is called."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from graphlab.observe.tensors import is_module
+from graphlab.source.objects import static
+
+
+def entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
+    """(what `self` stands for, the function that runs) in a call of an object: a module's forward,
+    a method's, a callable object's ``__call__``, or a plain function's own; None for any other."""
+    holder: Any = None
+    function = callee
+    if is_module(callee):
+        holder, function = callee, static(type(callee), "forward")
+    elif type(callee) is types.MethodType:
+        holder, function = callee.__self__, callee.__func__
+    elif type(callee) is not types.FunctionType:
+        holder, function = callee, static(type(callee), "__call__")
+    # The function inside a decorator's wrapper.
+    while type(function) is types.FunctionType and "__wrapped__" in function.__dict__:
+        function = function.__dict__["__wrapped__"]
+    return holder, function if type(function) is types.FunctionType else None
+
+
+def closed_over(function: types.FunctionType | None) -> dict[str, Any]:
+    if function is None:
+        return {}
+    found = {}
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found

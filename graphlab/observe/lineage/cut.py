@@ -1,0 +1,219 @@
+"""Finds the line at which a loss lost its graph."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at
+from graphlab.observe.lineage.reader import Lineage
+from graphlab.observe.lineage.trail import Trail
+from graphlab.observe.names import Names, parameters_in, parameters_of
+from graphlab.observe.notes import Cut, Log
+from graphlab.observe.tensors import is_tensor, requires_grad
+from graphlab.source.effects.assignments import scope_of
+from graphlab.source.effects.stores import last_part
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import variables
+from graphlab.source.places import parse, statement_at
+from graphlab.trace.model import Location
+
+# (frame, line that it was at), the innermost first.
+Stack = Sequence[tuple[FrameType, int]]
+
+# Of how many of the optimizers' parameters it is asked what froze them.
+_SOME = 8
+
+
+def find_cut(
+    frame: FrameType | None,
+    loss: str,
+    files: UserFiles,
+    line: int | None = None,
+    stack: Stack | None = None,
+    log: Log | None = None,
+) -> Cut | None:
+    """Where the value of the expression `loss` in the user's `frame` lost its graph. `line` is
+    where that value was used, the frame's own line if None. `stack` has the frames of a traceback,
+    the innermost first, with the line of each: they have ended by now, and the guards that were on
+    are known from their source alone."""
+    frame = user_frame(frame, files)
+    if frame is None:
+        return None
+    try:
+        expression = ast.parse(loss, mode="eval").body
+    except SyntaxError:
+        return None
+    trail = Trail()
+    lineage = lineage_of(frame, files, trail)
+    around = _around(frame, files) if stack is None else _left_behind(frame, files, stack)
+    if stack is not None:
+        trail.grad_enabled = around is None
+    found = lineage.value(expression, line or frame.f_lineno)
+    for cut, module in trail.frozen:
+        if found is cut:
+            return _frozen(module, frame, files, log)
+    for cut, module in trail.cut_before:
+        # A network that an optimizer trains, and that was fed something detached on purpose.
+        if found is cut and _is_trained(module, frame, files):
+            return _frozen(module, frame, files, log) or cut
+    if isinstance(found, Cut):
+        return found
+    if around is not None or found is not None or not torch.is_grad_enabled():
+        return around if isinstance(around, Cut) else None
+    return _all_frozen(frame, files, log)
+
+
+def _all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+    """The statement that froze all that the optimizers own: whatever the loss was computed from,
+    none of that could give it a graph."""
+    owned = [
+        each
+        for optimizer in Names(files).gather(frame).held_optimizers()
+        for each in parameters_of(optimizer)
+    ]
+    if not owned or any(requires_grad(each) for each in owned):
+        return None
+    some = owned[:: len(owned) // _SOME + 1]
+    cuts = [frozen_by(each, frame, files, log) for each in [*some, owned[-1]]]
+    places = {cut.location() if cut is not None else None for cut in cuts}
+    return cuts[0] if len(places) == 1 else None
+
+
+def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+    """The statement that froze a module: of several, the one of its last parameter, which is its
+    head's as a rule."""
+    parameters = [each for each in parameters_in(module) if not requires_grad(each)]
+    return frozen_by(parameters[-1], frame, files, log) if parameters else None
+
+
+def _is_trained(module: Any, frame: FrameType, files: UserFiles) -> bool:
+    """Whether an optimizer that the frames can reach holds the parameters of a module."""
+    held = {
+        id(p)
+        for optimizer in Names(files).gather(frame).held_optimizers()
+        for p in parameters_of(optimizer)
+    }
+    return any(id(p) in held for p in parameters_in(module))
+
+
+def cut_before(
+    frame: FrameType | None, loss: str, files: UserFiles, parameters: set[int]
+) -> Cut | None:
+    """Where, on the way to the expression `loss` in the user's `frame`, a graph was dropped that
+    led to some of `parameters`, given by identity, or to modules with those."""
+    frame = user_frame(frame, files)
+    line: int | None = None
+    while frame is not None:
+        try:
+            expression = ast.parse(loss, mode="eval").body
+        except SyntaxError:
+            return None
+        trail = Trail(thorough=True)
+        lineage_of(frame, files, trail).value(expression, line or frame.f_lineno)
+        for cut, found in trail.cuts:
+            if any(id(p) in parameters for each in found for p in _parameters(each)):
+                return cut
+        # An argument of the function that calls backward was computed by its caller.
+        outer = caller_argument(frame, loss, files)
+        if outer is None:
+            return None
+        frame, loss = outer
+    return None
+
+
+def _parameters(found: Any) -> list[Any]:
+    return [found] if is_tensor(found) else parameters_in(found)
+
+
+def caller_argument(frame: FrameType, name: str, files: UserFiles) -> tuple[FrameType, str] | None:
+    """The user's frame that calls the function of `frame`, and what it hands to the argument
+    `name`, as written; None if that is no argument or it cannot be told."""
+    code = frame.f_code
+    parameters = list(code.co_varnames[: code.co_argcount])
+    caller = user_frame(frame.f_back, files)
+    statement = statement_at(caller.f_code.co_filename, caller.f_lineno) if caller else None
+    if name not in parameters or caller is None or statement is None:
+        return None
+    bound = parameters[1:] if parameters[:1] in (["self"], ["cls"]) else parameters
+    calls = [
+        node
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call) and last_part(node.func) == code.co_name
+    ]
+    given = argument_of(calls[0], name, bound) if len(calls) == 1 else None
+    return (caller, ast.unparse(given)) if given is not None else None
+
+
+def argument_of(call: ast.Call, name: str, parameters: list[str]) -> ast.expr | None:
+    """What a call hands to the parameter `name`, one of `parameters` in their order."""
+    for word in call.keywords:
+        if word.arg == name:
+            return word.value
+    at = parameters.index(name) if name in parameters else -1
+    if any(isinstance(each, ast.Starred) for each in call.args[: at + 1]):
+        return None
+    return call.args[at] if 0 <= at < len(call.args) else None
+
+
+def making(
+    frame: FrameType | None, name: str, files: UserFiles, line: int | None = None
+) -> Location | None:
+    """The statement of `frame` that gave `name` the value that it had at `line`, the frame's own
+    line if None."""
+    if frame is None or not name:
+        return None
+    lineage = lineage_of(frame, files)
+    return lineage.made(name, line or frame.f_lineno)
+
+
+def _left_behind(frame: FrameType, files: UserFiles, stack: Stack) -> Cut | str | None:
+    """What disabled gradients at the call in `frame`, by the source around each line of `stack`: a
+    guard; UNKNOWN, if a block that is not known is around one; None, if nothing did."""
+    at = next((i for i, (each, _) in enumerate(stack) if each is frame), 0)
+    unknown: str | None = None
+    for each, line in stack[at:]:
+        code = each.f_code
+        if code.co_filename not in files:
+            continue
+        scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+        found = mode_at(code.co_filename, scope, line, code.co_qualname)
+        if isinstance(found, Cut) or found == ENABLED:
+            return found if isinstance(found, Cut) else unknown
+        unknown = unknown or found
+    if not torch.is_grad_enabled():
+        # Turned off by a statement, and still off.
+        mine = [each for each, _ in stack[at:] if each.f_code.co_filename in files]
+        found = (lineage_of(each, files).switched_off() for each in mine)
+        return next((each for each in found if each is not None), UNKNOWN)
+    return unknown
+
+
+def lineage_of(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
+    """The lineage of what the function of `frame` computes."""
+    code = frame.f_code
+    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+    values = {**variables(frame.f_globals), **variables(frame.f_locals)}
+    return Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
+
+
+def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
+    """What disables gradients at the call itself: a no_grad block around it or around a caller, or
+    a set_grad_enabled(False) that was never undone."""
+    if torch.is_grad_enabled():
+        return None
+    switch = None
+    while frame is not None:
+        if frame.f_code.co_filename in files:
+            lineage = lineage_of(frame, files)
+            guard = lineage.guard_at(frame.f_lineno)
+            if guard is not None:
+                return guard
+            switch = switch or lineage.switched_off()
+        frame = frame.f_back
+    return switch

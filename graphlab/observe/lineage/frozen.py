@@ -1,0 +1,387 @@
+"""Finds the line that froze a tensor: the statement that sets requires_grad, and is proved to
+cover it by what the program's variables hold."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from types import FrameType, FunctionType, ModuleType
+from typing import Any, Literal
+
+from graphlab.observe.lineage.values import Values
+from graphlab.observe.names import Names, parameters_in, submodules
+from graphlab.observe.notes import Cut, Log
+from graphlab.observe.tensors import is_module, is_parameter, is_tensor
+from graphlab.source.effects.freezes import Freeze, freezes
+from graphlab.source.effects.stores import stores_named
+from graphlab.source.evaluate import evaluate
+from graphlab.source.files import UserFiles
+from graphlab.source.objects import LOST, attributes, class_name, is_a, items, variables
+from graphlab.source.places import locate, parse
+from graphlab.source.statements import Scope, assigned
+from graphlab.source.truth import value_of
+
+# What a loop's variables stand for in one of its rounds.
+Round = dict[str, Any]
+_ROUNDS, _CALLS = 4_096, 16
+
+
+def frozen_by(
+    tensor: Any, frame: FrameType | None, files: UserFiles, log: Log | None = None
+) -> Cut | None:
+    """The one statement that sets `tensor.requires_grad` to False; None where it is not certain.
+    `frame` is the user's, from which its variables and those of its callers are read."""
+    frames = []
+    while frame is not None:
+        if frame.f_code.co_filename in files:
+            frames.append(frame)
+        frame = frame.f_back
+    names = Names(files).gather_frames(frames)
+    search = _Search(frames, names)
+    every = [each for file in _files(frames, files) for each in freezes(file)]
+    found: dict[tuple[str, int], tuple[Freeze, ast.AST]] = {}
+    unknown = []
+    for each in every:
+        verdict = search.froze(each, tensor)
+        if verdict is None:
+            unknown.append(each)
+        elif not isinstance(verdict, bool):
+            found[(each.scope.file, _line(verdict))] = each, verdict
+    born = _born(tensor, names, files) if not found else None
+    if born is not None:
+        return born
+    if not found and len(unknown) == 1 and is_parameter(tensor):
+        # A parameter requires grad until something takes that away, and no other statement did.
+        only = unknown[0]
+        found = {(only.scope.file, _line(only.statement)): (only, only.statement)}
+    if len(found) > 1 and log is not None:
+        ran = _lines_run(log)
+        found = {key: each for key, each in found.items() if key in ran} or found
+    if len(found) != 1:
+        return None
+    freeze, node = next(iter(found.values()))
+    by = ast.unparse(node)
+    return Cut(node, by if len(by) < 60 else by[:57] + "…", freeze.scope.file, freeze.scope.path)
+
+
+def _born(tensor: Any, names: Names, files: UserFiles) -> Cut | None:
+    """The statement of a module's class that made a parameter without a gradient."""
+    found: dict[tuple[str, int], Cut | None] = {}
+    for module in names.held_modules():
+        mine = [k for k, v in items(attributes(module).get("_parameters")) if v is tensor]
+        for name in mine:
+            for base in type.__dict__["__mro__"].__get__(type(module)):
+                code = getattr(attributes(base).get("__init__"), "__code__", None)
+                if code is None or code.co_filename not in files:
+                    continue
+                for each in stores_named(code.co_filename, str(name)):
+                    if each.owner == base.__name__ and each.value is not None:
+                        by = ast.unparse(each.node)
+                        cut = Cut(each.node, by[:57] + "…" if len(by) > 60 else by, each.file,
+                                  each.function)  # fmt: skip
+                        found[each.file, each.node.lineno] = cut if _frozen(each.value) else None
+    every = [*found.values()]
+    return every[0] if len(every) == 1 else None
+
+
+def _frozen(made: ast.expr) -> bool:
+    """Whether it says ``Parameter(…, requires_grad=False)``."""
+    if not isinstance(made, ast.Call) or not ast.unparse(made.func).endswith("Parameter"):
+        return False
+    told = [each.value for each in made.keywords if each.arg == "requires_grad"] or made.args[1:2]
+    return bool(told) and isinstance(told[0], ast.Constant) and told[0].value is False
+
+
+def _line(node: ast.AST) -> int:
+    return getattr(node, "lineno", 0)
+
+
+def _lines_run(log: Log) -> set[tuple[str, int]]:
+    return {
+        (code.co_filename, locate(code, offset).line)
+        for _, code, offset, _ in log.marks
+        if code is not None
+    }
+
+
+def _files(frames: list[FrameType], files: UserFiles) -> list[str]:
+    """The files of the frames, and of what they import that is the user's."""
+    found = dict.fromkeys(frame.f_code.co_filename for frame in frames)
+    for frame in frames:
+        for value in variables(frame.f_globals).values():
+            file: Any = None
+            if type(value) is FunctionType:
+                file = value.__code__.co_filename
+            elif is_a(value, ModuleType):
+                file = attributes(value).get("__file__")
+            elif is_a(value, type):
+                made = [m for m in attributes(value).values() if type(m) is FunctionType]
+                file = made[0].__code__.co_filename if made else None
+            if type(file) is str and file in files:
+                found.setdefault(file)
+    return list(found)
+
+
+class _Search:
+    def __init__(self, frames: list[FrameType], names: Names) -> None:
+        self._values, self._names = Values(frames, names), names
+
+    def froze(self, freeze: Freeze, tensor: Any) -> ast.AST | Literal[False] | None:
+        """The node to name if the statement set `tensor`'s flag to False: the statement itself or,
+        where the value is an argument of a function, the call that gave it. False if it did not,
+        None if that cannot be told."""
+        given = self._arguments(freeze.scope)
+        if given is None:
+            return self._once(freeze, tensor, {}, freeze.statement)
+        verdicts = []
+        value = freeze.value
+        for call, bound in given:
+            # A helper that only says `requires_grad = flag` is told what to do by its caller.
+            told = isinstance(value, ast.Name) and value.id in bound
+            node = call if told else freeze.statement
+            verdicts.append(self._once(freeze, tensor, bound, node))
+        done = [each for each in verdicts if each is not None and each is not False]
+        if done:
+            return done[-1]
+        return None if None in verdicts or not verdicts else False
+
+    def _once(
+        self, freeze: Freeze, tensor: Any, bound: Round, node: ast.AST
+    ) -> ast.AST | Literal[False] | None:
+        unknown = False
+        for known in self._rounds(freeze, list(freeze.around), bound):
+            if known is None:
+                unknown = True
+                continue
+            holders = self._held(freeze.holder, freeze.scope, known)
+            if holders is None:
+                unknown = True
+                continue
+            if not any(each is tensor for each in holders):
+                continue
+            value = self._value(freeze.value, freeze.scope, known)
+            if value is LOST:
+                unknown = True
+            elif not value:
+                return node
+        return None if unknown else False
+
+    def _rounds(self, freeze: Freeze, around: list[Any], known: Round) -> Iterator[Round | None]:
+        """What the variables stand for in each round of the loops in which the conditions hold;
+        None for one that is not known."""
+        if not around:
+            yield known
+            return
+        first, rest = around[0], around[1:]
+        if isinstance(first, tuple):
+            test = self._value(first[0], freeze.scope, known)
+            # A switch such as `if args.freeze:` must have been on for the tensor to be frozen.
+            names = {n.id for n in ast.walk(first[0]) if isinstance(n, ast.Name)}
+            if test is LOST and names & known.keys():
+                yield None
+            elif test is LOST or bool(test) is first[1]:
+                yield from self._rounds(freeze, rest, known)
+            return
+        over = self._over(first.iter, freeze.scope, known)
+        if over is None:
+            yield None
+            return
+        for value in over[:_ROUNDS]:
+            inner = {**known, **_bound(first.target, value)}
+            yield from self._rounds(freeze, rest, inner)
+
+    def _value(self, node: ast.expr, scope: Scope, known: Round) -> Any:
+        return value_of(node, lambda name: self._name(name, scope, known))
+
+    def _name(self, name: str, scope: Scope, known: Round) -> Any:
+        if name in known:
+            return known[name]
+        found = self._values.of(ast.Name(name, ast.Load()), scope)
+        if found is LOST and scope.function is not None and not self._values.runs(scope):
+            return self._built(name, scope)
+        return found
+
+    def _built(self, name: str, scope: Scope) -> Any:
+        """The module that a function which has returned built as `name`: the only one of the class
+        that the source says."""
+        for made in assigned(name, scope):
+            func = made.func if isinstance(made, ast.Call) else None
+            kind = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+            held = [each for each in self._names.held_modules() if class_name(each) == kind]
+            if len(held) == 1:
+                return held[0]
+        return LOST
+
+    def _object(self, node: ast.expr, scope: Scope, known: Round) -> Any:
+        return evaluate(node, lambda name: self._name(name, scope, known))
+
+    def _held(self, node: ast.expr, scope: Scope, known: Round) -> list[Any] | None:
+        """The tensors whose flag a statement sets, by what it calls requires_grad of."""
+        found = self._object(node, scope, known)
+        if found is LOST:
+            mine = self._self(node, scope)
+            return mine
+        if is_tensor(found):
+            return [found]
+        return parameters_in(found) if is_module(found) else []
+
+    def _self(self, node: ast.expr, scope: Scope) -> list[Any] | None:
+        """For ``self`` of a method that has returned: all modules of its class."""
+        if scope.owner is None or not ast.unparse(node).startswith("self"):
+            return None
+        found = []
+        for each in self._names.held_modules():
+            if class_name(each) == scope.owner:
+                value = evaluate(node, lambda name, each=each: each if name == "self" else LOST)
+                if is_module(value):
+                    found += parameters_in(value)
+                elif is_tensor(value):
+                    found.append(value)
+        return found or None
+
+    def _over(self, node: ast.expr, scope: Scope, known: Round) -> list[Any] | None:
+        """What a loop runs over; None if that is not known."""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            return self._of_module(node.func, scope, known)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            given = [self._over(each, scope, known) for each in node.args]
+            if any(each is None for each in given) or not given:
+                return None
+            if node.func.id == "enumerate":
+                return [*enumerate(given[0] or [])]
+            if node.func.id == "chain":
+                return [value for each in given for value in each or []]
+            return given[0] if node.func.id in ("list", "tuple", "iter", "set") else None
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            one, two = (self._over(e, scope, known) for e in (node.left, node.right))
+            return [*one, *two] if one is not None and two is not None else None
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            whole = self._over(node.value, scope, known)
+            ends = [
+                None if each is None else self._value(each, scope, known)
+                for each in (node.slice.lower, node.slice.upper)
+            ]
+            if whole is None or not all(type(each) is int or each is None for each in ends):
+                return None
+            return whole[ends[0] : ends[1]]
+        if isinstance(node, ast.List | ast.Tuple):
+            found: list[Any] = []
+            for each in node.elts:
+                if isinstance(each, ast.Starred):
+                    inner = self._over(each.value, scope, known)
+                    if inner is None:
+                        return None
+                    found += inner
+                else:
+                    value = self._object(each, scope, known)
+                    if value is LOST:
+                        return None
+                    found.append(value)
+            return found
+        value = self._object(node, scope, known)
+        if is_a(value, (list, tuple)):
+            return [each for _, each in items(value)]
+        if is_module(value):
+            return [each for _, each in items(attributes(value).get("_modules"))]
+        return None
+
+    def _of_module(self, func: ast.Attribute, scope: Scope, known: Round) -> list[Any] | None:
+        """What ``module.parameters()`` and its like give."""
+        if func.attr == "chain":
+            return None
+        holder = self._object(func.value, scope, known)
+        if not is_module(holder):
+            if scope.owner is not None and ast.unparse(func.value).startswith("self"):
+                mine = self._self(func.value, scope)
+                return mine if func.attr == "parameters" else None
+            return None
+        if func.attr == "parameters":
+            return parameters_in(holder)
+        if func.attr == "named_parameters":
+            return _named(holder)
+        if func.attr in ("modules", "named_modules"):
+            found = [*submodules(holder)]
+            return found if func.attr == "named_modules" else [each for _, each in found]
+        if func.attr in ("children", "named_children"):
+            inner = [(str(k), v) for k, v in items(attributes(holder).get("_modules"))]
+            return inner if func.attr == "named_children" else [each for _, each in inner]
+        return None
+
+    def _arguments(self, scope: Scope) -> list[tuple[ast.Call, Round]] | None:
+        """For a function that has returned: its calls in its file, with what they gave it. None for
+        one whose frame still runs, and for the module itself."""
+        function = scope.function
+        if function is None or self._values.runs(scope):
+            return None
+        tree = parse(scope.file)
+        found = []
+        arguments = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+        if scope.owner is not None:
+            arguments = arguments[1:]
+        for around, call in _calls(tree.body if tree is not None else [], Scope(scope.file)):
+            func = call.func
+            name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+            if name != function.name or len(found) >= _CALLS:
+                continue
+            bound: Round = dict(_defaults(function))
+            for word, node in zip(arguments, call.args, strict=False):
+                bound[word] = self._given(node, around)
+            for each in call.keywords:
+                if each.arg is not None:
+                    bound[each.arg] = self._given(each.value, around)
+            known = {key: value for key, value in bound.items() if value is not LOST}
+            found.append((call, known))
+        return found or None
+
+    def _given(self, node: ast.expr, scope: Scope) -> Any:
+        if isinstance(node, ast.List | ast.Tuple):
+            found = [self._values.of(each, scope) for each in node.elts]
+            return LOST if any(each is LOST for each in found) else found
+        return value_of(node, lambda name: self._name(name, scope, {}))
+
+
+def _defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, Any]]:
+    given = function.args
+    plain = [*given.posonlyargs, *given.args]
+    pairs: Iterable[tuple[ast.arg, ast.expr | None]] = [
+        *zip(reversed(plain), reversed(given.defaults), strict=False),
+        *zip(given.kwonlyargs, given.kw_defaults, strict=True),
+    ]
+    for argument, value in pairs:
+        if isinstance(value, ast.Constant):
+            yield argument.arg, value.value
+
+
+def _calls(body: list[ast.stmt], scope: Scope) -> Iterator[tuple[Scope, ast.Call]]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            path = f"{scope.path}.{node.name}" if scope.path else node.name
+            yield from _calls(node.body, Scope(scope.file, node, scope.owner, (), path))
+        elif isinstance(node, ast.ClassDef):
+            path = f"{scope.path}.{node.name}" if scope.path else node.name
+            yield from _calls(node.body, Scope(scope.file, None, node.name, (), path))
+        else:
+            for each in ast.walk(node):
+                if isinstance(each, ast.Call):
+                    yield scope, each
+
+
+def _named(module: Any) -> list[Any]:
+    """As ``list(module.named_parameters())``."""
+    return [
+        (f"{path}.{key}" if path else str(key), parameter)
+        for path, each in submodules(module)
+        for key, parameter in items(attributes(each).get("_parameters"))
+        if is_tensor(parameter)
+    ]
+
+
+def _bound(target: ast.expr, value: Any) -> Round:
+    if isinstance(target, ast.Name):
+        return {target.id: value}
+    if isinstance(target, ast.Tuple) and type(value) is tuple and len(target.elts) == len(value):
+        found: Round = {}
+        for one, other in zip(target.elts, value, strict=True):
+            found |= _bound(one, other)
+        return found
+    return {}

@@ -1,0 +1,63 @@
+"""Reads from source what the blocks around a line do to gradients."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from graphlab.observe.notes import Cut
+from graphlab.source.effects.assignments import call_or_source, is_guard
+from graphlab.source.places import parse
+from graphlab.source.vocabulary import HARMLESS_BLOCKS
+
+# A block turns gradients on, or may do either.
+ENABLED: Final = "on"
+UNKNOWN: Final = "unknown"
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def mode_at(file: str, scope: ast.AST | None, line: int, function: str) -> Cut | str | None:
+    """What the blocks around `line` in the function `scope` do, the innermost first: the guard that
+    turns gradients off, ENABLED, UNKNOWN, or None where there is no such block."""
+    tree = parse(file)
+    around = [
+        each
+        for each in (ast.walk(tree) if tree is not None else ())
+        if isinstance(each, ast.With | ast.AsyncWith | _Function)
+        and each.lineno < line <= (each.end_lineno or 0)
+    ]
+    unknown: str | None = None
+    for each in sorted(around, key=lambda each: each.lineno, reverse=True):
+        block = isinstance(each, ast.With | ast.AsyncWith)
+        told = [item.context_expr for item in each.items] if block else each.decorator_list
+        for expression in reversed(told):
+            if _enables(expression):
+                return unknown or ENABLED
+            if is_guard(expression):
+                return Cut(expression, ast.unparse(expression), file, function)
+            if block and not _is_harmless(expression):
+                unknown = UNKNOWN
+        if each is scope:
+            # What is around a function's definition is not around its calls.
+            break
+    return unknown
+
+
+def _enables(expression: ast.expr) -> bool:
+    """Whether it is ``torch.enable_grad()`` or another guard that was told to turn them on."""
+    word = call_or_source(expression).removesuffix("()").rsplit(".", 1)[-1]
+    if word == "enable_grad":
+        return True
+    given = [*expression.args, *(each.value for each in expression.keywords)] \
+        if isinstance(expression, ast.Call) else []  # fmt: skip
+    wanted = word == "set_grad_enabled"
+    if word not in ("set_grad_enabled", "inference_mode") or not given:
+        return False
+    return isinstance(given[0], ast.Constant) and given[0].value is wanted
+
+
+def _is_harmless(expression: ast.expr) -> bool:
+    """Whether it is known to leave gradients alone, such as ``open()``."""
+    called = expression.func if isinstance(expression, ast.Call) else expression
+    return ast.unparse(called).rsplit(".", 1)[-1] in HARMLESS_BLOCKS

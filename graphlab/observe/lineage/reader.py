@@ -1,0 +1,397 @@
+"""Reads from source what computed a value: whether it had a graph, and which expression cut it."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from graphlab.observe.lineage.attributes import stored_elsewhere
+from graphlab.observe.lineage.callee import closed_over, entered
+from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
+from graphlab.observe.names import parameters_in
+from graphlab.observe.notes import Cut
+from graphlab.observe.tensors import is_module, is_tensor, requires_grad
+from graphlab.source.effects.assignments import (
+    assigned_value,
+    assignments_in,
+    call_or_source,
+    element_of,
+    function_called,
+    is_guard,
+    is_integer,
+    scope_of,
+    target_names,
+)
+from graphlab.source.evaluate import evaluate
+from graphlab.source.files import UserFiles
+from graphlab.source.objects import LOST, attributes, is_a, item, items, variables
+from graphlab.source.places import parse
+from graphlab.source.vocabulary import CUTS, FACTS
+from graphlab.trace.model import Location
+
+_DEPTH = 16
+
+
+class Lineage:
+    """Reads statements backwards from an expression: what feeds it, and where that had a graph.
+
+    `values` are what names stand for where that is known: a running frame's variables, or, in a
+    function that has returned, `self` alone. `given` are results for a returned function's
+    parameters.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        scope: ast.AST | None,
+        function: str,
+        values: dict[str, Any],
+        files: UserFiles,
+        given: dict[str, Result] | None = None,
+        trail: Trail | None = None,
+    ) -> None:
+        self.file, self.scope, self.function = file, scope, function
+        self.tree = parse(file)
+        self.values, self.files = values, files
+        self.given = given or {}
+        self.busy: set[tuple[str, int]] = set()
+        self.known: dict[tuple[int, int], tuple[Result, list[Any]]] = {}
+        self.trail = trail or Trail()
+
+    def value(self, node: ast.AST, before: int, depth: int = 0) -> Result:
+        """What the expression `node` was, evaluated at line `before`."""
+        if self.tree is None or depth > _DEPTH:
+            return None
+        key = (id(node), before)
+        if key in self.known:
+            found, modules = self.known[key]
+            self.trail.modules += modules
+            return found
+        first = len(self.trail.modules)
+        found = self._value(node, before, depth)
+        if isinstance(found, Cut) and not any(each is found for each, _ in self.trail.cuts):
+            self.trail.cuts.append((found, self.trail.modules[first:]))
+        if not self.busy:
+            self.known[key] = found, self.trail.modules[first:]
+        return found
+
+    def _value(self, node: ast.AST, before: int, depth: int) -> Result:
+        if isinstance(node, ast.Name):
+            return self.named(node.id, before, depth)
+        if isinstance(node, ast.Attribute):
+            return self.attribute(node, before, depth)
+        if isinstance(node, ast.Call):
+            return self.call(node, before, depth)
+        if isinstance(node, ast.Compare):
+            return self.dropped(self.parts(node, before, depth), node)
+        if isinstance(node, ast.Subscript):
+            stored = self.assignments(ast.unparse(node), before)
+            if stored:
+                return self.stored(stored, ast.unparse(node), before, depth)
+            return self.value(node.value, before, depth)
+        if isinstance(node, ast.IfExp):
+            return first_of([self.value(each, before, depth) for each in (node.body, node.orelse)])
+        if isinstance(node, ast.Lambda):
+            return None
+        return self.parts(node, before, depth)
+
+    def parts(self, node: ast.AST, before: int, depth: int) -> Result:
+        """The result of an expression that is computed from all its parts."""
+        inner = [
+            self.value(each, before, depth)
+            for each in ast.iter_child_nodes(node)
+            if isinstance(each, ast.expr | ast.keyword | ast.comprehension | ast.FormattedValue)
+        ]
+        return first_of(inner)
+
+    def dropped(self, operand: Result, node: ast.AST) -> Result:
+        """The result of an operation that gives a value without a graph."""
+        return self.cut(node, call_or_source(node)) if operand is HAS_GRAPH else operand
+
+    def named(self, name: str, before: int, depth: int) -> Result:
+        """The result of a variable."""
+        if name in self.given and not self.assignments(name, before):
+            self.trail.modules += self.trail.given.get((id(self.scope), name), ())
+            return self.given[name]
+        value = self.values[name] if name in self.values else self.element(name)
+        alive = has_graph(value)
+        self.trail.note(value)
+        # Of a parameter that the function has assigned again, it is the value before.
+        whole = value is self.trail.wanted and name not in self.given
+        if alive and (not self.trail.thorough or whole):
+            return HAS_GRAPH
+        found = self.stored(self.assignments(name, before), name, before, depth)
+        if found is None and self.trail.thorough and is_a(value, (list, dict)):
+            found = self.elsewhere(None, name, depth)
+        return HAS_GRAPH if alive else found
+
+    def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
+        """The result of an attribute; ``.data`` drops the graph."""
+        text = ast.unparse(node)
+        if node.attr == "data":
+            return self.dropped(self.value(node.value, before, depth), node)
+        if node.attr in FACTS:
+            return None
+        known = self.reach(node)
+        self.trail.note(known)
+        if has_graph(known) and not self.trail.thorough:
+            return HAS_GRAPH
+        stored = self.assignments(text, before)
+        if stored:
+            return self.stored(stored, text, before, depth)
+        if self.trail.thorough and not has_graph(known):
+            found = self.elsewhere(self.reach(node.value), node.attr, depth)
+            if found is not None:
+                return found
+        if known is not None:
+            return HAS_GRAPH if has_graph(known) else None
+        return self.value(node.value, before, depth)
+
+    def elsewhere(self, holder: Any, name: str, depth: int) -> Result:
+        """The result of what another function stores, such as a forward hook: an attribute `name`
+        of `holder`, or something in the variable `name` where that is None."""
+        results: list[Result] = []
+        for each in stored_elsewhere(holder, name, self.scope, self.values, self.files):
+            scope, value, function = each.scope, each.store.value, each.function
+            if scope is None or value is None or depth > _DEPTH:
+                continue
+            values = {**variables(function.__globals__), **closed_over(function)}
+            values |= {"self": each.holder} if each.holder is not None else {}
+            # A hook is handed its module, what that was given, and what it gave.
+            output = scope.args.args[-1].arg if each.hooked and scope.args.args else None
+            given: dict[str, Result] = {output: HAS_GRAPH} if output else {}
+            file = each.store.file
+            inner = Lineage(file, scope, scope.name, values, self.files, given, self.trail)
+            found = inner.value(value, each.store.node.lineno, depth + 1)
+            found = (inner.guard(each.store.node) or found) if found is HAS_GRAPH else found
+            results.append(found)
+            if isinstance(found, Cut):
+                self.trail.cuts.append((found, [*each.hooked]))
+        return first_of(results)
+
+    def stored(self, statements: list[ast.stmt], name: str, before: int, depth: int) -> Result:
+        """The result of the statements that made `name`, the last one first."""
+        for statement in statements:
+            key = (name, statement.lineno)
+            source = assigned_value(statement)
+            if source is None or key in self.busy:
+                continue
+            self.busy.add(key)
+            try:
+                found = self.part(statement, source, name, depth + 1)
+                if isinstance(statement, ast.AugAssign) and found is not HAS_GRAPH:
+                    found = first_of([found, self.named(name, statement.lineno, depth + 1)])
+            finally:
+                self.busy.discard(key)
+            if found is HAS_GRAPH:
+                found = self.guard(statement) or self.unlike(name, statement)
+            if found is not None:
+                return found
+        return None
+
+    def part(self, statement: ast.stmt, source: ast.expr, name: str, depth: int) -> Result:
+        """The result of what `name` gets of the value `source` in ``name, other = source``."""
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if isinstance(target, ast.Tuple | ast.List):
+            names = [ast.unparse(each) for each in target.elts]
+            at = names.index(name) if name in names else None
+            if at is not None and isinstance(source, ast.Call):
+                return self.call(source, statement.lineno, depth, at)
+            source = element_of(source, at)
+        return self.value(source, statement.lineno, depth)
+
+    def unlike(self, name: str, statement: ast.stmt) -> Result:
+        """HAS_GRAPH, unless the present value has none: then the statement cut it, in an unknown
+        way."""
+        value = self.reach(ast.parse(name, mode="eval").body)
+        if is_tensor(value) and not requires_grad(value) and self.trail.grad_enabled:
+            return self.cut(statement, ast.unparse(statement))
+        return HAS_GRAPH
+
+    def call(self, node: ast.Call, before: int, depth: int, element: int | None = None) -> Result:
+        """The result of a call, or of one element of the tuple that it gives, from its arguments
+        and, if it is known, the function or module."""
+        func = node.func
+        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        given = [*node.args, *(each.value for each in node.keywords)]
+        callee = self.reach(func)
+        if name in ("to", "type"):
+            given = [] if not any(is_integer(each) for each in given) else given
+        cuts = name in CUTS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
+        cuts = cuts or (name in ("to", "type") and bool(given))
+        cuts = cuts or (name == "grad" and "autograd" in ast.unparse(func) and not creates(node))
+        inputs = [self.value(each, before, depth) for each in given]
+        if isinstance(func, ast.Attribute) and not is_module(callee):
+            inputs.insert(0, self.value(func.value, before, depth))
+        operands = first_of(inputs)
+        if name.startswith("checkpoint") and self.reentrant(node, callee):
+            return self.recomputed(node, before, depth)
+        if cuts:
+            return self.dropped(operands, node)
+        found = self.entered(node, callee, inputs, before, depth, element)
+        if found is not None:
+            return found
+        if is_module(callee) and (parameters := parameters_in(callee)):
+            self.trail.modules.append(callee)
+            if any(requires_grad(p) for p in parameters):
+                return HAS_GRAPH
+            if isinstance(operands, Cut):
+                self.trail.cut_before.append((operands, callee))
+            return operands or self.freezing(node, callee)
+        return operands
+
+    def reentrant(self, node: ast.Call, callee: Any) -> bool:
+        """Whether a checkpoint is of the kind that looks at its inputs alone: torch's default."""
+        _, function = entered(callee)
+        if function is None or not function.__module__.startswith("torch.utils.checkpoint"):
+            return False
+        flags = [each.value for each in node.keywords if each.arg == "use_reentrant"]
+        return bool(node.args) and not any(self.reach(each) is False for each in flags)
+
+    def recomputed(self, node: ast.Call, before: int, depth: int) -> Result:
+        """The result of a reentrant checkpoint: without a graph if all of its inputs are."""
+        given = node.args[2:] if len(node.args) > 2 and "seq" in ast.unparse(node.func) else None
+        inputs = [self.value(each, before, depth) for each in given or node.args[1:]]
+        if HAS_GRAPH in inputs:
+            return HAS_GRAPH
+        # What it runs, of a list the first.
+        call = ast.copy_location(ast.Call(node.args[0], given or node.args[1:], []), node)
+        inner = self.call(call, before, depth + 1)
+        return self.cut(node, call_or_source(node)) if inner is HAS_GRAPH else inner
+
+    def entered(
+        self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int,
+        element: int | None = None,
+    ) -> Result:  # fmt: skip
+        """The result of the user's own function that `node` calls, from its return statements."""
+        inner = self.inside(node, callee, inputs, before, depth)
+        if inner is None:
+            return None
+        results: list[Result] = []
+        for each in inner.returns():
+            assert each.value is not None
+            result = inner.value(element_of(each.value, element), each.lineno, depth + 1)
+            results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
+        return next((each for each in results if isinstance(each, Cut)), first_of(results))
+
+    def returns(self) -> list[ast.Return]:
+        """The return statements of the function, those with a value."""
+        found = ast.walk(self.scope) if self.scope is not None else ()
+        return [each for each in found if isinstance(each, ast.Return) and each.value is not None]
+
+    def inside(
+        self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
+    ) -> Lineage | None:
+        """The lineage inside the user's own function that `node` calls; None for any other."""
+        holder, function = entered(callee)
+        code = function.__code__ if function is not None else None
+        file = code.co_filename if code is not None else ""
+        scope: Any = None
+        if code is not None and file in self.files:
+            scope = scope_of(parse(file), code.co_firstlineno, code.co_name)
+        elif callee is None:
+            file, scope = self.file, function_called(self.tree, node)
+        if not isinstance(scope, ast.FunctionDef) or scope is self.scope:
+            return None
+        names = [each.arg for each in (*scope.args.posonlyargs, *scope.args.args)]
+        values = variables(function.__globals__) if function is not None else dict(self.values)
+        values |= closed_over(function)
+        if names[:1] == ["self"]:
+            values["self"] = holder if holder is not None else self.values.get("self")
+            names = names[1:]
+        spread = any(isinstance(each, ast.Starred) for each in node.args)
+        spread = spread or any(each.arg is None for each in node.keywords)
+        given = dict.fromkeys(names, first_of(inputs) if spread else None)
+        pairs = [(each.arg, each.value) for each in node.keywords if each.arg is not None]
+        if not spread:
+            pairs += zip(names, node.args, strict=False)
+        for each, argument in pairs:
+            first = len(self.trail.modules)
+            given[each] = self.value(argument, before, depth)
+            values[each] = self.reach(argument)
+            self.trail.given[id(scope), each] = self.trail.modules[first:]
+        return Lineage(file, scope, scope.name, values, self.files, given, self.trail)
+
+    def cut(self, node: ast.AST, by: str) -> Cut:
+        return Cut(node, by if len(by) < 60 else by[:57] + "…", self.file, self.function)
+
+    def freezing(self, node: ast.AST, callee: Any) -> Cut | None:
+        """A call of a module whose parameters are all frozen; cut.py finds the line that did it."""
+        found = self.cut(node, call_or_source(node))
+        self.trail.frozen.append((found, callee))
+        return found
+
+    def guard(self, statement: ast.AST) -> Cut | None:
+        """The no_grad block or decorator around a statement."""
+        return self.guard_at(getattr(statement, "lineno", 0))
+
+    def guard_at(self, line: int) -> Cut | None:
+        """As `guard`, for a line."""
+        best: Cut | None = None
+        for each in ast.walk(self.tree) if self.tree is not None else ():
+            last = getattr(each, "end_lineno", 0) or 0
+            if isinstance(each, ast.With) and each.lineno < line <= last:
+                for item in each.items:
+                    if is_guard(item.context_expr):
+                        best = self.cut(item.context_expr, ast.unparse(item.context_expr))
+            if isinstance(each, ast.FunctionDef) and each.lineno < line <= last:
+                best = self.decorated(each) or best
+        return best
+
+    def decorated(self, function: ast.FunctionDef) -> Cut | None:
+        """The decorator of a function that turns gradients off."""
+        for each in function.decorator_list:
+            if is_guard(each):
+                return self.cut(each, ast.unparse(each))
+        return None
+
+    def switched_off(self) -> Cut | None:
+        """The statement that turned gradients off for good."""
+        for each in ast.walk(self.tree) if self.tree is not None else ():
+            if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
+                text = ast.unparse(each)
+                if text.endswith("set_grad_enabled(False)"):
+                    return self.cut(each, text)
+        return None
+
+    def assignments(self, name: str, before: int) -> list[ast.stmt]:
+        """The statements above line `before` that gave `name` its value, the last one first, and
+        those that put something into it where it is a list."""
+        return assignments_in(self.scope, name, before)
+
+    def made(self, name: str, before: int) -> Location | None:
+        """The last statement, or loop, above line `before` that `name` has its value from."""
+        found = self.assignments(name, before)
+        made: ast.AST | None = found[-1] if found else None
+        for each in ast.walk(self.scope) if self.scope is not None else ():
+            if isinstance(each, ast.For) and name in target_names(each.target):
+                inside = each.lineno < before <= (each.end_lineno or 0)
+                if inside and (made is None or getattr(made, "lineno", 0) < each.lineno):
+                    made = each.iter
+        return self.cut(made, "").location() if made is not None else None
+
+    def reach(self, node: ast.AST) -> Any:
+        """The object that an expression evaluates to, None if that is not known without running any
+        of the program's code."""
+        found = evaluate(node, self.variable)
+        return found if found is not LOST else None
+
+    def variable(self, name: str) -> Any:
+        known = self.values.get(name)
+        return known if known is not None else self.element(name)
+
+    def element(self, name: str) -> Any:
+        """The first value of a loop variable: the items of a list are assumed to be alike."""
+        for each in ast.walk(self.scope) if self.scope is not None else ():
+            if isinstance(each, ast.For | ast.comprehension) and name in target_names(each.target):
+                source = each.iter
+                if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":
+                    source = source.args[0] if source.args else source
+                holder = self.reach(source)
+                if is_module(holder):
+                    own = attributes(holder)
+                    inner = own.get("_modules") or own.get("_parameters")
+                    holder = [each for _, each in items(inner)]
+                if is_a(holder, (list, tuple)):
+                    return item(holder, 0)
+        return LOST

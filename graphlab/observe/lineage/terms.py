@@ -1,0 +1,281 @@
+"""Finds the summand of a loss that lost its graph while the others have theirs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+
+from graphlab.observe.graph.walk import leaf_of, walk
+from graphlab.observe.lineage.cut import lineage_of
+from graphlab.observe.lineage.reader import Lineage
+from graphlab.observe.lineage.trail import HAS_GRAPH, Result
+from graphlab.observe.names import parameters_in
+from graphlab.observe.notes import Cut
+from graphlab.observe.tensors import grad_fn_of, is_leaf, is_module, is_tensor, requires_grad
+from graphlab.source.effects.assignments import target_names
+from graphlab.source.files import UserFiles, user_frame
+
+# How many sums and calls are gone into, and how many assignments behind what was cut.
+DEEP, BEHIND = 8, 4
+# How many nodes of a graph are searched for a parameter.
+LARGEST = 20_000
+
+
+class Term(NamedTuple):
+    """A summand: the expression `node` as it was at line `before` of its function. `via` are the
+    expressions that it was reached through, itself last, as they are written."""
+
+    lineage: Lineage
+    node: ast.expr
+    before: int
+    via: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What the user would call it: the variable that it is stored in, or how it is written."""
+        named = self.via[-2:-1]
+        return named[0] if named and named[0].isidentifier() else ast.unparse(self.node)
+
+    @property
+    def result(self) -> Result:
+        return self.lineage.value(self.node, self.before)
+
+
+def cut_terms(
+    frame: FrameType | None, loss: str, files: UserFiles, trained: Collection[int]
+) -> Iterator[tuple[str, Cut, list[Any]]]:
+    """(the summand as it is written, where it lost its graph, the modules and leaves behind that)
+    for each of the loss's summands that was computed from something with a graph, where other
+    summands still have theirs. `trained` are the optimizers' parameters, by identity."""
+    frame = user_frame(frame, files)
+    try:
+        expression = ast.parse(loss, mode="eval").body
+    except SyntaxError:
+        return
+    if frame is None:
+        return
+    terms = [*_terms(lineage_of(frame, files), expression, frame.f_lineno)]
+    results = [(each, each.result) for each in terms]
+    alive = {text for each, result in results if result is HAS_GRAPH for text in each.via}
+    cut = [(each, result) for each, result in results if isinstance(result, Cut)]
+    if not alive or any(alive & _behind(each, result).keys() for each, result in cut):
+        # `x + (value - x).detach()` changes the value of x alone, on purpose.
+        return
+    for each, result in cut:
+        behind = _behind(each, result)
+        if not result.by.endswith(_FREEZES) and _trains(behind, trained):
+            mine = [one for one in behind.values() if is_module(one) or _is_weight(one)]
+            yield each.text, result, mine
+
+
+def _is_weight(value: Any) -> bool:
+    return is_tensor(value) and requires_grad(value) and is_leaf(value)
+
+
+# What is frozen never was to be trained.
+_FREEZES = ("requires_grad = False", "requires_grad_(False)")
+
+
+def _behind(term: Term, cut: Cut) -> dict[str, Any]:
+    """What a summand that was cut is computed from: the expressions as they are written, with the
+    values of those that can still be reached."""
+    lineage = term.lineage
+    found: dict[str, Any] = {}
+    pending = [(cut.node, term.before, 0), (term.node, term.before, 0)]
+    while pending:
+        node, before, depth = pending.pop()
+        for each in ast.walk(node):
+            if not isinstance(each, ast.expr) or (text := ast.unparse(each)) in found:
+                continue
+            named = isinstance(each, ast.Name | ast.Attribute)
+            found[text] = lineage.reach(each) if named else None
+            if isinstance(each, ast.Name) and depth < BEHIND:
+                result = lineage.named(each.id, before, 0)
+                if isinstance(result, Cut) and result.node is not cut.node:
+                    # A sampled action, or an advantage, is cut for itself.
+                    continue
+                for statement in lineage.assignments(each.id, before):
+                    value = getattr(statement, "value", None)
+                    if value is not None:
+                        pending.append((value, statement.lineno, depth + 1))
+    return found
+
+
+def _trains(behind: dict[str, Any], trained: Collection[int]) -> bool:
+    """Whether a graph behind these values would lead to one of the `trained` parameters; True as
+    well where no value tells."""
+    leaves: set[int] = set()
+    any_graph = False
+    for each in behind.values():
+        if is_module(each):
+            parameters = parameters_in(each)
+            leaves.update(map(id, parameters))
+            any_graph = any_graph or bool(parameters)
+        elif is_tensor(each) and requires_grad(each):
+            any_graph = True
+            nodes = walk([grad_fn_of(each)], LARGEST)
+            leaves.update(id(leaf_of(node)) for node in nodes if leaf_of(node) is not None)
+            leaves.add(id(each))
+    return not any_graph or not leaves.isdisjoint(trained)
+
+
+def _terms(
+    lineage: Lineage,
+    node: ast.expr,
+    before: int,
+    depth: int = 0,
+    via: tuple[str, ...] = (),
+) -> Iterator[Term]:
+    via = (*via, ast.unparse(node)) if depth else via
+    here = Term(lineage, node, before, via)
+    if depth > DEEP:
+        yield here
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        for each in (node.left, node.right):
+            yield from _terms(lineage, each, before, depth + 1, via)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        yield from _terms(lineage, node.operand, before, depth + 1, via)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        factor = _only_factor(node)
+        yield from [here] if factor is None else _terms(lineage, factor, before, depth + 1, via)
+    elif isinstance(node, ast.Name):
+        yield from _stored(here, node.id, depth)
+    elif isinstance(node, ast.Subscript):
+        yield from _chosen(here, depth)
+    elif isinstance(node, ast.Call):
+        yield from _called(here, depth)
+    else:
+        yield here
+
+
+def _only_factor(node: ast.BinOp) -> ast.expr | None:
+    """What a number is multiplied with, or what is divided by one."""
+    if isinstance(node.right, ast.Constant):
+        return node.left
+    if isinstance(node.left, ast.Constant) and isinstance(node.op, ast.Mult):
+        return node.right
+    return None
+
+
+def _stored(term: Term, name: str, depth: int) -> Iterator[Term]:
+    """The summands of a variable: of the value that it was given, and of all that was added."""
+    lineage = term.lineage
+    statements = lineage.assignments(name, term.before)
+    if len(statements) == 1 and isinstance(statements[0], ast.Assign):
+        entry = _entry(lineage, statements[0], name, depth)
+        if entry is not None:
+            yield from _terms(*entry, depth + 1, term.via)
+            return
+    plain = all(
+        (isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name))
+        or (isinstance(each, ast.AugAssign) and isinstance(each.op, ast.Add | ast.Sub))
+        for each in statements
+    )
+    if not statements or not plain or any(lineage.guard(each) for each in statements):
+        yield term
+        return
+    for each in statements:
+        value = getattr(each, "value", None)
+        if isinstance(value, ast.expr):
+            # The statement's own line counts, where it reads the variable that it stores.
+            yield from _terms(lineage, value, each.lineno, depth + 1, term.via)
+
+
+class Written(NamedTuple):
+    """A tuple, list or dict that is written out, at line `before` of its function."""
+
+    lineage: Lineage
+    node: ast.Tuple | ast.List | ast.Dict
+    before: int
+
+    def at(self, key: int | str) -> ast.expr | None:
+        """Its entry under an index or a key that is a string."""
+        if isinstance(self.node, ast.Dict):
+            for name, value in zip(self.node.keys, self.node.values, strict=True):
+                if isinstance(name, ast.Constant) and name.value == key:
+                    return value
+            return None
+        if not isinstance(key, int) or key >= len(self.node.elts):
+            return None
+        return self.node.elts[key]
+
+
+def _written(lineage: Lineage, node: ast.expr, before: int, depth: int) -> Written | None:
+    """Where the collection that an expression gives is written out: there, where its variable is
+    stored, or where a function of the user's returns it."""
+    if depth > DEEP:
+        return None
+    if isinstance(node, ast.Tuple | ast.List | ast.Dict):
+        return Written(lineage, node, before)
+    if isinstance(node, ast.Name):
+        stored = lineage.assignments(node.id, before)
+        made = stored[0] if len(stored) == 1 else None
+        if isinstance(made, ast.Assign) and isinstance(made.targets[0], ast.Name):
+            return _written(lineage, made.value, made.lineno, depth + 1)
+    elif isinstance(node, ast.Call):
+        returned = _returned(lineage, node, before, depth)
+        return _written(*returned, depth + 1) if returned is not None else None
+    return None
+
+
+def _returned(
+    lineage: Lineage, node: ast.Call, before: int, depth: int
+) -> tuple[Lineage, ast.expr, int] | None:
+    """What the user's own function returns, if it is at one place, and gradients are on there."""
+    inner = lineage.inside(node, lineage.reach(node.func), [], before, depth)
+    returned = inner.returns() if inner is not None else []
+    if inner is None or len(returned) != 1 or inner.guard(returned[0]):
+        return None
+    assert returned[0].value is not None
+    return inner, returned[0].value, returned[0].lineno
+
+
+def _entry(
+    lineage: Lineage, statement: ast.Assign, name: str, depth: int
+) -> tuple[Lineage, ast.expr, int] | None:
+    """What `name` gets in ``loss, parts = compute(batch)``: (lineage, expression, line)."""
+    target = statement.targets[0]
+    if not isinstance(target, ast.Tuple | ast.List):
+        return None
+    names = target_names(target)
+    found = _written(lineage, statement.value, statement.lineno, depth)
+    if found is None or isinstance(found.node, ast.Dict) or len(found.node.elts) != len(names):
+        return None
+    return found.lineage, found.node.elts[names.index(name)], found.before
+
+
+def _chosen(term: Term, depth: int) -> Iterator[Term]:
+    """The summands of ``parts["pixel"]``, if that is written out somewhere."""
+    lineage, node, before, via = term
+    assert isinstance(node, ast.Subscript)
+    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    found = None
+    if isinstance(key, int | str) and not lineage.assignments(ast.unparse(node), before):
+        found = _written(lineage, node.value, before, depth)
+    entry = found.at(key) if found is not None and isinstance(key, int | str) else None
+    if found is None or entry is None:
+        yield term
+    else:
+        yield from _terms(found.lineage, entry, found.before, depth + 1, via)
+
+
+def _called(term: Term, depth: int) -> Iterator[Term]:
+    """The summands of what a function of the user's returns, or of a sum() over a written list."""
+    lineage, node, before, via = term
+    assert isinstance(node, ast.Call)
+    if isinstance(node.func, ast.Name) and node.func.id == "sum" and len(node.args) == 1:
+        summed = node.args[0]
+        if isinstance(summed, ast.Call) and isinstance(summed.func, ast.Attribute):
+            summed = summed.func.value if summed.func.attr == "values" else summed
+        listed = _written(lineage, summed, before, depth)
+        if listed is not None:
+            inner = listed.node
+            for each in inner.values if isinstance(inner, ast.Dict) else inner.elts:
+                yield from _terms(listed.lineage, each, listed.before, depth + 1, via)
+            return
+    returned = _returned(lineage, node, before, depth)
+    found = [*_terms(*returned, depth + 1, via)] if returned is not None else []
+    # A function that returns no sum is one summand, as its caller wrote it.
+    yield from found if len(found) > 1 else [term]

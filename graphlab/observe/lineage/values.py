@@ -1,0 +1,83 @@
+"""Looks up what a name in the source stood for, in a traceback's frames."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.names import Names
+from graphlab.source.evaluate import evaluate
+from graphlab.source.objects import LOST, attributes, class_name, lookup
+from graphlab.source.statements import Scope
+
+
+class Values:
+    """Looks names up where `frames` (innermost first) and modules still hold their values."""
+
+    def __init__(self, frames: list[FrameType], names: Names) -> None:
+        self._names = names
+        self._frames: dict[tuple[str, str, int], FrameType] = {}
+        self._globals: dict[str, dict[str, Any]] = {}
+        for frame in frames:
+            code = frame.f_code
+            key = (code.co_filename, code.co_name, code.co_firstlineno)
+            self._frames.setdefault(key, frame)
+            self._globals.setdefault(code.co_filename, frame.f_globals)
+        main = sys.modules.get("__main__")
+        self._main = attributes(main)
+
+    def of(self, node: ast.expr, scope: Scope) -> Any:
+        """The value of a name, an attribute or an item of it, or LOST."""
+        return evaluate(node, lambda name: self._name(name, scope))
+
+    def runs(self, scope: Scope) -> bool:
+        """Whether a frame of the function of `scope` is among those looked at."""
+        return self._frame(scope) is not None
+
+    def _name(self, name: str, scope: Scope) -> Any:
+        function = scope.function
+        frame = self._frame(scope)
+        found = lookup(name, frame.f_locals) if frame is not None else LOST
+        if found is not LOST:
+            return found
+        if function is not None and frame is None and name in _own_names(function):
+            return self._self(name, scope)
+        return lookup(name, self._space(scope.file))
+
+    def _frame(self, scope: Scope) -> FrameType | None:
+        function = scope.function
+        if function is None:
+            return None
+        first = min([function.lineno, *(each.lineno for each in function.decorator_list)])
+        return self._frames.get((scope.file, function.name, first))
+
+    def _self(self, name: str, scope: Scope) -> Any:
+        """`self` of a method that has returned, if the frames hold only one module of its class."""
+        arguments = scope.function.args.args if scope.function is not None else []
+        if scope.owner is None or not arguments or arguments[0].arg != name:
+            return LOST
+        made = [each for each in self._names.held_modules() if class_name(each) == scope.owner]
+        return made[0] if len(made) == 1 else LOST
+
+    def _space(self, file: str) -> dict[str, Any]:
+        known = self._globals.get(file)
+        if known is None:
+            spaces = (attributes(module) for module in list(sys.modules.values()))
+            held = next((each for each in spaces if each.get("__file__") == file), None)
+            # A notebook's cells share the main module's variables.
+            known = self._globals[file] = held if held is not None else self._main
+        return known
+
+
+def _own_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+    stored = (
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    return {each.arg for each in every}.union(stored)

@@ -1,0 +1,75 @@
+"""Finds an optimizer's parameters that no module in use has, those that no loss reaches, and those
+that are frozen."""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.names import Names, parameters_in, parameters_of
+from graphlab.observe.notes import Log
+from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
+from graphlab.observe.tensors import grad_of, is_parameter, requires_grad
+from graphlab.source.files import UserFiles
+
+
+def look_over(
+    registry: OptimizerRegistry,
+    state: OptimizerState,
+    parameters: list[Any],
+    log: Log,
+    files: UserFiles,
+    user: FrameType | None,
+) -> None:
+    """Note both in `state`, at a step that `user` takes, and when all of them are frozen."""
+    if parameters and not any(requires_grad(p) for p in parameters):
+        if state.frozen_since is None:
+            state.frozen_since = (state.steps, state.fed)
+            state.frozen = frozen_by(parameters[-1], user, files, log)
+    else:
+        state.frozen_since = None
+    modules = [module for ref in log.modules.values() if (module := ref()) is not None]
+    alive = {id(p) for p in parameters_in(*modules)}
+    bare = [
+        p
+        for p in parameters
+        if not (gradient := registry.gradient(p)).sources and not gradient.by_hand
+    ]
+    called = bool(alive)
+    if any(id(p) not in alive for p in bare):
+        # A module that is never called may live all the same, and so may a lone parameter.
+        names = Names(files).gather(user)
+        alive |= {id(p) for p in parameters_in(*names.held_modules())}
+        alive |= {id(p) for p in bare if _keeps_its_name(p, registry, names)}
+    state.strangers = tuple(
+        registry.place_of(p, None)
+        for p in bare
+        if called and is_parameter(p) and id(p) not in alive
+    )
+    state.never_reached = tuple(
+        registry.place_of(p, None)
+        for p in bare
+        if id(p) in alive
+        and requires_grad(p)
+        and not registry.gradient(p).seen
+        and grad_of(p) is None
+    )
+
+
+def _keeps_its_name(parameter: Any, registry: OptimizerRegistry, names: Names) -> bool:
+    """Whether a parameter is still found under the name that it was first known by: not just in a
+    list that was made for the optimizer."""
+    named = names.tensors.get(id(parameter))
+    place = registry.place_of(parameter, None)
+    return named is not None and named.name == registry.name_of_tensor(place)
+
+
+def frozen_steps(state: OptimizerState) -> int:
+    """How many of the last steps found all of its parameters frozen, as they are to the end."""
+    optimizer = state.ref()
+    if state.frozen_since is None or optimizer is None or state.elsewhere:
+        return 0
+    steps, fed = state.frozen_since
+    still = state.fed == fed and not any(map(requires_grad, parameters_of(optimizer)))
+    return state.steps - steps if still else 0

@@ -1,0 +1,148 @@
+"""Finds the line at which the parameters that an optimizer holds were replaced in their module."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from itertools import pairwise
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.names import Names, parameters_in
+from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Ref
+from graphlab.source.effects.origins import loaded_files
+from graphlab.source.effects.stores import Store, last_part, stores
+from graphlab.source.places import locate
+from graphlab.trace.model import Location
+from graphlab.trace.module_sightings import Replaced
+
+LOAD = "load_state_dict(assign=True)"
+
+
+class Replacements:
+    """By load_state_dict(assign=True), which is seen, or by an assignment, which the source
+    tells where only one can have done it."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        # The parameters that a module has had before something is loaded into it.
+        self._before: list[Ref] = []
+        self._found: list[Replaced] = []
+        # The outermost modules when the optimizers were built, by name.
+        self._roots: dict[str, Ref] = {}
+        self._searched: set[int] = set()
+
+    def loading(self, module: Any, spot: Spot | None, assign: bool, after: bool) -> None:
+        """Values are loaded into a module, and were if it is `after`."""
+        if not assign or spot is None:
+            return
+        if not after:
+            self._before = [Ref(each) for each in parameters_in(module)]
+            return
+        now = {id(each) for each in parameters_in(module)}
+        held = self._watched.ledger.registry.places()
+        gone: dict[int, list[int]] = {}
+        for ref in self._before:
+            parameter = ref()
+            if parameter is not None and id(parameter) not in now:
+                for at in held.get(id(parameter), ()):
+                    place = self._watched.ledger.registry.place_of(parameter, None)
+                    gone.setdefault(at, []).append(place)
+        self._before = []
+        for at, places in gone.items():
+            self._searched.add(at)
+            self._found.append(Replaced(locate(*spot), LOAD, at, tuple(dict.fromkeys(places))))
+
+    def built(self, names: Names) -> None:
+        """An optimizer was built, and modules have these names."""
+        for module in names.held_modules():
+            self._roots.setdefault(names.modules[id(module)], Ref(module))
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        for state in self._watched.ledger.registry.alive:
+            if not state.strangers or state.at in self._searched:
+                continue
+            self._searched.add(state.at)
+            built = locate(*state.spot) if state.spot is not None else None
+            where = loaded_files(self._watched.files, frame)
+            found: dict[tuple[str, int], Store] = {}
+            for place in state.strangers:
+                name = self._watched.table.tensors[place].name or ""
+                for each in replacing(name, self._lost_from(name), built, where):
+                    found[each.file, each.node.lineno] = each
+            if len(found) == 1:
+                store = next(iter(found.values()))
+                self._found.append(Replaced(store.at, store.at.code, state.at, state.strangers))
+
+    def _lost_from(self, name: str) -> int:
+        """How many parts at the beginning of a parameter's name stand for modules that live."""
+        parts = name.split(".")
+        for count in range(len(parts) - 1, 0, -1):
+            known = self._roots.get(".".join(parts[:count]))
+            if known is not None and known() is not None:
+                return count
+        return 0
+
+    def found(self) -> Iterable[Replaced]:
+        return self._found
+
+
+def replacing(name: str, kept: int, built: Location | None, where: list[str]) -> list[Store]:
+    """The statements that may have put another module, or parameter, in the place of the one that
+    was called `name` when the optimizer was `built`: below the `kept` first parts of the name."""
+    parts = _chain(name)[max(kept - 1, 0) :]
+    function = built.function.replace("<locals>.", "") if built is not None else ""
+    function = "" if function == "<module>" else function
+    found = []
+    for file in where:
+        for each in stores(file):
+            if each.adds or each.value is None or isinstance(each.value, ast.Constant):
+                continue
+            here = built is not None and file == built.file and each.function == function
+            if here and built is not None and each.node.lineno <= built.line:
+                continue
+            if each.function.rsplit(".", 1)[-1] == "__init__" and not here:
+                # A module's own constructor, or one that ran before.
+                continue
+            if _stores_into(each, parts, not kept and (here or not each.function)):
+                found.append(each)
+    return found
+
+
+def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
+    if isinstance(store.target, ast.Name):
+        return near and bool(parts) and store.target.id == parts[0]
+    if isinstance(store.target, ast.Subscript):
+        # One of a Sequential or a list: ``net[2] = …``.
+        holder = last_part(store.target.value)
+        return any(
+            holder == before and part.isdigit() and not _is_word(store.target.slice)
+            for before, part in pairwise(parts)
+        )
+    if not isinstance(store.target, ast.Attribute):
+        return False
+    holder = last_part(store.target.value)
+    return any(
+        store.name == part and holder in (before, "self") for before, part in pairwise(parts)
+    )
+
+
+def _chain(name: str) -> list[str]:
+    """``["model", "fc", "weight"]`` of "model.fc.weight"; items of lists are left out."""
+    try:
+        node: ast.expr = ast.parse(name, mode="eval").body
+    except SyntaxError:
+        # A number among the parts: ``net.0.weight``.
+        return name.split(".")
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+        node = node.value
+    return [last_part(node), *reversed(parts)]
+
+
+def _is_word(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is str

@@ -1,0 +1,55 @@
+"""The watchers of the state of modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.hooks.line_tracer import code_of
+from graphlab.observe.names import Names
+from graphlab.observe.notes import Spot
+from graphlab.observe.sightings.state.flags import Flags
+from graphlab.observe.sightings.state.loads import Loads
+from graphlab.observe.sightings.state.repeated import RepeatedModules
+from graphlab.observe.sightings.state.replaced import Replacements
+from graphlab.observe.sightings.state.ties import Ties
+from graphlab.observe.sightings.watched import Watched, Watcher
+from graphlab.observe.tensors import Unnoticed
+
+# A program may build an optimizer for each of its tasks: only the first ones are looked around at.
+CONSTRUCTORS = 8
+
+
+def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
+    """One for each kind of mistake."""
+    ties, replacements = Ties(watched), Replacements(watched)
+
+    def loading(module: Any, spot: Spot | None, assign: bool, after: bool) -> None:
+        ties.loading(module, spot, assign, after)
+        replacements.loading(module, spot, assign, after)
+
+    left = CONSTRUCTORS
+    handlers = watched.tracer.handlers
+    built = code_of(torch.optim.Optimizer.__init__)
+    ledger = handlers[built]
+
+    def constructed(frame: FrameType, event: str, arg: Any) -> None:
+        ledger(frame, event, arg)
+        nonlocal left
+        if event == "return" and left > 0:
+            left -= 1
+            with Unnoticed():
+                names = Names(watched.files).gather(frame.f_back)
+                ties.look(names)
+                replacements.built(names)
+
+    handlers[built] = constructed
+    handlers[code_of(torch.nn.Module.register_parameter)] = ties.registered
+    yield Loads(watched, loading)
+    yield Flags(watched)
+    yield ties
+    yield RepeatedModules(watched)
+    yield replacements

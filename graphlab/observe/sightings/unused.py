@@ -1,0 +1,69 @@
+"""Finds variables called losses whose graph no backward ever runs through."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+from graphlab.observe.graph.walk import sequence
+from graphlab.observe.notes import RawBackward
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor
+from graphlab.source.files import user_frame
+from graphlab.source.objects import variables
+from graphlab.source.places import locate
+from graphlab.trace.model import Location
+from graphlab.trace.sightings import LossUnused
+
+# At how many backwards it must have been there, and parts of names that say what a variable is.
+ENOUGH = 4
+_WORDS = ("loss", "penalty")
+# A total over the iterations is not meant for a backward.
+_TOTALS = ("total", "running", "epoch", "sum", "avg", "mean", "ema", "log", "best", "last", "prev")
+
+Key = tuple[CodeType, str]
+
+
+class UnusedLosses:
+    def __init__(self, watched: Watched) -> None:
+        self._log, self._files = watched.log, watched.files
+        self._seen: Counter[Key] = Counter()
+        self._used: set[Key] = set()
+        self._made: dict[Key, Location | None] = {}
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        user = user_frame(frame.f_back, self._files)
+        if user is None or record.is_grad:
+            return
+        inside = set(nodes)
+        for name, value in variables(user.f_locals).items():
+            if not _is_loss(name) or not is_tensor(value) or count_of(value) != 1:
+                continue
+            node = grad_fn_of(value)
+            if node is None:
+                continue
+            key = (user.f_code, name)
+            if node in inside or any(each in inside for each, _ in node.next_functions):
+                self._used.add(key)
+            else:
+                self._seen[key] += 1
+                if key not in self._made:
+                    self._made[key] = self._line_of(node)
+
+    def _line_of(self, node: Any) -> Location | None:
+        mark = self._log.mark_of(sequence(node))
+        if mark is None or mark.code is None:
+            return None
+        return locate(mark.code, mark.offset)
+
+    def found(self) -> Iterator[LossUnused]:
+        for key, count in self._seen.items():
+            if count >= ENOUGH and key not in self._used:
+                yield LossUnused(self._made[key], key[1], count)
+
+
+def _is_loss(name: str) -> bool:
+    low = name.lower()
+    return any(word in low for word in _WORDS) and not any(word in low for word in _TOTALS)

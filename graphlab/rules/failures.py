@@ -1,0 +1,41 @@
+"""Findings of GL008, GL010 and GL011: a backward failed as it ran, for a reason that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from graphlab.rules.rule import Rule
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Backward, FailedNode, Trace
+
+
+def failed_backwards(
+    rule: Rule,
+    trace: Trace,
+    trouble: str,
+    summary: str,
+    help: str,
+    repair: Callable[[Trace, Backward], Help | None],
+) -> Iterator[Finding]:
+    """One finding for each line whose backward failed for `trouble`.
+
+    `help` is used if `repair` finds nothing. `{call}`, `{function}` and `{why}` are filled in.
+    """
+    told = set()
+    for event in trace.events:
+        if not isinstance(event, Backward) or event.trouble != trouble or event.at in told:
+            continue
+        told.add(event.at)
+        node = event.node or FailedNode("", None)
+        called = node.function or node.operation or "an operation"
+        known = node.at is not None and node.operation
+        yield Finding(
+            *rule.label,
+            summary=summary.format(call=event.call, function=called, why=node.why),
+            iteration=event.iteration,
+            saved=Place(node.at, node.operation, node.module) if known else None,
+            failed=Place(event.at, event.call),
+            cause=Place(event.cut, event.cut_by) if event.cut is not None else None,
+            help=(repair(trace, event) or Help(help),),
+            notes=(f"inferred: {event.inferred}",) if event.inferred else (),
+        )

@@ -1,0 +1,26 @@
+"""A custom Function's backward returned the wrong gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.failures import failed_backwards
+from graphlab.rules.repair.returned import complete_return
+from graphlab.rules.rule import Rule
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    yield from failed_backwards(
+        RULE,
+        trace,
+        "contract",
+        "{function}.backward {why}",
+        "Return one value for each input of forward, in its order: the gradient, of the input's "
+        "own shape, or None for an input that needs none.",
+        complete_return,
+    )
+
+
+RULE = Rule("GL010", "function-contract", "error", check)

@@ -1,0 +1,31 @@
+"""A tensor whose elements share memory was written in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.rules.refusals import refused_operations
+from graphlab.rules.repair.operations import clone_expanded
+from graphlab.rules.rule import Rule
+from graphlab.trace.finding import Finding, Help
+from graphlab.trace.model import Refused, Trace
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    yield from refused_operations(RULE, trace, "overlap", _summary, _help, written=True)
+
+
+def _summary(event: Refused, name: str) -> str:
+    since = f" since line {event.made.line}" if event.made is not None else ""
+    return f"elements of {name} share memory{since}: {event.by} would write one place several times"
+
+
+def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
+    edit = clone_expanded(trace, event.made) if event.made is not None else None
+    yield edit or Help(
+        f"Write into a copy, {name}.clone(), which has memory for each element, or make a new "
+        "tensor instead of the write."
+    )
+
+
+RULE = Rule("GL013", "overlapping-memory", "error", check)

@@ -1,0 +1,52 @@
+"""Repairs for what was kept by reference: clones of the values, a deep copy of the object."""
+
+from __future__ import annotations
+
+import ast
+
+from graphlab.source.blocks import StatementInScope
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+_CLONES = "{{key: value.clone() for key, value in {given}.items()}}"
+
+
+def clone_taken(trace: Trace, at: Location) -> Help | None:
+    """Clone the values that the state_dict() at `at` gives; None for an optimizer's, which holds
+    more than tensors, and where there is not exactly one."""
+    here = StatementInScope.of(trace, at)
+    if here is None:
+        return None
+    calls = [
+        node
+        for node in ast.walk(here.statement)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "state_dict"
+    ]
+    if len(calls) != 1 or "opt" in ast.unparse(calls[0].func).lower():
+        return None
+    given = here.text(calls[0])
+    whole = here.text(here.statement)
+    if whole.count(given) != 1 or "\n" in whole:
+        return None
+    return here.help(
+        "Keep copies of the values.", whole.replace(given, _CLONES.format(given=given))
+    )
+
+
+def copy_object(trace: Trace, at: Location) -> Help | None:
+    """Bind the variable to a deep copy of the object that the statement at `at` gives it."""
+    here = StatementInScope.of(trace, at)
+    statement = here.statement if here is not None else None
+    if here is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    value = statement.value
+    if isinstance(value, ast.Call) and ast.unparse(value.func) in ("copy.copy", "copy"):
+        value = value.args[0] if value.args else value
+    whole, old, given = here.text(statement), here.text(statement.value), here.text(value)
+    imported = "import copy" in here.source
+    if not isinstance(value, ast.Name | ast.Attribute) or "\n" in whole or not imported:
+        return None
+    head, _, _ = whole.rpartition(old)
+    return here.help("Make it a copy of its own.", f"{head}copy.deepcopy({given})")

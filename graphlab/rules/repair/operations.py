@@ -1,0 +1,104 @@
+"""Repairs of the line that made a tensor what an operation was refused for."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from graphlab.source.blocks import Block, Edit, StatementInScope
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+
+def guard_with_no_grad(trace: Trace, at: Location) -> Help | None:
+    """``torch.no_grad()`` for ``torch.inference_mode()``."""
+    block = Block(trace.sources.get(at.file, ""), at.file, at.line, at.line)
+    line = block.lines[at.line - 1] if at.line <= len(block.lines) else ""
+    new, count = re.subn(r"\btorch\.inference_mode\b(\((mode=)?True\))?", _no_grad, line)
+    if count != 1:
+        return None
+    text = "Make it under no_grad, whose tensors autograd can use later: they cost a little more."
+    return block.help(text, [Edit(at.line, at.line, new)])
+
+
+def _no_grad(found: re.Match[str]) -> str:
+    return "torch.no_grad()" if found[1] else "torch.no_grad"
+
+
+def leaf_last(trace: Trace, at: Location) -> Help | None:
+    """``x = (torch.randn(3) * 0.01).requires_grad_()`` for ``x = torch.randn(3,
+    requires_grad=True) * 0.01``."""
+    here = StatementInScope.of(trace, at)
+    statement = here.statement if here is not None else None
+    if here is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return None
+    value = statement.value
+    words = [
+        (call, word)
+        for call in (ast.walk(value) if value is not None else ())
+        if isinstance(call, ast.Call)
+        for word in call.keywords
+        if word.arg == "requires_grad" and getattr(word.value, "value", None) is True
+    ]
+    if value is None or len(words) != 1 or statement.lineno != statement.end_lineno:
+        return None
+    call, word = words[0]
+    if call is value:
+        return None
+    kept = [here.text(each) for each in call.args]
+    kept += [here.text(each) for each in call.keywords if each is not word]
+    inner = here.text(value).replace(
+        here.text(call), f"{here.text(call.func)}({', '.join(kept)})", 1
+    )
+    if not isinstance(value, ast.Call | ast.Name | ast.Attribute):
+        inner = f"({inner})"
+    text = here.text(statement).replace(here.text(value), f"{inner}.requires_grad_()", 1)
+    return here.help("Compute the values first and make the leaf last.", text)
+
+
+def update_under_no_grad(trace: Trace, at: Location) -> Help | None:
+    """Updates in place under no_grad for ``w = w - lr * w.grad``, which makes another tensor, and
+    for those that follow it."""
+    here = StatementInScope.of(trace, at)
+    first = _updated(here, here.statement) if here is not None else None
+    if here is None or first is None or not re.search(r"^import torch$", here.source, re.M):
+        return None
+    lines, last = [first], here.statement
+    for each in here.following():
+        more = _updated(here, each) if here.owns_its_lines(each) else None
+        if more is None:
+            break
+        lines.append(more)
+        last = each
+    indent = " " * here.statement.col_offset
+    new = "".join(f"{indent}    {each}\n" for each in lines)
+    edit = Edit(here.statement.lineno, last.end_lineno or last.lineno,
+                f"{indent}with torch.no_grad():\n{new}")  # fmt: skip
+    return here.block.help("Update the leaf in place, under no_grad.", [edit])
+
+
+def _updated(here: StatementInScope, statement: ast.stmt) -> str | None:
+    """``w -= lr * w.grad`` for ``w = w - lr * w.grad``."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    value, target = statement.value, ast.unparse(statement.targets[0])
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Sub | ast.Add):
+        return None
+    if ast.unparse(value.left) != target or f"{target}.grad" not in here.text(value):
+        return None
+    sign = "-=" if isinstance(value.op, ast.Sub) else "+="
+    return f"{target} {sign} {here.text(value.right)}"
+
+
+def clone_expanded(trace: Trace, at: Location) -> Help | None:
+    """``x = y.expand(3, 4).clone()`` for ``x = y.expand(3, 4)``."""
+    here = StatementInScope.of(trace, at)
+    statement = here.statement if here is not None else None
+    if here is None or not isinstance(statement, ast.Assign | ast.Return):
+        return None
+    call = statement.value
+    known = ("expand", "expand_as", "broadcast_to", "as_strided")
+    if not isinstance(call, ast.Call) or getattr(call.func, "attr", "") not in known:
+        return None
+    text = here.text(statement).replace(here.text(call), f"{here.text(call)}.clone()", 1)
+    return here.help("Give each element a place of its own before it is written.", text)

@@ -1,0 +1,1 @@
+"""What statements do to what outlives them: assign, store, freeze."""

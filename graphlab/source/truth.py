@@ -1,0 +1,144 @@
+"""Evaluates the conditions that a program chooses its parameters by, such as
+``name.startswith("head")``, without running any of its code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from typing import Any
+
+from graphlab.source.evaluate import evaluate
+from graphlab.source.objects import LOST, is_a, items
+
+Lookup = Callable[[str], Any]
+_PLAIN = (str, int, float, bool, type(None))
+_METHODS = ("startswith", "endswith", "split", "lower", "upper", "strip", "replace", "rsplit")
+
+
+def value_of(node: ast.expr, name: Lookup) -> Any:
+    """The value of an expression of strings, numbers, truth values and lists of those; LOST for any
+    other."""
+    if isinstance(node, ast.BoolOp):
+        return _bool(node, name)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        inner = value_of(node.operand, name)
+        return LOST if not _plain(inner) else not inner
+    if isinstance(node, ast.Compare):
+        return _compare(node, name)
+    if isinstance(node, ast.Call):
+        return _call(node, name)
+    if isinstance(node, ast.Subscript):
+        holder, key = value_of(node.value, name), value_of(node.slice, name)
+        if type(holder) in (list, tuple, str) and type(key) is int:
+            return holder[key] if -len(holder) <= key < len(holder) else LOST
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        found = [value_of(each, name) for each in node.elts]
+        return LOST if any(each is LOST for each in found) else found
+    if isinstance(node, ast.IfExp):
+        test = value_of(node.test, name)
+        return LOST if not _plain(test) else value_of(node.body if test else node.orelse, name)
+    return evaluate(node, name)
+
+
+def _plain(value: Any) -> bool:
+    return any(type(value) is kind for kind in _PLAIN)
+
+
+def _bool(node: ast.BoolOp, name: Lookup) -> Any:
+    wanted = isinstance(node.op, ast.Or)
+    known = True
+    for each in node.values:
+        found = value_of(each, name)
+        if not _plain(found):
+            known = False
+        elif bool(found) is wanted:
+            return wanted
+    return not wanted if known else LOST
+
+
+def _compare(node: ast.Compare, name: Lookup) -> Any:
+    if len(node.ops) != 1:
+        return LOST
+    left, right = value_of(node.left, name), value_of(node.comparators[0], name)
+    operator = node.ops[0]
+    if left is LOST or right is LOST:
+        return LOST
+    if isinstance(operator, ast.In | ast.NotIn):
+        if type(right) is str and type(left) is str:
+            inside = left in right
+        elif is_a(right, (list, tuple, set, frozenset)) and _plain(left):
+            kept = [each for _, each in items(right)] if is_a(right, (list, tuple)) else None
+            if kept is None:
+                kept = list(right) if type(right) in (set, frozenset) else []
+            inside = any(_plain(each) and each == left for each in kept)
+        elif type(right) is dict and _plain(left):
+            inside = any(_plain(each) and each == left for each in right)
+        else:
+            return LOST
+        return inside is isinstance(operator, ast.In)
+    if isinstance(operator, ast.Is | ast.IsNot):
+        return (left is right) is isinstance(operator, ast.Is)
+    if not (_plain(left) and _plain(right)):
+        return LOST
+    if isinstance(operator, ast.Eq | ast.NotEq):
+        return (left == right) is isinstance(operator, ast.Eq)
+    numbers = (int, float, bool)
+    if type(left) in numbers and type(right) in numbers:
+        if isinstance(operator, ast.Lt | ast.GtE):
+            return (left < right) is isinstance(operator, ast.Lt)
+        return (left > right) is isinstance(operator, ast.Gt)
+    return LOST
+
+
+def _call(node: ast.Call, name: Lookup) -> Any:
+    func = node.func
+    given = node.args
+    if isinstance(func, ast.Name) and func.id in ("any", "all") and len(given) == 1:
+        return _each(func.id == "any", given[0], name)
+    if isinstance(func, ast.Name) and func.id == "isinstance" and len(given) == 2:
+        value, kinds = (evaluate(each, name) for each in given)
+        several = kinds if type(kinds) in (list, tuple) else [kinds]
+        if value is LOST or not all(is_a(each, type) for each in several):
+            return LOST
+        return is_a(value, tuple(several))
+    if isinstance(func, ast.Name) and func.id in ("tuple", "list", "set") and len(given) == 1:
+        return value_of(given[0], name)
+    if not isinstance(func, ast.Attribute) or node.keywords:
+        return LOST
+    arguments = [value_of(each, name) for each in given]
+    if ast.unparse(func) in ("re.match", "re.search", "re.fullmatch") and len(arguments) == 2:
+        if all(type(each) is str for each in arguments):
+            try:
+                return getattr(re, func.attr)(*arguments) is not None
+            except re.error:
+                return LOST
+        return LOST
+    holder = value_of(func.value, name)
+    if type(holder) is not str or func.attr not in _METHODS:
+        return LOST
+    arguments = [tuple(each) if type(each) is list else each for each in arguments]
+    if any(each is LOST for each in arguments):
+        return LOST
+    try:
+        return getattr(holder, func.attr)(*arguments)
+    except (TypeError, ValueError):
+        return LOST
+
+
+def _each(wanted: bool, node: ast.expr, name: Lookup) -> Any:
+    """``any(…)`` of a generator over a list, or ``all(…)``."""
+    if not isinstance(node, ast.GeneratorExp | ast.ListComp) or len(node.generators) != 1:
+        return LOST
+    loop = node.generators[0]
+    over = value_of(loop.iter, name)
+    if type(over) not in (list, tuple) or not isinstance(loop.target, ast.Name) or loop.ifs:
+        return LOST
+    target, known = loop.target.id, True
+    for each in over:
+        found = value_of(node.elt, lambda n, each=each: each if n == target else name(n))
+        if not _plain(found):
+            known = False
+        elif bool(found) is wanted:
+            return wanted
+    return not wanted if known else LOST

@@ -1,0 +1,75 @@
+"""What was seen of modules and their parameters: how they were restored, frozen, tied and built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A load_state_dict() at `at`, by `call`, of values that share memory with what they went into.
+
+    receiver, given: as written. taken, taken_by: the line that took those values, with training
+    between; or, where `receiver` and `given` are two names of one object (`one_object`), the line
+    that made them that.
+    """
+
+    at: Location | None
+    call: str
+    receiver: str
+    given: str
+    taken: Location | None
+    taken_by: str
+    one_object: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoFreeze:
+    """A flag that freezes nothing: `flag` is False on a module (or on a parameter, misspelt), and
+    an optimizer steps `tensors`. at: the assignment; holder: what it was set on."""
+
+    at: Location | None
+    flag: str
+    holder: str
+    on_module: bool
+    tensors: tuple[TensorAt, ...]
+    optimizer: OptimizerAt
+
+
+@dataclass(frozen=True, slots=True)
+class TieBroken:
+    """Parameters that were one under both `names`, and are two since the line `at` (`by`)."""
+
+    at: Location | None
+    by: str
+    names: tuple[str, ...]
+    tensor: TensorAt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A module of class `kind`, with parameters, that stands `times` times in `container`, and the
+    line that repeats it."""
+
+    at: Location | None
+    container: str
+    kind: str
+    times: Count
+    tensor: TensorAt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Parameters that an optimizer holds, by their place in the trace, were replaced in their
+    module at `at`, by `by`. now: how those are called that took their place."""
+
+    at: Location | None
+    by: str
+    optimizer: OptimizerAt
+    tensors: tuple[TensorAt, ...]
+    now: tuple[TensorAt, ...] = ()
+
+
+ModuleSighting = Restored | NoFreeze | TieBroken | Repeated | Replaced
