@@ -285,11 +285,33 @@ def test_the_node_that_hands_zeros_on(see: See) -> None:
     assert code(zero.at) == "loss = net(torch.round(hidden)).square().mean()"
     assert (zero.operation, len(zero.tensors), zero.whole) == ("RoundBackward0", 2, False)
     assert see(ZeroGradients, ROUNDED.replace("torch.round(hidden)", "hidden")) == []
+    divided = ROUNDED.replace("round(hidden)", "div(hidden, 2, rounding_mode='floor')")
+    (zero,) = see(ZeroGradients, divided)
+    assert (zero.operation, zero.by_weight) == ("FloorBackward0", False)
+
+
+def test_a_parameter_that_is_rounded_itself(see: See) -> None:
+    body = ROUNDED.replace("torch.round(hidden)", "hidden * torch.round(width)")
+    body = "width = nn.Parameter(torch.ones(()))\n" + body
+    body = body.replace("front.parameters()", "[*front.parameters(), width]")
+    (zero,) = see(ZeroGradients, body)
+    assert (zero.operation, len(zero.tensors)) == ("RoundBackward0", 1)
+
+
+def test_zeros_that_come_of_a_first_value_of_zero(see: See) -> None:
+    body = ROUNDED.replace("torch.round(hidden)", "hidden * scale")
+    body = "scale = nn.Parameter(torch.zeros(6))\n" + body
+    assert (
+        see(ZeroGradients, body.replace("front.parameters()", "[*front.parameters(), scale]")) == []
+    )
 
 
 def test_a_hinge_is_no_dead_output(see: See) -> None:
     body = ROUNDED.replace("net(torch.round(hidden)).square()", "F.relu(net(hidden) - 1e3)")
-    assert [each.whole for each in see(ZeroGradients, body)] == [False]
+    # A loss of exactly 0 cannot become less.
+    assert see(ZeroGradients, body) == []
+    shifted = body.replace(".mean()", ".mean() + 1")
+    assert [each.whole for each in see(ZeroGradients, shifted)] == [False]
     dead = body.replace(".mean()", ".sub(1).square().mean()")
     assert [each.whole for each in see(ZeroGradients, dead)] == [True]
 

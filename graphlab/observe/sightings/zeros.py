@@ -103,7 +103,7 @@ class ZeroWatch:
         for node, at in sorted(hits, key=lambda hit: -sequence(hit[0])):
             if at >= len(node.next_functions):
                 continue
-            kind = operation(node).split("Backward")[0]
+            kind = _named(node).split("Backward")[0]
             square = kind == "Mul" and len(set(node.next_functions)) == 1
             if square or kind in _LEAST or (self._at_zero and kind not in FLAT):
                 # A loss of exactly 0 cannot become less, as of two networks that begin as copies.
@@ -128,7 +128,7 @@ class ZeroWatch:
             if (parameter := self._known[key][0]()) is not None
             and (index := self._table.place_of(parameter)) is not None
         )
-        name = operation(node)
+        name = _named(node)
         found = ZeroGradients(
             locate(*spot) if spot is not None else None,
             name,
@@ -161,6 +161,12 @@ _LEAST = (
 
 def _is_zero(value: Any) -> bool:
     return _read(value) and count_of(value) == 1 and not any_nonzero(value)
+
+
+def _named(node: Any) -> str:
+    """The node's operation; that of a division that rounds is the rounding."""
+    rounds = getattr(node, "_saved_rounding_mode", None) if operation(node)[:3] == "Div" else None
+    return f"{rounds.capitalize()}Backward0" if rounds else operation(node)
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
