@@ -39,8 +39,11 @@ def check(trace: Trace) -> Iterator[Finding]:
             f"{trace.optimizers[one.optimizer].name}.step() is never called either"
             for one in others
         ]
+        code, title, severity = RULE.label
         yield Finding(
-            *RULE.label,
+            code,
+            title,
+            severity if each.sure or wrong is not None else "info",
             summary=summary,
             failed=Place(each.fate.at, each.fate.call),
             cause=place,

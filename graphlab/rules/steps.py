@@ -91,11 +91,12 @@ def first_step(trace: Trace, optimizer: int) -> Step | None:
 @dataclass(frozen=True, slots=True)
 class NeverStepped:
     """An optimizer without a step, a backward that reaches its parameters, and the step of another
-    optimizer that follows this backward with nothing new."""
+    optimizer that follows this backward with nothing new. sure: the backward is for it alone."""
 
     optimizer: int
     fate: Fate
     instead: Step | None
+    sure: bool
 
 
 # A program may want to apply gradients later than its first few backwards.
@@ -121,14 +122,15 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
             and not (each.at is not None and takes_gradients(trace.sources.get(each.at.file, "")))
             and (each.discarded >= LEAST_DISCARDED or each.backwards >= LEAST_KEPT)
         ]
-        # A loss of its own, or its zero_grad(), tells that it is meant to step: a network that is
-        # only passed through, such as a fixed discriminator, gets gradients too.
+        # A loss of its own tells that it is meant to step. Its zero_grad() does not for sure: a
+        # network that is only passed through, such as a fixed discriminator, gets gradients too.
         own = [each for each in mine if not any(trace.optimizers[at].steps for at in each.holders)]
+        sure = bool(own)
         if not own and optimizer.zeroed >= LEAST_BACKWARDS:
             shared = [each for each in fates if index in each.holders]
             own = [each for each in shared if each.backwards >= LEAST_BACKWARDS][-1:]
         if own:
-            found.append(NeverStepped(index, own[0], _in_its_place(trace, own[0])))
+            found.append(NeverStepped(index, own[0], _in_its_place(trace, own[0]), sure))
     return found
 
 
