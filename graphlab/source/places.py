@@ -20,7 +20,8 @@ def parse(filename: str) -> ast.Module | None:
     """The syntax tree of a file as linecache has it; None if it cannot be read or parsed."""
     try:
         return ast.parse("".join(linecache.getlines(filename)))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # The last two: it is nested too deep.
         return None
 
 

@@ -35,10 +35,14 @@ class Binding(NamedTuple):
     node: ast.AST
 
 
-@lru_cache(maxsize=256)
 def parents(file: str) -> dict[ast.AST, ast.AST]:
     """Each syntax node's parent."""
-    tree = parse(file)
+    return _parents(parse(file))
+
+
+# By the tree, not the file: a file that is parsed again has other nodes.
+@lru_cache(maxsize=256)
+def _parents(tree: ast.Module | None) -> dict[ast.AST, ast.AST]:
     nodes = ast.walk(tree) if tree is not None else ()
     return {child: node for node in nodes for child in ast.iter_child_nodes(node)}
 
@@ -54,7 +58,7 @@ def around(node: ast.AST, file: str) -> Iterator[ast.AST]:
 
 def scope_around(node: ast.AST, file: str) -> ast.AST:
     """The function, lambda or module that a node is in."""
-    last = node
+    last = node if isinstance(node, ast.Module) else parse(file) or node
     for each in around(node, file):
         last = each
         if isinstance(each, (*FUNCTIONS, ast.Lambda)):
@@ -68,11 +72,14 @@ def class_around(node: ast.AST | None, file: str) -> ast.ClassDef | None:
     return found if isinstance(found, ast.ClassDef) else None
 
 
-@lru_cache(maxsize=256)
 def bindings(file: str) -> dict[str, list[tuple[ast.AST, Binding]]]:
     """(scope, binding) of a file, by the last word of what is bound: ``h`` for a variable,
     ``.h`` for an attribute of anything."""
-    tree = parse(file)
+    return _bindings(parse(file), file)
+
+
+@lru_cache(maxsize=256)
+def _bindings(tree: ast.Module | None, file: str) -> dict[str, list[tuple[ast.AST, Binding]]]:
     found: dict[str, list[tuple[ast.AST, Binding]]] = {}
     for node in ast.walk(tree) if tree is not None else ():
         for each in _of(node):

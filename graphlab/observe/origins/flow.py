@@ -194,6 +194,8 @@ class Flow:
         if isinstance(context.scope, ast.Module):
             return self._imported(node.id, context, path, depth)
         outer = scope_around(context.scope, context.file)
+        if outer is context.scope:
+            return []
         entry = self._project.entry_of(context.file, outer)
         around_it = Context(
             context.file, outer, context.scope, entry, space=context.space,

@@ -106,6 +106,8 @@ def detach_kept(trace: Trace, at: Location) -> Help | None:
     old = ast.get_source_segment(source, value) if value is not None else None
     if statement is None or old is None or isinstance(value, ast.Tuple | ast.List | ast.Dict):
         return None
+    if value is not None and not isinstance(value, ast.Call) and _takes_numbers(source, at, value):
+        return None
     new = f"{old}.detach()" if isinstance(value, _BARE) else f"({old}).detach()"
     text = block.text(statement)
     head, _, tail = text.rpartition(old)
@@ -113,6 +115,22 @@ def detach_kept(trace: Trace, at: Location) -> Help | None:
         "Keep it without its graph; a number that is only logged may be .item().",
         [Edit.of(statement, f"{head}{new}{tail}")],
     )
+
+
+def _takes_numbers(source: str, at: Location, value: ast.expr) -> bool:
+    """Whether `value` is made of an argument that some call of the function gives as a number: a
+    number has no detach()."""
+    functions = [
+        each
+        for each in ast.walk(ast.parse(source))
+        if isinstance(each, ast.FunctionDef) and each.lineno <= at.line <= (each.end_lineno or 0)
+    ]
+    if not functions:
+        return False
+    arguments = {each.arg for each in ast.walk(functions[-1].args) if isinstance(each, ast.arg)}
+    read = {each.id for each in ast.walk(value) if isinstance(each, ast.Name)} - {"self"}
+    calls = rf"\b{functions[-1].name}\([^\n]*(\.item\(\)|float\()"
+    return bool(arguments & read) and re.search(calls, source) is not None
 
 
 def _first_backward(trace: Trace, step: Step) -> Location | None:
