@@ -24,13 +24,12 @@ from graphlab.observe.notes import (
     RawStep,
     RawWrite,
     RawZero,
-    Spot,
+    located,
 )
 from graphlab.observe.optimizers.out_of_use import frozen_steps
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.source.files import UserFiles
-from graphlab.source.places import locate
 from graphlab.source.wording import call_text, written_by
 from graphlab.trace.model import (
     Backward,
@@ -163,8 +162,8 @@ class TraceBuilder:
             Forgotten(
                 leaf.index,
                 leaf.record.call,
-                self._locate(leaf.record.spot),
-                self._locate(leaf.built or first),
+                located(leaf.record.spot),
+                located(leaf.built or first),
                 leaf.made,
                 leaf.added,
             )
@@ -172,7 +171,7 @@ class TraceBuilder:
         )
 
     def _event(self, raw: Any, names: list[str]) -> list[Event]:
-        at = self._locate(raw.spot)
+        at = located(raw.spot)
         if isinstance(raw, RawWrite):
             if raw.at is not None:
                 inner = raw.by
@@ -196,7 +195,7 @@ class TraceBuilder:
             by = written_by(at, raw.by, True) if write_of_a_graph else raw.by
             tensor = self.table.add(raw.info)
             write = raw.write
-            there = self._locate(write.spot) if write is not None else None
+            there = located(write.spot) if write is not None else None
             writer = written_by(there, write.by, write.direct) if write is not None else ""
             refused = Refused(
                 raw.seq, at, by, tensor, raw.kind, raw.iteration, raw.made, there, writer,
@@ -268,7 +267,7 @@ class TraceBuilder:
         return Saved(
             seq=problem.seq,
             operation=problem.operation,
-            at=problem.at or self._locate(problem.spot),
+            at=problem.at or located(problem.spot),
             module=problem.module,
             tensor=index,
             saved_version=problem.saved_version,
@@ -276,7 +275,7 @@ class TraceBuilder:
             state=problem.state,  # pyright: ignore[reportArgumentType]
             write=position.get(id(problem.write)),
             freed_by=position.get(id(problem.freed_by)),
-            within=self._locate(problem.within),
+            within=located(problem.within),
             recorded=problem.recorded,
             alone=problem.alone,
         )
@@ -292,7 +291,7 @@ class TraceBuilder:
             name=name,
             class_name=state.class_name,
             steps=state.steps,
-            at=self._locate(state.spot or state.last_spot),
+            at=located(state.spot or state.last_spot),
             owns=tuple(state.owns),
             touched=tuple(state.touched),
             untouched=tuple(untouched),
@@ -319,10 +318,6 @@ class TraceBuilder:
             by_hand=state.by_hand,
         )
 
-    @staticmethod
-    def _locate(spot: Spot | None) -> Location | None:
-        return locate(*spot) if spot is not None else None
-
     def _failure(self, error: BaseException | None) -> Failure | None:
         if error is None or isinstance(error, SystemExit):
             return None
@@ -336,7 +331,7 @@ class TraceBuilder:
             spot = (tb.tb_frame.f_code, tb.tb_lasti) if tb.tb_frame is at else spot
             tb = tb.tb_next
         iteration = self._iterations.of_traceback(error.__traceback__)
-        return Failure(type(error).__name__, str(error), self._locate(spot), iteration)
+        return Failure(type(error).__name__, str(error), located(spot), iteration)
 
     @staticmethod
     def _sources(

@@ -30,6 +30,11 @@ Offset = int
 Spot = tuple[CodeType, Offset]
 
 
+def located(spot: Spot | None) -> Location | None:
+    """The location of a spot, None for None."""
+    return locate(*spot) if spot is not None else None
+
+
 def on_statement(offset: Offset) -> Offset:
     """The offset that stands for the whole statement of an instruction."""
     return ~offset
@@ -279,6 +284,11 @@ class Log:
         if index < 0 or self.no_counter:
             return None
         return Mark(*self.marks[index])
+
+    def line_of(self, seq: int) -> Spot | None:
+        """As `mark_of`, without the module; None where the line is not the program's."""
+        mark = self.mark_of(seq)
+        return (mark.code, mark.offset) if mark is not None and mark.code is not None else None
 
     def statement_in(self, code: CodeType, seq: int) -> Spot | None:
         """The statement of the function `code` that was running, itself or in what it had called,

@@ -11,7 +11,7 @@ import torch
 
 from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.names import parameters_of
-from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.optimizers.gradients import ParameterState
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.optimizers.scalers import scale_of, unscaled
@@ -19,9 +19,7 @@ from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_tensor
 from graphlab.source.objects import is_a, items
-from graphlab.source.places import locate
 from graphlab.source.wording import call_text
-from graphlab.trace.model import Location
 from graphlab.trace.sightings import Clipped
 
 # The first calls at a line are looked at, then every `EVERY`th.
@@ -93,15 +91,15 @@ class ClipCalls:
             if seen[""] or count < 2:
                 continue
             state, record = self._about[spot]
-            at = _locate(spot)
+            at = located(spot)
             yield Clipped(
                 at,
                 call_text(at, "clip_grad_norm_")[0],
                 why,  # pyright: ignore[reportArgumentType]
                 state.at,
                 count,
-                step=_locate(state.last_spot),
-                backward=_locate(record.spot) if record is not None else None,
+                step=located(state.last_spot),
+                backward=located(record.spot) if record is not None else None,
             )
 
 
@@ -126,7 +124,3 @@ def _number(value: Any) -> float:
 
 def _unspent(gradient: ParameterState) -> bool:
     return max(gradient.spent.values(), default=0) < len(gradient.sources)
-
-
-def _locate(spot: Spot | None) -> Location | None:
-    return locate(*spot) if spot is not None else None

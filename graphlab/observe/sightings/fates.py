@@ -8,13 +8,11 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.names import parameters_of
-from graphlab.observe.notes import RawBackward, RawWrite, Spot
+from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import storage_key
-from graphlab.source.places import locate
 from graphlab.source.wording import call_text
-from graphlab.trace.model import Location
 from graphlab.trace.sightings import Fate, Sighting, Starved
 
 
@@ -41,8 +39,8 @@ class Fates:
         found = next((lost[index] for index in state.owns if index in lost), None)
         if found is not None:
             record, spot = found
-            at = _locate(record.spot)
-            cleared = _locate(spot)
+            at = located(record.spot)
+            cleared = located(spot)
             by = call_text(cleared, "zero_grad")[0]
             yield Starved(at, record.call, state.at, cleared, by)
 
@@ -71,9 +69,9 @@ def _fate(spot: Spot | None, records: list[RawBackward], holders: tuple[int, ...
     lost = {each.cleared_at for each, mark in zip(records, marks, strict=True) if mark == "D"}
     used = {each.cleared_at for each, mark in zip(records, marks, strict=True) if mark == "A"}
     clearing = next(iter(lost)) if len(lost) == 1 else None
-    cleared = _locate(clearing)
+    cleared = located(clearing)
     return Fate(
-        _locate(spot),
+        located(spot),
         records[0].call,
         holders,
         len(records),
@@ -84,7 +82,3 @@ def _fate(spot: Spot | None, records: list[RawBackward], holders: tuple[int, ...
         call_text(cleared, "zero_grad")[0] if cleared is not None else "",
         clearing is not None and used - {None} == {clearing},
     )
-
-
-def _locate(spot: Spot | None) -> Location | None:
-    return locate(*spot) if spot is not None else None

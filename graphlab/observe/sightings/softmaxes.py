@@ -10,10 +10,10 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import sequence
-from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.source.objects import class_module, class_name
-from graphlab.source.places import locate, parse, place
+from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import SoftmaxTwice
 
@@ -45,9 +45,8 @@ class Softmaxes:
                     self._note(node, *first)
 
     def _note(self, node: Any, first: Any, name: str) -> None:
-        mark, loss = self._log.mark_of(sequence(first)), self._log.mark_of(sequence(node))
-        spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
-        loss_spot = (loss.code, loss.offset) if loss is not None and loss.code is not None else None
+        mark = self._log.mark_of(sequence(first))
+        spot, loss_spot = (self._log.line_of(sequence(each)) for each in (first, node))
         if (spot, loss_spot) in self._found:
             return
         ref = self._log.modules.get(mark.module) if mark is not None and mark.module else None
@@ -55,11 +54,11 @@ class Softmaxes:
         # A module of torch's that does nothing else, such as nn.Softmax.
         kind = class_name(module) if class_module(module).startswith("torch.nn.") else ""
         kind = kind if name.replace("_", "") in kind.lower() else ""
-        at = locate(*spot) if spot is not None else None
+        at = located(spot)
         self._found[spot, loss_spot] = SoftmaxTwice(
             at,
             name,  # pyright: ignore[reportArgumentType]
-            locate(*loss_spot) if loss_spot is not None else None,
+            located(loss_spot),
             kind,
             _built(kind, at),
         )

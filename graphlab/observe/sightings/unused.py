@@ -8,12 +8,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import sequence
-from graphlab.observe.notes import RawBackward
+from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor
 from graphlab.source.files import user_frame
 from graphlab.source.objects import variables
-from graphlab.source.places import locate
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import LossUnused
 
@@ -50,13 +49,7 @@ class UnusedLosses:
             else:
                 self._seen[key] += 1
                 if key not in self._made:
-                    self._made[key] = self._line_of(node)
-
-    def _line_of(self, node: Any) -> Location | None:
-        mark = self._log.mark_of(sequence(node))
-        if mark is None or mark.code is None:
-            return None
-        return locate(mark.code, mark.offset)
+                    self._made[key] = located(self._log.line_of(sequence(node)))
 
     def found(self) -> Iterator[LossUnused]:
         for key, count in self._seen.items():

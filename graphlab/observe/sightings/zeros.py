@@ -13,11 +13,10 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import leaf_of, listed, needed, operation, sequence
-from graphlab.observe.notes import RawBackward
+from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, Unnoticed, count_of, is_tensor, readable
-from graphlab.source.places import locate
 from graphlab.source.vocabulary import FLAT
 from graphlab.trace.sightings import ZeroGradients
 
@@ -120,8 +119,6 @@ class ZeroWatch:
                 self._note(record, node, keys, not _penalty(node, nodes))
 
     def _note(self, record: RawBackward, node: Any, keys: set[int], whole: bool) -> None:
-        mark = self._log.mark_of(sequence(node))
-        spot = (mark.code, mark.offset) if mark is not None and mark.code is not None else None
         indices = sorted(
             index
             for key in keys
@@ -130,12 +127,12 @@ class ZeroWatch:
         )
         name = _named(node)
         found = ZeroGradients(
-            locate(*spot) if spot is not None else None,
+            located(self._log.line_of(sequence(node))),
             name,
             tuple(indices),
             0,
             record.call,
-            locate(*record.spot) if record.spot is not None else None,
+            located(record.spot),
             by_weight=name.startswith(("Mul", "Div")),
             # Those that no optimizer holds are not known: a network that is only passed through.
             whole=whole and self._leaves & self._known.keys() <= keys,
