@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from graphlab.observe.graph.kept import carriers
 from graphlab.observe.graph.saved import Inspector
 from graphlab.observe.graph.traced import compiling
 from graphlab.observe.graph.walk import sequence, sweep
-from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names
@@ -96,17 +97,15 @@ class BackwardCalls:
         self.losses: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
         self._listener, self._guard = listener, guard
-        backward, grad = torch.autograd.backward, torch.autograd.grad
-        self._grad_code = code_of(grad)
-        tracer.handlers[code_of(backward)] = self._on_frame
-        tracer.handlers[self._grad_code] = self._on_frame
+        tracer.handle(torch.autograd.backward, partial(self._on_frame, False))
+        tracer.handle(torch.autograd.grad, partial(self._on_frame, True))
 
-    def _on_frame(self, frame: FrameType, event: str, arg: Any) -> None:
+    def _on_frame(self, is_grad: bool, frame: FrameType, event: str, arg: Any) -> None:
         self._write_patches.quiet += 1
         try:
             with Unnoticed():
                 if event == "call":
-                    self._begin(frame)
+                    self._begin(frame, is_grad)
                 elif event == "exception":
                     self._raised(frame, arg)
                 elif event == "return" and self._open:
@@ -116,10 +115,9 @@ class BackwardCalls:
         finally:
             self._write_patches.quiet -= 1
 
-    def _begin(self, frame: FrameType) -> None:
+    def _begin(self, frame: FrameType, is_grad: bool) -> None:
         sweep()
         values = frame.f_locals
-        is_grad = frame.f_code is self._grad_code
         user = user_frame(frame.f_back, self._files)
         spot = (user.f_code, user.f_lasti) if user is not None else None
         call, loss = self._text(spot, is_grad)

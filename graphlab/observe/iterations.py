@@ -22,6 +22,8 @@ class Iterations:
         self.counts: dict[tuple[CodeType, int], int] = {}
         self.done = 0
         self.total: int | None = None
+        # The loops of which turns may have gone by without being counted.
+        self.lost: set[LoopKey] = set()
         # The offset at which a body is entered that begins with one of `repeated_starts`.
         self.entered: dict[tuple[CodeType, int], int] = {}
         self._sized: set[tuple[CodeType, int]] = set()
@@ -109,7 +111,9 @@ class Iterations:
             around = [
                 each
                 for each in loops_around(code.co_filename, line)
-                if (code, each.start) in self.counts and not each.over_optimizers
+                if (code, each.start) in self.counts
+                and (code, each.start) not in self.lost
+                and not each.over_optimizers
             ]
             training = [each for each in around if each.trains]
             if training:

@@ -9,7 +9,9 @@ import ast
 import weakref
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import get_ident
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -223,11 +225,32 @@ class RawStep:
     shared_with: int | None = None
 
 
-class Log:
-    """Marks in order of `seq` and events in order of time, both bounded."""
+class Marks(list[Mark | tuple[int, CodeType | None, int, int | None]]):
+    """One thread's marks, in order of `seq`; `dropped` is how many were let go of."""
+
+    __slots__ = ("dropped",)
 
     def __init__(self) -> None:
-        self.marks: list[Mark | tuple[int, CodeType | None, int, int | None]] = []
+        super().__init__()
+        self.dropped = 0
+
+    def trim(self) -> None:
+        if len(self) > 2 * KEEP_MARKS:
+            self.dropped += len(self) - KEEP_MARKS
+            del self[:-KEEP_MARKS]
+
+    def index_of(self, seq: int) -> int:
+        """The index of the mark that a node belongs to, -1 if it is older than all."""
+        return bisect_right(self, seq, key=_seq) - 1
+
+
+class Log:
+    """Marks of each thread in order of `seq` and events in order of time, both bounded."""
+
+    def __init__(self) -> None:
+        self._marks: dict[int, Marks] = {}
+        # This thread's count of nodes.
+        self.now: Callable[[], int] = lambda: 0
         self.no_counter = False
         # The count of nodes at the start, and whether the program has asked since for any hook on
         # tensors, modules or nodes, or for the gradient of a result.
@@ -240,18 +263,47 @@ class Log:
         # The last write of each line that no version counter shows.
         self.silent: dict[Spot | None, int] = {}
         self.modules: dict[int, weakref.ref[Any]] = {}
-        # How many marks were let go of, and where inference_mode has been on: by guard, the counts
-        # of marks at its beginning and its end.
-        self.dropped = 0
+        # Where inference_mode has been on: by guard, the counts of marks at its beginning and its
+        # end.
         self.guards: dict[GuardPlace, list[tuple[int, int]]] = {}
         # The modules with a full backward hook and where the first was registered; where one was
         # registered for all modules.
         self.hooked: dict[int, tuple[weakref.ref[Any], Spot]] = {}
         self.hooked_all: Spot | None = None
 
+    def marks_of(self, thread: int) -> Marks:
+        """The marks of a thread, by its identity."""
+        return self._marks.setdefault(thread, Marks())
+
+    @property
+    def marks(self) -> Marks:
+        """The marks of the thread that asks, or of the first one if it has none."""
+        own = self._marks.get(get_ident())
+        return own if own is not None else next(iter(self._marks.values()), _NONE)
+
+    @property
+    def dropped(self) -> int:
+        """How many of these marks were let go of."""
+        return self.marks.dropped
+
     def count(self) -> int:
-        """How many marks were noted so far."""
-        return self.dropped + len(self.marks)
+        """How many marks were noted so far in this thread."""
+        marks = self.marks
+        return marks.dropped + len(marks)
+
+    def holding(self, seq: int) -> Marks | None:
+        """The marks of the thread in which the node `seq` was made. Each thread counts its nodes
+        from 0, so more than one may have such a node: then it is this thread's, if that has made as
+        many, and otherwise not known."""
+        own = self.marks
+        if len(self._marks) < 2 or own.dropped or (own and own[0][0] <= seq < self.now()):
+            return own
+        others = [
+            each
+            for each in self._marks.values()
+            if each is not own and each and each[0][0] <= seq < each[-1][0]
+        ]
+        return others[0] if len(others) == 1 else None if others else own
 
     def write(self, event: RawWrite) -> None:
         self.events.append(event)
@@ -270,20 +322,17 @@ class Log:
         self.memory.append((event, first, end))
         self.silent[spot] = seq
 
-    def trim(self) -> None:
-        if len(self.marks) > 2 * KEEP_MARKS:
-            self.dropped += len(self.marks) - KEEP_MARKS
-            del self.marks[:-KEEP_MARKS]
-
     def last_seq(self) -> int:
-        return self.marks[-1][0] if self.marks else 0
+        marks = self.marks
+        return marks[-1][0] if marks else 0
 
     def mark_of(self, seq: int) -> Mark | None:
         """Where the node with this sequence number was made, if that is still remembered."""
-        index = bisect_right(self.marks, seq, key=_seq) - 1
-        if index < 0 or self.no_counter:
+        marks = self.holding(seq)
+        index = marks.index_of(seq) if marks is not None else -1
+        if marks is None or index < 0 or self.no_counter:
             return None
-        return Mark(*self.marks[index])
+        return Mark(*marks[index])
 
     def line_of(self, seq: int) -> Spot | None:
         """As `mark_of`, without the module; None where the line is not the program's."""
@@ -293,13 +342,14 @@ class Log:
     def statement_in(self, code: CodeType, seq: int) -> Spot | None:
         """The statement of the function `code` that was running, itself or in what it had called,
         when the node `seq` was made; None where no call of that function was at work then."""
-        at = bisect_right(self.marks, seq, key=_seq) - 1
-        if at < 0 or self.no_counter:
+        marks = self.holding(seq)
+        at = marks.index_of(seq) if marks is not None else -1
+        if marks is None or at < 0 or self.no_counter:
             return None
-        before = next((m for m in reversed(self.marks[: at + 1]) if m[1] is code), None)
-        if before is not None and before is self.marks[at]:
+        before = next((m for m in reversed(marks[: at + 1]) if m[1] is code), None)
+        if before is not None and before is marks[at]:
             return code, before[2]
-        after = next((m for m in self.marks[at + 1 :] if m[1] is code), None)
+        after = next((m for m in marks[at + 1 :] if m[1] is code), None)
         if before is None or after is None:
             return None
         # The call returned to the statement it was made from, unless the function had ended before.
@@ -319,9 +369,15 @@ class Log:
 
     def last_of_mark(self, seq: int) -> bool:
         """Whether no later node was made before the program moved to another line."""
-        index = bisect_right(self.marks, seq, key=_seq)
-        return index < len(self.marks) and self.marks[index][0] == seq + 1
+        marks = self.holding(seq)
+        if marks is None:
+            return False
+        index = marks.index_of(seq) + 1
+        return index < len(marks) and marks[index][0] == seq + 1
 
 
 def _seq(mark: tuple[Any, ...]) -> int:
     return mark[0]
+
+
+_NONE = Marks()

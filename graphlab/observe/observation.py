@@ -15,7 +15,8 @@ from graphlab.observe.film.build_film import build_film
 from graphlab.observe.film.recorder import FilmedIteration, Recorder
 from graphlab.observe.film.snapshots import Snapshot, Snapshots
 from graphlab.observe.graph.kept import GrowingGraphs
-from graphlab.observe.hooks.line_tracer import ELSEWHERE, LineTracer
+from graphlab.observe.hooks.line_tracer import ELSEWHERE
+from graphlab.observe.hooks.lines.choice import line_tracer
 from graphlab.observe.hooks.module_calls import ModuleCalls
 from graphlab.observe.hooks.rare_calls import RareCalls
 from graphlab.observe.hooks.stack_depth import RecursionLimit
@@ -61,7 +62,7 @@ class Observation:
         self._files = files
         self._log = log = Log()
         self._iterations = iterations = Iterations()
-        self._tracer = tracer = LineTracer(log, files, iterations, self._own_error)
+        self._tracer = tracer = line_tracer(log, files, iterations, self._own_error)
         self._module_calls = ModuleCalls(log, tracer, files)
         self._table = table = TensorTable()
         self._trace_builder = TraceBuilder(log, files, target, table, iterations)
@@ -84,7 +85,7 @@ class Observation:
         self.snapshots = Snapshots(log, files, iterations, target, ledger.registry.name_of)
         self._recorder: Recorder | None = None
         self._trace: Trace | None = None
-        self._tracing: Any = None
+        self._tracing = False
         self._recursion_limit: RecursionLimit | None = None
         # The observation around this one, and the traces of those inside it.
         self._outer: Observation | None = None
@@ -143,7 +144,7 @@ class Observation:
         self._threads.start()
         self._references.start()
         self._tracer.start()
-        self._tracing = sys.gettrace()
+        self._tracing = True
         self._tracer.begin_frames(frame)
         if self._recursion_limit is not None:
             self._recursion_limit.start()
@@ -152,7 +153,7 @@ class Observation:
     def _suspend(self, frame: FrameType | None) -> None:
         """Remove every hook. Safe to call twice."""
         self._notice_lost_sight()
-        self._tracing = None
+        self._tracing = False
         self._stand_aside.stop()
         if self._recursion_limit is not None:
             self._recursion_limit.stop()
@@ -169,7 +170,7 @@ class Observation:
         # Python drops the trace function when the stack overflows. The program has ended by then,
         # so nothing ran unobserved and no notice is due.
         if isinstance(error, RecursionError):
-            self._tracing = None
+            self._tracing = False
         if self._recorder is not None and self._trace is None:
             self._recorder.stop(raised=isinstance(error, Exception))
         self._suspend(frame)
@@ -195,12 +196,14 @@ class Observation:
         """torch compiles the program or is being imported: it must see unpatched functions."""
         self._write_patches.take_out()
         self._module_calls.step_aside()
+        self._tracer.step_aside()
         if self._recursion_limit is not None:
             self._recursion_limit.take_out()
 
     def _step_back(self, guarded: bool) -> None:
         self._write_patches.put_in(guarded)
         self._module_calls.step_back()
+        self._tracer.step_back()
         if self._recursion_limit is not None:
             self._recursion_limit.put_in()
 
@@ -363,10 +366,7 @@ class Observation:
         """Note that the trace function is gone: a debugger's `continue` and a RecursionError remove
         it. Otherwise "nothing was seen" would read as "nothing is wrong"."""
         here = threading.get_ident() == self._tracer.thread
-        away = self._ledger.steps.depth or self._tracer.off_in_module
-        if self._tracing is None or not here or away:
-            return
-        if sys.gettrace() is not self._tracing:
+        if self._tracing and here and not self._ledger.steps.depth and self._tracer.lost_sight():
             self._notice(
                 "Python's trace function was taken away, as by a debugger or a RecursionError: "
                 "what ran after that was not seen"
@@ -378,7 +378,7 @@ class Observation:
 
     def leave_child(self) -> None:
         """Stop observing in a forked child; the parent goes on."""
-        self._tracing = None
+        self._tracing = False
         self._suspend(sys._getframe(1))
 
 

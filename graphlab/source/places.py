@@ -25,6 +25,12 @@ def parse(filename: str) -> ast.Module | None:
         return None
 
 
+@lru_cache(maxsize=1024)
+def nodes_of(tree: ast.AST | None) -> tuple[ast.AST, ...]:
+    """What `ast.walk` yields, for trees of `parse` and parts of them, which are walked often."""
+    return tuple(ast.walk(tree)) if tree is not None else ()
+
+
 def source_line(filename: str, line: int) -> str:
     """A line of a file, counted from 1, without its newline; "" if there is none."""
     return linecache.getline(filename, line).rstrip("\n")

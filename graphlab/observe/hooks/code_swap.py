@@ -1,4 +1,4 @@
-"""Replaces the code of a Python function of torch's by its own code with a call before and after.
+"""Replaces the code of a Python function of torch's by its own code with calls before and after.
 
 The function object stays the same (torch.compile compares it by identity), the new code has the
 same file and lines (Dynamo skips by file name), and a call is still one frame, so tracebacks and
@@ -11,22 +11,29 @@ import __future__
 import ast
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
-# Placeholders in the new code's constants for the two callables.
-_ENTER, _LEAVE = "<graphlab: enter>", "<graphlab: leave>"
+# Placeholders in the new code's constants for the callables.
+_ENTER, _LEAVE, _FAIL = "<graphlab: enter>", "<graphlab: leave>", "<graphlab: fail>"
 
 
 class Swap:
-    """`enter` is called with the function's first argument; `leave` with what that returned.
-    Neither may raise. `code` is the new code while it is in place, else None: also where the source
-    of the function cannot be read or does not match its code."""
+    """`enter` is called with the function's first argument; `leave` with what that returned and
+    with the function's own result, None if it raised; `fail` before that, with what `enter`
+    returned, while the exception is handled. None may raise. `code` is the new code while it is in
+    place, else None: also where the source of the function cannot be read or does not match its
+    code."""
 
     def __init__(
-        self, function: Any, enter: Callable[[Any], Any], leave: Callable[[Any], None]
+        self,
+        function: Any,
+        enter: Callable[[Any], Any],
+        leave: Callable[[Any, Any], None],
+        fail: Callable[[Any], None] | None = None,
     ) -> None:
-        self._function, self._calls = function, (enter, leave)
+        self._function, self._calls = function, (enter, leave, fail)
         self._before: CodeType | None = None
         self.code: CodeType | None = None
 
@@ -34,7 +41,7 @@ class Swap:
         function = self._function
         if not isinstance(function, FunctionType) or function.__closure__:
             return
-        made = _surrounded(function)
+        made = _surrounded(function, function.__code__, self._calls[2] is not None)
         if made is not None:
             self._before = function.__code__
             # The garbage collector does not look into code objects: no cycle may run through it.
@@ -46,6 +53,10 @@ class Swap:
             self._function.__code__ = self._before
         self.code = None
 
+    def holds(self, function: Any) -> bool:
+        """Whether it is this function whose code is swapped."""
+        return self.code is not None and self._function is function
+
     def step_aside(self) -> None:
         """Restore the code until `step_back`. Both are safe to call twice."""
         if self.code is not None and self._function.__code__ is self.code:
@@ -56,7 +67,9 @@ class Swap:
             self._function.__code__ = self.code
 
 
-def _surrounded(function: FunctionType) -> CodeType | None:
+@lru_cache(maxsize=None)
+def _surrounded(function: FunctionType, code: CodeType, fails: bool) -> CodeType | None:
+    """`code`, which is the function's own, with placeholders for what is called around it."""
     try:
         lines, first = inspect.getsourcelines(function)
         # A method's lines are indented; dedenting them would change the columns.
@@ -71,26 +84,45 @@ def _surrounded(function: FunctionType) -> CodeType | None:
     definition = found[0]
     definition.decorator_list = []
     plain = _compiled(tree, function)
-    if plain is None or not _same(plain, function.__code__):
+    if plain is None or not _same(plain, code):
         return None
     arguments = [*definition.args.posonlyargs, *definition.args.args]
     if not arguments:
         return None
     body = definition.body
     start = 1 if ast.get_docstring(definition, clean=False) is not None else 0
+    handler = "except BaseException:\n    _graphlab_fail(_graphlab_token)\n    raise\n"
     before = ast.parse(
-        f"_graphlab_enter, _graphlab_leave = {_ENTER!r}, {_LEAVE!r}\n"
+        f"_graphlab_enter, _graphlab_leave, _graphlab_fail = {_ENTER!r}, {_LEAVE!r}, {_FAIL!r}\n"
+        "_graphlab_result = None\n"
         f"_graphlab_token = _graphlab_enter({arguments[0].arg})\n"
-        "try:\n    pass\nfinally:\n    _graphlab_leave(_graphlab_token)"
+        f"try:\n    pass\n{handler if fails else ''}finally:\n"
+        "    _graphlab_leave(_graphlab_token, _graphlab_result)"
     ).body
     for statement in before:
         for each in ast.walk(statement):
             ast.copy_location(each, body[min(start, len(body) - 1)])
     block = before[-1]
     assert isinstance(block, ast.Try)
-    block.body = body[start:]
+    block.body = [_Returns().visit(each) for each in body[start:]]
     definition.body = [*body[:start], *before]
     return _compiled(tree, function)
+
+
+class _Returns(ast.NodeTransformer):
+    """Keeps what a function returns in a variable as well."""
+
+    def visit_Return(self, node: ast.Return) -> ast.Return:
+        if node.value is not None:
+            kept = ast.copy_location(ast.Name("_graphlab_result", ast.Store()), node.value)
+            node.value = ast.copy_location(ast.NamedExpr(kept, node.value), node.value)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        return node
 
 
 def _compiled(tree: ast.Module, function: FunctionType) -> CodeType | None:
@@ -114,16 +146,24 @@ def _same(one: CodeType, other: CodeType) -> bool:
     return (
         one.co_names == other.co_names
         and one.co_varnames == other.co_varnames
-        and one.co_consts == other.co_consts
+        and len(one.co_consts) == len(other.co_consts)
+        and all(map(_same_constant, one.co_consts, other.co_consts))
     )
 
 
-def _with(code: CodeType, enter: Any, leave: Any) -> CodeType:
-    calls = {_ENTER: enter, _LEAVE: leave}
+def _same_constant(one: Any, other: Any) -> bool:
+    """Code inside the function has another qualified name when the function is compiled alone."""
+    if isinstance(one, CodeType) and isinstance(other, CodeType):
+        return _same(one, other)
+    return type(one) is type(other) and one == other
+
+
+def _with(code: CodeType, enter: Any, leave: Any, fail: Any) -> CodeType:
+    calls = {_ENTER: enter, _LEAVE: leave, _FAIL: fail}
 
     def put(constant: Any) -> Any:
-        if isinstance(constant, tuple) and constant == (_ENTER, _LEAVE):
-            return enter, leave
+        if isinstance(constant, tuple) and constant == (_ENTER, _LEAVE, _FAIL):
+            return enter, leave, fail
         return calls.get(constant, constant) if isinstance(constant, str) else constant
 
     return code.replace(co_consts=tuple(put(each) for each in code.co_consts))

@@ -1,15 +1,13 @@
-"""Notes which of the user's lines was running as autograd's nodes were made (`sys.settrace`).
+"""Notes which of the user's lines was running as autograd's nodes were made, thread by thread.
 
 At each line a mark is noted: the thread's count of nodes, and the line. A node's `_sequence_nr()`
-lies between two marks, which tells the line that made it, with no torch function patched. Calls of
-torch that matter (backward, zero_grad) are recognised by their code object; module calls are noted
-by module_calls.py.
+lies between two marks, which tells the line that made it, with no torch function patched. How the
+lines are followed depends on the Python: `lines/monitoring.py` and `lines/settrace.py`.
 """
 
 from __future__ import annotations
 
 import inspect
-import sys
 import threading
 from collections.abc import Callable
 from types import CodeType, FrameType
@@ -17,9 +15,18 @@ from typing import Any
 
 from graphlab.observe.hooks.unpatched_writes import UnpatchedWrites, suspicious
 from graphlab.observe.iterations import Iterations
-from graphlab.observe.notes import Log, Spot
+from graphlab.observe.notes import Log, Marks, Spot
+from graphlab.observe.process_state import PROCESS
 from graphlab.observe.tensors import Unnoticed
 from graphlab.source.files import UserFiles, user_frame
+
+Handler = Callable[[FrameType, str, Any], None]
+Onlooker = Callable[[FrameType, bool], None]
+
+ELSEWHERE = (
+    "some of the program ran in threads that had begun before graphlab did, whose lines cannot be "
+    "followed on this Python"
+)
 
 
 def code_of(function: Any) -> CodeType:
@@ -27,13 +34,14 @@ def code_of(function: Any) -> CodeType:
     return inspect.unwrap(function).__code__
 
 
-Handler = Callable[[FrameType, str, Any], None]
-
-_EVENTS = ("call", "line", "return", "exception", "opcode")
-_IS_LINE, _IS_RETURN = ({name: name == one for name in _EVENTS} for one in ("line", "return"))
-ELSEWHERE = "some of the program ran in other threads, whose lines and backwards are not followed"
-
-_OTHER, _USER, _SPECIAL, _BLOCK, _MODULE_CALL = range(5)
+def runs(code: CodeType, function: Any) -> bool:
+    """Whether `code` is a function's own, or what stands for it while it is swapped."""
+    own = code_of(function)
+    return code is own or (
+        code.co_firstlineno == own.co_firstlineno
+        and code.co_name == own.co_name
+        and code.co_filename == own.co_filename
+    )
 
 
 def sequence_counter() -> Callable[[], int] | None:
@@ -44,259 +52,184 @@ def sequence_counter() -> Callable[[], int] | None:
     return getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", None)
 
 
-class LineTracer:
-    """Install with `start()`, remove with `stop()`; `pause()` and `resume()` surround a step().
+class Following:
+    """What is noted of one thread: torch counts the nodes of each by itself."""
 
-    `guard` is called with the observer's own exceptions.
+    __slots__ = (
+        "activity", "calls", "dark", "events", "ident", "last", "locals", "marks", "module_caller",
+        "off_in_module", "paused", "pending", "quiet", "seq", "stack", "trace",
+    )  # fmt: skip
+
+    def __init__(self, ident: int, marks: Marks) -> None:
+        self.ident = ident
+        self.marks = marks
+        # The noted calls that are running: (code, offset) of the user's line, and the module.
+        self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
+        # What a line may write with no patch to see it, until the next line of the same frame.
+        self.pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
+        # How often torch was asked for something that is noted: a module's call, a backward.
+        self.activity = 0
+        # The count of nodes at the last line, and how many lines have run since the last node.
+        self.seq = self.quiet = 0
+        # Of monitoring.py: the last line, as it is known there.
+        self.last: Any = None
+        # Of settrace.py: the trace function, its parts, and why it is off.
+        self.trace: Any = None
+        self.locals: dict[CodeType, Callable[..., Any]] = {}
+        self.calls: list[tuple[FrameType, int, int, int]] = []
+        self.events = 0
+        self.module_caller: FrameType | None = None
+        self.paused = self.off_in_module = False
+        self.dark: Any = None
+
+
+class LineTracer:
+    """Install with `start()`, remove with `stop()`.
+
+    `guard` is called with the observer's own exceptions. `switches`: whether what follows the lines
+    must be turned off where they do not matter.
     """
+
+    switches = False
 
     def __init__(
         self, log: Log, files: UserFiles, iterations: Iterations, guard: Callable[[Exception], None]
     ) -> None:
         self.log = log
         self.files = files
-        self.handlers: dict[CodeType, Handler] = {}
-        self._iterations = iterations
-        # Functions of torch that run in a record_function block: the tracer is paused in them, and
-        # resumed when the block ends (step_hooks.py).
+        self.iterations = iterations
+        self.guard = guard
+        # What is called, and with which of torch's functions that is registered.
+        self.handlers: dict[CodeType, list[Handler]] = {}
+        self.handled: list[Any] = []
+        # Functions of torch that run in a record_function block (step_hooks.py), and the code of
+        # nn.Module.__call__ while it is swapped (module_calls.py).
         self.blocks: set[CodeType] = set()
-        # The code of nn.Module.__call__ while it is swapped, and the frame that called it last
-        # (module_calls.py).
         self.module_call_codes: set[CodeType] = set()
-        self.module_caller: FrameType | None = None
-        self._codes: dict[CodeType, int] = {}
-        self._locals: dict[CodeType, Callable[..., Any]] = {}
-        # The noted calls that are running: (code, offset) of the user's line, and the module.
-        self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
         counter = sequence_counter()
         self.seq = counter or (lambda: 0)
         # Without the counter it is not known which line made a node.
         log.no_counter = counter is None
-        self._lines = UnpatchedWrites(log)
-        self._pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
-        self._before: Any = None
-        # The `f_trace` that frames had before, such as a debugger's.
-        self._kept: dict[FrameType, Any] = {}
-        self.guard = guard
-        self._onlooker: Callable[[FrameType, bool], None] | None = None
+        log.now = self.seq
         self.running = False
-        self._paused = False
-        # Whether it is off because a module of torch's own is running (module_calls.py).
-        self.off_in_module = False
         self.thread = threading.get_ident()
-        # Whether torch was seen to run in another thread.
+        # Whether torch was seen to run in a thread that is not followed.
         self.elsewhere = False
-        self.trace = self._make_global()
+        self.followings: dict[int, Following] = {}
+        self._lines = UnpatchedWrites(log)
+        self.onlooker: Onlooker | None = None
+
+    def handle(self, function: Any, handler: Handler) -> None:
+        """Call `handler(frame, event, value)` with "call" as `function` begins, "return" with what
+        it returns, and "exception" with (type, error, traceback) as one leaves it. To be called
+        before `start`; a function without Python code has no such events."""
+        function = inspect.unwrap(function)
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return
+        if code not in self.handlers:
+            self.handlers[code] = []
+            self.handled.append(function)
+        self.handlers[code].append(handler)
+
+    def call_handlers(self, code: CodeType, frame: FrameType, event: str, value: Any) -> None:
+        """Call what is registered. An exception here would propagate into the user's program."""
+        if PROCESS.hidden and PROCESS.hidden == threading.get_ident():
+            return
+        for handler in self.handlers[code]:
+            try:
+                handler(frame, event, value)
+            except Exception as error:
+                self.guard(error)
+
+    def here(self) -> Following:
+        """The following of the thread that asks, made if it is new."""
+        ident = threading.get_ident()
+        return self.followings.get(ident) or self.follow(ident)
+
+    def follow(self, ident: int) -> Following:
+        own = self.followings[ident] = Following(ident, self.log.marks_of(ident))
+        own.seq = self.seq()
+        return own
 
     def start(self) -> None:
-        self._before = sys.gettrace()
-        self.running = True
-        sys.settrace(self.trace)
-
-    def watch_lines(self, onlooker: Callable[[FrameType, bool], None]) -> None:
-        """Call `onlooker(frame, False)` when a line of the user's begins, and `onlooker(caller,
-        True)` when a call returns to one. To be called before `start`."""
-        self._onlooker = onlooker
+        raise NotImplementedError
 
     def begin_frames(self, frame: FrameType | None) -> None:
-        """Trace the user's frames that were running already at the start."""
-        while frame is not None:
-            if frame.f_code.co_filename in self.files:
-                self._kept[frame] = frame.f_trace
-                frame.f_trace = self._local_for(frame.f_code)
-            frame = frame.f_back
+        """Follow the user's frames that were running already at the start."""
+        raise NotImplementedError
 
     def stop(self, frame: FrameType | None) -> None:
-        self.running = False
-        self._pending.clear()
-        # The swapped code object refers to this tracer, and the garbage collector does not look
-        # into code objects: the cycle is broken here.
-        self._codes.clear()
-        self.module_call_codes.clear()
-        self.module_caller = None
-        if sys.gettrace() is self.trace or self._paused or self.off_in_module:
-            sys.settrace(self._before)
-        while frame is not None:
-            if frame.f_trace is not None and frame.f_trace is self._locals.get(frame.f_code):
-                frame.f_trace = self._kept.get(frame)
-            frame = frame.f_back
-        self._kept.clear()
+        """Safe to call twice."""
+        raise NotImplementedError
 
     def pause(self) -> None:
-        """Stop tracing in a step(), whose hundreds of calls inside torch do not matter."""
-        if sys.gettrace() is self.trace:
-            sys.settrace(None)
-            self._paused = True
+        """Stop following lines in a step(), whose hundreds of calls inside torch do not matter."""
 
     def resume(self) -> None:
-        if self._paused and threading.get_ident() == self.thread:
-            self._paused = False
-            if self.running and sys.gettrace() is None:
-                sys.settrace(self.trace)
+        """End what `pause` began."""
 
-    def _handle(self, handler: Handler, frame: FrameType, event: str, arg: Any) -> None:
-        """Call a handler. An exception here would propagate into the user's program."""
-        try:
-            handler(frame, event, arg)
-        except Exception as error:
-            self.guard(error)
+    def step_aside(self) -> None:
+        """Restore torch's functions until `step_back`. Both are safe to call twice."""
+
+    def step_back(self) -> None:
+        """Undo `step_aside`."""
+
+    def wake(self, own: Following) -> None:
+        """Follow every line again: something happened that is not yet known."""
+
+    def lost_sight(self) -> bool:
+        """Whether somebody else has taken the means of following lines away."""
+        return False
+
+    def watch_lines(self, onlooker: Onlooker) -> None:
+        """Call `onlooker(frame, False)` when a line of the user's begins, and `onlooker(caller,
+        True)` when a call returns to one. To be called before `start`."""
+        self.onlooker = onlooker
 
     def spot(self, frame: FrameType | None) -> Spot | None:
         """(code, offset) of the nearest user frame from `frame` outwards."""
-        files = self.files
-        while frame is not None:
-            if frame.f_code.co_filename in files:
-                return frame.f_code, frame.f_lasti
-            frame = frame.f_back
-        return None
+        frame = user_frame(frame, self.files)
+        return (frame.f_code, frame.f_lasti) if frame is not None else None
 
     def last_spot(self) -> tuple[CodeType | None, int]:
-        marks = self.log.marks
+        marks = self.here().marks
         return marks[-1][1:3] if marks else (None, 0)
 
-    def _classify(self, code: CodeType) -> int:
-        if code.co_filename in self.files:
-            kind = _USER
-        elif code in self.handlers:
-            kind = _SPECIAL
-        elif code in self.blocks:
-            kind = _BLOCK
-        elif code in self.module_call_codes:
-            kind = _MODULE_CALL
-        else:
-            kind = _OTHER
-        self._codes[code] = kind
-        return kind
+    def write_begins(self, own: Following, frame: FrameType, line: int) -> None:
+        """A line begins that may write to memory with no patch to see it."""
+        try:
+            with Unnoticed():
+                values = self._lines.before(frame, line)
+            if values:
+                own.pending[frame] = (values, frame.f_lasti)
+        except Exception as error:
+            self.guard(error)
 
-    def _make_global(self) -> Callable[..., Any]:
-        codes, seq, marks = self._codes, self.seq, self.log.marks
-        stack, handlers = self.stack, self.handlers
-        returning, local_for = self._make_returning(), self._local_for
-        pause, blocks, settrace = self.pause, self.blocks, sys.settrace
-        locals_of = self._locals.get
+    def write_ended(self, own: Following, frame: FrameType) -> None:
+        """The next line of a frame begins, or the frame ends."""
+        held = own.pending.pop(frame, None)
+        if held is not None:
+            try:
+                with Unnoticed():
+                    self._lines.after(held[0], self.seq(), frame.f_code, held[1])
+            except Exception as error:
+                self.guard(error)
 
-        def on_call(frame: FrameType, event: str, arg: Any) -> Any:
-            # Runs at every Python call of the program, so the common case returns first.
-            code = frame.f_code
-            kind = codes.get(code)
-            if kind is None:
-                kind = self._classify(code)
-            if kind is _OTHER:
-                return None
-            if kind is _USER:
-                return locals_of(code) or local_for(code)
-            if kind is _MODULE_CALL:
-                settrace(None)
-                self.module_caller = frame.f_back
-                return None
-            if kind is _BLOCK:
-                pause()
-                return None
-            back = frame.f_back
-            if back is not None and codes.get(back.f_code) == _USER:
-                here, offset = back.f_code, back.f_lasti
-            else:
-                # Called by torch: the user's line is still the outer call's.
-                here, offset = stack[-1][:2] if len(stack) > 1 else self.last_spot()
-            module = stack[-1][2]
-            self._handle(handlers[code], frame, "call", None)
-            stack.append((here, offset, module))
-            marks.append((seq(), here, offset, module))
-            frame.f_trace_lines = False
-            if code in blocks:
-                pause()
-            return returning
+    def body_begins(self, code: CodeType, line: int, offset: int) -> None:
+        """The first line of a loop's body begins."""
+        key = (code, line)
+        iterations = self.iterations
+        # A block's end, or a loop's next turn, has another offset than its beginning.
+        if line in iterations.repeated_starts(code) and (
+            iterations.entered.setdefault(key, offset) != offset
+        ):
+            return
+        counts = iterations.counts
+        counts[key] = counts.get(key, 0) + 1
+        self.here().marks.trim()
 
-        return on_call
-
-    def _make_returning(self) -> Callable[..., Any]:
-        seq, marks, stack, handlers = self.seq, self.log.marks, self.stack, self.handlers
-
-        def on_return(frame: FrameType, event: str, arg: Any) -> Any:
-            if event == "return":
-                handler = handlers.get(frame.f_code)
-                if handler is not None:
-                    self._handle(handler, frame, event, arg)
-                if len(stack) > 1:
-                    here, offset, _ = stack.pop()
-                    marks.append((seq(), here, ~offset, stack[-1][2]))
-            elif event == "exception":
-                handler = handlers.get(frame.f_code)
-                if handler is not None:
-                    self._handle(handler, frame, event, arg)
-            return on_return
-
-        return on_return
-
-    def _local_for(self, code: CodeType) -> Callable[..., Any]:
-        local = self._locals.get(code)
-        if local is None:
-            local = self._make_local(code)
-            if self._onlooker is not None:
-                local = self._watched(local, self._onlooker)
-            self._locals[code] = local
-        return local
-
-    def _watched(
-        self, local: Callable[..., Any], onlooker: Callable[[FrameType, bool], None]
-    ) -> Callable[..., Any]:
-        files = self.files
-
-        def on_line(frame: FrameType, event: str, arg: Any) -> Any:
-            if event == "line":
-                onlooker(frame, False)
-            local(frame, event, arg)
-            if event == "return":
-                back = user_frame(frame.f_back, files)
-                if back is not None:
-                    onlooker(back, True)
-            return on_line
-
-        return on_line
-
-    def _make_local(self, code: CodeType) -> Callable[..., Any]:
-        seq, marks, stack, files = self.seq, self.log.marks, self.stack, self.files
-        starts = self._iterations.body_starts(code)
-        odd = suspicious(code.co_filename)
-        lines, pending = self._lines, self._pending
-        counts, log = self._iterations.counts, self.log
-        twice, entered = self._iterations.repeated_starts(code), self._iterations.entered
-        # Dict look-ups: comparing strings needs stack that may not be left near the limit.
-        is_line, is_return = _IS_LINE, _IS_RETURN
-
-        def on_line(frame: FrameType, event: str, arg: Any) -> Any:
-            if pending:
-                held = pending.pop(frame, None)
-                if held is not None:
-                    try:
-                        with Unnoticed():
-                            lines.after(held[0], seq(), code, held[1])
-                    except Exception as error:
-                        self.guard(error)
-            if is_line[event]:
-                if odd and frame.f_lineno in odd:
-                    try:
-                        with Unnoticed():
-                            values = lines.before(frame, frame.f_lineno)
-                        if values:
-                            pending[frame] = (values, frame.f_lasti)
-                    except Exception as error:
-                        self.guard(error)
-                marks.append((seq(), code, ~frame.f_lasti, stack[-1][2]))
-                if starts and frame.f_lineno in starts:
-                    key = (code, frame.f_lineno)
-                    # A block's end, or a loop's next turn, has another offset than its beginning.
-                    offset = frame.f_lasti
-                    if frame.f_lineno in twice and entered.setdefault(key, offset) != offset:
-                        return on_line
-                    counts[key] = counts.get(key, 0) + 1
-                    log.trim()
-            elif is_return[event]:
-                back = frame.f_back
-                while back is not None and back.f_code.co_filename not in files:
-                    back = back.f_back
-                if back is not None:
-                    marks.append((seq(), back.f_code, ~back.f_lasti, stack[-1][2]))
-            return on_line
-
-        return on_line
+    @staticmethod
+    def odd_lines(code: CodeType) -> Any:
+        """The lines of a code's file that may write unseen."""
+        return suspicious(code.co_filename)

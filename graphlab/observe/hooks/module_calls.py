@@ -1,7 +1,7 @@
-"""Notes which module is running, and pauses the line tracer inside torch's own modules.
+"""Notes which module is running, and pauses a trace function inside torch's own modules.
 
 The code of ``nn.Module.__call__`` is replaced while a session is open (code_swap.py). A module of
-the user's that is called by one of torch's turns the tracer on again.
+the user's that is called by one of torch's turns the trace function on again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from threading import get_ident
 from typing import Any
 
 from graphlab.observe.hooks.code_swap import Swap
-from graphlab.observe.hooks.line_tracer import LineTracer
+from graphlab.observe.hooks.line_tracer import Following, LineTracer
 from graphlab.observe.notes import Log, RawModule
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, is_a
@@ -51,27 +51,36 @@ class ModuleCalls:
         if self._swap is not None:
             self._swap.step_back()
 
-    def _make(self) -> tuple[Callable[[Any], Any], Callable[[Any], None]]:
-        tracer, quiet_types, is_quiet = self._tracer, self._quiet, self._is_quiet
-        seq, marks, stack, events = tracer.seq, self._log.marks, tracer.stack, self._log.events
-        known, thread, files = self._log.modules, tracer.thread, self._files
+    def _make(self) -> tuple[Callable[[Any], Any], Callable[[Any, Any], None]]:
+        tracer = self._tracer
+        seq, events, known = tracer.seq, self._log.events, self._log.modules
+        followings, follow, wake = tracer.followings, tracer.follow, tracer.wake
+        files, quiet, getframe = self._files, self._is_quiet, sys._getframe
+        switches = tracer.switches
         gettrace, settrace = sys.gettrace, sys.settrace
-        switch = tracer.trace
 
         def enter(module: Any) -> Any:
-            if get_ident() != thread:
-                tracer.elsewhere = True
-                return _ELSEWHERE
-            # Set by the tracer, which has turned itself off for this function.
-            frame, tracer.module_caller = tracer.module_caller, None
+            ident = get_ident()
+            own = followings.get(ident) or follow(ident)
+            stack, marks = own.stack, own.marks
             depth = len(stack)
+            # A trace function has turned itself off for this function, and says who calls it.
+            frame, own.module_caller = own.module_caller, None
+            traced = frame is not None
             try:
+                own.activity += 1
+                if own.dark is not None:
+                    wake(own)
+                    traced = own.trace is not None and gettrace() is own.trace
+                    if traced:
+                        settrace(None)
+                caller = frame if frame is not None else getframe(2)
                 key = id(module)
                 held = known.get(key)
                 if held is None or held() is not module:
                     known[key] = weakref.ref(module)
-                if frame is not None and frame.f_code.co_filename in files:
-                    here, offset = frame.f_code, frame.f_lasti
+                if caller.f_code.co_filename in files:
+                    here, offset = caller.f_code, caller.f_lasti
                     events.append(RawModule(seq(), (here, offset), key))
                 elif depth > 1:
                     # Called by torch: the user's line is still the one that the outer call is on.
@@ -80,53 +89,60 @@ class ModuleCalls:
                     here, offset = tracer.last_spot()
                 stack.append((here, offset, key))
                 marks.append((seq(), here, offset, key))
-                kind = type(module)
-                answer = quiet_types.get(id(kind))
-                if answer is None:
-                    answer = quiet_types[id(kind)] = kind, is_quiet(kind)
-                quiet = answer[1]
-                if quiet:
-                    own = module.__dict__
-                    quiet = not (
-                        own.get("_forward_hooks")
-                        or own.get("_forward_pre_hooks")
-                        or "forward" in own
-                    )
+                if not switches:
+                    return own
+                still = quiet(module)
             except Exception as error:
                 # An exception here would propagate into the user's program.
                 del stack[depth:]
-                if frame is not None:
-                    settrace(switch)
+                if traced:
+                    settrace(own.trace)
                 tracer.guard(error)
-                return _ELSEWHERE
-            if frame is not None:
-                if quiet:
-                    tracer.off_in_module = True
-                    return switch
-                settrace(switch)
-            elif not quiet and tracer.off_in_module and gettrace() is None:
-                tracer.off_in_module = False
-                settrace(switch)
                 return None
-            return _AS_IT_WAS
+            if traced:
+                if still:
+                    own.off_in_module = True
+                    return own, own.trace
+                settrace(own.trace)
+            elif not still and own.off_in_module and gettrace() is None:
+                own.off_in_module = False
+                settrace(own.trace)
+                return own, None
+            return own
 
-        def leave(token: Any) -> None:
-            if token is _ELSEWHERE:
+        def leave(token: Any, result: Any) -> None:
+            if token is None:
                 return
+            own: Following
+            own, *switch = token if type(token) is tuple else (token,)
+            stack = own.stack
             if len(stack) > 1:
                 here, offset, _ = stack.pop()
-                marks.append((seq(), here, ~offset, stack[-1][2]))
-            if token is not _AS_IT_WAS and tracer.running:
+                own.marks.append((seq(), here, ~offset, stack[-1][2]))
+            if switch and tracer.running:
                 now = gettrace()
-                if now is None or now is switch:
-                    tracer.off_in_module = token is None
-                    settrace(token)
+                if now is None or now is own.trace:
+                    own.off_in_module = switch[0] is None
+                    settrace(switch[0])
 
         return enter, leave
 
-    def _is_quiet(self, kind: type) -> bool:
-        """Whether a call of this class runs no code of the user's: neither it nor a base class in
-        the user's files defines a method other than `__init__`."""
+    def _is_quiet(self, module: Any) -> bool:
+        """Whether a call of this module runs no code of the user's."""
+        kind = type(module)
+        answer = self._quiet.get(id(kind))
+        if answer is None:
+            answer = self._quiet[id(kind)] = kind, self._quiet_class(kind)
+        if not answer[1]:
+            return False
+        own = module.__dict__
+        return not (
+            own.get("_forward_hooks") or own.get("_forward_pre_hooks") or "forward" in own
+        )
+
+    def _quiet_class(self, kind: type) -> bool:
+        """Whether neither this class nor a base class in the user's files defines a method other
+        than `__init__`."""
         for base in kind.__mro__:
             if base is object:
                 continue
@@ -136,6 +152,3 @@ class ModuleCalls:
                 if any(inspect.isroutine(m) or is_a(m, property) for m in members):
                     return False
         return True
-
-
-_ELSEWHERE, _AS_IT_WAS = object(), object()

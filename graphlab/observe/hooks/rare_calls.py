@@ -9,7 +9,7 @@ import weakref
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import GuardPlace, Log
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes
@@ -47,8 +47,8 @@ class RareCalls:
         self._log.hooks_used = True
 
     def _register(self, function: Any, handler: Any) -> None:
-        if hasattr(function, "__code__"):
-            self._tracer.handlers[code_of(function)] = handler
+        if function is not None:
+            self._tracer.handle(function, handler)
 
     def _entered(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call" or attributes(frame.f_locals.get("self")).get("mode") is not True:

@@ -105,6 +105,7 @@ class StepHooks:
             except Exception as error:
                 self._guard(error)
             return
+        self._tracer.wake(self._tracer.here())
         closure = any(each is not None for each in (*args[1:], kwargs.get("closure")))
         frame = sys._getframe(1)
         active = ActiveStep(optimizer, closure, frame)

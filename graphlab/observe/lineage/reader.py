@@ -25,7 +25,7 @@ from graphlab.source.effects.assignments import (
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, is_a, item, items, variables
-from graphlab.source.places import parse
+from graphlab.source.places import nodes_of, parse
 from graphlab.source.vocabulary import CUTS, FACTS
 from graphlab.trace.model import Location
 
@@ -276,7 +276,7 @@ class Lineage:
 
     def returns(self) -> list[ast.Return]:
         """The return statements of the function, those with a value."""
-        found = ast.walk(self.scope) if self.scope is not None else ()
+        found = nodes_of(self.scope)
         return [each for each in found if isinstance(each, ast.Return) and each.value is not None]
 
     def inside(
@@ -328,7 +328,7 @@ class Lineage:
     def guard_at(self, line: int) -> Cut | None:
         """As `guard`, for a line."""
         best: Cut | None = None
-        for each in ast.walk(self.tree) if self.tree is not None else ():
+        for each in nodes_of(self.tree):
             last = getattr(each, "end_lineno", 0) or 0
             if isinstance(each, ast.With) and each.lineno < line <= last:
                 for item in each.items:
@@ -347,7 +347,7 @@ class Lineage:
 
     def switched_off(self) -> Cut | None:
         """The statement that turned gradients off for good."""
-        for each in ast.walk(self.tree) if self.tree is not None else ():
+        for each in nodes_of(self.tree):
             if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
                 text = ast.unparse(each)
                 if text.endswith("set_grad_enabled(False)"):
@@ -363,7 +363,7 @@ class Lineage:
         """The last statement, or loop, above line `before` that `name` has its value from."""
         found = self.assignments(name, before)
         made: ast.AST | None = found[-1] if found else None
-        for each in ast.walk(self.scope) if self.scope is not None else ():
+        for each in nodes_of(self.scope):
             if isinstance(each, ast.For) and name in target_names(each.target):
                 inside = each.lineno < before <= (each.end_lineno or 0)
                 if inside and (made is None or getattr(made, "lineno", 0) < each.lineno):
@@ -382,7 +382,7 @@ class Lineage:
 
     def element(self, name: str) -> Any:
         """The first value of a loop variable: the items of a list are assumed to be alike."""
-        for each in ast.walk(self.scope) if self.scope is not None else ():
+        for each in nodes_of(self.scope):
             if isinstance(each, ast.For | ast.comprehension) and name in target_names(each.target):
                 source = each.iter
                 if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":

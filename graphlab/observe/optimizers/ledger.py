@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.hooks.step_hooks import ActiveStep, StepHooks
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
@@ -71,12 +71,9 @@ class OptimizerLedger:
         self.scalers = Scalers(tracer, self.registry)
         self.provenance = Provenance(log, files, self.registry, lambda: steps.depth > 0)
         optimizer, module = torch.optim.Optimizer, torch.nn.Module
-        for code, handler in (
-            (code_of(optimizer.__init__), self._on_init),
-            (code_of(optimizer.zero_grad), self._on_zero),
-            (code_of(module.zero_grad), self._on_zero),
-        ):
-            tracer.handlers[code] = handler
+        tracer.handle(optimizer.__init__, self._on_init)
+        tracer.handle(optimizer.zero_grad, self._on_zero)
+        tracer.handle(module.zero_grad, self._on_zero)
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
         """Count a step in another thread; nothing else is known of it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.hooks.line_tracer import LineTracer, code_of
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.registry import OptimizerRegistry
@@ -24,10 +24,10 @@ class Scalers:
         # The scaler of each loss that one has scaled.
         self._scaled = WeakMap()
         scaler, schedulers = torch.amp.GradScaler, torch.optim.lr_scheduler
-        tracer.handlers[code_of(scaler.scale)] = self._on_scale
-        tracer.handlers[code_of(scaler.step)] = self._on_step
+        tracer.handle(scaler.scale, self._on_scale)
+        tracer.handle(scaler.step, self._on_step)
         for kind in (schedulers.LRScheduler, schedulers.ReduceLROnPlateau):
-            tracer.handlers[code_of(kind.step)] = self._on_schedule
+            tracer.handle(kind.step, self._on_schedule)
 
     def note(self, record: RawBackward, values: dict[str, Any]) -> None:
         """Note which scaler has scaled the loss of a backward with these arguments."""

@@ -23,7 +23,7 @@ from graphlab.observe.failures.diagnosis import diagnose
 from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import listed, operation, sequence, slots
-from graphlab.observe.hooks.line_tracer import code_of
+from graphlab.observe.hooks.line_tracer import runs
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log
@@ -144,12 +144,12 @@ class _PostMortem:
     def _explain(self, mistake: str | None) -> bool:
         import torch
 
-        grad = code_of(torch.autograd.grad)
-        calls = {code_of(torch.autograd.backward), grad}
+        backward, grad = torch.autograd.backward, torch.autograd.grad
         # The innermost first: a checkpoint's backward runs another inside it.
         for at, entry in reversed(list(enumerate(self._tb.entries))):
             code = entry.frame.f_code
-            if code in calls and self._backward(at, code is grad, mistake):
+            is_grad = runs(code, grad)
+            if (is_grad or runs(code, backward)) and self._backward(at, is_grad, mistake):
                 return True
         if mistake in ("leaf", "view"):
             refused = refused_write(self._tb, mistake)

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import difflib
 import sys
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
+
+from graphlab.observe.process_state import PROCESS
 
 Mistake = Literal[
     "stale", "freed", "leaf", "view", "outright", "inference", "overlap", "non-leaf", "hook",
@@ -55,6 +58,7 @@ def _messages() -> tuple[tuple[Mistake, str], ...]:
     tracing = sys.gettrace()
     no_modes = getattr(torch._C, "DisableTorchFunction", contextlib.nullcontext)
     sys.settrace(None)
+    PROCESS.hidden = threading.get_ident()
     try:
         # Whatever the program has set: no anomaly detection, no inference mode, and no torch
         # function mode, such as a default device.
@@ -70,6 +74,7 @@ def _messages() -> tuple[tuple[Mistake, str], ...]:
                 except (RuntimeError, TypeError) as error:
                     found.append((mistake, str(error)[:_LONGER]))
     finally:
+        PROCESS.hidden = 0
         sys.settrace(tracing)
     return tuple(found)
 

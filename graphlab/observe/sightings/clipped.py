@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.optimizers.gradients import ParameterState
@@ -39,7 +38,7 @@ class ClipCalls:
         self._seen: dict[Spot | None, Counter[str]] = {}
         self._about: dict[Spot | None, tuple[OptimizerState, RawBackward | None]] = {}
         for function in (torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_):
-            watched.tracer.handlers[code_of(function)] = self._on_clip
+            watched.tracer.handle(function, self._on_clip)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing: the calls themselves are seen."""

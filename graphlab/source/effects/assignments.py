@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
+from graphlab.source.places import nodes_of
 from graphlab.source.vocabulary import GUARDS
 
 
@@ -57,7 +59,7 @@ def is_integer(node: ast.expr) -> bool:
 
 def scope_of(tree: ast.Module | None, first: int, name: str) -> ast.AST | None:
     """The function called `name` whose code begins at line `first`; the module if there is none."""
-    for each in ast.walk(tree) if tree is not None else ():
+    for each in nodes_of(tree):
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == name:
             start = min([each.lineno, *(d.lineno for d in each.decorator_list)])
             if start <= first <= each.lineno:
@@ -68,14 +70,22 @@ def scope_of(tree: ast.Module | None, first: int, name: str) -> ast.AST | None:
 def assignments_in(scope: ast.AST | None, name: str, before: int) -> list[ast.stmt]:
     """The statements of `scope` above line `before` that gave `name` its value, the last one first,
     and those that put something into it where it is a list."""
-    found: list[ast.stmt] = []
-    for each in ast.walk(scope) if scope is not None else ():
-        if isinstance(each, ast.stmt) and each.lineno < before and name in stored_names(each):
-            found.append(each)
+    found = [each for each in _assignments(scope).get(name, ()) if each.lineno < before]
     found.sort(key=lambda each: each.lineno, reverse=True)
     for at, each in enumerate(found):
         if isinstance(each, ast.Assign | ast.AnnAssign):
             return found[: at + 1]
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _assignments(scope: ast.AST | None) -> dict[str, list[ast.stmt]]:
+    """The statements of `scope` by the names that they give values to."""
+    found: dict[str, list[ast.stmt]] = {}
+    for each in nodes_of(scope):
+        if isinstance(each, ast.stmt):
+            for name in stored_names(each):
+                found.setdefault(name, []).append(each)
     return found
 
 
@@ -90,7 +100,7 @@ def element_of(node: ast.expr, at: int | None) -> ast.expr:
 def function_called(tree: ast.Module | None, call: ast.Call) -> ast.FunctionDef | None:
     """A function of the file that is known by its name only, such as one defined in another."""
     name = ast.unparse(call.func).rsplit(".", 1)[-1]
-    for each in ast.walk(tree) if tree is not None else ():
+    for each in nodes_of(tree):
         if isinstance(each, ast.FunctionDef) and each.name == name:
             return each
     return None

@@ -6,12 +6,12 @@ import ast
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any
 
 import torch
 
-from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.names import submodules
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.sightings.state.one_object import line_of_union
@@ -54,11 +54,11 @@ class Loads:
         self._takings: dict[Spot, deque[Taking]] = {}
         self._found: dict[Location, Restored] = {}
         module, optimizer = torch.nn.Module, torch.optim.Optimizer
-        self._modules = code_of(module.state_dict)
-        handlers = watched.tracer.handlers
-        handlers[self._modules] = handlers[code_of(optimizer.state_dict)] = self._taken
-        handlers[code_of(module.load_state_dict)] = self._module_loads
-        handlers[code_of(optimizer.load_state_dict)] = self._optimizer_loads
+        tracer = watched.tracer
+        tracer.handle(module.state_dict, partial(self._taken, True))
+        tracer.handle(optimizer.state_dict, partial(self._taken, False))
+        tracer.handle(module.load_state_dict, self._module_loads)
+        tracer.handle(optimizer.load_state_dict, self._optimizer_loads)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing is to be learned from a graph."""
@@ -73,13 +73,13 @@ class Loads:
     def _steps(self) -> dict[int, int]:
         return {state.at: state.steps for state in self._watched.ledger.registry.alive}
 
-    def _taken(self, frame: FrameType, event: str, arg: Any) -> None:
+    def _taken(self, modules: bool, frame: FrameType, event: str, arg: Any) -> None:
         # The calls for a module's children are part of it.
         inner = frame.f_back is not None and frame.f_back.f_code is frame.f_code
         if event != "return" or inner or not is_a(arg, dict):
             return
         with Unnoticed():
-            first = _first_of(arg if frame.f_code is self._modules else item(arg, "state"))
+            first = _first_of(arg if modules else item(arg, "state"))
             _, spot = self._spot(frame)
             owner: Any = frame.f_locals.get("self")
             if first is None or spot is None or owner is None:

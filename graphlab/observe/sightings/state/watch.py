@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.hooks.line_tracer import code_of
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Spot
 from graphlab.observe.sightings.state.flags import Flags
@@ -32,12 +31,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
         replacements.loading(module, spot, assign, after)
 
     left = CONSTRUCTORS
-    handlers = watched.tracer.handlers
-    built = code_of(torch.optim.Optimizer.__init__)
-    ledger = handlers[built]
-
     def constructed(frame: FrameType, event: str, arg: Any) -> None:
-        ledger(frame, event, arg)
         nonlocal left
         if event == "return" and left > 0:
             left -= 1
@@ -46,8 +40,9 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
                 ties.look(names)
                 replacements.built(names)
 
-    handlers[built] = constructed
-    handlers[code_of(torch.nn.Module.register_parameter)] = ties.registered
+    # After the ledger's own handler, which was registered before.
+    watched.tracer.handle(torch.optim.Optimizer.__init__, constructed)
+    watched.tracer.handle(torch.nn.Module.register_parameter, ties.registered)
     yield Loads(watched, loading)
     yield Flags(watched)
     yield ties
