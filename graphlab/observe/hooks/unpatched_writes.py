@@ -53,14 +53,20 @@ class UnpatchedWrites:
         self._log = log
 
     def before(self, frame: FrameType, line: int) -> list[tuple[Any, int]]:
-        """Values that the line may write, with their versions; NumPy writes are logged at once."""
+        """Values that the line may write, with their versions; -1 for an array, unless no tensor
+        can share its memory: such a tensor would hold the array."""
         found = []
+        copies = frame.f_code.co_varnames if sys.version_info < (3, 13) else ()
         for kind, expression in suspicious(frame.f_code.co_filename).get(line, ()):
             value = in_frame(expression, frame)
             if kind == "out":
                 found += [(each, version_of(each)) for each in tensors_in(value)]
             elif is_array(value):
-                found.append((value, -1))
+                # As `getrefcount` sees it: the variable, `value`, its own argument, and before
+                # Python 3.13 the copy of the frame's variables.
+                copied = isinstance(expression, ast.Name) and expression.id in copies
+                if value.base is not None or sys.getrefcount(value) > 3 + copied:
+                    found.append((value, -1))
         return found
 
     def after(self, values: list[tuple[Any, int]], seq: int, code: CodeType, offset: int) -> None:
