@@ -127,7 +127,8 @@ class Observation:
         self._outer, PROCESS.active = PROCESS.active, self
         if self._outer is not None:
             self._outer._suspend(frame or sys._getframe(1))
-        self._recursion_limit = RecursionLimit(below)
+        self._recursion_limit = RecursionLimit(below, self._tracer.above)
+        self._tracer.limit = self._recursion_limit
         try:
             self._resume(frame or sys._getframe(1))
         except BaseException:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
+from graphlab.observe.hooks.stack_depth import RecursionLimit
 from graphlab.observe.hooks.unpatched_writes import UnpatchedWrites, suspicious
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, Marks, Spot
@@ -91,6 +92,8 @@ class LineTracer:
     """
 
     switches = False
+    # How many frames it needs on top of the program's.
+    above = 0
 
     def __init__(
         self, log: Log, files: UserFiles, iterations: Iterations, guard: Callable[[Exception], None]
@@ -117,6 +120,7 @@ class LineTracer:
         self.elsewhere = False
         self.followings: dict[int, Following] = {}
         self._lines = UnpatchedWrites(log)
+        self.limit = RecursionLimit(0, 0)
         self.onlooker: Onlooker | None = None
 
     def handle(self, function: Any, handler: Handler) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from graphlab.observe.hooks.line_tracer import Following, LineTracer, Onlooker
 from graphlab.observe.hooks.lines.anchors import Anchors
 from graphlab.observe.hooks.lines.calm import Calm, Dark, EndOfFrame
+from graphlab.observe.hooks.stack_depth import ABOVE
 from graphlab.source.files import user_frame
 
 _EVENTS = ("call", "line", "return", "exception", "opcode")
@@ -30,6 +31,7 @@ class SettraceTracer(LineTracer):
     """See the module, and LineTracer."""
 
     switches = True
+    above = ABOVE
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -77,6 +79,8 @@ class SettraceTracer(LineTracer):
         if sys.gettrace() is own.trace or (away and self.running):
             sys.settrace(self._before)
         self.running = False
+        if own.dark is not None:
+            self.limit.count_again()
         own.dark = own.module_caller = None
         own.paused = own.off_in_module = False
         own.pending.clear()
@@ -129,6 +133,7 @@ class SettraceTracer(LineTracer):
         if dark is None:
             return
         own.dark = None
+        self.limit.count_again()
         self._calm.disturbed(dark.code)
         if not self.running or sys.gettrace() is not None or own.paused or own.off_in_module:
             return
@@ -153,6 +158,7 @@ class SettraceTracer(LineTracer):
         if own.dark is not dark:
             return
         own.dark = None
+        self.limit.count_again()
         if threading.get_ident() != own.ident:
             return
         now = self.seq()
@@ -167,9 +173,11 @@ class SettraceTracer(LineTracer):
         if self.running and sys.gettrace() is None and not own.paused and not own.off_in_module:
             sys.settrace(own.trace)
 
-    def _dim(self, own: Following, frame: FrameType, index: int, now: int) -> EndOfFrame:
+    def _dim(self, own: Following, frame: FrameType, index: int, now: int) -> EndOfFrame | None:
         """Do not follow what runs until `frame` ends. Returns what must become its `f_trace`."""
         self._anchors.put_in()
+        if not self.limit.leave_out():
+            return None
         # These hold the frames, whose end is waited for.
         del own.calls[index:]
         back = user_frame(frame.f_back, self.files)
@@ -187,7 +195,7 @@ class SettraceTracer(LineTracer):
             calm = seq == now and activity == own.activity and self._calm.may(code)
             if calm and not code.co_flags & _STAYING:
                 end = self._dim(own, each, index, now)
-                if each is frame:
+                if each is frame or end is None:
                     return end
                 each.f_trace = end
                 return None
@@ -229,7 +237,9 @@ class SettraceTracer(LineTracer):
             if kind is _USER:
                 now = seq()
                 if code in calm and self.onlooker is None:
-                    return self._dim(own, frame, len(calls), now)
+                    end = self._dim(own, frame, len(calls), now)
+                    if end is not None:
+                        return end
                 calls.append((frame, now, own.activity, own.events))
                 return locals_of(code) or local_for(own, code)
             if kind is _MODULE_CALL:
