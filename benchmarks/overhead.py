@@ -1,156 +1,242 @@
-"""What watching costs: CPU-time ratios to the bare loop, all sides in one run, medians.
+"""What watching costs: ratios to the bare loop, all sides in one run, medians.
 
-    python benchmarks/overhead.py [--rounds 9] [--loops tiny dcgan transformer]
+    python benchmarks/overhead.py [--rounds 5] [--loops tiny pyrl] [--watchers graphlab] [--json F]
 
-Each round runs every watcher once, in turn, on the same loop; the ratio is taken within the round.
+Each round runs every watcher once, in turn, on a loop that is built anew; ratios are taken within
+the round. *First* is the first iterations of a new session, in a process that has watched before;
+*settled* is later, after a warm-up in the same session; each loop's heading says how many. CPU
+time is that of the process, on one thread of torch's. Instructions are those of user space, where
+the machine counts them (perf_event_open). *Scripts* are processes from start to end.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
+import itertools
+import json
+import platform
 import statistics
-import time
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import torch
-from torch import nn
+from counters import Counters
 
-import graphlab
+HERE = Path(__file__).resolve().parent
+NAIVE = HERE.parent / "scenarios" / "softmaxgan" / "naive.py"
+WATCHERS = ("graphlab", "install", "anomaly", "anomaly-nan")
+SCRIPTS = {
+    "short.py": (
+        [str(HERE / "short.py")],
+        {"graphlab run": ["-m", "graphlab", "run", str(HERE / "short.py")]},
+    ),
+    "naive.py, which raises": (
+        [str(NAIVE)],
+        {"graphlab run --explain": ["-m", "graphlab", "run", str(NAIVE), "--explain"]},
+    ),
+}
 
-Loop = Callable[[int], None]
-
-
-def tiny() -> tuple[Loop, int]:
-    """An MLP GAN on 8×8 images, about a millisecond a step; 100 steps a round."""
-    torch.manual_seed(0)
-    G = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
-    D = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
-    img = torch.randn(64, 64)
-    return gan(G, D, img, lambda: torch.randn(64, 32)), 100
-
-
-def dcgan() -> tuple[Loop, int]:
-    """A DCGAN on 28×28 images."""
-    torch.manual_seed(0)
-    G = nn.Sequential(
-        nn.ConvTranspose2d(32, 64, 7), nn.BatchNorm2d(64), nn.ReLU(),
-        nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Tanh(),
-    )  # fmt: skip
-    D = nn.Sequential(
-        nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1),
-        nn.BatchNorm2d(64), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64 * 49, 1),
-    )  # fmt: skip
-    img = torch.randn(64, 1, 28, 28)
-    return gan(G, D, img, lambda: torch.randn(64, 32, 1, 1)), 6
+Costs = dict[str, float]
+Ratios = dict[str, dict[str, list[float]]]
 
 
-def gan(G: nn.Module, D: nn.Module, img: Any, noise: Callable[[], Any]) -> Loop:
-    optimizer_D = torch.optim.Adam(D.parameters(), 2e-4)
-    optimizer_G = torch.optim.Adam(G.parameters(), 2e-4)
-    bce = nn.functional.binary_cross_entropy_with_logits
+class Lengths(NamedTuple):
+    """Iterations: the first of a session, those that pass unmeasured, those measured after."""
 
-    def train(steps: int) -> None:
-        for _ in range(steps):
-            gene_img = G(noise())
-            real_logit = D(img)
-            gene_logit = D(gene_img.detach())
-            D_loss = bce(real_logit, torch.ones_like(real_logit))
-            D_loss = D_loss + bce(gene_logit, torch.zeros_like(gene_logit))
-            optimizer_D.zero_grad()
-            D_loss.backward()
-            optimizer_D.step()
-            gene_logit = D(gene_img)
-            G_loss = bce(gene_logit, torch.ones_like(gene_logit))
-            optimizer_G.zero_grad()
-            G_loss.backward()
-            optimizer_G.step()
-
-    return train
+    first: int
+    warm: int
+    settled: int
 
 
-def transformer() -> tuple[Loop, int]:
-    """Six encoder layers, d = 256, 32 tokens, batch 8."""
-    torch.manual_seed(0)
-    layer = nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True)
-    net = nn.Sequential(nn.TransformerEncoder(layer, 6), nn.Linear(256, 256))
-    optimizer = torch.optim.Adam(net.parameters(), 1e-4)
-    x, y = torch.randn(8, 32, 256), torch.randn(8, 32, 256)
+SMALL = Lengths(200, 300, 200)
+MIDDLE = Lengths(50, 50, 50)
+LARGE = Lengths(10, 10, 10)
+LENGTHS = {
+    "tiny": SMALL,
+    "dcgan": LARGE,
+    "transformer": Lengths(4, 4, 4),
+    "lstm": LARGE,
+    "gnn": SMALL,
+    "gpt": Lengths(200, 100, 100),
+    "ppo": MIDDLE,
+    "pyrl": SMALL,
+    "pydata": SMALL,
+    "pysearch": Lengths(200, 100, 50),
+    "parameters_1000": LARGE,
+    "parameters_5000": Lengths(6, 6, 6),
+    "modules_1000": MIDDLE,
+}
 
-    def train(steps: int) -> None:
-        for _ in range(steps):
-            loss = (net(x) - y).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
 
-    return train, 2
+def watcher(name: str) -> contextlib.AbstractContextManager[Any]:
+    import torch
 
+    import graphlab
 
-@contextlib.contextmanager
-def debug_mode() -> Iterator[None]:
-    from torch.utils._debug_mode import DebugMode
-
-    with DebugMode(record_stack_trace=True):
+    @contextlib.contextmanager
+    def installed() -> Iterator[None]:
+        hooks = graphlab.install()
         yield
+        hooks.uninstall()
 
-
-@contextlib.contextmanager
-def installed() -> Iterator[None]:
-    hooks = graphlab.install()
-    yield
-    hooks.uninstall()
-
-
-def watchers() -> dict[str, Callable[[], Any]]:
-    return {
+    ways: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
         "bare": contextlib.nullcontext,
-        "graphlab": lambda: graphlab.watch(),
-        "graphlab.install()": installed,
-        "detect_anomaly, check_nan": lambda: torch.autograd.detect_anomaly(check_nan=True),
-        "detect_anomaly": lambda: torch.autograd.detect_anomaly(check_nan=False),
-        "DebugMode with stacks": debug_mode,
+        "graphlab": graphlab.watch,
+        "install": installed,
+        "anomaly": lambda: torch.autograd.detect_anomaly(check_nan=False),
+        "anomaly-nan": lambda: torch.autograd.detect_anomaly(check_nan=True),
+    }
+    return ways[name]()
+
+
+def one_run(make: Any, lengths: Lengths, name: str, counters: Counters) -> dict[str, Costs]:
+    """The costs of `first` and `settled` in one session."""
+    readings: list[Costs] = []
+
+    def stretches() -> Iterator[range]:
+        for length in lengths:
+            readings.append(counters.read())
+            yield range(length)
+        readings.append(counters.read())
+
+    gc.collect()
+    with watcher(name):
+        # One loop runs through: it is the same `for` to a watcher, and no line of this file runs
+        # between two iterations of it.
+        make()(itertools.chain.from_iterable(stretches()))
+    begin, learned, warm, end = readings
+    return {
+        "first": {key: learned[key] - begin[key] for key in begin},
+        "settled": {key: end[key] - warm[key] for key in begin},
     }
 
 
-def measure(make: Callable[[], tuple[Loop, int]], rounds: int, names: list[str]) -> None:
-    loop, steps = make()
-    loop(steps)
-    times: dict[str, list[float]] = {name: [] for name in names}
+def measure_loop(
+    name: str, lengths: Lengths, watchers: list[str], rounds: int, counters: Counters
+) -> dict[str, Any]:
+    import busy_loops
+    import loops
+
+    make = getattr(loops, name, None) or getattr(busy_loops, name)
+    ratios: dict[str, Ratios] = {each: {} for each in watchers}
+    bare_costs: list[Costs] = []
     for _ in range(rounds):
-        for name in names:
-            with watchers()[name]():
-                # The first steps are looked at closely (docs/architecture.md); a long run is not.
-                loop(WARM)
-                begin = time.process_time()
-                loop(steps)
-                times[name].append(time.process_time() - begin)
-    bare = times["bare"]
-    print(f"{make.__name__}: bare {statistics.median(bare) / steps * 1e3:.2f} ms of CPU a step")
-    for name in names:
-        ratios = [one / other for one, other in zip(times[name], bare, strict=True)]
-        print(
-            f"  {name:<28} {statistics.median(ratios):6.3f}   {min(ratios):.3f}–{max(ratios):.3f}"
-        )
+        bare = one_run(make, lengths, "bare", counters)
+        bare_costs.append(bare["settled"])
+        for each in watchers:
+            for stage, costs in one_run(make, lengths, each, counters).items():
+                for key, cost in costs.items():
+                    all_of = ratios[each].setdefault(key, {}).setdefault(stage, [])
+                    all_of.append(cost / bare[stage][key])
+    step = {
+        key: statistics.median(each[key] for each in bare_costs) / lengths.settled
+        for key in bare_costs[0]
+    }
+    return {
+        "about": make.__doc__,
+        "lengths": lengths._asdict(),
+        "bare_step": step,
+        "ratios": ratios,
+    }
 
 
-WARM = 8
-LOOPS = {"tiny": tiny, "dcgan": dcgan, "transformer": transformer}
+def measure_script(name: str, rounds: int, counters: Counters) -> dict[str, Any]:
+    bare_arguments, watched = SCRIPTS[name]
+    bare_costs: list[Costs] = []
+    extra: dict[str, list[Costs]] = {each: [] for each in watched}
+    for _ in range(rounds):
+        bare = one_process(bare_arguments, counters)
+        bare_costs.append(bare)
+        for each, arguments in watched.items():
+            costs = one_process(arguments, counters)
+            extra[each].append({key: costs[key] - bare[key] for key in bare})
+    return {"bare": bare_costs, "extra": extra}
+
+
+def one_process(arguments: list[str], counters: Counters) -> Costs:
+    before = counters.read_children()
+    subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+    after = counters.read_children()
+    return {key: after[key] - before[key] for key in before}
+
+
+def print_loop(name: str, measured: dict[str, Any]) -> None:
+    first, warm, settled = measured["lengths"].values()
+    step = measured["bare_step"]
+    line = f"bare {step['cpu'] * 1e3:.2f} ms of CPU"
+    if "instructions" in step:
+        line += f", {step['instructions'] / 1e6:.1f} million instructions"
+    print(f"\n{name}: {measured['about']}")
+    print(f"  {line} an iteration; first {first}, then {warm} to warm up, settled {settled}")
+    for each, costs in measured["ratios"].items():
+        cells = []
+        for key, stages in costs.items():
+            for stage, values in stages.items():
+                low, middle, high = min(values), statistics.median(values), max(values)
+                cells.append(f"{stage} {middle:6.2f} ({low:.2f}–{high:.2f})")
+            cells[-1] += " of CPU" if key == "cpu" else " of instructions"
+        for at in range(0, len(cells), 2):
+            print(f"  {'' if at else each:<12}" + "".join(f"{c:<30}" for c in cells[at : at + 2]))
+
+
+def print_script(name: str, measured: dict[str, Any]) -> None:
+    print(f"\n{name}: {_seconds(measured['bare'])} bare")
+    for each, costs in measured["extra"].items():
+        print(f"  {each:<24} {_seconds(costs)} more")
+
+
+def _seconds(costs: list[Costs]) -> str:
+    text = f"{statistics.median(each['cpu'] for each in costs):.2f} s of CPU"
+    if "instructions" in costs[0]:
+        median = statistics.median(each["instructions"] for each in costs)
+        text += f", {median / 1e9:.2f} billion instructions"
+    return text
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--loops", nargs="+", choices=LOOPS, default=list(LOOPS))
-    parser.add_argument("--watchers", nargs="+", default=list(watchers()))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--loops", nargs="*", choices=LENGTHS, default=list(LENGTHS))
+    parser.add_argument("--scripts", nargs="*", choices=SCRIPTS, default=list(SCRIPTS))
+    parser.add_argument("--watchers", nargs="+", choices=WATCHERS, default=list(WATCHERS))
+    parser.add_argument("--first", type=int, help="how many iterations are *first*, in every loop")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    import warnings
+    # Before torch is imported, so that its threads are counted.
+    counters = Counters()
+    import torch
 
+    torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="Anomaly Detection")
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, medians of rounds")
+    if counters.why:
+        print(f"instructions are not counted here: {counters.why}")
+    results: dict[str, Any] = {"python": platform.python_version(), "torch": torch.__version__}
+    results |= {"loops": {}, "scripts": {}}
+    if options.loops:
+        # What a first session imports is part of the scripts' cost, not of a loop's.
+        import loops
+
+        for name in options.watchers:
+            one_run(loops.tiny, Lengths(5, 5, 5), name, counters)
     for name in options.loops:
-        measure(LOOPS[name], options.rounds, options.watchers)
+        lengths = LENGTHS[name]
+        if options.first:
+            lengths = lengths._replace(first=options.first)
+        found = measure_loop(name, lengths, options.watchers, options.rounds, counters)
+        results["loops"][name] = found
+        print_loop(name, found)
+    for name in options.scripts:
+        found = measure_script(name, options.rounds, counters)
+        results["scripts"][name] = found
+        print_script(name, found)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -54,14 +54,20 @@ def __getattr__(name: str) -> Any:
     """Import on first use, so that `import graphlab` alone stays cheap."""
     if name not in _HOMES:
         raise AttributeError(f"module 'graphlab' has no attribute {name!r}")
+    import gc
     import sys
     from importlib import import_module
 
     # rich draws a random number when it is imported, which would change the program's.
     random: Any = sys.modules.get("random")
     state = random.getstate() if hasattr(random, "getstate") else None
+    # The garbage collector would look through all that is loaded, time and again.
+    collects = gc.isenabled()
+    gc.disable()
     try:
         return getattr(import_module(_HOMES[name]), name)
     finally:
+        if collects:
+            gc.enable()
         if state is not None:
             random.setstate(state)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphlab.api.assertions import Assertions
-from graphlab.api.player import Player, film_of, played_run
 from graphlab.errors import UserError
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.observe.observation import Observation
 from graphlab.trace.model import Trace
 from graphlab.views.cell import SessionReport, show_findings
+
+if TYPE_CHECKING:
+    from graphlab.api.player import Player
 
 
 class Session(Assertions):
@@ -91,6 +93,8 @@ class Session(Assertions):
         Raises:
             UserError: when the session was made without ``film=True``, or no line ran in it.
         """
+        from graphlab.api.player import Player, film_of, played_run
+
         trace, findings = self.trace, self.findings
         film = film_of(self._observation, trace, findings)
         if film is None:

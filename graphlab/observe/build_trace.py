@@ -323,7 +323,7 @@ class TraceBuilder:
             return None
         at = None
         for frame, _ in traceback.walk_tb(error.__traceback__):
-            if frame.f_code.co_filename in self._files:
+            if frame.f_code in self._files:
                 at = frame
         spot = None
         tb = error.__traceback__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType, TracebackType
 
@@ -13,6 +14,8 @@ from graphlab.source.places import parse
 
 # A loop: the code that it is in, and the first line of its body.
 LoopKey = tuple[CodeType, int]
+# What runs a program for `graphlab run`: no loop of the program's is around it.
+_RUNS = os.path.join(os.path.dirname(__file__), "program.py")
 
 
 class Iterations:
@@ -39,6 +42,8 @@ class Iterations:
         """Note that `iteration` runs, and once per loop how many there will be."""
         self.done = iteration + 1
         while frame is not None and len(self._sized) < 64:
+            if frame.f_code.co_filename == _RUNS:
+                return
             key = (frame.f_code, frame.f_lineno)
             if key in self._sized:
                 # Its callers were looked at then as well.
@@ -103,11 +108,15 @@ class Iterations:
 
     def _loop(self, stack: Iterable[tuple[CodeType, int]]) -> LoopKey | None:
         plain: LoopKey | None = None
+        with_loops = {code for code, _ in self.counts}
         for code, line in stack:
             # The code is alive, as the key of its loop's count.
             known = self._known.get((id(code), line))
             if known is not None:
                 return known
+            if code not in with_loops:
+                # Torch's own files, say, which would take long to parse.
+                continue
             around = [
                 each
                 for each in loops_around(code.co_filename, line)
@@ -132,7 +141,7 @@ class Iterations:
 
 
 def _stack(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:
-    while frame is not None:
+    while frame is not None and frame.f_code.co_filename != _RUNS:
         yield frame.f_code, frame.f_lineno
         frame = frame.f_back
 

@@ -85,7 +85,7 @@ class Names:
 
     def gather_frames(self, frames: list[FrameType]) -> Names:
         """As `gather`, for a list of frames, innermost first."""
-        frames = [each for each in frames if each.f_code.co_filename in self._files]
+        frames = [each for each in frames if each.f_code in self._files]
         spaces: list[Any] = [each.f_locals for each in frames]
         seen = {id(space) for space in spaces}
         for each in frames:

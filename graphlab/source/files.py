@@ -7,7 +7,11 @@ import os
 import site
 import sys
 import sysconfig
-from types import FrameType
+from functools import lru_cache
+from types import CodeType, FrameType
+
+# What a program that is given to `python -c` names, if it is one to observe.
+_USED = frozenset(("torch", "graphlab"))
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -27,6 +31,22 @@ def _installed(path: str) -> bool:
     return not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep))
 
 
+@lru_cache(maxsize=64)
+def codes_of(text: str) -> frozenset[CodeType]:
+    """The code objects that Python makes of a program: equal to those that run, which need not be
+    the same."""
+    try:
+        waiting = [compile(text, "<string>", "exec", dont_inherit=True)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    found: set[CodeType] = set()
+    while waiting:
+        code = waiting.pop()
+        found.add(code)
+        waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
+    return frozenset(found)
+
+
 class UserFiles:
     """Decides by file name; the answer is cached. `targets` are files or folders that count as the
     user's even inside site-packages: the script to run, or the package given to -m."""
@@ -35,21 +55,40 @@ class UserFiles:
         self._targets = tuple(os.path.realpath(path) for path in targets)
         self._libraries = _library_folders()
         self._known: dict[str, bool] = {}
+        self._folders: dict[str, str] = {}
 
-    def __contains__(self, filename: str) -> bool:
+    def __contains__(self, what: str | CodeType) -> bool:
+        """Whether a file, or a code object, is the user's. Ask for the code where there is one:
+        what Python generates, for a dataclass say, is called `<string>`, and so is the program
+        that is given to `python -c`."""
+        if not isinstance(what, CodeType):
+            return self._is_users(what)
+        filename = what.co_filename
+        if not self._is_users(filename):
+            return False
+        if not filename.startswith("<string"):
+            return True
+        return what in codes_of("".join(linecache.getlines(filename)))
+
+    def _is_users(self, filename: str) -> bool:
         known = self._known.get(filename)
         if known is None:
             known = self._known[filename] = self._decide(filename)
         return known
 
     def _decide(self, filename: str) -> bool:
+        if filename.startswith("<string"):
+            # Python 3.13 and later keep the lines of `python -c`. Whoever starts a process in this
+            # way, as multiprocessing and pytest-xdist do, imports what the process is for later.
+            codes = codes_of("".join(linecache.getlines(filename)))
+            return any(not _USED.isdisjoint(code.co_names) for code in codes)
         if filename.startswith("<"):
-            # Python's frozen modules and torch's generated code have such names; a cell or
-            # a `python -c` program does too, but linecache has its lines.
-            return filename.startswith(("<stdin", "<string", "<ipython")) and bool(
+            # Python's frozen modules and torch's generated code have such names; a cell or a line
+            # at the prompt does too, but linecache has its lines.
+            return filename.startswith(("<stdin", "<ipython", "<python-input")) and bool(
                 linecache.getlines(filename)
             )
-        path = os.path.realpath(filename)
+        path = self._real(filename)
         for target in self._targets:
             if path == target:
                 return True
@@ -62,9 +101,19 @@ class UserFiles:
             return False
         return not path.startswith(self._libraries) and not _installed(path)
 
+    def _real(self, filename: str) -> str:
+        """os.path.realpath, which asks for every folder on the way, but once for each folder."""
+        folder, name = os.path.split(filename)
+        if not os.path.isabs(folder) or name in ("", ".", "..") or os.path.islink(filename):
+            return os.path.realpath(filename)
+        real = self._folders.get(folder)
+        if real is None:
+            real = self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(real, name)
+
 
 def user_frame(frame: FrameType | None, files: UserFiles) -> FrameType | None:
     """The nearest frame, from `frame` outwards, that runs one of the user's files."""
-    while frame is not None and frame.f_code.co_filename not in files:
+    while frame is not None and frame.f_code not in files:
         frame = frame.f_back
     return frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -106,3 +107,16 @@ def test_results_are_on_stdout_and_notices_on_stderr(main: Main) -> None:
     # What the hint says is understood, and gives the longer report.
     assert len(main(*hint.partition("graphlab ")[2].split())[1]) > len(out)
     assert "Traceback" not in out
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_as_it_was(main: Main, tmp_path: Path, enabled: bool) -> None:
+    (tmp_path / "script.py").write_text("import gc\nprint(gc.isenabled())\n")
+    frozen = gc.get_freeze_count()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        assert main("run", "script.py")[1].startswith(f"{enabled}\n")
+    finally:
+        gc.enable()
+    # This process goes on, and what it drops is to be collected.
+    assert gc.get_freeze_count() == frozen

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from graphlab.source import places
+
 START = """
 import torch
 torch.manual_seed(0)
@@ -126,3 +128,26 @@ def test_an_exception_belongs_to_the_iteration_that_ran(
     tmp_path: Path, text: str, iteration: int
 ) -> None:
     assert report(tmp_path, text)["exception"]["iteration"] == iteration
+
+
+def test_no_file_of_torchs_or_of_graphlabs_is_read(tmp_path: Path, monkeypatch: Any) -> None:
+    from graphlab.observe import iterations, program
+    from graphlab.source import loops
+
+    read: list[str] = []
+
+    def parse(filename: str) -> Any:
+        read.append(filename)
+        return places.parse(filename)
+
+    for module in (loops, iterations):
+        monkeypatch.setattr(module, "parse", parse)
+    script = tmp_path / "script.py"
+    script.write_text(
+        START + "loss = model(torch.randn(2, 3)).sum()\n"
+        "for i in range(2):\n    loss.backward()\n    optimizer.step()\n"
+    )
+    ran = program.run(program.script(str(script)), [], "script")
+    assert ran.trace.exception is not None and ran.trace.exception.iteration == 1
+    assert str(script) in read
+    assert set(read) <= {str(script), __file__}

@@ -72,7 +72,7 @@ class FailedCall:
     @cached_property
     def raised_at(self) -> Location | None:
         """The user's own line that raised, below the engine."""
-        mine = [each for each in self.below if each.frame.f_code.co_filename in self.files]
+        mine = [each for each in self.below if each.frame.f_code in self.files]
         return mine[-1].at if mine else None
 
     @cached_property
@@ -137,7 +137,7 @@ class FailedCall:
         files: dict[str, None] = {}
         frame = self.caller
         while frame is not None:
-            if frame.f_code.co_filename in self.files:
+            if frame.f_code in self.files:
                 files.setdefault(frame.f_code.co_filename)
             frame = frame.f_back
         return [*files]

@@ -106,7 +106,7 @@ def _raised_again(call: FailedCall) -> bool:
     for entry in reversed(call.below):
         if entry.frame.f_code.co_filename == _FILE:
             return False
-        if entry.frame.f_code.co_filename in call.files:
+        if entry.frame.f_code in call.files:
             return True
     return False
 

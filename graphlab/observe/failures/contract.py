@@ -23,7 +23,7 @@ def broken_contract(call: FailedCall) -> Diagnosis | None:
     first = functions[0]
     if first is None or any(each is None or each.kind is not first.kind for each in functions):
         return None
-    if first.backward is None or first.backward.co_filename not in call.files:
+    if first.backward is None or first.backward not in call.files:
         return None
     node = call.possible[0]
     wanted = _inputs(node)

@@ -76,7 +76,7 @@ def _only(call: FailedCall) -> CodeType | None:
     ]
     codes = {code for drawer in drawers for _, hook in items(drawer) if (code := _code(hook))}
     code = next(iter(codes)) if len(codes) == 1 else None
-    return code if code is not None and code.co_filename in call.files else None
+    return code if code is not None and code in call.files else None
 
 
 def _code(hook: Any) -> CodeType | None:

@@ -108,7 +108,7 @@ def _of_function(call: FailedCall, raiser: Any) -> Diagnosis:
     module = call.module(nodes[0]) if len(nodes) == 1 else None
     cut: Cut | None = None
     code = function.backward
-    if code is not None and code.co_filename in call.files:
+    if code is not None and code in call.files:
         decorator = _decorator(function.source())
         if decorator is not None:
             by = f"@{ast.unparse(decorator)}"

@@ -293,7 +293,7 @@ def _by_source(bodies: list[CodeType], files: UserFiles) -> Blame | None:
     drawn: list[tuple[CodeType, int]] = []
     for code in bodies:
         function = _function(code)
-        if code.co_filename not in files or function is None:
+        if code not in files or function is None:
             continue
         statements = [each for each in ast.walk(function) if isinstance(each, ast.stmt)][1:]
         for change in _changes(code):

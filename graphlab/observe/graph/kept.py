@@ -100,7 +100,7 @@ class GrowingGraphs:
         seen: set[int] = set()
         where: FrameType | None = frame
         while where is not None:
-            if where.f_code.co_filename in self._files:
+            if where.f_code in self._files:
                 for name, value in variables(where.f_locals).items():
                     for label, each in parts(name, value):
                         tensors = _held(each)

@@ -28,7 +28,7 @@ def traced_line(node: Any, files: UserFiles) -> Location | None:
 
 def compiling(frame: FrameType | None, files: UserFiles) -> bool:
     """Whether torch.compile's tracing calls `frame`, for the user's code above it."""
-    while frame is not None and frame.f_code.co_filename not in files:
+    while frame is not None and frame.f_code not in files:
         parts = frame.f_code.co_filename.replace("\\", "/").split("/")
         if "torch" in parts and any(each in parts for each in _COMPILERS):
             return True

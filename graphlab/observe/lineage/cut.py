@@ -179,7 +179,7 @@ def _left_behind(frame: FrameType, files: UserFiles, stack: Stack) -> Cut | str 
     unknown: str | None = None
     for each, line in stack[at:]:
         code = each.f_code
-        if code.co_filename not in files:
+        if code not in files:
             continue
         scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
         found = mode_at(code.co_filename, scope, line, code.co_qualname)
@@ -188,7 +188,7 @@ def _left_behind(frame: FrameType, files: UserFiles, stack: Stack) -> Cut | str 
         unknown = unknown or found
     if not torch.is_grad_enabled():
         # Turned off by a statement, and still off.
-        mine = [each for each, _ in stack[at:] if each.f_code.co_filename in files]
+        mine = [each for each, _ in stack[at:] if each.f_code in files]
         found = (lineage_of(each, files).switched_off() for each in mine)
         return next((each for each in found if each is not None), UNKNOWN)
     return unknown
@@ -209,7 +209,7 @@ def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
         return None
     switch = None
     while frame is not None:
-        if frame.f_code.co_filename in files:
+        if frame.f_code in files:
             lineage = lineage_of(frame, files)
             guard = lineage.guard_at(frame.f_lineno)
             if guard is not None:

@@ -33,7 +33,7 @@ def frozen_by(
     `frame` is the user's, from which its variables and those of its callers are read."""
     frames = []
     while frame is not None:
-        if frame.f_code.co_filename in files:
+        if frame.f_code in files:
             frames.append(frame)
         frame = frame.f_back
     names = Names(files).gather_frames(frames)
@@ -73,7 +73,7 @@ def _born(tensor: Any, names: Names, files: UserFiles) -> Cut | None:
         for name in mine:
             for base in type.__dict__["__mro__"].__get__(type(module)):
                 code = getattr(attributes(base).get("__init__"), "__code__", None)
-                if code is None or code.co_filename not in files:
+                if code is None or code not in files:
                     continue
                 for each in stores_named(code.co_filename, str(name)):
                     if each.owner == base.__name__ and each.value is not None:

@@ -267,7 +267,7 @@ class _Refused:
         if node is not None:
             return node, self._context
         for each in reversed(self._tb.stack()):
-            if each.frame.f_code.co_filename not in self._files or info.name is None:
+            if each.frame.f_code not in self._files or info.name is None:
                 continue
             context = Context.of_entry(Entry(*each))
             try:

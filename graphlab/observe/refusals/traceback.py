@@ -68,7 +68,7 @@ class ErrorTraceback:
         while outer is not None:
             frames.append(outer)
             outer = outer.f_back
-        mine = [entry for entry in above if entry.frame.f_code.co_filename in self.files]
+        mine = [entry for entry in above if entry.frame.f_code in self.files]
         user = user_frame(frames[0], self.files) if frames and not mine else None
         self.caller = (
             mine[-1] if mine else TracebackEntry(user, user.f_lasti) if user is not None else None
@@ -96,7 +96,7 @@ class ErrorTraceback:
 
     def places(self) -> list[Location]:
         """Where each of the user's frames stood."""
-        return [entry.at for entry in self.entries if entry.frame.f_code.co_filename in self.files]
+        return [entry.at for entry in self.entries if entry.frame.f_code in self.files]
 
     def source(self) -> list[Statement]:
         """The statements that may matter and may have run: those of the frames' files and of
@@ -106,7 +106,7 @@ class ErrorTraceback:
         return [each for each in found if may_have_run(each, places)]
 
     def _source_files(self) -> list[str]:
-        mine = [frame for frame in self._searched if frame.f_code.co_filename in self.files]
+        mine = [frame for frame in self._searched if frame.f_code in self.files]
         found = dict.fromkeys(frame.f_code.co_filename for frame in mine)
         # A notebook's cells share their variables, and no module imports them.
         found.update(dict.fromkeys(n for n in linecache.cache if "ipy" in n and n in self.files))

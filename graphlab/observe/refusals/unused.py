@@ -146,13 +146,13 @@ def _line_within(
     still and those that `tensor` was handed to."""
     while frame is not None:
         code: CodeType | None = frame.f_code
-        spot = log.statement_in(code, number) if code.co_filename in files else None
+        spot = log.statement_in(code, number) if code in files else None
         if spot is None:
             frame = frame.f_back
             continue
         code = _handed_to(spot, tensor, frame)
         inner = log.statement_in(code, number) if code is not None else None
-        return locate(*(inner if inner is not None and inner[0].co_filename in files else spot))
+        return locate(*(inner if inner is not None and inner[0] in files else spot))
     return None
 
 

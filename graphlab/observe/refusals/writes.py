@@ -251,7 +251,7 @@ def _user_entries(
     """(frame, line, offset) of the user's part of a traceback, the innermost first."""
     found = []
     while tb is not None:
-        if tb.tb_frame.f_code.co_filename in files:
+        if tb.tb_frame.f_code in files:
             found.append((tb.tb_frame, tb.tb_lineno, tb.tb_lasti))
         tb = tb.tb_next
     yield from reversed(found)

@@ -23,7 +23,7 @@ def classes_of(value: Any, files: UserFiles) -> list[tuple[str, str]]:
     for kind in _mro(type(value)):
         for member in attributes(kind).values():
             code = getattr(member, "__code__", None) if type(member) is types.FunctionType else None
-            if code is not None and code.co_filename in files:
+            if code is not None and code in files:
                 found.append((code.co_filename, type.__dict__["__name__"].__get__(kind)))
                 break
     return found
