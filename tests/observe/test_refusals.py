@@ -120,7 +120,7 @@ def test_the_mistakes_are_made_unseen() -> None:
     with graphlab.watch() as session:
         tracing = sys.gettrace()
         assert mistake_of(RuntimeError("the gradient is not finite")) is None
-        assert sys.gettrace() is tracing is not None
+        assert sys.gettrace() is tracing
     assert session.trace.unseen == ()
     assert find(session.trace) == []
 
