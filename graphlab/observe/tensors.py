@@ -13,6 +13,7 @@ import types
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -106,14 +107,23 @@ def shape_of(tensor: Any) -> tuple[int, ...]:
     """Its sizes; () if it has none, like a nested tensor. A symbolic size, as under torch.export,
     counts as 0."""
     try:
-        return tuple(each if type(each) is int else 0 for each in _shape(tensor))
+        shape = tuple(_shape(tensor))
+        for each in shape:
+            if type(each) is not int:
+                return tuple(each if type(each) is int else 0 for each in shape)
+        return shape
     except Exception:
         return ()
 
 
 def dtype_of(tensor: Any) -> str:
     """`float32`."""
-    return str(_dtype(tensor)).removeprefix("torch.")
+    return dtype_name(_dtype(tensor))
+
+
+@lru_cache(maxsize=256)
+def dtype_name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def requires_grad(tensor: Any) -> bool:

@@ -7,20 +7,29 @@ import os
 import site
 import sys
 import sysconfig
+from functools import lru_cache
 from types import FrameType
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def _library_folders() -> tuple[str, ...]:
+    torch = sys.modules.get("torch")
+    return _folders(torch.__file__ if torch is not None else None)
+
+
+@lru_cache(maxsize=2)
+def _folders(torch: str | None) -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     found = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
     found.update(site.getsitepackages())
     found.add(site.getusersitepackages())
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.__file__:
-        found.add(os.path.dirname(torch.__file__))
+    if torch:
+        found.add(os.path.dirname(torch))
     return tuple(os.path.join(os.path.realpath(path), "") for path in found)
+
+
+_real = lru_cache(maxsize=4096)(os.path.realpath)
 
 
 def _installed(path: str) -> bool:
@@ -49,7 +58,7 @@ class UserFiles:
             return filename.startswith(("<stdin", "<string", "<ipython")) and bool(
                 linecache.getlines(filename)
             )
-        path = os.path.realpath(filename)
+        path = _real(filename)
         for target in self._targets:
             if path == target:
                 return True

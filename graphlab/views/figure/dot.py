@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from html import escape
+from itertools import chain
 
 import graphviz
 
@@ -11,7 +13,7 @@ from graphlab.text import one_line
 from graphlab.trace.graph import NONE, Graph, Leaf, SavedTensor
 from graphlab.views.figure.colors import Paint, Palette, Theme, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
-from graphlab.views.figure.grouping import failed_backward
+from graphlab.views.figure.grouping import failed_backward, nodes_with_stale_saved
 from graphlab.views.figure.words import clean, dims, where, width
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -70,10 +72,11 @@ def operations(
         special = colored = set(range(len(graph)))
     plain = {each: _plain(each) for each in set(graph.operations)}
     body = [f"\tn{node}{plain[each]}" for node, each in enumerate(graph.operations)]
+    bad = nodes_with_stale_saved(graph)
     for node in special:
         paint = palette.paint((node,)) if node in colored else None
-        body[node] = _node(graph, node, paint, losses.get(node), palette)
-    found = failed_backward(graph)
+        body[node] = _node(graph, node, paint, losses.get(node), palette, bad.get(node))
+    found = failed_backward(graph, bad)
     way = set(zip(found.path[1:], found.path, strict=False)) if found is not None else set()
     body += _edges(graph, theme, way)
     heading = _heading(title, caption, palette.legend(), theme) if title else ""
@@ -91,17 +94,13 @@ def _plain(operation: str) -> str:
 def _edges(graph: Graph, theme: Theme, way: set[tuple[int, int]]) -> list[str]:
     """The lines for all edges; those in `way`, the path of a failed backward, are red."""
     shared = _used_often(graph) if graph.leaves else set()
-    outputs = graph.outputs
-    if not (outputs or shared or way):
-        return [
-            f"\tn{source} -> n{node}\n"
-            for node, sources in enumerate(graph.inputs)
-            for source in sources
-            if source >= 0
-        ]
+    ends = {node for _, node in way}
     lines = []
     for node, sources in enumerate(graph.inputs):
-        numbers = outputs.get(node)
+        numbers = graph.outputs.get(node)
+        if numbers is None and node not in ends and shared.isdisjoint(sources):
+            lines += [f"\tn{source} -> n{node}\n" for source in sources if source != NONE]
+            continue
         for slot, source in enumerate(sources):
             if source == NONE:
                 continue
@@ -119,41 +118,46 @@ def _edges(graph: Graph, theme: Theme, way: set[tuple[int, int]]) -> list[str]:
 
 
 def _used_often(graph: Graph) -> set[int]:
-    uses = dict.fromkeys(graph.leaves, 0)
-    for sources in graph.inputs:
-        for source in sources:
-            if source in uses:
-                uses[source] += 1
-    return {node for node, count in uses.items() if count > USES}
+    uses = Counter(chain.from_iterable(graph.inputs))
+    return {node for node in graph.leaves if uses[node] > USES}
 
 
-def _node(graph: Graph, node: int, paint: Paint | None, loss: str | None, palette: Palette) -> str:
+def _node(
+    graph: Graph,
+    node: int,
+    paint: Paint | None,
+    loss: str | None,
+    palette: Palette,
+    bad: list[SavedTensor] | None,
+) -> str:
     theme = palette.theme
     leaf = graph.leaves.get(node)
     saved = graph.saved.get(node, ())
-    bad = [each for each in saved if each.state in ("stale", "bypassed")]
-    shape = leaf.shape if leaf is not None else graph.shapes.get(node)
-    name = leaf.name if leaf is not None else loss or graph.variables.get(node)
     operation = graph.operations[node]
-    lines = [clean(name, LIMIT)] if name else []
-    if leaf is None or not name:
-        lines.append(clean(operation, LIMIT))
+    if leaf is not None:
+        shape = leaf.shape
+        lines = [_line(leaf.name or operation)]
+    else:
+        shape = graph.shapes.get(node)
+        name = loss or graph.variables.get(node)
+        lines = [_line(name), _line(operation)] if name else [_line(operation)]
     if shape is not None:
-        lines.append(dims(shape))
+        lines.append(_dims(shape))
     attributes = ""
     if palette.overlay == "memory" and palette.saved_bytes(node):
         held = palette.saved_bytes(node)
-        lines.append(f"{size_text(held)} saved")
+        lines.append(_line(f"{size_text(held)} saved"))
         scale = 0.4 + 1.6 * palette.weight(node)
         attributes += f" height={scale:.2f}"
-    lines += [clean(badge(each), 2 * LIMIT) for each in bad]
+    if bad is not None:
+        lines += [_line(badge(each), 2 * LIMIT) for each in bad]
     if palette.overlay == "version":
-        lines += [f"{each.slot} freed" for each in saved if each.state == "freed"][:1]
-    label = "\\n".join(_escaped(line) for line in lines)
+        lines += [_line(f"{each.slot} freed", 0) for each in saved if each.state == "freed"][:1]
+    label = "\\n".join([text for text, _ in lines])
     if paint is not None:
         style = "filled,striped" if len(paint.fills) > 1 else "filled"
         attributes += f' style="{style}" fillcolor="{paint.color}" color="{paint.border}"'
-    if bad:
+    if bad is not None:
         attributes += f' color="{theme.alarm}" penwidth=3'
         if palette.overlay != "memory":
             attributes += f' fontcolor="{theme.alarm}"'
@@ -162,41 +166,72 @@ def _node(graph: Graph, node: int, paint: Paint | None, loss: str | None, palett
     if leaf is not None:
         striped = paint is not None and len(paint.fills) > 1
         attributes += " shape=box" if striped else " shape=ellipse"
-    fit = max(width(line, SMALL) for line in lines) / 72 + 0.25
-    tip = _quoted("\n".join(_tooltip(graph, node, saved)))
-    return f'\tn{node} [label="{label}" width={fit:.2f} tooltip={tip}{attributes}]\n'
+    fit = max([each for _, each in lines]) / 72 + 0.25
+    tip = "\\n".join(_tooltip(graph, node, operation, leaf, saved))
+    return f'\tn{node} [label="{label}" width={fit:.2f} tooltip="{tip}"{attributes}]\n'
 
 
 def _leaf_label(leaf: Leaf) -> str:
-    lines = [clean(leaf.name or "AccumulateGrad", LIMIT), dims(leaf.shape)]
-    label = "\\n".join(_escaped(line) for line in lines)
-    fit = max(width(line, SMALL) for line in lines) / 72 + 0.25
+    lines = [_line(leaf.name or "AccumulateGrad"), _dims(leaf.shape)]
+    label = "\\n".join(text for text, _ in lines)
+    fit = max(each for _, each in lines) / 72 + 0.25
     return f' [label="{label}" width={fit:.2f} shape=ellipse style="filled,dashed"]\n'
 
 
-def _tooltip(graph: Graph, node: int, saved: tuple[SavedTensor, ...]) -> list[str]:
-    lines = [graph.operations[node]]
-    shape, dtype = graph.shapes.get(node), graph.dtypes.get(node, "")
+def _tooltip(
+    graph: Graph, node: int, operation: str, leaf: Leaf | None, saved: tuple[SavedTensor, ...]
+) -> list[str]:
+    """The lines of a node's tooltip as DOT writes them."""
+    lines = [_tip(operation)]
+    shape = graph.shapes.get(node)
     if shape is not None:
-        lines[0] += f" {list(shape)} {dtype}"
-    leaf = graph.leaves.get(node)
+        lines[0] += f" {_sizes(shape)} {_tip(graph.dtypes.get(node, ''))}"
     if leaf is not None:
-        lines.append(f"{leaf.name or 'a leaf'} {list(leaf.shape)} {leaf.dtype}")
-        lines += [f"stepped by {graph.optimizers[at].name}" for at in leaf.optimizers]
+        lines.append(f"{_tip(leaf.name or 'a leaf')} {_sizes(leaf.shape)} {_tip(leaf.dtype)}")
+        lines += [f"stepped by {_tip(graph.optimizers[at].name)}" for at in leaf.optimizers]
     at = graph.places.get(node)
     if at is not None:
-        lines.append(f"{where(at)}: {at.code}")
-    call = graph.call_of.get(node)
-    if call is not None:
-        lines.append(f"in {graph.calls[call].module} ({graph.calls[call].type})")
+        lines.append(f"{where(at)}: {_tip(at.code)}")
+    number = graph.call_of.get(node)
+    if number is not None:
+        call = graph.calls[number]
+        lines.append(f"in {_tip(call.module)} ({_tip(call.type)})")
     for each in saved:
-        name = each.tensor or "a tensor"
-        versions = f"version {each.version}"
-        if each.state != "fresh":
+        if each.state == "fresh":
+            versions = f"version {each.version}"
+        else:
             versions = badge(each).rpartition(": ")[2]
-            versions += f", by {each.by}, {where(each.at)}" if each.by else ""
-        lines.append(f"saved {each.slot}: {name} {list(each.shape)} {each.dtype}, {versions}")
+            versions = _tip(versions + (f", by {each.by}, {where(each.at)}" if each.by else ""))
+        name = _tip(each.tensor or "a tensor")
+        lines.append(
+            f"saved {_tip(each.slot)}: {name} {_sizes(each.shape)} {_tip(each.dtype)}, {versions}"
+        )
     return lines
+
+
+# Most lines of a figure are like those of another node, or of the figure before.
+@lru_cache(maxsize=4096)
+def _line(text: str, limit: int = LIMIT) -> tuple[str, float]:
+    """A line of a label as DOT writes it, and its width in points."""
+    text = clean(text, limit)
+    return _escaped(text), width(text, SMALL)
+
+
+@lru_cache(maxsize=4096)
+def _dims(shape: tuple[int, ...]) -> tuple[str, float]:
+    """As `_line`, for a shape."""
+    return _line(dims(shape), 0)
+
+
+@lru_cache(maxsize=4096)
+def _sizes(shape: tuple[int, ...]) -> str:
+    return str(list(shape))
+
+
+@lru_cache(maxsize=4096)
+def _tip(text: str) -> str:
+    """A part of a tooltip as DOT writes it."""
+    return "\\n".join(_escaped(clean(line)) for line in text.split("\n"))
 
 
 def _frame(frame: Frame, drawing: Drawing, body: list[str], depth: int) -> None:
@@ -336,7 +371,7 @@ def _digraph(
     head = [*_attributes(theme, tuple(nodes.items()), tuple(layout.items()))]
     if heading:
         head.append(f"\tlabel={heading}\n")
-    return graphviz.Digraph("graphlab", body=head + body).source
+    return "".join(["digraph graphlab {\n", *head, *body, "}\n"])
 
 
 @lru_cache(maxsize=32)
@@ -366,5 +401,4 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    lines = (_escaped(clean(line)) for line in text.split("\n"))
-    return '"' + "\\n".join(lines) + '"'
+    return f'"{_tip(text)}"'
