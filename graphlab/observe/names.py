@@ -56,6 +56,7 @@ _OWN = ("graphlab.observe.", "graphlab.api.")
 
 
 _PLAIN = (str, bytes, int, float, type)
+_PLAIN_IDS = frozenset(map(id, (*_PLAIN, bool)))
 
 
 # What every module of torch's holds: its own tables and hooks.
@@ -144,7 +145,7 @@ class Names:
     def _visit(
         self, name: str, value: Any, depth: int, visited: set[int], budget: list[int], mods: bool
     ) -> None:
-        if depth > _DEPTH or budget[0] <= 0 or is_a(value, _PLAIN):
+        if depth > _DEPTH or budget[0] <= 0 or _plain(value):
             return
         budget[0] -= 1
         if is_tensor(value):
@@ -308,6 +309,12 @@ def buffers_in(module: Any) -> list[Any]:
     ]
 
 
+def _plain(value: Any) -> bool:
+    """Whether nothing with a name can be in it."""
+    # By identity: the class, or its metaclass, may define `__hash__`.
+    return value is None or id(type(value)) in _PLAIN_IDS or is_a(value, _PLAIN)
+
+
 def _package(kind: type) -> str:
     found = static(kind, "__module__")
     return found.split(".")[0] if type(found) is str else ""
@@ -315,27 +322,29 @@ def _package(kind: type) -> str:
 
 def _children(name: str, value: Any, files: UserFiles) -> Iterator[tuple[str, Any]]:
     """(name, value) of an object's items and stored attributes, without running its code."""
-    if is_a(value, dict):
+    if is_module(value):
+        own = _package(type(value)) not in FOREIGN
+        for key, each in [*attributes(value).items()][:_ITEMS]:
+            # A name of torch's own with an underscore is not for users: ``_flat_weights``.
+            if key not in _HIDDEN and (not key.startswith("_") or own) and not _plain(each):
+                yield f"{name}.{key}", each
+    elif is_a(value, dict):
         for key, each in items(value, _ITEMS):
-            yield f"{name}[{key!r}]".replace("'", '"'), each
+            if not _plain(each):
+                yield f"{name}[{key!r}]".replace("'", '"'), each
     elif is_a(value, (list, tuple)):
         names = fields(value)
         for index, each in items(value, _ITEMS):
-            assert type(index) is int
-            named = f".{names[index]}" if index < len(names) else f"[{index}]"
-            yield f"{name}{named}", each
-    elif is_module(value):
-        own = _package(type(value)) not in FOREIGN
-        for key, each in list(attributes(value).items())[:_ITEMS]:
-            # A name of torch's own with an underscore is not for users: ``_flat_weights``.
-            if key not in _HIDDEN and (not key.startswith("_") or own):
-                yield f"{name}.{key}", each
+            if not _plain(each):
+                assert type(index) is int
+                named = f".{names[index]}" if index < len(names) else f"[{index}]"
+                yield f"{name}{named}", each
     elif not is_a(value, (weakref.ref, ModuleType)):
         module = class_module(value)
         if module.split(".")[0] in FOREIGN and static(type(value), "step") is LOST:
             return
         if module.startswith(_OWN):
             return
-        for key, each in list(attributes(value).items())[:_ITEMS]:
-            if type(key) is str:
+        for key, each in [*attributes(value).items()][:_ITEMS]:
+            if type(key) is str and not _plain(each):
                 yield f"{name}.{key}", each

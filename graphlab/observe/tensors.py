@@ -206,6 +206,31 @@ def count_of(tensor: Any) -> int:
     return count if type(count) is int else 0
 
 
+_WHOLE = {int}
+
+
+def facts_of(tensor: Any) -> tuple[tuple[int, ...], str, int, int | None, int]:
+    """`shape_of`, `dtype_of`, `bytes_of`, `storage_key` and `version_of`, all at once: a graph has
+    thousands of tensors."""
+    if _is_one(tensor):
+        try:
+            # For torch's own two classes these are the getters above.
+            shape, size = tuple(tensor.shape), tensor.nbytes
+            if type(size) is int and {*map(type, shape)} <= _WHOLE:
+                storage = tensor.untyped_storage()._cdata
+                return shape, dtype_name(tensor.dtype), size, storage, tensor._version
+        except Exception:  # noqa: S110
+            # It has no storage, no version or no sizes.
+            pass
+    return (
+        shape_of(tensor),
+        dtype_of(tensor),
+        bytes_of(tensor),
+        storage_key(tensor),
+        version_of(tensor),
+    )
+
+
 def describe(tensor: Any, name: str | None, kind: Kind, owner: str | None = None) -> TensorInfo:
     """The tensor as plain data."""
     return TensorInfo(

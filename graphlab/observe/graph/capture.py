@@ -15,17 +15,21 @@ from typing import Any
 
 from graphlab.observe.graph.calls import from_marks, from_parameters
 from graphlab.observe.graph.saved import Inspector, assigned
-from graphlab.observe.graph.walk import LEAF_SEQ, Slot, grad_edge, hold, operation, sequence, slots
+from graphlab.observe.graph.walk import (
+    LEAF_SEQ,
+    fresh_slots,
+    grad_edge,
+    hold,
+    operation,
+    sequence,
+    slots,
+)
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, Problem, RawBackward
 from graphlab.observe.tensors import (
-    bytes_of,
     dtype_name,
-    dtype_of,
+    facts_of,
     grad_fn_of,
-    shape_of,
-    storage_key,
-    version_of,
 )
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
@@ -43,6 +47,12 @@ class _Unfrozen:
     call, which would take as long as all else that is done for a saved tensor."""
 
     __slots__ = SavedTensor.__slots__
+
+
+class _UnfrozenLeaf:
+    """As `_Unfrozen`, a Leaf."""
+
+    __slots__ = Leaf.__slots__
 
 
 class Capture:
@@ -187,15 +197,15 @@ class Capture:
             name = names.tensors.get(id(tensor))
             if name is None and number in self._leaves:
                 continue
-            self._leaves[number] = Leaf(
-                name.name if name else None,
-                shape_of(tensor),
-                dtype_of(tensor),
-                bytes_of(tensor),
-                name.kind if name else "parameter",
-                name.owner if name else None,
-                tuple(dict.fromkeys(steps.get(id(tensor), ()))) if steps else (),
-            )
+            made: Any = _UnfrozenLeaf()
+            made.shape, made.dtype, made.bytes, _, _ = facts_of(tensor)
+            if name is not None:
+                made.name, made.kind, made.owner = name.name, name.kind, name.owner
+            else:
+                made.name, made.kind, made.owner = None, "parameter", None
+            made.optimizers = tuple(dict.fromkeys(steps.get(id(tensor), ())))
+            made.__class__ = Leaf
+            self._leaves[number] = made
 
     def _read_variables(self, names: Names) -> None:
         for pairs in list(names.storages.values()):
@@ -212,18 +222,29 @@ class Capture:
         # Private to torch (`Node._input_metadata`): without it nodes have no shapes.
         for one in getattr(node, "_input_metadata", ()):
             try:
-                self._shapes[number] = tuple([int(size) for size in one.shape])
+                shape = tuple(one.shape)
+                if {*map(type, shape)} != {int}:
+                    shape = tuple([int(size) for size in shape])
+                self._shapes[number] = shape
                 self._dtypes[number] = dtype_name(one.dtype)
                 return
             except (AttributeError, RuntimeError, TypeError):
                 continue
 
     def _read_saved(self, number: int, node: Any, inspector: Inspector) -> None:
+        log = self._log
+        suspect = log is not None and bool(log.silent or log.memory)
+        fresh = None if suspect else fresh_slots(node)
+        if fresh is not None:
+            if fresh:
+                self._saved[number] = tuple([self._saved_tensor(*each) for each in fresh])
+            return
         found = []
         freed_by: RawBackward | None = None
         for slot in slots(node):
             if slot.data is not None:
-                found.append(self._saved_tensor(node, slot, inspector))
+                problem = inspector.problem_of(node, slot) if slot.stale or suspect else None
+                found.append(self._saved_tensor(slot.name, slot.data, problem, slot.stale))
                 continue
             if freed_by is None:
                 problems = inspector.freed([node])
@@ -233,33 +254,30 @@ class Capture:
         if found:
             self._saved[number] = tuple(found)
 
-    def _saved_tensor(self, node: Any, slot: Slot, inspector: Inspector) -> SavedTensor:
-        name, tensor, stale, _ = slot
-        names, log = self._names, self._log
+    def _saved_tensor(
+        self, name: str, tensor: Any, problem: Problem | None = None, stale: bool = False
+    ) -> SavedTensor:
+        names = self._names
         assert names is not None
-        problem = None
-        if stale or (log is not None and (log.silent or log.memory)):
-            problem = inspector.problem_of(node, slot)
-        named = problem.named if problem is not None else names.tensors.get(id(tensor))
-        key = storage_key(tensor)
+        made: Any = _Unfrozen()
+        made.slot = name
+        made.shape, made.dtype, made.bytes, key, version = facts_of(tensor)
+        made.storage = self._storages.setdefault(key, len(self._storages)) if key else None
+        made.version = made.saved_version = version
+        made.state, made.by, made.at = "fresh", "", None
+        named = names.tensors.get(id(tensor))
+        if problem is not None:
+            made.state = "stale" if stale else "bypassed"
+            made.saved_version = problem.saved_version
+            made.by, made.at = self._writer(problem)
+            named = problem.named or named
         if named is None and key in names.storages:
             known = names.of_tensor(tensor)
             named = known[1] if known is not None else None
-        made: Any = _Unfrozen()
-        made.slot = name
-        made.state = "stale" if stale else "fresh" if problem is None else "bypassed"
-        made.shape = shape_of(tensor)
-        made.dtype = dtype_of(tensor)
-        made.bytes = bytes_of(tensor)
-        made.storage = self._storages.setdefault(key, len(self._storages)) if key else None
-        made.version = made.saved_version = version_of(tensor)
-        if problem is not None:
-            made.saved_version = problem.saved_version
         if named is not None:
             made.tensor, made.kind, made.owner = named.name or None, named.kind, named.owner
         else:
             made.tensor, made.kind, made.owner = None, "activation", None
-        made.by, made.at = self._writer(problem) if problem is not None else ("", None)
         made.__class__ = SavedTensor
         return made
 

@@ -80,10 +80,15 @@ class Palette:
             return self._heat(sum(self.saved_bytes(node) for node in nodes))
         if self.overlay == "version":
             return self._verdict(nodes)
-        if len(nodes) == 1:
-            names = self._names(nodes[0])
-        else:
-            names = tuple(dict.fromkeys(name for node in nodes for name in self._names(node)))
+        return self._mixed(tuple(dict.fromkeys(n for node in nodes for n in self._names(node))))
+
+    def paint_node(self, node: int) -> Paint:
+        """As `paint`, for one node."""
+        if self.overlay in ("memory", "version"):
+            return self.paint((node,))
+        return self._mixed(self._names(node))
+
+    def _mixed(self, names: tuple[str, ...]) -> Paint:
         known = self._painted.get(names)
         if known is None:
             known = self._painted[names] = self._blend(names)
@@ -153,8 +158,12 @@ class Palette:
         graph = self.graph
         if self.overlay == "owner":
             owners = {leaf.owner for leaf in graph.leaves.values()}
-            for saved in graph.saved.values():
-                owners.update(each.owner for each in saved if each.kind == "parameter")
+            owners |= {
+                each.owner
+                for saved in graph.saved.values()
+                for each in saved
+                if each.kind == "parameter"
+            }
             first = [call.module for call in graph.calls if call.parent == NONE]
             leaves = [leaf.owner for leaf in graph.leaves.values() if leaf.owner]
             # In the order in which they ran. A module without parameters, such as a loss, has no

@@ -74,7 +74,7 @@ def operations(
     body = [f"\tn{node}{plain[each]}" for node, each in enumerate(graph.operations)]
     bad = nodes_with_stale_saved(graph)
     for node in special:
-        paint = palette.paint((node,)) if node in colored else None
+        paint = palette.paint_node(node) if node in colored else None
         body[node] = _node(graph, node, paint, losses.get(node), palette, bad.get(node))
     found = failed_backward(graph, bad)
     way = set(zip(found.path[1:], found.path, strict=False)) if found is not None else set()
@@ -134,29 +134,22 @@ def _node(
     leaf = graph.leaves.get(node)
     saved = graph.saved.get(node, ())
     operation = graph.operations[node]
-    if leaf is not None:
-        shape = leaf.shape
-        lines = [_line(leaf.name or operation)]
-    else:
-        shape = graph.shapes.get(node)
-        name = loss or graph.variables.get(node)
-        lines = [_line(name), _line(operation)] if name else [_line(operation)]
-    if shape is not None:
-        lines.append(_dims(shape))
     attributes = ""
+    if leaf is not None:
+        name, shape = leaf.name, leaf.shape
+    else:
+        name, shape = loss or graph.variables.get(node), graph.shapes.get(node)
+    more: tuple[str, ...] = ()
     if palette.overlay == "memory" and palette.saved_bytes(node):
-        held = palette.saved_bytes(node)
-        lines.append(_line(f"{size_text(held)} saved"))
+        more = (f"{size_text(palette.saved_bytes(node))} saved",)
         scale = 0.4 + 1.6 * palette.weight(node)
         attributes += f" height={scale:.2f}"
     if bad is not None:
-        lines += [_line(badge(each), 2 * LIMIT) for each in bad]
+        more += tuple(badge(each) for each in bad)
     if palette.overlay == "version":
-        lines += [_line(f"{each.slot} freed", 0) for each in saved if each.state == "freed"][:1]
-    label = "\\n".join([text for text, _ in lines])
+        more += tuple([f"{each.slot} freed" for each in saved if each.state == "freed"][:1])
     if paint is not None:
-        style = "filled,striped" if len(paint.fills) > 1 else "filled"
-        attributes += f' style="{style}" fillcolor="{paint.color}" color="{paint.border}"'
+        attributes += _filled(paint.fills, paint.border)
     if bad is not None:
         attributes += f' color="{theme.alarm}" penwidth=3'
         if palette.overlay != "memory":
@@ -166,61 +159,71 @@ def _node(
     if leaf is not None:
         striped = paint is not None and len(paint.fills) > 1
         attributes += " shape=box" if striped else " shape=ellipse"
-    fit = max([each for _, each in lines]) / 72 + 0.25
-    tip = "\\n".join(_tooltip(graph, node, operation, leaf, saved))
-    return f'\tn{node} [label="{label}" width={fit:.2f} tooltip="{tip}"{attributes}]\n'
+    label = _label(name, operation if leaf is None or not name else None, shape, more)
+    tip = _tooltip(graph, node, operation, leaf, saved)
+    return f'\tn{node} [{label} tooltip="{tip}"{attributes}]\n'
 
 
 def _leaf_label(leaf: Leaf) -> str:
-    lines = [_line(leaf.name or "AccumulateGrad"), _dims(leaf.shape)]
-    label = "\\n".join(text for text, _ in lines)
-    fit = max(each for _, each in lines) / 72 + 0.25
-    return f' [label="{label}" width={fit:.2f} shape=ellipse style="filled,dashed"]\n'
+    label = _label(leaf.name or "AccumulateGrad", None, leaf.shape, ())
+    return f' [{label} shape=ellipse style="filled,dashed"]\n'
 
 
 def _tooltip(
     graph: Graph, node: int, operation: str, leaf: Leaf | None, saved: tuple[SavedTensor, ...]
-) -> list[str]:
-    """The lines of a node's tooltip as DOT writes them."""
-    lines = [_tip(operation)]
+) -> str:
+    tip = _tip(operation)
     shape = graph.shapes.get(node)
     if shape is not None:
-        lines[0] += f" {_sizes(shape)} {_tip(graph.dtypes.get(node, ''))}"
+        tip += f" {_sizes(shape)} {_tip(graph.dtypes.get(node, ''))}"
     if leaf is not None:
-        lines.append(f"{_tip(leaf.name or 'a leaf')} {_sizes(leaf.shape)} {_tip(leaf.dtype)}")
-        lines += [f"stepped by {_tip(graph.optimizers[at].name)}" for at in leaf.optimizers]
-    at = graph.places.get(node)
-    if at is not None:
-        lines.append(f"{where(at)}: {_tip(at.code)}")
+        tip += f"\\n{_tip(leaf.name or 'a leaf')} {_sizes(leaf.shape)} {_tip(leaf.dtype)}"
+        for at in leaf.optimizers:
+            tip += f"\\nstepped by {_tip(graph.optimizers[at].name)}"
+    place = graph.places.get(node)
+    if place is not None:
+        tip += f"\\n{where(place)}: {_tip(place.code)}"
     number = graph.call_of.get(node)
     if number is not None:
         call = graph.calls[number]
-        lines.append(f"in {_tip(call.module)} ({_tip(call.type)})")
+        tip += f"\\nin {_tip(call.module)} ({_tip(call.type)})"
     for each in saved:
-        if each.state == "fresh":
-            versions = f"version {each.version}"
-        else:
+        versions = each.version
+        if each.state != "fresh":
             versions = badge(each).rpartition(": ")[2]
-            versions = _tip(versions + (f", by {each.by}, {where(each.at)}" if each.by else ""))
-        name = _tip(each.tensor or "a tensor")
-        lines.append(
-            f"saved {_tip(each.slot)}: {name} {_sizes(each.shape)} {_tip(each.dtype)}, {versions}"
-        )
-    return lines
+            versions += f", by {each.by}, {where(each.at)}" if each.by else ""
+        tip += _saved_line(each.slot, each.tensor, each.shape, each.dtype, versions)
+    return tip
 
 
-# Most lines of a figure are like those of another node, or of the figure before.
-@lru_cache(maxsize=4096)
-def _line(text: str, limit: int = LIMIT) -> tuple[str, float]:
-    """A line of a label as DOT writes it, and its width in points."""
-    text = clean(text, limit)
-    return _escaped(text), width(text, SMALL)
+# Most texts are those of another node too, or of the figure before.
+@lru_cache(maxsize=8192)
+def _label(
+    name: str | None, operation: str | None, shape: tuple[int, ...] | None, more: tuple[str, ...]
+) -> str:
+    """The label of a node and the width that it needs, as attributes."""
+    lines = [clean(each, LIMIT) for each in (name, operation) if each]
+    if shape is not None:
+        lines.append(dims(shape))
+    lines += [clean(each, 2 * LIMIT) for each in more]
+    label = "\\n".join([_escaped(line) for line in lines])
+    fit = max([width(line, SMALL) for line in lines]) / 72 + 0.25
+    return f'label="{label}" width={fit:.2f}'
 
 
-@lru_cache(maxsize=4096)
-def _dims(shape: tuple[int, ...]) -> tuple[str, float]:
-    """As `_line`, for a shape."""
-    return _line(dims(shape), 0)
+@lru_cache(maxsize=8192)
+def _saved_line(
+    slot: str, name: str | None, shape: tuple[int, ...], dtype: str, versions: str | int | None
+) -> str:
+    """The line of a tooltip for a saved tensor; `versions` is one, or what became of it."""
+    said = versions if isinstance(versions, str) else f"version {versions}"
+    return "\\n" + _tip(f"saved {slot}: {name or 'a tensor'} {list(shape)} {dtype}, {said}")
+
+
+@lru_cache(maxsize=256)
+def _filled(fills: tuple[str, ...], border: str) -> str:
+    style = "filled,striped" if len(fills) > 1 else "filled"
+    return f' style="{style}" fillcolor="{":".join(fills)}" color="{border}"'
 
 
 @lru_cache(maxsize=4096)
@@ -397,7 +400,9 @@ def _attributes(
 def _escaped(text: str) -> str:
     """`text` for a quoted DOT string, so that its own backslashes and entities are shown as they
     are."""
-    return one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
+    if not text.isprintable():
+        text = one_line(text)
+    return text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
 
 
 def _quoted(text: str) -> str:
