@@ -216,11 +216,12 @@ class Names:
     def _add(self, tensor: Any, name: str, kind: Kind, owner: str | None) -> None:
         if id(tensor) in self.tensors:
             return
-        named = Named(name, kind, owner)
-        self.tensors[id(tensor)] = named
+        named = self.tensors[id(tensor)] = Named(name, kind, owner)
         key = storage_key(tensor)
-        if key is not None:
-            self.storages.setdefault(key, []).append((tensor, named))
+        if key in self.storages:
+            self.storages[key].append((tensor, named))
+        elif key is not None:
+            self.storages[key] = [(tensor, named)]
 
     def of_tensor(self, tensor: Any) -> tuple[Any, Named] | None:
         """(the user's tensor, its name) for `tensor` or for what it is a view of."""
@@ -276,8 +277,10 @@ def _entries(own: dict[str, Any], drawer: str) -> Iterable[tuple[str | int, Any]
     kept = own.get(drawer)
     if type(kept) is not dict:
         return items(kept)
-    # A copy, because another thread may write to it meanwhile. Most are empty.
-    return [each for each in [*kept.items()] if type(each[0]) is str] if kept else ()
+    if not kept:
+        return ()
+    # A copy, because another thread may write to it meanwhile.
+    return [each for each in [*kept.items()] if type(each[0]) is str]
 
 
 def parameters_in(*modules: Any) -> list[Any]:

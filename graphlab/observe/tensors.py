@@ -13,7 +13,6 @@ import types
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -121,9 +120,15 @@ def dtype_of(tensor: Any) -> str:
     return dtype_name(_dtype(tensor))
 
 
-@lru_cache(maxsize=256)
+_dtype_names: dict[Any, str] = {}
+
+
 def dtype_name(dtype: Any) -> str:
-    return str(dtype).removeprefix("torch.")
+    """The name of a `torch.dtype`."""
+    name = _dtype_names.get(dtype)
+    if name is None:
+        name = _dtype_names[dtype] = str(dtype).removeprefix("torch.")
+    return name
 
 
 def requires_grad(tensor: Any) -> bool:
@@ -206,19 +211,24 @@ def count_of(tensor: Any) -> int:
     return count if type(count) is int else 0
 
 
-_WHOLE = {int}
+_Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
 
 
 def facts_of(tensor: Any) -> tuple[tuple[int, ...], str, int, int | None, int]:
     """`shape_of`, `dtype_of`, `bytes_of`, `storage_key` and `version_of`, all at once: a graph has
     thousands of tensors."""
-    if _is_one(tensor):
+    kind = type(tensor)
+    if kind is _Tensor or kind is _Parameter:
         try:
             # For torch's own two classes these are the getters above.
             shape, size = tuple(tensor.shape), tensor.nbytes
-            if type(size) is int and {*map(type, shape)} <= _WHOLE:
-                storage = tensor.untyped_storage()._cdata
-                return shape, dtype_name(tensor.dtype), size, storage, tensor._version
+            for each in shape:
+                if type(each) is not int:
+                    break
+            else:
+                dtype = tensor.dtype
+                name = _dtype_names.get(dtype) or dtype_name(dtype)
+                return shape, name, size, tensor.untyped_storage()._cdata, tensor._version
         except Exception:  # noqa: S110
             # It has no storage, no version or no sizes.
             pass

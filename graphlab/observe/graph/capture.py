@@ -17,6 +17,7 @@ from graphlab.observe.graph.calls import from_marks, from_parameters
 from graphlab.observe.graph.saved import Inspector, assigned
 from graphlab.observe.graph.walk import (
     LEAF_SEQ,
+    Slot,
     fresh_slots,
     grad_edge,
     hold,
@@ -223,8 +224,10 @@ class Capture:
         for one in getattr(node, "_input_metadata", ()):
             try:
                 shape = tuple(one.shape)
-                if {*map(type, shape)} != {int}:
-                    shape = tuple([int(size) for size in shape])
+                for size in shape:
+                    if type(size) is not int:
+                        shape = tuple([int(each) for each in shape])
+                        break
                 self._shapes[number] = shape
                 self._dtypes[number] = dtype_name(one.dtype)
                 return
@@ -234,9 +237,12 @@ class Capture:
     def _read_saved(self, number: int, node: Any, inspector: Inspector) -> None:
         log = self._log
         suspect = log is not None and bool(log.silent or log.memory)
-        fresh = None if suspect else fresh_slots(node)
+        fresh = fresh_slots(node)
         if fresh is not None:
-            if fresh:
+            if fresh and suspect:
+                read = [(*each, inspector.problem_of(node, Slot(*each, False))) for each in fresh]
+                self._saved[number] = tuple([self._saved_tensor(*each) for each in read])
+            elif fresh:
                 self._saved[number] = tuple([self._saved_tensor(*each) for each in fresh])
             return
         found = []
