@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 import weakref
 from collections.abc import Iterable, Iterator
-from types import FrameType, ModuleType
+from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -56,7 +56,8 @@ _OWN = ("graphlab.observe.", "graphlab.api.")
 
 
 _PLAIN = (str, bytes, int, float, type)
-_PLAIN_IDS = frozenset(map(id, (*_PLAIN, bool)))
+# The types of most variables that hold nothing with a name.
+_PLAIN_IDS = frozenset(map(id, (*_PLAIN, bool, FunctionType, BuiltinFunctionType, ModuleType)))
 
 
 # What every module of torch's holds: its own tables and hooks.
@@ -229,7 +230,9 @@ class Names:
         if known is not None:
             return tensor, known
         key = storage_key(tensor)
-        candidates = self.storages.get(key, []) if key is not None else []
+        candidates = self.storages.get(key) if key is not None else None
+        if not candidates:
+            return None
         for candidate, named in candidates:
             if named.kind in ("parameter", "buffer") and overlap(candidate, tensor):
                 return candidate, named

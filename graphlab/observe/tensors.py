@@ -294,7 +294,9 @@ def byte_span(tensor: Any) -> tuple[int, int]:
     first = layout[2] * size
     if 0 in layout[0]:
         return first, first
-    reach = sum((n - 1) * step for n, step in zip(*layout[:2], strict=True))
+    reach = 0
+    for count, step in zip(layout[0], layout[1], strict=True):
+        reach += (count - 1) * step
     return first, first + (reach + 1) * size
 
 
@@ -306,8 +308,10 @@ def _laid_out(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int] | Non
         offset = _Base.storage_offset(tensor)
     except Exception:
         return None
-    known = all(type(each) is int for each in (*shape, *steps, offset))
-    return (shape, steps, offset) if known else None
+    for each in (offset, *shape, *steps):
+        if type(each) is not int:
+            return None
+    return shape, steps, offset
 
 
 def address_of(tensor: Any) -> int:

@@ -97,6 +97,7 @@ def from_parameters(graph: Graph, types: Mapping[str, str]) -> Calls:
     calls: list[Call] = []
     call_of: dict[int, int] = {}
     counts: dict[str, int] = {}
+    inputs = graph.inputs
     for first in reversed(order):
         if first not in owners or first in call_of:
             continue
@@ -108,6 +109,7 @@ def from_parameters(graph: Graph, types: Mapping[str, str]) -> Calls:
         stack = [first]
         while stack:
             node = stack.pop()
+            # (NONE has no owner.)
             if node in call_of or owners.get(node) != owner:
                 continue
             module = modules.get(node, owner)
@@ -115,8 +117,8 @@ def from_parameters(graph: Graph, types: Mapping[str, str]) -> Calls:
                 inner[module] = len(calls)
                 calls.append(Call(module, types.get(module, "module"), counts[owner], top))
             call_of[node] = inner.get(module, top)
-            stack.extend(each for each in graph.inputs[node] if each != NONE)
-            stack.extend(consumers[node])
+            stack += inputs[node]
+            stack += consumers[node]
     return tuple(calls), call_of
 
 
