@@ -25,17 +25,9 @@ UNKNOWN = -1
 _native: Any = torch._C
 _Base: Any = _native.TensorBase
 _shape, _dtype, _device = (_Base.__dict__[name].__get__ for name in ("shape", "dtype", "device"))
-
-
 _requires_grad, _is_leaf = (_Base.__dict__[name].__get__ for name in ("requires_grad", "is_leaf"))
-
-
 _grad, _grad_fn, _base = (_Base.__dict__[name].__get__ for name in ("grad", "grad_fn", "_base"))
-
-
 _version, _layout = (_Base.__dict__[name].__get__ for name in ("_version", "layout"))
-
-
 _storage: Any = _Base.untyped_storage
 
 
@@ -211,36 +203,6 @@ def count_of(tensor: Any) -> int:
     return count if type(count) is int else 0
 
 
-_Tensor, _Parameter = torch.Tensor, torch.nn.Parameter
-
-
-def facts_of(tensor: Any) -> tuple[tuple[int, ...], str, int, int | None, int]:
-    """`shape_of`, `dtype_of`, `bytes_of`, `storage_key` and `version_of`, all at once: a graph has
-    thousands of tensors."""
-    kind = type(tensor)
-    if kind is _Tensor or kind is _Parameter:
-        try:
-            # For torch's own two classes these are the getters above.
-            shape, size = tuple(tensor.shape), tensor.nbytes
-            for each in shape:
-                if type(each) is not int:
-                    break
-            else:
-                dtype = tensor.dtype
-                name = _dtype_names.get(dtype) or dtype_name(dtype)
-                return shape, name, size, tensor.untyped_storage()._cdata, tensor._version
-        except Exception:  # noqa: S110
-            # It has no storage, no version or no sizes.
-            pass
-    return (
-        shape_of(tensor),
-        dtype_of(tensor),
-        bytes_of(tensor),
-        storage_key(tensor),
-        version_of(tensor),
-    )
-
-
 def describe(tensor: Any, name: str | None, kind: Kind, owner: str | None = None) -> TensorInfo:
     """The tensor as plain data."""
     return TensorInfo(
@@ -384,17 +346,9 @@ def readable(tensor: Any) -> bool:
 
 # Computing with a compressed sparse layout makes torch warn.
 _SPARSE = (torch.sparse_coo,)
-
-
 _functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
-
-
 _is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
-
-
 _is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)
-
-
 _innermost: Any = getattr(_functorch, "peek_interpreter_stack", lambda: None)
 
 

@@ -29,7 +29,9 @@ def _folders(torch: str | None) -> tuple[str, ...]:
     return tuple(os.path.join(os.path.realpath(path), "") for path in found)
 
 
-_real = lru_cache(maxsize=4096)(os.path.realpath)
+@lru_cache(maxsize=4096)
+def _real(path: str) -> str:
+    return os.path.realpath(path)
 
 
 def _installed(path: str) -> bool:

@@ -34,7 +34,7 @@ def is_a(value: Any, kind: type | tuple[type, ...]) -> bool:
     """Like `isinstance`, but by the object's real type only: ``__class__`` may be a property, and a
     metaclass may define ``__instancecheck__``."""
     if type(kind) is tuple:
-        for each in kind:
+        for each in kind:  # noqa: SIM110 (a generator takes three times as long)
             if _subclass(each, type(value)):
                 return True
         return False
@@ -45,7 +45,7 @@ def exactly(value: Any, *kinds: type) -> bool:
     """Whether its type is one of `kinds`, compared by identity: ``==`` and ``in`` would call the
     ``__eq__`` of a metaclass."""
     kind = type(value)
-    for each in kinds:
+    for each in kinds:  # noqa: SIM110 (as above)
         if kind is each:
             return True
     return False

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.calls import from_marks, from_parameters
+from graphlab.observe.graph.facts import facts_of
 from graphlab.observe.graph.saved import Inspector, assigned
 from graphlab.observe.graph.walk import (
     LEAF_SEQ,
@@ -27,11 +28,7 @@ from graphlab.observe.graph.walk import (
 )
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, Problem, RawBackward
-from graphlab.observe.tensors import (
-    dtype_name,
-    facts_of,
-    grad_fn_of,
-)
+from graphlab.observe.tensors import dtype_name, grad_fn_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
 from graphlab.source.places import locate, statement_at

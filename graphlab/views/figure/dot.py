@@ -14,7 +14,7 @@ from graphlab.trace.graph import NONE, Graph, Leaf, SavedTensor
 from graphlab.views.figure.colors import Paint, Palette, Theme, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
 from graphlab.views.figure.grouping import failed_backward, nodes_with_stale_saved
-from graphlab.views.figure.words import clean, dims, where, width
+from graphlab.views.figure.words import clean, dims, escaped, sizes, tip, where, width
 
 FONT = "Helvetica,Arial,sans-serif"
 TITLE, TEXT, SMALL = 22, 15, 13
@@ -160,8 +160,8 @@ def _node(
         striped = paint is not None and len(paint.fills) > 1
         attributes += " shape=box" if striped else " shape=ellipse"
     label = _label(name, operation if leaf is None or not name else None, shape, more)
-    tip = _tooltip(graph, node, operation, leaf, saved)
-    return f'\tn{node} [{label} tooltip="{tip}"{attributes}]\n'
+    shown = _tooltip(graph, node, operation, leaf, saved)
+    return f'\tn{node} [{label} tooltip="{shown}"{attributes}]\n'
 
 
 def _leaf_label(leaf: Leaf) -> str:
@@ -172,28 +172,28 @@ def _leaf_label(leaf: Leaf) -> str:
 def _tooltip(
     graph: Graph, node: int, operation: str, leaf: Leaf | None, saved: tuple[SavedTensor, ...]
 ) -> str:
-    tip = _tip(operation)
+    lines = tip(operation)
     shape = graph.shapes.get(node)
     if shape is not None:
-        tip += f" {_sizes(shape)} {_tip(graph.dtypes.get(node, ''))}"
+        lines += f" {sizes(shape)} {tip(graph.dtypes.get(node, ''))}"
     if leaf is not None:
-        tip += f"\\n{_tip(leaf.name or 'a leaf')} {_sizes(leaf.shape)} {_tip(leaf.dtype)}"
+        lines += f"\\n{tip(leaf.name or 'a leaf')} {sizes(leaf.shape)} {tip(leaf.dtype)}"
         for at in leaf.optimizers:
-            tip += f"\\nstepped by {_tip(graph.optimizers[at].name)}"
+            lines += f"\\nstepped by {tip(graph.optimizers[at].name)}"
     place = graph.places.get(node)
     if place is not None:
-        tip += f"\\n{where(place)}: {_tip(place.code)}"
+        lines += f"\\n{where(place)}: {tip(place.code)}"
     number = graph.call_of.get(node)
     if number is not None:
         call = graph.calls[number]
-        tip += f"\\nin {_tip(call.module)} ({_tip(call.type)})"
+        lines += f"\\nin {tip(call.module)} ({tip(call.type)})"
     for each in saved:
         versions = each.version
         if each.state != "fresh":
             versions = badge(each).rpartition(": ")[2]
             versions += f", by {each.by}, {where(each.at)}" if each.by else ""
-        tip += _saved_line(each.slot, each.tensor, each.shape, each.dtype, versions)
-    return tip
+        lines += _saved_line(each.slot, each.tensor, each.shape, each.dtype, versions)
+    return lines
 
 
 # Most texts are those of another node too, or of the figure before.
@@ -206,7 +206,7 @@ def _label(
     if shape is not None:
         lines.append(dims(shape))
     lines += [clean(each, 2 * LIMIT) for each in more]
-    label = "\\n".join([_escaped(line) for line in lines])
+    label = "\\n".join([escaped(line) for line in lines])
     fit = max([width(line, SMALL) for line in lines]) / 72 + 0.25
     return f'label="{label}" width={fit:.2f}'
 
@@ -217,24 +217,13 @@ def _saved_line(
 ) -> str:
     """The line of a tooltip for a saved tensor; `versions` is one, or what became of it."""
     said = versions if isinstance(versions, str) else f"version {versions}"
-    return "\\n" + _tip(f"saved {slot}: {name or 'a tensor'} {list(shape)} {dtype}, {said}")
+    return "\\n" + tip(f"saved {slot}: {name or 'a tensor'} {list(shape)} {dtype}, {said}")
 
 
 @lru_cache(maxsize=256)
 def _filled(fills: tuple[str, ...], border: str) -> str:
     style = "filled,striped" if len(fills) > 1 else "filled"
     return f' style="{style}" fillcolor="{":".join(fills)}" color="{border}"'
-
-
-@lru_cache(maxsize=4096)
-def _sizes(shape: tuple[int, ...]) -> str:
-    return str(list(shape))
-
-
-@lru_cache(maxsize=4096)
-def _tip(text: str) -> str:
-    """A part of a tooltip as DOT writes it."""
-    return "\\n".join(_escaped(clean(line)) for line in text.split("\n"))
 
 
 def _frame(frame: Frame, drawing: Drawing, body: list[str], depth: int) -> None:
@@ -289,8 +278,8 @@ def _box(box: Box, drawing: Drawing) -> str:
         f'<TABLE BORDER="{edge}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"'
         f' STYLE="{style}" COLOR="{border}" BGCOLOR="{fill}">{"".join(rows)}</TABLE>'
     )
-    tip = _quoted(box.tooltip or box.title)
-    return f"\t{box.key} [label=<{table}> tooltip={tip}]\n"
+    shown = _quoted(box.tooltip or box.title)
+    return f"\t{box.key} [label=<{table}> tooltip={shown}]\n"
 
 
 def _times(box: Box) -> str:
@@ -343,7 +332,7 @@ def _arrow(arrow: Arrow, kinds: dict[str, str], theme: Theme) -> str:
     if arrow.red:
         attributes.append("penwidth=3")
     if label:
-        shown = "\\n".join(_escaped(clean(line, LIMIT)) for line in label.split("\n"))
+        shown = "\\n".join(escaped(clean(line, LIMIT)) for line in label.split("\n"))
         ink = theme.alarm if arrow.red else theme.faint
         attributes.append(f'label="{shown}" fontcolor="{ink}"')
     return f"\t{tail} -> {head} [{' '.join(attributes)}]\n"
@@ -397,13 +386,5 @@ def _attributes(
     return list(graphviz.Digraph(graph_attr=graph, node_attr=node, edge_attr=edge))[1:-1]
 
 
-def _escaped(text: str) -> str:
-    """`text` for a quoted DOT string, so that its own backslashes and entities are shown as they
-    are."""
-    if not text.isprintable():
-        text = one_line(text)
-    return text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
-
-
 def _quoted(text: str) -> str:
-    return f'"{_tip(text)}"'
+    return f'"{tip(text)}"'

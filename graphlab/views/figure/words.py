@@ -49,6 +49,26 @@ def dims(shape: tuple[int, ...] | None) -> str:
     return " × ".join(str(each) for each in shape) if shape else "scalar"
 
 
+@lru_cache(maxsize=4096)
+def sizes(shape: tuple[int, ...]) -> str:
+    """A shape as Python writes it: ``[64, 1]``."""
+    return str(list(shape))
+
+
+@lru_cache(maxsize=4096)
+def tip(text: str) -> str:
+    """A part of a tooltip as DOT writes it."""
+    return "\\n".join(escaped(clean(line)) for line in text.split("\n"))
+
+
+def escaped(text: str) -> str:
+    """`text` for a quoted DOT string, so that its own backslashes and entities are shown as they
+    are."""
+    if not text.isprintable():
+        text = one_line(text)
+    return text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
+
+
 def where(at: Location | None) -> str:
     """``line 38``; empty without a location."""
     return f"line {at.line}" if at is not None else ""
