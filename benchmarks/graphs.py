@@ -8,38 +8,12 @@ import torch
 from torch import nn
 
 
-def softmaxgan() -> Any:
-    """G_loss_ of the naive scenario: perceptrons, one forward of G and two of D."""
+def mlp(layers: int = 12) -> tuple[nn.Module, Any]:
+    """A perceptron and its loss."""
     torch.manual_seed(0)
-    G = nn.Sequential(
-        nn.Linear(32, 128), nn.LeakyReLU(0.2), nn.Linear(128, 128), nn.LeakyReLU(0.2),
-        nn.Linear(128, 64), nn.Tanh(),
-    )  # fmt: skip
-    D = nn.Sequential(
-        nn.Linear(64, 128), nn.LeakyReLU(0.2), nn.Linear(128, 64), nn.LeakyReLU(0.2),
-        nn.Linear(64, 1),
-    )  # fmt: skip
-    return _losses(D(torch.randn(64, 64)), D(G(torch.randn(64, 32))))
-
-
-def _losses(real: Any, fake: Any) -> Any:
-    Z_B = torch.sum(torch.exp(-real)) + torch.sum(torch.exp(-fake))
-    return torch.sum(real) / 128 + torch.sum(fake) / 128 + torch.log(Z_B)
-
-
-def dcgan() -> Any:
-    """The same loss through transposed and plain convolutions with batch norm."""
-    torch.manual_seed(0)
-    G = nn.Sequential(
-        nn.ConvTranspose2d(32, 64, 7), nn.BatchNorm2d(64), nn.ReLU(),
-        nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Tanh(),
-    )  # fmt: skip
-    D = nn.Sequential(
-        nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1),
-        nn.BatchNorm2d(64), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64 * 49, 1),
-    )  # fmt: skip
-    return _losses(D(torch.randn(4, 1, 28, 28)), D(G(torch.randn(4, 32, 1, 1))))
+    hidden = [each for _ in range(layers) for each in (nn.Linear(64, 64), nn.ReLU())]
+    net = nn.Sequential(*hidden, nn.Linear(64, 1))
+    return net, net(torch.randn(16, 64)).square().mean()
 
 
 class Bottleneck(nn.Module):
@@ -60,7 +34,7 @@ class Bottleneck(nn.Module):
         return torch.relu(self.body(x) + self.short(x))
 
 
-def resnet() -> Any:
+def resnet() -> tuple[nn.Module, Any]:
     """As ResNet-50: 3, 4, 6 and 3 bottlenecks; narrow channels, for the graph is the same."""
     torch.manual_seed(0)
     blocks: list[nn.Module] = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()]
@@ -71,14 +45,14 @@ def resnet() -> Any:
             width = 16 * 2**stage
     net = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
     logits = net(torch.randn(2, 3, 8, 8))
-    return nn.functional.cross_entropy(logits, torch.tensor([1, 2]))
+    return net, nn.functional.cross_entropy(logits, torch.tensor([1, 2]))
 
 
-def transformer(layers: int = 6) -> Any:
+def transformer(layers: int = 6) -> tuple[nn.Module, Any]:
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
     net = nn.Sequential(nn.TransformerEncoder(layer, layers), nn.Linear(32, 32))
-    return net(torch.randn(2, 8, 32)).square().mean()
+    return net, net(torch.randn(2, 8, 32)).square().mean()
 
 
 def lstm(steps: int = 200) -> Any:
@@ -96,12 +70,3 @@ def chain(nodes: int) -> Any:
     for _ in range(nodes):
         y = y * 1.0001
     return y
-
-
-GRAPHS = {
-    "SoftmaxGAN": softmaxgan,
-    "DCGAN": dcgan,
-    "ResNet-50-like": resnet,
-    "transformer, 6 layers": transformer,
-    "LSTM, 200 steps": lstm,
-}

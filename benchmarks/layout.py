@@ -59,10 +59,10 @@ def main() -> None:
     options = parser.parse_args()
     frame = sys._getframe()
     for name, loss, look in (
-        ("ResNet-50-like, op", graphs.resnet(), FigureOptions("op")),
-        ("transformer of 6 layers, op", graphs.transformer(), FigureOptions("op")),
+        ("ResNet-50-like, op", graphs.resnet()[1], FigureOptions("op")),
+        ("transformer of 6 layers, op", graphs.transformer()[1], FigureOptions("op")),
         ("LSTM of 200 steps, op", graphs.lstm(), FigureOptions("op")),
-        ("transformer of 12 layers, module", graphs.transformer(12), FigureOptions("module")),
+        ("transformer of 12 layers, module", graphs.transformer(12)[1], FigureOptions("module")),
     ):
         measure(name, capture({"loss": loss}, frame), look, options.rounds, not options.dot)
     for seed in range(options.seeds):

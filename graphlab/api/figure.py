@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,14 +37,16 @@ class Figure:
         """The figure as DOT text."""
         from graphlab.views.figure.picture import source
 
-        return source(self.graph, self._look)
+        with _untraced():
+            return source(self.graph, self._look)
 
     @property
     def text(self) -> str:
         """The figure as a tree of lines."""
         from graphlab.views.figure.picture import plain_text
 
-        return plain_text(self.graph, self._look)
+        with _untraced():
+            return plain_text(self.graph, self._look)
 
     def save(self, path: str | Path, format: str | None = None, force: bool = True) -> str:
         """Write the figure; the format is the file's extension where `format` does not say.
@@ -117,9 +120,25 @@ def render(
     from graphlab.views.figure.picture import FigureOptions
 
     frame = sys._getframe(1)
-    graph = _captured(loss, frame)
+    with _untraced():
+        graph = _captured(loss, frame)
     name = title or ", ".join(root.name for root in graph.roots)
     return Figure(graph, FigureOptions(level, color, theme, depth, name), timeout)
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
+    """Without the line tracer of an open session, which every call of graphlab's own would run.
+    A debugger's or a coverage tool's stays."""
+    tracing = sys.gettrace()
+    if getattr(tracing, "__module__", None) != "graphlab.observe.hooks.lines.settrace":
+        yield
+        return
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracing)
 
 
 def _captured(loss: Any, frame: FrameType) -> Graph:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import traceback
 import weakref
-from collections.abc import Iterator
-from types import FrameType, ModuleType
+from collections.abc import Iterable, Iterator
+from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -56,10 +56,15 @@ _OWN = ("graphlab.observe.", "graphlab.api.")
 
 
 _PLAIN = (str, bytes, int, float, type)
+# The types of most variables that hold nothing with a name.
+_PLAIN_IDS = frozenset(map(id, (*_PLAIN, bool, FunctionType, BuiltinFunctionType, ModuleType)))
 
 
 # What every module of torch's holds: its own tables and hooks.
 _HIDDEN = frozenset(attributes(torch.nn.Module()))
+
+
+_Submodules = list[tuple[str, Any]]
 
 
 class Names:
@@ -74,6 +79,8 @@ class Names:
         # Parameters whose module is in training mode.
         self.training: set[int] = set()
         self._held: dict[int, Any] = {}
+        # The submodules of the modules met, and those of the user's own classes: only meanwhile.
+        self._inner: dict[int, tuple[_Submodules, _Submodules]] = {}
 
     def gather(self, frame: FrameType | None) -> Names:
         """Look through the user's frames from `frame` outwards: locals, then module globals."""
@@ -98,6 +105,7 @@ class Names:
             self._collect(space, modules_only=True)
         for space in named:
             self._collect(space, modules_only=False)
+        self._inner.clear()
         return self
 
     def gather_traceback(self, error: BaseException) -> Names:
@@ -109,6 +117,7 @@ class Names:
         """As `gather`, for one dict of variables: a program's globals after its end."""
         for modules_only in (True, False):
             self._collect(variables(space), modules_only)
+        self._inner.clear()
         return self
 
     def held_optimizers(self) -> list[Any]:
@@ -137,7 +146,7 @@ class Names:
     def _visit(
         self, name: str, value: Any, depth: int, visited: set[int], budget: list[int], mods: bool
     ) -> None:
-        if depth > _DEPTH or budget[0] <= 0 or is_a(value, _PLAIN):
+        if depth > _DEPTH or budget[0] <= 0 or _plain(value):
             return
         budget[0] -= 1
         if is_tensor(value):
@@ -147,8 +156,9 @@ class Names:
         if id(value) in visited:
             return
         visited.add(id(value))
-        if is_module(value):
-            if mods:
+        module = is_module(value)
+        if module:
+            if mods and id(value) not in self.modules:
                 self._module(name, value)
         elif is_a(value, torch.optim.Optimizer):
             self.optimizers.setdefault(id(value), name)
@@ -156,35 +166,50 @@ class Names:
             return
         for key, child in _children(name, value, self._files):
             self._visit(key, child, depth + 1, visited, budget, mods)
-        if is_module(value):
-            for path, inner in submodules(value):
-                # Its own variables, such as a plain list of layers; torch's modules have none.
-                if path and id(inner) not in visited and _package(type(inner)) not in FOREIGN:
+        if module:
+            # Its own variables, such as a plain list of layers; torch's modules have none.
+            for path, inner in self._inside(value)[1]:
+                if id(inner) not in visited:
                     visited.add(id(inner))
                     for key, child in _children(f"{name}.{path}", inner, self._files):
                         self._visit(key, child, depth + 1, visited, budget, mods)
 
+    def _inside(self, module: Any) -> tuple[_Submodules, _Submodules]:
+        """All submodules with their paths, itself first; and those of the user's own classes."""
+        found = self._inner.get(id(module))
+        if found is None:
+            every = [*submodules(module)]
+            own = [each for each in every[1:] if _package(type(each[1])) not in FOREIGN]
+            found = self._inner[id(module)] = every, own
+        return found
+
     def _module(self, name: str, module: Any) -> None:
-        owner = name
         shown = {"": ""}
         kinds = {"": type(module)}
-        for path, each in submodules(module):
-            outer, _, last = path.rpartition(".")
-            kinds[path] = type(each)
-            # The path through one of torch's wrappers is left out: users do not write it.
-            hidden = last in _WRAPPERS and _package(kinds[outer]) in FOREIGN
-            full = shown[path] = shown[outer] if hidden or not path else _join(shown[outer], last)
-            self.modules.setdefault(id(each), f"{name}.{full}" if full else name)
-            self._held[id(each)] = each
+        modules, held = self.modules, self._held
+        for path, each in self._inside(module)[0]:
+            full = ""
+            if path:
+                outer, _, last = path.rpartition(".")
+                kinds[path] = type(each)
+                # The path through one of torch's wrappers is left out: users do not write it.
+                full = shown[outer]
+                if not (last in _WRAPPERS and _package(kinds[outer]) in FOREIGN):
+                    full = f"{full}.{last}" if full else last
+                shown[path] = full
+            prefix = f"{name}.{full}" if full else name
+            modules.setdefault(id(each), prefix)
+            held[id(each)] = each
             own = attributes(each)
-            for key, parameter in items(own.get("_parameters")):
+            training = own.get("training")
+            for key, parameter in _entries(own, "_parameters"):
                 if is_tensor(parameter):
-                    self._add(parameter, _join(name, full, str(key)), "parameter", owner)
-                    if own.get("training"):
+                    self._add(parameter, f"{prefix}.{key}", "parameter", name)
+                    if training:
                         self.training.add(id(parameter))
-            for key, buffer in items(own.get("_buffers")):
+            for key, buffer in _entries(own, "_buffers"):
                 if is_tensor(buffer):
-                    self._add(buffer, _join(name, full, str(key)), "buffer", owner)
+                    self._add(buffer, f"{prefix}.{key}", "buffer", name)
 
     def _tensor(self, name: str, tensor: Any) -> None:
         self._add(tensor, name, kind_of(tensor), name.split(".")[0].split("[")[0])
@@ -192,11 +217,12 @@ class Names:
     def _add(self, tensor: Any, name: str, kind: Kind, owner: str | None) -> None:
         if id(tensor) in self.tensors:
             return
-        named = Named(name, kind, owner)
-        self.tensors[id(tensor)] = named
+        named = self.tensors[id(tensor)] = Named(name, kind, owner)
         key = storage_key(tensor)
-        if key is not None:
-            self.storages.setdefault(key, []).append((tensor, named))
+        if key in self.storages:
+            self.storages[key].append((tensor, named))
+        elif key is not None:
+            self.storages[key] = [(tensor, named)]
 
     def of_tensor(self, tensor: Any) -> tuple[Any, Named] | None:
         """(the user's tensor, its name) for `tensor` or for what it is a view of."""
@@ -204,7 +230,9 @@ class Names:
         if known is not None:
             return tensor, known
         key = storage_key(tensor)
-        candidates = self.storages.get(key, []) if key is not None else []
+        candidates = self.storages.get(key) if key is not None else None
+        if not candidates:
+            return None
         for candidate, named in candidates:
             if named.kind in ("parameter", "buffer") and overlap(candidate, tensor):
                 return candidate, named
@@ -239,11 +267,23 @@ def submodules(module: Any) -> Iterator[tuple[str, Any]]:
         seen.add(id(each))
         yield path, each
         inner = [
-            (_join(path, str(key)), child)
-            for key, child in items(attributes(each).get("_modules"))
+            (f"{path}.{key}" if path else str(key), child)
+            for key, child in _entries(attributes(each), "_modules")
             if is_module(child)
         ]
-        stack.extend(reversed(inner))
+        inner.reverse()
+        stack += inner
+
+
+def _entries(own: dict[str, Any], drawer: str) -> Iterable[tuple[str | int, Any]]:
+    """The parameters, buffers or submodules of a module, whose dictionary is `own`."""
+    kept = own.get(drawer)
+    if type(kept) is not dict:
+        return items(kept)
+    if not kept:
+        return ()
+    # A copy, because another thread may write to it meanwhile.
+    return [each for each in [*kept.items()] if type(each[0]) is str]
 
 
 def parameters_in(*modules: Any) -> list[Any]:
@@ -275,8 +315,10 @@ def buffers_in(module: Any) -> list[Any]:
     ]
 
 
-def _join(*parts: str) -> str:
-    return ".".join(part for part in parts if part)
+def _plain(value: Any) -> bool:
+    """Whether nothing with a name can be in it."""
+    # By identity: the class, or its metaclass, may define `__hash__`.
+    return value is None or id(type(value)) in _PLAIN_IDS or is_a(value, _PLAIN)
 
 
 def _package(kind: type) -> str:
@@ -286,27 +328,29 @@ def _package(kind: type) -> str:
 
 def _children(name: str, value: Any, files: UserFiles) -> Iterator[tuple[str, Any]]:
     """(name, value) of an object's items and stored attributes, without running its code."""
-    if is_a(value, dict):
+    if is_module(value):
+        own = _package(type(value)) not in FOREIGN
+        for key, each in [*attributes(value).items()][:_ITEMS]:
+            # A name of torch's own with an underscore is not for users: ``_flat_weights``.
+            if key not in _HIDDEN and (not key.startswith("_") or own) and not _plain(each):
+                yield f"{name}.{key}", each
+    elif is_a(value, dict):
         for key, each in items(value, _ITEMS):
-            yield f"{name}[{key!r}]".replace("'", '"'), each
+            if not _plain(each):
+                yield f"{name}[{key!r}]".replace("'", '"'), each
     elif is_a(value, (list, tuple)):
         names = fields(value)
         for index, each in items(value, _ITEMS):
-            assert type(index) is int
-            named = f".{names[index]}" if index < len(names) else f"[{index}]"
-            yield f"{name}{named}", each
-    elif is_module(value):
-        own = _package(type(value)) not in FOREIGN
-        for key, each in list(attributes(value).items())[:_ITEMS]:
-            # A name of torch's own with an underscore is not for users: ``_flat_weights``.
-            if key not in _HIDDEN and (not key.startswith("_") or own):
-                yield f"{name}.{key}", each
+            if not _plain(each):
+                assert type(index) is int
+                named = f".{names[index]}" if index < len(names) else f"[{index}]"
+                yield f"{name}{named}", each
     elif not is_a(value, (weakref.ref, ModuleType)):
         module = class_module(value)
         if module.split(".")[0] in FOREIGN and static(type(value), "step") is LOST:
             return
         if module.startswith(_OWN):
             return
-        for key, each in list(attributes(value).items())[:_ITEMS]:
-            if type(key) is str:
+        for key, each in [*attributes(value).items()][:_ITEMS]:
+            if type(key) is str and not _plain(each):
                 yield f"{name}.{key}", each

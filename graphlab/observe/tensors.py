@@ -25,17 +25,9 @@ UNKNOWN = -1
 _native: Any = torch._C
 _Base: Any = _native.TensorBase
 _shape, _dtype, _device = (_Base.__dict__[name].__get__ for name in ("shape", "dtype", "device"))
-
-
 _requires_grad, _is_leaf = (_Base.__dict__[name].__get__ for name in ("requires_grad", "is_leaf"))
-
-
 _grad, _grad_fn, _base = (_Base.__dict__[name].__get__ for name in ("grad", "grad_fn", "_base"))
-
-
 _version, _layout = (_Base.__dict__[name].__get__ for name in ("_version", "layout"))
-
-
 _storage: Any = _Base.untyped_storage
 
 
@@ -106,14 +98,29 @@ def shape_of(tensor: Any) -> tuple[int, ...]:
     """Its sizes; () if it has none, like a nested tensor. A symbolic size, as under torch.export,
     counts as 0."""
     try:
-        return tuple(each if type(each) is int else 0 for each in _shape(tensor))
+        shape = tuple(_shape(tensor))
+        for each in shape:
+            if type(each) is not int:
+                return tuple(each if type(each) is int else 0 for each in shape)
+        return shape
     except Exception:
         return ()
 
 
 def dtype_of(tensor: Any) -> str:
     """`float32`."""
-    return str(_dtype(tensor)).removeprefix("torch.")
+    return dtype_name(_dtype(tensor))
+
+
+_dtype_names: dict[Any, str] = {}
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name of a `torch.dtype`."""
+    name = _dtype_names.get(dtype)
+    if name is None:
+        name = _dtype_names[dtype] = str(dtype).removeprefix("torch.")
+    return name
 
 
 def requires_grad(tensor: Any) -> bool:
@@ -249,7 +256,9 @@ def byte_span(tensor: Any) -> tuple[int, int]:
     first = layout[2] * size
     if 0 in layout[0]:
         return first, first
-    reach = sum((n - 1) * step for n, step in zip(*layout[:2], strict=True))
+    reach = 0
+    for count, step in zip(layout[0], layout[1], strict=True):
+        reach += (count - 1) * step
     return first, first + (reach + 1) * size
 
 
@@ -261,8 +270,10 @@ def _laid_out(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int] | Non
         offset = _Base.storage_offset(tensor)
     except Exception:
         return None
-    known = all(type(each) is int for each in (*shape, *steps, offset))
-    return (shape, steps, offset) if known else None
+    for each in (offset, *shape, *steps):
+        if type(each) is not int:
+            return None
+    return shape, steps, offset
 
 
 def address_of(tensor: Any) -> int:
@@ -335,17 +346,9 @@ def readable(tensor: Any) -> bool:
 
 # Computing with a compressed sparse layout makes torch warn.
 _SPARSE = (torch.sparse_coo,)
-
-
 _functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
-
-
 _is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
-
-
 _is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)
-
-
 _innermost: Any = getattr(_functorch, "peek_interpreter_stack", lambda: None)
 
 

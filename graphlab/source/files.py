@@ -17,13 +17,18 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def _library_folders() -> tuple[str, ...]:
+    torch = sys.modules.get("torch")
+    return _folders(torch.__file__ if torch is not None else None)
+
+
+@lru_cache(maxsize=2)
+def _folders(torch: str | None) -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     found = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
     found.update(site.getsitepackages())
     found.add(site.getusersitepackages())
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.__file__:
-        found.add(os.path.dirname(torch.__file__))
+    if torch:
+        found.add(os.path.dirname(torch))
     return tuple(os.path.join(os.path.realpath(path), "") for path in found)
 
 

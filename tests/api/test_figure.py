@@ -140,6 +140,36 @@ def test_render_in_python(tmp_path: Any) -> None:
         graphlab.render([loss, 3])
 
 
+def test_a_session_follows_lines_again_after_a_figure() -> None:
+    x = torch.ones(2, requires_grad=True)
+    with graphlab.watch():
+        tracing = sys.gettrace()
+        graphlab.render(x.sum(), level="op").dot  # noqa: B018
+        assert sys.gettrace() is tracing is not None
+        with pytest.raises(TypeError):
+            graphlab.render([1])
+        assert sys.gettrace() is tracing
+        later = x.sum()
+        places = graphlab.render(later).graph.places
+    assert [at.code for at in places.values()] == ["later = x.sum()"]
+
+
+def test_another_tracer_follows_figures() -> None:
+    seen = []
+
+    def other(frame: Any, event: str, arg: Any) -> None:
+        seen.append(frame.f_code.co_name)
+
+    before = sys.gettrace()
+    sys.settrace(other)
+    try:
+        graphlab.render(torch.ones(2, requires_grad=True).sum())
+        assert sys.gettrace() is other
+    finally:
+        sys.settrace(before)
+    assert "capture" in seen
+
+
 def test_a_loss_without_a_graph_is_a_box() -> None:
     drawn = drawing(capture({"loss": torch.ones(())}, None), FigureOptions())
     (box,) = drawn.boxes

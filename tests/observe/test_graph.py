@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import pytest
@@ -18,6 +19,9 @@ from torch import nn
 
 import graphlab
 from graphlab.observe.graph.capture import Capture, capture
+from graphlab.observe.graph.facts import facts_of
+from graphlab.observe.graph.walk import fresh_slots, slots, walk
+from graphlab.observe.tensors import bytes_of, dtype_of, shape_of, storage_key, version_of
 from graphlab.trace.graph import NONE, Graph, dumps, loads, under
 
 Make = Callable[[], Any]
@@ -252,6 +256,63 @@ def test_nothing_recurses() -> None:
     graph = capture({"y": y}, None, details=False)
     assert len(graph) == 5_001 and sys.getrecursionlimit() == before
     assert gc.isenabled()
+
+
+def test_collection_goes_on_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Capture, "add", lambda self, root: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        capture({"loss": mlp()}, None)
+    assert gc.isenabled()
+
+
+def test_what_is_read_is_as_frozen_as_what_is_constructed() -> None:
+    graph = capture({"loss": mlp()}, sys._getframe())
+    for each in (*(one for saved in graph.saved.values() for one in saved), *graph.leaves.values()):
+        assert type(each)(*(getattr(each, field.name) for field in fields(each))) == each
+        with pytest.raises(FrozenInstanceError):
+            each.bytes = 0  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("make", [mlp, dcgan, transformer, lstm])
+def test_the_quick_look_at_saved_tensors_sees_what_the_careful_one_does(make: Make) -> None:
+    for node in walk([make().grad_fn]):
+        found = fresh_slots(node)
+        if found is not None:
+            careful = [(slot.name, shape_of(slot.data), slot.stale) for slot in slots(node)]
+            assert [(name, shape_of(data), False) for name, data in found] == careful
+
+
+def test_the_quick_look_leaves_stale_freed_and_packed_tensors_to_the_careful_one() -> None:
+    x = torch.ones(2, requires_grad=True)
+    y = x.exp()
+    assert fresh_slots(y.grad_fn)
+    y.detach().mul_(2)
+    assert fresh_slots(y.grad_fn) is None and slots(y.grad_fn)[0].stale
+    z = x.sin()
+    z.sum().backward()
+    assert fresh_slots(z.grad_fn) is None and slots(z.grad_fn)[0].data is None
+    with torch.autograd.graph.saved_tensors_hooks(lambda each: each, lambda each: 1 / 0):
+        packed = x.sin()
+    assert fresh_slots(packed.grad_fn) is None and slots(packed.grad_fn) == []
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.ones(2, 3)[:, 1:],
+        nn.Parameter(torch.ones(4, dtype=torch.float64)),
+        torch.ones(3).to_sparse(),
+        torch.nested.nested_tensor([torch.ones(2)], layout=torch.strided),
+        torch.nn.parameter.UninitializedParameter(),
+    ],
+    ids=["view", "parameter", "sparse", "nested", "lazy"],
+)
+def test_facts_are_those_of_the_single_readers(tensor: Any) -> None:
+    single = (shape_of, dtype_of, bytes_of, storage_key, version_of)
+    assert facts_of(tensor) == tuple(read(tensor) for read in single)
+    with torch.inference_mode():
+        inside = torch.ones(2)
+    assert facts_of(inside) == tuple(read(inside) for read in single)
 
 
 def test_the_graph_holds_no_tensor() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from graphlab.observe.graph.walk import LEAF_SEQ
 from graphlab.observe.names import Names
@@ -86,16 +86,18 @@ def from_parameters(graph: Graph, types: Mapping[str, str]) -> Calls:
     order = graph.order()
     modules = _users(graph, order)
     owners = {node: module.partition(".")[0] for node, module in modules.items()}
-    for owner in dict.fromkeys(owners.values()):
-        mine = [node for node, each in owners.items() if each == owner]
-        below = _spread(mine, lambda node: graph.inputs[node])
-        above = _spread(mine, lambda node: consumers[node])
-        for node in below & above:
+    networks: dict[str, list[int]] = {}
+    for node, owner in owners.items():
+        networks.setdefault(owner, []).append(node)
+    for owner, mine in networks.items():
+        below = _spread(mine, graph.inputs)
+        for node in below & _spread(mine, consumers):
             if node not in graph.leaves:
                 owners.setdefault(node, owner)
     calls: list[Call] = []
     call_of: dict[int, int] = {}
     counts: dict[str, int] = {}
+    inputs = graph.inputs
     for first in reversed(order):
         if first not in owners or first in call_of:
             continue
@@ -107,6 +109,7 @@ def from_parameters(graph: Graph, types: Mapping[str, str]) -> Calls:
         stack = [first]
         while stack:
             node = stack.pop()
+            # (NONE has no owner.)
             if node in call_of or owners.get(node) != owner:
                 continue
             module = modules.get(node, owner)
@@ -114,24 +117,24 @@ def from_parameters(graph: Graph, types: Mapping[str, str]) -> Calls:
                 inner[module] = len(calls)
                 calls.append(Call(module, types.get(module, "module"), counts[owner], top))
             call_of[node] = inner.get(module, top)
-            stack.extend(each for each in graph.inputs[node] if each != NONE)
-            stack.extend(consumers[node])
+            stack += inputs[node]
+            stack += consumers[node]
     return tuple(calls), call_of
 
 
 def _users(graph: Graph, order: list[int]) -> dict[int, str]:
     """The nodes that use a parameter, directly or through views of it, and whose it is."""
     found: dict[int, str] = {}
-    only: dict[int, str] = {n: _module(leaf) for n, leaf in graph.leaves.items() if _module(leaf)}
+    only = {node: module for node, leaf in graph.leaves.items() if (module := _module(leaf))}
+    known, inputs, leaves = only.keys(), graph.inputs, graph.leaves
     for node in reversed(order):
-        if node in graph.leaves:
+        sources = inputs[node]
+        if node in leaves or known.isdisjoint(sources):
             continue
-        sources = [each for each in graph.inputs[node] if each != NONE]
         used = [only[each] for each in sources if each in only]
-        if used:
-            found[node] = used[0]
-            if len(used) == len(sources) == 1:
-                only[node] = used[0]
+        found[node] = used[0]
+        if len(used) == len(sources) - sources.count(NONE) == 1:
+            only[node] = used[0]
     return found
 
 
@@ -139,12 +142,14 @@ def _module(leaf: Leaf) -> str:
     return leaf.name.rpartition(".")[0] if leaf.name and leaf.kind == "parameter" else ""
 
 
-def _spread(start: list[int], neighbours: Callable[[int], Sequence[int]]) -> set[int]:
-    seen = set(start)
+def _spread(start: list[int], neighbours: Sequence[Sequence[int]]) -> set[int]:
+    """The nodes to which `neighbours`, of each node, lead from `start`."""
+    seen = {NONE, *start}
     stack = list(start)
     while stack:
-        for each in neighbours(stack.pop()):
-            if each != NONE and each not in seen:
+        for each in neighbours[stack.pop()]:
+            if each not in seen:
                 seen.add(each)
                 stack.append(each)
+    seen.remove(NONE)
     return seen

@@ -14,18 +14,21 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.calls import from_marks, from_parameters
+from graphlab.observe.graph.facts import facts_of
 from graphlab.observe.graph.saved import Inspector, assigned
-from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, hold, operation, sequence, slots
+from graphlab.observe.graph.walk import (
+    LEAF_SEQ,
+    Slot,
+    fresh_slots,
+    grad_edge,
+    hold,
+    operation,
+    sequence,
+    slots,
+)
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, Problem, RawBackward
-from graphlab.observe.tensors import (
-    bytes_of,
-    dtype_of,
-    grad_fn_of,
-    shape_of,
-    storage_key,
-    version_of,
-)
+from graphlab.observe.tensors import dtype_name, grad_fn_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
 from graphlab.source.places import locate, statement_at
@@ -35,6 +38,19 @@ from graphlab.trace.model import Location
 
 # The type of all nodes of C++ extensions, whose name() differs.
 _GENERIC = "CppFunction"
+
+
+class _Unfrozen:
+    """A SavedTensor while its fields are set. The constructor of a frozen dataclass sets each by a
+    call, which would take as long as all else that is done for a saved tensor."""
+
+    __slots__ = SavedTensor.__slots__
+
+
+class _UnfrozenLeaf:
+    """As `_Unfrozen`, a Leaf."""
+
+    __slots__ = Leaf.__slots__
 
 
 class Capture:
@@ -75,7 +91,7 @@ class Capture:
         base = index[root] = len(self._nodes)
         new = [root]
         inputs, operations, names = self._inputs, self._operations, self._names_of_types
-        with _collection_paused():
+        with collection_paused():
             for node in new:
                 sources = []
                 numbers = None
@@ -109,7 +125,7 @@ class Capture:
         self._read_variables(names)
         if details:
             inspector = Inspector(self._log or Log(), names)
-            with _collection_paused():
+            with collection_paused():
                 for number, node in enumerate(self._nodes):
                     if number not in self._leaves:
                         self._read_shape(number, node)
@@ -124,10 +140,10 @@ class Capture:
     ) -> Graph:
         """The nodes added so far, as they were last read."""
         names = self._names
-        sequences = tuple(sequence(node) for node in self._nodes)
+        sequences = _sequences(self._nodes)
         graph = Graph(
             tuple(self._operations), tuple(self._inputs), roots,
-            tuple(-1 if seq == LEAF_SEQ else seq for seq in sequences),
+            tuple([-1 if seq == LEAF_SEQ else seq for seq in sequences]),
             outputs=dict(self._outputs), leaves=dict(self._leaves), saved=dict(self._saved),
             shapes=dict(self._shapes), dtypes=dict(self._dtypes), variables=dict(self._variables),
             optimizers=tuple(each for _, each in self._optimizers.values()),
@@ -144,7 +160,7 @@ class Capture:
         self._place(graph, sequences)
         return replace(graph, calls=calls, call_of=call_of)
 
-    def _place(self, graph: Graph, sequences: tuple[int, ...]) -> None:
+    def _place(self, graph: Graph, sequences: list[int]) -> None:
         """The line that made each node, and the variable that the line's last node became."""
         log = self._log
         assert log is not None
@@ -176,20 +192,18 @@ class Capture:
             if kind != "AccumulateGrad":
                 continue
             tensor = self._nodes[number].variable
-            named = names.of_tensor(tensor)
-            name = named[1] if named is not None and named[0] is tensor else None
-            before = self._leaves.get(number)
-            if name is None and before is not None:
+            name = names.tensors.get(id(tensor))
+            if name is None and number in self._leaves:
                 continue
-            self._leaves[number] = Leaf(
-                name.name if name else None,
-                shape_of(tensor),
-                dtype_of(tensor),
-                bytes_of(tensor),
-                name.kind if name else "parameter",
-                name.owner if name else None,
-                tuple(dict.fromkeys(steps.get(id(tensor), ()))),
-            )
+            made: Any = _UnfrozenLeaf()
+            made.shape, made.dtype, made.bytes, _, _ = facts_of(tensor)
+            if name is not None:
+                made.name, made.kind, made.owner = name.name, name.kind, name.owner
+            else:
+                made.name, made.kind, made.owner = None, "parameter", None
+            made.optimizers = tuple(dict.fromkeys(steps.get(id(tensor), ())))
+            made.__class__ = Leaf
+            self._leaves[number] = made
 
     def _read_variables(self, names: Names) -> None:
         for pairs in list(names.storages.values()):
@@ -201,57 +215,74 @@ class Capture:
                     self._variables[number] = named.name
 
     def _read_shape(self, number: int, node: Any) -> None:
+        if number in self._shapes:
+            return
         # Private to torch (`Node._input_metadata`): without it nodes have no shapes.
-        for one in getattr(node, "_input_metadata", ()) if number not in self._shapes else ():
+        for one in getattr(node, "_input_metadata", ()):
             try:
-                self._shapes[number] = tuple(int(size) for size in one.shape)
-                self._dtypes[number] = str(one.dtype).removeprefix("torch.")
+                shape = tuple(one.shape)
+                for size in shape:
+                    if type(size) is not int:
+                        shape = tuple([int(each) for each in shape])
+                        break
+                self._shapes[number] = shape
+                self._dtypes[number] = dtype_name(one.dtype)
                 return
             except (AttributeError, RuntimeError, TypeError):
                 continue
 
     def _read_saved(self, number: int, node: Any, inspector: Inspector) -> None:
-        before = {each.slot: each for each in self._saved.get(number, ())}
+        log = self._log
+        suspect = log is not None and bool(log.silent or log.memory)
+        fresh = fresh_slots(node)
+        if fresh is not None:
+            if fresh and suspect:
+                read = [(*each, inspector.problem_of(node, Slot(*each, False))) for each in fresh]
+                self._saved[number] = tuple([self._saved_tensor(*each) for each in read])
+            elif fresh:
+                self._saved[number] = tuple([self._saved_tensor(*each) for each in fresh])
+            return
         found = []
         freed_by: RawBackward | None = None
         for slot in slots(node):
-            if slot.data is None:
-                if freed_by is None:
-                    problems = inspector.freed([node])
-                    freed_by = problems[0].freed_by if problems else None
-                found.append(_freed(before.get(slot.name), slot.name, freed_by))
+            if slot.data is not None:
+                problem = inspector.problem_of(node, slot) if slot.stale or suspect else None
+                found.append(self._saved_tensor(slot.name, slot.data, problem, slot.stale))
                 continue
-            found.append(self._saved_tensor(node, slot, inspector))
+            if freed_by is None:
+                problems = inspector.freed([node])
+                freed_by = problems[0].freed_by if problems else None
+            before = {each.slot: each for each in self._saved.get(number, ())}
+            found.append(_freed(before.get(slot.name), slot.name, freed_by))
         if found:
             self._saved[number] = tuple(found)
 
-    def _saved_tensor(self, node: Any, slot: Any, inspector: Inspector) -> SavedTensor:
-        tensor = slot.data
-        log = self._log
-        suspect = slot.stale or (log is not None and bool(log.silent or log.memory))
-        problem = inspector.problem_of(node, slot) if suspect else None
-        named = problem.named if problem is not None else None
-        if named is None and self._names is not None:
-            known = self._names.of_tensor(tensor)
+    def _saved_tensor(
+        self, name: str, tensor: Any, problem: Problem | None = None, stale: bool = False
+    ) -> SavedTensor:
+        names = self._names
+        assert names is not None
+        made: Any = _Unfrozen()
+        made.slot = name
+        made.shape, made.dtype, made.bytes, key, version = facts_of(tensor)
+        made.storage = self._storages.setdefault(key, len(self._storages)) if key else None
+        made.version = made.saved_version = version
+        made.state, made.by, made.at = "fresh", "", None
+        named = names.tensors.get(id(tensor))
+        if problem is not None:
+            made.state = "stale" if stale else "bypassed"
+            made.saved_version = problem.saved_version
+            made.by, made.at = self._writer(problem)
+            named = problem.named or named
+        if named is None and key in names.storages:
+            known = names.of_tensor(tensor)
             named = known[1] if known is not None else None
-        key = storage_key(tensor)
-        version = version_of(tensor)
-        by, at = self._writer(problem)
-        return SavedTensor(
-            slot=slot.name,
-            state="stale" if slot.stale else "fresh" if problem is None else "bypassed",
-            shape=shape_of(tensor),
-            dtype=dtype_of(tensor),
-            bytes=bytes_of(tensor),
-            storage=self._storages.setdefault(key, len(self._storages)) if key else None,
-            saved_version=problem.saved_version if problem is not None else version,
-            version=version,
-            tensor=named.name or None if named is not None else None,
-            kind=named.kind if named is not None else "activation",
-            owner=named.owner if named is not None else None,
-            by=by,
-            at=at,
-        )
+        if named is not None:
+            made.tensor, made.kind, made.owner = named.name or None, named.kind, named.owner
+        else:
+            made.tensor, made.kind, made.owner = None, "activation", None
+        made.__class__ = SavedTensor
+        return made
 
     def _writer(self, problem: Problem | None) -> tuple[str, Location | None]:
         write = problem.write if problem is not None else None
@@ -271,13 +302,21 @@ def capture(
 ) -> Graph:
     """The graph behind some tensors, given by name. Names are looked up in `frame` and its callers;
     an open `session` (observation.open_log) gives lines and writers."""
-    names = Names(UserFiles()).gather(frame)
-    taken = Capture(*session) if session is not None else Capture()
-    found = tuple(Root(name, taken.add(grad_edge(tensor))) for name, tensor in roots.items())
-    taken.read(names, details)
-    graph = taken.graph(found)
-    taken.hold(roots.values())
+    with collection_paused():
+        names = Names(UserFiles()).gather(frame)
+        taken = Capture(*session) if session is not None else Capture()
+        found = tuple(Root(name, taken.add(grad_edge(tensor))) for name, tensor in roots.items())
+        taken.read(names, details)
+        graph = taken.graph(found)
+        taken.hold(roots.values())
     return graph
+
+
+def _sequences(nodes: list[Any]) -> list[int]:
+    try:
+        return [node._sequence_nr() for node in nodes]
+    except AttributeError:
+        return [sequence(node) for node in nodes]
 
 
 def _freed(before: SavedTensor | None, slot: str, freed_by: RawBackward | None) -> SavedTensor:
@@ -295,7 +334,7 @@ def _operation(kind: type, node: Any, known: dict[type, str]) -> str:
 
 
 @contextmanager
-def _collection_paused() -> Iterator[None]:
+def collection_paused() -> Iterator[None]:
     """Without garbage collection, which every few hundred new tuples would trigger: it makes a
     walk of a long chain take several times as long, and there is no garbage."""
     enabled = gc.isenabled()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -41,7 +41,9 @@ class Slot(NamedTuple):
     unpack: Callable[[], Any] | None = None
 
 
-_slots_of_type: dict[type, tuple[str, ...]] = {}
+# For each type of nodes, what one saves: its name, and those of two attributes, the one that
+# describes it and the one that unpacks it.
+_slots_of_type: dict[type, tuple[tuple[str, str, str], ...]] = {}
 
 
 _native: Any = torch._C
@@ -130,35 +132,61 @@ def operation(node: Any) -> str:
 
 def slot_names(node: Any) -> tuple[str, ...]:
     """The names of what a node like this one saves."""
-    kind = type(node)
-    names = _slots_of_type.get(kind)
-    if names is None:
+    return tuple(short for short, _, _ in _attributes_of(type(node)))
+
+
+def _attributes_of(kind: type) -> tuple[tuple[str, str, str], ...]:
+    found = _slots_of_type.get(kind)
+    if found is None:
         start = "_raw_saved_"
-        names = tuple(name[len(start) :] for name in dir(kind) if name.startswith(start))
-        _slots_of_type[kind] = names
-    return names
+        names = [name[len(start) :] for name in dir(kind) if name.startswith(start)]
+        found = tuple((each, f"{start}{each}", f"_saved_{each}") for each in names)
+        _slots_of_type[kind] = found
+    return found
 
 
-def slots(node: Any) -> Iterator[Slot]:
+def fresh_slots(node: Any) -> list[tuple[str, Any]] | None:
+    """As `slots`, the name and data of each, if they can all be unpacked and none by a hook; None
+    if it takes `slots` to tell. Most nodes are such, and this is quick."""
+    found = []
+    try:
+        for short, described, unpacked in _attributes_of(type(node)):
+            raw = getattr(node, described)
+            if raw.unpack_hook is not None:
+                return None
+            data = raw.data
+            if data is not None:
+                if is_nested(data):
+                    return None
+                found.append((short, data))
+            getattr(node, unpacked)
+    except (RuntimeError, AttributeError):
+        # The latter: it is a list of tensors.
+        return None
+    return found
+
+
+def slots(node: Any) -> list[Slot]:
     """The tensors that `node` saved."""
-    for short in slot_names(node):
-        name = f"_raw_saved_{short}"
+    found: list[Slot] = []
+    for short, described, unpacked in _attributes_of(type(node)):
         try:
-            raw = getattr(node, name)
+            raw = getattr(node, described)
         except RuntimeError:
-            yield Slot(short, None, False)
+            found.append(Slot(short, None, False))
             continue
         if not isinstance(raw, list | tuple):
-            yield from _read(short, raw, partial(getattr, node, f"_saved_{short}"))
-        elif name == "_raw_saved_tensors":
-            yield from _read_custom(node, raw)
+            _read(found, short, raw, partial(getattr, node, unpacked))
+        elif described == "_raw_saved_tensors":
+            _read_custom(found, node, raw)
         else:
             for index, each in enumerate(raw):
                 if each is not None:
-                    yield from _read(f"{short}[{index}]", each, each.unpack)
+                    _read(found, f"{short}[{index}]", each, each.unpack)
+    return found
 
 
-def _read(name: str, raw: Any, unpack: Callable[[], Any]) -> Iterator[Slot]:
+def _read(found: list[Slot], name: str, raw: Any, unpack: Callable[[], Any]) -> None:
     if getattr(raw, "unpack_hook", None) is not None:
         # Unpacking would run the user's hook: a checkpoint would recompute its whole segment.
         return
@@ -168,11 +196,11 @@ def _read(name: str, raw: Any, unpack: Callable[[], Any]) -> Iterator[Slot]:
     try:
         unpack()
     except RuntimeError:
-        yield Slot(name, data, data is not None, unpack)
+        found.append(Slot(name, data, data is not None, unpack))
     else:
         # A slot that never held a tensor, such as a missing bias, is neither freed nor stale.
         if data is not None:
-            yield Slot(name, data, False)
+            found.append(Slot(name, data, False))
 
 
 def _data(raw: Any) -> Any:
@@ -188,7 +216,7 @@ def _unsafe_to_unpack(data: Any) -> bool:
     return data is not None and is_nested(data)
 
 
-def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
+def _read_custom(found: list[Slot], node: Any, raws: Any) -> None:
     """A custom Function's own outputs cannot be unpacked one by one: only `saved_tensors` can,
     so when that raises and every input is fresh, it is a written output that is stale."""
     if any(_unsafe_to_unpack(_data(raw)) for raw in raws):
@@ -200,7 +228,7 @@ def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
         broken = True
     if not broken:
         for index, raw in enumerate(raws):
-            yield from _read(f"tensors[{index}]", raw, lambda: None)
+            _read(found, f"tensors[{index}]", raw, lambda: None)
         return
     read: list[Slot | None] = []
     outputs: list[tuple[int, Any]] = []
@@ -217,7 +245,7 @@ def _read_custom(node: Any, raws: Any) -> Iterator[Slot]:
     nothing_stale = not any(slot is not None and slot.stale for slot in read)
     for index, raw in outputs:
         read.append(Slot(f"tensors[{index}]", raw.data, nothing_stale and version_of(raw.data) > 0))
-    yield from (slot for slot in read if slot is not None)
+    found += [slot for slot in read if slot is not None]
 
 
 def is_function(node: Any) -> bool:

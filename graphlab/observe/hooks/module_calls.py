@@ -136,9 +136,7 @@ class ModuleCalls:
         if not answer[1]:
             return False
         own = module.__dict__
-        return not (
-            own.get("_forward_hooks") or own.get("_forward_pre_hooks") or "forward" in own
-        )
+        return not (own.get("_forward_hooks") or own.get("_forward_pre_hooks") or "forward" in own)
 
     def _quiet_class(self, kind: type) -> bool:
         """Whether neither this class nor a base class in the user's files defines a method other

@@ -71,20 +71,33 @@ class Palette:
         # The names whose colour was used: the legend shows only these.
         self._seen: set[str] = set()
         self._shared = False
+        self._painted: dict[tuple[str, ...], Paint] = {}
 
     def paint(self, nodes: Iterable[int]) -> Paint:
         """The colours of a box that stands for `nodes`."""
-        nodes = list(nodes)
+        nodes = tuple(nodes)
         if self.overlay == "memory":
             return self._heat(sum(self.saved_bytes(node) for node in nodes))
         if self.overlay == "version":
             return self._verdict(nodes)
-        names: dict[str, None] = {}
-        for node in nodes:
-            names.update(dict.fromkeys(self._names(node)))
+        return self._mixed(tuple(dict.fromkeys(n for node in nodes for n in self._names(node))))
+
+    def paint_node(self, node: int) -> Paint:
+        """As `paint`, for one node."""
+        if self.overlay in ("memory", "version"):
+            return self.paint((node,))
+        return self._mixed(self._names(node))
+
+    def _mixed(self, names: tuple[str, ...]) -> Paint:
+        known = self._painted.get(names)
+        if known is None:
+            known = self._painted[names] = self._blend(names)
+        return known
+
+    def _blend(self, names: tuple[str, ...]) -> Paint:
         if not names:
             return Paint((self.theme.plain,), self.theme.line)
-        hues = [self._hue(name) for name in sorted(names, key=self._rank)][:3]
+        hues = [self._hue(name) for name in sorted(dict.fromkeys(names), key=self._rank)][:3]
         self._shared = self._shared or len(hues) > 1
         return Paint(tuple(fill for fill, _ in hues), hues[0][1])
 
@@ -145,8 +158,12 @@ class Palette:
         graph = self.graph
         if self.overlay == "owner":
             owners = {leaf.owner for leaf in graph.leaves.values()}
-            for saved in graph.saved.values():
-                owners.update(each.owner for each in saved if each.kind == "parameter")
+            owners |= {
+                each.owner
+                for saved in graph.saved.values()
+                for each in saved
+                if each.kind == "parameter"
+            }
             first = [call.module for call in graph.calls if call.parent == NONE]
             leaves = [leaf.owner for leaf in graph.leaves.values() if leaf.owner]
             # In the order in which they ran. A module without parameters, such as a loss, has no
@@ -160,19 +177,29 @@ class Palette:
             names = []
         return {name: at for at, name in enumerate(dict.fromkeys(names))}
 
-    def _names(self, node: int) -> list[str]:
+    def _names(self, node: int) -> tuple[str, ...]:
         graph = self.graph
         if self.overlay == "loss":
-            return [root.name for root, seen in self._reach if node in seen]
+            return tuple(root.name for root, seen in self._reach if node in seen)
         leaf = graph.leaves.get(node)
         if self.overlay == "owner":
             if leaf is not None:
-                return [leaf.owner] if leaf.owner else []
-            callers = graph.callers(node)
-            name = graph.calls[callers[0]].module if callers else ""
-            return [name] if name in self._all_names else []
+                return (leaf.owner,) if leaf.owner else ()
+            call = graph.call_of.get(node)
+            return self._owners[call] if call is not None else ()
         steps = leaf.optimizers if leaf is not None else self._steppers.get(node, ())
-        return [graph.optimizers[at].name for at in steps]
+        return tuple(graph.optimizers[at].name for at in steps)
+
+    @cached_property
+    def _owners(self) -> list[tuple[str, ...]]:
+        """For each call, the network that it is part of, if that has a colour."""
+        found: list[tuple[str, ...]] = []
+        for call in self.graph.calls:
+            if call.parent != NONE:
+                found.append(found[call.parent])
+            else:
+                found.append((call.module,) if call.module in self._all_names else ())
+        return found
 
     @cached_property
     def _reach(self) -> list[tuple[Root, set[int]]]:
@@ -237,7 +264,7 @@ class Palette:
             "nothing saved": Paint((theme.plain,), theme.line),
         }
 
-    def _verdict(self, nodes: list[int]) -> Paint:
+    def _verdict(self, nodes: Iterable[int]) -> Paint:
         states = {each.state for node in nodes for each in self.graph.saved.get(node, ())}
         if states & {"stale", "bypassed"}:
             name = "written since it was saved"

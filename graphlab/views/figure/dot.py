@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from html import escape
+from itertools import chain
 
 import graphviz
 
@@ -11,8 +13,8 @@ from graphlab.text import one_line
 from graphlab.trace.graph import NONE, Graph, Leaf, SavedTensor
 from graphlab.views.figure.colors import Paint, Palette, Theme, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
-from graphlab.views.figure.grouping import failed_backward
-from graphlab.views.figure.words import clean, dims, where, width
+from graphlab.views.figure.grouping import failed_backward, nodes_with_stale_saved
+from graphlab.views.figure.words import clean, dims, escaped, sizes, tip, where, width
 
 FONT = "Helvetica,Arial,sans-serif"
 TITLE, TEXT, SMALL = 22, 15, 13
@@ -70,10 +72,11 @@ def operations(
         special = colored = set(range(len(graph)))
     plain = {each: _plain(each) for each in set(graph.operations)}
     body = [f"\tn{node}{plain[each]}" for node, each in enumerate(graph.operations)]
+    bad = nodes_with_stale_saved(graph)
     for node in special:
-        paint = palette.paint((node,)) if node in colored else None
-        body[node] = _node(graph, node, paint, losses.get(node), palette)
-    found = failed_backward(graph)
+        paint = palette.paint_node(node) if node in colored else None
+        body[node] = _node(graph, node, paint, losses.get(node), palette, bad.get(node))
+    found = failed_backward(graph, bad)
     way = set(zip(found.path[1:], found.path, strict=False)) if found is not None else set()
     body += _edges(graph, theme, way)
     heading = _heading(title, caption, palette.legend(), theme) if title else ""
@@ -91,17 +94,13 @@ def _plain(operation: str) -> str:
 def _edges(graph: Graph, theme: Theme, way: set[tuple[int, int]]) -> list[str]:
     """The lines for all edges; those in `way`, the path of a failed backward, are red."""
     shared = _used_often(graph) if graph.leaves else set()
-    outputs = graph.outputs
-    if not (outputs or shared or way):
-        return [
-            f"\tn{source} -> n{node}\n"
-            for node, sources in enumerate(graph.inputs)
-            for source in sources
-            if source >= 0
-        ]
+    ends = {node for _, node in way}
     lines = []
     for node, sources in enumerate(graph.inputs):
-        numbers = outputs.get(node)
+        numbers = graph.outputs.get(node)
+        if numbers is None and node not in ends and shared.isdisjoint(sources):
+            lines += [f"\tn{source} -> n{node}\n" for source in sources if source != NONE]
+            continue
         for slot, source in enumerate(sources):
             if source == NONE:
                 continue
@@ -119,41 +118,39 @@ def _edges(graph: Graph, theme: Theme, way: set[tuple[int, int]]) -> list[str]:
 
 
 def _used_often(graph: Graph) -> set[int]:
-    uses = dict.fromkeys(graph.leaves, 0)
-    for sources in graph.inputs:
-        for source in sources:
-            if source in uses:
-                uses[source] += 1
-    return {node for node, count in uses.items() if count > USES}
+    uses = Counter(chain.from_iterable(graph.inputs))
+    return {node for node in graph.leaves if uses[node] > USES}
 
 
-def _node(graph: Graph, node: int, paint: Paint | None, loss: str | None, palette: Palette) -> str:
+def _node(
+    graph: Graph,
+    node: int,
+    paint: Paint | None,
+    loss: str | None,
+    palette: Palette,
+    bad: list[SavedTensor] | None,
+) -> str:
     theme = palette.theme
     leaf = graph.leaves.get(node)
     saved = graph.saved.get(node, ())
-    bad = [each for each in saved if each.state in ("stale", "bypassed")]
-    shape = leaf.shape if leaf is not None else graph.shapes.get(node)
-    name = leaf.name if leaf is not None else loss or graph.variables.get(node)
     operation = graph.operations[node]
-    lines = [clean(name, LIMIT)] if name else []
-    if leaf is None or not name:
-        lines.append(clean(operation, LIMIT))
-    if shape is not None:
-        lines.append(dims(shape))
     attributes = ""
+    if leaf is not None:
+        name, shape = leaf.name, leaf.shape
+    else:
+        name, shape = loss or graph.variables.get(node), graph.shapes.get(node)
+    more: tuple[str, ...] = ()
     if palette.overlay == "memory" and palette.saved_bytes(node):
-        held = palette.saved_bytes(node)
-        lines.append(f"{size_text(held)} saved")
+        more = (f"{size_text(palette.saved_bytes(node))} saved",)
         scale = 0.4 + 1.6 * palette.weight(node)
         attributes += f" height={scale:.2f}"
-    lines += [clean(badge(each), 2 * LIMIT) for each in bad]
+    if bad is not None:
+        more += tuple(badge(each) for each in bad)
     if palette.overlay == "version":
-        lines += [f"{each.slot} freed" for each in saved if each.state == "freed"][:1]
-    label = "\\n".join(_escaped(line) for line in lines)
+        more += tuple([f"{each.slot} freed" for each in saved if each.state == "freed"][:1])
     if paint is not None:
-        style = "filled,striped" if len(paint.fills) > 1 else "filled"
-        attributes += f' style="{style}" fillcolor="{paint.color}" color="{paint.border}"'
-    if bad:
+        attributes += _filled(paint.fills, paint.border)
+    if bad is not None:
         attributes += f' color="{theme.alarm}" penwidth=3'
         if palette.overlay != "memory":
             attributes += f' fontcolor="{theme.alarm}"'
@@ -162,41 +159,71 @@ def _node(graph: Graph, node: int, paint: Paint | None, loss: str | None, palett
     if leaf is not None:
         striped = paint is not None and len(paint.fills) > 1
         attributes += " shape=box" if striped else " shape=ellipse"
-    fit = max(width(line, SMALL) for line in lines) / 72 + 0.25
-    tip = _quoted("\n".join(_tooltip(graph, node, saved)))
-    return f'\tn{node} [label="{label}" width={fit:.2f} tooltip={tip}{attributes}]\n'
+    label = _label(name, operation if leaf is None or not name else None, shape, more)
+    shown = _tooltip(graph, node, operation, leaf, saved)
+    return f'\tn{node} [{label} tooltip="{shown}"{attributes}]\n'
 
 
 def _leaf_label(leaf: Leaf) -> str:
-    lines = [clean(leaf.name or "AccumulateGrad", LIMIT), dims(leaf.shape)]
-    label = "\\n".join(_escaped(line) for line in lines)
-    fit = max(width(line, SMALL) for line in lines) / 72 + 0.25
-    return f' [label="{label}" width={fit:.2f} shape=ellipse style="filled,dashed"]\n'
+    label = _label(leaf.name or "AccumulateGrad", None, leaf.shape, ())
+    return f' [{label} shape=ellipse style="filled,dashed"]\n'
 
 
-def _tooltip(graph: Graph, node: int, saved: tuple[SavedTensor, ...]) -> list[str]:
-    lines = [graph.operations[node]]
-    shape, dtype = graph.shapes.get(node), graph.dtypes.get(node, "")
+def _tooltip(
+    graph: Graph, node: int, operation: str, leaf: Leaf | None, saved: tuple[SavedTensor, ...]
+) -> str:
+    lines = tip(operation)
+    shape = graph.shapes.get(node)
     if shape is not None:
-        lines[0] += f" {list(shape)} {dtype}"
-    leaf = graph.leaves.get(node)
+        lines += f" {sizes(shape)} {tip(graph.dtypes.get(node, ''))}"
     if leaf is not None:
-        lines.append(f"{leaf.name or 'a leaf'} {list(leaf.shape)} {leaf.dtype}")
-        lines += [f"stepped by {graph.optimizers[at].name}" for at in leaf.optimizers]
-    at = graph.places.get(node)
-    if at is not None:
-        lines.append(f"{where(at)}: {at.code}")
-    call = graph.call_of.get(node)
-    if call is not None:
-        lines.append(f"in {graph.calls[call].module} ({graph.calls[call].type})")
+        lines += f"\\n{tip(leaf.name or 'a leaf')} {sizes(leaf.shape)} {tip(leaf.dtype)}"
+        for at in leaf.optimizers:
+            lines += f"\\nstepped by {tip(graph.optimizers[at].name)}"
+    place = graph.places.get(node)
+    if place is not None:
+        lines += f"\\n{where(place)}: {tip(place.code)}"
+    number = graph.call_of.get(node)
+    if number is not None:
+        call = graph.calls[number]
+        lines += f"\\nin {tip(call.module)} ({tip(call.type)})"
     for each in saved:
-        name = each.tensor or "a tensor"
-        versions = f"version {each.version}"
+        versions = each.version
         if each.state != "fresh":
             versions = badge(each).rpartition(": ")[2]
             versions += f", by {each.by}, {where(each.at)}" if each.by else ""
-        lines.append(f"saved {each.slot}: {name} {list(each.shape)} {each.dtype}, {versions}")
+        lines += _saved_line(each.slot, each.tensor, each.shape, each.dtype, versions)
     return lines
+
+
+# Most texts are those of another node too, or of the figure before.
+@lru_cache(maxsize=8192)
+def _label(
+    name: str | None, operation: str | None, shape: tuple[int, ...] | None, more: tuple[str, ...]
+) -> str:
+    """The label of a node and the width that it needs, as attributes."""
+    lines = [clean(each, LIMIT) for each in (name, operation) if each]
+    if shape is not None:
+        lines.append(dims(shape))
+    lines += [clean(each, 2 * LIMIT) for each in more]
+    label = "\\n".join([escaped(line) for line in lines])
+    fit = max([width(line, SMALL) for line in lines]) / 72 + 0.25
+    return f'label="{label}" width={fit:.2f}'
+
+
+@lru_cache(maxsize=8192)
+def _saved_line(
+    slot: str, name: str | None, shape: tuple[int, ...], dtype: str, versions: str | int | None
+) -> str:
+    """The line of a tooltip for a saved tensor; `versions` is one, or what became of it."""
+    said = versions if isinstance(versions, str) else f"version {versions}"
+    return "\\n" + tip(f"saved {slot}: {name or 'a tensor'} {list(shape)} {dtype}, {said}")
+
+
+@lru_cache(maxsize=256)
+def _filled(fills: tuple[str, ...], border: str) -> str:
+    style = "filled,striped" if len(fills) > 1 else "filled"
+    return f' style="{style}" fillcolor="{":".join(fills)}" color="{border}"'
 
 
 def _frame(frame: Frame, drawing: Drawing, body: list[str], depth: int) -> None:
@@ -251,8 +278,8 @@ def _box(box: Box, drawing: Drawing) -> str:
         f'<TABLE BORDER="{edge}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"'
         f' STYLE="{style}" COLOR="{border}" BGCOLOR="{fill}">{"".join(rows)}</TABLE>'
     )
-    tip = _quoted(box.tooltip or box.title)
-    return f"\t{box.key} [label=<{table}> tooltip={tip}]\n"
+    shown = _quoted(box.tooltip or box.title)
+    return f"\t{box.key} [label=<{table}> tooltip={shown}]\n"
 
 
 def _times(box: Box) -> str:
@@ -305,7 +332,7 @@ def _arrow(arrow: Arrow, kinds: dict[str, str], theme: Theme) -> str:
     if arrow.red:
         attributes.append("penwidth=3")
     if label:
-        shown = "\\n".join(_escaped(clean(line, LIMIT)) for line in label.split("\n"))
+        shown = "\\n".join(escaped(clean(line, LIMIT)) for line in label.split("\n"))
         ink = theme.alarm if arrow.red else theme.faint
         attributes.append(f'label="{shown}" fontcolor="{ink}"')
     return f"\t{tail} -> {head} [{' '.join(attributes)}]\n"
@@ -336,7 +363,7 @@ def _digraph(
     head = [*_attributes(theme, tuple(nodes.items()), tuple(layout.items()))]
     if heading:
         head.append(f"\tlabel={heading}\n")
-    return graphviz.Digraph("graphlab", body=head + body).source
+    return "".join(["digraph graphlab {\n", *head, *body, "}\n"])
 
 
 @lru_cache(maxsize=32)
@@ -359,12 +386,5 @@ def _attributes(
     return list(graphviz.Digraph(graph_attr=graph, node_attr=node, edge_attr=edge))[1:-1]
 
 
-def _escaped(text: str) -> str:
-    """`text` for a quoted DOT string, so that its own backslashes and entities are shown as they
-    are."""
-    return one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
-
-
 def _quoted(text: str) -> str:
-    lines = (_escaped(clean(line)) for line in text.split("\n"))
-    return '"' + "\\n".join(lines) + '"'
+    return f'"{tip(text)}"'

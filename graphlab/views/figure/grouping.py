@@ -176,9 +176,9 @@ def nodes_with_stale_saved(graph: Graph) -> dict[int, list[SavedTensor]]:
     """The nodes with stale or bypassed saved tensors, and those tensors."""
     found: dict[int, list[SavedTensor]] = {}
     for node, saved in graph.saved.items():
-        bad = [each for each in saved if each.state in ("stale", "bypassed")]
-        if bad:
-            found[node] = bad
+        for each in saved:
+            if each.state in ("stale", "bypassed"):
+                found.setdefault(node, []).append(each)
     return found
 
 
@@ -193,10 +193,14 @@ class FailedBackward:
     path: tuple[int, ...]
 
 
-def failed_backward(graph: Graph) -> FailedBackward | None:
+def failed_backward(
+    graph: Graph, bad: dict[int, list[SavedTensor]] | None = None
+) -> FailedBackward | None:
     """The failure of the last loss that raised, or else of the last one with a stale or bypassed
-    tensor. The engine runs the latest node first, so it reports that node's tensor."""
-    bad = nodes_with_stale_saved(graph)
+    tensor. The engine runs the latest node first, so it reports that node's tensor. `bad` is the
+    result of `nodes_with_stale_saved`, where it is known."""
+    if bad is None:
+        bad = nodes_with_stale_saved(graph)
     raised = [at for at, root in enumerate(graph.roots) if root.raised]
     if not bad and not raised:
         return None

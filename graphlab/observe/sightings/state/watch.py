@@ -31,6 +31,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
         replacements.loading(module, spot, assign, after)
 
     left = CONSTRUCTORS
+
     def constructed(frame: FrameType, event: str, arg: Any) -> None:
         nonlocal left
         if event == "return" and left > 0:
