@@ -67,7 +67,7 @@ class Swap:
             self._function.__code__ = self.code
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=64)
 def _surrounded(function: FunctionType, code: CodeType, fails: bool) -> CodeType | None:
     """`code`, which is the function's own, with placeholders for what is called around it."""
     try:
