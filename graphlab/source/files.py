@@ -7,7 +7,10 @@ import os
 import site
 import sys
 import sysconfig
+import tempfile
 from types import FrameType
+
+from graphlab.source.objects import attributes
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -25,6 +28,24 @@ def _library_folders() -> tuple[str, ...]:
 
 def _installed(path: str) -> bool:
     return not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep))
+
+
+def _generated(filename: str, path: str) -> bool:
+    """Whether a library wrote this file as the program ran: a temporary one, loaded under another
+    name than a file of that name would be imported by."""
+    if not path.startswith(os.path.join(os.path.realpath(tempfile.gettempdir()), "")):
+        return False
+    stem = os.path.splitext(os.path.basename(path))[0]
+    names = [
+        name
+        for name, module in list(sys.modules.items())
+        if attributes(module).get("__file__") == filename
+    ]
+    return (
+        bool(names)
+        and not {"__main__", "__mp_main__"}.intersection(names)
+        and not any(stem in (name.rpartition(".")[2], "__init__", "__main__") for name in names)
+    )
 
 
 class UserFiles:
@@ -60,7 +81,9 @@ class UserFiles:
             return True
         if path.startswith(os.path.join(PACKAGE, "")):
             return False
-        return not path.startswith(self._libraries) and not _installed(path)
+        if path.startswith(self._libraries) or _installed(path):
+            return False
+        return not _generated(filename, path)
 
 
 def user_frame(frame: FrameType | None, files: UserFiles) -> FrameType | None:
