@@ -17,8 +17,9 @@ THE_LOSS = "the loss"
 _LONG = 40
 
 
-def call_text(at: Location | None, fallback: str) -> tuple[str, str]:
-    """The backward call at `at` without its arguments, and the loss in it.
+def call_text(at: Location | None, fallback: str, direct: bool = True) -> tuple[str, str]:
+    """The backward call at `at` without its arguments, and the loss in it; `direct` as for
+    `loss_in`.
 
     For instance ``("G_loss.backward()", "G_loss")``; `fallback` is used if there is no source.
     """
@@ -26,8 +27,10 @@ def call_text(at: Location | None, fallback: str) -> tuple[str, str]:
     if call is None:
         return f"{fallback}()", fallback
     func = ast.unparse(call.func)
-    loss = loss_in(call) or _first_argument(call, "outputs")
-    return f"{func}()", ast.unparse(loss) if loss is not None else fallback
+    loss = loss_in(call, direct)
+    if loss is None and direct:
+        loss = _first_argument(call, "outputs")
+    return f"{func}()", ast.unparse(loss) if loss is not None else fallback if direct else THE_LOSS
 
 
 def loss_in(call: ast.Call, direct: bool = True) -> ast.expr | None:

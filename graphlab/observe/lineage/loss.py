@@ -96,7 +96,7 @@ class LossNames:
             return None
         outer, node = _climbed(user, node, self._files)
         func = ast.unparse(call.func)
-        given = short(node) if not _direct(frame.f_back, user) else ""
+        given = short(node) if not direct(frame.f_back, user) else ""
         return Called(spot, f"{func}({given})", short(node) if outer else ast.unparse(node))
 
 
@@ -110,7 +110,7 @@ def _users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _direct(frame: FrameType | None, user: FrameType) -> bool:
+def direct(frame: FrameType | None, user: FrameType) -> bool:
     """Whether nothing but torch is between the user's frame and autograd."""
     while frame is not None and frame is not user:
         if not frame.f_code.co_filename.startswith(_TORCH):
@@ -125,7 +125,7 @@ def written_in(frame: FrameType, user: FrameType) -> tuple[ast.Call | None, ast.
     call = call_at(locate(user.f_code, user.f_lasti))
     if call is None:
         return None, None
-    node = loss_in(call, _direct(frame.f_back, user))
+    node = loss_in(call, direct(frame.f_back, user))
     if node is None:
         values = frame.f_locals
         roots = [each for each in listed(values.get("tensors", values.get("outputs")))]
