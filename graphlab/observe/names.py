@@ -257,7 +257,7 @@ class _Walk:
 def wrapped(optimizer: Any) -> Any:
     """The optimizer that a wrapper hands everything on to, as those of libraries do; itself if it
     is none. A wrapper that steps by its own rule has a state of its own."""
-    for _ in range(_DEPTH):
+    for _ in range(_DEPTH if is_a(optimizer, torch.optim.Optimizer) else 0):
         own = attributes(optimizer)
         inner = {id(each): each for each in own.values() if is_a(each, torch.optim.Optimizer)}
         if len(inner) != 1:
