@@ -18,6 +18,7 @@ from graphlab.observe.graph.walk import sequence, sweep
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
+from graphlab.observe.lineage.loss import LossNames
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
 from graphlab.observe.refusals.mistakes import mistake_of
@@ -26,7 +27,6 @@ from graphlab.observe.refusals.traceback import entries_of
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
-from graphlab.source.wording import call_text
 from graphlab.trace.model import FailedNode
 
 # The first calls at a line are inspected before they run, then every `EVERY`th: a prime, so
@@ -83,7 +83,7 @@ class BackwardCalls:
         self._write_patches = write_patches
         self._iterations = iterations
         self._files = files
-        self._texts: dict[Spot, tuple[str, str]] = {}
+        self._losses_named = LossNames(log, files)
         self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
         self._again, self._agains = 0, AGAINS
         self._seen_at: dict[Spot | None, int] = {}
@@ -119,8 +119,7 @@ class BackwardCalls:
         sweep()
         values = frame.f_locals
         user = user_frame(frame.f_back, self._files)
-        spot = (user.f_code, user.f_lasti) if user is not None else None
-        call, loss = self._text(spot, is_grad)
+        spot, call, loss = self._losses_named.name(frame, is_grad)
         create = bool(values.get("create_graph"))
         retain = values.get("retain_graph")
         record = RawBackward(
@@ -189,7 +188,13 @@ class BackwardCalls:
         values = frame.f_locals
         if not in_checkpoint(frame):
             outright = refused_outright(
-                values, record.is_grad, record.loss, frame.f_back, self._files, log=self._log
+                values,
+                record.is_grad,
+                record.loss,
+                frame.f_back,
+                self._files,
+                log=self._log,
+                within=frame,
             )
             if outright is not None:
                 record.trouble, record.cut = outright.trouble, outright.cut
@@ -256,15 +261,6 @@ class BackwardCalls:
     def _refused(self, record: RawBackward, frame: FrameType, error: BaseException) -> None:
         self._told = error if record.nested else None
         self._listener.backward_refused(record, frame)
-
-    def _text(self, spot: Spot | None, is_grad: bool) -> tuple[str, str]:
-        fallback = "torch.autograd.grad" if is_grad else "backward"
-        if spot is None:
-            return call_text(None, fallback)
-        known = self._texts.get(spot)
-        if known is None:
-            known = self._texts[spot] = call_text(locate(*spot), fallback)
-        return known
 
     def _due(self, record: RawBackward) -> bool:
         since = self._seen_at.get(record.spot, -1)

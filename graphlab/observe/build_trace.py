@@ -234,6 +234,8 @@ class TraceBuilder:
             node=raw.node,
             cosine=raw.harm.cosine if raw.harm is not None else None,
             relative_error=raw.harm.relative_error if raw.harm is not None else None,
+            # The statement that made the loss, and not the instruction of a call.
+            handed_over=raw.spot is not None and raw.spot[1] < 0,
         )
         return [backward]
 

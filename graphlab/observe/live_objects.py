@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import leaf_of, listed
-from graphlab.observe.names import Names
+from graphlab.observe.names import Names, wrapped
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.tensors import Ref, WeakMap, describe, is_tensor, kind_of, storage_key
@@ -117,7 +117,7 @@ class LiveObjects:
 
     def optimizer(self, optimizer: Any) -> int | None:
         """Its place in `Trace.optimizers`; a wrapper that has it as `optimizer` will do."""
-        for candidate in (optimizer, attribute(optimizer, "optimizer")):
+        for candidate in (optimizer, wrapped(optimizer), attribute(optimizer, "optimizer")):
             for at, state in enumerate(self._registry.states):
                 if state.ref() is candidate:
                     return at

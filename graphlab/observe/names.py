@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator
 from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -36,33 +38,25 @@ from graphlab.trace.values import Kind
 
 _DEPTH = 4
 
-
 _ITEMS = 64
 
-
 _LIMIT = 20_000
-
 
 # Top-level packages that are not the user's.
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 
-
-# Attributes by which torch's wrappers (DataParallel, FSDP, compile) hold the user's module.
+# Attributes by which wrappers (DataParallel, FSDP, compile, Fabric) hold the user's module.
 _WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
-
 
 # A session may be a variable of the program; its own attributes are no names for tensors.
 _OWN = ("graphlab.observe.", "graphlab.api.")
-
 
 _PLAIN = (str, bytes, int, float, type)
 # The types of most variables that hold nothing with a name.
 _PLAIN_IDS = frozenset(map(id, (*_PLAIN, bool, FunctionType, BuiltinFunctionType, ModuleType)))
 
-
 # What every module of torch's holds: its own tables and hooks.
 _HIDDEN = frozenset(attributes(torch.nn.Module()))
-
 
 _Submodules = list[tuple[str, Any]]
 
@@ -79,7 +73,7 @@ class Names:
         # Parameters whose module is in training mode.
         self.training: set[int] = set()
         self._held: dict[int, Any] = {}
-        # The submodules of the modules met, and those of the user's own classes: only meanwhile.
+        # The submodules of those that were met, while names are gathered.
         self._inner: dict[int, tuple[_Submodules, _Submodules]] = {}
 
     def gather(self, frame: FrameType | None) -> Names:
@@ -99,13 +93,7 @@ class Names:
             if id(each.f_globals) not in seen:
                 seen.add(id(each.f_globals))
                 spaces.append(each.f_globals)
-        named = [variables(space) for space in spaces]
-        # Outermost first for modules: a model is called what the main program calls it.
-        for space in reversed(named):
-            self._collect(space, modules_only=True)
-        for space in named:
-            self._collect(space, modules_only=False)
-        self._inner.clear()
+        self._collect([variables(space) for space in spaces])
         return self
 
     def gather_traceback(self, error: BaseException) -> Names:
@@ -115,9 +103,7 @@ class Names:
 
     def gather_from(self, space: dict[str, Any]) -> Names:
         """As `gather`, for one dict of variables: a program's globals after its end."""
-        for modules_only in (True, False):
-            self._collect(variables(space), modules_only)
-        self._inner.clear()
+        self._collect([variables(space)])
         return self
 
     def held_optimizers(self) -> list[Any]:
@@ -130,51 +116,21 @@ class Names:
     def held_modules(self) -> list[Any]:
         return [self._held[key] for key in self.modules]
 
-    def _collect(self, space: dict[str, Any], modules_only: bool) -> None:
-        named = [
-            (name, value)
-            for name, value in space.items()
-            if not name.startswith("__") and not is_a(value, ModuleType)
-        ]
-        # `self` last: the name of a variable says more than `self` does.
-        named.sort(key=lambda item: item[0] in ("self", "cls"))
-        visited: set[int] = set()
-        budget = [_LIMIT]
-        for name, value in named:
-            self._visit(name, value, 0, visited, budget, modules_only)
+    def _collect(self, spaces: list[dict[str, Any]]) -> None:
+        """Name what the variables of `spaces` lead to, those of the innermost frame first.
 
-    def _visit(
-        self, name: str, value: Any, depth: int, visited: set[int], budget: list[int], mods: bool
-    ) -> None:
-        if depth > _DEPTH or budget[0] <= 0 or _plain(value):
-            return
-        budget[0] -= 1
-        if is_tensor(value):
-            if not mods:
-                self._tensor(name, value)
-            return
-        if id(value) in visited:
-            return
-        visited.add(id(value))
-        module = is_module(value)
-        if module:
-            if mods and id(value) not in self.modules:
-                self._module(name, value)
-        elif is_a(value, torch.optim.Optimizer):
-            self.optimizers.setdefault(id(value), name)
-            self._held[id(value)] = value
-            return
-        for key, child in _children(name, value, self._files):
-            self._visit(key, child, depth + 1, visited, budget, mods)
-        if module:
-            # Its own variables, such as a plain list of layers; torch's modules have none.
-            for path, inner in self._inside(value)[1]:
-                if id(inner) not in visited:
-                    visited.add(id(inner))
-                    for key, child in _children(f"{name}.{path}", inner, self._files):
-                        self._visit(key, child, depth + 1, visited, budget, mods)
+        Modules come first, and the outermost frame with them: a model is called what the main
+        program calls it. What only private attributes lead to has its name from nowhere else.
+        """
+        walks = [_Walk(space, self, True) for space in reversed(spaces)]
+        others = [_Walk(space, self, False) for space in spaces]
+        for several in (walks, others):
+            for private in (False, True):
+                for walk in several:
+                    walk.run(private)
+        self._inner.clear()
 
-    def _inside(self, module: Any) -> tuple[_Submodules, _Submodules]:
+    def inside(self, module: Any) -> tuple[_Submodules, _Submodules]:
         """All submodules with their paths, itself first; and those of the user's own classes."""
         found = self._inner.get(id(module))
         if found is None:
@@ -183,18 +139,36 @@ class Names:
             found = self._inner[id(module)] = every, own
         return found
 
+    def see(self, name: str, value: Any, modules_only: bool, inner: bool) -> bool:
+        """Note an object under its name; whether to look at what it holds. `inner`: only what a
+        library keeps to itself leads to it."""
+        if is_tensor(value):
+            if not modules_only:
+                self._tensor(name, value)
+            return False
+        if is_module(value):
+            if modules_only:
+                self._module(name, value)
+        elif is_a(value, torch.optim.Optimizer):
+            one = wrapped(value)
+            self._held[id(one)] = one
+            # The variable that it was built for says more.
+            self.optimizers.setdefault(id(one), "" if inner else name)
+            return False
+        return True
+
     def _module(self, name: str, module: Any) -> None:
         shown = {"": ""}
         kinds = {"": type(module)}
         modules, held = self.modules, self._held
-        for path, each in self._inside(module)[0]:
+        for path, each in self.inside(module)[0]:
             full = ""
             if path:
                 outer, _, last = path.rpartition(".")
                 kinds[path] = type(each)
-                # The path through one of torch's wrappers is left out: users do not write it.
+                # The path through a library's wrapper is left out: users do not write it.
                 full = shown[outer]
-                if not (last in _WRAPPERS and _package(kinds[outer]) in FOREIGN):
+                if not (last in _WRAPPERS and not self.is_users(kinds[outer])):
                     full = f"{full}.{last}" if full else last
                 shown[path] = full
             prefix = f"{name}.{full}" if full else name
@@ -211,18 +185,24 @@ class Names:
                 if is_tensor(buffer):
                     self._add(buffer, f"{prefix}.{key}", "buffer", name)
 
+    def is_users(self, kind: type) -> bool:
+        if _package(kind) in FOREIGN:
+            return False
+        module = sys.modules.get(str(static(kind, "__module__")))
+        file = attributes(module).get("__file__") if module is not None else None
+        return type(file) is not str or file in self._files
+
     def _tensor(self, name: str, tensor: Any) -> None:
         self._add(tensor, name, kind_of(tensor), name.split(".")[0].split("[")[0])
 
     def _add(self, tensor: Any, name: str, kind: Kind, owner: str | None) -> None:
         if id(tensor) in self.tensors:
             return
-        named = self.tensors[id(tensor)] = Named(name, kind, owner)
+        named = Named(name, kind, owner)
+        self.tensors[id(tensor)] = named
         key = storage_key(tensor)
-        if key in self.storages:
-            self.storages[key].append((tensor, named))
-        elif key is not None:
-            self.storages[key] = [(tensor, named)]
+        if key is not None:
+            self.storages.setdefault(key, []).append((tensor, named))
 
     def of_tensor(self, tensor: Any) -> tuple[Any, Named] | None:
         """(the user's tensor, its name) for `tensor` or for what it is a view of."""
@@ -230,9 +210,7 @@ class Names:
         if known is not None:
             return tensor, known
         key = storage_key(tensor)
-        candidates = self.storages.get(key) if key is not None else None
-        if not candidates:
-            return None
+        candidates = self.storages.get(key, []) if key is not None else []
         for candidate, named in candidates:
             if named.kind in ("parameter", "buffer") and overlap(candidate, tensor):
                 return candidate, named
@@ -243,6 +221,67 @@ class Names:
             if overlap(candidate, tensor):
                 return candidate, named
         return None
+
+
+# (name, value, how deep it was found, whether only what a library keeps to itself leads to it)
+_Reached = tuple[str, Any, int, bool]
+
+
+class _Walk:
+    """Goes through what variables hold, breadth first: the shortest path is the name. What private
+    attributes lead to waits until `run` is called with `private`."""
+
+    def __init__(self, space: dict[str, Any], names: Names, modules_only: bool) -> None:
+        named = [
+            (name, value, 0, False)
+            for name, value in space.items()
+            if not name.startswith("__") and not is_a(value, ModuleType)
+        ]
+        # `self` last: the name of a variable says more than `self` does.
+        named.sort(key=lambda each: each[0] in ("self", "cls"))
+        self._queues = deque(named), deque[_Reached]()
+        self._names, self._modules_only = names, modules_only
+        self._visited: set[int] = set()
+        self._left = _LIMIT
+
+    def run(self, private: bool) -> None:
+        queue = self._queues[private]
+        while queue and self._left > 0:
+            name, value, depth, inner = queue.popleft()
+            if id(value) in self._visited or _plain(value):
+                continue
+            self._left -= 1
+            if not is_tensor(value):
+                self._visited.add(id(value))
+            if not self._names.see(name, value, self._modules_only, inner) or depth == _DEPTH:
+                continue
+            self._add(name, value, depth + 1, private, inner)
+            # The submodules' own variables, such as a plain list of layers; torch's have none.
+            for path, each in self._names.inside(value)[1] if is_module(value) else ():
+                if id(each) not in self._visited:
+                    self._visited.add(id(each))
+                    self._add(f"{name}.{path}", each, depth + 1, private, inner)
+
+    def _add(self, name: str, holder: Any, depth: int, private: bool, inner: bool) -> None:
+        for path, child in _children(name, holder):
+            hidden = path.startswith("._", len(name))
+            kept = inner or (hidden and not self._names.is_users(type(holder)))
+            self._queues[private or hidden].append((path, child, depth, kept))
+
+
+def wrapped(optimizer: Any) -> Any:
+    """The optimizer that a wrapper hands everything on to, as those of libraries do; itself if it
+    is none. A wrapper that steps by its own rule has a state of its own."""
+    for _ in range(_DEPTH if is_a(optimizer, torch.optim.Optimizer) else 0):
+        own = attributes(optimizer)
+        inner = {id(each): each for each in own.values() if is_a(each, torch.optim.Optimizer)}
+        if len(inner) != 1:
+            break
+        (each,) = inner.values()
+        if "state" in own and own["state"] is not attributes(each).get("state"):
+            break
+        optimizer = each
+    return optimizer
 
 
 def parameters_of(optimizer: Any) -> list[Any]:
@@ -326,7 +365,7 @@ def _package(kind: type) -> str:
     return found.split(".")[0] if type(found) is str else ""
 
 
-def _children(name: str, value: Any, files: UserFiles) -> Iterator[tuple[str, Any]]:
+def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """(name, value) of an object's items and stored attributes, without running its code."""
     if is_module(value):
         own = _package(type(value)) not in FOREIGN

@@ -57,7 +57,8 @@ def _help(
     trace: Trace, event: Backward, freeing: Backward | None, problems: list[Saved]
 ) -> Iterator[Help]:
     found = add_create_graph(trace, freeing, event.call) if freeing is not None else None
-    if found is None and event.at is not None and freeing is not None and freeing.at is not None:
+    loops = freeing is not None and not freeing.handed_over and not event.handed_over
+    if found is None and event.at and loops and freeing is not None and freeing.at is not None:
         lines = saving_lines(problems, event)
         if event.loss == freeing.loss:
             found = run_only_one_backward(trace, freeing.at, event.at, event.loss)

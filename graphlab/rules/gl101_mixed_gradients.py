@@ -153,6 +153,8 @@ def _finding(
 
 
 def _proof(name: str, mine: str, own: Share) -> str:
+    if own.cosine_to_total is None:
+        return "the applied gradient is zero: the losses cancel each other out"
     angle = f"the applied gradient's cosine with {mine}'s own gradient is {own.cosine_to_total:.3f}"
     if own.change is None or own.change > 0.0:
         angle += "; below 0 the step goes uphill"

@@ -73,8 +73,9 @@ def _help(trace: Trace, at: int, event: Backward, waste: Waste) -> Iterator[Help
         ),
         None,
     )
-    if waste.at is not None and event.at is not None and waste.variable is not None:
-        found = detach(trace, waste.variable, waste.at, event.at, later)
+    used = event.at if not event.handed_over else None
+    if waste.at is not None and used is not None and waste.variable is not None:
+        found = detach(trace, waste.variable, waste.at, used, later)
         if found is not None:
             yield found
             return

@@ -181,22 +181,23 @@ def _help(
         if copied is not None:
             yield copied
             return
-    if mutated is not None and change is not None and event.at is not None and write is not None:
+    at = event.at if not event.handed_over else None
+    if mutated is not None and change is not None and at is not None and write is not None:
         if write.inferred and not lines:
             owners = {owner for each in problems if (owner := versions(trace, each).tensor.owner)}
-            lines = lines_using(trace, owners, change, event.at)
-        again = recompute(trace, lines, change, event.at, write.by)
+            lines = lines_using(trace, owners, change, at)
+        again = recompute(trace, lines, change, at, write.by)
         if again is not None:
             yield again
         if mutated.what.endswith(".step()"):
-            later = move_step(trace, change, event.at, mutated.what)
+            later = move_step(trace, change, at, mutated.what)
             if later is not None and again is not None:
                 yield replace(later, text=f"Or m{later.text[1:]}")
             elif later is not None:
                 yield later
         if again is not None:
             return
-    if change is not None and event.at is not None and change.line > event.at.line:
+    if change is not None and at is not None and change.line > at.line:
         # A write further down in the loop: it happened in an earlier iteration.
         carried = detach_carried(trace, event)
         if carried is not None:

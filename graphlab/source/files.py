@@ -7,8 +7,11 @@ import os
 import site
 import sys
 import sysconfig
+import tempfile
 from functools import lru_cache
 from types import CodeType, FrameType
+
+from graphlab.source.objects import attributes
 
 # What a program that is given to `python -c` names, if it is one to observe.
 _USED = frozenset(("torch", "graphlab"))
@@ -50,6 +53,24 @@ def codes_of(text: str) -> frozenset[CodeType]:
         found.add(code)
         waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
     return frozenset(found)
+
+
+def _generated(filename: str, path: str) -> bool:
+    """Whether a library wrote this file as the program ran: a temporary one, loaded under another
+    name than a file of that name would be imported by."""
+    if not path.startswith(os.path.join(os.path.realpath(tempfile.gettempdir()), "")):
+        return False
+    stem = os.path.splitext(os.path.basename(path))[0]
+    names = [
+        name
+        for name, module in list(sys.modules.items())
+        if attributes(module).get("__file__") == filename
+    ]
+    return (
+        bool(names)
+        and not {"__main__", "__mp_main__"}.intersection(names)
+        and not any(stem in (name.rpartition(".")[2], "__init__", "__main__") for name in names)
+    )
 
 
 class UserFiles:
@@ -104,7 +125,9 @@ class UserFiles:
             return True
         if path.startswith(os.path.join(PACKAGE, "")):
             return False
-        return not path.startswith(self._libraries) and not _installed(path)
+        if path.startswith(self._libraries) or _installed(path):
+            return False
+        return not _generated(filename, path)
 
     def _real(self, filename: str) -> str:
         """os.path.realpath, which asks for every folder on the way, but once for each folder."""

@@ -11,46 +11,76 @@ from graphlab.source.places import parse, source_line, statement_at
 from graphlab.source.vocabulary import ALIASES, LIBRARIES
 from graphlab.trace.model import Location
 
+# What a loss is called that the user has no word for.
+THE_LOSS = "the loss"
+# A longer expression is shortened in sentences.
+_LONG = 40
 
-def call_text(at: Location | None, fallback: str) -> tuple[str, str]:
-    """The backward call at `at` without its arguments, and the loss in it.
+
+def call_text(at: Location | None, fallback: str, direct: bool = True) -> tuple[str, str]:
+    """The backward call at `at` without its arguments, and the loss in it; `direct` as for
+    `loss_in`.
 
     For instance ``("G_loss.backward()", "G_loss")``; `fallback` is used if there is no source.
     """
-    call = _call_at(at) if at is not None else None
+    call = call_at(at) if at is not None else None
     if call is None:
         return f"{fallback}()", fallback
     func = ast.unparse(call.func)
-    if isinstance(call.func, ast.Attribute) and call.func.attr == "backward":
-        receiver = ast.unparse(call.func.value)
-        if receiver in ("torch.autograd", "autograd"):
-            return f"{func}()", _first_argument(call, "tensors") or fallback
-        return f"{func}()", _without_scaler(call.func.value)
-    return f"{func}()", _first_argument(call, "outputs") or fallback
+    loss = loss_in(call, direct)
+    if loss is None and direct:
+        loss = _first_argument(call, "outputs")
+    return f"{func}()", ast.unparse(loss) if loss is not None else fallback if direct else THE_LOSS
 
 
-def _without_scaler(node: ast.expr) -> str:
-    """``loss`` of ``scaler.scale(loss)``, the receiver of a backward(); other nodes as they are."""
+def loss_in(call: ast.Call, direct: bool = True) -> ast.expr | None:
+    """The loss in a call that runs a backward. `direct`: it is torch's own; else a library's or a
+    helper's, as in ``accelerator.backward(loss)``, and the loss is what that is given."""
+    func = call.func
+    name = func.attr if isinstance(func, ast.Attribute) else ast.unparse(func)
+    if name == "grad":
+        return _first_argument(call, "outputs")
+    if "backward" not in name:
+        return None
+    receiver = func.value if isinstance(func, ast.Attribute) else None
+    own = receiver is not None and ast.unparse(receiver) not in ("torch.autograd", "autograd")
+    if direct and receiver is not None and own and name == "backward":
+        return _without_scaler(receiver)
+    given = _first_argument(call, "tensors") or _first_argument(call, "loss")
+    return _without_scaler(given) if given is not None else receiver if own else None
+
+
+def short(node: ast.expr) -> str:
+    """An expression in a sentence: as it is written, or the call that it is without its arguments
+    where that is long."""
+    text = ast.unparse(node)
+    if len(text) <= _LONG:
+        return text
+    return f"{ast.unparse(node.func)}(…)" if isinstance(node, ast.Call) else THE_LOSS
+
+
+def _without_scaler(node: ast.expr) -> ast.expr:
+    """``loss`` of ``scaler.scale(loss)``; other nodes as they are."""
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "scale"
         and len(node.args) == 1
     ):
-        return ast.unparse(node.args[0])
-    return ast.unparse(node)
+        return node.args[0]
+    return node
 
 
-def _first_argument(call: ast.Call, keyword: str) -> str | None:
-    node = call.args[0] if call.args else None
+def _first_argument(call: ast.Call, keyword: str) -> ast.expr | None:
+    node = call.args[0] if call.args and not isinstance(call.args[0], ast.Starred) else None
     for word in call.keywords:
         if word.arg == keyword:
             node = word.value
-    return ast.unparse(node) if node is not None else None
+    return node
 
 
 @lru_cache(maxsize=4096)
-def _call_at(at: Location) -> ast.Call | None:
+def call_at(at: Location) -> ast.Call | None:
     tree = parse(at.file)
     best: ast.Call | None = None
     for node in ast.walk(tree) if tree is not None else ():
@@ -143,7 +173,7 @@ def loop_variables(at: Location) -> set[str]:
 def grad_input_at(at: Location | None, index: int) -> str | None:
     """The input with this `index` of the autograd.grad() call at `at`: ``X[:, 0]``, index 0, for
     ``torch.autograd.grad(u, X[:, 0])``."""
-    call = _call_at(at) if at is not None else None
+    call = call_at(at) if at is not None else None
     if call is None:
         return None
     given = [word.value for word in call.keywords if word.arg == "inputs"] + call.args[1:2]
@@ -239,7 +269,7 @@ def written_by(at: Location | None, by: str, direct: bool) -> str:
         return f"{target_text(at) or 'tensor'}{by}"
     if direct and by.startswith("."):
         return f"{target_text(at) or 'tensor'}{by}" if ".data" not in at.code else at.code
-    call = _call_at(at)
+    call = call_at(at)
     if call is None and statement is not None:
         call = next((node for node in ast.walk(statement) if isinstance(node, ast.Call)), None)
     if call is None:

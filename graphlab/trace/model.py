@@ -174,7 +174,8 @@ class Backward:
     before it ran, subject: the tensor concerned, cut, cut_by: the line that detached the loss, and
     by what. node: where it failed, if it was not refused. nodes: the size of the graph, if it was
     counted. inferred: as for a Write. cosine, relative_error: the gradient that bypassed problems
-    gave against the one without, if that was measured.
+    gave against the one without, if that was measured. handed_over: a library's loop called it, on
+    what the user's function returned; `at` is the line that made that.
     """
 
     seq: int
@@ -198,6 +199,7 @@ class Backward:
     node: FailedNode | None = None
     cosine: float | None = None
     relative_error: Norm | None = None
+    handed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,13 @@ WHILE = """
         backward()
         optimizer.step()
 """
+GUARDED = """
+    for i in range(5):
+        with torch.autocast("cpu", enabled=False):
+            loss = model(torch.randn(2, 3)).square().mean()
+        loss.backward()
+        optimizer.step()
+"""
 EPOCHS = """
     for epoch in range(3):
         train(4)
@@ -112,8 +119,8 @@ def report(tmp_path: Path, text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("text", "iterations"),
-    [(OPTIMIZERS, 5), (TASKS, 4), (CRITIC, 3), (WHILE, 2), (EPOCHS, 12)],
-    ids=["optimizers", "tasks", "critic", "while", "epochs"],
+    [(OPTIMIZERS, 5), (TASKS, 4), (CRITIC, 3), (WHILE, 2), (GUARDED, 5), (EPOCHS, 12)],
+    ids=["optimizers", "tasks", "critic", "while", "with", "epochs"],
 )
 def test_the_training_loop_is_counted(tmp_path: Path, text: str, iterations: int) -> None:
     assert report(tmp_path, text)["iterations"] == iterations

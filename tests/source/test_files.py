@@ -6,8 +6,9 @@ import linecache
 import os
 import site
 import sys
+import tempfile
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 import pytest
@@ -133,6 +134,21 @@ def test_what_was_asked_for_is_the_users_wherever_it_stands(tmp_path: Path) -> N
     assert str(tmp_path / "site-packages" / "package.py") not in files
     # A virtual environment inside the project is none of it.
     assert str(package / ".venv" / "lib" / "site-packages" / "other.py") not in files
+
+
+def test_what_a_library_generates_is_not_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    names = {"made": "conv_propagate_x1.py", "plugin": "plugin.py", "pack.part": "part.py"}
+    for name, file in names.items():
+        module = ModuleType(name)
+        module.__file__ = str(tmp_path / file)
+        monkeypatch.setitem(sys.modules, name, module)
+    files = UserFiles()
+    assert str(tmp_path / "conv_propagate_x1.py") not in files
+    assert str(tmp_path / "plugin.py") in files and str(tmp_path / "part.py") in files
+    assert str(tmp_path / "never_loaded.py") in files
 
 
 def test_the_nearest_frame_of_the_users() -> None:

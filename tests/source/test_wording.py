@@ -8,10 +8,13 @@ import pytest
 
 from graphlab.source.wording import (
     argument_at,
+    call_at,
     call_text,
     grad_input_at,
     loop_variables,
+    loss_in,
     operand_at,
+    short,
     target_text,
     variable_behind,
     written_by,
@@ -36,6 +39,40 @@ from tests.source.written import at, expression, written
 def test_a_backward_and_its_loss(line: str, call: str, loss: str) -> None:
     file = written(line + "\n")
     assert call_text(at(file, line), "loss of line 1") == (call, loss)
+
+
+@pytest.mark.parametrize(
+    ("line", "loss"),
+    [
+        ("accelerator.backward(loss)", "loss"),
+        ("self.manual_backward(d_loss, retain_graph=True)", "d_loss"),
+        ("engine.backward(loss=a / 4)", "a / 4"),
+        ("fabric.backward(scaler.scale(loss))", "loss"),
+        ("found.backward()", "found"),
+        ("trainer.fit(model, loader)", None),
+        ("run(*losses)", None),
+    ],
+)
+def test_a_library_is_given_the_loss(line: str, loss: str | None) -> None:
+    file = written(line + "\n")
+    call = call_at(at(file, line))
+    assert call is not None
+    found = loss_in(call, direct=False)
+    assert (ast.unparse(found) if found is not None else None) == loss
+    assert call_text(at(file, line), "backward", direct=False)[1] == (loss or "the loss")
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("d_loss", "d_loss"),
+        ("bce(D(x), ones)", "bce(D(x), ones)"),
+        ("bce(D(G(torch.randn(8, 3))), torch.ones(8, 1))", "bce(…)"),
+        ("criterion(model(x), y) + 0.1 * model.penalty()", "the loss"),
+    ],
+)
+def test_a_long_expression_is_shortened(expression: str, said: str) -> None:
+    assert short(ast.parse(expression, mode="eval").body) == said
 
 
 def test_without_its_source_a_backward_is_called_what_it_is_said_to_be() -> None:

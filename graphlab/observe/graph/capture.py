@@ -183,7 +183,7 @@ class Capture:
         for optimizer in names.held_optimizers():
             known = self._optimizers.get(id(optimizer))
             if known is None:
-                name = names.optimizers[id(optimizer)]
+                name = names.optimizers[id(optimizer)] or class_name(optimizer).lower()
                 known = len(self._optimizers), Optimizer(name, class_name(optimizer))
                 self._optimizers[id(optimizer)] = known
             for parameter in parameters_of(optimizer):

@@ -260,18 +260,16 @@ class Inspector:
         """Find the write that first changed what was saved."""
         key = storage_key(slot.data)
         known = saved_version(slot)
-        floor = 0
         for event, (_, _, _, before, after) in self._writes.get(key, ()) if key else ():
-            if event.silent or after > (problem.version or 0):
+            # One from before may be to another tensor, whose storage torch has given out again.
+            if event.seq <= problem.seq or event.silent or after > (problem.version or 0):
                 continue
             if known is not None:
                 # An in-place operation that saved its own result did so after its write.
                 if before <= known < after:
                     problem.write, problem.saved_version = event, known
                     return
-            elif event.seq <= problem.seq or _own(event, problem, slot):
-                floor = max(floor, after)
-            elif before >= floor:
+            elif not _own(event, problem, slot):
                 problem.write = event
                 problem.saved_version = before
                 return

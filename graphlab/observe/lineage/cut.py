@@ -20,7 +20,8 @@ from graphlab.source.effects.assignments import scope_of
 from graphlab.source.effects.stores import last_part
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
-from graphlab.source.places import parse, statement_at
+from graphlab.source.places import locate, parse, statement_at
+from graphlab.source.wording import call_at, loss_in
 from graphlab.trace.model import Location
 
 # (frame, line that it was at), the innermost first.
@@ -109,6 +110,13 @@ def cut_before(
     led to some of `parameters`, given by identity, or to modules with those."""
     frame = user_frame(frame, files)
     line: int | None = None
+    call = call_at(locate(frame.f_code, frame.f_lasti)) if frame is not None else None
+    if call is not None and loss not in {ast.unparse(each) for each in ast.walk(call)}:
+        # A helper of the user's has its own word for it, and a library's loop none.
+        mine = loss_in(call)
+        if mine is None:
+            return None
+        loss = ast.unparse(mine)
     while frame is not None:
         try:
             expression = ast.parse(loss, mode="eval").body

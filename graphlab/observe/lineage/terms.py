@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import leaf_of, walk
 from graphlab.observe.lineage.cut import lineage_of
+from graphlab.observe.lineage.loss import written_in
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result
 from graphlab.observe.names import parameters_in
@@ -44,19 +45,17 @@ class Term(NamedTuple):
 
 
 def cut_terms(
-    frame: FrameType | None, loss: str, files: UserFiles, trained: Collection[int]
+    frame: FrameType, files: UserFiles, trained: Collection[int]
 ) -> Iterator[tuple[str, Cut, list[Any]]]:
     """(the summand as it is written, where it lost its graph, the modules and leaves behind that)
-    for each of the loss's summands that was computed from something with a graph, where other
-    summands still have theirs. `trained` are the optimizers' parameters, by identity."""
-    frame = user_frame(frame, files)
-    try:
-        expression = ast.parse(loss, mode="eval").body
-    except SyntaxError:
+    for each summand of a loss that was computed from something with a graph, where other summands
+    still have theirs. The loss is that of the backward that runs in `frame`, autograd's own.
+    `trained` are the optimizers' parameters, by identity."""
+    user = user_frame(frame.f_back, files)
+    expression = written_in(frame, user)[1] if user is not None else None
+    if user is None or expression is None:
         return
-    if frame is None:
-        return
-    terms = [*_terms(lineage_of(frame, files), expression, frame.f_lineno)]
+    terms = [*_terms(lineage_of(user, files), expression, user.f_lineno)]
     results = [(each, each.result) for each in terms]
     alive = {text for each, result in results if result is HAS_GRAPH for text in each.via}
     cut = [(each, result) for each, result in results if isinstance(result, Cut)]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from graphlab.observe.names import Names, parameters_of
-from graphlab.observe.notes import Cut, Spot
+from graphlab.observe.names import Names, parameters_of, wrapped
+from graphlab.observe.notes import Cut, Spot, located
 from graphlab.observe.optimizers.gradients import Fingerprint, ParameterState
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
+from graphlab.source.places import statement_at
 from graphlab.trace.model import Location, ParameterMix
 
 # Steps compared by value: the first ones, then every `EVERY`th (a prime: see backward_calls.py).
@@ -98,9 +100,15 @@ class OptimizerRegistry:
         self.overlap = False
 
     def name_of(self, index: int) -> str:
-        """The variable that holds an optimizer, by its place in `states`."""
+        """The variable that holds an optimizer, by its place in `states`: else, the one that it was
+        assigned to where it was built, unless several were."""
         state = self.states[index]
-        return state.name or f"{state.class_name.lower()}_{index}"
+        if state.name:
+            return state.name
+        built = _assigned(state.spot)
+        others = [each.name or _assigned(each.spot) for each in self.states if each is not state]
+        alone = built is not None and built not in others
+        return built if built is not None and alone else f"{state.class_name.lower()}_{index}"
 
     def name_by(self, names: Names) -> None:
         """Name the optimizers that have no name yet: one is given at the first step otherwise."""
@@ -111,6 +119,9 @@ class OptimizerRegistry:
     def state(self, optimizer: Any, spot: Spot | None = None) -> OptimizerState:
         """The state of an optimizer, made if it is new; `spot` is where it was constructed."""
         state = self._by_id.get(id(optimizer))
+        if state is None or state.ref() is not optimizer:
+            optimizer = wrapped(optimizer)
+            state = self._by_id.get(id(optimizer))
         if state is None or state.ref() is not optimizer:
             state = OptimizerState(optimizer, spot)
             state.at = len(self.states)
@@ -184,3 +195,12 @@ class OptimizerRegistry:
             for state in self.alive
             if not state.elsewhere and (optimizer := state.ref()) is not None
         ]
+
+
+def _assigned(spot: Spot | None) -> str | None:
+    """The variable that the statement at `spot` assigns what it calls to."""
+    at = located(spot)
+    statement = statement_at(at.file, at.line) if at is not None else None
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
+        return None
+    return ast.unparse(statement.targets[0]) if len(statement.targets) == 1 else None

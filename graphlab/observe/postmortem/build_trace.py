@@ -25,6 +25,7 @@ from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import listed, operation, sequence, slots
 from graphlab.observe.hooks.line_tracer import runs
 from graphlab.observe.iterations import Iterations
+from graphlab.observe.lineage.loss import direct
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log
 from graphlab.observe.postmortem.freed_by import freeing_call
@@ -183,8 +184,9 @@ class _PostMortem:
             return False
         tb.look_from(at)
         place = tb.at
-        call, loss = call_text(place, "torch.autograd.grad" if is_grad else "backward")
         caller = tb.caller.frame if tb.caller is not None else None
+        own = caller is None or direct(tb.entries[at].frame.f_back, caller)
+        call, loss = call_text(place, "torch.autograd.grad" if is_grad else "backward", own)
         line = place.line if place is not None else None
         retain = values.get("retain_graph")
         keeps = bool(values.get("create_graph") if retain is None else retain)

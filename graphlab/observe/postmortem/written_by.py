@@ -16,7 +16,7 @@ import torch
 
 from graphlab.observe.hooks.unpatched_writes import is_array
 from graphlab.observe.lineage.values import Values
-from graphlab.observe.names import Names, buffers_in, parameters_in, parameters_of
+from graphlab.observe.names import Names, buffers_in, parameters_in, parameters_of, wrapped
 from graphlab.observe.tensors import Named, dtype_of, is_module, is_tensor, storage_key
 from graphlab.source.effects.assignments import stored_names
 from graphlab.source.objects import LOST, attributes, class_module, class_name, is_a, item, items
@@ -79,9 +79,10 @@ def live_optimizers(names: Names) -> list[LiveOptimizer]:
     found = {id(each): each for each in names.held_optimizers()}
     for each in gc.get_objects():
         if is_a(each, torch.optim.Optimizer):
-            found.setdefault(id(each), each)
-    # If one wraps another, as a library's may, the outer one is what the user calls.
-    wrapped = {id(inner) for each in found.values() for inner in attributes(each).values()}
+            one = wrapped(each)
+            found.setdefault(id(one), one)
+    # Of one inside another that steps by its own rule, the outer one is what the user calls.
+    inside = {id(inner) for each in found.values() for inner in attributes(each).values()}
     return [
         LiveOptimizer(
             each,
@@ -91,7 +92,7 @@ def live_optimizers(names: Names) -> list[LiveOptimizer]:
         )
         for at, each in enumerate(found.values())
         # One whose constructor failed has no groups yet.
-        if id(each) not in wrapped and {"param_groups", "state"} <= attributes(each).keys()
+        if id(each) not in inside and {"param_groups", "state"} <= attributes(each).keys()
     ]
 
 
@@ -163,10 +164,10 @@ class WriterSearch:
         receiver = self._values.of(statement.target, statement.scope)
         if statement.other is not None:
             given = self._values.of(statement.other, statement.scope)
-            if given is owner.optimizer:
+            if wrapped(given) is owner.optimizer:
                 return True
         if receiver is not LOST:
-            return receiver is owner.optimizer
+            return wrapped(receiver) is owner.optimizer
         last = _last_name(statement.target)
         if last == _last_word(owner.name):
             return True

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
 from graphlab.observe.lineage.cut import Stack, find_cut
 from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.loss import cut_of_loss
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log
 from graphlab.observe.origins.context import Context, Entry
@@ -71,16 +72,19 @@ def refused_outright(
     line: int | None = None,
     stack: Stack | None = None,
     log: Log | None = None,
+    within: FrameType | None = None,
 ) -> Outright | None:
     """Why the call was refused, None if it was not. `values` are the arguments of backward or grad
     by name, `loss` is the expression in `caller`, in `line` of `stack` if
-    `caller` has gone on since."""
+    `caller` has gone on since. `within` is autograd's own frame, while that is running."""
     roots = listed(values.get("outputs" if is_grad else "tensors"))
     given = listed(values.get("grad_outputs" if is_grad else "grad_tensors"))
     for at, root in enumerate(roots):
         if not is_tensor(root):
             continue
         if not requires_grad(root):
+            if within is not None:
+                return Outright("no-graph", root, cut_of_loss(within, files, log))
             return Outright("no-graph", root, find_cut(caller, loss, files, line, stack, log))
         alone = at >= len(given) or given[at] is None
         if alone and count_of(root) != 1:

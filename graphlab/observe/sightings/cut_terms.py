@@ -36,7 +36,7 @@ class CutTerms:
         self._looks[record.spot] += 1
         place_of = self._watched.table.place_of
         trained = self._watched.ledger.registry.owned().keys()
-        for term, cut, behind in cut_terms(frame.f_back, record.loss, self._files, trained):
+        for term, cut, behind in cut_terms(frame, self._files, trained):
             at = cut.location()
             key = (record.spot, term, at)
             self._seen[key] += 1

@@ -22,6 +22,8 @@ def detach_carried(trace: Trace, event: Backward) -> Help | None:
     lead there, where that is possible; None if they are not known."""
     if event.at is None or not event.carriers:
         return None
+    if event.handed_over:
+        return next((found for each in event.carriers if (found := _in_step(trace, each))), None)
     file, line = event.at.file, event.at.line
     block = Block(trace.sources.get(file, ""), file, line, line)
     at = block.index(line)
@@ -49,6 +51,55 @@ def detach_carried(trace: Trace, event: Backward) -> Help | None:
         each for each in before if any(each.name in read_names(statement) for statement in body)
     ]
     return _words(held[0], loop) if held else None
+
+
+def _in_step(trace: Trace, carrier: Carrier) -> Help | None:
+    """Help for an attribute that carries a graph from one step of a library's loop to the next: it
+    is detached before it is computed from itself."""
+    last = carrier.name.rpartition(".")[2]
+    stores = [
+        (file, statement, target)
+        for file, source in trace.sources.items()
+        for statement in _assignments(source)
+        for target in _targets(statement)
+        if isinstance(target, ast.Attribute) and target.attr == last
+    ]
+    feeds = [each for each in stores if ast.unparse(each[2]) in read_names(each[1])]
+    if len(feeds) == 1 and carrier.form in _ANEW:
+        file, statement, target = feeds[0]
+        source, name = trace.sources[file], ast.unparse(target)
+        block = Block(source, file, statement.lineno, statement.lineno)
+        anew = _ANEW[carrier.form].format(name=name)
+        empty = any(isinstance(each.value, ast.Constant) for _, each, _ in stores)
+        if empty and f"{name} is None" not in source:
+            anew = f"if {name} is not None:\n{' ' * statement.col_offset}    {anew}"
+        indent = " " * statement.col_offset
+        return block.help(
+            f"Detach {name} before line {statement.lineno} computes it from itself: else it leads "
+            "every step back into the graphs of those before.",
+            [Edit.of(statement, f"{indent}{anew}\n{block.text(statement)}")],
+        )
+    made = [each for each in stores if not isinstance(each[1].value, ast.Constant)]
+    if len(made) != 1 or feeds:
+        return None
+    name = ast.unparse(made[0][2])
+    return Help(
+        f"{name} was computed once, in line {made[0][1].lineno}, and every step goes back through "
+        f"its graph: compute {name} again in each step, or detach it there if no gradient is to go "
+        "through it."
+    )
+
+
+def _assignments(source: str) -> list[ast.Assign]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    return [each for each in ast.walk(tree) if isinstance(each, ast.Assign)]
+
+
+def _targets(statement: ast.Assign) -> list[ast.expr]:
+    return [each for target in statement.targets for each in getattr(target, "elts", [target])]
 
 
 def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:

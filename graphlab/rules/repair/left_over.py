@@ -21,7 +21,8 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
         return None
     zero = f"{found[1]}.zero_grad()"
     first = _first_backward(trace, step)
-    if first is not None and first.file == at.file and first.line < at.line:
+    apart = first is not None and not _accumulates(trace, step, first)
+    if first is not None and apart and first.file == at.file and first.line < at.line:
         block = Block(trace.sources.get(at.file, ""), at.file, first.line, at.line)
         begin, end = block.index(first.line), block.index(at.line)
         both = block.statements if begin is not None and end is not None and begin < end else []
@@ -72,6 +73,8 @@ def add_step(trace: Trace, at: Location | None, name: str) -> Help | None:
     """Add ``name.step()`` behind the backward at `at`."""
     there = StatementInScope.of(trace, at) if at is not None else None
     if there is None or not isinstance(there.statement, ast.Expr) or not _spelled(name):
+        return None
+    if "backward(" not in there.text(there.statement):
         return None
     if not re.search(rf"\b{re.escape(name.split('.')[0])}\b", there.source):
         return None
@@ -133,6 +136,31 @@ def _takes_numbers(source: str, at: Location, value: ast.expr) -> bool:
     return bool(arguments & read) and re.search(calls, source) is not None
 
 
+def _accumulates(trace: Trace, step: Step, first: Location) -> bool:
+    """Whether several calls of the backward at `first` are for one step: what is cleared before
+    each of them is the sum of the others."""
+    try:
+        tree: ast.AST | None = ast.parse(trace.sources.get(first.file, ""))
+    except SyntaxError:
+        tree = None
+    if any(
+        isinstance(node, ast.With)
+        and node.lineno <= first.line <= (node.end_lineno or 0)
+        and any(".accumulate(" in ast.unparse(each) for each in node.items)
+        for node in (ast.walk(tree) if tree is not None else ())
+    ):
+        return True
+    count = 0
+    for event in trace.events:
+        if event is step:
+            break
+        if isinstance(event, Step) and event.optimizer == step.optimizer:
+            count = 0
+        elif isinstance(event, Backward) and event.at == first:
+            count += 1
+    return count > 1
+
+
 def _first_backward(trace: Trace, step: Step) -> Location | None:
     """The place of the first backward in the step's iteration whose gradients the step applied."""
     for event in trace.events:
@@ -140,5 +168,5 @@ def _first_backward(trace: Trace, step: Step) -> Location | None:
             return None
         feeds = isinstance(event, Backward) and event.loss in step.sources
         if isinstance(event, Backward) and feeds and event.iteration == step.iteration:
-            return event.at
+            return event.at if not event.handed_over else None
     return None
