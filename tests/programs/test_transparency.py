@@ -18,8 +18,8 @@ import pytest
 import torch
 
 import graphlab
-from graphlab.observe.process_state import PROCESS
 from graphlab import catalogue
+from graphlab.observe.process_state import PROCESS
 
 # Beyond the first sampled steps and the next: `EVERY` is 61.
 STEPS = 64
