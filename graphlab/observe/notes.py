@@ -9,6 +9,7 @@ import ast
 import weakref
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, NamedTuple
@@ -53,13 +54,15 @@ class Mark(NamedTuple):
     module: int | None
 
 
-class RawWrite(NamedTuple):
-    """`tensors` holds (storage key, first byte, end byte, version before, version after)."""
+# (storage key, first byte, end byte, version before, version after)
+Written = tuple[int, int, int, int, int]
 
+
+class RawWrite(NamedTuple):
     seq: int
     spot: Spot | None
     by: str
-    tensors: tuple[tuple[int, int, int, int, int], ...]
+    tensors: Sequence[Written]
     optimizer: int | None = None
     silent: bool = False
     direct: bool = True
@@ -172,7 +175,8 @@ class Problem:
         self.within: Spot | None = None
 
 
-@dataclass(slots=True)
+# Compared by identity: two events are never the same one.
+@dataclass(slots=True, eq=False)
 class RawBackward:
     seq: int
     spot: Spot | None
@@ -209,7 +213,7 @@ class RawBackward:
     covered: frozenset[int] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RawStep:
     seq: int
     spot: Spot | None

@@ -73,6 +73,7 @@ class Observation:
             log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
         )
         ledger.registry.name_of_tensor = table.name_of
+        ledger.registry.known_place = table.place_of
         ledger.on_built = self._backward_calls.look_again
         self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)

@@ -5,7 +5,9 @@ Which backward wrote which gradient is noted every time; the values are compared
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain, compress
 from types import FrameType
 from typing import Any
 
@@ -16,7 +18,13 @@ from graphlab.observe.graph.wasted import parts_by_optimizer
 from graphlab.observe.lineage.cut import cut_before
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
-from graphlab.observe.optimizers.gradients import GradResults, ParameterState, fingerprint_of
+from graphlab.observe.optimizers.gradients.groups import NONE, Group, Groups
+from graphlab.observe.optimizers.gradients.parameters import (
+    Facts,
+    Fingerprint,
+    GradResults,
+    fingerprint_of,
+)
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Label, OwnedParameter
@@ -58,6 +66,8 @@ class Provenance:
         self.wasteful: dict[Spot | None, RawBackward] = {}
         # The first backwards of each line that reached an optimizer's parameter.
         self.by_line: dict[Spot | None, list[RawBackward]] = {}
+        # Which parameters the last backward of each line reached.
+        self._last_reached: dict[Spot | None, tuple[int, ...]] = {}
         # The first gradient of each parameter that was cleared unused, and the call that did it.
         self.lost: dict[int, tuple[RawBackward, Spot | None]] = {}
 
@@ -109,29 +119,39 @@ class Provenance:
         self.search(frame)
         self._before = before = self._registry.followed()
         for state, optimizer in before:
-            self.settle(state, grads_of(parameters_of(optimizer)), optimizer, True)
+            parameters = parameters_of(optimizer)
+            self.settle(state, parameters, grads_of(parameters), True)
         if not record.is_grad:
             self._open(label_of(record))
 
     def settle(
-        self, state: OptimizerState, grads: list[Any], optimizer: Any, throws: bool
-    ) -> list[ParameterState]:
+        self, state: OptimizerState, parameters: list[Any], grads: list[Any], throws: bool
+    ) -> Fingerprint:
         """Notice what the program itself did to an optimizer's gradients since the last call. With
         `throws`, a gradient that is gone counts as thrown away."""
-        gradients = self._registry.gradients_of(state, parameters_of(optimizer))
+        gradients = self._registry.gradients_of(state, parameters)
         fingerprint = fingerprint_of(grads)
         if not state.ambiguous and fingerprint == state.fingerprint:
-            return gradients
+            return fingerprint
+        state.fingerprint = fingerprint
+        groups = state.groups
+        if groups is not None:
+            throw = partial(self._throw_group, groups, spot=None) if throws else None
+            if groups.settle(fingerprint, bool(self.grad_results), throw):
+                state.ambiguous = groups.ambiguous
+                return fingerprint
+            state.apart()
         for gradient, grad in zip(gradients, grads, strict=True):
             if grad is not None:
                 gradient.settle(grad, self._overwritten, self.grad_results.of)
-            elif gradient.sources or gradient.by_hand or gradient.spent:
-                if throws and (gradient.sources or gradient.by_hand):
-                    self._throw(gradient, None)
-                gradient.clear()
-        state.fingerprint = fingerprint
-        state.ambiguous = any(gradient.ambiguous for gradient in gradients)
-        return gradients
+                continue
+            facts = gradient.facts
+            if facts.sources or facts.by_hand or facts.spent:
+                if throws and (facts.sources or facts.by_hand):
+                    self._throw(facts, (gradient.index,), None)
+                facts.clear()
+        state.ambiguous = any(gradient.facts.ambiguous for gradient in gradients)
+        return fingerprint
 
     def _open(self, label: Label) -> None:
         for state, optimizer in self._registry.followed():
@@ -147,81 +167,172 @@ class Provenance:
             state.contributions.begin(label, held)
 
     def after_backward(self, record: RawBackward) -> None:
-        reached: dict[int, int] = {}
+        # The identities and the places of the parameters that it reached.
+        reached: list[tuple[Iterable[int], Sequence[int]]] = []
+        apart: dict[int, int] = {}
         for state, optimizer in self._before:
             parameters = parameters_of(optimizer)
-            grads = grads_of(parameters)
-            fingerprint = fingerprint_of(grads)
+            fingerprint = fingerprint_of(grads_of(parameters))
             if fingerprint == state.fingerprint or [*map(id, parameters)] != state.identities:
                 continue
-            rows = zip(grads, *fingerprint, *state.fingerprint, strict=True)
-            known = zip(state.gradients, state.identities, parameters, strict=True)
-            for (grad, now, version, then, before), (gradient, identity, parameter) in zip(
-                rows, known, strict=True
-            ):
-                if grad is None or (now == then and version == before) or identity in reached:
-                    continue
-                gradient.written(record, now, version)
-                if gradient.index is None:
-                    gradient.index = self._registry.place_of(parameter, None)
-                reached[identity] = gradient.index
+            groups = state.groups
+            if groups is None:
+                found = self._reached(state, record, parameters, fingerprint, apart)
+                apart.update(found)
+                reached.append((found.keys(), [*found.values()]))
+            else:
+                marks = groups.reached(record, fingerprint, state.fingerprint)
+                if marks is None:
+                    reached.append((state.identities, groups.places))
+                elif True in marks:
+                    identities = [*compress(state.identities, marks)]
+                    reached.append((identities, [*compress(groups.places, marks)]))
             state.fingerprint = fingerprint
             state.ambiguous = state.ambiguous or record.is_grad
         self._before = []
-        record.reached = tuple(reached.values())
-        if reached and not record.is_grad:
+        record.reached = self._alike(record, [places for _, places in reached])
+        if record.reached and not record.is_grad:
             same_line = self.by_line.setdefault(record.spot, [])
             if len(same_line) < REMEMBERED:
                 same_line.append(record)
         for state in self._registry.alive:
             if state.never_reached or state.strangers:
-                state.never_reached = tuple(
-                    i for i in state.never_reached if i not in record.reached
-                )
-                state.strangers = tuple(i for i in state.strangers if i not in record.reached)
+                these = {*record.reached}
+                state.never_reached = tuple(i for i in state.never_reached if i not in these)
+                state.strangers = tuple(i for i in state.strangers if i not in these)
             if state.contributions is not None and not record.is_grad:
                 optimizer = state.ref()
                 if optimizer is not None:
                     held, _ = self._held(state, parameters_of(optimizer))
-                    state.contributions.end(held, set(reached))
+                    state.contributions.end(held, {each for ids, _ in reached for each in ids})
+
+    def _reached(
+        self,
+        state: OptimizerState,
+        record: RawBackward,
+        parameters: list[Any],
+        fingerprint: Fingerprint,
+        known: dict[int, int],
+    ) -> dict[int, int]:
+        """The places, by identity, of the optimizer's parameters that a backward has reached, less
+        those that are `known` to be."""
+        found: dict[int, int] = {}
+        rows = zip(state.identities, *fingerprint, *state.fingerprint, strict=True)
+        both = zip(state.gradients, parameters, strict=True)
+        for (identity, now, version, then, before), (gradient, parameter) in zip(
+            rows, both, strict=True
+        ):
+            same = now == then and version == before
+            if now == NONE or same or identity in known or identity in found:
+                continue
+            gradient.written(record, now, version)
+            if gradient.index is None:
+                gradient.index = self._registry.place_of(parameter, None)
+            found[identity] = gradient.index
+        return found
+
+    def _alike(self, record: RawBackward, parts: list[Sequence[int]]) -> tuple[int, ...]:
+        """Their sum: the same object as for the last backward of the line, where it is equal."""
+        whole = tuple(chain.from_iterable(parts)) if len(parts) != 1 else tuple(parts[0])
+        last = self._last_reached.get(record.spot)
+        if last is not None and last == whole:
+            return last
+        self._last_reached[record.spot] = whole
+        return whole
 
     def cleared(self, target: Any, spot: Spot | None) -> None:
         """zero_grad of an optimizer or a module, called at `spot`, is about to clear these."""
         if is_a(target, torch.optim.Optimizer):
             state = self._registry.state(target)
             known = self._registry.gradients_of(state, parameters_of(target))
+            if self._clear_groups(state, None, spot):
+                known = []
         else:
-            known = [each for p in parameters_in(target) if (each := self._registry.known(p))]
+            parameters = {id(p): p for p in parameters_in(target)}
+            for state, optimizer in self._registry.followed():
+                if state.groups is None:
+                    continue
+                self._registry.gradients_of(state, parameters_of(optimizer))
+                if self._clear_groups(state, parameters, spot):
+                    for identity in state.identities:
+                        parameters.pop(identity, None)
+            known = [each for p in parameters.values() if (each := self._registry.known(p))]
         for gradient in known:
-            if gradient.sources:
-                for source in gradient.sources:
-                    if source.cleared_at is None:
-                        source.cleared_at = spot
-                if not gradient.spent or max(gradient.spent.values()) < len(gradient.sources):
-                    self._throw(gradient, spot)
-                gradient.clear()
-                gradient.zeroed = True
+            if gradient.facts.sources:
+                self._clear(gradient.facts, (gradient.index,), spot)
 
-    def _throw(self, state: ParameterState, spot: Spot | None) -> None:
-        """A gradient is cleared: what was added since a step last applied it was never used."""
+    def _clear_groups(
+        self, state: OptimizerState, within: Mapping[int, Any] | None, spot: Spot | None
+    ) -> bool:
+        """Clear the gradients of those parameters whose identities are `within` (None: all). False
+        where they have to be cleared one by one."""
+        groups = state.groups
+        if groups is None:
+            return False
+        cleared = []
+        for group in groups.all:
+            if not group.facts.sources:
+                continue
+            if within is not None:
+                inside = sum(map(within.__contains__, group.of(state.identities)))
+                if not inside:
+                    continue
+                if inside < len(group.at):
+                    state.apart()
+                    return False
+            if group.unreached:
+                state.apart()
+                return False
+            cleared.append(group)
+        for group in cleared:
+            self._clear(group.facts, groups.places_of(group), spot, group)
+        return True
+
+    def _clear(
+        self, facts: Facts, places: Sequence[int | None], spot: Spot | None, group: Any = None
+    ) -> None:
+        for source in facts.sources:
+            if source.cleared_at is None:
+                source.cleared_at = spot
+        if not facts.spent or max(facts.spent.values()) < len(facts.sources):
+            self._throw(facts, places, spot, group)
+        facts.clear()
+        facts.zeroed = True
+
+    def _throw_group(self, groups: Groups, group: Group, spot: Spot | None) -> None:
+        self._throw(group.facts, groups.places_of(group), spot, group)
+
+    def _throw(
+        self,
+        facts: Facts,
+        places: Sequence[int | None],
+        spot: Spot | None,
+        group: Group | None = None,
+    ) -> None:
+        """The gradients of the parameters at `places` are cleared: what was added since a step last
+        applied them was never used."""
         if self._inside_step():
             # The step uses its closure's gradients before they are cleared.
             return
-        applied = max(state.spent.values(), default=0)
-        for source in state.sources[applied:]:
+        applied = max(facts.spent.values(), default=0)
+        for source in facts.sources[applied:]:
             if not source.lost and self._used_by_hand(source):
                 source.applied = True
             source.lost = True
-            if not applied and state.index is not None:
-                self.lost.setdefault(state.index, (source, spot))
             if not applied:
-                source.thrown_away += 1
-            if source.parts is None or state.index is None:
+                source.thrown_away += len(places)
+                if group is None or not group.told:
+                    for place in places:
+                        if place is not None:
+                            self.lost.setdefault(place, (source, spot))
+            if source.parts is None or None in places:
                 self._wasting_lines.add(source.spot)
             else:
-                source.thrown.append(state.index)
+                source.thrown += [place for place in places if place is not None]
                 source.thrown_at = spot
                 self.wasteful.setdefault(source.spot, source)
+        if group is not None and not applied and facts.sources:
+            group.told = True
 
     def _used_by_hand(self, source: RawBackward) -> bool:
         """Whether the program has written to some optimizer's parameters itself since a backward:
