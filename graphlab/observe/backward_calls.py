@@ -37,6 +37,7 @@ AGAIN, AGAINS = 3, 8
 LARGE = 200_000
 # How many backwards keep the exact list of nodes that they ran through.
 REMEMBER = 16
+_NONE: frozenset[Spot | None] = frozenset()
 
 
 class BackwardListener(Protocol):
@@ -121,7 +122,7 @@ class BackwardCalls:
         values = frame.f_locals
         is_grad = frame.f_code is self._grad_code
         user = user_frame(frame.f_back, self._files)
-        spot = (user.f_code, user.f_lasti) if user is not None else None
+        spot = self._log.spots.of(user)
         call, loss = self._text(spot, is_grad)
         create = bool(values.get("create_graph"))
         retain = values.get("retain_graph")
@@ -271,8 +272,10 @@ class BackwardCalls:
     def _due(self, record: RawBackward) -> bool:
         since = self._seen_at.get(record.spot, -1)
         self._seen_at[record.spot] = record.seq
-        silent_writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
-        key = (record.spot, silent_writers)
+        silent, writers = self._log.silent, _NONE
+        if silent:
+            writers = frozenset(spot for spot, seq in silent.items() if seq >= since)
+        key = (record.spot, writers)
         count = self._count[key] = self._count.get(key, 0) + 1
         if count <= FIRST or count % EVERY == 0:
             return True

@@ -15,7 +15,7 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 from graphlab.observe.tensors import Named
-from graphlab.source.places import locate, place
+from graphlab.source.places import Spots, locate, place
 from graphlab.trace.model import Carrier, FailedNode, Location, Refusal, TensorInfo, Trouble
 
 # At forty marks and ten events a step, hundreds of iterations, in a few megabytes.
@@ -198,6 +198,8 @@ class RawBackward:
     # the call that cleared them.
     applied: bool = False
     lost: bool = False
+    # Whether it is one of the first of its line (optimizers/provenance.py).
+    remembered: bool = False
     cleared_at: Spot | None = None
     # The GradScaler that has scaled its loss.
     scaler: weakref.ref[Any] | None = None
@@ -238,6 +240,7 @@ class Log:
         self.began = 0
         self.hooks_used = False
         self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
+        self.spots = Spots()
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}
         self.memory: deque[tuple[RawWrite, int, int]] = deque(maxlen=2_000)

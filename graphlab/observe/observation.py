@@ -276,7 +276,7 @@ class Observation:
     ) -> None:
         """A backward that is not nested in another is about to run; `values` are its arguments."""
         self.snapshots.begin(record, values, frame)
-        self.live_objects.note_losses(record, frame)
+        self.live_objects.note_losses(record, values)
         self._ledger.scalers.note(record, values)
         self._ledger.provenance.before_backward(record, frame)
 

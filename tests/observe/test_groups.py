@@ -316,9 +316,7 @@ CASES = {f"surprise: {name}": program(each) for name, each in SURPRISES.items()}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_trace_is_the_same(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_trace_is_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "program.py"
     path.write_text(START + CASES[name], encoding="utf-8")
     grouped: list[Any] = []

@@ -102,11 +102,14 @@ class OptimizerLedger:
             return
         target: Any = frame.f_locals.get("self")
         user = user_frame(frame.f_back, self._files)
-        spot = (user.f_code, user.f_lasti) if user is not None else None
+        spot = self._log.spots.of(user)
         with Unnoticed():
             if is_a(target, torch.optim.Optimizer):
-                self.registry.state(target).zeroed += 1
-            self.provenance.cleared(target, spot)
+                state = self.registry.state(target)
+                state.zeroed += 1
+                self.provenance.cleared(state, parameters_of(target), spot)
+            else:
+                self.provenance.cleared_in(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
@@ -114,7 +117,7 @@ class OptimizerLedger:
         self.unseen_step = None
         state = self.registry.state(optimizer)
         user = user_frame(frame, self._files)
-        spot = (user.f_code, user.f_lasti) if user is not None else None
+        spot = self._log.spots.of(user)
         state.last_spot = spot
         parameters = parameters_of(optimizer)
         if (
@@ -142,7 +145,7 @@ class OptimizerLedger:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
             look_over(self.registry, state, parameters, self._log, self._files, user)
-        active.step, active.copies = step, copies
+        active.step, active.state, active.copies = step, state, copies
         active.versions = versions_of(parameters)
 
     def _judge(self, step: RawStep, state: OptimizerState, parameters: list[Any]) -> None:
@@ -230,7 +233,7 @@ class OptimizerLedger:
         optimizer, step = active.optimizer, active.step
         if step is None:
             return
-        state = self.registry.state(optimizer)
+        state: OptimizerState = active.state
         if active.idle is not None:
             state.idle += 1
             state.idle_moves = any(each.changed(version_of(each.tensor)) for each in active.idle)
@@ -248,7 +251,6 @@ class OptimizerLedger:
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
         if written:
             self._log.write(RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent))
-        self.registry.gradients_of(state, parameters)
         self.registry.group(state, parameters)
         state.steps += 1
 

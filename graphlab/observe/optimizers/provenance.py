@@ -6,39 +6,30 @@ Which backward wrote which gradient is noted every time; the values are compared
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from itertools import chain, compress
 from types import FrameType
 from typing import Any
 
-import torch
-
-from graphlab.observe.graph.walk import listed
 from graphlab.observe.graph.wasted import parts_by_optimizer
-from graphlab.observe.lineage.cut import cut_before
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
-from graphlab.observe.optimizers.gradients.groups import NONE, Group, Groups
+from graphlab.observe.optimizers.cut_off import look_for_cuts
+from graphlab.observe.optimizers.gradients.groups import Group
 from graphlab.observe.optimizers.gradients.parameters import (
+    NONE,
     Facts,
     Fingerprint,
     GradResults,
+    ParameterState,
     fingerprint_of,
 )
-from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Label, OwnedParameter
-from graphlab.observe.refusals.asked import maker
-from graphlab.observe.tensors import grads_of, is_leaf, is_parameter, storage_key
+from graphlab.observe.tensors import grads_of, storage_key
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import is_a
 from graphlab.source.places import locate
 from graphlab.trace.model import Mix
 
-# For how many losses the source is read to see why they do not reach a parameter.
-READ = 6
-# At which of these the modules are asked as well.
-ASK = 2
 # For how many backwards of a line it is remembered what became of their gradients.
 REMEMBERED = 64
 
@@ -54,7 +45,7 @@ class Provenance:
         inside_step: Callable[[], bool],
     ) -> None:
         self._log, self._files, self._registry = log, files, registry
-        self._before: list[tuple[OptimizerState, Any]] = []
+        self._before: list[tuple[OptimizerState, list[Any]]] = []
         self._searched = False
         self.any_backward = False
         self.grad_results = GradResults()
@@ -82,7 +73,7 @@ class Provenance:
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """At an inspected backward: group its nodes by optimizer, at the first one of each line,
         and again once gradients have been thrown away."""
-        self._look_for_cuts(record, frame)
+        look_for_cuts(record, frame, self._registry, self._log, self._files)
         spot = record.spot
         if spot not in self._inspected_lines or (
             spot in self._wasting_lines and spot not in self.wasteful
@@ -94,35 +85,16 @@ class Provenance:
                 nodes, lambda leaf: optimizers.get(id(leaf), ()), self._log
             )
 
-    def _look_for_cuts(self, record: RawBackward, frame: FrameType) -> None:
-        """Find where this loss was cut off from the parameters without any gradient."""
-        for state, optimizer in self._registry.followed():
-            if not state.never_reached or state.cut is not None or state.read >= READ:
-                continue
-            state.read += 1
-            missing = {
-                id(p)
-                for p in parameters_of(optimizer)
-                if self._registry.place_of(p, None) in state.never_reached
-            }
-            state.cut = cut_before(frame.f_back, record.loss, self._files, missing)
-            roots = listed(frame.f_locals.get("tensors"))
-            if roots and all(is_leaf(each) and not is_parameter(each) for each in roots):
-                state.leaf_loss = maker(roots[0], frame.f_back, self._files, None)
-                state.leaf_name = record.loss
-            if state.cut is None and state.read == ASK:
-                names = Names(self._files).gather(frame)
-                state.unused = never_called(missing, names, self._log, self._files)
-
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
         self.any_backward = True
         self.search(frame)
-        self._before = before = self._registry.followed()
-        for state, optimizer in before:
-            parameters = parameters_of(optimizer)
+        before = self._before = [
+            (state, parameters_of(optimizer)) for state, optimizer in self._registry.followed()
+        ]
+        for state, parameters in before:
             self.settle(state, parameters, grads_of(parameters), True)
         if not record.is_grad:
-            self._open(label_of(record))
+            self._open(record)
 
     def settle(
         self, state: OptimizerState, parameters: list[Any], grads: list[Any], throws: bool
@@ -136,7 +108,7 @@ class Provenance:
         state.fingerprint = fingerprint
         groups = state.groups
         if groups is not None:
-            throw = partial(self._throw_group, groups, spot=None) if throws else None
+            throw = self._throw_group if throws else None
             if groups.settle(fingerprint, bool(self.grad_results), throw):
                 state.ambiguous = groups.ambiguous
                 return fingerprint
@@ -153,25 +125,24 @@ class Provenance:
         state.ambiguous = any(gradient.facts.ambiguous for gradient in gradients)
         return fingerprint
 
-    def _open(self, label: Label) -> None:
-        for state, optimizer in self._registry.followed():
+    def _open(self, record: RawBackward) -> None:
+        for state, parameters in self._before:
             if not state.due:
                 state.contributions = None
                 continue
-            held, fresh = self._held(state, parameters_of(optimizer))
+            held, fresh = self._held(state, parameters)
             if state.contributions is None:
                 if not fresh:
                     # Parts of the gradient are from before the comparison began.
                     continue
                 state.contributions = Contributions()
-            state.contributions.begin(label, held)
+            state.contributions.begin(label_of(record), held)
 
     def after_backward(self, record: RawBackward) -> None:
         # The identities and the places of the parameters that it reached.
         reached: list[tuple[Iterable[int], Sequence[int]]] = []
         apart: dict[int, int] = {}
-        for state, optimizer in self._before:
-            parameters = parameters_of(optimizer)
+        for state, parameters in self._before:
             fingerprint = fingerprint_of(grads_of(parameters))
             if fingerprint == state.fingerprint or [*map(id, parameters)] != state.identities:
                 continue
@@ -195,9 +166,11 @@ class Provenance:
             same_line = self.by_line.setdefault(record.spot, [])
             if len(same_line) < REMEMBERED:
                 same_line.append(record)
+                record.remembered = True
+        these: set[int] | None = None
         for state in self._registry.alive:
             if state.never_reached or state.strangers:
-                these = {*record.reached}
+                these = {*record.reached} if these is None else these
                 state.never_reached = tuple(i for i in state.never_reached if i not in these)
                 state.strangers = tuple(i for i in state.strangers if i not in these)
             if state.contributions is not None and not record.is_grad:
@@ -233,31 +206,34 @@ class Provenance:
 
     def _alike(self, record: RawBackward, parts: list[Sequence[int]]) -> tuple[int, ...]:
         """Their sum: the same object as for the last backward of the line, where it is equal."""
-        whole = tuple(chain.from_iterable(parts)) if len(parts) != 1 else tuple(parts[0])
+        whole = tuple(parts[0]) if len(parts) == 1 else tuple(chain.from_iterable(parts))
         last = self._last_reached.get(record.spot)
-        if last is not None and last == whole:
+        if last is not None and (last is whole or last == whole):
             return last
         self._last_reached[record.spot] = whole
         return whole
 
-    def cleared(self, target: Any, spot: Spot | None) -> None:
-        """zero_grad of an optimizer or a module, called at `spot`, is about to clear these."""
-        if is_a(target, torch.optim.Optimizer):
-            state = self._registry.state(target)
-            known = self._registry.gradients_of(state, parameters_of(target))
-            if self._clear_groups(state, None, spot):
-                known = []
-        else:
-            parameters = {id(p): p for p in parameters_in(target)}
-            for state, optimizer in self._registry.followed():
-                if state.groups is None:
-                    continue
-                self._registry.gradients_of(state, parameters_of(optimizer))
-                if self._clear_groups(state, parameters, spot):
-                    for identity in state.identities:
-                        parameters.pop(identity, None)
-            known = [each for p in parameters.values() if (each := self._registry.known(p))]
-        for gradient in known:
+    def cleared(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+        """zero_grad of an optimizer, called at `spot`, is about to clear its gradients."""
+        gradients = self._registry.gradients_of(state, parameters)
+        if not self._clear_groups(state, None, spot):
+            self._clear_each(gradients, spot)
+
+    def cleared_in(self, module: Any, spot: Spot | None) -> None:
+        """As `cleared`, by zero_grad of a module."""
+        parameters = {id(p): p for p in parameters_in(module)}
+        for state, optimizer in self._registry.followed():
+            if state.groups is None:
+                continue
+            self._registry.gradients_of(state, parameters_of(optimizer))
+            if self._clear_groups(state, parameters, spot):
+                for identity in state.identities:
+                    parameters.pop(identity, None)
+        known = (self._registry.known(p) for p in parameters.values())
+        self._clear_each([each for each in known if each is not None], spot)
+
+    def _clear_each(self, gradients: list[ParameterState], spot: Spot | None) -> None:
+        for gradient in gradients:
             if gradient.facts.sources:
                 self._clear(gradient.facts, (gradient.index,), spot)
 
@@ -289,7 +265,11 @@ class Provenance:
         return True
 
     def _clear(
-        self, facts: Facts, places: Sequence[int | None], spot: Spot | None, group: Any = None
+        self,
+        facts: Facts,
+        places: Sequence[int | None],
+        spot: Spot | None,
+        group: Group | None = None,
     ) -> None:
         for source in facts.sources:
             if source.cleared_at is None:
@@ -299,8 +279,8 @@ class Provenance:
         facts.clear()
         facts.zeroed = True
 
-    def _throw_group(self, groups: Groups, group: Group, spot: Spot | None) -> None:
-        self._throw(group.facts, groups.places_of(group), spot, group)
+    def _throw_group(self, group: Group, places: Sequence[int]) -> None:
+        self._throw(group.facts, places, None, group)
 
     def _throw(
         self,
@@ -337,7 +317,7 @@ class Provenance:
     def _used_by_hand(self, source: RawBackward) -> bool:
         """Whether the program has written to some optimizer's parameters itself since a backward:
         it has used the gradients in its own way. Asked only as long as the answer matters."""
-        if source not in self.by_line.get(source.spot, ()):
+        if not source.remembered:
             return False
         written: set[int] = set()
         for event in reversed(self._log.events):

@@ -212,7 +212,10 @@ class OptimizerRegistry:
 
     def group(self, state: OptimizerState, parameters: list[Any]) -> None:
         """After a step: follow its gradients in groups, where each has one optimizer only."""
-        if GROUPING and not self.overlap and state.groups is None and state.identities:
+        if state.groups is None and GROUPING and parameters:
+            self.gradients_of(state, parameters)
+            if self.overlap:
+                return
             places = [*map(self.known_place, parameters)]
             if None not in places:
                 state.group(places)

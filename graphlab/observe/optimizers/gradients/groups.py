@@ -22,15 +22,13 @@ from typing import TypeVar
 from graphlab.observe.notes import RawBackward, RawStep
 from graphlab.observe.optimizers.gradients.parameters import (
     LOOKS,
+    NONE,
     Facts,
     Fingerprint,
     ParameterState,
 )
 
 T = TypeVar("T")
-
-# What stands for a parameter without a gradient in a list of identities.
-NONE = id(None)
 
 
 class Group:
@@ -87,10 +85,12 @@ class Groups:
         """The places of a group's parameters in the trace."""
         return self.places if group.whole else [*map(self.places.__getitem__, group.at)]
 
-    def settle(self, now: Fingerprint, handed: bool, throw: Callable[[Group], None] | None) -> bool:
+    def settle(
+        self, now: Fingerprint, handed: bool, throw: Callable[[Group, Sequence[int]], None] | None
+    ) -> bool:
         """As `ParameterState.settle`, of gradients that are `now` these. `handed`: whether
-        autograd.grad has returned any. `throw` is called before gradients that are gone are
-        cleared."""
+        autograd.grad has returned any. `throw` is called with a group and its places before
+        its gradients, which are gone, count as cleared."""
         for group in self.all:
             facts, ids = group.facts, group.of(now[0])
             gone = ids.count(NONE)
@@ -101,7 +101,7 @@ class Groups:
                     if group.unreached:
                         return False
                     if throw is not None and facts.sources:
-                        throw(group)
+                        throw(group, self.places_of(group))
                     facts.clear()
                 continue
             if ids != group.of(self.noted[0]):

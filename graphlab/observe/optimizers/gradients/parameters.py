@@ -8,7 +8,7 @@ from typing import Any
 
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.vectors import any_nonzero
-from graphlab.observe.tensors import Ref, grad_versions, tensors_in, version_of
+from graphlab.observe.tensors import Ref, grad_versions, tensors_in, version_of, versions_of
 
 # How often a gradient's values are checked for a zeroing that bumps no version counter.
 LOOKS = 4
@@ -18,11 +18,19 @@ HANDED = 4_096
 
 # The identities of some gradients and their versions, in the order of their parameters.
 Fingerprint = tuple[list[int], list[int]]
+# What stands for a parameter without a gradient in a list of identities.
+NONE = id(None)
 
 
 def fingerprint_of(grads: list[Any]) -> Fingerprint:
-    """Called four times a step, so that gradients that have not changed are skipped."""
-    return [*map(id, grads)], grad_versions(grads)
+    """Called three times a step, so that gradients that have not changed are skipped."""
+    identities = [*map(id, grads)]
+    gone = identities.count(NONE)
+    if not gone:
+        return identities, versions_of(grads)
+    if gone == len(grads):
+        return identities, [0] * gone
+    return identities, grad_versions(grads)
 
 
 class Facts:
