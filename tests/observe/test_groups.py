@@ -197,8 +197,8 @@ for epoch in range(6):
     schedule.step()
 """,
     "tasks": """
-for task in range(8):
-    model = nn.Linear(4, 1)
+models = [nn.Linear(4, 1) for _ in range(8)]
+for model in models:
     inner = torch.optim.SGD(model.parameters(), 0.1)
     for i in range(8):
         inner.zero_grad()
