@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import re
 import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import graphlab
 from graphlab.observe.hooks.line_tracer import sequence_counter
 from graphlab.observe.optimizers import registry
+from graphlab.observe.optimizers.gradients.step_writes import StepWrites
+from graphlab.observe.tensors import storage_key
 from graphlab.trace.store import dumps
 
 # `AT` is an iteration at which every loop has long been settled, and not a sampled one.
@@ -332,3 +336,36 @@ def test_the_trace_is_the_same(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert bool(grouped) is (name not in ("turns", "wrapped"))
     monkeypatch.setattr(registry, "GROUPING", False)
     assert observed(path) == in_groups
+
+
+def test_what_a_step_wrote_is_told_by_an_earlier_step() -> None:
+    """Each parameter's memory and versions, whichever of them a step moves, and by how much."""
+    draw = random.Random(0)
+    parameters = [torch.nn.Parameter(torch.ones(3)) for _ in range(4)]
+    parameters[1].grad = torch.ones(3)
+    writes, told, expected = StepWrites(), [], []
+    moves = [1, 0, 2, 0]
+    for turn in range(40):
+        if draw.random() < 0.2:
+            moves = [draw.randrange(3) for _ in parameters]
+        if turn == 20:
+            parameters[2].data = torch.zeros(5)
+        if turn in (10, 30):
+            parameters[1].grad = None if turn == 10 else torch.ones(3)
+        before = [each._version for each in parameters]
+        with torch.no_grad():
+            for each, move in zip(parameters, moves, strict=True):
+                for _ in range(move):
+                    each.add_(1.0)
+        after = [each._version for each in parameters]
+        found, silent = writes.note(parameters, before, after)
+        told.append(found)
+        written = [
+            (storage_key(each), 0, each.nbytes, old, new)
+            for each, old, new in zip(parameters, before, after, strict=True)
+            if old != new or each.grad is not None
+        ]
+        assert silent is any(old == new for *_, old, new in written)
+        expected.append(written)
+    assert [[*each] for each in told] == expected
+    assert [len(each) for each in told] == [len(each) for each in expected]
