@@ -38,6 +38,7 @@ AGAIN, AGAINS = 3, 8
 LARGE = 200_000
 # How many backwards keep the exact list of nodes that they ran through.
 REMEMBER = 16
+_NONE: frozenset[Spot | None] = frozenset()
 
 
 class BackwardListener(Protocol):
@@ -265,8 +266,10 @@ class BackwardCalls:
     def _due(self, record: RawBackward) -> bool:
         since = self._seen_at.get(record.spot, -1)
         self._seen_at[record.spot] = record.seq
-        silent_writers = frozenset(spot for spot, seq in self._log.silent.items() if seq >= since)
-        key = (record.spot, silent_writers)
+        silent, writers = self._log.silent, _NONE
+        if silent:
+            writers = frozenset(spot for spot, seq in silent.items() if seq >= since)
+        key = (record.spot, writers)
         count = self._count[key] = self._count.get(key, 0) + 1
         if count <= FIRST or count % EVERY == 0:
             return True

@@ -10,7 +10,7 @@ from types import CodeType, FrameType, TracebackType
 from graphlab.source.evaluate import in_frame
 from graphlab.source.loops import loops_around, loops_of, repeated_lines
 from graphlab.source.objects import length
-from graphlab.source.places import parse
+from graphlab.source.places import hashed, parse
 
 # A loop: the code that it is in, and the first line of its body.
 LoopKey = tuple[CodeType, int]
@@ -29,7 +29,7 @@ class Iterations:
         self.lost: set[LoopKey] = set()
         # The offset at which a body is entered that begins with one of `repeated_starts`.
         self.entered: dict[tuple[CodeType, int], int] = {}
-        self._sized: set[tuple[CodeType, int]] = set()
+        self._sized: dict[tuple[int, int], CodeType] = {}
         # The loop that the last backward was numbered by, those that ever were, and all loops that
         # were around the last one.
         self._training: LoopKey | None = None
@@ -44,11 +44,11 @@ class Iterations:
         while frame is not None and len(self._sized) < 64:
             if frame.f_code.co_filename == _RUNS:
                 return
-            key = (frame.f_code, frame.f_lineno)
+            key = (id(frame.f_code), frame.f_lineno)
             if key in self._sized:
                 # Its callers were looked at then as well.
                 return
-            self._sized.add(key)
+            self._sized[key] = frame.f_code
             self.total = length_of_loops(frame) or self.total
             frame = frame.f_back
 
@@ -61,10 +61,14 @@ class Iterations:
 
     def of_backward(self, frame: FrameType | None) -> int | None:
         """The iteration of a backward called in `frame`: see `place`."""
-        loop = self._loop(_stack(frame))
+        loop = None
+        if frame is not None:
+            loop = self._known.get((id(frame.f_code), frame.f_lineno))
+        if loop is None:
+            loop = self._loop(_stack(frame))
         if loop is None:
             return None
-        if loop != self._training:
+        if loop is not self._training and loop != self._training:
             self._training = loop
             self._numbering.add(loop)
             self._around = self._running(_stack(frame))
@@ -73,6 +77,10 @@ class Iterations:
     def iteration(self, frame: FrameType | None) -> int | None:
         """The 0-based iteration of the training loop around `frame`'s line, counted over the whole
         run, across epochs."""
+        if frame is not None:
+            loop = self._known.get((id(frame.f_code), frame.f_lineno))
+            if loop is not None and (self._training is None or loop in self._numbering):
+                return self.counts[loop] - 1
         return self.place(frame)[1]
 
     def place(self, frame: FrameType | None) -> tuple[LoopKey | None, int | None]:
@@ -126,7 +134,7 @@ class Iterations:
             ]
             training = [each for each in around if each.trains]
             if training:
-                found = self._known[id(code), line] = code, training[-1].start
+                found = self._known[id(code), line] = hashed(code, training[-1].start)
                 return found
             if around and plain is None:
                 plain = code, around[0].start

@@ -6,7 +6,6 @@ by weak references only, so that none is kept alive.
 
 from __future__ import annotations
 
-from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import leaf_of, listed
@@ -100,9 +99,9 @@ class LiveObjects:
         # {loss: the leaves that its graph was seen to lead to}
         self._leaves: dict[str, WeakMap] = {}
 
-    def note_losses(self, record: RawBackward, frame: FrameType) -> None:
-        """Remember which tensors a backward begins at."""
-        roots: Any = frame.f_locals.get("outputs" if record.is_grad else "tensors")
+    def note_losses(self, record: RawBackward, values: dict[str, Any]) -> None:
+        """Remember which tensors a backward with these arguments begins at."""
+        roots: Any = values.get("outputs" if record.is_grad else "tensors")
         for root in listed(roots):
             if is_tensor(root):
                 self._losses.put(root, record.loss)

@@ -36,6 +36,9 @@ from graphlab.source.objects import (
 )
 from graphlab.trace.values import Kind
 
+# Reads the dictionary of an optimizer's, also where a class of the program's has a property there.
+_own = vars(torch.optim.Optimizer)["__dict__"].__get__
+
 _DEPTH = 4
 
 _ITEMS = 64
@@ -287,11 +290,17 @@ def wrapped(optimizer: Any) -> Any:
 def parameters_of(optimizer: Any) -> list[Any]:
     """The optimizer's parameters in its own order; empty if its constructor failed. Read-only: it
     may be the list in `param_groups` itself."""
-    groups = attributes(optimizer).get("param_groups")
+    try:
+        groups = _own(optimizer).get("param_groups")
+    except TypeError:
+        # Not an optimizer of torch's.
+        groups = attributes(optimizer).get("param_groups")
     if type(groups) is not list:
         return []
-    if len(groups) == 1 and type(groups[0]) is dict and type(groups[0].get("params")) is list:
-        return groups[0]["params"]
+    if len(groups) == 1 and type(groups[0]) is dict:
+        parameters = groups[0].get("params")
+        if type(parameters) is list:
+            return parameters
     return [p for _, group in items(groups) for _, p in items(item(group, "params"))]
 
 

@@ -9,14 +9,14 @@ import ast
 import weakref
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import get_ident
 from types import CodeType
 from typing import Any, NamedTuple
 
 from graphlab.observe.tensors import Named
-from graphlab.source.places import locate, place
+from graphlab.source.places import Spots, locate, place
 from graphlab.trace.model import Carrier, FailedNode, Location, Refusal, TensorInfo, Trouble
 
 # At forty marks and ten events a step, hundreds of iterations, in a few megabytes.
@@ -55,13 +55,15 @@ class Mark(NamedTuple):
     module: int | None
 
 
-class RawWrite(NamedTuple):
-    """`tensors` holds (storage key, first byte, end byte, version before, version after)."""
+# (storage key, first byte, end byte, version before, version after)
+Written = tuple[int, int, int, int, int]
 
+
+class RawWrite(NamedTuple):
     seq: int
     spot: Spot | None
     by: str
-    tensors: tuple[tuple[int, int, int, int, int], ...]
+    tensors: Sequence[Written]
     optimizer: int | None = None
     silent: bool = False
     direct: bool = True
@@ -174,7 +176,8 @@ class Problem:
         self.within: Spot | None = None
 
 
-@dataclass(slots=True)
+# Compared by identity: two events are never the same one.
+@dataclass(slots=True, eq=False)
 class RawBackward:
     seq: int
     spot: Spot | None
@@ -196,6 +199,8 @@ class RawBackward:
     # the call that cleared them.
     applied: bool = False
     lost: bool = False
+    # Whether it is one of the first of its line (optimizers/provenance.py).
+    remembered: bool = False
     cleared_at: Spot | None = None
     # The GradScaler that has scaled its loss.
     scaler: weakref.ref[Any] | None = None
@@ -211,7 +216,7 @@ class RawBackward:
     covered: frozenset[int] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RawStep:
     seq: int
     spot: Spot | None
@@ -257,6 +262,7 @@ class Log:
         self.began = 0
         self.hooks_used = False
         self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
+        self.spots = Spots()
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}
         self.memory: deque[tuple[RawWrite, int, int]] = deque(maxlen=2_000)

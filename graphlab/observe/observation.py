@@ -74,6 +74,7 @@ class Observation:
             log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
         )
         ledger.registry.name_of_tensor = table.name_of
+        ledger.registry.known_place = table.place_of
         ledger.on_built = self._backward_calls.look_again
         self.live_objects = LiveObjects(table, ledger.registry)
         self._growing = GrowingGraphs(files)
@@ -279,7 +280,7 @@ class Observation:
     ) -> None:
         """A backward that is not nested in another is about to run; `values` are its arguments."""
         self.snapshots.begin(record, values, frame)
-        self.live_objects.note_losses(record, frame)
+        self.live_objects.note_losses(record, values)
         self._ledger.scalers.note(record, values)
         self._ledger.provenance.before_backward(record, frame)
 

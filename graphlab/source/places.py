@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, FrameType
 
 from graphlab.trace.model import Location
 
@@ -113,3 +113,38 @@ def _in_line(file: str, line: int, function: str, text: str, start: int, end: in
 def _characters(text: str, offset: int) -> int:
     """The column in characters, as editors count; co_positions and syntax trees count bytes."""
     return len(text.encode()[:offset].decode(errors="ignore"))
+
+
+class _HashedSpot(tuple[CodeType, int]):
+    """A spot that knows its hash: that of a code object is computed anew each time from all of its
+    constants, which takes microseconds where a loop stands in a long script."""
+
+    _hash: int
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def hashed(code: CodeType, offset: int) -> tuple[CodeType, int]:
+    """The pair, which may well be looked up often."""
+    made = _HashedSpot((code, offset))
+    made._hash = tuple.__hash__(made)
+    return made
+
+
+class Spots:
+    """The spot of a frame, each made once."""
+
+    def __init__(self) -> None:
+        # By the identity of the code, which the spot keeps alive.
+        self._known: dict[tuple[int, int], tuple[CodeType, int]] = {}
+
+    def of(self, frame: FrameType | None) -> tuple[CodeType, int] | None:
+        """Where `frame` is; None for None."""
+        if frame is None:
+            return None
+        code, offset = frame.f_code, frame.f_lasti
+        found = self._known.get((id(code), offset))
+        if found is None:
+            found = self._known[id(code), offset] = hashed(code, offset)
+        return found

@@ -79,7 +79,7 @@ class ModuleCalls:
                 held = known.get(key)
                 if held is None or held() is not module:
                     known[key] = weakref.ref(module)
-                if caller.f_code.co_filename in files:
+                if caller.f_code in files:
                     here, offset = caller.f_code, caller.f_lasti
                     events.append(RawModule(seq(), (here, offset), key))
                 elif depth > 1:

@@ -75,7 +75,7 @@ class RareCalls:
         function = frame.f_locals.get("func")
         code = getattr(function, "__code__", None)
         if frame.f_code.co_filename.endswith("_contextlib.py") and code is not None:
-            return (code, None) if code.co_filename in self._files else None
+            return (code, None) if code in self._files else None
         spot = self._tracer.spot(frame)
         return (spot[0], spot[1]) if spot is not None else None
 

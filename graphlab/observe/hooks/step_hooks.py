@@ -22,6 +22,8 @@ class ActiveStep:
         # `id()` of the frame of torch's wrapper around step(), whose block is left on an exception.
         self.frame = id(frame)
         self.step: RawStep | None = None
+        # What the listener knows of the optimizer.
+        self.state: Any = None
         self.copies: Any = None
         # Its own parameters' values, if it has no new gradient.
         self.idle: Any = None
@@ -106,11 +108,13 @@ class StepHooks:
                 self._guard(error)
             return
         self._tracer.wake(self._tracer.here())
-        closure = any(each is not None for each in (*args[1:], kwargs.get("closure")))
+        closure = False
+        if len(args) > 1 or kwargs:
+            closure = any(each is not None for each in (*args[1:], kwargs.get("closure")))
         frame = sys._getframe(1)
         active = ActiveStep(optimizer, closure, frame)
         # A subclass's step() that calls its parent's is one step, not two.
-        again = any(each.optimizer is optimizer for each in self._active)
+        again = bool(self._active) and any(each.optimizer is optimizer for each in self._active)
         self._active.append(active)
         self._quiet()
         try:

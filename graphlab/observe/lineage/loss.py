@@ -86,11 +86,11 @@ class LossNames:
         call = call_text(locate(frames[0].f_code, frames[0].f_lasti), fallback)[0]
         found = handed_over(frame, self._log, self._files)
         if found is None:
-            return Called((frames[0].f_code, frames[0].f_lasti), call, THE_LOSS)
+            return Called(self._log.spots.of(frames[0]), call, THE_LOSS)
         return Called(found.spot, f"the backward of {found.text}", found.text)
 
     def _written(self, frame: FrameType, user: FrameType) -> Called | None:
-        spot = user.f_code, user.f_lasti
+        spot = self._log.spots.of(user)
         call, node = written_in(frame, user)
         if call is None or node is None:
             return None

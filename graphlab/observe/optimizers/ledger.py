@@ -15,7 +15,7 @@ from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot
-from graphlab.observe.optimizers.gradients import LOOKS, ParameterState
+from graphlab.observe.optimizers.gradients.parameters import LOOKS, Facts
 from graphlab.observe.optimizers.harm import measure
 from graphlab.observe.optimizers.out_of_use import look_over
 from graphlab.observe.optimizers.provenance import Provenance
@@ -24,14 +24,11 @@ from graphlab.observe.optimizers.scalers import Scalers
 from graphlab.observe.optimizers.vectors import COPIES, SavedValues, any_nonzero
 from graphlab.observe.tensors import (
     Unnoticed,
-    address_of,
-    byte_span,
     grad_of,
     grads_of,
     is_tensor,
     readable,
     requires_grad,
-    storage_key,
     version_of,
     versions_of,
 )
@@ -102,11 +99,14 @@ class OptimizerLedger:
             return
         target: Any = frame.f_locals.get("self")
         user = user_frame(frame.f_back, self._files)
-        spot = (user.f_code, user.f_lasti) if user is not None else None
+        spot = self._log.spots.of(user)
         with Unnoticed():
             if is_a(target, torch.optim.Optimizer):
-                self.registry.state(target).zeroed += 1
-            self.provenance.cleared(target, spot)
+                state = self.registry.state(target)
+                state.zeroed += 1
+                self.provenance.cleared(state, parameters_of(target), spot)
+            else:
+                self.provenance.cleared_in(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
@@ -114,7 +114,7 @@ class OptimizerLedger:
         self.unseen_step = None
         state = self.registry.state(optimizer)
         user = user_frame(frame, self._files)
-        spot = (user.f_code, user.f_lasti) if user is not None else None
+        spot = self._log.spots.of(user)
         state.last_spot = spot
         parameters = parameters_of(optimizer)
         if (
@@ -125,16 +125,11 @@ class OptimizerLedger:
             self.registry.learn(state, optimizer, Names(self._files).gather(user))
         step = RawStep(self._tracer.seq(), spot, state.at, self._iterations.iteration(user))
         if not closure:
-            gradients = self._judge(step, state, optimizer)
+            self._judge(step, state, parameters)
         else:
-            gradients = self.registry.gradients_of(state, parameters)
+            self.registry.gradients_of(state, parameters)
             state.handed_on = True
-        first = gradients[0].sources if gradients else []
-        if all(gradient.sources == first for gradient in gradients):
-            step.sources = tuple({source.loss: None for source in first})
-        else:
-            losses = {each.loss: None for gradient in gradients for each in gradient.sources}
-            step.sources = tuple(losses)
+        step.sources = _losses(state.facts())
         copies = None
         if state.due and not closure:
             step.mix = self.provenance.mixed(state, parameters)
@@ -147,22 +142,42 @@ class OptimizerLedger:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
             look_over(self.registry, state, parameters, self._log, self._files, user)
-        active.step, active.copies = step, copies
+        active.step, active.state, active.copies = step, state, copies
         active.versions = versions_of(parameters)
 
-    def _judge(self, step: RawStep, state: OptimizerState, optimizer: Any) -> list[ParameterState]:
+    def _judge(self, step: RawStep, state: OptimizerState, parameters: list[Any]) -> None:
         """Note whether the gradients about to be applied are new or were applied before, and which
         parameters another optimizer steps as well."""
-        me = step.optimizer
-        parameters = parameters_of(optimizer)
         grads = grads_of(parameters)
-        gradients = self.provenance.settle(state, grads, optimizer, False)
+        ids, _ = self.provenance.settle(state, parameters, grads, False)
         inner = self.steps.depth > 1
+        groups = state.groups
+        judged = groups.judge(step, ids, inner) if groups is not None else None
+        if groups is None or judged is None:
+            state.apart()
+            fresh, any_gradient = self._judge_each(step, state, parameters, grads, inner)
+        else:
+            fresh, any_gradient = judged
+            state.ambiguous = state.ambiguous or groups.ambiguous
+        state.fed += fresh
+        # A step without any gradient moves nothing.
+        step.nothing_new = not fresh and self.provenance.any_backward and any_gradient
+
+    def _judge_each(
+        self,
+        step: RawStep,
+        state: OptimizerState,
+        parameters: list[Any],
+        grads: list[Any],
+        inner: bool,
+    ) -> tuple[bool, bool]:
+        """Whether any gradient is new to the optimizer, and whether there is any."""
+        me = step.optimizer
         leftover, shared, fresh, any_gradient = [], [], False, False
-        for at, (gradient, grad) in enumerate(zip(gradients, grads, strict=True)):
+        for at, (each, grad) in enumerate(zip(state.gradients, grads, strict=True)):
             if grad is None:
                 continue
-            any_gradient = True
+            gradient, any_gradient = each.facts, True
             count, spent = len(gradient.sources), gradient.spent.get(me, 0)
             if count > spent or gradient.by_hand:
                 fresh = True
@@ -187,10 +202,7 @@ class OptimizerLedger:
             gradient.last_stepper = me
             gradient.steppers.add(me)
         step.leftover, step.shared = tuple(leftover), tuple(shared)
-        state.fed += fresh
-        # A step without any gradient moves nothing.
-        step.nothing_new = not fresh and self.provenance.any_backward and any_gradient
-        return gradients
+        return fresh, any_gradient
 
     def measure_harm(self, record: RawBackward, values: dict[str, Any], nodes: list[Any]) -> None:
         """Measure what the last step did to a backward that is about to run, at the first one of
@@ -218,7 +230,7 @@ class OptimizerLedger:
         optimizer, step = active.optimizer, active.step
         if step is None:
             return
-        state = self.registry.state(optimizer)
+        state: OptimizerState = active.state
         if active.idle is not None:
             state.idle += 1
             state.idle_moves = any(each.changed(version_of(each.tensor)) for each in active.idle)
@@ -228,25 +240,15 @@ class OptimizerLedger:
         if step.mix is not None:
             step.mix = state.mix = self._with_changes(step.mix, state, active)
         state.contributions = None
-        written, silent = [], False
         parameters = parameters_of(optimizer)
-        gradients = self.registry.gradients_of(state, parameters)
-        for parameter, gradient, before, after in zip(
-            parameters, gradients, active.versions, versions_of(parameters), strict=False
-        ):
-            if after == before and grad_of(parameter) is None:
-                continue
-            place = _memory(parameter, gradient)
-            if place is not None:
-                silent = silent or after == before
-                written.append((*place, before, after))
+        after = versions_of(parameters)
+        written, silent = state.writes.note(parameters, active.versions, after)
         self._log.events.append(step)
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
         if written:
-            self._log.write(
-                RawWrite(step.seq, step.spot, "step", tuple(written), step.optimizer, silent)
-            )
+            self._log.write(RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent))
+        self.registry.group(state, parameters)
         state.steps += 1
 
     @staticmethod
@@ -264,13 +266,12 @@ class OptimizerLedger:
         )
 
 
-def _memory(parameter: Any, gradient: ParameterState) -> tuple[int, int, int] | None:
-    """(storage key, first byte, end byte), cached as long as the address is the same."""
-    address = address_of(parameter)
-    if not address or gradient.place[0] != address:
-        key = storage_key(parameter)
-        gradient.place = address, None if key is None else (key, *byte_span(parameter))
-    return gradient.place[1]
+def _losses(facts: list[Facts]) -> tuple[str, ...]:
+    """The losses that gradients come from, each once."""
+    first = facts[0].sources if facts else []
+    if all(each.sources == first for each in facts):
+        return tuple({source.loss: None for source in first})
+    return tuple({source.loss: None for each in facts for source in each.sources})
 
 
 Copies = list[SavedValues]

@@ -9,7 +9,9 @@ from typing import Any
 
 from graphlab.observe.names import Names, parameters_of, wrapped
 from graphlab.observe.notes import Cut, Spot, located
-from graphlab.observe.optimizers.gradients import Fingerprint, ParameterState
+from graphlab.observe.optimizers.gradients.groups import Groups
+from graphlab.observe.optimizers.gradients.parameters import Facts, Fingerprint, ParameterState
+from graphlab.observe.optimizers.gradients.step_writes import StepWrites
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
@@ -18,6 +20,10 @@ from graphlab.trace.model import Location, ParameterMix
 
 # Steps compared by value: the first ones, then every `EVERY`th (a prime: see backward_calls.py).
 FIRST, EVERY = 4, 61
+# After how many steps, at first and at most, an optimizer's gradients are followed in groups again.
+SOON, LATE = 2, 64
+# Whether that is done at all: tests compare what is found with and without.
+GROUPING = True
 
 
 class OptimizerState:
@@ -76,6 +82,33 @@ class OptimizerState:
         # both as they are.
         self.fingerprint: Fingerprint = ([], [])
         self.ambiguous = True
+        # Its gradients in groups, while nothing speaks against it; after how many steps they are
+        # again; and how many that was when it came to it last.
+        self.groups: Groups | None = None
+        self.waits, self.patience = 0, SOON
+        self.writes = StepWrites()
+
+    def group(self, places: list[int]) -> None:
+        """Follow its gradients in groups, if it has long enough been none the worse for it."""
+        if self.waits > 0:
+            self.waits -= 1
+        else:
+            self.groups = Groups(self.gradients, places)
+
+    def apart(self, wait: bool = True) -> list[ParameterState]:
+        """Follow its gradients one by one, for some steps or until the next. Returns them."""
+        if self.groups is not None:
+            self.groups.dissolve()
+            self.groups = None
+            if wait:
+                self.waits, self.patience = self.patience, min(2 * self.patience, LATE)
+        return self.gradients
+
+    def facts(self) -> list[Facts]:
+        """What is known of its gradients, each once, in the order of the parameters."""
+        if self.groups is not None:
+            return [group.facts for group in self.groups.all]
+        return [each.facts for each in self.gradients]
 
     @property
     def due(self) -> bool:
@@ -90,6 +123,8 @@ class OptimizerRegistry:
         self.place_of = name_parameter
         # The name of the tensor at an index in the trace; set where those are kept.
         self.name_of_tensor: Callable[[int], str | None] = lambda index: None
+        # The place of a parameter that has one already; set there as well.
+        self.known_place: Callable[[Any], Any] = lambda parameter: None
         self.states: list[OptimizerState] = []
         # Those that may still be alive: a program may make a new one for every task.
         self.alive: list[OptimizerState] = []
@@ -125,6 +160,9 @@ class OptimizerRegistry:
         if state is None or state.ref() is not optimizer:
             state = OptimizerState(optimizer, spot)
             state.at = len(self.states)
+            for each in self.alive:
+                # They may be about to be let go of, and the new one may hold their parameters.
+                each.apart(wait=False)
             self.states.append(state)
             self.alive = [each for each in self.alive if each.ref() is not None]
             self.alive.append(state)
@@ -170,15 +208,28 @@ class OptimizerRegistry:
         return known[1] if known is not None and known[0]() is parameter else None
 
     def gradients_of(self, state: OptimizerState, parameters: list[Any]) -> list[ParameterState]:
-        """The state of each of an optimizer's parameters, in their order."""
+        """The state of each of an optimizer's parameters, in their order: only to be read, as long
+        as they are not `apart`."""
         identities = [*map(id, parameters)]
         if identities != state.identities:
+            for each in self.alive:
+                each.apart(wait=False)
             state.identities = identities
             state.gradients = [self.gradient(each) for each in parameters]
             state.fingerprint, state.ambiguous = ([], []), True
             everything = [each for one in self.alive for each in one.identities]
             self.overlap = len(set(everything)) < len(everything)
         return state.gradients
+
+    def group(self, state: OptimizerState, parameters: list[Any]) -> None:
+        """After a step: follow its gradients in groups, where each has one optimizer only."""
+        if state.groups is None and GROUPING and parameters:
+            self.gradients_of(state, parameters)
+            if self.overlap:
+                return
+            places = [*map(self.known_place, parameters)]
+            if None not in places:
+                state.group(places)
 
     def tracked(self) -> list[tuple[Any, ParameterState]]:
         """Every parameter of every optimizer that is still alive."""

@@ -51,8 +51,9 @@ class Scalers:
         with Unnoticed():
             state = self._registry.state(optimizer)
             state.handed_on = True
-            for gradient in self._registry.gradients_of(state, parameters_of(optimizer)):
-                for source in gradient.sources:
+            self._registry.gradients_of(state, parameters_of(optimizer))
+            for facts in state.facts():
+                for source in facts.sources:
                     source.applied = True
 
     def _on_schedule(self, frame: FrameType, event: str, arg: Any) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, Spot, located
-from graphlab.observe.optimizers.gradients import ParameterState
+from graphlab.observe.optimizers.gradients.parameters import ParameterState
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.optimizers.scalers import scale_of, unscaled
 from graphlab.observe.optimizers.vectors import any_nonzero
@@ -66,7 +66,8 @@ class ClipCalls:
         grads = {id(each): each for _, each in items(values.get("grads")) if is_tensor(each)}
         given = {id(each) for _, each in items(values.get("parameters")) if is_tensor(each)}
         for state, optimizer in self._registry.followed():
-            gradients = self._registry.gradients_of(state, parameters_of(optimizer))
+            self._registry.gradients_of(state, parameters_of(optimizer))
+            gradients = state.apart(wait=False)
             mine = [each for each in gradients if each.sources and each.grad_id in grads]
             if not mine:
                 if _cleared(gradients, state.identities, given, grads):

@@ -83,6 +83,8 @@ class KeptGradients:
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
+        if not self._reached:
+            return
         reached, self._reached = self._reached, []
         for leaf in reached:
             grad = grad_of(leaf)

@@ -93,6 +93,8 @@ class ZeroWatch:
 
     def ended(self, record: RawBackward) -> None:
         """The backward that was looked at has run."""
+        if not self._handles:
+            return
         handles, self._handles = self._handles, []
         for each in handles:
             each.remove()

@@ -93,7 +93,7 @@ class MonitoringTracer(LineTracer):
 
     def begin_frames(self, frame: FrameType | None) -> None:
         while frame is not None:
-            if frame.f_code.co_filename in self.files:
+            if frame.f_code in self.files:
                 self._follow_code(frame.f_code)
             frame = frame.f_back
 
@@ -153,7 +153,7 @@ class MonitoringTracer(LineTracer):
                 self.here().activity += 1
                 self.call_handlers(code, sys._getframe(1), "call", None)
                 return None
-            if code.co_filename in self.files:
+            if code in self.files:
                 self._follow_code(code)
                 begun = self._begun[code] = self._begun.get(code, 0) + 1
                 if begun <= BEGUN:

@@ -68,7 +68,7 @@ class SettraceTracer(LineTracer):
     def begin_frames(self, frame: FrameType | None) -> None:
         own = self.here()
         while frame is not None:
-            if frame.f_code.co_filename in self.files:
+            if frame.f_code in self.files:
                 self._kept[frame] = frame.f_trace
                 frame.f_trace = self._local_for(own, frame.f_code)
             frame = frame.f_back
@@ -143,7 +143,7 @@ class SettraceTracer(LineTracer):
             trace = frame.f_trace
             last = isinstance(trace, EndOfFrame) and trace.dark is dark
             del trace
-            if code.co_filename in self.files:
+            if code in self.files:
                 if last or frame.f_trace is None:
                     frame.f_trace = self._local_for(own, code)
                 # The turns of its loops were not counted.
@@ -202,7 +202,7 @@ class SettraceTracer(LineTracer):
         return None
 
     def _classify(self, code: CodeType) -> int:
-        if code.co_filename in self.files:
+        if code in self.files:
             kind = _USER
         elif code in self.handlers:
             kind = _SPECIAL
@@ -346,7 +346,7 @@ class SettraceTracer(LineTracer):
                     same = before == now and activity == own.activity
                     calm.vote(code, same, own.events - events)
                 back = frame.f_back
-                while back is not None and back.f_code.co_filename not in files:
+                while back is not None and back.f_code not in files:
                     back = back.f_back
                 if back is not None:
                     marks.append((now, back.f_code, ~back.f_lasti, stack[-1][2]))
