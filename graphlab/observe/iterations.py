@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Iterable, Iterator
+from threading import get_ident
 from types import CodeType, FrameType, TracebackType
 
 from graphlab.source.evaluate import in_frame
@@ -19,10 +20,10 @@ _RUNS = os.path.join(os.path.dirname(__file__), "program.py")
 
 
 class Iterations:
-    """`counts[(code, first body line)]` is how often that loop's body has begun."""
+    """`counts[(code, first body line)]` is how often that loop's body has begun in this thread."""
 
     def __init__(self) -> None:
-        self.counts: dict[tuple[CodeType, int], int] = {}
+        self._counts: dict[int, dict[LoopKey, int]] = {}
         self.done = 0
         self.total: int | None = None
         # The loops of which turns may have gone by without being counted.
@@ -37,6 +38,16 @@ class Iterations:
         self._around: set[LoopKey] = set()
         # The training loop around a line, by the identity of its code.
         self._known: dict[tuple[int, int], LoopKey] = {}
+
+    @property
+    def counts(self) -> dict[LoopKey, int]:
+        ident = get_ident()
+        return self._counts.get(ident) or self._counts.setdefault(ident, {})
+
+    def lose(self, loop: LoopKey) -> None:
+        """Turns of a loop may have gone by without being counted: it numbers nothing any more."""
+        self.lost.add(loop)
+        self._known = {place: known for place, known in self._known.items() if known != loop}
 
     def advance(self, frame: FrameType | None, iteration: int) -> None:
         """Note that `iteration` runs, and once per loop how many there will be."""
@@ -66,7 +77,7 @@ class Iterations:
             loop = self._known.get((id(frame.f_code), frame.f_lineno))
         if loop is None:
             loop = self._loop(_stack(frame))
-        if loop is None:
+        if loop is None or loop not in self.counts:
             return None
         if loop is not self._training and loop != self._training:
             self._training = loop
@@ -79,8 +90,9 @@ class Iterations:
         run, across epochs."""
         if frame is not None:
             loop = self._known.get((id(frame.f_code), frame.f_lineno))
-            if loop is not None and (self._training is None or loop in self._numbering):
-                return self.counts[loop] - 1
+            counted = self.counts.get(loop) if loop is not None else None
+            if counted is not None and (self._training is None or loop in self._numbering):
+                return counted - 1
         return self.place(frame)[1]
 
     def place(self, frame: FrameType | None) -> tuple[LoopKey | None, int | None]:
@@ -112,7 +124,8 @@ class Iterations:
             shared = (self._running(stack()) - {loop}) & self._around
             if shared and self._training not in shared:
                 loop = self._training
-        return loop, self.counts[loop] - 1
+        counted = self.counts.get(loop)
+        return (loop, counted - 1) if counted is not None else (None, None)
 
     def _loop(self, stack: Iterable[tuple[CodeType, int]]) -> LoopKey | None:
         plain: LoopKey | None = None

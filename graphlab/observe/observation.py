@@ -219,17 +219,16 @@ class Observation:
             self._own_error(own)
 
     def _thread_ended(self, error: BaseException) -> None:
-        """Another thread ended with `error`. If it passed through torch, explain it from its
-        traceback, as other threads are not observed."""
+        """Another thread ended with `error`. If it passed through torch, explain it as one that
+        ends the program; from its traceback alone where the thread was not followed."""
         try:
             if not passed_through_torch(error):
                 return
-            self._notice(
-                f"a thread of the program ended with {type(error).__name__}; what ran in it was "
-                "not followed"
-            )
-            with Unnoticed():
-                self._unseen.infer(error)
+            followed = self._tracer.follows_here()
+            ended = f"a thread of the program ended with {type(error).__name__}"
+            self._notice(ended if followed else f"{ended}; what ran in it was not followed")
+            with self._tracer.lock, Unnoticed():
+                (self._unseen.explain if followed else self._unseen.infer)(error)
         except Exception as own:
             self._own_error(own)
 
@@ -368,7 +367,7 @@ class Observation:
         """Note that the trace function is gone: a debugger's `continue` and a RecursionError remove
         it. Otherwise "nothing was seen" would read as "nothing is wrong"."""
         here = threading.get_ident() == self._tracer.thread
-        if self._tracing and here and not self._ledger.steps.depth and self._tracer.lost_sight():
+        if self._tracing and here and self._tracer.lost_sight():
             self._notice(
                 "Python's trace function was taken away, as by a debugger or a RecursionError: "
                 "what ran after that was not seen"

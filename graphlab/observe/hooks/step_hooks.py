@@ -40,7 +40,7 @@ class StepListener(Protocol):
     def step_ended(self, active: ActiveStep) -> None: ...
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
-        """A step ran in another thread than the one that is traced."""
+        """A step ran in a thread that is not followed."""
 
 
 class StepHooks:
@@ -53,14 +53,20 @@ class StepHooks:
     ) -> None:
         self._tracer, self._write_patches = tracer, write_patches
         self._listener, self._guard = listener, guard
-        self._active: list[ActiveStep] = []
+        # Of each thread, one inside the other.
+        self._running: dict[int, list[ActiveStep]] = {}
         self._handles: list[Any] = []
         self._undo: Callable[[], None] = _nothing
         tracer.blocks.update(_blocks())
 
     @property
+    def _active(self) -> list[ActiveStep]:
+        ident = threading.get_ident()
+        return self._running.get(ident) or self._running.setdefault(ident, [])
+
+    @property
     def depth(self) -> int:
-        """How many steps are running, one inside the other."""
+        """How many steps are running in this thread, one inside the other."""
         return len(self._active)
 
     def start(self) -> None:
@@ -81,7 +87,7 @@ class StepHooks:
 
         def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
             result = leave(this, kind, value, traceback)
-            if threading.get_ident() == self._tracer.thread:
+            if self._running and self._tracer.follows_here():
                 self._left(kind, sys._getframe(1))
             return result
 
@@ -98,10 +104,11 @@ class StepHooks:
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._active = []
+        self._running.clear()
 
     def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() != self._tracer.thread:
+        if not self._tracer.follows_here():
+            self._tracer.elsewhere = True
             try:
                 self._listener.stepped_elsewhere(optimizer)
             except Exception as error:
@@ -114,39 +121,43 @@ class StepHooks:
         frame = sys._getframe(1)
         active = ActiveStep(optimizer, closure, frame)
         # A subclass's step() that calls its parent's is one step, not two.
-        again = bool(self._active) and any(each.optimizer is optimizer for each in self._active)
-        self._active.append(active)
+        running = self._active
+        again = bool(running) and any(each.optimizer is optimizer for each in running)
+        running.append(active)
         self._quiet()
         try:
             if not again:
-                with Unnoticed():
+                with self._tracer.lock, Unnoticed():
                     self._listener.step_begins(active, frame)
         except Exception as error:
             self._guard(error)
 
     def _quiet(self) -> None:
         """Pause the tracer and the write patches while a step without a closure is running."""
+        stepping = self._write_patches.stepping
         for active in self._active:
             if not active.closure:
-                self._write_patches.quiet_thread = self._tracer.thread
+                stepping.add(threading.get_ident())
                 self._tracer.pause()
                 return
-        self._write_patches.quiet_thread = 0
+        stepping.discard(threading.get_ident())
         self._tracer.resume()
 
     def _left(self, kind: Any, frame: FrameType) -> None:
         """A record_function block of `frame` was left, by an exception of type `kind` or None. It
         may be one of the program's own, inside a closure or the step."""
-        if kind is not None and self._active and self._active[-1].frame == id(frame):
-            self._active.pop()
+        running = self._active
+        if kind is not None and running and running[-1].frame == id(frame):
+            running.pop()
         self._quiet()
 
     def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() != self._tracer.thread or not self._active:
+        running = self._active
+        if not running:
             return
         try:
-            with Unnoticed():
-                self._listener.step_ended(self._active.pop())
+            with self._tracer.lock, Unnoticed():
+                self._listener.step_ended(running.pop())
         except Exception as error:
             self._guard(error)
 

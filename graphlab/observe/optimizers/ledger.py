@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
@@ -73,9 +74,8 @@ class OptimizerLedger:
         tracer.handle(module.zero_grad, self._on_zero)
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
-        """Count a step in another thread; nothing else is known of it."""
+        """Count a step in a thread that is not followed; nothing else is known of it."""
         state = self.registry.state(optimizer)
-        self._tracer.elsewhere = True
         if not state.elsewhere:
             state.elsewhere = True
             self.registry.hold(state, optimizer)
@@ -116,6 +116,8 @@ class OptimizerLedger:
         user = user_frame(frame, self._files)
         spot = self._log.spots.of(user)
         state.last_spot = spot
+        state.thread = get_ident()
+        self.registry.threads.add(state.thread)
         parameters = parameters_of(optimizer)
         if (
             not state.owns
@@ -247,7 +249,8 @@ class OptimizerLedger:
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
         if written:
-            self._log.write(RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent))
+            write = RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent)
+            self._log.write(write._replace(thread=get_ident()) if self._log.several else write)
         self.registry.group(state, parameters)
         state.steps += 1
 

@@ -187,6 +187,9 @@ class MonitoringTracer(LineTracer):
                     line = self._line(code, number)
                 frame = getframe(1)
                 now = seq()
+                if now < own.seq:
+                    # Another thread has got the identity of one that has ended.
+                    own = follow(ident)
                 if own.pending:
                     self.write_ended(own, frame)
                 last, own.last = own.last, line
@@ -203,11 +206,12 @@ class MonitoringTracer(LineTracer):
                     if self._needed(own, line, now):
                         return None
                 if self.onlooker is not None:
-                    self.onlooker(frame, False)
+                    if ident == self.thread:
+                        self.onlooker(frame, False)
                 elif not line.hot and line.visits > PATIENCE and code not in self._all_on:
                     line.off = True
                     if line.start:
-                        self.iterations.lost.add((code, number))
+                        self.iterations.lose((code, number))
                     return disable
             except Exception as error:
                 self.guard(error)
@@ -266,7 +270,8 @@ class MonitoringTracer(LineTracer):
                 return None
             own.marks.append((now, back.f_code, ~back.f_lasti, own.stack[-1][2]))
             if self.onlooker is not None:
-                self.onlooker(back, True)
+                if own.ident == self.thread:
+                    self.onlooker(back, True)
                 return None
             lines = self._known.get(code, {})
             caller = own.last = self._line(back.f_code, back.f_lineno or 0)

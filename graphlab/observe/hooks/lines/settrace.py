@@ -57,11 +57,14 @@ class SettraceTracer(LineTracer):
         own.trace = self._make_global(own)
         return own
 
+    def follows_here(self) -> bool:
+        return self.running and threading.get_ident() in self.followings
+
     def _in_new_thread(self, frame: FrameType, event: str, arg: Any) -> Any:
         if not self.running:
             sys.settrace(None)
             return None
-        own = self.here()
+        own = self.follow(threading.get_ident())
         sys.settrace(own.trace)
         return own.trace(frame, event, arg)
 
@@ -147,8 +150,8 @@ class SettraceTracer(LineTracer):
                 if last or frame.f_trace is None:
                     frame.f_trace = self._local_for(own, code)
                 # The turns of its loops were not counted.
-                starts = self.iterations.body_starts(code)
-                self.iterations.lost.update((code, each) for each in starts)
+                for start in self.iterations.body_starts(code):
+                    self.iterations.lose((code, start))
             frame = None if last else frame.f_back
         sys.settrace(own.trace)
 
@@ -288,7 +291,7 @@ class SettraceTracer(LineTracer):
         local = own.locals.get(code)
         if local is None:
             local = self._make_local(own, code)
-            if self.onlooker is not None:
+            if self.onlooker is not None and own.ident == self.thread:
                 local = self._watched(local, self.onlooker)
             own.locals[code] = local
         return local
