@@ -416,6 +416,7 @@ def test_a_session_that_gives_way_can_be_narrowed() -> None:
     assert [each.steps for each in session.trace.optimizers] == [2, 2]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there is no trace function to lose")
 def test_a_session_says_that_it_lost_sight() -> None:
     """As `continue` in pdb makes it: the trace function is gone, and nobody asked the session."""
     kept = sys.gettrace()
@@ -430,6 +431,7 @@ def test_a_session_says_that_it_lost_sight() -> None:
     assert "trace function was taken away" in told
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there is no trace function to lose")
 def test_a_recursion_error_on_the_way_is_told() -> None:
     """At the end of the stack Python lets go of the trace function, even if the program goes on."""
 

@@ -87,7 +87,7 @@ class StepHooks:
 
         def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
             result = leave(this, kind, value, traceback)
-            if self._running and self._tracer.follows_here():
+            if self._tracer.follows_here():
                 self._left(kind, sys._getframe(1))
             return result
 

@@ -161,11 +161,10 @@ class Provenance:
         # The identities and the places of the parameters that it reached.
         reached: list[tuple[Iterable[int], Sequence[int]]] = []
         apart: dict[int, int] = {}
-        here = get_ident()
-        before = self._before.pop(here, [])
-        if self._log.several and (record.spot, here) in self._holders:
-            # Another thread has begun since.
-            holders = self._holders[record.spot, here]
+        before = self._before.pop(get_ident(), [])
+        holders = self._holders.get((record.spot, get_ident()))
+        if holders is not None:
+            # Another thread may have begun since.
             before = [each for each in before if each[0].at in holders]
         for state, parameters in before:
             fingerprint = fingerprint_of(grads_of(parameters))

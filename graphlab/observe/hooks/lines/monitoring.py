@@ -29,7 +29,18 @@ RESTARTS = 64
 class Line:
     """What is known of one line of the user's. `hot`: it made nodes, or called what did."""
 
-    __slots__ = ("activity", "code", "hot", "keep", "made", "off", "start", "turns", "visits")
+    __slots__ = (
+        "activity",
+        "busy",
+        "code",
+        "hot",
+        "keep",
+        "made",
+        "off",
+        "start",
+        "turns",
+        "visits",
+    )
 
     def __init__(self, code: CodeType, keep: bool, start: bool) -> None:
         self.code = code
@@ -37,8 +48,9 @@ class Line:
         self.hot = self.off = False
         # Whether it may write unseen, and whether a loop's body begins here.
         self.keep, self.start = keep, start
-        # How many turns of that loop had nothing to note, and what was counted at the last one.
-        self.turns = self.activity = 0
+        # How many turns of that loop had nothing to note, how many had, and what was counted at the
+        # last one.
+        self.turns = self.busy = self.activity = 0
         # The numbers of nodes that it has made in one go.
         self.made: set[int] = set()
 
@@ -237,9 +249,14 @@ class MonitoringTracer(LineTracer):
     def _needed(self, own: Following, line: Line, now: int) -> bool:
         """Whether the turns of a loop must be counted on."""
         activity = own.activity + now
-        line.turns = line.turns + 1 if activity == line.activity else 0
-        line.activity = activity
-        return line.turns <= TURNS or self._begun.get(line.code, 0) <= BEGUN
+        if activity == line.activity:
+            line.turns += 1
+        else:
+            line.busy += 1
+            line.activity = activity
+        begun = self._begun.get(line.code, 0)
+        # What happens between two calls of the function is no turn of the loop.
+        return line.turns <= TURNS or begun <= BEGUN or line.busy > begun
 
     def _may_write(self, own: Following, frame: FrameType, number: int) -> None:
         self.write_begins(own, frame, number)
