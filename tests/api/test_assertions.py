@@ -315,14 +315,21 @@ def test_an_optimizer_stepped_elsewhere_proves_nothing() -> None:
     net = torch.nn.Linear(2, 1)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 
+    go = threading.Event()
+
     def train() -> None:
+        go.wait()
         net(torch.ones(1, 2)).sum().backward()
         optimizer.step()
 
+    thread = threading.Thread(target=train)
+    thread.start()
     with graphlab.watch() as session:
-        thread = threading.Thread(target=train)
-        thread.start()
+        go.set()
         thread.join()
+    if sys.version_info >= (3, 12):
+        session.assert_touches(optimizer, net)
+        return
     told = message(lambda: session.assert_touches(optimizer, net))
     assert "was stepped in another thread, which is not followed" in told.splitlines()[0]
     assert "notice: " in told

@@ -1,4 +1,4 @@
-"""Lines that make no node are not followed for long; what happens there later is told all the same."""
+"""Lines that make no node are not followed for long; what they do later is told all the same."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def is_followed() -> bool:
     """Whether a line of a calm function is followed now."""
     tracer: Any = PROCESS.active._tracer
     if tracer.switches:
-        return counted.__code__ not in tracer._calm.known
-    lines = tracer._known[counted.__code__]
+        return id(counted.__code__) not in tracer._calm.known
+    lines = tracer._known[id(counted.__code__)]
     return not all(line.off for line in lines.values())
 
 

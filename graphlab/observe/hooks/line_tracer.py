@@ -76,7 +76,7 @@ class Following:
         self.last: Any = None
         # Of settrace.py: the trace function, its parts, and why it is off.
         self.trace: Any = None
-        self.locals: dict[CodeType, Callable[..., Any]] = {}
+        self.locals: dict[int, Callable[..., Any]] = {}
         self.calls: list[tuple[FrameType, int, int, int]] = []
         self.events = 0
         self.module_caller: FrameType | None = None

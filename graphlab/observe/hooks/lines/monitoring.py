@@ -68,13 +68,17 @@ class MonitoringTracer(LineTracer):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._tool: int | None = None
-        self._known: dict[CodeType, dict[int, Line]] = {}
-        self._begun: dict[CodeType, int] = {}
+        # By the identities of codes, which `_codes` keeps alive: a code computes its hash anew each
+        # time.
+        self._codes: dict[int, CodeType] = {}
+        self._known: dict[int, dict[int, Line]] = {}
+        self._begun: dict[int, int] = {}
+        self._handled: set[int] = set()
         # The codes of which each line stays on: what one may write unseen is looked at as the next
         # one begins.
-        self._all_on: set[CodeType] = set()
+        self._all_on: set[int] = set()
         # The codes whose return is not told, as no line of them made a node.
-        self._silent: set[CodeType] = set()
+        self._silent: set[int] = set()
         # An exception leaves no event of the function itself.
         raising = ("backward", "grad")
         self._anchors = Anchors(self, lambda each: each.__name__ in raising)
@@ -99,6 +103,7 @@ class MonitoringTracer(LineTracer):
         monitoring.set_events(tool, events.PY_START)
         for function in self.handled:
             if not self._anchors.holds(function):
+                self._handled.add(id(function.__code__))
                 monitoring.set_local_events(
                     tool, function.__code__, events.PY_START | events.PY_RETURN
                 )
@@ -121,10 +126,10 @@ class MonitoringTracer(LineTracer):
         for event in (events.PY_START, events.LINE, events.PY_RETURN, events.PY_YIELD):
             monitoring.register_callback(tool, event, None)
         monitoring.set_events(tool, 0)
-        for code in (*self._known, *(each.__code__ for each in self.handled)):
+        for code in (*self._codes.values(), *(each.__code__ for each in self.handled)):
             monitoring.set_local_events(tool, code, 0)
-        self._known.clear()
-        self._silent.clear()
+        for kept in (self._known, self._silent, self._codes, self._begun, self._handled):
+            kept.clear()
         monitoring.free_tool_id(tool)
 
     def lost_sight(self) -> bool:
@@ -153,21 +158,22 @@ class MonitoringTracer(LineTracer):
 
     def _follow_code(self, code: CodeType) -> None:
         events = monitoring.events
-        if self._tool is not None and code not in self._known:
-            self._known[code] = {}
+        if self._tool is not None and id(code) not in self._known:
+            self._codes[id(code)] = code
+            self._known[id(code)] = {}
             monitoring.set_local_events(
                 self._tool, code, events.LINE | events.PY_RETURN | events.PY_YIELD
             )
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
         try:
-            if code in self.handlers:
+            if id(code) in self._handled:
                 self.here().activity += 1
                 self.call_handlers(code, sys._getframe(1), "call", None)
                 return None
             if code in self.files:
                 self._follow_code(code)
-                begun = self._begun[code] = self._begun.get(code, 0) + 1
+                begun = self._begun[id(code)] = self._begun.get(id(code), 0) + 1
                 if begun <= BEGUN:
                     return None
         except Exception as error:
@@ -175,7 +181,8 @@ class MonitoringTracer(LineTracer):
         return monitoring.DISABLE
 
     def _line(self, code: CodeType, number: int) -> Line:
-        lines = self._known.setdefault(code, {})
+        self._codes[id(code)] = code
+        lines = self._known.setdefault(id(code), {})
         line = lines.get(number)
         if line is None:
             odd = number in self.odd_lines(code)
@@ -193,7 +200,7 @@ class MonitoringTracer(LineTracer):
             try:
                 ident = get_ident()
                 own = followings.get(ident) or follow(ident)
-                lines = known.get(code)
+                lines = known.get(id(code))
                 line = lines.get(number) if lines is not None else None
                 if line is None:
                     line = self._line(code, number)
@@ -220,7 +227,7 @@ class MonitoringTracer(LineTracer):
                 if self.onlooker is not None:
                     if ident == self.thread:
                         self.onlooker(frame, False)
-                elif not line.hot and line.visits > PATIENCE and code not in self._all_on:
+                elif not line.hot and line.visits > PATIENCE and id(code) not in self._all_on:
                     line.off = True
                     if line.start:
                         self.iterations.lose((code, number))
@@ -236,7 +243,7 @@ class MonitoringTracer(LineTracer):
         again = line.off
         if not line.hot:
             line.hot = True
-            again = again or line.code in self._silent
+            again = again or id(line.code) in self._silent
         elif len(line.made) < NUMBERS and line.visits > PATIENCE and self._restarts > 0:
             # Perhaps a line that is switched off has made some of them.
             self._restarts -= 1
@@ -254,22 +261,22 @@ class MonitoringTracer(LineTracer):
         else:
             line.busy += 1
             line.activity = activity
-        begun = self._begun.get(line.code, 0)
+        begun = self._begun.get(id(line.code), 0)
         # What happens between two calls of the function is no turn of the loop.
         return line.turns <= TURNS or begun <= BEGUN or line.busy > begun
 
     def _may_write(self, own: Following, frame: FrameType, number: int) -> None:
         self.write_begins(own, frame, number)
         code = frame.f_code
-        if own.pending and code not in self._all_on:
-            self._all_on.add(code)
-            if any(line.off for line in self._known[code].values()):
+        if own.pending and id(code) not in self._all_on:
+            self._all_on.add(id(code))
+            if any(line.off for line in self._known[id(code)].values()):
                 self.learn_again()
 
     def _on_return(self, code: CodeType, offset: int, value: Any) -> Any:
         try:
             frame = sys._getframe(1)
-            if code in self.handlers:
+            if id(code) in self._handled:
                 self.call_handlers(code, frame, "return", value)
                 return None
             own = self.here()
@@ -290,16 +297,16 @@ class MonitoringTracer(LineTracer):
                 if own.ident == self.thread:
                     self.onlooker(back, True)
                 return None
-            lines = self._known.get(code, {})
+            lines = self._known.get(id(code), {})
             caller = own.last = self._line(back.f_code, back.f_lineno or 0)
-            if code in self._all_on or any(line.hot for line in lines.values()):
+            if id(code) in self._all_on or any(line.hot for line in lines.values()):
                 # What follows on the caller's line is told from this call by its return alone.
                 caller.hot = True
                 if caller.off:
                     self.learn_again()
                 return None
             if sum(line.visits for line in lines.values()) > PATIENCE * max(1, len(lines)):
-                self._silent.add(code)
+                self._silent.add(id(code))
                 return monitoring.DISABLE
         except Exception as error:
             self.guard(error)
