@@ -237,6 +237,10 @@ class OptimizerLedger:
             state.idle += 1
             state.idle_moves = any(each.changed(version_of(each.tensor)) for each in active.idle)
         step.nothing_new = step.nothing_new and state.idle_moves
+        if active.copies is not None and len(self.registry.threads) > 1:
+            # What another thread steps meanwhile is not of this step's doing.
+            mine = {id(p) for _, each in self.registry.followed() for p in parameters_of(each)}
+            active.copies = [each for each in active.copies if id(each.tensor) in mine]
         if active.copies is not None:
             compare(state, optimizer, active.copies, self.registry.place_of)
         if step.mix is not None:
