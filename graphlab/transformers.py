@@ -11,7 +11,7 @@ from transformers import TrainerCallback  # pyright: ignore
 from graphlab.api.fitting import Fitting
 
 
-class Callback(TrainerCallback):
+class Callback(TrainerCallback):  # pyright: ignore
     """``Trainer(callbacks=[graphlab.transformers.Callback()])``: each finding is a line of the log
     of transformers, with the trainer's ``global_step``, and the story follows when the training has
     ended. One that raised has ended for the Trainer's callbacks only with the program.

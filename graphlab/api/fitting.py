@@ -63,17 +63,22 @@ class Fitting:
             return
         self._open = False
         atexit.unregister(self.end)
-        self.session.stop(error or getattr(sys, "last_value", None), sys._getframe(1))
+        self.session.stop(error or getattr(sys, "last_value", None), sys._getframe())
         findings = self._tell()
-        if self._story:
+        if self._story and findings is not None:
             console.emit(console.stdout(), report.full(self.session.trace, findings, []))
 
-    def _tell(self) -> list[Finding]:
+    def _tell(self) -> list[Finding] | None:
+        """Log what is new. An error of graphlab's own must not end the training."""
         assert self.session is not None
-        findings = self.session.findings
+        try:
+            findings = self.session.findings
+        except Exception as error:
+            self._logger.warning("internal error in graphlab: %r", error)
+            return None
         for each in findings:
             at = place_of(each)
-            # One finding's numbers change from one look to the next, its place does not.
+            # A finding's numbers change from one look to the next, its place does not.
             key = each.code, f"{at.file}:{at.line}" if at is not None else each.summary
             if key not in self._told:
                 self._told.add(key)
