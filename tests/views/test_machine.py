@@ -23,7 +23,7 @@ ODD = Finding("GL001", "a-name", "info", "50% of x\nis: this, or that", failed=P
 def test_annotations_are_escaped_as_github_asks() -> None:
     (line,) = lines.render([ODD], "github", "/home/me")
     assert line == (
-        "::notice file=a%2Cb%3Ac.py,line=3,title=GL001 a-name,col=5,endColumn=12"
+        "::notice file=a%2Cb%3Ac.py,line=3,col=5,endColumn=12,title=GL001 a-name"
         "::50%25 of x\\nis: this, or that."
     )
 

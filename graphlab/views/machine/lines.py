@@ -40,12 +40,13 @@ def render(findings: list[Finding], form: str, root: str) -> list[str]:
 
 def _github(finding: Finding, root: str) -> str:
     """A workflow command: https://docs.github.com/actions/reference/workflow-commands."""
-    properties = {"title": f"{finding.code} {finding.name}"}
+    properties: dict[str, str] = {}
     at = place_of(finding)
     if at is not None:
-        properties = {"file": relative(at.file, root), "line": str(at.line), **properties}
+        properties = {"file": relative(at.file, root), "line": str(at.line)}
         if at.end_line == at.line:
-            properties["col"], properties["endColumn"] = str(at.column), str(at.end_column)
+            properties |= {"col": str(at.column), "endColumn": str(at.end_column)}
+    properties["title"] = f"{finding.code} {finding.name}"
     told = ",".join(f"{key}={_escaped(v, _IN_PROPERTIES)}" for key, v in properties.items())
     return f"::{_COMMANDS[finding.severity]} {told}::{_escaped(message(finding), _ESCAPES)}"
 
