@@ -26,6 +26,8 @@ class Iterations:
         self._counts: dict[int, dict[LoopKey, int]] = {}
         self.done = 0
         self.total: int | None = None
+        # The number that a framework gives to what runs now: it counts better than its loop does.
+        self.given: int | None = None
         # The loops of which turns may have gone by without being counted.
         self.lost: set[LoopKey] = set()
         # The offset at which a body is entered that begins with one of `repeated_starts`.
@@ -72,6 +74,8 @@ class Iterations:
 
     def of_backward(self, frame: FrameType | None) -> int | None:
         """The iteration of a backward called in `frame`: see `place`."""
+        if self.given is not None:
+            return self.given
         loop = None
         if frame is not None:
             loop = self._known.get((id(frame.f_code), frame.f_lineno))
@@ -88,6 +92,8 @@ class Iterations:
     def iteration(self, frame: FrameType | None) -> int | None:
         """The 0-based iteration of the training loop around `frame`'s line, counted over the whole
         run, across epochs."""
+        if self.given is not None:
+            return self.given
         if frame is not None:
             loop = self._known.get((id(frame.f_code), frame.f_lineno))
             counted = self.counts.get(loop) if loop is not None else None
@@ -118,8 +124,8 @@ class Iterations:
         self, stack: Callable[[], Iterable[tuple[CodeType, int]]]
     ) -> tuple[LoopKey | None, int | None]:
         loop = self._loop(stack())
-        if loop is None:
-            return None, None
+        if loop is None or self.given is not None:
+            return loop, self.given
         if self._training is not None and loop not in self._numbering:
             shared = (self._running(stack()) - {loop}) & self._around
             if shared and self._training not in shared:

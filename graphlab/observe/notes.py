@@ -323,7 +323,7 @@ class Log:
         return self.holding(seq) is not self._marks.get(event.thread)
 
     def write(self, event: RawWrite) -> None:
-        self.events.append(event)
+        self.events.append(event._replace(thread=get_ident()) if self.several else event)
         if event.silent:
             self.silent[event.spot] = event.seq
 

@@ -61,7 +61,7 @@ class Observation:
         files = UserFiles(targets)
         self._files = files
         self._log = log = Log()
-        self._iterations = iterations = Iterations()
+        self.iterations = iterations = Iterations()
         self._tracer = tracer = line_tracer(log, files, iterations, self._own_error)
         self._module_calls = ModuleCalls(log, tracer, files)
         self._table = table = TensorTable()
@@ -261,7 +261,7 @@ class Observation:
 
     def progress(self) -> tuple[int, int | None, dict[str, float]]:
         """(iterations begun, iterations in all if that can be told, the last losses seen)."""
-        return self._iterations.done, self._iterations.total, dict(self._backward_calls.losses)
+        return self.iterations.done, self.iterations.total, dict(self._backward_calls.losses)
 
     def __enter__(self) -> Observation:
         return self.start(sys._getframe(1))
@@ -315,7 +315,7 @@ class Observation:
         """Note a write that autograd refused, while the frames can still name its target."""
         try:
             with Unnoticed():
-                refused = refusal(target, self._tracer, self._iterations, self._files, by, frame)
+                refused = refusal(target, self._tracer, self.iterations, self._files, by, frame)
             if refused is not None:
                 self._log.events.append(refused)
         except Exception as error:
@@ -345,12 +345,9 @@ class Observation:
         self.keep_graphs(at, before)
         tracer = self._tracer
         self.snapshots.recorder = self._recorder = Recorder(
-            self._log,
-            tracer.seq,
-            self._ledger.registry.tracked,
-            self._table.tensor_index,
+            self._log, tracer.seq, self._ledger.registry.tracked, self._table.tensor_index,
             self._own_error,
-        )
+        )  # fmt: skip
         tracer.watch_lines(self._recorder.line)
 
     def build_film(self, snapshot: Snapshot | None, filmed: FilmedIteration) -> Film:

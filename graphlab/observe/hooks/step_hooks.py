@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
+from graphlab.observe.hooks.closures import ClosureCalls, outside
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.notes import RawStep
@@ -17,13 +18,20 @@ from graphlab.observe.tensors import Unnoticed
 class ActiveStep:
     """A step() that is running; steps nest where one optimizer wraps another."""
 
-    def __init__(self, optimizer: Any, closure: bool, frame: FrameType) -> None:
+    def __init__(self, optimizer: Any, closure: Any, frame: FrameType) -> None:
         self.optimizer, self.closure = optimizer, closure
+        # Whether another optimizer's step() is running around it.
+        self.inner = False
+        # While its closure is running, the program's own code is.
+        self.quiet = closure is None
+        # How often the closure has returned.
+        self.calls = 0
         # `id()` of the frame of torch's wrapper around step(), whose block is left on an exception.
         self.frame = id(frame)
         self.step: RawStep | None = None
         # What the listener knows of the optimizer.
         self.state: Any = None
+        self.handed_on = False
         self.copies: Any = None
         # Its own parameters' values, if it has no new gradient.
         self.idle: Any = None
@@ -36,6 +44,12 @@ class StepListener(Protocol):
     """Whose methods are called as steps begin and end."""
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None: ...
+
+    def closure_begins(self, active: ActiveStep) -> None:
+        """Not the first call: what the step has written so far is seen by it."""
+
+    def closure_ended(self, active: ActiveStep, frame: FrameType) -> None:
+        """The gradients that the step applies are there; `frame` is that of torch's wrapper."""
 
     def step_ended(self, active: ActiveStep) -> None: ...
 
@@ -56,6 +70,7 @@ class StepHooks:
         # Of each thread, one inside the other.
         self._running: dict[int, list[ActiveStep]] = {}
         self._handles: list[Any] = []
+        self._closures = ClosureCalls(self._closure_enters, self._closure_left)
         self._undo: Callable[[], None] = _nothing
         tracer.blocks.update(_blocks())
 
@@ -92,6 +107,7 @@ class StepHooks:
             return result
 
         block.__exit__ = on_exit
+        self._closures.start()
 
         def undo() -> None:
             if block.__exit__ is on_exit:
@@ -101,6 +117,7 @@ class StepHooks:
 
     def stop(self) -> None:
         self._undo()
+        self._closures.stop()
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -115,13 +132,13 @@ class StepHooks:
                 self._guard(error)
             return
         self._tracer.wake(self._tracer.here())
-        closure = False
-        if len(args) > 1 or kwargs:
-            closure = any(each is not None for each in (*args[1:], kwargs.get("closure")))
+        given = (*args[1:], *kwargs.values()) if len(args) > 1 or kwargs else ()
+        closure = next((each for each in given if each is not None), None)
         frame = sys._getframe(1)
         active = ActiveStep(optimizer, closure, frame)
-        # A subclass's step() that calls its parent's is one step, not two.
         running = self._active
+        active.inner = bool(running)
+        # A subclass's step() that calls its parent's is one step, not two.
         again = bool(running) and any(each.optimizer is optimizer for each in running)
         running.append(active)
         self._quiet()
@@ -133,15 +150,54 @@ class StepHooks:
             self._guard(error)
 
     def _quiet(self) -> None:
-        """Pause the tracer and the write patches while a step without a closure is running."""
+        """Pause the tracer and the write patches while a step is running, but not its closure."""
         stepping = self._write_patches.stepping
-        for active in self._active:
-            if not active.closure:
-                stepping.add(threading.get_ident())
-                self._tracer.pause()
-                return
+        if any(each.quiet for each in self._active):
+            stepping.add(threading.get_ident())
+            self._tracer.pause()
+            return
         stepping.discard(threading.get_ident())
         self._tracer.resume()
+
+    def _closure_enters(self, frame: FrameType) -> None:
+        for active, _ in self._calling(frame):
+            if active.quiet:
+                active.quiet = False
+                try:
+                    with self._tracer.lock, Unnoticed():
+                        self._listener.closure_begins(active)
+                except Exception as error:
+                    self._guard(error)
+                self._quiet()
+
+    def _closure_left(self, frame: FrameType) -> None:
+        for active, wrapper in self._calling(frame):
+            active.quiet = True
+            active.calls += 1
+            try:
+                if active.step is not None:
+                    with self._tracer.lock, Unnoticed():
+                        self._listener.closure_ended(active, wrapper)
+            except Exception as error:
+                self._guard(error)
+            self._quiet()
+
+    def _calling(self, frame: FrameType) -> list[tuple[ActiveStep, FrameType]]:
+        """The running steps whose closure is called from `frame`, each with the frame of torch's
+        wrapper: several where one optimizer hands its closure on to another."""
+        running = self._active
+        if not running:
+            return []
+        closure = running[-1].closure
+        found = []
+        for active in reversed(running):
+            if closure is None or active.closure is not closure:
+                break
+            wrapper = outside(frame, closure, active.frame)
+            if wrapper is None:
+                break
+            found.append((active, wrapper))
+        return found
 
     def _left(self, kind: Any, frame: FrameType) -> None:
         """A record_function block of `frame` was left, by an exception of type `kind` or None. It

@@ -188,8 +188,8 @@ class WritePatches:
             spot = tracer.spot(caller)
             direct = spot is not None and caller.f_code is spot[0]
             # Each thread has its own count of nodes: a write in another one gets the last mark's.
-            write = RawWrite(tracer.seq(), spot, by, tuple(written), None, silent, direct)
-            self._log.write(write._replace(thread=get_ident()) if self._log.several else write)
+            seq = tracer.seq()
+            self._log.write(RawWrite(seq, spot, by, tuple(written), None, silent, direct))
 
     def _is_data(self, tensor: Any) -> bool:
         """Whether `tensor` came from `.data`, so that its version counter is its own."""

@@ -17,6 +17,7 @@ from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot
 from graphlab.observe.optimizers.gradients.parameters import LOOKS, Facts
+from graphlab.observe.optimizers.gradients.step_writes import moved
 from graphlab.observe.optimizers.harm import measure
 from graphlab.observe.optimizers.out_of_use import look_over
 from graphlab.observe.optimizers.provenance import Provenance
@@ -110,7 +111,7 @@ class OptimizerLedger:
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
-        optimizer, closure = active.optimizer, active.closure
+        optimizer = active.optimizer
         self.unseen_step = None
         state = self.registry.state(optimizer)
         user = user_frame(frame, self._files)
@@ -125,17 +126,48 @@ class OptimizerLedger:
             or len(parameters) != len(state.owns)
         ):
             self.registry.learn(state, optimizer, Names(self._files).gather(user))
-        step = RawStep(self._tracer.seq(), spot, state.at, self._iterations.iteration(user))
-        if not closure:
-            self._judge(step, state, parameters)
+        active.state = state
+        active.step = RawStep(self._tracer.seq(), spot, state.at, self._iterations.iteration(user))
+        if active.closure is None:
+            self._has_gradients(active, parameters, user)
         else:
             self.registry.gradients_of(state, parameters)
-            state.handed_on = True
+            # Until the closure has returned: it may raise.
+            active.handed_on, state.handed_on = state.handed_on, True
+            active.versions = versions_of(parameters)
+
+    def closure_begins(self, active: ActiveStep) -> None:
+        if active.step is not None and active.calls:
+            self._note_writes(active, parameters_of(active.optimizer))
+
+    def closure_ended(self, active: ActiveStep, frame: FrameType) -> None:
+        step = active.step
+        assert step is not None
+        parameters = parameters_of(active.optimizer)
+        user = user_frame(frame, self._files)
+        step.seq, step.iteration = self._tracer.seq(), self._iterations.iteration(user)
+        if active.calls == 1:
+            active.state.handed_on = active.handed_on
+            self._has_gradients(active, parameters, user)
+            return
+        # By value, such a step is compared on the gradients of its first call.
+        again = RawStep(step.seq, step.spot, step.optimizer, step.iteration)
+        self._judge(again, active, parameters)
+        step.leftover = step.leftover or again.leftover
+        step.nothing_new = step.nothing_new and again.nothing_new
+        active.versions = versions_of(parameters)
+
+    def _has_gradients(
+        self, active: ActiveStep, parameters: list[Any], user: FrameType | None
+    ) -> None:
+        """The gradients that a step is about to apply are there."""
+        step, state = active.step, active.state
+        assert step is not None
+        self._judge(step, active, parameters)
         step.sources = _losses(state.facts())
-        copies = None
-        if state.due and not closure:
+        if state.due:
             step.mix = self.provenance.mixed(state, parameters)
-            copies = copies_of([p for p, _ in self.registry.tracked()])
+            active.copies = copies_of([p for p, _ in self.registry.tracked()])
             grads = grads_of(parameters)
             active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
             for each in self.on_compared_step:
@@ -144,15 +176,15 @@ class OptimizerLedger:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
             look_over(self.registry, state, parameters, self._log, self._files, user)
-        active.step, active.state, active.copies = step, state, copies
         active.versions = versions_of(parameters)
 
-    def _judge(self, step: RawStep, state: OptimizerState, parameters: list[Any]) -> None:
+    def _judge(self, step: RawStep, active: ActiveStep, parameters: list[Any]) -> None:
         """Note whether the gradients about to be applied are new or were applied before, and which
         parameters another optimizer steps as well."""
+        state: OptimizerState = active.state
         grads = grads_of(parameters)
         ids, _ = self.provenance.settle(state, parameters, grads, False)
-        inner = self.steps.depth > 1
+        inner = active.inner
         groups = state.groups
         judged = groups.judge(step, ids, inner) if groups is not None else None
         if groups is None or judged is None:
@@ -233,6 +265,12 @@ class OptimizerLedger:
         if step is None:
             return
         state: OptimizerState = active.state
+        parameters = parameters_of(optimizer)
+        if active.closure is not None and not active.calls:
+            # When its closure returned is not known: too late to compare values.
+            self._judge(step, active, parameters)
+            step.sources = _losses(state.facts())
+            state.handed_on = active.handed_on
         if active.idle is not None:
             state.idle += 1
             state.idle_moves = any(each.changed(version_of(each.tensor)) for each in active.idle)
@@ -246,17 +284,28 @@ class OptimizerLedger:
         if step.mix is not None:
             step.mix = state.mix = self._with_changes(step.mix, state, active)
         state.contributions = None
-        parameters = parameters_of(optimizer)
-        after = versions_of(parameters)
-        written, silent = state.writes.note(parameters, active.versions, after)
         self._log.events.append(step)
+        silent = self._note_writes(active, parameters)
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
-        if written:
-            write = RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent)
-            self._log.write(write._replace(thread=get_ident()) if self._log.several else write)
         self.registry.group(state, parameters)
         state.steps += 1
+
+    def _note_writes(self, active: ActiveStep, parameters: list[Any]) -> bool:
+        """Note what a step has written since its gradients were there; whether some of it moved no
+        counter."""
+        step, after = active.step, versions_of(parameters)
+        assert step is not None
+        # What calls its closure again, or may (LBFGS), may have written nothing since.
+        again = active.calls > 1 or is_a(active.optimizer, torch.optim.LBFGS)
+        if again:
+            written, silent = moved(parameters, active.versions, after), False
+        else:
+            written, silent = active.state.writes.note(parameters, active.versions, after)
+        active.versions = after
+        if written:
+            self._log.write(RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent))
+        return silent
 
     @staticmethod
     def _with_changes(mix: Mix, state: OptimizerState, active: ActiveStep) -> Mix:
