@@ -175,8 +175,10 @@ class LineTracer:
         """Safe to call twice."""
         raise NotImplementedError
 
-    def pause(self) -> None:
-        """Stop following lines in a step(), whose hundreds of calls inside torch do not matter."""
+    def pause(self) -> bool:
+        """Stop following lines in a step(), whose hundreds of calls inside torch do not matter.
+        Returns whether that is something to be undone."""
+        return False
 
     def resume(self) -> None:
         """End what `pause` began."""

@@ -107,11 +107,13 @@ class SettraceTracer(LineTracer):
             frame = frame.f_back
         self._kept.clear()
 
-    def pause(self) -> None:
+    def pause(self) -> bool:
         own = self.here()
-        if sys.gettrace() is own.trace:
-            sys.settrace(None)
-            own.paused = True
+        if not self.running or sys.gettrace() is not own.trace:
+            return False
+        sys.settrace(None)
+        own.paused = True
+        return True
 
     def resume(self) -> None:
         own = self.here()
