@@ -86,7 +86,7 @@ class Observation:
         self.snapshots = Snapshots(log, files, iterations, target, ledger.registry.name_of)
         self._recorder: Recorder | None = None
         self._trace: Trace | None = None
-        self._tracing = self._paused = False
+        self._tracing = False
         self._recursion_limit: RecursionLimit | None = None
         # The observation around this one, and the traces of those inside it.
         self._outer: Observation | None = None
@@ -94,7 +94,7 @@ class Observation:
         self._unseen = UnseenErrors(log, iterations, files, target, targets)
         self._threads = ThreadErrors(self._thread_ended)
         self._references = HiddenReferences()
-        self._stand_aside = StandAside(self._step_aside, self._step_back)
+        self._stand_aside = StandAside(self._step_aside, self._step_back, tracer)
 
     @property
     def open(self) -> bool:
@@ -196,7 +196,6 @@ class Observation:
 
     def _step_aside(self) -> None:
         """torch compiles the program or is being imported: it must see unpatched functions."""
-        self._paused = self._tracer.pause()
         self._write_patches.take_out()
         self._module_calls.step_aside()
         self._tracer.step_aside()
@@ -207,8 +206,6 @@ class Observation:
         self._write_patches.put_in(guarded)
         self._module_calls.step_back()
         self._tracer.step_back()
-        if self._paused:
-            self._tracer.resume()
         if self._recursion_limit is not None:
             self._recursion_limit.put_in()
 

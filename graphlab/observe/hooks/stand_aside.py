@@ -13,6 +13,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from graphlab.observe.hooks.code_swap import Swap
+from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.process_state import PROCESS
 
 COMPILED = (
@@ -30,10 +31,14 @@ class StandAside:
     without them there is a graph break at every in-place write in a compiled region.
     """
 
-    def __init__(self, begin: Callable[[], None], end: Callable[[bool], None]) -> None:
-        self._begin, self._end = begin, end
+    def __init__(
+        self, begin: Callable[[], None], end: Callable[[bool], None], tracer: LineTracer
+    ) -> None:
+        self._begin, self._end, self._tracer = begin, end, tracer
         self._depth = 0
-        self._imports = LateImports(self._enter, self._import_ended)
+        # Whether the tracer is paused because a part of torch is imported.
+        self._paused = False
+        self._imports = LateImports(self._import_begins, self._import_ended)
         self._listening = self._skipped = False
         self._undo: list[Callable[[], None]] = []
         self.seen = 0
@@ -94,9 +99,17 @@ class StandAside:
         if self._depth == 0:
             self._end(guarded)
 
+    def _import_begins(self) -> None:
+        if self._depth == 0:
+            self._paused = self._tracer.pause()
+        self._enter()
+
     def _import_ended(self) -> None:
         self._listen()
         self._leave(self.seen > 0 or compiled_before())
+        if self._depth == 0 and self._paused:
+            self._paused = False
+            self._tracer.resume()
 
     def _listen(self) -> None:
         """Wrap the functions that run Dynamo's callbacks: torch._dynamo.reset() would remove a
