@@ -70,6 +70,10 @@ def run(
         typer.Option("--against", metavar="TARGET", help="Show another run beside it."),
     ] = None,
     quiz: Annotated[bool, typer.Option("--quiz", help="The page asks questions first.")] = False,
+    nan_from: Annotated[
+        int | None,
+        typer.Option("--nan-from", metavar="N", min=0, help="Follow NaN and Inf from iteration N."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
@@ -80,11 +84,13 @@ def run(
     from graphlab.commands import run as command
     from graphlab.commands.report import Asked
 
-    asked = Asked(explain, json, trace, strict, force, html, against, quiz)
+    asked = Asked(explain, json, trace, strict, force, html, against, quiz, nan_from=nan_from)
     if saved is not None:
         if target is not None or module or context.args:
             given = target or ("-m" if module else context.args[0])
             raise UserError(f"--from runs no program and takes no {given}", f"remove {given}")
+        if nan_from is not None:
+            raise UserError("--from runs no program and takes no --nan-from", "remove --nan-from")
         raise typer.Exit(command.replay(saved, asked))
     if target is None:
         raise UserError("TARGET is missing", "graphlab list shows the scenarios")

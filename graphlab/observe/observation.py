@@ -81,6 +81,7 @@ class Observation:
         RareCalls(log, tracer, files)
         watched = Watched(log, tracer, files, ledger, table)
         self._watchers = Watchers(watched, self._own_error)
+        self.numbers = self._watchers.numbers
         self._reached_parameters = ReachedParameters(log, files)
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, iterations, target, ledger.registry.name_of)
@@ -156,6 +157,7 @@ class Observation:
         """Remove every hook. Safe to call twice."""
         self._notice_lost_sight()
         self._tracing = False
+        self.numbers.stop()
         self._stand_aside.stop()
         if self._recursion_limit is not None:
             self._recursion_limit.stop()

@@ -59,6 +59,9 @@ class OptimizerLedger:
         self.registry = OptimizerRegistry(name_parameter)
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
+        # Called with (optimizer, its parameters, the user's line) as each step begins, and ends.
+        self.on_step: list[Callable[[Any, list[Any], Spot | None], None]] = []
+        self.on_stepped: list[Callable[[Any, list[Any], Spot | None], None]] = []
         # Called when an optimizer has been built.
         self.on_built: Callable[[], None] = lambda: None
         self.unseen_step: tuple[int, Copies] | None = None
@@ -142,6 +145,8 @@ class OptimizerLedger:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
             look_over(self.registry, state, parameters, self._log, self._files, user)
+        for begin in self.on_step:
+            begin(optimizer, parameters, spot)
         active.step, active.state, active.copies = step, state, copies
         active.versions = versions_of(parameters)
 
@@ -244,6 +249,8 @@ class OptimizerLedger:
         after = versions_of(parameters)
         written, silent = state.writes.note(parameters, active.versions, after)
         self._log.events.append(step)
+        for end in self.on_stepped:
+            end(optimizer, parameters, step.spot)
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
         if written:
