@@ -86,6 +86,6 @@ def operand(each: NonFinite, otherwise: str = "its operand") -> str:
         return f" of {each.operand}" if each.operand else ""
     name = each.operand or otherwise
     said = each.critical
-    if " values " in said:
-        return f" of {name}: {said.replace(' values ', f' values of {name} ', 1)}"
+    if " values " in said and not said.startswith("values"):
+        return f": {said.replace(' values ', f' values of {name} ', 1)}"
     return f" of {name}: {said}"

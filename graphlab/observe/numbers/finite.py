@@ -102,13 +102,18 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
             return Critical(at, found)
     if name in ("pow", "float_power") and first is not None:
         exponent = known[1] if len(known) > 1 else next(iter(numbers), None)
-        low = exponent is not None and bool(torch.as_tensor(exponent < 0).any())
-        for what, test in (("0", lambda v: v == 0), ("negative", lambda v: v < 0)):
-            if (found := _some(first, what, test)) and (low or what == "negative"):
-                return Critical(0, found)
+        power = torch.as_tensor(exponent if exponent is not None else 1.0)
+        if bool((power != power.round()).any()) and (
+            found := _some(first, "negative", lambda v: v < 0)
+        ):
+            return Critical(0, found)
+        if bool((power < 0).any()) and (found := _some(first, "0", lambda v: v == 0)):
+            return Critical(0, found)
     if name in _SPREAD and first is not None:
         return Critical(0, f"{_size(first)}, and a spread takes at least two values")
-    if name == "mean" and is_tensor(tensors[0]) and count_of(tensors[0]) == 0:
+    if name.startswith("nll_loss") and len(tensors) > 1:
+        return Critical(1, "no label counts, so that the mean is of nothing")
+    if name == "mean" and tensors and is_tensor(tensors[0]) and count_of(tensors[0]) == 0:
         return Critical(0, "it has no values")
     for at, value in enumerate(known[:1] if name in _ILL else ()):
         said = [text for what, test in _ILL[name] if (text := _some(value, what, test))]

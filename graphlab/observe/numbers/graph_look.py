@@ -14,12 +14,12 @@ import torch
 
 from graphlab.observe.graph.walk import Slot, leaf_of, operation, sequence, slots
 from graphlab.observe.numbers.finite import Odd, counts, critical, odd
-from graphlab.observe.tensors import count_of, grad_fn_of, is_parameter
+from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor
 
 
 class Found(NamedTuple):
-    """The node that made it, or the saved `operand` that came from data (`slot` of that node).
-    which, critical: as in finite.Critical; tensors: the node's operands."""
+    """The node that made it, and how many of how many values. tensors: its operands, as far as they
+    are known; which, critical: as in finite.Critical."""
 
     node: Any
     operation: str
@@ -28,7 +28,6 @@ class Found(NamedTuple):
     tensors: list[Any]
     which: int
     critical: str
-    from_data: bool = False
 
 
 _RESULTS = ("result", "output", "values")
@@ -149,14 +148,13 @@ def _reached(roots: Iterable[Any], made: dict[Any, Odd]) -> list[Any]:
 def _judge(
     node: Any, own: list[Slot], made: dict[Any, Odd], values: dict[Any, Any]
 ) -> Found | None:
-    """What a suspect is known to have made, or to have been given by the data."""
-    operands = [each for each in own if each.name not in _RESULTS and counts(each.data)]
-    tensors = [each.data for each in operands]
+    """What a suspect is known to have made."""
+    tensors = [
+        each.data
+        for each in own
+        if each.name not in _RESULTS and is_tensor(each.data)
+    ]  # fmt: skip
     kind = kind_of_node(node)
-    for at, each in enumerate(tensors):
-        maker = grad_fn_of(_unpacked(operands[at]))
-        if maker is None and not is_parameter(each) and (found := odd(each)) and found.nan:
-            return Found(node, kind, found, count_of(each), tensors, at, "", True)
     found = made.get(node)
     if not found:
         return None
@@ -169,12 +167,13 @@ def _judge(
         return None
     given = [values[p] for p in parents if p in values] if not tensors else tensors
     numbers = [getattr(node, "_saved_exponent", None)]
-    said = critical(_aten(kind), given, [n for n in numbers if type(n) in (int, float)])
+    said = critical(spelt(kind), given, [n for n in numbers if type(n) in (int, float)])
     if kind == "Div" and not any(each.name == "self" for each in own):
         # What is divided was not saved: the only operand is the divisor.
         said = critical("div", [torch.ones(()), *given], ())
     return Found(node, kind, found, count_of(values[node]), given, said.operand, said.text)
 
 
-def _aten(kind: str) -> str:
+def spelt(kind: str) -> str:
+    """``log_softmax`` for `LogSoftmax`."""
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).strip("_")

@@ -9,7 +9,7 @@ from typing import Any
 
 from graphlab.observe.tensors import is_tensor, shape_of, storage_key
 from graphlab.source.evaluate import in_frame
-from graphlab.source.places import nodes_of, parse, place
+from graphlab.source.places import nodes_of, parse, place, statement_at
 from graphlab.source.vocabulary import LIBRARIES
 from graphlab.source.wording import short
 from graphlab.trace.model import Location
@@ -57,11 +57,18 @@ def _is_library(node: ast.expr) -> bool:
 
 
 def operand_text(
-    at: Location, frame: FrameType | None, tensors: Sequence[Any], which: int, direct: bool
+    at: Location,
+    frame: FrameType | None,
+    tensors: Sequence[Any],
+    which: int,
+    direct: bool,
+    operation: str = "",
 ) -> str:
     """How the operand number `which` of the operation at `at` is written; "" where that is not
-    certain. `direct`: the line calls the operation itself, and no function that does."""
-    node = expression_at(at) or _statement(at)
+    certain. `direct`: the line calls the operation itself, and no function that does. `operation`: its
+    name, where `at` is a whole statement."""
+    node = expression_at(at) if not operation else None
+    node = node or _only(at, operation) or _statement(at)
     if node is None or not 0 <= which < len(tensors):
         return ""
     written = operands(node)
@@ -80,6 +87,26 @@ def operand_text(
     if len(written) == len(tensors) and len(written) > 1:
         return short(written[which])
     return short(maybe[0]) if len(maybe) == 1 else ""
+
+
+_OPERATORS: dict[str, type[ast.operator]] = {
+    "div": ast.Div, "mul": ast.Mult, "pow": ast.Pow, "add": ast.Add, "sub": ast.Sub,
+}  # fmt: skip
+
+
+def _only(at: Location, operation: str) -> ast.expr | None:
+    """The only expression of the statement at `at` that is this operation."""
+    statement = statement_at(at.file, at.line)
+    found: list[ast.expr] = []
+    for node in ast.walk(statement) if statement is not None and operation else ():
+        if isinstance(node, ast.BinOp) and type(node.op) is _OPERATORS.get(operation):
+            found.append(node)
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if name == operation:
+                found.append(node)
+    return found[0] if len(found) == 1 else None
 
 
 def _known_other(node: ast.expr, frame: FrameType, others: list[int]) -> bool:

@@ -57,6 +57,8 @@ class Tracking:
         # Whether what the backward that runs began with is finite: what its forward made elsewhere
         # has then not reached it.
         self.finite_root = True
+        # The first that was made in the backward that ran last.
+        self.last_in_backward: Birth | None = None
 
     @property
     def on(self) -> bool:
@@ -228,7 +230,8 @@ class Tracking:
             kind = birth.operation.split("Backward")[0]
             if not is_function(node):
                 birth.critical = steep(kind, {each.name: each.data for each in slots(node)})
-            birth.zero_met = _meets_zero(tensor, tensors)
+            birth.zero_met = found.nan > 0 and _meets_zero(tensor, tensors)
+            self.last_in_backward = self.last_in_backward or birth
             birth.module = self._module(sequence(node))
             return birth
         at = locate(user.f_code, user.f_lasti) if user is not None else None
@@ -237,6 +240,8 @@ class Tracking:
             phase = "data"
         birth = self._new(at, name, phase, tensor, found, user)
         birth.inside = inside
+        if inside:
+            self.last_in_backward = self.last_in_backward or birth
         which, birth.critical = critical(name, tensors, numbers)
         if at is not None and phase != "step":
             direct = self._direct(frame, user)

@@ -19,11 +19,12 @@ import torch
 from graphlab.observe.graph.walk import grad_edge, leaf_of, listed, sequence, walk
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.live_objects import TensorTable
-from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
 from graphlab.observe.numbers.births import Birth
+from graphlab.observe.numbers.checks import checked_by
 from graphlab.observe.numbers.finite import any_odd, counts, odd
-from graphlab.observe.numbers.graph_look import look
+from graphlab.observe.numbers.graph_look import look, spelt
 from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
@@ -105,12 +106,54 @@ class NumberWatch:
         if self._told is not None:
             yield self._told
 
+    def raised(self, error: BaseException) -> None:
+        """The program has ended with `error`: its own check for such numbers, or torch's."""
+        if self._told is not None:
+            return
+        last = self._last
+        if last is not None and last.raised_type is not None:
+            if not torch.is_anomaly_check_nan_enabled() or "nan" not in str(error):
+                return
+            if self._pending is not None:
+                self._told = self._pending[1]
+                return
+            birth = self._tracking.last_in_backward
+            self._told = (
+                self._of_birth(birth, last, False)
+                if birth is not None
+                else replace(self._from_parameters(last, []), phase="backward",
+                             iteration=last.iteration, look_from=last.iteration or 0)
+            )  # fmt: skip
+            return
+        checked = checked_by(error, self._files)
+        if checked is None:
+            return
+        frame, values = checked
+        iteration = self._tracer.iterations.of_traceback(error.__traceback__)
+        for value in values:
+            birth = self._tracking.of(value)
+            if birth is not None:
+                self._told = replace(self._of_birth(birth, None, True), loss=_name(value, frame))
+                return
+            nodes = walk([grad_edge(value)])
+            ill = [leaf for node in nodes if (leaf := leaf_of(node)) is not None and odd(leaf)]
+            if ill:
+                self._told = self._from_parameters(None, ill)
+            else:
+                seen = self._from_graph([value], nodes, None, frame)
+                look = seen.look_from if seen.at is not None else iteration or 0
+                self._told = replace(
+                    seen, loss=_name(value, frame), iteration=iteration, look_from=look
+                )
+            return
+
     # The alarm.
 
     def _on_backward(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call" or self._told is not None:
             return
         loss: Any = frame.f_locals.get("tensors")
+        self._tracking.last_in_backward = None
         with Unnoticed():
             if self._is_odd(loss):
                 record = self._log.events[-1]
@@ -160,6 +203,10 @@ class NumberWatch:
 
     def _from_parameters(self, record: RawBackward | None, ill: list[Any]) -> NonFinite:
         """A loss was not finite because parameters were not: an earlier iteration made them so."""
+        births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
+        if births:
+            birth = min(births, key=lambda each: each.order)
+            return replace(self._of_birth(birth, record, False), tensors=self._places(ill))
         before = self._last
         phase: Phase = "before" if self._sound is None else self._phase_of(ill)
         nan = any(odd(each).nan for each in ill)
@@ -207,28 +254,23 @@ class NumberWatch:
             return replace(base, look_from=iteration or 0)
         spot = self._log.line_of(sequence(found.node))
         at = located(spot)
+        name = spelt(found.operation)
         text = ""
-        if found.from_data:
-            names = Names(self._files).gather(user)
-            named = names.of_tensor(found.tensors[found.which])
-            text = named[1].name if named is not None else ""
-        elif at is not None and found.tensors:
-            text = operand_text(at, user, found.tensors, found.which, True)
+        if at is not None and found.tensors:
+            text = operand_text(at, None, found.tensors, found.which, True, name)
         mark = self._log.mark_of(sequence(found.node))
         module = self._table.module_name(mark.module) if mark and mark.module else None
         return replace(
             base,
             at=at,
-            operation=_spelt(found.operation) if not found.from_data else "",
-            phase="data" if found.from_data else "forward",
+            operation=name,
             kind="nan" if found.made.nan else "inf",
-            operand=text or ("a tensor" if found.from_data else ""),
+            operand=text,
             critical=found.critical,
             count=sum(found.made),
             whole=found.whole,
             module=module if module != "module" else None,
-            # Where data come from is a line before the one that was given them.
-            look_from=(iteration or 0) if found.from_data or at is None else None,
+            look_from=(iteration or 0) if at is None else None,
         )
 
     def _of_birth(self, birth: Birth, record: RawBackward | None, in_loss: bool) -> NonFinite:
@@ -267,7 +309,7 @@ class NumberWatch:
             self._unread.clear()
         if math.isfinite(float(now)):
             self._sound = last if last is not None else self._sound or 0
-        elif self._pending is None and self._last is not None:
+        elif self._pending is None and self._sound is not None:
             ill = [each for each in parameters if odd(each)]
             if ill:
                 self._told = self._from_parameters(self._last, ill)
@@ -282,7 +324,8 @@ class NumberWatch:
             record, seen = pending
             if not given or self._cleared_since(record):
                 return
-            if ill or record.is_grad is False:
+            # The gradients of a loss that overflowed, as a scaled one does, may be right.
+            if ill or (seen.kind == "nan" and record.scaler is None):
                 self._told = self._applied_by(seen, [each for each, _ in ill], optimizer, spot)
         elif ill:
             births = [birth for _, grad in ill if (birth := self._tracking.of(grad)) is not None]
@@ -337,7 +380,5 @@ class NumberWatch:
         return tuple(self._table.tensor_index(each, None) for each in tensors[:NAMED])
 
 
-def _spelt(kind: str) -> str:
-    """``log_softmax`` for `LogSoftmax`."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).strip("_")
-
+def _name(value: Any, frame: FrameType) -> str:
+    return next((name for name, each in frame.f_locals.items() if each is value), "")
