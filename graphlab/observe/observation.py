@@ -222,8 +222,7 @@ class Observation:
             self._own_error(own)
 
     def _thread_ended(self, error: BaseException) -> None:
-        """Another thread ended with `error`. If it passed through torch, explain it from its
-        traceback, as other threads are not observed."""
+        """Another thread ended with `error`: if it passed through torch, explain its traceback."""
         try:
             if not passed_through_torch(error):
                 return
@@ -339,13 +338,11 @@ class Observation:
         before: str | None = None,
         also: Callable[[Any, dict[str, Any]], Any] | None = None,
     ) -> None:
-        """Capture the graphs of the first iterations, or of one moment, into `snapshots`. `also` is
-        called at each with (loss, {name: parameter}); its result is kept with the graph."""
+        """As `Snapshots.keep`: capture the graphs of the first iterations, or of one moment."""
         self.snapshots.keep(at, before, also)
 
     def keep_film(self, at: int | None = None, before: str | None = None) -> None:
-        """Record every line of the run, and capture the graphs as `keep_graphs` does. To be called
-        before `start`."""
+        """Record every line, and graphs as `keep_graphs` does. To be called before `start`."""
         self.keep_graphs(at, before)
         tracer = self._tracer
         self.snapshots.recorder = self._recorder = Recorder(
@@ -368,8 +365,7 @@ class Observation:
             self._notices.append(text)
 
     def _notice_lost_sight(self) -> None:
-        """Note that the trace function is gone: a debugger's `continue` and a RecursionError remove
-        it. Otherwise "nothing was seen" would read as "nothing is wrong"."""
+        """Note that the trace function is gone: "nothing seen" would read as "nothing wrong"."""
         here = threading.get_ident() == self._tracer.thread
         if self._tracing and here and not self._ledger.steps.depth and self._tracer.lost_sight():
             self._notice(

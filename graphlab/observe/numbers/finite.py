@@ -10,6 +10,10 @@ import torch
 from graphlab.observe.tensors import count_of, is_tensor, readable
 
 
+# Private to torch; without it the tensors are read one by one.
+_norms: Any = getattr(torch, "_foreach_norm", None)
+
+
 class Odd(NamedTuple):
     """How many values of a tensor are NaN, and how many infinite."""
 
@@ -54,7 +58,7 @@ def any_odd(tensors: Sequence[Any]) -> Any:
     device = found[0].device
     found = [each.abs() if each.is_complex() else each for each in found if each.device == device]
     try:
-        tops = torch._foreach_norm(found, float("inf"))
+        tops = _norms(found, float("inf"))
     except (RuntimeError, AttributeError, TypeError):
         tops = [each.abs().max() for each in found]
     return torch.stack([each.float() for each in tops]).sum()
@@ -192,7 +196,7 @@ _STEEP["TensorPow"] = _STEEP["Pow"]
 def steep(kind: str, saved: dict[str, Any]) -> str:
     """Which values of what a node of this kind (``Sqrt``) saved its derivative cannot take."""
     for slot, what, test in _STEEP.get(kind, ()):
-        value = saved.get(slot)
+        value: Any = saved.get(slot)
         if counts(value):
             value = value.detach()
             many, total = int(test(value).sum()), count_of(value)

@@ -106,14 +106,14 @@ def _learn(values: dict[Any, Any], tensor: Any) -> None:
 def _computed(node: Any, own: list[Slot]) -> Any:
     """The output of an operation that saved what it takes."""
     kind = kind_of_node(node)
-    given = {each.name: each.data for each in own}
-    value = given.get("self")
+    given: dict[str, Any] = {each.name: each.data for each in own}
+    value: Any = given.get("self")
     if kind in _AGAIN and counts(value):
         return _AGAIN[kind](value.detach())
     if kind == "Pow" and counts(value):
-        exponent = getattr(node, "_saved_exponent", None)
+        exponent: Any = getattr(node, "_saved_exponent", None)
         return torch.pow(value.detach(), exponent) if type(exponent) in (int, float) else None
-    other = given.get("other")
+    other: Any = given.get("other")
     if kind == "Div" and counts(other):
         if counts(value):
             return value.detach() / other.detach()

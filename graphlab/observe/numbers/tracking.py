@@ -291,9 +291,7 @@ class _Mode(TorchDispatchMode):
         super().__init__()
         self._tracking = tracking
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self._tracking.on:
             return func(*args, **(kwargs or {}))
         return self._tracking.run(func, args, kwargs or {})

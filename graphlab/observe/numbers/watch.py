@@ -50,9 +50,7 @@ class NumberWatch:
     ) -> None:
         self._log, self._tracer, self._files = log, tracer, files
         self._ledger, self._table = ledger, table
-        self._tracking = Tracking(
-            log, tracer, files, table, lambda: ledger.steps.depth > 0, guard
-        )
+        self._tracking = Tracking(log, tracer, files, table, lambda: ledger.steps.depth > 0, guard)
         # From which iteration on numbers are followed; None: never.
         self._from: int | None = None
         # What was found and has done no harm yet, with the backward whose loss has it.
@@ -186,9 +184,9 @@ class NumberWatch:
             if birth is not None:
                 seen = self._of_birth(birth, record, True)
                 self._pending = record, seen
-                if birth.iteration is not None and record.iteration is not None:
-                    if birth.iteration < record.iteration and birth.phase in ("backward", "step"):
-                        self._told = seen
+                carried = birth.phase in ("backward", "step")
+                if carried and None is not birth.iteration < (record.iteration or 0):
+                    self._told = seen
                 return
         if self._looks >= LOOKS:
             return
@@ -239,7 +237,11 @@ class NumberWatch:
         return "backward"
 
     def _from_graph(
-        self, losses: list[Any], nodes: list[Any], record: RawBackward | None, user: FrameType | None
+        self,
+        losses: list[Any],
+        nodes: list[Any],
+        record: RawBackward | None,
+        user: FrameType | None,
     ) -> NonFinite:
         outputs = [] if user is None else [*user.f_locals.values()]
         found = look([grad_edge(each) for each in losses], nodes, outputs)
@@ -247,9 +249,7 @@ class NumberWatch:
         kind = "nan" if any(odd(each).nan for each in losses if is_tensor(each)) else "inf"
         base = NonFinite(None, "", "forward", kind, iteration, in_loss=True)
         if record is not None:
-            base = replace(
-                base, loss=record.loss, call=record.call, call_at=located(record.spot)
-            )
+            base = replace(base, loss=record.loss, call=record.call, call_at=located(record.spot))
         if found is None:
             return replace(base, look_from=iteration or 0)
         spot = self._log.line_of(sequence(found.node))
