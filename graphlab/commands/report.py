@@ -16,7 +16,7 @@ from graphlab.output import files
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
-from graphlab.trace.number_sightings import NonFinite
+from graphlab.trace.sightings import NonFinite
 
 
 @dataclass(frozen=True, slots=True)

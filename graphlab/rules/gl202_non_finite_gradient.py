@@ -8,7 +8,7 @@ from graphlab.rules.numbers import finding, operand, sighted, spelt
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
-from graphlab.trace.number_sightings import NonFinite
+from graphlab.trace.sightings import NonFinite
 
 _STEEP = {
     "sqrt": "the root's slope at 0 is infinite: add an epsilon inside it",

@@ -8,7 +8,7 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
-from graphlab.trace.number_sightings import NonFinite
+from graphlab.trace.sightings import NonFinite
 
 _KINDS = {"nan": "NaN", "inf": "infinite number"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphlab.trace.model import Location
-from graphlab.trace.number_sightings import Phase
+from graphlab.trace.sightings import Phase
 
 
 # Compared by identity: two births are never the same one.

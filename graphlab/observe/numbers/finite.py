@@ -9,7 +9,6 @@ import torch
 
 from graphlab.observe.tensors import count_of, is_tensor, readable
 
-
 # Private to torch; without it the tensors are read one by one.
 _norms: Any = getattr(torch, "_foreach_norm", None)
 

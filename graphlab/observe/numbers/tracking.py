@@ -27,7 +27,7 @@ from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.tensors import Unnoticed, count_of, is_parameter, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
-from graphlab.trace.number_sightings import Phase
+from graphlab.trace.sightings import Phase
 
 # The node that a backward is at. Private to torch; without it a backward's operations are taken for
 # a forward's, of the line that calls backward().

@@ -31,7 +31,7 @@ from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import Unnoticed, count_of, grads_of, is_tensor, readable
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, is_a, item
-from graphlab.trace.number_sightings import NonFinite, Phase
+from graphlab.trace.sightings import NonFinite, Phase
 
 # At which steps of an optimizer, and of how many losses at once, what is on a device is read; how
 # many graphs are looked at whose numbers then did no harm; how many parameters are named.
@@ -110,7 +110,8 @@ class NumberWatch:
             return
         last = self._last
         if last is not None and last.raised_type is not None:
-            if not torch.is_anomaly_check_nan_enabled() or "nan" not in str(error):
+            checks = torch.is_anomaly_enabled() and torch.is_anomaly_check_nan_enabled()
+            if not checks or "returned nan" not in str(error):
                 return
             if self._pending is not None:
                 self._told = self._pending[1]
