@@ -74,6 +74,12 @@ def run(
         int | None,
         typer.Option("--nan-from", metavar="N", min=0, help="Follow NaN and Inf from iteration N."),
     ] = None,
+    format: Annotated[
+        str, typer.Option("--format", help="text, github (annotations) or lines (for matchers).")
+    ] = "text",
+    sarif: Annotated[
+        str | None, typer.Option("--sarif", metavar="FILE", help="Write it for code scanning.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
@@ -84,7 +90,19 @@ def run(
     from graphlab.commands import run as command
     from graphlab.commands.report import Asked
 
-    asked = Asked(explain, json, trace, strict, force, html, against, quiz, nan_from=nan_from)
+    asked = Asked(
+        explain,
+        json,
+        trace,
+        strict,
+        force,
+        html,
+        against,
+        quiz,
+        form=format,
+        sarif_file=sarif,
+        nan_from=nan_from,
+    )
     if saved is not None:
         if target is not None or module or context.args:
             given = target or ("-m" if module else context.args[0])
@@ -155,13 +173,16 @@ def check(
     names: Annotated[
         list[str] | None, typer.Argument(help="Scenarios or files; all scenarios by default.")
     ] = None,
+    format: Annotated[
+        str, typer.Option("--format", help="text, github or lines: what was found unexpectedly.")
+    ] = "text",
 ) -> None:
     """Run every scenario against the expectation in its header."""
     from graphlab.commands import check as command
 
     words = [*(names or []), *context.args]
     cut = next((at for at, word in enumerate(words) if word.startswith("-")), len(words))
-    raise typer.Exit(command.check(words[:cut], words[cut:]))
+    raise typer.Exit(command.check(words[:cut], words[cut:], format))
 
 
 @app.command(context_settings=_PASS)

@@ -66,6 +66,11 @@ class Session(Assertions):
         self._observation.start(frame or sys._getframe(1))
         return self
 
+    def number(self, iteration: int) -> None:
+        """Call what follows iteration `iteration` (from 0), in place of counting the turns of the
+        program's loops: a library's loop is around it, and has its own count."""
+        self._observation.iterations.given = iteration
+
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
         """Remove every hook. `error` is the exception that ended the program, if any. Safe to
         call twice."""

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from graphlab.catalogue import Expectation, Scenario, read, scenario, scenarios
+from graphlab.commands.report import check_format
 from graphlab.errors import UserError
 from graphlab.trace.finding import Finding
 
@@ -16,8 +17,10 @@ STEPS = ("--steps", "8")
 OPTIMIZERS = ("adam", "adam-fused", "sgd")
 
 
-def check(names: list[str], arguments: list[str]) -> int:
-    """Returns 0 when all meet their expectation, 1 otherwise."""
+def check(names: list[str], arguments: list[str], form: str = "text") -> int:
+    """Returns 0 when all meet their expectation, 1 otherwise. Where one does not, its findings are
+    printed as well if `form` is another than text."""
+    check_format(form)
     chosen = [_choose(name) for name in names] if names else [(s, True) for s in scenarios()]
     for each, _ in chosen:
         if not each.expectations:
@@ -27,7 +30,9 @@ def check(names: list[str], arguments: list[str]) -> int:
             )
     from rich.text import Text
 
+    from graphlab.output import streams
     from graphlab.views.console import stdout
+    from graphlab.views.machine import lines
 
     console = stdout()
     failed = total = 0
@@ -48,6 +53,9 @@ def check(names: list[str], arguments: list[str]) -> int:
                 overflow="fold",
             )  # fmt: skip
             console.print(line)
+            if wrong is not None and form != "text":
+                for told in lines.render(findings, form, os.getcwd()):
+                    streams.line(told, streams.out())
     met = total - failed
     console.print(f"{met} of {total} met their expectation", style="bold")
     return 1 if failed else 0

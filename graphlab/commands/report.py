@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -35,6 +36,11 @@ class Asked:
     nan_from: int | None = None
     # `html_file` as it was typed, for messages.
     page: str | None = None
+    # One of `views.machine.lines.FORMATS`.
+    form: str = "text"
+    sarif_file: str | None = None
+    # The folder in which the command was given.
+    root: str = ""
 
     @property
     def films(self) -> bool:
@@ -43,7 +49,7 @@ class Asked:
     @property
     def to_stdout(self) -> bool:
         """Whether a document goes to stdout, so that the report goes to stderr."""
-        return "-" in (self.json_file, self.trace_file, self.html_file)
+        return "-" in (self.json_file, self.trace_file, self.html_file, self.sarif_file)
 
     def checked(self) -> Asked:
         """The same with absolute paths: the program may change its working folder.
@@ -51,11 +57,14 @@ class Asked:
         Raises:
             UserError: for options that cannot be met, before anything runs.
         """
-        json_file, trace_file, html_file = (
+        check_format(self.form)
+        json_file, trace_file, html_file, sarif_file = (
             files.check(path, self.force)
-            for path in (self.json_file, self.trace_file, self.html_file)
+            for path in (self.json_file, self.trace_file, self.html_file, self.sarif_file)
         )
-        files.distinct({"--json": json_file, "--trace": trace_file, "--html": html_file})
+        files.distinct({
+            "--json": json_file, "--trace": trace_file, "--html": html_file, "--sarif": sarif_file,
+        })  # fmt: skip
         for option, given in (("--against", self.against is not None), ("--quiz", self.quiz)):
             if given and self.html_file is None:
                 raise UserError(f"{option} is for the player", "add --html FILE")
@@ -63,8 +72,17 @@ class Asked:
             check_against(self.against)
         return replace(
             self, json_file=json_file, trace_file=trace_file, html_file=html_file,
-            page=self.html_file,
+            page=self.html_file, sarif_file=sarif_file, root=os.getcwd(),
         )  # fmt: skip
+
+
+def check_format(form: str) -> None:
+    """Raises:
+    UserError: for a format that there is not."""
+    from graphlab.views.machine.lines import FORMATS
+
+    if form not in FORMATS:
+        raise UserError(f"there is no format {form}", f"choose one of {', '.join(FORMATS)}")
 
 
 class Report:
@@ -115,6 +133,12 @@ class Report:
 
                 text = json.dumps(report(self.trace, self._findings), indent=2) + "\n"
                 files.write(asked.json_file, text, asked.force)
+        if asked.sarif_file is not None:
+            with self.surviving("the report"):
+                from graphlab.views.machine.sarif import sarif
+
+                document = sarif(self.trace, self._findings, asked.root)
+                files.write(asked.sarif_file, json.dumps(document, indent=2) + "\n", asked.force)
         with self.surviving("the report"):
             self._print()
         if asked.html_file is not None:
@@ -126,6 +150,14 @@ class Report:
         from graphlab.views import console
         from graphlab.views.terminal import report as terminal
 
+        if self._asked.form != "text":
+            from graphlab.output import streams
+            from graphlab.views.machine import lines
+
+            file = streams.err() if self._asked.to_stdout else streams.out()
+            for line in lines.render(self._findings, self._asked.form, self._asked.root):
+                streams.line(line, file)
+            return
         screen = console.stderr() if self._asked.to_stdout else console.stdout()
         if self._asked.explain:
             console.emit(screen, terminal.full(self.trace, self._findings, self._shown))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from threading import get_ident
 from types import FrameType
 from typing import Any, Protocol
 
@@ -88,7 +89,8 @@ class BackwardCalls:
         self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
         self._again, self._agains = 0, AGAINS
         self._seen_at: dict[Spot | None, int] = {}
-        self._open: list[RawBackward] = []
+        # Of each thread: the backwards that are running, one inside the other.
+        self._running: dict[int, list[RawBackward]] = {}
         self._remembered: list[RawBackward] = []
         # The first backward of each line whose saved tensors were not as they should be.
         self.troubled: dict[Spot | None, RawBackward] = {}
@@ -102,7 +104,10 @@ class BackwardCalls:
         tracer.handle(torch.autograd.grad, partial(self._on_frame, True))
 
     def _on_frame(self, is_grad: bool, frame: FrameType, event: str, arg: Any) -> None:
-        self._write_patches.quiet += 1
+        ident = get_ident()
+        quiet = self._write_patches.quiet
+        nested = ident in quiet
+        quiet.add(ident)
         try:
             with Unnoticed():
                 if event == "call":
@@ -114,7 +119,14 @@ class BackwardCalls:
         except Exception as error:
             self._guard(error)
         finally:
-            self._write_patches.quiet -= 1
+            if not nested:
+                quiet.discard(ident)
+
+    @property
+    def _open(self) -> list[RawBackward]:
+        """Those of this thread."""
+        ident = get_ident()
+        return self._running.get(ident) or self._running.setdefault(ident, [])
 
     def _begin(self, frame: FrameType, is_grad: bool) -> None:
         sweep()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Iterable, Iterator
+from threading import get_ident
 from types import CodeType, FrameType, TracebackType
 
 from graphlab.source.evaluate import in_frame
@@ -19,12 +20,14 @@ _RUNS = os.path.join(os.path.dirname(__file__), "program.py")
 
 
 class Iterations:
-    """`counts[(code, first body line)]` is how often that loop's body has begun."""
+    """`counts[(code, first body line)]` is how often that loop's body has begun in this thread."""
 
     def __init__(self) -> None:
-        self.counts: dict[tuple[CodeType, int], int] = {}
+        self._counts: dict[int, dict[LoopKey, int]] = {}
         self.done = 0
         self.total: int | None = None
+        # The number that a framework gives to what runs now: it counts better than its loop does.
+        self.given: int | None = None
         # The loops of which turns may have gone by without being counted.
         self.lost: set[LoopKey] = set()
         # The offset at which a body is entered that begins with one of `repeated_starts`.
@@ -37,6 +40,16 @@ class Iterations:
         self._around: set[LoopKey] = set()
         # The training loop around a line, by the identity of its code.
         self._known: dict[tuple[int, int], LoopKey] = {}
+
+    @property
+    def counts(self) -> dict[LoopKey, int]:
+        ident = get_ident()
+        return self._counts.get(ident) or self._counts.setdefault(ident, {})
+
+    def lose(self, loop: LoopKey) -> None:
+        """Turns of a loop may have gone by without being counted: it numbers nothing any more."""
+        self.lost.add(loop)
+        self._known = {place: known for place, known in self._known.items() if known != loop}
 
     def advance(self, frame: FrameType | None, iteration: int) -> None:
         """Note that `iteration` runs, and once per loop how many there will be."""
@@ -61,12 +74,14 @@ class Iterations:
 
     def of_backward(self, frame: FrameType | None) -> int | None:
         """The iteration of a backward called in `frame`: see `place`."""
+        if self.given is not None:
+            return self.given
         loop = None
         if frame is not None:
             loop = self._known.get((id(frame.f_code), frame.f_lineno))
         if loop is None:
             loop = self._loop(_stack(frame))
-        if loop is None:
+        if loop is None or loop not in self.counts:
             return None
         if loop is not self._training and loop != self._training:
             self._training = loop
@@ -77,10 +92,13 @@ class Iterations:
     def iteration(self, frame: FrameType | None) -> int | None:
         """The 0-based iteration of the training loop around `frame`'s line, counted over the whole
         run, across epochs."""
+        if self.given is not None:
+            return self.given
         if frame is not None:
             loop = self._known.get((id(frame.f_code), frame.f_lineno))
-            if loop is not None and (self._training is None or loop in self._numbering):
-                return self.counts[loop] - 1
+            counted = self.counts.get(loop) if loop is not None else None
+            if counted is not None and (self._training is None or loop in self._numbering):
+                return counted - 1
         return self.place(frame)[1]
 
     def place(self, frame: FrameType | None) -> tuple[LoopKey | None, int | None]:
@@ -106,13 +124,14 @@ class Iterations:
         self, stack: Callable[[], Iterable[tuple[CodeType, int]]]
     ) -> tuple[LoopKey | None, int | None]:
         loop = self._loop(stack())
-        if loop is None:
-            return None, None
+        if loop is None or self.given is not None:
+            return loop, self.given
         if self._training is not None and loop not in self._numbering:
             shared = (self._running(stack()) - {loop}) & self._around
             if shared and self._training not in shared:
                 loop = self._training
-        return loop, self.counts[loop] - 1
+        counted = self.counts.get(loop)
+        return (loop, counted - 1) if counted is not None else (None, None)
 
     def _loop(self, stack: Iterable[tuple[CodeType, int]]) -> LoopKey | None:
         plain: LoopKey | None = None

@@ -39,11 +39,7 @@ from graphlab.trace.values import Kind
 # Reads the dictionary of an optimizer's, also where a class of the program's has a property there.
 _own = vars(torch.optim.Optimizer)["__dict__"].__get__
 
-_DEPTH = 4
-
-_ITEMS = 64
-
-_LIMIT = 20_000
+_DEPTH, _ITEMS, _LIMIT = 4, 64, 20_000
 
 # Top-level packages that are not the user's.
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")

@@ -20,11 +20,7 @@ from graphlab.source.places import Spots, locate, place
 from graphlab.trace.model import Carrier, FailedNode, Location, Refusal, TensorInfo, Trouble
 
 # At forty marks and ten events a step, hundreds of iterations, in a few megabytes.
-KEEP_MARKS = 20_000
-
-
-KEEP_EVENTS = 8_000
-
+KEEP_MARKS, KEEP_EVENTS = 20_000, 8_000
 
 # An instruction's offset in its code. ``~offset`` says instead "somewhere on the statement that it
 # belongs to": `on_statement` makes one of the other, where no microsecond counts.
@@ -70,6 +66,7 @@ class RawWrite(NamedTuple):
     # Where it was concluded from torch's own record, not seen: its place, and why.
     at: Location | None = None
     inferred: str = ""
+    thread: int = 0
 
 
 class RawRefused(NamedTuple):
@@ -214,6 +211,7 @@ class RawBackward:
     carriers: tuple[Carrier, ...] = ()
     node: FailedNode | None = None
     covered: frozenset[int] | None = None
+    thread: int = field(default_factory=get_ident)
 
 
 @dataclass(slots=True, eq=False)
@@ -253,7 +251,9 @@ class Log:
     """Marks of each thread in order of `seq` and events in order of time, both bounded."""
 
     def __init__(self) -> None:
+        # Of each thread that is followed; and of those that have ended, the last ones.
         self._marks: dict[int, Marks] = {}
+        self._ended: deque[Marks] = deque(maxlen=32)
         # This thread's count of nodes.
         self.now: Callable[[], int] = lambda: 0
         self.no_counter = False
@@ -272,25 +272,24 @@ class Log:
         # Where inference_mode has been on: by guard, the counts of marks at its beginning and its
         # end.
         self.guards: dict[GuardPlace, list[tuple[int, int]]] = {}
-        # The modules with a full backward hook and where the first was registered; where one was
-        # registered for all modules.
+        # The modules with a full backward hook, where the first was registered, and one for all.
         self.hooked: dict[int, tuple[weakref.ref[Any], Spot]] = {}
         self.hooked_all: Spot | None = None
 
-    def marks_of(self, thread: int) -> Marks:
-        """The marks of a thread, by its identity."""
-        return self._marks.setdefault(thread, Marks())
+    def begin_marks(self, thread: int) -> Marks:
+        """The marks of a thread that begins to be followed. A later one may have the identity of
+        one that has ended."""
+        before = self._marks.get(thread)
+        if before is not None:
+            self._ended.append(before)
+        self._marks[thread] = Marks()
+        return self._marks[thread]
 
     @property
     def marks(self) -> Marks:
         """The marks of the thread that asks, or of the first one if it has none."""
         own = self._marks.get(get_ident())
         return own if own is not None else next(iter(self._marks.values()), _NONE)
-
-    @property
-    def dropped(self) -> int:
-        """How many of these marks were let go of."""
-        return self.marks.dropped
 
     def count(self) -> int:
         """How many marks were noted so far in this thread."""
@@ -302,17 +301,29 @@ class Log:
         from 0, so more than one may have such a node: then it is this thread's, if that has made as
         many, and otherwise not known."""
         own = self.marks
-        if len(self._marks) < 2 or own.dropped or (own and own[0][0] <= seq < self.now()):
+        if not self.several or own.dropped or (own and own[0][0] <= seq < self.now()):
             return own
         others = [
             each
-            for each in self._marks.values()
+            for each in (*self._marks.values(), *self._ended)
             if each is not own and each and each[0][0] <= seq < each[-1][0]
         ]
         return others[0] if len(others) == 1 else None if others else own
 
+    @property
+    def several(self) -> bool:
+        """Whether more than one thread was followed."""
+        return len(self._marks) + len(self._ended) > 1
+
+    def after(self, event: RawWrite | RawBackward, seq: int) -> bool:
+        """Whether an event came after the node `seq`; true where that was made in another thread,
+        whose count of nodes says nothing of this one's."""
+        if event.seq > seq or not self.several:
+            return event.seq > seq
+        return self.holding(seq) is not self._marks.get(event.thread)
+
     def write(self, event: RawWrite) -> None:
-        self.events.append(event)
+        self.events.append(event._replace(thread=get_ident()) if self.several else event)
         if event.silent:
             self.silent[event.spot] = event.seq
 

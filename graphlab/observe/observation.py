@@ -61,7 +61,7 @@ class Observation:
         files = UserFiles(targets)
         self._files = files
         self._log = log = Log()
-        self._iterations = iterations = Iterations()
+        self.iterations = iterations = Iterations()
         self._tracer = tracer = line_tracer(log, files, iterations, self._own_error)
         self._module_calls = ModuleCalls(log, tracer, files)
         self._table = table = TensorTable()
@@ -222,16 +222,16 @@ class Observation:
             self._own_error(own)
 
     def _thread_ended(self, error: BaseException) -> None:
-        """Another thread ended with `error`: if it passed through torch, explain its traceback."""
+        """Another thread ended with `error`. If it passed through torch, explain it as one that
+        ends the program; from its traceback alone where the thread was not followed."""
         try:
             if not passed_through_torch(error):
                 return
-            self._notice(
-                f"a thread of the program ended with {type(error).__name__}; what ran in it was "
-                "not followed"
-            )
-            with Unnoticed():
-                self._unseen.infer(error)
+            followed = self._tracer.follows_here()
+            ended = f"a thread of the program ended with {type(error).__name__}"
+            self._notice(ended if followed else f"{ended}; what ran in it was not followed")
+            with self._tracer.lock, Unnoticed():
+                (self._unseen.explain if followed else self._unseen.infer)(error)
         except Exception as own:
             self._own_error(own)
 
@@ -264,7 +264,7 @@ class Observation:
 
     def progress(self) -> tuple[int, int | None, dict[str, float]]:
         """(iterations begun, iterations in all if that can be told, the last losses seen)."""
-        return self._iterations.done, self._iterations.total, dict(self._backward_calls.losses)
+        return self.iterations.done, self.iterations.total, dict(self._backward_calls.losses)
 
     def __enter__(self) -> Observation:
         return self.start(sys._getframe(1))
@@ -318,7 +318,7 @@ class Observation:
         """Note a write that autograd refused, while the frames can still name its target."""
         try:
             with Unnoticed():
-                refused = refusal(target, self._tracer, self._iterations, self._files, by, frame)
+                refused = refusal(target, self._tracer, self.iterations, self._files, by, frame)
             if refused is not None:
                 self._log.events.append(refused)
         except Exception as error:
@@ -346,12 +346,9 @@ class Observation:
         self.keep_graphs(at, before)
         tracer = self._tracer
         self.snapshots.recorder = self._recorder = Recorder(
-            self._log,
-            tracer.seq,
-            self._ledger.registry.tracked,
-            self._table.tensor_index,
+            self._log, tracer.seq, self._ledger.registry.tracked, self._table.tensor_index,
             self._own_error,
-        )
+        )  # fmt: skip
         tracer.watch_lines(self._recorder.line)
 
     def build_film(self, snapshot: Snapshot | None, filmed: FilmedIteration) -> Film:
@@ -367,7 +364,7 @@ class Observation:
     def _notice_lost_sight(self) -> None:
         """Note that the trace function is gone: "nothing seen" would read as "nothing wrong"."""
         here = threading.get_ident() == self._tracer.thread
-        if self._tracing and here and not self._ledger.steps.depth and self._tracer.lost_sight():
+        if self._tracing and here and self._tracer.lost_sight():
             self._notice(
                 "Python's trace function was taken away, as by a debugger or a RecursionError: "
                 "what ran after that was not seen"

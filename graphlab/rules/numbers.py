@@ -10,6 +10,7 @@ from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.sightings import NonFinite
 
+_HELP = "Find the operation first, then keep what goes into it where it has a finite slope."
 _KINDS = {"nan": "NaN", "inf": "infinite number"}
 
 
@@ -52,7 +53,7 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
         tensor=unversioned(trace, index) if index is not None else None,
         cause=Place(each.at, by, each.module) if each.at is not None else None,
         failed=failed,
-        help=(Help(help),) if help else (),
+        help=(Help(help or _HELP),),
         notes=_notes(each),
         measured=measured,
     )

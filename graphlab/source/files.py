@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import os
 import site
 import sys
 import sysconfig
 import tempfile
+import time
 from functools import lru_cache
 from types import CodeType, FrameType
 
@@ -15,6 +17,9 @@ from graphlab.source.objects import attributes
 
 # What a program that is given to `python -c` names, if it is one to observe.
 _USED = frozenset(("torch", "graphlab"))
+
+# Nothing that was written before can have been written by the program.
+_BEGAN = time.time()
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -60,6 +65,9 @@ def _generated(filename: str, path: str) -> bool:
     name than a file of that name would be imported by."""
     if not path.startswith(os.path.join(os.path.realpath(tempfile.gettempdir()), "")):
         return False
+    with contextlib.suppress(OSError):
+        if os.stat(path).st_mtime < _BEGAN:
+            return False
     stem = os.path.splitext(os.path.basename(path))[0]
     names = [
         name
@@ -68,7 +76,7 @@ def _generated(filename: str, path: str) -> bool:
     ]
     return (
         bool(names)
-        and not {"__main__", "__mp_main__"}.intersection(names)
+        and not {"__main__", "__mp_main__", "<run_path>"}.intersection(names)
         and not any(stem in (name.rpartition(".")[2], "__init__", "__main__") for name in names)
     )
 

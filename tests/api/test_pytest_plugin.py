@@ -382,6 +382,7 @@ def test_a_test_under_another_watch_is_watched_too(run: Run) -> None:
     assert [each.code for each in session.findings] == ["GL102"]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="sys.monitoring is for several tools")
 def test_whatever_traces_beside_it_is_warned_of(run: Run) -> None:
     """A coverage tool loses lines while graphlab watches, and a debugger blinds graphlab."""
     kept = sys.gettrace()
@@ -420,7 +421,7 @@ def test_nothing_remains_after_each_test(run: Run) -> None:
     @pytest.mark.graphlab
     @pytest.mark.parametrize("how", [train, fail, sys.exit])
     def test_loop(how):
-        assert sys.gettrace() is not None
+        assert sys.version_info >= (3, 12) or sys.gettrace() is not None
         how()
 
     def test_after():

@@ -19,7 +19,7 @@ FLOORS = [
     ("source",),
     ("lab", "observe", "rules", "views"),
     ("api", "compare", "fix", "learn", "ranks"),
-    ("commands", "pytest_plugin", "__init__"),
+    ("commands", "pytest_plugin", "lightning", "transformers", "ignite", "__init__"),
     ("cli",),
     ("__main__",),
 ]
@@ -53,6 +53,9 @@ THIRD_PARTY = {
     "compare": {"torch"},
     "commands": {"rich", "torchviz"},
     "pytest_plugin": {"pytest", "rich"},
+    "lightning": {"lightning"},
+    "transformers": {"transformers"},
+    "ignite": {"ignite"},
     "cli": {"typer"},
 }
 # One file a rule: the one folder that may hold more than a dozen modules side by side.

@@ -333,7 +333,7 @@ def test_the_trace_is_the_same(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(registry, "Groups", counted)
     in_groups = observed(path)
     # Two optimizers on the same parameters throughout: those are followed one by one.
-    assert bool(grouped) is (name not in ("turns", "wrapped"))
+    assert bool(grouped) is (name != "turns")
     monkeypatch.setattr(registry, "GROUPING", False)
     assert observed(path) == in_groups
 

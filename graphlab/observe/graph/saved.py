@@ -262,7 +262,11 @@ class Inspector:
         known = saved_version(slot)
         for event, (_, _, _, before, after) in self._writes.get(key, ()) if key else ():
             # One from before may be to another tensor, whose storage torch has given out again.
-            if event.seq <= problem.seq or event.silent or after > (problem.version or 0):
+            if (
+                not self._log.after(event, problem.seq)
+                or event.silent
+                or after > (problem.version or 0)
+            ):
                 continue
             if known is not None:
                 # An in-place operation that saved its own result did so after its write.
@@ -288,7 +292,7 @@ class Inspector:
         if key not in self._writes:
             return None
         for event, (_, start, stop, _, _) in self._writes[key]:
-            if event.silent and event.seq > seq and start < end and first < stop:
+            if event.silent and self._log.after(event, seq) and start < end and first < stop:
                 return event
         return None
 
@@ -296,6 +300,6 @@ class Inspector:
         """The first backward since the node was made that ran through it and kept nothing."""
         for event in self._backwards:
             freeing = event.completed and not event.retain_graph
-            if freeing and event.seq > seq and self._log.covers(event, seq):
+            if freeing and self._log.after(event, seq) and self._log.covers(event, seq):
                 return event
         return None

@@ -76,7 +76,7 @@ class Following:
         self.last: Any = None
         # Of settrace.py: the trace function, its parts, and why it is off.
         self.trace: Any = None
-        self.locals: dict[CodeType, Callable[..., Any]] = {}
+        self.locals: dict[int, Callable[..., Any]] = {}
         self.calls: list[tuple[FrameType, int, int, int]] = []
         self.events = 0
         self.module_caller: FrameType | None = None
@@ -116,6 +116,8 @@ class LineTracer:
         log.now = self.seq
         self.running = False
         self.thread = threading.get_ident()
+        # Held while a handler works: what it keeps is of all threads together.
+        self.lock = threading.RLock()
         # Whether torch was seen to run in a thread that is not followed.
         self.elsewhere = False
         self.followings: dict[int, Following] = {}
@@ -140,19 +142,25 @@ class LineTracer:
         """Call what is registered. An exception here would propagate into the user's program."""
         if PROCESS.hidden and PROCESS.hidden == threading.get_ident():
             return
-        for handler in self.handlers[code]:
-            try:
-                handler(frame, event, value)
-            except Exception as error:
-                self.guard(error)
+        with self.lock:
+            for handler in self.handlers[code]:
+                try:
+                    handler(frame, event, value)
+                except Exception as error:
+                    self.guard(error)
 
     def here(self) -> Following:
         """The following of the thread that asks, made if it is new."""
         ident = threading.get_ident()
         return self.followings.get(ident) or self.follow(ident)
 
+    def follows_here(self) -> bool:
+        """Whether the thread that asks is followed."""
+        return self.running
+
     def follow(self, ident: int) -> Following:
-        own = self.followings[ident] = Following(ident, self.log.marks_of(ident))
+        """Begin to follow a thread."""
+        own = self.followings[ident] = Following(ident, self.log.begin_marks(ident))
         own.seq = self.seq()
         return own
 

@@ -60,9 +60,18 @@ class ModuleCalls:
         gettrace, settrace = sys.gettrace, sys.settrace
 
         def enter(module: Any) -> Any:
-            ident = get_ident()
-            own = followings.get(ident) or follow(ident)
-            stack, marks = own.stack, own.marks
+            own = followings.get(get_ident())
+            if own is None:
+                if switches:
+                    tracer.elsewhere = True
+                    return None
+                own = follow(get_ident())
+            now, marks = seq(), own.marks
+            if marks and now < marks[-1][0]:
+                # Another thread has got the identity of one that has ended.
+                own = follow(get_ident())
+                marks = own.marks
+            stack = own.stack
             depth = len(stack)
             # A trace function has turned itself off for this function, and says who calls it.
             frame, own.module_caller = own.module_caller, None
@@ -81,14 +90,14 @@ class ModuleCalls:
                     known[key] = weakref.ref(module)
                 if caller.f_code in files:
                     here, offset = caller.f_code, caller.f_lasti
-                    events.append(RawModule(seq(), (here, offset), key))
+                    events.append(RawModule(now, (here, offset), key))
                 elif depth > 1:
                     # Called by torch: the user's line is still the one that the outer call is on.
                     here, offset, _ = stack[-1]
                 else:
-                    here, offset = tracer.last_spot()
+                    here, offset = marks[-1][1:3] if marks else (None, 0)
                 stack.append((here, offset, key))
-                marks.append((seq(), here, offset, key))
+                marks.append((now, here, offset, key))
                 if not switches:
                     return own
                 still = quiet(module)

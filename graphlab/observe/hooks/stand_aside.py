@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
+from graphlab.observe.hooks.code_swap import Swap
 from graphlab.observe.process_state import PROCESS
 
 COMPILED = (
@@ -42,7 +43,7 @@ class StandAside:
 
         self._imports.start()
         for name in ("script", "trace"):
-            self._wrap(torch.jit, name, self._aside)
+            self._surround(getattr(torch.jit, name))
         # Dynamo takes seconds to import: only a program that needs it pays for it.
         self._listen()
         if compiled_before():
@@ -54,6 +55,17 @@ class StandAside:
         while self._undo:
             self._undo.pop()()
         self._listening = False
+
+    def _surround(self, function: Any) -> None:
+        """Swap its code: torch.jit.script finds the caller's variables by counting frames, so that
+        there must be none more."""
+        swap = Swap(
+            function,
+            lambda first: self._enter(),
+            lambda token, result: self._leave(self.seen > 0 or compiled_before()),
+        )
+        swap.put_in()
+        self._undo.append(swap.take_out)
 
     def _wrap(self, holder: Any, name: str, around: Callable[..., Any]) -> None:
         original = getattr(holder, name)
@@ -85,13 +97,6 @@ class StandAside:
     def _import_ended(self) -> None:
         self._listen()
         self._leave(self.seen > 0 or compiled_before())
-
-    def _aside(self, original: Any, *args: Any, **kwargs: Any) -> Any:
-        self._enter()
-        try:
-            return original(*args, **kwargs)
-        finally:
-            self._leave(self.seen > 0 or compiled_before())
 
     def _listen(self) -> None:
         """Wrap the functions that run Dynamo's callbacks: torch._dynamo.reset() would remove a

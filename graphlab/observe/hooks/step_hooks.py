@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
+from graphlab.observe.hooks.closures import ClosureCalls, outside
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.notes import RawStep
@@ -17,13 +18,20 @@ from graphlab.observe.tensors import Unnoticed
 class ActiveStep:
     """A step() that is running; steps nest where one optimizer wraps another."""
 
-    def __init__(self, optimizer: Any, closure: bool, frame: FrameType) -> None:
+    def __init__(self, optimizer: Any, closure: Any, frame: FrameType) -> None:
         self.optimizer, self.closure = optimizer, closure
+        # Whether another optimizer's step() is running around it.
+        self.inner = False
+        # While its closure is running, the program's own code is.
+        self.quiet = closure is None
+        # How often the closure has returned.
+        self.calls = 0
         # `id()` of the frame of torch's wrapper around step(), whose block is left on an exception.
         self.frame = id(frame)
         self.step: RawStep | None = None
         # What the listener knows of the optimizer.
         self.state: Any = None
+        self.handed_on = False
         self.copies: Any = None
         # Its own parameters' values, if it has no new gradient.
         self.idle: Any = None
@@ -37,10 +45,16 @@ class StepListener(Protocol):
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None: ...
 
+    def closure_begins(self, active: ActiveStep) -> None:
+        """Not the first call: what the step has written so far is seen by it."""
+
+    def closure_ended(self, active: ActiveStep, frame: FrameType) -> None:
+        """The gradients that the step applies are there; `frame` is that of torch's wrapper."""
+
     def step_ended(self, active: ActiveStep) -> None: ...
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
-        """A step ran in another thread than the one that is traced."""
+        """A step ran in a thread that is not followed."""
 
 
 class StepHooks:
@@ -53,14 +67,21 @@ class StepHooks:
     ) -> None:
         self._tracer, self._write_patches = tracer, write_patches
         self._listener, self._guard = listener, guard
-        self._active: list[ActiveStep] = []
+        # Of each thread, one inside the other.
+        self._running: dict[int, list[ActiveStep]] = {}
         self._handles: list[Any] = []
+        self._closures = ClosureCalls(self._closure_enters, self._closure_left)
         self._undo: Callable[[], None] = _nothing
         tracer.blocks.update(_blocks())
 
     @property
+    def _active(self) -> list[ActiveStep]:
+        ident = threading.get_ident()
+        return self._running.get(ident) or self._running.setdefault(ident, [])
+
+    @property
     def depth(self) -> int:
-        """How many steps are running, one inside the other."""
+        """How many steps are running in this thread, one inside the other."""
         return len(self._active)
 
     def start(self) -> None:
@@ -81,11 +102,12 @@ class StepHooks:
 
         def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
             result = leave(this, kind, value, traceback)
-            if threading.get_ident() == self._tracer.thread:
+            if self._tracer.follows_here():
                 self._left(kind, sys._getframe(1))
             return result
 
         block.__exit__ = on_exit
+        self._closures.start()
 
         def undo() -> None:
             if block.__exit__ is on_exit:
@@ -95,58 +117,103 @@ class StepHooks:
 
     def stop(self) -> None:
         self._undo()
+        self._closures.stop()
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        self._active = []
+        self._running.clear()
 
     def _pre(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() != self._tracer.thread:
+        if not self._tracer.follows_here():
+            self._tracer.elsewhere = True
             try:
                 self._listener.stepped_elsewhere(optimizer)
             except Exception as error:
                 self._guard(error)
             return
         self._tracer.wake(self._tracer.here())
-        closure = False
-        if len(args) > 1 or kwargs:
-            closure = any(each is not None for each in (*args[1:], kwargs.get("closure")))
+        given = (*args[1:], *kwargs.values()) if len(args) > 1 or kwargs else ()
+        closure = next((each for each in given if each is not None), None)
         frame = sys._getframe(1)
         active = ActiveStep(optimizer, closure, frame)
+        running = self._active
+        active.inner = bool(running)
         # A subclass's step() that calls its parent's is one step, not two.
-        again = bool(self._active) and any(each.optimizer is optimizer for each in self._active)
-        self._active.append(active)
+        again = bool(running) and any(each.optimizer is optimizer for each in running)
+        running.append(active)
         self._quiet()
         try:
             if not again:
-                with Unnoticed():
+                with self._tracer.lock, Unnoticed():
                     self._listener.step_begins(active, frame)
         except Exception as error:
             self._guard(error)
 
     def _quiet(self) -> None:
-        """Pause the tracer and the write patches while a step without a closure is running."""
-        for active in self._active:
-            if not active.closure:
-                self._write_patches.quiet_thread = self._tracer.thread
-                self._tracer.pause()
-                return
-        self._write_patches.quiet_thread = 0
+        """Pause the tracer and the write patches while a step is running, but not its closure."""
+        stepping = self._write_patches.stepping
+        if any(each.quiet for each in self._active):
+            stepping.add(threading.get_ident())
+            self._tracer.pause()
+            return
+        stepping.discard(threading.get_ident())
         self._tracer.resume()
+
+    def _closure_enters(self, frame: FrameType) -> None:
+        for active, _ in self._calling(frame):
+            if active.quiet:
+                active.quiet = False
+                try:
+                    with self._tracer.lock, Unnoticed():
+                        self._listener.closure_begins(active)
+                except Exception as error:
+                    self._guard(error)
+                self._quiet()
+
+    def _closure_left(self, frame: FrameType) -> None:
+        for active, wrapper in self._calling(frame):
+            active.quiet = True
+            active.calls += 1
+            try:
+                if active.step is not None:
+                    with self._tracer.lock, Unnoticed():
+                        self._listener.closure_ended(active, wrapper)
+            except Exception as error:
+                self._guard(error)
+            self._quiet()
+
+    def _calling(self, frame: FrameType) -> list[tuple[ActiveStep, FrameType]]:
+        """The running steps whose closure is called from `frame`, each with the frame of torch's
+        wrapper: several where one optimizer hands its closure on to another."""
+        running = self._active
+        if not running:
+            return []
+        closure = running[-1].closure
+        found = []
+        for active in reversed(running):
+            if closure is None or active.closure is not closure:
+                break
+            wrapper = outside(frame, closure, active.frame)
+            if wrapper is None:
+                break
+            found.append((active, wrapper))
+        return found
 
     def _left(self, kind: Any, frame: FrameType) -> None:
         """A record_function block of `frame` was left, by an exception of type `kind` or None. It
         may be one of the program's own, inside a closure or the step."""
-        if kind is not None and self._active and self._active[-1].frame == id(frame):
-            self._active.pop()
+        running = self._active
+        if kind is not None and running and running[-1].frame == id(frame):
+            running.pop()
         self._quiet()
 
     def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if threading.get_ident() != self._tracer.thread or not self._active:
+        running = self._active
+        if not running:
             return
         try:
-            with Unnoticed():
-                self._listener.step_ended(self._active.pop())
+            with self._tracer.lock, Unnoticed():
+                self._listener.step_ended(running.pop())
         except Exception as error:
             self._guard(error)
 

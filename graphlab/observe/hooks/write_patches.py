@@ -43,10 +43,10 @@ class WritePatches:
         self._patches: list[tuple[Any, str, Any, Any]] = []
         self._places: dict[tuple[int, str], tuple[Any, str, Any, Any]] = {}
         self._detached = WeakMap()
-        # Nothing is noted while `quiet` is not 0 (the observer is working), nor in the thread with
-        # the id `quiet_thread` (it runs an optimizer's step).
-        self.quiet = 0
-        self.quiet_thread = 0
+        # The threads in which nothing is noted: the observer is working there, or an optimizer's
+        # step is running.
+        self.quiet: set[int] = set()
+        self.stepping: set[int] = set()
 
     def start(self) -> None:
         import torch
@@ -109,8 +109,11 @@ class WritePatches:
         # Whether a torch function mode of the program's is active (private to torch).
         modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 
+        quiet, stepping = self.quiet, self.stepping
+
         def writer(*args: Any, **kwargs: Any) -> Any:
-            if self.quiet or self.quiet_thread == get_ident():
+            ident = get_ident()
+            if ident in quiet or ident in stepping:
                 return original(*args, **kwargs)
             # torch calls what it writes `input`, and a list of tensors `self`.
             target = args[0] if args else kwargs.get("input", kwargs.get("self"))
@@ -165,7 +168,7 @@ class WritePatches:
         return result
 
     def _is_quiet(self) -> bool:
-        return bool(self.quiet) or self.quiet_thread == get_ident()
+        return get_ident() in self.quiet or get_ident() in self.stepping
 
     def note(
         self, tensors: Any, before: Any, by: str, silent: bool = False, depth: int = 2
@@ -185,7 +188,7 @@ class WritePatches:
             spot = tracer.spot(caller)
             direct = spot is not None and caller.f_code is spot[0]
             # Each thread has its own count of nodes: a write in another one gets the last mark's.
-            seq = tracer.seq() if get_ident() == tracer.thread else self._log.last_seq()
+            seq = tracer.seq()
             self._log.write(RawWrite(seq, spot, by, tuple(written), None, silent, direct))
 
     def _is_data(self, tensor: Any) -> bool:

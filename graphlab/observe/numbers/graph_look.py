@@ -165,7 +165,7 @@ def _judge(
         p is not None and leaf_of(p) is None and (p not in made or made[p]) for p in parents
     ) or any(odd(each) for each in tensors):
         return None
-    given = [values[p] for p in parents if p in values] if not tensors else tensors
+    given = tensors or [values[p] for p in parents if p in values]
     numbers = [getattr(node, "_saved_exponent", None)]
     said = critical(spelt(kind), given, [n for n in numbers if type(n) in (int, float)])
     if kind == "Div" and not any(each.name == "self" for each in own):

@@ -65,8 +65,8 @@ def operand_text(
     operation: str = "",
 ) -> str:
     """How the operand number `which` of the operation at `at` is written; "" where that is not
-    certain. `direct`: the line calls the operation itself, and no function that does. `operation`: its
-    name, where `at` is a whole statement."""
+    certain. `direct`: the line calls the operation itself, and no function that does. `operation`:
+    its name, where `at` is a whole statement."""
     node = expression_at(at) if not operation else None
     node = node or _only(at, operation) or _statement(at)
     if node is None or not 0 <= which < len(tensors):

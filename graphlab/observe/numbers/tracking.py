@@ -75,7 +75,7 @@ class Tracking:
             mode.__exit__(None, None, None)
 
     def of(self, tensor: Any) -> Birth | None:
-        """Where a number of `tensor` that is not finite comes from; None where that is not known."""
+        """Where a number of `tensor` that is not finite comes from; None if that is not known."""
         key = storage_key(tensor)
         return first(self._births.get(key, ())) if key is not None else None
 

@@ -66,8 +66,7 @@ class NumberWatch:
         self._sound: int | None = None
         self._last: RawBackward | None = None
         tracer.handle(torch.autograd.backward, self._on_backward)
-        ledger.on_step.append(self._on_step)
-        ledger.on_stepped.append(self._on_stepped)
+        ledger.on_step = self._on_step
 
     def look_from(self, iteration: int) -> None:
         """Follow every number from this iteration on. To be called before the program begins."""
@@ -186,7 +185,7 @@ class NumberWatch:
                 seen = self._of_birth(birth, record, True)
                 self._pending = record, seen
                 carried = birth.phase in ("backward", "step")
-                if carried and None is not birth.iteration < (record.iteration or 0):
+                if carried and (birth.iteration or 0) < (record.iteration or 0):
                     self._told = seen
                 return
         if self._looks >= LOOKS:
@@ -286,9 +285,14 @@ class NumberWatch:
 
     # What it did.
 
-    def _on_step(self, optimizer: Any, parameters: list[Any], spot: Spot | None) -> None:
-        """A step is about to begin."""
+    def _on_step(
+        self, optimizer: Any, parameters: list[Any], spot: Spot | None, begins: bool
+    ) -> None:
+        """A step is about to begin, or has ended."""
         if self._told is not None:
+            return
+        if not begins:
+            self._on_stepped(optimizer, parameters, spot)
             return
         if self._pending is not None or self._tracking.on:
             self._applied(optimizer, parameters, spot)
@@ -358,7 +362,7 @@ class NumberWatch:
 
     def _on_stepped(self, optimizer: Any, parameters: list[Any], spot: Spot | None) -> None:
         """A step has ended: with tracking, whether it made a parameter not finite by itself."""
-        if self._told is not None or not self._tracking.on:
+        if not self._tracking.on:
             return
         ill = [each for each in parameters if odd(each)]
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,7 @@ from graphlab.observe.iterations import Iterations
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot
 from graphlab.observe.optimizers.gradients.parameters import LOOKS, Facts
+from graphlab.observe.optimizers.gradients.step_writes import moved
 from graphlab.observe.optimizers.harm import measure
 from graphlab.observe.optimizers.out_of_use import look_over
 from graphlab.observe.optimizers.provenance import Provenance
@@ -38,11 +40,8 @@ from graphlab.trace.model import Mix
 
 
 class OptimizerLedger:
-    """Listens to constructors, zero_grad and step() of optimizers.
-
-    `name_parameter` gives a parameter its index in the trace, `guard` is called with exceptions of
-    the observer's own.
-    """
+    """Listens to constructors, zero_grad and step() of optimizers. `name_parameter` gives a
+    parameter its index in the trace, `guard` is called with exceptions of the observer's own."""
 
     def __init__(
         self,
@@ -59,9 +58,8 @@ class OptimizerLedger:
         self.registry = OptimizerRegistry(name_parameter)
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
-        # Called with (optimizer, its parameters, the user's line) as each step begins, and ends.
-        self.on_step: list[Callable[[Any, list[Any], Spot | None], None]] = []
-        self.on_stepped: list[Callable[[Any, list[Any], Spot | None], None]] = []
+        # Called with (optimizer, its parameters, the user's line, whether it begins) at each step.
+        self.on_step: Callable[[Any, list[Any], Spot | None, bool], None] = lambda *_: None
         # Called when an optimizer has been built.
         self.on_built: Callable[[], None] = lambda: None
         self.unseen_step: tuple[int, Copies] | None = None
@@ -76,9 +74,8 @@ class OptimizerLedger:
         tracer.handle(module.zero_grad, self._on_zero)
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
-        """Count a step in another thread; nothing else is known of it."""
+        """Count a step in a thread that is not followed; nothing else is known of it."""
         state = self.registry.state(optimizer)
-        self._tracer.elsewhere = True
         if not state.elsewhere:
             state.elsewhere = True
             self.registry.hold(state, optimizer)
@@ -113,12 +110,14 @@ class OptimizerLedger:
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
-        optimizer, closure = active.optimizer, active.closure
+        optimizer = active.optimizer
         self.unseen_step = None
         state = self.registry.state(optimizer)
         user = user_frame(frame, self._files)
         spot = self._log.spots.of(user)
         state.last_spot = spot
+        state.thread = get_ident()
+        self.registry.threads.add(state.thread)
         parameters = parameters_of(optimizer)
         if (
             not state.owns
@@ -126,17 +125,48 @@ class OptimizerLedger:
             or len(parameters) != len(state.owns)
         ):
             self.registry.learn(state, optimizer, Names(self._files).gather(user))
-        step = RawStep(self._tracer.seq(), spot, state.at, self._iterations.iteration(user))
-        if not closure:
-            self._judge(step, state, parameters)
+        active.state = state
+        active.step = RawStep(self._tracer.seq(), spot, state.at, self._iterations.iteration(user))
+        if active.closure is None:
+            self._has_gradients(active, parameters, user)
         else:
             self.registry.gradients_of(state, parameters)
-            state.handed_on = True
+            # Until the closure has returned: it may raise.
+            active.handed_on, state.handed_on = state.handed_on, True
+            active.versions = versions_of(parameters)
+
+    def closure_begins(self, active: ActiveStep) -> None:
+        if active.step is not None and active.calls:
+            self._note_writes(active, parameters_of(active.optimizer))
+
+    def closure_ended(self, active: ActiveStep, frame: FrameType) -> None:
+        step = active.step
+        assert step is not None
+        parameters = parameters_of(active.optimizer)
+        user = user_frame(frame, self._files)
+        step.seq, step.iteration = self._tracer.seq(), self._iterations.iteration(user)
+        if active.calls == 1:
+            active.state.handed_on = active.handed_on
+            self._has_gradients(active, parameters, user)
+            return
+        # By value, such a step is compared on the gradients of its first call.
+        again = RawStep(step.seq, step.spot, step.optimizer, step.iteration)
+        self._judge(again, active, parameters)
+        step.leftover = step.leftover or again.leftover
+        step.nothing_new = step.nothing_new and again.nothing_new
+        active.versions = versions_of(parameters)
+
+    def _has_gradients(
+        self, active: ActiveStep, parameters: list[Any], user: FrameType | None
+    ) -> None:
+        """The gradients that a step is about to apply are there."""
+        step, state = active.step, active.state
+        assert step is not None
+        self._judge(step, active, parameters)
         step.sources = _losses(state.facts())
-        copies = None
-        if state.due and not closure:
+        if state.due:
             step.mix = self.provenance.mixed(state, parameters)
-            copies = copies_of([p for p, _ in self.registry.tracked()])
+            active.copies = copies_of([p for p, _ in self.registry.tracked()])
             grads = grads_of(parameters)
             active.grads = [(grad, version_of(grad)) for grad in grads if grad is not None]
             for each in self.on_compared_step:
@@ -145,17 +175,16 @@ class OptimizerLedger:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
             look_over(self.registry, state, parameters, self._log, self._files, user)
-        for begin in self.on_step:
-            begin(optimizer, parameters, spot)
-        active.step, active.state, active.copies = step, state, copies
+        self.on_step(active.optimizer, parameters, step.spot, True)
         active.versions = versions_of(parameters)
 
-    def _judge(self, step: RawStep, state: OptimizerState, parameters: list[Any]) -> None:
+    def _judge(self, step: RawStep, active: ActiveStep, parameters: list[Any]) -> None:
         """Note whether the gradients about to be applied are new or were applied before, and which
         parameters another optimizer steps as well."""
+        state: OptimizerState = active.state
         grads = grads_of(parameters)
         ids, _ = self.provenance.settle(state, parameters, grads, False)
-        inner = self.steps.depth > 1
+        inner = active.inner
         groups = state.groups
         judged = groups.judge(step, ids, inner) if groups is not None else None
         if groups is None or judged is None:
@@ -236,27 +265,48 @@ class OptimizerLedger:
         if step is None:
             return
         state: OptimizerState = active.state
+        parameters = parameters_of(optimizer)
+        if active.closure is not None and not active.calls:
+            # When its closure returned is not known: too late to compare values.
+            self._judge(step, active, parameters)
+            step.sources = _losses(state.facts())
+            state.handed_on = active.handed_on
         if active.idle is not None:
             state.idle += 1
             state.idle_moves = any(each.changed(version_of(each.tensor)) for each in active.idle)
         step.nothing_new = step.nothing_new and state.idle_moves
+        if active.copies is not None and len(self.registry.threads) > 1:
+            # What another thread steps meanwhile is not of this step's doing.
+            mine = {id(p) for _, each in self.registry.followed() for p in parameters_of(each)}
+            active.copies = [each for each in active.copies if id(each.tensor) in mine]
         if active.copies is not None:
             compare(state, optimizer, active.copies, self.registry.place_of)
         if step.mix is not None:
             step.mix = state.mix = self._with_changes(step.mix, state, active)
         state.contributions = None
-        parameters = parameters_of(optimizer)
-        after = versions_of(parameters)
-        written, silent = state.writes.note(parameters, active.versions, after)
         self._log.events.append(step)
-        for end in self.on_stepped:
-            end(optimizer, parameters, step.spot)
+        self.on_step(optimizer, parameters, step.spot, False)
+        silent = self._note_writes(active, parameters)
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
-        if written:
-            self._log.write(RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent))
         self.registry.group(state, parameters)
         state.steps += 1
+
+    def _note_writes(self, active: ActiveStep, parameters: list[Any]) -> bool:
+        """Note what a step has written since its gradients were there; whether some of it moved no
+        counter."""
+        step, after = active.step, versions_of(parameters)
+        assert step is not None
+        # What calls its closure again, or may (LBFGS), may have written nothing since.
+        again = active.calls > 1 or is_a(active.optimizer, torch.optim.LBFGS)
+        if again:
+            written, silent = moved(parameters, active.versions, after), False
+        else:
+            written, silent = active.state.writes.note(parameters, active.versions, after)
+        active.versions = after
+        if written:
+            self._log.write(RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent))
+        return silent
 
     @staticmethod
     def _with_changes(mix: Mix, state: OptimizerState, active: ActiveStep) -> Mix:

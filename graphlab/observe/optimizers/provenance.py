@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, compress
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.graph.walk import leaf_of
 from graphlab.observe.graph.wasted import parts_by_optimizer
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
@@ -25,6 +27,7 @@ from graphlab.observe.optimizers.gradients.parameters import (
 )
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.shares import OUTSIDE, Contributions, Label, OwnedParameter
+from graphlab.observe.refusals.outright import nodes_behind
 from graphlab.observe.tensors import grads_of, storage_key
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate
@@ -45,7 +48,10 @@ class Provenance:
         inside_step: Callable[[], bool],
     ) -> None:
         self._log, self._files, self._registry = log, files, registry
-        self._before: list[tuple[OptimizerState, list[Any]]] = []
+        # Of each thread: the optimizers whose gradients its backward may write.
+        self._before: dict[int, list[tuple[OptimizerState, list[Any]]]] = {}
+        # The optimizers that the graphs of a line lead to, in each thread.
+        self._holders: dict[tuple[Spot | None, int], set[int]] = {}
         self._searched = False
         self.any_backward = False
         self.grad_results = GradResults()
@@ -88,13 +94,26 @@ class Provenance:
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
         self.any_backward = True
         self.search(frame)
-        before = self._before = [
-            (state, parameters_of(optimizer)) for state, optimizer in self._registry.followed()
-        ]
+        followed = self._registry.followed()
+        if self._log.several:
+            # Another thread's backward may be running: only what this one reaches is looked at.
+            holders = self._reachable(record, frame)
+            followed = [each for each in followed if each[0].at in holders]
+        before = [(state, parameters_of(optimizer)) for state, optimizer in followed]
+        self._before[get_ident()] = before
         for state, parameters in before:
             self.settle(state, parameters, grads_of(parameters), True)
         if not record.is_grad:
-            self._open(record)
+            self._open(record, before)
+
+    def _reachable(self, record: RawBackward, frame: FrameType) -> set[int]:
+        key = record.spot, get_ident()
+        if key not in self._holders or record.covered is not None:
+            optimizers = self._registry.places()
+            leaves = map(leaf_of, nodes_behind(frame.f_locals, record.is_grad))
+            found = {at for leaf in leaves for at in optimizers.get(id(leaf), ())}
+            self._holders[key] = self._holders.get(key, set()) | found
+        return self._holders[key]
 
     def settle(
         self, state: OptimizerState, parameters: list[Any], grads: list[Any], throws: bool
@@ -125,8 +144,8 @@ class Provenance:
         state.ambiguous = any(gradient.facts.ambiguous for gradient in gradients)
         return fingerprint
 
-    def _open(self, record: RawBackward) -> None:
-        for state, parameters in self._before:
+    def _open(self, record: RawBackward, before: list[tuple[OptimizerState, list[Any]]]) -> None:
+        for state, parameters in before:
             if not state.due:
                 state.contributions = None
                 continue
@@ -142,7 +161,12 @@ class Provenance:
         # The identities and the places of the parameters that it reached.
         reached: list[tuple[Iterable[int], Sequence[int]]] = []
         apart: dict[int, int] = {}
-        for state, parameters in self._before:
+        before = self._before.pop(get_ident(), [])
+        holders = self._holders.get((record.spot, get_ident()))
+        if holders is not None:
+            # Another thread may have begun since.
+            before = [each for each in before if each[0].at in holders]
+        for state, parameters in before:
             fingerprint = fingerprint_of(grads_of(parameters))
             if fingerprint == state.fingerprint or [*map(id, parameters)] != state.identities:
                 continue
@@ -160,7 +184,6 @@ class Provenance:
                     reached.append((identities, [*compress(groups.places, marks)]))
             state.fingerprint = fingerprint
             state.ambiguous = state.ambiguous or record.is_grad
-        self._before = []
         record.reached = self._alike(record, [places for _, places in reached])
         if record.reached and not record.is_grad:
             same_line = self.by_line.setdefault(record.spot, [])
@@ -173,11 +196,10 @@ class Provenance:
                 these = {*record.reached} if these is None else these
                 state.never_reached = tuple(i for i in state.never_reached if i not in these)
                 state.strangers = tuple(i for i in state.strangers if i not in these)
+        for state, parameters in before:
             if state.contributions is not None and not record.is_grad:
-                optimizer = state.ref()
-                if optimizer is not None:
-                    held, _ = self._held(state, parameters_of(optimizer))
-                    state.contributions.end(held, {each for ids, _ in reached for each in ids})
+                held, _ = self._held(state, parameters)
+                state.contributions.end(held, {each for ids, _ in reached for each in ids})
 
     def _reached(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import weakref
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 from graphlab.observe.names import Names, parameters_of, wrapped
@@ -75,6 +76,8 @@ class OptimizerState:
         self.read = 0
         # Stepped by another thread: reading its gradients would race with that thread.
         self.elsewhere = False
+        # The thread that stepped it last.
+        self.thread = 0
         # Its parameters' identities and states, in its own order: made anew when they change.
         self.identities: list[int] = []
         self.gradients: list[ParameterState] = []
@@ -131,6 +134,8 @@ class OptimizerRegistry:
         self._by_id: dict[int, OptimizerState] = {}
         self._parameters: dict[int, tuple[Ref, ParameterState]] = {}
         self._held: dict[int, Spot | None] = {}
+        # The threads that step optimizers.
+        self.threads: set[int] = set()
         # Whether one parameter is held by two optimizers.
         self.overlap = False
 
@@ -240,12 +245,17 @@ class OptimizerRegistry:
         return list({id(each[0]): each for each in found}.values()) if self.overlap else found
 
     def followed(self) -> list[tuple[OptimizerState, Any]]:
-        """The optimizers that are alive and step in this thread, each with its state."""
-        return [
+        """The optimizers that are alive and step in this thread, each with its state. A thread
+        that steps none may run backwards for one that does."""
+        found = [
             (state, optimizer)
             for state in self.alive
             if not state.elsewhere and (optimizer := state.ref()) is not None
         ]
+        here = get_ident()
+        if len(self.threads) > 1 and here in self.threads:
+            return [each for each in found if each[0].thread in (0, here)]
+        return found
 
 
 def _assigned(spot: Spot | None) -> str | None:

@@ -19,7 +19,7 @@ class Times:
     def _runs(self) -> dict[tuple[str, int], list[int]]:
         found: dict[tuple[str, int], list[int]] = {}
         last = None
-        for at, mark in enumerate(self._log.marks, self._log.dropped):
+        for at, mark in enumerate(self._log.marks, self._log.marks.dropped):
             code, offset = mark[1], mark[2]
             if code is None or (code, offset) == last:
                 continue
@@ -31,7 +31,7 @@ class Times:
     @property
     def whole(self) -> bool:
         """Whether the marks go back to the beginning of the run."""
-        return not self._log.dropped
+        return not self._log.marks.dropped
 
     def last(self, file: str, line: int) -> int:
         """When the line last ran; -1 if that is not known."""

@@ -16,11 +16,14 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
     """Insert zero_grad() before the first backward whose gradients `step` applies, if both are in
     the same block; else after the step."""
     at, name = step.at, trace.optimizers[step.optimizer].name
-    found = re.match(r"([\w.]+)\.step\(", at.code) if at is not None else None
+    found = re.match(r"(?:\w+ = )?([\w.]+)\.step\(", at.code) if at is not None else None
     if at is None or found is None or found[1].rsplit(".", 1)[-1] != name.rsplit(".", 1)[-1]:
         return None
     zero = f"{found[1]}.zero_grad()"
     first = _first_backward(trace, step)
+    inside = _in_closure(trace, at, first, zero) if first is not None else None
+    if inside is not None:
+        return inside
     apart = first is not None and not _accumulates(trace, step, first)
     if first is not None and apart and first.file == at.file and first.line < at.line:
         block = Block(trace.sources.get(at.file, ""), at.file, first.line, at.line)
@@ -38,6 +41,26 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
         return None
     new = f"{block.text(target)}{' ' * target.col_offset}{zero}\n"
     return block.help("Clear what the step has applied.", [Edit.of(target, new)])
+
+
+def _in_closure(trace: Trace, at: Location, first: Location, zero: str) -> Help | None:
+    """Begin the closure that the step at `at` calls, and that runs the backward `first`, with
+    `zero`."""
+    block = Block(trace.sources.get(at.file, ""), at.file, first.line, first.line)
+    called = re.search(r"\.step\((?:closure=)?(\w+)\)", at.code)
+    if called is None or first.file != at.file:
+        return None
+    for node in ast.walk(ast.parse(trace.sources.get(at.file, ""))):
+        if (
+            isinstance(node, ast.FunctionDef)
+            and node.name == called[1]
+            and node.lineno < first.line <= (node.end_lineno or 0)
+        ):
+            target = node.body[0]
+            new = f"{' ' * target.col_offset}{zero}\n{block.text(target)}"
+            text = "Clear what the last step applied, each time the closure begins."
+            return block.help(text, [Edit.of(target, new)])
+    return None
 
 
 def clear_after_step(trace: Trace, zero: Location | None, step: Location | None) -> Help | None:

@@ -61,19 +61,26 @@ class Anchors:
 
     def _calls(
         self, code: CodeType
-    ) -> tuple[Callable[[Any], None], Callable[[None, Any], None], Callable[[None], None]]:
+    ) -> tuple[Callable[[Any], bool], Callable[[bool, Any], None], Callable[[bool], None]]:
         tracer, getframe = self._tracer, sys._getframe
         call_handlers = tracer.call_handlers
 
         # None of them may hand the frame out: it would keep its own variables alive.
-        def enter(first: Any) -> None:
-            tracer.wake(tracer.here())
-            call_handlers(code, getframe(1), "call", None)
+        def enter(first: Any) -> bool:
+            followed = tracer.follows_here()
+            if followed:
+                tracer.wake(tracer.here())
+                call_handlers(code, getframe(1), "call", None)
+            else:
+                tracer.elsewhere = True
+            return followed
 
-        def leave(token: None, result: Any) -> None:
-            call_handlers(code, getframe(1), "return", result)
+        def leave(followed: bool, result: Any) -> None:
+            if followed:
+                call_handlers(code, getframe(1), "return", result)
 
-        def fail(token: None) -> None:
-            call_handlers(code, getframe(1), "exception", sys.exc_info())
+        def fail(followed: bool) -> None:
+            if followed:
+                call_handlers(code, getframe(1), "exception", sys.exc_info())
 
         return enter, leave, fail

@@ -19,38 +19,39 @@ _VOTES, _LEAST = 4, 12
 
 
 class Calm:
-    """`known` holds the functions that are taken to be calm."""
+    """`known` holds the functions that are taken to be calm, by the identities of their codes: a
+    code computes its hash anew each time."""
 
     # Without a node for so many lines, the call that is running is taken to be calm.
     PATIENCE = 400
 
     def __init__(self) -> None:
-        self.known: set[CodeType] = set()
-        self._never: set[CodeType] = set()
-        self._votes: dict[CodeType, int] = {}
+        self.known: dict[int, CodeType] = {}
+        self._never: dict[int, CodeType] = {}
+        self._votes: dict[int, int] = {}
 
     def may(self, code: CodeType) -> bool:
         """Whether no call of this function was seen that is not calm."""
-        return code not in self._never
+        return id(code) not in self._never
 
     def vote(self, code: CodeType, calm: bool, lines: int) -> None:
         """A call that was followed has ended, after so many lines in it and in what it called."""
         if not calm:
             self.disturbed(code)
-        elif lines >= _LEAST and code not in self._never and code.co_flags & _GENERATOR == 0:
-            votes = self._votes[code] = self._votes.get(code, 0) + 1
+        elif lines >= _LEAST and id(code) not in self._never and code.co_flags & _GENERATOR == 0:
+            votes = self._votes[id(code)] = self._votes.get(id(code), 0) + 1
             if votes >= _VOTES:
-                self.known.add(code)
+                self.known[id(code)] = code
 
     def held(self, code: CodeType) -> None:
         """A call that was not followed was calm."""
-        if code not in self._never:
-            self.known.add(code)
+        if id(code) not in self._never:
+            self.known[id(code)] = code
 
     def disturbed(self, code: CodeType) -> None:
         """A call was not calm: it will always be followed."""
-        self._never.add(code)
-        self.known.discard(code)
+        self._never[id(code)] = code
+        self.known.pop(id(code), None)
 
 
 # inspect.CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR: the frame outlives a call.

@@ -29,7 +29,18 @@ RESTARTS = 64
 class Line:
     """What is known of one line of the user's. `hot`: it made nodes, or called what did."""
 
-    __slots__ = ("activity", "code", "hot", "keep", "made", "off", "start", "turns", "visits")
+    __slots__ = (
+        "activity",
+        "busy",
+        "code",
+        "hot",
+        "keep",
+        "made",
+        "off",
+        "start",
+        "turns",
+        "visits",
+    )
 
     def __init__(self, code: CodeType, keep: bool, start: bool) -> None:
         self.code = code
@@ -37,8 +48,9 @@ class Line:
         self.hot = self.off = False
         # Whether it may write unseen, and whether a loop's body begins here.
         self.keep, self.start = keep, start
-        # How many turns of that loop had nothing to note, and what was counted at the last one.
-        self.turns = self.activity = 0
+        # How many turns of that loop had nothing to note, how many had, and what was counted at the
+        # last one.
+        self.turns = self.busy = self.activity = 0
         # The numbers of nodes that it has made in one go.
         self.made: set[int] = set()
 
@@ -56,13 +68,17 @@ class MonitoringTracer(LineTracer):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._tool: int | None = None
-        self._known: dict[CodeType, dict[int, Line]] = {}
-        self._begun: dict[CodeType, int] = {}
+        # By the identities of codes, which `_codes` keeps alive: a code computes its hash anew each
+        # time.
+        self._codes: dict[int, CodeType] = {}
+        self._known: dict[int, dict[int, Line]] = {}
+        self._begun: dict[int, int] = {}
+        self._handled: set[int] = set()
         # The codes of which each line stays on: what one may write unseen is looked at as the next
         # one begins.
-        self._all_on: set[CodeType] = set()
+        self._all_on: set[int] = set()
         # The codes whose return is not told, as no line of them made a node.
-        self._silent: set[CodeType] = set()
+        self._silent: set[int] = set()
         # An exception leaves no event of the function itself.
         raising = ("backward", "grad")
         self._anchors = Anchors(self, lambda each: each.__name__ in raising)
@@ -87,6 +103,7 @@ class MonitoringTracer(LineTracer):
         monitoring.set_events(tool, events.PY_START)
         for function in self.handled:
             if not self._anchors.holds(function):
+                self._handled.add(id(function.__code__))
                 monitoring.set_local_events(
                     tool, function.__code__, events.PY_START | events.PY_RETURN
                 )
@@ -109,10 +126,10 @@ class MonitoringTracer(LineTracer):
         for event in (events.PY_START, events.LINE, events.PY_RETURN, events.PY_YIELD):
             monitoring.register_callback(tool, event, None)
         monitoring.set_events(tool, 0)
-        for code in (*self._known, *(each.__code__ for each in self.handled)):
+        for code in (*self._codes.values(), *(each.__code__ for each in self.handled)):
             monitoring.set_local_events(tool, code, 0)
-        self._known.clear()
-        self._silent.clear()
+        for kept in (self._known, self._silent, self._codes, self._begun, self._handled):
+            kept.clear()
         monitoring.free_tool_id(tool)
 
     def lost_sight(self) -> bool:
@@ -141,21 +158,22 @@ class MonitoringTracer(LineTracer):
 
     def _follow_code(self, code: CodeType) -> None:
         events = monitoring.events
-        if self._tool is not None and code not in self._known:
-            self._known[code] = {}
+        if self._tool is not None and id(code) not in self._known:
+            self._codes[id(code)] = code
+            self._known[id(code)] = {}
             monitoring.set_local_events(
                 self._tool, code, events.LINE | events.PY_RETURN | events.PY_YIELD
             )
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
         try:
-            if code in self.handlers:
+            if id(code) in self._handled:
                 self.here().activity += 1
                 self.call_handlers(code, sys._getframe(1), "call", None)
                 return None
             if code in self.files:
                 self._follow_code(code)
-                begun = self._begun[code] = self._begun.get(code, 0) + 1
+                begun = self._begun[id(code)] = self._begun.get(id(code), 0) + 1
                 if begun <= BEGUN:
                     return None
         except Exception as error:
@@ -163,7 +181,8 @@ class MonitoringTracer(LineTracer):
         return monitoring.DISABLE
 
     def _line(self, code: CodeType, number: int) -> Line:
-        lines = self._known.setdefault(code, {})
+        self._codes[id(code)] = code
+        lines = self._known.setdefault(id(code), {})
         line = lines.get(number)
         if line is None:
             odd = number in self.odd_lines(code)
@@ -181,12 +200,15 @@ class MonitoringTracer(LineTracer):
             try:
                 ident = get_ident()
                 own = followings.get(ident) or follow(ident)
-                lines = known.get(code)
+                lines = known.get(id(code))
                 line = lines.get(number) if lines is not None else None
                 if line is None:
                     line = self._line(code, number)
                 frame = getframe(1)
                 now = seq()
+                if now < own.seq:
+                    # Another thread has got the identity of one that has ended.
+                    own = follow(ident)
                 if own.pending:
                     self.write_ended(own, frame)
                 last, own.last = own.last, line
@@ -203,11 +225,12 @@ class MonitoringTracer(LineTracer):
                     if self._needed(own, line, now):
                         return None
                 if self.onlooker is not None:
-                    self.onlooker(frame, False)
-                elif not line.hot and line.visits > PATIENCE and code not in self._all_on:
+                    if ident == self.thread:
+                        self.onlooker(frame, False)
+                elif not line.hot and line.visits > PATIENCE and id(code) not in self._all_on:
                     line.off = True
                     if line.start:
-                        self.iterations.lost.add((code, number))
+                        self.iterations.lose((code, number))
                     return disable
             except Exception as error:
                 self.guard(error)
@@ -220,7 +243,7 @@ class MonitoringTracer(LineTracer):
         again = line.off
         if not line.hot:
             line.hot = True
-            again = again or line.code in self._silent
+            again = again or id(line.code) in self._silent
         elif len(line.made) < NUMBERS and line.visits > PATIENCE and self._restarts > 0:
             # Perhaps a line that is switched off has made some of them.
             self._restarts -= 1
@@ -233,22 +256,27 @@ class MonitoringTracer(LineTracer):
     def _needed(self, own: Following, line: Line, now: int) -> bool:
         """Whether the turns of a loop must be counted on."""
         activity = own.activity + now
-        line.turns = line.turns + 1 if activity == line.activity else 0
-        line.activity = activity
-        return line.turns <= TURNS or self._begun.get(line.code, 0) <= BEGUN
+        if activity == line.activity:
+            line.turns += 1
+        else:
+            line.busy += 1
+            line.activity = activity
+        begun = self._begun.get(id(line.code), 0)
+        # What happens between two calls of the function is no turn of the loop.
+        return line.turns <= TURNS or begun <= BEGUN or line.busy > begun
 
     def _may_write(self, own: Following, frame: FrameType, number: int) -> None:
         self.write_begins(own, frame, number)
         code = frame.f_code
-        if own.pending and code not in self._all_on:
-            self._all_on.add(code)
-            if any(line.off for line in self._known[code].values()):
+        if own.pending and id(code) not in self._all_on:
+            self._all_on.add(id(code))
+            if any(line.off for line in self._known[id(code)].values()):
                 self.learn_again()
 
     def _on_return(self, code: CodeType, offset: int, value: Any) -> Any:
         try:
             frame = sys._getframe(1)
-            if code in self.handlers:
+            if id(code) in self._handled:
                 self.call_handlers(code, frame, "return", value)
                 return None
             own = self.here()
@@ -266,18 +294,19 @@ class MonitoringTracer(LineTracer):
                 return None
             own.marks.append((now, back.f_code, ~back.f_lasti, own.stack[-1][2]))
             if self.onlooker is not None:
-                self.onlooker(back, True)
+                if own.ident == self.thread:
+                    self.onlooker(back, True)
                 return None
-            lines = self._known.get(code, {})
+            lines = self._known.get(id(code), {})
             caller = own.last = self._line(back.f_code, back.f_lineno or 0)
-            if code in self._all_on or any(line.hot for line in lines.values()):
+            if id(code) in self._all_on or any(line.hot for line in lines.values()):
                 # What follows on the caller's line is told from this call by its return alone.
                 caller.hot = True
                 if caller.off:
                     self.learn_again()
                 return None
             if sum(line.visits for line in lines.values()) > PATIENCE * max(1, len(lines)):
-                self._silent.add(code)
+                self._silent.add(id(code))
                 return monitoring.DISABLE
         except Exception as error:
             self.guard(error)

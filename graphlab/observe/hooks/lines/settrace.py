@@ -35,7 +35,9 @@ class SettraceTracer(LineTracer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._codes: dict[CodeType, int] = {}
+        # By the identities of codes, which are kept alive: a code computes its hash anew each time.
+        self._codes: dict[int, int] = {}
+        self._alive: list[CodeType] = []
         self._before: Any = None
         self._before_in_threads: Any = None
         # The `f_trace` that frames had before, such as a debugger's.
@@ -57,11 +59,14 @@ class SettraceTracer(LineTracer):
         own.trace = self._make_global(own)
         return own
 
+    def follows_here(self) -> bool:
+        return self.running and threading.get_ident() in self.followings
+
     def _in_new_thread(self, frame: FrameType, event: str, arg: Any) -> Any:
         if not self.running:
             sys.settrace(None)
             return None
-        own = self.here()
+        own = self.follow(threading.get_ident())
         sys.settrace(own.trace)
         return own.trace(frame, event, arg)
 
@@ -89,12 +94,13 @@ class SettraceTracer(LineTracer):
         # The swapped code object refers to this tracer, and the garbage collector does not look
         # into code objects: the cycle is broken here.
         self._codes.clear()
+        self._alive.clear()
         self.module_call_codes.clear()
         if threading.gettrace() == self._in_new_thread:
             threading.settrace(self._before_in_threads)  # pyright: ignore[reportArgumentType]
         while frame is not None:
             if frame.f_trace is not None and (
-                frame.f_trace is own.locals.get(frame.f_code)
+                frame.f_trace is own.locals.get(id(frame.f_code))
                 or isinstance(frame.f_trace, EndOfFrame)
             ):
                 frame.f_trace = self._kept.get(frame)
@@ -147,8 +153,8 @@ class SettraceTracer(LineTracer):
                 if last or frame.f_trace is None:
                     frame.f_trace = self._local_for(own, code)
                 # The turns of its loops were not counted.
-                starts = self.iterations.body_starts(code)
-                self.iterations.lost.update((code, each) for each in starts)
+                for start in self.iterations.body_starts(code):
+                    self.iterations.lose((code, start))
             frame = None if last else frame.f_back
         sys.settrace(own.trace)
 
@@ -212,7 +218,8 @@ class SettraceTracer(LineTracer):
             kind = _MODULE_CALL
         else:
             kind = _OTHER
-        self._codes[code] = kind
+        self._codes[id(code)] = kind
+        self._alive.append(code)
         return kind
 
     def _make_global(self, own: Following) -> Callable[..., Any]:
@@ -225,7 +232,7 @@ class SettraceTracer(LineTracer):
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
             # Runs at every Python call of the program, so the common case returns first.
             code = frame.f_code
-            kind = codes.get(code)
+            kind = codes.get(id(code))
             if kind is None:
                 if not self.running:
                     # In a thread that outlives the session.
@@ -236,12 +243,12 @@ class SettraceTracer(LineTracer):
                 return None
             if kind is _USER:
                 now = seq()
-                if code in calm and self.onlooker is None:
+                if id(code) in calm and self.onlooker is None:
                     end = self._dim(own, frame, len(calls), now)
                     if end is not None:
                         return end
                 calls.append((frame, now, own.activity, own.events))
-                return locals_of(code) or local_for(own, code)
+                return locals_of(id(code)) or local_for(own, code)
             if kind is _MODULE_CALL:
                 settrace(None)
                 own.module_caller = frame.f_back
@@ -250,7 +257,7 @@ class SettraceTracer(LineTracer):
                 pause()
                 return None
             back = frame.f_back
-            if back is not None and codes.get(back.f_code) == _USER:
+            if back is not None and codes.get(id(back.f_code)) == _USER:
                 here, offset = back.f_code, back.f_lasti
             else:
                 # Called by torch: the user's line is still the outer call's.
@@ -285,12 +292,12 @@ class SettraceTracer(LineTracer):
         return on_return
 
     def _local_for(self, own: Following, code: CodeType) -> Callable[..., Any]:
-        local = own.locals.get(code)
+        local = own.locals.get(id(code))
         if local is None:
             local = self._make_local(own, code)
-            if self.onlooker is not None:
+            if self.onlooker is not None and own.ident == self.thread:
                 local = self._watched(local, self.onlooker)
-            own.locals[code] = local
+            own.locals[id(code)] = local
         return local
 
     def _watched(self, local: Callable[..., Any], onlooker: Onlooker) -> Callable[..., Any]:

@@ -130,6 +130,15 @@ class StepWrites:
         return self._places
 
 
+def moved(parameters: list[Any], before: list[int], after: list[int]) -> tuple[Written, ...]:
+    """The parameters whose counters have moved, as written."""
+    return tuple(
+        (key, *byte_span(parameter), old, new)
+        for parameter, old, new in zip(parameters, before, after, strict=False)
+        if new != old and (key := storage_key(parameter)) is not None
+    )
+
+
 def _addresses(parameters: list[Any]) -> list[int]:
     if {*map(type, parameters)} <= _PLAIN:
         try:
