@@ -70,6 +70,10 @@ def run(
         typer.Option("--against", metavar="TARGET", help="Show another run beside it."),
     ] = None,
     quiz: Annotated[bool, typer.Option("--quiz", help="The page asks questions first.")] = False,
+    nan_from: Annotated[
+        int | None,
+        typer.Option("--nan-from", metavar="N", min=0, help="Follow NaN and Inf from iteration N."),
+    ] = None,
     format: Annotated[
         str, typer.Option("--format", help="text, github (annotations) or lines (for matchers).")
     ] = "text",
@@ -87,12 +91,24 @@ def run(
     from graphlab.commands.report import Asked
 
     asked = Asked(
-        explain, json, trace, strict, force, html, against, quiz, form=format, sarif_file=sarif
+        explain,
+        json,
+        trace,
+        strict,
+        force,
+        html,
+        against,
+        quiz,
+        form=format,
+        sarif_file=sarif,
+        nan_from=nan_from,
     )
     if saved is not None:
         if target is not None or module or context.args:
             given = target or ("-m" if module else context.args[0])
             raise UserError(f"--from runs no program and takes no {given}", f"remove {given}")
+        if nan_from is not None:
+            raise UserError("--from runs no program and takes no --nan-from", "remove --nan-from")
         raise typer.Exit(command.replay(saved, asked))
     if target is None:
         raise UserError("TARGET is missing", "graphlab list shows the scenarios")

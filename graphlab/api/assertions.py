@@ -56,6 +56,18 @@ class Assertions(ABC):
             count = "1 problem was" if len(found) == 1 else f"{len(found)} problems were"
             seen.fail(f"{count} found", [], [Story(each) for each in found])
 
+    def assert_finite(self) -> None:
+        """No NaN and no Inf reached a loss that was trained on, an applied gradient or a parameter.
+
+        Infinite numbers that the program means, such as masks, do not count.
+        """
+        __tracebackhide__ = True
+        seen = Seen(self.trace, self._live)
+        seen.backwards()
+        found = [each for each in seen.findings() if each.code in ("GL201", "GL202")]
+        if found:
+            seen.fail("a number was not finite", [], [Story(each) for each in found])
+
     def assert_touches(self, optimizer: Any, *modules: Any) -> None:
         """The optimizer's steps changed every parameter of the modules, by value."""
         __tracebackhide__ = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from graphlab.commands.recording import check_against
@@ -17,6 +17,7 @@ from graphlab.output import files
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
+from graphlab.trace.sightings import NonFinite
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Asked:
     html_file: str | None = None
     against: str | None = None
     quiz: bool = False
+    # From which iteration on numbers that are not finite are followed.
+    nan_from: int | None = None
     # `html_file` as it was typed, for messages.
     page: str | None = None
     # One of `views.machine.lines.FORMATS`.
@@ -86,7 +89,8 @@ class Report:
     """The report of a run, and the files that were asked for.
 
     `again` is the command that shows the whole story; `shown` are the scenarios that show the
-    repair, a line each; `arguments` are the script's, for a second run to compare with.
+    repair, a line each; `arguments` are the script's, for a second run to compare with; `closer`
+    gives the command that follows numbers that are not finite from an iteration on.
     """
 
     def __init__(
@@ -97,12 +101,13 @@ class Report:
         shown: list[str],
         arguments: tuple[str, ...] = (),
         film: Film | None = None,
+        closer: Callable[[int], str] | None = None,
     ) -> None:
         self.trace, self.film = trace, film
         # Why a part that was asked for is missing.
         self.failures: list[UserError] = []
         self._asked, self._again, self._shown = asked, again, shown
-        self._arguments = arguments
+        self._arguments, self._closer = arguments, closer
         self._findings: list[Finding] = []
 
     @property
@@ -156,10 +161,13 @@ class Report:
         screen = console.stderr() if self._asked.to_stdout else console.stdout()
         if self._asked.explain:
             console.emit(screen, terminal.full(self.trace, self._findings, self._shown))
-            return
-        console.emit(screen, terminal.short(self.trace, self._findings))
-        if any(finding.severity != "info" for finding in self._findings):
-            console.stderr().print(f"\nthe whole story: graphlab {self._again}", style="dim")
+        else:
+            console.emit(screen, terminal.short(self.trace, self._findings))
+            if any(finding.severity != "info" for finding in self._findings):
+                console.stderr().print(f"\nthe whole story: graphlab {self._again}", style="dim")
+        ahead = [each.look_from for each in self.trace.sightings if isinstance(each, NonFinite)]
+        if self._closer is not None and ahead and ahead[0] is not None:
+            console.emit(screen, terminal.to_find_out(self._closer(ahead[0])))
 
     def _write_page(self, path: str) -> None:
         from graphlab.commands.player import write

@@ -32,6 +32,8 @@ def run(
     def prepare(observation: Observation) -> None:
         if asked.films:
             observation.keep_film()
+        if asked.nan_from is not None:
+            observation.numbers.look_from(asked.nan_from)
 
     try:
         recorded = record(target, arguments, prepare, is_module=is_module, last=last)
@@ -43,9 +45,15 @@ def run(
         # A usage error of the script, which has printed its message: there is nothing to report.
         return 2
     words = ["-m", target] if is_module else [target]
-    words += ["--explain", *(["--", *arguments] if arguments else [])]
-    again = f"run {shlex.join(words)}"
-    report = Report(ran.trace, asked, again, shown_by(recorded.scenario), tuple(arguments))
+    given = ["--", *arguments] if arguments else []
+    again = f"run {shlex.join([*words, '--explain', *given])}"
+
+    def closer(iteration: int) -> str:
+        return f"graphlab run {shlex.join([*words, '--nan-from', str(iteration), *given])}"
+
+    report = Report(
+        ran.trace, asked, again, shown_by(recorded.scenario), tuple(arguments), closer=closer
+    )
     if asked.films:
         with report.surviving("the film of the run"):
             report.film = _film(recorded.observation, ran.trace)

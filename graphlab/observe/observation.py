@@ -81,6 +81,7 @@ class Observation:
         RareCalls(log, tracer, files)
         watched = Watched(log, tracer, files, ledger, table)
         self._watchers = Watchers(watched, self._own_error)
+        self.numbers = self._watchers.numbers
         self._reached_parameters = ReachedParameters(log, files)
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, iterations, target, ledger.registry.name_of)
@@ -156,6 +157,7 @@ class Observation:
         """Remove every hook. Safe to call twice."""
         self._notice_lost_sight()
         self._tracing = False
+        self.numbers.stop()
         self._stand_aside.stop()
         if self._recursion_limit is not None:
             self._recursion_limit.stop()
@@ -214,6 +216,7 @@ class Observation:
             if error is not None:
                 names = Names(self._files).gather_traceback(error)
                 self._ledger.registry.name_by(names)
+                self.numbers.raised(error)
             self._unseen.explain(error)
         except Exception as own:
             self._own_error(own)
@@ -335,13 +338,11 @@ class Observation:
         before: str | None = None,
         also: Callable[[Any, dict[str, Any]], Any] | None = None,
     ) -> None:
-        """Capture the graphs of the first iterations, or of one moment, into `snapshots`. `also` is
-        called at each with (loss, {name: parameter}); its result is kept with the graph."""
+        """As `Snapshots.keep`: capture the graphs of the first iterations, or of one moment."""
         self.snapshots.keep(at, before, also)
 
     def keep_film(self, at: int | None = None, before: str | None = None) -> None:
-        """Record every line of the run, and capture the graphs as `keep_graphs` does. To be called
-        before `start`."""
+        """Record every line, and graphs as `keep_graphs` does. To be called before `start`."""
         self.keep_graphs(at, before)
         tracer = self._tracer
         self.snapshots.recorder = self._recorder = Recorder(
@@ -361,8 +362,7 @@ class Observation:
             self._notices.append(text)
 
     def _notice_lost_sight(self) -> None:
-        """Note that the trace function is gone: a debugger's `continue` and a RecursionError remove
-        it. Otherwise "nothing was seen" would read as "nothing is wrong"."""
+        """Note that the trace function is gone: "nothing seen" would read as "nothing wrong"."""
         here = threading.get_ident() == self._tracer.thread
         if self._tracing and here and self._tracer.lost_sight():
             self._notice(

@@ -8,6 +8,7 @@ from graphlab.rules.rule import Rule
 from graphlab.text import listing
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace
+from graphlab.trace.sightings import NonFinite
 
 _SEND = (
     "no rule knows this error: the report of `graphlab run --json FILE` and the traceback are what "
@@ -51,6 +52,9 @@ def _last(trace: Trace) -> Backward | None:
     ran = [each for each in trace.events if isinstance(each, Backward)]
     failed = next((each for each in reversed(ran) if each.trouble == "failed"), None)
     if failed is None or trace.outcome != "raised":
+        return None
+    if any(isinstance(each, NonFinite) and each.call == failed.call for each in trace.sightings):
+        # torch's own check for NaN, which GL202 explains.
         return None
     error = trace.exception
     if error is not None and error.type != failed.raised:

@@ -58,6 +58,8 @@ SILENT = {
     "GL119": "loss-never-used",
     "GL120": "gradients-all-zero",
     "GL121": "module-registered-twice",
+    "GL201": "non-finite-value",
+    "GL202": "non-finite-gradient",
 }
 NAMES = RAISING | SILENT
 HEADINGS = [
@@ -223,7 +225,8 @@ class Oracle:
 
     def unpack(self, saved: tuple[Any, Any]) -> Any:
         tensor, copy = saved
-        if not torch.equal(tensor, copy):
+        # NaN is not equal to itself.
+        if not torch.equal(tensor.nan_to_num(), copy.nan_to_num()):
             self.codes.add("GL105")
         return tensor
 
@@ -339,6 +342,10 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         oracle.before_backward(self.grad_fn)
         backward(self, *args, **kwargs)
         oracle.after_backward(before)
+        finite = all(bool(p.grad.isfinite().all()) for p in oracle.owned() if p.grad is not None)
+        if not finite and not oracle.codes & {"GL201", "GL202"}:
+            # Who was first: the loss, or a gradient of one that is finite?
+            oracle.codes.add("GL202" if bool(self.isfinite().all()) else "GL201")
 
     functional, utils = torch.nn.functional, torch.nn.utils
     cross_entropy, clip = functional.cross_entropy, utils.clip_grad_norm_

@@ -36,6 +36,7 @@ OBSERVE = [
     ("failures",),
     ("optimizers", "backward_calls"),
     ("live_objects",),
+    ("numbers",),
     ("sightings",),
     ("build_trace",),
     ("film", "postmortem"),

@@ -207,6 +207,10 @@ SPEAKING = (
     Case("GL119", "docs/rules/GL119.md#Example", "info", cause=12),
     Case("GL120", "tests/corpus/silent/rounded_code.py", "warning",
          "codec.encode.0.weight", failed=37, cause=15),
+    Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
+         "policy.body.0.weight", failed=33, cause=18),
+    Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
+         "embed.2.weight", failed=22),
 )  # fmt: skip
 
 SILENT = (
@@ -261,6 +265,8 @@ SILENT = (
     Case("GL118", "tests/corpus/clean/values_swapped_in.py"),
     Case("GL119", "docs/rules/GL119.md#Use instead"),
     Case("GL120", "tests/corpus/clean/zero_initialised_branches.py"),
+    Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
+    Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip
 
 ALL = (*SPEAKING, *SILENT)

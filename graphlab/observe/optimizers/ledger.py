@@ -40,11 +40,8 @@ from graphlab.trace.model import Mix
 
 
 class OptimizerLedger:
-    """Listens to constructors, zero_grad and step() of optimizers.
-
-    `name_parameter` gives a parameter its index in the trace, `guard` is called with exceptions of
-    the observer's own.
-    """
+    """Listens to constructors, zero_grad and step() of optimizers. `name_parameter` gives a
+    parameter its index in the trace, `guard` is called with exceptions of the observer's own."""
 
     def __init__(
         self,
@@ -61,6 +58,8 @@ class OptimizerLedger:
         self.registry = OptimizerRegistry(name_parameter)
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
+        # Called with (optimizer, its parameters, the user's line, whether it begins) at each step.
+        self.on_step: Callable[[Any, list[Any], Spot | None, bool], None] = lambda *_: None
         # Called when an optimizer has been built.
         self.on_built: Callable[[], None] = lambda: None
         self.unseen_step: tuple[int, Copies] | None = None
@@ -176,6 +175,7 @@ class OptimizerLedger:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
             look_over(self.registry, state, parameters, self._log, self._files, user)
+        self.on_step(active.optimizer, parameters, step.spot, True)
         active.versions = versions_of(parameters)
 
     def _judge(self, step: RawStep, active: ActiveStep, parameters: list[Any]) -> None:
@@ -285,6 +285,7 @@ class OptimizerLedger:
             step.mix = state.mix = self._with_changes(step.mix, state, active)
         state.contributions = None
         self._log.events.append(step)
+        self.on_step(optimizer, parameters, step.spot, False)
         silent = self._note_writes(active, parameters)
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None

@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.notes import RawBackward
+from graphlab.observe.numbers.watch import NumberWatch
 from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.fates import Fates
@@ -25,6 +26,9 @@ class Watchers:
     def __init__(self, watched: Watched, guard: Callable[[Exception], None]) -> None:
         self._guard = guard
         self._zeros, self._kept = ZeroWatch(watched), KeptGradients(watched)
+        self.numbers = NumberWatch(
+            watched.log, watched.tracer, watched.files, watched.ledger, watched.table, guard
+        )
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
             ClipCalls(watched),
@@ -33,6 +37,7 @@ class Watchers:
             CutTerms(watched),
             UnusedLosses(watched),
             self._kept,
+            self.numbers,
             *watchers_of_state(watched),
         )
 
@@ -45,7 +50,7 @@ class Watchers:
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
-        for each in (self._zeros, self._kept):
+        for each in (self._zeros, self._kept, self.numbers):
             try:
                 each.ended(record)
             except Exception as error:

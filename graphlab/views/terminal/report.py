@@ -42,6 +42,12 @@ def full(trace: Trace, findings: list[Finding], shown_by: list[str]) -> Renderab
     return Group(*parts)
 
 
+def to_find_out(command: str) -> RenderableType:
+    """The last line of a report: the command of a second run that tells more."""
+    line = Text.assemble(("to find out: ", "bold"), one_line(command), overflow="fold")
+    return Group(Text(), line)
+
+
 def _all_clear(trace: Trace) -> str:
     """ "nothing wrong seen" is said only where there was something to see, and all of it was."""
     if trace.unseen:

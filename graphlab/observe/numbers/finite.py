@@ -1,0 +1,205 @@
+"""Reads whether tensors are finite, and says in words which values an operation cannot take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from graphlab.observe.tensors import count_of, is_tensor, readable
+
+# Private to torch; without it the tensors are read one by one.
+_norms: Any = getattr(torch, "_foreach_norm", None)
+
+
+class Odd(NamedTuple):
+    """How many values of a tensor are NaN, and how many infinite."""
+
+    nan: int
+    inf: int
+
+    def __bool__(self) -> bool:
+        return self.nan + self.inf > 0
+
+
+FINITE = Odd(0, 0)
+
+
+def counts(value: Any) -> bool:
+    """Whether a value is a tensor whose numbers may be not finite and can be read."""
+    return (
+        is_tensor(value)
+        and readable(value)
+        and value.layout is torch.strided
+        and (value.is_floating_point() or value.is_complex())
+        and count_of(value) > 0
+    )
+
+
+def odd(value: Any) -> Odd:
+    """What is not finite in a value. To be called inside of Unnoticed."""
+    if not counts(value):
+        return FINITE
+    value = value.detach()
+    if bool(torch.isfinite(value).all()):
+        return FINITE
+    nan = int(torch.isnan(value).sum())
+    return Odd(nan, int((~torch.isfinite(value)).sum()) - nan)
+
+
+def any_odd(tensors: Sequence[Any]) -> Any:
+    """A tensor that is not finite where one of `tensors` is not, without waiting for the device;
+    None where nothing can be read. The greatest value of each is taken, as a sum might overflow."""
+    found = [each.detach() for each in tensors if counts(each)]
+    if not found:
+        return None
+    device = found[0].device
+    found = [each.abs() if each.is_complex() else each for each in found if each.device == device]
+    try:
+        tops = _norms(found, float("inf"))
+    except (RuntimeError, AttributeError, TypeError):
+        tops = [each.abs().max() for each in found]
+    return torch.stack([each.float() for each in tops]).sum()
+
+
+# What the operand of an operation must not be, and what to call the values that are.
+_ILL: dict[str, tuple[tuple[str, Any], ...]] = {
+    "log": (("0", lambda v: v == 0), ("negative", lambda v: v < 0)),
+    "log1p": (("-1", lambda v: v == -1), ("below -1", lambda v: v < -1)),
+    "sqrt": (("negative", lambda v: v < 0),),
+    "rsqrt": (("0", lambda v: v == 0), ("negative", lambda v: v < 0)),
+    "reciprocal": (("0", lambda v: v == 0),),
+    "acos": (("beyond -1 and 1", lambda v: v.abs() > 1),),
+    "acosh": (("below 1", lambda v: v < 1),),
+    "atanh": (("-1 or 1", lambda v: v.abs() == 1), ("beyond", lambda v: v.abs() > 1)),
+    "lgamma": (("0 or a negative whole number", lambda v: (v <= 0) & (v == v.floor())),),
+    "logit": (("0 or 1", lambda v: (v == 0) | (v == 1)), ("beyond", lambda v: (v < 0) | (v > 1))),
+    "erfinv": (("-1 or 1", lambda v: v.abs() == 1), ("beyond", lambda v: v.abs() > 1)),
+}
+_ILL["log2"] = _ILL["log10"] = _ILL["log"]
+_ILL["asin"] = _ILL["acos"]
+_ILL["digamma"] = _ILL["lgamma"]
+# The place of the operand that may not be 0, among the tensors of a division.
+_DIVISOR = {"div": 1, "true_divide": 1, "addcdiv": 2, "remainder": 1, "fmod": 1, "floor_divide": 1}
+_SPREAD = ("std", "var", "std_mean", "var_mean")
+
+
+class Critical(NamedTuple):
+    """Which operand (its place among the tensors) has values that explain a result, in words."""
+
+    operand: int
+    text: str
+
+
+def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> Critical:
+    """What of its operands made the operation `name` give a number that is not finite. `numbers`
+    are its operands that are no tensors."""
+    known = [each.detach() if counts(each) else None for each in tensors]
+    first = known[0] if known else None
+    if name in _DIVISOR:
+        at = min(_DIVISOR[name], len(known) - 1)
+        if len(known) == 1 and any(each == 0 for each in numbers[-1:]):
+            return Critical(0, "it is divided by 0")
+        if (found := _some(known[at], "0", lambda v: v == 0)) and len(known) > 1:
+            return Critical(at, found)
+    if name in ("pow", "float_power") and first is not None:
+        exponent = known[1] if len(known) > 1 else next(iter(numbers), None)
+        power = torch.as_tensor(exponent if exponent is not None else 1.0)
+        if bool((power != power.round()).any()) and (
+            found := _some(first, "negative", lambda v: v < 0)
+        ):
+            return Critical(0, found)
+        if bool((power < 0).any()) and (found := _some(first, "0", lambda v: v == 0)):
+            return Critical(0, found)
+    if name in _SPREAD and first is not None:
+        return Critical(0, f"{_size(first)}, and a spread takes at least two values")
+    if name.startswith("nll_loss") and len(tensors) > 1:
+        return Critical(1, "no label counts, so that the mean is of nothing")
+    if name == "mean" and tensors and is_tensor(tensors[0]) and count_of(tensors[0]) == 0:
+        return Critical(0, "it has no values")
+    for at, value in enumerate(known[:1] if name in _ILL else ()):
+        said = [text for what, test in _ILL[name] if (text := _some(value, what, test))]
+        if said:
+            return Critical(at, " and ".join(said))
+    for at, value in enumerate(known):
+        if value is not None and (inf := _some(value, "infinite", torch.isinf)):
+            rows = _full_rows(value)
+            return Critical(at, f"{inf}{rows}")
+    return _largest(known)
+
+
+def _largest(known: Sequence[Any]) -> Critical:
+    """The operand with the greatest values, for what overflowed."""
+    best, top = -1, -1.0
+    for at, value in enumerate(known):
+        if value is not None and (size := float(value.abs().max().double())) > top:
+            best, top = at, size
+    if best < 0:
+        return Critical(0, "")
+    value = known[best]
+    low, high = (float(each) for each in torch.aminmax(_real(value)))
+    kind = str(value.dtype).removeprefix("torch.")
+    spread = f"from {low:.4g} to {high:.4g}" if count_of(value) > 1 else f"{high:.4g}"
+    return Critical(best, f"{'values' if count_of(value) > 1 else 'its value is'} {spread}, {kind}")
+
+
+def _real(value: Any) -> Any:
+    return value.abs() if value.is_complex() else value
+
+
+def _some(value: Any, what: str, test: Any) -> str:
+    """`3 of 64 values are 0`, or nothing where none is."""
+    if value is None or value.is_complex():
+        return ""
+    many = int(test(value).sum())
+    if not many:
+        return ""
+    total = count_of(value)
+    if total == 1:
+        return f"it is {what}"
+    return f"{many} of {total} values {'is' if many == 1 else 'are'} {what}"
+
+
+def _full_rows(value: Any) -> str:
+    rows = torch.isneginf(value).all(-1) if value.dim() > 1 else torch.isneginf(value).all()
+    return ", all of a row" if bool(rows.any()) else ""
+
+
+def _size(value: Any) -> str:
+    shape = [*value.shape]
+    return f"it has the shape {shape}"
+
+
+# Of a node of the graph, what it saved and at which of its values its derivative has no value.
+_STEEP: dict[str, tuple[tuple[str, str, Any], ...]] = {
+    "Sqrt": (("result", "0", lambda v: v == 0),),
+    "Rsqrt": (("result", "infinite", torch.isinf),),
+    "Log": (("self", "0", lambda v: v == 0),),
+    "Log1p": (("self", "-1", lambda v: v == -1),),
+    "Pow": (("self", "0", lambda v: v == 0),),
+    "Div": (("other", "0", lambda v: v == 0),),
+    "Reciprocal": (("result", "infinite", torch.isinf),),
+    "Acos": (("self", "-1 or 1", lambda v: v.abs() == 1),),
+    "Atanh": (("self", "-1 or 1", lambda v: v.abs() == 1),),
+    "Norm": (("result", "0", lambda v: v == 0),),
+    "LinalgVectorNorm": (("result", "0", lambda v: v == 0),),
+    "Std": (("result", "0", lambda v: v == 0),),
+    "Exp": (("result", "infinite", torch.isinf),),
+}
+_STEEP["Log2"] = _STEEP["Log10"] = _STEEP["Log"]
+_STEEP["Asin"] = _STEEP["Acosh"] = _STEEP["Acos"]
+_STEEP["TensorPow"] = _STEEP["Pow"]
+
+
+def steep(kind: str, saved: dict[str, Any]) -> str:
+    """Which values of what a node of this kind (``Sqrt``) saved its derivative cannot take."""
+    for slot, what, test in _STEEP.get(kind, ()):
+        value: Any = saved.get(slot)
+        if counts(value):
+            value = value.detach()
+            many, total = int(test(value).sum()), count_of(value)
+            if many:
+                which = f"{many} of {total} values" if total > 1 else "its value"
+                return f"{which} {'are' if many > 1 else 'is'} {what}"
+    return ""

@@ -1,0 +1,134 @@
+"""Finds what the user calls the operands of an operation: from its line, and the frame's values."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.tensors import is_tensor, shape_of, storage_key
+from graphlab.source.evaluate import in_frame
+from graphlab.source.places import nodes_of, parse, place, statement_at
+from graphlab.source.vocabulary import LIBRARIES
+from graphlab.source.wording import short
+from graphlab.trace.model import Location
+
+
+def expression_at(at: Location) -> ast.expr | None:
+    """The expression that an instruction belongs to; of an assignment with an operator, None."""
+    best: ast.expr | None = None
+    for node in nodes_of(parse(at.file)):
+        if not isinstance(node, ast.expr) or node.lineno != at.line:
+            continue
+        there = place(node, at.file)
+        if (there.column, there.end_line, there.end_column) == (
+            at.column, at.end_line, at.end_column,
+        ):  # fmt: skip
+            return node
+        if there.column == at.column and best is None and (node.end_lineno or 0) > at.line:
+            best = node
+    return best
+
+
+def operands(node: ast.AST | None) -> list[ast.expr]:
+    """The operands of an expression, as written: ``a`` and ``b`` of ``a / b``, ``p`` of
+    ``torch.log(p)`` and of ``p.log()``."""
+    if isinstance(node, ast.BinOp):
+        return [node.left, node.right]
+    if isinstance(node, ast.UnaryOp):
+        return [node.operand]
+    if isinstance(node, ast.AugAssign):
+        return [node.target, node.value]
+    if isinstance(node, ast.Subscript):
+        return [node.value]
+    if not isinstance(node, ast.Call):
+        return []
+    given = [*node.args, *(each.value for each in node.keywords)]
+    if isinstance(node.func, ast.Attribute) and not _is_library(node.func.value):
+        return [node.func.value, *given]
+    return given
+
+
+def _is_library(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in LIBRARIES
+
+
+def operand_text(
+    at: Location,
+    frame: FrameType | None,
+    tensors: Sequence[Any],
+    which: int,
+    direct: bool,
+    operation: str = "",
+) -> str:
+    """How the operand number `which` of the operation at `at` is written; "" where that is not
+    certain. `direct`: the line calls the operation itself, and no function that does. `operation`:
+    its name, where `at` is a whole statement."""
+    node = expression_at(at) if not operation else None
+    node = node or _only(at, operation) or _statement(at)
+    if node is None or not 0 <= which < len(tensors):
+        return ""
+    written = operands(node)
+    value = tensors[which]
+    if frame is not None:
+        for each in written:
+            if _same(in_frame(each, frame), value):
+                return short(each)
+    if not direct:
+        return ""
+    maybe = [each for each in written if not isinstance(each, ast.Constant)]
+    if frame is not None:
+        # What is known to be something else is not meant.
+        others = [id(each) for at_, each in enumerate(tensors) if at_ != which]
+        maybe = [each for each in maybe if not _known_other(each, frame, others)]
+    if len(written) == len(tensors) and len(written) > 1:
+        return short(written[which])
+    return short(maybe[0]) if len(maybe) == 1 else ""
+
+
+_OPERATORS: dict[str, type[ast.operator]] = {
+    "div": ast.Div, "mul": ast.Mult, "pow": ast.Pow, "add": ast.Add, "sub": ast.Sub,
+}  # fmt: skip
+
+
+def _only(at: Location, operation: str) -> ast.expr | None:
+    """The only expression of the statement at `at` that is this operation."""
+    statement = statement_at(at.file, at.line)
+    found: list[ast.expr] = []
+    for node in ast.walk(statement) if statement is not None and operation else ():
+        if isinstance(node, ast.BinOp) and type(node.op) is _OPERATORS.get(operation):
+            found.append(node)
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if name == operation:
+                found.append(node)
+    return found[0] if len(found) == 1 else None
+
+
+def _known_other(node: ast.expr, frame: FrameType, others: list[int]) -> bool:
+    value = in_frame(node, frame)
+    return id(value) in others or type(value) in (int, float, bool, str)
+
+
+def _same(value: Any, tensor: Any) -> bool:
+    if value is tensor:
+        return True
+    return (
+        is_tensor(value)
+        and is_tensor(tensor)
+        and storage_key(value) is not None
+        and storage_key(value) == storage_key(tensor)
+        and shape_of(value) == shape_of(tensor)
+    )
+
+
+def _statement(at: Location) -> ast.AST | None:
+    """The statement ``a /= b`` that begins at `at`."""
+    for node in nodes_of(parse(at.file)):
+        if isinstance(node, ast.AugAssign) and node.lineno == at.line:
+            return node
+    return None

@@ -1,0 +1,363 @@
+"""Follows every number that is not finite from where it is made to what it reaches.
+
+A dispatch mode sees each operation of a forward, a backward and a step. One that is given finite
+numbers alone and returns others has made the first; what is computed from those comes from the same
+place. That costs several times the program's own time, so it is done on request, from an iteration
+on, until there is something to tell.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from graphlab.observe.graph.walk import is_function, operation, sequence, slots
+from graphlab.observe.hooks.line_tracer import LineTracer
+from graphlab.observe.live_objects import TensorTable
+from graphlab.observe.names import Names
+from graphlab.observe.notes import Log, located
+from graphlab.observe.numbers.births import Birth, first
+from graphlab.observe.numbers.finite import Odd, counts, critical, odd, steep
+from graphlab.observe.numbers.operands import operand_text
+from graphlab.observe.tensors import Unnoticed, count_of, is_parameter, is_tensor, storage_key
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.places import locate
+from graphlab.trace.sightings import Phase
+
+# The node that a backward is at. Private to torch; without it a backward's operations are taken for
+# a forward's, of the line that calls backward().
+_at_node: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
+_ENGINE = "_engine_run_backward"
+Births = tuple[Birth, ...]
+
+
+class Tracking:
+    """`start` it in the thread that is to be followed. `in_step` tells whether an optimizer's step
+    is running. `guard` is called with exceptions of the observer's own."""
+
+    def __init__(
+        self,
+        log: Log,
+        tracer: LineTracer,
+        files: UserFiles,
+        table: TensorTable,
+        in_step: Callable[[], bool],
+        guard: Callable[[Exception], None],
+    ) -> None:
+        self._log, self._tracer, self._files = log, tracer, files
+        self._table, self._in_step, self._guard = table, in_step, guard
+        self._births: dict[int, Births] = {}
+        self._made = 0
+        self._mode: TorchDispatchMode | None = None
+        # Whether what the backward that runs began with is finite: what its forward made elsewhere
+        # has then not reached it.
+        self.finite_root = True
+        # The first that was made in the backward that ran last.
+        self.last_in_backward: Birth | None = None
+
+    @property
+    def on(self) -> bool:
+        return self._mode is not None
+
+    def start(self) -> None:
+        self._mode = _Mode(self)
+        self._mode.__enter__()
+
+    def stop(self) -> None:
+        """Safe to call twice. A mode of the program's that was entered since is left alone."""
+        mode, self._mode = self._mode, None
+        if mode is not None and _innermost() is mode:
+            mode.__exit__(None, None, None)
+
+    def of(self, tensor: Any) -> Birth | None:
+        """Where a number of `tensor` that is not finite comes from; None if that is not known."""
+        key = storage_key(tensor)
+        return first(self._births.get(key, ())) if key is not None else None
+
+    def run(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Run one operation, and note what became not finite in it."""
+        before: list[tuple[Any, Odd]] = []
+        frame = sys._getframe(1)
+        try:
+            with Unnoticed():
+                before = [(each, odd(each)) for each in _written(func, args, kwargs)]
+        except Exception as error:
+            self._failed(error)
+        result = func(*args, **kwargs)
+        if self._mode is not None:
+            try:
+                with Unnoticed():
+                    self._after(func, args, kwargs, result, before, frame)
+            except Exception as error:
+                self._failed(error)
+        return result
+
+    def _failed(self, error: Exception) -> None:
+        self._mode = None
+        self._guard(error)
+
+    def _after(
+        self,
+        func: Any,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        result: Any,
+        before: list[tuple[Any, Odd]],
+        frame: FrameType,
+    ) -> None:
+        name = name_of(func)
+        lists = [each for each in args if isinstance(each, list | tuple)]
+        apart = func.__name__.startswith(("_foreach_", "_fused_")) and bool(lists)
+        if not apart:
+            made = [*_tensors(result)]
+            made += [each for each, _ in before if not any(each is other for other in made)]
+            self._one(func, name, [*args, *kwargs.values()], made, before, frame)
+            return
+        # An operation on lists is one on each of their entries.
+        length = max(len(each) for each in lists)
+        results = result if isinstance(result, list | tuple) else args[0]
+        for at in range(length):
+            given = [
+                (each[at] if at < len(each) else None) if isinstance(each, list | tuple) else each
+                for each in (*args, *kwargs.values())
+            ]
+            mine = [entry for entry in before if any(entry[0] is each for each in given)]
+            made = [entry[0] for entry in mine]
+            if at < len(results) and is_tensor(results[at]):
+                made.append(results[at])
+            self._one(func, name, given, made, mine, frame)
+
+    def _one(
+        self,
+        func: Any,
+        name: str,
+        given: list[Any],
+        made: list[Any],
+        before: list[tuple[Any, Odd]],
+        frame: FrameType,
+    ) -> None:
+        bad = [(each, found) for each in made if counts(each) and (found := odd(each))]
+        for each in made:
+            if counts(each) and not any(each is other for other, _ in bad) and _whole(each):
+                self._births.pop(storage_key(each) or 0, None)
+        if not bad:
+            return
+        node = _at_node()
+        inputs = self._inputs(given, made, before, func)
+        known: list[Birth] = []
+        had_nan = False
+        for tensor, found in inputs:
+            births = self._births.get(storage_key(tensor) or 0)
+            if births is None:
+                births = self._met(tensor, found, given, frame, node)
+            if node is not None and self.finite_root:
+                births = tuple(each for each in births if each.phase in ("backward", "data"))
+            elif any(not each.meant for each in births):
+                births = tuple(each for each in births if not each.meant)
+            known += [each for each in births if each not in known]
+            had_nan = had_nan or found.nan > 0
+        nan_now = any(found.nan for _, found in bad)
+        real = [each for each in known if not each.meant]
+        if not known or (nan_now and not had_nan and not real):
+            tensor, found = max(bad, key=lambda each: sum(each[1]))
+            numbers = [each for each in given if type(each) in (int, float)]
+            birth = self._born(name, given, numbers, tensor, found, frame, node)
+            infinite = any(abs(each) == float("inf") for each in numbers) or name == "lift_fresh"
+            birth.meant = not found.nan and infinite and node is None
+            known = [birth]
+        for tensor, _ in bad:
+            key = storage_key(tensor)
+            if key is not None:
+                older = () if _whole(tensor) else self._births.get(key, ())
+                self._births[key] = (*(each for each in older if each not in known), *known)
+
+    def _inputs(
+        self, given: list[Any], made: list[Any], before: list[tuple[Any, Odd]], func: Any
+    ) -> list[tuple[Any, Odd]]:
+        """What it was given that was not finite, with what that was before it ran."""
+        written = {id(tensor) for tensor, _ in before}
+        found = [entry for entry in before if entry[1] and not _overwrites(func)]
+        for each in _tensors(given):
+            if id(each) not in written and counts(each) and (now := odd(each)):
+                found.append((each, now))
+        return found
+
+    def _met(
+        self, tensor: Any, found: Odd, given: list[Any], frame: FrameType, node: Any
+    ) -> Births:
+        """A number that is not finite and that no operation seen has made."""
+        user = user_frame(frame, self._files)
+        at = locate(user.f_code, user.f_lasti) if user is not None else None
+        tensors = [*_tensors(given)]
+        which = next((i for i, each in enumerate(tensors) if each is tensor), 0)
+        text = operand_text(at, user, tensors, which, True) if at is not None else ""
+        names = Names(self._files).gather(user)
+        named = names.of_tensor(tensor)
+        phase: Phase = "before" if named and named[1].kind in ("parameter", "buffer") else "data"
+        if named is not None and (phase == "before" or not text):
+            text = named[1].name
+        birth = self._new(at, "", phase, tensor, found, user)
+        birth.operand = text or "a tensor"
+        # An infinite number that was there before is a mask as likely as a mistake.
+        birth.meant = not found.nan and phase == "data"
+        key = storage_key(tensor)
+        if key is not None:
+            self._births[key] = (birth,)
+        return (birth,)
+
+    def _born(
+        self,
+        name: str,
+        given: list[Any],
+        numbers: list[Any],
+        tensor: Any,
+        found: Odd,
+        frame: FrameType,
+        node: Any,
+    ) -> Birth:
+        user, inside = self._frame_of(frame, node)
+        tensors = [*_tensors(given)]
+        if node is not None and not inside:
+            birth = self._new(
+                located(self._log.line_of(sequence(node))), operation(node), "backward",
+                tensor, found, user,
+            )  # fmt: skip
+            kind = birth.operation.split("Backward")[0]
+            if not is_function(node):
+                birth.critical = steep(kind, {each.name: each.data for each in slots(node)})
+            birth.zero_met = found.nan > 0 and _meets_zero(tensor, tensors)
+            self.last_in_backward = self.last_in_backward or birth
+            birth.module = self._module(sequence(node))
+            return birth
+        at = locate(user.f_code, user.f_lasti) if user is not None else None
+        phase: Phase = "backward" if node is not None else "step" if self._in_step() else "forward"
+        if name == "lift_fresh":
+            phase = "data"
+        birth = self._new(at, name, phase, tensor, found, user)
+        birth.inside = inside
+        if inside:
+            self.last_in_backward = self.last_in_backward or birth
+        which, birth.critical = critical(name, tensors, numbers)
+        if at is not None and phase != "step":
+            direct = self._direct(frame, user)
+            birth.operand = operand_text(at, user, tensors, which, direct)
+            birth.module = self._module(self._tracer.seq()) if not direct else None
+        return birth
+
+    def _new(
+        self, at: Any, name: str, phase: Phase, tensor: Any, found: Odd, user: FrameType | None
+    ) -> Birth:
+        self._made += 1
+        iteration = self._tracer.iterations.iteration(user)
+        return Birth(
+            self._made, at, name, phase, found.nan > 0, iteration,
+            count=sum(found), whole=count_of(tensor),
+        )  # fmt: skip
+
+    def _frame_of(self, frame: FrameType, node: Any) -> tuple[FrameType | None, bool]:
+        """The user's frame that the operation runs in, and whether that is a backward of theirs."""
+        each: FrameType | None = frame
+        while each is not None and each.f_code not in self._files:
+            if node is not None and each.f_code.co_name == _ENGINE:
+                return user_frame(each, self._files), False
+            each = each.f_back
+        return each, node is not None and each is not None
+
+    def _direct(self, frame: FrameType, user: FrameType | None) -> bool:
+        """Whether no Python function of torch's lies between the operation and the user's line."""
+        each: FrameType | None = frame
+        while each is not None and each is not user:
+            name = each.f_globals.get("__name__", "")
+            if name.startswith("torch.nn") or name == "torch.functional":
+                return False
+            each = each.f_back
+        return True
+
+    def _module(self, seq: int) -> str | None:
+        mark = self._log.mark_of(seq)
+        if mark is None or mark.module is None:
+            return None
+        name = self._table.module_name(mark.module)
+        return name if name != "module" else None
+
+
+class _Mode(TorchDispatchMode):
+    def __init__(self, tracking: Tracking) -> None:
+        super().__init__()
+        self._tracking = tracking
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not self._tracking.on:
+            return func(*args, **(kwargs or {}))
+        return self._tracking.run(func, args, kwargs or {})
+
+
+def _innermost() -> Any:
+    from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+    return _get_current_dispatch_mode()
+
+
+def name_of(func: Any) -> str:
+    """``div`` for the operation `aten._foreach_div_.List`."""
+    name: str = func.__name__.partition(".")[0]
+    name = name.removeprefix("_foreach_").removeprefix("_fused_").strip("_")
+    return _SHORT.get(name, name)
+
+
+_SHORT = {
+    "linalg_vector_norm": "norm", "safe_softmax": "softmax", "true_divide": "div",
+    "native_layer_norm": "layer_norm", "native_batch_norm": "batch_norm",
+}  # fmt: skip
+
+
+def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[Any]:
+    """The tensors among its arguments that an operation writes to."""
+    schema = func._schema
+    if not schema.is_mutable:
+        return
+    for at, each in enumerate(schema.arguments):
+        if each.alias_info is not None and each.alias_info.is_write:
+            value = args[at] if at < len(args) else kwargs.get(each.name)
+            yield from _tensors(value)
+
+
+# In-place operations that use nothing of what was there.
+_FILLS = (
+    "fill_", "zero_", "copy_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_",
+    "_foreach_copy_", "_foreach_zero_", "set_", "out",
+)  # fmt: skip
+
+
+def _overwrites(func: Any) -> bool:
+    name, _, overload = func.__name__.partition(".")
+    return name in _FILLS or overload.endswith("out")
+
+
+def _tensors(value: Any) -> Iterator[Any]:
+    if is_tensor(value):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _tensors(each)
+
+
+def _whole(tensor: Any) -> bool:
+    """Whether it takes up all of its storage."""
+    return tensor.untyped_storage().nbytes() <= count_of(tensor) * tensor.element_size()
+
+
+def _meets_zero(result: Any, tensors: list[Any]) -> bool:
+    """Whether, where the result is not finite, what came in is 0: of a branch not taken."""
+    where = ~torch.isfinite(result.detach())
+    for each in tensors:
+        if counts(each) and each.shape == result.shape and not is_parameter(each):
+            there = each.detach()[where]
+            if count_of(there) and bool((there == 0).all()):
+                return True
+    return False

@@ -1,0 +1,389 @@
+"""Watches for the first number that is not finite in every run, and finds where it was made.
+
+At each backward the loss is looked at, and all parameters of an optimizer at every `EVERY`th of its
+steps; what is on another device than the CPU is read only then, and all of it at once, so that the
+program waits for its device no more often. What is found is told only once it did harm: a step has
+applied it, or a parameter has it. A loss may be infinite where the program skips the step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.graph.walk import grad_edge, leaf_of, listed, sequence, walk
+from graphlab.observe.hooks.line_tracer import LineTracer
+from graphlab.observe.live_objects import TensorTable
+from graphlab.observe.names import parameters_of
+from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
+from graphlab.observe.numbers.births import Birth
+from graphlab.observe.numbers.checks import checked_by
+from graphlab.observe.numbers.finite import any_odd, counts, odd
+from graphlab.observe.numbers.graph_look import look, spelt
+from graphlab.observe.numbers.operands import operand_text
+from graphlab.observe.numbers.tracking import Tracking
+from graphlab.observe.optimizers.ledger import OptimizerLedger
+from graphlab.observe.tensors import Unnoticed, count_of, grads_of, is_tensor, readable
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import attributes, is_a, item
+from graphlab.trace.sightings import NonFinite, Phase
+
+# At which steps of an optimizer, and of how many losses at once, what is on a device is read; how
+# many graphs are looked at whose numbers then did no harm; how many parameters are named.
+EVERY, LOOKS, NAMED = 16, 50, 64
+
+
+class NumberWatch:
+    def __init__(
+        self,
+        log: Log,
+        tracer: LineTracer,
+        files: UserFiles,
+        ledger: OptimizerLedger,
+        table: TensorTable,
+        guard: Callable[[Exception], None],
+    ) -> None:
+        self._log, self._tracer, self._files = log, tracer, files
+        self._ledger, self._table = ledger, table
+        self._tracking = Tracking(log, tracer, files, table, lambda: ledger.steps.depth > 0, guard)
+        # From which iteration on numbers are followed; None: never.
+        self._from: int | None = None
+        # What was found and has done no harm yet, with the backward whose loss has it.
+        self._pending: tuple[RawBackward, NonFinite] | None = None
+        self._told: NonFinite | None = None
+        self._looks = 0
+        # Of losses on a device: those that are not read yet.
+        self._losses: list[Any] = []
+        # By optimizer: its steps so far, and what the last look at its parameters gave, not read.
+        self._steps: dict[int, int] = {}
+        self._unread: list[tuple[Any, int | None]] = []
+        # The last iteration in which all parameters were finite.
+        self._sound: int | None = None
+        self._last: RawBackward | None = None
+        tracer.handle(torch.autograd.backward, self._on_backward)
+        ledger.on_step = self._on_step
+
+    def look_from(self, iteration: int) -> None:
+        """Follow every number from this iteration on. To be called before the program begins."""
+        self._from = iteration
+        if iteration <= 0:
+            self._tracking.start()
+
+    def stop(self) -> None:
+        """No operation is followed any longer. Safe to call twice."""
+        self._tracking.stop()
+
+    # What a watcher is asked for.
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Sampled backwards tell nothing more than all of them do."""
+
+    def ended(self, record: RawBackward) -> None:
+        """A backward has run."""
+        self._last = record
+        start = self._from
+        if (
+            start is not None
+            and self._told is None
+            and not self._tracking.on
+            and record.iteration is not None
+            and record.iteration >= start - 1
+        ):
+            self._tracking.start()
+            self._from = None
+
+    def found(self) -> Iterator[NonFinite]:
+        if self._told is None:
+            self._at_end()
+        if self._told is not None:
+            yield self._told
+
+    def raised(self, error: BaseException) -> None:
+        """The program has ended with `error`: its own check for such numbers, or torch's."""
+        if self._told is not None:
+            return
+        last = self._last
+        if last is not None and last.raised_type is not None:
+            checks = torch.is_anomaly_enabled() and torch.is_anomaly_check_nan_enabled()
+            if not checks or "returned nan" not in str(error):
+                return
+            if self._pending is not None:
+                self._told = self._pending[1]
+                return
+            birth = self._tracking.last_in_backward
+            self._told = (
+                self._of_birth(birth, last, False)
+                if birth is not None
+                else replace(self._from_parameters(last, []), phase="backward",
+                             iteration=last.iteration, look_from=last.iteration or 0)
+            )  # fmt: skip
+            return
+        checked = checked_by(error, self._files)
+        if checked is None:
+            return
+        frame, values = checked
+        iteration = self._tracer.iterations.of_traceback(error.__traceback__)
+        for value in values:
+            birth = self._tracking.of(value)
+            if birth is not None:
+                self._told = replace(self._of_birth(birth, None, True), loss=_name(value, frame))
+                return
+            nodes = walk([grad_edge(value)])
+            ill = [leaf for node in nodes if (leaf := leaf_of(node)) is not None and odd(leaf)]
+            if ill:
+                self._told = self._from_parameters(None, ill)
+            else:
+                seen = self._from_graph([value], nodes, None, frame)
+                look = seen.look_from if seen.at is not None else iteration or 0
+                self._told = replace(
+                    seen, loss=_name(value, frame), iteration=iteration, look_from=look
+                )
+            return
+
+    # The alarm.
+
+    def _on_backward(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event != "call" or self._told is not None:
+            return
+        loss: Any = frame.f_locals.get("tensors")
+        self._tracking.last_in_backward = None
+        with Unnoticed():
+            if self._is_odd(loss):
+                record = self._log.events[-1]
+                if isinstance(record, RawBackward) and not record.nested:
+                    self._tracking.finite_root = False
+                    self._loss_is_odd(record, listed(loss), frame)
+            else:
+                self._tracking.finite_root = True
+
+    def _is_odd(self, loss: Any) -> bool:
+        if not is_tensor(loss):
+            return any(self._is_odd(each) for each in listed(loss) if is_tensor(each))
+        if not readable(loss) or count_of(loss) == 0:
+            return False
+        if loss.is_cuda or loss.device.type != "cpu":
+            self._losses.append(loss.detach().sum().float().clone())
+            if len(self._losses) < EVERY:
+                return False
+            losses, self._losses = self._losses, []
+            return not math.isfinite(float(torch.stack(losses).sum()))
+        if count_of(loss) == 1:
+            value = loss.item()
+            return type(value) is float and not math.isfinite(value)
+        return bool(odd(loss))
+
+    def _loss_is_odd(self, record: RawBackward, losses: list[Any], frame: FrameType) -> None:
+        user = user_frame(frame.f_back, self._files)
+        for loss in losses:
+            birth = self._tracking.of(loss) if self._tracking.on else None
+            if birth is not None:
+                seen = self._of_birth(birth, record, True)
+                self._pending = record, seen
+                carried = birth.phase in ("backward", "step")
+                if carried and (birth.iteration or 0) < (record.iteration or 0):
+                    self._told = seen
+                return
+        if self._looks >= LOOKS:
+            return
+        self._looks += 1
+        nodes = walk(grad_edge(each) for each in losses if is_tensor(each))
+        leaves = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
+        ill = [leaf for leaf in leaves if odd(leaf)]
+        if ill:
+            self._told = self._from_parameters(record, ill)
+            return
+        self._pending = record, self._from_graph(losses, nodes, record, user)
+
+    def _from_parameters(self, record: RawBackward | None, ill: list[Any]) -> NonFinite:
+        """A loss was not finite because parameters were not: an earlier iteration made them so."""
+        births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
+        if births:
+            birth = min(births, key=lambda each: each.order)
+            return replace(self._of_birth(birth, record, False), tensors=self._places(ill))
+        before = self._last
+        phase: Phase = "before" if self._sound is None else self._phase_of(ill)
+        nan = any(odd(each).nan for each in ill)
+        return NonFinite(
+            None,
+            "",
+            phase,
+            "nan" if nan else "inf",
+            tensors=self._places(ill),
+            loss=before.loss if before is not None else "",
+            call=before.call if before is not None else "",
+            call_at=located(before.spot) if before is not None else None,
+            look_from=self._sound if self._sound is not None else 0,
+        )
+
+    def _phase_of(self, ill: list[Any]) -> Phase:
+        """Whether a gradient or the step itself made a parameter so, by what its optimizer keeps of
+        the gradients. A step of finite numbers without such memory makes none that is NaN."""
+        for _, optimizer in self._ledger.registry.followed():
+            for each in parameters_of(optimizer):
+                if not any(each is other for other in ill):
+                    continue
+                state: Any = attributes(optimizer).get("state")
+                own: Any = dict.get(state, each) if is_a(state, dict) else None
+                for name in ("exp_avg", "momentum_buffer"):
+                    kept = item(own, name)
+                    if counts(kept):
+                        return "backward" if odd(kept) else "step"
+                return "backward" if odd(each).nan else "step"
+        return "backward"
+
+    def _from_graph(
+        self,
+        losses: list[Any],
+        nodes: list[Any],
+        record: RawBackward | None,
+        user: FrameType | None,
+    ) -> NonFinite:
+        outputs = [] if user is None else [*user.f_locals.values()]
+        found = look([grad_edge(each) for each in losses], nodes, outputs)
+        iteration = record.iteration if record is not None else None
+        kind = "nan" if any(odd(each).nan for each in losses if is_tensor(each)) else "inf"
+        base = NonFinite(None, "", "forward", kind, iteration, in_loss=True)
+        if record is not None:
+            base = replace(base, loss=record.loss, call=record.call, call_at=located(record.spot))
+        if found is None:
+            return replace(base, look_from=iteration or 0)
+        spot = self._log.line_of(sequence(found.node))
+        at = located(spot)
+        name = spelt(found.operation)
+        text = ""
+        if at is not None and found.tensors:
+            text = operand_text(at, None, found.tensors, found.which, True, name)
+        mark = self._log.mark_of(sequence(found.node))
+        module = self._table.module_name(mark.module) if mark and mark.module else None
+        return replace(
+            base,
+            at=at,
+            operation=name,
+            kind="nan" if found.made.nan else "inf",
+            operand=text,
+            critical=found.critical,
+            count=sum(found.made),
+            whole=found.whole,
+            module=module if module != "module" else None,
+            look_from=(iteration or 0) if at is None else None,
+        )
+
+    def _of_birth(self, birth: Birth, record: RawBackward | None, in_loss: bool) -> NonFinite:
+        return NonFinite(
+            birth.at, birth.operation, birth.phase, "nan" if birth.nan else "inf",
+            birth.iteration, birth.operand, birth.critical, birth.count, birth.whole, birth.module,
+            birth.zero_met, birth.inside, in_loss,
+            record.loss if record is not None else "",
+            record.call if record is not None else "",
+            located(record.spot) if record is not None else None,
+        )  # fmt: skip
+
+    # What it did.
+
+    def _on_step(
+        self, optimizer: Any, parameters: list[Any], spot: Spot | None, begins: bool
+    ) -> None:
+        """A step is about to begin, or has ended."""
+        if self._told is not None:
+            return
+        if not begins:
+            self._on_stepped(optimizer, parameters, spot)
+            return
+        if self._pending is not None or self._tracking.on:
+            self._applied(optimizer, parameters, spot)
+            if self._told is not None:
+                return
+        count = self._steps[id(optimizer)] = self._steps.get(id(optimizer), -1) + 1
+        if count % EVERY:
+            return
+        last = self._last.iteration if self._last is not None else None
+        now = any_odd(parameters)
+        if now is None:
+            return
+        self._unread.append((now, last))
+        if now.device.type != "cpu":
+            if len(self._unread) < 2:
+                return
+            now, last = self._unread.pop(0)
+        else:
+            self._unread.clear()
+        if math.isfinite(float(now)):
+            self._sound = last if last is not None else self._sound or 0
+        elif self._pending is None and self._sound is not None:
+            ill = [each for each in parameters if odd(each)]
+            if ill:
+                self._told = self._from_parameters(self._last, ill)
+
+    def _applied(self, optimizer: Any, parameters: list[Any], spot: Spot | None) -> None:
+        """Whether a step that begins applies a number that is not finite."""
+        both = zip(parameters, grads_of(parameters), strict=True)
+        given = [(each, grad) for each, grad in both if grad is not None]
+        ill = [(each, grad) for each, grad in given if odd(grad)]
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            record, seen = pending
+            if not given or self._cleared_since(record):
+                return
+            # The gradients of a loss that overflowed, as a scaled one does, may be right.
+            if ill or (seen.kind == "nan" and record.scaler is None):
+                self._told = self._applied_by(seen, [each for each, _ in ill], optimizer, spot)
+        elif ill:
+            births = [birth for _, grad in ill if (birth := self._tracking.of(grad)) is not None]
+            if births:
+                birth = min(births, key=lambda each: (each.meant, each.order))
+                seen = self._of_birth(birth, self._last, False)
+                self._told = self._applied_by(seen, [each for each, _ in ill], optimizer, spot)
+
+    def _applied_by(
+        self, seen: NonFinite, ill: list[Any], optimizer: Any, spot: Spot | None
+    ) -> NonFinite:
+        self.stop_soon()
+        name = self._ledger.registry.name_of(self._ledger.registry.state(optimizer).at)
+        return replace(
+            seen, step=f"{name}.step()", step_at=located(spot), tensors=self._places(ill)
+        )
+
+    def stop_soon(self) -> None:
+        """What was looked for is found: operations need not be followed."""
+        self._tracking.stop()
+
+    def _cleared_since(self, record: RawBackward) -> bool:
+        for event in reversed(self._log.events):
+            if event is record:
+                return False
+            if isinstance(event, RawZero):
+                return True
+        return False
+
+    def _on_stepped(self, optimizer: Any, parameters: list[Any], spot: Spot | None) -> None:
+        """A step has ended: with tracking, whether it made a parameter not finite by itself."""
+        if not self._tracking.on:
+            return
+        ill = [each for each in parameters if odd(each)]
+        births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
+        if births:
+            seen = self._of_birth(min(births, key=lambda each: each.order), self._last, False)
+            self._told = self._applied_by(seen, ill, optimizer, spot)
+
+    def _at_end(self) -> None:
+        """The last step may have made a parameter not finite, and no loss was computed since."""
+        if self._last is None or self._last.raised_type is not None:
+            return
+        with Unnoticed():
+            for _, optimizer in self._ledger.registry.followed():
+                ill = [each for each in parameters_of(optimizer) if odd(each)]
+                if ill and self._sound is not None:
+                    self._told = self._from_parameters(self._last, ill)
+                    return
+
+    def _places(self, tensors: list[Any]) -> tuple[int, ...]:
+        return tuple(self._table.tensor_index(each, None) for each in tensors[:NAMED])
+
+
+def _name(value: Any, frame: FrameType) -> str:
+    return next((name for name, each in frame.f_locals.items() if each is value), "")

@@ -1,0 +1,159 @@
+"""Where the first number that is not finite was made, on the first run and on the second."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import graphlab
+from graphlab.observe import program
+from graphlab.observe.numbers.finite import critical, odd
+from graphlab.trace.sightings import NonFinite
+
+START = """\
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+torch.manual_seed(0)
+net = nn.Linear(4, 4, bias=False)
+optimizer = torch.optim.{optimizer}(net.parameters(), lr=0.01)
+for step in range(8):
+    x = torch.randn(6, 4)
+    if step == 4:
+        x[1] = 0
+    optimizer.zero_grad()
+"""
+END = """\
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def seen(
+    tmp_path: Path, body: str, nan_from: int | None = None, optimizer: str = "Adam"
+) -> list[NonFinite]:
+    path = tmp_path / "train.py"
+    middle = textwrap.indent(textwrap.dedent(body), "    ")
+    path.write_text(START.replace("{optimizer}", optimizer) + middle + END)
+
+    def started(observation: Any) -> None:
+        if nan_from is not None:
+            observation.numbers.look_from(nan_from)
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        ran = program.run(program.script(str(path)), [], "train", started)
+    assert ran.trace.unseen == ()
+    return [each for each in ran.trace.sightings if isinstance(each, NonFinite)]
+
+
+LOG = """\
+p = net(x).abs()
+loss = -torch.log(p).mean()
+"""
+ROOT = """\
+d = net(x).pow(2).sum(-1)
+loss = d.sqrt().mean()
+"""
+TRAP = """\
+z = net(x) * (x != 0)
+loss = torch.where(z > 0, torch.log(z.abs()), z).mean()
+"""
+
+
+@pytest.mark.parametrize("nan_from", [None, 0, 2, 4])
+def test_a_forward_is_told_by_the_graph_and_by_following(
+    tmp_path: Path, nan_from: int | None
+) -> None:
+    (found,) = seen(tmp_path, LOG, nan_from)
+    assert (found.phase, found.operation, found.iteration) == ("forward", "log", 4)
+    assert found.at is not None and found.at.code == "loss = -torch.log(p).mean()"
+    assert (found.operand, found.critical) == ("p", "4 of 24 values are 0")
+    assert found.in_loss and found.step == "optimizer.step()" and found.look_from is None
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+def test_a_backward_is_told_apart_at_once_and_exactly_by_following(
+    tmp_path: Path, optimizer: str
+) -> None:
+    (first,) = seen(tmp_path, ROOT, optimizer=optimizer)
+    assert first.phase == "backward" and first.at is None and first.look_from is not None
+    (found,) = seen(tmp_path, ROOT, first.look_from, optimizer)
+    assert (found.phase, found.operation, found.iteration) == ("backward", "SqrtBackward0", 4)
+    assert found.at is not None and found.at.code == "loss = d.sqrt().mean()"
+    assert found.critical == "1 of 6 values is 0" and not found.zero_met
+
+
+def test_a_branch_that_is_not_taken(tmp_path: Path) -> None:
+    (found,) = seen(tmp_path, TRAP, 0)
+    assert (found.operation, found.zero_met) == ("LogBackward0", True)
+
+
+def test_data_is_named_where_it_comes_in(tmp_path: Path) -> None:
+    body = "y = torch.tensor([0.0, float('nan')][step == 4:][:1])\nloss = (net(x) - y).mean()\n"
+    (found,) = seen(tmp_path, body, 0)
+    assert found.phase == "data" and found.at is not None
+    assert found.at.code.startswith("y = torch.tensor")
+
+
+def test_a_bad_batch_that_is_skipped_is_no_finding(tmp_path: Path) -> None:
+    for nan_from in (None, 0):
+        before = LOG + "if not torch.isfinite(loss):\n    continue\n"
+        assert seen(tmp_path, before, nan_from) == []
+
+
+def test_following_changes_no_value() -> None:
+    def train() -> list[float]:
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(), torch.nn.Linear(8, 1))
+        optimizer = torch.optim.Adam(net.parameters())
+        losses = []
+        for _ in range(5):
+            loss = net(torch.randn(8, 4)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return [*losses, *(float(p.sum()) for p in net.parameters())]
+
+    plain = train()
+    session = graphlab.watch()
+    session._observation.numbers.look_from(0)
+    with session:
+        followed = train()
+    assert followed == plain
+    from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+    assert _get_current_dispatch_mode() is None
+
+
+def test_assert_finite() -> None:
+    net = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for value, fine in ((1.0, True), (float("nan"), False)):
+        with graphlab.watch() as session:
+            loss = (net(torch.ones(3, 2)) * value).mean()
+            loss.backward()
+            optimizer.step()
+        if fine:
+            session.assert_finite()
+        else:
+            with pytest.raises(AssertionError, match="GL201"):
+                session.assert_finite()
+
+
+def test_words_for_values() -> None:
+    values = torch.tensor([0.0, -1.0, 2.0, 0.0])
+    assert critical("log", [values]).text == "2 of 4 values are 0 and 1 of 4 values is negative"
+    assert critical("div", [torch.ones(4), values]) == (1, "2 of 4 values are 0")
+    assert odd(torch.tensor([float("nan"), float("inf"), 1.0])) == (1, 1)
+
+
+def test_torch_has_what_following_rests_on() -> None:
+    assert hasattr(torch._C, "_current_autograd_node") and hasattr(torch, "_foreach_norm")
