@@ -11,7 +11,6 @@ import __future__
 import ast
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -41,8 +40,10 @@ class Swap:
         function = self._function
         if not isinstance(function, FunctionType) or function.__closure__:
             return
-        made = _surrounded(function, function.__code__, self._calls[2] is not None)
+        fails = self._calls[2] is not None
+        made = _MADE.get((function.__code__, fails)) or _surrounded(function, fails)
         if made is not None:
+            _MADE[function.__code__, fails] = made
             self._before = function.__code__
             # The garbage collector does not look into code objects: no cycle may run through it.
             self.code = function.__code__ = _with(made, *self._calls)
@@ -67,9 +68,12 @@ class Swap:
             self._function.__code__ = self.code
 
 
-@lru_cache(maxsize=64)
-def _surrounded(function: FunctionType, code: CodeType, fails: bool) -> CodeType | None:
-    """`code`, which is the function's own, with placeholders for what is called around it."""
+# What was made of torch's functions in this process, which takes milliseconds each.
+_MADE: dict[tuple[CodeType, bool], CodeType] = {}
+
+
+def _surrounded(function: FunctionType, fails: bool) -> CodeType | None:
+    """The function's code, with placeholders for what is called around it."""
     try:
         lines, first = inspect.getsourcelines(function)
         # A method's lines are indented; dedenting them would change the columns.
@@ -84,7 +88,7 @@ def _surrounded(function: FunctionType, code: CodeType, fails: bool) -> CodeType
     definition = found[0]
     definition.decorator_list = []
     plain = _compiled(tree, function)
-    if plain is None or not _same(plain, code):
+    if plain is None or not _same(plain, function.__code__):
         return None
     arguments = [*definition.args.posonlyargs, *definition.args.args]
     if not arguments:
