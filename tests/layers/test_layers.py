@@ -36,6 +36,7 @@ OBSERVE = [
     ("failures",),
     ("optimizers", "backward_calls"),
     ("live_objects",),
+    ("distributed",),
     ("sightings",),
     ("build_trace",),
     ("film", "postmortem"),
