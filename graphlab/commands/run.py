@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from graphlab.catalogue import scenarios
 from graphlab.commands.player import no_film
-from graphlab.commands.ranks import replay_ranks, run_as_rank, run_ranks
+from graphlab.commands.ranks.run import replay_ranks, run_as_rank, run_ranks
 from graphlab.commands.recording import record, resolve, shown_by
 from graphlab.commands.report import Asked, Report
 from graphlab.commands.saved import load

@@ -2,9 +2,154 @@
 
 from __future__ import annotations
 
-from graphlab.trace.joint import Joint
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from graphlab.trace.model import Trace
+from graphlab.trace.ranks.joint import Joint
+from graphlab.trace.ranks.sightings import (
+    GradientWrite,
+    NotAveraged,
+    RankSighting,
+    RankStep,
+    Source,
+    StepsApart,
+)
+
+Steps = dict[int, RankStep]
 
 
 def compared(joint: Joint) -> Joint:
-    """The same traces with what was seen of their differences."""
-    return joint
+    """The same traces, each with what was seen of their differences."""
+    if len(joint.traces) < 2:
+        return joint
+    more: dict[int, list[RankSighting]] = {rank: [] for rank in joint.traces}
+    for steps in _same_steps(joint):
+        for rank, sighting in _differences(joint, steps):
+            more[rank].append(sighting)
+            # What differs later may follow from it.
+        if any(more.values()):
+            break
+    return replace(
+        joint,
+        traces={
+            rank: replace(trace, sightings=(*trace.sightings, *more[rank]))
+            for rank, trace in joint.traces.items()
+        },
+    )
+
+
+def _same_steps(joint: Joint) -> Iterator[Steps]:
+    """The sampled steps that all ranks have made, in the order of the first rank's."""
+    table: dict[int, dict[tuple[str, int], RankStep]] = {}
+    for rank, trace in joint.traces.items():
+        table[rank] = {
+            (_name(trace, each), each.step): each
+            for each in trace.sightings
+            if isinstance(each, RankStep)
+        }
+    first = next(iter(table.values()))
+    for key in sorted(first, key=lambda key: (first[key].iteration or 0, key[1])):
+        if all(key in each for each in table.values()):
+            yield {rank: each[key] for rank, each in table.items()}
+
+
+def _name(trace: Trace, step: RankStep) -> str:
+    return trace.optimizers[step.optimizer].name
+
+
+def _differences(joint: Joint, steps: Steps) -> Iterator[tuple[int, RankSighting]]:
+    rows = [*steps.values()]
+    names = [
+        [joint.traces[rank].tensors[at].name for at in step.tensors] for rank, step in steps.items()
+    ]
+    if any(each != names[0] for each in names):
+        return
+    ranks = tuple(steps)
+    fresh = _unlike(rows, lambda step: step.fresh)
+    values = _unlike(rows, lambda step: step.values)
+    gradients = _unlike(rows, lambda step: step.gradients)
+    if fresh:
+        averaged = _averaged(rows, fresh)
+        if not averaged:
+            return
+        for rank, step in steps.items():
+            source = step.sources[step.source_of[averaged[0]]]
+            yield (
+                rank,
+                NotAveraged(
+                    step.at, step.optimizer, step.iteration,
+                    tuple(step.tensors[at] for at in averaged), source, ranks,
+                ),
+            )  # fmt: skip
+        return
+    if gradients:
+        write, who = _written_by_some(steps)
+        for rank, step in steps.items():
+            yield rank, _apart(step, gradients, "written", write, who or ranks, ())
+    elif _unlike(rows, lambda step: step.rates):
+        differs = tuple(f"rank {rank}: {', '.join(step.rates)}" for rank, step in steps.items())
+        for rank, step in steps.items():
+            yield rank, _apart(step, range(len(step.tensors)), "rate", None, ranks, differs)
+    elif _unlike(rows, lambda step: step.settings):
+        differs = tuple(f"rank {rank}: {'; '.join(s.settings)}" for rank, s in steps.items())
+        for rank, step in steps.items():
+            yield rank, _apart(step, range(len(step.tensors)), "settings", None, ranks, differs)
+    elif values:
+        for rank, step in steps.items():
+            yield rank, _apart(step, values, "values", None, ranks, ())
+
+
+def _averaged(rows: list[RankStep], differing: list[int]) -> list[int]:
+    """Those of the differing gradients that are applied as they are, and not averaged later: the
+    ones at the step still differ. Known reasons come first."""
+    still = set(_unlike(rows, lambda step: step.gradients))
+    found = [at for at in differing if at in still]
+    return sorted(found, key=lambda at: not _source(rows, at).why)
+
+
+def _source(rows: list[RankStep], at: int) -> Source:
+    return rows[0].sources[rows[0].source_of[at]]
+
+
+def _unlike(rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]) -> list[int]:
+    """Where the ranks' entries differ."""
+    entries = zip(*(column(row) for row in rows), strict=False)
+    return [at for at, each in enumerate(entries) if len(set(each)) > 1]
+
+
+def _written_by_some(steps: Steps) -> tuple[GradientWrite | None, tuple[int, ...]]:
+    """The first write to gradients that not every rank made, and who did; else one of all."""
+    everywhere: GradientWrite | None = None
+    for step in steps.values():
+        for write in step.writes:
+            who = tuple(
+                rank
+                for rank, other in steps.items()
+                if any(_same(write, each) for each in other.writes)
+            )
+            if len(who) < len(steps):
+                return write, who
+            everywhere = everywhere or write
+    return everywhere, ()
+
+
+def _same(one: GradientWrite, other: GradientWrite) -> bool:
+    if one.at is None or other.at is None:
+        return one == other
+    return (one.at.file, one.at.line) == (other.at.file, other.at.line)
+
+
+def _apart(
+    step: RankStep,
+    differing: Sequence[int],
+    why: str,
+    write: GradientWrite | None,
+    ranks: tuple[int, ...],
+    differs: tuple[str, ...],
+) -> StepsApart:
+    return StepsApart(
+        step.at, step.optimizer, step.iteration, tuple(step.tensors[at] for at in differing),
+        why, write.at if write is not None else None,  # pyright: ignore[reportArgumentType]
+        write.by if write is not None else "", ranks, differs,
+    )  # fmt: skip

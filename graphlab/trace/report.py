@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from graphlab.trace.finding import Finding, Place, Versions
-from graphlab.trace.joint import Joint
+from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.model import Environment, Failure, Location, OptimizerInfo, Share, Trace
 
 SCHEMA = "graphlab.report/1"

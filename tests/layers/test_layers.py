@@ -36,8 +36,8 @@ OBSERVE = [
     ("failures",),
     ("optimizers", "backward_calls"),
     ("live_objects",),
-    ("distributed",),
-    ("sightings",),
+
+    ("sightings", "distributed"),
     ("build_trace",),
     ("film", "postmortem"),
     ("observation",),

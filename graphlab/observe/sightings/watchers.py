@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.distributed.rank_steps import watchers_of_ranks
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
@@ -25,6 +26,7 @@ class Watchers:
     def __init__(self, watched: Watched, guard: Callable[[Exception], None]) -> None:
         self._guard = guard
         self._zeros, self._kept = ZeroWatch(watched), KeptGradients(watched)
+        self._of_ranks = tuple(watchers_of_ranks(watched))
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
             ClipCalls(watched),
@@ -34,6 +36,7 @@ class Watchers:
             UnusedLosses(watched),
             self._kept,
             *watchers_of_state(watched),
+            *self._of_ranks,
         )
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -45,7 +48,7 @@ class Watchers:
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
-        for each in (self._zeros, self._kept):
+        for each in (self._zeros, self._kept, *self._of_ranks):
             try:
                 each.ended(record)
             except Exception as error:

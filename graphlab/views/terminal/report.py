@@ -7,7 +7,7 @@ from rich.text import Text
 
 from graphlab.text import one_line, plural
 from graphlab.trace.finding import Finding
-from graphlab.trace.joint import Joint
+from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.model import Backward, Trace
 from graphlab.views.terminal.ledger import Ledger
 from graphlab.views.terminal.story import Story, headline
