@@ -53,7 +53,7 @@ def _why(source: Source, name: str) -> tuple[str, str]:
         )
     if source.why == "no-sync":
         return (
-            f"{by} ran under no_sync()",
+            f"{by} ran under no_sync(), and no backward after it averaged them",
             f"Let the last forward and backward before {name}.step() run outside of no_sync().",
         )
     if source.why == "unknown":

@@ -38,7 +38,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             help = "Give every rank's optimizer the same settings."
             cause = Place(optimizer.at, f"{optimizer.class_name}(…)")
         else:
-            said = f"the ranks' parameters differ before {call}, though their gradients are the same"
+            said = (
+                f"the ranks' parameters differ before {call}, though their gradients are the same"
+            )
             help = "Write to parameters on every rank alike, or broadcast them afterwards."
         yield Finding(
             *RULE.label,

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from graphlab.trace.finding import Finding, Place, Versions
-from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.model import Environment, Failure, Location, OptimizerInfo, Share, Trace
+from graphlab.trace.ranks.joint import Joint
 
 SCHEMA = "graphlab.report/1"
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.distributed.rank_steps import watchers_of_ranks
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.kept_gradients import KeptGradients
+from graphlab.observe.sightings.ranks.steps import watchers_of_ranks
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.unused import UnusedLosses

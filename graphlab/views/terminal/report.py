@@ -7,8 +7,8 @@ from rich.text import Text
 
 from graphlab.text import one_line, plural
 from graphlab.trace.finding import Finding
-from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.model import Backward, Trace
+from graphlab.trace.ranks.joint import Joint
 from graphlab.views.terminal.ledger import Ledger
 from graphlab.views.terminal.story import Story, headline
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from graphlab.observe.distributed.placement import placement
-from graphlab.observe.distributed.wrappers import Wrappers
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
+from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, readable, storage_key
 from graphlab.source.files import user_frame
@@ -105,7 +105,9 @@ class RankSteps:
             source_of.append(sources.index(source))
             fresh.append(left)
             place = self._table.place_of(parameter)
-            places.append(place if place is not None else self._table.tensor_index(parameter, names))
+            places.append(
+                place if place is not None else self._table.tensor_index(parameter, names)
+            )
         groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]
         user = user_frame(torch_frame(), self._files)
         spot = state.last_spot
@@ -193,6 +195,8 @@ def _settings(group: Any) -> str:
         f"{name}={value!r}"
         for name, value in items(group)
         if name not in ("lr", "params", "initial_lr")
-        and (type(value) in plain or (type(value) is tuple and all(type(v) in plain for v in value)))
+        and (
+            type(value) in plain or (type(value) is tuple and all(type(v) in plain for v in value))
+        )
     ]
     return ", ".join(found)

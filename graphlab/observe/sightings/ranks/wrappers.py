@@ -22,8 +22,7 @@ from graphlab.trace.ranks.sightings import Source, Unsynced
 
 
 class Wrapper:
-    """One instance. armed: whether the next backward averages; used_up: the backward that did it
-    last, since its last forward."""
+    """One instance, and what is known of it."""
 
     def __init__(self, ddp: Any, spot: Spot | None) -> None:
         self.ref, self.spot = weakref.ref(ddp), spot
@@ -34,14 +33,8 @@ class Wrapper:
         known = known or [p for p in parameters_in(self.module) if requires_grad(p)]
         self.known = {id(each) for each in known}
         self.module = None
-        options = attributes(ddp)
-        self.waits_for_all = not (
-            options.get("find_unused_parameters") or options.get("static_graph")
-        )
-        self.armed = self.paused = False
-        self.forward: Spot | None = None
-        self.forward_count = 0
-        self.no_sync: Spot | None = None
+        # The last backward that reached it, and the one that used up its last forward.
+        self.last: RawBackward | None = None
         self.used_up: RawBackward | None = None
 
 
@@ -56,7 +49,6 @@ class Wrappers:
         self._why: dict[tuple[int, int], Source] = {}
         kind = torch.nn.parallel.DistributedDataParallel
         watched.tracer.handle(kind.__init__, self._made)
-        watched.tracer.handle(kind.forward, self._forward)
 
     def of(self, parameter: Any) -> Wrapper | None:
         """The wrapper whose module has this parameter, also where the wrapper does not know it."""
@@ -98,54 +90,52 @@ class Wrappers:
             }
             if not mine & reached:
                 continue
-            if wrapper.armed:
-                wrapper.armed, wrapper.used_up = False, record
+            through, around = self._calls(wrapper, ddp, record)
+            paused = attributes(ddp).get("require_backward_grad_sync") is False
+            if through and not paused and around is None:
+                wrapper.used_up = record
             else:
-                self._why[id(record), id(wrapper)] = self._reason(wrapper, record)
+                reason = self._reason(wrapper, record, paused, through, around)
+                self._why[id(record), id(wrapper)] = reason
+                wrapper.used_up = wrapper.used_up if not through else None
+            wrapper.last = record
 
-    def _reason(self, wrapper: Wrapper, record: RawBackward) -> Source:
+    def _calls(self, wrapper: Wrapper, ddp: Any, record: RawBackward) -> tuple[bool, Spot | None]:
+        """Whether the program called the wrapper since the last backward that reached it, and
+        where it called, since then, a module inside it by itself."""
+        own, module, around = id(ddp), id(attribute(ddp, "module")), None
+        inner: Spot | None = None
+        for raw in reversed(self._log.events):
+            if raw is wrapper.last:
+                break
+            if isinstance(raw, RawModule):
+                if raw.module == own:
+                    return True, around
+                if raw.module == module:
+                    around = around or raw.spot
+                elif raw.module in wrapper.inner:
+                    # The wrapped module's own forward, maybe.
+                    inner = inner or raw.spot
+        return False, around or inner
+
+    @staticmethod
+    def _reason(
+        wrapper: Wrapper, record: RawBackward, paused: bool, through: bool, around: Spot | None
+    ) -> Source:
         at = located(record.spot)
-        why: Unsynced = "used-up" if wrapper.used_up is not None else "around"
+        why: Unsynced = ""
         cause, by = at, record.call
-        around = self._around(wrapper, record)
-        if around is not None:
+        if around is not None and not through:
             why, cause = "around", located(around)
             by = call_text(cause, "the module")[0]
-        elif wrapper.paused:
-            why, cause = "no-sync", located(wrapper.no_sync or wrapper.forward)
-            by = call_text(cause, "the forward")[0]
+        elif paused:
+            why = "no-sync"
+        elif wrapper.used_up is not None and not through:
+            why = "used-up"
         return Source(at, record.call, why, cause, by)
-
-    def _around(self, wrapper: Wrapper, record: RawBackward) -> Spot | None:
-        """The last call of a module inside the wrapper by the program itself, since the wrapper's
-        own last forward."""
-        for raw in reversed(self._log.events):
-            if isinstance(raw, RawModule) and raw.seq <= record.seq:
-                if raw.module in wrapper.inner:
-                    return raw.spot
-                if self._log.modules.get(raw.module, _gone)() is wrapper.ref():
-                    return None
-        return None
 
     def _made(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
             with Unnoticed():
                 wrapper = Wrapper(frame.f_locals.get("self"), self._tracer.spot(frame.f_back))
             self.all.append(wrapper)
-
-    def _forward(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event != "call" or not torch.is_grad_enabled():
-            return
-        ddp = frame.f_locals.get("self")
-        wrapper = next((each for each in self.all if each.ref() is ddp), None)
-        if wrapper is None:
-            return
-        wrapper.forward = self._tracer.spot(frame.f_back)
-        wrapper.forward_count += 1
-        wrapper.used_up = None
-        wrapper.armed = attributes(ddp).get("require_backward_grad_sync") is not False
-        wrapper.paused = not wrapper.armed
-
-
-def _gone() -> None:
-    return None
