@@ -8,13 +8,18 @@ from dataclasses import replace
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
+    Communicated,
     GradientWrite,
     NotAveraged,
+    Parted,
     RankSighting,
     RankStep,
     Source,
     StepsApart,
+    Turns,
+    Unfinished,
 )
+from graphlab.trace.values import Location
 
 Steps = dict[int, RankStep]
 
@@ -24,12 +29,18 @@ def compared(joint: Joint) -> Joint:
     if len(joint.traces) < 2:
         return joint
     more: dict[int, list[RankSighting]] = {rank: [] for rank in joint.traces}
-    for steps in _same_steps(joint):
+    # Where a reduction never finished, that is why gradients differ.
+    unfinished = any(isinstance(s, Unfinished) for t in joint.traces.values() for s in t.sightings)
+    for steps in _same_steps(joint) if not unfinished else ():
         for rank, sighting in _differences(joint, steps):
             more[rank].append(sighting)
-            # What differs later may follow from it.
+        # What differs later may follow from it.
         if any(more.values()):
             break
+    parted = _parted(joint)
+    if parted is not None:
+        for each in more.values():
+            each.append(parted)
     return replace(
         joint,
         traces={
@@ -153,3 +164,59 @@ def _apart(
         why, write.at if write is not None else None,  # pyright: ignore[reportArgumentType]
         write.by if write is not None else "", ranks, differs,
     )  # fmt: skip
+
+
+def _parted(joint: Joint) -> Parted | None:
+    """Where the ranks took different ways, if some were cut off waiting for the others. An error
+    of a rank's own is the whole story."""
+    waiting = tuple(rank for rank, trace in joint.traces.items() if _cut_off(trace))
+    raised = [rank for rank, trace in joint.traces.items() if trace.outcome == "raised"]
+    if not waiting or any(rank not in waiting for rank in raised):
+        return None
+    first = joint.traces[waiting[0]].exception
+    failed = first.at if first is not None else None
+    loops = _counts(joint, Turns, failed)
+    lines = _counts(joint, Communicated, None)
+    for table, is_loop in ((loops, True), (lines, False)):
+        for at, operation, counts in table:
+            if len(set(counts.values())) > 1:
+                said = tuple(f"rank {rank}: {count}" for rank, count in counts.items())
+                return Parted(at, is_loop, operation, failed, waiting, said)
+    return None
+
+
+def _counts(
+    joint: Joint, kind: type[Turns] | type[Communicated], around: Location | None
+) -> list[tuple[Location, str, dict[int, int]]]:
+    """What was counted, by its line, on every rank; with `around`, the nearest before that line
+    first."""
+    found: dict[tuple[str, int, str], tuple[Location, str, dict[int, int]]] = {}
+    for rank, trace in joint.traces.items():
+        for each in trace.sightings:
+            if isinstance(each, kind) and each.at is not None:
+                word = each.operation if isinstance(each, Communicated) else ""
+                key = (each.at.file, each.at.line, word)
+                if key not in found:
+                    found[key] = (each.at, word, dict.fromkeys(joint.traces, 0))
+                found[key][2][rank] = each.count
+    rows = [*found.values()]
+    if around is not None:
+        same = [row for row in rows if row[0].file == around.file and row[0].line <= around.line]
+        rows = [
+            *sorted(same, key=lambda row: -row[0].line),
+            *(row for row in rows if row not in same),
+        ]
+    return rows
+
+
+def _cut_off(trace: Trace) -> bool:
+    """Whether the rank ended because communication did. There are exception types for that; what
+    gloo raises, and a wrapper's backward, is a RuntimeError whose text alone tells."""
+    failure = trace.exception
+    if failure is None:
+        return False
+    if trace.outcome == "interrupted" or failure.type.startswith("Dist"):
+        return True
+    said = failure.message.lower()
+    words = ("gloo", "nccl", "connection closed by peer", "connection reset by peer")
+    return failure.type == "RuntimeError" and any(word in said for word in words)

@@ -25,8 +25,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         line = f" in line {source.at.line}" if source.at is not None else ""
         yield Finding(
             *RULE.label,
-            summary=f"the gradient of {tensor}{more} from {source.call or 'the backward'}{line} was "
-            f"not averaged over the ranks: {why}; {name}.step() applies each rank's own, and the "
+            summary=f"the gradient of {tensor}{more} from {source.call or 'the backward'}{line} "
+            f"was not averaged over the ranks: {why}; {name}.step() applies each rank's own, and the "
             "ranks train different models",
             iteration=each.iteration,
             tensor=unversioned(trace, each.tensors[0]),

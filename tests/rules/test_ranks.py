@@ -33,7 +33,8 @@ def rank_step(**fields: Any) -> RankStep:
     same = {
         "at": STEP, "optimizer": 0, "step": 0, "iteration": 0, "tensors": (0, 1),
         "values": ("a", "b"), "fresh": ("c", "d"), "gradients": ("c", "d"),
-        "sources": (Source(BACKWARD, "loss.backward()"),), "source_of": (0, 0), "rates": ("0.1",), "settings": ("momentum=0",),
+        "sources": (Source(BACKWARD, "loss.backward()"),), "source_of": (0, 0),
+        "rates": ("0.1",), "settings": ("momentum=0",),
     }  # fmt: skip
     return RankStep(**{**same, **fields})
 

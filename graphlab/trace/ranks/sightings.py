@@ -87,4 +87,66 @@ class StepsApart:
     differs: tuple[str, ...] = ()
 
 
-RankSighting = RankStep | NotAveraged | StepsApart
+@dataclass(frozen=True, slots=True)
+class Communicated:
+    """How often a line communicated with the other ranks."""
+
+    at: Location | None
+    operation: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How often the body of the loop at `at` has begun."""
+
+    at: Location | None
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutGradient:
+    """A collective at `at` whose result went into the loss of `backward` at `used`, past autograd:
+    it overwrote `tensor`, or else what other ranks gave for it carries no graph."""
+
+    at: Location | None
+    call: str
+    operation: str
+    tensor: str
+    overwrote: bool
+    used: Location | None
+    backward: str
+    backward_at: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The last backward of a wrapper did not reach `tensors`, and the wrapper was called again at
+    `at`. loss_at: the line that made that backward's loss; used: one that ran their module."""
+
+    at: Location | None
+    call: str
+    tensors: tuple[TensorAt, ...]
+    backward: str
+    backward_at: Location | None
+    loss_at: Location | None
+    used: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """Ranks that took different ways: `waiting` were cut off at `failed`. at: the loop, or the
+    line that communicates, which they ran `counts` times each, as text."""
+
+    at: Location | None
+    loop: bool
+    operation: str
+    failed: Location | None
+    waiting: tuple[int, ...]
+    counts: tuple[str, ...]
+
+
+RankSighting = (
+    RankStep | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient | Unfinished
+    | Parted
+)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -13,13 +14,16 @@ from graphlab.observe.distributed.placement import placement
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
+from graphlab.observe.sightings.ranks.collectives import Collectives
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, readable, storage_key
 from graphlab.source.files import user_frame
+from graphlab.source.loops import loops_of
 from graphlab.source.objects import attributes, item, items
+from graphlab.source.places import line_place
 from graphlab.source.wording import call_text, written_by
-from graphlab.trace.ranks.sightings import GradientWrite, RankStep, Source
+from graphlab.trace.ranks.sightings import GradientWrite, RankSighting, RankStep, Source, Turns
 
 # What stands for a gradient that is not there, or cannot be read.
 NOTHING = "-"
@@ -27,18 +31,20 @@ NOTHING = "-"
 ELEMENTS = 1 << 16
 # A trace keeps this many of an optimizer's sampled steps.
 KEPT = 12
+LOOPS = 64
 
 
 def watchers_of_ranks(watched: Watched) -> Iterator[RankSteps]:
     """None for a program of one process: it pays nothing."""
     if placement() is not None:
-        yield RankSteps(watched)
+        yield RankSteps(watched, Collectives(watched))
 
 
 class RankSteps:
     """Looks at the steps that the ledger compares by value, whose numbers are fixed."""
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: Watched, collectives: Collectives) -> None:
+        self._collectives = collectives
         self._log, self._tracer = watched.log, watched.tracer
         self._files, self._ledger = watched.files, watched.ledger
         self._table = watched.table
@@ -52,10 +58,13 @@ class RankSteps:
             watched.tracer.handle(function, self._clipped)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        """Nothing: a backward is looked at when it has run."""
+        """A sampled backward is about to run."""
+        self._collectives.inspect(record, nodes, frame)
+        self._wrappers.inspect(record, nodes)
 
     def ended(self, record: RawBackward) -> None:
-        self._wrappers.ended(record)
+        if self._wrappers.ended(record):
+            self._collectives.counted(record.spot, "backward")
         for state, optimizer in self._ledger.registry.followed():
             if not state.due:
                 continue
@@ -64,9 +73,16 @@ class RankSteps:
                 if place in record.reached:
                     self._fresh[id(parameter)] = record, _checksum(grad_of(parameter))
 
-    def found(self) -> Iterator[RankStep]:
+    def found(self) -> Iterator[RankSighting]:
         for steps in self._found.values():
             yield from steps
+        yield from self._wrappers.found()
+        yield from self._collectives.found()
+        iterations = self._tracer.iterations
+        for (code, start), count in [*iterations.counts.items()][:LOOPS]:
+            loop = next((e for e in loops_of(code.co_filename) if e.start == start), None)
+            if loop is not None and (code, start) not in iterations.lost:
+                yield Turns(line_place(code.co_filename, loop.first, code.co_name), count)
 
     def _clipped(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
@@ -109,7 +125,7 @@ class RankSteps:
                 place if place is not None else self._table.tensor_index(parameter, names)
             )
         groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]
-        user = user_frame(torch_frame(), self._files)
+        user = user_frame(sys._getframe(), self._files)
         spot = state.last_spot
         kept.append(
             RankStep(
@@ -156,18 +172,12 @@ class RankSteps:
         self._clips = []
         for at in range(since, len(self._log.events)):
             raw = self._log.events[at]
-            if isinstance(raw, RawWrite) and raw.optimizer is None and raw.spot not in told:
-                if any(each[0] in keys for each in raw.tensors):
-                    told.add(raw.spot)
-                    place = located(raw.spot)
-                    yield GradientWrite(place, written_by(place, raw.by, raw.direct))
-
-
-def torch_frame() -> FrameType:
-    """The frame that asks."""
-    import sys
-
-    return sys._getframe(1)
+            if not isinstance(raw, RawWrite) or raw.optimizer is not None or raw.spot in told:
+                continue
+            if any(each[0] in keys for each in raw.tensors):
+                told.add(raw.spot)
+                place = located(raw.spot)
+                yield GradientWrite(place, written_by(place, raw.by, raw.direct))
 
 
 def _checksum(tensor: Any) -> str:

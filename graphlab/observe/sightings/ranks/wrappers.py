@@ -7,18 +7,21 @@ of its parameters: once.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 import torch
 
+from graphlab.observe.graph.walk import sequence
 from graphlab.observe.names import parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad
 from graphlab.source.objects import attribute, attributes, items
 from graphlab.source.wording import call_text
-from graphlab.trace.ranks.sightings import Source, Unsynced
+from graphlab.trace.ranks.sightings import Source, Unfinished, Unsynced
+from graphlab.trace.values import Location
 
 
 class Wrapper:
@@ -36,6 +39,8 @@ class Wrapper:
         # The last backward that reached it, and the one that used up its last forward.
         self.last: RawBackward | None = None
         self.used_up: RawBackward | None = None
+        # Its parameters that the backwards since its last forward have not reached.
+        self.missing: set[int] = set()
 
 
 class Wrappers:
@@ -47,6 +52,8 @@ class Wrappers:
         self.all: list[Wrapper] = []
         # Why a backward's gradients were not averaged, by its identity and the wrapper's.
         self._why: dict[tuple[int, int], Source] = {}
+        # The line that made the loss of a backward, by its identity.
+        self._loss_at: dict[int, Location | None] = {}
         kind = torch.nn.parallel.DistributedDataParallel
         watched.tracer.handle(kind.__init__, self._made)
 
@@ -73,10 +80,51 @@ class Wrappers:
             return Source(plain.at, plain.call, "grad", plain.at, plain.call)
         return self._why.get((id(record), id(wrapper)), plain)
 
-    def ended(self, record: RawBackward) -> None:
-        """A backward has run: it was averaged, or there is a reason why not."""
+    def inspect(self, record: RawBackward, nodes: list[Any]) -> None:
+        """Remember the line that made the loss of a sampled backward."""
+        if nodes:
+            self._loss_at[id(record)] = located(self._log.line_of(max(map(sequence, nodes))))
+
+    def found(self) -> Iterator[Unfinished]:
+        """The wrappers that were called again before their last backward was complete."""
+        for wrapper in self.all:
+            ddp, record = wrapper.ref(), wrapper.last
+            if ddp is None or record is None or not wrapper.missing:
+                continue
+            options = attributes(ddp)
+            if options.get("find_unused_parameters") or options.get("static_graph"):
+                continue
+            for raw in reversed(self._log.events):
+                if raw is record:
+                    break
+                if isinstance(raw, RawModule) and raw.module == id(ddp):
+                    at = located(raw.spot)
+                    yield Unfinished(
+                        at, call_text(at, "the wrapper")[0], tuple(sorted(wrapper.missing)),
+                        record.call, located(record.spot), self._loss_at.get(id(record)),
+                        self._use_of(wrapper, ddp),
+                    )  # fmt: skip
+                    break
+
+    def _use_of(self, wrapper: Wrapper, ddp: Any) -> Location | None:
+        """The line that called a module which has one of the missing parameters."""
+        holders = {
+            id(module)
+            for _, module in submodules(attribute(ddp, "module"))
+            for _, each in items(attributes(module).get("_parameters"))
+            if each is not None and self._table.place_of(each) in wrapper.missing
+        }
+        for raw in self._log.events:
+            if isinstance(raw, RawModule) and raw.module in holders:
+                return located(raw.spot)
+        return None
+
+    def ended(self, record: RawBackward) -> bool:
+        """A backward has run: it was averaged, or there is a reason why not. Returns whether a
+        wrapper communicated in it."""
+        communicated = False
         if record.is_grad or not record.completed:
-            return
+            return False
         reached = {*record.reached}
         for wrapper in self.all:
             ddp = wrapper.ref()
@@ -93,12 +141,15 @@ class Wrappers:
             through, around = self._calls(wrapper, ddp, record)
             paused = attributes(ddp).get("require_backward_grad_sync") is False
             if through and not paused and around is None:
-                wrapper.used_up = record
+                wrapper.used_up, communicated = record, True
+                wrapper.missing = mine - reached
             else:
+                wrapper.missing -= reached
                 reason = self._reason(wrapper, record, paused, through, around)
                 self._why[id(record), id(wrapper)] = reason
                 wrapper.used_up = wrapper.used_up if not through else None
             wrapper.last = record
+        return communicated
 
     def _calls(self, wrapper: Wrapper, ddp: Any, record: RawBackward) -> tuple[bool, Spot | None]:
         """Whether the program called the wrapper since the last backward that reached it, and
