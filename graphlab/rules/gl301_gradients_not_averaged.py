@@ -20,12 +20,13 @@ def check(trace: Trace) -> Iterator[Finding]:
         source = each.source
         why, help = _why(source, name)
         others = len(each.tensors) - 1
+        call = source.call or "the backward"
         more = f" (and {plural(others, 'other parameter')})" if others else ""
         tensor = trace.tensors[each.tensors[0]].name or "a parameter"
         line = f" in line {source.at.line}" if source.at is not None else ""
         yield Finding(
             *RULE.label,
-            summary=f"the gradient of {tensor}{more} from {source.call or 'the backward'}{line} "
+            summary=f"the gradient of {tensor}{more} from {call}{line} "
             f"was not averaged over the ranks: {why}; {name}.step() applies each rank's own, and the "
             "ranks train different models",
             iteration=each.iteration,
