@@ -27,8 +27,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             *RULE.label,
             summary=f"the gradient of {tensor}{more} from {call}{line} "
-            f"was not averaged over the ranks: {why}; {name}.step() applies each rank's own, and the "
-            "ranks train different models",
+            f"was not averaged over the ranks: {why}; {name}.step() applies each rank's own, and "
+            "the ranks train different models",
             iteration=each.iteration,
             tensor=unversioned(trace, each.tensors[0]),
             cause=Place(source.cause or source.at, source.cause_by or source.call),
