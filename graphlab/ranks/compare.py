@@ -173,15 +173,27 @@ def _parted(joint: Joint) -> Parted | None:
     raised = [rank for rank, trace in joint.traces.items() if trace.outcome == "raised"]
     if not waiting or any(rank not in waiting for rank in raised):
         return None
-    first = joint.traces[waiting[0]].exception
-    failed = first.at if first is not None else None
-    loops = _counts(joint, Turns, failed)
+    stops = {
+        rank: failure.at
+        for rank in waiting
+        if (failure := joint.traces[rank].exception) is not None and failure.at is not None
+    }
+    failed = next(iter(stops.values()), None)
     lines = _counts(joint, Communicated, None)
-    for table, is_loop in ((loops, True), (lines, False)):
+    if len(waiting) == len(joint.traces):
+        # All wait, so that loops differ for the same reason: the calls at which they wait come
+        # first.
+        there = {(at.file, at.line) for at in stops.values()}
+        lines.sort(key=lambda row: (row[0].file, row[0].line) not in there)
+        tables = ((lines, False), (_counts(joint, Turns, failed), True))
+    else:
+        tables = ((_counts(joint, Turns, failed), True), (lines, False))
+    for table, is_loop in tables:
         for at, operation, counts in table:
             if len(set(counts.values())) > 1:
                 said = tuple(f"rank {rank}: {count}" for rank, count in counts.items())
-                return Parted(at, is_loop, operation, failed, waiting, said)
+                where = tuple(f"rank {rank} in line {at.line}" for rank, at in stops.items())
+                return Parted(at, is_loop, operation, failed, waiting, said, where)
     return None
 
 

@@ -17,14 +17,13 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         counts = ", ".join(each.counts)
         line = each.at.line if each.at is not None else 0
-        where = f" in line {each.failed.line}" if each.failed is not None else ""
+        waited = ", ".join(each.stops) or ranks_in_words(each.waiting)
         what = "the loop" if each.loop else each.operation
         verb = "ran its body" if each.loop else "was called"
         yield Finding(
             *RULE.label,
             summary=f"the ranks part ways: {what} in line {line} {verb} so many times on each "
-            f"({counts}), and {ranks_in_words(each.waiting)} waited{where} for others that did not "
-            "come",
+            f"({counts}), and {waited} waited for others that did not come",
             cause=Place(each.at, what),
             failed=Place(each.failed, "waiting"),
             help=(

@@ -9,8 +9,9 @@ from graphlab.ranks.compare import compared
 from graphlab.rules.registry import find
 from graphlab.trace import store
 from graphlab.trace.finding import Finding
+from graphlab.trace.model import Failure, Trace
 from graphlab.trace.ranks.joint import Joint, merged
-from graphlab.trace.ranks.sightings import GradientWrite, RankStep, Source
+from graphlab.trace.ranks.sightings import Communicated, GradientWrite, RankStep, Source
 from tests.rules.build import Script, optimizer, parameter
 
 LOOP = Script(
@@ -97,3 +98,27 @@ def test_which_ranks_in_words() -> None:
     assert Joint(traces, 3).where((0, 2)) == "ranks 0 and 2 only"
     assert Joint({1: traces[1]}, 2).where((1,)) == "rank 1"
     assert Joint({1: traces[1]}, 2).lead().unseen == ("rank 0 left no trace",)
+
+
+def cut_off(counts: dict[str, int], at: str, message: str = "gloo: timed out") -> Trace:
+    """A rank that was cut off at a line, having run others so often."""
+    seen = tuple(Communicated(LOOP.at(line), "all_reduce", count) for line, count in counts.items())
+    failure = Failure("RuntimeError", message, LOOP.at(at), 0)
+    return replace(LOOP.trace(sightings=seen), outcome="raised", exception=failure)
+
+
+def test_ranks_that_wait_at_different_lines() -> None:
+    one = cut_off({"clip(model)": 1}, "clip(model)")
+    other = cut_off({"optimizer.step()": 1}, "optimizer.step()")
+    joint = compared(Joint({0: one, 1: other}, 2))
+    (finding,) = merged({rank: find(trace) for rank, trace in joint.traces.items()})
+    assert (finding.code, finding.ranks) == ("GL304", (0, 1))
+    assert finding.cause is not None and finding.cause.at == LOOP.at("clip(model)")
+    assert "rank 0 in line 5, rank 1 in line 6" in finding.summary
+
+
+def test_an_error_of_a_ranks_own_is_the_whole_story() -> None:
+    one = cut_off({"clip(model)": 1}, "clip(model)")
+    other = cut_off({}, "loss.backward()", "size mismatch")
+    joint = compared(Joint({0: one, 1: other}, 2))
+    assert [find(trace) for trace in joint.traces.values()] == [[], []]

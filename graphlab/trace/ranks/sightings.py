@@ -135,8 +135,9 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """Ranks that took different ways: `waiting` were cut off at `failed`. at: the loop, or the
-    line that communicates, which they ran `counts` times each, as text."""
+    """Ranks that took different ways: `waiting` were cut off, the first of them at `failed`. at:
+    the loop, or the line that communicates, which they ran `counts` times each, as text; stops:
+    the line of each that waited, as text."""
 
     at: Location | None
     loop: bool
@@ -144,6 +145,7 @@ class Parted:
     failed: Location | None
     waiting: tuple[int, ...]
     counts: tuple[str, ...]
+    stops: tuple[str, ...] = ()
 
 
 RankSighting = (
