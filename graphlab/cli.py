@@ -69,6 +69,10 @@ def run(
         str | None,
         typer.Option("--against", metavar="TARGET", help="Show another run beside it."),
     ] = None,
+    nproc: Annotated[
+        int | None,
+        typer.Option("--nproc", min=1, metavar="N", help="Start N ranks by torch.distributed.run."),
+    ] = None,
     quiz: Annotated[bool, typer.Option("--quiz", help="The page asks questions first.")] = False,
     nan_from: Annotated[
         int | None,
@@ -112,7 +116,9 @@ def run(
         raise typer.Exit(command.replay(saved, asked))
     if target is None:
         raise UserError("TARGET is missing", "graphlab list shows the scenarios")
-    code = command.run(target, context.args, asked, is_module=module, last=bool(context.obj))
+    code = command.run(
+        target, context.args, asked, is_module=module, last=bool(context.obj), ranks=nproc
+    )
     raise typer.Exit(code)
 
 

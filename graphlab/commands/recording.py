@@ -79,6 +79,7 @@ def record(
     *,
     is_module: bool = False,
     last: bool = False,
+    shows_progress: bool = True,
 ) -> Recorded:
     """Run `target`; `prepare` is given the observation before it begins. `last` says that the
     process ends after that.
@@ -105,7 +106,8 @@ def record(
     def started(observation: Observation) -> None:
         begun.append(observation)
         prepare(observation)
-        progress.start(observation)
+        if shows_progress:
+            progress.start(observation)
 
     try:
         ran = program.run(what, arguments, name, started, last)

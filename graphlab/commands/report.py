@@ -182,23 +182,26 @@ class Report:
             said = f"\nthe player: {self._asked.page}"
             console.stderr().print(said, style="dim", soft_wrap=True)
 
-    @contextlib.contextmanager
-    def surviving(self, what: str) -> Iterator[None]:
+    def surviving(self, what: str) -> contextlib.AbstractContextManager[None]:
         """Add an error of the block to `failures` instead of raising it."""
-        try:
-            yield
-        except BrokenPipeError:
-            # The reader closed the pipe, as in `graphlab run … | head`.
-            return
-        except UserError as error:
-            self.failures.append(error)
-        except OSError as error:
-            said = f"cannot write {what}: {error.strerror}"
-            self.failures.append(UserError(said, "name another file"))
-        except Exception as error:
-            said = f"internal error in {what}: {type(error).__name__}: {error}"
-            failure = UserError(
-                said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where"
-            )
-            failure.__cause__ = error
-            self.failures.append(failure)
+        return surviving(what, self.failures)
+
+
+@contextlib.contextmanager
+def surviving(what: str, failures: list[UserError]) -> Iterator[None]:
+    """Add an error of the block to `failures` instead of raising it."""
+    try:
+        yield
+    except BrokenPipeError:
+        # The reader closed the pipe, as in `graphlab run … | head`.
+        return
+    except UserError as error:
+        failures.append(error)
+    except OSError as error:
+        said = f"cannot write {what}: {error.strerror}"
+        failures.append(UserError(said, "name another file"))
+    except Exception as error:
+        said = f"internal error in {what}: {type(error).__name__}: {error}"
+        failure = UserError(said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where")
+        failure.__cause__ = error
+        failures.append(failure)

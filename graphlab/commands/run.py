@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from graphlab.catalogue import scenarios
 from graphlab.commands.player import no_film
-from graphlab.commands.recording import record, shown_by
+from graphlab.commands.ranks.run import replay_ranks, run_as_rank, run_ranks
+from graphlab.commands.recording import record, resolve, shown_by
 from graphlab.commands.report import Asked, Report
 from graphlab.commands.saved import load
 from graphlab.errors import Unreported
+from graphlab.observe.distributed.placement import placement
 from graphlab.output import streams
+from graphlab.ranks.launch import refuse_launcher
 from graphlab.trace.film import Film
 from graphlab.trace.model import Trace
 
@@ -23,10 +26,25 @@ if TYPE_CHECKING:
 
 
 def run(
-    target: str, arguments: list[str], asked: Asked, *, is_module: bool = False, last: bool = False
+    target: str,
+    arguments: list[str],
+    asked: Asked,
+    *,
+    is_module: bool = False,
+    last: bool = False,
+    ranks: int | None = None,
 ) -> int:
     """Run `target` and report. Returns the exit code: the program's own, 1 for a raise, 1 with
-    `strict` where only a warning was found. `last` says that the process ends after that."""
+    `strict` where only a warning was found. `last` says that the process ends after that, `ranks`
+    how many processes of it to start."""
+    refuse_launcher(target, arguments, is_module)
+    if ranks is not None:
+        if not is_module:
+            resolve(target)
+        return run_ranks(target, arguments, asked, ranks, is_module, tell)
+    place = placement()
+    if place is not None:
+        return run_as_rank(place, target, arguments, asked, is_module, last, tell)
     asked = asked.checked()
 
     def prepare(observation: Observation) -> None:
@@ -86,6 +104,8 @@ def replay(path: str, asked: Asked) -> int:
     Raises:
         UserError: for a file that is not a trace, or one that cannot be written.
     """
+    if os.path.isdir(path):
+        return replay_ranks(path, asked)
     asked = asked.checked()
     trace, film = load(path)
     if asked.html_file is not None and film is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from graphlab._version import __version__
 from graphlab.observe.backward_calls import BackwardCalls
+from graphlab.observe.distributed.placement import placed
 from graphlab.observe.graph.kept import GrowingGraphs
 from graphlab.observe.graph.wasted import wasted
 from graphlab.observe.iterations import Iterations
@@ -389,4 +390,5 @@ def environment() -> Environment:
         device=device,
         seed=torch.initial_seed(),
         graphlab=__version__,
+        **placed(),
     )

@@ -59,7 +59,7 @@ class Observation:
     ) -> None:
         self.gives_way = gives_way
         files = UserFiles(targets)
-        self._files = files
+        self.files = files
         self._log = log = Log()
         self.iterations = iterations = Iterations()
         self._tracer = tracer = line_tracer(log, files, iterations, self._own_error)
@@ -214,7 +214,7 @@ class Observation:
     def _explain_unseen(self, error: BaseException | None) -> None:
         try:
             if error is not None:
-                names = Names(self._files).gather_traceback(error)
+                names = Names(self.files).gather_traceback(error)
                 self._ledger.registry.name_by(names)
                 self.numbers.raised(error)
             self._unseen.explain(error)
@@ -318,7 +318,7 @@ class Observation:
         """Note a write that autograd refused, while the frames can still name its target."""
         try:
             with Unnoticed():
-                refused = refusal(target, self._tracer, self.iterations, self._files, by, frame)
+                refused = refusal(target, self._tracer, self.iterations, self.files, by, frame)
             if refused is not None:
                 self._log.events.append(refused)
         except Exception as error:
@@ -355,7 +355,7 @@ class Observation:
         """One pair of `snapshots.films()` as plain data."""
         registry = self._ledger.registry
         names = [registry.name_of(at) for at in range(len(registry.states))]
-        return build_film(filmed, snapshot, names, self._trace_builder, self._files)
+        return build_film(filmed, snapshot, names, self._trace_builder, self.files)
 
     def _notice(self, text: str) -> None:
         if text not in self._notices and len(self._notices) < 5:

@@ -68,3 +68,6 @@ class Finding:
     help: tuple[Help, ...] = ()
     notes: tuple[str, ...] = ()
     measured: dict[str, float] = field(default_factory=dict)
+    # Of a program with several ranks: on which it was found, and which those are in words.
+    ranks: tuple[int, ...] = ()
+    where: str = ""

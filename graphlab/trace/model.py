@@ -354,13 +354,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The versions, the device and the seed of a run."""
+    """The versions, the device and the seed of a run, and which of `world` ranks it was."""
 
     python: str
     torch: str
     device: str
     seed: int | None
     graphlab: str
+    rank: Count | None = None
+    world: Count | None = None
+    host: str = ""
 
 
 Event = Write | Refused | Module | ZeroGrad | Backward | Step

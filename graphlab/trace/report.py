@@ -6,31 +6,53 @@ import math
 from typing import Any
 
 from graphlab.trace.finding import Finding, Place, Versions
-from graphlab.trace.model import Failure, Location, OptimizerInfo, Share, Trace
+from graphlab.trace.model import Environment, Failure, Location, OptimizerInfo, Share, Trace
+from graphlab.trace.ranks.joint import Joint
 
 SCHEMA = "graphlab.report/1"
 
 
 def report(trace: Trace, findings: list[Finding]) -> dict[str, Any]:
     """The whole document, ready for `json.dumps`."""
-    env = trace.environment
     failure = trace.exception
     return {
         "schema": SCHEMA,
         "target": trace.target,
         "outcome": trace.outcome,
         "iterations": trace.iterations,
-        "environment": {
-            "python": env.python,
-            "torch": env.torch,
-            "device": env.device,
-            "seed": env.seed,
-            "graphlab": env.graphlab,
-        },
+        "environment": _environment(trace.environment),
         "exception": _exception(failure) if failure is not None else None,
         "findings": [_finding(each) for each in findings],
         "optimizers": [_optimizer(each, trace) for each in trace.optimizers],
         "unseen": list(trace.unseen),
+    }
+
+
+def joint_report(joint: Joint, findings: list[Finding]) -> dict[str, Any]:
+    """As `report`, for the ranks of one program: `ranks` says how each of them ended."""
+    ranks = [
+        {
+            "rank": rank,
+            "outcome": trace.outcome,
+            "iterations": trace.iterations,
+            "environment": _environment(trace.environment),
+            "exception": _exception(trace.exception) if trace.exception is not None else None,
+        }
+        for rank, trace in joint.traces.items()
+    ]
+    return {**report(joint.lead(), findings), "world": joint.world, "ranks": ranks}
+
+
+def _environment(env: Environment) -> dict[str, Any]:
+    return {
+        "python": env.python,
+        "torch": env.torch,
+        "device": env.device,
+        "seed": env.seed,
+        "graphlab": env.graphlab,
+        "rank": env.rank,
+        "world": env.world,
+        "host": env.host or None,
     }
 
 
@@ -109,6 +131,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         ],
         "notes": list(finding.notes),
         "measured": finding.measured,
+        "ranks": list(finding.ranks),
     }
 
 

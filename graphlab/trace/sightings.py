@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from graphlab.trace.module_sightings import ModuleSighting
+from graphlab.trace.ranks.sightings import RankSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 
@@ -178,4 +179,5 @@ Sighting = (
     | GradientKept
     | ModuleSighting
     | NonFinite
+    | RankSighting
 )

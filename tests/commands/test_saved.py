@@ -54,7 +54,7 @@ def test_a_file_of_that_name_is_still_what_it_is(
     [
         (("--from", "nix.json"), "there is no file nix.json"),
         (("--from", "r.json"), "r.json is not a trace"),
-        (("--from", "."), ". cannot be read"),
+        (("--from", "."), "there is no trace in ."),
         (("naive", "--from", "t.json"), "--from runs no program"),
         ((), "TARGET is missing"),
     ],

@@ -403,7 +403,9 @@ def silent_faults(source: str, name: str, monkeypatch: pytest.MonkeyPatch) -> se
 
 
 def test_there_is_a_page_for_every_code_and_no_other() -> None:
-    assert {path.stem for path in PAGES.glob("*.md")} == NAMES.keys()
+    # Those of several ranks are no programs of one process.
+    alone = {path.stem for path in PAGES.glob("*.md") if path.stem < "GL300"}
+    assert alone == NAMES.keys()
 
 
 @pytest.mark.parametrize("code", NAMES)

@@ -26,7 +26,7 @@ FLOORS = [
 # The same within `observe`; its `__init__` is empty.
 OBSERVE = [
     ("__init__", "tensors", "program_state", "program_end", "process_state"),
-    ("notes", "iterations"),
+    ("notes", "iterations", "distributed"),
     ("names",),
     ("graph",),
     ("hooks",),

@@ -48,7 +48,8 @@ def test_what_looks_alike_is_left_alone(case: Case) -> None:
 
 
 def test_every_rule_has_both() -> None:
-    codes = {rule.code for rule in RULES}
+    # Those of several ranks have their tests in test_ranks.py.
+    codes = {rule.code for rule in RULES if rule.code < "GL300"}
     assert {case.code for case in SPEAKING} == codes
     assert {case.code for case in SILENT} == codes
 

@@ -12,6 +12,7 @@ from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.kept_gradients import KeptGradients
+from graphlab.observe.sightings.ranks.steps import watchers_of_ranks
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.unused import UnusedLosses
@@ -29,6 +30,7 @@ class Watchers:
         self.numbers = NumberWatch(
             watched.log, watched.tracer, watched.files, watched.ledger, watched.table, guard
         )
+        self._of_ranks = tuple(watchers_of_ranks(watched))
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
             ClipCalls(watched),
@@ -39,6 +41,7 @@ class Watchers:
             self._kept,
             self.numbers,
             *watchers_of_state(watched),
+            *self._of_ranks,
         )
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -50,7 +53,7 @@ class Watchers:
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
-        for each in (self._zeros, self._kept, self.numbers):
+        for each in (self._zeros, self._kept, self.numbers, *self._of_ranks):
             try:
                 each.ended(record)
             except Exception as error:

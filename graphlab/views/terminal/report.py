@@ -8,6 +8,7 @@ from rich.text import Text
 from graphlab.text import one_line, plural
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
+from graphlab.trace.ranks.joint import Joint
 from graphlab.views.terminal.ledger import Ledger
 from graphlab.views.terminal.story import Story, headline
 
@@ -46,6 +47,22 @@ def to_find_out(command: str) -> RenderableType:
     """The last line of a report: the command of a second run that tells more."""
     line = Text.assemble(("to find out: ", "bold"), one_line(command), overflow="fold")
     return Group(Text(), line)
+
+
+def joint(joint: Joint, findings: list[Finding], explain: bool) -> RenderableType:
+    """The report of several ranks: how they ended, each finding once, and the lowest one's
+    ledger."""
+    lead = joint.lead()
+    shown = full(lead, findings, []) if explain else short(lead, findings)
+    ends: dict[str, tuple[Text, list[int]]] = {}
+    for rank, trace in joint.traces.items():
+        text = _outcome(trace, findings)
+        ends.setdefault(text.plain, (text, []))[1].append(rank)
+    parts = [
+        Text.assemble(text, (f" ({joint.where(ranks)})", "dim")) for text, ranks in ends.values()
+    ]
+    assert isinstance(shown, Group)
+    return Group(*parts, *shown.renderables[1:])
 
 
 def _all_clear(trace: Trace) -> str:

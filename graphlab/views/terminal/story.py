@@ -24,7 +24,9 @@ COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 def headline(finding: Finding) -> Text:
     """The finding in one line: severity, code and summary."""
     mark = f"{finding.severity}[{finding.code}]"
-    return Text.assemble((mark, COLOURS[finding.severity]), ": ", one_line(finding.summary))
+    where = (f" ({finding.where})", "dim") if finding.where else ""
+    said = one_line(finding.summary)
+    return Text.assemble((mark, COLOURS[finding.severity]), ": ", said, where)
 
 
 class Story:

@@ -1,0 +1,1 @@
+"""The part of graphlab run that is about several ranks."""

@@ -1,0 +1,95 @@
+"""The one report of several ranks, printed and written as asked."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from graphlab.commands.report import Asked, surviving
+from graphlab.errors import UserError
+from graphlab.output import files
+from graphlab.ranks.compare import compared
+from graphlab.ranks.folder import trace_name, traces_in
+from graphlab.trace import store
+from graphlab.trace.finding import Finding
+from graphlab.trace.ranks.joint import Joint, merged
+
+
+def checked(asked: Asked) -> Asked:
+    """As `Asked.checked`, where `--trace` names a folder.
+
+    Raises:
+        UserError: for options that cannot be met.
+    """
+    if asked.html_file is not None:
+        raise UserError(
+            "--html plays one process", "leave it out; --trace DIR keeps what each rank did"
+        )
+    folder = asked.trace_file
+    asked = replace(asked, trace_file=None).checked()
+    if folder is None:
+        return asked
+    if folder == "-":
+        raise UserError("--trace writes a file a rank", "name a folder")
+    path = os.path.abspath(folder)
+    if os.path.isdir(path) and traces_in(Path(path)) and not asked.force:
+        raise UserError(f"{folder} holds traces already", "add --force to replace them")
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise UserError(f"{folder} is no folder", "with several ranks, --trace names a folder")
+    return replace(asked, trace_file=path)
+
+
+class JointReport:
+    """The one report of several ranks, and the files that were asked for."""
+
+    def __init__(self, joint: Joint, asked: Asked, again: str) -> None:
+        self.failures: list[UserError] = []
+        self._joint, self._asked, self._again = compared(joint), asked, again
+        self._findings: list[Finding] = []
+
+    @property
+    def warned(self) -> bool:
+        return any(each.severity == "warning" for each in self._findings)
+
+    def show(self) -> None:
+        """Write what was asked for and print the report; errors go to `failures`."""
+        from graphlab.rules.registry import find
+
+        asked, joint = self._asked, self._joint
+        with surviving("the findings", self.failures):
+            found = merged({rank: find(trace) for rank, trace in joint.traces.items()})
+            if any(each.code == "GL304" for each in found):
+                # A backward that was cut off failed at nothing of its own.
+                found = [each for each in found if each.code != "GL000"]
+            self._findings = [replace(each, where=joint.where(each.ranks)) for each in found]
+        if asked.trace_file is not None:
+            with surviving("the traces", self.failures):
+                os.makedirs(asked.trace_file, exist_ok=True)
+                for rank, trace in joint.traces.items():
+                    path = os.path.join(asked.trace_file, trace_name(rank))
+                    files.write(path, store.dumps(trace), asked.force)
+        if asked.json_file is not None:
+            with surviving("the report", self.failures):
+                from graphlab.trace.report import joint_report
+
+                text = json.dumps(joint_report(joint, self._findings), indent=2) + "\n"
+                files.write(asked.json_file, text, asked.force)
+        with surviving("the report", self.failures):
+            self._print()
+
+    def _print(self) -> None:
+        from graphlab.views import console
+        from graphlab.views.terminal import report as terminal
+
+        screen = console.stderr() if self._asked.to_stdout else console.stdout()
+        shown = terminal.joint(self._joint, self._findings, self._asked.explain)
+        console.emit(screen, shown)
+        grave = any(finding.severity != "info" for finding in self._findings)
+        if grave and not self._asked.explain:
+            console.stderr().print(f"\nthe whole story: {self._story}", style="dim", soft_wrap=True)
+
+    @property
+    def _story(self) -> str:
+        return self._again if self._again.startswith("…") else f"graphlab {self._again}"

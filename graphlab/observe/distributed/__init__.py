@@ -1,0 +1,1 @@
+"""What is particular to a program that runs as one of several ranks."""

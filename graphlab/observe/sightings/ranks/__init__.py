@@ -1,0 +1,1 @@
+"""What one rank of several is seen to do."""

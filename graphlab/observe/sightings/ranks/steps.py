@@ -1,0 +1,212 @@
+"""Checksums of gradients and parameters at the same steps on every rank, without communication."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.distributed.placement import placement
+from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
+from graphlab.observe.optimizers.registry import OptimizerState
+from graphlab.observe.sightings.ranks.collectives import Collectives
+from graphlab.observe.sightings.ranks.wrappers import Wrappers
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Unnoticed, grad_of, readable, storage_key
+from graphlab.source.files import user_frame
+from graphlab.source.loops import loops_of
+from graphlab.source.objects import attributes, item, items
+from graphlab.source.places import line_place
+from graphlab.source.wording import call_text, written_by
+from graphlab.trace.ranks.sightings import GradientWrite, RankSighting, RankStep, Source, Turns
+
+# What stands for a gradient that is not there, or cannot be read.
+NOTHING = "-"
+# A parameter larger than this is represented by as many of its elements, evenly spread.
+ELEMENTS = 1 << 16
+# A trace keeps this many of an optimizer's sampled steps.
+KEPT = 12
+LOOPS = 64
+
+
+def watchers_of_ranks(watched: Watched) -> Iterator[RankSteps]:
+    """None for a program of one process: it pays nothing."""
+    if placement() is not None:
+        yield RankSteps(watched, Collectives(watched))
+
+
+class RankSteps:
+    """Looks at the steps that the ledger compares by value, whose numbers are fixed."""
+
+    def __init__(self, watched: Watched, collectives: Collectives) -> None:
+        self._collectives = collectives
+        self._log, self._tracer = watched.log, watched.tracer
+        self._files, self._ledger = watched.files, watched.ledger
+        self._table = watched.table
+        self._wrappers = Wrappers(watched)
+        # {parameter's identity: the last backward that wrote it, and the checksum it left}
+        self._fresh: dict[int, tuple[RawBackward, str]] = {}
+        self._clips: list[tuple[int, Spot | None]] = []
+        self._found: dict[int, list[RankStep]] = {}
+        self._ledger.on_compared_step.append(self._step)
+        for function in (torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_):
+            watched.tracer.handle(function, self._clipped)
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """A sampled backward is about to run."""
+        self._collectives.inspect(record, nodes, frame)
+        self._wrappers.inspect(record, nodes)
+
+    def ended(self, record: RawBackward) -> None:
+        if self._wrappers.ended(record):
+            self._collectives.counted(record.spot, "backward")
+        for state, optimizer in self._ledger.registry.followed():
+            if not state.due:
+                continue
+            for parameter in parameters_of(optimizer):
+                place = self._table.place_of(parameter)
+                if place in record.reached:
+                    self._fresh[id(parameter)] = record, _checksum(grad_of(parameter))
+
+    def found(self) -> Iterator[RankSighting]:
+        for steps in self._found.values():
+            yield from steps
+        yield from self._wrappers.found()
+        yield from self._collectives.found()
+        iterations = self._tracer.iterations
+        for (code, start), count in [*iterations.counts.items()][:LOOPS]:
+            loop = next((e for e in loops_of(code.co_filename) if e.start == start), None)
+            if loop is not None and (code, start) not in iterations.lost:
+                yield Turns(line_place(code.co_filename, loop.first, code.co_name), count)
+
+    def _clipped(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "return":
+            self._clips = [*self._clips[-7:], (self._tracer.seq(), self._tracer.spot(frame.f_back))]
+
+    def _step(self, parameters: list[Any], grads: list[Any]) -> None:
+        found = self._state_of(parameters)
+        if found is None:
+            return
+        state, optimizer = found
+        kept = self._found.setdefault(state.at, [])
+        pairs = [
+            (parameter, grad, wrapper)
+            for parameter, grad in zip(parameters, grads, strict=True)
+            if (wrapper := self._wrappers.of(parameter)) is not None
+        ]
+        if len(kept) >= KEPT or not pairs:
+            return
+        sources: list[Source] = []
+        source_of: list[int] = []
+        fresh: list[str] = []
+        places: list[int] = []
+        since = 0
+        names: Names | None = None
+        for parameter, grad, wrapper in pairs:
+            gradient = self._ledger.registry.gradient(parameter)
+            record, left = self._fresh.pop(id(parameter), (None, NOTHING))
+            if gradient.sources and gradient.sources[-1].is_grad:
+                record, left = gradient.sources[-1], _checksum(grad)
+            source = Source(None, "")
+            if record is not None:
+                source = self._wrappers.source(record, parameter, wrapper)
+                since = max(since, self._place_of(record))
+            if source not in sources:
+                sources.append(source)
+            source_of.append(sources.index(source))
+            fresh.append(left)
+            place = self._table.place_of(parameter)
+            places.append(
+                place if place is not None else self._table.tensor_index(parameter, names)
+            )
+        groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]
+        user = user_frame(sys._getframe(), self._files)
+        spot = state.last_spot
+        kept.append(
+            RankStep(
+                at=located(spot),
+                optimizer=state.at,
+                step=state.steps,
+                iteration=self._tracer.iterations.iteration(user),
+                tensors=tuple(places),
+                values=tuple(_checksum(parameter) for parameter, _, _ in pairs),
+                fresh=tuple(fresh),
+                gradients=tuple(_checksum(grad) for _, grad, _ in pairs),
+                sources=tuple(sources),
+                source_of=tuple(source_of),
+                writes=tuple(self._writes(since, [grad for _, grad, _ in pairs])),
+                rates=tuple(_number(item(group, "lr")) for group in groups),
+                settings=tuple(_settings(group) for group in groups),
+            )
+        )
+
+    def _state_of(self, parameters: list[Any]) -> tuple[OptimizerState, Any] | None:
+        identities = [*map(id, parameters)]
+        for state, optimizer in self._ledger.registry.followed():
+            if state.identities == identities and state.last_spot is not None and state.due:
+                return state, optimizer
+        return None
+
+    def _place_of(self, record: RawBackward) -> int:
+        """Where the backward stands among the events, from the end."""
+        for at in range(len(self._log.events) - 1, -1, -1):
+            if self._log.events[at] is record:
+                return at
+        return 0
+
+    def _writes(self, since: int, grads: list[Any]) -> Iterator[GradientWrite]:
+        """What was written to these gradients after the event at `since`."""
+        keys = {storage_key(grad) for grad in grads if grad is not None}
+        told: set[Spot | None] = set()
+        first = self._log.events[since].seq if since < len(self._log.events) else 0
+        for seq, spot in self._clips:
+            if seq >= first and spot not in told:
+                told.add(spot)
+                at = located(spot)
+                yield GradientWrite(at, call_text(at, "clip_grad_norm_")[0])
+        self._clips = []
+        for at in range(since, len(self._log.events)):
+            raw = self._log.events[at]
+            if not isinstance(raw, RawWrite) or raw.optimizer is not None or raw.spot in told:
+                continue
+            if any(each[0] in keys for each in raw.tensors):
+                told.add(raw.spot)
+                place = located(raw.spot)
+                yield GradientWrite(place, written_by(place, raw.by, raw.direct))
+
+
+def _checksum(tensor: Any) -> str:
+    """Of the bits of its values; NOTHING where there is none, or they cannot be read."""
+    if tensor is None or not readable(tensor):
+        return NOTHING
+    with Unnoticed(), torch.no_grad():
+        flat = tensor.detach().reshape(-1)
+        if flat.numel() > ELEMENTS:
+            flat = flat[:: flat.numel() // ELEMENTS + 1]
+        raw = flat.contiguous().view(torch.uint8).cpu().numpy().tobytes()
+    return hashlib.blake2b(raw, digest_size=6).hexdigest()
+
+
+def _number(value: Any) -> str:
+    if type(value) in (int, float):
+        return repr(value)
+    return repr(float(value)) if readable(value) and value.numel() == 1 else NOTHING
+
+
+def _settings(group: Any) -> str:
+    """The numbers of a parameter group but its learning rate, as text."""
+    plain = (int, float, bool)
+    found = [
+        f"{name}={value!r}"
+        for name, value in items(group)
+        if name not in ("lr", "params", "initial_lr")
+        and (
+            type(value) in plain or (type(value) is tuple and all(type(v) in plain for v in value))
+        )
+    ]
+    return ", ".join(found)

@@ -1,0 +1,192 @@
+"""Follows each DistributedDataParallel: which parameters it averages, and which backwards it did.
+
+DDP prepares to average in a forward through it, and does so in the backward that then reaches all
+of its parameters: once.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.graph.walk import sequence
+from graphlab.observe.names import parameters_in, submodules
+from graphlab.observe.notes import RawBackward, RawModule, Spot, located
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Unnoticed, requires_grad
+from graphlab.source.objects import attribute, attributes, items
+from graphlab.source.wording import call_text
+from graphlab.trace.ranks.sightings import Source, Unfinished, Unsynced
+from graphlab.trace.values import Location
+
+
+class Wrapper:
+    """One instance, and what is known of it."""
+
+    def __init__(self, ddp: Any, spot: Spot | None) -> None:
+        self.ref, self.spot = weakref.ref(ddp), spot
+        self.module = attribute(ddp, "module")
+        self.inner = {id(each) for _, each in submodules(self.module)} | {id(self.module)}
+        held = attributes(ddp).get("_module_parameters")
+        known = [each for _, each in items(held)] if held is not None else []
+        known = known or [p for p in parameters_in(self.module) if requires_grad(p)]
+        self.known = {id(each) for each in known}
+        self.module = None
+        # The last backward that reached it, and the one that used up its last forward.
+        self.last: RawBackward | None = None
+        self.used_up: RawBackward | None = None
+        # Its parameters that the backwards since its last forward have not reached.
+        self.missing: set[int] = set()
+
+
+class Wrappers:
+    """Handles the tracer's events of DistributedDataParallel."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._tracer, self._log = watched.tracer, watched.log
+        self._table = watched.table
+        self.all: list[Wrapper] = []
+        # Why a backward's gradients were not averaged, by its identity and the wrapper's.
+        self._why: dict[tuple[int, int], Source] = {}
+        # The line that made the loss of a backward, by its identity.
+        self._loss_at: dict[int, Location | None] = {}
+        kind = torch.nn.parallel.DistributedDataParallel
+        watched.tracer.handle(kind.__init__, self._made)
+
+    def of(self, parameter: Any) -> Wrapper | None:
+        """The wrapper whose module has this parameter, also where the wrapper does not know it."""
+        for each in self.all:
+            if id(parameter) in each.known:
+                return each
+        for each in self.all:
+            ddp = each.ref()
+            if ddp is not None and any(
+                parameter is one for one in parameters_in(attribute(ddp, "module"))
+            ):
+                return each
+        return None
+
+    def source(self, record: RawBackward, parameter: Any, wrapper: Wrapper) -> Source:
+        """How `record` came to write a parameter's gradient."""
+        plain = Source(located(record.spot), record.call)
+        if id(parameter) not in wrapper.known:
+            at = located(wrapper.spot)
+            return Source(plain.at, plain.call, "unknown", at, call_text(at, "DDP")[0])
+        if record.is_grad:
+            return Source(plain.at, plain.call, "grad", plain.at, plain.call)
+        return self._why.get((id(record), id(wrapper)), plain)
+
+    def inspect(self, record: RawBackward, nodes: list[Any]) -> None:
+        """Remember the line that made the loss of a sampled backward."""
+        if nodes:
+            self._loss_at[id(record)] = located(self._log.line_of(max(map(sequence, nodes))))
+
+    def found(self) -> Iterator[Unfinished]:
+        """The wrappers that were called again before their last backward was complete."""
+        for wrapper in self.all:
+            ddp, record = wrapper.ref(), wrapper.last
+            if ddp is None or record is None or not wrapper.missing:
+                continue
+            options = attributes(ddp)
+            if options.get("find_unused_parameters") or options.get("static_graph"):
+                continue
+            for raw in reversed(self._log.events):
+                if raw is record:
+                    break
+                if isinstance(raw, RawModule) and raw.module == id(ddp):
+                    at = located(raw.spot)
+                    yield Unfinished(
+                        at, call_text(at, "the wrapper")[0], tuple(sorted(wrapper.missing)),
+                        record.call, located(record.spot), self._loss_at.get(id(record)),
+                        self._use_of(wrapper, ddp),
+                    )  # fmt: skip
+                    break
+
+    def _use_of(self, wrapper: Wrapper, ddp: Any) -> Location | None:
+        """The line that called a module which has one of the missing parameters."""
+        holders = {
+            id(module)
+            for _, module in submodules(attribute(ddp, "module"))
+            for _, each in items(attributes(module).get("_parameters"))
+            if each is not None and self._table.place_of(each) in wrapper.missing
+        }
+        for raw in self._log.events:
+            if isinstance(raw, RawModule) and raw.module in holders:
+                return located(raw.spot)
+        return None
+
+    def ended(self, record: RawBackward) -> bool:
+        """A backward has run: it was averaged, or there is a reason why not. Returns whether a
+        wrapper communicated in it."""
+        communicated = False
+        if record.is_grad or not record.completed:
+            return False
+        reached = {*record.reached}
+        for wrapper in self.all:
+            ddp = wrapper.ref()
+            if ddp is None:
+                continue
+            module = attribute(ddp, "module")
+            mine = {
+                place
+                for each in parameters_in(module)
+                if id(each) in wrapper.known and (place := self._table.place_of(each)) is not None
+            }
+            if not mine & reached:
+                continue
+            through, around = self._calls(wrapper, ddp, record)
+            paused = attributes(ddp).get("require_backward_grad_sync") is False
+            if through and not paused and around is None:
+                wrapper.used_up, communicated = record, True
+                wrapper.missing = mine - reached
+            else:
+                wrapper.missing -= reached
+                reason = self._reason(wrapper, record, paused, through, around)
+                self._why[id(record), id(wrapper)] = reason
+                wrapper.used_up = wrapper.used_up if not through else None
+            wrapper.last = record
+        return communicated
+
+    def _calls(self, wrapper: Wrapper, ddp: Any, record: RawBackward) -> tuple[bool, Spot | None]:
+        """Whether the program called the wrapper since the last backward that reached it, and
+        where it called, since then, a module inside it by itself."""
+        own, module, around = id(ddp), id(attribute(ddp, "module")), None
+        inner: Spot | None = None
+        for raw in reversed(self._log.events):
+            if raw is wrapper.last:
+                break
+            if isinstance(raw, RawModule):
+                if raw.module == own:
+                    return True, around
+                if raw.module == module:
+                    around = around or raw.spot
+                elif raw.module in wrapper.inner:
+                    # The wrapped module's own forward, maybe.
+                    inner = inner or raw.spot
+        return False, around or inner
+
+    @staticmethod
+    def _reason(
+        wrapper: Wrapper, record: RawBackward, paused: bool, through: bool, around: Spot | None
+    ) -> Source:
+        at = located(record.spot)
+        why: Unsynced = ""
+        cause, by = at, record.call
+        if around is not None and not through:
+            why, cause = "around", located(around)
+            by = call_text(cause, "the module")[0]
+        elif paused:
+            why = "no-sync"
+        elif wrapper.used_up is not None and not through:
+            why = "used-up"
+        return Source(at, record.call, why, cause, by)
+
+    def _made(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "return":
+            with Unnoticed():
+                wrapper = Wrapper(frame.f_locals.get("self"), self._tracer.spot(frame.f_back))
+            self.all.append(wrapper)

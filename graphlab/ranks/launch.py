@@ -1,0 +1,79 @@
+"""Starts torch.distributed.run with a graphlab in each rank, and says how others are to do so."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from graphlab.errors import UserError
+from graphlab.ranks.folder import VARIABLE, RunFolder
+
+LAUNCHER = "torch.distributed.run"
+# Programs and modules that start ranks themselves.
+_PROGRAMS = ("torchrun", "accelerate", "deepspeed")
+_MODULES = (LAUNCHER, "torch.distributed.launch", "accelerate.commands.launch")
+# After Ctrl-C the launcher first ends its ranks, for which it allows 30 seconds.
+PATIENCE = 40
+
+
+def launch(folder: RunFolder, ranks: int, words: Sequence[str]) -> int:
+    """Run ``graphlab run WORDS`` in each of `ranks` processes; returns the launcher's exit code."""
+    command = [
+        sys.executable, "-m", LAUNCHER, "--standalone", "--nproc-per-node", str(ranks),
+        "-m", "graphlab", "run", *words,
+    ]  # fmt: skip
+    environ = {**os.environ, VARIABLE: str(folder.path)}
+    # Its warning that it sets this to 1 is not the program's.
+    environ.setdefault("OMP_NUM_THREADS", "1")
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if home in map(os.path.abspath, sys.path) and not home.endswith("site-packages"):
+        # A checkout that is not installed: the ranks must find it as this process did.
+        paths = [each for each in (environ.get("PYTHONPATH"),) if each]
+        environ["PYTHONPATH"] = os.pathsep.join((*paths, home))
+    with subprocess.Popen(command, env=environ) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            # It has had the signal too, and ends its ranks.
+            code = _ended(process)
+    return 128 - code if code < 0 else code
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    for ask in (None, process.terminate, process.kill):
+        if ask is not None:
+            ask()
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(PATIENCE if ask is None else 5)
+            break
+    process.poll()
+    return -signal.SIGINT
+
+
+def refuse_launcher(target: str, arguments: Sequence[str], is_module: bool) -> None:
+    """Refuse to observe a program that starts the ranks: graphlab belongs inside each.
+
+    Raises:
+        UserError: with the command that does that.
+    """
+    name = os.path.basename(target)
+    if not (name in _PROGRAMS if not is_module else target in _MODULES):
+        return
+    command = ["python", "-m", target] if is_module else [name]
+    at = next((at for at, word in enumerate(arguments) if _begins_program(word)), None)
+    if at is None:
+        words = [*command, *arguments, "-m", "graphlab", "run", "train.py"]
+    else:
+        words = [*command, *arguments[:at], "-m", "graphlab", "run", *arguments[at:]]
+    raise UserError(
+        f"{name} starts the ranks, and graphlab belongs inside each of them", shlex.join(words)
+    )
+
+
+def _begins_program(word: str) -> bool:
+    return word == "-m" or word.endswith(".py")

@@ -1,0 +1,1 @@
+"""What a Trace holds of a program with several ranks, and the traces of all of them."""

@@ -1,0 +1,154 @@
+"""What one rank of several was seen to do, and what their traces side by side show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
+
+# Why a backward's gradients were not averaged: the forward went past the wrapper, it had been used
+# up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows, or
+# torch.autograd.grad computed them.
+Unsynced = Literal["around", "used-up", "no-sync", "unknown", "grad", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class GradientWrite:
+    """A write to gradients between the last backward and the step, at `at`, by `by`."""
+
+    at: Location | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The backward that last wrote a gradient, and why it was not averaged, if it is known not to
+    be: `cause` is the line that explains it, `cause_by` what was called there."""
+
+    at: Location | None
+    call: str
+    why: Unsynced = ""
+    cause: Location | None = None
+    cause_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RankStep:
+    """One sampled step on this rank, with checksums for each of the optimizer's parameters that is
+    replicated: of its value before, of its gradient after the last backward and at the step.
+
+    sources: the backwards that wrote them, source_of the one of each parameter. rates: the learning
+    rate of each group; settings: its other numbers, as text.
+    """
+
+    at: Location | None
+    optimizer: OptimizerAt
+    step: Count
+    iteration: Count | None
+    tensors: tuple[TensorAt, ...]
+    values: tuple[str, ...]
+    fresh: tuple[str, ...]
+    gradients: tuple[str, ...]
+    sources: tuple[Source, ...]
+    source_of: tuple[int, ...]
+    writes: tuple[GradientWrite, ...] = ()
+    rates: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotAveraged:
+    """A step at `at` applied gradients that differ between the ranks, though their wrapper
+    averages. source: the backward that wrote them; apart: whether the parameters differed before
+    already, by an earlier such step."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    iteration: Count | None
+    tensors: tuple[TensorAt, ...]
+    source: Source
+    ranks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepsApart:
+    """The ranks had the same gradients after the backward, and applied different steps: `why` is
+    what differed first. by: the call at `cause` that only `ranks` made, or made otherwise."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    iteration: Count | None
+    tensors: tuple[TensorAt, ...]
+    why: Literal["written", "rate", "settings", "values"]
+    cause: Location | None
+    by: str
+    ranks: tuple[int, ...]
+    differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Communicated:
+    """How often a line communicated with the other ranks."""
+
+    at: Location | None
+    operation: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How often the body of the loop at `at` has begun."""
+
+    at: Location | None
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutGradient:
+    """A collective at `at` whose result went into the loss of `backward` at `used`, past autograd:
+    it overwrote `tensor`, or else what other ranks gave for it carries no graph."""
+
+    at: Location | None
+    call: str
+    operation: str
+    tensor: str
+    overwrote: bool
+    used: Location | None
+    backward: str
+    backward_at: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The last backward of a wrapper did not reach `tensors`, and the wrapper was called again at
+    `at`. loss_at: the line that made that backward's loss; used: one that ran their module."""
+
+    at: Location | None
+    call: str
+    tensors: tuple[TensorAt, ...]
+    backward: str
+    backward_at: Location | None
+    loss_at: Location | None
+    used: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """Ranks that took different ways: `waiting` were cut off, the first of them at `failed`. at:
+    the loop, or the line that communicates, which they ran `counts` times each, as text; stops:
+    the line of each that waited, as text."""
+
+    at: Location | None
+    loop: bool
+    operation: str
+    failed: Location | None
+    waiting: tuple[int, ...]
+    counts: tuple[str, ...]
+    stops: tuple[str, ...] = ()
+
+
+RankSighting = (
+    RankStep | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient | Unfinished
+    | Parted
+)  # fmt: skip

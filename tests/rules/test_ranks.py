@@ -1,0 +1,124 @@
+"""What the traces of two ranks side by side show, on traces made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from graphlab.ranks.compare import compared
+from graphlab.rules.registry import find
+from graphlab.trace import store
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Failure, Trace
+from graphlab.trace.ranks.joint import Joint, merged
+from graphlab.trace.ranks.sightings import Communicated, GradientWrite, RankStep, Source
+from tests.rules.build import Script, optimizer, parameter
+
+LOOP = Script(
+    """\
+for x in batches:
+    loss = model(x).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    clip(model)
+    optimizer.step()
+""",
+    tensors=(parameter("model.weight"), parameter("model.bias")),
+    optimizers=(optimizer(owns=(0, 1)),),
+)
+BACKWARD, STEP = LOOP.at("loss.backward()"), LOOP.at("optimizer.step()")
+CLIP = GradientWrite(LOOP.at("clip(model)"), "clip()")
+
+
+def rank_step(**fields: Any) -> RankStep:
+    same = {
+        "at": STEP, "optimizer": 0, "step": 0, "iteration": 0, "tensors": (0, 1),
+        "values": ("a", "b"), "fresh": ("c", "d"), "gradients": ("c", "d"),
+        "sources": (Source(BACKWARD, "loss.backward()"),), "source_of": (0, 0),
+        "rates": ("0.1",), "settings": ("momentum=0",),
+    }  # fmt: skip
+    return RankStep(**{**same, **fields})
+
+
+def found(one: RankStep, other: RankStep) -> list[Finding]:
+    traces = {at: LOOP.trace(sightings=(each,)) for at, each in enumerate((one, other))}
+    # What a trace says must survive its file.
+    traces = {at: store.loads(store.dumps(trace)) for at, trace in traces.items()}
+    joint = compared(Joint(traces, 2))
+    return merged({rank: find(trace) for rank, trace in joint.traces.items()})
+
+
+def told(**other: Any) -> list[tuple[str, tuple[int, ...]]]:
+    return [(each.code, each.ranks) for each in found(rank_step(), rank_step(**other))]
+
+
+def test_ranks_that_do_the_same_are_nothing() -> None:
+    assert told() == []
+    assert told(writes=(CLIP,)) == []
+
+
+def test_a_gradient_that_differs_after_the_backward() -> None:
+    other = {"fresh": ("x", "d"), "gradients": ("x", "d")}
+    (finding,) = found(rank_step(), rank_step(**other))
+    assert (finding.code, finding.ranks) == ("GL301", (0, 1))
+    assert finding.tensor is not None and finding.tensor.tensor.name == "model.weight"
+    assert finding.cause is not None and finding.cause.at == BACKWARD
+    assert finding.failed is not None and finding.failed.at == STEP
+
+
+def test_one_that_the_program_averages_itself_is_nothing() -> None:
+    assert told(fresh=("x", "y")) == []
+
+
+def test_a_gradient_that_one_rank_clips() -> None:
+    one = rank_step(writes=(CLIP,), gradients=("x", "y"))
+    (finding,) = found(one, rank_step())
+    assert (finding.code, finding.ranks) == ("GL303", (0,))
+    assert finding.cause is not None and finding.cause.at == CLIP.at
+
+
+def test_another_learning_rate() -> None:
+    assert told(rates=("0.2",)) == [("GL303", (0, 1))]
+    assert told(settings=("momentum=0.9",)) == [("GL303", (0, 1))]
+
+
+def test_parameters_of_other_names_are_not_compared() -> None:
+    tensors = (parameter("critic.weight"), parameter("critic.bias"))
+    one, other = rank_step(), rank_step(fresh=("x", "y"), gradients=("x", "y"))
+    traces = {0: LOOP.trace(sightings=(one,))}
+    traces[1] = replace(LOOP, tensors=tensors).trace(sightings=(other,))
+    joint = compared(Joint(traces, 2))
+    assert [find(trace) for trace in joint.traces.values()] == [[], []]
+
+
+def test_which_ranks_in_words() -> None:
+    traces = {rank: LOOP.trace() for rank in range(3)}
+    assert Joint({0: traces[0], 1: traces[1]}, 2).where((0, 1)) == "on both ranks"
+    assert Joint(traces, 3).where((0, 1, 2)) == "on all 3 ranks"
+    assert Joint(traces, 3).where((0, 2)) == "ranks 0 and 2 only"
+    assert Joint({1: traces[1]}, 2).where((1,)) == "rank 1"
+    assert Joint({1: traces[1]}, 2).lead().unseen == ("rank 0 left no trace",)
+
+
+def cut_off(counts: dict[str, int], at: str, message: str = "gloo: timed out") -> Trace:
+    """A rank that was cut off at a line, having run others so often."""
+    seen = tuple(Communicated(LOOP.at(line), "all_reduce", count) for line, count in counts.items())
+    failure = Failure("RuntimeError", message, LOOP.at(at), 0)
+    return replace(LOOP.trace(sightings=seen), outcome="raised", exception=failure)
+
+
+def test_ranks_that_wait_at_different_lines() -> None:
+    one = cut_off({"clip(model)": 1}, "clip(model)")
+    other = cut_off({"optimizer.step()": 1}, "optimizer.step()")
+    joint = compared(Joint({0: one, 1: other}, 2))
+    (finding,) = merged({rank: find(trace) for rank, trace in joint.traces.items()})
+    assert (finding.code, finding.ranks) == ("GL304", (0, 1))
+    assert finding.cause is not None and finding.cause.at == LOOP.at("clip(model)")
+    assert "rank 0 in line 5, rank 1 in line 6" in finding.summary
+
+
+def test_an_error_of_a_ranks_own_is_the_whole_story() -> None:
+    one = cut_off({"clip(model)": 1}, "clip(model)")
+    other = cut_off({}, "loss.backward()", "size mismatch")
+    joint = compared(Joint({0: one, 1: other}, 2))
+    assert [find(trace) for trace in joint.traces.values()] == [[], []]
