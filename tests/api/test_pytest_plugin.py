@@ -345,7 +345,7 @@ def test_strict_lets_even_an_info_fail(run: Run, monkeypatch: pytest.MonkeyPatch
         (
             "allow=['GL130']",
             "allows 'GL130', which is no rule's code",
-            "did you mean GL1??? *",
+            "did you mean GL???? *",
         ),
         ("allowed=['GL102']", "has no argument allowed", "it takes allow= and strict="),
         ("'GL102'", "has no argument 'GL102'", "it takes allow= and strict="),

@@ -94,6 +94,7 @@ def test_the_package_says_that_it_is_typed() -> None:
 def test_a_session_shows_what_a_user_may_ask() -> None:
     asserts = {
         "assert_clean",
+        "assert_finite",
         "assert_graph_constant",
         "assert_isolated",
         "assert_no_wasted_gradients",
@@ -103,4 +104,6 @@ def test_a_session_shows_what_a_user_may_ask() -> None:
         "assert_touches_only",
     }
     shown = {name for name in dir(graphlab.watch()) if not name.startswith("_")}
-    assert shown == asserts | {"findings", "player", "save_html", "start", "stop", "trace"}
+    assert shown == asserts | {
+        "findings", "number", "player", "save_html", "start", "stop", "trace",
+    }  # fmt: skip

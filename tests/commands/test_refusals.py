@@ -57,7 +57,7 @@ def odd_files(tmp_path: Path) -> None:
         (("run", "--from", "x.json", "--", "more"), "--from runs no program"),
         (("run", "--from", "number.json"), "number.json is not a trace"),
         (("run", "--from", "nested.json"), "nested.json is not a trace"),
-        (("run", "--from", "folder.py"), "folder.py cannot be read"),
+        (("run", "--from", "folder.py"), "there is no trace in folder.py"),
         (("run", "--from", "a\0"), "cannot be read"),
         # Output files
         (("run", "naive", "--json", ""), "an output file has an empty name"),

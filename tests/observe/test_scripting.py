@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_a_class_that_is_scripted_finds_its_callers_variables() -> None:
 def test_scripting_and_tracing_can_be_surrounded() -> None:
     """Where torch changes so that they cannot, the patches stay in place as it compiles."""
     for function in (torch.jit.script, torch.jit.trace):
-        swap = Swap(function, lambda first: None, lambda token, result: None)
+        swap = Swap(inspect.unwrap(function), lambda first: None, lambda token, result: None)
         swap.put_in()
         try:
             assert swap.code is not None

@@ -6,6 +6,7 @@ Both keep references to torch's functions and must find the original ones.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -48,7 +49,8 @@ class StandAside:
 
         self._imports.start()
         for name in ("script", "trace"):
-            self._surround(getattr(torch.jit, name))
+            # Dynamo puts a wrapper of its own around one of them.
+            self._surround(inspect.unwrap(getattr(torch.jit, name)))
         # Dynamo takes seconds to import: only a program that needs it pays for it.
         self._listen()
         if compiled_before():

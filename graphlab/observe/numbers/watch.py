@@ -28,7 +28,14 @@ from graphlab.observe.numbers.graph_look import look, spelt
 from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
-from graphlab.observe.tensors import Unnoticed, count_of, grads_of, is_tensor, readable
+from graphlab.observe.tensors import (
+    Unnoticed,
+    count_of,
+    device_of,
+    grads_of,
+    is_tensor,
+    readable,
+)
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, is_a, item
 from graphlab.trace.sightings import NonFinite, Phase
@@ -166,7 +173,7 @@ class NumberWatch:
             return any(self._is_odd(each) for each in listed(loss) if is_tensor(each))
         if not readable(loss) or count_of(loss) == 0:
             return False
-        if loss.is_cuda or loss.device.type != "cpu":
+        if device_of(loss) != "cpu":
             self._losses.append(loss.detach().sum().float().clone())
             if len(self._losses) < EVERY:
                 return False
@@ -306,7 +313,7 @@ class NumberWatch:
         if now is None:
             return
         self._unread.append((now, last))
-        if now.device.type != "cpu":
+        if device_of(now) != "cpu":
             if len(self._unread) < 2:
                 return
             now, last = self._unread.pop(0)
