@@ -15,13 +15,20 @@ def _positions(code: CodeType) -> tuple[tuple[int | None, int | None, int | None
     return tuple(code.co_positions())
 
 
-@lru_cache(maxsize=256)
 def parse(filename: str) -> ast.Module | None:
     """The syntax tree of a file as linecache has it; None if it cannot be read or parsed."""
     try:
+        return _parsed(filename)
+    except (RecursionError, MemoryError):
+        # It is nested too deep, or the program is: then it can be parsed later.
+        return None
+
+
+@lru_cache(maxsize=256)
+def _parsed(filename: str) -> ast.Module | None:
+    try:
         return ast.parse("".join(linecache.getlines(filename)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        # The last two: it is nested too deep.
+    except (SyntaxError, ValueError):
         return None
 
 

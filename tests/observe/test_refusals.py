@@ -101,7 +101,7 @@ def test_told_apart(make: Callable[[], None], mistake: str | None) -> None:
 
 
 def test_whatever_the_program_has_set() -> None:
-    mistakes._messages.cache_clear()
+    mistakes._KNOWN.clear()
     error = said(stale)
     with (
         torch.inference_mode(),
@@ -116,7 +116,7 @@ def test_whatever_the_program_has_set() -> None:
 
 def test_the_mistakes_are_made_unseen() -> None:
     """A session that is open must not take them for the program's."""
-    mistakes._messages.cache_clear()
+    mistakes._KNOWN.clear()
     with graphlab.watch() as session:
         tracing = sys.gettrace()
         assert mistake_of(RuntimeError("the gradient is not finite")) is None
@@ -125,8 +125,21 @@ def test_the_mistakes_are_made_unseen() -> None:
     assert find(session.trace) == []
 
 
+def test_what_could_not_be_made_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of the stack nothing can be tried."""
+
+    def too_deep(torch: Any) -> None:
+        raise RecursionError
+
+    mistakes._KNOWN.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(mistakes, "_MISTAKES", [(name, too_deep) for name, _ in mistakes._MISTAKES])
+        assert mistake_of(said(stale)) is None
+    assert mistake_of(said(stale)) == "stale"
+
+
 def test_no_random_number_is_drawn() -> None:
-    mistakes._messages.cache_clear()
+    mistakes._KNOWN.clear()
     before = torch.get_rng_state()
     mistakes._messages()
     assert torch.equal(torch.get_rng_state(), before)

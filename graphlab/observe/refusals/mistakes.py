@@ -28,16 +28,16 @@ _BEGINNING, _LONGER, _ALIKE = 90, 240, 0.8
 
 def mistake_of(error: BaseException) -> Mistake | None:
     """The mistake that `error` is about, or None if it is like none of torch's messages."""
-    return _likest(str(error)[:_LONGER])
+    return _likest(str(error)[:_LONGER], _messages())
 
 
 @lru_cache(maxsize=256)
-def _likest(text: str) -> Mistake | None:
+def _likest(text: str, messages: tuple[tuple[Mistake, str], ...]) -> Mistake | None:
     # A program may catch the same error again and again: it is compared once.
     for much in (_BEGINNING, _LONGER):
         said = text[:much]
         best, found = _ALIKE, None
-        for mistake, words in _messages():
+        for mistake, words in messages:
             matcher = difflib.SequenceMatcher(None, words[:much], said, autojunk=False)
             if matcher.real_quick_ratio() < best or matcher.quick_ratio() < best:
                 continue
@@ -49,8 +49,21 @@ def _likest(text: str) -> Mistake | None:
     return None
 
 
-@lru_cache(maxsize=1)
+# Those of `_messages`, once each mistake was made.
+_KNOWN: list[tuple[tuple[Mistake, str], ...]] = []
+
+
 def _messages() -> tuple[tuple[Mistake, str], ...]:
+    if not _KNOWN:
+        found = _made()
+        if len(found) < len(_MISTAKES):
+            # Such as near the end of the stack: they are made again the next time.
+            return found
+        _KNOWN.append(found)
+    return _KNOWN[0]
+
+
+def _made() -> tuple[tuple[Mistake, str], ...]:
     import torch
 
     found: list[tuple[Mistake, str]] = []
@@ -71,6 +84,8 @@ def _messages() -> tuple[tuple[Mistake, str], ...]:
             for mistake, make in _MISTAKES:
                 try:
                     make(torch)
+                except RecursionError:
+                    continue
                 except (RuntimeError, TypeError) as error:
                     found.append((mistake, str(error)[:_LONGER]))
     finally:
