@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
@@ -84,7 +85,7 @@ class Following:
         self.dark: Any = None
 
 
-class LineTracer:
+class LineTracer(ABC):
     """Install with `start()`, remove with `stop()`.
 
     `guard` is called with the observer's own exceptions. `switches`: whether what follows the lines
@@ -164,31 +165,35 @@ class LineTracer:
         own.seq = self.seq()
         return own
 
-    def start(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self) -> None: ...
 
+    @abstractmethod
     def begin_frames(self, frame: FrameType | None) -> None:
         """Follow the user's frames that were running already at the start."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self, frame: FrameType | None) -> None:
         """Safe to call twice."""
-        raise NotImplementedError
 
     def pause(self) -> bool:
         """Stop following lines in a step(), whose hundreds of calls inside torch do not matter.
         Returns whether that is something to be undone."""
         return False
 
+    @abstractmethod
     def resume(self) -> None:
         """End what `pause` began."""
 
+    @abstractmethod
     def step_aside(self) -> None:
         """Restore torch's functions until `step_back`. Both are safe to call twice."""
 
+    @abstractmethod
     def step_back(self) -> None:
         """Undo `step_aside`."""
 
+    @abstractmethod
     def wake(self, own: Following) -> None:
         """Follow every line again: something happened that is not yet known."""
 

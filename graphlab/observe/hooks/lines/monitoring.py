@@ -143,6 +143,9 @@ class MonitoringTracer(LineTracer):
     def step_back(self) -> None:
         self._anchors.step_back()
 
+    def resume(self) -> None:
+        """It is never paused: what runs in torch costs nothing."""
+
     def wake(self, own: Following) -> None:
         own.activity += 1
 
