@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -108,6 +110,41 @@ def test_lines_that_made_no_node_for_long() -> None:
     assert finding.iteration == 295
     assert finding.saved is not None and finding.saved.at is not None
     assert finding.saved.at.code == "out = self.head(h)"
+
+
+def test_what_one_session_let_go_of_is_followed_by_the_next() -> None:
+    """Whatever Python remembers of what a tool has switched off."""
+    with graphlab.watch():
+        for _ in range(100):
+            train(1, -1, None)
+    with graphlab.watch() as session, pytest.raises(RuntimeError):
+        train(3, 2, extra_step)
+    (finding,) = (each for each in session.findings if each.code == "GL001")
+    assert finding.iteration == 2
+    assert finding.saved is not None and finding.saved.at is not None
+    assert finding.saved.at.code == "loss = net(torch.randn(5, 3)).pow(2).mean()"
+
+
+def test_a_line_that_raises_keeps_no_frame() -> None:
+    """Its end is no event where an exception ends the frame."""
+    shared = torch.zeros(4)
+    array = shared.numpy()
+
+    class Held:
+        pass
+
+    def fails(held: Held) -> None:
+        array[held] = 1.0
+
+    refs = []
+    with graphlab.watch():
+        for _ in range(40):
+            held = Held()
+            refs.append(weakref.ref(held))
+            with contextlib.suppress(IndexError):
+                fails(held)
+        del held
+        assert sum(each() is not None for each in refs) < 20
 
 
 def test_a_deep_recursion_ends_where_it_does_unwatched() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
@@ -29,6 +29,16 @@ ELSEWHERE = (
     "some of the program ran in threads that had begun before graphlab did, whose lines cannot be "
     "followed on this Python"
 )
+
+
+# How many lines may be waited for at once before those of ended frames are let go of.
+PENDING = 8
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def code_of(function: Any) -> CodeType:
@@ -106,6 +116,7 @@ class LineTracer(ABC):
         # What is called, and with which of torch's functions that is registered.
         self.handlers: dict[CodeType, list[Handler]] = {}
         self.handled: list[Any] = []
+        self._registered: dict[int, tuple[Any, list[Handler]]] = {}
         # Functions of torch that run in a record_function block (step_hooks.py), and the code of
         # nn.Module.__call__ while it is swapped (module_calls.py).
         self.blocks: set[CodeType] = set()
@@ -132,12 +143,16 @@ class LineTracer(ABC):
         before `start`; a function without Python code has no such events."""
         function = inspect.unwrap(function)
         code = getattr(function, "__code__", None)
-        if code is None:
-            return
-        if code not in self.handlers:
-            self.handlers[code] = []
-            self.handled.append(function)
-        self.handlers[code].append(handler)
+        if code is not None:
+            self._registered.setdefault(id(function), (function, []))[1].append(handler)
+
+    def bind(self) -> None:
+        """Note the codes of the functions that are handled, at each start: a session around this
+        one may have swapped them while handlers were registered."""
+        self.handlers.clear()
+        self.handled[:] = [function for function, _ in self._registered.values()]
+        for function, handlers in self._registered.values():
+            self.handlers[function.__code__] = handlers
 
     def call_handlers(self, code: CodeType, frame: FrameType, event: str, value: Any) -> None:
         """Call what is registered. An exception here would propagate into the user's program."""
@@ -221,6 +236,11 @@ class LineTracer(ABC):
             with Unnoticed():
                 values = self._lines.before(frame, line)
             if values:
+                if len(own.pending) >= PENDING:
+                    # Of frames that an exception has ended, which may tell nothing of that.
+                    running = {*_outwards(frame)}
+                    for each in [each for each in own.pending if each not in running]:
+                        del own.pending[each]
                 own.pending[frame] = (values, frame.f_lasti)
         except Exception as error:
             self.guard(error)

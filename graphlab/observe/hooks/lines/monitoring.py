@@ -86,6 +86,7 @@ class MonitoringTracer(LineTracer):
 
     def start(self) -> None:
         self.running = True
+        self.bind()
         self.here()
         tool = self._tool = free_tool()
         self._anchors.put_in()
@@ -128,8 +129,9 @@ class MonitoringTracer(LineTracer):
         monitoring.set_events(tool, 0)
         for code in (*self._codes.values(), *(each.__code__ for each in self.handled)):
             monitoring.set_local_events(tool, code, 0)
-        for kept in (self._known, self._silent, self._codes, self._begun, self._handled):
+        for kept in (self._known, self._silent, self._all_on, self._begun, self._handled):
             kept.clear()
+        self._codes.clear()
         monitoring.free_tool_id(tool)
 
     def lost_sight(self) -> bool:
@@ -225,11 +227,11 @@ class MonitoringTracer(LineTracer):
                     self._may_write(own, frame, number)
                 if line.start:
                     self.body_begins(code, number, frame.f_lasti)
-                    if self._needed(own, line, now):
-                        return None
                 if self.onlooker is not None:
                     if ident == self.thread:
                         self.onlooker(frame, False)
+                elif line.start and self._needed(own, line, now):
+                    return None
                 elif not line.hot and line.visits > PATIENCE and id(code) not in self._all_on:
                     line.off = True
                     if line.start:

@@ -47,6 +47,7 @@ class SettraceTracer(LineTracer):
         self._anchors = Anchors(self)
 
     def start(self) -> None:
+        self.bind()
         own = self.here()
         self.running = True
         self._before = sys.gettrace()
