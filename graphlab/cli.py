@@ -32,8 +32,23 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+def _language(value: str | None) -> None:
+    if value is not None:
+        from graphlab.language import choose
+
+        choose(value)
+
+
+# Taken by graphlab itself and by each of its verbs, as people write it at either end.
+Lang = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="CODE", callback=_language, help="en or ko."),
+]
+
+
 @app.callback()
 def main_options(
+    lang: Lang = None,
     version: Annotated[
         bool,
         typer.Option(
@@ -86,6 +101,7 @@ def run(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    lang: Lang = None,
 ) -> None:
     """Run a scenario or a script and explain what goes wrong.
 
@@ -162,6 +178,7 @@ def render(
     theme: Annotated[str, typer.Option("--theme", help="light or dark.")] = "light",
     style: Annotated[str, typer.Option("--style", help="graphlab or torchviz.")] = "graphlab",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    lang: Lang = None,
 ) -> None:
     """Draw the autograd graph of a program at the moment that explains it."""
     from graphlab.commands import render as command
@@ -182,6 +199,7 @@ def check(
     format: Annotated[
         str, typer.Option("--format", help="text, github or lines: what was found unexpectedly.")
     ] = "text",
+    lang: Lang = None,
 ) -> None:
     """Run every scenario against the expectation in its header."""
     from graphlab.commands import check as command
@@ -222,6 +240,7 @@ def compare(
         typer.Option("--seeds", metavar="K", min=1, help="Train from K seeds in a row (1)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    lang: Lang = None,
 ) -> None:
     """Run loops side by side, from one seed and over the same batches.
 
@@ -242,6 +261,7 @@ def compare(
 @app.command()
 def explain(
     code: Annotated[str | None, typer.Argument(help="A code such as GL001, or its name.")] = None,
+    lang: Lang = None,
 ) -> None:
     """Show the page of a rule."""
     from graphlab.commands import explain as command
@@ -250,7 +270,7 @@ def explain(
 
 
 @app.command("list")
-def list_() -> None:
+def list_(lang: Lang = None) -> None:
     """Show the scenarios and the rules."""
     from graphlab.commands import list as command
 

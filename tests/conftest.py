@@ -29,6 +29,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
     os.environ.pop(name, None)
 
+# The texts that tests read are English, whoever runs them.
+os.environ["GRAPHLAB_LANG"] = "en"
+
 # Installed, pytest finds the plugin by its entry point; in a bare checkout it is named here.
 pytest_plugins = ["pytester"]
 if "graphlab" not in {each.name for each in entry_points(group="pytest11")}:

@@ -15,6 +15,7 @@ PACKAGE = read(ROOT / "graphlab")
 # From the ground up. A part imports from lower floors alone: those side by side never each other.
 FLOORS = [
     ("errors", "text", "_version"),
+    ("language",),
     ("trace", "output", "catalogue"),
     ("source",),
     ("lab", "observe", "rules", "views"),

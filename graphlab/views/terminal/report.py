@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
+from graphlab.language import say
 from graphlab.text import one_line, plural
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
@@ -68,12 +69,12 @@ def joint(joint: Joint, findings: list[Finding], explain: bool) -> RenderableTyp
 def _all_clear(trace: Trace) -> str:
     """ "nothing wrong seen" is said only where there was something to see, and all of it was."""
     if trace.unseen:
-        return "; not everything was observed"
+        return say("report.clear.unseen")
     if not any(isinstance(each, Backward) for each in trace.events):
-        return "; no backward was seen"
+        return say("report.clear.no_backward")
     if not any(each.steps for each in trace.optimizers):
-        return "; backwards were seen, and no optimizer's step"
-    return ", nothing wrong seen"
+        return say("report.clear.no_step")
+    return say("report.clear.nothing_wrong")
 
 
 def _outcome(trace: Trace, findings: list[Finding]) -> Text:
