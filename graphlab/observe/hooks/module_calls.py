@@ -28,8 +28,18 @@ class ModuleCalls:
         # By identity: a metaclass may have a hash of its own.
         self._quiet: dict[int, tuple[type, bool]] = {}
         self._swap: Swap | None = None
+        self._rests = False
+
+    left_out = "calls of modules"
+
+    def rest(self) -> None:
+        """Note no more calls."""
+        self._rests = True
+        self.stop()
 
     def start(self) -> None:
+        if self._rests:
+            return
         import torch
 
         # If `__call__` is not torch's own function, as under torch.fx, module calls are not noted.
