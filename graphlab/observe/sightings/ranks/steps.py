@@ -14,7 +14,9 @@ from graphlab.observe.distributed.placement import placement
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
+from graphlab.observe.sightings.ranks.broadcasts import BufferBroadcasts
 from graphlab.observe.sightings.ranks.collectives import Collectives
+from graphlab.observe.sightings.ranks.gathered import GatheredWeights
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, readable, storage_key
@@ -49,6 +51,8 @@ class RankSteps:
         self._files, self._ledger = watched.files, watched.ledger
         self._table = watched.table
         self._wrappers = Wrappers(watched)
+        BufferBroadcasts(watched)
+        GatheredWeights(watched)
         # {parameter's identity: the last backward that wrote it, and the checksum it left}
         self._fresh: dict[int, tuple[RawBackward, str]] = {}
         self._clips: list[tuple[int, Spot | None]] = []

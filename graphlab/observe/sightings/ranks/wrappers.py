@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.walk import sequence
+from graphlab.observe.graph.walk import LEAF_SEQ, sequence
 from graphlab.observe.names import parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
 from graphlab.observe.sightings.watched import Watched
@@ -83,7 +83,8 @@ class Wrappers:
     def inspect(self, record: RawBackward, nodes: list[Any]) -> None:
         """Remember the line that made the loss of a sampled backward."""
         if nodes:
-            self._loss_at[id(record)] = located(self._log.line_of(max(map(sequence, nodes))))
+            latest = max((n for n in map(sequence, nodes) if n != LEAF_SEQ), default=-1)
+            self._loss_at[id(record)] = located(self._log.line_of(latest))
 
     def found(self) -> Iterator[Unfinished]:
         """The wrappers that were called again before their last backward was complete."""
