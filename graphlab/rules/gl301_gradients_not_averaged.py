@@ -63,6 +63,12 @@ def _why(source: Source, name: str) -> tuple[str, str]:
             "built",
             "Build DistributedDataParallel when the module is complete.",
         )
+    if source.why == "twice":
+        return (
+            f"{by} is the second reentrant checkpoint that uses it, each has a backward of its own,"
+            " and DistributedDataParallel averages after the first",
+            "Pass use_reentrant=False to checkpoint.",
+        )
     if source.why == "grad":
         return (
             "torch.autograd.grad goes past the wrapper's hooks",

@@ -7,10 +7,12 @@ from typing import Literal
 
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
+# How a write of DistributedDataParallel's to the buffers of its module is called.
+BROADCAST = "DistributedDataParallel's broadcast of buffers"
 # Why a backward's gradients were not averaged: the forward went past the wrapper, it had been used
-# up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows, or
-# torch.autograd.grad computed them.
-Unsynced = Literal["around", "used-up", "no-sync", "unknown", "grad", ""]
+# up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows,
+# torch.autograd.grad computed them, or reentrant checkpoints gave it more than one.
+Unsynced = Literal["around", "used-up", "no-sync", "unknown", "grad", "twice", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,11 @@ class WithoutGradient:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The last backward of a wrapper did not reach `tensors`, and the wrapper was called again at
-    `at`. loss_at: the line that made that backward's loss; used: one that ran their module."""
+    """The last backward of a wrapper did not reach `tensors`, and the wrapper refuses to go on in
+    the call at `at`. loss_at: the line that made that backward's loss; used: one that ran their
+    module; cause: why they were not reached, if `why` says that. static: the wrapper was promised
+    that it would always be the same parameters; then "more" says that the backward at `at` reaches
+    some that the first did not."""
 
     at: Location | None
     call: str
@@ -131,6 +136,37 @@ class Unfinished:
     backward_at: Location | None
     loss_at: Location | None
     used: Location | None
+    why: Literal["frozen", "cut", "uncalled", "more", ""] = ""
+    cause: Location | None = None
+    cause_by: str = ""
+    static: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyTwice:
+    """A wrapper refused, in the backward at `at`, a second gradient of `tensor`, which the program
+    uses at `uses`. why: one is past the wrapper's forward, or in a reentrant checkpoint, whose
+    inside its search for unused parameters does not see ("hidden"), or that has its own backward
+    ("checkpoint"). wrapper: its call."""
+
+    at: Location | None
+    call: str
+    tensor: TensorAt
+    uses: tuple[Location, ...]
+    why: Literal["outside", "hidden", "checkpoint", ""]
+    wrapper: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastTheWrapper:
+    """A call at `at` raised: it met the shard of a parameter, `tensor`, outside the forward that
+    gathers it. called: what was called at `cause`, past that forward; kind: the wrapper's."""
+
+    at: Location | None
+    tensor: str
+    kind: str
+    called: str
+    cause: Location | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +186,5 @@ class Parted:
 
 RankSighting = (
     RankStep | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient | Unfinished
-    | Parted
+    | ReadyTwice | PastTheWrapper | Parted
 )  # fmt: skip

@@ -18,6 +18,7 @@ from graphlab.observe.tensors import (
     version_of,
 )
 from graphlab.source.objects import attributes, items
+from graphlab.trace.ranks.sightings import BROADCAST
 
 # At most so many elements of one wrapper's buffers are copied before a broadcast.
 ELEMENTS = 1 << 16
@@ -72,6 +73,5 @@ class BufferBroadcasts:
             ]
         if written:
             silent = all(each[3] == each[4] for each in written)
-            by = "DistributedDataParallel's broadcast of buffers"
             spot = self._tracer.spot(frame.f_back)
-            self._log.write(RawWrite(self._tracer.seq(), spot, by, written, None, silent, False))
+            self._log.write(RawWrite(self._tracer.seq(), spot, BROADCAST, written, None, silent, False))

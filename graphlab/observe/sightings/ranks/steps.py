@@ -17,6 +17,8 @@ from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.ranks.broadcasts import BufferBroadcasts
 from graphlab.observe.sightings.ranks.collectives import Collectives
 from graphlab.observe.sightings.ranks.gathered import GatheredWeights
+from graphlab.observe.sightings.ranks.past import PastWrappers
+from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, readable, storage_key
@@ -51,6 +53,8 @@ class RankSteps:
         self._files, self._ledger = watched.files, watched.ledger
         self._table = watched.table
         self._wrappers = Wrappers(watched)
+        self._refusals = WrapperRefusals(watched, self._wrappers)
+        self._past = PastWrappers(watched)
         BufferBroadcasts(watched)
         GatheredWeights(watched)
         # {parameter's identity: the last backward that wrote it, and the checksum it left}
@@ -64,7 +68,11 @@ class RankSteps:
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """A sampled backward is about to run."""
         self._collectives.inspect(record, nodes, frame)
-        self._wrappers.inspect(record, nodes)
+        self._refusals.inspect(record, nodes, frame)
+
+    def raised(self, error: BaseException) -> None:
+        """The program ended with `error`."""
+        self._past.raised(error)
 
     def ended(self, record: RawBackward) -> None:
         if self._wrappers.ended(record):
@@ -80,7 +88,8 @@ class RankSteps:
     def found(self) -> Iterator[RankSighting]:
         for steps in self._found.values():
             yield from steps
-        yield from self._wrappers.found()
+        yield from self._refusals.found
+        yield from self._past.found
         yield from self._collectives.found()
         iterations = self._tracer.iterations
         for (code, start), count in [*iterations.counts.items()][:LOOPS]:

@@ -7,20 +7,18 @@ of its parameters: once.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 import torch
 
-from graphlab.observe.graph.walk import LEAF_SEQ, sequence
 from graphlab.observe.names import parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad
 from graphlab.source.objects import attribute, attributes, items
 from graphlab.source.wording import call_text
-from graphlab.trace.ranks.sightings import Source, Unfinished, Unsynced
+from graphlab.trace.ranks.sightings import Source, Unsynced
 from graphlab.trace.values import Location
 
 
@@ -39,8 +37,10 @@ class Wrapper:
         # The last backward that reached it, and the one that used up its last forward.
         self.last: RawBackward | None = None
         self.used_up: RawBackward | None = None
-        # Its parameters that the backwards since its last forward have not reached.
+        # Its parameters that the backwards since its last forward have not reached, and those that
+        # the first averaged backward has reached.
         self.missing: set[int] = set()
+        self.first: set[int] | None = None
 
 
 class Wrappers:
@@ -52,8 +52,9 @@ class Wrappers:
         self.all: list[Wrapper] = []
         # Why a backward's gradients were not averaged, by its identity and the wrapper's.
         self._why: dict[tuple[int, int], Source] = {}
-        # The line that made the loss of a backward, by its identity.
-        self._loss_at: dict[int, Location | None] = {}
+        # The second reentrant checkpoint that uses a parameter, by the backward's identity and the
+        # parameter's.
+        self.twice: dict[tuple[int, int], Location] = {}
         kind = torch.nn.parallel.DistributedDataParallel
         watched.tracer.handle(kind.__init__, self._made)
 
@@ -78,47 +79,10 @@ class Wrappers:
             return Source(plain.at, plain.call, "unknown", at, call_text(at, "DDP")[0])
         if record.is_grad:
             return Source(plain.at, plain.call, "grad", plain.at, plain.call)
+        again = self.twice.get((id(record), id(parameter)))
+        if again is not None:
+            return Source(plain.at, plain.call, "twice", again, call_text(again, "checkpoint")[0])
         return self._why.get((id(record), id(wrapper)), plain)
-
-    def inspect(self, record: RawBackward, nodes: list[Any]) -> None:
-        """Remember the line that made the loss of a sampled backward."""
-        if nodes:
-            latest = max((n for n in map(sequence, nodes) if n != LEAF_SEQ), default=-1)
-            self._loss_at[id(record)] = located(self._log.line_of(latest))
-
-    def found(self) -> Iterator[Unfinished]:
-        """The wrappers that were called again before their last backward was complete."""
-        for wrapper in self.all:
-            ddp, record = wrapper.ref(), wrapper.last
-            if ddp is None or record is None or not wrapper.missing:
-                continue
-            options = attributes(ddp)
-            if options.get("find_unused_parameters") or options.get("static_graph"):
-                continue
-            for raw in reversed(self._log.events):
-                if raw is record:
-                    break
-                if isinstance(raw, RawModule) and raw.module == id(ddp):
-                    at = located(raw.spot)
-                    yield Unfinished(
-                        at, call_text(at, "the wrapper")[0], tuple(sorted(wrapper.missing)),
-                        record.call, located(record.spot), self._loss_at.get(id(record)),
-                        self._use_of(wrapper, ddp),
-                    )  # fmt: skip
-                    break
-
-    def _use_of(self, wrapper: Wrapper, ddp: Any) -> Location | None:
-        """The line that called a module which has one of the missing parameters."""
-        holders = {
-            id(module)
-            for _, module in submodules(attribute(ddp, "module"))
-            for _, each in items(attributes(module).get("_parameters"))
-            if each is not None and self._table.place_of(each) in wrapper.missing
-        }
-        for raw in self._log.events:
-            if isinstance(raw, RawModule) and raw.module in holders:
-                return located(raw.spot)
-        return None
 
     def ended(self, record: RawBackward) -> bool:
         """A backward has run: it was averaged, or there is a reason why not. Returns whether a
@@ -143,7 +107,9 @@ class Wrappers:
             paused = attributes(ddp).get("require_backward_grad_sync") is False
             if through and not paused and around is None:
                 wrapper.used_up, communicated = record, True
-                wrapper.missing = mine - reached
+                wrapper.first = mine & reached if wrapper.first is None else wrapper.first
+                static = attributes(ddp).get("static_graph") is True
+                wrapper.missing = (wrapper.first if static else mine) - reached
             else:
                 wrapper.missing -= reached
                 reason = self._reason(wrapper, record, paused, through, around)
