@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.wrapped import forward_again, outside_no_sync, through_the_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.text import plural
@@ -33,9 +34,22 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensors[0]),
             cause=Place(source.cause or source.at, source.cause_by or source.call),
             failed=Place(each.at, f"{name}.step()"),
-            help=(Help(help),),
+            help=(_repair(trace, each) or Help(help),),
             ranks=each.ranks,
         )
+
+
+def _repair(trace: Trace, each: NotAveraged) -> Help | None:
+    source = each.source
+    if source.why == "around" and source.cause is not None:
+        return through_the_wrapper(trace, source.cause)
+    if source.why == "no-sync" and source.at is not None and each.at is not None:
+        return outside_no_sync(trace, source.at, each.at)
+    if source.why == "used-up" and source.at is not None and source.before is not None:
+        owner = trace.tensors[each.tensors[0]].owner
+        done = f"the backward of line {source.before.line}"
+        return forward_again(trace, owner, source.before, source.at, done) if owner else None
+    return None
 
 
 def _why(source: Source, name: str) -> tuple[str, str]:

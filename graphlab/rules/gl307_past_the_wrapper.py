@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
-from graphlab.trace.ranks.sightings import PastTheWrapper
+from graphlab.trace.ranks.sightings import FULLY_SHARD, PastTheWrapper
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -17,7 +17,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         name = each.tensor or "a parameter"
         failure = trace.exception
         called = f": {each.called} goes past that" if each.called else ""
-        if each.kind == "fully_shard":
+        if each.kind == FULLY_SHARD:
             help = (
                 "Call the module itself, and let its forward do this; or name the method with "
                 "torch.distributed.fsdp.register_fsdp_forward_method; or call unshard() before "

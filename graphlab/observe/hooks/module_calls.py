@@ -152,7 +152,8 @@ class ModuleCalls:
         than `__init__`, and the tracer handles none of its own methods."""
         handled = {*map(id, self._tracer.handled)}
         for base in kind.__mro__:
-            if base is object:
+            # Module's own, such as zero_grad, are not called in a forward.
+            if base is object or base.__module__ == "torch.nn.modules.module":
                 continue
             path = attributes(sys.modules.get(base.__module__)).get("__file__")
             members = [m for name, m in attributes(base).items() if name != "__init__"]
@@ -160,7 +161,5 @@ class ModuleCalls:
                 if any(inspect.isroutine(m) or is_a(m, property) for m in members):
                     return False
             elif handled and any(id(m) in handled for m in members):
-                # Module's own, such as zero_grad, are not called in its forward.
-                if base.__module__ != "torch.nn.modules.module":
-                    return False
+                return False
         return True

@@ -7,6 +7,8 @@ from typing import Literal
 
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
+# The kinds of a wrapper.
+DDP, FSDP, FULLY_SHARD = "DistributedDataParallel", "FullyShardedDataParallel", "fully_shard"
 # How a write of DistributedDataParallel's to the buffers of its module is called.
 BROADCAST = "DistributedDataParallel's broadcast of buffers"
 # Why a backward's gradients were not averaged: the forward went past the wrapper, it had been used
@@ -26,13 +28,15 @@ class GradientWrite:
 @dataclass(frozen=True, slots=True)
 class Source:
     """The backward that last wrote a gradient, and why it was not averaged, if it is known not to
-    be: `cause` is the line that explains it, `cause_by` what was called there."""
+    be: `cause` is the line that explains it, `cause_by` what was called there. before: the backward
+    that had used up the wrapper's averaging."""
 
     at: Location | None
     call: str
     why: Unsynced = ""
     cause: Location | None = None
     cause_by: str = ""
+    before: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,15 @@ class RankStep:
     writes: tuple[GradientWrite, ...] = ()
     rates: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A wrapper of class `kind` takes care of the parameters `tensors`; at: where it was built."""
+
+    at: Location | None
+    kind: str
+    tensors: tuple[TensorAt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +198,6 @@ class Parted:
 
 
 RankSighting = (
-    RankStep | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient | Unfinished
-    | ReadyTwice | PastTheWrapper | Parted
+    RankStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient
+    | Unfinished | ReadyTwice | PastTheWrapper | Parted
 )  # fmt: skip

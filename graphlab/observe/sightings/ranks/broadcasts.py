@@ -74,4 +74,6 @@ class BufferBroadcasts:
         if written:
             silent = all(each[3] == each[4] for each in written)
             spot = self._tracer.spot(frame.f_back)
-            self._log.write(RawWrite(self._tracer.seq(), spot, BROADCAST, written, None, silent, False))
+            self._log.write(
+                RawWrite(self._tracer.seq(), spot, BROADCAST, written, None, silent, False)
+            )

@@ -17,6 +17,7 @@ from graphlab.observe.notes import RawWrite, Spot
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import byte_span, grad_of, is_tensor, storage_key, version_of
 from graphlab.source.objects import attributes, items
+from graphlab.trace.ranks.sightings import FULLY_SHARD, Wrapped
 
 _PLAIN = {torch.Tensor, torch.nn.Parameter}
 
@@ -29,6 +30,12 @@ class GatheredWeights:
         # FSDP's own object for each shard, by the shard's identity.
         self._managed: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
         watched.ledger.on_step.append(self._step)
+
+    def found(self) -> Iterator[Wrapped]:
+        shards = [shard for each in self._log.gathered.values() if (shard := each()) is not None]
+        places = [at for each in shards if (at := self._table.place_of(each)) is not None]
+        if places:
+            yield Wrapped(None, FULLY_SHARD, tuple(places))
 
     def _step(self, optimizer: Any, parameters: list[Any], spot: Spot | None, begins: bool) -> None:
         if begins or {*map(type, parameters)} <= _PLAIN:

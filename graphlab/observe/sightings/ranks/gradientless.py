@@ -185,9 +185,7 @@ def _binds(statement: ast.stmt) -> set[str]:
         targets = [statement.target]
     else:
         return set()
-    flat = [
-        each for target in targets for each in (getattr(target, "elts", None) or [target])
-    ]
+    flat = [each for target in targets for each in (getattr(target, "elts", None) or [target])]
     return {ast.unparse(each) for each in flat if isinstance(each, ast.Name | ast.Attribute)}
 
 

@@ -15,10 +15,8 @@ from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_module, is_tensor, shape_of
 from graphlab.source.objects import attributes, class_name, items
 from graphlab.source.wording import call_text
-from graphlab.trace.ranks.sightings import PastTheWrapper
+from graphlab.trace.ranks.sightings import FSDP, FULLY_SHARD, PastTheWrapper
 from graphlab.trace.values import Location
-
-_SHARDED = "FullyShardedDataParallel"
 
 
 class PastWrappers:
@@ -41,7 +39,7 @@ class PastWrappers:
             return
         call = RefusedCall(tb, self._files)
         modules = tb.names.held_modules()
-        for kind, found in (("fully_shard", _sharded(modules)), (_SHARDED, _flat(modules))):
+        for kind, found in ((FULLY_SHARD, _sharded(modules)), (FSDP, _flat(modules))):
             parameters = {id(each): each for each in found}
             subject = self._subject(call, tb, parameters) if parameters else None
             if subject is None:
@@ -97,6 +95,6 @@ def _sharded(modules: list[Any]) -> Iterator[Any]:
 
 def _flat(modules: list[Any]) -> Iterator[Any]:
     """The parameters inside FSDP's first wrapper that are a part of a flat one."""
-    for each in parameters_in(*(each for each in modules if class_name(each) == _SHARDED)):
+    for each in parameters_in(*(each for each in modules if class_name(each) == FSDP)):
         if len(shape_of(each)) == 1:
             yield each

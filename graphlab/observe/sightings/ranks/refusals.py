@@ -74,8 +74,8 @@ class WrapperRefusals:
         for node in sorted(nodes, key=sequence):
             held = _checkpointed(node) or ()
             at = located(self._log.line_of(sequence(node))) if held else None
-            for each in held if at is not None else ():
-                if each in seen:
+            for each in held:
+                if each in seen and at is not None:
                     self._wrappers.twice[id(record), each] = at
                 seen.add(each)
 

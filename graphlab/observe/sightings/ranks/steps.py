@@ -56,7 +56,7 @@ class RankSteps:
         self._refusals = WrapperRefusals(watched, self._wrappers)
         self._past = PastWrappers(watched)
         BufferBroadcasts(watched)
-        GatheredWeights(watched)
+        self._gathered = GatheredWeights(watched)
         # {parameter's identity: the last backward that wrote it, and the checksum it left}
         self._fresh: dict[int, tuple[RawBackward, str]] = {}
         self._clips: list[tuple[int, Spot | None]] = []
@@ -88,6 +88,8 @@ class RankSteps:
     def found(self) -> Iterator[RankSighting]:
         for steps in self._found.values():
             yield from steps
+        yield from self._wrappers.found()
+        yield from self._gathered.found()
         yield from self._refusals.found
         yield from self._past.found
         yield from self._collectives.found()

@@ -7,6 +7,7 @@ of its parameters: once.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -18,7 +19,7 @@ from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad
 from graphlab.source.objects import attribute, attributes, items
 from graphlab.source.wording import call_text
-from graphlab.trace.ranks.sightings import Source, Unsynced
+from graphlab.trace.ranks.sightings import DDP, Source, Unsynced, Wrapped
 from graphlab.trace.values import Location
 
 
@@ -83,6 +84,17 @@ class Wrappers:
         if again is not None:
             return Source(plain.at, plain.call, "twice", again, call_text(again, "checkpoint")[0])
         return self._why.get((id(record), id(wrapper)), plain)
+
+    def found(self) -> Iterator[Wrapped]:
+        for wrapper in self.all:
+            module = attribute(wrapper.ref(), "module")
+            places = [
+                place
+                for each in parameters_in(module)
+                if id(each) in wrapper.known and (place := self._table.place_of(each)) is not None
+            ]
+            if places:
+                yield Wrapped(located(wrapper.spot), DDP, tuple(places))
 
     def ended(self, record: RawBackward) -> bool:
         """A backward has run: it was averaged, or there is a reason why not. Returns whether a
@@ -150,7 +162,8 @@ class Wrappers:
             why = "no-sync"
         elif wrapper.used_up is not None and not through:
             why = "used-up"
-        return Source(at, record.call, why, cause, by)
+        before = located(wrapper.used_up.spot) if why == "used-up" and wrapper.used_up else None
+        return Source(at, record.call, why, cause, by, before)
 
     def _made(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
