@@ -47,13 +47,21 @@ class RunFolder:
         written = set(traces_in(self.path))
         return all(rank in written or not _alive(pid) for rank, pid in others)
 
-    def claim(self) -> bool:
-        """Whether this process reports: true for one rank only."""
+    def claim(self, what: str = "reported") -> bool:
+        """Whether it is this process that reports, or does `what`: true for one only."""
         try:
-            os.close(os.open(self.path / "reported", os.O_CREAT | os.O_EXCL))
+            os.close(os.open(self.path / what, os.O_CREAT | os.O_EXCL))
         except OSError:
             return False
         return True
+
+    def claimed(self) -> bool:
+        """Whether a process reports, or has."""
+        return (self.path / "reported").exists()
+
+    def any_alive(self) -> bool:
+        """Whether one of the ranks that have registered still runs."""
+        return any(_alive(pid) for _, pid in self._running())
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

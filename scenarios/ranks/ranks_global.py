@@ -2,8 +2,9 @@
 
 The ranks-local scenario with one line more for each loss: lab.sum_over_ranks is an all_reduce that
 autograd knows, in graphlab/lab/ranks.py. Its backward sums as well, so that after averaging every
-rank has the gradient that one process with the whole batch would have, to rounding. torch.distributed.all_reduce in its place would give Z_B the same value and
-half of its gradient: autograd does not see it (GL302).
+rank has the gradient that one process with the whole batch would have, to rounding.
+torch.distributed.all_reduce in its place would give Z_B the same value and half of its gradient:
+autograd does not see it (GL302).
 
 ranks: 2
 expect: clean
