@@ -21,7 +21,7 @@ def join() -> None:
     if "RANK" in os.environ and "MASTER_ADDR" in os.environ:
         dist.init_process_group("gloo", timeout=PATIENCE)
     else:
-        store = dist.TCPStore("127.0.0.1", 0, world_size=1, is_master=True)
+        store: Any = dist.TCPStore("127.0.0.1", 0, world_size=1, is_master=True)  # pyright: ignore
         dist.init_process_group("gloo", store=store, rank=0, world_size=1)
 
 

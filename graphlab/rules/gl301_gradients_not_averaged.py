@@ -10,7 +10,7 @@ from graphlab.rules.steps import unversioned
 from graphlab.text import plural
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
-from graphlab.trace.ranks.sightings import NotAveraged, Source
+from graphlab.trace.ranks.sightings import DDP, NotAveraged, Source
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -82,6 +82,11 @@ def _why(source: Source, name: str) -> tuple[str, str]:
             f"{by} is the second reentrant checkpoint that uses it, each has a backward of its own,"
             " and DistributedDataParallel averages after the first",
             "Pass use_reentrant=False to checkpoint.",
+        )
+    if source.why == "by-hand":
+        return (
+            f"other gradients of {name} are, by all_reduce, and this one is not",
+            f"All_reduce the gradient of every parameter of {name}, or wrap the model in {DDP}.",
         )
     if source.why == "grad":
         return (

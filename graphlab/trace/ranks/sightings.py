@@ -13,8 +13,9 @@ DDP, FSDP, FULLY_SHARD = "DistributedDataParallel", "FullyShardedDataParallel", 
 BROADCAST = "DistributedDataParallel's broadcast of buffers"
 # Why a backward's gradients were not averaged: the forward went past the wrapper, it had been used
 # up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows,
-# torch.autograd.grad computed them, or reentrant checkpoints gave it more than one.
-Unsynced = Literal["around", "used-up", "no-sync", "unknown", "grad", "twice", ""]
+# torch.autograd.grad computed them, reentrant checkpoints gave it more than one, or the program
+# averages others of the optimizer by hand, and not it.
+Unsynced = Literal["around", "used-up", "no-sync", "unknown", "grad", "twice", "by-hand", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class RankStep:
     replicated: of its value before, of its gradient after the last backward and at the step.
 
     sources: the backwards that wrote them, source_of the one of each parameter. rates: the learning
-    rate of each group; settings: its other numbers, as text.
+    rate of each group; settings: its other numbers, as text. value_writes: what wrote to the
+    parameters since the step before, besides optimizers.
     """
 
     at: Location | None
@@ -61,6 +63,7 @@ class RankStep:
     writes: tuple[GradientWrite, ...] = ()
     rates: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    value_writes: tuple[GradientWrite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,14 @@ class NotAveraged:
 @dataclass(frozen=True, slots=True)
 class StepsApart:
     """The ranks had the same gradients after the backward, and applied different steps: `why` is
-    what differed first. by: the call at `cause` that only `ranks` made, or made otherwise."""
+    what differed first. by: the call at `cause` that only `ranks` made, or made otherwise; of a
+    step that was skipped, `ranks` are those that made it."""
 
     at: Location | None
     optimizer: OptimizerAt
     iteration: Count | None
     tensors: tuple[TensorAt, ...]
-    why: Literal["written", "rate", "settings", "values"]
+    why: Literal["written", "rate", "settings", "values", "skipped"]
     cause: Location | None
     by: str
     ranks: tuple[int, ...]
@@ -108,6 +112,14 @@ class Communicated:
 
     at: Location | None
     operation: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """How often a line has stepped a learning rate's scheduler."""
+
+    at: Location | None
     count: Count
 
 
@@ -199,5 +211,5 @@ class Parted:
 
 RankSighting = (
     RankStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient
-    | Unfinished | ReadyTwice | PastTheWrapper | Parted
+    | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled
 )  # fmt: skip

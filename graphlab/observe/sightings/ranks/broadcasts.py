@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.notes import RawWrite
+from graphlab.observe.sightings.ranks.collectives import Collectives
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import (
     Unnoticed,
@@ -31,8 +32,9 @@ class BufferBroadcasts:
     `DistributedDataParallel._sync_buffers`, `_sync_module_buffers` and `modules_buffers`; without
     them it sees nothing."""
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: Watched, collectives: Collectives) -> None:
         self._log, self._tracer = watched.log, watched.tracer
+        self._collectives = collectives
         self._count: dict[int, int] = {}
         # The buffers before a broadcast: each with its version and a copy.
         self._before: list[tuple[Any, int, Any]] = []
@@ -50,6 +52,7 @@ class BufferBroadcasts:
         ddp = frame.f_locals.get("self")
         count = self._count[id(ddp)] = self._count.get(id(ddp), 0) + 1
         self._before, room = [], ELEMENTS
+        self._collectives.counted(self._tracer.spot(frame.f_back), "forward")
         if count > FIRST and count % EVERY:
             return
         with Unnoticed(), torch.no_grad():

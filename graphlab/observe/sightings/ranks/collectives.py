@@ -24,6 +24,8 @@ INTO = ("all_gather", "all_gather_into_tensor", "all_to_all", "all_to_all_single
 RECEIVING = ("recv", "scatter")
 OTHERS = ("barrier", "gather", "send", "all_gather_object", "broadcast_object_list",
           "gather_object", "scatter_object_list")  # fmt: skip
+# So many storages are remembered between two steps that are looked at.
+KEPT = 10_000
 _WRAPPER = os.path.join("distributed", "c10d_logger.py")
 
 
@@ -34,6 +36,8 @@ class Collectives:
         self._log, self._tracer, self._files = watched.log, watched.tracer, watched.files
         self._counts: Counter[tuple[Spot, str]] = Counter()
         self._gradientless = GradientlessResults(watched)
+        # The storages of what was reduced in place since this was asked last.
+        self._reduced: set[int | None] = set()
         # The versions before, of each call that is running, by its frame's identity.
         self._versions: dict[int, list[int]] = {}
         for name in (*IN_PLACE, *INTO, *RECEIVING, *OTHERS):
@@ -45,6 +49,12 @@ class Collectives:
         """A backward through a wrapper, which communicates as well."""
         if spot is not None:
             self._counts[spot, operation] += 1
+
+    def reduced(self, keys: list[int | None]) -> bool:
+        """Whether any of these storages was reduced in place since this was asked last."""
+        found = not self._reduced.isdisjoint(keys)
+        self._reduced.clear()
+        return found
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         self._gradientless.inspect(record, nodes)
@@ -83,6 +93,8 @@ class Collectives:
                 for each, version in zip(targets, before, strict=False)
                 if (key := storage_key(each)) is not None
             ]
+            if name == "all_reduce" and len(self._reduced) < KEPT:
+                self._reduced |= {each[0] for each in written}
             if written:
                 spot = (caller.f_code, caller.f_lasti)
                 silent = all(each[3] == each[4] for each in written)

@@ -6,6 +6,7 @@ of its parameters: once.
 
 from __future__ import annotations
 
+import ast
 import weakref
 from collections.abc import Iterator
 from types import FrameType
@@ -18,6 +19,7 @@ from graphlab.observe.notes import RawBackward, RawModule, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad
 from graphlab.source.objects import attribute, attributes, items
+from graphlab.source.places import parse, place
 from graphlab.source.wording import call_text
 from graphlab.trace.ranks.sightings import DDP, Source, Unsynced, Wrapped
 from graphlab.trace.values import Location
@@ -32,7 +34,8 @@ class Wrapper:
         self.inner = {id(each) for _, each in submodules(self.module)} | {id(self.module)}
         held = attributes(ddp).get("_module_parameters")
         known = [each for _, each in items(held)] if held is not None else []
-        known = known or [p for p in parameters_in(self.module) if requires_grad(p)]
+        # Those that are frozen now it will not know later.
+        known = [each for each in known or parameters_in(self.module) if requires_grad(each)]
         self.known = {id(each) for each in known}
         self.module = None
         # The last backward that reached it, and the one that used up its last forward.
@@ -160,6 +163,7 @@ class Wrappers:
             by = call_text(cause, "the module")[0]
         elif paused:
             why = "no-sync"
+            cause, by = _guarded(at) or (at, by)
         elif wrapper.used_up is not None and not through:
             why = "used-up"
         before = located(wrapper.used_up.spot) if why == "used-up" and wrapper.used_up else None
@@ -170,3 +174,18 @@ class Wrappers:
             with Unnoticed():
                 wrapper = Wrapper(frame.f_locals.get("self"), self._tracer.spot(frame.f_back))
             self.all.append(wrapper)
+
+
+def _guarded(at: Location | None) -> tuple[Location, str] | None:
+    """The ``with model.no_sync()`` around a line, and that call."""
+    tree = parse(at.file) if at is not None else None
+    if at is None or tree is None:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.With) and node.lineno <= at.line <= (node.end_lineno or 0):
+            for each in node.items:
+                guard = each.context_expr
+                named = guard.func if isinstance(guard, ast.Call) else None
+                if isinstance(named, ast.Attribute) and named.attr == "no_sync":
+                    return place(guard, at.file, at.function), ast.unparse(guard)
+    return None
