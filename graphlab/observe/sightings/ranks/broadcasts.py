@@ -63,9 +63,10 @@ class BufferBroadcasts:
 
     def _ended(self, frame: FrameType, event: str, arg: Any) -> None:
         """The version counters are what they will stay."""
+        if event == "call":
+            return
         before, self._before = self._before, []
         if event != "return":
-            self._before = before if event == "call" else []
             return
         with Unnoticed(), torch.no_grad():
             written = [
