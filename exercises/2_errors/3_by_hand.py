@@ -4,7 +4,7 @@ No optimizer this time: the update is written out. The first update stops. Mend 
 stay the two leaves that they are.
 
 part: Errors
-expect: GL003 at `w -=`
+expect: GL003 at `w -= …`
 assert: loss reaches w and b
 assert: loss ends below 0.1
 assert: .data is not used

@@ -4,7 +4,7 @@ A classifier that ends in a softmax, as it should, or so it seems. The loss stop
 before every point is right. Mend it.
 
 part: Silent mistakes
-expect: GL115 at `loss = criterion(model(x), y)`
+expect: GL115 at `the loss`
 assert: optimizer applies the gradient of loss alone
 assert: optimizer changes model
 assert: optimizer makes 20 steps

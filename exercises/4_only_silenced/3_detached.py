@@ -4,7 +4,7 @@ Somebody met the error of the first exercise and put detach() behind G. The erro
 runs to its end, and G does not learn. Mend it so that D's backward still never enters G.
 
 part: Repairs that only silence
-expect: GL110 at `optimizer_G.step()`
+expect: GL110 at no call
 assert: optimizer_G applies the gradient of G_loss_ alone
 assert: optimizer_G changes G
 assert: optimizer_G makes 8 steps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,7 +13,7 @@ from graphlab.cli.options import Lang
 class _StartsByItself(TyperGroup):
     """A group in which `graphlab learn [DIR]` means `graphlab learn start [DIR]`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = ["start", *args]
         return super().parse_args(ctx, args)
@@ -55,7 +55,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For each file.")
-    ] = 60.0,
+    ] = 20.0,
     lang: Lang = None,
 ) -> None:
     """Check files. Exit code 0: all passed; 1: not; 2: a mistake on the command line."""

@@ -1,11 +1,11 @@
-"""Runs one exercise under observation and checks its assertions, in the process it is called in."""
+"""Runs one exercise under observation and checks its assertions, in this very process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from graphlab.errors import Unreported, UserError
-from graphlab.learn.claims import Claim, Judged
+from graphlab.learn.claims import Claim
 from graphlab.trace.model import Trace
 
 
@@ -32,6 +32,7 @@ class Tried:
 
 def tried(path: str, claims: tuple[Claim, ...], name: str) -> Tried:
     """Run the script at `path` and check the claims. What it prints goes where it would go."""
+    from graphlab.learn.judged import Judged
     from graphlab.observe import program
     from graphlab.observe.observation import Observation
 

@@ -39,6 +39,7 @@ def start(directory: str, course: str | None, watches: bool = True) -> int:
     with running() as runner:
         lesson = Lesson(folder, known, runner, console)
         if watches and sys.stdin is not None and sys.stdin.isatty() and console.is_terminal:
+            emit(console, Text(say("learn.loading"), "dim"), "")
             lesson.watch()
         else:
             lesson.answer()
@@ -54,6 +55,7 @@ class Lesson:
     ) -> None:
         self._folder, self._known = folder, known
         self._runner, self._console = runner, console
+        self._answered = False
         self._at: Exercise = folder.current(known) or known[0]
 
     def watch(self) -> None:
@@ -81,8 +83,9 @@ class Lesson:
         """Check the exercise at hand and show the verdict."""
         each, console = self._at, self._console
         place = self._folder.place(each)
-        if console.is_terminal:
+        if console.is_terminal and self._answered:
             console.clear()
+        self._answered = True
         number = self._known.index(each) + 1
         where = say("learn.where", part=each.part, number=number, all=len(self._known))
         emit(console, Text.assemble((screen.shown(place), "bold"), ("  ", ""), (where, "dim")), "")
