@@ -19,6 +19,8 @@ from graphlab.trace.finding import Finding
 
 # Enough iterations for every finding of the scenarios to show.
 STEPS = ("--steps", "8")
+# Columns of what was run of an exercise.
+LABEL = 17
 OPTIMIZERS = ("adam", "adam-fused", "sgd")
 
 
@@ -33,6 +35,7 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
                 f"{each.path} has no expect line",
                 "add to its docstring a line such as: expect: GL001 at `loss.backward()`",
             )
+    from rich.cells import set_cell_size
     from rich.text import Text
 
     from graphlab.output import streams
@@ -56,7 +59,7 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
     for each, own in chosen:
         if not own and is_exercise(each.path):
             for proof in proofs(each.path):
-                tell(each.name, proof.label, proof.said, proof.wrong)
+                tell(each.name, set_cell_size(proof.label, LABEL), proof.said, proof.wrong)
             continue
         for optimizer in _variants(own, arguments):
             expected = each.expected(optimizer)

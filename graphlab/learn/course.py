@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from graphlab.errors import UserError
@@ -40,10 +41,16 @@ def exercises(folder: Path, language: str) -> list[Exercise]:
 def _scripts(folder: Path) -> list[Path]:
     return [
         path
-        for path in sorted(folder.rglob("*.py"))
+        for path in sorted(folder.rglob("*.py"), key=_order)
         if not path.name.endswith(SOLUTION)
         and not any(part[0] in "_." for part in path.relative_to(folder).parts)
     ]
+
+
+def _order(path: Path) -> list[tuple[str, int]]:
+    """As people count: 2 comes before 10."""
+    parts = re.findall(r"(\D*)(\d*)", str(path))
+    return [(text, int(number or 0)) for text, number in parts]
 
 
 def called(name: str, known: list[Exercise]) -> Exercise:

@@ -51,7 +51,8 @@ class Exercise:
 
     def handed_out(self) -> str:
         """The script as a student gets it: title and task, without hints and assertions."""
-        quoted = f"{self.title}\n\n{self.task}".replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+        text = f"{self.title}\n\n{self.task}".strip()
+        quoted = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
         return f'"""{quoted}\n"""\n\n{self.source}'
 
     def all_hints(self) -> list[str]:

@@ -87,7 +87,8 @@ class Lesson:
             console.clear()
         self._answered = True
         number = self._known.index(each) + 1
-        where = say("learn.where", part=each.part, number=number, all=len(self._known))
+        where = say("learn.where", number=number, all=len(self._known))
+        where = f"{each.part}, {where}" if each.part else where
         emit(console, Text.assemble((screen.shown(place), "bold"), ("  ", ""), (where, "dim")), "")
         found = judge(each, place, self._runner.run(each, place))
         self._folder.note(each, found.passed)
