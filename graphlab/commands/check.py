@@ -8,13 +8,13 @@ import os
 from pathlib import Path
 
 from graphlab.catalogue import Scenario, read, scenario, scenarios
-from graphlab.commands.expected import mismatch
 from graphlab.commands.learn.prove import proofs
 from graphlab.commands.report import check_format
 from graphlab.errors import UserError
 from graphlab.language import current
 from graphlab.learn.course import exercises
 from graphlab.learn.exercise import is_exercise
+from graphlab.rules.expected import mismatch
 from graphlab.trace.finding import Finding
 
 # Enough iterations for every finding of the scenarios to show.

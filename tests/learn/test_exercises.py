@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from graphlab.commands.expected import mismatch
 from graphlab.learn.course import exercises, own
 from graphlab.learn.exercise import Exercise
 from graphlab.learn.popular import popular
 from graphlab.learn.runner import Run
 from graphlab.learn.trial import tried
 from graphlab.learn.verdict import Verdict, judge
+from graphlab.rules.expected import mismatch
 
 EXERCISES = {each.name: each for each in exercises(own(), "en")}
 KOREAN = {each.name: each for each in exercises(own(), "ko")}

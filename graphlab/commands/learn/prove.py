@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphlab.commands.expected import mismatch
 from graphlab.language import current, say, told
 from graphlab.learn.exercise import SOLUTION, load
 from graphlab.learn.popular import popular
 from graphlab.learn.runner import running
 from graphlab.learn.verdict import Verdict, judge
+from graphlab.rules.expected import mismatch
 
 
 @dataclass(frozen=True, slots=True)
