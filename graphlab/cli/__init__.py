@@ -262,7 +262,7 @@ def explain(
 
 @app.command("list")
 def list_(lang: Lang = None) -> None:
-    """Show the scenarios and the rules."""
+    """Show the scenarios, the exercises and the rules."""
     from graphlab.commands import list as command
 
     raise typer.Exit(command.list_all())

@@ -1,4 +1,4 @@
-"""graphlab list: the scenarios and the rules."""
+"""graphlab list: the scenarios, the exercises and the rules."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from graphlab.catalogue import scenarios
+from graphlab.language import current
+from graphlab.learn.course import exercises, own
 from graphlab.rules.pages import summary
 from graphlab.rules.registry import RULES
 from graphlab.views.console import emit, stdout
@@ -24,6 +26,11 @@ def list_all() -> int:
         lesson = each.title.partition(": ")[2] or each.title
         code = (expected.code or "clean") if expected is not None else ""
         table.add_row(each.name, Text(code, _STYLES.get(code, "")), lesson)
+    emit(console, table, "")
+    console.print("Exercises, for graphlab learn", style="bold")
+    table = _table()
+    for each in exercises(own(), current()):
+        table.add_row(each.name, Text(each.part, "dim"), each.title)
     emit(console, table, "")
     rules(console)
     return 0
