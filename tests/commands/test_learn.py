@@ -46,8 +46,10 @@ def test_without_a_terminal_it_lays_out_and_answers_once(command: Command, tmp_p
     assert "help:" not in said.stdout
     assert "0 of 16 passed" in said.stdout
     (tmp_path / "here" / "1_the_post" / "1_one_forward.py").write_text(solution(FIRST))
+    said = command("learn", "check", "here/1_the_post/1_one_forward.py")
+    assert said.stdout.splitlines()[2].startswith("✓ Passed")
     said = command("learn", "here", "--lang", "ko")
-    assert "통과: " in said.stdout
+    assert "아직입니다: " in said.stdout
     assert "16개 중 1개 통과" in said.stdout
 
 

@@ -10,7 +10,7 @@ from graphlab.errors import UserError
 from graphlab.language import current
 from graphlab.learn.course import called, exercises, own
 from graphlab.learn.exercise import Exercise, is_exercise, load
-from graphlab.learn.folder import around
+from graphlab.learn.folder import Folder, around
 from graphlab.learn.runner import running
 from graphlab.learn.verdict import as_json, judge
 from graphlab.output import streams
@@ -31,9 +31,11 @@ def check(names: list[str], against: str | None, as_document: bool, seconds: flo
     console = stdout()
     passed = True
     with running(seconds) as runner:
-        for path, exercise in zip(paths, asked, strict=True):
+        for path, (exercise, folder) in zip(paths, asked, strict=True):
             found = judge(exercise, path, runner.run(exercise, path))
             passed = passed and found.passed
+            if folder is not None:
+                folder.note(exercise, found.passed)
             if as_document:
                 streams.out().write(f"{json.dumps(as_json(found), ensure_ascii=False)}\n")
             else:
@@ -42,23 +44,24 @@ def check(names: list[str], against: str | None, as_document: bool, seconds: flo
     return 0 if passed else 1
 
 
-def _exercise(path: Path, against: str | None) -> Exercise:
+def _exercise(path: Path, against: str | None) -> tuple[Exercise, Folder | None]:
     """The exercise that a file is an attempt at: the one that is named; that of the student's
-    folder around it; itself, if it has a header that asserts something; graphlab's of its name."""
+    folder around it, which is given too, as its progress is kept there; itself, if it has a header
+    that asserts something; graphlab's of its name."""
     if not path.is_file():
         raise UserError(f"there is no file {path}", "check the path")
     if against is not None:
-        return load(Path(against), current())
+        return load(Path(against), current()), None
     folder = around(path)
     if folder is not None:
         known = exercises(folder.course, current())
         for each in known:
             if folder.place(each).resolve() == path.resolve():
-                return each
+                return each, folder
     if _is_exercise(path):
-        return load(path, current())
+        return load(path, current()), None
     try:
-        return called(path.name, exercises(own(), current()))
+        return called(path.name, exercises(own(), current())), None
     except UserError as error:
         raise UserError(f"{path} is no exercise: {error}", error.help) from None
 
