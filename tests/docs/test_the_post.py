@@ -56,3 +56,6 @@ def test_the_rule_page_of_the_silent_error_has_its_numbers(numbers: dict[str, ob
     page = " ".join((ROOT / "docs/rules/GL105.md").read_text(encoding="utf-8").split())
     assert f"a relative error of {numbers['fused_error']} in its first iteration" in page
     assert f"a cosine of {numbers['fused_cosine']} with the right gradient" in page
+    page = " ".join((ROOT / "docs/rules/ko/GL105.md").read_text(encoding="utf-8").split())
+    assert f"상대 오차 {numbers['fused_error']}과" in page
+    assert f"코사인 {numbers['fused_cosine']}을" in page
