@@ -126,7 +126,7 @@ class Assertions(ABC):
         mixed = [each for each in steps if set(each.sources) - set(meant)]
         if mixed:
             foreign = dict.fromkeys(s for each in mixed for s in each.sources if s not in meant)
-            where = message("assertions.steps", where=f"{_line(mixed[0])}{info.name}.step()",
+            where = message("assertions.steps", where=_where(mixed[0], f"{info.name}.step()"),
                             some=len(mixed), all=len(steps))  # fmt: skip
             told = message("assertions.mixed", optimizer=info.name,
                            foreign=" and ".join(foreign), meant=" and ".join(meant))  # fmt: skip
@@ -171,18 +171,18 @@ class Assertions(ABC):
         sizes: dict[str, list[int]] = {}
         for each in seen.backwards():
             if each.nodes is not None:
-                sizes.setdefault(f"{_line(each)}{each.call}", []).append(each.nodes)
+                sizes.setdefault(_where(each, each.call), []).append(each.nodes)
         enough = {where: counted[-n:] for where, counted in sizes.items() if len(counted) >= n}
         if not enough:
             most = max(map(len, sizes.values()), default=0)
             seen.fail(message("assertions.uncounted", n=n, most=most), [])
-        moving = [
-            f"{where}: {_chain(counted)} nodes"
+        moving: list[str] = [
+            message("assertions.sizes", where=where, sizes=_chain(counted))
             for where, counted in enough.items()
             if len(set(counted)) > 1
         ]
         moving += [
-            f"{each.name} is kept with its graph: {_chain(each.sizes)} nodes"
+            message("assertions.kept", name=each.name, sizes=_chain(each.sizes))
             for each in seen.trace.growing
             if not each.behind_loss
         ]
@@ -200,10 +200,10 @@ class Assertions(ABC):
         wasted: dict[str, list[int]] = {}
         for each in seen.backwards():
             if each.thrown_away:
-                wasted.setdefault(f"{_line(each)}{each.call}", []).append(each.thrown_away)
+                wasted.setdefault(_where(each, each.call), []).append(each.thrown_away)
         if wasted:
-            lines = [
-                f"{where}: {max(counts)} gradients a time, {len(counts)} times"
+            lines: list[str] = [
+                message("assertions.each_time", where=where, count=max(counts), times=len(counts))
                 for where, counts in wasted.items()
             ]
             seen.fail(message("assertions.wasted"), lines)
@@ -213,12 +213,12 @@ def _chain(sizes: Iterable[int]) -> str:
     return " → ".join(map(str, sizes))
 
 
-def _line(event: Backward | Step) -> str:
-    """``line 24 of gan.py, ``, where the line is known."""
+def _where(event: Backward | Step, call: str) -> str:
+    """``line 24 of gan.py, loss.backward()``; the call alone where the line is not known."""
     if event.at is None:
-        return ""
+        return call
     file = event.at.file.replace("\\", "/").rsplit("/", 1)[-1]
-    return f"line {event.at.line} of {file}, "
+    return message("assertions.where", line=event.at.line, file=file, call=call)
 
 
 def _worst(steps: list[Step], meant: list[str]) -> list[str]:
@@ -232,10 +232,13 @@ def _worst(steps: list[Step], meant: list[str]) -> list[str]:
     if not measured:
         return []
     step, mix = min(measured, key=lambda each: along(each[1]))
-    moment = f"in iteration {step.iteration}: " if step.iteration is not None else ""
     lines = []
     for share in mix.shares:
         cosine = share.cosine_to_total
-        angle = f", its cosine with the whole {cosine:+.2f}" if cosine is not None else ""
-        lines.append(f"{moment}{share.share:.0%} from {share.loss}{angle}")
+        told = message("assertions.share", percent=f"{share.share:.0%}", loss=share.loss)
+        if cosine is not None:
+            told = message("assertions.with_cosine", share=told, cosine=f"{cosine:+.2f}")
+        if step.iteration is not None:
+            told = message("assertions.moment", iteration=step.iteration, what=told)
+        lines.append(told)
     return lines
