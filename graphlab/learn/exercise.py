@@ -110,7 +110,7 @@ def without_docstring(source: str) -> str:
     if ast.get_docstring(tree) is None:
         return source
     end = tree.body[0].end_lineno or 0
-    return "".join(source.splitlines(keepends=True)[end:]).lstrip("\n")
+    return "\n".join(source.split("\n")[end:]).lstrip("\n")
 
 
 def _told(exercise: Exercise, fields: list[tuple[str, str]]) -> Exercise:

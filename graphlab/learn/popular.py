@@ -51,8 +51,8 @@ class _Edits:
     def __init__(self, source: str) -> None:
         self._text = source.encode()
         self._starts = [0]
-        for line in source.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line.encode()))
+        for line in source.split("\n"):
+            self._starts.append(self._starts[-1] + len(f"{line}\n".encode()))
         self._edits: dict[str, list[tuple[int, str]]] = {}
 
     def before(self, name: str, node: ast.stmt, text: str) -> None:
