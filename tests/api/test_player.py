@@ -23,7 +23,7 @@ from graphlab.trace.film import Film
 from graphlab.trace.model import Backward, Write
 from graphlab.views.player.data import Data, data
 from graphlab.views.player.page import RecordedRun, difference, fragment, page
-from graphlab.views.player.quiz import NONE_OF_THEM, questions
+from graphlab.views.player.texts.quiz import NONE_OF_THEM, questions
 from graphlab.views.player.timeline import Timeline
 
 Record = Callable[..., RecordedRun]
