@@ -52,7 +52,7 @@ THIRD_PARTY = {
     "observe": {"torch"},
     "api": {"IPython", "rich", "torch"},
     "compare": {"torch"},
-    "commands": {"rich", "torchviz"},
+    "commands": {"PIL", "rich", "torchviz"},
     "pytest_plugin": {"pytest", "rich"},
     "lightning": {"lightning"},
     "transformers": {"transformers"},

@@ -168,6 +168,12 @@ class FigureBuilder:
         for target, source in pairwise(keys):
             if self.box_of[source][0] != self.box_of[target][0]:
                 self.link(source, target).red = True
+        for node, leaf in self.graph.leaves.items():
+            key = self.groups.of_node[node]
+            # A parameter that is a variable of its own stands beside the path, and was written.
+            if key[0] == "leaf" and leaf.name is not None and leaf.name == found.saved.tensor:
+                self.boxes[self.box_of[key][0]].red = True
+                self.link(key, keys[-1]).red = True
         name, lane = self.box_of[keys[-1]]
         box = self.boxes[name]
         made = where(self.graph.places.get(found.node))

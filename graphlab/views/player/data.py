@@ -170,17 +170,15 @@ def _tensors(timeline: Timeline) -> list[Data]:
     """The parameters' rows; a row's history is ``[step, version, has a gradient, losses]``."""
     film = timeline.film
     history: dict[int, list[list[Any]]] = {}
-    for change in film.before:
-        row = [0, change.version, change.grad, list(change.losses)]
-        history.setdefault(change.tensor, []).append(row)
-    for step, moment in enumerate(film.moments):
-        for change in moment.changes:
+    values: dict[int, list[list[Any]]] = {}
+    moments = [film.before, *(moment.changes for moment in film.moments)]
+    for at, changes in enumerate(moments):
+        step = max(at - 1, 0)
+        for change in changes:
             row = [step, change.version, change.grad, list(change.losses)]
-            known = history.setdefault(change.tensor, [])
-            if known and known[-1][0] == step:
-                # The first step changed it, so the state before is never shown.
-                known.pop()
-            known.append(row)
+            _append(history.setdefault(change.tensor, []), row)
+            if change.values is not None:
+                _append(values.setdefault(change.tensor, []), [step, list(change.values)])
     found = []
     for tensor, rows in sorted(history.items()):
         info = film.tensors[tensor]
@@ -190,9 +188,17 @@ def _tensors(timeline: Timeline) -> list[Data]:
                 "owner": info.owner or "",
                 "shape": dims(info.shape),
                 "history": rows,
+                "values": values.get(tensor, []),
             }
         )
     return found
+
+
+def _append(history: list[list[Any]], row: list[Any]) -> None:
+    """Add a state; what the first step changed is never shown as it was before."""
+    if history and history[-1][0] == row[0]:
+        history.pop()
+    history.append(row)
 
 
 def _saved(timeline: Timeline, tensors: list[Data]) -> list[Data]:

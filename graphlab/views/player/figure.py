@@ -59,7 +59,7 @@ def figures(
         look = FigureOptions(level, title="", order=order or {})
         sketch = drawing(graph, look)
         sketch.across = False
-        failing = _calmed(sketch)
+        failing = calmed(sketch)
         _keep_room(sketch, graph)
         tries = [lambda sketch=sketch: dot.figure(sketch), lambda s=sketch: dot.figure(s, True)]
         try:
@@ -77,7 +77,7 @@ def figures(
     return found, problem
 
 
-def _calmed(sketch: Drawing) -> tuple[str, ...]:
+def calmed(sketch: Drawing) -> tuple[str, ...]:
     """Take the red off a drawing; returns the boxes and arrows that were red, as ids end."""
     failing = [box.key for box in sketch.boxes if box.red]
     failing += [_id(arrow) for arrow in sketch.arrows if arrow.red]

@@ -19,11 +19,11 @@ from graphlab.text import visible_values
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
-from graphlab.views.figure.order import marks
 from graphlab.views.figure.words import clean
 from graphlab.views.player.compare import difference, pairs
 from graphlab.views.player.data import data
 from graphlab.views.player.figure import DrawnLevel, dark_colors, figures
+from graphlab.views.player.order import marks
 from graphlab.views.player.texts.quiz import questions
 
 # The parts of the script, each after those that it uses.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from graphlab.text import lines_of
-from graphlab.trace.film import Film
+from graphlab.trace.film import Film, StaleGradient
 from graphlab.trace.model import Backward, Event, Location, Trace, Write
 
 
@@ -27,6 +27,9 @@ class Timeline:
         self._starts = [each.seq for each in film.moments]
         self.made = self._made()
         self.passages = {each.backward: each.nodes for each in film.passages}
+        self.gradients: dict[int, list[StaleGradient]] = {}
+        for each in film.gradients:
+            self.gradients.setdefault(each.backward, []).append(each)
         self.crash = self._crash()
         self.kept = self._kept()
 

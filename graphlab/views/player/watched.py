@@ -43,7 +43,7 @@ def _beyond(graph: Graph, node: int, name: str) -> str:
     mine = {leaf.owner for leaf in graph.leaves.values() if leaf.name == name}
     named = [leaf for leaf in leaves if leaf.name and leaf.optimizers]
     others = [leaf for leaf in named if leaf.owner not in mine]
-    return tally_of(leaf.owner or leaf.name or "" for leaf in others or named)
+    return tally_of((leaf.owner, leaf.name or "") for leaf in others or named)
 
 
 def watched(

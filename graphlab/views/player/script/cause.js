@@ -39,19 +39,18 @@ function causePane(data) {
     const written = fresh || data.saved.some((each) => each.row === row && each.stale === n);
     const now = state === null ? "v?" : version(state[1], unseen);
 
-    const object = make("div", { class: `gl-object${changed || used ? " gl-changed" : ""}${written ? " gl-new" : ""}` },
-      make("strong", {}, now), make("span", { class: "gl-faint" }, tensor.shape));
     const numbers = values(n);
-    if (numbers) object.append(make("code", {}, numbers));
+    const object = make("div", { class: `gl-object${changed || used ? " gl-changed" : ""}${written ? " gl-new" : ""}` },
+      make("strong", {}, now),
+      numbers ? make("code", {}, numbers) : make("span", { class: "gl-faint" }, tensor.shape));
     const sides = found.slice(0, 3).map((each) => {
       const word = say(each.isStale ? (each.isFreed ? "is_used" : "is_stale") : each.isFreed ? "is_freed" : "is_fresh");
       const kind = each.isStale ? "gl-stale" : each.isFreed ? "gl-gone" : "gl-held";
-      const old = each.isStale ? values(Math.max(each.born, 0)) : "";
-      const item = make("li", { class: kind },
+      const then = values(Math.max(each.born, 0));
+      const expected = say(then ? "expects_values" : "expects", { version: version(each.version), values: then });
+      return make("li", { class: kind },
         make("span", {}, each.line === null ? say("saved_earlier") : say("saved_in", { line: each.line })), " ",
-        make("b", {}, say("expects", { version: version(each.version) })), ", ", make("i", {}, word));
-      if (old) item.append(" ", make("code", {}, old));
-      return item;
+        make("b", {}, expected), ", ", make("i", {}, word));
     });
     const code = make("code", {}, tensor.name);
     // A short name stays on one line.

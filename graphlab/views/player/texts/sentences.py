@@ -137,10 +137,18 @@ def _needed(timeline: Timeline, event: Backward, watched: dict[str, Any]) -> lis
     elif not event.raised:
         word = f"v{holder['version']}*" if holder is not None else "*"
         found.append(say("player.say.used_unseen", name=watched["name"], version=word))
+    for each in timeline.gradients.get(timeline.film.events.index(event), ()):
+        numbers = {"right": _numbers(each.right), "stale": _numbers(each.stale)}
+        found.append(say("player.say.numbers", name=timeline.names[each.tensor], **numbers))
     if event.cosine is not None and event.relative_error is not None:
         error = {"error": round(event.relative_error * 100), "cosine": f"{event.cosine:.2f}"}
         found.append(say("player.say.harm", **error))
     return found
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    words = [f"{each:.4g}" for each in values]
+    return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
 
 
 def _step(timeline: Timeline, event: Step) -> str:

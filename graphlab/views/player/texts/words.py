@@ -24,14 +24,17 @@ def tally(timeline: Timeline, tensors: Iterable[int]) -> str:
     known = list(tensors)
     if len(known) == 1:
         return timeline.names[known[0]]
-    return tally_of(timeline.film.tensors[each].owner or timeline.names[each] for each in known)
+    return tally_of((timeline.film.tensors[each].owner, timeline.names[each]) for each in known)
 
 
-def tally_of(owners: Iterable[str]) -> str:
-    """How many parameters of which owners; empty for none."""
-    first, *others = Counter(owners).items() or [("", 0)]
-    if not first[1]:
-        return ""
-    words = [say("player.words.parameters", owner=first[0], count=first[1])]
-    words += [say("player.words.more", owner=owner, count=count) for owner, count in others]
-    return listing(words)
+def tally_of(tensors: Iterable[tuple[str | None, str]]) -> str:
+    """How many parameters of which owners, and those without one by their names, from pairs of
+    (owner, name); empty for none."""
+    pairs = list(tensors)
+    # A parameter that is a variable of its own is its own owner.
+    counts = Counter(owner for owner, name in pairs if owner not in (None, name))
+    words = [
+        say(f"player.words.{'more' if at else 'parameters'}", owner=owner, count=count)
+        for at, (owner, count) in enumerate(counts.items())
+    ]
+    return listing(words + [name for owner, name in pairs if owner in (None, name)])
