@@ -172,7 +172,7 @@ def test_the_levels_of_the_graph(naive: Any) -> None:
 
 
 def test_another_run_is_one_click_away(visit: Visit, record: Record) -> None:
-    opened = visit(page([record("naive"), record("detach")]))
+    opened = visit(page([record("naive"), record("detach")]), f"#run=1&step={LAST}")
     assert opened.locator(".gl-plus:visible").first.inner_text().endswith("D(gene_img.detach())")
     opened.get_by_role("button", name="Play detach").click()
     assert step(opened) == "step 1 of 19"
@@ -273,7 +273,8 @@ optimizer.step()
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_its_place(visit: Visit, record: Record, scheme: str) -> None:
-    opened = visit(page([record("naive"), record("detach")]), color_scheme=scheme)
+    plays = page([record("naive"), record("detach")])
+    opened = visit(plays, f"#run=1&step={LAST}", color_scheme=scheme)
     for width, height in ((1280, 720), (1920, 1080), (800, 900)):
         opened.set_viewport_size({"width": width, "height": height})
         for at in range(1, LAST + 1, 3):

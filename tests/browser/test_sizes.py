@@ -56,7 +56,6 @@ def test_small(visit: Visit, record: Record, width: int, height: int) -> None:
 
 def test_two_runs_side_by_side_go_by_lines(visit: Visit, record: Record) -> None:
     opened = visit(page([record("naive"), record("detach")]))
-    press(opened, "b")
     assert opened.locator(".gl-play:visible").count() == 2
     bodies = opened.locator(".gl-play:visible .gl-now")
 

@@ -29,7 +29,9 @@ class FigureBuilder:
     ) -> None:
         self.graph, self.groups, self.palette = graph, groups, palette
         self.failed_backward = failed_backward(graph)
-        self.bad = nodes_with_stale_saved(graph)
+        # Where every backward succeeded, what is stale was written later and harms nothing.
+        harmed = self.failed_backward is not None or any(not root.call for root in graph.roots)
+        self.bad = nodes_with_stale_saved(graph) if harmed else {}
         # A failing path has marks of its own.
         self.order = order or {} if self.failed_backward is None else {}
         self.box_of: dict[Key, tuple[str, int | None]] = {}

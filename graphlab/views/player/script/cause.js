@@ -1,5 +1,7 @@
 // One tensor and the two ways to it: the name that the program writes through, and what backward
 // was promised. Both lead to one object, and a write changes it for both.
+const SIDES = 3;
+
 function causePane(data) {
   const element = make("div", { class: "gl-cause", tabindex: "0", role: "region", "aria-label": say("cause") });
   let row = data.watched;
@@ -16,8 +18,13 @@ function causePane(data) {
       const key = `${each.line} ${each.version} ${freed} ${stale}`;
       if (!found.has(key)) found.set(key, { ...each, isFreed: freed, isStale: stale });
     }
-    // What has been freed says least.
-    return [...found.values()].sort((one, other) => rank(one) - rank(other) || one.born - other.born);
+    const all = [...found.values()].sort((one, other) => one.born - other.born);
+    // What has been freed says least, and of that what was freed first.
+    for (let at = 0; all.length > SIDES && at < all.length;) {
+      if (rank(all[at])) all.splice(at, 1);
+      else at += 1;
+    }
+    return all.slice(-SIDES);
   }
 
   function values(at) {
@@ -40,10 +47,10 @@ function causePane(data) {
     const now = state === null ? "v?" : version(state[1], unseen);
 
     const numbers = values(n);
-    const object = make("div", { class: `gl-object${changed || used ? " gl-changed" : ""}${written ? " gl-new" : ""}` },
+    const object = make("div", { class: `gl-object${(changed && data.marks) || used ? " gl-changed" : ""}${written ? " gl-new" : ""}` },
       make("strong", {}, now),
       numbers ? make("code", {}, numbers) : make("span", { class: "gl-faint" }, tensor.shape));
-    const sides = found.slice(0, 3).map((each) => {
+    const sides = found.map((each) => {
       const word = say(each.isStale ? (each.isFreed ? "is_used" : "is_stale") : each.isFreed ? "is_freed" : "is_fresh");
       const kind = each.isStale ? "gl-stale" : each.isFreed ? "gl-gone" : "gl-held";
       const then = values(Math.max(each.born, 0));
@@ -62,15 +69,17 @@ function causePane(data) {
       sides.length ? arrow("left") : make("span"),
       sides.length ? make("ul", {}, ...sides) : make("span", { class: "gl-faint" }, say("nobody")));
 
-    const told = changed ? (unseen ? "told_unseen" : "told_stale") : used ? "told_used"
+    const told = changed ? (unseen ? "told_unseen" : data.marks ? "told_stale" : "told_harmless") : used ? "told_used"
       : waiting.length ? "told_fresh" : found.length ? "told_freed" : "told_before";
-    const main = waiting.find((each) => each.formula) || found.find((each) => each.formula);
+    // Where nothing fails, what still waits unharmed says more than what will not be used.
+    const live = data.marks ? waiting : waiting.filter((each) => !each.isStale);
+    const main = live.find((each) => each.formula) || found.findLast((each) => each.formula);
     const lines = [make("p", {}, say(told, { name: tensor.name }))];
     if (main) {
       lines.push(make("p", { class: "gl-formula" }, make("code", {}, main.formula),
         make("span", { class: "gl-faint" }, ` ${say("with", { symbol: main.symbol, name: tensor.name, version: version(main.version) })}`)));
     }
-    const behind = found.findLast((each) => each.isStale && each.beyond) || waiting.findLast((each) => each.beyond);
+    const behind = (data.marks && found.findLast((each) => each.isStale && each.beyond)) || live.findLast((each) => each.beyond);
     if (behind) lines.push(make("p", { class: "gl-faint" }, say("beyond", { line: behind.line ?? "?", beyond: behind.beyond })));
     element.replaceChildren(make("h3", {}, say("cause_title", { name: tensor.name })), scene, ...lines);
   }

@@ -15,6 +15,7 @@ root.dataset.pane = "cause";
 function pane(name) {
   root.dataset.pane = name;
   players.forEach((each) => each.shown());
+  if (both) level();
 }
 
 // The buttons of a run's header, which are those of the page.
@@ -65,6 +66,14 @@ function arrange() {
     }
   }
   players.forEach((player) => player.shown());
+  if (both) level();
+}
+
+// The sentences of two runs are equally tall, so that what stands below them is level.
+function level() {
+  const said = [...root.querySelectorAll(".gl-say")].slice(0, 2);
+  const most = Math.max(...said.map((each) => parseFloat(each.style.minHeight) || 0));
+  for (const each of said) each.style.minHeight = `${most}px`;
 }
 
 function choose(at) {
@@ -109,11 +118,17 @@ function key(event) {
 });
 if (!wholePage) root.tabIndex = 0;
 choose(0);
+arrange();
+// Two runs begin side by side where there is room, and where nothing is asked.
+const named = addressed && new URLSearchParams(location.hash.slice(1));
+if (duet && !secret && !(named && named.has("step")) && !root.classList.contains("gl-stack")) {
+  pane("graph");
+  beside();
+}
 if (addressed) {
-  address();
+  if (named.has("step")) address();
   window.addEventListener("hashchange", address);
 }
-arrange();
 let width = root.clientWidth, height = innerHeight;
 new ResizeObserver(() => {
   if (root.clientWidth === width && innerHeight === height) return;

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graphlab.language import say
 from graphlab.trace.film import Change
 from graphlab.trace.model import Backward, Event, Module, Refused, Step, Write, ZeroGrad
-from graphlab.views.player.texts.words import listing, tally
+from graphlab.views.player.texts.words import listing, tally, tally_of
 
 if TYPE_CHECKING:
     from graphlab.views.player.timeline import Timeline
@@ -200,6 +200,7 @@ def _graph(
         key = "joined_saved" if kept else "joined_plain"
         arguments = {"count": kept} if kept else {}
         found.append(say(f"player.say.{key}", joined=joined, **arguments))
+        found += _detached(timeline, made)
     if watched is not None:
         mine = [each for each in saved if each["born"] == at and each["row"] == watched["row"]]
         for each in [each for each in mine if each["formula"]][:1]:
@@ -216,6 +217,26 @@ def _graph(
     if stale:
         found.append(say("player.say.stale", count=stale))
     return found
+
+
+def _detached(timeline: Timeline, made: list[int]) -> list[str]:
+    """Values of the graph that the nodes `made` use and do not lead back to."""
+    graph = timeline.film.graph
+    assert graph is not None
+    found = {}
+    for node in made:
+        for each in graph.saved.get(node, ()):
+            values = [at for at, name in graph.variables.items() if name == each.tensor]
+            if each.kind != "activation" or not values or each.tensor in found:
+                continue
+            # A node may well save its own result.
+            if node not in values and graph.reached_by(node).isdisjoint(values):
+                behind = graph.reached_by(values[0]) & graph.leaves.keys()
+                leaves = [graph.leaves[at] for at in sorted(behind) if graph.leaves[at].name]
+                owners = tally_of((leaf.owner, leaf.name or "") for leaf in leaves)
+                if owners:
+                    found[each.tensor] = say("player.say.detached", name=each.tensor, behind=owners)
+    return list(found.values())
 
 
 def _times(name: str, count: int) -> str:
