@@ -93,6 +93,10 @@ def run(
         int | None,
         typer.Option("--nan-from", metavar="N", min=0, help="Follow NaN and Inf from iteration N."),
     ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", metavar="SHARE", help="Look less where watching takes more."),
+    ] = None,
     format: Annotated[
         str, typer.Option("--format", help="text, github (annotations) or lines (for matchers).")
     ] = "text",
@@ -122,6 +126,7 @@ def run(
         form=format,
         sarif_file=sarif,
         nan_from=nan_from,
+        budget=budget,
     )
     if saved is not None:
         if target is not None or module or context.args:

@@ -11,6 +11,7 @@ from graphlab.api.assertions import Assertions
 from graphlab.errors import UserError
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.observe.observation import Observation
+from graphlab.observe.price.budget import checked_share
 from graphlab.trace.model import Trace
 from graphlab.views.cell import SessionReport, show_findings
 
@@ -32,9 +33,11 @@ class Session(Assertions):
         targets: tuple[str, ...] = (),
         gives_way: bool = False,
         film: bool = False,
+        budget: float | None = None,
     ) -> None:
         self._of = target, targets, gives_way
         self._film = film
+        self._budget = checked_share(budget) if budget is not None else None
         self._observation = self._anew()
         show_findings()
 
@@ -42,6 +45,8 @@ class Session(Assertions):
         observation = Observation(*self._of)
         if self._film:
             observation.keep_film()
+        if self._budget is not None:
+            observation.keep_within(self._budget)
         return observation
 
     @property
@@ -117,7 +122,12 @@ class Session(Assertions):
         return self.player(quiz).save(path)
 
 
-def watch(target: str = "<session>", targets: tuple[str, ...] = (), film: bool = False) -> Session:
+def watch(
+    target: str = "<session>",
+    targets: tuple[str, ...] = (),
+    film: bool = False,
+    budget: float | None = None,
+) -> Session:
     """Observe the body of a ``with`` block::
 
         with graphlab.watch() as session:
@@ -128,5 +138,12 @@ def watch(target: str = "<session>", targets: tuple[str, ...] = (), film: bool =
     is the session's name in reports; `targets` are files and folders that count as the user's own
     even where they are installed. `film` also records every line, for ``session.player()``, which
     costs some tens of microseconds a line.
+
+    `budget` is what watching may take, as a share of the program's own time: 0.2 is a fifth. Where
+    it takes more, graphlab looks less (docs/overhead.md says in what order), and the report says at
+    what it did not look.
+
+    Raises:
+        UserError: when `budget` is not a number above 0.
     """
-    return Session(target, targets, film=film)
+    return Session(target, targets, film=film, budget=budget)

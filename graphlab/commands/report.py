@@ -34,6 +34,8 @@ class Asked:
     quiz: bool = False
     # From which iteration on numbers that are not finite are followed.
     nan_from: int | None = None
+    # What watching may take, as a share of the program's own time.
+    budget: float | None = None
     # `html_file` as it was typed, for messages.
     page: str | None = None
     # One of `views.machine.lines.FORMATS`.
@@ -58,6 +60,10 @@ class Asked:
             UserError: for options that cannot be met, before anything runs.
         """
         check_format(self.form)
+        if self.budget is not None:
+            from graphlab.observe.price.budget import checked_share
+
+            checked_share(self.budget)
         json_file, trace_file, html_file, sarif_file = (
             files.check(path, self.force)
             for path in (self.json_file, self.trace_file, self.html_file, self.sarif_file)

@@ -52,6 +52,8 @@ def run(
             observation.keep_film()
         if asked.nan_from is not None:
             observation.numbers.look_from(asked.nan_from)
+        if asked.budget is not None:
+            observation.keep_within(asked.budget)
 
     try:
         recorded = record(target, arguments, prepare, is_module=is_module, last=last)

@@ -25,6 +25,12 @@ _PARTICLES = {
 _CONSONANT = set("013678LMNR")
 _LIQUID = set("178LR")
 
+# How Koreans end words of the field whose spelling does not tell: 스텝, 웨이트, 로짓 and so on.
+_WORDS = {
+    **dict.fromkeys(("weight", "state", "unit", "update", "cat", "gate"), ""),
+    **dict.fromkeys(("step", "logit", "input", "output", "target", "net", "block", "dropout"), "n"),
+}
+
 # The endings of English words that Korean writes with a final consonant, and with none. Words that
 # end otherwise (step is 스텝, weight is 웨이트) are not told by their spelling.
 _ENDS_CONSONANT = re.compile(r"(ng|[lmn])$")
@@ -72,6 +78,9 @@ def _sound(word: str) -> str | None:
         letter = last.upper()
         return "l" if letter in _LIQUID else "n" if letter in _CONSONANT else ""
     low = word.lower()
+    known = _WORDS.get(re.split(r"[^a-z]", low)[-1])
+    if known is not None:
+        return known
     if _ENDS_CONSONANT.search(low):
         return "l" if low.endswith("l") else "n"
     return "" if _ENDS_VOWEL.search(low) else None

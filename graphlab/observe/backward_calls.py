@@ -88,6 +88,7 @@ class BackwardCalls:
         self._losses_named = LossNames(log, files)
         self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
         self._again, self._agains = 0, AGAINS
+        self._rests = False
         self._seen_at: dict[Spot | None, int] = {}
         # Of each thread: the backwards that are running, one inside the other.
         self._running: dict[int, list[RawBackward]] = {}
@@ -283,10 +284,16 @@ class BackwardCalls:
             writers = frozenset(spot for spot, seq in silent.items() if seq >= since)
         key = (record.spot, writers)
         count = self._count[key] = self._count.get(key, 0) + 1
-        if count <= FIRST or count % EVERY == 0:
+        if count <= FIRST or (count % EVERY == 0 and not self._rests):
             return True
         self._again = max(self._again - 1, -1)
         return self._again >= 0
+
+    left_out = "the graphs of backwards that succeed"
+
+    def rest(self) -> None:
+        """Inspect no more than the first graphs of each line."""
+        self._rests = True
 
     def look_again(self) -> None:
         """Inspect some of the next backwards: with a new optimizer, another training begins, maybe

@@ -31,6 +31,7 @@ from graphlab.observe.notes import Log, RawBackward
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.observe.postmortem.unseen import UnseenErrors
+from graphlab.observe.price.budget import Budget, Together
 from graphlab.observe.process_state import PROCESS
 from graphlab.observe.program_end import strip_own_frames
 from graphlab.observe.refusals.writes import refusal
@@ -96,6 +97,7 @@ class Observation:
         self._threads = ThreadErrors(self._thread_ended)
         self._references = HiddenReferences()
         self._stand_aside = StandAside(self._step_aside, self._step_back, tracer)
+        self._budget: Budget | None = None
 
     @property
     def open(self) -> bool:
@@ -253,6 +255,7 @@ class Observation:
             [
                 *([COMPILED] if self._stand_aside.seen else []),
                 *([ELSEWHERE] if self._elsewhere() else []),
+                *(self._budget.notices() if self._budget is not None else []),
                 *self._notices,
             ],
         )
@@ -281,6 +284,8 @@ class Observation:
         self, record: RawBackward, values: dict[str, Any], frame: FrameType
     ) -> None:
         """A backward that is not nested in another is about to run; `values` are its arguments."""
+        if self._budget is not None:
+            self._budget.backward_begins(record)
         self.snapshots.begin(record, values, frame)
         self.live_objects.note_losses(record, values)
         self._ledger.scalers.note(record, values)
@@ -305,6 +310,8 @@ class Observation:
         """It has returned or raised."""
         self._ledger.provenance.after_backward(record)
         self._watchers.ended(record)
+        if self._budget is not None:
+            self._budget.backward_ended(record)
 
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
         """It has raised, and the record says what is known of the reason."""
@@ -341,20 +348,26 @@ class Observation:
         """As `Snapshots.keep`: capture the graphs of the first iterations, or of one moment."""
         self.snapshots.keep(at, before, also)
 
+    def keep_within(self, share: float) -> None:
+        """Look less where watching takes more than that share of the program's own time. To be
+        called before `start`."""
+        looks = Together(self._backward_calls, self._ledger.registry)
+        ways = looks, Together(self._tracer, self._module_calls)
+        self._budget = Budget(share, self._log, self.iterations, ways)
+        self._tracer.lock = self._budget.lock
+
     def keep_film(self, at: int | None = None, before: str | None = None) -> None:
         """Record every line, and graphs as `keep_graphs` does. To be called before `start`."""
         self.keep_graphs(at, before)
-        tracer = self._tracer
         self.snapshots.recorder = self._recorder = Recorder(
-            self._log, tracer.seq, self._ledger.registry.tracked, self._table.tensor_index,
+            self._log, self._tracer.seq, self._ledger.registry.tracked, self._table.tensor_index,
             self._own_error,
         )  # fmt: skip
-        tracer.watch_lines(self._recorder.line)
+        self._tracer.watch_lines(self._recorder.line)
 
     def build_film(self, snapshot: Snapshot | None, filmed: FilmedIteration) -> Film:
         """One pair of `snapshots.films()` as plain data."""
-        registry = self._ledger.registry
-        names = [registry.name_of(at) for at in range(len(registry.states))]
+        names = [*map(self._ledger.registry.name_of, range(len(self._ledger.registry.states)))]
         return build_film(filmed, snapshot, names, self._trace_builder, self.files)
 
     def _notice(self, text: str) -> None:
@@ -378,16 +391,6 @@ class Observation:
         """Stop observing in a forked child; the parent goes on."""
         self._tracing = False
         self._suspend(sys._getframe(1))
-
-
-def _forked() -> None:
-    if PROCESS.active is not None:
-        PROCESS.active.leave_child()
-        PROCESS.active = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
 
 
 def open_log() -> tuple[Log, Callable[[int], str]] | None:

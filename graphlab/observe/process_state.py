@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,16 @@ class ProcessState:
 
 
 PROCESS = ProcessState()
+
+
+def _forked() -> None:
+    if PROCESS.active is not None:
+        PROCESS.active.leave_child()
+        PROCESS.active = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 # The dict is never freed, not even at interpreter exit: its nodes must outlive the program's own
 # variables.

@@ -28,11 +28,9 @@ _shape, _dtype, _device = (_Base.__dict__[name].__get__ for name in ("shape", "d
 _requires_grad, _is_leaf = (_Base.__dict__[name].__get__ for name in ("requires_grad", "is_leaf"))
 _grad, _grad_fn, _base = (_Base.__dict__[name].__get__ for name in ("grad", "grad_fn", "_base"))
 _version, _layout = (_Base.__dict__[name].__get__ for name in ("_version", "layout"))
-_storage: Any = _Base.untyped_storage
-
-
 _quantized, _nested = (_Base.__dict__[name].__get__ for name in ("is_quantized", "is_nested"))
-
+_is_cpu = _Base.__dict__["is_cpu"].__get__
+_storage: Any = _Base.untyped_storage
 
 _no_dispatch = static(torch.Tensor, "__torch_dispatch__")
 
@@ -183,7 +181,8 @@ def refusal_of(view: Any) -> str:
 
 def device_of(tensor: Any) -> str:
     """The kind of its device: `cpu`, `cuda`."""
-    return _device(tensor).type
+    # Many times faster than to make a device and its name.
+    return "cpu" if _is_cpu(tensor) else _device(tensor).type
 
 
 def bytes_of(tensor: Any) -> int:

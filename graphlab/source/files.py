@@ -88,6 +88,8 @@ class UserFiles:
     def __init__(self, targets: tuple[str, ...] = ()) -> None:
         self._targets = tuple(os.path.realpath(path) for path in targets)
         self._libraries = _library_folders()
+        # The answers that are true of a whole file; where the code tells, there is none.
+        self.known: dict[str, bool] = {}
         self._known: dict[str, bool] = {}
         self._folders: dict[str, str] = {}
 
@@ -108,6 +110,8 @@ class UserFiles:
         known = self._known.get(filename)
         if known is None:
             known = self._known[filename] = self._decide(filename)
+            if not known or not filename.startswith("<string"):
+                self.known[filename] = known
         return known
 
     def _decide(self, filename: str) -> bool:
@@ -150,6 +154,12 @@ class UserFiles:
 
 def user_frame(frame: FrameType | None, files: UserFiles) -> FrameType | None:
     """The nearest frame, from `frame` outwards, that runs one of the user's files."""
-    while frame is not None and frame.f_code not in files:
+    # Asked several times a backward and a step: most answers are a look-up.
+    known = files.known
+    while frame is not None:
+        code = frame.f_code
+        answer = known.get(code.co_filename)
+        if code in files if answer is None else answer:
+            return frame
         frame = frame.f_back
-    return frame
+    return None

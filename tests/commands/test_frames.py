@@ -49,9 +49,7 @@ def test_a_png_for_each_step(trace: Path, tmp_path: Path, main: Main) -> None:
     code, out, said = main("render", str(trace), "--steps", "7-9", "-o", f"{folder}/")
     assert (code, out.strip()) == (0, f"{folder}/"), said
     files = sorted(folder.iterdir())
-    assert [each.name for each in files] == ["step-005.png", "step-006.png", "step-007.png"][
-        -len(files) :
-    ]
+    assert [each.name for each in files] == ["step-007.png", "step-008.png"]
     assert len({size(each.read_bytes()) for each in files}) == 1, "nothing moves"
     assert len({each.read_bytes() for each in files}) == len(files)
     again, _, said = main("render", str(trace), "--steps", "7-9", "-o", f"{folder}/")

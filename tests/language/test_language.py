@@ -52,8 +52,11 @@ def test_korean_is_written_in_korean() -> None:
         ("Adam", "은", "은"),
         ("loss", "은", "는"),
         ("G_loss_.backward()", "이", "가"),
-        ("logit", "을", "을(를)"),
-        ("logit", "으로", "(으)로"),
+        ("gene_logit", "을", "을"),
+        ("D.4.weight", "이", "가"),
+        ("optimizer_D.step()", "이", "이"),
+        ("flat", "을", "을(를)"),
+        ("flat", "으로", "(으)로"),
     ],
 )
 def test_the_particle_follows_the_sound(name: str, kind: str, expected: str) -> None:

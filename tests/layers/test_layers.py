@@ -28,7 +28,7 @@ FLOORS = [
 OBSERVE = [
     ("__init__", "tensors", "program_state", "program_end", "process_state"),
     ("notes", "iterations", "distributed"),
-    ("names",),
+    ("names", "price"),
     ("graph",),
     ("hooks",),
     ("origins",),

@@ -11,6 +11,7 @@ import inspect
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import CodeType, FrameType
 from typing import Any
 
@@ -127,9 +128,11 @@ class LineTracer(ABC):
         log.no_counter = counter is None
         log.now = self.seq
         self.running = False
+        # Whether lines are followed no more; handlers are called all the same.
+        self.rests = False
         self.thread = threading.get_ident()
         # Held while a handler works: what it keeps is of all threads together.
-        self.lock = threading.RLock()
+        self.lock: AbstractContextManager[Any] = threading.RLock()
         # Whether torch was seen to run in a thread that is not followed.
         self.elsewhere = False
         self.followings: dict[int, Following] = {}
@@ -200,6 +203,12 @@ class LineTracer(ABC):
     def resume(self) -> None:
         """End what `pause` began."""
 
+    left_out = "the lines that ran"
+
+    @abstractmethod
+    def rest(self) -> None:
+        """Follow lines no more. Not to be called while a function that is handled begins."""
+
     @abstractmethod
     def step_aside(self) -> None:
         """Restore torch's functions until `step_back`. Both are safe to call twice."""
@@ -225,6 +234,10 @@ class LineTracer(ABC):
         """(code, offset) of the nearest user frame from `frame` outwards."""
         frame = user_frame(frame, self.files)
         return (frame.f_code, frame.f_lasti) if frame is not None else None
+
+    def forget_line(self, own: Following) -> None:
+        """From here on it is not known which line makes a node of this thread."""
+        own.marks.append((self.seq(), None, 0, None))
 
     def last_spot(self) -> tuple[CodeType | None, int]:
         marks = self.here().marks

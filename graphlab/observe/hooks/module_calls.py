@@ -28,8 +28,18 @@ class ModuleCalls:
         # By identity: a metaclass may have a hash of its own.
         self._quiet: dict[int, tuple[type, bool]] = {}
         self._swap: Swap | None = None
+        self._rests = False
+
+    left_out = "calls of modules"
+
+    def rest(self) -> None:
+        """Note no more calls."""
+        self._rests = True
+        self.stop()
 
     def start(self) -> None:
+        if self._rests:
+            return
         import torch
 
         # If `__call__` is not torch's own function, as under torch.fx, module calls are not noted.
@@ -56,6 +66,7 @@ class ModuleCalls:
         seq, events, known = tracer.seq, self._log.events, self._log.modules
         followings, follow, wake = tracer.followings, tracer.follow, tracer.wake
         files, quiet, getframe = self._files, self._is_quiet, sys._getframe
+        users = files.known
         switches = tracer.switches
         gettrace, settrace = sys.gettrace, sys.settrace
 
@@ -88,8 +99,10 @@ class ModuleCalls:
                 held = known.get(key)
                 if held is None or held() is not module:
                     known[key] = weakref.ref(module)
-                if caller.f_code in files:
-                    here, offset = caller.f_code, caller.f_lasti
+                code = caller.f_code
+                known_user = users.get(code.co_filename)
+                if code in files if known_user is None else known_user:
+                    here, offset = code, caller.f_lasti
                     events.append(RawModule(now, (here, offset), key))
                 elif depth > 1:
                     # Called by torch: the user's line is still the one that the outer call is on.

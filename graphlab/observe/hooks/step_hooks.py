@@ -141,7 +141,7 @@ class StepHooks:
         # A subclass's step() that calls its parent's is one step, not two.
         again = bool(running) and any(each.optimizer is optimizer for each in running)
         running.append(active)
-        self._quiet()
+        self._quiet(running)
         try:
             if not again:
                 with self._tracer.lock, Unnoticed():
@@ -149,13 +149,14 @@ class StepHooks:
         except Exception as error:
             self._guard(error)
 
-    def _quiet(self) -> None:
+    def _quiet(self, running: list[ActiveStep]) -> None:
         """Pause the tracer and the write patches while a step is running, but not its closure."""
         stepping = self._write_patches.stepping
-        if any(each.quiet for each in self._active):
-            stepping.add(threading.get_ident())
-            self._tracer.pause()
-            return
+        for each in running:
+            if each.quiet:
+                stepping.add(threading.get_ident())
+                self._tracer.pause()
+                return
         stepping.discard(threading.get_ident())
         self._tracer.resume()
 
@@ -168,7 +169,7 @@ class StepHooks:
                         self._listener.closure_begins(active)
                 except Exception as error:
                     self._guard(error)
-                self._quiet()
+                self._quiet(self._active)
 
     def _closure_left(self, frame: FrameType) -> None:
         for active, wrapper in self._calling(frame):
@@ -180,7 +181,7 @@ class StepHooks:
                         self._listener.closure_ended(active, wrapper)
             except Exception as error:
                 self._guard(error)
-            self._quiet()
+            self._quiet(self._active)
 
     def _calling(self, frame: FrameType) -> list[tuple[ActiveStep, FrameType]]:
         """The running steps whose closure is called from `frame`, each with the frame of torch's
@@ -205,7 +206,7 @@ class StepHooks:
         running = self._active
         if kind is not None and running and running[-1].frame == id(frame):
             running.pop()
-        self._quiet()
+        self._quiet(running)
 
     def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         running = self._active

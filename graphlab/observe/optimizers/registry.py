@@ -78,6 +78,8 @@ class OptimizerState:
         self.elsewhere = False
         # The thread that stepped it last.
         self.thread = 0
+        # Whether only its first steps are compared by value.
+        self.rests = False
         # Its parameters' identities and states, in its own order: made anew when they change.
         self.identities: list[int] = []
         self.gradients: list[ParameterState] = []
@@ -116,7 +118,7 @@ class OptimizerState:
     @property
     def due(self) -> bool:
         """Whether its next step is one of those that are compared by value."""
-        return self.steps < FIRST or self.steps % EVERY == 0
+        return self.steps < FIRST or (not self.rests and self.steps % EVERY == 0)
 
 
 class OptimizerRegistry:
@@ -138,6 +140,15 @@ class OptimizerRegistry:
         self.threads: set[int] = set()
         # Whether one parameter is held by two optimizers.
         self.overlap = False
+        self._rests = False
+
+    left_out = "what steps do to values"
+
+    def rest(self) -> None:
+        """Compare no more than each optimizer's first steps by value."""
+        self._rests = True
+        for state in self.states:
+            state.rests = True
 
     def name_of(self, index: int) -> str:
         """The variable that holds an optimizer, by its place in `states`: else, the one that it was
@@ -164,7 +175,7 @@ class OptimizerRegistry:
             state = self._by_id.get(id(optimizer))
         if state is None or state.ref() is not optimizer:
             state = OptimizerState(optimizer, spot)
-            state.at = len(self.states)
+            state.at, state.rests = len(self.states), self._rests
             for each in self.alive:
                 # They may be about to be let go of, and the new one may hold their parameters.
                 each.apart(wait=False)

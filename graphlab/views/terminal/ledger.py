@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from graphlab.text import one_line, plural
+from graphlab.language import say, told
+from graphlab.text import one_line
 from graphlab.trace.model import Backward, OptimizerInfo, Trace
 
 BAR = 20
@@ -42,43 +43,54 @@ class Ledger:
         trace = self.trace
         yield Text.assemble(
             (one_line(optimizer.name), "bold"),
-            f"  {one_line(optimizer.class_name)}, {plural(optimizer.steps, 'step')}",
+            f"  {one_line(optimizer.class_name)}, {_say('steps', count=optimizer.steps)}",
         )
         if optimizer.elsewhere:
-            yield Text("  stepped in another thread: not followed")
+            yield Text(f"  {_say('elsewhere')}")
             return
-        yield Text(f"  owns     {_tally(trace, optimizer.owns, []) or 'nothing'}")
+        owns = _tally(trace, optimizer.owns, []) or _say("nothing")
+        yield Text(f"  {_say('owns', what=owns)}")
         if optimizer.steps == 0:
             return
         if not optimizer.sampled_steps:
-            yield Text("  touched  not compared by value")
+            yield Text(f"  {_say('not_compared')}")
             return
         changed = optimizer.touched + optimizer.others_changed
-        yield Text(f"  touched  {_tally(trace, changed, owners)}", overflow="fold")
+        touched = _say("touched", what=_tally(trace, changed, owners))
+        yield Text(f"  {touched}", overflow="fold")
         whys = Counter(each.why for each in optimizer.untouched)
         for why, count in whys.items():
             names = [each.name for each in optimizer.untouched if each.why == why]
-            shown = ", ".join(names[:4]) + (f" and {count - 4} more" if count > 4 else "")
-            yield Text(f"  left     {one_line(shown)}: {one_line(why)}", overflow="fold")
+            shown = ", ".join(names[:4])
+            if count > 4:
+                shown = _say("names_more", names=shown, count=count - 4)
+            left = _say("left", what=one_line(shown), why=one_line(told(why)))
+            yield Text(f"  {left}", overflow="fold")
         if not self.bars:
             return
         for share in optimizer.shares:
             full = round(share.share * BAR)
             bar = "█" * full + "░" * (BAR - full)
             cosine = share.cosine_to_total
-            angle = f"  cosine {cosine:+.2f}" if cosine is not None and cosine < 0.999 else ""
-            yield Text.assemble(
-                "  gradient ",
-                (bar, "cyan"),
-                f" {share.share:4.0%} from {one_line(share.loss)}{angle}",
-            )
+            angle = ""
+            if cosine is not None and cosine < 0.999:
+                angle = _say("cosine", cosine=f"{cosine:+.2f}")
+            part = _say("share", share=f"{share.share:4.0%}", loss=one_line(share.loss))
+            yield Text.assemble(f"  {_say('gradient')} ", (bar, "cyan"), part, angle)
 
 
 def _more(alike: list[OptimizerInfo]) -> Text:
     first = alike[0]
-    where = f" made in line {first.at.line}" if first.at is not None else ""
-    steps = plural(sum(each.steps for each in alike), "step")
-    return Text.assemble((one_line(first.name), "bold"), f"  {len(alike)} more{where}, {steps}")
+    steps = _say("steps", count=sum(each.steps for each in alike))
+    if first.at is not None:
+        more = _say("more_made", count=len(alike), line=first.at.line, steps=steps)
+    else:
+        more = _say("more", count=len(alike), steps=steps)
+    return Text.assemble((one_line(first.name), "bold"), f"  {more}")
+
+
+def _say(key: str, **arguments: Any) -> str:
+    return say(f"report.ledger.{key}", **arguments)
 
 
 def _owner(trace: Trace, index: int) -> str:
@@ -90,7 +102,7 @@ def _tally(trace: Trace, indices: tuple[int, ...], owners: list[str]) -> str:
     for owner in owners:
         counts.setdefault(owner, 0)
     order = owners or list(counts)
-    return ", ".join(f"{counts[owner]} of {owner}" for owner in order)
+    return ", ".join(_say("of", count=counts[owner], owner=owner) for owner in order)
 
 
 def _reach(trace: Trace) -> RenderResult:
@@ -102,6 +114,6 @@ def _reach(trace: Trace) -> RenderResult:
     for (number, call), event in sorted(last.items()):
         yield Text.assemble(
             (one_line(call), "bold"),
-            f" in line {number} wrote gradients of {_tally(trace, event.reached, [])}",
+            _say("wrote", line=number, what=_tally(trace, event.reached, [])),
             overflow="fold",
         )

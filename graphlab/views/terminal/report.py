@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from graphlab.language import say
-from graphlab.text import one_line, plural
+from graphlab.language import say, told
+from graphlab.text import one_line
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
 from graphlab.trace.ranks.joint import Joint
@@ -35,18 +35,19 @@ def full(trace: Trace, findings: list[Finding], shown_by: list[str]) -> Renderab
         brief = grave and finding.severity == "info"
         parts.extend((Text(), headline(finding) if brief else Story(finding)))
     if trace.optimizers:
-        parts.extend((Text(), Text("Who changed what", "bold underline"), Ledger(trace)))
+        parts.extend((Text(), Text(say("report.who"), "bold underline"), Ledger(trace)))
     if shown_by:
         parts.append(Text())
         for each in shown_by:
-            parts.append(Text.assemble(("see:  ", "bold"), f"graphlab run {each}"))
+            parts.append(Text.assemble((say("report.see"), "bold"), f"  graphlab run {each}"))
     parts.extend(_notices(trace))
     return Group(*parts)
 
 
 def to_find_out(command: str) -> RenderableType:
     """The last line of a report: the command of a second run that tells more."""
-    line = Text.assemble(("to find out: ", "bold"), one_line(command), overflow="fold")
+    line = Text.assemble((say("report.to_find_out"), "bold"), f" {one_line(command)}")
+    line.overflow = "fold"
     return Group(Text(), line)
 
 
@@ -79,18 +80,18 @@ def _all_clear(trace: Trace) -> str:
 
 def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     mark, style = MARKS[trace.outcome]
-    said = trace.outcome
-    if trace.exception is not None and trace.outcome == "raised":
-        said = f"raised {one_line(trace.exception.type)}"
-    failed = trace.exception.iteration if trace.exception is not None else None
-    if failed is not None and trace.outcome != "completed":
-        said += f" in iteration {failed}"
-    elif trace.iterations:
-        said += (
-            f" after {plural(trace.iterations, 'iteration')}"
-            if trace.outcome == "completed"
-            else (f" in iteration {trace.iterations - 1}")
-        )
+    error = trace.exception
+    kind = one_line(error.type) if error is not None else ""
+    how = "threw" if trace.outcome == "raised" and kind else trace.outcome
+    failed = error.iteration if error is not None else None
+    if failed is None and trace.iterations:
+        failed = trace.iterations - 1
+    if trace.outcome == "completed" and trace.iterations:
+        said = say("report.outcome.after", count=trace.iterations)
+    elif trace.outcome != "completed" and failed is not None:
+        said = say(f"report.outcome.{how}_in", error=kind, iteration=failed)
+    else:
+        said = say(f"report.outcome.{how}", error=kind)
     counts = [f for f in findings if f.severity != "info"]
     end = ""
     if trace.outcome == "completed" and not counts:
@@ -99,7 +100,11 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
 
 
 def _notices(trace: Trace) -> list[RenderableType]:
-    return [Text(f"notice: {one_line(each)}", "dim", overflow="fold") for each in trace.unseen]
+    return [_notice(each) for each in trace.unseen]
+
+
+def _notice(text: str) -> Text:
+    return Text(f"{say('report.notice')} {one_line(told(text))}", "dim", overflow="fold")
 
 
 class PostMortem:
@@ -112,10 +117,8 @@ class PostMortem:
         for finding in self.findings:
             yield Story(finding)
         if not self.findings and self.trace.exception is not None:
-            kind = self.trace.exception.type
-            yield Text(
-                f"this {one_line(kind)} is autograd's, but its traceback tells no more about it"
-            )
-        for each in self.trace.unseen:
-            yield Text(f"notice: {one_line(each)}", "dim", overflow="fold")
-        yield Text.assemble(("to confirm: ", "bold"), one_line(self.command), overflow="fold")
+            yield Text(say("report.no_more", error=one_line(self.trace.exception.type)))
+        yield from _notices(self.trace)
+        yield Text.assemble(
+            (say("report.to_confirm"), "bold"), f" {one_line(self.command)}", overflow="fold"
+        )

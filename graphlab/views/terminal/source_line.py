@@ -26,7 +26,7 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
     blank = " " * (cell_len(head) - 2) + "│ "
     room = max(20, width - cell_len(head))
     if at is None:
-        rows = textwrap.wrap(label, room)
+        rows = wrap(label, room)
         return [
             Text.assemble((blank if row else head, "dim"), (text, style))
             for row, text in enumerate(rows)
@@ -47,6 +47,13 @@ def annotated(at: Location | None, label: str, version: str, width: int, style: 
         tail = f" {label}" if end <= offset or offset >= len(code) else ""
         lines.extend(_labelled(blank, pad, carets, tail, room, style))
     return lines
+
+
+def wrap(text: str, room: int) -> list[str]:
+    """The words of `text` in lines at most `room` cells wide."""
+    # textwrap counts characters; a private one after each that takes two cells makes up for it.
+    filled = "".join(each + "\ue000" * (cell_len(each) - 1) for each in text)
+    return [line.replace("\ue000", "") for line in textwrap.wrap(filled, room)]
 
 
 def fold(text: str, room: int) -> list[str]:

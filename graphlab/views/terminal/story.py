@@ -7,12 +7,14 @@ import os
 import re
 import textwrap
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from graphlab.language import say, told
 from graphlab.text import lines_of, one_line, visible
 from graphlab.trace.finding import Finding, Help, Place, Related
-from graphlab.views.terminal.source_line import annotated, fold
+from graphlab.views.terminal.source_line import annotated, fold, wrap
 
 # The file names that IPython and its kernel give to cells.
 _CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-")
@@ -25,7 +27,7 @@ def headline(finding: Finding) -> Text:
     """The finding in one line: severity, code and summary."""
     mark = f"{finding.severity}[{finding.code}]"
     where = (f" ({finding.where})", "dim") if finding.where else ""
-    said = one_line(finding.summary)
+    said = one_line(told(finding.summary))
     return Text.assemble((mark, COLOURS[finding.severity]), ": ", said, where)
 
 
@@ -45,10 +47,11 @@ class Story:
         known = [place.at for place, *_ in (*steps[:1], *steps[::-1]) if place.at is not None]
         file = known[0].file if known else None
         if file is not None:
-            moment = f", iteration {finding.iteration}" if finding.iteration is not None else ""
+            at = finding.iteration
+            moment = say("report.story.iteration", iteration=at) if at is not None else ""
             yield Text(f"  {one_line(shorten(file))}{moment}", "dim", overflow="fold")
         if any(version for _, _, version, _ in steps):
-            yield Text(" version", "dim")
+            yield Text(say("report.story.version"), "dim")
         last = file
         for place, label, version, style in steps:
             if place.at is not None and place.at.file != last:
@@ -58,13 +61,14 @@ class Story:
         yield from _related(finding.related)
         for note in finding.notes:
             yield Text()
-            yield _wrapped("note: ", note, width, "bold")
+            yield _wrapped(say("report.story.note"), told(note), width, "bold")
         for help in finding.help[: self.repairs]:
             yield Text()
-            yield _wrapped("help: ", help.text, width, "bold green")
+            yield _wrapped(say("report.story.help"), told(help.text), width, "bold green")
             yield from _diff(help, width)
         yield Text()
-        yield Text.assemble(("more: ", "bold"), f"graphlab explain {finding.code}")
+        more = say("report.story.more")
+        yield Text.assemble((more, "bold"), f" graphlab explain {finding.code}")
 
 
 def labelled_places(finding: Finding) -> list[tuple[Place, str, str, str]]:
@@ -73,54 +77,58 @@ def labelled_places(finding: Finding) -> list[tuple[Place, str, str, str]]:
     tensor = finding.tensor
     saved_at = tensor.saved if tensor is not None else None
     now = tensor.current if tensor is not None else None
-    name = (tensor.tensor.name if tensor is not None else None) or "the tensor"
+    name = (tensor.tensor.name if tensor is not None else None) or say("report.story.the_tensor")
     found: list[tuple[Place, str, str, str]] = []
     if finding.saved is not None:
-        where = f" in {finding.saved.module}" if finding.saved.module else ""
-        what = f"{name} saved" if tensor is not None else "graph built"
-        label = f"{what}{_here(finding.saved)} by {finding.saved.what}{where}"
+        what = "saved" if tensor is not None else "built"
+        within = "_in" if finding.saved.module else ""
+        label = _label(f"{what}{_here(finding.saved)}{within}", finding.saved, name=name)
         found.append((finding.saved, label, _version(saved_at), "cyan"))
     told = finding.mutated is not None and finding.cause == finding.mutated
     if finding.cause is not None and not told:
-        found.append((finding.cause, f"it began here: {finding.cause.what}", "", "yellow"))
+        found.append((finding.cause, _label("began", finding.cause), "", "yellow"))
     # A write that was refused changed nothing: it is told once, as what failed.
     refused = finding.failed is not None and finding.saved is None
     refused = refused and finding.mutated == finding.failed
     if finding.mutated is not None and not refused:
-        change = f"{_version(saved_at) or '?'} → {now}" if saved_at != now else "unseen"
+        moved = f"{_version(saved_at) or '?'} → {now}"
+        change = moved if saved_at != now else say("report.story.unseen")
         change = change if now is not None or tensor is None else ""
-        label = f"written{_here(finding.mutated)} by {finding.mutated.what}"
+        label = _label(f"written{_here(finding.mutated)}", finding.mutated)
         found.append((finding.mutated, label, change, "yellow"))
     if finding.freed is not None:
-        found.append(
-            (finding.freed, f"freed{_here(finding.freed)} by {finding.freed.what}", "", "yellow")
-        )
+        label = _label(f"freed{_here(finding.freed)}", finding.freed)
+        found.append((finding.freed, label, "", "yellow"))
     if finding.failed is not None:
         if tensor is not None and saved_at is None and now is not None:
-            label = f"needed here as it was when saved, but it is at version {now}"
+            label = say("report.story.needed_as_saved", now=now)
         elif tensor is not None and now != saved_at:
-            label = f"needed here at version {saved_at}, but it is at {now}"
+            label = say("report.story.needed", saved=saved_at, now=now)
         elif tensor is not None and finding.saved is not None:
-            label = "used here, changed"
+            label = say("report.story.used")
         elif finding.freed is not None:
-            label = "needed here again"
+            label = say("report.story.needed_again")
         elif finding.severity == "error":
-            label = "refused here"
+            label = say("report.story.refused")
         else:
-            label = f"took effect here: {finding.failed.what}"
+            label = _label("took_effect", finding.failed)
         found.append((finding.failed, label, _version(now), "bold red"))
     return [
-        (place, f"{at}. {label}{_unknown(place)}", version, style)
+        (place, f"{at}. {_known(place, label)}", version, style)
         for at, (place, label, version, style) in enumerate(found, 1)
     ]
 
 
+def _label(key: str, place: Place, **names: str) -> str:
+    return say(f"report.story.{key}", what=told(place.what), module=place.module, **names)
+
+
 def _here(place: Place) -> str:
-    return " here" if place.at is not None else ""
+    return "_here" if place.at is not None else ""
 
 
-def _unknown(place: Place) -> str:
-    return "" if place.at is not None else ", line not recorded"
+def _known(place: Place, label: str) -> str:
+    return label if place.at is not None else say("report.story.unknown", label=label)
 
 
 def _version(version: int | None) -> str:
@@ -134,25 +142,26 @@ def _related(related: tuple[Related, ...]) -> RenderResult:
         at, tensor = each.saved.at, each.tensor.tensor
         name = tensor.name or f"{list(tensor.shape)}"
         if at is None:
-            key = (0, f"saved by {each.saved.what}, line not recorded")
+            key = (0, say("report.story.also_saved_unknown", what=told(each.saved.what)))
             name += f" ({_version(each.tensor.saved) or '?'} → {_version(each.tensor.current)})"
         else:
-            key = (at.line, f"saved in line {at.line}, {at.code}")
+            key = (at.line, say("report.story.also_saved", line=at.line, code=at.code))
         by_line.setdefault(key, []).append(name)
     for index, ((_, where), names) in enumerate(sorted(by_line.items())):
         if index == 0:
             yield Text()
-            yield Text("also stale", "bold")
+            yield Text(say("report.story.also_stale"), "bold")
         yield Text(f"  {one_line(where)}", overflow="fold")
         names = list(dict.fromkeys(names))
         if len(names) > NAMED:
-            names[NAMED:] = [f"and {len(names) - NAMED} more"]
+            names[NAMED:] = [say("report.story.and_more", count=len(names) - NAMED)]
         yield Text(f"    {one_line(', '.join(names))}", overflow="fold")
 
 
 def _wrapped(word: str, text: str, width: int, style: str) -> Text:
-    lines = textwrap.wrap(visible(text), max(20, width - len(word))) or [""]
-    joined = ("\n" + " " * len(word)).join(lines)
+    lead = cell_len(word)
+    lines = wrap(visible(text), max(20, width - lead)) or [""]
+    joined = ("\n" + " " * lead).join(lines)
     return Text.assemble((word, style), joined)
 
 
@@ -194,7 +203,7 @@ def shorten(file: str) -> str:
     """A file's name for display: relative to the working directory if that is shorter, and a phrase
     for a notebook cell."""
     if _CELL.search(file):
-        return "this notebook's cell"
+        return say("report.story.cell")
     try:
         relative = os.path.relpath(file)
     except ValueError:

@@ -101,13 +101,22 @@ class MonitoringTracer(LineTracer):
             (events.PY_YIELD, self._on_return),
         ):
             monitoring.register_callback(tool, event, callback)
-        monitoring.set_events(tool, events.PY_START)
+        if not self.rests:
+            monitoring.set_events(tool, events.PY_START)
         for function in self.handled:
             if not self._anchors.holds(function):
                 self._handled.add(id(function.__code__))
                 monitoring.set_local_events(
                     tool, function.__code__, events.PY_START | events.PY_RETURN
                 )
+
+    def rest(self) -> None:
+        self.rests = True
+        self.forget_line(self.here())
+        if self._tool is not None:
+            monitoring.set_events(self._tool, 0)
+            for code in self._codes.values():
+                monitoring.set_local_events(self._tool, code, 0)
 
     def begin_frames(self, frame: FrameType | None) -> None:
         while frame is not None:
@@ -163,7 +172,7 @@ class MonitoringTracer(LineTracer):
 
     def _follow_code(self, code: CodeType) -> None:
         events = monitoring.events
-        if self._tool is not None and id(code) not in self._known:
+        if self._tool is not None and not self.rests and id(code) not in self._known:
             self._codes[id(code)] = code
             self._known[id(code)] = {}
             monitoring.set_local_events(

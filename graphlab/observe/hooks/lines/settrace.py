@@ -50,6 +50,9 @@ class SettraceTracer(LineTracer):
         self.bind()
         own = self.here()
         self.running = True
+        if self.rests:
+            self._anchors.put_in()
+            return
         self._before = sys.gettrace()
         self._before_in_threads = threading.gettrace()
         threading.settrace(self._in_new_thread)
@@ -71,7 +74,22 @@ class SettraceTracer(LineTracer):
         sys.settrace(own.trace)
         return own.trace(frame, event, arg)
 
+    def rest(self) -> None:
+        own = self.here()
+        self.rests = True
+        self._anchors.put_in()
+        # A code that is not known is where other threads' trace functions notice it.
+        self._codes.clear()
+        self.forget_line(own)
+        if own.dark is not None:
+            own.dark = None
+            self.limit.count_again()
+        if sys.gettrace() is own.trace:
+            sys.settrace(self._before)
+
     def begin_frames(self, frame: FrameType | None) -> None:
+        if self.rests:
+            return
         own = self.here()
         while frame is not None:
             if frame.f_code in self.files:
@@ -82,7 +100,7 @@ class SettraceTracer(LineTracer):
     def stop(self, frame: FrameType | None) -> None:
         own = self.here()
         away = own.paused or own.off_in_module or own.dark is not None
-        if sys.gettrace() is own.trace or (away and self.running):
+        if sys.gettrace() is own.trace or (away and self.running and not self.rests):
             sys.settrace(self._before)
         self.running = False
         if own.dark is not None:
@@ -120,12 +138,12 @@ class SettraceTracer(LineTracer):
         own = self.here()
         if own.paused:
             own.paused = False
-            if self.running and sys.gettrace() is None:
+            if self.running and not self.rests and sys.gettrace() is None:
                 sys.settrace(own.trace)
 
     def lost_sight(self) -> bool:
         own = self.here()
-        away = own.paused or own.off_in_module or own.dark is not None
+        away = own.paused or own.off_in_module or own.dark is not None or self.rests
         return self.running and not away and sys.gettrace() is not own.trace
 
     def step_aside(self) -> None:
@@ -237,8 +255,10 @@ class SettraceTracer(LineTracer):
             code = frame.f_code
             kind = codes.get(id(code))
             if kind is None:
-                if not self.running:
-                    # In a thread that outlives the session.
+                if not self.running or self.rests:
+                    # In a thread that outlives the session, or where lines are followed no more.
+                    if self.running:
+                        self.forget_line(own)
                     settrace(None)
                     return None
                 kind = self._classify(code)
@@ -288,6 +308,9 @@ class SettraceTracer(LineTracer):
                 if len(stack) > 1:
                     here, offset, _ = stack.pop()
                     marks.append((seq(), here, ~offset, stack[-1][2]))
+                if self.rests:
+                    # Since this very call.
+                    self.forget_line(own)
             elif event == "exception" and frame.f_code in handlers:
                 self.call_handlers(frame.f_code, frame, event, arg)
             return on_return

@@ -1,0 +1,1 @@
+"""What watching may cost, where the user has set a limit."""
