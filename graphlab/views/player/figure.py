@@ -125,17 +125,30 @@ def _own(data: bytes, prefix: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
+class MarkOfLine:
+    """For the red lines of one box, from above: the number of the mark at whose step a line comes
+    about, or 0 for what no mark is at. Of the save's lines those after the second tell what the
+    write harms besides."""
+
+    def __init__(self) -> None:
+        self._mark = self._lines = 0
+
+    def __call__(self, text: str) -> int:
+        begun = MARKS.find(text[:1] or " ") + 1
+        self._mark, self._lines = (begun, 1) if begun else (self._mark, self._lines + 1)
+        return 2 if self._mark == 1 and self._lines > 2 else self._mark
+
+
 def _classify(box: ElementTree.Element) -> None:
-    """Give the red lines of a box the class of the mark that they follow, ``gl-mark1`` to
-    ``gl-mark3``, or ``gl-mark0`` where they follow none; and empty its blank line."""
-    at = 0
+    """Give the red lines of a box a class by their mark, ``gl-mark0`` to ``gl-mark3``, and empty
+    its blank line."""
+    mark = MarkOfLine()
     for text in box.iter(_TEXT):
         if text.text == BLANK:
             text.text = ""
             text.set("class", "gl-waits")
         elif text.get("fill") == LIGHT.alarm:
-            at = MARKS.find((text.text or " ")[0]) + 1 or at
-            text.set("class", f"gl-mark{at}")
+            text.set("class", f"gl-mark{mark(text.text or '')}")
 
 
 def dark_colors() -> str:

@@ -23,7 +23,7 @@ from graphlab.views.figure.colors import THEMES, Theme
 from graphlab.views.figure.picture import DPI, FigureOptions, drawing
 from graphlab.views.figure.words import clean, width
 from graphlab.views.player.data import data
-from graphlab.views.player.figure import MARKS, calmed
+from graphlab.views.player.figure import MarkOfLine, calmed
 from graphlab.views.player.order import marks
 
 # The width of the texts above the graph, in characters, and their font size.
@@ -160,15 +160,17 @@ def _ends(arrow: re.Match[str]) -> Iterator[str]:
 
 def _revealing(theme: Theme, at: int, shown: list[int]) -> Any:
     """A replacement for the texts of a box: those after a mark are hidden until its step."""
-    mark = 0
+    mark = MarkOfLine()
 
     def of(match: re.Match[str]) -> str:
-        nonlocal mark
         head, color, tail, text = match.groups()
         if color != theme.alarm:
             return match[0]
-        mark = MARKS.find(text[:1] or " ") + 1 or mark
-        begin = shown[mark - 1] if mark else shown[1]
-        return match[0] if at >= begin else f"{head}{color}{GONE}{tail}{text}"
+        number = mark(text)
+        if at < (shown[number - 1] if number else shown[1]):
+            return f"{head}{color}{GONE}{tail}{text}"
+        # What was saved is no alarm before the write.
+        color = theme.ink if number == 1 and at < shown[1] else color
+        return f"{head}{color}{tail}{text}"
 
     return of

@@ -30,6 +30,10 @@ class Timeline:
         self.gradients: dict[int, list[StaleGradient]] = {}
         for each in film.gradients:
             self.gradients.setdefault(each.backward, []).append(each)
+        # The nodes whose value a variable of the program held, by its name.
+        self.variables: dict[str, list[int]] = {}
+        for node, name in (film.graph.variables if film.graph is not None else {}).items():
+            self.variables.setdefault(name, []).append(node)
         self.crash = self._crash()
         self.kept = self._kept()
 

@@ -18,21 +18,19 @@ from graphlab.views.player.texts.words import tally_of
 if TYPE_CHECKING:
     from graphlab.views.player.timeline import Timeline
 
-# What lies behind a node is looked up for this many saved tensors at most: each takes a walk.
-LOOKED_UP = 200
+# What lies behind a node is looked up as long as the walks that it takes go over no more nodes.
+WALKED = 2_000_000
 
 
 def explained(graph: Graph, saved: list[dict[str, Any]]) -> None:
     """Adds to each saved tensor with a name the `formula` that will need it, its `symbol` in that,
     and whose gradients come through it (`beyond`)."""
-    for count, each in enumerate(saved):
-        each["formula"], each["symbol"], each["beyond"] = "", "", ""
-        if each["row"] is None:
-            continue
+    named = [each for each in saved if each["row"] is not None]
+    for count, each in enumerate(named):
         known = formula(graph, each["node"], each["slot"])
-        if known is not None:
-            each["formula"], each["symbol"] = known
-        if count < LOOKED_UP:
+        each["formula"], each["symbol"] = known or ("", "")
+        each["beyond"] = ""
+        if count * len(graph) < WALKED:
             each["beyond"] = _beyond(graph, each["node"], each["tensor"])
 
 

@@ -15,6 +15,9 @@ from graphlab.views.player.texts.words import listing, tally, tally_of
 if TYPE_CHECKING:
     from graphlab.views.player.timeline import Timeline
 
+# Of a graph with more nodes it is not said which values are used detached: each takes a walk.
+FOLLOWED = 5_000
+
 
 def sentence(
     timeline: Timeline, at: int, saved: list[dict[str, Any]], watched: dict[str, Any] | None
@@ -27,10 +30,9 @@ def sentence(
     if called:
         names = [_times(name, count) for name, count in called.items()]
         words.append(say("player.say.runs", names=listing(names), count=len(names)))
-    for event in events:
+    for number, event in zip(moment.events, events, strict=True):
         if isinstance(event, Backward):
-            words.extend(_backward(timeline, event, watched))
-            words.extend(_matched(timeline, at, event, saved, watched))
+            words.extend(_backward(timeline, number, event, saved, watched))
         elif isinstance(event, Step):
             words.append(_step(timeline, event))
         elif isinstance(event, ZeroGrad):
@@ -74,14 +76,21 @@ def _cleared(target: str, changes: Iterable[Change]) -> str:
     return say("player.say.nothing_to_clear", target=target)
 
 
-def _backward(timeline: Timeline, event: Backward, watched: dict[str, Any] | None) -> Iterable[str]:
-    needed = _needed(timeline, event, watched) if watched is not None else []
+def _backward(
+    timeline: Timeline,
+    number: int,
+    event: Backward,
+    saved: list[dict[str, Any]],
+    watched: dict[str, Any] | None,
+) -> Iterable[str]:
+    needed = _needed(timeline, number, event, watched) if watched is not None else []
     if event.raised:
         return [say("player.say.raises", call=event.call, type=event.raised), *needed]
     reached = tally(timeline, event.reached)
     if not reached:
         return [say("player.say.reaches_nothing", call=event.call)]
     found = [say("player.say.writes_gradients", call=event.call, tensors=reached)]
+    found += _matched(timeline, number, event, saved, watched)
     if event.retain_graph:
         found.append(say("player.say.retained"))
     return found + needed
@@ -89,13 +98,13 @@ def _backward(timeline: Timeline, event: Backward, watched: dict[str, Any] | Non
 
 def _matched(
     timeline: Timeline,
-    at: int,
+    number: int,
     event: Backward,
     saved: list[dict[str, Any]],
     watched: dict[str, Any] | None,
 ) -> list[str]:
     """That a backward found the watched tensor as it was saved."""
-    number = timeline.film.events.index(event)
+    at = timeline.step_of[number]
     nodes = timeline.passages.get(number, ())
     used = [
         each
@@ -113,7 +122,7 @@ def _matched(
     return [say("player.say.matched", name=name, version=version)]
 
 
-def _needed(timeline: Timeline, event: Backward, watched: dict[str, Any]) -> list[str]:
+def _needed(timeline: Timeline, number: int, event: Backward, watched: dict[str, Any]) -> list[str]:
     """Why a backward needs a tensor that was written since it was saved, and how wrong its gradient
     is, if that was measured."""
     bad = [each for each in event.problems if each.state in ("stale", "bypassed")]
@@ -137,7 +146,7 @@ def _needed(timeline: Timeline, event: Backward, watched: dict[str, Any]) -> lis
     elif not event.raised:
         word = f"v{holder['version']}*" if holder is not None else "*"
         found.append(say("player.say.used_unseen", name=watched["name"], version=word))
-    for each in timeline.gradients.get(timeline.film.events.index(event), ()):
+    for each in timeline.gradients.get(number, ()):
         numbers = {"right": _numbers(each.right), "stale": _numbers(each.stale)}
         found.append(say("player.say.numbers", name=timeline.names[each.tensor], **numbers))
     if event.cosine is not None and event.relative_error is not None:
@@ -222,11 +231,12 @@ def _graph(
 def _detached(timeline: Timeline, made: list[int]) -> list[str]:
     """Values of the graph that the nodes `made` use and do not lead back to."""
     graph = timeline.film.graph
-    assert graph is not None
     found = {}
+    if graph is None or len(graph) > FOLLOWED:
+        return []
     for node in made:
         for each in graph.saved.get(node, ()):
-            values = [at for at, name in graph.variables.items() if name == each.tensor]
+            values = timeline.variables.get(each.tensor or "", ())
             if each.kind != "activation" or not values or each.tensor in found:
                 continue
             # A node may well save its own result.
