@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.film.small_values import GradientPair, SmallValues, Values, values_of
+from graphlab.observe.film.small_values import GradientPair, SmallValues, Values
 from graphlab.observe.notes import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.tensors import Unnoticed, grad_of, version_of
 from graphlab.source.loops import headers_around
@@ -204,7 +204,8 @@ class Recorder:
         for parameter, gradient in self._tracked():
             grad = grad_of(parameter) is not None
             losses = tuple(dict.fromkeys(each.loss for each in gradient.sources)) if grad else ()
-            values, place = values_of(parameter), self._place(parameter, None)
+            place = self._place(parameter, None)
+            values = self.small.values(place, parameter)
             now = version_of(parameter), grad, losses, values
             if known.get(place) != now:
                 self.small.seen(place, parameter, now[0], values)

@@ -62,6 +62,17 @@ class SmallValues:
         self._log = log
         self._now: dict[int, _Earlier] = {}
         self._before: dict[int, _Earlier] = {}
+        self._large: set[int] = set()
+
+    def values(self, place: int, tensor: Any) -> Values | None:
+        """`values_of` of the parameter with this index; what was too large once is not asked
+        again."""
+        if place in self._large:
+            return None
+        found = values_of(tensor)
+        if found is None and count_of(tensor) > SMALL:
+            self._large.add(place)
+        return found
 
     def seen(self, place: int, tensor: Any, version: int, values: Values | None) -> None:
         """A parameter has these values now."""

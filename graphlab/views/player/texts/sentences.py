@@ -211,14 +211,14 @@ def _graph(
         found.append(say(f"player.say.{key}", joined=joined, **arguments))
         found += _detached(timeline, made)
     if watched is not None:
-        mine = [each for each in saved if each["born"] == at and each["row"] == watched["row"]]
-        for each in [each for each in mine if each["formula"]][:1]:
-            found.append(
-                say(
-                    "player.say.saved_for", name=watched["name"], version=each["version"],
-                    formula=each["formula"],
-                )
-            )  # fmt: skip
+        saves = [each for each in saved if each["row"] == watched["row"] and each["formula"]]
+        now = next((each for each in saves if each["born"] == at), None)
+        if now is not None:
+            # Another version of it was saved before: this is the updated one.
+            again = any(e["born"] < at and e["version"] != now["version"] for e in saves)
+            key = "saved_again" if again else "saved_for"
+            what = {name: now[name] for name in ("version", "formula")}
+            found.append(say(f"player.say.{key}", name=watched["name"], **what))
     freed = sum(1 for each in saved if each["freed"] == at)
     if freed:
         found.append(say("player.say.freed", count=freed))
