@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphlab.catalogue import scenarios
+from graphlab.language import say
 from graphlab.rules.pages import summary
 from graphlab.rules.registry import RULES
 from graphlab.views.console import emit, stdout
@@ -17,23 +18,25 @@ _STYLES = {"clean": "green", **{each.code: _COLOURS[each.severity] for each in R
 
 def list_all() -> int:
     console = stdout()
-    console.print("Scenarios, for graphlab run NAME", style="bold")
+    console.print(say("list.scenarios"), style="bold")
     table = _table()
     for each in scenarios():
         expected = each.expected(None)
         lesson = each.title.partition(": ")[2] or each.title
         code = (expected.code or "clean") if expected is not None else ""
-        table.add_row(each.name, Text(code, _STYLES.get(code, "")), lesson)
+        shown = say("list.clean") if code == "clean" else code
+        table.add_row(each.name, Text(shown, _STYLES.get(code, "")), lesson)
     emit(console, table, "")
     rules(console)
     return 0
 
 
 def rules(console: Console) -> None:
-    console.print("Rules, for graphlab explain CODE", style="bold")
+    console.print(say("list.rules"), style="bold")
     table = _table()
     for each in RULES:
-        table.add_row(each.code, Text(each.severity, _STYLES[each.code]), summary(each.code))
+        severity = Text(say(f"list.{each.severity}"), _STYLES[each.code])
+        table.add_row(each.code, severity, summary(each.code))
     emit(console, table)
 
 
