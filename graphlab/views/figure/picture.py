@@ -134,7 +134,7 @@ def _for_format(text: str, form: str) -> str:
 
 def plain_text(graph: Graph, options: FigureOptions) -> str:
     """The figure as a tree of plain text, 120 columns wide."""
-    console = Screen(width=120, color_system=None)
+    console = Screen(width=120, color_system=None, force_jupyter=False)
     with console.capture() as captured:
         console.print(text(graph, options))
     return captured.get()
