@@ -89,6 +89,19 @@ def test_a_repaired_loop_has_nothing_red_and_shows_its_cut() -> None:
     assert arrows(drawn, "detached") == {("gene_img", "D")}
 
 
+def test_what_went_stale_after_its_backward_is_not_red() -> None:
+    """D's first graph is kept, written over, and never used again."""
+    graph = taken("recompute")
+    assert any(each.state == "stale" for saved in graph.saved.values() for each in saved)
+    assert failed_backward(graph) is None
+    drawn = drawing(graph, FigureOptions())
+    assert not any(box.red or box.alarms for box in drawn.boxes)
+    (D,) = [box for box in drawn.boxes if box.title == "D"]
+    assert [lane.text.partition(", ")[2] for lane in D.lanes] == ["weights v1"] * 2 + [
+        "weights v2"
+    ] * 2
+
+
 def test_a_write_that_pytorch_lets_pass_is_red_too() -> None:
     found = failed_backward(taken("naive-fused"))
     assert found is not None and found.saved.state == "bypassed"

@@ -7,7 +7,8 @@ const addressed = wholePage && location.protocol !== "about:";
 let open = 0, timer = 0, both = false;
 const titles = plays.map((play) => play.title);
 const secret = plays.some((play) => play.quiz.length > 0);
-const pairs = page.pairs || [];
+// Side by side nothing is asked, so where there are questions the runs are played one at a time.
+const pairs = secret ? [] : page.pairs;
 const help = helpDialog(secret, pairs.length > 0);
 root.dataset.pane = "cause";
 
@@ -121,7 +122,7 @@ choose(0);
 arrange();
 // Two runs begin side by side where there is room, and where nothing is asked.
 const named = addressed && new URLSearchParams(location.hash.slice(1));
-if (duet && !secret && !(named && named.has("step")) && !root.classList.contains("gl-stack")) {
+if (duet && !(named && named.has("step")) && !root.classList.contains("gl-stack")) {
   pane("graph");
   beside();
 }
