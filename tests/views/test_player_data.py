@@ -55,9 +55,8 @@ def test_a_step_for_each_line_that_ran() -> None:
         "optimizer.step() applies the gradient of first. It writes weight in place: version 0 "
         "becomes 1. 1 saved tensor no longer holds what was saved: it is stale.",
         "second.backward() raises RuntimeError. Its way leads back through line 8, where "
-        "grad_input = grad_output * k * input^(k-1) needs weight. weight was "
-        "saved at v0 and is at v1: the "
-        "values of v0 exist nowhere any more.",
+        "grad_input = grad_output * k * input^(k-1) needs weight. weight was saved at v0 and is at "
+        "v1: the values that it had have been written over.",
     ]
     assert told["moment"] == ["iteration 0", "raised RuntimeError"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from graphlab.language import say
@@ -85,7 +85,8 @@ def _backward(
 ) -> Iterable[str]:
     needed = _needed(timeline, number, event, watched) if watched is not None else []
     if event.raised:
-        return [say("player.say.raises", call=event.call, type=event.raised), *needed]
+        raised = say("player.say.raises", call=event.call, type=event.raised)
+        return [raised, *_freed(timeline, event), *needed]
     reached = tally(timeline, event.reached)
     if not reached:
         return [say("player.say.reaches_nothing", call=event.call)]
@@ -94,6 +95,15 @@ def _backward(
     if event.retain_graph:
         found.append(say("player.say.retained"))
     return found + needed
+
+
+def _freed(timeline: Timeline, event: Backward) -> Iterator[str]:
+    """Which backward freed the part of the graph that this one needs again."""
+    for each in event.problems:
+        by = timeline.film.events[each.freed_by] if each.freed_by is not None else None
+        if each.state == "freed" and each.at is not None and isinstance(by, Backward):
+            yield say("player.say.freed_before", line=each.at.line, call=by.call)
+            return
 
 
 def _matched(
