@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.failures import refused_by_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.text import listing
 from graphlab.trace.finding import Finding, Help, Place
@@ -51,7 +52,7 @@ def _last(trace: Trace) -> Backward | None:
     """The backward that ended the program: one that was caught was survived."""
     ran = [each for each in trace.events if isinstance(each, Backward)]
     failed = next((each for each in reversed(ran) if each.trouble == "failed"), None)
-    if failed is None or trace.outcome != "raised":
+    if failed is None or trace.outcome != "raised" or refused_by_wrapper(trace, failed):
         return None
     if any(isinstance(each, NonFinite) and each.call == failed.call for each in trace.sightings):
         # torch's own check for NaN, which GL202 explains.

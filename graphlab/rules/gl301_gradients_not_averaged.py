@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.wrapped import forward_again, outside_no_sync, through_the_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.text import plural
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
-from graphlab.trace.ranks.sightings import NotAveraged, Source
+from graphlab.trace.ranks.sightings import DDP, NotAveraged, Source
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -33,9 +34,22 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensors[0]),
             cause=Place(source.cause or source.at, source.cause_by or source.call),
             failed=Place(each.at, f"{name}.step()"),
-            help=(Help(help),),
+            help=(_repair(trace, each) or Help(help),),
             ranks=each.ranks,
         )
+
+
+def _repair(trace: Trace, each: NotAveraged) -> Help | None:
+    source = each.source
+    if source.why == "around" and source.cause is not None:
+        return through_the_wrapper(trace, source.cause)
+    if source.why == "no-sync" and source.at is not None and each.at is not None:
+        return outside_no_sync(trace, source.at, each.at)
+    if source.why == "used-up" and source.at is not None and source.before is not None:
+        owner = trace.tensors[each.tensors[0]].owner
+        done = f"the backward of line {source.before.line}"
+        return forward_again(trace, owner, source.before, source.at, done) if owner else None
+    return None
 
 
 def _why(source: Source, name: str) -> tuple[str, str]:
@@ -62,6 +76,17 @@ def _why(source: Source, name: str) -> tuple[str, str]:
             "the wrapper does not know the parameter, as it was added or unfrozen after that was "
             "built",
             "Build DistributedDataParallel when the module is complete.",
+        )
+    if source.why == "twice":
+        return (
+            f"{by} is the second reentrant checkpoint that uses it, each has a backward of its own,"
+            " and DistributedDataParallel averages after the first",
+            "Pass use_reentrant=False to checkpoint.",
+        )
+    if source.why == "by-hand":
+        return (
+            f"other gradients of {name} are, by all_reduce, and this one is not",
+            f"All_reduce the gradient of every parameter of {name}, or wrap the model in {DDP}.",
         )
     if source.why == "grad":
         return (

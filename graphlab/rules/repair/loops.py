@@ -27,7 +27,7 @@ def recompute(
     places = flow.recompute(middle + 1, end)
     if not places or not flow.simple:
         return None
-    edits = _insertions(block, flow, places)
+    edits = insertions(block, flow, places)
     names = [name for _, found in places for name in found]
     verb = "holds" if len(names) == 1 else "hold"
     it = "it still" if len(names) == 1 else "they still"
@@ -66,9 +66,10 @@ def lines_using(trace: Trace, owners: set[str], change: Location, failed: Locati
     }
 
 
-def _insertions(
+def insertions(
     block: Block, flow: DependentVariables, places: list[tuple[int, list[str]]]
 ) -> list[Edit]:
+    """Edits that repeat the statements which bind variables, before those that need them."""
     edits = []
     for at, names in places:
         target = block.statements[at]
@@ -114,7 +115,7 @@ def detach_and_recompute(
     for name in kept:
         flow.origin.pop(name)
     places = flow.recompute(middle + 1, end)
-    edits.extend(_insertions(block, flow, places))
+    edits.extend(insertions(block, flow, places))
     anew = [name for _, found in places for name in found]
     text = f"Detach {listing(kept)} where {call} must stop, so that it frees nothing of the rest"
     text += f"; compute {listing(anew)} again." if anew else "."
@@ -152,7 +153,7 @@ def detach(
         statement = block.statements[at]
         text = _detached(block, statement, [variable])
         edits.append(Edit.of(statement, text))
-    edits.extend(_insertions(block, flow, places))
+    edits.extend(insertions(block, flow, places))
     anew = listing([name for _, found in places for name in found])
     rest = f"; compute {anew} again for what comes after." if anew else "."
     return block.help(f"Detach {variable}: the graph ends there{rest}", edits)
