@@ -442,3 +442,11 @@ def test_two_runs_of_one_name_are_told_apart(record: Record) -> None:
     one, other = json.loads(found)["plays"]
     assert (one["title"], other["title"]) == ("naive (1)", "naive (2)")
     assert one["others"][0]["title"] == "naive (2)"
+
+
+def test_a_freed_graph_says_who_freed_it(record: Record) -> None:
+    last = shown(record("detach-as-printed"))["steps"][-1]["say"]
+    assert last == (
+        "G_loss_.backward() raises RuntimeError. It needs what line 31 saved, and "
+        "D_loss_.backward() has let go of that already."
+    )
