@@ -136,7 +136,7 @@ def render(
     context: typer.Context,
     target: Annotated[
         str | None,
-        typer.Argument(help="As for run, or a saved graph (.json); naive by default."),
+        typer.Argument(help="As for run, or a saved graph or trace (.json); naive by default."),
     ] = None,
     output: Annotated[
         str | None,
@@ -165,6 +165,10 @@ def render(
         list[str] | None,
         typer.Option("--loss", metavar="NAME", help="Draw only this loss or variable."),
     ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option("--steps", help="all, or such as 3-8: a PNG a step into a folder, or a .gif."),
+    ] = None,
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="Time limit of the layout.")
     ] = 20.0,
@@ -178,7 +182,7 @@ def render(
 
     choice = command.Choice(
         output, format, level, color, theme, depth, at, before, tuple(loss or ()), style, timeout,
-        force, bool(context.obj),
+        force, steps, bool(context.obj),
     )  # fmt: skip
     raise typer.Exit(command.render(target, context.args, choice, module))
 

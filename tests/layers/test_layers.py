@@ -54,7 +54,7 @@ THIRD_PARTY = {
     "api": {"IPython", "rich", "torch"},
     "compare": {"torch"},
     "learn": {"watchfiles"},
-    "commands": {"rich", "torchviz"},
+    "commands": {"PIL", "rich", "torchviz"},
     "pytest_plugin": {"pytest", "rich"},
     "lightning": {"lightning"},
     "transformers": {"transformers"},
