@@ -211,6 +211,8 @@ class RawBackward:
     carriers: tuple[Carrier, ...] = ()
     node: FailedNode | None = None
     covered: frozenset[int] | None = None
+    # Where it raised: the parameters of optimizers that its graph leads to.
+    leads_to: tuple[int, ...] = ()
     thread: int = field(default_factory=get_ident)
 
 

@@ -309,6 +309,7 @@ class Observation:
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
         """It has raised, and the record says what is known of the reason."""
         self.snapshots.raised(record, frame)
+        record.leads_to = self.live_objects.owned_behind(frame.f_locals, record.is_grad)
 
     def grad_returned(self, record: RawBackward, returned: Any) -> None:
         """A call of torch.autograd.grad has returned gradients."""

@@ -1,0 +1,106 @@
+"""Repairs that were tried: what each changes, how it went, and what was checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from graphlab.trace.finding import Finding
+from graphlab.trace.report import finding_document
+
+SCHEMA = "graphlab.fix/1"
+
+Verdict = Literal["proved", "runs", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class LineEdit:
+    """`before`, whole lines of `file` from `line` on, becomes `after`. Either may be empty."""
+
+    file: str
+    line: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at in the trial. holds: None where that could not be told."""
+
+    name: str
+    holds: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an iteration of the trial took: calls of modules from the program's own lines, calls of
+    backward, and the bytes that autograd saved for these. None where that is not known."""
+
+    forwards: int | None = None
+    backwards: int | None = None
+    saved_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A repair of one or several findings, that was tried as a whole. `diff` is a unified diff."""
+
+    text: str
+    diff: str
+    edits: tuple[LineEdit, ...]
+    verdict: Verdict
+    checks: tuple[Check, ...]
+    cost: Cost = field(default_factory=Cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What a run found, and the repairs that were tried, the best first. chosen: the place of the
+    one that is offered; None where none is. failure: what ended the program, if it is no finding's.
+    """
+
+    target: str
+    findings: tuple[Finding, ...]
+    candidates: tuple[Candidate, ...]
+    chosen: int | None
+    applied: bool = False
+    failure: str = ""
+
+    @property
+    def problems(self) -> list[Finding]:
+        """The findings that are to be mended."""
+        return [each for each in self.findings if each.severity != "info"]
+
+    def document(self) -> dict[str, Any]:
+        """The whole as JSON values (graphlab.fix/1): fields may be added, never renamed."""
+        return {
+            "schema": SCHEMA,
+            "target": self.target,
+            "findings": [finding_document(each) for each in self.findings],
+            "candidates": [_candidate(each) for each in self.candidates],
+            "chosen": self.chosen,
+            "applied": self.applied,
+            "failure": self.failure or None,
+        }
+
+
+def _candidate(each: Candidate) -> dict[str, Any]:
+    return {
+        "text": each.text,
+        "diff": each.diff,
+        "edits": [
+            {"file": edit.file, "line": edit.line, "before": edit.before, "after": edit.after}
+            for edit in each.edits
+        ],
+        "verdict": each.verdict,
+        "checks": [
+            {"name": check.name, "holds": check.holds, "detail": check.detail}
+            for check in each.checks
+        ],
+        "cost": {
+            "forwards": each.cost.forwards,
+            "backwards": each.cost.backwards,
+            "saved_bytes": each.cost.saved_bytes,
+        },
+    }
