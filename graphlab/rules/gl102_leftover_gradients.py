@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.held.stepping import cleared_by_hand
 from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, unversioned
@@ -60,6 +61,7 @@ def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
                 f"torch.autograd.grad(…, {name}) instead."
             ),
         ),
+        others=tuple(cleared_by_hand(trace, kept.at, name)),
     )
 
 

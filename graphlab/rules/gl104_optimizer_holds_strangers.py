@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.held.building import build_again
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import last_step, unversioned
 from graphlab.text import listing
@@ -33,6 +34,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                     f"parameters with {optimizer.name}.add_param_group(...)."
                 ),
             ),
+            others=tuple(build_again(trace, optimizer.at, known.at if known else None)),
             notes=(*_untrained(trace), *_built(trace, index, known)),
         )
 

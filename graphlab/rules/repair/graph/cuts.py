@@ -1,0 +1,126 @@
+"""Repairs of a line at which a value left its graph: ``.item()``, ``.detach()``, a copy, NumPy."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
+from graphlab.source.rewriting import Rewriting
+from graphlab.source.vocabulary import GUARDS
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+_LEAVING = {"detach", "detach_", "item", "tolist", "numpy"}
+_COPYING = {"tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "float", "asarray"}
+_LISTS = (ast.List, ast.Tuple, ast.ListComp)
+
+
+def graph_kept(
+    trace: Trace, at: Location | None, by: str, call: Location | None = None
+) -> list[Help]:
+    """Ways to keep the graph that a value loses at `at`, by `by`. call: the backward, or grad(),
+    that had none to go through."""
+    file = Rewriting.of(trace, at)
+    if file is None or at is None:
+        return []
+    if any(word in by for word in GUARDS):
+        return [*outside_guard(trace, at), *with_gradients(trace, call)]
+    if "requires_grad" in by:
+        return [*_unfrozen(file, at)]
+    return [*_undone(file, at)]
+
+
+def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
+    statement = file.statement(at.line)
+    if statement is None or hasattr(statement, "body"):
+        return
+    cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
+    here = [each for each in cuts if _is_at(file, each, at)]
+    listed = _fed_lists(file, statement)
+    for chosen in (here[:1], cuts):
+        for more in ((), listed):
+            edits = _without(file, [*chosen, *more])
+            if edits and (chosen or more):
+                found = file.help(f"Keep the graph in line {at.line}.", *edits)
+                if found is not None:
+                    yield found
+
+
+def _is_at(file: Rewriting, node: ast.AST, at: Location) -> bool:
+    first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
+    return (first, last) == (at.line, at.end_line) and node.end_col_offset == at.end_column - 1  # type: ignore[attr-defined]
+
+
+def _without(file: Rewriting, cuts: list[ast.AST]) -> list[tuple[int, int, str]]:
+    """The edits that leave these out: what stands before and after the value that each is given."""
+    edits = []
+    for node in dict.fromkeys(cuts):
+        inner = _inner(file, node)
+        assert inner is not None
+        value, stacked = inner
+        (start, end), (first, last) = file.span(node), file.span(value)
+        loose = isinstance(value, ast.BinOp | ast.UnaryOp | ast.IfExp | ast.Compare)
+        before = "torch.stack(" if stacked else "(" if loose else ""
+        edits += [(start, first, before), (last, end, ")" if before else "")]
+    return [each for each in edits if each[0] < each[1] or each[2]]
+
+
+def _inner(file: Rewriting, node: ast.AST) -> tuple[ast.expr, bool] | None:
+    """What a call or attribute that leaves the graph is given, and whether that is a list; None for
+    any other node."""
+    if isinstance(node, ast.Attribute) and node.attr == "data" and isinstance(node.ctx, ast.Load):
+        return node.value, False
+    if not isinstance(node, ast.Call):
+        return None
+    func = node.func
+    if isinstance(func, ast.Attribute) and func.attr in _LEAVING and not node.args:
+        return func.value, False
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    library = not isinstance(func, ast.Attribute) or ast.unparse(func.value) in ("torch", "np")
+    if name not in _COPYING or not library or len(node.args) != 1:
+        return None
+    given = node.args[0]
+    listed = isinstance(given, _LISTS) or (isinstance(given, ast.Name) and _is_list(file, given.id))
+    return given, listed
+
+
+def _is_list(file: Rewriting, name: str) -> bool:
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.List | ast.ListComp)
+        and name in (ast.unparse(each) for each in node.targets)
+        for node in ast.walk(file.tree)
+    )
+
+
+def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:
+    """What leaves the graph as it is appended to a list that the statement reads."""
+    read = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
+    return [
+        inner
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "append"
+        and ast.unparse(node.func.value) in read
+        for inner in ast.walk(node)
+        if inner is not node and _inner(file, inner) is not None
+    ]
+
+
+def _unfrozen(file: Rewriting, at: Location) -> Iterator[Help]:
+    """Leave out the statement that froze it, or the loop that does nothing else."""
+    statement = file.statement(at.line)
+    if statement is None:
+        return
+    parent = file.parents.get(id(statement))
+    if isinstance(parent, ast.For) and parent.body == [statement] and not parent.orelse:
+        statement = parent
+    if len(file.body(statement)) > 1:
+        found = file.help(
+            f"Leave line {statement.lineno} out: what it freezes is to be trained.",
+            (*file.whole(statement), ""),
+        )
+        if found is not None:
+            yield found
