@@ -6,11 +6,13 @@ Pure functions of the Trace of the program as it was and of the one with the rep
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from graphlab.rules.steps import own_losses
 from graphlab.text import listing, plural
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, OptimizerInfo, Step, Trace
+from graphlab.trace.module_sightings import NoFreeze, TieBroken
 from graphlab.trace.repairs import Check, Verdict
 
 RUNS, SILENCES, GRADIENTS = "runs clean", "nothing silenced", "right gradients"
@@ -64,15 +66,45 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
         return Check(SILENCES, None, f"{elsewhere[0]} was stepped where it is not observed")
     if not after.optimizers and not _reached(after):
         return Check(SILENCES, None, "no optimizer and no backward was seen")
+    untouched = _unreached(before, after)
+    if untouched:
+        return Check(SILENCES, None, f"no loss has reached {untouched} so far")
     count = sum(len(set(each.owns) & _reached_by_any(after)) for each in stepped)
     who = listing([each.name for each in stepped])
-    detail = f"{plural(count, 'parameter')} of {who} trained" if stepped else "by hand: all reached"
+    detail = f"{plural(count, 'parameter')} of {who} trained"
+    if not stepped:
+        detail = "no optimizer steps; what losses reached they still reach"
     return Check(SILENCES, True, detail)
+
+
+def _unreached(before: Trace, after: Trace) -> str:
+    """A parameter that an optimizer steps without a gradient, and that the program as it was did not
+    show to be one that is out of use."""
+    reached = _reached_by_any(after)
+    known = {
+        before.tensors[at].name
+        for each in before.optimizers
+        if before.outcome == "completed"
+        for at in set(each.owns) - _reached_by_any(before)
+    }
+    for each in after.optimizers:
+        for at in each.owns if each.steps else ():
+            name = after.tensors[at].name
+            if at not in reached and name not in known and after.tensors[at].requires_grad:
+                return name or "a parameter"
+    return ""
 
 
 def _lost(before: Trace, after: Trace) -> Iterator[str]:
     now = {each.name: each for each in after.optimizers}
     names = [each.name for each in after.tensors]
+    # What the program means to freeze, by a flag that freezes nothing; and what is to be one again.
+    meant = {
+        at for each in before.sightings if isinstance(each, NoFreeze) for at in each.tensors
+    }
+    one = {name for each in before.sightings if isinstance(each, TieBroken) for name in each.names}
+    missed = {at for at, each in enumerate(before.tensors) if each.name in one - set(names)}
+    before = _without(before, meant | missed)
     reached_after = _reached(after)
     any_after = {names[at] for places in reached_after.values() for at in places}
     reached_before = _reached(before)
@@ -115,6 +147,26 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
                 yield f"{loss} no longer reaches {missing[0]}"
 
 
+def _without(trace: Trace, left: set[int]) -> Trace:
+    """The same with no event that reaches these parameters, and no optimizer that holds them."""
+    if not left:
+        return trace
+
+    def rest(places: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(at for at in places if at not in left)
+
+    events = (
+        replace(each, reached=rest(each.reached), leads_to=rest(each.leads_to))
+        if isinstance(each, Backward)
+        else each
+        for each in trace.events
+    )
+    optimizers = (
+        replace(each, owns=rest(each.owns), touched=rest(each.touched)) for each in trace.optimizers
+    )
+    return replace(trace, events=tuple(events), optimizers=tuple(optimizers))
+
+
 def _expected(before: Trace, optimizer: OptimizerInfo) -> bool:
     """Whether a loss was seen to lead to what it holds: else it may be there for later."""
     return bool(set(optimizer.owns) & _reached_by_any(before))
@@ -148,12 +200,9 @@ def right_gradients(after: Trace) -> Check:
         return Check(GRADIENTS, None, missing)
     steps = [each for each in after.events if isinstance(each, Step) and each.mix is not None]
     looked = [each for each in after.events if isinstance(each, Backward) and each.nodes]
-    return Check(
-        GRADIENTS,
-        True,
-        f"measured at {plural(len(steps), 'step')}; what {plural(len(looked), 'backward')} "
-        "had saved was unchanged",
-    )
+    saved = f"what {plural(len(looked), 'backward')} had saved was unchanged"
+    measured = f"measured at {plural(len(steps), 'step')}; " if steps else "no optimizer; "
+    return Check(GRADIENTS, True, measured + saved)
 
 
 def _wrong(trace: Trace) -> Iterator[str]:

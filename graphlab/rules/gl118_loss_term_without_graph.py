@@ -26,7 +26,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(each.call_at, each.call),
             cause=Place(each.at, each.by),
             help=(keep_graph(trace, each.at, each.by, each.term),),
-            others=tuple(graph_kept(trace, each.at, each.by)),
+            others=tuple(graph_kept(trace, each.at, each.by, each.call_at)),
         )
 
 

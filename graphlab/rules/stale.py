@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.graph.kept_apart import copied_where_saved
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
 from graphlab.rules.repair.writes import save_a_copy, update_under_no_grad, write_out_of_place
 from graphlab.rules.rule import Rule
@@ -102,6 +103,7 @@ def findings(
                 for each in problems[1:]
             ),
             help=tuple(_help(trace, event, problems, mutated)),
+            others=tuple(_others(trace, event, problems)),
             notes=(*notes, *_harm(event), *_inferred(trace, problems)),
             measured=_measured(event),
         )
@@ -151,6 +153,13 @@ def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
                 most, last = most[:SUSPECTS_NAMED], f"{len(each.suspects) - SUSPECTS_NAMED} others"
             who = f"{', '.join(most)} or {last}" if most else last
             yield f"inferred: {name} may have been written by {who}"
+
+
+def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[Help]:
+    yield from copied_where_saved(trace, problems)
+    carried = detach_carried(trace, event)
+    if carried is not None:
+        yield carried
 
 
 def _help(

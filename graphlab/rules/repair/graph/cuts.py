@@ -25,10 +25,26 @@ def graph_kept(
     if file is None or at is None:
         return []
     if any(word in by for word in GUARDS):
-        return [*outside_guard(trace, at), *with_gradients(trace, call)]
+        # A function that takes a gradient itself may be called under a guard that is meant.
+        return [*with_gradients(trace, call), *outside_guard(trace, at)]
     if "requires_grad" in by:
         return [*_unfrozen(file, at)]
-    return [*_undone(file, at)]
+    return [*_later(file, at, call), *_undone(file, at)]
+
+
+def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Help]:
+    """Move ``x = x.item()`` behind the backward: what comes after may mean the number."""
+    one = file.statement(at.line)
+    other = file.statement(call.line) if call is not None and call.file == at.file else None
+    if not isinstance(one, ast.Assign) or other is None or other not in file.body(one):
+        return
+    names = {ast.unparse(each) for each in one.targets}
+    read = {ast.unparse(each) for each in ast.walk(one.value) if isinstance(each, ast.Name)}
+    if names & read and one.lineno < other.lineno:
+        found = file.help(f"Do that after the backward of line {other.lineno}.",
+                          *file.moved(one, other))  # fmt: skip
+        if found is not None:
+            yield found
 
 
 def _undone(file: Rewriting, at: Location) -> Iterator[Help]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -128,6 +129,19 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     if statement not in body or after not in body:
         found.append(file.help("Build the optimizer again after that.", *edits, (place, place, again)))
     return [each for each in found if each is not None]
+
+
+def bound_again(trace: Trace, built: Location, name: str) -> Location | None:
+    """The one line below `built` that binds the variable `name`; None if there are more or none."""
+    file = Rewriting.of(trace, built)
+    lines = [
+        each.lineno
+        for each in (ast.walk(file.tree) if file is not None else ())
+        if isinstance(each, ast.Assign)
+        and each.lineno > built.line
+        and name in (ast.unparse(target) for target in each.targets)
+    ]
+    return replace(built, line=lines[0], end_line=lines[0]) if len(lines) == 1 else None
 
 
 def _not_assigned(file: Rewriting, line: int) -> Help | None:
