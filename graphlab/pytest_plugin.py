@@ -125,13 +125,19 @@ def pytest_runtest_makereport(
         findings = item.stash[_RULES].findings(session)
         error = call.excinfo.value if call.excinfo is not None else None
         if findings:
-            _add_section(report, session, findings, error)
+            _add_section(item, report, session, findings, error)
     return report
 
 
 def _add_section(
-    report: Any, session: Session, findings: list[Finding], error: BaseException | None
+    item: pytest.Item,
+    report: Any,
+    session: Session,
+    findings: list[Finding],
+    error: BaseException | None,
 ) -> None:
+    import shlex
+
     from rich.console import Group
     from rich.text import Text
 
@@ -148,6 +154,9 @@ def _add_section(
         shown = terminal.full(session.trace, findings, [])
     else:
         shown = Group(*(part for each in findings for part in (Story(each), Text())))
+    if any(each.severity != "info" for each in findings):
+        name = item.config.cwd_relative_nodeid(item.nodeid)
+        shown = Group(shown, Text(), Text(f"to mend it: graphlab fix -m pytest {shlex.quote(name)}"))
     story = console.text(shown).rstrip()
     # Beside the traceback --show-capture does not hide it, but not every report has a traceback.
     if hasattr(report.longrepr, "addsection"):

@@ -171,9 +171,9 @@ class Observation:
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
         """Remove every hook and build the trace. Safe to call twice."""
         frame = frame or sys._getframe(1)
-        # Python drops the trace function when the stack overflows. The program has ended by then,
-        # so nothing ran unobserved and no notice is due.
-        if isinstance(error, RecursionError):
+        # Python drops the trace function when the stack overflows, or Ctrl-C comes as it runs. The
+        # program has ended by then, so nothing ran unobserved and no notice is due.
+        if isinstance(error, RecursionError | KeyboardInterrupt):
             self._tracing = False
         if self._recorder is not None and self._trace is None:
             self._recorder.stop(raised=isinstance(error, Exception))

@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import replace
 
+from graphlab.rules.repair.graph.kept_apart import differentiable
 from graphlab.source.blocks import Block, Edit
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
@@ -33,6 +34,9 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
     word = _word(by)
     here = f"in line {at.line}"
     edits: tuple[Block, Edit] | None = None
+    if word == "grad" and by.endswith("grad()"):
+        text = f"Pass create_graph=True {here}: {loss} is to go back through that gradient."
+        return differentiable(trace, at, loss) or Help(text)
     if "requires_grad" in by:
         text = (
             f"Line {at.line} froze all that {loss} is computed from: leave what is to be trained "

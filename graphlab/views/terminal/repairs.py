@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from graphlab.text import lines_of, one_line
-from graphlab.trace.repairs import Candidate, Check, Repairs
+from graphlab.text import lines_of, one_line, plural
+from graphlab.trace.repairs import Candidate, Check, Cost, Repairs
 from graphlab.views.terminal.story import headline
 
 _STYLES = {"proved": "bold green", "runs": "bold yellow", "rejected": "red"}
@@ -28,54 +27,68 @@ class RepairTable:
         repairs = self._repairs
         for finding in repairs.problems:
             yield headline(finding)
-        if repairs.candidates:
+        for at, each in enumerate(repairs.candidates, 1):
             yield Text()
-            yield _table(repairs.candidates)
+            yield _candidate(at, each)
         if self._shown is not None:
             yield Text()
             yield from _diff(repairs.candidates[self._shown].diff)
 
 
-def _table(candidates: tuple[Candidate, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("", justify="right")
-    table.add_column("")
-    table.add_column("repair", ratio=1)
-    table.add_column("forwards", justify="right")
-    table.add_column("backwards", justify="right")
-    table.add_column("saved", justify="right")
-    for at, each in enumerate(candidates, 1):
-        cost = each.cost
-        table.add_row(
-            Text(str(at)), Text(each.verdict, _STYLES[each.verdict]), Text(one_line(each.text)),
-            _count(cost.forwards), _count(cost.backwards), _bytes(cost.saved_bytes),
-        )  # fmt: skip
-        for check in each.checks:
-            table.add_row("", "", Padding(_check(check), (0, 0, 0, 2)))
-    return table
+def _candidate(number: int, each: Candidate) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right", width=2)
+    table.add_column(width=8)
+    table.add_column(width=18)
+    table.add_column(ratio=1)
+    # The text of a repair has the width of the last two columns.
+    wide = Table.grid(padding=(0, 2, 0, 0))
+    wide.add_column(justify="right", width=2)
+    wide.add_column(width=8)
+    wide.add_column(ratio=1)
+    wide.add_row(
+        Text(str(number), "bold"),
+        Text(each.verdict, _STYLES[each.verdict]),
+        Text(one_line(each.text)),
+    )
+    for check in each.checks:
+        table.add_row("", "", _mark(check), Text(one_line(check.detail)))
+    cost = _cost(each.cost)
+    if cost:
+        table.add_row("", "", Text("  an iteration"), Text(cost, "dim"))
+    whole = Table.grid()
+    whole.add_row(wide)
+    whole.add_row(table)
+    return whole
 
 
-def _check(check: Check) -> Text:
+def _mark(check: Check) -> Text:
     mark, style = _MARKS[check.holds]
-    return Text.assemble((mark, style), f" {check.name}: ", (one_line(check.detail), "dim"))
+    return Text.assemble((mark, style), f" {check.name}")
 
 
-def _count(value: int | None) -> str:
-    return "" if value is None else str(value)
+def _cost(cost: Cost) -> str:
+    parts = []
+    if cost.forwards is not None:
+        parts.append(f"{plural(cost.forwards, 'forward')}")
+    if cost.backwards is not None:
+        parts.append(f"{plural(cost.backwards, 'backward')}")
+    if cost.saved_bytes is not None:
+        parts.append(f"{_bytes(cost.saved_bytes)} saved for backward")
+    return ", ".join(parts)
 
 
-def _bytes(value: int | None) -> str:
-    if value is None:
-        return ""
+def _bytes(value: int) -> str:
     size = float(value)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
             return f"{size:.3g} {unit}"
         size /= 1000
-    raise AssertionError
+    return f"{size:.3g} GB"
 
 
 def _diff(diff: str) -> Iterator[Text]:
+    """Its lines, not folded: what is copied from the terminal is to be a diff."""
     for line in lines_of(diff):
         style = "dim"
         if line.startswith(("---", "+++")):
@@ -86,4 +99,4 @@ def _diff(diff: str) -> Iterator[Text]:
             style = "green"
         elif line.startswith("-"):
             style = "red"
-        yield Text(one_line(line), style, overflow="fold")
+        yield Text(one_line(line), style, no_wrap=True, overflow="ignore")

@@ -111,9 +111,15 @@ def _is_list(file: Rewriting, name: str) -> bool:
 
 
 def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:
-    """What leaves the graph as it is appended to a list that the statement reads."""
+    """What leaves the graph as it is appended to a list that the statement reads, or as that is copied
+    to which the statement appends."""
     read = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
-    return [
+    copied = [
+        node
+        for node in ast.walk(file.tree)
+        if _appends_to(statement, node) and _inner(file, node) is not None
+    ]
+    return copied + [
         inner
         for node in ast.walk(file.tree)
         if isinstance(node, ast.Call)
@@ -123,6 +129,20 @@ def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:
         for inner in ast.walk(node)
         if inner is not node and _inner(file, inner) is not None
     ]
+
+
+def _appends_to(statement: ast.stmt, copy: ast.AST) -> bool:
+    """Whether a statement appends to the list that the call `copy` makes a tensor of."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return False
+    func = statement.value.func
+    return (
+        isinstance(func, ast.Attribute)
+        and func.attr == "append"
+        and isinstance(copy, ast.Call)
+        and len(copy.args) == 1
+        and ast.unparse(copy.args[0]) == ast.unparse(func.value)
+    )
 
 
 def _unfrozen(file: Rewriting, at: Location) -> Iterator[Help]:

@@ -68,6 +68,19 @@ def graph_once_more(trace: Trace, freeing: Backward | None, event: Backward) -> 
         yield found
 
 
+def differentiable(trace: Trace, at: Location | None, loss: str) -> Help | None:
+    """Keep the graph of the gradient that the call of grad() at `at` gives, for `loss` is made of
+    it."""
+    file = Rewriting.of(trace, at)
+    call = _backward_at(file, at) if file is not None and at is not None else None
+    if file is None or call is None or any(word.arg == "create_graph" for word in call.keywords):
+        return None
+    last = call.keywords[-1].value if call.keywords else call.args[-1]
+    end = file.span(last)[1]
+    text = f"Let it keep a graph of the gradient: {loss} is to go back through it."
+    return file.help(text, (end, end, ", create_graph=True"))
+
+
 def _backward_at(file: Rewriting, at: Location) -> ast.Call | None:
     for node in ast.walk(file.tree):
         if (
