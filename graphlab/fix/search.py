@@ -198,7 +198,7 @@ class Search:
 
     def _candidate(self, each: _Trial) -> Candidate:
         return Candidate(
-            " ".join(each.words),
+            " ".join(dict.fromkeys(each.words)),
             sources.patch(each.texts, self.originals, os.getcwd()),
             sources.edits(each.texts, self.originals),
             checks.verdict(each.checks),

@@ -234,3 +234,16 @@ def real_number(trace: Trace, event: Backward) -> Iterator[Help]:
             if found is not None:
                 yield found
         return
+
+
+def flag_left_out(trace: Trace, event: Refused) -> Iterator[Help]:
+    """Leave out a statement that does nothing but tell a result to require grad."""
+    file = Rewriting.of(trace, event.at)
+    statement = file.statement(event.at.line) if file is not None and event.at else None
+    if file is None or statement is None or "requires_grad" not in event.by:
+        return
+    alone = isinstance(statement, ast.Assign | ast.Expr) and len(file.body(statement)) > 1
+    if alone and "requires_grad" in file.text(statement):
+        found = file.help("Leave it out: a result has its graph.", (*file.whole(statement), ""))
+        if found is not None:
+            yield found

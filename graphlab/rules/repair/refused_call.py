@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from graphlab.rules.repair.graph.kept_apart import differentiable
 from graphlab.source.blocks import Block, Edit
+from graphlab.source.vocabulary import CUTS
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
 
@@ -62,6 +63,8 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
         listed = _listed(trace, at, word)
         if listed is not None:
             edits = _replaced(trace, at, f"torch.{word}({listed})", f"torch.stack({listed})")
+    elif word not in CUTS:
+        text = f"See what {by} {here} does: all that {loss} is computed from is frozen since, or cut."
     else:
         text = (
             f"Compute {loss} from what {by} {here} is given: whole numbers and truth values have "

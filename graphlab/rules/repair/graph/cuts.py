@@ -13,6 +13,12 @@ from graphlab.trace.model import Location, Trace
 
 _LEAVING = {"detach", "detach_", "item", "tolist", "numpy"}
 _COPYING = {"tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "float", "asarray"}
+# Functions that torch and NumPy call alike.
+_ALIKE = {
+    "abs", "add", "arctan", "cos", "diff", "dot", "exp", "expm1", "log", "log1p", "matmul",
+    "maximum", "mean", "minimum", "multiply", "prod", "sin", "sqrt", "square", "std", "subtract",
+    "sum", "tanh", "trace", "var", "where",
+}  # fmt: skip
 _LISTS = (ast.List, ast.Tuple, ast.ListComp)
 
 
@@ -28,8 +34,8 @@ def graph_kept(
         # A function that takes a gradient itself may be called under a guard that is meant.
         return [*with_gradients(trace, call), *outside_guard(trace, at)]
     if "requires_grad" in by:
-        return [*_unfrozen(file, at)]
-    return [*_later(file, at, call), *_undone(file, at)]
+        return [*_thawed(trace, call), *_unfrozen(file, at)]
+    return [*_later(file, at, call), *_undone(file, at)] or [*_thawed(trace, call)]
 
 
 def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Help]:
@@ -54,6 +60,7 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
     cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
     here = [each for each in cuts if _is_at(file, each, at)]
     listed = _fed_lists(file, statement)
+    yield from _in_torch(file, statement, cuts)
     for chosen in (here[:1], cuts):
         for more in ((), listed):
             edits = _without(file, [*chosen, *more])
@@ -61,6 +68,34 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
                 found = file.help(f"Keep the graph in line {at.line}.", *edits)
                 if found is not None:
                     yield found
+
+
+def _in_torch(file: Rewriting, statement: ast.stmt, cuts: list[ast.AST]) -> Iterator[Help]:
+    """Compute with torch what the statement computes with NumPy, and use it as it is."""
+    calls = [
+        each
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Attribute) and ast.unparse(each.value) in ("np", "numpy")
+    ]
+    if not calls or not all(each.attr in _ALIKE for each in calls):
+        return
+    bound = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and _stores(n)}
+    used = [
+        node
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and _inner(file, node) is not None
+        and any(isinstance(each, ast.Name) and each.id in bound for each in node.args)
+    ]
+    edits = _without(file, [*cuts, *used])
+    edits += [(*file.span(each.value), "torch") for each in calls]
+    found = file.help(f"Compute line {statement.lineno} with torch, which keeps the graph.", *edits)
+    if found is not None:
+        yield found
+
+
+def _stores(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 def _is_at(file: Rewriting, node: ast.AST, at: Location) -> bool:
@@ -143,6 +178,31 @@ def _appends_to(statement: ast.stmt, copy: ast.AST) -> bool:
         and len(copy.args) == 1
         and ast.unparse(copy.args[0]) == ast.unparse(func.value)
     )
+
+
+def _thawed(trace: Trace, call: Location | None) -> Iterator[Help]:
+    """Let the network of the optimizer that steps after the backward at `call` require grad again, at
+    the beginning of each turn of the loop."""
+    file = Rewriting.of(trace, call)
+    statement = file.statement(call.line) if file is not None and call is not None else None
+    if file is None or statement is None:
+        return
+    body = file.body(statement)
+    after = "".join(file.text(each) for each in body[body.index(statement) :]) if body else ""
+    stepped = [each for each in trace.optimizers if f"{each.name}.step(" in after]
+    stepped.sort(key=lambda each: after.index(f"{each.name}.step("))
+    owners = {trace.tensors[at].owner for each in stepped[:1] for at in each.owns} - {None}
+    loop = next((each for each in file.around(statement) if isinstance(each, ast.For)), None)
+    if len(owners) == 1 and loop is not None:
+        owner = owners.pop()
+        first = loop.body[0]
+        place = file.whole(first)[0]
+        found = file.help(
+            f"Let {owner} require grad again in each turn of the loop.",
+            (place, place, f"{' ' * first.col_offset}{owner}.requires_grad_(True)\n"),
+        )
+        if found is not None:
+            yield found
 
 
 def _unfrozen(file: Rewriting, at: Location) -> Iterator[Help]:

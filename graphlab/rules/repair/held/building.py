@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, TensorInfo, Trace
@@ -40,6 +41,25 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
         found.append(file.help(f"Give the optimizer {what} as well.", (start, end, whole)))
     found.append(_later(file, statement))
     return [each for each in found if each is not None]
+
+
+def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
+    """Give an optimizer the missing parameters in place of its own, which another holds as well."""
+    owners = {each.owner for each in missing}
+    owner = owners.pop() if len(owners) == 1 else None
+    owns = [frozenset(each.owns) for each in trace.optimizers]
+    twice = [each for at, each in enumerate(trace.optimizers) if owns.count(owns[at]) > 1]
+    twice.sort(key=lambda each: not name_parts(each.name) & name_parts(owner or ""))
+    for each in twice if owner else ():
+        file, call, _ = _construction(trace, each.at)
+        given = _parameters(call) if call is not None else None
+        if file is not None and given is not None:
+            found = file.help(
+                f"Give {each.name} the parameters of {owner}: another optimizer has these.",
+                (*file.span(given), f"{owner}.parameters()"),
+            )
+            if found is not None:
+                yield found
 
 
 def _holder(tensor: TensorInfo) -> str | None:
@@ -159,7 +179,9 @@ def _not_assigned(file: Rewriting, line: int) -> Help | None:
     return None
 
 
-def registered(trace: Trace, made: Location | None) -> list[Help]:
+def registered(
+    trace: Trace, made: Location | None, missing: Sequence[TensorInfo]
+) -> list[Help]:
     """Make what the statement at `made` makes a part of its module: a ModuleList for a list, a
     Parameter for a tensor."""
     file = Rewriting.of(trace, made)
@@ -174,15 +196,12 @@ def registered(trace: Trace, made: Location | None) -> list[Help]:
     start, end = file.span(value)
     text = file.text(value)
     if kind is not None:
-        names = [kind] if kind == "ModuleDict" else [kind, "ParameterList"]
-        if text in ("[]", "{}"):
-            text = ""
-        found = [
-            file.help(f"Make it a {name}, whose parameters are the module's.",
-                      (start, end, f"{nn}.{name}({text})"))
-            for name in names
-        ]  # fmt: skip
-        return [each for each in found if each is not None]
+        # The members are parameters themselves where no attribute follows the index.
+        if all((each.name or "").endswith("]") for each in missing):
+            kind = kind.replace("Module", "Parameter")
+        new = f"{nn}.{kind}({text if text not in ('[]', '{}') else ''})"
+        listed = file.help(f"Make it a {kind}, whose parameters are the module's.", (start, end, new))
+        return [listed] if listed is not None else []
     inner = next(
         (
             each
