@@ -260,7 +260,9 @@ def fix(
     limit: Annotated[
         float | None,
         typer.Option(
-            "--limit", metavar="SECONDS", min=1,
+            "--limit",
+            metavar="SECONDS",
+            min=1,
             help="Leave each run after that; else twice what the program takes, and 10 s.",
         ),
     ] = None,
@@ -275,7 +277,7 @@ def fix(
     it writes are written each time, unless --sandbox is given. Its own files stay as they are until
     --apply. Exits with 0 where a repair is proved or nothing is wrong, else with 1.
     """  # fmt: skip
-    from graphlab.commands import fix as command
+    from graphlab.commands.fix import fix as command
 
     choice = command.Choice(apply, choose, patch, json, steps, limit, sandbox, force)
     raise typer.Exit(command.fix(target, context.args, choice, module))

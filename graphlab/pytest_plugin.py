@@ -136,6 +136,7 @@ def _add_section(
     findings: list[Finding],
     error: BaseException | None,
 ) -> None:
+    import os
     import shlex
 
     from rich.console import Group
@@ -155,8 +156,12 @@ def _add_section(
     else:
         shown = Group(*(part for each in findings for part in (Story(each), Text())))
     if any(each.severity != "info" for each in findings):
-        name = item.config.cwd_relative_nodeid(item.nodeid)
-        shown = Group(shown, Text(), Text(f"to mend it: graphlab fix -m pytest {shlex.quote(name)}"))
+        # As it is to be typed here: a node's name begins at pytest's root folder.
+        file = os.path.relpath(item.path, item.config.invocation_params.dir)
+        name = f"{file}::{item.nodeid.partition('::')[2]}"
+        shown = Group(
+            shown, Text(), Text(f"to mend it: graphlab fix -m pytest {shlex.quote(name)}")
+        )
     story = console.text(shown).rstrip()
     # Beside the traceback --show-capture does not hide it, but not every report has a traceback.
     if hasattr(report.longrepr, "addsection"):

@@ -1,4 +1,4 @@
-"""What is asked of a trial: that it runs clean, that nothing was silenced, that gradients are right.
+"""What is asked of a trial: that it runs clean, silences nothing and has the right gradients.
 
 Pure functions of the Trace of the program as it was and of the one with the repair.
 """
@@ -11,9 +11,9 @@ from dataclasses import replace
 from graphlab.rules.steps import own_losses
 from graphlab.text import listing, plural
 from graphlab.trace.finding import Finding
-from graphlab.trace.model import Backward, OptimizerInfo, Step, Trace
+from graphlab.trace.model import Backward, OptimizerInfo, Share, Step, Trace
 from graphlab.trace.module_sightings import NoFreeze, TieBroken
-from graphlab.trace.repairs import Check, Verdict
+from graphlab.trace.repairs.model import Check, Verdict
 
 RUNS, SILENCES, GRADIENTS = "runs clean", "nothing silenced", "right gradients"
 # Rounding: a share of a gradient below this is no loss's.
@@ -78,8 +78,8 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
 
 
 def _unreached(before: Trace, after: Trace) -> str:
-    """A parameter that an optimizer steps without a gradient, and that the program as it was did not
-    show to be one that is out of use."""
+    """A parameter of an optimizer that steps, which no loss has reached, and which the program as it
+    was did not show to be out of use."""
     reached = _reached_by_any(after)
     known = {
         before.tensors[at].name
@@ -99,9 +99,7 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
     now = {each.name: each for each in after.optimizers}
     names = [each.name for each in after.tensors]
     # What the program means to freeze, by a flag that freezes nothing; and what is to be one again.
-    meant = {
-        at for each in before.sightings if isinstance(each, NoFreeze) for at in each.tensors
-    }
+    meant = {at for each in before.sightings if isinstance(each, NoFreeze) for at in each.tensors}
     one = {name for each in before.sightings if isinstance(each, TieBroken) for name in each.names}
     missed = {at for at, each in enumerate(before.tensors) if each.name in one - set(names)}
     before = _without(before, meant | missed)
@@ -112,7 +110,9 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
     for loss, places in reached_before.items():
         if loss in reached_after or not places:
             continue
-        gone = [before.tensors[at].name for at in places if before.tensors[at].name not in any_after]
+        gone = [
+            before.tensors[at].name for at in places if before.tensors[at].name not in any_after
+        ]
         if gone and gone[0] is not None:
             yield f"{loss} no longer reaches {gone[0]}"
     for optimizer in before.optimizers:
@@ -217,25 +217,27 @@ def _wrong(trace: Trace) -> Iterator[str]:
             yield f"{name}.step() applied an earlier step's gradients again"
         mine = own.get(event.optimizer)
         others = {loss for at, loss in own.items() if at != event.optimizer} - {mine}
-        for share in event.mix.shares if event.mix is not None and mine is not None else ():
+        for share in _shares(event) if mine is not None else ():
             if share.loss in others and share.share > _ROUNDING:
                 yield f"{share.share:.2g} of what {name}.step() applied is {share.loss}'s"
+
+
+def _shares(step: Step) -> tuple[Share, ...]:
+    return step.mix.shares if step.mix is not None else ()
 
 
 def _unknown(trace: Trace) -> Iterator[str]:
     if trace.unseen:
         yield f"not all was seen: {trace.unseen[0]}"
-    measured = {
-        each.optimizer for each in trace.events if isinstance(each, Step) and each.mix is not None
-    }
+    steps = [each for each in trace.events if isinstance(each, Step)]
+    measured = {each.optimizer for each in steps if each.mix is not None}
     for at, optimizer in enumerate(trace.optimizers):
         if optimizer.steps and at not in measured:
             yield f"what {optimizer.name} applied was not measured"
-    for event in trace.events:
-        for share in event.mix.shares if isinstance(event, Step) and event.mix is not None else ():
-            if share.line is None and share.share > _ROUNDING:
-                name = trace.optimizers[event.optimizer].name
-                yield f"a part of what {name} applied came from no backward"
+    for step in steps:
+        if any(each.line is None and each.share > _ROUNDING for each in _shares(step)):
+            name = trace.optimizers[step.optimizer].name
+            yield f"a part of what {name} applied came from no backward"
     looked: dict[str, bool] = {}
     for event in trace.events:
         if isinstance(event, Backward):

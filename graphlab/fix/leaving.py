@@ -1,4 +1,4 @@
-"""Leaves a program that has run far enough, as Ctrl-C would, and a process that nobody waits for."""
+"""Leaves a program that has run far enough, as Ctrl-C would, or that nobody waits for."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ through which tracebacks, `inspect` and graphlab read lines. Bytecode on disk is
 
 from __future__ import annotations
 
+import _io
 import builtins
 import functools
 import importlib.machinery
@@ -15,8 +16,6 @@ import os
 import tokenize
 from collections.abc import Mapping
 from typing import Any
-
-import _io
 
 
 def serve(texts: Mapping[str, bytes]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphlab.fix.job import GRACE, Answer, Job
 
@@ -25,13 +25,21 @@ _TICK = 0.02
 _START = 60.0
 
 
+class _Running(NamedTuple):
+    """A job at work, and when it is ended at the latest."""
+
+    process: subprocess.Popen[bytes]
+    job: Job
+    until: float | None
+
+
 class Processes:
     """The processes of one command. Use as a context manager: whatever way the block is left, also
     by Ctrl-C or SIGTERM, they and all that they have started are gone."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="graphlab-fix-"))
-        self._running: dict[int, tuple[subprocess.Popen[bytes], Job, float | None]] = {}
+        self._running: dict[int, _Running] = {}
         self._count = 0
         self._before: Any = None
 
@@ -40,9 +48,9 @@ class Processes:
             self._before = signal.signal(signal.SIGTERM, _leave)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for process, _, _ in self._running.values():
-            _kill(process)
+    def __exit__(self, *left: object) -> None:
+        for running in self._running.values():
+            _kill(running.process)
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -78,18 +86,19 @@ class Processes:
             env=_environment(), start_new_session=True,
         )  # fmt: skip
         limit = time.monotonic() + _START + job.limit + 2 * GRACE if job.limit else None
-        self._running[at] = process, job, limit
+        self._running[at] = _Running(process, job, limit)
 
     def _done(self) -> list[int]:
         now = time.monotonic()
         return [
             at
-            for at, (process, _, limit) in self._running.items()
-            if process.poll() is not None or (limit is not None and now > limit)
+            for at, each in self._running.items()
+            if each.process.poll() is not None or (each.until is not None and now > each.until)
         ]
 
     def _answer(self, at: int) -> Answer:
-        process, job, _ = self._running[at]
+        running = self._running[at]
+        process, job = running.process, running.job
         late = process.poll() is None
         _kill(process)
         del self._running[at]

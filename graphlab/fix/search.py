@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from graphlab.errors import UserError
@@ -15,7 +15,7 @@ from graphlab.fix.sources import Source
 from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Module, Trace
-from graphlab.trace.repairs import Candidate, Check, Cost, Repairs
+from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from graphlab.errors import UserError
 from graphlab.output import files
 from graphlab.trace.finding import Help
-from graphlab.trace.repairs import LineEdit
+from graphlab.trace.repairs.model import LineEdit
 
 # The text of each edited file, by its real path.
 Texts = Mapping[str, str]

@@ -12,7 +12,9 @@ from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_operations(RULE, trace, "unmapped", _summary, _help, True, mapped_like_the_input)
+    yield from refused_operations(
+        RULE, trace, "unmapped", _summary, _help, True, mapped_like_the_input
+    )
 
 
 def _summary(event: Refused, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -61,7 +62,7 @@ class Rewriting:
         """A repair made of these edits, of which none overlaps another; None where it changes
         nothing."""
         ordered = sorted(edits)
-        if not ordered or any(a[1] > b[0] for a, b in zip(ordered, ordered[1:], strict=False)):
+        if not ordered or any(a[1] > b[0] for a, b in pairwise(ordered)):
             return None
         first = self._line_of(ordered[0][0])
         last = max(self._line_of(max(end - 1, start)) for start, end, _ in ordered)
@@ -79,15 +80,12 @@ class Rewriting:
 
     def statement(self, line: int) -> ast.stmt | None:
         """The innermost statement that runs at a line."""
-        found: ast.stmt | None = None
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0):
-                if found is None or (node.lineno, -(node.end_lineno or 0)) >= (
-                    found.lineno,
-                    -(found.end_lineno or 0),
-                ):
-                    found = node
-        return found
+        here = [
+            node
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
+        ]
+        return min(here, key=lambda each: (each.end_lineno or 0) - each.lineno, default=None)
 
     def body(self, statement: ast.stmt) -> list[ast.stmt]:
         """The list of statements that it stands in; empty where another shares its line."""

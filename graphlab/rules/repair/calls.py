@@ -113,9 +113,7 @@ def by_math_attention(trace: Trace, event: Backward) -> Iterator[Help]:
     statement = file.statement(node.at.line)
     if statement is None or hasattr(statement, "body"):
         return
-    header = (
-        "with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)"
-    )
+    header = "with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)"
     edits = [file.under(header, statement, statement)]
     if "import torch.nn.attention" not in file.source:
         first = next((each for each in file.tree.body if isinstance(each, ast.Import)), None)

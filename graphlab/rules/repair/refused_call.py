@@ -64,7 +64,7 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
         if listed is not None:
             edits = _replaced(trace, at, f"torch.{word}({listed})", f"torch.stack({listed})")
     elif word not in CUTS:
-        text = f"See what {by} {here} does: all that {loss} is computed from is frozen since, or cut."
+        text = f"See what {by} {here} does: all that {loss} is made of is frozen since, or cut."
     else:
         text = (
             f"Compute {loss} from what {by} {here} is given: whole numbers and truth values have "

@@ -1,4 +1,4 @@
-"""Renders the repairs that graphlab fix has tried: what was found, a table, and the best as a diff."""
+"""Renders the repairs that graphlab fix has tried: findings, a table, and the best as a diff."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphlab.text import lines_of, one_line, plural
-from graphlab.trace.repairs import Candidate, Check, Cost, Repairs
+from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
 from graphlab.views.terminal.story import headline
 
 _STYLES = {"proved": "bold green", "runs": "bold yellow", "rejected": "red"}

@@ -146,8 +146,8 @@ def _is_list(file: Rewriting, name: str) -> bool:
 
 
 def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:
-    """What leaves the graph as it is appended to a list that the statement reads, or as that is copied
-    to which the statement appends."""
+    """What leaves the graph as it is appended to a list that the statement reads; or as the list to
+    which the statement appends is copied."""
     read = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
     copied = [
         node
@@ -181,8 +181,8 @@ def _appends_to(statement: ast.stmt, copy: ast.AST) -> bool:
 
 
 def _thawed(trace: Trace, call: Location | None) -> Iterator[Help]:
-    """Let the network of the optimizer that steps after the backward at `call` require grad again, at
-    the beginning of each turn of the loop."""
+    """Let the network of the optimizer that steps after the backward at `call` require grad again,
+    at the beginning of each turn of the loop."""
     file = Rewriting.of(trace, call)
     statement = file.statement(call.line) if file is not None and call is not None else None
     if file is None or statement is None:

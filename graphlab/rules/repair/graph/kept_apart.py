@@ -105,7 +105,9 @@ def loss_per_backward(trace: Trace, event: Backward) -> Iterator[Help]:
     if loop is None or file.function(loop) is not file.function(statement):
         return
     body = file.body(loop)
-    bound = {n.id for n in ast.walk(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bound = {
+        n.id for n in ast.walk(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
     needed = {n.id for n in ast.walk(loop) if isinstance(n, ast.Name)} - bound
     moved: list[ast.stmt] = []
     # Backwards from the loop: what it needs, and what that needs, if it calls something.

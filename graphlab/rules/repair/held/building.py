@@ -22,10 +22,11 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     if file is None or call is None or statement is None:
         return []
     found = []
-    owners = list(dict.fromkeys(_holder(each) for each in missing))
+    holders = dict.fromkeys(_holder(each) for each in missing)
+    owners = [each for each in holders if each is not None]
     given = _parameters(call)
-    if given is not None and all(owners) and not isinstance(given, ast.Dict):
-        more = [f"*{each}.parameters()" if _is_module(missing, each) else each for each in owners]  # type: ignore[arg-type]
+    if given is not None and len(owners) == len(holders) and not isinstance(given, ast.Dict):
+        more = [f"*{each}.parameters()" if _is_module(missing, each) else each for each in owners]
         inner = file.text(given)
         if isinstance(given, ast.List):
             known = inner[1:-1].rstrip().rstrip(",")
@@ -37,8 +38,8 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
             inner = inner[5:-1] if inner.startswith("list(") else inner
             whole = f"[*{inner}, {', '.join(more)}]"
         start, end = file.span(given)
-        what = ", ".join(each for each in owners if each)
-        found.append(file.help(f"Give the optimizer {what} as well.", (start, end, whole)))
+        text = f"Give the optimizer {', '.join(owners)} as well."
+        found.append(file.help(text, (start, end, whole)))
     found.append(_later(file, statement))
     return [each for each in found if each is not None]
 
@@ -147,7 +148,9 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     if edits:
         place = edits[0][1]
     if statement not in body or after not in body:
-        found.append(file.help("Build the optimizer again after that.", *edits, (place, place, again)))
+        found.append(
+            file.help("Build the optimizer again after that.", *edits, (place, place, again))
+        )
     return [each for each in found if each is not None]
 
 
@@ -179,9 +182,7 @@ def _not_assigned(file: Rewriting, line: int) -> Help | None:
     return None
 
 
-def registered(
-    trace: Trace, made: Location | None, missing: Sequence[TensorInfo]
-) -> list[Help]:
+def registered(trace: Trace, made: Location | None, missing: Sequence[TensorInfo]) -> list[Help]:
     """Make what the statement at `made` makes a part of its module: a ModuleList for a list, a
     Parameter for a tensor."""
     file = Rewriting.of(trace, made)
@@ -200,7 +201,9 @@ def registered(
         if all((each.name or "").endswith("]") for each in missing):
             kind = kind.replace("Module", "Parameter")
         new = f"{nn}.{kind}({text if text not in ('[]', '{}') else ''})"
-        listed = file.help(f"Make it a {kind}, whose parameters are the module's.", (start, end, new))
+        listed = file.help(
+            f"Make it a {kind}, whose parameters are the module's.", (start, end, new)
+        )
         return [listed] if listed is not None else []
     inner = next(
         (

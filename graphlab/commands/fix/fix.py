@@ -20,7 +20,8 @@ from graphlab.fix.scratch import copy_of
 from graphlab.fix.search import Asked, Search
 from graphlab.output import files
 from graphlab.ranks.launch import refuse_launcher
-from graphlab.trace.repairs import Repairs
+from graphlab.trace.repairs.document import document
+from graphlab.trace.repairs.model import Repairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
         repairs = replace(repairs, applied=True)
     repairs = replace(repairs, chosen=chosen)
     if choice.json_file is not None:
-        text = json.dumps(repairs.document(), indent=2) + "\n"
+        text = json.dumps(document(repairs), indent=2) + "\n"
         files.write(choice.json_file, text, choice.force)
     if choice.patch_file is not None and chosen is not None:
         files.write(choice.patch_file, repairs.candidates[chosen].diff, choice.force)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from graphlab.trace.finding import Finding
-from graphlab.trace.report import finding_document
-
-SCHEMA = "graphlab.fix/1"
 
 Verdict = Literal["proved", "runs", "rejected"]
 
@@ -71,36 +68,3 @@ class Repairs:
     def problems(self) -> list[Finding]:
         """The findings that are to be mended."""
         return [each for each in self.findings if each.severity != "info"]
-
-    def document(self) -> dict[str, Any]:
-        """The whole as JSON values (graphlab.fix/1): fields may be added, never renamed."""
-        return {
-            "schema": SCHEMA,
-            "target": self.target,
-            "findings": [finding_document(each) for each in self.findings],
-            "candidates": [_candidate(each) for each in self.candidates],
-            "chosen": self.chosen,
-            "applied": self.applied,
-            "failure": self.failure or None,
-        }
-
-
-def _candidate(each: Candidate) -> dict[str, Any]:
-    return {
-        "text": each.text,
-        "diff": each.diff,
-        "edits": [
-            {"file": edit.file, "line": edit.line, "before": edit.before, "after": edit.after}
-            for edit in each.edits
-        ],
-        "verdict": each.verdict,
-        "checks": [
-            {"name": check.name, "holds": check.holds, "detail": check.detail}
-            for check in each.checks
-        ],
-        "cost": {
-            "forwards": each.cost.forwards,
-            "backwards": each.cost.backwards,
-            "saved_bytes": each.cost.saved_bytes,
-        },
-    }
