@@ -78,8 +78,8 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
 
 
 def _unreached(before: Trace, after: Trace) -> str:
-    """A parameter of an optimizer that steps, which no loss has reached, and which the program as it
-    was did not show to be out of use."""
+    """A parameter of an optimizer that steps, which no loss has reached, though the program as it
+    was did not show it to be out of use."""
     reached = _reached_by_any(after)
     known = {
         before.tensors[at].name
@@ -101,12 +101,22 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
     # What the program means to freeze, by a flag that freezes nothing; and what is to be one again.
     meant = {at for each in before.sightings if isinstance(each, NoFreeze) for at in each.tensors}
     one = {name for each in before.sightings if isinstance(each, TieBroken) for name in each.names}
-    missed = {at for at, each in enumerate(before.tensors) if each.name in one - set(names)}
+    # The tie has names of its own, such as `model.head.weight` for `trainer.model.head.weight`.
+    missed = {
+        at
+        for at, each in enumerate(before.tensors)
+        if each.name not in names and any(f".{each.name}".endswith(f".{name}") for name in one)
+    }
     before = _without(before, meant | missed)
     reached_after = _reached(after)
     any_after = {names[at] for places in reached_after.values() for at in places}
     reached_before = _reached(before)
-    own = {before.optimizers[at].name: loss for at, loss in own_losses(before).items()}
+    # A program that died early may not have come to the losses of all optimizers.
+    own = {
+        trace.optimizers[at].name: loss
+        for trace in (after, before)
+        for at, loss in own_losses(trace).items()
+    }
     for loss, places in reached_before.items():
         if loss in reached_after or not places:
             continue
@@ -200,7 +210,7 @@ def right_gradients(after: Trace) -> Check:
         return Check(GRADIENTS, None, missing)
     steps = [each for each in after.events if isinstance(each, Step) and each.mix is not None]
     looked = [each for each in after.events if isinstance(each, Backward) and each.nodes]
-    saved = f"what {plural(len(looked), 'backward')} had saved was unchanged"
+    saved = f"{plural(len(looked), 'backward')} used what was saved"
     measured = f"measured at {plural(len(steps), 'step')}; " if steps else "no optimizer; "
     return Check(GRADIENTS, True, measured + saved)
 

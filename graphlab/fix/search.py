@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -139,7 +140,8 @@ class Search:
         if key in self._seen:
             return None
         self._seen.add(key)
-        return _Trial(texts, (*base.words, help.text), base, finding)
+        said = re.sub(r"^Or (\w)", lambda found: found[1].upper(), help.text)
+        return _Trial(texts, (*base.words, said), base, finding)
 
     def _try(self, wave: Sequence[_Trial]) -> None:
         before = self._before.trace

@@ -155,7 +155,7 @@ def straight_through(trace: Trace, at: Location | None, operation: str) -> Itera
     """Hand the gradient past an operation whose slope is 0."""
     file = Rewriting.of(trace, at)
     statement = file.statement(at.line) if file is not None and at is not None else None
-    if file is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+    if file is None or not isinstance(statement, ast.Assign | ast.Return) or not statement.value:
         return
     name = operation.lower()
     calls = [
@@ -163,18 +163,23 @@ def straight_through(trace: Trace, at: Location | None, operation: str) -> Itera
         for each in ast.walk(statement.value)
         if isinstance(each, ast.Call) and ast.unparse(each.func).rsplit(".", 1)[-1] == name
     ]
-    if len(calls) != 1 or not isinstance(statement.targets[0], ast.Name):
+    if len(calls) != 1:
         return
     call = calls[0]
     method = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) != "torch"
     given = call.func.value if method else call.args[0] if call.args else None  # type: ignore[union-attr]
     if given is None:
         return
-    plain = next(
-        each
-        for each in ("raw", "smooth", f"raw_{statement.targets[0].id}")
-        if each not in file.source
-    )
+    if isinstance(given, ast.Name):
+        flat = file.text(call)
+        found = file.help(
+            f"Let the gradient pass {name}() as if it were not there (straight-through).",
+            (*file.span(call), f"({given.id} + ({flat} - {given.id}).detach())"),
+        )
+        if found is not None:
+            yield found
+        return
+    plain = next((each for each in ("raw", "smooth", "before") if each not in file.source), "x_")
     indent = " " * statement.col_offset
     flat = f"{plain}.{name}()" if method else f"{file.text(call.func)}({plain})"
     start, _ = file.whole(statement)
@@ -243,5 +248,23 @@ def flag_left_out(trace: Trace, event: Refused) -> Iterator[Help]:
     alone = isinstance(statement, ast.Assign | ast.Expr) and len(file.body(statement)) > 1
     if alone and "requires_grad" in file.text(statement):
         found = file.help("Leave it out: a result has its graph.", (*file.whole(statement), ""))
+        if found is not None:
+            yield found
+
+
+def not_reentrant_at_all(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """Let checkpoints be of the kind that needs no input that requires grad."""
+    file = Rewriting.of(trace, at)
+    words = [
+        node
+        for node in (ast.walk(file.tree) if file is not None else ())
+        if isinstance(node, ast.keyword) and node.arg == "use_reentrant"
+        and isinstance(node.value, ast.Constant) and node.value.value is True
+    ]  # fmt: skip
+    if file is not None and words:
+        edits = [(*file.span(each.value), "False") for each in words]
+        found = file.help(
+            "A reentrant checkpoint cuts off what gets no input with a gradient.", *edits
+        )
         if found is not None:
             yield found

@@ -74,7 +74,7 @@ def _cost(cost: Cost) -> str:
     if cost.backwards is not None:
         parts.append(f"{plural(cost.backwards, 'backward')}")
     if cost.saved_bytes is not None:
-        parts.append(f"{_bytes(cost.saved_bytes)} saved for backward")
+        parts.append(f"{_bytes(cost.saved_bytes)} saved")
     return ", ".join(parts)
 
 

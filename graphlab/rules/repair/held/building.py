@@ -11,6 +11,7 @@ from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, TensorInfo, Trace
 
+_BUILDING = ast.Assign | ast.Return
 _LISTS = {ast.List: "ModuleList", ast.ListComp: "ModuleList", ast.Dict: "ModuleDict",
           ast.DictComp: "ModuleDict"}  # fmt: skip
 
@@ -22,11 +23,15 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     if file is None or call is None or statement is None:
         return []
     found = []
-    holders = dict.fromkeys(_holder(each) for each in missing)
+    held = {
+        trace.tensors[at].owner for each in trace.optimizers if each.at == built for at in each.owns
+    }
+    holders = dict.fromkeys(_holder(each, held) for each in missing)
     owners = [each for each in holders if each is not None]
-    given = _parameters(call)
+    given = _resolved(file, _parameters(call))
     if given is not None and len(owners) == len(holders) and not isinstance(given, ast.Dict):
-        more = [f"*{each}.parameters()" if _is_module(missing, each) else each for each in owners]
+        plain = {each.name for each in missing}
+        more = [each if each in plain else f"*{each}.parameters()" for each in owners]
         inner = file.text(given)
         if isinstance(given, ast.List):
             known = inner[1:-1].rstrip().rstrip(",")
@@ -63,13 +68,27 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
                 yield found
 
 
-def _holder(tensor: TensorInfo) -> str | None:
-    """The variable to take a parameter from: its module's, or its own."""
+def _holder(tensor: TensorInfo, partly: set[str | None]) -> str | None:
+    """What to take a parameter from: its module's variable, the module in that if the optimizer has
+    other parts of it, or the parameter's own name."""
+    path = (tensor.name or "").rpartition(".")[0]
+    if tensor.owner in partly and path and path != tensor.owner:
+        return spelled(path)
     return tensor.owner or tensor.name
 
 
-def _is_module(missing: Sequence[TensorInfo], name: str) -> bool:
-    return any(each.owner == name for each in missing)
+def _resolved(file: Rewriting, given: ast.expr | None) -> ast.expr | None:
+    """The list that a variable was given, if that is what an optimizer is built from."""
+    if not isinstance(given, ast.Name):
+        return given
+    lists = [
+        each.value
+        for each in ast.walk(file.function(given) or file.tree)
+        if isinstance(each, ast.Assign)
+        and isinstance(each.value, ast.List)
+        and given.id in (ast.unparse(target) for target in each.targets)
+    ]
+    return lists[0] if len(lists) == 1 else given
 
 
 def _parameters(call: ast.Call) -> ast.expr | None:
@@ -86,23 +105,29 @@ def _construction(
     statement = file.statement(built.line) if file is not None and built is not None else None
     calls = [
         each
-        for each in (ast.walk(statement) if isinstance(statement, ast.Assign) else ())
+        for each in (ast.walk(statement) if isinstance(statement, _BUILDING) else ())
         if isinstance(each, ast.Call) and _parameters(each) is not None
     ]
     return file, calls[0] if calls else None, statement
 
 
 def _later(file: Rewriting, statement: ast.stmt) -> Help | None:
-    """Build it just before the loop further down in the same body."""
-    body = file.body(statement)
+    """Build it as late as its own body allows: before it is used, or at the end."""
+    body, name = file.body(statement), _target(statement)
     after = body[body.index(statement) + 1 :] if statement in body else []
-    loop = next((at for at, each in enumerate(after) if isinstance(each, ast.For | ast.While)), 0)
-    if not loop:
+    if name is None:
         return None
-    name = _target(statement)
-    if name is None or any(_reads(each, name) for each in after[:loop]):
+    until = next(
+        (
+            at
+            for at, each in enumerate(after)
+            if _reads(each, name) or isinstance(each, ast.Return | ast.For | ast.While)
+        ),
+        len(after),
+    )
+    if not until:
         return None
-    edits = file.moved(statement, after[loop - 1])
+    edits = file.moved(statement, after[until - 1])
     return file.help("Build the optimizer when the model is complete.", *edits)
 
 
@@ -129,6 +154,7 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     file, _, statement = _construction(trace, built)
     if file is None or statement is None or changed is None or changed.file != file.file:
         return [each for each in found if each is not None]
+    found.append(_later(file, statement))
     after = file.statement(changed.line)
     if after is None or hasattr(after, "body") or after is statement:
         return [each for each in found if each is not None]
@@ -258,13 +284,13 @@ def tied(trace: Trace, at: Location | None, names: Sequence[str]) -> Iterator[He
     place = file.whole(statement)[1]
     indent = " " * statement.col_offset
     for one, other in ((names[-1], names[0]), (names[0], names[-1])):
-        new = f"{indent}{_subscripted(one)} = {_subscripted(other)}\n"
+        new = f"{indent}{spelled(one)} = {spelled(other)}\n"
         found = file.help("Tie them again after that.", (place, place, new))
         if found is not None:
             yield found
 
 
-def _subscripted(name: str) -> str:
+def spelled(name: str) -> str:
     """``model[0].weight`` for ``model.0.weight``."""
     found = ""
     for part in name.split("."):
