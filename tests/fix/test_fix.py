@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 
+import graphlab
+
+PACKAGE = Path(graphlab.__file__).resolve().parent
+
 # The naive GAN loop, with the networks in a package beside it and one of them imported relatively.
 NETS = """
 import torch
@@ -88,21 +92,19 @@ class Gate(nn.Module):
         return self.act(h) * x
 
 
-net = torch.compile(Gate(), backend="eager")
+net = torch.compile(Gate(), backend="aot_eager")
 optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 for turn in range(2):
-    loss = net(torch.randn(4, 3)).mean()
+    loss = net(torch.randn(4, 3)).square().mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 """
 ENDLESS = """
-import sys, time, torch
+import subprocess, sys, time, torch
 from torch import nn
 
-open("began.txt", "w").write("x")
 w = torch.ones(3, requires_grad=True)
-subprocess = __import__("subprocess")
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 open("child.txt", "w").write(str(child.pid))
 while True:
@@ -222,6 +224,7 @@ def test_nothing_is_left_running(tmp_path: Path, sent: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "graphlab", "fix", "endless.py"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )  # fmt: skip
     child = tmp_path / "child.txt"
     _wait(lambda: child.exists() and child.read_text())

@@ -212,8 +212,8 @@ def identity_instead(trace: Trace, built: Location | None, module: str) -> Itera
             return
 
 
-def real_number(trace: Trace, event: Backward) -> Iterator[Help]:
-    """Make a real number of a complex loss; weights of the loss's own shape."""
+def one_real_number(trace: Trace, event: Backward) -> Iterator[Help]:
+    """Make one real number of a loss; weights of the loss's own shape."""
     file = Rewriting.of(trace, event.at)
     for node in ast.walk(file.tree) if file is not None and event.at is not None else ():
         if (
@@ -225,8 +225,9 @@ def real_number(trace: Trace, event: Backward) -> Iterator[Help]:
         ):  # fmt: skip
             continue
         end = file.span(node.func.value)[1]
-        if event.trouble == "complex-loss":
-            for part in (".abs()", ".real"):
+        parts = {"complex-loss": (".abs()", ".real"), "non-scalar": (".mean()", ".sum()")}
+        if event.trouble in parts:
+            for part in parts[event.trouble]:
                 found = file.help(f"Train on {event.loss}{part}.", (end, end, part))
                 if found is not None:
                     yield found

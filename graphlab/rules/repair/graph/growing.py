@@ -1,4 +1,4 @@
-"""Repairs of a graph that grows: what is kept is detached, or what is carried on is cut each turn."""
+"""Repairs of a graph that grows: detached as it is kept, or cut in each turn where it goes on."""
 
 from __future__ import annotations
 
@@ -69,6 +69,45 @@ def cut_each_turn(trace: Trace, at: Location | None, name: str) -> Iterator[Help
             )
             if found is not None:
                 yield found
+
+
+def summed_apart(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:
+    """A running sum that is back-propagated itself: train on each summand, and add up its value."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None or not name.isidentifier():
+        return
+    body = file.body(statement)
+    before = body[: body.index(statement)] if statement in body else []
+    added = next(
+        (
+            each
+            for each in reversed(before)
+            if isinstance(each, ast.AugAssign) and ast.unparse(each.target) == name
+        ),
+        None,
+    )
+    uses = [
+        each
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Name) and each.id == name and _is_load(each)
+    ]
+    if added is None or not uses or not isinstance(added.op, ast.Add):
+        return
+    fresh = next(
+        (e for e in ("loss", "step_loss", "term") if e != name and e not in file.source), None
+    )
+    if fresh is None:
+        return
+    indent = " " * added.col_offset
+    new = f"{indent}{fresh} = {file.text(added.value)}\n{indent}{name} += {fresh}.detach()\n"
+    found = file.help(
+        f"Go back through what is new in {name} alone, and add up its value.",
+        (*file.whole(added), new),
+        *((*file.span(each), fresh) for each in uses),
+    )
+    if found is not None:
+        yield found
 
 
 def _each(target: ast.expr) -> list[ast.expr]:
