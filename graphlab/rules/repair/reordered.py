@@ -63,8 +63,8 @@ def copy_before_write(trace: Trace, at: Location | None) -> Iterator[Help]:
 
 
 def _is_its_own(file: Rewriting, here: StatementInScope, target: ast.expr) -> bool:
-    """Whether nobody is left with the old tensor when the target is bound to a copy: a variable that
-    was given to the function must be what it returns."""
+    """Whether nobody is left with the old tensor when the target is bound to a copy: a variable
+    that was given to the function must be what it returns."""
     twin = next(
         (
             each
