@@ -49,7 +49,9 @@ def copy_before_write(trace: Trace, at: Location | None) -> Iterator[Help]:
     while target is not None:
         if isinstance(target, _PLACES) and _is_its_own(file, here, target):
             places.append(file.text(target))
-        inner = getattr(target, "value", None) or getattr(target, "func", None)
+        # Of a call, what its method is called on.
+        holder = target.func if isinstance(target, ast.Call) else target
+        inner = getattr(holder, "value", None)
         target = inner if isinstance(inner, ast.expr) else None
     start, indent = file.whole(statement)[0], " " * statement.col_offset
     for name in dict.fromkeys(places):
