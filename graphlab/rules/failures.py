@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
@@ -25,6 +25,7 @@ def failed_backwards(
     summary: str,
     help: str,
     repair: Callable[[Trace, Backward], Help | None],
+    others: Callable[[Trace, Backward], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line whose backward failed for `trouble`.
 
@@ -48,5 +49,6 @@ def failed_backwards(
             failed=Place(event.at, event.call),
             cause=Place(event.cut, event.cut_by) if event.cut is not None else None,
             help=(repair(trace, event) or Help(help),),
+            others=tuple(others(trace, event)),
             notes=(f"inferred: {event.inferred}",) if event.inferred else (),
         )

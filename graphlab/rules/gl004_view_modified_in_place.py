@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.refusals import refused_writes
+from graphlab.rules.repair.reordered import copy_before_write, view_after_write
 from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
@@ -23,6 +24,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             "or no_grad.",
         ),
         _apart,
+        lambda trace, event: copy_before_write(trace, event.at),
     )
     for event in trace.events:
         if isinstance(event, Refused) and event.kind == "view" and not event.by:
@@ -53,6 +55,7 @@ def _base_written(trace: Trace, event: Refused) -> Finding:
                 "Views from unbind, split and chunk do not outlive a write to their base."
             ),
         ),
+        others=tuple(view_after_write(trace, event.made, event.written)),
     )
 
 

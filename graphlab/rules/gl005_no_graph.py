@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.refusals import made_by, refused_backwards, refused_operations
+from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.refused_call import restore_graph
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -26,6 +27,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "would train.",
         restore_graph,
         cut=": {cut} cut it off",
+        others=lambda trace, event: graph_kept(trace, event.cut, event.cut_by, event.at),
     )
     yield from refused_operations(RULE, trace, "hook", _summary, _help)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.refusals import refused_backwards
+from graphlab.rules.repair.calls import asked_in_time, zeros_for_unused
 from graphlab.rules.repair.refused_call import leave_out_frozen
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -21,6 +22,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         ".to() made later is another tensor), or pass allow_unused=True where None is a"
         " fine answer.",
         _asked_for_another,
+        others=lambda trace, event: (
+            *asked_in_time(trace, event),
+            *zeros_for_unused(trace, event),
+        ),
     )
     yield from refused_backwards(
         RULE,
@@ -30,6 +35,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "Let {name} require grad before {loss} is computed, or leave it out of the inputs.",
         leave_out_frozen,
         cut=" since {cut}",
+        others=asked_in_time,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.failures import failed_backwards
+from graphlab.rules.repair.calls import without_checkpoint
 from graphlab.rules.repair.refused_call import not_reentrant
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -20,6 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "A checkpointed function must do the same both times: keep caches, counters and random "
         "choices outside it, and pass in what they give.",
         _help,
+        without_checkpoint,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.failures import failed_backwards
+from graphlab.rules.repair.calls import by_math_attention
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Trace
@@ -19,6 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "Compute that part with operations that have a second derivative, or leave it out of what "
         "create_graph=True differentiates.",
         _help,
+        by_math_attention,
     )
 
 

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from graphlab.rules.refusals import refused_operations
 from graphlab.rules.repair.operations import clone_expanded
+from graphlab.rules.repair.reordered import copy_before_write
+from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_operations(RULE, trace, "overlap", _summary, _help, written=True)
+    yield from refused_operations(RULE, trace, "overlap", _summary, _help, True, _apart)
 
 
 def _summary(event: Refused, name: str) -> str:
@@ -26,6 +28,15 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
         f"Write into a copy, {name}.clone(), which has memory for each element, or make a new "
         "tensor instead of the write."
     )
+
+
+def _apart(trace: Trace, event: Refused) -> Iterator[Help]:
+    if event.at is not None:
+        why = "elements of the old one share memory"
+        found = write_out_of_place(trace, event.at, event.by, why)
+        if found is not None:
+            yield found
+        yield from copy_before_write(trace, event.at)
 
 
 RULE = Rule("GL013", "overlapping-memory", "error", check)

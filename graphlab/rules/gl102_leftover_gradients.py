@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.held.clearing import cleared_before
+from graphlab.rules.repair.held.stepping import cleared_by_hand
 from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, unversioned
 from graphlab.text import listing
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Location, Step, Trace, ZeroGrad
+from graphlab.trace.model import Backward, Location, Step, Trace, ZeroGrad
 from graphlab.trace.sightings import GradientKept
 
 
@@ -32,6 +34,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                     "the first backward of the next one."
                 ),
             ),
+            others=tuple(cleared_before(trace, _first(trace, step), optimizer.name)),
         )
 
     by_line: dict[Location | None, list[GradientKept]] = {}
@@ -60,7 +63,18 @@ def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
                 f"torch.autograd.grad(…, {name}) instead."
             ),
         ),
+        others=tuple(cleared_by_hand(trace, kept.at, name)),
     )
+
+
+def _first(trace: Trace, step: Step) -> Location | None:
+    """Where the first backward was called whose gradients a step applied."""
+    found = (
+        each.at
+        for each in trace.events
+        if isinstance(each, Backward) and each.loss in step.sources and not each.handed_over
+    )
+    return next(found, None)
 
 
 def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:

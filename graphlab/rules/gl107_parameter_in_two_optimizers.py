@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.held.building import hold_less
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, last_step, unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -34,7 +35,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(stepped.at, f"{second.name}.step()"),
             cause=Place(second.at, f"{second.name} built") if second.at is not None else None,
             help=(Help(f"Leave out of {second.name} what {first.name} already holds."),),
+            others=tuple(_others(trace, one, two)),
         )
+
+
+def _others(trace: Trace, one: int, two: int) -> Iterator[Help]:
+    first, second = set(trace.optimizers[one].owns), set(trace.optimizers[two].owns)
+    if second < first:
+        yield from hold_less(trace, one, two)
+    elif first != second:
+        yield from hold_less(trace, two, one)
 
 
 def _joint(trace: Trace, index: int) -> bool:

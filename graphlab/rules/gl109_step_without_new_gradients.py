@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.held.stepping import step_with_backward
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, never_stepped, unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -35,6 +36,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                     "a backward, leave the step out too."
                 ),
             ),
+            others=tuple(step_with_backward(trace, step.at)),
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.calls import not_reentrant_at_all
+from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -67,6 +69,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=cause,
             failed=failed,
             help=(Help(help),),
+            others=(
+                *graph_kept(trace, optimizer.cut, optimizer.cut_by),
+                *not_reentrant_at_all(trace, optimizer.at),
+            ),
             notes=(f"never reached: {', '.join(names)}",) if more else (),
         )
 

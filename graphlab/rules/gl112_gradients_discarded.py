@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.held.clearing import cleared_elsewhere
 from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_step, never_stepped
@@ -60,6 +61,7 @@ def _some_lost(trace: Trace, fate: Fate) -> Finding:
                 f"sum of {parts} backwards."
             ),
         ),
+        others=tuple(cleared_elsewhere(trace, fate.cleared)),
         measured={"applied": fate.applied, "discarded": fate.discarded},
     )
 
@@ -94,6 +96,7 @@ def _all_lost(trace: Trace, each: Starved) -> Finding:
                 "the two."
             ),
         ),
+        others=tuple(cleared_elsewhere(trace, each.cleared)),
     )
 
 

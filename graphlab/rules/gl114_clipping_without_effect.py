@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.clipping import clip_before_step, unscale_before
+from graphlab.rules.repair.held.clipping import clip_before_step, unscale_before
+from graphlab.rules.repair.held.stepping import clip_after_backward
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -41,6 +42,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=failed,
             cause=Place(each.at, each.call),
             help=(edit or Help(help),),
+            others=tuple(clip_after_backward(trace, each.at, each.backward)),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.calls import identity_instead
 from graphlab.rules.repair.double_softmax import without_softmax
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
@@ -48,6 +49,10 @@ def check(trace: Trace) -> Iterator[Finding]:
                     f"Give the loss what goes into {what}, and use {what} only where probabilities "
                     "are read."
                 ),
+            ),
+            others=(
+                *([found] if (found := without_softmax(trace, each.at)) and each.built else []),
+                *identity_instead(trace, each.built, each.module),
             ),
         )
 

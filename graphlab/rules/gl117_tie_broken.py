@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.rules.repair.held.building import tied
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.text import listing
@@ -25,6 +26,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensor) if each.tensor is not None else None,
             cause=Place(each.at, each.by) if each.at is not None else None,
             help=(Help(_again(each)),),
+            others=tuple(tied(trace, each.at, each.names)),
         )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.graph.kept_apart import copied_where_saved
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
+from graphlab.rules.repair.reordered import copy_before_write, saved_later
 from graphlab.rules.repair.wrapped import detach_and_recompute, used_up_by, wrapped
 from graphlab.rules.repair.writes import save_a_copy, update_under_no_grad, write_out_of_place
 from graphlab.rules.rule import Rule
@@ -104,6 +106,7 @@ def findings(
                 for each in problems[1:]
             ),
             help=tuple(_help(trace, event, problems, mutated)),
+            others=tuple(_others(trace, event, problems)),
             notes=(*notes, *_harm(event), *_inferred(trace, problems)),
             measured=_measured(event),
         )
@@ -162,6 +165,18 @@ def _broadcast(trace: Trace, saved: Saved, tensor: TensorInfo) -> Help:
         f"Use {name}.clone() where it was saved, or pass broadcast_buffers=False to {DDP} if each "
         "rank is to keep buffers of its own."
     )
+
+
+def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[Help]:
+    yield from saved_later(trace, problems, event)
+    yield from copied_where_saved(trace, problems)
+    mutated = mutated_place(trace, problems[0])
+    held = versions(trace, problems[0]).tensor.kind in ("parameter", "buffer")
+    if mutated is not None and not held:
+        yield from copy_before_write(trace, mutated.at)
+    carried = detach_carried(trace, event)
+    if carried is not None:
+        yield carried
 
 
 def _help(

@@ -22,7 +22,7 @@ def report(trace: Trace, findings: list[Finding]) -> dict[str, Any]:
         "iterations": trace.iterations,
         "environment": _environment(trace.environment),
         "exception": _exception(failure) if failure is not None else None,
-        "findings": [_finding(each) for each in findings],
+        "findings": [finding_document(each) for each in findings],
         "optimizers": [_optimizer(each, trace) for each in trace.optimizers],
         "unseen": list(trace.unseen),
     }
@@ -98,7 +98,8 @@ def _tensor(versions: Versions | None) -> dict[str, Any] | None:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON values, as all documents have it."""
     return {
         "code": finding.code,
         "name": finding.name,

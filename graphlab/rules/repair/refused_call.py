@@ -6,7 +6,9 @@ import ast
 import re
 from dataclasses import replace
 
+from graphlab.rules.repair.graph.kept_apart import differentiable
 from graphlab.source.blocks import Block, Edit
+from graphlab.source.vocabulary import CUTS
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
 
@@ -33,6 +35,9 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
     word = _word(by)
     here = f"in line {at.line}"
     edits: tuple[Block, Edit] | None = None
+    if word == "grad" and by.endswith("grad()"):
+        text = f"Pass create_graph=True {here}: {loss} is to go back through that gradient."
+        return differentiable(trace, at, loss) or Help(text)
     if "requires_grad" in by:
         text = (
             f"Line {at.line} froze all that {loss} is computed from: leave what is to be trained "
@@ -58,6 +63,8 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
         listed = _listed(trace, at, word)
         if listed is not None:
             edits = _replaced(trace, at, f"torch.{word}({listed})", f"torch.stack({listed})")
+    elif word not in CUTS:
+        text = f"See what {by} {here} does: all that {loss} is made of is frozen since, or cut."
     else:
         text = (
             f"Compute {loss} from what {by} {here} is given: whole numbers and truth values have "
