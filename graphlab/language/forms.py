@@ -1,8 +1,10 @@
-"""What a brace in a text may ask for: English plurals, and the particles after a Korean name.
+"""What a brace in a text may ask for: plurals, the words between the items of a list, and the
+particles after a Korean name.
 
 ``{count:# node|# nodes}`` is the first form for 1 and the second for any other number, with the
-number in place of ``#``. ``{name:을}`` is the name and the particle 을 or 를, whichever its last
-sound takes: so are 이/가, 은/는, 과/와, 으로/로, 이라/라, each named by its first form.
+number in place of ``#``. ``{names:, | and }`` puts the first between the items of a list and the
+second before the last of them. ``{name:을}`` is the name and the particle 을 or 를, whichever its
+last sound takes: so are 이/가, 은/는, 과/와, 으로/로, 이라/라, each named by its first form.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ class Texts(string.Formatter):
     """`str.format` with the forms above."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, list):
+            between, last = format_spec.split("|")
+            *most, end = value
+            return last.join([between.join(most), end]) if most else end
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return (one if value == 1 else many).replace("#", f"{value:,}")
