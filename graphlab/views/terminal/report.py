@@ -61,7 +61,8 @@ def joint(joint: Joint, findings: list[Finding], explain: bool) -> RenderableTyp
         text = _outcome(trace, findings)
         ends.setdefault(text.plain, (text, []))[1].append(rank)
     parts = [
-        Text.assemble(text, (f" ({joint.where(ranks)})", "dim")) for text, ranks in ends.values()
+        Text.assemble(text, (f" ({told(joint.where(ranks))})", "dim"))
+        for text, ranks in ends.values()
     ]
     assert isinstance(shown, Group)
     return Group(*parts, *shown.renderables[1:])
