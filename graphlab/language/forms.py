@@ -29,13 +29,15 @@ _LIQUID = set("178LR")
 
 # How Koreans end words of the field whose spelling does not tell: 스텝, 웨이트, 로짓 and so on.
 _WORDS = {
-    **dict.fromkeys(("weight", "state", "unit", "update", "cat", "gate"), ""),
+    **dict.fromkeys(("weight", "state", "unit", "update", "cat", "gate", "dict", "clamp"), ""),
+    **dict.fromkeys(("point", "prompt", "mask", "task", "rank", "bank"), ""),
     **dict.fromkeys(("step", "logit", "input", "output", "target", "net", "block", "dropout"), "n"),
+    **dict.fromkeys(("hook", "reset", "stack", "group", "map", "set", "init"), "n"),
 }
 
 # The endings of English words that Korean writes with a final consonant, and with none. Words that
 # end otherwise (step is 스텝, weight is 웨이트) are not told by their spelling.
-_ENDS_CONSONANT = re.compile(r"(ng|[lmn])$")
+_ENDS_CONSONANT = re.compile(r"(ng|[lmn]e?)$")
 _ENDS_VOWEL = re.compile(r"([aeiouyrdfgsvxzw]|ch|sh|th|ph)$")
 
 
@@ -88,5 +90,5 @@ def _sound(word: str) -> str | None:
     if known is not None:
         return known
     if _ENDS_CONSONANT.search(low):
-        return "l" if low.endswith("l") else "n"
+        return "l" if low.endswith(("l", "le")) else "n"
     return "" if _ENDS_VOWEL.search(low) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,10 @@ from graphlab import language
 from graphlab.language import Message, told
 from graphlab.rules.registry import RULES, find
 from graphlab.trace.finding import Finding
+from graphlab.trace.ranks.sightings import Parted, WithoutGradient
 from tests.rules.cases import SPEAKING, Case
+from tests.rules.test_ranks import CLIP, LOOP, rank_step
+from tests.rules.test_ranks import found as ranks_found
 
 # Rules whose texts are still English sentences. This set must only shrink.
 ENGLISH = {"GL305"}
@@ -54,17 +58,55 @@ def plain_arguments(text: str, where: tuple[str, str]) -> Iterator[tuple[tuple[s
                 yield from plain_arguments(each, (text.key, name))
 
 
+def is_korean(finding: Finding) -> None:
+    for text in sentences(finding):
+        assert isinstance(text, Message), text
+        assert HANGUL.search(told(text)), text
+    for text in (*sentences(finding), *phrases(finding)):
+        for where, argument in plain_arguments(text, ("", "")):
+            assert where in OBSERVED or not STOP.search(f" {argument} "), (where, argument)
+
+
 @pytest.mark.parametrize("case", SPEAKING, ids=lambda case: f"{case.code}-{case.name}")
 def test_a_finding_is_told_in_korean(case: Case) -> None:
     for finding in find(case.trace()):
-        if finding.code in ENGLISH:
-            continue
-        for text in sentences(finding):
-            assert isinstance(text, Message), text
-            assert HANGUL.search(told(text)), text
-        for text in (*sentences(finding), *phrases(finding)):
-            for where, argument in plain_arguments(text, ("", "")):
-                assert where in OBSERVED or not STOP.search(f" {argument} "), (where, argument)
+        if finding.code not in ENGLISH:
+            is_korean(finding)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"fresh": ("x", "y"), "gradients": ("x", "y")},
+        {"writes": (CLIP,), "gradients": ("x", "y")},
+        {"rates": ("0.2",)},
+        {"settings": ("momentum=0.9",)},
+        {"values": ("x", "b")},
+    ],
+    ids=lambda other: "-".join(other),
+)
+def test_what_differs_between_ranks_is_told_in_korean(other: dict[str, Any]) -> None:
+    (finding,) = ranks_found(rank_step(), rank_step(**other))
+    is_korean(finding)
+
+
+@pytest.mark.parametrize("overwrote", [True, False])
+def test_a_collective_is_told_in_korean(overwrote: bool) -> None:
+    at = LOOP.at("loss.backward()")
+    seen = WithoutGradient(
+        at, "dist.all_reduce()", "all_reduce", "", overwrote, at, "loss.backward()", at
+    )
+    (finding,) = find(LOOP.trace(sightings=(seen,)))
+    is_korean(finding)
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_ranks_that_part_are_told_in_korean(loop: bool) -> None:
+    at = LOOP.at("for x in batches:")
+    seen = Parted(at, loop, "dist.all_reduce()", at, (0, 1), ("4", "5"))
+    (finding,) = find(LOOP.trace(sightings=(seen,)))
+    assert "랭크 0, 1에서는" in told(finding.summary)
+    is_korean(finding)
 
 
 @pytest.mark.parametrize("key", sorted(language.catalogue("ko")))
