@@ -173,9 +173,9 @@ class Observation:
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
         """Remove every hook and build the trace. Safe to call twice."""
         frame = frame or sys._getframe(1)
-        # Python drops the trace function when the stack overflows. The program has ended by then,
-        # so nothing ran unobserved and no notice is due.
-        if isinstance(error, RecursionError):
+        # Python drops the trace function when the stack overflows, or Ctrl-C comes as it runs. The
+        # program has ended by then, so nothing ran unobserved and no notice is due.
+        if isinstance(error, RecursionError | KeyboardInterrupt):
             self._tracing = False
         if self._recorder is not None and self._trace is None:
             self._recorder.stop(raised=isinstance(error, Exception))
@@ -316,6 +316,7 @@ class Observation:
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
         """It has raised, and the record says what is known of the reason."""
         self.snapshots.raised(record, frame)
+        record.leads_to = self.live_objects.owned_behind(frame.f_locals, record.is_grad)
 
     def grad_returned(self, record: RawBackward, returned: Any) -> None:
         """A call of torch.autograd.grad has returned gradients."""

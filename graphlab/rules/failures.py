@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from graphlab.language import message
 from graphlab.rules.rule import Rule
@@ -18,6 +18,7 @@ def failed_backwards(
     summary: str,
     help: str,
     repair: Callable[[Trace, Backward], Help | None],
+    others: Callable[[Trace, Backward], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line whose backward failed for `trouble`.
 
@@ -41,4 +42,5 @@ def failed_backwards(
             cause=Place(event.cut, event.cut_by) if event.cut is not None else None,
             help=(repair(trace, event) or Help(message(help)),),
             notes=(inferred(event.inferred),) if event.inferred else (),
+            others=tuple(others(trace, event)),
         )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.graph.growing import summed_apart
+from graphlab.rules.repair.graph.kept_apart import graph_once_more, loss_per_backward
 from graphlab.rules.repair.loops import (
     detach_and_recompute,
     recompute,
@@ -51,8 +53,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             freed=Place(freeing.at, by) if freeing is not None else None,
             failed=Place(event.at, event.call),
             help=tuple(_help(trace, event, freeing, problems)),
+            others=tuple(_others(trace, event, freeing)),
             notes=_notes(freeing),
         )
+
+
+def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator[Help]:
+    yield from graph_once_more(trace, freeing, event)
+    if freeing is not None and freeing.at == event.at:
+        yield from summed_apart(trace, event.at, event.loss)
+        yield from loss_per_backward(trace, event)
 
 
 def _notes(freeing: Backward | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import made_by, refused_backwards, refused_operations
+from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.refused_call import restore_graph
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -24,6 +25,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl005.help",
         restore_graph,
         cut="errors.gl005.cut",
+        others=lambda trace, event: graph_kept(trace, event.cut, event.cut_by, event.at),
     )
     yield from refused_operations(RULE, trace, "hook", _summary, _help)
 

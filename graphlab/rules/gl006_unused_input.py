@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_backwards
+from graphlab.rules.repair.calls import asked_in_time, zeros_for_unused
 from graphlab.rules.repair.refused_call import leave_out_frozen
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import loss_word
@@ -21,6 +22,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl006.summary",
         "errors.gl006.help",
         _asked_for_another,
+        others=lambda trace, event: (
+            *asked_in_time(trace, event),
+            *zeros_for_unused(trace, event),
+        ),
     )
     yield from refused_backwards(
         RULE,
@@ -30,6 +35,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl006.frozen_help",
         leave_out_frozen,
         cut="errors.gl006.frozen_since",
+        others=asked_in_time,
     )
 
 

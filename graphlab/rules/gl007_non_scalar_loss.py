@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.refusals import refused_backwards
+from graphlab.rules.repair.calls import one_real_number
 from graphlab.rules.repair.refused_call import reduce_to_scalar
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding
@@ -19,6 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl007.summary",
         "errors.gl007.help",
         reduce_to_scalar,
+        others=one_real_number,
     )
     yield from refused_backwards(
         RULE,
@@ -26,6 +28,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "complex-loss",
         "errors.gl007.complex",
         "errors.gl007.complex_help",
+        others=one_real_number,
     )
     yield from refused_backwards(
         RULE,
@@ -33,6 +36,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "gradient-shape",
         "errors.gl007.gradient",
         "errors.gl007.gradient_help",
+        others=one_real_number,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
+from graphlab.rules.repair.calls import without_checkpoint
 from graphlab.rules.repair.refused_call import not_reentrant
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -20,6 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl008.summary",
         "errors.gl008.help",
         _help,
+        without_checkpoint,
     )
 
 

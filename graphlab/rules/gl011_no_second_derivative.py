@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
+from graphlab.rules.repair.calls import by_math_attention
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Trace
@@ -19,6 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl011.summary",
         "errors.gl011.help",
         _help,
+        by_math_attention,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
+from graphlab.rules.repair.calls import flag_left_out
 from graphlab.rules.repair.operations import leaf_last, update_under_no_grad
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -13,7 +14,7 @@ from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_operations(RULE, trace, "non-leaf", _summary, _help)
+    yield from refused_operations(RULE, trace, "non-leaf", _summary, _help, others=flag_left_out)
 
 
 def _summary(event: Refused, name: str) -> str:

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import made_by, refused_operations
+from graphlab.rules.repair.calls import mapped_like_the_input
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_operations(RULE, trace, "unmapped", _summary, _help, written=True)
+    yield from refused_operations(
+        RULE, trace, "unmapped", _summary, _help, True, mapped_like_the_input
+    )
 
 
 def _summary(event: Refused, name: str) -> str:

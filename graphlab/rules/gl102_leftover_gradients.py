@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.repair.held.clearing import cleared_before
+from graphlab.rules.repair.held.stepping import cleared_by_hand
 from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, unversioned
 from graphlab.rules.words import several_parameters
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Location, Step, Trace, ZeroGrad
+from graphlab.trace.model import Backward, Location, Step, Trace, ZeroGrad
 from graphlab.trace.sightings import GradientKept
 
 
@@ -34,6 +36,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 clear_gradients(trace, step)
                 or Help(message("training.gl102.once_per_step", name=optimizer.name)),
             ),
+            others=tuple(cleared_before(trace, _first(trace, step), optimizer.name)),
         )
 
     by_line: dict[Location | None, list[GradientKept]] = {}
@@ -60,7 +63,18 @@ def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
         failed=Place(kept.call_at, kept.call),
         cause=Place(kept.at, message("training.gl102.stays")) if kept.at is not None else None,
         help=(Help(message("training.gl102.clear_it", name=kept.name)),),
+        others=tuple(cleared_by_hand(trace, kept.at, kept.name)),
     )
+
+
+def _first(trace: Trace, step: Step) -> Location | None:
+    """Where the first backward was called whose gradients a step applied."""
+    found = (
+        each.at
+        for each in trace.events
+        if isinstance(each, Backward) and each.loss in step.sources and not each.handed_over
+    )
+    return next(found, None)
 
 
 def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.repair.held.building import hold_more, hold_others, registered
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -48,8 +49,18 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         failed=Place(first.at, first.call),
         cause=cause,
         help=(Help(help),),
+        others=tuple(_others(trace, made, those)),
         notes=notes,
     )
+
+
+def _others(trace: Trace, made: Location | None, those: list[Forgotten]) -> Iterator[Help]:
+    missing = [trace.tensors[each.tensor] for each in those]
+    if made is not None:
+        yield from registered(trace, made, missing)
+        return
+    yield from hold_others(trace, missing)
+    yield from hold_more(trace, those[0].built, missing)
 
 
 RULE = Rule("GL103", "parameter-without-optimizer", "warning", check)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.repair.held.building import bound_again, build_again
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import last_step, unversioned
 from graphlab.rules.words import several_parameters
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, OptimizerInfo, Trace
 from graphlab.trace.module_sightings import Replaced, TieBroken
 
 
@@ -33,8 +34,23 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(step.at, f"{optimizer.name}.step()") if step is not None else None,
             cause=_cause(trace, index, known),
             help=(Help(message("training.gl104.help", name=optimizer.name)),),
+            others=tuple(
+                build_again(
+                    trace,
+                    optimizer.at,
+                    known.at if known is not None else _rebound(trace, optimizer),
+                )
+            ),
             notes=(*_untrained(trace), *_built(trace, index, known)),
         )
+
+
+def _rebound(trace: Trace, optimizer: OptimizerInfo) -> Location | None:
+    """The one line below the optimizer's that binds the variable of its strangers' module anew."""
+    owners = {trace.tensors[at].owner for at in optimizer.strangers} - {None}
+    if optimizer.at is None or len(owners) != 1:
+        return None
+    return bound_again(trace, optimizer.at, str(owners.pop()))
 
 
 def _replaced(trace: Trace, index: int) -> Replaced | None:

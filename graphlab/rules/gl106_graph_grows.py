@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.graph.growing import cut_each_turn, detached_as_kept
 from graphlab.rules.repair.left_over import detach_kept
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
@@ -29,7 +30,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             if each.kept_at is not None
             else None,
             help=(_help(trace, each),),
+            others=(
+                *cut_each_turn(trace, each.kept_at, each.name),
+                *([found] if (found := _kept_detached(trace, each)) is not None else []),
+                *detached_as_kept(trace, each.kept_at),
+            ),
         )
+
+
+def _kept_detached(trace: Trace, each: Growing) -> Help | None:
+    return detach_kept(trace, each.kept_at) if each.kept_at is not None else None
 
 
 def _help(trace: Trace, each: Growing) -> Help:

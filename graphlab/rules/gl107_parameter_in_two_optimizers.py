@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.held.building import hold_less
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, last_step, unversioned
 from graphlab.rules.words import several_parameters
@@ -38,7 +39,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(stepped.at, f"{second.name}.step()"),
             cause=Place(second.at, message("words.built", name=second.name)) if second.at else None,
             help=(Help(message("training.gl107.help", first=first.name, second=second.name)),),
+            others=tuple(_others(trace, one, two)),
         )
+
+
+def _others(trace: Trace, one: int, two: int) -> Iterator[Help]:
+    first, second = set(trace.optimizers[one].owns), set(trace.optimizers[two].owns)
+    if second < first:
+        yield from hold_less(trace, one, two)
+    elif first != second:
+        yield from hold_less(trace, two, one)
 
 
 def _joint(trace: Trace, index: int) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.repair.calls import not_reentrant_at_all
+from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -64,6 +66,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=failed,
             help=(Help(message(f"training.gl110.{help}")),),
             notes=(message("training.gl110.all", names=names),) if len(names) > 1 else (),
+            others=(
+                *graph_kept(trace, optimizer.cut, optimizer.cut_by),
+                *not_reentrant_at_all(trace, optimizer.at),
+            ),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.held.clearing import cleared_elsewhere
 from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_step, never_stepped
@@ -60,6 +61,7 @@ def _some_lost(trace: Trace, fate: Fate) -> Finding:
         failed=Place(fate.at, fate.call),
         cause=Place(fate.cleared, fate.cleared_by),
         help=(edit or Help(message("training.gl112.once_per_step", count=parts)),),
+        others=tuple(cleared_elsewhere(trace, fate.cleared)),
         measured={"applied": fate.applied, "discarded": fate.discarded},
     )
 
@@ -88,6 +90,7 @@ def _all_lost(trace: Trace, each: Starved) -> Finding:
         failed=Place(each.at, each.call),
         cause=Place(each.cleared, each.cleared_by),
         help=(Help(message("training.gl112.not_between", name=name)),),
+        others=tuple(cleared_elsewhere(trace, each.cleared)),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.clipping import clip_before_step, unscale_before
+from graphlab.rules.repair.held.stepping import clip_after_backward
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -33,6 +34,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=failed,
             cause=Place(each.at, each.call),
             help=(edit or Help(message(f"training.gl114.{help}", name=name)),),
+            others=tuple(clip_after_backward(trace, each.at, each.backward)),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.calls import identity_instead
 from graphlab.rules.repair.double_softmax import without_softmax
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
@@ -42,6 +43,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(
                 (without_softmax(trace, each.at) if each.built is None else None)
                 or Help(message("training.gl115.help", what=what)),
+            ),
+            others=(
+                *([found] if (found := without_softmax(trace, each.at)) and each.built else []),
+                *identity_instead(trace, each.built, each.module),
             ),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.repair.held.building import tied
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -30,6 +31,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensor) if each.tensor is not None else None,
             cause=Place(each.at, each.by) if each.at is not None else None,
             help=(Help(_again(each)),),
+            others=tuple(tied(trace, each.at, each.names)),
         )
 
 

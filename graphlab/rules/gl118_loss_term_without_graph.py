@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.refused_call import keep_graph
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import in_line, loss_word
@@ -31,6 +32,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(each.call_at, each.call),
             cause=Place(each.at, each.by),
             help=(keep_graph(trace, each.at, each.by, each.term),),
+            others=tuple(graph_kept(trace, each.at, each.by, each.call_at)),
         )
 
 

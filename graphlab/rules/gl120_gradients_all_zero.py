@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.calls import straight_through
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import in_line, several_parameters
@@ -62,6 +63,7 @@ def _finding(trace: Trace, each: ZeroGradients) -> Finding:
         failed=Place(each.call_at, each.call),
         cause=Place(each.at, f"{function}()") if each.at is not None else None,
         help=(Help(message(f"training.gl120.{help}", function=function)),),
+        others=tuple(straight_through(trace, each.at, operation)) if operation in FLAT else (),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from graphlab.language import message
 from graphlab.rules.rule import Rule
@@ -18,6 +18,7 @@ def refused_writes(
     summary: str,
     help: tuple[str, str],
     repair: Callable[[Trace, Refused], Help | None],
+    others: Callable[[Trace, Refused], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line that wrote to a tensor of `kind`.
 
@@ -41,6 +42,7 @@ def refused_writes(
             failed=Place(event.at, event.by),
             cause=_cause(event, message("errors.refused.view_made")),
             help=(edit or Help(first), Help(second)),
+            others=tuple(others(trace, event)),
         )
 
 
@@ -51,6 +53,7 @@ def refused_operations(
     summary: Callable[[Refused, str], str],
     help: Callable[[Trace, Refused, str], Iterator[Help]],
     written: bool = False,
+    others: Callable[[Trace, Refused], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line whose operation was refused for `kind`. `summary` and `help` are
     also given the tensor's name; `written` says that each of them is an in-place write."""
@@ -69,6 +72,7 @@ def refused_operations(
             failed=Place(event.at, event.by),
             cause=_cause(event, message("errors.refused.made_here")),
             help=tuple(help(trace, event, tensor.name or message("words.it"))),
+            others=tuple(others(trace, event)),
         )
 
 
@@ -89,6 +93,7 @@ def refused_backwards(
     help: str,
     repair: Callable[[Trace, Backward], Help | None] = lambda trace, event: None,
     cut: str = "",
+    others: Callable[[Trace, Backward], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line whose backward was refused for `trouble`.
 
@@ -120,4 +125,5 @@ def refused_backwards(
             failed=Place(event.at, event.call),
             cause=Place(event.cut, event.cut_by) if event.cut is not None else None,
             help=(repair(trace, event) or Help(message(help, **words)),),
+            others=tuple(others(trace, event)),
         )

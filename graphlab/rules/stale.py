@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.graph.kept_apart import copied_where_saved
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
 from graphlab.rules.repair.writes import save_a_copy, update_under_no_grad, write_out_of_place
 from graphlab.rules.rule import Rule
@@ -106,6 +107,7 @@ def findings(
                 for each in problems[1:]
             ),
             help=tuple(_help(trace, event, problems, mutated)),
+            others=tuple(_others(trace, event, problems)),
             notes=(*notes, *_harm(event), *_inferred(trace, problems)),
             measured=_measured(event),
         )
@@ -155,6 +157,13 @@ def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
             if more > 0:
                 who[SUSPECTS_NAMED:] = [message("errors.stale.others", count=more)]
             yield inferred(message("errors.stale.suspects", name=name, who=who))
+
+
+def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[Help]:
+    yield from copied_where_saved(trace, problems)
+    carried = detach_carried(trace, event)
+    if carried is not None:
+        yield carried
 
 
 def _help(

@@ -23,7 +23,7 @@ def report(trace: Trace, findings: list[Finding]) -> dict[str, Any]:
         "iterations": trace.iterations,
         "environment": _environment(trace.environment),
         "exception": _exception(failure) if failure is not None else None,
-        "findings": [_finding(each) for each in findings],
+        "findings": [finding_document(each) for each in findings],
         "optimizers": [_optimizer(each, trace) for each in trace.optimizers],
         "unseen": list(trace.unseen),
     }
@@ -116,7 +116,8 @@ def _argument(value: Any) -> Any:
     return {"key": value.key, "arguments": {k: _argument(v) for k, v in value.arguments.items()}}
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON values, as all documents have it."""
     return {
         "code": finding.code,
         "name": finding.name,

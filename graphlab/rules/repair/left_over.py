@@ -86,11 +86,24 @@ def clear_after_step(trace: Trace, zero: Location | None, step: Location | None)
 def step_of(trace: Trace, at: Location | None, other: str, name: str) -> Help | None:
     """Step `name` in place of `other` at `at`."""
     there = StatementInScope.of(trace, at) if at is not None else None
+    if there is None or not _spelled(name):
+        return None
+    other, name = _here(there.text(there.statement), other, name)
     call = f"{other}.step("
-    if there is None or call not in there.text(there.statement) or not _spelled(name):
+    if call not in there.text(there.statement):
         return None
     new = there.text(there.statement).replace(call, f"{name}.step(", 1)
     return there.help(message("repairs.left_over.other_optimizer", name=name), new)
+
+
+def _here(code: str, other: str, name: str) -> tuple[str, str]:
+    """Both names as this code spells them: ``self.opt_d`` for ``trainer.opt_d``, where it has
+    ``self.opt_g`` for ``trainer.opt_g``."""
+    holder, _, last = other.rpartition(".")
+    found = re.search(rf"([\w.]+)\.{re.escape(last)}\.step\(", code)
+    if not holder or found is None or not name.startswith(f"{holder}."):
+        return other, name
+    return f"{found[1]}.{last}", found[1] + name.removeprefix(holder)
 
 
 def add_step(trace: Trace, at: Location | None, name: str) -> Help | None:

@@ -7,8 +7,10 @@ import re
 from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.graph.kept_apart import differentiable
 from graphlab.rules.words import loss_word
 from graphlab.source.blocks import Block, Edit
+from graphlab.source.vocabulary import CUTS
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
 
@@ -33,6 +35,9 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
         return Help(message("repairs.call.compute_within", loss=loss_word(loss)))
     word, call = _word(by), ""
     edits: tuple[Block, Edit] | None = None
+    if word == "grad" and by.endswith("grad()"):
+        text = message("repairs.call.pass_create_graph", loss=loss_word(loss), line=at.line)
+        return differentiable(trace, at, loss) or Help(text)
     if "requires_grad" in by:
         key = "frozen"
     elif word in _GUARDS:
@@ -52,6 +57,8 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
         listed = _listed(trace, at, word)
         if listed is not None:
             edits = _replaced(trace, at, f"torch.{word}({listed})", f"torch.stack({listed})")
+    elif word not in CUTS:
+        key = "see_what"
     else:
         key = "no_gradient"
     words = {"loss": loss_word(loss), "by": by, "line": at.line, "call": call}
