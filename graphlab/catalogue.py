@@ -49,6 +49,8 @@ class Scenario:
     lesson: str
     expectations: dict[str | None, Expectation]
     repaired_by: tuple[str, ...]
+    # As how many processes it is meant to run.
+    ranks: int = 1
 
     def expected(self, optimizer: str | None) -> Expectation | None:
         """What a run with this optimizer must find; None if the header does not say."""
@@ -84,6 +86,7 @@ def read(path: Path) -> Scenario:
     title, *rest = doc.splitlines() or [""]
     expectations: dict[str | None, Expectation] = {}
     repaired: tuple[str, ...] = ()
+    ranks = 1
     lesson = []
     for line in rest:
         match = _EXPECT.match(line.strip())
@@ -99,10 +102,12 @@ def read(path: Path) -> Scenario:
             )
         elif line.startswith("repaired by:"):
             repaired = tuple(re.findall(r"[\w-]+", line.partition(":")[2]))
+        elif number := re.fullmatch(r"ranks: ([1-9]\d?)", line.strip()):
+            ranks = int(number[1])
         else:
             lesson.append(line)
     name = path.stem.replace("_", "-")
-    return Scenario(name, path, title, "\n".join(lesson).strip(), expectations, repaired)
+    return Scenario(name, path, title, "\n".join(lesson).strip(), expectations, repaired, ranks)
 
 
 def docstring(path: Path) -> str:

@@ -23,11 +23,14 @@ def mixed(**parts: float) -> Mix:
     return Mix(tuple(share(loss, part) for loss, part in parts.items()))
 
 
+OWN = mixed(g_loss=1.0)
+
+
 def trained(g_reaches: tuple[int, ...] = (0,), g_mix: Mix | None = None) -> Trace:
     """A turn in which each loss trains its own network."""
     return TWO.trace(
         backward(TWO.at("g_loss.backward()"), "g_loss", reached=g_reaches, nodes=5),
-        step(TWO.at("opt_g.step()"), optimizer=0, sources=("g_loss",), mix=g_mix or mixed(g_loss=1.0)),
+        step(TWO.at("opt_g.step()"), optimizer=0, sources=("g_loss",), mix=g_mix or OWN),
         backward(TWO.at("d_loss.backward()"), "d_loss", reached=(1,), nodes=5),
         step(TWO.at("opt_d.step()"), optimizer=1, sources=("d_loss",), mix=mixed(d_loss=1.0)),
     )  # fmt: skip
