@@ -102,8 +102,7 @@ def operand(each: NonFinite) -> str:
     if not each.critical:
         return message("numbers.operand.named", operand=each.operand) if each.operand else ""
     name = each.operand or message("numbers.operand.its")
-    said = each.critical
-    if " values " in said and not said.startswith("values"):
-        said = said.replace(" values ", f" values of {name} ", 1)
-        return message("numbers.operand.given", critical=said)
-    return message("numbers.operand.named_given", operand=name, critical=said)
+    many, values, how = each.critical.partition(" values ")
+    if values:
+        return message("numbers.operand.values_of", operand=name, many=many, how=how)
+    return message("numbers.operand.named_given", operand=name, critical=each.critical)

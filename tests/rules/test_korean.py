@@ -25,7 +25,8 @@ STOP = re.compile(r" (?:the|is|are|was|were|and|of|in|to|it|that) ")
 OBSERVED = {
     ("errors.gl008.summary", "why"),
     ("errors.gl010.summary", "why"),
-    ("numbers.operand.given", "critical"),
+    ("numbers.operand.values_of", "many"),
+    ("numbers.operand.values_of", "how"),
     ("numbers.place.given", "critical"),
 }
 
