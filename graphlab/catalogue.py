@@ -18,14 +18,15 @@ _HERE = Path(__file__).resolve().parent
 
 _EXPECT = re.compile(
     r"^expect(?:\[(?P<optimizer>[\w-]+)\])?:\s*"
-    r"(?:(?P<clean>clean)|(?P<code>GL\d{3}) at `(?P<call>[^`]+)`"
+    r"(?:(?P<clean>clean)|(?P<code>GL\d{3}) at (?:`(?P<call>[^`]+)`|no call)"
     r"(?: in iteration (?P<iteration>\d+))?)\s*$"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The finding that a run of a scenario must have; `code` is None if it must have none."""
+    """The finding that a run of a scenario must have; `code` is None if it must have none, `call`
+    if the finding names no call that failed."""
 
     code: str | None
     call: str | None = None
@@ -35,7 +36,7 @@ class Expectation:
         if self.code is None:
             return "clean"
         moment = f" in iteration {self.iteration}" if self.iteration is not None else ""
-        return f"{self.code} at {self.call}{moment}"
+        return f"{self.code} at {self.call or 'no call'}{moment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Scenario:
     lesson: str
     expectations: dict[str | None, Expectation]
     repaired_by: tuple[str, ...]
+    # As how many processes it is meant to run.
+    ranks: int = 1
 
     def expected(self, optimizer: str | None) -> Expectation | None:
         """What a run with this optimizer must find; None if the header does not say."""
@@ -84,6 +87,7 @@ def read(path: Path) -> Scenario:
     title, *rest = doc.splitlines() or [""]
     expectations: dict[str | None, Expectation] = {}
     repaired: tuple[str, ...] = ()
+    ranks = 1
     lesson = []
     for line in rest:
         match = _EXPECT.match(line.strip())
@@ -99,10 +103,12 @@ def read(path: Path) -> Scenario:
             )
         elif line.startswith("repaired by:"):
             repaired = tuple(re.findall(r"[\w-]+", line.partition(":")[2]))
+        elif number := re.fullmatch(r"ranks: ([1-9]\d?)", line.strip()):
+            ranks = int(number[1])
         else:
             lesson.append(line)
     name = path.stem.replace("_", "-")
-    return Scenario(name, path, title, "\n".join(lesson).strip(), expectations, repaired)
+    return Scenario(name, path, title, "\n".join(lesson).strip(), expectations, repaired, ranks)
 
 
 def docstring(path: Path) -> str:

@@ -186,7 +186,7 @@ def _script(chosen: Scenario, arguments: list[str]) -> Script:
     from graphlab.compare.measure import Script
 
     lesson = chosen.title.partition(": ")[2] or chosen.title
-    return Script(chosen.name, lesson, str(chosen.path), tuple(arguments))
+    return Script(chosen.name, lesson, str(chosen.path), tuple(arguments), chosen.ranks)
 
 
 def _timed(
@@ -195,11 +195,14 @@ def _timed(
     loops: Sequence[Loop],
     say: Callable[[str], None],
 ) -> list[Loop]:
-    """The loops with the seconds that an iteration took; None for a loop that raised."""
+    """The loops with the seconds that an iteration took; None for a loop that raised, and for one
+    of several ranks, which would share the cores that another has for itself."""
     from graphlab.compare import measure
     from graphlab.compare.workers import Task, perform
 
-    whole = [at for at, loop in enumerate(loops) if loop.forwards is not None]
+    whole = [
+        at for at, loop in enumerate(loops) if loop.forwards is not None and scripts[at].ranks == 1
+    ]
     best: dict[int, float] = {}
     peaks: dict[int, int | None] = {}
     for number in range(ROUNDS):

@@ -53,6 +53,15 @@ class Asked:
         """Whether a document goes to stdout, so that the report goes to stderr."""
         return "-" in (self.json_file, self.trace_file, self.html_file, self.sarif_file)
 
+    def words(self) -> list[str]:
+        """Those options that are about a report, as one types them."""
+        files = {
+            "--json": self.json_file, "--trace": self.trace_file, "--sarif": self.sarif_file,
+        }  # fmt: skip
+        named = [word for option, file in files.items() if file for word in (option, file)]
+        flags = {"--explain": self.explain, "--force": self.force}
+        return [*named, "--format", self.form, *(each for each, given in flags.items() if given)]
+
     def checked(self) -> Asked:
         """The same with absolute paths: the program may change its working folder.
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from graphlab.compare import costs, reference
 from graphlab.compare.onlooker import Onlooker, attended
+from graphlab.compare.other_ranks import other_ranks
 from graphlab.compare.training import Training
 from graphlab.errors import UserError
 from graphlab.observe import program
@@ -31,12 +32,14 @@ READ_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to run: the loop's name, its lesson, its file and the arguments that it gets."""
+    """What to run: the loop's name, its lesson, its file, the arguments that it gets, and as how
+    many ranks; the first of these is measured."""
 
     name: str
     lesson: str
     path: str
     arguments: tuple[str, ...]
+    ranks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ def _watched(
 ) -> tuple[int, Trace]:
     output = io.StringIO()
     with (
+        other_ranks(script.path, script.arguments, script.ranks),
         attended(onlooker),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(output),
@@ -148,7 +152,12 @@ def _watched(
 
 def _alone(script: Script, onlooker: Onlooker) -> Exception | None:
     """Run the script as Python would, unobserved. Returns what it raised, or None."""
-    with attended(onlooker), _arguments(script), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        other_ranks(script.path, script.arguments, script.ranks),
+        attended(onlooker),
+        _arguments(script),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         try:
             runpy.run_path(script.path, run_name="__main__")
         except Exception as error:

@@ -28,6 +28,9 @@ class Onlooker:
     def optimizer(self, net: nn.Module, optimizer: Optimizer) -> None:
         """Once for each optimizer that is made over `net`."""
 
+    def shared(self, whole: Tensor, part: Tensor) -> None:
+        """A rank of several has taken its `part` of the rows of `whole`, which all of them have."""
+
     def begin(self, img: Tensor) -> None:
         """Before each iteration, with its images."""
 
@@ -61,7 +64,7 @@ class _Shown:
 @contextmanager
 def attended(onlooker: Onlooker) -> Iterator[None]:
     """While the block runs, a scenario in this process is shown to `onlooker`."""
-    networks, optimizer, batches = lab.networks, lab.optimizer, lab.batches
+    networks, optimizer, batches, share = lab.networks, lab.optimizer, lab.batches, lab.share
 
     def shown_networks(args: Arguments) -> tuple[nn.Sequential, nn.Sequential]:
         G, D = networks(args)
@@ -76,10 +79,18 @@ def attended(onlooker: Onlooker) -> Iterator[None]:
     def shown_batches(args: Arguments) -> _Shown:
         return _Shown(batches(args), onlooker)
 
-    replaced = {"networks": shown_networks, "optimizer": shown_optimizer, "batches": shown_batches}
+    def shown_share(whole: Tensor) -> Tensor:
+        part = share(whole)
+        onlooker.shared(whole, part)
+        return part
+
+    replaced = {
+        "networks": shown_networks, "optimizer": shown_optimizer, "batches": shown_batches,
+        "share": shown_share,
+    }  # fmt: skip
     for name, function in replaced.items():
         setattr(lab, name, function)
     try:
         yield
     finally:
-        lab.networks, lab.optimizer, lab.batches = networks, optimizer, batches
+        lab.networks, lab.optimizer, lab.batches, lab.share = networks, optimizer, batches, share

@@ -92,8 +92,9 @@ def deviation(actual: Tensor, reference: Tensor) -> Deviation:
 class Reference(Onlooker):
     """Holds every iteration of a scenario against the reference; `iterations` is the result.
 
-    The latents are the ones G was given, so it does not matter how the loop draws them. Call
-    `interrupted` when the scenario raised, to have its last, unfinished iteration counted.
+    The latents are the ones G was given, so it does not matter how the loop draws them; of several
+    ranks, those of all. Call `interrupted` when the scenario raised, to have its last, unfinished
+    iteration counted.
     """
 
     def __init__(self) -> None:
@@ -104,6 +105,8 @@ class Reference(Onlooker):
         self._forwards: dict[Role, int] = {}
         self._applied: dict[Role, Tensor] = {}
         self._latents: list[Tensor] = []
+        # What this rank of several has taken a part of: that part, and all of it.
+        self._shared: list[tuple[Tensor, Tensor]] = []
         self._img = torch.empty(0)
         self._twins: tuple[dict[Role, Any], dict[Role, Any]] | None = None
         self._before: dict[Role, Tensor] = {}
@@ -115,13 +118,17 @@ class Reference(Onlooker):
             net.register_forward_pre_hook(self._counter(role, net))
 
     def _counter(self, role: Role, own: nn.Module) -> Any:
-        forwards, latents = self._forwards, self._latents
+        forwards, latents, shared = self._forwards, self._latents, self._shared
 
         def count(net: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             if net is own:
                 forwards[role] = forwards.get(role, 0) + 1
                 if role == "G":
-                    latents.append(inputs[0].detach().clone())
+                    given = inputs[0].detach().clone()
+                    whole = (
+                        all for part, all in shared if torch.equal(part.to(given.device), given)
+                    )
+                    latents.append(next(whole, given).to(given.device))
 
         return count
 
@@ -138,11 +145,19 @@ class Reference(Onlooker):
 
         return note
 
+    def shared(self, whole: Tensor, part: Tensor) -> None:
+        world = whole.shape[0] // max(1, part.shape[0])
+        used = whole[: part.shape[0] * world]
+        if whole is self._img:
+            self._img = used
+        self._shared.append((part, used))
+
     def begin(self, img: Tensor) -> None:
         self._steps.clear()
         self._applied.clear()
         self._forwards.clear()
         self._latents.clear()
+        self._shared.clear()
         self._img = img
         # Copied together, so that the copied optimizers hold the copied parameters.
         self._twins = copy.deepcopy((self._nets, self._optimizers))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from graphlab.lab.images import Batches, batches
 from graphlab.lab.networks import dcgan, mlp, networks, optimizer
 from graphlab.lab.options import Arguments, LabError, arguments
+from graphlab.lab.ranks import join, leave, share, sum_over_ranks
 from graphlab.lab.samples import finish
 
 __all__ = [
@@ -28,7 +29,11 @@ __all__ = [
     "batches",
     "dcgan",
     "finish",
+    "join",
+    "leave",
     "mlp",
     "networks",
     "optimizer",
+    "share",
+    "sum_over_ranks",
 ]

@@ -84,6 +84,12 @@ class TensorTable:
         """The place of the parameter that lies in a storage."""
         return self._storages.get(key)
 
+    def also_at(self, key: int, parameter: Any) -> None:
+        """What lies in a storage is a copy of a known parameter."""
+        place = self.place_of(parameter)
+        if place is not None:
+            self._storages[key] = place
+
     def module_name(self, module: int) -> str:
         """The name of a module by its identity."""
         return self._module_names.get(module, "module")

@@ -269,8 +269,8 @@ class Log:
         # The last write of each line that no version counter shows.
         self.silent: dict[Spot | None, int] = {}
         self.modules: dict[int, weakref.ref[Any]] = {}
-        # Where inference_mode has been on: by guard, the counts of marks at its beginning and its
-        # end.
+        self.gathered: dict[int, weakref.ref[Any]] = {}  # FSDP's shard by the whole's storage key
+        # Where inference_mode has been on: by guard, the counts of marks at begin and end.
         self.guards: dict[GuardPlace, list[tuple[int, int]]] = {}
         # The modules with a full backward hook, where the first was registered, and one for all.
         self.hooked: dict[int, tuple[weakref.ref[Any], Spot]] = {}

@@ -218,7 +218,7 @@ class Observation:
             if error is not None:
                 names = Names(self.files).gather_traceback(error)
                 self._ledger.registry.name_by(names)
-                self.numbers.raised(error)
+                self._watchers.raised(error)
             self._unseen.explain(error)
         except Exception as own:
             self._own_error(own)

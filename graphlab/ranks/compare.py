@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from graphlab.trace.ranks.sightings import (
     Parted,
     RankSighting,
     RankStep,
+    Scheduled,
     Source,
     StepsApart,
     Turns,
@@ -31,7 +33,10 @@ def compared(joint: Joint) -> Joint:
     more: dict[int, list[RankSighting]] = {rank: [] for rank in joint.traces}
     # Where a reduction never finished, that is why gradients differ.
     unfinished = any(isinstance(s, Unfinished) for t in joint.traces.values() for s in t.sightings)
-    for steps in _same_steps(joint) if not unfinished else ():
+    skipped = _skipped(joint) if not unfinished else {}
+    for rank, sighting in skipped.items():
+        more[rank].append(sighting)
+    for steps in _same_steps(joint) if not unfinished and not skipped else ():
         for rank, sighting in _differences(joint, steps):
             more[rank].append(sighting)
         # What differs later may follow from it.
@@ -65,6 +70,32 @@ def _same_steps(joint: Joint) -> Iterator[Steps]:
             yield {rank: each[key] for rank, each in table.items()}
 
 
+def _skipped(joint: Joint) -> dict[int, StepsApart]:
+    """The first iteration in which some ranks made a step and others, which went on, did not."""
+    made: dict[str, dict[int, dict[int, RankStep]]] = {}
+    for rank, trace in joint.traces.items():
+        for each in trace.sightings:
+            if isinstance(each, RankStep) and each.iteration is not None:
+                steps = made.setdefault(_name(trace, each), {}).setdefault(rank, {})
+                if len(steps) == each.step:
+                    # Of the first steps each is there.
+                    steps[each.iteration] = each
+    for ranks in made.values():
+        if len(ranks) < len(joint.traces):
+            continue
+        for iteration in sorted({at for steps in ranks.values() for at in steps}):
+            did = tuple(rank for rank, steps in ranks.items() if iteration in steps)
+            if any(max(steps) < iteration for steps in ranks.values()):
+                break
+            if len(did) < len(ranks):
+                step = ranks[did[0]][iteration]
+                return {
+                    rank: _apart(steps.get(iteration, step), (), "skipped", None, did, ())
+                    for rank, steps in ranks.items()
+                }
+    return {}
+
+
 def _name(trace: Trace, step: RankStep) -> str:
     return trace.optimizers[step.optimizer].name
 
@@ -95,20 +126,32 @@ def _differences(joint: Joint, steps: Steps) -> Iterator[tuple[int, RankSighting
             )  # fmt: skip
         return
     if gradients:
-        write, who = _written_by_some(steps)
+        write, who = _written_by_some(steps, lambda step: step.writes)
         for rank, step in steps.items():
             yield rank, _apart(step, gradients, "written", write, who or ranks, ())
     elif _unlike(rows, lambda step: step.rates):
         differs = tuple(f"rank {rank}: {', '.join(step.rates)}" for rank, step in steps.items())
+        write = _scheduler(joint) if rows[0].step else None
         for rank, step in steps.items():
-            yield rank, _apart(step, range(len(step.tensors)), "rate", None, ranks, differs)
+            yield rank, _apart(step, range(len(step.tensors)), "rate", write, ranks, differs)
     elif _unlike(rows, lambda step: step.settings):
         differs = tuple(f"rank {rank}: {'; '.join(s.settings)}" for rank, s in steps.items())
         for rank, step in steps.items():
             yield rank, _apart(step, range(len(step.tensors)), "settings", None, ranks, differs)
     elif values:
+        write, who = _written_by_some(steps, lambda step: step.value_writes)
         for rank, step in steps.items():
-            yield rank, _apart(step, values, "values", None, ranks, ())
+            yield rank, _apart(step, values, "values", write, who or ranks, ())
+
+
+def _scheduler(joint: Joint) -> GradientWrite | None:
+    """The line that steps a scheduler on some ranks more often than on others; else the only one
+    that steps any."""
+    rows = _counts(joint, Scheduled, None)
+    for at, _, counts in rows:
+        if len(set(counts.values())) > 1:
+            return GradientWrite(at, "the scheduler's step()")
+    return GradientWrite(rows[0][0], "the scheduler's step()") if len(rows) == 1 else None
 
 
 def _averaged(rows: list[RankStep], differing: list[int]) -> list[int]:
@@ -129,15 +172,17 @@ def _unlike(rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]) -
     return [at for at, each in enumerate(entries) if len(set(each)) > 1]
 
 
-def _written_by_some(steps: Steps) -> tuple[GradientWrite | None, tuple[int, ...]]:
-    """The first write to gradients that not every rank made, and who did; else one of all."""
+def _written_by_some(
+    steps: Steps, writes: Callable[[RankStep], Sequence[GradientWrite]]
+) -> tuple[GradientWrite | None, tuple[int, ...]]:
+    """The first of the `writes` that not every rank made, and who did; else one of all."""
     everywhere: GradientWrite | None = None
     for step in steps.values():
-        for write in step.writes:
+        for write in writes(step):
             who = tuple(
                 rank
                 for rank, other in steps.items()
-                if any(_same(write, each) for each in other.writes)
+                if any(_same(write, each) for each in writes(other))
             )
             if len(who) < len(steps):
                 return write, who
@@ -185,6 +230,18 @@ def _parted(joint: Joint) -> Parted | None:
         # first.
         there = {(at.file, at.line) for at in stops.values()}
         lines.sort(key=lambda row: (row[0].file, row[0].line) not in there)
+        # But first of all a call that one of them never made, and that ended, though another's
+        # call of something else took its place.
+        unequal = _unequal(lines)
+        lines.sort(
+            key=lambda row: (
+                not (
+                    (row[0].file, row[0].line) not in there
+                    and 0 in row[2].values()
+                    and row[1] in unequal
+                )
+            )
+        )
         tables = ((lines, False), (_counts(joint, Turns, failed), True))
     else:
         tables = ((_counts(joint, Turns, failed), True), (lines, False))
@@ -197,8 +254,16 @@ def _parted(joint: Joint) -> Parted | None:
     return None
 
 
+def _unequal(lines: list[tuple[Location, str, dict[int, int]]]) -> set[str]:
+    """The operations that the ranks called a different number of times, over all lines."""
+    totals: dict[str, Counter[int]] = {}
+    for _, operation, counts in lines:
+        totals.setdefault(operation, Counter()).update(counts)
+    return {operation for operation, each in totals.items() if len({*each.values()}) > 1}
+
+
 def _counts(
-    joint: Joint, kind: type[Turns] | type[Communicated], around: Location | None
+    joint: Joint, kind: type[Turns | Communicated | Scheduled], around: Location | None
 ) -> list[tuple[Location, str, dict[int, int]]]:
     """What was counted, by its line, on every rank; with `around`, the nearest before that line
     first."""
@@ -230,5 +295,8 @@ def _cut_off(trace: Trace) -> bool:
     if trace.outcome == "interrupted" or failure.type.startswith("Dist"):
         return True
     said = failure.message.lower()
-    words = ("gloo", "nccl", "connection closed by peer", "connection reset by peer")
+    words = (
+        "gloo", "nccl", "connection closed by peer", "connection reset by peer",
+        "application timeout",
+    )  # fmt: skip
     return failure.type == "RuntimeError" and any(word in said for word in words)

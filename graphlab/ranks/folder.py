@@ -32,7 +32,8 @@ class RunFolder:
 
     def register(self, place: Placement) -> None:
         """Note that this rank runs, in this process."""
-        files.write(str(self.path / f"pid-{place.rank}"), str(os.getpid()))
+        pid = os.getpid()
+        files.write(str(self.path / f"pid-{place.rank}"), f"{pid} {_started(pid)}")
 
     def write(self, place: Placement, trace: Trace) -> None:
         """Leave the rank's trace; complete, or not at all."""
@@ -45,23 +46,34 @@ class RunFolder:
         if not all_started and len(others) + 1 < place.local_world:
             return False
         written = set(traces_in(self.path))
-        return all(rank in written or not _alive(pid) for rank, pid in others)
+        return all(rank in written or not alive for rank, alive in others)
 
-    def claim(self) -> bool:
-        """Whether this process reports: true for one rank only."""
+    def claim(self, what: str = "reported") -> bool:
+        """Whether it is this process that reports, or does `what`: true for one only."""
         try:
-            os.close(os.open(self.path / "reported", os.O_CREAT | os.O_EXCL))
+            os.close(os.open(self.path / what, os.O_CREAT | os.O_EXCL))
         except OSError:
             return False
         return True
 
+    def claimed(self) -> bool:
+        """Whether a process reports, or has."""
+        return (self.path / "reported").exists()
+
+    def any_alive(self) -> bool:
+        """Whether one of the ranks that have registered still runs."""
+        return any(alive for _, alive in self._running())
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _running(self) -> Iterator[tuple[int, int]]:
+    def _running(self) -> Iterator[tuple[int, bool]]:
+        """The ranks that have registered, and whether each still runs."""
         for each in self.path.glob("pid-*"):
             with contextlib.suppress(OSError, ValueError):
-                yield int(each.name.removeprefix("pid-")), int(each.read_text())
+                pid, _, began = each.read_text().partition(" ")
+                alive = _alive(int(pid)) and _started(int(pid)) == began
+                yield int(each.name.removeprefix("pid-")), alive
 
 
 def trace_name(rank: int) -> str:

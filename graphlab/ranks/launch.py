@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from graphlab.errors import UserError
 from graphlab.ranks.folder import VARIABLE, RunFolder
@@ -53,6 +54,23 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
             break
     process.poll()
     return -signal.SIGINT
+
+
+def launched_by() -> str:
+    """The command that started the ranks, up to ``-m graphlab``, as one would type it; "…" where it
+    is not known. On Linux, the parent process tells."""
+    try:
+        words = Path(f"/proc/{os.getppid()}/cmdline").read_text().split("\0")[:-1]
+        end = words.index("graphlab")
+    except (OSError, ValueError):
+        return "…"
+    # Of ``python /usr/bin/torchrun`` the script alone was typed.
+    names = [os.path.basename(each) for each in words]
+    if len(words) > 1 and names[1] in _PROGRAMS:
+        return shlex.join([names[1], *words[2 : end - 1]])
+    if words[1:2] == ["-m"] and words[2] in _MODULES:
+        return shlex.join(["python", *words[1 : end - 1]])
+    return "…"
 
 
 def refuse_launcher(target: str, arguments: Sequence[str], is_module: bool) -> None:

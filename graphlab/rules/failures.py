@@ -9,6 +9,15 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.words import inferred
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, FailedNode, Trace
+from graphlab.trace.ranks.sightings import ReadyTwice, Unfinished
+
+
+def refused_by_wrapper(trace: Trace, event: Backward) -> bool:
+    """Whether DistributedDataParallel has refused this backward, which GL305 and GL306 explain."""
+    return any(
+        isinstance(each, ReadyTwice | Unfinished) and each.at == event.at
+        for each in trace.sightings
+    )
 
 
 def failed_backwards(
@@ -27,6 +36,8 @@ def failed_backwards(
     told = set()
     for event in trace.events:
         if not isinstance(event, Backward) or event.trouble != trouble or event.at in told:
+            continue
+        if refused_by_wrapper(trace, event):
             continue
         told.add(event.at)
         node = event.node or FailedNode("", None)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.failures import refused_by_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace
@@ -54,7 +55,7 @@ def _last(trace: Trace) -> Backward | None:
     """The backward that ended the program: one that was caught was survived."""
     ran = [each for each in trace.events if isinstance(each, Backward)]
     failed = next((each for each in reversed(ran) if each.trouble == "failed"), None)
-    if failed is None or trace.outcome != "raised":
+    if failed is None or trace.outcome != "raised" or refused_by_wrapper(trace, failed):
         return None
     if any(isinstance(each, NonFinite) and each.call == failed.call for each in trace.sightings):
         # torch's own check for NaN, which GL202 explains.

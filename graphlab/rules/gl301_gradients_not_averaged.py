@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.wrapped import forward_again, outside_no_sync, through_the_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import in_line, parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
-from graphlab.trace.ranks.sightings import NotAveraged
+from graphlab.trace.ranks.sightings import DDP, NotAveraged
 
 # Why the gradients were not averaged, where that is known.
-_KNOWN = {"around", "used-up", "no-sync", "unknown", "grad"}
+_KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "grad"}
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -23,7 +24,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         name = trace.optimizers[each.optimizer].name
         source = each.source
         why = source.why if source.why in _KNOWN else "differ"
-        words = {"by": source.cause_by, "call": source.call, "name": name}
+        words = {"by": source.cause_by, "call": source.call, "name": name, "ddp": DDP}
         others = len(each.tensors) - 1
         yield Finding(
             *RULE.label,
@@ -40,9 +41,22 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensors[0]),
             cause=Place(source.cause or source.at, source.cause_by or source.call),
             failed=Place(each.at, f"{name}.step()"),
-            help=(Help(message(f"ranks.gl301.help.{why}", **words)),),
+            help=(_repair(trace, each) or Help(message(f"ranks.gl301.help.{why}", **words)),),
             ranks=each.ranks,
         )
+
+
+def _repair(trace: Trace, each: NotAveraged) -> Help | None:
+    source = each.source
+    if source.why == "around" and source.cause is not None:
+        return through_the_wrapper(trace, source.cause)
+    if source.why == "no-sync" and source.at is not None and each.at is not None:
+        return outside_no_sync(trace, source.at, each.at)
+    if source.why == "used-up" and source.at is not None and source.before is not None:
+        owner = trace.tensors[each.tensors[0]].owner
+        done = message("ranks.gl301.backward_of", line=source.before.line)
+        return forward_again(trace, owner, source.before, source.at, done) if owner else None
+    return None
 
 
 RULE = Rule("GL301", "gradients-not-averaged", "warning", check)

@@ -4,44 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
-from graphlab.text import plural
+from graphlab.rules.words import in_line, parameter_word
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import Unfinished
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    failure = trace.exception
-    if failure is None or failure.type != "RuntimeError" or failure.at is None:
-        return
     for each in trace.sightings:
-        if not isinstance(each, Unfinished) or each.at is None or not each.tensors:
+        if not isinstance(each, Unfinished) or not each.tensors:
             continue
-        if (each.at.file, each.at.line) != (failure.at.file, failure.at.line):
-            continue
-        name = trace.tensors[each.tensors[0]].name or "a parameter"
+        what = parameter_word(trace, each.tensors[0])
         more = len(each.tensors) - 1
-        others = f" and {plural(more, 'other parameter')}" if more else ""
-        line = f" in line {each.backward_at.line}" if each.backward_at is not None else ""
-        used = f" (computed with in line {each.used.line})" if each.used is not None else ""
+        if more:
+            what = message("ranks.and_others", name=what, count=more)
+        failure = trace.exception
         yield Finding(
             *RULE.label,
-            summary=f"{each.backward}{line} did not reach {name}{others}{used}, for which "
-            f"DistributedDataParallel waits: the gradients were never averaged, and {each.call} "
-            "refuses to go on",
-            iteration=failure.iteration,
+            summary=_summary(each, what),
+            iteration=failure.iteration if failure is not None else None,
             tensor=unversioned(trace, each.tensors[0]),
-            cause=Place(each.loss_at or each.backward_at, each.backward),
+            cause=_cause(each),
             failed=Place(each.at, each.call),
-            help=(
-                Help(
-                    "Let the loss depend on every parameter, or pass find_unused_parameters=True "
-                    "to DistributedDataParallel."
-                ),
-            ),
+            help=(Help(_help(each, what)),),
         )
 
 
-RULE = Rule("GL305", "unfinished-reduction", "warning", check)
+def _summary(each: Unfinished, what: str) -> str:
+    words = {
+        "what": what,
+        "call": each.call,
+        "backward": each.backward,
+        "line": in_line(each.backward_at),
+        "by": each.cause_by,
+    }
+    used = each.used
+    if each.why == "more":
+        return message("ranks.gl305.more", used=_used("used", used), **words)
+    if each.static:
+        return message("ranks.gl305.static", used=_used("last_used", used), **words)
+    if each.why == "frozen":
+        words["by"] = each.cause_by or message("ranks.gl305.something")
+    if each.why:
+        return message(f"ranks.gl305.{each.why}", **words)
+    return message("ranks.gl305.summary", used=_used("computed_with", used), **words)
+
+
+def _used(key: str, at: Location | None) -> str:
+    return message(f"ranks.gl305.{key}", line=at.line) if at is not None else ""
+
+
+def _cause(each: Unfinished) -> Place:
+    if each.static and each.used is not None:
+        return Place(each.used, message("ranks.gl305.some_iterations"))
+    if each.cause is not None:
+        uncalled = each.why == "uncalled"
+        by = message("ranks.gl305.what_no_forward_uses") if uncalled else each.cause_by
+        return Place(each.cause, by)
+    return Place(each.loss_at or each.backward_at, each.backward)
+
+
+def _help(each: Unfinished, what: str) -> str:
+    if each.static:
+        return message("ranks.gl305.static_help")
+    if each.why == "frozen":
+        return message("ranks.gl305.frozen_help", what=what)
+    return message("ranks.gl305.help")
+
+
+RULE = Rule("GL305", "unfinished-reduction", "error", check)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
+from graphlab.rules.repair.wrapped import detach_and_recompute, used_up_by, wrapped
 from graphlab.rules.repair.writes import save_a_copy, update_under_no_grad, write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import inferred, line_in_brackets, tensor_word
 from graphlab.trace.finding import Finding, Help, Place, Related, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
+from graphlab.trace.ranks.sightings import BROADCAST, DDP, FSDP, FULLY_SHARD
 
 # At most this many possible writers are named.
 SUSPECTS_NAMED = 5
@@ -157,6 +159,12 @@ def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
             yield inferred(message("errors.stale.suspects", name=name, who=who))
 
 
+def _broadcast(trace: Trace, saved: Saved, tensor: TensorInfo) -> Help:
+    name = tensor_label(tensor)
+    copied = save_a_copy(trace, saved, message("errors.stale.next_forward", by=BROADCAST))
+    return copied or Help(message("errors.stale.broadcast", name=name, wrapper=DDP))
+
+
 def _help(
     trace: Trace, event: Backward, problems: list[Saved], mutated: Place | None
 ) -> Iterator[Help]:
@@ -189,6 +197,14 @@ def _help(
             yield copied
             return
     at = event.at if not event.handed_over else None
+    if write is not None and write.by.endswith(BROADCAST):
+        yield _broadcast(trace, problems[0], tensor)
+        return
+    if change is not None and at is not None and write is not None:
+        first = used_up_by(trace, event, change)
+        if first is not None:
+            yield detach_and_recompute(trace, lines, first, change, at, write.by)
+            return
     if mutated is not None and change is not None and at is not None and write is not None:
         if write.inferred and not lines:
             owners = {owner for each in problems if (owner := versions(trace, each).tensor.owner)}
@@ -196,7 +212,7 @@ def _help(
         again = recompute(trace, lines, change, at, write.by)
         if again is not None:
             yield again
-        if mutated.what.endswith(".step()"):
+        if mutated.what.endswith(".step()") and not wrapped(trace, DDP, FSDP, FULLY_SHARD):
             later = move_step(trace, change, at, mutated.what, again is not None)
             if later is not None:
                 yield later

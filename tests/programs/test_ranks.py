@@ -37,6 +37,17 @@ if dist.get_rank() == 1:
     raise ValueError("of rank 1")
 time.sleep(60)
 """
+KILLED = """\
+import os
+import signal
+import time
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+if dist.get_rank() == 1:
+    time.sleep(3)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 SHARED = """\
 import torch
 import torch.distributed as dist
@@ -59,7 +70,7 @@ def start(words: tuple[str, ...], folder: Path) -> tuple[int, str, str]:
         environ.pop(name, None)
     done = subprocess.run(
         [sys.executable, *words], cwd=folder, env=environ, capture_output=True, text=True,
-        timeout=90,
+        timeout=240,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
@@ -103,6 +114,13 @@ def test_a_rank_that_is_told_to_end_is_in_the_report(tmp_path: Path) -> None:
     first, second = document["ranks"]
     assert (first["outcome"], first["exception"]["type"]) == ("interrupted", "SIGTERM")
     assert (second["outcome"], second["exception"]["type"]) == ("raised", "ValueError")
+
+
+def test_a_report_where_the_last_rank_is_killed(tmp_path: Path) -> None:
+    code, document, out = report(KILLED, tmp_path, *TORCHRUN, "run")
+    assert code == 1
+    assert [each["environment"]["rank"] for each in document["ranks"]] == [0]
+    assert "rank 1 left no trace" in out
 
 
 def test_traces_of_ranks_are_merged_later(tmp_path: Path) -> None:

@@ -9,10 +9,20 @@ from graphlab.ranks.compare import compared
 from graphlab.rules.registry import find
 from graphlab.trace import store
 from graphlab.trace.finding import Finding
-from graphlab.trace.model import Failure, Trace
+from graphlab.trace.model import Failure, Saved, Step, Trace, Write
 from graphlab.trace.ranks.joint import Joint, merged
-from graphlab.trace.ranks.sightings import Communicated, GradientWrite, RankStep, Source
-from tests.rules.build import Script, optimizer, parameter
+from graphlab.trace.ranks.sightings import (
+    DDP,
+    Communicated,
+    GradientWrite,
+    NotAveraged,
+    RankSighting,
+    RankStep,
+    Scheduled,
+    Source,
+    Wrapped,
+)
+from tests.rules.build import Script, backward, optimizer, parameter
 
 LOOP = Script(
     """\
@@ -122,3 +132,127 @@ def test_an_error_of_a_ranks_own_is_the_whole_story() -> None:
     other = cut_off({}, "loss.backward()", "size mismatch")
     joint = compared(Joint({0: one, 1: other}, 2))
     assert [find(trace) for trace in joint.traces.values()] == [[], []]
+
+
+def test_a_line_that_steps_a_scheduler_on_one_rank_only() -> None:
+    steps = [rank_step(step=1, iteration=1, rates=rates) for rates in (("0.1",), ("0.05",))]
+    scheduled = (Scheduled(LOOP.at("clip(model)"), 1),)
+    traces = {
+        0: LOOP.trace(sightings=(steps[0],)),
+        1: LOOP.trace(sightings=(steps[1], *scheduled)),
+    }
+    joint = compared(Joint(traces, 2))
+    (finding,) = merged({rank: find(trace) for rank, trace in joint.traces.items()})
+    assert finding.cause is not None and finding.cause.at == LOOP.at("clip(model)")
+
+
+def test_values_that_one_rank_wrote() -> None:
+    (finding,) = found(rank_step(values=("x", "b"), value_writes=(CLIP,)), rank_step())
+    assert (finding.code, finding.ranks) == ("GL303", (0,))
+    assert finding.cause is not None and finding.cause.at == CLIP.at
+
+
+SKIPPING = replace(
+    LOOP,
+    source=LOOP.source.replace(
+        "    optimizer.step()\n", "    if finite(loss):\n        optimizer.step()\n"
+    ),
+)
+
+
+def skipping(*iterations: int) -> Trace:
+    at = SKIPPING.at("optimizer.step()")
+    steps = (
+        rank_step(at=at, step=step, iteration=iteration, fresh=(str(iteration), ""))
+        for step, iteration in enumerate(iterations)
+    )
+    return SKIPPING.trace(sightings=tuple(steps))
+
+
+def test_a_step_that_one_rank_skips() -> None:
+    joint = compared(Joint({0: skipping(0, 1, 2), 1: skipping(0, 2, 3)}, 2))
+    (finding,) = merged({rank: find(trace) for rank, trace in joint.traces.items()})
+    assert (finding.code, finding.iteration, finding.ranks) == ("GL303", 1, (0,))
+    assert finding.cause is not None and finding.cause.at is not None
+    assert finding.cause.at.code == "if finite(loss):"
+
+
+def test_a_rank_that_ended_earlier_skipped_nothing() -> None:
+    joint = compared(Joint({0: skipping(0, 1, 2), 1: skipping(0, 1)}, 2))
+    assert [find(trace) for trace in joint.traces.values()] == [[], []]
+
+
+GAN = Script(
+    """\
+for real in batches:
+    gene_img = G(noise())
+    gene_logit = D(gene_img)
+    D_loss_ = D(real).mean() - gene_logit.mean()
+    G_loss_ = gene_logit.mean()
+    D_loss_.backward(retain_graph=True)
+    optimizer_D.step()
+    G_loss_.backward()
+    optimizer_G.step()
+""",
+    tensors=(parameter("G.weight"), parameter("D.weight")),
+    optimizers=(optimizer("optimizer_G", owns=(0,)), optimizer("optimizer_D", owns=(1,))),
+)
+
+
+def stale(*sightings: RankSighting) -> Finding:
+    saved = Saved(
+        3, "AddmmBackward0", GAN.at("gene_logit = D(gene_img)"), "D", 1, 0, 1, "stale", write=2
+    )
+    step = GAN.at("optimizer_D.step()")
+    trace = GAN.trace(
+        backward(GAN.at("D_loss_.backward(retain_graph=True)"), "D_loss_", reached=(0, 1)),
+        Step(4, step, 1, 0),
+        Write(4, step, "optimizer_D.step()", 1, 0, 1),
+        backward(GAN.at("G_loss_.backward()"), "G_loss_", problems=(saved,), raised="RuntimeError"),
+        sightings=sightings,
+    )
+    return next(each for each in find(trace) if each.code == "GL001")
+
+
+def test_under_a_wrapper_the_repair_leaves_the_averaging_to_the_loss_that_needs_it() -> None:
+    alone = stale()
+    assert [each.text.split()[0] for each in alone.help] == ["Compute"]
+    assert "detach" not in alone.help[0].after
+    (help,) = stale(Wrapped(None, DDP, (0, 1))).help
+    assert "gene_logit = D(gene_img.detach())\n" in help.after
+    assert help.after.count("gene_logit = D(gene_img)\n") == 1
+    # Where the wrapper takes care of D alone, nothing is used up.
+    assert stale(Wrapped(None, DDP, (1,))).help == alone.help
+
+
+def test_calling_the_wrapper_in_place_of_its_module() -> None:
+    script = replace(LOOP, source=LOOP.source.replace("model(x)", "model.module(x)"))
+    around = script.at("loss = model.module(x).mean()")
+    source = Source(BACKWARD, "loss.backward()", "around", around, "model.module()")
+    sighting = NotAveraged(STEP, 0, 0, (0,), source, (0, 1))
+    (finding,) = find(script.trace(sightings=(sighting,)))
+    assert finding.help[0].after == "    loss = model(x).mean()\n"
+
+
+def test_no_sync_around_every_backward_is_left_out() -> None:
+    script = replace(
+        LOOP,
+        source=LOOP.source.replace(
+            "    loss.backward()\n", "    with model.no_sync():\n        loss.backward()\n"
+        ),
+    )
+    source = Source(
+        script.at("loss.backward()"), "loss.backward()", "no-sync",
+        script.at("with model.no_sync():"), "model.no_sync()",
+    )  # fmt: skip
+    sighting = NotAveraged(script.at("optimizer.step()"), 0, 0, (0,), source, (0, 1))
+    (finding,) = find(script.trace(sightings=(sighting,)))
+    assert finding.help[0].after == "    loss.backward()\n"
+
+
+def test_a_call_that_only_one_rank_made_is_told_before_those_that_wait() -> None:
+    one = cut_off({"clip(model)": 1, "loss.backward()": 2}, "loss.backward()")
+    other = cut_off({"loss.backward()": 1}, "loss.backward()")
+    joint = compared(Joint({0: one, 1: other}, 2))
+    (finding,) = merged({rank: find(trace) for rank, trace in joint.traces.items()})
+    assert finding.cause is not None and finding.cause.at == LOOP.at("clip(model)")

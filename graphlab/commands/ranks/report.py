@@ -76,6 +76,12 @@ class JointReport:
 
                 text = json.dumps(joint_report(joint, self._findings), indent=2) + "\n"
                 files.write(asked.json_file, text, asked.force)
+        if asked.sarif_file is not None:
+            with surviving("the report", self.failures):
+                from graphlab.views.machine.sarif import sarif
+
+                document = sarif(joint.lead(), self._findings, asked.root)
+                files.write(asked.sarif_file, json.dumps(document, indent=2) + "\n", asked.force)
         with surviving("the report", self.failures):
             self._print()
 
@@ -83,13 +89,17 @@ class JointReport:
         from graphlab.views import console
         from graphlab.views.terminal import report as terminal
 
+        if self._asked.form != "text":
+            from graphlab.output import streams
+            from graphlab.views.machine import lines
+
+            file = streams.err() if self._asked.to_stdout else streams.out()
+            for line in lines.render(self._findings, self._asked.form, self._asked.root):
+                streams.line(line, file)
+            return
         screen = console.stderr() if self._asked.to_stdout else console.stdout()
         shown = terminal.joint(self._joint, self._findings, self._asked.explain)
         console.emit(screen, shown)
         grave = any(finding.severity != "info" for finding in self._findings)
         if grave and not self._asked.explain:
-            console.stderr().print(f"\nthe whole story: {self._story}", style="dim", soft_wrap=True)
-
-    @property
-    def _story(self) -> str:
-        return self._again if self._again.startswith("…") else f"graphlab {self._again}"
+            console.stderr().print(f"\nthe whole story: {self._again}", style="dim", soft_wrap=True)

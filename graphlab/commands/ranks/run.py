@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from graphlab.commands.saved import load
 from graphlab.errors import Unreported, UserError
 from graphlab.observe.distributed.placement import Placement
 from graphlab.ranks.folder import RunFolder, folder_of_ranks, new_folder, traces_in
-from graphlab.ranks.launch import launch
+from graphlab.ranks.launch import launch, launched_by
+from graphlab.ranks.survivor import leave_behind
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 
@@ -34,7 +36,9 @@ def run_ranks(
     folder = new_folder()
     try:
         code = launch(folder, count, words)
-        again = f"run --nproc {count} {shlex.join(_explaining(target, arguments, is_module))}"
+        again = (
+            f"graphlab run --nproc {count} {shlex.join(_explaining(target, arguments, is_module))}"
+        )
         return _finish(folder, count, asked, again, code, tell)
     finally:
         folder.remove()
@@ -63,12 +67,18 @@ def run_as_rank(
     from graphlab.observe.observation import Observation
     from graphlab.ranks.termination import Termination
 
-    again = shlex.join(["… -m graphlab run", *_explaining(target, arguments, is_module)])
-    again = again.replace("'… -m graphlab run'", "… -m graphlab run")
+    explaining = shlex.join(_explaining(target, arguments, is_module))
+    again = f"{launched_by()} -m graphlab run {explaining}"
 
     def leave(trace: Trace, code: int, all_started: bool) -> int:
         folder.write(place, trace)
-        if folder.launched or not folder.is_last(place, all_started) or not folder.claim():
+        if folder.launched:
+            return code
+        if not folder.is_last(place, all_started):
+            with contextlib.suppress(OSError):
+                leave_behind(folder, asked.words())
+            return code
+        if not folder.claim():
             return code
         try:
             return _finish(folder, place.world, asked, again, code, tell)
@@ -134,7 +144,7 @@ def replay_ranks(path: str, asked: Asked) -> int:
             f"there is no trace in {path}", "graphlab run --nproc N TARGET --trace DIR makes some"
         )
     world = max(max(trace.environment.world or 0 for trace in traces.values()), max(traces) + 1)
-    again = f"run --from {shlex.quote(path)} --explain"
+    again = f"graphlab run --from {shlex.quote(path)} --explain"
     report = JointReport(Joint(traces, world), asked, again)
     report.show()
     for failure in report.failures:

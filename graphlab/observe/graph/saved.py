@@ -186,7 +186,7 @@ class Inspector:
 
     def _describe(self, problem: Problem, slot: Slot) -> None:
         tensor = slot.data
-        known = self._names.of_tensor(tensor)
+        known = self._names.of_tensor(tensor) or self._gathered(tensor)
         if known is not None and known[1].kind not in ("parameter", "buffer"):
             # For an activation, prefer the name in the line that saved or wrote it: the frames may
             # hold it under another name by now.
@@ -204,6 +204,12 @@ class Inspector:
             if problem.at is not None:
                 name = assigned_at(problem.at)
             problem.named = Named(name, kind, None) if name else Named("", kind, None)
+
+    def _gathered(self, tensor: Any) -> tuple[Any, Named] | None:
+        """The parameter that FSDP keeps in shards, of which `tensor` is the whole."""
+        shard = self._log.gathered.get(storage_key(tensor) or 0)
+        named = self._names.tensors.get(id(shard())) if shard is not None else None
+        return (tensor, named) if named is not None else None
 
     @staticmethod
     def _runs_through(problem: Problem, name: str | None) -> bool:

@@ -162,13 +162,17 @@ class ModuleCalls:
 
     def _quiet_class(self, kind: type) -> bool:
         """Whether neither this class nor a base class in the user's files defines a method other
-        than `__init__`."""
+        than `__init__`, and the tracer handles none of its own methods."""
+        handled = {*map(id, self._tracer.handled)}
         for base in kind.__mro__:
-            if base is object:
+            # Module's own, such as zero_grad, are not called in a forward.
+            if base is object or base.__module__ == "torch.nn.modules.module":
                 continue
             path = attributes(sys.modules.get(base.__module__)).get("__file__")
+            members = [m for name, m in attributes(base).items() if name != "__init__"]
             if type(path) is not str or path in self._files:
-                members = (m for name, m in attributes(base).items() if name != "__init__")
                 if any(inspect.isroutine(m) or is_a(m, property) for m in members):
                     return False
+            elif handled and any(id(m) in handled for m in members):
+                return False
         return True

@@ -73,7 +73,7 @@ class NumberWatch:
         self._sound: int | None = None
         self._last: RawBackward | None = None
         tracer.handle(torch.autograd.backward, self._on_backward)
-        ledger.on_step = self._on_step
+        ledger.on_step.append(self._on_step)
 
     def look_from(self, iteration: int) -> None:
         """Follow every number from this iteration on. To be called before the program begins."""

@@ -53,13 +53,12 @@ class OptimizerLedger:
         name_parameter: Callable[[Any, Names | None], int],
         guard: Callable[[Exception], None],
     ) -> None:
-        self._log, self._tracer = log, tracer
-        self._iterations, self._files = iterations, files
+        self._log, self._tracer, self._iterations, self._files = log, tracer, iterations, files
         self.registry = OptimizerRegistry(name_parameter)
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
         # Called with (optimizer, its parameters, the user's line, whether it begins) at each step.
-        self.on_step: Callable[[Any, list[Any], Spot | None, bool], None] = lambda *_: None
+        self.on_step: list[Callable[[Any, list[Any], Spot | None, bool], None]] = []
         # Called when an optimizer has been built.
         self.on_built: Callable[[], None] = lambda: None
         self.unseen_step: tuple[int, Copies] | None = None
@@ -68,10 +67,9 @@ class OptimizerLedger:
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
         self.scalers = Scalers(tracer, self.registry)
         self.provenance = Provenance(log, files, self.registry, lambda: steps.depth > 0)
-        optimizer, module = torch.optim.Optimizer, torch.nn.Module
-        tracer.handle(optimizer.__init__, self._on_init)
-        tracer.handle(optimizer.zero_grad, self._on_zero)
-        tracer.handle(module.zero_grad, self._on_zero)
+        tracer.handle(torch.optim.Optimizer.__init__, self._on_init)
+        tracer.handle(torch.optim.Optimizer.zero_grad, self._on_zero)
+        tracer.handle(torch.nn.Module.zero_grad, self._on_zero)
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
         """Count a step in a thread that is not followed; nothing else is known of it."""
@@ -175,7 +173,8 @@ class OptimizerLedger:
             active.idle = copies_of(parameters)
         if state.due or state.steps % EVERY in (7, 15, 31):
             look_over(self.registry, state, parameters, self._log, self._files, user)
-        self.on_step(active.optimizer, parameters, step.spot, True)
+        for each in self.on_step:
+            each(active.optimizer, parameters, step.spot, True)
         active.versions = versions_of(parameters)
 
     def _judge(self, step: RawStep, active: ActiveStep, parameters: list[Any]) -> None:
@@ -285,7 +284,8 @@ class OptimizerLedger:
             step.mix = state.mix = self._with_changes(step.mix, state, active)
         state.contributions = None
         self._log.events.append(step)
-        self.on_step(optimizer, parameters, step.spot, False)
+        for each in self.on_step:
+            each(optimizer, parameters, step.spot, False)
         silent = self._note_writes(active, parameters)
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None

@@ -59,6 +59,12 @@ class Watchers:
             except Exception as error:
                 self._guard(error)
 
+    def raised(self, error: BaseException) -> None:
+        """The program ended with `error`, whose traceback has its variables still."""
+        self.numbers.raised(error)
+        for each in self._of_ranks:
+            each.raised(error)
+
     def found(self) -> tuple[Sighting, ...]:
         found: list[Sighting] = []
         for each in self._all:

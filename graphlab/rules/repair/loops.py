@@ -16,10 +16,10 @@ from graphlab.trace.model import Backward, Location, Saved, Trace
 
 
 def recompute(
-    trace: Trace, lines: set[int], change: Location, failed: Location, done: str
+    trace: Trace, lines: set[int], change: Location, failed: Location, done: str, key: str = ""
 ) -> Help | None:
     """Recompute, after `change`, the variables that depend on the statements at `lines` and that
-    are used up to `failed`. `done` names the change in the text."""
+    are used up to `failed`. `done` names the change in the text, and `key` another text."""
     found = _block_between(trace, change, failed)
     if found is None:
         return None
@@ -28,10 +28,10 @@ def recompute(
     places = flow.recompute(middle + 1, end)
     if not places or not flow.simple:
         return None
-    edits = _insertions(block, flow, places)
+    edits = insertions(block, flow, places)
     names = [name for _, found in places for name in found]
-    key = "recompute" if len(names) == 1 else "recompute_many"
-    text = message(f"repairs.loops.{key}", names=listing(names), by=done)
+    known = key or f"repairs.loops.{'recompute' if len(names) == 1 else 'recompute_many'}"
+    text = message(known, names=listing(names), by=done)
     return block.help(text, edits)
 
 
@@ -66,9 +66,10 @@ def lines_using(trace: Trace, owners: set[str], change: Location, failed: Locati
     }
 
 
-def _insertions(
+def insertions(
     block: Block, flow: DependentVariables, places: list[tuple[int, list[str]]]
 ) -> list[Edit]:
+    """Edits that repeat the statements which bind variables, before those that need them."""
     edits = []
     for at, names in places:
         target = block.statements[at]
@@ -114,7 +115,7 @@ def detach_and_recompute(
     for name in kept:
         flow.origin.pop(name)
     places = flow.recompute(middle + 1, end)
-    edits.extend(_insertions(block, flow, places))
+    edits.extend(insertions(block, flow, places))
     anew = [name for _, found in places for name in found]
     key = "detach_and_recompute" if anew else "detach"
     words = {"names": listing(kept), "call": call, "anew": listing(anew)}
@@ -153,7 +154,7 @@ def detach(
         statement = block.statements[at]
         text = _detached(block, statement, [variable])
         edits.append(Edit.of(statement, text))
-    edits.extend(_insertions(block, flow, places))
+    edits.extend(insertions(block, flow, places))
     anew = listing([name for _, found in places for name in found])
     key = "ends_there_recompute" if anew else "ends_there"
     return block.help(message(f"repairs.loops.{key}", name=variable, anew=anew), edits)

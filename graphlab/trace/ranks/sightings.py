@@ -7,10 +7,15 @@ from typing import Literal
 
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
+# The kinds of a wrapper.
+DDP, FSDP, FULLY_SHARD = "DistributedDataParallel", "FullyShardedDataParallel", "fully_shard"
+# How a write of DistributedDataParallel's to the buffers of its module is called.
+BROADCAST = "DistributedDataParallel's broadcast of buffers"
 # Why a backward's gradients were not averaged: the forward went past the wrapper, it had been used
-# up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows, or
-# torch.autograd.grad computed them.
-Unsynced = Literal["around", "used-up", "no-sync", "unknown", "grad", ""]
+# up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows,
+# torch.autograd.grad computed them, reentrant checkpoints gave it more than one, or the program
+# averages others of the optimizer by hand, and not it.
+Unsynced = Literal["around", "used-up", "no-sync", "unknown", "grad", "twice", "by-hand", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +29,15 @@ class GradientWrite:
 @dataclass(frozen=True, slots=True)
 class Source:
     """The backward that last wrote a gradient, and why it was not averaged, if it is known not to
-    be: `cause` is the line that explains it, `cause_by` what was called there."""
+    be: `cause` is the line that explains it, `cause_by` what was called there. before: the backward
+    that had used up the wrapper's averaging."""
 
     at: Location | None
     call: str
     why: Unsynced = ""
     cause: Location | None = None
     cause_by: str = ""
+    before: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,8 @@ class RankStep:
     replicated: of its value before, of its gradient after the last backward and at the step.
 
     sources: the backwards that wrote them, source_of the one of each parameter. rates: the learning
-    rate of each group; settings: its other numbers, as text.
+    rate of each group; settings: its other numbers, as text. value_writes: what wrote to the
+    parameters since the step before, besides optimizers.
     """
 
     at: Location | None
@@ -55,6 +63,16 @@ class RankStep:
     writes: tuple[GradientWrite, ...] = ()
     rates: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    value_writes: tuple[GradientWrite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A wrapper of class `kind` takes care of the parameters `tensors`; at: where it was built."""
+
+    at: Location | None
+    kind: str
+    tensors: tuple[TensorAt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +92,14 @@ class NotAveraged:
 @dataclass(frozen=True, slots=True)
 class StepsApart:
     """The ranks had the same gradients after the backward, and applied different steps: `why` is
-    what differed first. by: the call at `cause` that only `ranks` made, or made otherwise."""
+    what differed first. by: the call at `cause` that only `ranks` made, or made otherwise; of a
+    step that was skipped, `ranks` are those that made it."""
 
     at: Location | None
     optimizer: OptimizerAt
     iteration: Count | None
     tensors: tuple[TensorAt, ...]
-    why: Literal["written", "rate", "settings", "values"]
+    why: Literal["written", "rate", "settings", "values", "skipped"]
     cause: Location | None
     by: str
     ranks: tuple[int, ...]
@@ -93,6 +112,14 @@ class Communicated:
 
     at: Location | None
     operation: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """How often a line has stepped a learning rate's scheduler."""
+
+    at: Location | None
     count: Count
 
 
@@ -121,8 +148,11 @@ class WithoutGradient:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The last backward of a wrapper did not reach `tensors`, and the wrapper was called again at
-    `at`. loss_at: the line that made that backward's loss; used: one that ran their module."""
+    """The last backward of a wrapper did not reach `tensors`, and the wrapper refuses to go on in
+    the call at `at`. loss_at: the line that made that backward's loss; used: one that ran their
+    module; cause: why they were not reached, if `why` says that. static: the wrapper was promised
+    that it would always be the same parameters; then "more" says that the backward at `at` reaches
+    some that the first did not."""
 
     at: Location | None
     call: str
@@ -131,6 +161,37 @@ class Unfinished:
     backward_at: Location | None
     loss_at: Location | None
     used: Location | None
+    why: Literal["frozen", "cut", "uncalled", "more", ""] = ""
+    cause: Location | None = None
+    cause_by: str = ""
+    static: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyTwice:
+    """A wrapper refused, in the backward at `at`, a second gradient of `tensor`, which the program
+    uses at `uses`. why: one is past the wrapper's forward, or in a reentrant checkpoint, whose
+    inside its search for unused parameters does not see ("hidden"), or that has its own backward
+    ("checkpoint"). wrapper: its call."""
+
+    at: Location | None
+    call: str
+    tensor: TensorAt
+    uses: tuple[Location, ...]
+    why: Literal["outside", "hidden", "checkpoint", ""]
+    wrapper: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastTheWrapper:
+    """A call at `at` raised: it met the shard of a parameter, `tensor`, outside the forward that
+    gathers it. called: what was called at `cause`, past that forward; kind: the wrapper's."""
+
+    at: Location | None
+    tensor: str
+    kind: str
+    called: str
+    cause: Location | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +210,6 @@ class Parted:
 
 
 RankSighting = (
-    RankStep | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient | Unfinished
-    | Parted
+    RankStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient
+    | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
@@ -9,7 +11,7 @@ from graphlab.language import say, told
 from graphlab.text import one_line
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
-from graphlab.trace.ranks.joint import Joint
+from graphlab.trace.ranks.joint import Joint, ranks_in_words
 from graphlab.views.terminal.ledger import Ledger
 from graphlab.views.terminal.story import Story, headline
 
@@ -58,12 +60,15 @@ def joint(joint: Joint, findings: list[Finding], explain: bool) -> RenderableTyp
     shown = full(lead, findings, []) if explain else short(lead, findings)
     ends: dict[str, tuple[Text, list[int]]] = {}
     for rank, trace in joint.traces.items():
-        text = _outcome(trace, findings)
+        text = _outcome(replace(trace, unseen=lead.unseen), findings)
         ends.setdefault(text.plain, (text, []))[1].append(rank)
     parts = [
         Text.assemble(text, (f" ({told(joint.where(ranks))})", "dim"))
         for text, ranks in ends.values()
     ]
+    if joint.missing:
+        gone = f" {ranks_in_words(joint.missing)} left no trace, as one that is killed leaves none"
+        parts.append(Text.assemble((MARKS["raised"][0], MARKS["raised"][1]), gone))
     assert isinstance(shown, Group)
     return Group(*parts, *shown.renderables[1:])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -12,9 +13,13 @@ import torch
 
 from graphlab.observe.distributed.placement import placement
 from graphlab.observe.names import Names, parameters_of
-from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
+from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
+from graphlab.observe.sightings.ranks.broadcasts import BufferBroadcasts
 from graphlab.observe.sightings.ranks.collectives import Collectives
+from graphlab.observe.sightings.ranks.gathered import GatheredWeights
+from graphlab.observe.sightings.ranks.past import PastWrappers
+from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, readable, storage_key
@@ -23,7 +28,14 @@ from graphlab.source.loops import loops_of
 from graphlab.source.objects import attributes, item, items
 from graphlab.source.places import line_place
 from graphlab.source.wording import call_text, written_by
-from graphlab.trace.ranks.sightings import GradientWrite, RankSighting, RankStep, Source, Turns
+from graphlab.trace.ranks.sightings import (
+    GradientWrite,
+    RankSighting,
+    RankStep,
+    Scheduled,
+    Source,
+    Turns,
+)
 
 # What stands for a gradient that is not there, or cannot be read.
 NOTHING = "-"
@@ -49,18 +61,30 @@ class RankSteps:
         self._files, self._ledger = watched.files, watched.ledger
         self._table = watched.table
         self._wrappers = Wrappers(watched)
+        self._refusals = WrapperRefusals(watched, self._wrappers)
+        self._past = PastWrappers(watched)
+        BufferBroadcasts(watched, collectives)
+        self._gathered = GatheredWeights(watched)
         # {parameter's identity: the last backward that wrote it, and the checksum it left}
         self._fresh: dict[int, tuple[RawBackward, str]] = {}
         self._clips: list[tuple[int, Spot | None]] = []
         self._found: dict[int, list[RankStep]] = {}
         self._ledger.on_compared_step.append(self._step)
+        self._schedulers: Counter[Spot] = Counter()
+        rates = torch.optim.lr_scheduler
+        for kind in (rates.LRScheduler, rates.ReduceLROnPlateau):
+            watched.tracer.handle(kind.step, self._scheduled)
         for function in (torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_):
             watched.tracer.handle(function, self._clipped)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """A sampled backward is about to run."""
         self._collectives.inspect(record, nodes, frame)
-        self._wrappers.inspect(record, nodes)
+        self._refusals.inspect(record, nodes, frame)
+
+    def raised(self, error: BaseException) -> None:
+        """The program ended with `error`."""
+        self._past.raised(error)
 
     def ended(self, record: RawBackward) -> None:
         if self._wrappers.ended(record):
@@ -77,7 +101,12 @@ class RankSteps:
         for steps in self._found.values():
             yield from steps
         yield from self._wrappers.found()
+        yield from self._gathered.found()
+        yield from self._refusals.found
+        yield from self._past.found
         yield from self._collectives.found()
+        for spot, count in self._schedulers.items():
+            yield Scheduled(located(spot), count)
         iterations = self._tracer.iterations
         for (code, start), count in [*iterations.counts.items()][:LOOPS]:
             loop = next((e for e in loops_of(code.co_filename) if e.start == start), None)
@@ -99,6 +128,9 @@ class RankSteps:
             for parameter, grad in zip(parameters, grads, strict=True)
             if (wrapper := self._wrappers.of(parameter)) is not None
         ]
+        if not pairs and self._collectives.reduced([*map(storage_key, grads)]):
+            # The program averages itself.
+            pairs = [(each, grad, None) for each, grad in zip(parameters, grads, strict=True)]
         if len(kept) >= KEPT or not pairs:
             return
         sources: list[Source] = []
@@ -114,7 +146,11 @@ class RankSteps:
                 record, left = gradient.sources[-1], _checksum(grad)
             source = Source(None, "")
             if record is not None:
-                source = self._wrappers.source(record, parameter, wrapper)
+                source = (
+                    self._wrappers.source(record, parameter, wrapper)
+                    if wrapper is not None
+                    else Source(located(record.spot), record.call, "by-hand")
+                )
                 since = max(since, self._place_of(record))
             if source not in sources:
                 sources.append(source)
@@ -140,6 +176,7 @@ class RankSteps:
                 sources=tuple(sources),
                 source_of=tuple(source_of),
                 writes=tuple(self._writes(since, [grad for _, grad, _ in pairs])),
+                value_writes=tuple(self._value_writes(state.at, [each for each, _, _ in pairs])),
                 rates=tuple(_number(item(group, "lr")) for group in groups),
                 settings=tuple(_settings(group) for group in groups),
             )
@@ -178,6 +215,25 @@ class RankSteps:
                 told.add(raw.spot)
                 place = located(raw.spot)
                 yield GradientWrite(place, written_by(place, raw.by, raw.direct))
+
+    def _value_writes(self, optimizer: int, parameters: list[Any]) -> Iterator[GradientWrite]:
+        """What wrote to the parameters since this optimizer's last step."""
+        keys = {storage_key(each) for each in parameters}
+        told: set[Spot | None] = set()
+        for raw in reversed(self._log.events):
+            if isinstance(raw, RawStep) and raw.optimizer == optimizer:
+                break
+            if not isinstance(raw, RawWrite) or raw.optimizer is not None or raw.spot in told:
+                continue
+            if any(each[0] in keys for each in raw.tensors):
+                told.add(raw.spot)
+                place = located(raw.spot)
+                yield GradientWrite(place, written_by(place, raw.by, raw.direct))
+
+    def _scheduled(self, frame: FrameType, event: str, arg: Any) -> None:
+        spot = self._tracer.spot(frame.f_back) if event == "call" else None
+        if spot is not None:
+            self._schedulers[spot] += 1
 
 
 def _checksum(tensor: Any) -> str:

@@ -6,6 +6,7 @@ of its parameters: once.
 
 from __future__ import annotations
 
+import ast
 import weakref
 from collections.abc import Iterator
 from types import FrameType
@@ -13,14 +14,14 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.walk import sequence
 from graphlab.observe.names import parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad
 from graphlab.source.objects import attribute, attributes, items
+from graphlab.source.places import parse, place
 from graphlab.source.wording import call_text
-from graphlab.trace.ranks.sightings import Source, Unfinished, Unsynced
+from graphlab.trace.ranks.sightings import DDP, Source, Unsynced, Wrapped
 from graphlab.trace.values import Location
 
 
@@ -33,14 +34,17 @@ class Wrapper:
         self.inner = {id(each) for _, each in submodules(self.module)} | {id(self.module)}
         held = attributes(ddp).get("_module_parameters")
         known = [each for _, each in items(held)] if held is not None else []
-        known = known or [p for p in parameters_in(self.module) if requires_grad(p)]
+        # Those that are frozen now it will not know later.
+        known = [each for each in known or parameters_in(self.module) if requires_grad(each)]
         self.known = {id(each) for each in known}
         self.module = None
         # The last backward that reached it, and the one that used up its last forward.
         self.last: RawBackward | None = None
         self.used_up: RawBackward | None = None
-        # Its parameters that the backwards since its last forward have not reached.
+        # Its parameters that the backwards since its last forward have not reached, and those that
+        # the first averaged backward has reached.
         self.missing: set[int] = set()
+        self.first: set[int] | None = None
 
 
 class Wrappers:
@@ -52,8 +56,9 @@ class Wrappers:
         self.all: list[Wrapper] = []
         # Why a backward's gradients were not averaged, by its identity and the wrapper's.
         self._why: dict[tuple[int, int], Source] = {}
-        # The line that made the loss of a backward, by its identity.
-        self._loss_at: dict[int, Location | None] = {}
+        # The second reentrant checkpoint that uses a parameter, by the backward's identity and the
+        # parameter's.
+        self.twice: dict[tuple[int, int], Location] = {}
         kind = torch.nn.parallel.DistributedDataParallel
         watched.tracer.handle(kind.__init__, self._made)
 
@@ -78,46 +83,21 @@ class Wrappers:
             return Source(plain.at, plain.call, "unknown", at, call_text(at, "DDP")[0])
         if record.is_grad:
             return Source(plain.at, plain.call, "grad", plain.at, plain.call)
+        again = self.twice.get((id(record), id(parameter)))
+        if again is not None:
+            return Source(plain.at, plain.call, "twice", again, call_text(again, "checkpoint")[0])
         return self._why.get((id(record), id(wrapper)), plain)
 
-    def inspect(self, record: RawBackward, nodes: list[Any]) -> None:
-        """Remember the line that made the loss of a sampled backward."""
-        if nodes:
-            self._loss_at[id(record)] = located(self._log.line_of(max(map(sequence, nodes))))
-
-    def found(self) -> Iterator[Unfinished]:
-        """The wrappers that were called again before their last backward was complete."""
+    def found(self) -> Iterator[Wrapped]:
         for wrapper in self.all:
-            ddp, record = wrapper.ref(), wrapper.last
-            if ddp is None or record is None or not wrapper.missing:
-                continue
-            options = attributes(ddp)
-            if options.get("find_unused_parameters") or options.get("static_graph"):
-                continue
-            for raw in reversed(self._log.events):
-                if raw is record:
-                    break
-                if isinstance(raw, RawModule) and raw.module == id(ddp):
-                    at = located(raw.spot)
-                    yield Unfinished(
-                        at, call_text(at, "the wrapper")[0], tuple(sorted(wrapper.missing)),
-                        record.call, located(record.spot), self._loss_at.get(id(record)),
-                        self._use_of(wrapper, ddp),
-                    )  # fmt: skip
-                    break
-
-    def _use_of(self, wrapper: Wrapper, ddp: Any) -> Location | None:
-        """The line that called a module which has one of the missing parameters."""
-        holders = {
-            id(module)
-            for _, module in submodules(attribute(ddp, "module"))
-            for _, each in items(attributes(module).get("_parameters"))
-            if each is not None and self._table.place_of(each) in wrapper.missing
-        }
-        for raw in self._log.events:
-            if isinstance(raw, RawModule) and raw.module in holders:
-                return located(raw.spot)
-        return None
+            module = attribute(wrapper.ref(), "module")
+            places = [
+                place
+                for each in parameters_in(module)
+                if id(each) in wrapper.known and (place := self._table.place_of(each)) is not None
+            ]
+            if places:
+                yield Wrapped(located(wrapper.spot), DDP, tuple(places))
 
     def ended(self, record: RawBackward) -> bool:
         """A backward has run: it was averaged, or there is a reason why not. Returns whether a
@@ -142,7 +122,9 @@ class Wrappers:
             paused = attributes(ddp).get("require_backward_grad_sync") is False
             if through and not paused and around is None:
                 wrapper.used_up, communicated = record, True
-                wrapper.missing = mine - reached
+                wrapper.first = mine & reached if wrapper.first is None else wrapper.first
+                static = attributes(ddp).get("static_graph") is True
+                wrapper.missing = (wrapper.first if static else mine) - reached
             else:
                 wrapper.missing -= reached
                 reason = self._reason(wrapper, record, paused, through, around)
@@ -181,12 +163,29 @@ class Wrappers:
             by = call_text(cause, "the module")[0]
         elif paused:
             why = "no-sync"
+            cause, by = _guarded(at) or (at, by)
         elif wrapper.used_up is not None and not through:
             why = "used-up"
-        return Source(at, record.call, why, cause, by)
+        before = located(wrapper.used_up.spot) if why == "used-up" and wrapper.used_up else None
+        return Source(at, record.call, why, cause, by, before)
 
     def _made(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
             with Unnoticed():
                 wrapper = Wrapper(frame.f_locals.get("self"), self._tracer.spot(frame.f_back))
             self.all.append(wrapper)
+
+
+def _guarded(at: Location | None) -> tuple[Location, str] | None:
+    """The ``with model.no_sync()`` around a line, and that call."""
+    tree = parse(at.file) if at is not None else None
+    if at is None or tree is None:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.With) and node.lineno <= at.line <= (node.end_lineno or 0):
+            for each in node.items:
+                guard = each.context_expr
+                named = guard.func if isinstance(guard, ast.Call) else None
+                if isinstance(named, ast.Attribute) and named.attr == "no_sync":
+                    return place(guard, at.file, at.function), ast.unparse(guard)
+    return None

@@ -1,0 +1,85 @@
+"""Notes that a step which writes FSDP2's shards writes the weights that are gathered from them.
+
+Between forward and backward a gathered weight's memory is freed; the backward gathers it anew, with
+the version counter put back, so that torch does not see that its values are others by then.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from graphlab.observe.notes import RawWrite, Spot
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import byte_span, grad_of, is_tensor, storage_key, version_of
+from graphlab.source.objects import attributes, items
+from graphlab.trace.ranks.sightings import FULLY_SHARD, Wrapped
+
+_PLAIN = {torch.Tensor, torch.nn.Parameter}
+
+
+class GatheredWeights:
+    """Listens to optimizers' steps."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._log, self._table = watched.log, watched.table
+        # FSDP's own object for each shard, by the shard's identity.
+        self._managed: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
+        watched.ledger.on_step.append(self._step)
+
+    def found(self) -> Iterator[Wrapped]:
+        shards = [shard for each in self._log.gathered.values() if (shard := each()) is not None]
+        places = [at for each in shards if (at := self._table.place_of(each)) is not None]
+        if places:
+            yield Wrapped(None, FULLY_SHARD, tuple(places))
+
+    def _step(self, optimizer: Any, parameters: list[Any], spot: Spot | None, begins: bool) -> None:
+        if begins or {*map(type, parameters)} <= _PLAIN:
+            return
+        step = self._log.events[-1]
+        written = []
+        for shard in parameters:
+            whole = self._gathered(shard) if grad_of(shard) is not None else None
+            key = storage_key(whole) if whole is not None else None
+            if key is None:
+                continue
+            if key not in self._log.gathered:
+                self._log.gathered[key] = weakref.ref(shard)
+                self._table.also_at(key, shard)
+            version = version_of(whole)
+            written.append((key, *byte_span(whole), version, version))
+        if written:
+            self._log.write(RawWrite(step.seq, spot, "step", written, step.optimizer, True))
+
+    def _gathered(self, shard: Any) -> Any:
+        """The whole weight of a shard; None where it is none, or was never gathered."""
+        if type(shard) in _PLAIN:
+            return None
+        known = self._managed.get(id(shard))
+        if known is None or known[0]() is not shard:
+            self._managed = {
+                id(each): (weakref.ref(each), weakref.ref(managed)) for each, managed in _shards()
+            }
+            # Of a shard that is none of FSDP's, so that it is looked for once.
+            known = self._managed.setdefault(id(shard), (weakref.ref(shard), weakref.ref(shard)))
+        whole = attributes(known[1]()).get("_unsharded_param")
+        return whole if is_tensor(whole) else None
+
+
+def _shards() -> Iterator[tuple[Any, Any]]:
+    """Each shard, and what FSDP keeps of it. Private: `_module_state_mapping`,
+    `_fsdp_param_groups`, `_fsdp_param_group` before torch 2.13, and `fsdp_params`."""
+    composed = sys.modules.get("torch.distributed._composable_state")
+    mapping = attributes(composed).get("_module_state_mapping") if composed is not None else None
+    for reference in [*getattr(mapping, "values", tuple)()]:
+        own = attributes(reference())
+        groups = own.get("_fsdp_param_groups", [own.get("_fsdp_param_group")])
+        for _, group in items(groups):
+            for _, managed in items(attributes(group).get("fsdp_params")):
+                shard = attributes(managed).get("sharded_param")
+                if is_tensor(shard):
+                    yield shard, managed
