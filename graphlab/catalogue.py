@@ -18,14 +18,15 @@ _HERE = Path(__file__).resolve().parent
 
 _EXPECT = re.compile(
     r"^expect(?:\[(?P<optimizer>[\w-]+)\])?:\s*"
-    r"(?:(?P<clean>clean)|(?P<code>GL\d{3}) at `(?P<call>[^`]+)`"
+    r"(?:(?P<clean>clean)|(?P<code>GL\d{3}) at (?:`(?P<call>[^`]+)`|no call)"
     r"(?: in iteration (?P<iteration>\d+))?)\s*$"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The finding that a run of a scenario must have; `code` is None if it must have none."""
+    """The finding that a run of a scenario must have; `code` is None if it must have none, `call`
+    if the finding names no call that failed."""
 
     code: str | None
     call: str | None = None
@@ -35,7 +36,7 @@ class Expectation:
         if self.code is None:
             return "clean"
         moment = f" in iteration {self.iteration}" if self.iteration is not None else ""
-        return f"{self.code} at {self.call}{moment}"
+        return f"{self.code} at {self.call or 'no call'}{moment}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from graphlab.api.evidence import Seen
+from graphlab.language import message
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding
@@ -53,8 +54,8 @@ class Assertions(ABC):
         seen.backwards()
         found = [each for each in seen.findings() if each.code not in allowed]
         if found:
-            count = "1 problem was" if len(found) == 1 else f"{len(found)} problems were"
-            seen.fail(f"{count} found", [], [Story(each) for each in found])
+            told = message("assertions.problems", count=len(found))
+            seen.fail(told, [], [Story(each) for each in found])
 
     def assert_finite(self) -> None:
         """No NaN and no Inf reached a loss that was trained on, an applied gradient or a parameter.
@@ -66,7 +67,7 @@ class Assertions(ABC):
         seen.backwards()
         found = [each for each in seen.findings() if each.code in ("GL201", "GL202")]
         if found:
-            seen.fail("a number was not finite", [], [Story(each) for each in found])
+            seen.fail(message("assertions.not_finite"), [], [Story(each) for each in found])
 
     def assert_touches(self, optimizer: Any, *modules: Any) -> None:
         """The optimizer's steps changed every parameter of the modules, by value."""
@@ -79,12 +80,13 @@ class Assertions(ABC):
             left = []
             for each in members:
                 if each.place not in info.owns:
-                    left.append(f"{each.name}: {info.name} does not hold it")
+                    left.append(message("assertions.not_held", name=each.name, optimizer=info.name))
                 elif each.place not in info.touched:
                     left.append(f"{each.name}: {whys.get(each.name, 'unchanged')}")
             if left:
-                many = f"{len(left)} of {len(members)} parameters of {label}"
-                seen.fail(f"{info.name} left {many} as they were", left)
+                told = message("assertions.left", optimizer=info.name, module=label,
+                               some=len(left), all=len(members))  # fmt: skip
+                seen.fail(told, left)
 
     def assert_touches_only(self, optimizer: Any, *modules: Any) -> None:
         """The optimizer's steps changed parameters of the modules, and of nothing else.
@@ -100,10 +102,11 @@ class Assertions(ABC):
         strange = [seen.name(place) for place in changed if place not in meant]
         if strange:
             labels = ", ".join(label for label, _ in groups)
-            seen.fail(f"{info.name} changed parameters outside {labels}", strange)
+            told = message("assertions.outside", optimizer=info.name, modules=labels)
+            seen.fail(told, strange)
         if not changed:
             whys = [f"{each.name}: {each.why}" for each in info.untouched]
-            seen.fail(f"{info.name} changed no parameter at all", whys)
+            seen.fail(message("assertions.nothing", optimizer=info.name), whys)
 
     def assert_isolated(self, optimizer: Any, *losses: Any) -> None:
         """Every gradient that the optimizer applied was put there by these losses alone."""
@@ -118,15 +121,16 @@ class Assertions(ABC):
         ]
         for loss in meant:
             if not any(loss in step.sources for step in steps):
-                seen.fail(f"{info.name} applied no gradient of {loss}", [])
+                told = message("assertions.no_gradient", optimizer=info.name, loss=loss)
+                seen.fail(told, [])
         mixed = [each for each in steps if set(each.sources) - set(meant)]
         if mixed:
             foreign = dict.fromkeys(s for each in mixed for s in each.sources if s not in meant)
-            where = f"{_line(mixed[0])}{info.name}.step(): in {len(mixed)} of {len(steps)} steps"
-            claim = f"{info.name} applied the gradient of {' and '.join(foreign)}"
-            seen.fail(
-                f"{claim}, not of {' and '.join(meant)} alone", [where, *_worst(mixed, meant)]
-            )
+            where = message("assertions.steps", where=_where(mixed[0], f"{info.name}.step()"),
+                            some=len(mixed), all=len(steps))  # fmt: skip
+            told = message("assertions.mixed", optimizer=info.name,
+                           foreign=" and ".join(foreign), meant=" and ".join(meant))  # fmt: skip
+            seen.fail(told, [where, *_worst(mixed, meant)])
 
     def assert_reaches(self, loss: Any, *modules: Any) -> None:
         """Backward of the loss wrote a gradient into every parameter of the modules."""
@@ -137,8 +141,9 @@ class Assertions(ABC):
             label, members = seen.members(module)
             missing = [each.name for each in members if not seen.reaches(name, each)]
             if missing:
-                many = f"{len(missing)} of {len(members)} parameters of {label}"
-                seen.fail(f"{name} does not reach {many}", missing)
+                told = message("assertions.not_reached", loss=name, module=label,
+                               some=len(missing), all=len(members))  # fmt: skip
+                seen.fail(told, missing)
 
     def assert_not_reaches(self, loss: Any, *modules: Any) -> None:
         """No backward of the loss wrote a gradient into any parameter of the modules."""
@@ -149,8 +154,9 @@ class Assertions(ABC):
             label, members = seen.members(module)
             there = [each.name for each in members if seen.reaches(name, each)]
             if there:
-                many = f"{len(there)} of {len(members)} parameters of {label}"
-                seen.fail(f"{name} reaches {many}", there)
+                told = message("assertions.reached", loss=name, module=label,
+                               some=len(there), all=len(members))  # fmt: skip
+                seen.fail(told, there)
 
     def assert_graph_constant(self, n: int = 3) -> None:
         """At each line with a backward, the last `n` graphs counted had equally many nodes.
@@ -165,23 +171,23 @@ class Assertions(ABC):
         sizes: dict[str, list[int]] = {}
         for each in seen.backwards():
             if each.nodes is not None:
-                sizes.setdefault(f"{_line(each)}{each.call}", []).append(each.nodes)
+                sizes.setdefault(_where(each, each.call), []).append(each.nodes)
         enough = {where: counted[-n:] for where, counted in sizes.items() if len(counted) >= n}
         if not enough:
             most = max(map(len, sizes.values()), default=0)
-            seen.fail(f"no graph was counted {n} times: {most} at the most", [])
-        moving = [
-            f"{where}: {_chain(counted)} nodes"
+            seen.fail(message("assertions.uncounted", n=n, most=most), [])
+        moving: list[str] = [
+            message("assertions.sizes", where=where, sizes=_chain(counted))
             for where, counted in enough.items()
             if len(set(counted)) > 1
         ]
         moving += [
-            f"{each.name} is kept with its graph: {_chain(each.sizes)} nodes"
+            message("assertions.kept", name=each.name, sizes=_chain(each.sizes))
             for each in seen.trace.growing
             if not each.behind_loss
         ]
         if moving:
-            seen.fail("the graph does not stay the same", moving)
+            seen.fail(message("assertions.moving"), moving)
 
     def assert_no_wasted_gradients(self) -> None:
         """No backward computed a gradient that was cleared before any step applied it.
@@ -194,25 +200,25 @@ class Assertions(ABC):
         wasted: dict[str, list[int]] = {}
         for each in seen.backwards():
             if each.thrown_away:
-                wasted.setdefault(f"{_line(each)}{each.call}", []).append(each.thrown_away)
+                wasted.setdefault(_where(each, each.call), []).append(each.thrown_away)
         if wasted:
-            lines = [
-                f"{where}: {max(counts)} gradients a time, {len(counts)} times"
+            lines: list[str] = [
+                message("assertions.each_time", where=where, count=max(counts), times=len(counts))
                 for where, counts in wasted.items()
             ]
-            seen.fail("gradients were computed and cleared unused", lines)
+            seen.fail(message("assertions.wasted"), lines)
 
 
 def _chain(sizes: Iterable[int]) -> str:
     return " → ".join(map(str, sizes))
 
 
-def _line(event: Backward | Step) -> str:
-    """``line 24 of gan.py, ``, where the line is known."""
+def _where(event: Backward | Step, call: str) -> str:
+    """``line 24 of gan.py, loss.backward()``; the call alone where the line is not known."""
     if event.at is None:
-        return ""
+        return call
     file = event.at.file.replace("\\", "/").rsplit("/", 1)[-1]
-    return f"line {event.at.line} of {file}, "
+    return message("assertions.where", line=event.at.line, file=file, call=call)
 
 
 def _worst(steps: list[Step], meant: list[str]) -> list[str]:
@@ -226,10 +232,13 @@ def _worst(steps: list[Step], meant: list[str]) -> list[str]:
     if not measured:
         return []
     step, mix = min(measured, key=lambda each: along(each[1]))
-    moment = f"in iteration {step.iteration}: " if step.iteration is not None else ""
     lines = []
     for share in mix.shares:
         cosine = share.cosine_to_total
-        angle = f", its cosine with the whole {cosine:+.2f}" if cosine is not None else ""
-        lines.append(f"{moment}{share.share:.0%} from {share.loss}{angle}")
+        told = message("assertions.share", percent=f"{share.share:.0%}", loss=share.loss)
+        if cosine is not None:
+            told = message("assertions.with_cosine", share=told, cosine=f"{cosine:+.2f}")
+        if step.iteration is not None:
+            told = message("assertions.moment", iteration=step.iteration, what=told)
+        lines.append(told)
     return lines

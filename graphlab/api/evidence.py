@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from rich.console import RenderableType
 from rich.text import Text
 
+from graphlab.language import message
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.rules.registry import find
 from graphlab.text import visible
@@ -27,6 +28,8 @@ WIDTH = 76
 SHOWN = 8
 # Set on the AssertionErrors raised here: whether the message shows the findings in full.
 HAS_STORIES = "graphlab_has_stories"
+# The same: (claim, evidence), which may be messages that can be told in other languages.
+CLAIM = "graphlab_claim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Seen:
         __tracebackhide__ = True
         found = [each for each in self.trace.events if isinstance(each, Backward)]
         if not found:
-            self.fail("no backward was seen, so there is nothing to judge", [])
+            self.fail(message("assertions.no_backward"), [])
         return found
 
     def optimizer(self, optimizer: Any) -> tuple[int, OptimizerInfo]:
@@ -68,7 +71,8 @@ class Seen:
         else:
             raise TypeError(f"{_short(optimizer)} is neither an optimizer nor the name of one")
         if at is None or at >= len(known):
-            self._unknown(f"{called} was not seen", [each.name for each in known])
+            told = message("assertions.no_optimizer", optimizer=called)
+            self._unknown(told, [each.name for each in known])
         return at, known[at]
 
     def compared(self, optimizer: Any) -> OptimizerInfo:
@@ -76,11 +80,11 @@ class Seen:
         __tracebackhide__ = True
         _, info = self.optimizer(optimizer)
         if info.elsewhere:
-            self.fail(f"{info.name} was stepped in another thread, which is not followed", [])
+            self.fail(message("assertions.elsewhere", optimizer=info.name), [])
         if not info.steps:
-            self.fail(f"{info.name} made no step", [])
+            self.fail(message("assertions.no_step", optimizer=info.name), [])
         if not info.sampled_steps:
-            self.fail(f"no step of {info.name} was compared by value", [])
+            self.fail(message("assertions.not_compared", optimizer=info.name), [])
         return info
 
     def loss(self, loss: Any) -> str:
@@ -95,9 +99,9 @@ class Seen:
         else:
             raise TypeError(f"{_short(loss)} is neither a loss nor the name of one")
         if name is None or name not in known:
-            self._unknown(f"no backward of {called} was seen", list(known))
+            self._unknown(message("assertions.no_backward_of", loss=called), list(known))
         if all(each.raised for each in events if each.loss == name):
-            self.fail(f"every backward of {name} raised", [])
+            self.fail(message("assertions.raised", loss=name), [])
         return name
 
     def members(self, what: Any) -> tuple[str, list[Member]]:
@@ -117,7 +121,7 @@ class Seen:
             label = (owners.pop() if len(owners) == 1 else None) or type(what).__name__
         if not found:
             known = dict.fromkeys(each.owner for each in tensors if each.owner)
-            self._unknown(f"no parameter of {label} was seen", list(known))
+            self._unknown(message("assertions.no_parameter", module=label), list(known))
         return label, found
 
     def reaches(self, loss: str, member: Member) -> bool:
@@ -155,6 +159,7 @@ class Seen:
         error = AssertionError(f"{visible(head)}\n{text(*parts, width=WIDTH)}".rstrip())
         # For the pytest plugin, so that it does not show the findings a second time.
         vars(error)[HAS_STORIES] = bool(stories)
+        vars(error)[CLAIM] = claim, tuple(evidence)
         raise error
 
     def _member(self, name: str, tensor: Any) -> Member:
@@ -165,7 +170,8 @@ class Seen:
 
     def _unknown(self, claim: str, known: list[str]) -> NoReturn:
         __tracebackhide__ = True
-        self.fail(claim, [f"seen: {', '.join(known) or 'nothing'}"])
+        names = ", ".join(known) or message("assertions.none")
+        self.fail(claim, [message("assertions.seen", names=names)])
 
 
 def _parameters(what: Any) -> Iterator[tuple[str, Any]]:

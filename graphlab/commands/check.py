@@ -1,4 +1,4 @@
-"""graphlab check: every scenario, or every file with a header, against its own expectation."""
+"""graphlab check: scenarios, exercises and other files with a header, against that header."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import io
 import os
 from pathlib import Path
 
-from graphlab.catalogue import Expectation, Scenario, read, scenario, scenarios
+from graphlab.catalogue import Scenario, read, scenario, scenarios
+from graphlab.commands.learn.prove import proofs
 from graphlab.commands.report import check_format
 from graphlab.errors import UserError
+from graphlab.language import current
+from graphlab.learn.course import exercises
+from graphlab.learn.exercise import is_exercise
+from graphlab.rules.expected import mismatch
 from graphlab.trace.finding import Finding
 
 # Enough iterations for every finding of the scenarios to show.
 STEPS = ("--steps", "8")
+# Columns of what was run of an exercise.
+LABEL = 17
 OPTIMIZERS = ("adam", "adam-fused", "sgd")
 
 
@@ -21,13 +28,14 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
     """Returns 0 when all meet their expectation, 1 otherwise. Where one does not, its findings are
     printed as well if `form` is another than text."""
     check_format(form)
-    chosen = [_choose(name) for name in names] if names else [(s, True) for s in scenarios()]
+    chosen = [one for name in names for one in _choose(name)] or [(s, True) for s in scenarios()]
     for each, _ in chosen:
         if not each.expectations:
             raise UserError(
                 f"{each.path} has no expect line",
                 "add to its docstring a line such as: expect: GL001 at `loss.backward()`",
             )
+    from rich.cells import set_cell_size
     from rich.text import Text
 
     from graphlab.output import streams
@@ -37,22 +45,30 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
     console = stdout()
     failed = total = 0
     width = max(len(each.name) for each, _ in chosen)
+
+    def tell(name: str, label: str, said: str, wrong: bool) -> None:
+        nonlocal failed, total
+        total += 1
+        failed += wrong
+        line = Text.assemble(
+            ("✗ ", "red") if wrong else ("✓ ", "green"), f"{name:<{width}}  ",
+            (f"{label:<10}  ", "dim"), said, overflow="fold",
+        )  # fmt: skip
+        console.print(line)
+
     for each, own in chosen:
+        if not own and is_exercise(each.path):
+            for proof in proofs(each.path):
+                tell(each.name, set_cell_size(proof.label, LABEL), proof.said, proof.wrong)
+            continue
         for optimizer in _variants(own, arguments):
             expected = each.expected(optimizer)
             if expected is None:
                 continue
-            total += 1
             findings, problem = _observe(each, optimizer, own, arguments)
             wrong = problem or mismatch(expected, findings)
-            failed += wrong is not None
             label = optimizer or _given(arguments) or ""
-            line = Text.assemble(
-                ("✗ ", "red") if wrong else ("✓ ", "green"), f"{each.name:<{width}}  ",
-                (f"{label:<10}  ", "dim"), str(expected) if wrong is None else f"{wrong}",
-                overflow="fold",
-            )  # fmt: skip
-            console.print(line)
+            tell(each.name, label, str(expected) if wrong is None else wrong, wrong is not None)
             if wrong is not None and form != "text":
                 for told in lines.render(findings, form, os.getcwd()):
                     streams.line(told, streams.out())
@@ -61,11 +77,14 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
     return 1 if failed else 0
 
 
-def _choose(name: str) -> tuple[Scenario, bool]:
+def _choose(name: str) -> list[tuple[Scenario, bool]]:
+    """The scripts that a word names, and whether they are scenarios of graphlab's own."""
+    if os.path.isdir(name):
+        return [(read(each.path), False) for each in exercises(Path(name), current())]
     if name.endswith(".py") or os.sep in name:
         path = Path(name)
-        return read(path), folder_of(path)
-    return scenario(name), True
+        return [(read(path), folder_of(path))]
+    return [(scenario(name), True)]
 
 
 def folder_of(path: Path) -> bool:
@@ -123,25 +142,3 @@ def _refused(name: str, said: str) -> UserError:
         f"{name} refuses its arguments: {line.rpartition('error: ')[2]}",
         f"graphlab run {name} -- --help lists them",
     )
-
-
-def mismatch(expected: Expectation, findings: list[Finding]) -> str | None:
-    """What is wrong, or None. Infos never count; any other finding must be the expected one."""
-    counted = [finding for finding in findings if finding.severity != "info"]
-    seen = ", ".join(_describe(finding) for finding in counted) or "clean"
-    if expected.code is None:
-        return f"expected clean, found {seen}" if counted else None
-    if any(finding.code != expected.code for finding in counted):
-        return f"expected {expected}, found {seen}"
-    for finding in counted:
-        call = finding.failed.what if finding.failed is not None else None
-        right = call == expected.call and expected.iteration in (None, finding.iteration)
-        if right:
-            return None
-    return f"expected {expected}, found {seen}"
-
-
-def _describe(finding: Finding) -> str:
-    at = f" at {finding.failed.what}" if finding.failed is not None else ""
-    moment = f" in iteration {finding.iteration}" if finding.iteration is not None else ""
-    return f"{finding.code}{at}{moment}"

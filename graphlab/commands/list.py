@@ -1,4 +1,4 @@
-"""graphlab list: the scenarios and the rules."""
+"""graphlab list: the scenarios, the exercises and the rules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from graphlab.catalogue import scenarios
-from graphlab.language import say
+from graphlab.language import current, say
+from graphlab.learn.course import exercises, own
 from graphlab.rules.pages import summary
 from graphlab.rules.registry import RULES
 from graphlab.views.console import emit, stdout
@@ -26,6 +27,11 @@ def list_all() -> int:
         code = (expected.code or "clean") if expected is not None else ""
         shown = say("list.clean") if code == "clean" else code
         table.add_row(each.name, Text(shown, _STYLES.get(code, "")), lesson)
+    emit(console, table, "")
+    console.print(say("list.exercises"), style="bold")
+    table = _table()
+    for each in exercises(own(), current()):
+        table.add_row(each.name, Text(each.part, "dim"), each.title)
     emit(console, table, "")
     rules(console)
     return 0

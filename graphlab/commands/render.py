@@ -6,20 +6,25 @@ import contextlib
 import os
 import sys
 import textwrap
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphlab.api.figure import written
 from graphlab.api.player import film_of, moment_of, played_run
 from graphlab.catalogue import read_source
-from graphlab.commands.choice import Choice, check, check_figure, check_player, destination
+from graphlab.commands.drawing import frames
+from graphlab.commands.drawing.choice import Choice, check, check_figure, check_player, destination
 from graphlab.commands.player import no_film, saved_run
 from graphlab.commands.recording import Recorded, record
+from graphlab.commands.saved import is_trace
 from graphlab.errors import UserError
+from graphlab.language import told
 from graphlab.output import files, streams
 from graphlab.text import suggestion
 from graphlab.trace.graph import Graph, Root, loads, under
+from graphlab.trace.model import Backward, Event, Step
 
 if TYPE_CHECKING:
     from graphlab.api.player import RecordedRun
@@ -40,47 +45,84 @@ def render(
     there is a figure, however the program ended."""
     target = DEFAULT if target is None else target
     name = Path(target).stem if os.sep in target or "." in target else target
-    form, path = destination(name, choice)
     saved = target.endswith(".json") and not is_module
+    if frames.wanted(choice):
+        check_player(choice, saved, "a film of the steps", theme=True)
+        check(choice)
+        frames.check(choice)
+        frames.write(_recorded(target, arguments, choice, is_module), choice)
+        return 0
+    form, path = destination(name, choice)
     if form == "html":
         check_player(choice, saved)
     else:
         check_figure(choice, form, saved)
     check(choice)
-    if saved and arguments:
-        raise UserError(
-            f"{target} is a saved graph and takes no {arguments[0]}", f"remove {arguments[0]}"
-        )
+    if saved:
+        _takes_none(target, arguments)
     place = files.check(path, choice.force)
     if form == "html":
         assert path is not None and place is not None
         from graphlab.api.player import Player
 
-        shown = saved_run(target) if saved else _played(target, arguments, choice, is_module)
+        shown = _recorded(target, arguments, choice, is_module)
         files.write(place, Player([shown], timeout=choice.timeout).html, choice.force)
         if path != "-":
             streams.line(path, streams.out())
         return 0
-    if saved:
-        graph, made_dot, finding = _opened(target, choice), None, None
-    else:
-        graph, made_dot, finding = _taken(target, arguments, choice, is_module)
-    look = _look(choice, _title(name, graph, choice), finding)
-    _show(graph, look, made_dot, form, path, choice)
+    drawn = _opened(target, choice) if saved else _taken(target, arguments, choice, is_module)
+    graph = drawn.graph
+    look = _look(choice, _title(name, graph, choice), drawn)
+    _show(graph, look, drawn.made_dot, form, path, choice)
     return 0
 
 
-def _opened(path: str, choice: Choice) -> Graph:
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is to be drawn: a graph, or what torchviz made of it; the finding that it shows; and the
+    events of its iteration, with the optimizers' names."""
+
+    graph: Graph
+    made_dot: str | None = None
+    finding: Finding | None = None
+    events: Sequence[Event] = ()
+    optimizers: Sequence[str] = ()
+
+
+def _takes_none(target: str, arguments: list[str]) -> None:
+    if arguments:
+        raise UserError(f"{target} is saved and takes no {arguments[0]}", f"remove {arguments[0]}")
+
+
+def _recorded(target: str, arguments: list[str], choice: Choice, is_module: bool) -> RecordedRun:
+    """The run of a program, or the one that a trace's file holds."""
+    if target.endswith(".json") and not is_module:
+        _takes_none(target, arguments)
+        return saved_run(target)
+    return _played(target, arguments, choice, is_module)
+
+
+def _opened(path: str, choice: Choice) -> Drawn:
     text = read_source(path)
     try:
-        graph = loads(text.decode())
+        if is_trace(text):
+            run = saved_run(path)
+            if run.film.graph is None:
+                raise UserError(
+                    f"{path} is a trace without a graph",
+                    "graphlab run TARGET --trace FILE saves one",
+                )
+            found = next((each for each in run.findings if each.severity != "info"), None)
+            drawn = Drawn(run.film.graph, None, found, run.film.events, run.film.optimizers)
+        else:
+            drawn = Drawn(loads(text.decode()))
     except UnicodeDecodeError as error:
         raise _no_graph(path, f"it is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise _no_graph(path, str(error)) from None
-    if not all(_roots(graph, each) for each in choice.loss):
-        raise _no_loss(graph, choice)
-    return _only(graph, choice.loss)
+    if not all(_roots(drawn.graph, each) for each in choice.loss):
+        raise _no_loss(drawn.graph, choice)
+    return replace(drawn, graph=_only(drawn.graph, choice.loss))
 
 
 def _no_graph(path: str, why: str) -> UserError:
@@ -93,7 +135,7 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
     """Run the program. Its own output goes to stderr, for the figure may go to stdout."""
 
     def prepare(observation: Observation) -> None:
-        if destination("", choice)[0] == "html":
+        if frames.wanted(choice) or destination("", choice)[0] == "html":
             observation.keep_film(choice.at, choice.before)
         else:
             also = _torchviz if choice.style == "torchviz" else None
@@ -123,9 +165,7 @@ def _played(target: str, arguments: list[str], choice: Choice, is_module: bool) 
     return played_run(ran.trace, film, findings)
 
 
-def _taken(
-    target: str, arguments: list[str], choice: Choice, is_module: bool
-) -> tuple[Graph, str | None, Finding | None]:
+def _taken(target: str, arguments: list[str], choice: Choice, is_module: bool) -> Drawn:
     """Run the program and choose the moment."""
     from graphlab.rules.registry import find
 
@@ -145,7 +185,18 @@ def _taken(
         snapshot, finding = snapshots.taken[-1], None
     if isinstance(snapshot.also, UserError):
         raise snapshot.also
-    return _only(snapshot.graph, choice.loss), snapshot.also, finding
+    trace, here = ran.trace, snapshot.graph.iteration
+    return Drawn(
+        _only(snapshot.graph, choice.loss),
+        snapshot.also,
+        finding,
+        [
+            each
+            for each in trace.events
+            if isinstance(each, Backward | Step) and each.iteration == here
+        ],
+        [each.name for each in trace.optimizers],
+    )
 
 
 def _moment(
@@ -218,10 +269,12 @@ def _title(name: str, graph: Graph, choice: Choice) -> str:
     return ", ".join(words)
 
 
-def _look(choice: Choice, title: str, finding: Finding | None) -> FigureOptions:
+def _look(choice: Choice, title: str, drawn: Drawn) -> FigureOptions:
     from graphlab.views.figure.picture import FigureOptions
+    from graphlab.views.player.order import marks
 
-    caption = f"{finding.code}: {finding.summary}" if finding is not None else ""
+    finding = drawn.finding
+    caption = f"{finding.code}: {told(finding.summary)}" if finding is not None else ""
     return FigureOptions(
         choice.level,  # pyright: ignore[reportArgumentType]
         choice.color,  # pyright: ignore[reportArgumentType]
@@ -229,6 +282,7 @@ def _look(choice: Choice, title: str, finding: Finding | None) -> FigureOptions:
         choice.depth,
         title,
         "\n".join(textwrap.wrap(caption, CAPTION)),
+        marks(drawn.events, drawn.optimizers),
     )
 
 

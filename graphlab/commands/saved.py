@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from graphlab.errors import UserError
 from graphlab.trace.film import Film, loads_both
 from graphlab.trace.model import Trace
+
+
+def is_trace(text: bytes) -> bool:
+    """Whether a JSON document is a trace, and not a graph: by the schema that it names."""
+    return re.search(rb'"schema"\s*:\s*"graphlab\.trace/', text[:4096]) is not None
 
 
 def load(path: str) -> tuple[Trace, Film | None]:

@@ -22,17 +22,20 @@ from graphlab.trace.checked import (
 )
 from graphlab.trace.graph import Graph
 from graphlab.trace.model import Count, Event, EventAt, Location, TensorAt, TensorInfo, Trace
+from graphlab.trace.values import Values
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """The new state of a parameter: its version counter (-1 if it has none), whether it has a
-    gradient, and the losses whose backward contributed to that gradient."""
+    gradient, the losses whose backward contributed to that gradient, and its values if they are
+    few."""
 
     tensor: TensorAt
     version: int
     grad: bool
     losses: tuple[str, ...] = ()
+    values: Values | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,17 @@ class NodesRun:
 
 
 @dataclass(frozen=True, slots=True)
+class StaleGradient:
+    """The gradient of a small tensor in a backward that torch refuses for a stale tensor: the one
+    with the values that were saved, and the one that the values of now would give."""
+
+    backward: EventAt
+    tensor: TensorAt
+    right: Values
+    stale: Values
+
+
+@dataclass(frozen=True, slots=True)
 class Film:
     """One iteration, line by line.
 
@@ -75,6 +89,7 @@ class Film:
     events: tuple[Event, ...] = ()
     moments: tuple[Moment, ...] = ()
     passages: tuple[NodesRun, ...] = ()
+    gradients: tuple[StaleGradient, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
     left_out: Count = 0
     graph: Graph | None = None

@@ -11,6 +11,8 @@ from graphlab.trace.checked import GREATEST, MOST, AtMost, Between, PositionIn
 # `TensorAtOrNone` is -1 for a tensor that has no name.
 Count = Annotated[int, Between(0, MOST)]
 Line = Annotated[int, Between(0, 10**7)]
+# The values of a tensor that has few.
+Values = Annotated[tuple[Annotated[float, Between(-GREATEST, GREATEST)], ...], AtMost(8)]
 Norm = Annotated[float, Between(0.0, GREATEST)]
 # A part of a whole. Rounding may take it slightly above 1.
 Part = Annotated[float, Between(0.0, 1.001)]

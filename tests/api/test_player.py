@@ -21,9 +21,10 @@ from graphlab.rules.registry import find
 from graphlab.trace import film as films
 from graphlab.trace.film import Film
 from graphlab.trace.model import Backward, Write
+from graphlab.views.player.compare import difference, pairs
 from graphlab.views.player.data import Data, data
-from graphlab.views.player.page import RecordedRun, difference, fragment, page
-from graphlab.views.player.quiz import NONE_OF_THEM, questions
+from graphlab.views.player.page import RecordedRun, fragment, page
+from graphlab.views.player.texts.quiz import questions
 from graphlab.views.player.timeline import Timeline
 
 Record = Callable[..., RecordedRun]
@@ -145,7 +146,7 @@ def test_the_three_places_lead_to_their_steps(record: Record) -> None:
     assert [told["steps"][place["step"]]["line"] for place in finding["places"]] == [
         place["line"] for place in finding["places"]
     ]
-    assert [place["version"] for place in finding["places"]] == ["1", "1 → 2", "2"]
+    assert [place["version"] for place in finding["places"]] == ["v1", "v1 → v2", "v2"]
     assert finding["words"].startswith("RuntimeError: one of the variables needed")
     assert "version number" in finding["why"] and not finding["why"].endswith(":")
 
@@ -192,6 +193,23 @@ def test_two_programs_as_a_diff(record: Record) -> None:
     assert difference(record("naive").film, record("naive").film) == []
 
 
+def test_equal_lines_of_two_runs_go_together(record: Record) -> None:
+    one, other = record("naive").film, record("detach").film
+    found = pairs(one, other)
+    for at, film in enumerate((one, other)):
+        steps = [pair[at] for pair in found if pair[at] is not None]
+        assert steps == list(range(len(film.moments))), "each step once, in its order"
+    codes = {
+        (one.moments[a].at.code, other.moments[b].at.code)
+        for a, b in found
+        if a is not None and b is not None
+    }
+    assert ("G_loss_.backward()", "G_loss_.backward()") in codes
+    changed = {(a, b) for a, b in codes if a != b}
+    assert ("gene_logit = D(gene_img)", "gene_logit = D(gene_img.detach())") in changed
+    assert pairs(one, one) == [(at, at) for at in range(len(one.moments))]
+
+
 # The questions
 
 
@@ -199,8 +217,9 @@ def test_two_programs_as_a_diff(record: Record) -> None:
 def test_every_answer_stands_where_its_proof_points(record: Record, name: str) -> None:
     each = record(name)
     whole = films.document(each.trace, each.film)
-    asked = questions(each.trace, each.film)
-    assert len(asked) >= 4
+    asked = questions(each.trace, each.film, each.findings, "D.4.weight")
+    assert len(asked) >= 7
+    in_words = 0
     for question in asked:
         assert question["proof"]
         for path, value in question["proof"]:
@@ -209,10 +228,17 @@ def test_every_answer_stands_where_its_proof_points(record: Record, name: str) -
         values = [json.loads(value) for _, value in question["proof"]]
         if right in (["yes"], ["no"]):
             assert right == ["yes" if values[0] else "no"]
-        elif right != [NONE_OF_THEM]:
+        elif re.fullmatch(r"v\d+", right[0]):
+            assert right == [f"v{values[-1]}"]
+        elif not question["many"]:
+            in_words += 1
+        elif right != ["none of them"]:
             texts = values[0] if isinstance(values[0], list) else values
             assert set(right) == {text for text in texts if isinstance(text, str)}
-        assert 0 < question["step"] < len(each.film.moments)
+        assert question["words"]
+        end = len(each.film.moments)
+        assert 0 < question["step"] < end or question["text"] == "Which of these mends the loop?"
+    assert in_words >= 1
 
 
 def test_another_trace_gives_other_answers(record: Record) -> None:
@@ -280,7 +306,7 @@ def test_hostile_names_are_text(record: Record) -> None:
     assert "img" not in read.tags
     assert read.tags.count("script") == 2
     (found,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL)
-    (told,) = json.loads(found)
+    (told,) = json.loads(found)["plays"]
     assert told["title"] == bad
     assert told["findings"][0]["summary"] == bad
     assert told["files"][0]["lines"][-1] == f"# {bad}"
@@ -400,7 +426,9 @@ def test_a_write_through_data_leaves_the_version_as_it_is(tmp_path: Path) -> Non
     text = LOOP + "        net.weight.data.mul_(0.5)\n        x.add_(1)\n"
     said = [step["say"] for step in shown(filmed_script(tmp_path, text))["steps"]]
     assert any(
-        each.endswith("writes net.weight: it stays at version 2, so autograd does not see it.")
+        each.endswith(
+            "writes net.weight in place: the version stays 2, so autograd does not see it."
+        )
         for each in said
     ), said
     assert not any("no version counts" in each for each in said)
@@ -411,6 +439,14 @@ def test_two_runs_of_one_name_are_told_apart(record: Record) -> None:
     (found,) = re.findall(
         r'<script type="application/json"[^>]*>(.*?)</script>', page([naive, naive]), re.DOTALL
     )
-    one, other = json.loads(found)
+    one, other = json.loads(found)["plays"]
     assert (one["title"], other["title"]) == ("naive (1)", "naive (2)")
     assert one["others"][0]["title"] == "naive (2)"
+
+
+def test_a_freed_graph_says_who_freed_it(record: Record) -> None:
+    last = shown(record("detach-as-printed"))["steps"][-1]["say"]
+    assert last == (
+        "G_loss_.backward() raises RuntimeError. It needs what line 31 saved, and "
+        "D_loss_.backward() has let go of that already."
+    )

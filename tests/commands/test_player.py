@@ -19,7 +19,7 @@ def told(path: Path) -> list[dict[str, Any]]:
     """The data of every run in a page."""
     pattern = r'<script type="application/json"[^>]*>(.*?)</script>'
     (found,) = re.findall(pattern, path.read_text(encoding="utf-8"), re.DOTALL)
-    return json.loads(found)
+    return json.loads(found)["plays"]
 
 
 @pytest.fixture(scope="module")

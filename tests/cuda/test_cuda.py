@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from graphlab import catalogue
-from graphlab.commands.check import OPTIMIZERS, mismatch
+from graphlab.commands.check import OPTIMIZERS
+from graphlab.rules.expected import mismatch
 
 pytestmark = [
     pytest.mark.cuda,

@@ -101,7 +101,8 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/render.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/render.md", "docs/the-post.md"],
 )
 def test_links_lead_somewhere(document: str) -> None:
     path = ROOT / document

@@ -9,8 +9,8 @@ import pytest
 
 from graphlab import catalogue
 from graphlab.catalogue import Expectation, read, scenario, scenarios
-from graphlab.commands.check import mismatch
 from graphlab.errors import UserError
+from graphlab.rules.expected import mismatch
 from graphlab.text import suggestion
 from graphlab.trace.finding import Finding, Place, Severity
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from graphlab import catalogue
-from graphlab.commands.check import OPTIMIZERS, check, mismatch
+from graphlab.commands.check import OPTIMIZERS, check
+from graphlab.rules.expected import mismatch
 
 NAMES = [each.name for each in catalogue.scenarios()]
 # Those whose G_loss_ goes through weights that have been written since.

@@ -14,7 +14,7 @@ from graphlab.trace import film as films
 from graphlab.trace.store import loads
 from graphlab.views.player.data import data
 from graphlab.views.player.page import RecordedRun, page
-from graphlab.views.player.quiz import questions
+from graphlab.views.player.texts.quiz import questions
 from tests.rules.cases import FILMED, FILMS, Case
 
 STALE, LEFTOVER = FILMED
@@ -50,10 +50,13 @@ def test_a_step_for_each_line_that_ran() -> None:
     ]
     assert [each["say"] for each in told["steps"]][2:] == [
         "optimizer.zero_grad() finds nothing to clear.",
-        "first.backward() writes the gradients of weight. 1 saved tensor is freed.",
-        "optimizer.step() applies the gradient of first. It writes weight: version 0 becomes 1. "
-        "1 saved tensor no longer holds what was saved: it is stale.",
-        "second.backward() raises RuntimeError.",
+        "first.backward() writes the gradients of weight. It needs weight as it was at v0, and so "
+        "it is. 1 saved tensor is freed.",
+        "optimizer.step() applies the gradient of first. It writes weight in place: version 0 "
+        "becomes 1. 1 saved tensor no longer holds what was saved: it is stale.",
+        "second.backward() raises RuntimeError. Its way leads back through line 8, where "
+        "grad_input = grad_output * k * input^(k-1) needs weight. weight was saved at v0 and is at "
+        "v1: the values that it had have been written over.",
     ]
     assert told["moment"] == ["iteration 0", "raised RuntimeError"]
 
@@ -79,7 +82,7 @@ def test_the_finding_plays_at_its_steps() -> None:
     (finding,) = told["findings"]
     assert told["start"] == finding["step"] == 5
     assert [(each["step"], each["version"]) for each in finding["places"]] == [
-        (1, "0"), (4, "0 → 1"), (5, "1"),
+        (1, "v0"), (4, "v0 → v1"), (5, "v1"),
     ]  # fmt: skip
     assert finding["words"].startswith("RuntimeError: one of the variables needed")
     assert finding["why"].startswith("The forward pass saves the tensors")

@@ -13,7 +13,7 @@ from graphlab.observe.film.snapshots import Snapshot
 from graphlab.observe.notes import RawBackward
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate, statement_at
-from graphlab.trace.film import Change, Film, Moment, NodesRun
+from graphlab.trace.film import Change, Film, Moment, NodesRun, StaleGradient
 from graphlab.trace.graph import Graph
 from graphlab.trace.model import Location
 
@@ -48,10 +48,26 @@ def build_film(
         before=_changes(filmed.before),
         events=events,
         moments=tuple(moments),
+        gradients=_gradients(filmed, raws, places, builder),
         passages=_passages(graph, filmed, raws, places) if graph is not None else (),
         sources={name: "".join(linecache.getlines(name)) for name in sorted(found)},
         left_out=filmed.left_out,
         graph=graph,
+    )
+
+
+def _gradients(
+    filmed: FilmedIteration,
+    raws: list[object],
+    places: dict[int, tuple[int, ...]],
+    builder: TraceBuilder,
+) -> tuple[StaleGradient, ...]:
+    return tuple(
+        StaleGradient(
+            places[id(raw)][0], builder.table.tensor_index(pair.leaf, None), pair.right, pair.stale
+        )
+        for raw in raws
+        for pair in filmed.gradients.get(id(raw), ())
     )
 
 

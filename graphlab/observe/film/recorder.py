@@ -7,11 +7,12 @@ iteration is kept, and those that `snapshots.py` keeps.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
+from graphlab.observe.film.small_values import GradientPair, SmallValues, Values
 from graphlab.observe.notes import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.tensors import Unnoticed, grad_of, version_of
 from graphlab.source.loops import headers_around
@@ -21,8 +22,9 @@ LONGEST = 2_000
 # With more parameters than this, changes are looked for only after lines with an event.
 MANY = 500
 
-# A parameter's (version, whether it has a gradient, names of the losses in the gradient).
-TrackedState = tuple[int, bool, tuple[str, ...]]
+# A parameter's (version, whether it has a gradient, names of the losses in the gradient, its values
+# if they are few).
+TrackedState = tuple[int, bool, tuple[str, ...], Values | None]
 
 
 @dataclass(slots=True)
@@ -50,6 +52,8 @@ class FilmedIteration:
     covered: dict[int, frozenset[int]] = field(default_factory=dict)
     # The loop whose iteration it is: its code and the first line of its body.
     loop: tuple[CodeType, int] | None = None
+    # Of a backward that is refused for a stale tensor, by its record's identity: the gradients.
+    gradients: dict[int, list[GradientPair]] = field(default_factory=dict)
 
     def drop(self, count: int) -> list[LineEntry]:
         """Keep the first `count` lines; returns the others."""
@@ -82,6 +86,7 @@ class Recorder:
     ) -> None:
         self._seq, self._tracked, self._place, self._guard = seq, tracked, place, guard
         self._known: dict[int, TrackedState] = {}
+        self.small = SmallValues(log)
         self.filmed = FilmedIteration()
         log.events = _WatchedEvents(self._event, log.events)
 
@@ -117,6 +122,16 @@ class Recorder:
         left_out = old.left_out if first == 0 else 0
         self.filmed = FilmedIteration(tail, old.after(old.entries), left_out, loop=loop)
         return self.filmed
+
+    def look_at_gradients(self, record: RawBackward, arguments: Mapping[str, Any]) -> None:
+        """A backward is about to run with these arguments."""
+        try:
+            pairs = [] if record.is_grad else self.small.pairs(arguments)
+        except Exception as error:
+            self._guard(error)
+            return
+        if pairs:
+            self.filmed.gradients[id(record)] = pairs
 
     def stop(self, raised: bool) -> None:
         """Note the last line's changes. Unless the program `raised`, drop what ran after the last
@@ -189,9 +204,11 @@ class Recorder:
         for parameter, gradient in self._tracked():
             grad = grad_of(parameter) is not None
             losses = tuple(dict.fromkeys(each.loss for each in gradient.sources)) if grad else ()
-            now = version_of(parameter), grad, losses
             place = self._place(parameter, None)
+            values = self.small.values(place, parameter)
+            now = version_of(parameter), grad, losses, values
             if known.get(place) != now:
+                self.small.seen(place, parameter, now[0], values)
                 known[place] = last.changes[place] = now
 
 

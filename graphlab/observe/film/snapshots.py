@@ -122,6 +122,8 @@ class Snapshots:
         if self.recorder is not None and record.covered is not None:
             # Copied now: only the last few records keep it (backward_calls.REMEMBER).
             self.recorder.filmed.covered[id(record)] = record.covered
+        if self.recorder is not None:
+            self.recorder.look_at_gradients(record, values)
         if self._wanted(record):
             self._capture_now(frame)
             if self._asked(record):

@@ -7,7 +7,7 @@ run in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ def measure(
     measured without running any code of the program's, or any hook."""
     roots = listed(values.get("tensors"))
     plain = len(roots) == 1 and is_tensor(roots[0]) and count_of(roots[0]) == 1
-    if not plain or values.get("grad_tensors") is not None or not _safe(nodes, log):
+    if not plain or values.get("grad_tensors") is not None or not safe(nodes, log):
         return None
     leaves = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
     if any(_hooks(leaf) for leaf in leaves):
@@ -40,17 +40,18 @@ def measure(
     moved = [each for each in copies if each.values is not None]
     if not wanted or not moved:
         return None
-    used = _gradients(roots[0], wanted)
+    used = gradients(roots[0], wanted)
     now = [_native.clone(each.tensor.detach()) for each in moved]
     try:
-        _put(moved, [each.values for each in moved])
-        right = _gradients(roots[0], wanted)
+        put_values(moved, [each.values for each in moved])
+        right = gradients(roots[0], wanted)
     finally:
-        _put(moved, now)
+        put_values(moved, now)
     return _difference(used, right)
 
 
-def _safe(nodes: list[Any], log: Log) -> bool:
+def safe(nodes: list[Any], log: Log) -> bool:
+    """Whether a backward through `nodes` can be run again and no code of the program's runs."""
     if len(nodes) > LARGEST or log.hooks_used:
         return False
     return not any(
@@ -58,13 +59,15 @@ def _safe(nodes: list[Any], log: Log) -> bool:
     )
 
 
-def _put(moved: list[SavedValues], values: list[Any]) -> None:
-    """Write values through `.data`, which has a version counter of its own."""
+def put_values(moved: Sequence[Any], values: list[Any]) -> None:
+    """Write `values` into each `tensor` of `moved`, through `.data`, which has a version counter of
+    its own."""
     for each, value in zip(moved, values, strict=True):
         _native.copy_(_native.data.__get__(each.tensor), value)
 
 
-def _gradients(root: Any, leaves: list[Any]) -> list[Any]:
+def gradients(root: Any, leaves: list[Any]) -> list[Any]:
+    """The gradient of each leaf, or None; the graph is kept."""
     return [*torch.autograd.grad(root, leaves, retain_graph=True, allow_unused=True)]
 
 

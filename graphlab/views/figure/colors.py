@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from graphlab.language import say
 from graphlab.trace.graph import NONE, Graph, Root, SavedTensor
 
 Overlay = Literal["owner", "optimizer", "loss", "version", "memory"]
@@ -153,8 +154,7 @@ class Palette:
 
     @cached_property
     def _all_names(self) -> dict[str, int]:
-        """The index of every name of this overlay, so that hues do not depend on the order of
-        drawing."""
+        """The number of every name of this overlay, by which it gets its hue."""
         graph = self.graph
         if self.overlay == "owner":
             owners = {leaf.owner for leaf in graph.leaves.values()}
@@ -166,9 +166,9 @@ class Palette:
             }
             first = [call.module for call in graph.calls if call.parent == NONE]
             leaves = [leaf.owner for leaf in graph.leaves.values() if leaf.owner]
-            # In the order in which they ran. A module without parameters, such as a loss, has no
-            # colour.
+            # A module without parameters, such as a loss, has no colour.
             names = [*(each for each in dict.fromkeys(first) if each in owners), *leaves]
+            return _by_name(names, len(self.theme.hues) - 1)
         elif self.overlay == "optimizer":
             names = [each.name for each in graph.optimizers]
         elif self.overlay == "loss":
@@ -276,6 +276,19 @@ class Palette:
         return self._verdicts[name]
 
 
+def _by_name(names: Iterable[str], hues: int) -> dict[str, int]:
+    """A hue for each network that follows from its name, so that it has the same one in every
+    figure; the next free one where two names meet, and the last of all where none is free."""
+    found: dict[str, int] = {}
+    free = set(range(hues))
+    for name in sorted(set(names)):
+        # The factor and the offset mean nothing: they give short names that differ other hues.
+        start = (sum(map(ord, name)) * 3 + 2) % hues
+        found[name] = next((at for n in range(hues) if (at := (start + n) % hues) in free), hues)
+        free.discard(found[name])
+    return found
+
+
 def size_text(size: int) -> str:
     """Bytes in a readable unit, such as ``1.5 MB``."""
     amount, unit = float(size), "B"
@@ -288,10 +301,11 @@ def size_text(size: int) -> str:
 
 def badge(saved: SavedTensor) -> str:
     """The text for a stale, bypassed or freed tensor: ``D.4.weight: saved at version 1, now 2``."""
-    name = saved.tensor or f"a tensor {list(saved.shape)}"
+    name = saved.tensor or say("figure.alarm.a_tensor", shape=list(saved.shape))
     if saved.state == "freed":
-        return f"{name}: freed"
+        return say("figure.alarm.gone", name=name)
     if saved.state == "bypassed":
-        return f"{name}: written behind autograd's back"
-    before = "earlier" if saved.saved_version is None else f"at version {saved.saved_version}"
-    return f"{name}: saved {before}, now {saved.version}"
+        return say("figure.alarm.behind", name=name)
+    if saved.saved_version is None:
+        return say("figure.alarm.earlier", name=name, now=saved.version)
+    return say("figure.alarm.saved", name=name, saved=saved.saved_version, now=saved.version)

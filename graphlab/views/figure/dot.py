@@ -51,7 +51,11 @@ def figure(drawing: Drawing, cheap: bool = False) -> str:
         theme,
         body,
         {"shape": "plain"},
-        {"rankdir": "LR" if drawing.across else "TB", "nodesep": "0.3", "ranksep": "0.4"}
+        {
+            "rankdir": "LR" if drawing.across else "TB",
+            "nodesep": "0.3",
+            "ranksep": "0.4" if drawing.across else "0.3",
+        }
         | (CHEAP if cheap else {}),
     )
 
@@ -254,6 +258,8 @@ def _box(box: Box, drawing: Drawing) -> str:
         rows = [_row(clean(box.title, LIMIT), SMALL, theme.faint)]
     for note in _packed(box.notes):
         rows.append(_row(note, SMALL, theme.faint))
+    if box.blank:
+        rows.append(_row(box.blank, SMALL, theme.faint))
     for at, lane in enumerate(box.lanes):
         inner = [_row(clean(lane.text, LIMIT), SMALL, theme.ink)]
         inner += [_row(clean(each, LIMIT), SMALL, theme.alarm, bold=True) for each in lane.alarms]

@@ -23,7 +23,8 @@ class Lane:
 @dataclass(slots=True)
 class Box:
     """A box. `notes` are small lines under the title, `alarms` red ones; `times` says how many
-    equal modules it stands for."""
+    equal modules it stands for. `blank` is a line that another view will write over: it only keeps
+    the room."""
 
     key: str
     title: str
@@ -35,6 +36,7 @@ class Box:
     tooltip: str = ""
     red: bool = False
     times: int = 1
+    blank: str = ""
 
 
 @dataclass(slots=True)

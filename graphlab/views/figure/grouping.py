@@ -196,9 +196,13 @@ class FailedBackward:
 def failed_backward(
     graph: Graph, bad: dict[int, list[SavedTensor]] | None = None
 ) -> FailedBackward | None:
-    """The failure of the last loss that raised, or else of the last one with a stale or bypassed
-    tensor. The engine runs the latest node first, so it reports that node's tensor. `bad` is the
-    result of `nodes_with_stale_saved`, where it is known."""
+    """The failure of the last loss that raised, or else of the last one that a stale or bypassed
+    tensor harms. A backward that did not raise met no stale tensor: what is stale by now was
+    written after it. Only a bypassed one can have harmed it, and of several losses the last, before
+    whose backward the graph was looked at.
+
+    The engine runs the latest node first, so it reports that node's tensor. `bad` is the result of
+    `nodes_with_stale_saved`, where it is known."""
     if bad is None:
         bad = nodes_with_stale_saved(graph)
     raised = [at for at, root in enumerate(graph.roots) if root.raised]
@@ -207,7 +211,14 @@ def failed_backward(
     for at in reversed(raised or range(len(graph.roots))):
         root = graph.roots[at]
         seen = graph.reached_by(root.node)
-        met = [node for node in bad if node in seen]
+        harmless = bool(root.call) and not root.raised
+        if harmless and at != len(graph.roots) - 1:
+            continue
+        met = [
+            node
+            for node, saved in bad.items()
+            if node in seen and not (harmless and all(each.state == "stale" for each in saved))
+        ]
         if not met and root.raised:
             freed = {
                 node: [each for each in saved if each.state == "freed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from graphlab.text import plural
+from graphlab.language import say
 from graphlab.trace.graph import NONE, Graph, Leaf
 from graphlab.views.figure.colors import Palette
 from graphlab.views.figure.drawing import Box, Drawing, Frame
@@ -190,7 +190,7 @@ class _Modules(FigureBuilder):
         mine = self._weights.get(call.module, [])
         box.notes = [self._short(at), *box.notes]
         names = [f"{(leaf.name or '').rpartition('.')[2]} {dims(leaf.shape)}" for leaf in mine]
-        box.notes += names if len(names) <= 2 else [plural(len(names), "parameter")]
+        box.notes += names if len(names) <= 2 else [say("figure.parameters", count=len(names))]
         box.tooltip = "\n".join(
             [f"{call.module} ({call.type}) {where(call.at)}"]
             + [f"{leaf.name} {dims(leaf.shape)} {leaf.dtype}" for leaf in mine]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from graphlab.text import plural
+from collections.abc import Mapping, Sequence
+
+from graphlab.language import say
 from graphlab.trace.graph import Graph
 from graphlab.views.figure.colors import Paint, Palette
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Lane
 from graphlab.views.figure.grouping import Group, Key, group
-from graphlab.views.figure.sketch import FigureBuilder, placed
-from graphlab.views.figure.words import dims, where
+from graphlab.views.figure.sketch import FigureBuilder
+from graphlab.views.figure.words import dims, placed, where
 
 # The calls of a network get a lane each, up to this many.
 LANES = 4
@@ -18,8 +20,15 @@ CROWDED = 18
 FULL = 24
 
 
-def overview(graph: Graph, palette: Palette, title: str, caption: str = "") -> Drawing:
-    """The whole graph in few boxes, in forward order from left to right."""
+def overview(
+    graph: Graph,
+    palette: Palette,
+    title: str,
+    caption: str = "",
+    order: Mapping[str, Sequence[str]] | None = None,
+) -> Drawing:
+    """The whole graph in few boxes, in forward order from left to right; `order` has marks for
+    losses and optimizers."""
     scope = networks(graph)
     groups = group(graph, scope)
     if len(groups.groups) > CROWDED:
@@ -27,7 +36,7 @@ def overview(graph: Graph, palette: Palette, title: str, caption: str = "") -> D
         groups = group(graph, scope, alias=lines)
         if len(groups.groups) > FULL:
             groups = group(graph, scope, keep_variables=False, alias=lines)
-    return _Overview(graph, groups, palette).draw(title, caption)
+    return _Overview(graph, groups, palette, order).draw(title, caption)
 
 
 def _by_line(graph: Graph, scope: dict[int, int]) -> dict[int, int]:
@@ -132,22 +141,36 @@ class _Overview(FigureBuilder):
         weights = [leaf for leaf in leaves if (leaf.name or "").startswith(f"{box.title}.")]
         box.notes.append(calls[0].type)
         if weights:
-            box.notes.append(plural(len(weights), "parameter"))
+            box.notes.append(say("figure.parameters", count=len(weights)))
         places = [where(call.at) for call in calls]
         if len(calls) > 1 and len(calls) <= LANES and not self._loop(groups):
             box.times = 1
             box.lanes = [
-                Lane(place or f"call {at}") for at, place in enumerate(places, 1)
-            ]  # fmt: skip
+                Lane(self._lane(place or say("figure.call", number=at), each))
+                for at, (place, each) in enumerate(zip(places, groups, strict=True), 1)
+            ]
         elif len(calls) == 1:
             again = sum(1 for other in self.groups.groups.values() if other.name == box.title) > 1
-            text = f"call {calls[0].number}" if again else ""
+            text = say("figure.call", number=calls[0].number) if again else ""
             box.notes += [each for each in (text, places[0]) if each]
         box.tooltip = "\n".join(
-            [f"{box.title} ({calls[0].type}), called {plural(len(calls), 'time')}"]
+            [say("figure.called", module=box.title, type=calls[0].type, count=len(calls))]
             + [f"{leaf.name} {dims(leaf.shape)} {leaf.dtype}" for leaf in weights]
             + [place for place in places if place]
         )
+
+    def _lane(self, text: str, group: Group) -> str:
+        """The text of a call's lane, with the version of the weights that it saved."""
+        versions = {
+            each.saved_version
+            for node in group.nodes
+            for each in self.graph.saved.get(node, ())
+            if each.kind == "parameter" and each.saved_version is not None
+        }
+        if not versions:
+            return text
+        ends = dict.fromkeys((min(versions), max(versions)))
+        return say("figure.lane", lane=text, versions="–".join(f"v{each}" for each in ends))
 
     def _loop(self, groups: list[Group]) -> bool:
         keys = {each.key for each in groups}
@@ -163,6 +186,7 @@ class _Overview(FigureBuilder):
         for at, keys in owned.items():
             each = graph.optimizers[at]
             box = Box(f"o{at}", each.name, "optimizer", self.palette.paint(()), [each.type])
+            box.notes += self.order.get(each.name, ())
             box.tooltip = f"{each.name} ({each.type})"
             if self.palette.overlay == "optimizer":
                 fill, border = self.palette.hue(each.name)
@@ -177,7 +201,6 @@ class _Overview(FigureBuilder):
                 if guilty and found is not None and self.boxes[name].red and not box.red:
                     arrow.red = box.red = True
                     box.alarms.append(placed("② step()", found.saved.at))
-                    if found.saved.state == "stale":
-                        box.alarms.append(f"writes version {found.saved.version}")
+                    box.alarms += self._written()
                 elif guilty and self.boxes[name].red:
                     arrow.red = True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rich.console import RenderableType
@@ -34,6 +34,8 @@ class FigureOptions:
     depth: int | None = None
     title: str = ""
     caption: str = ""
+    # Marks for losses and optimizers, in the order in which they ran (`order.marks`).
+    order: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def drawing(graph: Graph, options: FigureOptions) -> Drawing:
     palette = _palette(graph, options)
     if options.level == "module":
         return modules(graph, palette, options.title, options.caption, options.depth)
-    return overview(graph, palette, options.title, options.caption)
+    return overview(graph, palette, options.title, options.caption, options.order)
 
 
 def text(graph: Graph, options: FigureOptions) -> RenderableType:
@@ -132,7 +134,7 @@ def _for_format(text: str, form: str) -> str:
 
 def plain_text(graph: Graph, options: FigureOptions) -> str:
     """The figure as a tree of plain text, 120 columns wide."""
-    console = Screen(width=120, color_system=None)
+    console = Screen(width=120, color_system=None, force_jupyter=False)
     with console.capture() as captured:
         console.print(text(graph, options))
     return captured.get()

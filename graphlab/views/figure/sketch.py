@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from graphlab.language import say
 from graphlab.trace.graph import NONE, Graph
-from graphlab.trace.model import Location
 from graphlab.views.figure.colors import Paint, Palette, badge, size_text
 from graphlab.views.figure.drawing import Arrow, Box, Drawing, Frame
 from graphlab.views.figure.grouping import Groups, Key, failed_backward, nodes_with_stale_saved
-from graphlab.views.figure.words import dims, where
+from graphlab.views.figure.words import dims, placed, where
 
 # At most this many named inputs are drawn for a box.
 INPUTS = 3
@@ -19,10 +20,20 @@ class FigureBuilder:
     """A drawing under construction. `box_of` has the key of the box, and the lane in it, that draws
     each group."""
 
-    def __init__(self, graph: Graph, groups: Groups, palette: Palette) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        groups: Groups,
+        palette: Palette,
+        order: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.graph, self.groups, self.palette = graph, groups, palette
         self.failed_backward = failed_backward(graph)
-        self.bad = nodes_with_stale_saved(graph)
+        # Where every backward succeeded, what is stale was written later and harms nothing.
+        harmed = self.failed_backward is not None or any(not root.call for root in graph.roots)
+        self.bad = nodes_with_stale_saved(graph) if harmed else {}
+        # A failing path has marks of its own.
+        self.order = order or {} if self.failed_backward is None else {}
         self.box_of: dict[Key, tuple[str, int | None]] = {}
         self.boxes: dict[str, Box] = {}
         self.arrows: dict[tuple[str, int | None, str, int | None], Arrow] = {}
@@ -55,9 +66,11 @@ class FigureBuilder:
         dtype = leaf.dtype if leaf is not None else graph.dtypes.get(node, "")
         if shape and box.shape != "operation":
             box.notes.append(dims(shape))
-        if box.shape == "loss":
+        if box.shape == "loss" and box.title in self.order:
+            box.notes += self.order[box.title]
+        elif box.shape == "loss":
             box.notes += [
-                f"backward() in {where(root.at)}"
+                say("figure.backward", where=where(root.at))
                 for root in graph.roots
                 if root.node == node and root.at is not None and not root.raised
             ]
@@ -84,7 +97,7 @@ class FigureBuilder:
             name, _, what = texts[0].rpartition(": ")
             box.alarms += [name, what]
         if len(texts) > 1:
-            box.alarms.append(f"and {len(texts) - 1} more")
+            box.alarms.append(say("figure.more", count=len(texts) - 1))
             box.tooltip += "\n" + "\n".join(texts)
 
     def link(self, source: Key, target: Key) -> Arrow:
@@ -125,7 +138,7 @@ class FigureBuilder:
             return
         if target[0] == "module" and not self.groups.reaches([target], set(values)):
             arrow = self.link(values[0], target)
-            arrow.line, arrow.label = "detached", "detached"
+            arrow.line, arrow.label = "detached", say("figure.detached")
 
     def _input(self, name: str, shape: tuple[int, ...], dtype: str, target: Key) -> None:
         # An identifier can be a key in DOT as it is; an expression such as batches[0] is encoded.
@@ -134,7 +147,7 @@ class FigureBuilder:
             paint = Paint((self.palette.theme.background,), "")
             self.boxes = {
                 key: Box(key, name, "input", paint, [dims(shape)] if shape else [],
-                         tooltip=f"{name} {dims(shape)} {dtype}: data, no gradient"),
+                         tooltip=say("figure.data", input=f"{name} {dims(shape)} {dtype}")),
                 **self.boxes,
             }  # fmt: skip
         box, lane = self.box_of[target]
@@ -157,29 +170,54 @@ class FigureBuilder:
         for target, source in pairwise(keys):
             if self.box_of[source][0] != self.box_of[target][0]:
                 self.link(source, target).red = True
+        for node, leaf in self.graph.leaves.items():
+            key = self.groups.of_node[node]
+            # A parameter that is a variable of its own stands beside the path, and was written.
+            if key[0] == "leaf" and leaf.name is not None and leaf.name == found.saved.tensor:
+                self.boxes[self.box_of[key][0]].red = True
+                self.link(key, keys[-1]).red = True
         name, lane = self.box_of[keys[-1]]
         box = self.boxes[name]
         made = where(self.graph.places.get(found.node))
         version = found.saved.saved_version
         if lane is not None:
             box.lanes[lane].alarms, box.alarms = box.alarms, []
-            box.lanes[lane].alarms[0] = f"① {box.lanes[lane].alarms[0]}"
-        else:
-            box.alarms[0] = f"① {box.alarms[0]}"
-            if made and made not in box.notes:
-                box.notes.append(made)
+        elif made and made not in box.notes:
+            box.notes.append(made)
+        alarms = box.lanes[lane].alarms if lane is not None else box.alarms
+        alarms[0] = f"① {alarms[0]}"
+        if found.saved.state != "freed":
+            # The write, at its own mark, says which version it is now.
+            at = {"version": version} if version is not None else {}
+            alarms[1] = say(f"figure.alarm.saved_{'at' if at else 'earlier'}", **at)
         if found.saved.by and not self._stepped_by(found.saved.by):
-            freed = "freed by " if found.saved.state == "freed" else ""
-            box.alarms.append(placed(f"② {freed}{found.saved.by}", found.saved.at))
-        needs = f" needs version {version}" if version is not None else " fails here"
+            by = found.saved.by
+            if found.saved.state == "freed":
+                by = say("figure.alarm.freed_by", by=by)
+            box.alarms.append(placed(f"② {by}", found.saved.at))
+            box.alarms += self._written()
+        needs = say("figure.alarm.fails")
         if found.saved.state == "freed":
-            needs = " needs what is gone"
-        if found.saved.state == "bypassed":
-            needs = " uses the new values"
+            needs = say("figure.alarm.gone_here")
+        elif found.saved.state == "bypassed":
+            needs = say("figure.alarm.uses_new")
+        elif version is not None:
+            needs = say("figure.alarm.needs", version=version)
         loss = self.boxes[self.box_of[keys[0]][0]]
-        loss.notes = [note for note in loss.notes if not note.startswith("backward()")]
+        own = {say("figure.backward", where=where(each.at)) for each in self.graph.roots}
+        loss.notes = [note for note in loss.notes if note not in own]
         call = root.call or f"{root.name}.backward()"
-        loss.alarms += [placed(f"③ {call.rpartition('.')[2]}", root.at), needs.strip()]
+        loss.alarms += [placed(f"③ {call.rpartition('.')[2]}", root.at), needs]
+
+    def _written(self) -> list[str]:
+        """What the write did to the saved tensor at which the backward fails."""
+        assert self.failed_backward is not None
+        saved = self.failed_backward.saved
+        if saved.state == "bypassed":
+            return [say("figure.alarm.unseen")]
+        if saved.state == "stale" and saved.version is not None:
+            return [say("figure.alarm.writes", version=saved.version)]
+        return []
 
     def _stepped_by(self, by: str) -> bool:
         return any(by == f"{each.name}.step()" for each in self.graph.optimizers)
@@ -207,12 +245,7 @@ class FigureBuilder:
             if root.node != NONE:
                 continue
             box = Box(f"r{at}", root.name, "loss", self.palette.paint(()), red=bool(root.raised))
-            box.alarms.append("no graph leads here")
+            box.alarms.append(say("figure.no_graph"))
             if root.cut is not None:
-                box.alarms.append(f"cut off in {where(root.cut)}")
+                box.alarms.append(say("figure.cut", where=where(root.cut)))
             self.boxes[box.key] = box
-
-
-def placed(what: str, place: Location | None) -> str:
-    """`what` with its line, such as ``step(), line 38``."""
-    return f"{what}, {where(place)}" if place is not None else what

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
+from graphlab.language import current, say_in
 from graphlab.text import one_line
 from graphlab.trace.model import Location
 
@@ -71,4 +72,14 @@ def escaped(text: str) -> str:
 
 def where(at: Location | None) -> str:
     """``line 38``; empty without a location."""
-    return f"line {at.line}" if at is not None else ""
+    return _line(current(), at.line) if at is not None else ""
+
+
+@lru_cache(maxsize=4096)
+def _line(language: str, number: int) -> str:
+    return say_in(language, "figure.line", number=number)
+
+
+def placed(what: str, place: Location | None) -> str:
+    """`what` with its line, such as ``step(), line 38``."""
+    return f"{what}, {where(place)}" if place is not None else what

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from graphlab.language import say
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.graph import NONE, SavedTensor
 from graphlab.trace.model import Backward, Event, Refused, Step, Trace, Write, ZeroGrad
-from graphlab.views.figure.words import dims
+from graphlab.views.figure.grouping import failed_backward
+from graphlab.views.figure.words import dims, where
 from graphlab.views.player.ledger import entries, ledger
-from graphlab.views.player.sentences import sentence
+from graphlab.views.player.texts.cards import card
+from graphlab.views.player.texts.sentences import sentence
 from graphlab.views.player.timeline import Timeline
-from graphlab.views.terminal.story import changed_lines, labelled_places, shorten
+from graphlab.views.player.watched import explained, watched
+from graphlab.views.terminal.story import shorten
 
 Data = dict[str, Any]
 
@@ -26,11 +30,11 @@ def data(
     timeline = Timeline(trace, film)
     tensors = _tensors(timeline)
     saved = _saved(timeline, tensors)
-    told_of = [
-        _finding(timeline, each, (whys or {}).get(each.code, ""))
-        for each in findings
-        if each.severity != "info"
-    ]
+    findings = [each for each in findings if each.severity != "info"]
+    if film.graph is not None:
+        explained(film.graph, saved)
+    follow = watched(timeline, findings, tensors, saved)
+    told_of = [card(timeline, each, (whys or {}).get(each.code, "")) for each in findings]
     crash = None if told_of else _crashed(timeline)
     failed = [each["step"] for each in (*told_of, crash) if each and each["step"] is not None]
     return {
@@ -39,7 +43,9 @@ def data(
         "files": [
             {"name": shorten(name), "lines": timeline.lines[name]} for name in timeline.files
         ],
-        "steps": [_step(timeline, at, saved) for at in range(len(timeline))],
+        "steps": [_step(timeline, at, saved, follow) for at in range(len(timeline))],
+        "marks": _marks(timeline, saved),
+        "watched": follow["row"] if follow is not None else None,
         "tensors": tensors,
         "saved": saved,
         "ledger": ledger(timeline),
@@ -61,24 +67,28 @@ def _crashed(timeline: Timeline) -> Data | None:
 def _moment(timeline: Timeline) -> list[str]:
     """Two texts: which iteration it is and what is left out; how the run ended, if it raised."""
     film, error = timeline.film, timeline.trace.exception
-    words = [f"iteration {film.iteration}"] if film.iteration is not None else []
+    words = []
+    if film.iteration is not None:
+        words.append(say("player.moment.iteration", number=film.iteration))
     if film.left_out:
-        words.append(f"{film.left_out} earlier lines are left out")
-    raised = f"raised {error.type}" if error is not None else ""
-    if error is not None and timeline.crash is None:
-        raised = f"the run {raised} elsewhere"
+        words.append(say("player.moment.left_out", count=film.left_out))
+    raised = ""
+    if error is not None:
+        elsewhere = "elsewhere" if timeline.crash is None else "raised"
+        raised = say(f"player.moment.{elsewhere}", type=error.type)
     return [", ".join(words), raised]
 
 
-def _step(timeline: Timeline, at: int, saved: list[Data]) -> Data:
+def _step(timeline: Timeline, at: int, saved: list[Data], follow: Data | None) -> Data:
     moment = timeline.film.moments[at]
     found: Data = {
         "file": timeline.files.index(moment.at.file),
         "line": moment.at.line,
         # The page accesses all lines of a step, so there must be no more than the file has.
         "end": min(moment.at.end_line, len(timeline.lines[moment.at.file])),
+        "here": where(moment.at),
         "kind": "raised" if at == timeline.crash else _kind(timeline.events[at]),
-        "say": sentence(timeline, at, saved),
+        "say": sentence(timeline, at, saved, follow),
         "made": timeline.made[at],
         "nodes": _highlighted(timeline, at),
         "optimizers": _optimizers(timeline, at),
@@ -118,14 +128,31 @@ def _highlighted(timeline: Timeline, at: int) -> list[int]:
 
 
 def _failing(timeline: Timeline, event: Backward) -> tuple[int, ...]:
-    from graphlab.views.figure.grouping import failed_backward
-
     graph = timeline.film.graph
     assert graph is not None
     found = failed_backward(graph)
     if found is not None and graph.roots[found.root].call == event.call:
         return found.path
     return tuple(root.node for root in graph.roots if root.call == event.call and root.node != NONE)
+
+
+def _marks(timeline: Timeline, saved: list[Data]) -> list[int] | None:
+    """The steps from which on the figure's marks ①, ② and ③ are seen: the save, the write and the
+    backward that fails, or that uses what it should not; None where no backward does."""
+    graph = timeline.film.graph
+    failed = failed_backward(graph) if graph is not None else None
+    if graph is None or failed is None:
+        return None
+    root, last = graph.roots[failed.root], len(timeline) - 1
+    at = timeline.step_with(Backward, root.at, root.call)
+    end = at if at is not None else last
+    for each in saved:
+        if (each["node"], each["slot"]) == (failed.node, failed.saved.slot):
+            gone = each["freed"] if failed.saved.state == "freed" else each["stale"]
+            # What was freed is not named before: its mark says that it is gone.
+            first = gone if failed.saved.state == "freed" else each["born"]
+            return [first if first is not None else end, gone if gone is not None else end, end]
+    return [end, end, end]
 
 
 def _optimizers(timeline: Timeline, at: int) -> list[str]:
@@ -143,17 +170,15 @@ def _tensors(timeline: Timeline) -> list[Data]:
     """The parameters' rows; a row's history is ``[step, version, has a gradient, losses]``."""
     film = timeline.film
     history: dict[int, list[list[Any]]] = {}
-    for change in film.before:
-        row = [0, change.version, change.grad, list(change.losses)]
-        history.setdefault(change.tensor, []).append(row)
-    for step, moment in enumerate(film.moments):
-        for change in moment.changes:
+    values: dict[int, list[list[Any]]] = {}
+    moments = [film.before, *(moment.changes for moment in film.moments)]
+    for at, changes in enumerate(moments):
+        step = max(at - 1, 0)
+        for change in changes:
             row = [step, change.version, change.grad, list(change.losses)]
-            known = history.setdefault(change.tensor, [])
-            if known and known[-1][0] == step:
-                # The first step changed it, so the state before is never shown.
-                known.pop()
-            known.append(row)
+            _append(history.setdefault(change.tensor, []), row)
+            if change.values is not None:
+                _append(values.setdefault(change.tensor, []), [step, list(change.values)])
     found = []
     for tensor, rows in sorted(history.items()):
         info = film.tensors[tensor]
@@ -163,9 +188,17 @@ def _tensors(timeline: Timeline) -> list[Data]:
                 "owner": info.owner or "",
                 "shape": dims(info.shape),
                 "history": rows,
+                "values": values.get(tensor, []),
             }
         )
     return found
+
+
+def _append(history: list[list[Any]], row: list[Any]) -> None:
+    """Add a state; what the first step changed is never shown as it was before."""
+    if history and history[-1][0] == row[0]:
+        history.pop()
+    history.append(row)
 
 
 def _saved(timeline: Timeline, tensors: list[Data]) -> list[Data]:
@@ -194,6 +227,7 @@ def _saved(timeline: Timeline, tensors: list[Data]) -> list[Data]:
             found.append(
                 {
                     "node": node,
+                    "slot": each.slot,
                     "row": rows.get(each.tensor or ""),
                     "tensor": each.tensor,
                     "version": each.saved_version,
@@ -248,44 +282,3 @@ def _written(timeline: Timeline, saved: SavedTensor, born: int) -> int | None:
     if found is not None and found > born:
         return found
     return -1 if born < 0 else len(timeline) - 1
-
-
-def _finding(timeline: Timeline, finding: Finding, why: str) -> Data:
-    failed = finding.failed.at if finding.failed is not None else None
-    step = timeline.at(failed)
-    exception = timeline.trace.exception if finding.severity == "error" else None
-    if step is None and exception is not None:
-        step = timeline.at(exception.at)
-    raised = exception is not None and step is not None and step == timeline.at(exception.at)
-    notes = list(finding.notes)
-    here = timeline.film.iteration
-    if None not in (finding.iteration, here) and finding.iteration != here:
-        notes.append(
-            f"This was seen in iteration {finding.iteration}; what plays here is iteration {here}."
-        )
-    return {
-        "code": finding.code,
-        "name": finding.name,
-        "severity": finding.severity,
-        "summary": finding.summary,
-        "why": why,
-        "words": f"{exception.type}: {exception.message}" if exception and raised else "",
-        "step": step,
-        "places": [
-            {
-                "line": place.at.line if place.at is not None else None,
-                "code": place.at.code if place.at is not None else "",
-                "text": label.partition(". ")[2],
-                "version": version,
-                "step": timeline.at(place.at, step),
-                "before": place.at is not None and timeline.at(place.at, step) is None,
-            }
-            for place, label, version, _ in labelled_places(finding)
-        ],
-        "also": len(finding.related),
-        "notes": notes,
-        "helps": [
-            {"text": each.text, "diff": [list(line) for line in changed_lines(each)]}
-            for each in finding.help
-        ],
-    }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graphlab.language import say
 from graphlab.trace.model import Backward, Step, Write
-from graphlab.views.player.sentences import tally
+from graphlab.views.player.texts.words import tally
 
 if TYPE_CHECKING:
     from graphlab.views.player.timeline import Timeline
@@ -53,14 +54,16 @@ def entries(timeline: Timeline) -> list[dict[str, Any]]:
         for event in events:
             entry: dict[str, Any] = {"step": at, "line": line, "shares": [], "bad": False}
             if isinstance(event, Backward):
-                reached = tally(timeline, event.reached) or "nothing"
-                text = f"wrote the gradients of {reached}"
-                entry["bad"] = bool(event.raised)
-                entry["text"] = f"raised {event.raised}" if event.raised else text
+                reached = tally(timeline, event.reached) or say("player.ledger.nothing")
+                text = say("player.ledger.wrote", tensors=reached)
+                if event.raised:
+                    text = say("player.ledger.raised", type=event.raised)
+                entry["bad"], entry["text"] = bool(event.raised), text
                 entry["who"] = event.call
             elif isinstance(event, Step):
                 entry["who"] = f"{timeline.film.optimizers[event.optimizer]}.step()"
-                entry["text"] = f"applied {' + '.join(event.sources) or 'no new gradient'}"
+                losses = " + ".join(event.sources) or say("player.ledger.no_new")
+                entry["text"] = say("player.ledger.applied", losses=losses)
                 if event.mix is not None:
                     entry["shares"] = [[each.loss, each.share] for each in event.mix.shares]
             else:

@@ -6,28 +6,34 @@ script element in which every ``<`` is escaped.
 
 from __future__ import annotations
 
-import ast
-import difflib
 import json
 import secrets
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from graphlab.text import lines_of, visible_values
+from graphlab.language import catalogue, current, say
+from graphlab.text import visible_values
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Backward, Trace
 from graphlab.views.figure.words import clean
+from graphlab.views.player.compare import difference, pairs
 from graphlab.views.player.data import data
 from graphlab.views.player.figure import DrawnLevel, dark_colors, figures
-from graphlab.views.player.quiz import questions
+from graphlab.views.player.order import marks
+from graphlab.views.player.texts.quiz import questions
 
 # The parts of the script, each after those that it uses.
-SCRIPT = ("tools", "saved", "source", "graph", "account", "quiz", "player", "page")
+SCRIPT = (
+    "tools", "controls", "saved", "source", "tensors", "cause", "graph", "account", "quiz",
+    "player", "both", "help", "page",
+)  # fmt: skip
+STYLE = ("base", "panes", "cards", "layout")
+# The texts of the script are those of this table of the catalogue.
+TEXTS = "player.page."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,8 @@ def fragment(
     uid = uid or f"gl{secrets.token_hex(4)}"
     parts, contents, titles = [], [], _titles(plays)
     for at, play in enumerate(plays):
-        drawn, problem = figures(play.film.graph, f"{uid}-{at}", timeout)
+        order = marks(play.film.events, play.film.optimizers)
+        drawn, problem = figures(play.film.graph, f"{uid}-{at}", timeout, order)
         content = _page_data(play, drawn, problem or _why_none(play.film), quiz)
         content["title"] = titles[at]
         content["others"] = [
@@ -68,11 +75,21 @@ def fragment(
         ]
         contents.append(content)
         parts.append(_section(at, uid, contents[-1]["title"], drawn))
-    text = json.dumps(visible_values(contents), ensure_ascii=False, separators=(",", ":"))
+    shared = {
+        "texts": {
+            key.removeprefix(TEXTS): text
+            for key, text in catalogue(current()).items()
+            if key.startswith(TEXTS)
+        },
+        "pairs": pairs(plays[0].film, plays[1].film) if len(plays) > 1 else [],
+        "plays": contents,
+    }
+    text = json.dumps(visible_values(shared), ensure_ascii=False, separators=(",", ":"))
     text = text.replace("<", "\\u003c")
-    style = _read("player.css").replace("/* dark figure */", dark_colors())
+    style = "".join(_read(f"style/{name}.css") for name in STYLE)
+    style = style.replace("/* dark figure */", dark_colors())
     return (
-        f'<div class="gl-player" id="{uid}" data-page="{int(whole_page)}">\n'
+        f'<div class="gl-player" id="{uid}" lang="{current()}" data-page="{int(whole_page)}">\n'
         f"<style>\n{style}</style>\n{''.join(parts)}"
         f'<script type="application/json" class="gl-data">{text}</script>\n'
         f"<script>\n{_script()}</script>\n</div>\n"
@@ -90,14 +107,15 @@ def _titles(plays: Sequence[RecordedRun]) -> list[str]:
 
 def page(plays: Sequence[RecordedRun], *, quiz: bool = False, timeout: float = 20.0) -> str:
     """A whole HTML document."""
-    title = " and ".join(clean(play.trace.target) for play in plays)
+    names = " / ".join(clean(play.trace.target) for play in plays)
+    title = say("player.page.title", names=names)
     player = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{current()}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}, step by step</title>\n"
+        f"<title>{escape(title)}</title>\n"
         f"<style>body {{ margin: 0; }}</style>\n</head>\n<body>\n{player}</body>\n</html>\n"
     )
 
@@ -108,7 +126,10 @@ def _page_data(
     """The data of one run, with graph nodes replaced by the boxes that draw them."""
     content = data(play.trace, play.film, play.findings, play.whys)
     content["problem"] = problem
-    content["quiz"] = questions(play.trace, play.film) if quiz else []
+    row = content["watched"]
+    name = content["tensors"][row]["name"] if row is not None else None
+    asked = questions(play.trace, play.film, play.findings, name) if quiz else []
+    content["quiz"] = asked
     content["born"] = [{} for _ in drawn]
     for at, step in enumerate(content["steps"]):
         made, nodes, optimizers = step.pop("made"), step.pop("nodes"), step.pop("optimizers")
@@ -126,6 +147,7 @@ def _page_data(
         node = saved.pop("node")
         saved["boxes"] = [each.home.get(node, (None,))[0] for each in drawn]
     content["levels"] = [each.level for each in drawn]
+    content["failing"] = [each.failing for each in drawn]
     return content
 
 
@@ -133,8 +155,8 @@ def _why_none(film: Film) -> str:
     if film.graph is not None:
         return ""
     if any(isinstance(event, Backward) for event in film.events):
-        return "The graph of this iteration was not kept, so there is no graph to draw."
-    return "No backward ran in what plays here, so there is no graph to draw."
+        return say("player.graph.not_kept")
+    return say("player.graph.no_backward")
 
 
 def _section(at: int, uid: str, title: str, drawn: list[DrawnLevel]) -> str:
@@ -144,7 +166,7 @@ def _section(at: int, uid: str, title: str, drawn: list[DrawnLevel]) -> str:
     name = escape(clean(title))
     return (
         f'<section class="gl-play" id="{uid}-play{at}" aria-label="{name}">'
-        f"{pictures}<p>The player needs JavaScript.</p></section>\n"
+        f"{pictures}<p>{escape(say('player.page.no_script'))}</p></section>\n"
     )
 
 
@@ -156,35 +178,3 @@ def _script() -> str:
 
 def _read(name: str) -> str:
     return (files("graphlab.views.player") / name).read_text(encoding="utf-8")
-
-
-# Lines of context around each change.
-AROUND = 2
-
-
-def difference(one: Film, other: Film) -> list[list[str]]:
-    """The diff (sign, line) from the program of `one` to that of `other`; the sign ``⋮`` marks
-    lines left out. Empty if the programs are the same."""
-    found: list[list[str]] = []
-    for line in difflib.unified_diff(_lines(one), _lines(other), n=AROUND, lineterm=""):
-        if line.startswith("@@"):
-            if found:
-                found.append(["⋮", ""])
-        elif not line.startswith(("---", "+++")):
-            found.append([line[:1], line[1:]])
-    indents = [len(text) - len(text.lstrip()) for _, text in found if text.strip()]
-    return [[sign, text[min(indents, default=0) :]] for sign, text in found]
-
-
-def _lines(film: Film) -> list[str]:
-    """The lines of the file with most of the film's moments."""
-    played = Counter(moment.at.file for moment in film.moments)
-    text = film.sources.get(played.most_common(1)[0][0], "") if played else ""
-    lines = lines_of(text)
-    try:
-        first = next(iter(ast.parse(text).body), None)
-    except (SyntaxError, ValueError):
-        return lines
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-        return lines[first.end_lineno :]
-    return lines

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from graphlab.text import lines_of
-from graphlab.trace.film import Film
+from graphlab.trace.film import Film, StaleGradient
 from graphlab.trace.model import Backward, Event, Location, Trace, Write
 
 
@@ -27,6 +27,13 @@ class Timeline:
         self._starts = [each.seq for each in film.moments]
         self.made = self._made()
         self.passages = {each.backward: each.nodes for each in film.passages}
+        self.gradients: dict[int, list[StaleGradient]] = {}
+        for each in film.gradients:
+            self.gradients.setdefault(each.backward, []).append(each)
+        # The nodes whose value a variable of the program held, by its name.
+        self.variables: dict[str, list[int]] = {}
+        for node, name in (film.graph.variables if film.graph is not None else {}).items():
+            self.variables.setdefault(name, []).append(node)
         self.crash = self._crash()
         self.kept = self._kept()
 

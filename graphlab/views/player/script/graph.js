@@ -1,78 +1,58 @@
-// The space that Graphviz leaves on both sides of a drawing, together.
-const EDGE = 8;
-
-// Middle: the graph, with the part that runs now lit, and a badge on every box that saved tensors.
+// The graph, with the part that runs now lit, and in every box a line for what it saved.
 function graphPane(section, data, uid, redraw) {
   const figures = [...section.querySelectorAll(".gl-figure")];
   const boxes = figures.map(() => new Map());
-  const levels = make("div", { class: "gl-levels", role: "group", "aria-label": "Level of the graph" });
-  const element = make("div", { class: "gl-middle", role: "region", "aria-label": "Graph" }, levels,
+  const levels = make("div", { class: "gl-levels", role: "group", "aria-label": say("level") });
+  const element = make("div", { class: "gl-graph", role: "region", "aria-label": say("graph") }, levels,
     ...figures, data.problem ? make("p", { class: "gl-faint" }, data.problem) : "");
   let level = 0, lit = [];
   if (figures.length > 1) {
-    const words = { overview: "overview", module: "inside the modules" };
     data.levels.forEach((text, at) =>
-      levels.append(button(words[text] || text, "", () => { show(at); redraw(); })));
+      levels.append(button(say(`level_${text}`), "", () => { show(at); redraw(); })));
   }
 
   function show(at) {
     level = at;
+    boxes[at]?.clear();
     figures.forEach((each, other) => { each.hidden = other !== at; });
     [...levels.children].forEach((each, other) =>
       each.setAttribute("aria-pressed", String(other === at)));
-    for (const found of boxes[at]?.values() || []) if (found) found.text = null;
   }
 
   function box(key) {
     if (!boxes[level].has(key)) {
       const id = `${uid}-${data.levels[level]}-gl-${key}`;
       const group = figures[level].querySelector(`[id="${CSS.escape(id)}"]`);
-      boxes[level].set(key, group && {
-        group, badge: null, text: "", texts: [...group.querySelectorAll("text")],
-      });
+      const line = group?.querySelector(".gl-waits");
+      const place = line && group.getBBox();
+      // Nothing has a size while the run is hidden.
+      if (place && place.width) {
+        line.setAttribute("data-room", place.width - 10);
+        line.setAttribute("x", place.x + place.width / 2);
+        line.setAttribute("text-anchor", "middle");
+      }
+      boxes[level].set(key, group && { group, line, texts: [...group.querySelectorAll("text")] });
     }
     return boxes[level].get(key);
   }
 
-  // A badge sits on the upper right corner of its box, and hides no word of it.
-  function badge(found, text, state) {
-    if (found.text === text + state) return;
-    found.badge?.remove();
-    found.badge = null;
-    found.text = text + state;
-    if (!text) return;
-    const place = found.group.getBBox();
-    const group = document.createElementNS(SVG, "g");
-    const label = document.createElementNS(SVG, "text");
-    const plate = document.createElementNS(SVG, "rect");
-    group.setAttribute("class", `gl-badge gl-${state}`);
-    label.textContent = text;
-    label.setAttribute("x", place.x + place.width + 6);
-    label.setAttribute("y", place.y - 2);
-    group.append(plate, label);
-    found.group.parentNode.append(group);
-    found.badge = group;
-    const size = label.getBBox();
-    // Nothing has a size while the page is not shown; the next step tries again.
-    if (!size.width) found.text = null;
-    for (const [key, value] of Object.entries({
-      x: size.x - 7, y: size.y - 2, width: size.width + 14, height: size.height + 4, rx: 8,
-    })) plate.setAttribute(key, value);
-    // It may not stand over the drawing's own edge.
-    const room = group.ownerSVGElement.viewBox.baseVal.width - EDGE;
-    const left = Math.max(0, size.x - 7), right = Math.min(room, size.x + size.width + 7);
-    const shift = left - (size.x - 7) || right - (size.x + size.width + 7);
-    if (shift) group.setAttribute("transform", `translate(${shift} 0)`);
+  // The line stands in room of its own; what is longer is drawn narrower.
+  function write({ line }, text, stale) {
+    if (!line || (line.textContent === text && line.classList.contains("gl-stale") === stale)) return;
+    line.removeAttribute("textLength");
+    line.textContent = text;
+    line.classList.toggle("gl-stale", stale);
+    const room = Number(line.getAttribute("data-room"));
+    if (text && room > 0 && line.getComputedTextLength() > room) {
+      line.setAttribute("textLength", room);
+      line.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    }
   }
 
-  function label({ fresh, stale, nameless }) {
-    if (stale.size) {
-      const [[word, { now }]] = [...stale];
-      const then = now === null ? "stale" : word === `v${now}` ? "written unseen" : `now v${now}`;
-      return [`saved ${times(stale).join(", ")}, ${then}`, "stale"];
-    }
-    if (fresh.size) return [`saved ${times(fresh).join(", ")}`, "fresh"];
-    return [`${nameless} saved`, "other"];
+  function words({ fresh, stale, nameless }) {
+    if (stale.size) return say("box_stale", { versions: times(stale).join(", ") });
+    if (fresh.size) return say("box_saved", { versions: times(fresh).join(", ") });
+    return say("box_nameless", { count: nameless });
   }
 
   // What is not there yet at step n is drawn pale: boxes, and the arrows from or to them.
@@ -101,21 +81,28 @@ function graphPane(section, data, uid, redraw) {
     for (const [step, group] of births[level]) {
       if (group.classList.contains("gl-later") !== step > n) group.classList.toggle("gl-later");
     }
+    const [save, written, fails] = data.marks || [Infinity, Infinity, Infinity];
+    const figure = figures[level].classList;
+    [written, save, written, fails].forEach((step, mark) => figure.toggle(`gl-on${mark}`, n >= step));
     for (const found of lit) found.group.classList.remove("gl-lit", "gl-alarm");
-    const here = `line ${data.steps[n].line}`;
-    const kind = data.steps[n].kind === "raised" ? "gl-alarm" : "gl-lit";
-    lit = (data.steps[n].lit[level] || []).map(box).filter(Boolean);
+    const step = data.steps[n], failing = n === fails;
+    const kind = failing || step.kind === "raised" ? "gl-alarm" : "gl-lit";
+    const keys = failing && data.failing[level].length ? data.failing[level] : step.lit[level];
+    lit = (keys || []).map(box).filter(Boolean);
     for (const found of lit) {
       found.group.classList.add(kind);
       // A module that is called several times has a lane for each call, by its line.
-      for (const each of found.texts) each.classList.toggle("gl-here", each.textContent === here);
+      for (const each of found.texts) {
+        const text = each.textContent;
+        each.classList.toggle("gl-here", text === step.here || text.startsWith(`${step.here},`));
+      }
     }
     reveal(figures[level]);
     for (const key of new Set([...boxes[level].keys(), ...byBox.keys()])) {
       const found = box(key);
       if (!found) continue;
       const kept = byBox.get(key);
-      badge(found, ...(kept ? label(kept) : ["", ""]));
+      write(found, kept ? words(kept) : "", Boolean(kept?.stale.size));
     }
   }
 

@@ -1,26 +1,29 @@
-// Questions before certain steps. The answers and their proof were read from the trace.
+// Questions before certain steps. The answers were read from the trace, which says where below.
 function quizPane(data, go) {
   const element = make("article", { class: "gl-card gl-quiz", "aria-live": "polite" });
   const score = make("span", { class: "gl-score gl-faint" });
   element.hidden = true;
   const answered = new Map();
-  let open = null, leave = () => {};
+  let open = null, leave = () => {}, confirm = () => {};
 
   function close() {
     open = null;
     element.hidden = true;
   }
 
+  const next = (now, n) =>
+    data.quiz.findIndex((each, at) => each.step > now && each.step <= n && !answered.has(at));
+
   // Whether a question stands between the step shown and step n; if so, it is asked now.
   function stops(now, n) {
     if (open !== null && !answered.has(open)) return true;
-    const next = data.quiz.findIndex((each, at) => each.step > now && each.step <= n && !answered.has(at));
-    if (next < 0) {
+    const found = next(now, n);
+    if (found < 0) {
       close();
       return false;
     }
-    go(data.quiz[next].step - 1);
-    pose(next);
+    go(data.quiz[found].step - 1);
+    pose(found);
     return true;
   }
 
@@ -28,16 +31,24 @@ function quizPane(data, go) {
     const question = data.quiz[at], several = question.many;
     const chosen = new Set();
     const verdict = make("div", {});
-    const options = question.options.map((text, option) => button(text, "", () => {
-      if (answered.has(at)) return;
-      if (chosen.has(option)) chosen.delete(option);
-      else chosen.add(option);
-      options[option].setAttribute("aria-pressed", String(chosen.has(option)));
-      if (!several) answer();
-    }));
-    const check = button("Answer", "", () => { if (chosen.size) answer(); });
-    const onward = button("Go on", "Go on (→)", () => leave());
+    const mark = () => options.forEach((each, option) =>
+      each.setAttribute("aria-pressed", String(chosen.has(option))));
+    const options = question.options.map((text, option) =>
+      button(make("span", {}, make("kbd", { "aria-hidden": "true" }, String(option + 1)), ` ${text}`), "", () => {
+        if (answered.has(at)) return;
+        if (chosen.has(option)) chosen.delete(option);
+        else {
+          if (!several) chosen.clear();
+          chosen.add(option);
+        }
+        mark();
+        check.setAttribute("aria-disabled", String(!chosen.size));
+      }));
+    const check = button(say("answer"), "", () => answer());
+    check.setAttribute("aria-disabled", "true");
+    const onward = button(say("go_on"), say("go_on_long"), () => leave());
     function answer() {
+      if (!chosen.size || answered.has(at)) return;
       const right = chosen.size === question.answer.length && question.answer.every((each) => chosen.has(each));
       answered.set(at, right);
       element.dataset.right = String(right);
@@ -46,33 +57,44 @@ function quizPane(data, go) {
         each.classList.toggle("gl-truth", question.answer.includes(option));
       });
       check.hidden = true;
-      const truth = question.answer.map((each) => question.options[each]).join(" and ");
+      const truth = question.answer.map((each) => question.options[each]).join(", ");
       verdict.append(
-        make("p", {}, make("strong", {}, right ? "Right: " : "Not so: "), truth, "."),
-        make("p", { class: "gl-proof" }, "In the trace: ", ...question.proof.flatMap(([path, value], index) =>
-          [index ? ", " : "", make("code", {}, `${path} is ${value}`)])),
+        make("p", {}, make("strong", {}, say(right ? "right" : "wrong")), ` ${truth}`),
+        ...(question.words ? [make("p", {}, question.words)] : []),
+        make("p", { class: "gl-proof" }, `${say("in_the_trace")} `, ...question.proof.flatMap(([path, value], index) =>
+          [index ? ", " : "", make("code", {}, `${path}: ${value}`)])),
         onward);
       const good = [...answered.values()].filter(Boolean).length;
-      put(score, `${good} of ${answered.size} right, ${data.quiz.length - answered.size} to come`);
+      put(score, say("score", { good, answered: answered.size, left: data.quiz.length - answered.size }));
       onward.focus();
     }
     open = at;
+    confirm = answer;
     delete element.dataset.right;
-    const label = make("p", {}, question.text, several ? " Choose all that are right." : "");
-    element.replaceChildren(make("h3", {}, `Before line ${data.steps[question.step].line}`), label,
+    const step = data.steps[question.step];
+    const label = make("p", {}, question.text, several ? ` ${say("choose_all")}` : "");
+    element.replaceChildren(
+      make("h3", {}, step ? say("before_line", { line: step.line }) : say("at_the_end")), label,
       make("div", { class: "gl-options", role: "group", "aria-label": question.text }, ...options),
-      ...(several ? [check] : []), verdict);
+      check, verdict);
     element.hidden = false;
     element.scrollIntoView({ block: "nearest" });
     options[0].focus();
   }
 
-  // 1 to 9 choose an option.
+  // 1 to 9 choose an option, and Enter confirms the choice.
   function key(event) {
-    if (open === null || answered.has(open) || !/^[1-9]$/.test(event.key)) return false;
-    element.querySelectorAll(".gl-options button")[Number(event.key) - 1]?.click();
+    if (open === null || answered.has(open)) return false;
+    if (/^[1-9]$/.test(event.key)) {
+      const found = element.querySelectorAll(".gl-options button")[Number(event.key) - 1];
+      found?.click();
+      found?.focus();
+      return Boolean(found);
+    }
+    if (event.key !== "Enter" || !element.querySelector('.gl-options [aria-pressed="true"]')) return false;
+    confirm();
     return true;
   }
 
-  return { element, score, stops, close, key, on: (act) => { leave = act; }, waits: () => open };
+  return { element, score, stops, close, key, left: (now, n) => next(now, n) >= 0, on: (act) => { leave = act; } };
 }

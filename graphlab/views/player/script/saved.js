@@ -15,14 +15,22 @@ function waiting(data, n, level) {
         found.nameless += 1;
         continue;
       }
-      const word = each.version === null ? "v?" : `v${each.version}`;
+      const word = version(each.version, stale && each.now === each.version);
       const side = stale ? found.stale : found.fresh;
-      side.set(word, { count: (side.get(word)?.count || 0) + 1, now: each.now });
+      side.set(word, (side.get(word) || 0) + 1);
     }
   }
   return { byRow, byBox, nameless };
 }
 
+// Whether a row's tensor, at the version that it has, was written unseen by its counter: then the
+// values are not those of that version.
+function starred(data, row, n) {
+  const state = holds(data.tensors[row].history, n);
+  return state !== null && data.saved.some((each) => each.row === row && each.now === each.version
+    && each.stale !== null && each.stale <= n && each.version === state[1]);
+}
+
 function times(versions) {
-  return [...versions].map(([word, { count }]) => (count > 1 ? `${word} ×${count}` : word));
+  return [...versions].map(([word, count]) => (count > 1 ? `${word} ×${count}` : word));
 }

@@ -8,10 +8,10 @@ function indent(text) {
   return columns;
 }
 
-// Left: the source with the line that runs now.
+// The source, with the line that runs now.
 function sourcePane(data) {
   const name = make("h3", {});
-  const element = make("div", { class: "gl-source", tabindex: "0", role: "region", "aria-label": "Source" });
+  const element = make("div", { class: "gl-source", tabindex: "0", role: "region", "aria-label": say("source") });
   const listings = data.files.map(() => null);
   let file = -1, painted = [];
 
@@ -63,7 +63,7 @@ function sourcePane(data) {
     }
     painted = [];
     if (n > 0) paint(data.steps[n - 1], "gl-previous");
-    paint(step, "gl-now", ...(step.kind === "raised" ? ["gl-fails"] : []));
+    paint(step, "gl-now", ...(step.kind === "raised" || n === data.marks?.[2] ? ["gl-fails"] : []));
     const target = lines[step.line - 1];
     if (!target) return;
     target.setAttribute("aria-current", "step");
@@ -73,58 +73,5 @@ function sourcePane(data) {
     }
   }
 
-  return { name, element, draw };
-}
-
-// Below it: for each tensor its version, its gradient, and what of it is saved for backward.
-function tensorPane(data) {
-  const heads = ["tensor", "version", ".grad from", "saved"];
-  const table = make("table", {}, make("thead", {}, make("tr", {},
-    ...heads.map((text) => make("th", { scope: "col" }, text)))));
-  const bodies = new Map();
-  const rows = data.tensors.map((tensor) => {
-    if (!bodies.has(tensor.owner)) {
-      bodies.set(tensor.owner, make("tbody", {}));
-      table.append(bodies.get(tensor.owner));
-    }
-    const cells = ["version", "grad", "saved"].map((kind) => make("td", { class: `gl-${kind}` }));
-    const head = make("th", { scope: "row", title: `${tensor.name} ${tensor.shape}` }, tensor.name);
-    bodies.get(tensor.owner).append(make("tr", {}, head, ...cells));
-    return { tensor, cells, key: "" };
-  });
-  const rest = make("p", { class: "gl-faint gl-rest" });
-  const element = make("div",
-    { class: "gl-tensors", tabindex: "0", role: "region", "aria-label": "Tensors" }, table, rest);
-
-  function gradient(state) {
-    if (state === null || state[2] === null) return "–";
-    if (!state[2]) return "none";
-    return state[3].join(" + ") || "zero";
-  }
-
-  function update(row, n, saved) {
-    const state = holds(row.tensor.history, n);
-    const fresh = saved ? times(saved.fresh) : [], stale = saved ? times(saved.stale) : [];
-    const changed = state !== null && state[0] === n && n > 0;
-    const key = JSON.stringify([state, changed, fresh, stale]);
-    if (row.key === key) return;
-    row.key = key;
-    const before = holds(row.tensor.history, n - 1);
-    const [version, grad, kept] = row.cells;
-    put(version, state === null || state[1] < 0 ? "–" : `v${state[1]}`);
-    put(grad, gradient(state));
-    version.classList.toggle("gl-new", changed && before !== null && before[1] !== state[1]);
-    grad.classList.toggle("gl-new", changed && before !== null && gradient(before) !== gradient(state));
-    grad.classList.toggle("gl-faint", state === null || !state[2]);
-    kept.replaceChildren(
-      ...fresh.map((text) => make("span", { class: "gl-chip" }, text)),
-      ...stale.map((text) => make("span", { class: "gl-chip gl-stale" }, `${text} stale`)));
-  }
-
-  function draw(n, { byRow, nameless }) {
-    rows.forEach((row, at) => update(row, n, byRow.get(at)));
-    put(rest, nameless ? `and ${plural(nameless, "saved tensor")} that no variable names` : "");
-  }
-
-  return { element, draw };
+  return { element: make("div", { class: "gl-code" }, name, element), draw };
 }

@@ -1,5 +1,14 @@
 // What every part of the page uses.
+const page = JSON.parse(root.querySelector(".gl-data").textContent);
+const { texts, plays } = page;
 const SVG = "http://www.w3.org/2000/svg";
+
+// A text of the page's language, with its arguments in place: {name}, and {count:# step|# steps}.
+function say(key, values = {}) {
+  return texts[key].replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (_, name, one, many) =>
+    many === undefined ? String(values[name])
+      : (values[name] === 1 ? one : many).replace("#", values[name].toLocaleString(root.lang)));
+}
 
 // An element with attributes and children; strings become text, never markup.
 function make(tag, attributes = {}, ...children) {
@@ -34,8 +43,9 @@ function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function plural(count, word) {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
+// A version such as v1; v1* where the values are not those that version 1 had.
+function version(number, others = false) {
+  return number === null || number < 0 ? "v?" : `v${number}${others ? "*" : ""}`;
 }
 
 // The entry of a history, [[step, ...], ...], that holds at step n; null before the first.
@@ -61,4 +71,17 @@ function diff(lines) {
   const kinds = { "+": "gl-plus", "-": "gl-minus" };
   return make("pre", {}, ...lines.map(([sign, text]) =>
     make("div", { class: kinds[sign] || "gl-faint" }, `${sign} ${text}`)));
+}
+
+// The height of the tallest of some texts in `element`: it keeps that, so that nothing below moves.
+function keepHeight(element, all) {
+  const shown = element.textContent;
+  element.style.minHeight = "";
+  let most = 0;
+  for (const text of [...all].sort((one, other) => other.length - one.length).slice(0, 8)) {
+    element.textContent = text;
+    most = Math.max(most, Math.ceil(element.getBoundingClientRect().height));
+  }
+  element.textContent = shown;
+  if (most) element.style.minHeight = `${most}px`;
 }

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
+from graphlab.cli import learn
+from graphlab.cli.options import Lang
 from graphlab.errors import UserError
 
 app = typer.Typer(
@@ -30,20 +32,6 @@ def _version(value: bool) -> None:
 
         typer.echo(f"graphlab {__version__}")
         raise typer.Exit
-
-
-def _language(value: str | None) -> None:
-    if value is not None:
-        from graphlab.language import choose
-
-        choose(value)
-
-
-# Taken by graphlab itself and by each of its verbs, as people write it at either end.
-Lang = Annotated[
-    str | None,
-    typer.Option("--lang", metavar="CODE", callback=_language, help="en or ko."),
-]
 
 
 @app.callback()
@@ -148,7 +136,7 @@ def render(
     context: typer.Context,
     target: Annotated[
         str | None,
-        typer.Argument(help="As for run, or a saved graph (.json); naive by default."),
+        typer.Argument(help="As for run, or a saved graph or trace (.json); naive by default."),
     ] = None,
     output: Annotated[
         str | None,
@@ -177,6 +165,10 @@ def render(
         list[str] | None,
         typer.Option("--loss", metavar="NAME", help="Draw only this loss or variable."),
     ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option("--steps", help="all, or such as 3-8: a PNG a step into a folder, or a .gif."),
+    ] = None,
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", help="Time limit of the layout.")
     ] = 20.0,
@@ -190,7 +182,7 @@ def render(
 
     choice = command.Choice(
         output, format, level, color, theme, depth, at, before, tuple(loss or ()), style, timeout,
-        force, bool(context.obj),
+        force, steps, bool(context.obj),
     )  # fmt: skip
     raise typer.Exit(command.render(target, context.args, choice, module))
 
@@ -307,6 +299,9 @@ def fix(
     raise typer.Exit(command.fix(target, context.args, choice, module))
 
 
+app.add_typer(learn.app, name="learn")
+
+
 @app.command()
 def explain(
     code: Annotated[str | None, typer.Argument(help="A code such as GL001, or its name.")] = None,
@@ -320,7 +315,7 @@ def explain(
 
 @app.command("list")
 def list_(lang: Lang = None) -> None:
-    """Show the scenarios and the rules."""
+    """Show the scenarios, the exercises and the rules."""
     from graphlab.commands import list as command
 
     raise typer.Exit(command.list_all())

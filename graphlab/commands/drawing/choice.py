@@ -29,6 +29,7 @@ class Choice:
     style: str = "graphlab"
     timeout: float = 20.0
     force: bool = False
+    steps: str | None = None
     # Whether the process ends with this command.
     last: bool = False
 
@@ -71,17 +72,19 @@ def check(choice: Choice) -> None:
         raise UserError(f"--depth has no effect at level {choice.level}", "add --level module")
 
 
-def check_player(choice: Choice, saved: bool) -> None:
-    """Refuse options that have no effect on the player."""
+def check_player(
+    choice: Choice, saved: bool, what: str = "the player", theme: bool = False
+) -> None:
+    """Refuse options that have no effect on the player, or on `what`, which may have a `theme`."""
     _refuse_changed(
         choice,
-        "the player",
+        what,
         "or write a figure: -o FILE.svg",
         {
             "level": "it shows every level",
             "depth": "it shows every level",
             "color": "its colours show the owners",
-            "theme": "it follows the reader's colour scheme",
+            **({} if theme else {"theme": "it follows the reader's colour scheme"}),
             "loss": "it plays the whole iteration",
             "style": "it draws graphlab's own graph",
         },

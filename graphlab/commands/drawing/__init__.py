@@ -1,0 +1,1 @@
+"""What `graphlab render` is made of, besides the command itself."""

@@ -1,0 +1,59 @@
+"""graphlab learn hint, list and reset: what is about the student's folder and runs nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+
+from graphlab.commands.learn import screen
+from graphlab.commands.learn.start import show_hint
+from graphlab.errors import UserError
+from graphlab.language import current, say
+from graphlab.learn.course import called, exercises
+from graphlab.learn.exercise import Exercise
+from graphlab.learn.folder import Folder, around
+from graphlab.views.console import emit, stdout
+
+
+def hint(name: str | None) -> int:
+    """Give the next hint of the exercise, by default of the first that is not passed."""
+    folder, known = _here()
+    exercise = called(name, known) if name is not None else folder.current(known)
+    if exercise is None:
+        emit(stdout(), Text(say("learn.all_done")))
+        return 0
+    show_hint(folder, exercise, stdout())
+    return 0
+
+
+def list_all() -> int:
+    """Show the exercises and which are passed."""
+    emit(stdout(), screen.listing(*_here()))
+    return 0
+
+
+def reset(name: str, force: bool) -> int:
+    """Give an exercise out anew.
+
+    Raises:
+        UserError: when the file was changed, unless `force`.
+    """
+    folder, known = _here()
+    exercise = called(name, known)
+    place = screen.shown(folder.place(exercise))
+    if folder.changed(exercise) and not force:
+        raise UserError(f"{place} has changes of yours", "add --force to lose them")
+    folder.reset(exercise)
+    emit(stdout(), Text(say("learn.was_reset", path=place)))
+    return 0
+
+
+def _here() -> tuple[Folder, list[Exercise]]:
+    folder = around(Path.cwd() / "here")
+    if folder is None:
+        raise UserError(
+            "this folder has no exercises of graphlab",
+            "graphlab learn lays them out in an empty one",
+        )
+    return folder, exercises(folder.course, current())

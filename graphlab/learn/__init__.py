@@ -1,0 +1,1 @@
+"""Exercises: small broken programs, and what it takes to pass them."""

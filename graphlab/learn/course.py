@@ -1,0 +1,67 @@
+"""A course: a folder of exercises, graphlab's own or a teacher's, in the order of its files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from graphlab.errors import UserError
+from graphlab.learn.exercise import SOLUTION, Exercise, is_exercise, load, named
+from graphlab.text import suggestion
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def own() -> Path:
+    """graphlab's own course: next to the package in a checkout, inside it when installed."""
+    inside = _PACKAGE / "exercises"
+    return inside if inside.is_dir() else _PACKAGE.parent / "exercises"
+
+
+def exercises(folder: Path, language: str) -> list[Exercise]:
+    """The exercises of a course.
+
+    Raises:
+        UserError: for a folder without any, and for two of one name.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}", "name the folder that holds the exercises")
+    found = [load(path, language) for path in _scripts(folder) if is_exercise(path)]
+    if not found:
+        raise UserError(
+            f"no script in {folder} is an exercise", "docs/teaching.md says how to write one"
+        )
+    names = [each.name for each in found]
+    for each in found:
+        if names.count(each.name) > 1:
+            raise UserError(f"two exercises are called {each.name}", "rename one of the files")
+    return found
+
+
+def _scripts(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*.py"), key=_order)
+        if not path.name.endswith(SOLUTION)
+        and not any(part[0] in "_." for part in path.relative_to(folder).parts)
+    ]
+
+
+def _order(path: Path) -> list[tuple[str, int]]:
+    """As people count: 2 comes before 10."""
+    parts = re.findall(r"(\D*)(\d*)", str(path))
+    return [(text, int(number or 0)) for text, number in parts]
+
+
+def called(name: str, known: list[Exercise]) -> Exercise:
+    """The exercise of that name, or whose file has that name.
+
+    Raises:
+        UserError: when there is none, with the nearest.
+    """
+    wanted = named(Path(name))
+    for each in known:
+        if each.name == wanted:
+            return each
+    near = suggestion(wanted, [each.name for each in known], "graphlab learn list shows all")
+    raise UserError(f"no exercise is called {name}", near)

@@ -1,0 +1,1 @@
+"""The texts of the player: sentences, findings and questions, in the current language."""

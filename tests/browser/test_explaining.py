@@ -1,0 +1,97 @@
+"""What the page says of the cause: one tensor, the failing path, the versions in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphlab.views.player.page import RecordedRun, page
+from tests.browser.pages import press
+
+Record = Callable[[str], RecordedRun]
+Visit = Callable[..., Any]
+
+
+def marks(opened: Any) -> list[str]:
+    """The red texts of the figure that are seen."""
+    seen = "e => getComputedStyle(e).visibility === 'visible'"
+    texts = opened.locator(".gl-figure:visible text[class^=gl-mark]").all()
+    return [each.text_content() for each in texts if each.evaluate(seen)]
+
+
+def test_one_object_with_two_ways_to_it(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive")]), "#step=6")
+    cause = opened.locator(".gl-cause")
+    assert cause.locator(".gl-object strong").inner_text() == "v1"
+    assert cause.locator("li").all_inner_texts() == [
+        "line 30 expects v1, as saved", "line 31 expects v1, as saved",
+    ]  # fmt: skip
+    assert "grad_input = grad_output · W" in cause.inner_text()
+    assert "W = D.4.weight at v1" in cause.inner_text()
+    assert "Nothing was copied." in cause.inner_text()
+    opened.get_by_role("slider").fill("11")
+    assert cause.locator(".gl-object.gl-changed strong").inner_text() == "v2"
+    assert cause.locator("li.gl-stale").count() == 2
+    assert "6 parameters of G. Their gradient comes through" in cause.inner_text()
+
+
+def test_another_tensor_can_be_followed(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive")]), "#step=11")
+    opened.get_by_role("button", name="Follow G.2.weight").click()
+    assert opened.locator(".gl-name code").inner_text() == "G.2.weight"
+    assert opened.locator(".gl-cause li.gl-held").count() == 1
+
+
+def test_the_failing_path_comes_mark_by_mark(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive")]), "#step=5")
+    assert marks(opened) == []
+    press(opened, "ArrowRight")
+    assert marks(opened)[:2] == ["① D.4.weight", "saved at version 1"]
+    opened.get_by_role("slider").fill("11")
+    assert {"② step(), line 38", "writes version 2"} <= set(marks(opened))
+    assert "③ backward(), line 43" not in marks(opened)
+    press(opened, "End")
+    assert {"③ backward(), line 43", "needs version 1"} <= set(marks(opened))
+    assert opened.locator(".gl-figure:visible g.edge.gl-alarm").count() >= 2
+
+
+def test_a_silent_one_is_as_red_as_a_loud_one(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive-fused")]))
+    said = opened.locator(".gl-say").inner_text()
+    assert "It used v1* of D.4.weight" in said and "Measured here" in said and "cosine 0." in said
+    assert {"writes it, unseen by autograd", "uses the new values"} <= set(marks(opened))
+    assert opened.locator(".gl-cause .gl-object strong").inner_text() == "v1*"
+    assert opened.locator(".gl-figure:visible g.gl-lit").count() == 0
+    assert opened.locator(".gl-now.gl-fails").count() == 1
+
+
+def test_a_clean_loop_shows_its_order_and_the_versions(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("detach")]), "#step=17")
+    texts = opened.locator(".gl-figure:visible text").all_text_contents()
+    for words in ("① backward(), line 35", "② step(), line 36", "③ backward(), line 44"):
+        assert words in texts
+    assert {"line 29, weights v1", "line 40, weights v2"} <= set(texts)
+    assert (
+        "It needs D.4.weight as it was at v2, and so it is."
+        in opened.locator(".gl-say").inner_text()
+    )
+
+
+def test_the_graph_has_a_description(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive")]))
+    figure = opened.locator(".gl-figure:visible svg")
+    told = opened.locator(f"#{figure.get_attribute('aria-describedby')}").text_content()
+    assert "D_loss_" in told and "needs version 1" in told
+    # A title or a description that Graphviz or we named is an id of the page, and once only.
+    ids = "[...document.querySelectorAll('[id]')].map((each) => each.id)"
+    assert len(set(opened.evaluate(ids))) == len(opened.evaluate(ids))
+
+
+def test_one_colour_for_one_network(visit: Visit, record: Record) -> None:
+    def fill(opened: Any, name: str) -> str | None:
+        box = opened.locator(f"g.node:has(title:text('{name} (Sequential)'))").first
+        return box.locator("path, polygon").first.get_attribute("fill")
+
+    pages = [visit(page([record(name)])) for name in ("naive", "joint", "detach")]
+    fills = {tuple(fill(each, name) for name in ("G", "D")) for each in pages}
+    assert len(fills) == 1 and None not in next(iter(fills))
