@@ -209,7 +209,9 @@ def right_gradients(after: Trace) -> Check:
     if missing:
         return Check(GRADIENTS, None, missing)
     steps = [each for each in after.events if isinstance(each, Step) and each.mix is not None]
-    looked = [each for each in after.events if isinstance(each, Backward) and each.nodes]
+    looked = [
+        each for each in after.events if isinstance(each, Backward) and each.nodes is not None
+    ]
     saved = f"{plural(len(looked), 'backward')} used what was saved"
     measured = f"measured at {plural(len(steps), 'step')}; " if steps else "no optimizer; "
     return Check(GRADIENTS, True, measured + saved)
@@ -251,7 +253,7 @@ def _unknown(trace: Trace) -> Iterator[str]:
     looked: dict[str, bool] = {}
     for event in trace.events:
         if isinstance(event, Backward):
-            looked[event.call] = looked.get(event.call, False) or bool(event.nodes)
+            looked[event.call] = looked.get(event.call, False) or event.nodes is not None
     for call, seen in looked.items():
         if not seen:
             yield f"the graph of {call} was not looked into"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
+from graphlab.rules.repair.reordered import copy_before_write, view_after_write
 from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import tensor_word
@@ -21,6 +22,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl004.summary",
         ("errors.gl004.out_of_place", "errors.gl004.index_the_base"),
         _apart,
+        lambda trace, event: copy_before_write(trace, event.at),
     )
     for event in trace.events:
         if isinstance(event, Refused) and event.kind == "view" and not event.by:
@@ -45,6 +47,7 @@ def _base_written(trace: Trace, event: Refused) -> Finding:
         failed=Place(event.at, event.at.code if event.at else message("errors.gl004.its_use")),
         cause=Place(event.made, message("errors.refused.view_made")) if event.made else None,
         help=(Help(message("errors.gl004.lost_help")),),
+        others=tuple(view_after_write(trace, event.made, event.written)),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
 from graphlab.rules.repair.operations import clone_expanded
+from graphlab.rules.repair.reordered import copy_before_write
 from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -33,6 +34,7 @@ def _apart(trace: Trace, event: Refused) -> Iterator[Help]:
         found = write_out_of_place(trace, event.at, event.by, why)
         if found is not None:
             yield found
+        yield from copy_before_write(trace, event.at)
 
 
 RULE = Rule("GL013", "overlapping-memory", "error", check)

@@ -8,6 +8,7 @@ from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.kept_apart import copied_where_saved
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
+from graphlab.rules.repair.reordered import copy_before_write, saved_later
 from graphlab.rules.repair.wrapped import detach_and_recompute, used_up_by, wrapped
 from graphlab.rules.repair.writes import save_a_copy, update_under_no_grad, write_out_of_place
 from graphlab.rules.rule import Rule
@@ -162,7 +163,12 @@ def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
 
 
 def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[Help]:
+    yield from saved_later(trace, problems, event)
     yield from copied_where_saved(trace, problems)
+    mutated = mutated_place(trace, problems[0])
+    held = versions(trace, problems[0]).tensor.kind in ("parameter", "buffer")
+    if mutated is not None and not held:
+        yield from copy_before_write(trace, mutated.at)
     carried = detach_carried(trace, event)
     if carried is not None:
         yield carried

@@ -9,7 +9,7 @@ from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Refused, Trace
 
-_MADE = {"zeros", "ones", "empty", "full", "rand", "randn"}
+_MADE = {"zeros", "ones", "empty", "full", "eye"}
 
 
 def asked_in_time(trace: Trace, event: Backward) -> Iterator[Help]:
@@ -141,7 +141,16 @@ def mapped_like_the_input(trace: Trace, event: Refused) -> Iterator[Help]:
         function = file.function(node)
         name = ast.unparse(node.func).removeprefix("torch.")
         for argument in function.args.args if function is not None else ():
-            if argument.arg == "self" or name not in ("zeros", "ones", "empty", "full"):
+            if argument.arg == "self":
+                continue
+            if name not in ("zeros", "ones", "empty", "full"):
+                place = file.span(node)[1]
+                found = file.help(
+                    f"Add zeros of {argument.arg} to it, so that it is mapped too.",
+                    (place, place, f" + torch.zeros_like({argument.arg})"),
+                )
+                if found is not None:
+                    yield found
                 continue
             found = file.help(
                 f"Make it from {argument.arg}, so that it is mapped too.",

@@ -88,7 +88,6 @@ def _bytes(value: int) -> str:
 
 
 def _diff(diff: str) -> Iterator[Text]:
-    """Its lines, not folded: what is copied from the terminal is to be a diff."""
     for line in lines_of(diff):
         style = "dim"
         if line.startswith(("---", "+++")):
@@ -99,4 +98,4 @@ def _diff(diff: str) -> Iterator[Text]:
             style = "green"
         elif line.startswith("-"):
             style = "red"
-        yield Text(one_line(line), style, no_wrap=True, overflow="ignore")
+        yield Text(one_line(line), style, overflow="fold")

@@ -34,7 +34,7 @@ def graph_kept(
         # A function that takes a gradient itself may be called under a guard that is meant.
         return [*with_gradients(trace, call), *outside_guard(trace, at)]
     if "requires_grad" in by:
-        return [*_thawed(trace, call), *_unfrozen(file, at)]
+        return [*_thawed(trace, call)]
     return [*_later(file, at, call), *_undone(file, at)] or [*_thawed(trace, call)]
 
 
@@ -182,14 +182,15 @@ def _appends_to(statement: ast.stmt, copy: ast.AST) -> bool:
 
 def _thawed(trace: Trace, call: Location | None) -> Iterator[Help]:
     """Let the network of the optimizer that steps after the backward at `call` require grad again,
-    at the beginning of each turn of the loop."""
+    at the beginning of each turn of the loop. Only where it has trained it before: what is frozen
+    from the start may be meant to be."""
     file = Rewriting.of(trace, call)
     statement = file.statement(call.line) if file is not None and call is not None else None
     if file is None or statement is None:
         return
     body = file.body(statement)
     after = "".join(file.text(each) for each in body[body.index(statement) :]) if body else ""
-    stepped = [each for each in trace.optimizers if f"{each.name}.step(" in after]
+    stepped = [each for each in trace.optimizers if each.steps and f"{each.name}.step(" in after]
     stepped.sort(key=lambda each: after.index(f"{each.name}.step("))
     owners = {trace.tensors[at].owner for each in stepped[:1] for at in each.owns} - {None}
     loop = next((each for each in file.around(statement) if isinstance(each, ast.For)), None)
@@ -200,23 +201,6 @@ def _thawed(trace: Trace, call: Location | None) -> Iterator[Help]:
         found = file.help(
             f"Let {owner} require grad again in each turn of the loop.",
             (place, place, f"{' ' * first.col_offset}{owner}.requires_grad_(True)\n"),
-        )
-        if found is not None:
-            yield found
-
-
-def _unfrozen(file: Rewriting, at: Location) -> Iterator[Help]:
-    """Leave out the statement that froze it, or the loop that does nothing else."""
-    statement = file.statement(at.line)
-    if statement is None:
-        return
-    parent = file.parents.get(id(statement))
-    if isinstance(parent, ast.For) and parent.body == [statement] and not parent.orelse:
-        statement = parent
-    if len(file.body(statement)) > 1:
-        found = file.help(
-            f"Leave line {statement.lineno} out: what it freezes is to be trained.",
-            (*file.whole(statement), ""),
         )
         if found is not None:
             yield found

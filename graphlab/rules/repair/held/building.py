@@ -11,6 +11,8 @@ from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, TensorInfo, Trace
 
+# As many modules are named one by one.
+MOST = 6
 _BUILDING = ast.Assign | ast.Return
 _LISTS = {ast.List: "ModuleList", ast.ListComp: "ModuleList", ast.Dict: "ModuleDict",
           ast.DictComp: "ModuleDict"}  # fmt: skip
@@ -23,13 +25,9 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     if file is None or call is None or statement is None:
         return []
     found = []
-    held = {
-        trace.tensors[at].owner for each in trace.optimizers if each.at == built for at in each.owns
-    }
-    holders = dict.fromkeys(_holder(each, held) for each in missing)
-    owners = [each for each in holders if each is not None]
+    owners = _holders(missing)
     given = _resolved(file, _parameters(call))
-    if given is not None and len(owners) == len(holders) and not isinstance(given, ast.Dict):
+    if given is not None and owners and not isinstance(given, ast.Dict):
         plain = {each.name for each in missing}
         more = [each if each in plain else f"*{each}.parameters()" for each in owners]
         inner = file.text(given)
@@ -68,13 +66,16 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
                 yield found
 
 
-def _holder(tensor: TensorInfo, partly: set[str | None]) -> str | None:
-    """What to take a parameter from: its module's variable, the module in that if the optimizer has
-    other parts of it, or the parameter's own name."""
-    path = (tensor.name or "").rpartition(".")[0]
-    if tensor.owner in partly and path and path != tensor.owner:
-        return spelled(path)
-    return tensor.owner or tensor.name
+def _holders(missing: Sequence[TensorInfo]) -> list[str]:
+    """What to take the missing parameters from: their own modules, so that nothing is held twice;
+    or the parameters themselves. Empty where they have no names, or are many."""
+    found: dict[str, None] = {}
+    for each in missing:
+        path = (each.name or "").rpartition(".")[0]
+        if not each.name:
+            return []
+        found[spelled(path if each.owner and path else each.name)] = None
+    return list(found) if len(found) <= MOST else []
 
 
 def _resolved(file: Rewriting, given: ast.expr | None) -> ast.expr | None:
