@@ -17,11 +17,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         RULE,
         trace,
         "leaf",
-        "{name} is a leaf that requires grad; {by} would change it under autograd's eyes",
-        (
-            "If this is an update or an initialisation, write under `with torch.no_grad():`.",
-            "If the result should carry a gradient, write into a copy: `{name}.clone()`.",
-        ),
+        "errors.gl003.summary",
+        ("errors.gl003.under_no_grad", "errors.gl003.into_a_copy"),
         lambda trace, event: under_no_grad(trace, event.at) if event.at is not None else None,
         lambda trace, event: copy_in_call(trace, event.at, trace.tensors[event.tensor].name),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
 from graphlab.rules.repair.operations import clone_expanded
 from graphlab.rules.repair.reordered import copy_before_write
@@ -18,16 +19,13 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _summary(event: Refused, name: str) -> str:
-    since = f" since line {event.made.line}" if event.made is not None else ""
-    return f"elements of {name} share memory{since}: {event.by} would write one place several times"
+    line = message("words.since_line", line=event.made.line) if event.made is not None else ""
+    return message("errors.gl013.summary", name=name, line=line, by=event.by)
 
 
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     edit = clone_expanded(trace, event.made) if event.made is not None else None
-    yield edit or Help(
-        f"Write into a copy, {name}.clone(), which has memory for each element, or make a new "
-        "tensor instead of the write."
-    )
+    yield edit or Help(message("errors.gl013.help", name=name))
 
 
 def _apart(trace: Trace, event: Refused) -> Iterator[Help]:

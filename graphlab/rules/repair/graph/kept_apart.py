@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
+from graphlab.language import message
+from graphlab.language.lists import listing
+from graphlab.rules.words import loss_word
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
@@ -39,8 +42,8 @@ def copied_where_saved(trace: Trace, problems: Iterable[Saved]) -> Iterator[Help
         and not _called(file, each)
     ]
     edits = [(file.span(each)[1], file.span(each)[1], ".clone()") for each in uses]
-    what = " and ".join(sorted({file.text(each) for each in uses}))
-    found = file.help(f"Use a copy of {what} here: it is written before backward needs it.", *edits)
+    what = listing(sorted({file.text(each) for each in uses}))
+    found = file.help(message("repairs.kept_apart.copy", name=what), *edits)
     if found is not None:
         yield found
 
@@ -61,7 +64,7 @@ def graph_once_more(trace: Trace, freeing: Backward | None, event: Backward) -> 
     end = file.span(call)[1] - 1
     comma = ", " if call.args or call.keywords else ""
     found = file.help(
-        f"Keep the graph for {event.call}, which comes after.",
+        message("repairs.kept_apart.keep_graph", call=event.call),
         (end, end, f"{comma}retain_graph=True"),
     )
     if found is not None:
@@ -77,7 +80,7 @@ def differentiable(trace: Trace, at: Location | None, loss: str) -> Help | None:
         return None
     last = call.keywords[-1].value if call.keywords else call.args[-1]
     end = file.span(last)[1]
-    text = f"Let it keep a graph of the gradient: {loss} is to go back through it."
+    text = message("repairs.kept_apart.differentiable", loss=loss_word(loss))
     return file.help(text, (end, end, ", create_graph=True"))
 
 
@@ -119,7 +122,7 @@ def loss_per_backward(trace: Trace, event: Backward) -> Iterator[Help]:
             break
         moved.insert(0, each)
         found = file.help(
-            f"Compute {', '.join(sorted(names))} in each turn of the loop.",
+            message("repairs.kept_apart.each_turn", names=sorted(names)),
             *((*file.whole(one), "") for one in moved),
             (
                 file.whole(loop.body[0])[0],
