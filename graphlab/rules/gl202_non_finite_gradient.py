@@ -16,11 +16,13 @@ _STEEP = {
     "pow": "a power below 1 has an infinite slope at 0: add an epsilon",
     "acos": "its slope at -1 and 1 is infinite: clamp a little inside of them",
     "log": "the slope of log at 0 is infinite: clamp, or use xlogy for x * log(x)",
+    "linalg_eigh": "eigenvectors of equal eigenvalues have no slope: use eigvalsh, or add noise",
     "div": "a quotient has no slope where its divisor is 0: clamp the divisor",
 }
 for _one, _other in {
     "linalg_vector_norm": "norm", "asin": "acos", "log2": "log", "log10": "log", "log1p": "log",
     "rsqrt": "sqrt", "reciprocal": "div", "std": "sqrt", "tensor_pow": "pow",
+    "linalg_svd": "linalg_eigh",
 }.items():  # fmt: skip
     _STEEP[_one] = _STEEP[_other]
 

@@ -11,6 +11,10 @@ from graphlab.trace.model import Trace
 from graphlab.trace.sightings import NonFinite
 
 _HELP = "Find the operation first, then keep what goes into it where it has a finite slope."
+_DIVERGED = (
+    "The training had diverged before: lower the learning rate, or clip the gradients before the "
+    "step."
+)
 _KINDS = {"nan": "NaN", "inf": "infinite number"}
 
 
@@ -53,8 +57,8 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
         tensor=unversioned(trace, index) if index is not None else None,
         cause=Place(each.at, by, each.module) if each.at is not None else None,
         failed=failed,
-        help=(Help(help or _HELP),),
-        notes=_notes(each),
+        help=(Help(_DIVERGED if each.grown is not None else help or _HELP),),
+        notes=_notes(trace, each),
         measured=measured,
     )
 
@@ -72,10 +76,20 @@ def _reach(trace: Trace, each: NonFinite) -> str:
     return reached
 
 
-def _notes(each: NonFinite) -> tuple[str, ...]:
+def _notes(trace: Trace, each: NonFinite) -> tuple[str, ...]:
+    notes: list[str] = []
+    if (grown := each.grown) is not None:
+        name, most = grown.name, ""
+        if each.grown_tensor is not None:
+            name, most = trace.tensors[each.grown_tensor].name or "a parameter", " at most"
+        notes.append(
+            f"{name} was {grown.before:.3g}{most} in iteration {grown.first}, and "
+            f"{grown.after:.3g} in iteration {grown.last}."
+        )
     if each.look_from is None:
-        return ()
+        return tuple(notes)
     return (
+        *notes,
         "Which operation made it can be told by a second run that looks at every operation from "
         f"iteration {each.look_from} on: --nan-from {each.look_from}.",
     )

@@ -25,6 +25,9 @@ EXPECTED = {
     "joint-one-to-one": "GL101 at optimizer_G.step()",
     "joint-isolated": "clean",
     "naive-fused": "GL105 at G_loss_.backward()",
+    "overflow": "GL201 at optimizer_D.step()",
+    "overflow-masked": "GL202 at D_loss_.backward()",
+    "logsumexp": "clean",
 }
 
 
@@ -209,4 +212,4 @@ def test_an_expectation_is_met_by_its_finding_and_nothing_else(
 
 
 def test_the_catalogue_reads_without_torch(without_torch: None) -> None:
-    assert len(scenarios()) == 10
+    assert len(scenarios()) == 13
