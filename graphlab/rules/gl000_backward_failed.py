@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from graphlab.rules.rule import Rule
@@ -13,6 +14,14 @@ from graphlab.trace.sightings import NonFinite
 _SEND = (
     "no rule knows this error: the report of `graphlab run --json FILE` and the traceback are what "
     "to send with a question about it"
+)
+
+# What torch's anomaly detection raises.
+_RETURNED_NAN = re.compile(r"Function '(\w+)' returned nan values")
+_NAN = (
+    "graphlab run with --nan-from 0 follows every number and names the line, the operand and its "
+    "values. The check that raised looks at gradients and for NaN alone: an infinite number, or "
+    "one made in the forward, may have been there before."
 )
 
 
@@ -32,6 +41,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         where = f" in your own line {node.raised_at.line}"
     if node.why:
         where = f": {node.function} {node.why}"
+    nan = _RETURNED_NAN.search(trace.exception.message) if trace.exception is not None else None
+    if nan is not None:
+        # What the message names is exact: torch's own check ran behind that very node.
+        where = f": {nan[1]} returned NaN"
+        if node.operation != nan[1]:
+            node = FailedNode(nan[1], None)
+        elif node.at is not None:
+            where += f", the backward of line {node.at.line}"
     cause = Place(node.raised_at, f"{event.raised} was raised") if node.raised_at else None
     if event.cut is not None:
         cause = Place(event.cut, event.cut_by)
@@ -42,7 +59,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         saved=Place(node.at, node.operation, node.module) if node.at is not None else None,
         failed=Place(event.at, event.call),
         cause=cause,
-        help=(Help(_help(event, node)),),
+        help=(Help(_NAN if nan is not None else _help(event, node)),),
         notes=tuple(_notes(node)),
     )
 

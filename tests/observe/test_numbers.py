@@ -231,6 +231,15 @@ def test_assert_finite() -> None:
                 session.assert_finite()
 
 
+@pytest.mark.filterwarnings("ignore:Error detected|Anomaly Detection")
+def test_a_traceback_of_anomaly_detection_tells_the_function_and_what_would_tell_more() -> None:
+    with torch.autograd.detect_anomaly(), pytest.raises(RuntimeError) as caught:
+        (torch.zeros(3, requires_grad=True) * 0).sqrt().sum().backward()
+    (finding,) = graphlab.explain(caught.value).findings
+    assert finding.code == "GL000" and "MulBackward0 returned NaN" in finding.summary
+    assert "--nan-from 0" in finding.help[0].text
+
+
 def test_words_for_values() -> None:
     values = torch.tensor([0.0, -1.0, 2.0, 0.0])
     assert critical("log", [values]).text == "2 of 4 values are 0 and 1 of 4 values is negative"
