@@ -140,6 +140,16 @@ def test_a_constant_that_the_graph_forgot_is_not_guessed(tmp_path: Path) -> None
     assert found.at is None and found.look_from == 4
 
 
+def test_one_finite_part_of_a_split_does_not_vouch_for_the_other(tmp_path: Path) -> None:
+    body = """\
+    bad = torch.tensor([0.0, 0.0, 0.0, float("nan") if step == 4 else 1.0])
+    a, b = (net(x) + bad).chunk(2, -1)
+    loss = torch.cat([b * 2, a.exp() * a, b], -1).mean()
+    """
+    (found,) = seen(tmp_path, body)
+    assert found.at is None and found.look_from == 4
+
+
 HIDDEN = """\
 p = torch.softmax(net(x).masked_fill(x == 0, float("-inf")), -1)
 loss = (p * net(x)).masked_fill(x == 0, 0.0).mean()

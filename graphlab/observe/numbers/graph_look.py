@@ -92,7 +92,9 @@ def _unpacked(slot: Slot) -> Any:
 
 
 def _learn(values: dict[Any, Any], tensor: Any) -> None:
-    if counts(tensor) and tensor.output_nr == 0 and (maker := grad_fn_of(tensor)) is not None:
+    maker = grad_fn_of(tensor) if counts(tensor) else None
+    # One part of what a split returned says nothing of the others.
+    if maker is not None and len(getattr(maker, "_input_metadata", ())) == 1:
         values.setdefault(maker, tensor)
 
 
