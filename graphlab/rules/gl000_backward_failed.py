@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from graphlab.language import message
@@ -12,12 +13,20 @@ from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace
 from graphlab.trace.sightings import NonFinite
 
+# What torch's anomaly detection raises.
+_RETURNED_NAN = re.compile(r"Function '(\w+)' returned nan values")
+
 
 def check(trace: Trace) -> Iterator[Finding]:
     event = _last(trace)
     if event is None:
         return
     node = event.node or FailedNode("", None)
+    nan = _RETURNED_NAN.search(trace.exception.message) if trace.exception is not None else None
+    if nan is not None and node.operation != nan[1]:
+        # What the message names is exact: torch's own check ran behind that very node.
+        node = FailedNode(nan[1], None)
+    where = _where(node) if nan is None else _returned(node)
     cause = None
     if node.raised_at is not None:
         cause = Place(node.raised_at, message("errors.gl000.raised", error=event.raised))
@@ -25,14 +34,12 @@ def check(trace: Trace) -> Iterator[Finding]:
         cause = Place(event.cut, event.cut_by)
     yield Finding(
         *RULE.label,
-        summary=message(
-            "errors.gl000.summary", call=event.call, error=event.raised, where=_where(node)
-        ),
+        summary=message("errors.gl000.summary", call=event.call, error=event.raised, where=where),
         iteration=event.iteration,
         saved=Place(node.at, node.operation, node.module) if node.at is not None else None,
         failed=Place(event.at, event.call),
         cause=cause,
-        help=(Help(_help(event, node)),),
+        help=(Help(message("errors.gl000.nan") if nan is not None else _help(event, node)),),
         notes=tuple(_notes(node)),
     )
 
@@ -49,6 +56,14 @@ def _where(node: FailedNode) -> str:
     if node.raised_at is not None:
         return message("errors.gl000.own_line", line=node.raised_at.line)
     return ""
+
+
+def _returned(node: FailedNode) -> str:
+    """Where anomaly detection found a NaN."""
+    line = ""
+    if node.at is not None:
+        line = message("errors.gl000.backward_of", line=node.at.line)
+    return message("errors.gl000.returned_nan", operation=node.operation, line=line)
 
 
 def _last(trace: Trace) -> Backward | None:

@@ -55,8 +55,8 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
         tensor=unversioned(trace, index) if index is not None else None,
         cause=Place(each.at, _place(each), each.module) if each.at is not None else None,
         failed=failed,
-        help=(Help(help or message("numbers.help")),),
-        notes=_notes(each),
+        help=(Help(_help(each, help)),),
+        notes=tuple(_notes(trace, each)),
         measured=measured,
     )
 
@@ -86,10 +86,21 @@ def _reach(trace: Trace, each: NonFinite) -> str:
     return message("numbers.ran", step=each.step) if each.step else ""
 
 
-def _notes(each: NonFinite) -> tuple[str, ...]:
-    if each.look_from is None:
-        return ()
-    return (message("numbers.look_from", iteration=each.look_from),)
+def _help(each: NonFinite, help: str) -> str:
+    return message("numbers.diverged") if each.grown else help or message("numbers.help")
+
+
+def _notes(trace: Trace, each: NonFinite) -> Iterator[str]:
+    if (grown := each.grown) is not None:
+        key, name = "grown", loss_word(grown.name)
+        if each.grown_tensor is not None:
+            key, name = "grown_tensor", several_parameters(trace, [each.grown_tensor])
+        yield message(
+            f"numbers.{key}", name=name, before=f"{grown.before:.3g}", first=grown.first,
+            after=f"{grown.after:.3g}", last=grown.last,
+        )  # fmt: skip
+    if each.look_from is not None:
+        yield message("numbers.look_from", iteration=each.look_from)
 
 
 def given(each: NonFinite) -> str:
