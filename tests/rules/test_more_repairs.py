@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from graphlab.rules.repair.calls import one_real_number
+from graphlab.rules.repair.double_softmax import without_softmax
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.held.building import hold_more, registered
-from graphlab.rules.repair.held.clearing import cleared_elsewhere
+from graphlab.rules.repair.held.clearing import cleared_before, cleared_elsewhere
+from graphlab.rules.repair.left_over import add_step, clear_gradients
 from graphlab.rules.repair.reordered import copy_before_write, view_after_write
 from graphlab.trace.finding import Help
-from tests.rules.build import Script, parameter
+from graphlab.trace.model import Trouble
+from tests.rules.build import Script, backward, optimizer, parameter, step
 
 
 def outcomes(source: str, helps: Iterable[Help]) -> list[str]:
@@ -104,6 +108,78 @@ def test_gradients_are_cleared_once_for_a_loop() -> None:
     helps = cleared_elsewhere(script.trace(), script.at("net.zero_grad()"))
     wanted = "net.zero_grad()\nfor x in xs:\n    f(x).backward()\nopt.step()\n"
     assert outcomes(source, helps) == [wanted]
+
+
+METHOD = """
+class Agent:
+    def __init__(self, net):
+        self.net, self.opt = net, SGD(net.parameters())
+    def update(self, loss):
+        loss.backward()
+agent = Agent(Net())
+agent.update(loss)
+"""
+
+
+def test_a_method_says_self() -> None:
+    script = Script(METHOD)
+    found = add_step(script.trace(), script.at("loss.backward()"), "agent.opt")
+    assert found is not None and "self.opt.step()" in found.after
+    (found,) = cleared_before(script.trace(), script.at("loss.backward()"), "agent.opt")
+    assert "        self.opt.zero_grad()\n        loss.backward()" in found.after
+    # Another object's, which the method has a name for.
+    other = METHOD.replace("update(self, loss)", "update(self, agent, loss)")
+    script = Script(other)
+    found = add_step(script.trace(), script.at("loss.backward()"), "agent.opt")
+    assert found is not None and "agent.opt.step()" in found.after
+
+
+def test_what_a_step_in_a_branch_leaves_is_cleared_before_every_backward() -> None:
+    source = "for x in xs:\n    loss.backward()\n    if finite:\n        opt.step()\n"
+    script = Script(source, (parameter("net.weight"),), (optimizer("opt"),))
+    event = step(script.at("opt.step()"), sources=("loss",), leftover=(0,))
+    trace = script.trace(backward(script.at("loss.backward()"), reached=(0,)), event)
+    found = clear_gradients(trace, event)
+    assert found is not None
+    wanted = source.replace("    loss.", "    opt.zero_grad()\n    loss.", 1)
+    assert outcomes(source, [found]) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("call", "trouble", "proves"),
+    [
+        ("loss.backward()", "non-scalar", True),
+        ("loss.backward()", "complex-loss", False),
+        ("loss.backward(torch.ones(4))", "gradient-shape", True),
+        # A sign, or a weight for each entry.
+        ("loss.backward(signs[kind])", "gradient-shape", False),
+        ("loss.backward(gradient=-torch.ones(4))", "gradient-shape", False),
+    ],
+)
+def test_a_repair_tells_what_it_decides_for_the_program(
+    call: str, trouble: Trouble, proves: bool
+) -> None:
+    script = Script(f"{call}\n")
+    event = backward(script.at(call), trouble=trouble, raised="RuntimeError")
+    helps = list(one_real_number(script.trace(event), event))
+    assert helps and all((not each.choice) is proves for each in helps)
+
+
+@pytest.mark.parametrize(
+    ("rest", "line"),
+    [
+        ("y = (torch.rand(3) > 0.5).long()\nprint(net(x).argmax(1))", None),
+        ("hits = (net(x) > 0.5).float().mean()", 3),
+        ("p = self.net(x)\naction = torch.multinomial(p, 1)", 4),
+        ("p = net(x)\nhits = p.round() == y", 4),
+    ],
+)
+def test_scores_that_are_read_as_probabilities_are_told(rest: str, line: int | None) -> None:
+    source = f"out = scale * torch.sigmoid(a + b)\nloss = bce(out, y)\n{rest}\n"
+    script = Script(source)
+    found = without_softmax(script.trace(), script.at("out = scale * torch.sigmoid(a + b)"))
+    assert found is not None and found.after == "out = scale * (a + b)\n"
+    assert found.choice == ("" if line is None else f"line {line} may take it for a probability")
 
 
 def test_a_view_is_made_after_the_write() -> None:

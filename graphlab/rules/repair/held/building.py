@@ -25,7 +25,7 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     if file is None or call is None or statement is None:
         return []
     found = []
-    owners = _holders(missing)
+    owners = [file.spelled(call, each) for each in _holders(missing)]
     given = _resolved(file, _parameters(call))
     if given is not None and owners and not isinstance(given, ast.Dict):
         plain = {each.name for each in missing}
@@ -285,7 +285,8 @@ def tied(trace: Trace, at: Location | None, names: Sequence[str]) -> Iterator[He
     place = file.whole(statement)[1]
     indent = " " * statement.col_offset
     for one, other in ((names[-1], names[0]), (names[0], names[-1])):
-        new = f"{indent}{spelled(one)} = {spelled(other)}\n"
+        one, other = (spelled(file.spelled(statement, each)) for each in (one, other))
+        new = f"{indent}{one} = {other}\n"
         found = file.help("Tie them again after that.", (place, place, new))
         if found is not None:
             yield found
