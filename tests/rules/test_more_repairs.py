@@ -86,6 +86,16 @@ def test_an_optimizer_is_given_what_it_lacks(given: str, mended: str) -> None:
     assert outcomes(source, helps) == [source.replace(given, mended)]
 
 
+def test_an_optimizer_is_given_a_tensor_that_the_program_assigned_as_it_is() -> None:
+    source = "self.scale = torch.tensor(1.0, requires_grad=True)\nopt = SGD(net.parameters())\n"
+    script = Script(source)
+    line = source.splitlines()[1]
+    helps = hold_more(script.trace(), script.at(line), [parameter("self.scale")])
+    assert outcomes(source, helps) == [
+        source.replace("net.parameters()", "[*net.parameters(), self.scale]")
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "name", "mended"),
     [
