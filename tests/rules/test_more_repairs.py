@@ -13,10 +13,11 @@ from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.held.building import hold_more, registered
 from graphlab.rules.repair.held.clearing import cleared_before, cleared_elsewhere
 from graphlab.rules.repair.left_over import add_step, clear_gradients
-from graphlab.rules.repair.reordered import copy_before_write, view_after_write
+from graphlab.rules.repair.reordered import copy_before_write, saved_later, view_after_write
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Trouble
-from tests.rules.build import Script, backward, optimizer, parameter, step
+from graphlab.trace.values import Kind
+from tests.rules.build import Script, backward, optimizer, parameter, saved, step
 
 
 def outcomes(source: str, helps: Iterable[Help]) -> list[str]:
@@ -200,6 +201,28 @@ def test_a_view_is_made_after_the_write() -> None:
     assert outcomes(source, helps) == ["x.mul_(3)\na, b = x.chunk(2)\nloss = a.sum()\n"]
     other = replace(script.at("x.mul_(3)"), file="other.py")
     assert not list(view_after_write(trace, script.at("a, b = x.chunk(2)"), other))
+
+
+@pytest.mark.parametrize(
+    ("between", "kind", "moves"),
+    [
+        ("clip(net)", "parameter", True),
+        # The loss would be of the next batch.
+        ("x = fill()", "parameter", False),
+        ("x.copy_(fill())", "input", False),
+        ("print(loss)", "parameter", False),
+    ],
+)
+def test_a_loss_is_computed_after_a_write_to_parameters_alone(
+    between: str, kind: Kind, moves: bool
+) -> None:
+    source = f"def f():\n    return w\nloss = net(x)\n{between}\nloss.backward()\n"
+    script = Script(source, (replace(parameter("net.weight"), kind=kind),))
+    event = backward(script.at("loss.backward()"))
+    problem = saved("stale", script.at("return w"))
+    helps = saved_later(script.trace(event), [problem], event)
+    moved = source.replace(f"loss = net(x)\n{between}", f"{between}\nloss = net(x)")
+    assert outcomes(source, helps) == ([moved] if moves else [])
 
 
 def test_a_copy_is_made_only_where_nobody_keeps_the_old_one() -> None:
