@@ -16,6 +16,7 @@ from graphlab.trace.module_sightings import NoFreeze, TieBroken
 from graphlab.trace.repairs.model import Check, Verdict
 
 RUNS, SILENCES, GRADIENTS = "runs clean", "nothing silenced", "right gradients"
+MEANT = "as you mean it"
 # Rounding: a share of a gradient below this is no loss's.
 _ROUNDING = 1e-5
 _NAMED = 3
@@ -56,7 +57,7 @@ def _line(finding: Finding) -> str:
 
 def nothing_silenced(before: Trace, after: Trace) -> Check:
     """Every parameter that a loss reached and an optimizer owned still gets a gradient from a loss
-    of its own and is stepped."""
+    of its own and is stepped, and nothing trains that the program had frozen."""
     lost = [*_lost(before, after)]
     if lost:
         return Check(SILENCES, False, lost[0])
@@ -66,6 +67,9 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
         return Check(SILENCES, None, f"{elsewhere[0]} was stepped where it is not observed")
     if not after.optimizers and not _reached(after):
         return Check(SILENCES, None, "no optimizer and no backward was seen")
+    thawed = _thawed(before, after)
+    if thawed:
+        return Check(SILENCES, None, f"{thawed} was frozen and trains now")
     untouched = _unreached(before, after)
     if untouched:
         return Check(SILENCES, None, f"no loss has reached {untouched} so far")
@@ -93,6 +97,18 @@ def _unreached(before: Trace, after: Trace) -> str:
             if at not in reached and name not in known and after.tensors[at].requires_grad:
                 return name or "a parameter"
     return ""
+
+
+def _thawed(before: Trace, after: Trace) -> str:
+    """A parameter that trains now, which the program had frozen before any loss reached it."""
+    known = _reached_by_any(before)
+    frozen = {
+        each.name
+        for at, each in enumerate(before.tensors)
+        if each.kind == "parameter" and not each.requires_grad and at not in known
+    }
+    reached = sorted(_reached_by_any(after))
+    return next((name for at in reached if (name := after.tensors[at].name) in frozen and name), "")
 
 
 def _lost(before: Trace, after: Trace) -> Iterator[str]:
@@ -197,6 +213,11 @@ def _reached(trace: Trace) -> dict[str, set[int]]:
 
 def _reached_by_any(trace: Trace) -> set[int]:
     return {at for places in _reached(trace).values() for at in places}
+
+
+def as_meant(choices: Sequence[str]) -> tuple[Check, ...]:
+    """What a repair decides that the program does not say: no run can show that it is meant."""
+    return (Check(MEANT, None, choices[0]),) if choices else ()
 
 
 def right_gradients(after: Trace) -> Check:

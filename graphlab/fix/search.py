@@ -52,6 +52,8 @@ class _Trial:
 
     texts: dict[str, str]
     words: tuple[str, ...] = ()
+    # What it decides that the program does not say.
+    choices: tuple[str, ...] = ()
     # What it is put on top of, and the finding that it is to mend.
     over: _Trial | None = None
     mends: Finding | None = None
@@ -141,7 +143,8 @@ class Search:
             return None
         self._seen.add(key)
         said = re.sub(r"^Or (\w)", lambda found: found[1].upper(), help.text)
-        return _Trial(texts, (*base.words, said), base, finding)
+        choices = (*base.choices, help.choice) if help.choice else base.choices
+        return _Trial(texts, (*base.words, said), choices, base, finding)
 
     def _try(self, wave: Sequence[_Trial]) -> None:
         before = self._before.trace
@@ -165,6 +168,7 @@ class Search:
                 checks.clean(answer.trace, trial.findings, self._code(answer), answer.left),
                 checks.nothing_silenced(before, answer.trace),
                 checks.right_gradients(answer.trace),
+                *checks.as_meant(trial.choices),
             )
 
     def _code(self, answer: Answer) -> int:

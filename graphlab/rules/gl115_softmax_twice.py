@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.calls import identity_instead
-from graphlab.rules.repair.double_softmax import without_softmax
+from graphlab.rules.repair.double_softmax import as_scores, without_softmax
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help, Place
@@ -46,7 +46,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             others=(
                 *([found] if (found := without_softmax(trace, each.at)) and each.built else []),
-                *identity_instead(trace, each.built, each.module),
+                *(
+                    as_scores(trace, one)
+                    for one in identity_instead(trace, each.built, each.module)
+                ),
             ),
         )
 

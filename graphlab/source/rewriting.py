@@ -114,6 +114,20 @@ class Rewriting:
             None,
         )
 
+    def spelled(self, node: ast.AST, name: str) -> str:
+        """A dotted name as the code around the node can say it: ``self.opt`` for ``agent.opt`` in a
+        method, where its class has ``self.opt`` and the method no ``agent`` of its own."""
+        function, (root, *rest) = self.function(node), name.split(".")
+        holder = self.parents.get(id(function)) if function is not None else None
+        if function is None or not isinstance(holder, ast.ClassDef) or not function.args.args:
+            return name
+        if any(root in (getattr(n, "id", ""), getattr(n, "arg", "")) for n in ast.walk(function)):
+            return name
+        own = function.args.args[0].arg
+        said = {ast.unparse(each) for each in ast.walk(holder) if isinstance(each, ast.Attribute)}
+        tails = (".".join([own, *rest[at:]]) for at in range(len(rest)))
+        return next((each for each in tails if each in said), name)
+
     def indented(self, first: ast.stmt, last: ast.stmt, by: int) -> str:
         """The lines of some statements of one body, indented by so many more columns."""
         start, end = self.whole(first, last)

@@ -40,13 +40,15 @@ class Related:
 @dataclass(frozen=True, slots=True)
 class Help:
     """One way to fix it. `before` is text of the user's file, from the start of a line, and
-    `after` its replacement; both are empty when the help is `text` alone."""
+    `after` its replacement; both are empty when the help is `text` alone. choice: what it decides
+    that the program does not say, so that no run of it can show whether it is meant."""
 
     text: str
     before: str = ""
     after: str = ""
     file: str | None = None
     line: int | None = None
+    choice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

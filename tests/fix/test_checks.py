@@ -115,6 +115,23 @@ def test_what_was_not_seen_is_not_proved(lost: str) -> None:
     assert told.holds is None and told.detail
 
 
+def test_what_was_frozen_from_the_start_and_trains_now_is_not_proved() -> None:
+    frozen = replace(D, requires_grad=False)
+    before = trained(g_reaches=(0,))
+    before = replace(before, tensors=(G, frozen), events=before.events[:2])
+    told = checks.nothing_silenced(before, trained())
+    assert told.holds is None and told.detail == "D.weight was frozen and trains now"
+    # It was trained before it was frozen: to thaw it is the repair.
+    before = replace(trained(), tensors=(G, frozen))
+    assert checks.nothing_silenced(before, trained()).holds is True
+
+
+def test_a_choice_that_the_program_does_not_make_is_not_proved() -> None:
+    assert checks.as_meant(()) == ()
+    told = checks.as_meant(("which it is",))
+    assert checks.verdict(told) == "runs" and told[0].detail == "which it is"
+
+
 def test_a_raise_an_exit_code_and_a_limit() -> None:
     after = trained()
     raised = replace(after, outcome="raised", exception=Failure("ValueError", "no", None))

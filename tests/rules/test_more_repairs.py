@@ -7,12 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from graphlab.rules.repair.calls import one_real_number
+from graphlab.rules.repair.double_softmax import without_softmax
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.held.building import hold_more, registered
-from graphlab.rules.repair.held.clearing import cleared_elsewhere
-from graphlab.rules.repair.reordered import copy_before_write, view_after_write
+from graphlab.rules.repair.held.clearing import cleared_before, cleared_elsewhere
+from graphlab.rules.repair.left_over import add_step, clear_gradients
+from graphlab.rules.repair.reordered import copy_before_write, saved_later, view_after_write
 from graphlab.trace.finding import Help
-from tests.rules.build import Script, parameter
+from graphlab.trace.model import Trouble
+from graphlab.trace.values import Kind
+from tests.rules.build import Script, backward, optimizer, parameter, saved, step
 
 
 def outcomes(source: str, helps: Iterable[Help]) -> list[str]:
@@ -82,6 +87,16 @@ def test_an_optimizer_is_given_what_it_lacks(given: str, mended: str) -> None:
     assert outcomes(source, helps) == [source.replace(given, mended)]
 
 
+def test_an_optimizer_is_given_a_tensor_that_the_program_assigned_as_it_is() -> None:
+    source = "self.scale = torch.tensor(1.0, requires_grad=True)\nopt = SGD(net.parameters())\n"
+    script = Script(source)
+    line = source.splitlines()[1]
+    helps = hold_more(script.trace(), script.at(line), [parameter("self.scale")])
+    assert outcomes(source, helps) == [
+        source.replace("net.parameters()", "[*net.parameters(), self.scale]")
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "name", "mended"),
     [
@@ -106,6 +121,78 @@ def test_gradients_are_cleared_once_for_a_loop() -> None:
     assert outcomes(source, helps) == [wanted]
 
 
+METHOD = """
+class Agent:
+    def __init__(self, net):
+        self.net, self.opt = net, SGD(net.parameters())
+    def update(self, loss):
+        loss.backward()
+agent = Agent(Net())
+agent.update(loss)
+"""
+
+
+def test_a_method_says_self() -> None:
+    script = Script(METHOD)
+    found = add_step(script.trace(), script.at("loss.backward()"), "agent.opt")
+    assert found is not None and "self.opt.step()" in found.after
+    (found,) = cleared_before(script.trace(), script.at("loss.backward()"), "agent.opt")
+    assert "        self.opt.zero_grad()\n        loss.backward()" in found.after
+    # Another object's, which the method has a name for.
+    other = METHOD.replace("update(self, loss)", "update(self, agent, loss)")
+    script = Script(other)
+    found = add_step(script.trace(), script.at("loss.backward()"), "agent.opt")
+    assert found is not None and "agent.opt.step()" in found.after
+
+
+def test_what_a_step_in_a_branch_leaves_is_cleared_before_every_backward() -> None:
+    source = "for x in xs:\n    loss.backward()\n    if finite:\n        opt.step()\n"
+    script = Script(source, (parameter("net.weight"),), (optimizer("opt"),))
+    event = step(script.at("opt.step()"), sources=("loss",), leftover=(0,))
+    trace = script.trace(backward(script.at("loss.backward()"), reached=(0,)), event)
+    found = clear_gradients(trace, event)
+    assert found is not None
+    wanted = source.replace("    loss.", "    opt.zero_grad()\n    loss.", 1)
+    assert outcomes(source, [found]) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("call", "trouble", "proves"),
+    [
+        ("loss.backward()", "non-scalar", True),
+        ("loss.backward()", "complex-loss", False),
+        ("loss.backward(torch.ones(4))", "gradient-shape", True),
+        # A sign, or a weight for each entry.
+        ("loss.backward(signs[kind])", "gradient-shape", False),
+        ("loss.backward(gradient=-torch.ones(4))", "gradient-shape", False),
+    ],
+)
+def test_a_repair_tells_what_it_decides_for_the_program(
+    call: str, trouble: Trouble, proves: bool
+) -> None:
+    script = Script(f"{call}\n")
+    event = backward(script.at(call), trouble=trouble, raised="RuntimeError")
+    helps = list(one_real_number(script.trace(event), event))
+    assert helps and all((not each.choice) is proves for each in helps)
+
+
+@pytest.mark.parametrize(
+    ("rest", "line"),
+    [
+        ("y = (torch.rand(3) > 0.5).long()\nprint(net(x).argmax(1))", None),
+        ("hits = (net(x) > 0.5).float().mean()", 3),
+        ("p = self.net(x)\naction = torch.multinomial(p, 1)", 4),
+        ("p = net(x)\nhits = p.round() == y", 4),
+    ],
+)
+def test_scores_that_are_read_as_probabilities_are_told(rest: str, line: int | None) -> None:
+    source = f"out = scale * torch.sigmoid(a + b)\nloss = bce(out, y)\n{rest}\n"
+    script = Script(source)
+    found = without_softmax(script.trace(), script.at("out = scale * torch.sigmoid(a + b)"))
+    assert found is not None and found.after == "out = scale * (a + b)\n"
+    assert found.choice == ("" if line is None else f"line {line} may take it for a probability")
+
+
 def test_a_view_is_made_after_the_write() -> None:
     source = "a, b = x.chunk(2)\nx.mul_(3)\nloss = a.sum()\n"
     script = Script(source)
@@ -114,6 +201,28 @@ def test_a_view_is_made_after_the_write() -> None:
     assert outcomes(source, helps) == ["x.mul_(3)\na, b = x.chunk(2)\nloss = a.sum()\n"]
     other = replace(script.at("x.mul_(3)"), file="other.py")
     assert not list(view_after_write(trace, script.at("a, b = x.chunk(2)"), other))
+
+
+@pytest.mark.parametrize(
+    ("between", "kind", "moves"),
+    [
+        ("clip(net)", "parameter", True),
+        # The loss would be of the next batch.
+        ("x = fill()", "parameter", False),
+        ("x.copy_(fill())", "input", False),
+        ("print(loss)", "parameter", False),
+    ],
+)
+def test_a_loss_is_computed_after_a_write_to_parameters_alone(
+    between: str, kind: Kind, moves: bool
+) -> None:
+    source = f"def f():\n    return w\nloss = net(x)\n{between}\nloss.backward()\n"
+    script = Script(source, (replace(parameter("net.weight"), kind=kind),))
+    event = backward(script.at("loss.backward()"))
+    problem = saved("stale", script.at("return w"))
+    helps = saved_later(script.trace(event), [problem], event)
+    moved = source.replace(f"loss = net(x)\n{between}", f"{between}\nloss = net(x)")
+    assert outcomes(source, helps) == ([moved] if moves else [])
 
 
 def test_a_copy_is_made_only_where_nobody_keeps_the_old_one() -> None:

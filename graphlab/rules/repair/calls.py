@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -238,15 +239,24 @@ def one_real_number(trace: Trace, event: Backward) -> Iterator[Help]:
         if event.trouble in parts:
             for part in parts[event.trouble]:
                 found = file.help(f"Train on {event.loss}{part}.", (end, end, part))
-                if found is not None:
+                if found is not None and event.trouble == "complex-loss":
+                    choice = "what the loss is to be is not in the program"
+                    yield replace(found, choice=choice)
+                elif found is not None:
                     yield found
         elif node.args or node.keywords:
             given = node.args[0] if node.args else node.keywords[0].value
             new = f"torch.ones_like({file.text(node.func.value)})"
             found = file.help("Weigh all entries alike.", (*file.span(given), new))
             if found is not None:
-                yield found
+                choice = "" if _all_ones(given) else f"it drops the weights {file.text(given)}"
+                yield replace(found, choice=choice)
         return
+
+
+def _all_ones(given: ast.expr) -> bool:
+    name = ast.unparse(given.func).rsplit(".", 1)[-1] if isinstance(given, ast.Call) else ""
+    return name in ("ones", "ones_like", "new_ones")
 
 
 def flag_left_out(trace: Trace, event: Refused) -> Iterator[Help]:

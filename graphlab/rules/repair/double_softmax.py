@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import builtins
+from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
@@ -11,6 +13,7 @@ from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
 _NAMES = ("softmax", "log_softmax", "sigmoid")
+_DRAWING = ("round", "bernoulli", "multinomial", "Bernoulli", "Categorical")
 
 
 def without_softmax(trace: Trace, at: Location | None) -> Help | None:
@@ -37,7 +40,60 @@ def without_softmax(trace: Trace, at: Location | None) -> Help | None:
     if inner is None:
         return None
     whole, bare = there.text(there.statement), there.text(inner)
+    if not isinstance(inner, ast.Name | ast.Attribute | ast.Call | ast.Subscript):
+        bare = f"({bare})"
     new = whole.replace(there.text(call), bare, 1)
     if new == whole or "\n" in whole:
         return None
-    return there.help(message("repairs.double_softmax.leave_out"), new)
+    found = there.help(message("repairs.double_softmax.leave_out"), new)
+    return as_scores(trace, found) if found is not None else None
+
+
+def as_scores(trace: Trace, help: Help) -> Help:
+    """`help`, which makes scores of probabilities: where a line may read them as probabilities,
+    whether it is to be changed as well is not in the program."""
+    for source in trace.sources.values():
+        line = _read_as_probability(source)
+        if line is not None:
+            return replace(help, choice=f"line {line} may take it for a probability")
+    return help
+
+
+def _read_as_probability(source: str) -> int | None:
+    """The first line that compares a result with a number between 0 and 1, rounds it, or draws by
+    it."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return None
+    results = {
+        name.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _calls(node.value)
+        for target in node.targets
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
+    }
+
+    def result(node: ast.AST) -> bool:
+        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+        return _calls(node) or bool(names & results)
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            numbers = [each.value for each in node.comparators if isinstance(each, ast.Constant)]
+            reads = any(isinstance(each, float) and 0 < each < 1 for each in numbers)
+        else:
+            reads = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in _DRAWING
+        if isinstance(node, ast.Compare | ast.Call) and reads and result(node):
+            return node.lineno
+    return None
+
+
+def _calls(node: ast.AST) -> bool:
+    """Whether it calls something of the program's own, a model say: no function of a library, and
+    no method of a variable."""
+    names = [ast.unparse(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)]
+    dotted = [each.split(".") for each in names if "(" not in each]
+    own = [parts for parts in dotted if parts[0] not in {*LIBRARIES, *dir(builtins)}]
+    return any(len(parts) != 2 or parts[0] == "self" for parts in own)

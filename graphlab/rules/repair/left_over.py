@@ -7,9 +7,11 @@ import re
 
 from graphlab.language import message
 from graphlab.source.blocks import Block, Edit, StatementInScope
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Step, Trace
 
+_STEPS = (ast.Expr, ast.If)
 _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 
 
@@ -30,7 +32,8 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
         block = Block(trace.sources.get(at.file, ""), at.file, first.line, at.line)
         begin, end = block.index(first.line), block.index(at.line)
         both = block.statements if begin is not None and end is not None and begin < end else []
-        if both and isinstance(both[begin or 0], ast.Expr) and isinstance(both[end or 0], ast.Expr):
+        # A step in a branch, when the gradients are finite say, does not come after every backward.
+        if both and isinstance(both[begin or 0], ast.Expr) and isinstance(both[end or 0], _STEPS):
             target = both[begin or 0]
             new = f"{' ' * target.col_offset}{zero}\n{block.text(target)}"
             text = message("repairs.left_over.before_backward", call=first.code)
@@ -115,6 +118,10 @@ def add_step(trace: Trace, at: Location | None, name: str) -> Help | None:
         return None
     if not re.search(rf"\b{re.escape(name.split('.')[0])}\b", there.source):
         return None
+    file = Rewriting.of(trace, at)
+    here = file.statement(at.line) if file is not None and at is not None else None
+    if file is not None and here is not None:
+        name = file.spelled(here, name)
     text = message("repairs.left_over.add_step")
     return there.help(text, there.text(there.statement), f"{name}.step()")
 

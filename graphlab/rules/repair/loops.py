@@ -11,6 +11,7 @@ from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.steps import own_losses
 from graphlab.source.blocks import Block, DependentVariables, Edit, bound_names, read_names
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
 
@@ -258,10 +259,17 @@ def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -
             loss = _backward_of(node)
             owner = wanted.get(loss) if loss is not None else None
             if owner and isinstance(node, ast.Expr):
-                text = _with_inputs(block, node, owner)
+                text = _with_inputs(block, node, _here(block, node, owner))
                 if text is not None:
                     edits.append(Edit.of(node, text))
     return edits
+
+
+def _here(block: Block, node: ast.stmt, owner: str) -> str:
+    source = "".join(block.lines)
+    file = Rewriting(block.file, source, ast.parse(source))
+    statement = file.statement(node.lineno)
+    return file.spelled(statement, owner) if statement is not None else owner
 
 
 def _backward_of(node: ast.AST) -> str | None:

@@ -111,24 +111,47 @@ def copy_in_call(trace: Trace, at: Location | None, name: str | None) -> Iterato
 
 
 def saved_later(trace: Trace, problems: Iterable[Saved], event: Backward) -> Iterator[Help]:
-    """Move the statement that saved the tensors down to the backward, behind the write."""
+    """Move the statement that saved parameters down to the backward, behind the write: it, or the
+    one that computes the loss and calls what saved them. Of other tensors it would use other data,
+    the next batch say."""
+    problems = list(problems)
+    kinds = {trace.tensors[each.tensor].kind for each in problems if each.tensor >= 0}
+    if kinds != {"parameter"}:
+        return
     lines = {at.line for each in problems if (at := each.within or each.at) is not None}
     file = Rewriting.of(trace, event.at)
     last = file.statement(event.at.line) if file is not None and event.at is not None else None
-    if file is None or last is None or len(lines) != 1:
+    body = file.body(last) if file is not None and last is not None else []
+    if file is None or last not in body:
         return
-    statement = file.statement(lines.pop())
-    body = file.body(last)
-    if not isinstance(statement, ast.Assign) or statement not in body or last not in body:
+    before = body[: body.index(last)]
+    saving = file.statement(lines.pop()) if len(lines) == 1 else None
+    if saving not in before:
+        saving = next((each for each in reversed(before) if _binds(each, event.loss)), None)
+    if not isinstance(saving, ast.Assign):
         return
-    between = body[body.index(statement) + 1 : body.index(last)]
-    bound = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)} - _read(statement)
-    if between and not any(bound & _read(each) for each in between):
+    between = before[before.index(saving) + 1 :]
+    bound = _bound(saving)
+    used = _read(saving) | bound
+    if between and not any(bound & _read(each) or used & _bound(each) for each in between):
         found = file.help(
-            f"Compute {', '.join(sorted(bound))} after that.", *file.moved(statement, between[-1])
+            f"Compute {', '.join(sorted(bound))} after that.", *file.moved(saving, between[-1])
         )
         if found is not None:
             yield found
+
+
+def _binds(statement: ast.stmt, name: str) -> bool:
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return name in (ast.unparse(each) for each in targets)
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    return {
+        each.id
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
 
 
 def _read(statement: ast.stmt) -> set[str]:

@@ -25,7 +25,7 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     if file is None or call is None or statement is None:
         return []
     found = []
-    owners = _holders(missing)
+    owners = [file.spelled(call, each) for each in _holders(file, missing)]
     given = _resolved(file, _parameters(call))
     if given is not None and owners and not isinstance(given, ast.Dict):
         plain = {each.name for each in missing}
@@ -66,15 +66,21 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
                 yield found
 
 
-def _holders(missing: Sequence[TensorInfo]) -> list[str]:
+def _holders(file: Rewriting, missing: Sequence[TensorInfo]) -> list[str]:
     """What to take the missing parameters from: their own modules, so that nothing is held twice;
-    or the parameters themselves. Empty where they have no names, or are many."""
+    or the parameters themselves, if the program assigns them. Empty where they have no names, or
+    are many."""
+    assigned = {
+        each.attr
+        for each in ast.walk(file.tree)
+        if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store)
+    }
     found: dict[str, None] = {}
     for each in missing:
-        path = (each.name or "").rpartition(".")[0]
         if not each.name:
             return []
-        found[spelled(path if each.owner and path else each.name)] = None
+        path, _, last = each.name.rpartition(".")
+        found[spelled(path if each.owner and path and last not in assigned else each.name)] = None
     return list(found) if len(found) <= MOST else []
 
 
@@ -285,7 +291,8 @@ def tied(trace: Trace, at: Location | None, names: Sequence[str]) -> Iterator[He
     place = file.whole(statement)[1]
     indent = " " * statement.col_offset
     for one, other in ((names[-1], names[0]), (names[0], names[-1])):
-        new = f"{indent}{spelled(one)} = {spelled(other)}\n"
+        one, other = (spelled(file.spelled(statement, each)) for each in (one, other))
+        new = f"{indent}{one} = {other}\n"
         found = file.help("Tie them again after that.", (place, place, new))
         if found is not None:
             yield found

@@ -45,13 +45,14 @@ def cleared_before(trace: Trace, backward: Location | None, name: str) -> Iterat
     statement = file.statement(backward.line) if file is not None and backward else None
     if file is None or statement is None or not re.fullmatch(r"[A-Za-z_][\w.]*", name):
         return
-    if not re.search(rf"^{re.escape(name.split('.')[0])}\b.* = ", file.source, re.M):
+    here, root = file.spelled(statement, name), re.escape(name.split(".")[0])
+    if here == name and not re.search(rf"^{root}\b.* = ", file.source, re.M):
         return
     if statement in file.body(statement):
         place = file.whole(statement)[0]
         found = file.help(
             "Clear what the last step applied, before the backward adds to it.",
-            (place, place, f"{' ' * statement.col_offset}{name}.zero_grad()\n"),
+            (place, place, f"{' ' * statement.col_offset}{here}.zero_grad()\n"),
         )
         if found is not None:
             yield found
