@@ -44,7 +44,7 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
     from graphlab.views.console import stderr, stdout
     from graphlab.views.machine import lines
 
-    console, progress = stdout(), Line(stderr())
+    console = stdout()
     failed = total = 0
     width = max(len(each.name) for each, _ in chosen)
 
@@ -60,7 +60,7 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
         console.print(line)
         progress.show(doing)
 
-    with progress:
+    with Line(stderr()) as progress:
         for number, (each, own) in enumerate(chosen, 1):
             doing = say("check.working", number=number, all=len(chosen), name=each.name)
             progress.show(doing)

@@ -32,16 +32,15 @@ class Line:
         self._console = console
         self._shows = console.is_terminal and not console.is_dumb_terminal
 
-    def __enter__(self) -> None:
-        pass
+    def __enter__(self) -> Line:
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.clear()
 
     def show(self, text: str) -> None:
         if self._shows:
-            line = Text(text, "dim", overflow="ellipsis", no_wrap=True, end="\r")
-            self._console.print(line, end="")
+            self._console.print(Text(text, "dim"), end="", overflow="ellipsis", no_wrap=True)
 
     def clear(self) -> None:
         if self._shows:

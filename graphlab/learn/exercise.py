@@ -110,10 +110,12 @@ def translation(path: Path, language: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def fault(path: Path, language: str) -> str | None:
-    """What is wrong with the header in another language, measured by the script's own, or None.
-    Raises as `load` does."""
+    """What is wrong with the header in another language, measured by the script's own, or None."""
     script = _fields(read(path).lesson, path)
-    _, fields = translation(path, language)
+    try:
+        _, fields = translation(path, language)
+    except UserError as error:
+        return f"{error}; {error.help}"
     for name, text in fields:
         if name in ("expect", "assert"):
             return say("learn.prove.not_here", field=name)

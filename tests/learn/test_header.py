@@ -97,16 +97,22 @@ def test_a_colon_in_the_task_is_no_slip(script: Path, line: str) -> None:
         ("제목.\n\nexpect: clean\n", "expect: belongs in the script alone"),
         ("제목.\n\nassert: optimizer changes model\n", "assert: belongs in the script alone"),
         ("제목.\n\ntask: 할 일.\n", "task: is no field"),
+        ("제목.\n\nleson: 배움\n", "{file} has a line in its header that cannot be read"),
     ],
 )
 def test_a_translation_is_measured_by_the_script(
     script: Path, text: str, wrong: str | None
 ) -> None:
     script.write_text(SCRIPT.replace("part:", "w: a parameter.\n\npart:"), encoding="utf-8")
-    script.with_name("2_a_script.ko.txt").write_text(text, encoding="utf-8")
+    file = script.with_name("2_a_script.ko.txt")
+    file.write_text(text, encoding="utf-8")
     assert translations(script) == ["ko"]
     found = fault(script, "ko")
-    assert (found is None) if wrong is None else (found or "").startswith(wrong)
+    if wrong is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.startswith(wrong.format(file=file))
 
 
 @pytest.mark.parametrize(
