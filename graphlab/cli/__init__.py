@@ -191,14 +191,19 @@ def render(
 def check(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(help="Scenarios or files; all scenarios by default.")
+        list[str] | None,
+        typer.Argument(help="Scenarios, files, folders of exercises; all scenarios by default."),
     ] = None,
     format: Annotated[
         str, typer.Option("--format", help="text, github or lines: what was found unexpectedly.")
     ] = "text",
     lang: Lang = None,
 ) -> None:
-    """Run every scenario against the expectation in its header."""
+    """Run scenarios, exercises and other scripts against their headers.
+
+    An exercise must fail as its header says, its solution must pass, and repairs that only silence
+    must not.
+    """
     from graphlab.commands import check as command
 
     words = [*(names or []), *context.args]

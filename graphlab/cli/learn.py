@@ -36,7 +36,7 @@ def start(
         str | None,
         typer.Option("--from", metavar="FOLDER", help="A teacher's exercises, not graphlab's."),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Answer once and watch nothing.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Answer once: 0 if passed, else 1.")] = False,
     lang: Lang = None,
 ) -> None:
     """Lay the exercises out and answer each time one is saved; `graphlab learn` alone does it."""

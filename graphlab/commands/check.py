@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from graphlab.catalogue import Scenario, read, scenario, scenarios
 from graphlab.commands.learn.prove import proofs
+from graphlab.commands.progress import Line
 from graphlab.commands.report import check_format
 from graphlab.errors import UserError
-from graphlab.language import current
+from graphlab.language import current, say, told
 from graphlab.learn.course import exercises
-from graphlab.learn.exercise import is_exercise
+from graphlab.learn.exercise import is_exercise, named
 from graphlab.rules.expected import mismatch
 from graphlab.trace.finding import Finding
 
@@ -39,7 +41,7 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
     from rich.text import Text
 
     from graphlab.output import streams
-    from graphlab.views.console import stdout
+    from graphlab.views.console import stderr, stdout
     from graphlab.views.machine import lines
 
     console = stdout()
@@ -54,36 +56,46 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
             ("✗ ", "red") if wrong else ("✓ ", "green"), f"{name:<{width}}  ",
             (f"{label:<10}  ", "dim"), said, overflow="fold",
         )  # fmt: skip
+        progress.clear()
         console.print(line)
+        progress.show(doing)
 
-    for each, own in chosen:
-        if not own and is_exercise(each.path):
-            for proof in proofs(each.path):
-                tell(each.name, set_cell_size(proof.label, LABEL), proof.said, proof.wrong)
-            continue
-        for optimizer in _variants(own, arguments):
-            expected = each.expected(optimizer)
-            if expected is None:
+    with Line(stderr()) as progress:
+        for number, (each, own) in enumerate(chosen, 1):
+            doing = say("check.working", number=number, all=len(chosen), name=each.name)
+            progress.show(doing)
+            if not own and is_exercise(each.path):
+                for proof in proofs(each.path):
+                    tell(each.name, set_cell_size(proof.label, LABEL), proof.said, proof.wrong)
                 continue
-            findings, problem = _observe(each, optimizer, own, arguments)
-            wrong = problem or mismatch(expected, findings)
-            label = optimizer or _given(arguments) or ""
-            tell(each.name, label, str(expected) if wrong is None else wrong, wrong is not None)
-            if wrong is not None and form != "text":
-                for told in lines.render(findings, form, os.getcwd()):
-                    streams.line(told, streams.out())
-    met = total - failed
-    console.print(f"{met} of {total} met their expectation", style="bold")
+            for optimizer in _variants(own, arguments):
+                expected = each.expected(optimizer)
+                if expected is None:
+                    continue
+                findings, problem = _observe(each, optimizer, own, arguments)
+                wrong = problem or mismatch(expected, findings)
+                wrong = wrong and told(wrong)
+                label = optimizer or _given(arguments) or ""
+                tell(each.name, label, str(expected) if wrong is None else wrong, wrong is not None)
+                if wrong is not None and form != "text":
+                    progress.clear()
+                    for line in lines.render(findings, form, os.getcwd()):
+                        streams.line(line, streams.out())
+    console.print(say("check.met", met=total - failed, all=total), style="bold")
     return 1 if failed else 0
 
 
 def _choose(name: str) -> list[tuple[Scenario, bool]]:
     """The scripts that a word names, and whether they are scenarios of graphlab's own."""
     if os.path.isdir(name):
-        return [(read(each.path), False) for each in exercises(Path(name), current())]
+        found = exercises(Path(name), current())
+        return [(replace(read(each.path), name=each.name), False) for each in found]
     if name.endswith(".py") or os.sep in name:
         path = Path(name)
-        return [(read(path), folder_of(path))]
+        each, own = read(path), folder_of(path)
+        if not own and is_exercise(path):
+            each = replace(each, name=named(path))
+        return [(each, own)]
     return [(scenario(name), True)]
 
 
@@ -130,7 +142,8 @@ def _observe(
     explained = any(finding.severity == "error" for finding in findings)
     if ran.exit_code != 0 and not explained:
         said = output.getvalue().strip().splitlines()
-        return findings, f"ended with exit code {ran.exit_code}: {said[-1] if said else ''}"
+        last = said[-1] if said else ""
+        return findings, say("check.ended", code=ran.exit_code, last=last)
     return findings, None
 
 

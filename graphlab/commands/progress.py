@@ -1,4 +1,4 @@
-"""The progress line of a long run, on stderr, in a terminal only."""
+"""The progress of what takes long, on stderr, in a terminal only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.control import Control
 from rich.live import Live
+from rich.segment import ControlType
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -20,6 +22,30 @@ if TYPE_CHECKING:
 PATIENCE = 1.5
 # Characters of the bar.
 BAR = 12
+
+
+class Line:
+    """One line that says what is being done. It is cleared before anything else is printed, and at
+    the end of a ``with`` block."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._shows = console.is_terminal and not console.is_dumb_terminal
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, text: str) -> None:
+        if self._shows:
+            self._console.print(Text(text, "dim"), end="", overflow="ellipsis", no_wrap=True)
+
+    def clear(self) -> None:
+        if self._shows:
+            erase = (ControlType.ERASE_IN_LINE, 2)
+            self._console.control(Control(ControlType.CARRIAGE_RETURN, erase))
 
 
 class Progress:

@@ -6,18 +6,27 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 
 from graphlab.errors import UserError
 from graphlab.language import catalogue, say
 from graphlab.learn.silencers import SILENCERS
-from graphlab.text import suggestion
 
 # What stands for a word of a sentence: a dotted name, or several with commas and "and".
 _NAME = r"[A-Za-z_][\w.\[\]]*"
 _NAMES = rf"{_NAME}(?:, {_NAME})*(?: and {_NAME})?"
-_WORDS = {"optimizer": _NAME, "loss": _NAME, "losses": _NAMES, "modules": _NAMES, "name": _NAME,
-          "count": r"\d+", "number": r"-?\d+(?:\.\d+)?", "writing": r".+"}  # fmt: skip
+# Each word, as it is matched and as the page shows it.
+_WORDS = {
+    "optimizer": (_NAME, "OPTIMIZER"),
+    "loss": (_NAME, "LOSS"),
+    "losses": (_NAMES, "LOSS"),
+    "modules": (_NAMES, "MODEL"),
+    "name": (_NAME, "NAME"),
+    "count": (r"\d+", "10"),
+    "number": (r"-?\d+(?:\.\d+)?", "0.1"),
+    "writing": (r".+", ".data"),
+}
 
 _PREFIX = "learn.claim."
 
@@ -33,8 +42,14 @@ def sentences() -> dict[str, str]:
     }
 
 
+def shown() -> list[str]:
+    """The sentences as docs/teaching.md lists them."""
+    words = {word: shown for word, (_, shown) in _WORDS.items()}
+    return [sentence.format(**words) for sentence in sentences().values()]
+
+
 def _pattern(sentence: str) -> str:
-    return re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_WORDS[m[1]]})", re.escape(sentence))
+    return re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?P<{m[1]}>{_WORDS[m[1]][0]})", re.escape(sentence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +75,21 @@ def claim(text: str, path: Path) -> Claim:
         match = re.fullmatch(_pattern(sentence), text)
         if match is not None and (kind != "unused" or match["writing"] in SILENCERS):
             return Claim(text, kind, match.groupdict())
-    near = suggestion(text, [*sentences().values()], "docs/teaching.md lists the sentences")
-    raise UserError(f"{path} asserts what cannot be read: {text}", near)
+    near = _nearest(text)
+    said = f'did you mean "{near}"? ' if near else ""
+    raise UserError(
+        f"{path} asserts what cannot be read: {text}",
+        f"{said}docs/teaching.md lists the sentences",
+    )
+
+
+def _nearest(text: str) -> str | None:
+    """The sentence most of whose own words, the verb among them, are in `text`."""
+    given = text.split()
+
+    def fit(sentence: str) -> float:
+        own = [word for word in sentence.split() if word.islower()]
+        return sum(bool(get_close_matches(word, given, 1, 0.8)) for word in own) / len(own)
+
+    best = max(shown(), key=lambda each: (fit(each), SequenceMatcher(None, text, each).ratio()))
+    return best if fit(best) >= 0.5 else None

@@ -59,9 +59,14 @@ def called(name: str, known: list[Exercise]) -> Exercise:
     Raises:
         UserError: when there is none, with the nearest.
     """
-    wanted = named(Path(name))
+    wanted = _plain(name)
     for each in known:
-        if each.name == wanted:
+        if _plain(each.name) == wanted:
             return each
-    near = suggestion(wanted, [each.name for each in known], "graphlab learn list shows all")
+    near = suggestion(named(Path(name)), [e.name for e in known], "graphlab learn list shows all")
     raise UserError(f"no exercise is called {name}", near)
+
+
+def _plain(name: str) -> str:
+    """A name less what may be written otherwise: `1-carried` is `carried`, as `1_carried.py` is."""
+    return named(Path(name.replace("-", "_")))

@@ -20,7 +20,10 @@ from graphlab.language import LANGUAGES, say
 from graphlab.learn.claims import Claim, claim
 
 SOLUTION = ".solution.py"
-_FIELD = re.compile(r"(part|expect|assert|hint|lesson):\s*(.*)")
+_FIELDS = ("part", "expect", "assert", "hint", "lesson")
+_FIELD = re.compile(rf"({'|'.join(_FIELDS)}):\s*(.*)")
+# How near to a field a word must be to be that field misspelt: "leson" is, "path" is no part.
+_NEAR = 0.82
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,52 @@ def load(path: Path, language: str) -> Exercise:
     fields = _fields(header.lesson, path)
     claims = tuple(claim(text, path) for name, text in fields if name == "assert")
     found = _told(replace(found, claims=claims), fields)
-    sidecar = path.with_name(f"{path.stem}.{language}.txt")
-    if language in LANGUAGES and sidecar.is_file():
-        title, _, rest = _text(sidecar).strip().partition("\n")
-        found = _told(replace(found, title=title.strip()), _fields(rest, sidecar))
+    if language in translations(path):
+        title, fields = translation(path, language)
+        found = _told(replace(found, title=title), fields)
     return found
+
+
+def translations(path: Path) -> list[str]:
+    """The languages in which a script's header stands beside it."""
+    return [each for each in LANGUAGES if _translated(path, each).is_file()]
+
+
+def translation(path: Path, language: str) -> tuple[str, list[tuple[str, str]]]:
+    """A script's header in another language: title and fields. Raises as `load` does."""
+    sidecar = _translated(path, language)
+    title, _, rest = _text(sidecar).strip().partition("\n")
+    return title.strip(), _fields(rest, sidecar)
+
+
+def fault(path: Path, language: str) -> str | None:
+    """What is wrong with the header in another language, measured by the script's own, or None."""
+    script = _fields(read(path).lesson, path)
+    try:
+        _, fields = translation(path, language)
+    except UserError as error:
+        return f"{error}; {error.help}"
+    for name, text in fields:
+        if name in ("expect", "assert"):
+            return say("learn.prove.not_here", field=name)
+        # A line of the task may begin so too, but then one of the script does.
+        begins = _begins(name, text)
+        if begins and begins not in {_begins(*each) for each in script}:
+            return say("learn.prove.no_field", field=begins)
+    given, all_hints = (sum(name == "hint" for name, _ in each) for each in (fields, script))
+    if given not in (0, all_hints):
+        return say("learn.prove.hints", given=given, all=all_hints)
+    return None
+
+
+def _begins(name: str, text: str) -> str:
+    """The word before a colon at the start of a line that is in no field, or ""."""
+    match = re.match(r"([a-z]+):(?:\s|$)", text) if not name else None
+    return match[1] if match is not None else ""
+
+
+def _translated(path: Path, language: str) -> Path:
+    return path.with_name(f"{path.stem}.{language}.txt")
 
 
 def named(path: Path) -> str:
@@ -139,13 +183,16 @@ def _fields(text: str, path: Path) -> list[tuple[str, str]]:
         match = _FIELD.match(line)
         if match:
             found.append((match[1], match[2].strip()))
-        elif re.match(r"(asserts?|hints?|lessons?|parts?)\b[^:]{0,3}:", line, re.IGNORECASE):
+            continue
+        word = re.match(r"([A-Za-z]+)\s*:", line)
+        near = difflib.get_close_matches(word[1].lower(), _FIELDS, 1, _NEAR) if word else []
+        if near:
             raise UserError(
                 f"{path} has a line in its header that cannot be read: {line}",
-                "the fields are part:, expect:, assert:, hint: and lesson:, one a line",
+                f"did you mean {near[0]}:? The fields are {', '.join(_FIELDS)}, each with a colon"
+                " at the start of a line",
             )
-        else:
-            found.append(("", line))
+        found.append(("", line))
     return found
 
 

@@ -99,6 +99,14 @@ class Folder:
         """The first that is not passed."""
         return next((each for each in exercises if not self.passed(each)), None)
 
+    def saved_since(self, exercises: list[Exercise]) -> list[Exercise]:
+        """Those whose copies were saved after the progress was, so after the last verdict."""
+        if not self._file.exists():
+            return []
+        last = self._file.stat().st_mtime_ns
+        places = [(each, self.place(each)) for each in exercises]
+        return [e for e, place in places if place.exists() and place.stat().st_mtime_ns > last]
+
     def save(self) -> None:
         text = json.dumps({"schema": SCHEMA, **asdict(self.progress)}, indent=2) + "\n"
         files.write(str(self._file), text)

@@ -50,12 +50,19 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             iteration=event.iteration,
             saved=Place(first.at, first.operation, first.module) if first.operation else None,
-            freed=Place(freeing.at, by) if freeing is not None else None,
+            freed=_freed(freeing, by),
             failed=Place(event.at, event.call),
             help=tuple(_help(trace, event, freeing, problems)),
             others=tuple(_others(trace, event, freeing)),
             notes=_notes(freeing),
         )
+
+
+def _freed(freeing: Backward | None, by: str) -> Place | None:
+    if freeing is None:
+        return None
+    # When an inferred backward ran is not known.
+    return Place(freeing.at, by, iteration=None if freeing.inferred else freeing.iteration)
 
 
 def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator[Help]:

@@ -12,11 +12,13 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A location and what happened there: `what` is `operation`, `by` or `call` in the report."""
+    """A location and what happened there: `what` is `operation`, `by` or `call` in the report.
+    iteration: where it is known and may be another than the finding's."""
 
     at: Location | None
     what: str
     module: str | None = None
+    iteration: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

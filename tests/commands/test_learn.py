@@ -38,7 +38,7 @@ def solution(exercise: Exercise) -> str:
 
 def test_without_a_terminal_it_lays_out_and_answers_once(command: Command, tmp_path: Path) -> None:
     said = command("learn", "here")
-    assert said.returncode == 0, said.stderr
+    assert said.returncode == 1, said.stderr
     assert "16 exercises laid out in" in said.stdout
     assert "Not yet: One forward pass, two losses" in said.stdout
     assert "error[GL001]" in said.stdout
@@ -108,7 +108,54 @@ def test_the_pages_exercise_can_be_proved_and_given(command: Command, tmp_path: 
     assert set(re.findall(r"^    (✓ .*)$", page, re.MULTILINE)) <= set(lines)
     said = command("learn", "mine", "--from", "course")
     assert "momentum.py  My course, 1 of 1" in said.stdout
-    assert "assert" not in (tmp_path / "mine" / "momentum.py").read_text()
+    assert said.returncode == 1
+    mine = tmp_path / "mine" / "momentum.py"
+    assert "assert" not in mine.read_text()
+    refused = command("learn", "check", "course/momentum.solution.py").stderr
+    assert "--exercise course/momentum.py" in refused
+
+
+def test_all_passed_and_broken_again(command: Command, command_in: Command, tmp_path: Path) -> None:
+    course = tmp_path / "course"
+    course.mkdir()
+    script = "loss = {}\n"
+    for name in ("1_one.py", "2_two.py"):
+        header = '"""Low.\n\nassert: loss ends below 1\nhint: of {}\n"""\n'
+        (course / name).write_text(header.format(name) + script.format(2))
+    assert command("learn", "mine", "--from", "course").returncode == 1
+    mine = tmp_path / "mine"
+    for name in ("1_one.py", "2_two.py"):
+        (mine / name).write_text(script.format(0))
+        assert command("learn", "check", f"mine/{name}").returncode == 0
+    assert command("learn", "--once", "mine").returncode == 0
+    assert "All exercises are passed" in command_in(mine, "learn", "hint").stdout
+    second = mine / "2_two.py"
+    second.write_text(script.format(3))
+    # As if it were saved a second later, whatever the clock of the file system.
+    later = (mine / "graphlab-learn.json").stat().st_mtime + 1
+    os.utime(second, (later, later))
+    assert "of 2_two.py" in command_in(mine, "learn", "hint").stdout
+    assert command_in(mine, "learn", "reset", "2-two", "--force").returncode == 0
+
+
+def test_check_speaks_korean_and_names_an_exercise_as_learn_does(
+    command: Command, tmp_path: Path
+) -> None:
+    script = '"""High.\n\nexpect: GL001 at `loss.backward()`\nassert: loss ends below 1\n"""\n'
+    (tmp_path / "1_high.py").write_text(f"{script}loss = 2\n")
+    (tmp_path / "1_high.solution.py").write_text("loss = 0\n")
+    (tmp_path / "1_high.ko.txt").write_text("높다.\n\nexpect: clean\n")
+    proved = command("check", "1_high.py")
+    assert proved.returncode == 1
+    assert proved.stderr == ""
+    assert re.findall(r"^(.) high  (\S+)", proved.stdout, re.MULTILINE) == [
+        ("✗", "broken"), ("✓", "solution"), ("✗", ".ko.txt"),
+    ]  # fmt: skip
+    proved = command("check", "1_high.py", "--lang", "ko")
+    assert "헤더에는 GL001 at loss.backward(), 나온 것은 clean" in proved.stdout
+    assert "expect: 필드는 스크립트에만 씁니다" in proved.stdout
+    assert "3개 중 1개가 기대와 같습니다" in proved.stdout
+    assert not re.search("expected|passes|fails", proved.stdout)
 
 
 def test_an_exercise_that_a_popular_repair_passes_is_not_proved(
@@ -139,6 +186,8 @@ def test_in_a_terminal_a_saved_file_is_run_again(tmp_path: Path) -> None:
     os.close(terminal)
     try:
         see(master, "q quit")
+        os.write(master, b"x\n")
+        assert "There is no key x" in see(master, "q quit")
         os.write(master, b"h\n")
         assert "Where to look" in see(master, "q quit")
         # As editors do: a new file takes the place of the old one.

@@ -8,9 +8,9 @@ import pytest
 
 from graphlab.errors import UserError
 from graphlab.language import LANGUAGES, catalogue, say_in
-from graphlab.learn.claims import claim, sentences
+from graphlab.learn.claims import claim, sentences, shown
 from graphlab.learn.course import called, exercises
-from graphlab.learn.exercise import is_exercise, load
+from graphlab.learn.exercise import fault, is_exercise, load, translations
 
 SCRIPT = '''"""A title.
 
@@ -62,11 +62,57 @@ def test_a_translation_replaces_what_it_has(script: Path) -> None:
     assert found.claims == load(script, "en").claims
 
 
-@pytest.mark.parametrize("line", ["asserts: x", "Hint: x", "assert : x", "hints: x"])
-def test_a_slip_of_the_pen_is_refused(script: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("asserts: x", "assert"), ("Hint: x", "hint"), ("assert : x", "assert"),
+        ("hints: x", "hint"), ("leson: x", "lesson"), ("Lessons: x", "lesson"),
+        ("expct: clean", "expect"), ("asert: x", "assert"),
+    ],
+)  # fmt: skip
+def test_a_slip_of_the_pen_is_refused_with_what_is_meant(
+    script: Path, line: str, meant: str
+) -> None:
     script.write_text(f'"""A title.\n\n{line}\n"""\n', encoding="utf-8")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read") as raised:
         load(script, "en")
+    assert raised.value.help.startswith(f"did you mean {meant}:?")
+
+
+@pytest.mark.parametrize(
+    "line", ["path: data/", "Note: x", "the hint: x", "Part two: x", "ports: x", "https://x.org"]
+)
+def test_a_colon_in_the_task_is_no_slip(script: Path, line: str) -> None:
+    script.write_text(f'"""A title.\n\n{line}\n"""\n', encoding="utf-8")
+    assert load(script, "en").task == line
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("제목.\n\n할 일.\n\nhint: 하나\nhint: 둘\nlesson: 배움\n", None),
+        ("제목.\n\nhttps://x.org: 읽으세요.\n", None),
+        ("제목.\n\nw: 파라미터.\n", None),
+        ("제목.\n\nhint: 하나\n", "1 hint, and 2 in the script"),
+        ("제목.\n\nexpect: clean\n", "expect: belongs in the script alone"),
+        ("제목.\n\nassert: optimizer changes model\n", "assert: belongs in the script alone"),
+        ("제목.\n\ntask: 할 일.\n", "task: is no field"),
+        ("제목.\n\nleson: 배움\n", "{file} has a line in its header that cannot be read"),
+    ],
+)
+def test_a_translation_is_measured_by_the_script(
+    script: Path, text: str, wrong: str | None
+) -> None:
+    script.write_text(SCRIPT.replace("part:", "w: a parameter.\n\npart:"), encoding="utf-8")
+    file = script.with_name("2_a_script.ko.txt")
+    file.write_text(text, encoding="utf-8")
+    assert translations(script) == ["ko"]
+    found = fault(script, "ko")
+    if wrong is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.startswith(wrong.format(file=file))
 
 
 @pytest.mark.parametrize(
@@ -101,12 +147,7 @@ def test_there_is_a_check_for_every_sentence() -> None:
 
 def test_the_page_lists_every_sentence() -> None:
     page = (Path(__file__).parents[2] / "docs" / "teaching.md").read_text(encoding="utf-8")
-    for sentence in sentences().values():
-        for word, shown in {
-            "optimizer": "OPTIMIZER", "losses": "LOSS", "loss": "LOSS", "modules": "MODEL",
-            "count": "10", "name": "NAME", "number": "0.1", "writing": ".data",
-        }.items():  # fmt: skip
-            sentence = sentence.replace(f"{{{word}}}", shown)
+    for sentence in shown():
         assert f"| `{sentence}` |" in page
 
 
@@ -116,6 +157,25 @@ def test_the_page_lists_every_sentence() -> None:
 def test_what_is_no_sentence_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"x\.py asserts what cannot be read"):
         claim(text, Path("x.py"))
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("optimizer changes rnn und head", "OPTIMIZER changes MODEL"),
+        ("optimizer change only head!", "OPTIMIZER changes only MODEL"),
+        ("optimizer makes many steps", "OPTIMIZER makes 10 steps"),
+        ("loss reach head, rnn", "LOSS reaches MODEL"),
+        ("the_loss_of_the_optimizer ends below a tenth", "NAME ends below 0.1"),
+        (".grad is not used", ".data is not used"),
+        ("it works", None),
+    ],
+)
+def test_a_wrong_sentence_is_met_with_the_one_of_its_verb(text: str, meant: str | None) -> None:
+    with pytest.raises(UserError) as raised:
+        claim(text, Path("x.py"))
+    said = f'did you mean "{meant}"? ' if meant is not None else ""
+    assert raised.value.help == f"{said}docs/teaching.md lists the sentences"
 
 
 def test_every_silencer_has_its_reason() -> None:
@@ -135,7 +195,8 @@ def test_a_course_is_in_the_order_of_its_files_and_leaves_out_the_rest(tmp_path:
     known = exercises(tmp_path, "en")
     assert [each.name for each in known] == ["first", "second", "tenth"]
     assert not is_exercise(tmp_path / "plain.py")
-    assert called("b/2_second.py", known) is called("second", known)
+    for name in ("b/2_second.py", "2-second", "2_second"):
+        assert called(name, known) is called("second", known)
     with pytest.raises(UserError, match="no exercise is called secnd") as raised:
         called("secnd", known)
     assert "second" in raised.value.help

@@ -9,7 +9,7 @@ from graphlab.commands.learn import screen
 from graphlab.errors import UserError
 from graphlab.language import current
 from graphlab.learn.course import called, exercises, own
-from graphlab.learn.exercise import Exercise, is_exercise, load
+from graphlab.learn.exercise import SOLUTION, Exercise, is_exercise, load
 from graphlab.learn.folder import Folder, around
 from graphlab.learn.runner import running
 from graphlab.learn.verdict import as_json, judge
@@ -60,10 +60,17 @@ def _exercise(path: Path, against: str | None) -> tuple[Exercise, Folder | None]
                 return each, folder
     if _is_exercise(path):
         return load(path, current()), None
+    script = path.with_name(f"{path.name.removesuffix(SOLUTION)}.py")
+    if path.name.endswith(SOLUTION) and script.is_file():
+        raise UserError(
+            f"{path} is a solution, without a header",
+            f"name its exercise: graphlab learn check {path} --exercise {script}",
+        )
     try:
         return called(path.name, exercises(own(), current())), None
     except UserError as error:
-        raise UserError(f"{path} is no exercise: {error}", error.help) from None
+        said = f"{error.help}, and --exercise names one of yours"
+        raise UserError(f"{path} is no exercise: {error}", said) from None
 
 
 def _is_exercise(path: Path) -> bool:

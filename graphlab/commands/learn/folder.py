@@ -1,4 +1,4 @@
-"""graphlab learn hint, list and reset: what is about the student's folder and runs nothing."""
+"""graphlab learn hint, list and reset: what is about the student's folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from graphlab.language import current, say
 from graphlab.learn.course import called, exercises
 from graphlab.learn.exercise import Exercise
 from graphlab.learn.folder import Folder, around
+from graphlab.learn.runner import running
+from graphlab.learn.verdict import judge
 from graphlab.views.console import emit, stdout
 
 
@@ -21,10 +23,23 @@ def hint(name: str | None) -> int:
     folder, known = _here()
     exercise = called(name, known) if name is not None else folder.current(known)
     if exercise is None:
+        exercise = _broken_again(folder, known)
+    if exercise is None:
         emit(stdout(), Text(say("learn.all_done")))
         return 0
     show_hint(folder, exercise, stdout())
     return 0
+
+
+def _broken_again(folder: Folder, known: list[Exercise]) -> Exercise | None:
+    """Where all were passed, the first whose file was saved since and does not pass any more."""
+    saved = folder.saved_since(known)
+    if saved:
+        with running() as runner:
+            for each in saved:
+                place = folder.place(each)
+                folder.note(each, judge(each, place, runner.run(each, place)).passed)
+    return folder.current(known)
 
 
 def list_all() -> int:

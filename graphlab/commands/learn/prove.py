@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphlab.language import current, say, told
-from graphlab.learn.exercise import SOLUTION, load
+from graphlab.learn.exercise import SOLUTION, fault, load, translations
 from graphlab.learn.popular import popular
 from graphlab.learn.runner import running
 from graphlab.learn.verdict import Verdict, judge
@@ -25,7 +25,8 @@ class Proof:
 
 
 def proofs(path: Path) -> Iterator[Proof]:
-    """Run the exercise in the script at `path`, its solution, and the popular repairs of it.
+    """Run the exercise in the script at `path`, its solution, and the popular repairs of it, and
+    read its header in other languages.
 
     Raises:
         UserError: for a header that cannot be read.
@@ -35,8 +36,7 @@ def proofs(path: Path) -> Iterator[Proof]:
         broken = judge(exercise, path, runner.run(exercise, path))
         expected = exercise.expectation
         wrong = mismatch(expected, list(broken.findings)) if expected is not None else None
-        if broken.passed:
-            wrong = say("learn.prove.passes_broken")
+        wrong = say("learn.prove.passes_broken") if broken.passed else wrong and told(wrong)
         yield Proof(say("learn.prove.broken"), wrong or _why(broken), wrong is not None)
         solution = path.with_name(path.stem + SOLUTION)
         if solution.is_file():
@@ -51,6 +51,10 @@ def proofs(path: Path) -> Iterator[Proof]:
                 attempt.write_text(source, encoding="utf-8")
                 found = judge(exercise, attempt, runner.run(exercise, attempt))
                 yield Proof(name, _why(found), found.passed)
+    for language in translations(path):
+        problem = fault(path, language)
+        if problem is not None:
+            yield Proof(f".{language}.txt", problem, True)
 
 
 def _why(verdict: Verdict) -> str:

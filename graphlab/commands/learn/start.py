@@ -24,7 +24,7 @@ from graphlab.views.console import emit, stdout
 def start(directory: str, course: str | None, watches: bool = True) -> int:
     """Lay out what is missing in the folder, check the current exercise, and watch, in a terminal.
 
-    Returns 0.
+    Returns 0 once the student quits; where nothing is watched, 0 if the exercise is passed, else 1.
 
     Raises:
         UserError: for a folder or a course that cannot be used.
@@ -41,10 +41,10 @@ def start(directory: str, course: str | None, watches: bool = True) -> int:
         if watches and sys.stdin is not None and sys.stdin.isatty() and console.is_terminal:
             emit(console, Text(say("learn.loading"), "dim"), "")
             lesson.watch()
-        else:
-            lesson.answer()
-            emit(console, "", Text(say("learn.not_watching"), "dim"))
-    return 0
+            return 0
+        passed = lesson.answer()
+        emit(console, "", Text(say("learn.not_watching"), "dim"))
+        return 0 if passed else 1
 
 
 class Lesson:
@@ -60,7 +60,7 @@ class Lesson:
 
     def watch(self) -> None:
         """Answer until the student quits."""
-        keys: dict[str, Callable[[], None]] = {
+        keys: dict[str, Callable[[], object]] = {
             "h": self._hint, "n": self._next, "": self._next, "l": self._list, "r": self.answer,
         }  # fmt: skip
         places = {self._folder.place(each).resolve(): each for each in self._known}
@@ -76,11 +76,15 @@ class Lesson:
             elif what[:1].lower() == "q":
                 return
             else:
-                keys.get(what[:1].lower(), self._list)()
+                answer = keys.get(what[:1].lower())
+                if answer is not None:
+                    answer()
+                else:
+                    emit(self._console, Text(say("learn.no_key", typed=what.strip())))
             self._menu()
 
-    def answer(self) -> None:
-        """Check the exercise at hand and show the verdict."""
+    def answer(self) -> bool:
+        """Check the exercise at hand and show the verdict: whether it passes."""
         each, console = self._at, self._console
         place = self._folder.place(each)
         if console.is_terminal and self._answered:
@@ -99,6 +103,7 @@ class Lesson:
         elif found.passed:
             there = screen.shown(self._folder.place(following))
             emit(console, Text(say("learn.following", path=there)))
+        return found.passed
 
     def _next(self) -> None:
         self._at = self._folder.current(self._known) or self._at

@@ -98,6 +98,9 @@ def labelled_places(finding: Finding) -> list[tuple[Place, str, str, str]]:
         found.append((finding.mutated, label, change, "yellow"))
     if finding.freed is not None:
         label = _label(f"freed{_here(finding.freed)}", finding.freed)
+        then = finding.freed.iteration
+        if then is not None and then != finding.iteration:
+            label = say("report.story.earlier", label=label, iteration=then)
         found.append((finding.freed, label, "", "yellow"))
     if finding.failed is not None:
         if tensor is not None and saved_at is None and now is not None:

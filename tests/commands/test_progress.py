@@ -1,0 +1,37 @@
+"""The line that says what a long command does: on a terminal, and nowhere else."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from graphlab.commands.progress import Line
+from graphlab.views.console import Screen
+
+
+def shown(terminal: bool, kind: str = "xterm") -> str:
+    file = io.StringIO()
+    console = Screen(
+        file=file, width=10, force_terminal=terminal, no_color=True, _environ={"TERM": kind}
+    )
+    with Line(console) as line:
+        line.show("1 of 2: a name")
+        line.clear()
+        console.print("result")
+        line.show("2 of 2: x")
+    return file.getvalue()
+
+
+def test_it_is_gone_before_a_result_and_at_the_end() -> None:
+    erased = "\r\x1b[2K"
+    before, between, after = shown(terminal=True).split(erased)
+    # Cut to the width, so that it is one line.
+    assert before == "\x1b[2m1 of 2: a…\x1b[0m"
+    assert between == "result\n\x1b[2m2 of 2: x\x1b[0m"
+    assert after == ""
+
+
+@pytest.mark.parametrize(("terminal", "kind"), [(False, "xterm"), (True, "dumb")])
+def test_nothing_but_a_terminal_sees_it(terminal: bool, kind: str) -> None:
+    assert shown(terminal, kind) == "result\n"
