@@ -28,8 +28,14 @@ function sourcePane(data) {
 
   function listing(at) {
     if (listings[at] === null) {
-      const shown = near(at);
-      listings[at] = data.files[at].lines.map((text, number) => {
+      const shown = near(at), file = data.files[at];
+      const hidden = new Set(file.hidden), remarks = new Set(file.remarks);
+      let gap = null;
+      listings[at] = file.lines.map((text, number) => {
+        // A remark to this page is none of the program. Hidden lines that follow on each other are one gap.
+        if (remarks.has(number + 1)) return null;
+        if (hidden.has(number + 1)) return (gap ??= make("div", { class: "gl-line gl-gap" }, make("b", {}), make("code", {}, say("left_out"))));
+        gap = null;
         const code = make("code", {}, text || " ");
         code.style.setProperty("--indent", indent(text));
         const kind = shown(number + 1) ? "gl-line" : "gl-line gl-far";
@@ -55,7 +61,7 @@ function sourcePane(data) {
       file = step.file;
       put(name, data.files[file].name);
       name.title = data.files[file].name;
-      element.replaceChildren(...lines);
+      element.replaceChildren(...new Set(lines.filter(Boolean)));
     }
     for (const each of painted) {
       each.classList.remove("gl-now", "gl-previous", "gl-fails");
