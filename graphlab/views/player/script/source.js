@@ -34,12 +34,14 @@ function sourcePane(data) {
       listings[at] = file.lines.map((text, number) => {
         // A remark to this page is none of the program. Hidden lines that follow on each other are one gap.
         if (remarks.has(number + 1)) return null;
-        if (hidden.has(number + 1)) return (gap ??= make("div", { class: "gl-line gl-gap" }, make("b", {}), make("code", {}, say("left_out"))));
-        gap = null;
-        const code = make("code", {}, text || " ");
+        const left = hidden.has(number + 1);
+        if (left && gap) return gap;
+        const code = make("code", {}, left ? say("left_out") : text || " ");
         code.style.setProperty("--indent", indent(text));
         const kind = shown(number + 1) ? "gl-line" : "gl-line gl-far";
-        return make("div", { class: kind }, make("b", {}, String(number + 1)), code);
+        const line = make("div", { class: left ? `${kind} gl-gap` : kind }, make("b", {}, left ? "" : String(number + 1)), code);
+        gap = left ? line : null;
+        return line;
       });
     }
     return listings[at];
