@@ -125,13 +125,20 @@ def pytest_runtest_makereport(
         findings = item.stash[_RULES].findings(session)
         error = call.excinfo.value if call.excinfo is not None else None
         if findings:
-            _add_section(report, session, findings, error)
+            _add_section(item, report, session, findings, error)
     return report
 
 
 def _add_section(
-    report: Any, session: Session, findings: list[Finding], error: BaseException | None
+    item: pytest.Item,
+    report: Any,
+    session: Session,
+    findings: list[Finding],
+    error: BaseException | None,
 ) -> None:
+    import os
+    import shlex
+
     from rich.console import Group
     from rich.text import Text
 
@@ -148,6 +155,13 @@ def _add_section(
         shown = terminal.full(session.trace, findings, [])
     else:
         shown = Group(*(part for each in findings for part in (Story(each), Text())))
+    if any(each.severity != "info" for each in findings):
+        # As it is to be typed here: a node's name begins at pytest's root folder.
+        file = os.path.relpath(item.path, item.config.invocation_params.dir)
+        name = f"{file}::{item.nodeid.partition('::')[2]}"
+        shown = Group(
+            shown, Text(), Text(f"to mend it: graphlab fix -m pytest {shlex.quote(name)}")
+        )
     story = console.text(shown).rstrip()
     # Beside the traceback --show-capture does not hide it, but not every report has a traceback.
     if hasattr(report.longrepr, "addsection"):

@@ -255,6 +255,51 @@ def compare(
     raise typer.Exit(code)
 
 
+@app.command(context_settings=_PASS)
+def fix(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(help="As for run.")],
+    module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the proved repair.")] = False,
+    choose: Annotated[
+        int | None, typer.Option("--choose", metavar="N", help="Show, or apply, repair N instead.")
+    ] = None,
+    patch: Annotated[
+        str | None, typer.Option("--patch", metavar="FILE", help="Write it as a diff; - is stdout.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write all of it; - is stdout.")
+    ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", min=1, help="Iterations beyond the failing one.")
+    ] = 3,
+    limit: Annotated[
+        float | None,
+        typer.Option(
+            "--limit",
+            metavar="SECONDS",
+            min=1,
+            help="Leave each run after that; else twice what the program takes, and 10 s.",
+        ),
+    ] = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Run in scratch copies of the working folder.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    lang: Lang = None,
+) -> None:
+    """Run the repairs of what goes wrong, and show those that work.
+
+    The program runs once as it is and once for each repair, with whatever else it does: files that
+    it writes are written each time, unless --sandbox is given. Its own files stay as they are until
+    --apply. Exits with 0 where a repair is proved or nothing is wrong, else with 1.
+    """  # fmt: skip
+    from graphlab.commands.fix import fix as command
+
+    choice = command.Choice(apply, choose, patch, json, steps, limit, sandbox, force)
+    raise typer.Exit(command.fix(target, context.args, choice, module))
+
+
 app.add_typer(learn.app, name="learn")
 
 

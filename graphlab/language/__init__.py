@@ -27,7 +27,7 @@ _TEXTS = Texts()
 
 class Message(str):
     """A text that can be told in every language: as a string it is English, and it knows its key
-    and its arguments, some of which may be messages themselves."""
+    and its arguments, some of which may be messages themselves, or lists of them."""
 
     __slots__ = ("arguments", "key")
 
@@ -91,13 +91,13 @@ def told(text: str) -> str:
     """`text` in the current language if it is a `Message`, else as it is."""
     if not isinstance(text, Message) or current() == "en":
         return str(text)
-    return say(
-        text.key,
-        **{
-            name: told(value) if isinstance(value, str) else value
-            for name, value in text.arguments.items()
-        },
-    )
+    return say(text.key, **{name: _told(value) for name, value in text.arguments.items()})
+
+
+def _told(argument: Any) -> Any:
+    if isinstance(argument, list):
+        return [_told(each) for each in argument]
+    return told(argument) if isinstance(argument, str) else argument
 
 
 @functools.cache

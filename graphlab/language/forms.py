@@ -1,8 +1,10 @@
-"""What a brace in a text may ask for: English plurals, and the particles after a Korean name.
+"""What a brace in a text may ask for: plurals, the words between the items of a list, and the
+particles after a Korean name.
 
 ``{count:# node|# nodes}`` is the first form for 1 and the second for any other number, with the
-number in place of ``#``. ``{name:을}`` is the name and the particle 을 or 를, whichever its last
-sound takes: so are 이/가, 은/는, 과/와, 으로/로, 이라/라, each named by its first form.
+number in place of ``#``. ``{names:, | and }`` puts the first between the items of a list and the
+second before the last of them. ``{name:을}`` is the name and the particle 을 or 를, whichever its
+last sound takes: so are 이/가, 은/는, 과/와, 으로/로, 이라/라, each named by its first form.
 """
 
 from __future__ import annotations
@@ -27,13 +29,15 @@ _LIQUID = set("178LR")
 
 # How Koreans end words of the field whose spelling does not tell: 스텝, 웨이트, 로짓 and so on.
 _WORDS = {
-    **dict.fromkeys(("weight", "state", "unit", "update", "cat", "gate"), ""),
+    **dict.fromkeys(("weight", "state", "unit", "update", "cat", "gate", "dict", "clamp"), ""),
+    **dict.fromkeys(("point", "prompt", "mask", "task", "rank", "bank"), ""),
     **dict.fromkeys(("step", "logit", "input", "output", "target", "net", "block", "dropout"), "n"),
+    **dict.fromkeys(("hook", "reset", "stack", "group", "map", "set", "init"), "n"),
 }
 
 # The endings of English words that Korean writes with a final consonant, and with none. Words that
 # end otherwise (step is 스텝, weight is 웨이트) are not told by their spelling.
-_ENDS_CONSONANT = re.compile(r"(ng|[lmn])$")
+_ENDS_CONSONANT = re.compile(r"(ng|[lmn]e?)$")
 _ENDS_VOWEL = re.compile(r"([aeiouyrdfgsvxzw]|ch|sh|th|ph)$")
 
 
@@ -41,6 +45,10 @@ class Texts(string.Formatter):
     """`str.format` with the forms above."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, list):
+            between, last = format_spec.split("|")
+            *most, end = value
+            return last.join([between.join(most), end]) if most else end
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return (one if value == 1 else many).replace("#", f"{value:,}")
@@ -82,5 +90,5 @@ def _sound(word: str) -> str | None:
     if known is not None:
         return known
     if _ENDS_CONSONANT.search(low):
-        return "l" if low.endswith("l") else "n"
+        return "l" if low.endswith(("l", "le")) else "n"
     return "" if _ENDS_VOWEL.search(low) else None

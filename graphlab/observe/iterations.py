@@ -101,6 +101,16 @@ class Iterations:
                 return counted - 1
         return self.place(frame)[1]
 
+    def fetching(self, frame: FrameType | None) -> int | None:
+        """The iteration that is about to begin, where the header of a training loop is fetching its
+        data in `frame` or a caller's; else None."""
+        for code, line in _stack(frame):
+            for each in loops_of(code.co_filename) if code in self._codes() else ():
+                if each.trains and each.first == line != each.start:
+                    lost = self.given is not None or (code, each.start) in self.lost
+                    return None if lost else self.counts.get((code, each.start), 0)
+        return None
+
     def place(self, frame: FrameType | None) -> tuple[LoopKey | None, int | None]:
         """As `iteration`, with the loop that it counts.
 
@@ -135,7 +145,7 @@ class Iterations:
 
     def _loop(self, stack: Iterable[tuple[CodeType, int]]) -> LoopKey | None:
         plain: LoopKey | None = None
-        with_loops = {code for code, _ in self.counts}
+        with_loops = self._codes()
         for code, line in stack:
             # The code is alive, as the key of its loop's count.
             known = self._known.get((id(code), line))
@@ -158,6 +168,10 @@ class Iterations:
             if around and plain is None:
                 plain = code, around[0].start
         return plain
+
+    def _codes(self) -> set[CodeType]:
+        """The code of every loop that has begun."""
+        return {code for code, _ in self.counts}
 
     def _running(self, stack: Iterable[tuple[CodeType, int]]) -> set[LoopKey]:
         return {

@@ -10,8 +10,9 @@ from typing import Any
 
 from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names, wrapped
-from graphlab.observe.notes import RawBackward
+from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.optimizers.registry import OptimizerRegistry
+from graphlab.observe.refusals.outright import nodes_behind
 from graphlab.observe.tensors import Ref, WeakMap, describe, is_tensor, kind_of, storage_key
 from graphlab.source.objects import attribute
 from graphlab.trace.model import TensorInfo
@@ -104,6 +105,8 @@ class LiveObjects:
         self._losses = WeakMap()
         # {loss: the leaves that its graph was seen to lead to}
         self._leaves: dict[str, WeakMap] = {}
+        # {line of a backward: the bytes that its graph had saved when it was first looked into}
+        self._saved: dict[Spot | None, int] = {}
 
     def note_losses(self, record: RawBackward, values: dict[str, Any]) -> None:
         """Remember which tensors a backward with these arguments begins at."""
@@ -114,6 +117,8 @@ class LiveObjects:
 
     def note_leaves(self, record: RawBackward, nodes: list[Any]) -> None:
         """Remember the leaves at the ends of the graph that a backward is about to run through."""
+        if record.parts is not None:
+            self._saved.setdefault(record.spot, sum(record.parts.saved.values()))
         leaves = self._leaves.setdefault(record.loss, WeakMap())
         for node in nodes:
             leaf = leaf_of(node)
@@ -140,3 +145,17 @@ class LiveObjects:
         """The leaves, still alive, that the graph of `loss` was seen to lead to. Backwards are
         inspected in samples, and leaves that no optimizer holds are seen in those alone."""
         return self._leaves[loss].alive() if loss in self._leaves else []
+
+    def owned_behind(self, values: dict[str, Any], is_grad: bool) -> tuple[int, ...]:
+        """The places of the parameters that an optimizer holds and that the graph of a backward
+        with these arguments leads to."""
+        owned = self._registry.places()
+        leaves = (leaf_of(node) for node in nodes_behind(values, is_grad))
+        places = (self._table.place_of(leaf) for leaf in leaves if id(leaf) in owned)
+        return tuple({place: None for place in places if place is not None})
+
+    @property
+    def saved_bytes(self) -> int | None:
+        """The bytes that an iteration saves for its backwards, parameters left out: None where no
+        graph was looked into."""
+        return sum(self._saved.values()) if self._saved else None

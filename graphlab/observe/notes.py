@@ -186,8 +186,7 @@ class RawBackward:
     nested: bool = False
     reached: tuple[int, ...] = ()
     thrown_away: int = 0
-    # Its graph by optimizer, if inspected (graph/wasted.py); the indices of the parameters whose
-    # gradients were thrown away, and the call that did it.
+    # Its graph by optimizer, if inspected; the parameters whose gradients were lost, and to what.
     parts: GraphParts | None = None
     thrown: list[int] = field(default_factory=list)
     thrown_at: Spot | None = None
@@ -211,6 +210,7 @@ class RawBackward:
     carriers: tuple[Carrier, ...] = ()
     node: FailedNode | None = None
     covered: frozenset[int] | None = None
+    leads_to: tuple[int, ...] = ()
     thread: int = field(default_factory=get_ident)
 
 

@@ -112,11 +112,11 @@ class Observation:
     @property
     def trace(self) -> Trace:
         """What was observed; so far, while it is open."""
-        if self._trace is None:
-            self._notice_lost_sight()
-            with Unnoticed():
-                return self._build(None)
-        return self._trace
+        if self._trace is not None:
+            return self._trace
+        self._notice_lost_sight()
+        with Unnoticed():
+            return self._build(None)
 
     def start(self, frame: FrameType | None = None, below: int = 0) -> Observation:
         """Install the hooks. `frame` (default: the caller) and its callers are traced as well as
@@ -173,9 +173,8 @@ class Observation:
     def stop(self, error: BaseException | None = None, frame: FrameType | None = None) -> None:
         """Remove every hook and build the trace. Safe to call twice."""
         frame = frame or sys._getframe(1)
-        # Python drops the trace function when the stack overflows. The program has ended by then,
-        # so nothing ran unobserved and no notice is due.
-        if isinstance(error, RecursionError):
+        # Python drops the trace function as the stack overflows or Ctrl-C comes: nothing ran since.
+        if isinstance(error, RecursionError | KeyboardInterrupt):
             self._tracing = False
         if self._recorder is not None and self._trace is None:
             self._recorder.stop(raised=isinstance(error, Exception))
@@ -316,6 +315,7 @@ class Observation:
     def backward_refused(self, record: RawBackward, frame: FrameType) -> None:
         """It has raised, and the record says what is known of the reason."""
         self.snapshots.raised(record, frame)
+        record.leads_to = self.live_objects.owned_behind(frame.f_locals, record.is_grad)
 
     def grad_returned(self, record: RawBackward, returned: Any) -> None:
         """A call of torch.autograd.grad has returned gradients."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.rules.failures import refused_by_wrapper
 from graphlab.rules.rule import Rule
-from graphlab.text import listing
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace
 from graphlab.trace.sightings import NonFinite
 
-_SEND = (
-    "no rule knows this error: the report of `graphlab run --json FILE` and the traceback are what "
-    "to send with a question about it"
-)
+# What torch's anomaly detection raises.
+_RETURNED_NAN = re.compile(r"Function '(\w+)' returned nan values")
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -22,30 +22,48 @@ def check(trace: Trace) -> Iterator[Finding]:
     if event is None:
         return
     node = event.node or FailedNode("", None)
-    where = ""
-    if node.operation:
-        where = f" at {node.operation}"
-        if node.at is not None:
-            where += f", the backward of line {node.at.line}"
-        if node.module:
-            where += f" in {node.module}"
-    elif node.raised_at is not None:
-        where = f" in your own line {node.raised_at.line}"
-    if node.why:
-        where = f": {node.function} {node.why}"
-    cause = Place(node.raised_at, f"{event.raised} was raised") if node.raised_at else None
+    nan = _RETURNED_NAN.search(trace.exception.message) if trace.exception is not None else None
+    if nan is not None and node.operation != nan[1]:
+        # What the message names is exact: torch's own check ran behind that very node.
+        node = FailedNode(nan[1], None)
+    where = _where(node) if nan is None else _returned(node)
+    cause = None
+    if node.raised_at is not None:
+        cause = Place(node.raised_at, message("errors.gl000.raised", error=event.raised))
     if event.cut is not None:
         cause = Place(event.cut, event.cut_by)
     yield Finding(
         *RULE.label,
-        summary=f"{event.call} raised {event.raised}{where}",
+        summary=message("errors.gl000.summary", call=event.call, error=event.raised, where=where),
         iteration=event.iteration,
         saved=Place(node.at, node.operation, node.module) if node.at is not None else None,
         failed=Place(event.at, event.call),
         cause=cause,
-        help=(Help(_help(event, node)),),
+        help=(Help(message("errors.gl000.nan") if nan is not None else _help(event, node)),),
         notes=tuple(_notes(node)),
     )
+
+
+def _where(node: FailedNode) -> str:
+    if node.why:
+        return message("errors.gl000.function", function=node.function, why=node.why)
+    if node.operation:
+        at, inside = node.at, node.module
+        line = message("errors.gl000.backward_of", line=at.line) if at is not None else ""
+        module = message("errors.gl000.module", module=inside) if inside else ""
+        operation = node.operation
+        return message("errors.gl000.operation", operation=operation, line=line, module=module)
+    if node.raised_at is not None:
+        return message("errors.gl000.own_line", line=node.raised_at.line)
+    return ""
+
+
+def _returned(node: FailedNode) -> str:
+    """Where anomaly detection found a NaN."""
+    line = ""
+    if node.at is not None:
+        line = message("errors.gl000.backward_of", line=node.at.line)
+    return message("errors.gl000.returned_nan", operation=node.operation, line=line)
 
 
 def _last(trace: Trace) -> Backward | None:
@@ -75,9 +93,10 @@ def _last(trace: Trace) -> Backward | None:
 
 def _notes(node: FailedNode) -> Iterator[str]:
     if node.operands:
-        yield f"its operands: {listing([_told(each) for each in node.operands])}"
+        operands = listing([_told(each) for each in node.operands])
+        yield message("errors.gl000.operands", operands=operands)
     if not node.operation and node.raised_at is None and not node.why:
-        yield _SEND
+        yield message("errors.gl000.unknown")
 
 
 def _told(tensor: TensorInfo) -> str:
@@ -87,31 +106,16 @@ def _told(tensor: TensorInfo) -> str:
 
 def _help(event: Backward, node: FailedNode) -> str:
     if "OutOfMemory" in (event.raised or ""):
-        return (
-            "The backward needs the activations and their gradients at once: a smaller batch, "
-            "torch.utils.checkpoint around the largest part, or autocast make it need less."
-        )
+        return message("errors.gl000.memory")
     if event.subject is not None:
-        return "Replace .data before the forward or after the backward, not in between."
+        return message("errors.gl000.data_replaced")
     if node.why:
-        return (
-            "Let the hook return None where the gradient is to stay as it is, or else one of the "
-            "same shape and type: a module's hook, a tuple with one for each input."
-        )
+        return message("errors.gl000.hook")
     if node.raised_at is not None:
-        return (
-            f"Line {node.raised_at.line} is your own, called by autograd: what it was given is in "
-            "the traceback's last frame, and a print or breakpoint there runs."
-        )
+        return message("errors.gl000.your_line", line=node.raised_at.line)
     if node.at is not None:
-        return (
-            f"Look at the shapes, dtypes and devices that line {node.at.line} was given: its "
-            "gradient is computed from them."
-        )
-    return (
-        "Run once more under torch.autograd.set_detect_anomaly(True): torch then prints where in "
-        "the forward the failing operation was called."
-    )
+        return message("errors.gl000.shapes", line=node.at.line)
+    return message("errors.gl000.anomaly")
 
 
 RULE = Rule("GL000", "backward-failed", "error", check)

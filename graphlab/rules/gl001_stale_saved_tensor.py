@@ -11,7 +11,7 @@ from graphlab.trace.model import Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from stale.findings(RULE, trace, "stale", "still needs the old value")
+    yield from stale.findings(RULE, trace, "stale", "errors.gl001.summary")
 
 
 RULE = Rule("GL001", "stale-saved-tensor", "error", check)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.graph.growing import summed_apart
+from graphlab.rules.repair.graph.kept_apart import graph_once_more, loss_per_backward
 from graphlab.rules.repair.loops import (
     detach_and_recompute,
     recompute,
@@ -13,6 +16,7 @@ from graphlab.rules.repair.loops import (
 )
 from graphlab.rules.repair.refused_call import add_create_graph
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import inferred
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Saved, Trace
 
@@ -29,28 +33,42 @@ def check(trace: Trace) -> Iterator[Finding]:
         first = problems[0]
         known = trace.events[first.freed_by] if first.freed_by is not None else None
         freeing = known if isinstance(known, Backward) else None
-        where = f"line {first.at.line}" if first.at is not None else "an earlier forward"
-        again = "again " if freeing is not None and freeing.at == event.at else ""
-        by = freeing.call if freeing is not None else "an earlier backward"
+        where = message("errors.gl002.earlier_forward")
+        if first.at is not None:
+            where = message("words.line", line=first.at.line)
+        again = freeing is not None and freeing.at == event.at
+        by = freeing.call if freeing is not None else message("errors.gl002.earlier_backward")
         if freeing is not None and freeing.inferred:
-            by = f"{by} (inferred)"
+            by = message("words.by_inferred", by=by)
         yield Finding(
             *RULE.label,
-            summary=f"{by} freed the graph of {where}; {event.call} "
-            f"needs it {again or 'once more'}".rstrip(),
+            summary=message(
+                f"errors.gl002.{'again' if again else 'summary'}",
+                by=by,
+                where=where,
+                call=event.call,
+            ),
             iteration=event.iteration,
             saved=Place(first.at, first.operation, first.module) if first.operation else None,
             freed=Place(freeing.at, by) if freeing is not None else None,
             failed=Place(event.at, event.call),
             help=tuple(_help(trace, event, freeing, problems)),
+            others=tuple(_others(trace, event, freeing)),
             notes=_notes(freeing),
         )
 
 
+def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator[Help]:
+    yield from graph_once_more(trace, freeing, event)
+    if freeing is not None and freeing.at == event.at:
+        yield from summed_apart(trace, event.at, event.loss)
+        yield from loss_per_backward(trace, event)
+
+
 def _notes(freeing: Backward | None) -> tuple[str, ...]:
     if freeing is None:
-        return ("the backward that freed it was not seen",)
-    return (f"inferred: {freeing.inferred}",) if freeing.inferred else ()
+        return (message("errors.gl002.not_seen"),)
+    return (inferred(freeing.inferred),) if freeing.inferred else ()
 
 
 def _help(
@@ -71,15 +89,9 @@ def _help(
         yield found
         return
     if freeing is not None and freeing.at == event.at:
-        yield detach_carried(trace, event) or Help(
-            "Something computed in an earlier iteration is still in this loss. Detach it where it "
-            "is carried over, for instance `h = h.detach()`, or compute it again in the loop."
-        )
+        yield detach_carried(trace, event) or Help(message("errors.gl002.carried"))
     else:
-        yield Help(
-            "Compute the shared part again before the second backward, or add the two losses and "
-            "call backward once."
-        )
+        yield Help(message("errors.gl002.shared"))
 
 
 RULE = Rule("GL002", "graph-already-freed", "error", check)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
+from graphlab.rules.repair.reordered import copy_before_write, view_after_write
 from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import tensor_word
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Refused, Trace
 
@@ -16,13 +19,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         RULE,
         trace,
         "view",
-        "{name} is a view that autograd cannot follow an in-place write through: {by}",
-        (
-            "Write out of place into a new tensor, or write to `{name}.clone()`.",
-            "To change the base, index the base itself instead of a view from unbind, split, chunk "
-            "or no_grad.",
-        ),
+        "errors.gl004.summary",
+        ("errors.gl004.out_of_place", "errors.gl004.index_the_base"),
         _apart,
+        lambda trace, event: copy_before_write(trace, event.at),
     )
     for event in trace.events:
         if isinstance(event, Refused) and event.kind == "view" and not event.by:
@@ -30,29 +30,24 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _apart(trace: Trace, event: Refused) -> Help | None:
-    why = "autograd cannot follow a write through this view"
+    why = message("errors.gl004.why")
     return write_out_of_place(trace, event.at, event.by, why) if event.at is not None else None
 
 
 def _base_written(trace: Trace, event: Refused) -> Finding:
     """The finding for a use of the view after its base was written."""
     tensor = trace.tensors[event.tensor]
-    by = event.written_by or "a write that was not seen"
+    by = event.written_by or message("errors.gl004.unseen_write")
     return Finding(
         *RULE.label,
-        summary=f"{tensor.name} is a view that autograd has lost: {by} wrote to what it is a view "
-        "of, and then it was used",
+        summary=message("errors.gl004.lost", name=tensor_word(tensor), by=by),
         iteration=event.iteration,
         tensor=Versions(tensor, None, None),
         mutated=Place(event.written, by) if event.written is not None else None,
-        failed=Place(event.at, event.at.code if event.at is not None else "its use"),
-        cause=Place(event.made, "the view is made") if event.made is not None else None,
-        help=(
-            Help(
-                "Write out of place into a new tensor, or make the view again after the write. "
-                "Views from unbind, split and chunk do not outlive a write to their base."
-            ),
-        ),
+        failed=Place(event.at, event.at.code if event.at else message("errors.gl004.its_use")),
+        cause=Place(event.made, message("errors.refused.view_made")) if event.made else None,
+        help=(Help(message("errors.gl004.lost_help")),),
+        others=tuple(view_after_write(trace, event.made, event.written)),
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.refusals import refused_backwards
+from graphlab.rules.repair.calls import asked_in_time, zeros_for_unused
 from graphlab.rules.repair.refused_call import leave_out_frozen
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import loss_word
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Trace
 
@@ -16,20 +19,23 @@ def check(trace: Trace) -> Iterator[Finding]:
         RULE,
         trace,
         "unused-input",
-        "{call} asks for the gradient of {name}, which {loss} does not depend on",
-        "Ask for a tensor that the output was really computed from (a copy, view or "
-        ".to() made later is another tensor), or pass allow_unused=True where None is a"
-        " fine answer.",
+        "errors.gl006.summary",
+        "errors.gl006.help",
         _asked_for_another,
+        others=lambda trace, event: (
+            *asked_in_time(trace, event),
+            *zeros_for_unused(trace, event),
+        ),
     )
     yield from refused_backwards(
         RULE,
         trace,
         "frozen-input",
-        "{call} asks for the gradient of {name}, which does not require grad",
-        "Let {name} require grad before {loss} is computed, or leave it out of the inputs.",
+        "errors.gl006.frozen",
+        "errors.gl006.frozen_help",
         leave_out_frozen,
-        cut=" since {cut}",
+        cut="errors.gl006.frozen_since",
+        others=asked_in_time,
     )
 
 
@@ -38,14 +44,10 @@ def _asked_for_another(trace: Trace, event: Backward) -> Help | None:
         return None
     if "requires_grad" in event.cut_by and event.cut_by.split(".requires_grad")[0].isidentifier():
         name = event.cut_by.split(".requires_grad")[0]
-        return Help(
-            f"Run line {event.cut.line} before the forward: {event.loss} was computed from {name} "
-            "when it did not require grad yet."
-        )
-    return Help(
-        f"Run line {event.cut.line} before the forward, and compute {event.loss} from what it "
-        "makes: made afterwards, it is another tensor than the one that went in."
-    )
+        words = {"line": event.cut.line, "loss": loss_word(event.loss), "name": name}
+        return Help(message("errors.gl006.require_earlier", **words))
+    words = {"line": event.cut.line, "loss": loss_word(event.loss)}
+    return Help(message("errors.gl006.made_later", **words))
 
 
 RULE = Rule("GL006", "unused-input", "error", check)

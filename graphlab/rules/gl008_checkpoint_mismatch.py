@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
+from graphlab.rules.repair.calls import without_checkpoint
 from graphlab.rules.repair.refused_call import not_reentrant
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -16,10 +18,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         RULE,
         trace,
         "checkpoint",
-        "{call} came to the checkpoint of {function}, which {why}",
-        "A checkpointed function must do the same both times: keep caches, counters and random "
-        "choices outside it, and pass in what they give.",
+        "errors.gl008.summary",
+        "errors.gl008.help",
         _help,
+        without_checkpoint,
     )
 
 
@@ -30,19 +32,11 @@ def _help(trace: Trace, event: Backward) -> Help | None:
         return not_reentrant(trace, event)
     why = event.node.why if event.node is not None else ""
     if "draws" in why:
-        return Help(
-            f"Draw it before the checkpoint and pass it in: line {event.cut.line} runs again in "
-            "the backward, and a checkpoint restores torch's random state alone."
-        )
+        return Help(message("errors.gl008.draw_before", line=event.cut.line))
     if "in between" in why:
-        return Help(
-            f"Call {event.call} before line {event.cut.line}: until then the checkpointed part is "
-            "still to be run again as it was."
-        )
-    return Help(
-        f"Move line {event.cut.line} out of the checkpointed function, or leave it out while "
-        "training: it runs once in the forward and once more in the backward."
-    )
+        line = event.cut.line
+        return Help(message("errors.gl008.backward_before", call=event.call, line=line))
+    return Help(message("errors.gl008.move_out", line=event.cut.line))
 
 
 RULE = Rule("GL008", "checkpoint-mismatch", "error", check)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
 from graphlab.rules.repair.operations import guard_with_no_grad
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Refused, Trace
 
@@ -16,17 +18,15 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _summary(event: Refused, name: str) -> str:
-    where = f" (line {event.made.line})" if event.made is not None else ""
-    return f"{name} is a tensor of inference mode{where}, and autograd cannot use it in {event.by}"
+    line = line_in_brackets(event.made)
+    return message("errors.gl009.summary", name=name, line=line, by=event.by)
 
 
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     if event.made is not None:
-        yield guard_with_no_grad(trace, event.made) or Help(
-            "Compute what is used again in training outside of this guard, or under "
-            "torch.no_grad(), whose tensors are ordinary ones."
-        )
-    yield Help(f"Or use a copy that is made outside of inference mode: {name}.clone().")
+        edit = guard_with_no_grad(trace, event.made)
+        yield edit or Help(message("errors.gl009.ordinary"))
+    yield Help(message("errors.gl009.copy", name=name))
 
 
 RULE = Rule("GL009", "inference-tensor", "error", check)

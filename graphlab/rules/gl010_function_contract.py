@@ -16,9 +16,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         RULE,
         trace,
         "contract",
-        "{function}.backward {why}",
-        "Return one value for each input of forward, in its order: the gradient, of the input's "
-        "own shape, or None for an input that needs none.",
+        "errors.gl010.summary",
+        "errors.gl010.help",
         complete_return,
     )
 

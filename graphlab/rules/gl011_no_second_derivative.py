@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
+from graphlab.rules.repair.calls import by_math_attention
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Trace
@@ -15,10 +17,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         RULE,
         trace,
         "no-second-derivative",
-        "{call} goes through the gradient of {function}, which cannot be differentiated again",
-        "Compute that part with operations that have a second derivative, or leave it out of what "
-        "create_graph=True differentiates.",
+        "errors.gl011.summary",
+        "errors.gl011.help",
         _help,
+        by_math_attention,
     )
 
 
@@ -27,21 +29,11 @@ def _help(trace: Trace, event: Backward) -> Help | None:
     if node is None:
         return None
     if "once_differentiable" in event.cut_by:
-        return Help(
-            f"Write {node.function}.backward in operations of torch that autograd can follow, "
-            "and take the decorator off. Taking it off alone gives a wrong gradient wherever "
-            "backward uses values that autograd does not see."
-        )
+        return Help(message("errors.gl011.decorator", function=node.function))
     if "ScaledDotProduct" in node.operation:
-        return Help(
-            "Only the math backend can be differentiated twice: run the forward under "
-            "`with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):`."
-        )
+        return Help(message("errors.gl011.attention"))
     if "Cudnn" in node.operation:
-        return Help(
-            "The cuDNN kernel has no second derivative: run the forward under "
-            "`with torch.backends.cudnn.flags(enabled=False):`."
-        )
+        return Help(message("errors.gl011.cudnn"))
     return None
 
 

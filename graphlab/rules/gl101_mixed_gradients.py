@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from graphlab.language import message
 from graphlab.rules.repair.loops import isolation_edits
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import losses_by_name, own_losses
@@ -118,7 +119,6 @@ def _finding(
     foreign = max((s for s in mix.shares if s.loss in others), key=lambda s: s.share)
     pair = {frozenset(each[:2]): each[2] for each in mix.cosines}
     between = pair.get(frozenset((mine, foreign.loss)))
-    apart = f"they point apart (cosine {between:.2f})" if between is not None else ""
     own = _share(mix, mine)
     cause = next(
         (
@@ -129,38 +129,44 @@ def _finding(
         None,
     )
     owner = {trace.tensors[at].owner for at in trace.optimizers[event.optimizer].owns}
-    who = owner.pop() if len(owner) == 1 else "it"
+    who = (owner.pop() if len(owner) == 1 else None) or message("training.gl101.it")
     worse = own.change is None or own.change > 0.0
-    outcome = f": this step made {who} worse at {mine}" if worse else " and undo each other's work"
     if between is not None and between > MOST_COSINE and not worse:
-        apart, outcome = (
-            f"{foreign.loss} is for another optimizer",
-            ", and its gradients were left here",
-        )
-    elif not apart:
-        outcome = outcome.removeprefix(":").strip()
+        key = "left_here"
+    else:
+        key = ("apart_" if between is not None else "") + ("worse" if worse else "undo")
     return Finding(
         *RULE.label,
-        summary=f"{name} applied {_share(mix, mine).share:.0%} {mine} and "
-        f"{foreign.share:.0%} {foreign.loss}; {apart}{outcome}",
+        summary=message(
+            f"training.gl101.{key}",
+            name=name,
+            own=own.share,
+            mine=mine,
+            share=foreign.share,
+            foreign=foreign.loss,
+            cosine=between,
+            who=who,
+        ),
         iteration=event.iteration,
         failed=Place(event.at, f"{name}.step()"),
         cause=Place(cause.at, cause.call) if cause is not None else None,
         help=tuple(_help(trace, event, foreign.loss)),
-        notes=(_proof(name, mine, _share(mix, mine)),),
-        measured=_measured(_share(mix, mine), foreign, between),
+        notes=(_proof(name, mine, own),),
+        measured=_measured(own, foreign, between),
     )
 
 
 def _proof(name: str, mine: str, own: Share) -> str:
     if own.cosine_to_total is None:
-        return "the applied gradient is zero: the losses cancel each other out"
-    angle = f"the applied gradient's cosine with {mine}'s own gradient is {own.cosine_to_total:.3f}"
-    if own.change is None or own.change > 0.0:
-        angle += "; below 0 the step goes uphill"
-    if own.change is None:
-        return angle
-    return f"{angle}: {name}.step() changed {mine} by {own.change:+.3g}, to first order"
+        return message("training.gl101.cancelled")
+    key = "uphill_by" if own.change is not None and own.change > 0.0 else "downhill_by"
+    return message(
+        f"training.gl101.{key if own.change is not None else 'uphill'}",
+        name=name,
+        mine=mine,
+        cosine=own.cosine_to_total,
+        change=own.change,
+    )
 
 
 def _measured(own: Share, foreign: Share, between: float | None) -> dict[str, float]:
@@ -187,12 +193,9 @@ def _help(trace: Trace, event: Step, foreign: str) -> Iterator[Help]:
         block = Block(trace.sources.get(event.at.file, ""), event.at.file, line, event.at.line)
         edits = isolation_edits(trace, block)
         if edits:
-            yield block.help("Keep each loss's gradient to its own network with inputs=.", edits)
+            yield block.help(message("training.gl101.inputs"), edits)
             return
-    yield Help(
-        f"Keep {foreign}'s gradient out: call backward(inputs=list(its_network.parameters())), "
-        "clear the gradients between the two backwards, or detach where the networks meet."
-    )
+    yield Help(message("training.gl101.keep_out", foreign=foreign))
 
 
 RULE = Rule("GL101", "mixed-gradients", "warning", check)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.rules.repair.graph.growing import cut_each_turn, detached_as_kept
 from graphlab.rules.repair.left_over import detach_kept
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
@@ -13,18 +15,31 @@ from graphlab.trace.model import Growing, TensorInfo, Trace
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.growing:
         sizes = " → ".join(str(size) for size in each.sizes)
-        what = f"the graph behind {each.call}" if each.behind_loss else f"the graph of {each.name}"
         yield Finding(
             *RULE.label,
-            summary=f"{what} grows with every iteration ({sizes} nodes): memory and time do too",
+            summary=message(
+                f"training.gl106.{'behind_loss' if each.behind_loss else 'kept'}",
+                call=each.call,
+                name=each.name,
+                sizes=sizes,
+            ),
             iteration=each.iteration,
             tensor=Versions(TensorInfo(each.name, "activation", (), ""), None, None),
             failed=Place(each.at, each.call) if each.behind_loss else None,
-            cause=Place(each.kept_at, f"{each.name} kept with its graph")
+            cause=Place(each.kept_at, message("training.gl106.kept_here", name=each.name))
             if each.kept_at is not None
             else None,
             help=(_help(trace, each),),
+            others=(
+                *cut_each_turn(trace, each.kept_at, each.name),
+                *([found] if (found := _kept_detached(trace, each)) is not None else []),
+                *detached_as_kept(trace, each.kept_at),
+            ),
         )
+
+
+def _kept_detached(trace: Trace, each: Growing) -> Help | None:
+    return detach_kept(trace, each.kept_at) if each.kept_at is not None else None
 
 
 def _help(trace: Trace, each: Growing) -> Help:
@@ -32,10 +47,7 @@ def _help(trace: Trace, each: Growing) -> Help:
         edit = detach_kept(trace, each.kept_at)
         if edit is not None:
             return edit
-    return Help(
-        f"Keep {each.name} without its graph: `.detach()` where it is handed on, or `.item()` for "
-        "a number that is only logged."
-    )
+    return Help(message("training.gl106.help", name=each.name))
 
 
 RULE = Rule("GL106", "graph-grows", "warning", check)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.rules.repair.held.building import hold_less
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, last_step, unversioned
+from graphlab.rules.words import several_parameters
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 
@@ -22,19 +25,30 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         one, two = sorted((step.optimizer, other))
         first, second = trace.optimizers[one], trace.optimizers[two]
-        count = len(step.shared)
-        name = trace.tensors[step.shared[0]].name or "a parameter"
-        more = f" and {count - 1} more" if count > 1 else ""
         stepped = last_step(trace, two) or step
         yield Finding(
             *RULE.label,
-            summary=f"{first.name} and {second.name} both step {name}{more}, by turns",
+            summary=message(
+                "training.gl107.summary",
+                first=first.name,
+                second=second.name,
+                names=several_parameters(trace, step.shared),
+            ),
             iteration=step.iteration,
             tensor=unversioned(trace, step.shared[0]),
             failed=Place(stepped.at, f"{second.name}.step()"),
-            cause=Place(second.at, f"{second.name} built") if second.at is not None else None,
-            help=(Help(f"Leave out of {second.name} what {first.name} already holds."),),
+            cause=Place(second.at, message("words.built", name=second.name)) if second.at else None,
+            help=(Help(message("training.gl107.help", first=first.name, second=second.name)),),
+            others=tuple(_others(trace, one, two)),
         )
+
+
+def _others(trace: Trace, one: int, two: int) -> Iterator[Help]:
+    first, second = set(trace.optimizers[one].owns), set(trace.optimizers[two].owns)
+    if second < first:
+        yield from hold_less(trace, one, two)
+    elif first != second:
+        yield from hold_less(trace, two, one)
 
 
 def _joint(trace: Trace, index: int) -> bool:

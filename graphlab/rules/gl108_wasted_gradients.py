@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from math import prod
 
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.rules.repair.loops import detach
 from graphlab.rules.rule import Rule
-from graphlab.text import listing, plural
+from graphlab.rules.words import loss_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, TensorInfo, Trace, Waste
 
@@ -32,22 +34,34 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _finding(trace: Trace, at: int, event: Backward, waste: Waste) -> Finding:
     tensors = [trace.tensors[each] for each in waste.tensors]
-    owners = Counter(each.owner or "no name" for each in tensors)
-    whose = listing([f"{plural(n, 'parameter')} of {owner}" for owner, n in owners.items()])
+    owners = Counter(each.owner or message("words.no_name") for each in tensors)
+    whose = [message("words.of_owner", owner=owner, count=n) for owner, n in owners.items()]
+    cause = None
+    if waste.at is not None:
+        name = waste.variable or message("training.gl108.used_here")
+        cause = Place(waste.at, message("training.gl108.leads_back", name=name))
     return Finding(
         *RULE.label,
-        summary=f"{event.call} computed the gradients of {whose} for nothing: they were cleared "
-        f"unused, and {waste.saved / waste.of_saved:.0%} of its saved bytes served them alone",
+        summary=message(
+            "training.gl108.summary",
+            call=event.call,
+            whose=listing(whose),
+            part=waste.saved / waste.of_saved,
+        ),
         iteration=event.iteration,
         failed=Place(event.at, event.call),
-        cause=Place(waste.at, f"{waste.variable or 'what is used here'} leads back to them")
-        if waste.at is not None
-        else None,
+        cause=cause,
         help=tuple(_help(trace, at, event, waste)),
         notes=(
-            f"for {sum(map(_size, tensors)):,} bytes of gradients it ran {waste.nodes} of its "
-            f"{waste.of_nodes} nodes, which had saved {waste.saved:,} of {waste.of_saved:,} bytes"
-            + (f"; line {waste.cleared.line} cleared them" if waste.cleared is not None else ""),
+            message(
+                f"training.gl108.{'cost' if waste.cleared is None else 'cost_cleared'}",
+                gradients=sum(map(_size, tensors)),
+                nodes=waste.nodes,
+                of_nodes=waste.of_nodes,
+                saved=waste.saved,
+                of_saved=waste.of_saved,
+                line=waste.cleared.line if waste.cleared is not None else None,
+            ),
         ),
         measured={
             "gradients": len(tensors),
@@ -79,12 +93,9 @@ def _help(trace: Trace, at: int, event: Backward, waste: Waste) -> Iterator[Help
         if found is not None:
             yield found
             return
-    name = waste.variable
-    yield Help(
-        f"Give {event.loss} a graph that ends there: use {name}.detach() in its own forward pass."
-        if name is not None
-        else f"Detach what {event.loss} uses of them, in a forward pass of its own."
-    )
+    key = "detach_it" if waste.variable is not None else "detach"
+    words = {"loss": loss_word(event.loss), "name": waste.variable}
+    yield Help(message(f"training.gl108.{key}", **words))
 
 
 RULE = Rule("GL108", "wasted-gradients", "info", check)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.rules.repair.held.stepping import step_with_backward
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, never_stepped, unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -21,20 +23,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         if optimizer.strangers or set(optimizer.owns) <= set(optimizer.never_reached):
             # Parameters out of use or not reached get no gradients: GL104 and GL110 say so.
             continue
-        call = f"{optimizer.name}.step()"
         yield Finding(
             *RULE.label,
-            summary=f"{call} had no gradient that was new since its last step, and moved its "
-            "parameters all the same",
+            summary=message("training.gl109.summary", name=optimizer.name),
             iteration=step.iteration,
             tensor=unversioned(trace, optimizer.owns[0]) if optimizer.owns else None,
             failed=Place(step.at, f"{optimizer.name}.step()"),
-            help=(
-                Help(
-                    f"Call {optimizer.name}.step() once after each backward; in a branch without "
-                    "a backward, leave the step out too."
-                ),
-            ),
+            help=(Help(message("training.gl109.help", name=optimizer.name)),),
+            others=tuple(step_with_backward(trace, step.at)),
         )
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.language.lists import first_of
+from graphlab.rules.repair.calls import not_reentrant_at_all
+from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
+from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Trace
 from graphlab.trace.sightings import TermCut
@@ -14,30 +19,20 @@ from graphlab.trace.sightings import TermCut
 PATIENCE = 6
 
 
-_HELP = (
-    "Use the module in forward, undo the detach() before it, or leave its parameters out of the "
-    "optimizer."
-)
-_LOSS = (
-    "Compute the loss with torch from the model's output, with differentiable operations, and do "
-    "not set its requires_grad: backward() then ends at the loss itself."
-)
-
-
 def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
     """(what it began with, what holds the parameters for nothing)."""
-    built = Place(optimizer.at, f"{optimizer.name} built") if optimizer.at else None
-    leaf = (
-        Place(optimizer.leaf_loss, f"{optimizer.leaf_name} is told to require grad")
-        if optimizer.leaf_loss is not None
-        else None
-    )
+    built = leaf = None
+    if optimizer.at is not None:
+        built = Place(optimizer.at, message("words.built", name=optimizer.name))
+    if optimizer.leaf_loss is not None:
+        told = message("training.gl110.told", name=optimizer.leaf_name)
+        leaf = Place(optimizer.leaf_loss, told)
     if optimizer.cut is not None:
         return Place(optimizer.cut, optimizer.cut_by), leaf
     if leaf is not None:
         return leaf, None
     if optimizer.unused is not None:
-        return Place(optimizer.unused, "built here, and not used in forward"), built
+        return Place(optimizer.unused, message("training.gl110.unused")), built
     return built, None
 
 
@@ -52,38 +47,44 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         if optimizer.cut is not None and optimizer.cut in told:
             continue
-        names = [trace.tensors[each].name or "a parameter" for each in never]
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        names = [parameter_word(trace, each) for each in never]
         cause, failed = _places(optimizer)
         loss = optimizer.leaf_name if optimizer.leaf_loss is not None else ""
-        help = _HELP if not loss else _LOSS
+        help = "loss_help" if loss else "help"
         if cause is not None and cause.at == optimizer.unused:
-            help = "Use it in forward, or do not build it."
+            help = "use_it"
         yield Finding(
             *RULE.label,
-            summary=f"{optimizer.name} holds {names[0]}{more}, which never received a gradient"
-            + (f": {loss} has no graph, and requires_grad gives it none" if loss else ""),
+            summary=message(
+                f"training.gl110.{'leaf_loss' if loss else 'summary'}",
+                name=optimizer.name,
+                names=first_of(names),
+                loss=loss,
+            ),
             tensor=unversioned(trace, never[0]),
             cause=cause,
             failed=failed,
-            help=(Help(help),),
-            notes=(f"never reached: {', '.join(names)}",) if more else (),
+            help=(Help(message(f"training.gl110.{help}")),),
+            notes=(message("training.gl110.all", names=names),) if len(names) > 1 else (),
+            others=(
+                *graph_kept(trace, optimizer.cut, optimizer.cut_by),
+                *not_reentrant_at_all(trace, optimizer.at),
+            ),
         )
 
 
 def _frozen(trace: Trace, optimizer: OptimizerInfo) -> Finding:
     """Not known to be wrong: a loop may step all optimizers, with some at rest."""
     code, name, _ = RULE.label
-    first = trace.tensors[optimizer.owns[0]].name or "a parameter"
+    first = parameter_word(trace, optimizer.owns[0])
     return Finding(
         code,
         name,
         "info",
-        summary=f"all parameters of {optimizer.name} are frozen: its last {optimizer.frozen_steps} "
-        f"steps changed nothing",
+        summary=message("training.gl110.frozen", name=optimizer.name, count=optimizer.frozen_steps),
         tensor=unversioned(trace, optimizer.owns[0]),
         cause=Place(optimizer.frozen, optimizer.frozen_by) if optimizer.frozen else None,
-        help=(Help(f"Set requires_grad of {first} and the others back where they shall learn."),),
+        help=(Help(message("training.gl110.set_back", name=first)),),
     )
 
 

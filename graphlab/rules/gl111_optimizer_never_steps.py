@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.repair.left_over import add_step, step_of
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import NeverStepped, never_stepped
@@ -22,21 +23,16 @@ def check(trace: Trace) -> Iterator[Finding]:
         wrong = each.instead
         if wrong is not None:
             other = trace.optimizers[wrong.optimizer].name
-            summary = (
-                f"{name}.step() is never called: after {each.fate.call}, whose gradients are for "
-                f"{name}, {other} steps again"
-            )
+            words = {"name": name, "call": each.fate.call, "other": other}
+            summary = message("training.gl111.instead", **words)
             edit = step_of(trace, wrong.at, other, name)
             place = Place(wrong.at, f"{other}.step()")
         else:
-            summary = (
-                f"{name}.step() is never called: the gradients that {each.fate.call} computes for "
-                "its parameters are applied by nobody"
-            )
+            summary = message("training.gl111.nobody", name=name, call=each.fate.call)
             edit = add_step(trace, each.fate.at, name)
             place = Place(each.fate.at, each.fate.call)
         also = [
-            f"{trace.optimizers[one.optimizer].name}.step() is never called either"
+            message("training.gl111.either", name=trace.optimizers[one.optimizer].name)
             for one in others
         ]
         code, title, severity = RULE.label
@@ -47,7 +43,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary=summary,
             failed=Place(each.fate.at, each.fate.call),
             cause=place,
-            help=(edit or Help(f"Call {name}.step() after {each.fate.call}."),),
+            help=(edit or Help(message("training.gl111.help", name=name, call=each.fate.call)),),
             notes=tuple(also),
         )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.rules.repair.held.clearing import cleared_elsewhere
 from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_step, never_stepped
@@ -48,18 +50,18 @@ def _some_lost(trace: Trace, fate: Fate) -> Finding:
     edit = clear_after_step(trace, fate.cleared, step.at) if step is not None else None
     return Finding(
         *RULE.label,
-        summary=f"{fate.cleared_by} clears the gradients of {fate.call} before a step has applied "
-        f"them: of {fate.discarded + fate.applied} backwards, {fate.discarded} were for nothing",
+        summary=message(
+            "training.gl112.some",
+            by=fate.cleared_by,
+            call=fate.call,
+            all=fate.discarded + fate.applied,
+            lost=fate.discarded,
+        ),
         tensor=None,
         failed=Place(fate.at, fate.call),
         cause=Place(fate.cleared, fate.cleared_by),
-        help=(
-            edit
-            or Help(
-                f"Clear the gradients once per step, right after it: each step then applies the "
-                f"sum of {parts} backwards."
-            ),
-        ),
+        help=(edit or Help(message("training.gl112.once_per_step", count=parts)),),
+        others=tuple(cleared_elsewhere(trace, fate.cleared)),
         measured={"applied": fate.applied, "discarded": fate.discarded},
     )
 
@@ -71,29 +73,24 @@ def _all_lost(trace: Trace, each: Starved) -> Finding:
     if before is not None and before.reached and not set(before.reached) & set(optimizer.owns):
         return Finding(
             *RULE.label,
-            summary=f"no step of {name} had a gradient: {before.call} before it reaches none of "
-            f"its parameters, and what {each.call} writes to them is cleared",
+            summary=message(
+                "training.gl112.elsewhere", name=name, before=before.call, call=each.call
+            ),
             failed=Place(before.at, before.call),
-            cause=Place(optimizer.at, f"{name} built"),
+            cause=Place(optimizer.at, message("words.built", name=name)),
             help=(
                 Help(
-                    f"Give {name} the parameters that {before.call} reaches, or step it after "
-                    f"{each.call}."
+                    message("training.gl112.give_it", name=name, before=before.call, call=each.call)
                 ),
             ),
         )
     return Finding(
         *RULE.label,
-        summary=f"{each.cleared_by} clears what {each.call} wrote before {name}.step() can apply "
-        "it: no step had a gradient",
+        summary=message("training.gl112.all", by=each.cleared_by, call=each.call, name=name),
         failed=Place(each.at, each.call),
         cause=Place(each.cleared, each.cleared_by),
-        help=(
-            Help(
-                f"Clear the gradients before the backward or after {name}.step(), never between "
-                "the two."
-            ),
-        ),
+        help=(Help(message("training.gl112.not_between", name=name)),),
+        others=tuple(cleared_elsewhere(trace, each.cleared)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.repair.copies import clone_taken, copy_object
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
@@ -31,14 +32,9 @@ def _finding(trace: Trace, each: Restored) -> Finding:
 
 def _summary(each: Restored) -> str:
     if each.one_object:
-        return (
-            f"{each.receiver} has the very parameters of {each.given}: {each.call} copies them "
-            "onto themselves"
-        )
-    return (
-        f"{each.call} restores nothing: {each.taken_by} gave references, and training has gone on "
-        "in that memory since"
-    )
+        words = {"receiver": each.receiver, "given": each.given, "call": each.call}
+        return message("training.gl113.one_object", **words)
+    return message("training.gl113.references", call=each.call, taken=each.taken_by)
 
 
 def _help(trace: Trace, each: Restored) -> Help:
@@ -48,8 +44,9 @@ def _help(trace: Trace, each: Restored) -> Help:
     if edit is not None:
         return edit
     if each.one_object:
-        return Help(f"Make {each.receiver} a copy of its own: copy.deepcopy({each.given}).")
-    return Help("Keep copies of the values: copy.deepcopy(…state_dict()), or a clone() of each.")
+        words = {"receiver": each.receiver, "given": each.given}
+        return Help(message("training.gl113.deep_copy", **words))
+    return Help(message("training.gl113.copies"))
 
 
 RULE = Rule("GL113", "restored-onto-itself", "warning", check)

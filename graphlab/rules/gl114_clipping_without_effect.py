@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.repair.clipping import clip_before_step, unscale_before
+from graphlab.language import message
+from graphlab.rules.repair.held.clipping import clip_before_step, unscale_before
+from graphlab.rules.repair.held.stepping import clip_after_backward
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -19,28 +21,20 @@ def check(trace: Trace) -> Iterator[Finding]:
         failed = Place(each.step, f"{name}.step()") if each.step is not None else None
         edit: Help | None = None
         if each.why == "scaled":
-            said = (
-                f"{each.call} clips gradients that the GradScaler has not unscaled yet: their norm "
-                "is thousands of times the true one, so that every step is cut down alike"
-            )
-            help = f"Call the scaler's unscale_({name}) first."
+            said, help = "scaled", "unscale"
             edit = unscale_before(trace, each, name)
         elif each.why == "spent":
-            said = (
-                f"{each.call} clips gradients that {name}.step() has applied already: no step is "
-                "any smaller for it"
-            )
-            help = f"Clip between the backward and {name}.step()."
+            said, help = "spent", "between"
             edit = clip_before_step(trace, each)
         else:
-            said = f"{each.call} finds no gradient to clip: the backward comes after it"
-            help = f"Clip between the backward and {name}.step()."
+            said, help = "none_yet", "between"
         yield Finding(
             *RULE.label,
-            summary=said,
+            summary=message(f"training.gl114.{said}", call=each.call, name=name),
             failed=failed,
             cause=Place(each.at, each.call),
-            help=(edit or Help(help),),
+            help=(edit or Help(message(f"training.gl114.{help}", name=name)),),
+            others=tuple(clip_after_backward(trace, each.at, each.backward)),
         )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.language.lists import listing
+from graphlab.rules.repair.held.building import tied
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
-from graphlab.text import listing
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.module_sightings import Replaced, TieBroken
@@ -16,23 +18,27 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if not isinstance(each, TieBroken) or told_with(trace, each):
             continue
-        since = f" since {each.by}" if each.by.endswith(")") and len(each.by) < 40 else " now"
-        many = "one parameter" if len(each.names) == 2 else "the same parameter"
+        since = message("training.gl117.now")
+        if each.by.endswith(")") and len(each.by) < 40:
+            since = message("training.gl117.since", by=each.by)
         yield Finding(
             *RULE.label,
-            summary=f"{listing(list(each.names))} were {many} and are not{since}: each is trained "
-            "for itself",
+            summary=message(
+                f"training.gl117.{'pair' if len(each.names) == 2 else 'several'}",
+                names=listing(each.names),
+                since=since,
+            ),
             tensor=unversioned(trace, each.tensor) if each.tensor is not None else None,
             cause=Place(each.at, each.by) if each.at is not None else None,
             help=(Help(_again(each)),),
+            others=tuple(tied(trace, each.at, each.names)),
         )
 
 
 def _again(tie: TieBroken) -> str:
-    text = "Tie them again after that line, and before the optimizer is built"
     if all(part.isidentifier() for name in tie.names for part in name.split(".")):
-        text += f": {tie.names[-1]} = {tie.names[0]}"
-    return f"{text}."
+        return message("training.gl117.tie_so", last=tie.names[-1], first=tie.names[0])
+    return message("training.gl117.tie")
 
 
 def told_with(trace: Trace, tie: TieBroken) -> bool:

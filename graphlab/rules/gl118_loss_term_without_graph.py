@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.refused_call import keep_graph
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import in_line, loss_word
 from graphlab.trace.finding import Finding, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.sightings import TermCut
@@ -17,14 +20,19 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, TermCut) or each.at in told:
             continue
         told.add(each.at)
-        line = f" in line {each.at.line}" if each.at is not None else ""
         yield Finding(
             *RULE.label,
-            summary=f"the summand {each.term} of {each.loss} trains nothing: {each.by}{line} took "
-            "its graph",
+            summary=message(
+                "training.gl118.summary",
+                term=each.term,
+                loss=loss_word(each.loss),
+                by=each.by,
+                line=in_line(each.at),
+            ),
             failed=Place(each.call_at, each.call),
             cause=Place(each.at, each.by),
             help=(keep_graph(trace, each.at, each.by, each.term),),
+            others=tuple(graph_kept(trace, each.at, each.by, each.call_at)),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -15,14 +16,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         if isinstance(each, LossUnused):
             yield Finding(
                 *RULE.label,
-                summary=f"{each.name} is computed again and again, and no backward runs through it",
+                summary=message("training.gl119.summary", name=each.name),
                 cause=Place(each.at, each.name),
-                help=(
-                    Help(
-                        f"Add {each.name} to a loss that is back-propagated; or compute it under "
-                        "torch.no_grad(), if it is only logged."
-                    ),
-                ),
+                help=(Help(message("training.gl119.help", name=each.name)),),
             )
 
 

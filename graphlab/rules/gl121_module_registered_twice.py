@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -17,16 +18,17 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         yield Finding(
             *RULE.label,
-            summary=f"{each.container} holds one {each.kind} {each.times} times, not {each.times} "
-            "of them: all of these share their parameters",
-            tensor=unversioned(trace, each.tensor) if each.tensor is not None else None,
-            cause=Place(each.at, "repeated here") if each.at is not None else None,
-            help=(
-                Help(
-                    "Build one for each place, [make() for _ in range(n)], or deep copies. Where "
-                    "the weights are shared on purpose, all is well."
-                ),
+            summary=message(
+                "training.gl121.summary",
+                container=each.container,
+                kind=each.kind,
+                times=each.times,
             ),
+            tensor=unversioned(trace, each.tensor) if each.tensor is not None else None,
+            cause=Place(each.at, message("training.gl121.repeated_here"))
+            if each.at is not None
+            else None,
+            help=(Help(message("training.gl121.help")),),
             measured={"times": float(each.times)},
         )
 

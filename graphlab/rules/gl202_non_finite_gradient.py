@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.rules.numbers import finding, operand, sighted, spelt
+from graphlab.language import message
+from graphlab.rules.numbers import finding, given, operand, sighted, spelt
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import in_line, in_module
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.trace.sightings import NonFinite
 
+# Which operations share what is said of their slope, and its key.
 _STEEP = {
-    "sqrt": "the root's slope at 0 is infinite: add an epsilon inside it",
-    "norm": "a norm has no slope at 0: add an epsilon, or leave such rows out",
-    "pow": "a power below 1 has an infinite slope at 0: add an epsilon",
-    "acos": "its slope at -1 and 1 is infinite: clamp a little inside of them",
-    "log": "the slope of log at 0 is infinite: clamp, or use xlogy for x * log(x)",
-    "div": "a quotient has no slope where its divisor is 0: clamp the divisor",
-}
-for _one, _other in {
-    "linalg_vector_norm": "norm", "asin": "acos", "log2": "log", "log10": "log", "log1p": "log",
-    "rsqrt": "sqrt", "reciprocal": "div", "std": "sqrt", "tensor_pow": "pow",
-}.items():  # fmt: skip
-    _STEEP[_one] = _STEEP[_other]
+    "sqrt": "sqrt", "rsqrt": "sqrt", "std": "sqrt", "norm": "norm", "linalg_vector_norm": "norm",
+    "pow": "pow", "tensor_pow": "pow", "acos": "acos", "asin": "acos", "log": "log",
+    "log2": "log", "log10": "log", "log1p": "log", "div": "div", "reciprocal": "div",
+    "linalg_eigh": "eigh", "linalg_svd": "eigh",
+}  # fmt: skip
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -33,27 +29,22 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _made(each: NonFinite) -> str:
     if not each.operation:
-        called = f" by {each.call}" if each.call else ""
-        return f"a gradient computed{called} was not finite, though its loss was"
-    line = f" in line {each.at.line}" if each.at is not None else ""
+        key = "computed_by" if each.call else "computed"
+        return message(f"numbers.gl202.{key}", call=each.call)
+    words = {"operation": spelt(each.operation), "line": in_line(each.at)}
     if each.inside:
-        return f"{spelt(each.operation)}{line} of a backward of your own made it{operand(each)}"
-    where = f" in {each.module}" if each.module else ""
-    zero = ", where the gradient that came in is 0" if each.zero_met else ""
-    given = f": {each.critical}" if each.critical else ""
-    return f"the derivative of {spelt(each.operation)}{where}{line} made it{given}{zero}"
+        return message("numbers.gl202.own_backward", operand=operand(each), **words)
+    zero = message("numbers.gl202.zero") if each.zero_met else ""
+    words |= {"module": in_module(each.module), "given": given(each), "zero": zero}
+    return message("numbers.gl202.derivative", **words)
 
 
 def _help(each: NonFinite) -> str:
-    steep = _STEEP.get(spelt(each.operation), "") if each.operation and not each.inside else ""
-    if each.zero_met:
-        branch = (
-            "a branch that torch.where or a mask does not take is differentiated all the same, "
-            "and 0 times infinity is NaN: make its input safe before the operation, as in "
-            "torch.where(ok, x, torch.ones_like(x))"
-        )
-        steep = f"{steep}; {branch}" if steep else branch
-    return f"{steep[:1].upper()}{steep[1:]}." if steep else ""
+    known = _STEEP.get(spelt(each.operation)) if each.operation and not each.inside else None
+    if known is None:
+        return message("numbers.gl202.branch") if each.zero_met else ""
+    key = "help_and_branch" if each.zero_met else "help"
+    return message(f"numbers.gl202.{key}", steep=message(f"numbers.gl202.steep.{known}"))
 
 
 RULE = Rule("GL202", "non-finite-gradient", "warning", check)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -18,51 +19,32 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, StepsApart):
             continue
         optimizer = trace.optimizers[each.optimizer]
-        call = f"{optimizer.name}.step()"
+        by = each.by or message("ranks.gl303.unseen")
         cause: Place | None = None
-        differs = "; ".join(each.differs)
         if each.why == "written":
-            by = each.by or "something that was not seen"
-            who = ranks_in_words(each.ranks)
-            said = (
-                f"the ranks had the same gradients after the backward, then {by} changed those of "
-                f"{who}, and {call} applies different steps"
-            )
-            help = f"Let every rank do the same to its gradients before {call}."
             cause = Place(each.cause, by) if each.cause is not None else None
-        elif each.why == "rate":
-            said = f"{call} has another learning rate on each rank ({differs})"
-            help = "Give every rank the same learning rate, and step its scheduler on all of them."
-            made = Place(optimizer.at, f"{optimizer.class_name}(…)")
-            cause = Place(each.cause, each.by) if each.cause is not None else made
-        elif each.why == "settings":
-            said = f"{call} has other settings on each rank ({differs})"
-            help = "Give every rank's optimizer the same settings."
+        elif each.why == "settings" or (each.why == "rate" and each.cause is None):
             cause = Place(optimizer.at, f"{optimizer.class_name}(…)")
         elif each.why == "skipped":
-            who = ranks_in_words(each.ranks)
-            said = (
-                f"only {who} ran {call} in iteration {each.iteration}: the ranks had averaged "
-                "gradients, and train different models from there on"
-            )
-            help = "Decide on every rank alike, by a value that all have: all_reduce it first."
             cause = _condition(trace, each.at)
-        else:
-            by = f", by {each.by}" if each.by else ""
-            said = (
-                f"the ranks' parameters differ before {call}{by}, though their gradients are the "
-                "same"
-            )
-            cause = Place(each.cause, each.by) if each.cause is not None else None
-            help = "Write to parameters on every rank alike, or broadcast them afterwards."
+        elif each.cause is not None:
+            cause = Place(each.cause, each.by)
+        key = "values_by" if each.why == "values" and each.by else each.why
+        words = {
+            "name": optimizer.name,
+            "by": by,
+            "ranks": ranks_in_words(each.ranks) if each.ranks else "",
+            "iteration": each.iteration,
+            "differs": "; ".join(each.differs),
+        }
         yield Finding(
             *RULE.label,
-            summary=said,
+            summary=message(f"ranks.gl303.{key}", **words),
             iteration=each.iteration,
             tensor=unversioned(trace, each.tensors[0]) if each.tensors else None,
             cause=cause,
-            failed=Place(each.at, call),
-            help=(Help(help),),
+            failed=Place(each.at, f"{optimizer.name}.step()"),
+            help=(Help(message(f"ranks.gl303.{each.why}_help", **words)),),
             ranks=each.ranks,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -18,22 +19,20 @@ def check(trace: Trace) -> Iterator[Finding]:
         counts = ", ".join(each.counts)
         line = each.at.line if each.at is not None else 0
         waited = ", ".join(each.stops) or ranks_in_words(each.waiting)
-        what = "the loop" if each.loop else each.operation
-        verb = "ran its body" if each.loop else "was called"
+        key = "loop" if each.loop else "call"
+        what = message("ranks.gl304.the_loop") if each.loop else each.operation
         yield Finding(
             *RULE.label,
-            summary=f"the ranks part ways: {what} in line {line} {verb} so many times on each "
-            f"({counts}), and {waited} waited for others that did not come",
-            cause=Place(each.at, what),
-            failed=Place(each.failed, "waiting"),
-            help=(
-                Help(
-                    "Give every rank as many batches (DistributedSampler, drop_last=True), or wrap "
-                    "the loop in torch.distributed.algorithms.Join."
-                    if each.loop
-                    else "Let every rank make the same collective calls in the same order."
-                ),
+            summary=message(
+                f"ranks.gl304.{key}",
+                operation=each.operation,
+                line=line,
+                counts=counts,
+                waited=waited,
             ),
+            cause=Place(each.at, what),
+            failed=Place(each.failed, message("ranks.gl304.waiting")),
+            help=(Help(message(f"ranks.gl304.{key}_help")),),
             ranks=each.waiting,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -14,29 +15,22 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if not isinstance(each, PastTheWrapper):
             continue
-        name = each.tensor or "a parameter"
+        name = each.tensor or message("words.a_parameter")
         failure = trace.exception
-        called = f": {each.called} goes past that" if each.called else ""
-        if each.kind == FULLY_SHARD:
-            help = (
-                "Call the module itself, and let its forward do this; or name the method with "
-                "torch.distributed.fsdp.register_fsdp_forward_method; or call unshard() before "
-                "and reshard() after."
-            )
-        else:
-            help = (
-                "Call the wrapper itself, and let the module's forward do this; or compute it "
-                "under FullyShardedDataParallel.summon_full_params."
-            )
+        help = "fully_shard_help" if each.kind == FULLY_SHARD else "help"
         yield Finding(
             *RULE.label,
-            summary=f"{name} is a shard here: {each.kind} gathers the whole parameter for the "
-            f"forward of its module alone{called}",
+            summary=message(
+                f"ranks.gl307.{'called' if each.called else 'summary'}",
+                name=name,
+                kind=each.kind,
+                called=each.called,
+            ),
             iteration=failure.iteration if failure is not None else None,
             tensor=Versions(TensorInfo(name, "parameter", (), ""), None, None),
             cause=Place(each.cause, each.called or name),
             failed=Place(each.at, name),
-            help=(Help(help),),
+            help=(Help(message(f"ranks.gl307.{help}")),),
         )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
+from graphlab.rules.words import loss_word, several_parameters
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.sightings import NonFinite
-
-_HELP = "Find the operation first, then keep what goes into it where it has a finite slope."
-_KINDS = {"nan": "NaN", "inf": "infinite number"}
 
 
 def sighted(trace: Trace) -> Iterator[NonFinite]:
@@ -31,62 +31,89 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
     """The finding on a number; `made` says what made it."""
     code, name, severity = rule.label
     index = next(iter(each.tensors), None)
-    what = _KINDS[each.kind]
-    when = f" in iteration {each.iteration}" if each.iteration is not None else ""
+    when = ""
+    if each.iteration is not None:
+        when = message("numbers.when", iteration=each.iteration)
     measured = {"count": float(each.count), "of": float(each.whole)} if each.whole else {}
     failed = None
     if each.step:
         failed = Place(each.step_at, each.step)
     elif each.call:
         failed = Place(each.call_at, each.call)
-    by = spelt(each.operation) or "data"
-    if each.operand:
-        by += f" of {each.operand}" if each.operation else f": {each.operand}"
-    if each.critical:
-        by += f" ({each.critical})"
     return Finding(
         code,
         name,
         severity,
-        summary=f"the first {what}{when}: {made}{_reach(trace, each)}",
+        summary=message(
+            "numbers.summary",
+            what=message(f"numbers.{each.kind}"),
+            when=when,
+            made=made,
+            reach=_reach(trace, each),
+        ),
         iteration=each.iteration,
         tensor=unversioned(trace, index) if index is not None else None,
-        cause=Place(each.at, by, each.module) if each.at is not None else None,
+        cause=Place(each.at, _place(each), each.module) if each.at is not None else None,
         failed=failed,
-        help=(Help(help or _HELP),),
-        notes=_notes(each),
+        help=(Help(_help(each, help)),),
+        notes=tuple(_notes(trace, each)),
         measured=measured,
     )
 
 
+def _place(each: NonFinite) -> str:
+    """What made it, and of what."""
+    by = spelt(each.operation) or message("numbers.place.data")
+    if each.operand and each.operation:
+        by = message("numbers.place.operation_of", operation=by, operand=each.operand)
+    elif each.operand:
+        by = message("numbers.place.data_named", operand=each.operand)
+    if each.critical:
+        by = message("numbers.place.given", by=by, critical=each.critical)
+    return by
+
+
 def _reach(trace: Trace, each: NonFinite) -> str:
-    names = [trace.tensors[at].name or "a parameter" for at in each.tensors]
-    parts = [each.loss] if each.in_loss and each.loss else []
-    if names:
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        what = "" if each.phase in ("before", "step") else "the gradients of "
-        parts.append(f"{what if each.step else ''}{names[0]}{more}")
-    reached = f"; it reached {' and '.join(parts)}" if parts else ""
-    if each.step:
-        reached += f", which {each.step} applied" if parts else f"; {each.step} ran all the same"
-    return reached
+    parts = [loss_word(each.loss)] if each.in_loss and each.loss else []
+    if each.tensors:
+        names = several_parameters(trace, each.tensors)
+        if each.step and each.phase not in ("before", "step"):
+            names = message("numbers.gradients", names=names)
+        parts.append(names)
+    if parts:
+        key = "reached_applied" if each.step else "reached"
+        return message(f"numbers.{key}", parts=listing(parts), step=each.step)
+    return message("numbers.ran", step=each.step) if each.step else ""
 
 
-def _notes(each: NonFinite) -> tuple[str, ...]:
-    if each.look_from is None:
-        return ()
-    return (
-        "Which operation made it can be told by a second run that looks at every operation from "
-        f"iteration {each.look_from} on: --nan-from {each.look_from}.",
-    )
+def _help(each: NonFinite, help: str) -> str:
+    return message("numbers.diverged") if each.grown else help or message("numbers.help")
 
 
-def operand(each: NonFinite, otherwise: str = "its operand") -> str:
+def _notes(trace: Trace, each: NonFinite) -> Iterator[str]:
+    if (grown := each.grown) is not None:
+        key, name = "grown", loss_word(grown.name)
+        if each.grown_tensor is not None:
+            key, name = "grown_tensor", several_parameters(trace, [each.grown_tensor])
+        yield message(
+            f"numbers.{key}", name=name, before=f"{grown.before:.3g}", first=grown.first,
+            after=f"{grown.after:.3g}", last=grown.last,
+        )  # fmt: skip
+    if each.look_from is not None:
+        yield message("numbers.look_from", iteration=each.look_from)
+
+
+def given(each: NonFinite) -> str:
+    """What is wrong with the values of its operand."""
+    return message("numbers.operand.given", critical=each.critical) if each.critical else ""
+
+
+def operand(each: NonFinite) -> str:
     """Which operand, and what is wrong with its values: ``3 of 64 values of p are 0``."""
     if not each.critical:
-        return f" of {each.operand}" if each.operand else ""
-    name = each.operand or otherwise
-    said = each.critical
-    if " values " in said and not said.startswith("values"):
-        return f": {said.replace(' values ', f' values of {name} ', 1)}"
-    return f" of {name}: {said}"
+        return message("numbers.operand.named", operand=each.operand) if each.operand else ""
+    name = each.operand or message("numbers.operand.its")
+    many, values, how = each.critical.partition(" values ")
+    if values:
+        return message("numbers.operand.values_of", operand=name, many=many, how=how)
+    return message("numbers.operand.named_given", operand=name, critical=each.critical)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from graphlab.language import message
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import by_in_line, loss_word, tensor_word
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Backward, Refused, Trace
 
@@ -16,11 +18,12 @@ def refused_writes(
     summary: str,
     help: tuple[str, str],
     repair: Callable[[Trace, Refused], Help | None],
+    others: Callable[[Trace, Refused], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line that wrote to a tensor of `kind`.
 
-    `help` is two ways to fix it; an edit that `repair` finds replaces the first. `{name}` and
-    `{by}` in the texts stand for the tensor and the write.
+    `summary` is the key of a text, and `help` those of two ways to fix it; an edit that `repair`
+    finds replaces the first. `{name}` and `{by}` in the texts stand for the tensor and the write.
     """
     told = set()
     for event in trace.events:
@@ -29,17 +32,17 @@ def refused_writes(
         told.add(event.at)
         tensor = trace.tensors[event.tensor]
         edit = repair(trace, event)
-        first, second = (each.format(name=tensor.name or "x") for each in help)
-        called = tensor.name or f"a tensor of shape {list(tensor.shape)}"
+        first, second = (message(each, name=tensor.name or "x") for each in help)
         yield Finding(
             *rule.label,
-            summary=summary.format(name=called, by=event.by),
+            summary=message(summary, name=tensor_word(tensor), by=event.by),
             iteration=event.iteration,
             tensor=Versions(tensor, None, None),
             mutated=Place(event.at, event.by),
             failed=Place(event.at, event.by),
-            cause=_cause(event, "the view is made"),
+            cause=_cause(event, message("errors.refused.view_made")),
             help=(edit or Help(first), Help(second)),
+            others=tuple(others(trace, event)),
         )
 
 
@@ -50,6 +53,7 @@ def refused_operations(
     summary: Callable[[Refused, str], str],
     help: Callable[[Trace, Refused, str], Iterator[Help]],
     written: bool = False,
+    others: Callable[[Trace, Refused], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line whose operation was refused for `kind`. `summary` and `help` are
     also given the tensor's name; `written` says that each of them is an in-place write."""
@@ -59,22 +63,22 @@ def refused_operations(
             continue
         told.add(event.at)
         tensor = trace.tensors[event.tensor]
-        called = tensor.name or f"a tensor of shape {list(tensor.shape)}"
         yield Finding(
             *rule.label,
-            summary=summary(event, called),
+            summary=summary(event, tensor_word(tensor)),
             iteration=event.iteration,
             tensor=Versions(tensor, None, None),
             mutated=Place(event.at, event.by) if written else None,
             failed=Place(event.at, event.by),
-            cause=_cause(event, "made here"),
-            help=tuple(help(trace, event, tensor.name or "it")),
+            cause=_cause(event, message("errors.refused.made_here")),
+            help=tuple(help(trace, event, tensor.name or message("words.it"))),
+            others=tuple(others(trace, event)),
         )
 
 
 def made_by(event: Refused) -> str:
     """What made the tensor so, and in which line; "" if that is not known."""
-    return f"{event.made_by} in line {event.made.line}" if event.made is not None else ""
+    return by_in_line(event.made_by, event.made) if event.made is not None else ""
 
 
 def _cause(event: Refused, otherwise: str) -> Place | None:
@@ -89,12 +93,13 @@ def refused_backwards(
     help: str,
     repair: Callable[[Trace, Backward], Help | None] = lambda trace, event: None,
     cut: str = "",
+    others: Callable[[Trace, Backward], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line whose backward was refused for `trouble`.
 
-    `cut` is appended to the summary if the line that detached the loss is known; `help` is used if
-    `repair` finds nothing. `{name}`, `{call}`, `{loss}`, `{shape}`, `{why}` and `{cut}` are filled
-    in.
+    `summary`, `help` and `cut` are keys of texts: `cut` stands in for the summary if the line that
+    detached the loss is known; `help` is used if `repair` finds nothing. `{name}`, `{call}`,
+    `{loss}`, `{shape}`, `{why}` and `{cut}` are filled in.
     """
     told = set()
     for event in trace.events:
@@ -102,22 +107,23 @@ def refused_backwards(
             continue
         told.add(event.at)
         tensor = trace.tensors[event.subject] if event.subject is not None else None
-        called = tensor.name if tensor is not None and tensor.name else event.loss
+        loss = loss_word(event.loss)
         words = {
-            "name": called,
+            "name": tensor.name if tensor is not None and tensor.name else loss,
             "call": event.call,
-            "loss": event.loss,
-            "shape": list(tensor.shape) if tensor is not None else "",
+            "loss": loss,
+            "shape": str(list(tensor.shape)) if tensor is not None else "",
             "why": event.node.why if event.node is not None else "",
-            "cut": f"{event.cut_by} in line {event.cut.line}" if event.cut else "",
+            "cut": by_in_line(event.cut_by, event.cut) if event.cut else "",
         }
-        said = summary if event.cut is None else summary + cut
+        said = cut if cut and event.cut is not None else summary
         yield Finding(
             *rule.label,
-            summary=said.format(**words),
+            summary=message(said, **words),
             iteration=event.iteration,
             tensor=Versions(tensor, None, None) if tensor is not None else None,
             failed=Place(event.at, event.call),
             cause=Place(event.cut, event.cut_by) if event.cut is not None else None,
-            help=(repair(trace, event) or Help(help.format(**words)),),
+            help=(repair(trace, event) or Help(message(help, **words)),),
+            others=tuple(others(trace, event)),
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
+from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.graph.kept_apart import copied_where_saved
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
+from graphlab.rules.repair.reordered import copy_before_write, saved_later
 from graphlab.rules.repair.wrapped import detach_and_recompute, used_up_by, wrapped
 from graphlab.rules.repair.writes import save_a_copy, update_under_no_grad, write_out_of_place
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import inferred, line_in_brackets, tensor_word
 from graphlab.trace.finding import Finding, Help, Place, Related, Versions
 from graphlab.trace.model import Backward, Saved, TensorInfo, Trace, Write
 from graphlab.trace.ranks.sightings import BROADCAST, DDP, FSDP, FULLY_SHARD
@@ -35,7 +38,8 @@ def mutated_place(trace: Trace, saved: Saved) -> Place | None:
     event = _write(trace, saved)
     if event is None:
         return None
-    return Place(event.at, f"{event.by} (inferred)" if event.inferred else event.by)
+    by = message("words.by_inferred", by=event.by) if event.inferred else event.by
+    return Place(event.at, by)
 
 
 def _write(trace: Trace, saved: Saved) -> Write | None:
@@ -45,9 +49,7 @@ def _write(trace: Trace, saved: Saved) -> Write | None:
 
 def tensor_label(tensor: TensorInfo) -> str:
     """How a sentence names a tensor: its name, or its kind and shape."""
-    if tensor.name:
-        return tensor.name
-    return f"a tensor of shape {list(tensor.shape)}" if tensor.shape else "a tensor"
+    return tensor_word(tensor) if tensor.name or tensor.shape else message("words.a_tensor")
 
 
 def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
@@ -63,12 +65,12 @@ def distinct(problems: tuple[Saved, ...]) -> list[Saved]:
 
 
 def findings(
-    rule: Rule, trace: Trace, state: str, tail: str, raised: str = ""
+    rule: Rule, trace: Trace, state: str, summary: str, raised: str = ""
 ) -> Iterator[Finding]:
     """One finding for each backward call and write whose saved tensors were in `state`.
 
-    `tail` ends the summary, after the backward call; `raised`, if given, does where that raised,
-    and the finding is an error.
+    `summary` is the key of its text; `raised`, if given, is that where the backward raised, and the
+    finding is an error.
     """
     told = set()
     for event in trace.events:
@@ -84,15 +86,19 @@ def findings(
             continue
         told.add(key)
         tensor = versions(trace, first)
-        by = mutated.what if mutated is not None else "a writer that was not seen"
+        by = mutated.what if mutated is not None else message("errors.stale.unseen_writer")
         notes = () if mutated is not None else (_unseen(first, event),)
         failed = bool(raised) and event.raised is not None
         yield Finding(
             rule.code,
             rule.name,
             "error" if failed else rule.severity,
-            summary=f"{tensor_label(tensor.tensor)} was saved for backward, then changed in place "
-            f"by {by}; {event.call} {raised if failed else tail}",
+            summary=message(
+                raised if failed else summary,
+                name=tensor_label(tensor.tensor),
+                by=by,
+                call=event.call,
+            ),
             iteration=event.iteration,
             tensor=tensor,
             saved=saved_place(first),
@@ -104,6 +110,7 @@ def findings(
                 for each in problems[1:]
             ),
             help=tuple(_help(trace, event, problems, mutated)),
+            others=tuple(_others(trace, event, problems)),
             notes=(*notes, *_harm(event), *_inferred(trace, problems)),
             measured=_measured(event),
         )
@@ -116,10 +123,7 @@ def _measured(event: Backward) -> dict[str, float]:
 
 def _harm(event: Backward) -> Iterator[str]:
     if event.cosine is not None and event.relative_error is not None:
-        yield (
-            f"measured at this backward: its gradient has a relative error of "
-            f"{event.relative_error:.2g}, and a cosine of {event.cosine:.2f} with the right one"
-        )
+        yield message("errors.stale.harm", error=event.relative_error, cosine=event.cosine)
 
 
 def _cause(tensor: TensorInfo, saved: Saved, mutated: Place | None) -> Place | None:
@@ -132,9 +136,12 @@ def _cause(tensor: TensorInfo, saved: Saved, mutated: Place | None) -> Place | N
 
 
 def _unseen(saved: Saved, event: Backward) -> str:
-    start = f"line {saved.at.line}" if saved.at is not None else "its forward"
-    end = f"line {event.at.line}" if event.at is not None else "backward"
-    return f"changed between {start} and {end}, writer not seen"
+    start, end = message("errors.stale.its_forward"), message("errors.stale.backward")
+    if saved.at is not None:
+        start = message("words.line", line=saved.at.line)
+    if event.at is not None:
+        end = message("words.line", line=event.at.line)
+    return message("errors.stale.writer_not_seen", start=start, end=end)
 
 
 def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
@@ -144,24 +151,33 @@ def _inferred(trace: Trace, problems: list[Saved]) -> Iterator[str]:
         write = _write(trace, each)
         if write is not None and write.inferred and write.inferred not in told:
             told.add(write.inferred)
-            yield f"inferred: {write.inferred}"
+            yield inferred(write.inferred)
         elif each.suspects and each.suspects not in told:
             told.add(each.suspects)
             name = tensor_label(versions(trace, each).tensor)
-            *most, last = each.suspects
-            if len(most) >= SUSPECTS_NAMED:
-                most, last = most[:SUSPECTS_NAMED], f"{len(each.suspects) - SUSPECTS_NAMED} others"
-            who = f"{', '.join(most)} or {last}" if most else last
-            yield f"inferred: {name} may have been written by {who}"
+            who: list[str] = list(each.suspects)
+            more = len(who) - SUSPECTS_NAMED
+            if more > 0:
+                who[SUSPECTS_NAMED:] = [message("errors.stale.others", count=more)]
+            yield inferred(message("errors.stale.suspects", name=name, who=who))
+
+
+def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[Help]:
+    yield from saved_later(trace, problems, event)
+    yield from copied_where_saved(trace, problems)
+    mutated = mutated_place(trace, problems[0])
+    held = versions(trace, problems[0]).tensor.kind in ("parameter", "buffer")
+    if mutated is not None and not held:
+        yield from copy_before_write(trace, mutated.at)
+    carried = detach_carried(trace, event)
+    if carried is not None:
+        yield carried
 
 
 def _broadcast(trace: Trace, saved: Saved, tensor: TensorInfo) -> Help:
     name = tensor_label(tensor)
-    copied = save_a_copy(trace, saved, f"{BROADCAST} writes to it at the next forward")
-    return copied or Help(
-        f"Use {name}.clone() where it was saved, or pass broadcast_buffers=False to {DDP} if each "
-        "rank is to keep buffers of its own."
-    )
+    copied = save_a_copy(trace, saved, message("errors.stale.next_forward", by=BROADCAST))
+    return copied or Help(message("errors.stale.broadcast", name=name, wrapper=DDP))
 
 
 def _help(
@@ -173,7 +189,9 @@ def _help(
     tensor = versions(trace, problems[0]).tensor
     held = tensor.kind in ("parameter", "buffer")
     if change is not None and write is not None and not write.silent and not held:
-        why = f"backward still needs the old {tensor.name or 'values'}"
+        why = message("errors.stale.needs_old_values")
+        if tensor.name:
+            why = message("errors.stale.needs_old", name=tensor.name)
         element = bool(tensor.name) and tensor.name.endswith("]")
         apart = write_out_of_place(trace, change, write.by, why, element)
         if apart is not None:
@@ -188,7 +206,8 @@ def _help(
             yield under
             return
     if tensor.kind == "buffer" and write is not None:
-        copied = save_a_copy(trace, problems[0], f"{write.by} writes to it before {event.call}")
+        why = message("errors.stale.writes_before", by=write.by, call=event.call)
+        copied = save_a_copy(trace, problems[0], why)
         if copied is not None:
             yield copied
             return
@@ -209,10 +228,8 @@ def _help(
         if again is not None:
             yield again
         if mutated.what.endswith(".step()") and not wrapped(trace, DDP, FSDP, FULLY_SHARD):
-            later = move_step(trace, change, at, mutated.what)
-            if later is not None and again is not None:
-                yield replace(later, text=f"Or m{later.text[1:]}")
-            elif later is not None:
+            later = move_step(trace, change, at, mutated.what, again is not None)
+            if later is not None:
                 yield later
         if again is not None:
             return
@@ -222,19 +239,12 @@ def _help(
         if carried is not None:
             yield carried
             return
-    who = write.by if write is not None else "the write"
-    name = tensor_label(tensor)
-    where = f" (line {change.line})" if change is not None else ""
-    first = f"Run the forward that uses {name} again after {who}{where}"
-    if tensor.kind == "parameter":
-        yield Help(f"{first}, or let {event.call} run before it.")
-    elif tensor.kind == "buffer":
-        yield Help(
-            f"Let {event.call} run before {who}{where}, or use {name}.clone() where it was saved: "
-            f"backward still needs the old {name}."
-        )
-    else:
-        yield Help(
-            f"Write into a new tensor, instead of {who}{where}: backward still needs the old "
-            f"{name}. Or run the forward that uses it again after that."
-        )
+    key = {"parameter": "forward_again", "buffer": "buffer"}.get(tensor.kind, "new_tensor")
+    text = message(
+        f"errors.stale.{key}",
+        name=tensor_label(tensor),
+        by=write.by if write is not None else message("errors.stale.the_write"),
+        line=line_in_brackets(change),
+        call=event.call,
+    )
+    yield Help(text)

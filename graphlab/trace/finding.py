@@ -66,6 +66,8 @@ class Finding:
     cause: Place | None = None
     related: tuple[Related, ...] = ()
     help: tuple[Help, ...] = ()
+    # Further ways to fix it, which `graphlab fix` tries and no other view shows.
+    others: tuple[Help, ...] = ()
     notes: tuple[str, ...] = ()
     measured: dict[str, float] = field(default_factory=dict)
     # Of a program with several ranks: on which it was found, and which those are in words.

@@ -200,6 +200,7 @@ class Backward:
     cosine: float | None = None
     relative_error: Norm | None = None
     handed_over: bool = False
+    leads_to: tuple[TensorAt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

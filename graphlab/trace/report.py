@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from graphlab.language import Message
 from graphlab.trace.finding import Finding, Place, Versions
 from graphlab.trace.model import Environment, Failure, Location, OptimizerInfo, Share, Trace
 from graphlab.trace.ranks.joint import Joint
@@ -22,7 +23,7 @@ def report(trace: Trace, findings: list[Finding]) -> dict[str, Any]:
         "iterations": trace.iterations,
         "environment": _environment(trace.environment),
         "exception": _exception(failure) if failure is not None else None,
-        "findings": [_finding(each) for each in findings],
+        "findings": [finding_document(each) for each in findings],
         "optimizers": [_optimizer(each, trace) for each in trace.optimizers],
         "unseen": list(trace.unseen),
     }
@@ -98,12 +99,31 @@ def _tensor(versions: Versions | None) -> dict[str, Any] | None:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _message(text: str) -> dict[str, Any]:
+    """The key of a summary and what stands in its braces, for whoever tells it in their own words.
+    An argument that is a text of its own is an object with the same two fields."""
+    if not isinstance(text, Message):
+        return {"summary_key": None, "summary_arguments": {}}
+    arguments = {name: _argument(value) for name, value in text.arguments.items()}
+    return {"summary_key": text.key, "summary_arguments": arguments}
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_argument(each) for each in value]
+    if not isinstance(value, Message):
+        return value
+    return {"key": value.key, "arguments": {k: _argument(v) for k, v in value.arguments.items()}}
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON values, as all documents have it."""
     return {
         "code": finding.code,
         "name": finding.name,
         "severity": finding.severity,
         "summary": finding.summary,
+        **_message(finding.summary),
         "iteration": finding.iteration,
         "tensor": _tensor(finding.tensor),
         "saved": _saved(finding.saved),

@@ -131,6 +131,18 @@ Phase = Literal["forward", "backward", "step", "data", "before"]
 
 
 @dataclass(frozen=True, slots=True)
+class Grown:
+    """What was `before` in iteration `first` and `after` in iteration `last`: a loss's value, or
+    the greatest magnitude in the parameter that NonFinite.grown_tensor is."""
+
+    name: str
+    first: Count
+    before: float
+    last: Count
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class NonFinite:
     """The first NaN or Inf that reached a loss that was trained on, a gradient that was applied or
     a parameter.
@@ -142,7 +154,8 @@ class NonFinite:
     backward made it. iteration: in which it was made. loss, call, call_at: the backward that it
     reached. in_loss: it is in the loss itself. step, step_at: the step that applied it. tensors:
     parameters that it reached. look_from: the iteration from which a second run has to look, where
-    only that can tell more.
+    only that can tell more. grown, grown_tensor: the parameter, or else the loss, that had grown
+    beyond measure before.
     """
 
     at: Location | None
@@ -165,6 +178,8 @@ class NonFinite:
     step_at: Location | None = None
     tensors: tuple[TensorAt, ...] = ()
     look_from: Count | None = None
+    grown: Grown | None = None
+    grown_tensor: TensorAt | None = None
 
 
 # A Trace holds these under `sightings`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from graphlab import language
 from graphlab.errors import UserError
 from graphlab.language.forms import Texts, particle
+from graphlab.language.lists import first_of, listing
 
 
 def fields(text: str) -> set[str]:
@@ -35,7 +37,8 @@ def test_every_text_can_be_formatted() -> None:
 
 def test_korean_is_written_in_korean() -> None:
     english, korean = language.catalogue("en"), language.catalogue("ko")
-    same = [key for key in korean if korean[key] == english[key] and " " in korean[key]]
+    words = {key: re.sub(r"{[^{}]*}", "", text) for key, text in english.items()}
+    same = [k for k in korean if korean[k] == english[k] and re.search(r"[a-z] [a-z]", words[k])]
     assert same == []
 
 
@@ -55,12 +58,54 @@ def test_korean_is_written_in_korean() -> None:
         ("gene_logit", "을", "을"),
         ("D.4.weight", "이", "가"),
         ("optimizer_D.step()", "이", "이"),
+        ("h.clone()", "을", "을"),
+        ("scale", "으로", "로"),
+        ("p.data.clamp_()", "이", "가"),
         ("flat", "을", "을(를)"),
         ("flat", "으로", "(으)로"),
     ],
 )
 def test_the_particle_follows_the_sound(name: str, kind: str, expected: str) -> None:
     assert particle(name, kind) == expected
+
+
+def test_a_list_is_joined_as_the_text_says() -> None:
+    text = Texts()
+    assert text.format("{names:, | and }", names=["a"]) == "a"
+    assert text.format("{names:, | and }", names=["a", "b", "c"]) == "a, b and c"
+    assert text.format("{names:, |, }", names=["a", "b"]) == "a, b"
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "english", "korean"),
+    [
+        ([], None, "", ""),
+        (["a"], None, "a", "a"),
+        (["a", "b", "c"], None, "a, b and c", "a, b, c"),
+        (["a", "b", "c", "d"], 3, "a, b and 2 more", "a, b 외 2개"),
+    ],
+)
+def test_names_are_listed(names: list[str], most: int | None, english: str, korean: str) -> None:
+    listed = listing(names, most)
+    assert listed == english
+    assert in_korean(listed) == korean
+
+
+def test_a_list_of_messages_is_told_whole() -> None:
+    parts = [language.message("words.of_owner", owner=owner, count=2) for owner in ("D", "G")]
+    listed = listing(parts)
+    assert listed == "2 parameters of D and 2 parameters of G"
+    assert in_korean(listed) == "D의 파라미터 2개, G의 파라미터 2개"
+    assert first_of([parts[0], "x"]) == "2 parameters of D and 1 more"
+
+
+def in_korean(text: str) -> str:
+    before = language.current()
+    try:
+        language.choose("ko")
+        return language.told(text)
+    finally:
+        language.choose(before)
 
 
 def test_a_number_chooses_its_form() -> None:
@@ -98,13 +143,8 @@ def test_the_environment_names_the_language(
 def test_a_message_is_english_and_is_told_in_the_language_of_the_process() -> None:
     inner = language.message("report.clear.no_backward")
     assert (inner, inner.key) == (language.say_in("en", "report.clear.no_backward"), inner.key)
-    before = language.current()
-    try:
-        language.choose("ko")
-        assert language.told(inner) == language.say_in("ko", "report.clear.no_backward") != inner
-        assert language.told("as it is") == "as it is"
-    finally:
-        language.choose(before)
+    assert in_korean(inner) == language.say_in("ko", "report.clear.no_backward") != inner
+    assert in_korean("as it is") == "as it is"
 
 
 def test_an_unknown_language_is_refused_with_those_there_are() -> None:

@@ -102,6 +102,99 @@ def test_data_is_named_where_it_comes_in(tmp_path: Path) -> None:
     assert found.at.code.startswith("y = torch.tensor")
 
 
+OVERFLOW = """\
+margin = 90 * (1 + step // 4 * 100) * net(x).abs() / 90
+loss = torch.log(1 + torch.exp(margin * torch.ones(4))).mean()
+"""
+COUNTED = """\
+keep = torch.full((6,), int(step != 4))
+per_row = net(x).sum(-1) - net(x).mean(-1)
+loss = (per_row * keep).sum() / keep.sum()
+"""
+MASKED = """\
+mask = (torch.arange(4) >= 2) | ((torch.arange(6) == 2)[:, None] & (step == 4))
+scores = net(x).masked_fill(mask, float("-inf"))
+loss = torch.softmax(scores, -1)[:, 0].mean()
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "operation", "operand", "critical"),
+    [
+        (OVERFLOW, "exp", "margin * torch.ones(4)", "values from 0 to "),
+        (COUNTED, "div", "keep.sum()", "it is 0"),
+        (MASKED, "softmax", "scores", "14 of 24 values are infinite, all of a row"),
+    ],
+)
+def test_the_first_run_computes_what_the_graph_did_not_keep(
+    tmp_path: Path, body: str, operation: str, operand: str, critical: str
+) -> None:
+    (found,) = seen(tmp_path, body)
+    assert (found.operation, found.iteration, found.operand) == (operation, 4, operand)
+    assert found.critical.startswith(critical) and found.look_from is None
+
+
+def test_a_constant_that_the_graph_forgot_is_not_guessed(tmp_path: Path) -> None:
+    body = "y = torch.tensor(float('nan') if step == 4 else 1.0)\nloss = (net(x) + y).mean()\n"
+    (found,) = seen(tmp_path, body)
+    assert found.at is None and found.look_from == 4
+
+
+def test_one_finite_part_of_a_split_does_not_vouch_for_the_other(tmp_path: Path) -> None:
+    body = """\
+    bad = torch.tensor([0.0, 0.0, 0.0, float("nan") if step == 4 else 1.0])
+    a, b = (net(x) + bad).chunk(2, -1)
+    loss = torch.cat([b * 2, a.exp() * a, b], -1).mean()
+    """
+    (found,) = seen(tmp_path, body)
+    assert found.at is None and found.look_from == 4
+
+
+HIDDEN = """\
+p = torch.softmax(net(x).masked_fill(x == 0, float("-inf")), -1)
+loss = (p * net(x)).masked_fill(x == 0, 0.0).mean()
+"""
+
+
+def test_what_a_mask_hid_from_the_loss_comes_back_in_the_backward(tmp_path: Path) -> None:
+    (found,) = seen(tmp_path, HIDDEN, 0)
+    assert (found.phase, found.operation, found.iteration) == ("forward", "softmax", 4)
+    assert not found.in_loss and found.critical.endswith("all of a row")
+
+
+def test_data_that_a_loader_fetches_belongs_to_the_iteration_that_begins(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(
+        "import torch\n"
+        "def rows():\n"
+        "    for at in range(6):\n"
+        "        yield torch.tensor([1.0, float('nan') if at == 4 else 2.0])\n"
+        "net = torch.nn.Linear(2, 1)\n"
+        "optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "for x in rows():\n"
+        "    loss = net(x).sum()\n"
+        "    optimizer.zero_grad()\n"
+        "    loss.backward()\n"
+        "    optimizer.step()\n"
+    )
+    ran = program.run(
+        program.script(str(path)), [], "train", lambda each: each.numbers.look_from(0)
+    )
+    (found,) = [each for each in ran.trace.sightings if isinstance(each, NonFinite)]
+    assert (found.phase, found.iteration) == ("data", 4)
+    assert found.at is not None and found.at.line == 4
+
+
+def test_a_training_that_diverged_is_told_by_what_grew(tmp_path: Path) -> None:
+    body = "loss = (net(x).square() - 1).square().mean() * 1e3\n"
+    (found,) = seen(tmp_path, body, optimizer="SGD")
+    assert found.grown is not None
+    assert found.grown.after >= 1000 * max(found.grown.before, 1.0)
+    assert found.grown.first < found.grown.last
+    (steady,) = seen(tmp_path, LOG)
+    assert steady.grown is None
+
+
 def test_a_bad_batch_that_is_skipped_is_no_finding(tmp_path: Path) -> None:
     for nan_from in (None, 0):
         before = LOG + "if not torch.isfinite(loss):\n    continue\n"
@@ -148,6 +241,15 @@ def test_assert_finite() -> None:
                 session.assert_finite()
 
 
+@pytest.mark.filterwarnings("ignore:Error detected|Anomaly Detection")
+def test_a_traceback_of_anomaly_detection_tells_the_function_and_what_would_tell_more() -> None:
+    with torch.autograd.detect_anomaly(), pytest.raises(RuntimeError) as caught:
+        (torch.zeros(3, requires_grad=True) * 0).sqrt().sum().backward()
+    (finding,) = graphlab.explain(caught.value).findings
+    assert finding.code == "GL000" and "MulBackward0 returned NaN" in finding.summary
+    assert "--nan-from 0" in finding.help[0].text
+
+
 def test_words_for_values() -> None:
     values = torch.tensor([0.0, -1.0, 2.0, 0.0])
     assert critical("log", [values]).text == "2 of 4 values are 0 and 1 of 4 values is negative"
@@ -157,3 +259,6 @@ def test_words_for_values() -> None:
 
 def test_torch_has_what_following_rests_on() -> None:
     assert hasattr(torch._C, "_current_autograd_node") and hasattr(torch, "_foreach_norm")
+    node: Any = (torch.ones(2, 3, requires_grad=True) * 2).grad_fn
+    assert tuple(node._input_metadata[0].shape) == (2, 3)
+    assert node._input_metadata[0].dtype == torch.float32

@@ -27,6 +27,9 @@ EXPECTED = {
     "naive-fused": "GL105 at G_loss_.backward()",
     "ranks-local": "clean",
     "ranks-global": "clean",
+    "overflow": "GL201 at optimizer_D.step()",
+    "overflow-masked": "GL202 at D_loss_.backward()",
+    "logsumexp": "clean",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from graphlab.language import say_in
 from graphlab.rules.registry import find
 from graphlab.trace.model import ParameterMix, Share
 from graphlab.trace.report import report
@@ -51,6 +52,21 @@ def test_no_field_is_missing(case: Case) -> None:
     for each in whole["optimizers"]:
         assert each.keys() >= OPTIMIZER
         assert all(share.keys() >= SHARE for share in each["gradients_from"].values())
+
+
+@pytest.mark.parametrize("case", SPEAKING, ids=lambda case: f"{case.code}-{case.name}")
+def test_a_summary_can_be_told_from_its_key_and_arguments(case: Case) -> None:
+    def told(key: str, arguments: dict[str, Any]) -> str:
+        return say_in("en", key, **{name: plain(value) for name, value in arguments.items()})
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(each) for each in value]
+        return told(**value) if isinstance(value, dict) else value
+
+    for finding in document(case)["findings"]:
+        told_again = told(finding["summary_key"], finding["summary_arguments"])
+        assert told_again == finding["summary"]
 
 
 @pytest.mark.parametrize("case", SPEAKING, ids=lambda case: f"{case.code}-{case.name}")

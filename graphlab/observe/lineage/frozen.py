@@ -14,12 +14,12 @@ from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_module, is_parameter, is_tensor
 from graphlab.source.effects.freezes import Freeze, freezes
 from graphlab.source.effects.stores import stores_named
+from graphlab.source.effects.truth import value_of
 from graphlab.source.evaluate import constant, evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, class_name, is_a, items, variables
 from graphlab.source.places import locate, parse
 from graphlab.source.statements import Scope, assigned
-from graphlab.source.truth import value_of
 
 # What a loop's variables stand for in one of its rounds.
 Round = dict[str, Any]

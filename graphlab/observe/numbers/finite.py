@@ -48,9 +48,9 @@ def odd(value: Any) -> Odd:
     return Odd(nan, int((~torch.isfinite(value)).sum()) - nan)
 
 
-def any_odd(tensors: Sequence[Any]) -> Any:
-    """A tensor that is not finite where one of `tensors` is not, without waiting for the device;
-    None where nothing can be read. The greatest value of each is taken, as a sum might overflow."""
+def largest(tensors: Sequence[Any]) -> Any:
+    """A tensor of the greatest magnitude in each of `tensors`, without waiting for the device: one
+    is not finite where a value is not. None where nothing can be read."""
     found = [each.detach() for each in tensors if counts(each)]
     if not found:
         return None
@@ -60,7 +60,7 @@ def any_odd(tensors: Sequence[Any]) -> Any:
         tops = _norms(found, float("inf"))
     except (RuntimeError, AttributeError, TypeError):
         tops = [each.abs().max() for each in found]
-    return torch.stack([each.float() for each in tops]).sum()
+    return torch.stack([each.float() for each in tops])
 
 
 # What the operand of an operation must not be, and what to call the values that are.
@@ -101,7 +101,9 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
         at = min(_DIVISOR[name], len(known) - 1)
         if len(known) == 1 and any(each == 0 for each in numbers[-1:]):
             return Critical(0, "it is divided by 0")
-        if (found := _some(known[at], "0", lambda v: v == 0)) and len(known) > 1:
+        # A count is a whole number, and may be 0 as well.
+        divisor = tensors[at] if is_tensor(tensors[at]) and readable(tensors[at]) else None
+        if (found := _some(divisor, "0", lambda v: v == 0)) and len(known) > 1:
             return Critical(at, found)
     if name in ("pow", "float_power") and first is not None:
         exponent = known[1] if len(known) > 1 else next(iter(numbers), None)
@@ -186,10 +188,18 @@ _STEEP: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "LinalgVectorNorm": (("result", "0", lambda v: v == 0),),
     "Std": (("result", "0", lambda v: v == 0),),
     "Exp": (("result", "infinite", torch.isinf),),
+    "LinalgEigh": (("eigenvalues", "equal to another", lambda v: _repeated(v)),),
+    "LinalgSvd": (("S", "equal to another", lambda v: _repeated(v)),),
 }
 _STEEP["Log2"] = _STEEP["Log10"] = _STEEP["Log"]
 _STEEP["Asin"] = _STEEP["Acosh"] = _STEEP["Acos"]
 _STEEP["TensorPow"] = _STEEP["Pow"]
+
+
+def _repeated(sorted_values: Any) -> Any:
+    same = sorted_values.diff(dim=-1) == 0
+    none = torch.zeros_like(same[..., :1])
+    return torch.cat([same, none], -1) | torch.cat([none, same], -1)
 
 
 def steep(kind: str, saved: dict[str, Any]) -> str:

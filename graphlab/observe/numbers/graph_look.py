@@ -7,13 +7,14 @@ only where all that went into it is known to be finite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 
-from graphlab.observe.graph.walk import Slot, leaf_of, operation, sequence, slots
+from graphlab.observe.graph.walk import Slot, leaf_of, sequence, slots
 from graphlab.observe.numbers.finite import Odd, counts, critical, odd
+from graphlab.observe.numbers.recompute import kind_of_node, recompute
 from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor
 
 
@@ -44,16 +45,6 @@ _FORGETS = (
     "Add", "Sub", "Rsub", "Cat", "Stack", "Where", "Addmm", "Addcdiv", "Addcmul", "IndexPut",
     "Copy", "CopySlices", "MaskedScatter", "Scatter", "ScatterAdd", "Lerp", "Baddbmm",
 )  # fmt: skip
-_AGAIN: dict[str, Callable[..., Any]] = {
-    "Log": torch.log, "Log2": torch.log2, "Log10": torch.log10, "Log1p": torch.log1p,
-    "Acos": torch.acos, "Asin": torch.asin, "Atanh": torch.atanh, "Acosh": torch.acosh,
-    "Lgamma": torch.lgamma, "Digamma": torch.digamma, "Erfinv": torch.erfinv,
-}  # fmt: skip
-
-
-def kind_of_node(node: Any) -> str:
-    """``Log`` for `LogBackward0`."""
-    return operation(node).split("Backward")[0]
 
 
 def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Found | None:
@@ -73,15 +64,17 @@ def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Foun
                 _learn(values, _unpacked(slot))
     for each in outputs:
         _learn(values, each)
+    recompute(nodes, values)
+    meant = {mask for node in saved if (mask := _masked(node, saved, values)) is not None}
     for node, own in saved.items():
-        if node not in values and (again := _computed(node, own)) is not None:
-            values[node] = again
+        if node not in values and (divided := _by_zero(node, own)) is not None:
+            values[node] = divided
     for node, value in values.items():
         made[node] = odd(value)
     suspects = _reached(roots, made)
     certain: list[Found] = []
     for node in suspects:
-        found = _judge(node, saved.get(node, []), made, values)
+        found = _judge(node, saved.get(node, []), made, values, meant)
         if found is not None:
             certain.append(found)
     return min(certain, key=lambda each: sequence(each.node), default=None)
@@ -99,30 +92,51 @@ def _unpacked(slot: Slot) -> Any:
 
 
 def _learn(values: dict[Any, Any], tensor: Any) -> None:
-    if counts(tensor) and tensor.output_nr == 0 and (maker := grad_fn_of(tensor)) is not None:
+    maker = grad_fn_of(tensor) if counts(tensor) else None
+    # One part of what a split returned says nothing of the others.
+    if maker is not None and len(getattr(maker, "_input_metadata", ())) == 1:
         values.setdefault(maker, tensor)
 
 
-def _computed(node: Any, own: list[Slot]) -> Any:
-    """The output of an operation that saved what it takes."""
-    kind = kind_of_node(node)
-    given: dict[str, Any] = {each.name: each.data for each in own}
-    value: Any = given.get("self")
-    if kind in _AGAIN and counts(value):
-        return _AGAIN[kind](value.detach())
-    if kind == "Pow" and counts(value):
-        exponent: Any = getattr(node, "_saved_exponent", None)
-        return torch.pow(value.detach(), exponent) if type(exponent) in (int, float) else None
-    other: Any = given.get("other")
-    if kind == "Div" and counts(other):
-        if counts(value):
-            return value.detach() / other.detach()
-        # Whatever is divided by 0 is not finite; by others it is not known.
-        zero = other.detach() == 0
-        return torch.where(zero, torch.inf, other.detach()) if bool(zero.any()) else None
-    if kind == "Mul" and counts(other) and counts(value):
-        return value.detach() * other.detach()
-    return None
+def _by_zero(node: Any, own: list[Slot]) -> Any:
+    """Whatever is divided by 0 is not finite; by others it is not known."""
+    other: Any = next((each.data for each in own if each.name == "other"), None)
+    if kind_of_node(node) != "Div" or not counts(other):
+        return None
+    zero = other.detach() == 0
+    return torch.where(zero, torch.inf, other.detach()) if bool(zero.any()) else None
+
+
+def _masked(node: Any, saved: dict[Any, list[Slot]], values: dict[Any, Any]) -> Any:
+    """The node that masked what a softmax took with -inf. Where its output is not known, the
+    softmax may prove it, and it is added to `values`: rows masked in part are finite and 0 there,
+    and those that are NaN are masked whole."""
+    if kind_of_node(node) not in ("Softmax", "LogSoftmax") or node not in values:
+        return None
+    mask_node = node.next_functions[0][0]
+    if mask_node not in saved or kind_of_node(mask_node) != "MaskedFill":
+        return None
+    mask: Any = next((each.data for each in saved[mask_node] if each.name == "mask"), None)
+    before = values.get(mask_node.next_functions[0][0])
+    if mask is None or before is None or odd(before):
+        return None
+    result = values[node].detach()
+    mask = mask.expand(result.shape)
+    known = values.get(mask_node)
+    if known is not None:
+        return mask_node if bool(torch.isneginf(known.detach()[mask]).all()) else None
+    dim: Any = getattr(node, "_saved_dim", None)
+    if type(dim) is not int:
+        return None
+    whole = mask.all(dim - 2**64 if dim >= 2**63 else dim, keepdim=True).expand(result.shape)
+    partly = result[mask & ~whole]
+    nothing = 0.0 if kind_of_node(node) == "Softmax" else -torch.inf
+    if not count_of(partly) or not bool((partly == nothing).all()):
+        return None
+    if not torch.equal(torch.isnan(result), whole):
+        return None
+    values[mask_node] = before.detach().masked_fill(mask, -torch.inf)
+    return mask_node
 
 
 def _reached(roots: Iterable[Any], made: dict[Any, Odd]) -> list[Any]:
@@ -146,9 +160,13 @@ def _reached(roots: Iterable[Any], made: dict[Any, Odd]) -> list[Any]:
 
 
 def _judge(
-    node: Any, own: list[Slot], made: dict[Any, Odd], values: dict[Any, Any]
+    node: Any,
+    own: list[Slot],
+    made: dict[Any, Odd],
+    values: dict[Any, Any],
+    meant: set[Any],
 ) -> Found | None:
-    """What a suspect is known to have made."""
+    """What a suspect is known to have made. An infinite number in a node of `meant` is a mask's."""
     tensors = [
         each.data
         for each in own
@@ -156,21 +174,24 @@ def _judge(
     ]  # fmt: skip
     kind = kind_of_node(node)
     found = made.get(node)
-    if not found:
+    # What a mask writes is the program's own number.
+    if not found or kind == "MaskedFill":
         return None
     parents = [parent for parent, _ in node.next_functions]
     if any(p is None for p in parents) and kind in _FORGETS:
         return None
     if any(
-        p is not None and leaf_of(p) is None and (p not in made or made[p]) for p in parents
-    ) or any(odd(each) for each in tensors):
+        p is not None and leaf_of(p) is None
+        and (p not in made or (made[p] and not (p in meant and found.nan)))
+        for p in parents
+    ) or any(odd(each) for each in tensors):  # fmt: skip
         return None
     given = tensors or [values[p] for p in parents if p in values]
+    if kind == "Div" and not any(each.name == "self" for each in own):
+        # What is divided was not saved.
+        given = [values.get(parents[0], torch.ones(())), *given]
     numbers = [getattr(node, "_saved_exponent", None)]
     said = critical(spelt(kind), given, [n for n in numbers if type(n) in (int, float)])
-    if kind == "Div" and not any(each.name == "self" for each in own):
-        # What is divided was not saved: the only operand is the divisor.
-        said = critical("div", [torch.ones(()), *given], ())
     return Found(node, kind, found, count_of(values[node]), given, said.operand, said.text)
 
 

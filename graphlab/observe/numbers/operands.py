@@ -50,6 +50,12 @@ def operands(node: ast.AST | None) -> list[ast.expr]:
     return given
 
 
+def _is_number(node: ast.expr) -> bool:
+    while isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Constant)
+
+
 def _is_library(node: ast.expr) -> bool:
     while isinstance(node, ast.Attribute):
         node = node.value
@@ -79,7 +85,7 @@ def operand_text(
                 return short(each)
     if not direct:
         return ""
-    maybe = [each for each in written if not isinstance(each, ast.Constant)]
+    maybe = [each for each in written if not _is_number(each)]
     if frame is not None:
         # What is known to be something else is not meant.
         others = [id(each) for at_, each in enumerate(tensors) if at_ != which]

@@ -156,7 +156,14 @@ class Tracking:
             if births is None:
                 births = self._met(tensor, found, given, frame, node)
             if node is not None and self.finite_root:
-                births = tuple(each for each in births if each.phase in ("backward", "data"))
+                # What the loss does not hold comes in again with what another node saved of it.
+                number = sequence(node)
+                births = tuple(
+                    each
+                    for each in births
+                    if each.phase in ("backward", "data")
+                    or (each.phase == "forward" and not each.meant and each.node != number)
+                )
             elif any(not each.meant for each in births):
                 births = tuple(each for each in births if not each.meant)
             known += [each for each in births if each not in known]
@@ -230,7 +237,9 @@ class Tracking:
             kind = birth.operation.split("Backward")[0]
             if not is_function(node):
                 birth.critical = steep(kind, {each.name: each.data for each in slots(node)})
-            birth.zero_met = found.nan > 0 and _meets_zero(tensor, tensors)
+            # A decomposition divides by differences of its own, which are 0 as well.
+            decomposed = kind.startswith(("LinalgEig", "LinalgSvd"))
+            birth.zero_met = found.nan > 0 and not decomposed and _meets_zero(tensor, tensors)
             self.last_in_backward = self.last_in_backward or birth
             birth.module = self._module(sequence(node))
             return birth
@@ -239,7 +248,7 @@ class Tracking:
         if name == "lift_fresh":
             phase = "data"
         birth = self._new(at, name, phase, tensor, found, user)
-        birth.inside = inside
+        birth.inside, birth.node = inside, self._tracer.seq() - 1
         if inside:
             self.last_in_backward = self.last_in_backward or birth
         which, birth.critical = critical(name, tensors, numbers)
@@ -253,7 +262,10 @@ class Tracking:
         self, at: Any, name: str, phase: Phase, tensor: Any, found: Odd, user: FrameType | None
     ) -> Birth:
         self._made += 1
-        iteration = self._tracer.iterations.iteration(user)
+        iterations = self._tracer.iterations
+        iteration = iterations.fetching(user)
+        if iteration is None:
+            iteration = iterations.iteration(user)
         return Birth(
             self._made, at, name, phase, found.nan > 0, iteration,
             count=sum(found), whole=count_of(tensor),

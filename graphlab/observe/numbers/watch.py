@@ -21,10 +21,11 @@ from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
-from graphlab.observe.numbers.births import Birth
+from graphlab.observe.numbers.births import phase_of, sighting
 from graphlab.observe.numbers.checks import checked_by
-from graphlab.observe.numbers.finite import any_odd, counts, odd
+from graphlab.observe.numbers.finite import largest, odd
 from graphlab.observe.numbers.graph_look import look, spelt
+from graphlab.observe.numbers.growth import Growth
 from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
@@ -37,7 +38,6 @@ from graphlab.observe.tensors import (
     readable,
 )
 from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.objects import attributes, is_a, item
 from graphlab.trace.sightings import NonFinite, Phase
 
 # At which steps of an optimizer, and of how many losses at once, what is on a device is read; how
@@ -72,6 +72,7 @@ class NumberWatch:
         # The last iteration in which all parameters were finite.
         self._sound: int | None = None
         self._last: RawBackward | None = None
+        self._growth = Growth()
         tracer.handle(torch.autograd.backward, self._on_backward)
         ledger.on_step.append(self._on_step)
 
@@ -124,7 +125,7 @@ class NumberWatch:
                 return
             birth = self._tracking.last_in_backward
             self._told = (
-                self._of_birth(birth, last, False)
+                sighting(birth, last, False)
                 if birth is not None
                 else replace(self._from_parameters(last, []), phase="backward",
                              iteration=last.iteration, look_from=last.iteration or 0)
@@ -138,7 +139,7 @@ class NumberWatch:
         for value in values:
             birth = self._tracking.of(value)
             if birth is not None:
-                self._told = replace(self._of_birth(birth, None, True), loss=_name(value, frame))
+                self._told = replace(sighting(birth, None, True), loss=_name(value, frame))
                 return
             nodes = walk([grad_edge(value)])
             ill = [leaf for node in nodes if (leaf := leaf_of(node)) is not None and odd(leaf)]
@@ -181,7 +182,10 @@ class NumberWatch:
             return not math.isfinite(float(torch.stack(losses).sum()))
         if count_of(loss) == 1:
             value = loss.item()
-            return type(value) is float and not math.isfinite(value)
+            if type(value) is not float:
+                return False
+            self._growth.loss(self._log.events[-1], value)
+            return not math.isfinite(value)
         return bool(odd(loss))
 
     def _loss_is_odd(self, record: RawBackward, losses: list[Any], frame: FrameType) -> None:
@@ -189,7 +193,7 @@ class NumberWatch:
         for loss in losses:
             birth = self._tracking.of(loss) if self._tracking.on else None
             if birth is not None:
-                seen = self._of_birth(birth, record, True)
+                seen = self._with_growth(sighting(birth, record, True), record)
                 self._pending = record, seen
                 carried = birth.phase in ("backward", "step")
                 if carried and (birth.iteration or 0) < (record.iteration or 0):
@@ -202,18 +206,32 @@ class NumberWatch:
         leaves = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
         ill = [leaf for leaf in leaves if odd(leaf)]
         if ill:
-            self._told = self._from_parameters(record, ill)
+            self._told = self._with_growth(self._from_parameters(record, ill), record)
             return
-        self._pending = record, self._from_graph(losses, nodes, record, user)
+        seen = self._from_graph(losses, nodes, record, user)
+        self._pending = record, self._with_growth(seen, record)
+
+    def _with_growth(self, seen: NonFinite, record: RawBackward) -> NonFinite:
+        """With what had grown beyond measure before a loss was not finite."""
+        if seen.phase == "data":
+            return seen
+        for _, optimizer in self._ledger.registry.followed():
+            parameters = parameters_of(optimizer)
+            found = self._growth.of_parameters(optimizer, parameters, record.iteration)
+            if found is not None:
+                tensor = self._table.tensor_index(parameters[found[0]], None)
+                return replace(seen, grown=found[1], grown_tensor=tensor)
+        return replace(seen, grown=self._growth.of_loss(record))
 
     def _from_parameters(self, record: RawBackward | None, ill: list[Any]) -> NonFinite:
         """A loss was not finite because parameters were not: an earlier iteration made them so."""
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
         if births:
             birth = min(births, key=lambda each: each.order)
-            return replace(self._of_birth(birth, record, False), tensors=self._places(ill))
+            return replace(sighting(birth, record, False), tensors=self._places(ill))
         before = self._last
-        phase: Phase = "before" if self._sound is None else self._phase_of(ill)
+        followed = self._ledger.registry.followed()
+        phase: Phase = "before" if self._sound is None else phase_of(ill, followed)
         nan = any(odd(each).nan for each in ill)
         return NonFinite(
             None,
@@ -226,22 +244,6 @@ class NumberWatch:
             call_at=located(before.spot) if before is not None else None,
             look_from=self._sound if self._sound is not None else 0,
         )
-
-    def _phase_of(self, ill: list[Any]) -> Phase:
-        """Whether a gradient or the step itself made a parameter so, by what its optimizer keeps of
-        the gradients. A step of finite numbers without such memory makes none that is NaN."""
-        for _, optimizer in self._ledger.registry.followed():
-            for each in parameters_of(optimizer):
-                if not any(each is other for other in ill):
-                    continue
-                state: Any = attributes(optimizer).get("state")
-                own: Any = dict.get(state, each) if is_a(state, dict) else None
-                for name in ("exp_avg", "momentum_buffer"):
-                    kept = item(own, name)
-                    if counts(kept):
-                        return "backward" if odd(kept) else "step"
-                return "backward" if odd(each).nan else "step"
-        return "backward"
 
     def _from_graph(
         self,
@@ -280,16 +282,6 @@ class NumberWatch:
             look_from=(iteration or 0) if at is None else None,
         )
 
-    def _of_birth(self, birth: Birth, record: RawBackward | None, in_loss: bool) -> NonFinite:
-        return NonFinite(
-            birth.at, birth.operation, birth.phase, "nan" if birth.nan else "inf",
-            birth.iteration, birth.operand, birth.critical, birth.count, birth.whole, birth.module,
-            birth.zero_met, birth.inside, in_loss,
-            record.loss if record is not None else "",
-            record.call if record is not None else "",
-            located(record.spot) if record is not None else None,
-        )  # fmt: skip
-
     # What it did.
 
     def _on_step(
@@ -309,9 +301,11 @@ class NumberWatch:
         if count % EVERY:
             return
         last = self._last.iteration if self._last is not None else None
-        now = any_odd(parameters)
-        if now is None:
+        tops = largest(parameters)
+        if tops is None:
             return
+        self._growth.parameters(optimizer, last, tops)
+        now = tops.sum()
         self._unread.append((now, last))
         if device_of(now) != "cpu":
             if len(self._unread) < 2:
@@ -343,7 +337,7 @@ class NumberWatch:
             births = [birth for _, grad in ill if (birth := self._tracking.of(grad)) is not None]
             if births:
                 birth = min(births, key=lambda each: (each.meant, each.order))
-                seen = self._of_birth(birth, self._last, False)
+                seen = sighting(birth, self._last, False)
                 self._told = self._applied_by(seen, [each for each, _ in ill], optimizer, spot)
 
     def _applied_by(
@@ -374,7 +368,7 @@ class NumberWatch:
         ill = [each for each in parameters if odd(each)]
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
         if births:
-            seen = self._of_birth(min(births, key=lambda each: each.order), self._last, False)
+            seen = sighting(min(births, key=lambda each: each.order), self._last, False)
             self._told = self._applied_by(seen, ill, optimizer, spot)
 
     def _at_end(self) -> None:

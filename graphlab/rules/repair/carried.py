@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.source.blocks import Block, Edit, bound_names, read_names
-from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Carrier, Trace
 
@@ -75,19 +76,15 @@ def _in_step(trace: Trace, carrier: Carrier) -> Help | None:
             anew = f"if {name} is not None:\n{' ' * statement.col_offset}    {anew}"
         indent = " " * statement.col_offset
         return block.help(
-            f"Detach {name} before line {statement.lineno} computes it from itself: else it leads "
-            "every step back into the graphs of those before.",
+            message("repairs.carried.attribute", name=name, line=statement.lineno),
             [Edit.of(statement, f"{indent}{anew}\n{block.text(statement)}")],
         )
     made = [each for each in stores if not isinstance(each[1].value, ast.Constant)]
     if len(made) != 1 or feeds:
         return None
     name = ast.unparse(made[0][2])
-    return Help(
-        f"{name} was computed once, in line {made[0][1].lineno}, and every step goes back through "
-        f"its graph: compute {name} again in each step, or detach it there if no gradient is to go "
-        "through it."
-    )
+    line = made[0][1].lineno
+    return Help(message("repairs.carried.attribute_once", name=name, line=line))
 
 
 def _assignments(source: str) -> list[ast.Assign]:
@@ -117,23 +114,16 @@ def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
     indent = " " * last.col_offset
     lines = [indent + _ANEW[each.form].format(name=each.name) + "\n" for each in carriers]
     names = listing([each.name for each in carriers])
-    goes = "leads" if len(carriers) == 1 else "lead"
-    text = f"Detach {names} before the next iteration: else {names} {goes} it back into this graph."
+    key = "detach" if len(carriers) == 1 else "detach_many"
+    text = message(f"repairs.carried.{key}", names=names)
     return block.help(text, [Edit.of(last, block.text(last) + "".join(lines))])
 
 
 def _words(carrier: Carrier, loop: ast.stmt | None) -> Help:
     name = carrier.name
     if carrier.form == "tensor" and loop is not None:
-        return Help(
-            f"{name} was computed before the loop of line {loop.lineno}, and every iteration goes "
-            f"back through its graph: compute {name} again in each iteration, or detach it where "
-            "it is made if no gradient is to go through it."
-        )
-    return Help(
-        f"{name} still holds tensors of earlier iterations, with their graphs: empty it, and what "
-        "is read beside it, once they were used; or keep detached tensors in it."
-    )
+        return Help(message("repairs.carried.before_the_loop", name=name, line=loop.lineno))
+    return Help(message("repairs.carried.collected", name=name))
 
 
 def _handed_on(carrier: Carrier, body: list[ast.stmt], tree: ast.Module) -> bool:

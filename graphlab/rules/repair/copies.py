@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -30,9 +31,8 @@ def clone_taken(trace: Trace, at: Location) -> Help | None:
     whole = here.text(here.statement)
     if whole.count(given) != 1 or "\n" in whole:
         return None
-    return here.help(
-        "Keep copies of the values.", whole.replace(given, _CLONES.format(given=given))
-    )
+    new = whole.replace(given, _CLONES.format(given=given))
+    return here.help(message("repairs.copies.clones"), new)
 
 
 def copy_object(trace: Trace, at: Location) -> Help | None:
@@ -49,4 +49,4 @@ def copy_object(trace: Trace, at: Location) -> Help | None:
     if not isinstance(value, ast.Name | ast.Attribute) or "\n" in whole or not imported:
         return None
     head, _, _ = whole.rpartition(old)
-    return here.help("Make it a copy of its own.", f"{head}copy.deepcopy({given})")
+    return here.help(message("repairs.copies.deep_copy"), f"{head}copy.deepcopy({given})")

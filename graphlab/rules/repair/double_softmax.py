@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.vocabulary import LIBRARIES
 from graphlab.trace.finding import Help
@@ -39,4 +40,4 @@ def without_softmax(trace: Trace, at: Location | None) -> Help | None:
     new = whole.replace(there.text(call), bare, 1)
     if new == whole or "\n" in whole:
         return None
-    return there.help("Leave it out: the loss has one of its own.", new)
+    return there.help(message("repairs.double_softmax.leave_out"), new)

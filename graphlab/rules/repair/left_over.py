@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from graphlab.language import message
 from graphlab.source.blocks import Block, Edit, StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Step, Trace
@@ -32,7 +33,7 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
         if both and isinstance(both[begin or 0], ast.Expr) and isinstance(both[end or 0], ast.Expr):
             target = both[begin or 0]
             new = f"{' ' * target.col_offset}{zero}\n{block.text(target)}"
-            text = f"Clear what the last step applied, before {first.code} adds to it."
+            text = message("repairs.left_over.before_backward", call=first.code)
             return block.help(text, [Edit.of(target, new)])
     block = Block(trace.sources.get(at.file, ""), at.file, at.line, at.line)
     index = block.index(at.line)
@@ -40,7 +41,7 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
     if not isinstance(target, ast.Expr):
         return None
     new = f"{block.text(target)}{' ' * target.col_offset}{zero}\n"
-    return block.help("Clear what the step has applied.", [Edit.of(target, new)])
+    return block.help(message("repairs.left_over.after_step"), [Edit.of(target, new)])
 
 
 def _in_closure(trace: Trace, at: Location, first: Location, zero: str) -> Help | None:
@@ -58,7 +59,7 @@ def _in_closure(trace: Trace, at: Location, first: Location, zero: str) -> Help 
         ):
             target = node.body[0]
             new = f"{' ' * target.col_offset}{zero}\n{block.text(target)}"
-            text = "Clear what the last step applied, each time the closure begins."
+            text = message("repairs.left_over.in_closure")
             return block.help(text, [Edit.of(target, new)])
     return None
 
@@ -79,17 +80,30 @@ def clear_after_step(trace: Trace, zero: Location | None, step: Location | None)
         return None
     line = f"{' ' * stepping.col_offset}{block.text(clearing).strip()}\n"
     edits = [Edit.of(clearing, ""), Edit.of(stepping, inner.text(stepping) + line)]
-    return block.help("Clear them when a step has applied them, not before each backward.", edits)
+    return block.help(message("repairs.left_over.when_applied"), edits)
 
 
 def step_of(trace: Trace, at: Location | None, other: str, name: str) -> Help | None:
     """Step `name` in place of `other` at `at`."""
     there = StatementInScope.of(trace, at) if at is not None else None
+    if there is None or not _spelled(name):
+        return None
+    other, name = _here(there.text(there.statement), other, name)
     call = f"{other}.step("
-    if there is None or call not in there.text(there.statement) or not _spelled(name):
+    if call not in there.text(there.statement):
         return None
     new = there.text(there.statement).replace(call, f"{name}.step(", 1)
-    return there.help(f"These gradients are for {name}.", new)
+    return there.help(message("repairs.left_over.other_optimizer", name=name), new)
+
+
+def _here(code: str, other: str, name: str) -> tuple[str, str]:
+    """Both names as this code spells them: ``self.opt_d`` for ``trainer.opt_d``, where it has
+    ``self.opt_g`` for ``trainer.opt_g``."""
+    holder, _, last = other.rpartition(".")
+    found = re.search(rf"([\w.]+)\.{re.escape(last)}\.step\(", code)
+    if not holder or found is None or not name.startswith(f"{holder}."):
+        return other, name
+    return f"{found[1]}.{last}", found[1] + name.removeprefix(holder)
 
 
 def add_step(trace: Trace, at: Location | None, name: str) -> Help | None:
@@ -101,9 +115,8 @@ def add_step(trace: Trace, at: Location | None, name: str) -> Help | None:
         return None
     if not re.search(rf"\b{re.escape(name.split('.')[0])}\b", there.source):
         return None
-    return there.help(
-        "Step it when its gradients are there.", there.text(there.statement), f"{name}.step()"
-    )
+    text = message("repairs.left_over.add_step")
+    return there.help(text, there.text(there.statement), f"{name}.step()")
 
 
 def _spelled(name: str) -> bool:
@@ -138,7 +151,7 @@ def detach_kept(trace: Trace, at: Location) -> Help | None:
     text = block.text(statement)
     head, _, tail = text.rpartition(old)
     return block.help(
-        "Keep it without its graph; a number that is only logged may be .item().",
+        message("repairs.left_over.detach_kept"),
         [Edit.of(statement, f"{head}{new}{tail}")],
     )
 

@@ -7,18 +7,19 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable
 
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.rules.steps import own_losses
 from graphlab.source.blocks import Block, DependentVariables, Edit, bound_names, read_names
-from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
 
 
 def recompute(
-    trace: Trace, lines: set[int], change: Location, failed: Location, done: str
+    trace: Trace, lines: set[int], change: Location, failed: Location, done: str, key: str = ""
 ) -> Help | None:
     """Recompute, after `change`, the variables that depend on the statements at `lines` and that
-    are used up to `failed`. `done` names the change in the text."""
+    are used up to `failed`. `done` names the change in the text, and `key` another text."""
     found = _block_between(trace, change, failed)
     if found is None:
         return None
@@ -29,9 +30,8 @@ def recompute(
         return None
     edits = insertions(block, flow, places)
     names = [name for _, found in places for name in found]
-    verb = "holds" if len(names) == 1 else "hold"
-    it = "it still" if len(names) == 1 else "they still"
-    text = f"Compute {listing(names)} again after {done}: {it} {verb} what was there before."
+    known = key or f"repairs.loops.{'recompute' if len(names) == 1 else 'recompute_many'}"
+    text = message(known, names=listing(names), by=done)
     return block.help(text, edits)
 
 
@@ -117,8 +117,9 @@ def detach_and_recompute(
     places = flow.recompute(middle + 1, end)
     edits.extend(insertions(block, flow, places))
     anew = [name for _, found in places for name in found]
-    text = f"Detach {listing(kept)} where {call} must stop, so that it frees nothing of the rest"
-    text += f"; compute {listing(anew)} again." if anew else "."
+    key = "detach_and_recompute" if anew else "detach"
+    words = {"names": listing(kept), "call": call, "anew": listing(anew)}
+    text = message(f"repairs.loops.{key}", **words)
     return block.help(text, edits)
 
 
@@ -155,8 +156,8 @@ def detach(
         edits.append(Edit.of(statement, text))
     edits.extend(insertions(block, flow, places))
     anew = listing([name for _, found in places for name in found])
-    rest = f"; compute {anew} again for what comes after." if anew else "."
-    return block.help(f"Detach {variable}: the graph ends there{rest}", edits)
+    key = "ends_there_recompute" if anew else "ends_there"
+    return block.help(message(f"repairs.loops.{key}", name=variable, anew=anew), edits)
 
 
 def _made_by_other_network(trace: Trace, block: Block, at: int, freeing: int) -> bool:
@@ -194,8 +195,11 @@ def _detached(block: Block, statement: ast.stmt, names: list[str]) -> str:
     return "".join(lines)
 
 
-def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help | None:
-    """Move the step after the later backward, and limit that backward to its own network."""
+def move_step(
+    trace: Trace, change: Location, failed: Location, by: str, alternative: bool
+) -> Help | None:
+    """Move the step after the later backward, and limit that backward to its own network.
+    `alternative`: another help comes before this one."""
     block = Block(trace.sources.get(failed.file, ""), failed.file, change.line, failed.line)
     middle, end = block.index(change.line), block.index(failed.line)
     if change.file != failed.file or middle is None or end is None or middle >= end:
@@ -217,7 +221,8 @@ def move_step(trace: Trace, change: Location, failed: Location, by: str) -> Help
         return None
     moved = Edit.of(step, "")
     later = Edit.of(backward, limited + block.text(step))
-    text = f"Move {by} behind this backward, and keep the backward to {owner}."
+    key = "or_move_step" if alternative else "move_step"
+    text = message(f"repairs.loops.{key}", by=by, owner=owner)
     return block.help(text, [moved, later])
 
 
@@ -284,8 +289,6 @@ def run_only_one_backward(
     header = block.lines[second.lineno - 1]
     indent = header[: len(header) - len(header.lstrip())]
     edits = [Edit(second.lineno, second.body[0].lineno - 1, f"{indent}else:\n")]
-    text = f"Run {loss}.backward() once an iteration: let the second `if` be `else`"
     isolated = [edit for edit in isolation_edits(trace, block, first) if len(own_losses(trace)) > 1]
-    if isolated:
-        text += ", and keep each loss's gradient to its own network"
-    return block.help(f"{text}.", edits + isolated)
+    key = "run_once_isolated" if isolated else "run_once"
+    return block.help(message(f"repairs.loops.{key}", loss=loss), edits + isolated)

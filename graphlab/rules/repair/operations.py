@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from graphlab.language import message
 from graphlab.source.blocks import Block, Edit, StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -17,7 +18,7 @@ def guard_with_no_grad(trace: Trace, at: Location) -> Help | None:
     new, count = re.subn(r"\btorch\.inference_mode\b(\((mode=)?True\))?", _no_grad, line)
     if count != 1:
         return None
-    text = "Make it under no_grad, whose tensors autograd can use later: they cost a little more."
+    text = message("repairs.operations.no_grad")
     return block.help(text, [Edit(at.line, at.line, new)])
 
 
@@ -53,7 +54,7 @@ def leaf_last(trace: Trace, at: Location) -> Help | None:
     if not isinstance(value, ast.Call | ast.Name | ast.Attribute):
         inner = f"({inner})"
     text = here.text(statement).replace(here.text(value), f"{inner}.requires_grad_()", 1)
-    return here.help("Compute the values first and make the leaf last.", text)
+    return here.help(message("repairs.operations.leaf_last"), text)
 
 
 def update_under_no_grad(trace: Trace, at: Location) -> Help | None:
@@ -74,7 +75,7 @@ def update_under_no_grad(trace: Trace, at: Location) -> Help | None:
     new = "".join(f"{indent}    {each}\n" for each in lines)
     edit = Edit(here.statement.lineno, last.end_lineno or last.lineno,
                 f"{indent}with torch.no_grad():\n{new}")  # fmt: skip
-    return here.block.help("Update the leaf in place, under no_grad.", [edit])
+    return here.block.help(message("repairs.operations.update"), [edit])
 
 
 def _updated(here: StatementInScope, statement: ast.stmt) -> str | None:
@@ -101,4 +102,4 @@ def clone_expanded(trace: Trace, at: Location) -> Help | None:
     if not isinstance(call, ast.Call) or getattr(call.func, "attr", "") not in known:
         return None
     text = here.text(statement).replace(here.text(call), f"{here.text(call)}.clone()", 1)
-    return here.help("Give each element a place of its own before it is written.", text)
+    return here.help(message("repairs.operations.clone"), text)

@@ -6,11 +6,14 @@ import ast
 import re
 from dataclasses import replace
 
+from graphlab.language import message
+from graphlab.rules.repair.graph.kept_apart import differentiable
+from graphlab.rules.words import loss_word
 from graphlab.source.blocks import Block, Edit
+from graphlab.source.vocabulary import CUTS
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
 
-_SILENCES = "Setting requires_grad on {loss} itself only silences this: nothing would train."
 _ALIASES = ("detach", "detach_", "data")
 _NUMBERS = ("item", "tolist")
 _COPIES = ("tensor", "as_tensor", "from_numpy")
@@ -21,48 +24,45 @@ def restore_graph(trace: Trace, event: Backward) -> Help | None:
     """Help for the line that detached a loss from its graph; None if the line is not known."""
     if event.cut is None:
         return None
-    silences = _SILENCES.format(loss=event.loss)
     found = keep_graph(trace, event.cut, event.cut_by, event.loss)
-    return replace(found, text=f"{found.text} {silences}")
+    loss = loss_word(event.loss)
+    return replace(found, text=message("repairs.call.silences", text=found.text, loss=loss))
 
 
 def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
     """Help for the line at which `loss`, or a part of it, lost its graph, by `by`."""
     if at is None:
-        return Help(f"Compute {loss} without leaving the graph.")
-    word = _word(by)
-    here = f"in line {at.line}"
+        return Help(message("repairs.call.compute_within", loss=loss_word(loss)))
+    word, call = _word(by), ""
     edits: tuple[Block, Edit] | None = None
+    if word == "grad" and by.endswith("grad()"):
+        text = message("repairs.call.pass_create_graph", loss=loss_word(loss), line=at.line)
+        return differentiable(trace, at, loss) or Help(text)
     if "requires_grad" in by:
-        text = (
-            f"Line {at.line} froze all that {loss} is computed from: leave what is to be trained "
-        )
-        text += "out of it."
+        key = "frozen"
     elif word in _GUARDS:
-        text = f"Compute {loss}, and all that it is made of, outside {by} {here}."
+        key = "outside"
     elif word == "set_grad_enabled":
-        text = f"Call torch.set_grad_enabled(True) before {loss} is computed: {by} {here} holds "
-        text += "until then."
+        key = "grad_enabled"
     elif word == "numpy" or ".numpy(" in at.code:
-        text = f"Stay in torch {here}: NumPy computes without a graph."
+        key = "stay_in_torch"
     elif word in _ALIASES:
+        key = "leave_out"
         call = f".{word}" if word == "data" else f".{word}()"
-        text = f"Leave {call} out {here}: {loss} is to go back through it."
         edits = _replaced(trace, at, call, "")
     elif word in _NUMBERS:
-        text = f"Keep the tensor {here}: {by} gives a plain number, without a graph. Where such "
-        text += "numbers are collected, collect tensors and torch.stack() them."
+        key = "keep_tensor"
     elif word in _COPIES:
-        text = f"Use the tensors themselves {here}, torch.stack() for a list of them: {by} copies "
-        text += "values and leaves their graphs behind."
+        key = "stack"
         listed = _listed(trace, at, word)
         if listed is not None:
             edits = _replaced(trace, at, f"torch.{word}({listed})", f"torch.stack({listed})")
+    elif word not in CUTS:
+        key = "see_what"
     else:
-        text = (
-            f"Compute {loss} from what {by} {here} is given: whole numbers and truth values have "
-        )
-        text += "no gradient."
+        key = "no_gradient"
+    words = {"loss": loss_word(loss), "by": by, "line": at.line, "call": call}
+    text = message(f"repairs.call.{key}", **words)
     if edits is not None:
         return edits[0].help(text, [edits[1]])
     return Help(text)
@@ -75,16 +75,13 @@ def reduce_to_scalar(trace: Trace, event: Backward) -> Help | None:
         return None
     if event.call == f"{loss}.backward()":
         edits = _replaced(trace, at, f"{loss}.backward(", f"{loss}.mean().backward(")
-        way = f"Reduce it to one number: the mean, or {loss}.sum()"
+        key = "mean"
     else:
         edits = _replaced(trace, at, f".grad({loss},", f".grad({loss}.sum(),")
-        way = (
-            "Differentiate the sum: each entry's own derivative, where no entry depends on another"
-        )
+        key = "sum"
     if edits is None:
         return None
-    text = f"{way}. Or pass a gradient of that shape to weigh the entries yourself."
-    return edits[0].help(text, [edits[1]])
+    return edits[0].help(message(f"repairs.call.{key}", loss=loss), [edits[1]])
 
 
 def add_create_graph(trace: Trace, freeing: Backward, call: str) -> Help | None:
@@ -105,7 +102,7 @@ def add_create_graph(trace: Trace, freeing: Backward, call: str) -> Help | None:
         old = ast.get_source_segment(source, node) or ""
         if "create_graph" in old or "retain_graph" in old or node.lineno != node.end_lineno:
             return None
-        text = f"If {call} is to go back through this gradient too, a penalty say, keep its graph."
+        text = message("repairs.call.create_graph", call=call)
         line = block.lines[at.line - 1]
         new = line.replace(old, f"{old[:-1].rstrip().rstrip(',')}, create_graph=True)", 1)
         return block.help(text, [Edit(at.line, at.line, new)])
@@ -155,7 +152,7 @@ def _listed(trace: Trace, at: Location, word: str) -> str | None:
 def not_reentrant(trace: Trace, event: Backward) -> Help | None:
     """Pass use_reentrant=False to the checkpoint at the line `event.cut`."""
     at = event.cut
-    text = "Use use_reentrant=False: that kind works with inputs= and torch.autograd.grad()."
+    text = message("repairs.call.not_reentrant")
     edits = _replaced(trace, at, "use_reentrant=True", "use_reentrant=False") if at else None
     return edits[0].help(text, [edits[1]]) if edits is not None else Help(text)
 
@@ -167,19 +164,17 @@ def leave_out_frozen(trace: Trace, event: Backward) -> Help | None:
     at = event.at
     if tensor is None or at is None:
         return None
-    name = tensor.name or "it"
+    name = tensor.name or message("words.it")
     if tensor.kind != "parameter" and event.cut is not None:
-        return Help(
-            f"Call {name}.requires_grad_() after line {event.cut.line}, before the forward that "
-            f"computes {event.loss} from it."
-        )
+        words = {"name": name, "line": event.cut.line, "loss": loss_word(event.loss)}
+        return Help(message("repairs.call.require_grad", **words))
     source = trace.sources.get(at.file, "")
     block = Block(source, at.file, at.line, at.line)
     asked = _asked_of(source, at)
     if asked is None or not block.statements:
         return None
     old, line = asked
-    text = f"Ask for those that require grad: {name} was frozen."
+    text = message("repairs.call.ask_for_trained", name=name)
     whole = block.lines[line - 1]
     if whole.count(old) != 1:
         return Help(text)
@@ -198,7 +193,7 @@ def leave_out_frozen(trace: Trace, event: Backward) -> Help | None:
     edits.append(Edit(line, line, whole.replace(old, fresh)))
     for each in others:
         edits.append(Edit(each, each, block.lines[each - 1].replace(inner, fresh)))
-    return block.help(f"{text} Go through the same ones wherever the gradients are used.", edits)
+    return block.help(message("repairs.call.same_ones", name=name), edits)
 
 
 def _zipped(source: str, at: Location, inner: str) -> list[int]:

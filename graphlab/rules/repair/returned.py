@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.source.blocks import StatementInScope
-from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Trace
 
@@ -30,18 +31,14 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
     if len(inputs) != wanted or len(given) != got:
         return None
     if got > wanted:
-        return Help(
-            f"Return {wanted}: one for each of {listing(inputs)}, in this order. Every value "
-            "beyond those must be None."
-        )
+        text = message("repairs.returned.too_many", count=wanted, inputs=listing(inputs))
+        return Help(text)
     unused = _unused(here.scope)
     texts = [here.text(each) for each in given]
     if len(unused) != wanted - got or not texts:
-        return Help(
-            f"Return {wanted}: one for each of {listing(inputs)}, in this order, and None for one "
-            "that needs no gradient."
-        )
-    text = f"Return a gradient for each of {listing(inputs)}, in this order."
+        text = message("repairs.returned.too_few", count=wanted, inputs=listing(inputs))
+        return Help(text)
+    text = message("repairs.returned.complete", inputs=listing(inputs))
     return here.help(text, f"return {', '.join([*texts, *unused])}")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Iterator
-from dataclasses import replace
 
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.rules.repair.loops import insertions, lines_using, recompute
 from graphlab.source.blocks import (
     Block,
@@ -16,7 +17,6 @@ from graphlab.source.blocks import (
     bound_names,
     read_names,
 )
-from graphlab.text import listing
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
 from graphlab.trace.ranks.sightings import DDP, Wrapped
@@ -59,19 +59,13 @@ def detach_and_recompute(
     backward at `failed`, and compute what depends on `lines` again after `change`."""
     others = _owners(trace, first)
     found = _edits(trace, lines, others, first, change, failed)
-    whose = listing(sorted(others)) or "another network"
-    why = f"{first.call} would use up the one averaging of {whose}'s gradients for that forward"
+    whose = listing(sorted(others)) or message("repairs.wrapped.another")
+    words = {"whose": whose, "call": first.call, "by": done}
     if found is None:
-        return Help(
-            f"Detach what {whose} made before {first.call}, and run the forward of the rest again "
-            f"after {done}: {why}."
-        )
+        return Help(message("repairs.wrapped.detach_what", **words))
     block, edits, detached, anew = found
-    return block.help(
-        f"Detach {listing(detached)} before {first.call}, and compute {listing(anew)} again after "
-        f"{done}: {why}.",
-        edits,
-    )
+    words |= {"names": listing(detached), "anew": listing(anew)}
+    return block.help(message("repairs.wrapped.detach", **words), edits)
 
 
 def _owners(trace: Trace, first: Backward) -> set[str]:
@@ -164,11 +158,8 @@ def forward_again(
     trace: Trace, owner: str, first: Location, failed: Location, done: str
 ) -> Help | None:
     """Run the forward of `owner`, a network, again between two backwards through one forward."""
-    again = recompute(trace, lines_using(trace, {owner}, first, failed), first, failed, done)
-    if again is None:
-        return None
-    text = f"{again.text.partition(':')[0]}: {DDP} averages once for each forward through it."
-    return replace(again, text=text)
+    lines = lines_using(trace, {owner}, first, failed)
+    return recompute(trace, lines, first, failed, done, "repairs.wrapped.forward_again")
 
 
 def through_the_wrapper(trace: Trace, at: Location) -> Help | None:
@@ -185,7 +176,7 @@ def through_the_wrapper(trace: Trace, at: Location) -> Help | None:
     if text.count(f"{old}(") != 1:
         return None
     return here.help(
-        f"Call {new}, the wrapper, which prepares the averaging.",
+        message("repairs.wrapped.call_it", name=new),
         text.replace(f"{old}(", f"{new}("),
     )
 
@@ -218,4 +209,4 @@ def outside_no_sync(trace: Trace, backward: Location, step: Location) -> Help | 
     body = "".join(block.lines[statement.body[0].lineno - 1 : statement.end_lineno])
     body = textwrap.indent(textwrap.dedent(body), " " * statement.col_offset)
     edit = Edit.of(statement, body)
-    return block.help("Leave no_sync() out, as a step follows each backward.", [edit])
+    return block.help(message("repairs.wrapped.no_sync"), [edit])

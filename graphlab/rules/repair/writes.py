@@ -6,6 +6,7 @@ import ast
 import re
 import textwrap
 
+from graphlab.language import message
 from graphlab.source.blocks import Edit, StatementInScope
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Saved, Trace, Write
@@ -38,7 +39,7 @@ def write_out_of_place(
     listed = _is_element(here.statement) and not part
     new = _augmented(here, listed) or _without_underscore(here)
     if new is not None:
-        return here.help(f"Write into a new tensor: {why}.", new)
+        return here.help(message("repairs.writes.new_tensor", why=why), new)
     base = _written_part(here)
     if base is None or listed or not here.may_rebind(base):
         return None
@@ -50,7 +51,7 @@ def write_out_of_place(
         fresh = next(each for each in ("new", "value", f"new_{name}") if each not in here.source)
         lines[1] = lines[1].replace(here.text(value), fresh)
         lines.insert(0, f"{fresh} = {here.text(value)}")
-    return here.help(f"Write into a copy of {name}: {why}.", *lines)
+    return here.help(message("repairs.writes.copy_of", name=name, why=why), *lines)
 
 
 def _new_item(here: StatementInScope, why: str) -> Help | None:
@@ -64,15 +65,15 @@ def _new_item(here: StatementInScope, why: str) -> Help | None:
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
         method, given = call.func.attr, call.args
         if here.text(call.func.value) == name and method == "copy_" and len(given) == 1:
-            text = f"Put the new tensor into the list, instead of writing into the old one: {why}."
+            text = message("repairs.writes.into_the_list", why=why)
             return here.help(text, f"{name} = {here.text(given[0])}")
         if here.text(call.func.value) == name and method not in _NO_TWIN:
-            return here.help(f"Write into a new tensor: {why}.", f"{name} = {_twin(here, call)}")
+            text = message("repairs.writes.new_tensor", why=why)
+            return here.help(text, f"{name} = {_twin(here, call)}")
     if isinstance(statement, ast.AugAssign) and here.text(statement.target) == name:
         return None
-    return here.help(
-        f"Write into a copy of {name}: {why}.", f"{name} = {name}.clone()", here.text(statement)
-    )
+    text = message("repairs.writes.copy_of", name=name, why=why)
+    return here.help(text, f"{name} = {name}.clone()", here.text(statement))
 
 
 def _item_of(statement: ast.stmt) -> ast.Subscript | None:
@@ -117,16 +118,15 @@ def update_under_no_grad(trace: Trace, saved: Saved, at: Location, alone: bool) 
     lines = "".join(here.lines[start - 1 : end])
     indent = " " * first.col_offset
     edits = [Edit(start, end, f"{indent}with torch.no_grad():\n{textwrap.indent(lines, '    ')}")]
-    name = trace.tensors[saved.tensor].name or "the buffer"
-    text = f"Update {name} under no_grad: autograd records the update"
+    name = trace.tensors[saved.tensor].name or message("repairs.writes.the_buffer")
     if alone:
-        return here.block.help(f"{text}, and what used the buffer before then needs it.", edits)
+        return here.block.help(message("repairs.writes.update", name=name), edits)
     copied = save_a_copy(trace, saved, "")
     line = saved.at.line if saved.at is not None else 0
     if copied is None or copied.line is None or start <= line <= end:
         return None
     edits.append(Edit(copied.line, copied.line + copied.before.count("\n") - 1, copied.after))
-    return here.block.help(f"{text}. And use a copy of it where it is saved before that.", edits)
+    return here.block.help(message("repairs.writes.update_and_copy", name=name), edits)
 
 
 def save_a_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
@@ -148,9 +148,8 @@ def save_a_copy(trace: Trace, saved: Saved, why: str) -> Help | None:
     statement = here.text(here.statement)
     if statement.count(text) != 1:
         return None
-    return here.help(
-        f"Use a copy of {text} here: {why}.", statement.replace(text, f"{text}.clone()")
-    )
+    said = message("repairs.writes.use_a_copy", name=text, why=why)
+    return here.help(said, statement.replace(text, f"{text}.clone()"))
 
 
 def under_no_grad(trace: Trace, at: Location) -> Help | None:
@@ -171,7 +170,7 @@ def under_no_grad(trace: Trace, at: Location) -> Help | None:
     lines = "".join(here.lines[first - 1 : end])
     indent = " " * here.statement.col_offset
     new = f"{indent}with torch.no_grad():\n{textwrap.indent(lines, '    ')}"
-    text = "Write under no_grad, if this is an update or an initialisation."
+    text = message("repairs.writes.under_no_grad")
     return here.block.help(text, [Edit(first, end, new)])
 
 
@@ -283,7 +282,7 @@ def _module_not_inplace(here: StatementInScope, function: str, why: str) -> Help
     new = line.replace(here.text(only[0]), f"{here.text(only[0].func)}({', '.join(kept)})", 1)
     name = _name_of(only[0])
     return here.block.help(
-        f"Build the {name} without inplace=True: {why}.",
+        message("repairs.writes.not_in_place", name=name, why=why),
         [Edit(only[0].lineno, only[0].lineno, new)],
     )
 

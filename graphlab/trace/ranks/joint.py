@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graphlab.language import message
 from graphlab.trace.finding import Finding, Place
 from graphlab.trace.model import Trace
 
@@ -32,7 +33,7 @@ class Joint:
         for rank, trace in self.traces.items():
             unseen += [f"rank {rank}: {each}" for each in trace.unseen if each not in first.unseen]
         if self.missing:
-            unseen.append(f"{ranks_in_words(self.missing)} left no trace")
+            unseen.append(message("ranks.left_no_trace", ranks=ranks_in_words(self.missing)))
         return replace(
             first, outcome=worst.outcome, exception=worst.exception, sources=sources,
             iterations=max(trace.iterations for trace in self.traces.values()),
@@ -42,17 +43,17 @@ class Joint:
     def where(self, ranks: Sequence[int]) -> str:
         """Which of all ranks these are, in words: "on both ranks", "rank 1 only"."""
         if len(ranks) == self.world:
-            return "on both ranks" if self.world == 2 else f"on all {self.world} ranks"
+            return message("ranks.both" if self.world == 2 else "ranks.all", count=self.world)
         if self.missing and len(ranks) == len(self.traces):
             return ranks_in_words(ranks)
-        return f"{ranks_in_words(ranks)} only"
+        return message("ranks.only", ranks=ranks_in_words(ranks))
 
 
 def ranks_in_words(ranks: Sequence[int]) -> str:
     """Such as "rank 1" or "ranks 0, 2 and 3"."""
     if len(ranks) == 1:
-        return f"rank {ranks[0]}"
-    return f"ranks {', '.join(map(str, ranks[:-1]))} and {ranks[-1]}"
+        return message("ranks.one", rank=ranks[0])
+    return message("ranks.several", ranks=[str(each) for each in ranks])
 
 
 def merged(found: dict[int, list[Finding]]) -> list[Finding]:

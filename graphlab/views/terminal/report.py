@@ -63,7 +63,8 @@ def joint(joint: Joint, findings: list[Finding], explain: bool) -> RenderableTyp
         text = _outcome(replace(trace, unseen=lead.unseen), findings)
         ends.setdefault(text.plain, (text, []))[1].append(rank)
     parts = [
-        Text.assemble(text, (f" ({joint.where(ranks)})", "dim")) for text, ranks in ends.values()
+        Text.assemble(text, (f" ({told(joint.where(ranks))})", "dim"))
+        for text, ranks in ends.values()
     ]
     if joint.missing:
         gone = f" {ranks_in_words(joint.missing)} left no trace, as one that is killed leaves none"

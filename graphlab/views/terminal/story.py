@@ -26,7 +26,7 @@ COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 def headline(finding: Finding) -> Text:
     """The finding in one line: severity, code and summary."""
     mark = f"{finding.severity}[{finding.code}]"
-    where = (f" ({finding.where})", "dim") if finding.where else ""
+    where = (f" ({told(finding.where)})", "dim") if finding.where else ""
     said = one_line(told(finding.summary))
     return Text.assemble((mark, COLOURS[finding.severity]), ": ", said, where)
 

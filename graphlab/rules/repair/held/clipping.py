@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from graphlab.language import message
 from graphlab.source.blocks import Block, Edit
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Trace
@@ -28,7 +29,7 @@ def unscale_before(trace: Trace, clipped: Clipped, optimizer: str) -> Help | Non
         return None
     new = f"{' ' * statement.col_offset}{scaler[1]}.unscale_({stepped[2]})\n"
     return block.help(
-        "Unscale the gradients before their norm is taken.",
+        message("repairs.clipping.unscale"),
         [Edit.of(statement, new + block.text(statement))],
     )
 
@@ -48,7 +49,7 @@ def clip_before_step(trace: Trace, clipped: Clipped) -> Help | None:
     if stepping.lineno != step.line or clipping.lineno != at.line:
         return None
     return block.help(
-        "Clip before the step.",
+        message("repairs.clipping.before_step"),
         [
             Edit.of(stepping, block.text(clipping) + block.text(stepping)),
             Edit.of(clipping, ""),

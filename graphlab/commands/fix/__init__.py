@@ -1,0 +1,1 @@
+"""The part of the command line that tries repairs."""

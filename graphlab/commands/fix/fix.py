@@ -1,0 +1,161 @@
+"""graphlab fix: repairs that were run before they are offered."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+from rich.status import Status
+
+from graphlab.commands.recording import resolve
+from graphlab.errors import UserError
+from graphlab.fix import sources
+from graphlab.fix.processes import Processes
+from graphlab.fix.scratch import copy_of
+from graphlab.fix.search import Asked, Search
+from graphlab.output import files
+from graphlab.ranks.launch import refuse_launcher
+from graphlab.trace.repairs.document import document
+from graphlab.trace.repairs.model import Repairs
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The options of `graphlab fix`."""
+
+    apply: bool = False
+    choose: int | None = None
+    patch_file: str | None = None
+    json_file: str | None = None
+    steps: int = 3
+    limit: float | None = None
+    sandbox: bool = False
+    force: bool = False
+
+    def checked(self) -> Choice:
+        """The same with absolute paths.
+
+        Raises:
+            UserError: for options that cannot be met, before anything runs.
+        """
+        patch_file, json_file = (
+            files.check(path, self.force) for path in (self.patch_file, self.json_file)
+        )
+        files.distinct({"--patch": patch_file, "--json": json_file})
+        return replace(self, patch_file=patch_file, json_file=json_file)
+
+
+def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> int:
+    """Try the repairs of `target`, show them, and write what was asked for. Returns 0 where a
+    repair is proved or nothing is to be mended, else 1.
+
+    Raises:
+        UserError: for a target that cannot be run, or options that cannot be met.
+    """
+    from graphlab.views import console
+    from graphlab.views.terminal.repairs import RepairTable
+
+    refuse_launcher(target, arguments, is_module)
+    choice = choice.checked()
+    scenario = None if is_module else resolve(target)
+    if scenario is not None and choice.apply:
+        raise UserError(
+            f"{target} is a scenario of graphlab's own", f"copy {scenario.path} and fix the copy"
+        )
+    with Processes() as processes, _telling(console.stderr(), target) as progress:
+        here = os.getcwd()
+        search = Search(
+            Asked(
+                str(scenario.path) if scenario is not None else target, target, is_module,
+                tuple(arguments), choice.steps, choice.limit,
+                (lambda: copy_of(here, processes.folder)) if choice.sandbox else None,
+            ),
+            processes, progress,
+        )  # fmt: skip
+        repairs = search.run()
+    chosen = repairs.chosen if choice.choose is None else _chosen(repairs, choice.choose)
+    if chosen is not None and choice.apply:
+        sources.write(search.texts[chosen], search.originals)
+        repairs = replace(repairs, applied=True)
+    repairs = replace(repairs, chosen=chosen)
+    if choice.json_file is not None:
+        text = json.dumps(document(repairs), indent=2) + "\n"
+        files.write(choice.json_file, text, choice.force)
+    if choice.patch_file is not None and chosen is not None:
+        files.write(choice.patch_file, repairs.candidates[chosen].diff, choice.force)
+    to_stdout = "-" in (choice.json_file, choice.patch_file)
+    screen = console.stderr() if to_stdout else console.stdout()
+    words = shlex.join([*(["-m"] if is_module else []), target])
+    given = shlex.join(["--", *arguments]) if arguments else ""
+    console.emit(screen, RepairTable(repairs, chosen))
+    for line in _closing(repairs, choice, words, given):
+        console.emit(screen, line)
+    return _code(repairs, choice)
+
+
+def _chosen(repairs: Repairs, number: int) -> int:
+    if not 1 <= number <= len(repairs.candidates):
+        count = len(repairs.candidates)
+        raise UserError(
+            f"there is no repair {number}", f"choose 1 to {count}" if count else "none was tried"
+        )
+    return number - 1
+
+
+def _closing(repairs: Repairs, choice: Choice, words: str, given: str) -> Iterator[str]:
+    if not repairs.problems:
+        if repairs.failure:
+            yield f"{repairs.target} raised {repairs.failure}"
+            yield "graphlab knows no repair: no finding explains it."
+        else:
+            yield f"nothing to mend in {repairs.target}"
+        return
+    yield ""
+    if repairs.applied:
+        changed = {edit.file for edit in repairs.candidates[repairs.chosen or 0].edits}
+        yield f"applied: {', '.join(sorted(os.path.relpath(each) for each in changed))} changed"
+    elif repairs.chosen is not None:
+        again = f"graphlab fix {words} --apply"
+        if choice.choose is not None:
+            again += f" --choose {choice.choose}"
+        yield f"to apply it: {again} {given}".rstrip()
+    else:
+        yield "no repair is proved."
+        for finding in repairs.problems:
+            for help in finding.help[:1]:
+                yield f"help for {finding.code}: {help.text}"
+        if repairs.candidates:
+            yield f"graphlab fix {words} --choose N shows the diff of repair N."
+
+
+def _code(repairs: Repairs, choice: Choice) -> int:
+    if not repairs.problems:
+        return 1 if repairs.failure else 0
+    if repairs.chosen is None:
+        return 1
+    return 0 if repairs.candidates[repairs.chosen].verdict == "proved" else 1
+
+
+class _Progress:
+    """Says on stderr, in a terminal, which repair is being tried."""
+
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
+
+    def trying(self, at: int, count: int) -> None:
+        if self._status is not None:
+            self._status.update(f"trying repair {at} of {count}")
+
+
+@contextmanager
+def _telling(screen: Console, target: str) -> Iterator[_Progress]:
+    if not screen.is_terminal:
+        yield _Progress(None)
+        return
+    with screen.status(f"running {target} as it is") as status:
+        yield _Progress(status)

@@ -1,0 +1,261 @@
+"""What is asked of a trial: that it runs clean, silences nothing and has the right gradients.
+
+Pure functions of the Trace of the program as it was and of the one with the repair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from graphlab.rules.steps import own_losses
+from graphlab.text import listing, plural
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Backward, OptimizerInfo, Share, Step, Trace
+from graphlab.trace.module_sightings import NoFreeze, TieBroken
+from graphlab.trace.repairs.model import Check, Verdict
+
+RUNS, SILENCES, GRADIENTS = "runs clean", "nothing silenced", "right gradients"
+# Rounding: a share of a gradient below this is no loss's.
+_ROUNDING = 1e-5
+_NAMED = 3
+
+
+def verdict(checks: Sequence[Check]) -> Verdict:
+    if any(each.holds is False for each in checks):
+        return "rejected"
+    return "proved" if all(each.holds for each in checks) else "runs"
+
+
+def clean(after: Trace, found: Sequence[Finding], exit_code: int, left: str) -> Check:
+    """Nothing raises, and no error or warning is left or new."""
+    failure = after.exception
+    problems = [each for each in found if each.severity != "info"]
+    if after.outcome == "raised" and failure is not None:
+        where = f" in line {failure.at.line}" if failure.at is not None else ""
+        code = f" ({problems[0].code})" if problems else ""
+        return Check(RUNS, False, f"{failure.type}{where}{code}")
+    if problems:
+        first = problems[0]
+        line = _line(first)
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        return Check(RUNS, False, f"{first.code} {first.name}{line}{more}")
+    if not left and exit_code:
+        return Check(RUNS, False, f"it ended with exit code {exit_code}")
+    turns = plural(after.iterations, "iteration")
+    if left == "time":
+        return Check(RUNS, None, f"left after its time limit, {turns}")
+    end = f"{turns}, left there" if left else f"to its end, {turns}"
+    return Check(RUNS, True, end)
+
+
+def _line(finding: Finding) -> str:
+    place = finding.failed or finding.cause
+    return f" in line {place.at.line}" if place is not None and place.at is not None else ""
+
+
+def nothing_silenced(before: Trace, after: Trace) -> Check:
+    """Every parameter that a loss reached and an optimizer owned still gets a gradient from a loss
+    of its own and is stepped."""
+    lost = [*_lost(before, after)]
+    if lost:
+        return Check(SILENCES, False, lost[0])
+    stepped = [each for each in after.optimizers if each.steps]
+    elsewhere = [each.name for each in after.optimizers if each.elsewhere]
+    if elsewhere:
+        return Check(SILENCES, None, f"{elsewhere[0]} was stepped where it is not observed")
+    if not after.optimizers and not _reached(after):
+        return Check(SILENCES, None, "no optimizer and no backward was seen")
+    untouched = _unreached(before, after)
+    if untouched:
+        return Check(SILENCES, None, f"no loss has reached {untouched} so far")
+    count = sum(len(set(each.owns) & _reached_by_any(after)) for each in stepped)
+    who = listing([each.name for each in stepped])
+    detail = f"{plural(count, 'parameter')} of {who} trained"
+    if not stepped:
+        detail = "no optimizer steps; what losses reached they still reach"
+    return Check(SILENCES, True, detail)
+
+
+def _unreached(before: Trace, after: Trace) -> str:
+    """A parameter of an optimizer that steps, which no loss has reached, though the program as it
+    was did not show it to be out of use."""
+    reached = _reached_by_any(after)
+    known = {
+        before.tensors[at].name
+        for each in before.optimizers
+        if before.outcome == "completed"
+        for at in set(each.owns) - _reached_by_any(before)
+    }
+    for each in after.optimizers:
+        for at in each.owns if each.steps else ():
+            name = after.tensors[at].name
+            if at not in reached and name not in known and after.tensors[at].requires_grad:
+                return name or "a parameter"
+    return ""
+
+
+def _lost(before: Trace, after: Trace) -> Iterator[str]:
+    now = {each.name: each for each in after.optimizers}
+    names = [each.name for each in after.tensors]
+    # What the program means to freeze, by a flag that freezes nothing; and what is to be one again.
+    meant = {at for each in before.sightings if isinstance(each, NoFreeze) for at in each.tensors}
+    one = {name for each in before.sightings if isinstance(each, TieBroken) for name in each.names}
+    # The tie has names of its own, such as `model.head.weight` for `trainer.model.head.weight`.
+    missed = {
+        at
+        for at, each in enumerate(before.tensors)
+        if each.name not in names and any(f".{each.name}".endswith(f".{name}") for name in one)
+    }
+    before = _without(before, meant | missed)
+    reached_after = _reached(after)
+    any_after = {names[at] for places in reached_after.values() for at in places}
+    reached_before = _reached(before)
+    # A program that died early may not have come to the losses of all optimizers.
+    own = {
+        trace.optimizers[at].name: loss
+        for trace in (after, before)
+        for at, loss in own_losses(trace).items()
+    }
+    for loss, places in reached_before.items():
+        if loss in reached_after or not places:
+            continue
+        gone = [
+            before.tensors[at].name for at in places if before.tensors[at].name not in any_after
+        ]
+        if gone and gone[0] is not None:
+            yield f"{loss} no longer reaches {gone[0]}"
+    for optimizer in before.optimizers:
+        owned = {before.tensors[at].name: at for at in optimizer.owns if before.tensors[at].name}
+        then = now.get(optimizer.name)
+        if then is None:
+            if owned and set(owned) <= {names[at] for each in after.optimizers for at in each.owns}:
+                continue
+            yield f"{optimizer.name} is gone"
+            continue
+        trained = {name: at for name, at in owned.items() if _trained(before, optimizer, at)}
+        if (trained or not optimizer.steps) and not then.steps and not then.elsewhere:
+            if optimizer.steps or _expected(before, optimizer):
+                yield f"{then.name} is not stepped"
+            continue
+        held = {names[at] for at in then.owns}
+        for name in trained:
+            if name not in held and not any(
+                name in {names[at] for at in each.owns} for each in after.optimizers
+            ):
+                yield f"no optimizer holds {name} any more"
+        for loss, places in reached_before.items():
+            if loss not in reached_after:
+                continue
+            still = {names[at] for at in reached_after[loss]}
+            missing = [name for name, at in owned.items() if at in places and name not in still]
+            mine = own.get(optimizer.name)
+            if mine is not None and mine != loss and loss in own.values():
+                # Another optimizer's loss may be kept from it, as long as its own is not.
+                missing = [name for name in missing if name not in any_after]
+            if missing:
+                yield f"{loss} no longer reaches {missing[0]}"
+
+
+def _without(trace: Trace, left: set[int]) -> Trace:
+    """The same with no event that reaches these parameters, and no optimizer that holds them."""
+    if not left:
+        return trace
+
+    def rest(places: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(at for at in places if at not in left)
+
+    events = (
+        replace(each, reached=rest(each.reached), leads_to=rest(each.leads_to))
+        if isinstance(each, Backward)
+        else each
+        for each in trace.events
+    )
+    optimizers = (
+        replace(each, owns=rest(each.owns), touched=rest(each.touched)) for each in trace.optimizers
+    )
+    return replace(trace, events=tuple(events), optimizers=tuple(optimizers))
+
+
+def _expected(before: Trace, optimizer: OptimizerInfo) -> bool:
+    """Whether a loss was seen to lead to what it holds: else it may be there for later."""
+    return bool(set(optimizer.owns) & _reached_by_any(before))
+
+
+def _trained(trace: Trace, optimizer: OptimizerInfo, at: int) -> bool:
+    return at in optimizer.touched or at in _reached_by_any(trace)
+
+
+def _reached(trace: Trace) -> dict[str, set[int]]:
+    """For each loss the parameters that it was seen to reach."""
+    found: dict[str, set[int]] = {}
+    for event in trace.events:
+        if isinstance(event, Backward):
+            found.setdefault(event.loss, set()).update(event.reached, event.leads_to)
+    return found
+
+
+def _reached_by_any(trace: Trace) -> set[int]:
+    return {at for places in _reached(trace).values() for at in places}
+
+
+def right_gradients(after: Trace) -> Check:
+    """Each optimizer applied the gradient of its own loss, computed at the weights that this loss
+    was computed with."""
+    wrong = next(_wrong(after), "")
+    if wrong:
+        return Check(GRADIENTS, False, wrong)
+    missing = next(_unknown(after), "")
+    if missing:
+        return Check(GRADIENTS, None, missing)
+    steps = [each for each in after.events if isinstance(each, Step) and each.mix is not None]
+    looked = [
+        each for each in after.events if isinstance(each, Backward) and each.nodes is not None
+    ]
+    saved = f"{plural(len(looked), 'backward')} used what was saved"
+    measured = f"measured at {plural(len(steps), 'step')}; " if steps else "no optimizer; "
+    return Check(GRADIENTS, True, measured + saved)
+
+
+def _wrong(trace: Trace) -> Iterator[str]:
+    own = own_losses(trace)
+    for event in trace.events:
+        if isinstance(event, Backward) and any(p.state == "bypassed" for p in event.problems):
+            yield f"{event.call} used values that were changed since its forward"
+        if not isinstance(event, Step):
+            continue
+        name = trace.optimizers[event.optimizer].name
+        if event.leftover:
+            yield f"{name}.step() applied an earlier step's gradients again"
+        mine = own.get(event.optimizer)
+        others = {loss for at, loss in own.items() if at != event.optimizer} - {mine}
+        for share in _shares(event) if mine is not None else ():
+            if share.loss in others and share.share > _ROUNDING:
+                yield f"{share.share:.2g} of what {name}.step() applied is {share.loss}'s"
+
+
+def _shares(step: Step) -> tuple[Share, ...]:
+    return step.mix.shares if step.mix is not None else ()
+
+
+def _unknown(trace: Trace) -> Iterator[str]:
+    if trace.unseen:
+        yield f"not all was seen: {trace.unseen[0]}"
+    steps = [each for each in trace.events if isinstance(each, Step)]
+    measured = {each.optimizer for each in steps if each.mix is not None}
+    for at, optimizer in enumerate(trace.optimizers):
+        if optimizer.steps and at not in measured:
+            yield f"what {optimizer.name} applied was not measured"
+    for step in steps:
+        if any(each.line is None and each.share > _ROUNDING for each in _shares(step)):
+            name = trace.optimizers[step.optimizer].name
+            yield f"a part of what {name} applied came from no backward"
+    looked: dict[str, bool] = {}
+    for event in trace.events:
+        if isinstance(event, Backward):
+            looked[event.call] = looked.get(event.call, False) or event.nodes is not None
+    for call, seen in looked.items():
+        if not seen:
+            yield f"the graph of {call} was not looked into"
+    if not looked:
+        yield "no backward was seen"

@@ -1,0 +1,68 @@
+"""What a trial is asked to do and what it answers: plain JSON, without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+from graphlab.output import files
+from graphlab.trace import store
+from graphlab.trace.model import Trace
+
+# The longest that a program may take to leave once it is told to, in seconds.
+GRACE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run of `target` with the text of `texts` in place of these files.
+
+    It is left when iteration `until` has begun (counted from 0) and `at_least` seconds have passed;
+    `limit` seconds after its beginning in any case. folder: a scratch copy of the working folder.
+    """
+
+    target: str
+    name: str
+    is_module: bool
+    arguments: tuple[str, ...]
+    answer: str
+    texts: dict[str, str] = field(default_factory=dict)
+    until: int | None = None
+    at_least: float = 0.0
+    limit: float | None = None
+    folder: str | None = None
+
+    def dumps(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> Job:
+        words = json.loads(text)
+        return cls(**{**words, "arguments": tuple(words["arguments"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a run went. left: why it was left before its end, "iterations" or "time". refused: what
+    is wrong with the target and what to do, where it could not be run."""
+
+    trace: Trace | None = None
+    exit_code: int = 0
+    seconds: float = 0.0
+    left: str = ""
+    saved_bytes: int | None = None
+    refused: tuple[str, str] | None = None
+
+    def write(self, path: str) -> None:
+        words = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        words["trace"] = store.dumps(self.trace) if self.trace is not None else None
+        files.write(path, json.dumps(words))
+
+    @classmethod
+    def loads(cls, text: str) -> Answer:
+        """Raises ValueError for a text that is none."""
+        words = json.loads(text)
+        words["trace"] = store.loads(words["trace"]) if words["trace"] is not None else None
+        words["refused"] = tuple(words["refused"]) if words["refused"] is not None else None
+        return cls(**words)

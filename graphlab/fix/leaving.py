@@ -1,0 +1,89 @@
+"""Leaves a program that has run far enough, as Ctrl-C would, or that nobody waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import CodeType
+
+from graphlab.fix.job import GRACE, Job
+from graphlab.observe.observation import Observation
+from graphlab.observe.tensors import Unnoticed
+from graphlab.trace.model import Trace
+
+_TICK = 0.05
+# The signal is sent again in case the program has caught it and gone on.
+_AGAIN = 2.0
+
+
+class Leaving:
+    """A thread beside the program. `leave_hard(trace)` is called where the program does not go when
+    it is told to; the process ends with that."""
+
+    def __init__(self, job: Job, code: CodeType, leave_hard: Callable[[Trace], None]) -> None:
+        self.why = ""
+        self._job, self._code, self._leave_hard = job, code, leave_hard
+        self._observation: Observation | None = None
+        self._began = time.monotonic()
+        self._parent = os.getppid()
+        self._main = threading.get_ident()
+        self._process = os.getpid()
+
+    def start(self, observation: Observation) -> None:
+        """To be called in the main thread, just before the program begins."""
+        self._observation = observation
+        self._began = time.monotonic()
+        # A shell's background job has it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        threading.Thread(target=self._watch, name="graphlab-leaving", daemon=True).start()
+
+    @property
+    def seconds(self) -> float:
+        """Since the program began."""
+        return time.monotonic() - self._began
+
+    def _watch(self) -> None:
+        told = 0.0
+        first = 0.0
+        while True:
+            time.sleep(_TICK)
+            if os.getppid() != self._parent:
+                # Nobody waits for the answer any more, and nobody else would end the group.
+                os.killpg(0, signal.SIGKILL)
+            self.why = self.why or self._reason()
+            if not self.why or not self._at_work():
+                continue
+            now = time.monotonic()
+            first = first or now
+            if now - first > GRACE:
+                self._force()
+            if now - told > _AGAIN:
+                told = now
+                signal.pthread_kill(self._main, signal.SIGINT)
+
+    def _reason(self) -> str:
+        job, observation = self._job, self._observation
+        if job.limit is not None and self.seconds > job.limit:
+            return "time"
+        if job.until is None or observation is None or self.seconds < job.at_least:
+            return ""
+        return "iterations" if observation.iterations.done > job.until else ""
+
+    def _at_work(self) -> bool:
+        """Whether the program is running, and not what prints and reports its end."""
+        frame = sys._current_frames().get(self._main)
+        while frame is not None and frame.f_code is not self._code:
+            frame = frame.f_back
+        return frame is not None
+
+    def _force(self) -> None:
+        with contextlib.suppress(Exception):
+            assert self._observation is not None
+            with Unnoticed():
+                self._leave_hard(self._observation.trace)
+        os._exit(1)

@@ -1,0 +1,129 @@
+"""Runs jobs in processes of their own, at most two at a time, and leaves none behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from graphlab.fix.job import GRACE, Answer, Job
+
+AT_ONCE = 2
+_TICK = 0.02
+# What Python and torch take to start and the report to be written, on a busy machine.
+_START = 60.0
+
+
+class _Running(NamedTuple):
+    """A job at work, and when it is ended at the latest."""
+
+    process: subprocess.Popen[bytes]
+    job: Job
+    until: float | None
+
+
+class Processes:
+    """The processes of one command. Use as a context manager: whatever way the block is left, also
+    by Ctrl-C or SIGTERM, they and all that they have started are gone."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="graphlab-fix-"))
+        self._running: dict[int, _Running] = {}
+        self._count = 0
+        self._before: Any = None
+
+    def __enter__(self) -> Processes:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, _leave)
+        return self
+
+    def __exit__(self, *left: object) -> None:
+        for running in self._running.values():
+            _kill(running.process)
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, job: Job) -> Answer:
+        """The answer of one job."""
+        return next(answer for _, answer in self.run_all([job]))
+
+    def run_all(
+        self, jobs: Sequence[Job], began: Callable[[int], None] = lambda at: None
+    ) -> Iterator[tuple[int, Answer]]:
+        """The answers by the jobs' places, in the order in which they come."""
+        waiting = list(enumerate(jobs))
+        while waiting or self._running:
+            while waiting and len(self._running) < AT_ONCE:
+                at, job = waiting.pop(0)
+                began(at)
+                self._start(at, job)
+            done = self._done()
+            for at in done:
+                yield at, self._answer(at)
+            if not done:
+                time.sleep(_TICK)
+
+    def _start(self, at: int, job: Job) -> None:
+        self._count += 1
+        job = replace(job, answer=str(self.folder / f"answer-{self._count}.json"))
+        file = self.folder / f"job-{self._count}.json"
+        file.write_text(job.dumps(), encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "graphlab.fix.trial", str(file)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=_environment(), start_new_session=True,
+        )  # fmt: skip
+        limit = time.monotonic() + _START + job.limit + 2 * GRACE if job.limit else None
+        self._running[at] = _Running(process, job, limit)
+
+    def _done(self) -> list[int]:
+        now = time.monotonic()
+        return [
+            at
+            for at, each in self._running.items()
+            if each.process.poll() is not None or (each.until is not None and now > each.until)
+        ]
+
+    def _answer(self, at: int) -> Answer:
+        running = self._running[at]
+        process, job = running.process, running.job
+        late = process.poll() is None
+        _kill(process)
+        del self._running[at]
+        try:
+            return Answer.loads(Path(job.answer).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return Answer(exit_code=process.returncode, left="time" if late else "")
+
+
+def _environment() -> dict[str, str]:
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    environ = dict(os.environ)
+    if home in map(os.path.abspath, sys.path) and not home.endswith("site-packages"):
+        # A checkout that is not installed: the process must find it as this one did.
+        paths = [each for each in (environ.get("PYTHONPATH"),) if each]
+        environ["PYTHONPATH"] = os.pathsep.join((*paths, home))
+    return environ
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all others of its group, which outlive it where it left them running."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,246 @@
+"""Tries the repairs that findings offer, and on top of one that helped, those of what is left."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from graphlab.errors import UserError
+from graphlab.fix import checks, sources
+from graphlab.fix.job import Answer, Job
+from graphlab.fix.processes import Processes
+from graphlab.fix.sources import Source
+from graphlab.rules.registry import find
+from graphlab.trace.finding import Finding, Help
+from graphlab.trace.model import Backward, Module, Trace
+from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
+
+# How many repairs are put one on top of the other, how many are tried at a time, and in all.
+DEPTH, WIDTH, TRIALS = 4, 6, 20
+# A trial goes on for this long, in seconds, although it has run far enough: a short program runs
+# to its end.
+_AT_LEAST = 5.0
+# Its limit: so many times what the program took as it was, and so many seconds more.
+_TIMES, _MORE = 2.0, 10.0
+
+
+class Listener(Protocol):
+    """Is told how far the search is."""
+
+    def trying(self, at: int, count: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be mended, and how far trials go: `steps` iterations beyond the failing one."""
+
+    target: str
+    name: str
+    is_module: bool
+    arguments: tuple[str, ...]
+    steps: int = 3
+    limit: float | None = None
+    scratch: Callable[[], str] | None = None
+
+
+@dataclass
+class _Trial:
+    """A repair, and what became of it."""
+
+    texts: dict[str, str]
+    words: tuple[str, ...] = ()
+    # What it is put on top of, and the finding that it is to mend.
+    over: _Trial | None = None
+    mends: Finding | None = None
+    trace: Trace | None = None
+    findings: list[Finding] = field(default_factory=list)
+    checks: tuple[Check, ...] = ()
+    saved_bytes: int | None = None
+
+    @property
+    def verdict(self) -> str:
+        return checks.verdict(self.checks)
+
+    @property
+    def problems(self) -> list[Finding]:
+        return [each for each in self.findings if each.severity != "info"]
+
+
+class Search:
+    """The trials of one command, in `processes`."""
+
+    def __init__(self, asked: Asked, processes: Processes, listener: Listener) -> None:
+        self._asked, self._processes, self._listener = asked, processes, listener
+        self.originals: dict[str, Source] = {}
+        self._seen: set[tuple[tuple[str, str], ...]] = set()
+        self._trials: list[_Trial] = []
+        self._before: Answer = Answer()
+        # The text of every file as each candidate has it, by the candidate's place.
+        self.texts: list[dict[str, str]] = []
+
+    def run(self) -> Repairs:
+        """Run the program as it is, and then its repairs.
+
+        Raises:
+            UserError: for a program that cannot be run.
+        """
+        asked = self._asked
+        self._before = self._processes.run(self._job({}, None, asked.limit))
+        before = self._before
+        if before.refused is not None:
+            raise UserError(*before.refused)
+        if before.trace is None:
+            raise UserError(
+                f"{asked.name} left nothing to look at: it ended with code {before.exit_code}",
+                "graphlab run shows what it prints",
+            )
+        first = _Trial({}, trace=before.trace, findings=find(before.trace))
+        if first.problems:
+            self._search(first)
+        failure = before.trace.exception
+        return self._repairs(first, "" if failure is None else f"{failure.type}: {failure.message}")
+
+    def _search(self, first: _Trial) -> None:
+        grown = [first]
+        for _ in range(DEPTH):
+            wave = list(self._next(grown))[: min(WIDTH, TRIALS - len(self._trials))]
+            if not wave:
+                break
+            self._try(wave)
+            if any(each.verdict == "proved" for each in wave):
+                break
+            helped = [each for each in wave if each.trace is not None and _helped(each)]
+            # What has fewer problems left goes first. Where no repair of the first finding helped,
+            # it may come from another one.
+            grown = [*sorted(helped, key=lambda each: len(each.problems)), *grown]
+
+    def _next(self, grown: Sequence[_Trial]) -> Iterator[_Trial]:
+        for base in grown:
+            for finding in sorted(base.problems, key=lambda each: each.severity != "error"):
+                offered = (*finding.help, *finding.others)
+                made = [each for help in offered if (each := self._on(base, finding, help))]
+                yield from made
+                if made:
+                    # One finding after the other: the next may be gone with this one.
+                    break
+
+    def _on(self, base: _Trial, finding: Finding, help: Help) -> _Trial | None:
+        texts = sources.applied(help, base.texts)
+        if texts is None:
+            return None
+        for path in texts.keys() - self.originals.keys():
+            source = sources.read(path)
+            if source is None:
+                return None
+            self.originals[path] = source
+        key = tuple(sorted(texts.items()))
+        if key in self._seen:
+            return None
+        self._seen.add(key)
+        said = re.sub(r"^Or (\w)", lambda found: found[1].upper(), help.text)
+        return _Trial(texts, (*base.words, said), base, finding)
+
+    def _try(self, wave: Sequence[_Trial]) -> None:
+        before = self._before.trace
+        assert before is not None
+        until, limit = _until(before, self._asked.steps), self._limit()
+        jobs = [self._job(each.texts, until, limit) for each in wave]
+        done = len(self._trials)
+        self._trials += wave
+
+        def began(at: int) -> None:
+            self._listener.trying(done + at + 1, done + len(wave))
+
+        for at, answer in self._processes.run_all(jobs, began):
+            trial = wave[at]
+            trial.trace, trial.saved_bytes = answer.trace, answer.saved_bytes
+            if answer.trace is None:
+                trial.checks = (Check(checks.RUNS, False, _lost(answer)),)
+                continue
+            trial.findings = find(answer.trace)
+            trial.checks = (
+                checks.clean(answer.trace, trial.findings, self._code(answer), answer.left),
+                checks.nothing_silenced(before, answer.trace),
+                checks.right_gradients(answer.trace),
+            )
+
+    def _code(self, answer: Answer) -> int:
+        """The exit code, 0 where it is the one that the program itself means to end with."""
+        before = self._before
+        pytest = self._asked.is_module and self._asked.target == "pytest"
+        meant = before.trace is not None and before.trace.outcome == "completed" and not pytest
+        return 0 if meant and answer.exit_code == before.exit_code else answer.exit_code
+
+    def _limit(self) -> float:
+        return self._asked.limit or _TIMES * self._before.seconds + _MORE
+
+    def _job(self, texts: dict[str, str], until: int | None, limit: float | None) -> Job:
+        asked = self._asked
+        return Job(
+            asked.target, asked.name, asked.is_module, asked.arguments, "", texts, until, _AT_LEAST,
+            limit, asked.scratch() if asked.scratch is not None else None,
+        )  # fmt: skip
+
+    def _repairs(self, first: _Trial, failure: str) -> Repairs:
+        bases = {id(each.over) for each in self._trials}
+        # Of a chain only the whole is shown.
+        shown = [each for each in self._trials if id(each) not in bases or each.verdict == "proved"]
+        order = ("proved", "runs", "rejected")
+        shown.sort(key=lambda each: order.index(each.verdict))
+        self.texts = [each.texts for each in shown]
+        found = tuple(self._candidate(each) for each in shown)
+        proved = [at for at, each in enumerate(found) if each.verdict == "proved"]
+        return Repairs(
+            self._asked.name, tuple(first.findings), found, proved[0] if proved else None,
+            failure=failure,
+        )  # fmt: skip
+
+    def _candidate(self, each: _Trial) -> Candidate:
+        return Candidate(
+            " ".join(dict.fromkeys(each.words)),
+            sources.patch(each.texts, self.originals, os.getcwd()),
+            sources.edits(each.texts, self.originals),
+            checks.verdict(each.checks),
+            each.checks,
+            _cost(each),
+        )
+
+
+def _lost(answer: Answer) -> str:
+    if answer.refused is not None:
+        return answer.refused[0]
+    if answer.left:
+        return "it did not end after its time limit"
+    return f"its process ended with code {answer.exit_code}"
+
+
+def _helped(trial: _Trial) -> bool:
+    """Whether the finding that it was to mend is gone."""
+    was = trial.mends
+    return was is None or not any(
+        each.code == was.code and each.summary == was.summary for each in trial.problems
+    )
+
+
+def _until(before: Trace, steps: int) -> int | None:
+    """The iteration in which a trial may be left: None to run to the end, as the program did."""
+    if before.outcome == "completed":
+        return None
+    failure = before.exception
+    at = failure.iteration if failure is not None else None
+    return (at if at is not None else max(before.iterations - 1, 0)) + steps
+
+
+def _cost(trial: _Trial) -> Cost:
+    if trial.trace is None:
+        return Cost()
+    events = trial.trace.events
+    backwards = [each for each in events if isinstance(each, Backward)]
+    # Long runs keep the last events alone.
+    turns = len({each.iteration for each in backwards}) or 1
+    forwards = sum(isinstance(each, Module) for each in events)
+    # The last iteration may have been left before its end.
+    return Cost(round(forwards / turns), round(len(backwards) / turns), trial.saved_bytes)

@@ -1,0 +1,71 @@
+"""What runs in the process of a trial: ``python -m graphlab.fix.trial JOB``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphlab.errors import Unreported, UserError
+from graphlab.fix.job import Answer, Job
+from graphlab.trace.model import Trace
+
+if TYPE_CHECKING:
+    from graphlab.observe.observation import Observation
+
+
+def main(path: str) -> None:
+    job = Job.loads(Path(path).read_text(encoding="utf-8"))
+    # Neither is a trace of it to stay on disk, nor a trace on disk to be taken for the edited file.
+    sys.dont_write_bytecode = True
+    from graphlab.fix import overlay, sources
+
+    texts = {}
+    for name, text in job.texts.items():
+        source = sources.read(name)
+        texts[name] = source.encoded(text) if source is not None else text.encode()
+    if job.is_module and job.target == "pytest":
+        # pytest reads test files by itself where it rewrites their assertions.
+        given = os.environ.get("PYTEST_ADDOPTS", "")
+        os.environ["PYTEST_ADDOPTS"] = f"{given} --assert=plain -p no:cacheprovider".strip()
+    overlay.serve(texts)
+    try:
+        answer = _run(job)
+    except UserError as refused:
+        answer = Answer(refused=(str(refused), refused.help), exit_code=2)
+    except Unreported as lost:
+        answer = Answer(refused=(str(lost), "this is a bug, please report it"), exit_code=2)
+    except SystemExit:
+        # A child that the program forked ends here.
+        raise
+    answer.write(job.answer)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _run(job: Job) -> Answer:
+    from graphlab.fix.leaving import Leaving
+    from graphlab.observe import program
+
+    what = program.module(job.target) if job.is_module else program.script(job.target)
+    if job.folder is not None:
+        os.chdir(job.folder)
+    begun: list[Observation] = []
+
+    def answer(trace: Trace, exit_code: int) -> Answer:
+        saved = begun[0].live_objects.saved_bytes
+        return Answer(trace, exit_code, leaving.seconds, leaving.why, saved)
+
+    leaving = Leaving(job, what.code, lambda trace: answer(trace, 1).write(job.answer))
+
+    def started(observation: Observation) -> None:
+        begun.append(observation)
+        leaving.start(observation)
+
+    ran = program.run(what, list(job.arguments), job.name, started, last=True)
+    return answer(ran.trace, ran.exit_code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,206 @@
+"""Repairs of a line at which a value left its graph: ``.item()``, ``.detach()``, a copy, NumPy."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
+from graphlab.source.rewriting import Rewriting
+from graphlab.source.vocabulary import GUARDS
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+_LEAVING = {"detach", "detach_", "item", "tolist", "numpy"}
+_COPYING = {"tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "float", "asarray"}
+# Functions that torch and NumPy call alike.
+_ALIKE = {
+    "abs", "add", "arctan", "cos", "diff", "dot", "exp", "expm1", "log", "log1p", "matmul",
+    "maximum", "mean", "minimum", "multiply", "prod", "sin", "sqrt", "square", "std", "subtract",
+    "sum", "tanh", "trace", "var", "where",
+}  # fmt: skip
+_LISTS = (ast.List, ast.Tuple, ast.ListComp)
+
+
+def graph_kept(
+    trace: Trace, at: Location | None, by: str, call: Location | None = None
+) -> list[Help]:
+    """Ways to keep the graph that a value loses at `at`, by `by`. call: the backward, or grad(),
+    that had none to go through."""
+    file = Rewriting.of(trace, at)
+    if file is None or at is None:
+        return []
+    if any(word in by for word in GUARDS):
+        # A function that takes a gradient itself may be called under a guard that is meant.
+        return [*with_gradients(trace, call), *outside_guard(trace, at)]
+    if "requires_grad" in by:
+        return [*_thawed(trace, call)]
+    return [*_later(file, at, call), *_undone(file, at)] or [*_thawed(trace, call)]
+
+
+def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Help]:
+    """Move ``x = x.item()`` behind the backward: what comes after may mean the number."""
+    one = file.statement(at.line)
+    other = file.statement(call.line) if call is not None and call.file == at.file else None
+    if not isinstance(one, ast.Assign) or other is None or other not in file.body(one):
+        return
+    names = {ast.unparse(each) for each in one.targets}
+    read = {ast.unparse(each) for each in ast.walk(one.value) if isinstance(each, ast.Name)}
+    if names & read and one.lineno < other.lineno:
+        found = file.help(f"Do that after the backward of line {other.lineno}.",
+                          *file.moved(one, other))  # fmt: skip
+        if found is not None:
+            yield found
+
+
+def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
+    statement = file.statement(at.line)
+    if statement is None or hasattr(statement, "body"):
+        return
+    cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
+    here = [each for each in cuts if _is_at(file, each, at)]
+    listed = _fed_lists(file, statement)
+    yield from _in_torch(file, statement, cuts)
+    for chosen in (here[:1], cuts):
+        for more in ((), listed):
+            edits = _without(file, [*chosen, *more])
+            if edits and (chosen or more):
+                found = file.help(f"Keep the graph in line {at.line}.", *edits)
+                if found is not None:
+                    yield found
+
+
+def _in_torch(file: Rewriting, statement: ast.stmt, cuts: list[ast.AST]) -> Iterator[Help]:
+    """Compute with torch what the statement computes with NumPy, and use it as it is."""
+    calls = [
+        each
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Attribute) and ast.unparse(each.value) in ("np", "numpy")
+    ]
+    if not calls or not all(each.attr in _ALIKE for each in calls):
+        return
+    bound = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and _stores(n)}
+    used = [
+        node
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and _inner(file, node) is not None
+        and any(isinstance(each, ast.Name) and each.id in bound for each in node.args)
+    ]
+    edits = _without(file, [*cuts, *used])
+    edits += [(*file.span(each.value), "torch") for each in calls]
+    found = file.help(f"Compute line {statement.lineno} with torch, which keeps the graph.", *edits)
+    if found is not None:
+        yield found
+
+
+def _stores(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def _is_at(file: Rewriting, node: ast.AST, at: Location) -> bool:
+    first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
+    return (first, last) == (at.line, at.end_line) and node.end_col_offset == at.end_column - 1  # type: ignore[attr-defined]
+
+
+def _without(file: Rewriting, cuts: list[ast.AST]) -> list[tuple[int, int, str]]:
+    """The edits that leave these out: what stands before and after the value that each is given."""
+    edits = []
+    for node in dict.fromkeys(cuts):
+        inner = _inner(file, node)
+        assert inner is not None
+        value, stacked = inner
+        (start, end), (first, last) = file.span(node), file.span(value)
+        loose = isinstance(value, ast.BinOp | ast.UnaryOp | ast.IfExp | ast.Compare)
+        before = "torch.stack(" if stacked else "(" if loose else ""
+        edits += [(start, first, before), (last, end, ")" if before else "")]
+    return [each for each in edits if each[0] < each[1] or each[2]]
+
+
+def _inner(file: Rewriting, node: ast.AST) -> tuple[ast.expr, bool] | None:
+    """What a call or attribute that leaves the graph is given, and whether that is a list; None for
+    any other node."""
+    if isinstance(node, ast.Attribute) and node.attr == "data" and isinstance(node.ctx, ast.Load):
+        return node.value, False
+    if not isinstance(node, ast.Call):
+        return None
+    func = node.func
+    if isinstance(func, ast.Attribute) and func.attr in _LEAVING and not node.args:
+        return func.value, False
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    library = not isinstance(func, ast.Attribute) or ast.unparse(func.value) in ("torch", "np")
+    if name not in _COPYING or not library or len(node.args) != 1:
+        return None
+    given = node.args[0]
+    listed = isinstance(given, _LISTS) or (isinstance(given, ast.Name) and _is_list(file, given.id))
+    return given, listed
+
+
+def _is_list(file: Rewriting, name: str) -> bool:
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.List | ast.ListComp)
+        and name in (ast.unparse(each) for each in node.targets)
+        for node in ast.walk(file.tree)
+    )
+
+
+def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:
+    """What leaves the graph as it is appended to a list that the statement reads; or as the list to
+    which the statement appends is copied."""
+    read = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
+    copied = [
+        node
+        for node in ast.walk(file.tree)
+        if _appends_to(statement, node) and _inner(file, node) is not None
+    ]
+    return copied + [
+        inner
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "append"
+        and ast.unparse(node.func.value) in read
+        for inner in ast.walk(node)
+        if inner is not node and _inner(file, inner) is not None
+    ]
+
+
+def _appends_to(statement: ast.stmt, copy: ast.AST) -> bool:
+    """Whether a statement appends to the list that the call `copy` makes a tensor of."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return False
+    func = statement.value.func
+    return (
+        isinstance(func, ast.Attribute)
+        and func.attr == "append"
+        and isinstance(copy, ast.Call)
+        and len(copy.args) == 1
+        and ast.unparse(copy.args[0]) == ast.unparse(func.value)
+    )
+
+
+def _thawed(trace: Trace, call: Location | None) -> Iterator[Help]:
+    """Let the network of the optimizer that steps after the backward at `call` require grad again,
+    at the beginning of each turn of the loop. Only where it has trained it before: what is frozen
+    from the start may be meant to be."""
+    file = Rewriting.of(trace, call)
+    statement = file.statement(call.line) if file is not None and call is not None else None
+    if file is None or statement is None:
+        return
+    body = file.body(statement)
+    after = "".join(file.text(each) for each in body[body.index(statement) :]) if body else ""
+    stepped = [each for each in trace.optimizers if each.steps and f"{each.name}.step(" in after]
+    stepped.sort(key=lambda each: after.index(f"{each.name}.step("))
+    owners = {trace.tensors[at].owner for each in stepped[:1] for at in each.owns} - {None}
+    loop = next((each for each in file.around(statement) if isinstance(each, ast.For)), None)
+    if len(owners) == 1 and loop is not None:
+        owner = owners.pop()
+        first = loop.body[0]
+        place = file.whole(first)[0]
+        found = file.help(
+            f"Let {owner} require grad again in each turn of the loop.",
+            (place, place, f"{' ' * first.col_offset}{owner}.requires_grad_(True)\n"),
+        )
+        if found is not None:
+            yield found

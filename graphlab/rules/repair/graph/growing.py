@@ -1,0 +1,118 @@
+"""Repairs of a graph that grows: detached as it is kept, or cut in each turn where it goes on."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+_KEEPING = ("append", "extend", "add", "update", "appendleft")
+
+
+def detached_as_kept(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """Detach the variables that the statement at `at` keeps in a tuple, a list or a dictionary."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None or hasattr(statement, "body"):
+        return
+    names = [
+        node
+        for held in ast.walk(statement)
+        if isinstance(held, ast.Tuple | ast.List | ast.Dict | ast.Call)
+        and (not isinstance(held, ast.Call) or _keeps(held))
+        for node in (held.values if isinstance(held, ast.Dict) else getattr(held, "elts", None)
+                     or getattr(held, "args", []))
+        if isinstance(node, ast.Name | ast.Attribute | ast.BinOp) and not _stored(node)
+    ]  # fmt: skip
+    for chosen in ([*names], *([each] for each in names if len(names) > 1)):
+        edits = []
+        for each in chosen:
+            start, end = file.span(each)
+            loose = isinstance(each, ast.BinOp)
+            edits += [(start, start, "(")] if loose else []
+            edits.append((end, end, ").detach()" if loose else ".detach()"))
+        found = file.help("Keep it without its graph.", *edits)
+        if found is not None:
+            yield found
+
+
+def _keeps(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _KEEPING
+
+
+def _stored(node: ast.expr) -> bool:
+    return isinstance(getattr(node, "ctx", None), ast.Store)
+
+
+def cut_each_turn(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:
+    """Detach what carries the graph on before it is computed from itself."""
+    last = name.rsplit(".", 1)[-1]
+    for path in sorted({at.file} if at is not None else trace.sources):
+        where = at or next((e.at for e in trace.events if e.at and e.at.file == path), None)
+        file = Rewriting.of(trace, where)
+        for node in ast.walk(file.tree) if file is not None else ():
+            if file is None or not isinstance(node, ast.Assign | ast.AugAssign):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bound = [ast.unparse(each) for target in targets for each in _each(target)]
+            read = {ast.unparse(each) for each in ast.walk(node.value) if _is_load(each)}
+            mine = [each for each in bound if each.rsplit(".", 1)[-1] == last]
+            if not mine or not (mine[0] in read or isinstance(node, ast.AugAssign)):
+                continue
+            place, indent = file.whole(node)[0], " " * node.col_offset
+            found = file.help(
+                f"Detach {mine[0]} before it is computed from itself: gradients end there.",
+                (place, place, f"{indent}{mine[0]} = {mine[0]}.detach()\n"),
+            )
+            if found is not None:
+                yield found
+
+
+def summed_apart(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:
+    """A running sum that is back-propagated itself: train on each summand, and add up its value."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None or not name.isidentifier():
+        return
+    body = file.body(statement)
+    before = body[: body.index(statement)] if statement in body else []
+    added = next(
+        (
+            each
+            for each in reversed(before)
+            if isinstance(each, ast.AugAssign) and ast.unparse(each.target) == name
+        ),
+        None,
+    )
+    uses = [
+        each
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Name) and each.id == name and _is_load(each)
+    ]
+    if added is None or not uses or not isinstance(added.op, ast.Add):
+        return
+    fresh = next(
+        (e for e in ("loss", "step_loss", "term") if e != name and e not in file.source), None
+    )
+    if fresh is None:
+        return
+    indent = " " * added.col_offset
+    new = f"{indent}{fresh} = {file.text(added.value)}\n{indent}{name} += {fresh}.detach()\n"
+    found = file.help(
+        f"Go back through what is new in {name} alone, and add up its value.",
+        (*file.whole(added), new),
+        *((*file.span(each), fresh) for each in uses),
+    )
+    if found is not None:
+        yield found
+
+
+def _each(target: ast.expr) -> list[ast.expr]:
+    return list(getattr(target, "elts", [target]))
+
+
+def _is_load(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load)

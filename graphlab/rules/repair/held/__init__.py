@@ -1,0 +1,1 @@
+"""Repairs of what an optimizer holds, and of when it steps."""

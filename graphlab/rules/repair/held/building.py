@@ -1,0 +1,299 @@
+"""Repairs of what an optimizer is built from: more parameters, fewer, or built at another time."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from graphlab.rules.steps import name_parts
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, TensorInfo, Trace
+
+# As many modules are named one by one.
+MOST = 6
+_BUILDING = ast.Assign | ast.Return
+_LISTS = {ast.List: "ModuleList", ast.ListComp: "ModuleList", ast.Dict: "ModuleDict",
+          ast.DictComp: "ModuleDict"}  # fmt: skip
+
+
+def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo]) -> list[Help]:
+    """Give the optimizer that is built at `built` the missing parameters as well; or build it
+    later, when the model has them."""
+    file, call, statement = _construction(trace, built)
+    if file is None or call is None or statement is None:
+        return []
+    found = []
+    owners = _holders(missing)
+    given = _resolved(file, _parameters(call))
+    if given is not None and owners and not isinstance(given, ast.Dict):
+        plain = {each.name for each in missing}
+        more = [each if each in plain else f"*{each}.parameters()" for each in owners]
+        inner = file.text(given)
+        if isinstance(given, ast.List):
+            known = inner[1:-1].rstrip().rstrip(",")
+            grouped = any(isinstance(each, ast.Dict) for each in given.elts)
+            if grouped:
+                more = [f'{{"params": [{", ".join(more)}]}}']
+            whole = f"[{', '.join([known, *more] if known else more)}]"
+        else:
+            inner = inner[5:-1] if inner.startswith("list(") else inner
+            whole = f"[*{inner}, {', '.join(more)}]"
+        start, end = file.span(given)
+        text = f"Give the optimizer {', '.join(owners)} as well."
+        found.append(file.help(text, (start, end, whole)))
+    found.append(_later(file, statement))
+    return [each for each in found if each is not None]
+
+
+def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
+    """Give an optimizer the missing parameters in place of its own, which another holds as well."""
+    owners = {each.owner for each in missing}
+    owner = owners.pop() if len(owners) == 1 else None
+    owns = [frozenset(each.owns) for each in trace.optimizers]
+    twice = [each for at, each in enumerate(trace.optimizers) if owns.count(owns[at]) > 1]
+    twice.sort(key=lambda each: not name_parts(each.name) & name_parts(owner or ""))
+    for each in twice if owner else ():
+        file, call, _ = _construction(trace, each.at)
+        given = _parameters(call) if call is not None else None
+        if file is not None and given is not None:
+            found = file.help(
+                f"Give {each.name} the parameters of {owner}: another optimizer has these.",
+                (*file.span(given), f"{owner}.parameters()"),
+            )
+            if found is not None:
+                yield found
+
+
+def _holders(missing: Sequence[TensorInfo]) -> list[str]:
+    """What to take the missing parameters from: their own modules, so that nothing is held twice;
+    or the parameters themselves. Empty where they have no names, or are many."""
+    found: dict[str, None] = {}
+    for each in missing:
+        path = (each.name or "").rpartition(".")[0]
+        if not each.name:
+            return []
+        found[spelled(path if each.owner and path else each.name)] = None
+    return list(found) if len(found) <= MOST else []
+
+
+def _resolved(file: Rewriting, given: ast.expr | None) -> ast.expr | None:
+    """The list that a variable was given, if that is what an optimizer is built from."""
+    if not isinstance(given, ast.Name):
+        return given
+    lists = [
+        each.value
+        for each in ast.walk(file.function(given) or file.tree)
+        if isinstance(each, ast.Assign)
+        and isinstance(each.value, ast.List)
+        and given.id in (ast.unparse(target) for target in each.targets)
+    ]
+    return lists[0] if len(lists) == 1 else given
+
+
+def _parameters(call: ast.Call) -> ast.expr | None:
+    if call.args:
+        return call.args[0]
+    return next((word.value for word in call.keywords if word.arg == "params"), None)
+
+
+def _construction(
+    trace: Trace, built: Location | None
+) -> tuple[Rewriting | None, ast.Call | None, ast.stmt | None]:
+    """The file, the call and the statement that build an optimizer."""
+    file = Rewriting.of(trace, built)
+    statement = file.statement(built.line) if file is not None and built is not None else None
+    calls = [
+        each
+        for each in (ast.walk(statement) if isinstance(statement, _BUILDING) else ())
+        if isinstance(each, ast.Call) and _parameters(each) is not None
+    ]
+    return file, calls[0] if calls else None, statement
+
+
+def _later(file: Rewriting, statement: ast.stmt) -> Help | None:
+    """Build it as late as its own body allows: before it is used, or at the end."""
+    body, name = file.body(statement), _target(statement)
+    after = body[body.index(statement) + 1 :] if statement in body else []
+    if name is None:
+        return None
+    until = next(
+        (
+            at
+            for at, each in enumerate(after)
+            if _reads(each, name) or isinstance(each, ast.Return | ast.For | ast.While)
+        ),
+        len(after),
+    )
+    if not until:
+        return None
+    edits = file.moved(statement, after[until - 1])
+    return file.help("Build the optimizer when the model is complete.", *edits)
+
+
+def _target(statement: ast.stmt) -> str | None:
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        return ast.unparse(statement.targets[0])
+    return None
+
+
+def _reads(node: ast.AST, name: str) -> bool:
+    return any(
+        isinstance(each, ast.Name | ast.Attribute) and ast.unparse(each) == name
+        for each in ast.walk(node)
+    )
+
+
+def build_again(trace: Trace, built: Location | None, changed: Location | None) -> list[Help]:
+    """Build the optimizer after the line that put other parameters in place of its own: later, or
+    once more. For load_state_dict(), leave assign=True out."""
+    found: list[Help | None] = []
+    changing = Rewriting.of(trace, changed)
+    if changing is not None and changed is not None:
+        found.append(_not_assigned(changing, changed.line))
+    file, _, statement = _construction(trace, built)
+    if file is None or statement is None or changed is None or changed.file != file.file:
+        return [each for each in found if each is not None]
+    found.append(_later(file, statement))
+    after = file.statement(changed.line)
+    if after is None or hasattr(after, "body") or after is statement:
+        return [each for each in found if each is not None]
+    body = file.body(statement)
+    name = _target(statement)
+    if after in body and name is not None:
+        between = body[body.index(statement) + 1 : body.index(after) + 1]
+        if between and not any(_reads(each, name) for each in between):
+            text = "Build the optimizer after that."
+            found.append(file.help(text, *file.moved(statement, after)))
+    place = file.whole(after)[1]
+    again = file.indented(statement, statement, after.col_offset - statement.col_offset)
+    mates = file.body(after)
+    added = mates[mates.index(after) + 1 :][:1] if after in mates else []
+    drop = [each for each in added if name and ast.unparse(each).startswith(f"{name}.add_param")]
+    edits = [(*file.whole(each), "") for each in drop]
+    if edits:
+        place = edits[0][1]
+    if statement not in body or after not in body:
+        found.append(
+            file.help("Build the optimizer again after that.", *edits, (place, place, again))
+        )
+    return [each for each in found if each is not None]
+
+
+def bound_again(trace: Trace, built: Location, name: str) -> Location | None:
+    """The one line below `built` that binds the variable `name`; None if there are more or none."""
+    file = Rewriting.of(trace, built)
+    lines = [
+        each.lineno
+        for each in (ast.walk(file.tree) if file is not None else ())
+        if isinstance(each, ast.Assign)
+        and each.lineno > built.line
+        and name in (ast.unparse(target) for target in each.targets)
+    ]
+    return replace(built, line=lines[0], end_line=lines[0]) if len(lines) == 1 else None
+
+
+def _not_assigned(file: Rewriting, line: int) -> Help | None:
+    for node in ast.walk(file.tree):
+        if not isinstance(node, ast.Call) or not node.lineno <= line <= (node.end_lineno or 0):
+            continue
+        word = next((each for each in node.keywords if each.arg == "assign"), None)
+        if word is None or not ast.unparse(node.func).endswith("load_state_dict"):
+            continue
+        kept = [file.text(each) for each in node.args]
+        kept += [file.text(each) for each in node.keywords if each is not word]
+        start, end = file.span(node)
+        new = f"{file.text(node.func)}({', '.join(kept)})"
+        return file.help("Copy the values into the parameters that are there.", (start, end, new))
+    return None
+
+
+def registered(trace: Trace, made: Location | None, missing: Sequence[TensorInfo]) -> list[Help]:
+    """Make what the statement at `made` makes a part of its module: a ModuleList for a list, a
+    Parameter for a tensor."""
+    file = Rewriting.of(trace, made)
+    statement = file.statement(made.line) if file is not None and made is not None else None
+    if file is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return []
+    value = statement.value
+    nn = "nn" if "nn." in file.source else "torch.nn"
+    if value is None:
+        return []
+    kind = _LISTS.get(type(value))
+    start, end = file.span(value)
+    text = file.text(value)
+    if kind is not None:
+        # The members are parameters themselves where no attribute follows the index.
+        if all((each.name or "").endswith("]") for each in missing):
+            kind = kind.replace("Module", "Parameter")
+        new = f"{nn}.{kind}({text if text not in ('[]', '{}') else ''})"
+        listed = file.help(
+            f"Make it a {kind}, whose parameters are the module's.", (start, end, new)
+        )
+        return [listed] if listed is not None else []
+    inner = next(
+        (
+            each
+            for each in ast.walk(value)
+            if isinstance(each, ast.Call) and ast.unparse(each.func).endswith("Parameter")
+        ),
+        None,
+    )
+    if inner is None:
+        new = f"{nn}.Parameter({text})"
+    elif inner is value or len(inner.args) != 1:
+        return []
+    else:
+        # ``nn.Parameter(x).to(y)`` is a result; ``nn.Parameter(x.to(y))`` is a parameter.
+        given, (first, last) = inner.args[0], file.span(inner)
+        rest = file.source[start:first], file.source[last:end]
+        plain = isinstance(given, ast.Call | ast.Name | ast.Attribute)
+        held = file.text(given) if plain else f"({file.text(given)})"
+        new = f"{file.text(inner.func)}({rest[0]}{held}{rest[1]})"
+    made_one = file.help("Make it a parameter of the module.", (start, end, new))
+    return [made_one] if made_one is not None else []
+
+
+def hold_less(trace: Trace, larger: int, smaller: int) -> list[Help]:
+    """Leave out of the one optimizer what the other one holds."""
+    file, call, _ = _construction(trace, trace.optimizers[larger].at)
+    other, small, _ = _construction(trace, trace.optimizers[smaller].at)
+    if file is None or call is None or small is None or other is None:
+        return []
+    given, theirs = _parameters(call), _parameters(small)
+    if given is None or theirs is None or isinstance(given, ast.List) or other.file != file.file:
+        return []
+    name = other.text(theirs)
+    start, end = file.span(given)
+    whole = f"[p for p in {file.text(given)} if all(p is not q for q in {name})]"
+    found = file.help(
+        f"Leave out what {trace.optimizers[smaller].name} steps.", (start, end, whole)
+    )
+    return [found] if found is not None else []
+
+
+def tied(trace: Trace, at: Location | None, names: Sequence[str]) -> Iterator[Help]:
+    """Tie the names again after the line that broke them apart."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or at is None or statement is None or hasattr(statement, "body"):
+        return
+    kept = _not_assigned(file, at.line)
+    if kept is not None:
+        yield kept
+    place = file.whole(statement)[1]
+    indent = " " * statement.col_offset
+    for one, other in ((names[-1], names[0]), (names[0], names[-1])):
+        new = f"{indent}{spelled(one)} = {spelled(other)}\n"
+        found = file.help("Tie them again after that.", (place, place, new))
+        if found is not None:
+            yield found
+
+
+def spelled(name: str) -> str:
+    """``model[0].weight`` for ``model.0.weight``."""
+    found = ""
+    for part in name.split("."):
+        found += f"[{part}]" if part.isdigit() else f".{part}" if found else part
+    return found

@@ -1,0 +1,57 @@
+"""Repairs of gradients that are cleared in the wrong place, or not at all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+
+def cleared_elsewhere(trace: Trace, cleared: Location | None) -> Iterator[Help]:
+    """Move the zero_grad() at `cleared` behind the step that follows it, or out of the loop that is
+    run for one step."""
+    file = Rewriting.of(trace, cleared)
+    statement = file.statement(cleared.line) if file is not None and cleared is not None else None
+    if file is None or not isinstance(statement, ast.Expr):
+        return
+    body = file.body(statement)
+    after = body[body.index(statement) + 1 :] if statement in body else []
+    step = next((each for each in after if ".step(" in file.text(each)), None)
+    if isinstance(step, ast.Expr):
+        found = file.help("Clear them when the step has applied them.",
+                          *file.moved(statement, step))  # fmt: skip
+        if found is not None:
+            yield found
+    loop = file.parents.get(id(statement))
+    if isinstance(loop, ast.For | ast.While) and len(loop.body) > 1:
+        start, end = file.whole(statement)
+        place = file.whole(loop)[0]
+        text = file.indented(statement, statement, loop.col_offset - statement.col_offset)
+        found = file.help(
+            "Clear them once for all turns of the loop, before it.",
+            (place, place, text), (start, end, ""),
+        )  # fmt: skip
+        if found is not None:
+            yield found
+
+
+def cleared_before(trace: Trace, backward: Location | None, name: str) -> Iterator[Help]:
+    """Insert ``name.zero_grad()`` before a backward, where that name can be used."""
+    file = Rewriting.of(trace, backward)
+    statement = file.statement(backward.line) if file is not None and backward else None
+    if file is None or statement is None or not re.fullmatch(r"[A-Za-z_][\w.]*", name):
+        return
+    if not re.search(rf"^{re.escape(name.split('.')[0])}\b.* = ", file.source, re.M):
+        return
+    if statement in file.body(statement):
+        place = file.whole(statement)[0]
+        found = file.help(
+            "Clear what the last step applied, before the backward adds to it.",
+            (place, place, f"{' ' * statement.col_offset}{name}.zero_grad()\n"),
+        )
+        if found is not None:
+            yield found

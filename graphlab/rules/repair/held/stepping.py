@@ -1,0 +1,82 @@
+"""Repairs of a step in the wrong place: beside the backward that it is for, or not at all."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+
+def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
+    """Step only where a backward ran: move the step into the branch before it that has one, or
+    leave out one that follows another."""
+    file = Rewriting.of(trace, step)
+    statement = file.statement(step.line) if file is not None and step is not None else None
+    if file is None or statement is None or not isinstance(statement, ast.Expr):
+        return
+    body = file.body(statement)
+    before = body[: body.index(statement)] if statement in body else []
+    for each in reversed(before):
+        if isinstance(each, ast.If) and ".backward(" in file.text(each):
+            branch = next(
+                (part for part in (each.body, each.orelse) if _backwards(file, part)), None
+            )
+            if branch:
+                found = file.help(
+                    "Step where the backward is, in the same branch.",
+                    *_into(file, statement, branch[-1]),
+                )
+                if found is not None:
+                    yield found
+        if isinstance(each, ast.For) and ".backward(" in file.text(each):
+            break
+        if ast.unparse(each) == ast.unparse(statement):
+            found = file.help("Step once.", (*file.whole(statement), ""))
+            if found is not None:
+                yield found
+
+
+def _backwards(file: Rewriting, branch: list[ast.stmt]) -> bool:
+    return any(".backward(" in file.text(each) for each in branch)
+
+
+def _into(file: Rewriting, statement: ast.stmt, last: ast.stmt) -> list[tuple[int, int, str]]:
+    return file.moved(statement, last)
+
+
+def cleared_by_hand(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:
+    """Clear the gradient of a tensor after the statement that uses it."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None or hasattr(statement, "body"):
+        return
+    outer: ast.stmt = statement
+    for each in file.around(statement):
+        if isinstance(each, ast.With) and "no_grad" in file.text(each.items[0].context_expr):
+            outer = each
+            break
+    place = file.whole(outer)[1]
+    found = file.help(
+        "Clear it once it is used.", (place, place, f"{' ' * outer.col_offset}{name}.grad = None\n")
+    )
+    if found is not None:
+        yield found
+
+
+def clip_after_backward(
+    trace: Trace, clip: Location | None, backward: Location | None
+) -> Iterator[Help]:
+    """Move the clipping behind the backward, further down in the same body."""
+    file = Rewriting.of(trace, clip)
+    if file is None or clip is None or backward is None or clip.file != backward.file:
+        return
+    one, other = file.statement(clip.line), file.statement(backward.line)
+    if one is None or other is None or one is other or one.lineno > other.lineno:
+        return
+    if other in file.body(one):
+        found = file.help("Clip between the backward and the step.", *file.moved(one, other))
+        if found is not None:
+            yield found

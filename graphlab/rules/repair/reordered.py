@@ -1,0 +1,139 @@
+"""Repairs of a write beside a view or a saved tensor: in another order, or into a copy."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from graphlab.source.blocks import StatementInScope
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Backward, Location, Saved, Trace
+
+_PLACES = ast.Name | ast.Attribute | ast.Subscript
+
+
+def view_after_write(
+    trace: Trace, made: Location | None, written: Location | None
+) -> Iterator[Help]:
+    """Make the view after its base was written, in the same body."""
+    file = Rewriting.of(trace, made)
+    if file is None or made is None or written is None or made.file != written.file:
+        return
+    view, write = file.statement(made.line), file.statement(written.line)
+    if view is None or write is None or view is write or view.lineno > write.lineno:
+        return
+    if write in file.body(view):
+        found = file.help("Make the view after the write.", *file.moved(view, write))
+        if found is not None:
+            yield found
+
+
+def copy_before_write(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """Bind what the statement at `at` writes to a copy of it first: the whole of it, or the
+    variable that it is a part of."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    here = StatementInScope.of(trace, at) if at is not None else None
+    if file is None or statement is None or here is None:
+        return
+    target: ast.expr | None = None
+    if isinstance(statement, ast.AugAssign):
+        target = statement.target
+    elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
+        target = statement.targets[0].value
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        func = statement.value.func
+        target = func.value if isinstance(func, ast.Attribute) else None
+    places = []
+    while target is not None:
+        if isinstance(target, _PLACES) and _is_its_own(file, here, target):
+            places.append(file.text(target))
+        # Of a call, what its method is called on.
+        holder = target.func if isinstance(target, ast.Call) else target
+        inner = getattr(holder, "value", None)
+        target = inner if isinstance(inner, ast.expr) else None
+    start, indent = file.whole(statement)[0], " " * statement.col_offset
+    for name in dict.fromkeys(places):
+        if name != "self":
+            found = file.help(
+                f"Write into a copy of {name}.",
+                (start, start, f"{indent}{name} = {name}.clone()\n"),
+            )
+            if found is not None:
+                yield found
+
+
+def _is_its_own(file: Rewriting, here: StatementInScope, target: ast.expr) -> bool:
+    """Whether nobody is left with the old tensor when the target is bound to a copy: a variable
+    that was given to the function must be what it returns."""
+    twin = next(
+        (
+            each
+            for each in ast.walk(here.statement)
+            if isinstance(each, type(target)) and ast.unparse(each) == ast.unparse(target)
+        ),
+        None,
+    )
+    if twin is None or not here.may_rebind(twin):
+        return False
+    function = file.function(file.statement(here.at.line) or file.tree)
+    if not isinstance(target, ast.Name) or function is None:
+        return True
+    given = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+    returned = {
+        name.id
+        for each in ast.walk(function)
+        if isinstance(each, ast.Return) and each.value is not None
+        for name in ast.walk(each.value)
+        if isinstance(name, ast.Name)
+    }
+    return target.id not in given or target.id in returned
+
+
+def copy_in_call(trace: Trace, at: Location | None, name: str | None) -> Iterator[Help]:
+    """Give a call a copy of the variable that it would write."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None or hasattr(statement, "body") or not name:
+        return
+    given = [
+        each
+        for call in ast.walk(statement)
+        if isinstance(call, ast.Call)
+        for each in call.args
+        if isinstance(each, _PLACES) and file.text(each) == name
+    ]
+    edits = [(file.span(each)[1], file.span(each)[1], ".clone()") for each in given]
+    found = file.help(f"Give it a copy of {name}.", *edits)
+    if found is not None:
+        yield found
+
+
+def saved_later(trace: Trace, problems: Iterable[Saved], event: Backward) -> Iterator[Help]:
+    """Move the statement that saved the tensors down to the backward, behind the write."""
+    lines = {at.line for each in problems if (at := each.within or each.at) is not None}
+    file = Rewriting.of(trace, event.at)
+    last = file.statement(event.at.line) if file is not None and event.at is not None else None
+    if file is None or last is None or len(lines) != 1:
+        return
+    statement = file.statement(lines.pop())
+    body = file.body(last)
+    if not isinstance(statement, ast.Assign) or statement not in body or last not in body:
+        return
+    between = body[body.index(statement) + 1 : body.index(last)]
+    bound = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)} - _read(statement)
+    if between and not any(bound & _read(each) for each in between):
+        found = file.help(
+            f"Compute {', '.join(sorted(bound))} after that.", *file.moved(statement, between[-1])
+        )
+        if found is not None:
+            yield found
+
+
+def _read(statement: ast.stmt) -> set[str]:
+    return {
+        each.id
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
+    }

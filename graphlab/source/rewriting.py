@@ -1,0 +1,137 @@
+"""Rewrites parts of a file by their nodes in its syntax tree, as a repair of whole lines."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator
+from itertools import pairwise
+
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Rewriting:
+    """A file's text and tree. Every edit is (from, to, text) in characters of the text."""
+
+    def __init__(self, file: str, source: str, tree: ast.Module) -> None:
+        self.file, self.source, self.tree = file, source, tree
+        self.lines = source.splitlines(keepends=True)
+        self._starts = [0]
+        for line in self.lines:
+            self._starts.append(self._starts[-1] + len(line))
+        self.parents = {
+            id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
+        }
+
+    @classmethod
+    def of(cls, trace: Trace, at: Location | None) -> Rewriting | None:
+        """The file that `at` is in; None where its text is not known or does not parse."""
+        source = trace.sources.get(at.file, "") if at is not None else ""
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError):
+            return None
+        return cls(at.file, source, tree) if at is not None and source else None
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        """Where the node stands."""
+        first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", None) or 1
+        start = self._column(first, getattr(node, "col_offset", 0))
+        return start, self._column(last, getattr(node, "end_col_offset", None) or 0)
+
+    def _column(self, line: int, offset: int) -> int:
+        """Columns of nodes count bytes."""
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
+        return self._starts[line - 1] + len(text.encode()[:offset].decode(errors="replace"))
+
+    def text(self, node: ast.AST) -> str:
+        start, end = self.span(node)
+        return self.source[start:end]
+
+    def whole(self, node: ast.stmt, end: ast.stmt | None = None) -> tuple[int, int]:
+        """The lines of a statement, decorators included, up to the end of `end`."""
+        decorators = getattr(node, "decorator_list", [])
+        first = min([node.lineno, *(each.lineno for each in decorators)])
+        last = (end or node).end_lineno or node.lineno
+        return self._starts[first - 1], self._starts[last]
+
+    def help(self, text: str, *edits: tuple[int, int, str]) -> Help | None:
+        """A repair made of these edits, of which none overlaps another; None where it changes
+        nothing."""
+        ordered = sorted(edits)
+        if not ordered or any(a[1] > b[0] for a, b in pairwise(ordered)):
+            return None
+        first = self._line_of(ordered[0][0])
+        last = max(self._line_of(max(end - 1, start)) for start, end, _ in ordered)
+        begin, finish = self._starts[first], self._starts[min(last + 1, len(self.lines))]
+        after, at = "", begin
+        for start, end, new in ordered:
+            after += self.source[at:start] + new
+            at = end
+        before, after = self.source[begin:finish], after + self.source[at:finish]
+        return Help(text, before, after, self.file, first + 1) if before != after else None
+
+    def _line_of(self, place: int) -> int:
+        low = sum(start <= place for start in self._starts[1:])
+        return min(low, max(len(self.lines) - 1, 0))
+
+    def statement(self, line: int) -> ast.stmt | None:
+        """The innermost statement that runs at a line."""
+        here = [
+            node
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
+        ]
+        return min(here, key=lambda each: (each.end_lineno or 0) - each.lineno, default=None)
+
+    def body(self, statement: ast.stmt) -> list[ast.stmt]:
+        """The list of statements that it stands in; empty where another shares its line."""
+        parent = self.parents.get(id(statement))
+        for name in ("body", "orelse", "finalbody"):
+            found = getattr(parent, name, None)
+            if isinstance(found, list) and statement in found:
+                mates = [each for each in found if each is not statement]
+                lines = range(statement.lineno, (statement.end_lineno or 0) + 1)
+                if any(each.lineno in lines or each.end_lineno in lines for each in mates):
+                    return []
+                return found
+        return []
+
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """What the node stands in, from the inside out."""
+        parent = self.parents.get(id(node))
+        while parent is not None:
+            yield parent
+            parent = self.parents.get(id(parent))
+
+    def function(self, node: ast.AST) -> Function | None:
+        """The function around a node."""
+        return next(
+            (each for each in self.around(node) if isinstance(each, Function)),
+            None,
+        )
+
+    def indented(self, first: ast.stmt, last: ast.stmt, by: int) -> str:
+        """The lines of some statements of one body, indented by so many more columns."""
+        start, end = self.whole(first, last)
+        text = self.source[start:end]
+        if by >= 0:
+            return textwrap.indent(text, " " * by)
+        return "".join(
+            line[-by:] if not line[:-by].strip() else line for line in text.splitlines(True)
+        )
+
+    def under(self, header: str, first: ast.stmt, last: ast.stmt) -> tuple[int, int, str]:
+        """The edit that puts some statements of one body under ``header:``."""
+        indent = " " * first.col_offset
+        return *self.whole(first, last), f"{indent}{header}:\n{self.indented(first, last, 4)}"
+
+    def moved(self, statement: ast.stmt, after: ast.stmt) -> list[tuple[int, int, str]]:
+        """The edits that move a statement behind another one, to its indentation."""
+        start, end = self.whole(statement)
+        text = self.indented(statement, statement, after.col_offset - statement.col_offset)
+        place = self.whole(after)[1]
+        return [(start, end, ""), (place, place, text)]

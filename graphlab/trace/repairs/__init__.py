@@ -1,0 +1,1 @@
+"""Repairs that were tried, as plain data."""

@@ -1,0 +1,124 @@
+"""The three checks, on small Traces made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from graphlab.fix import checks
+from graphlab.trace.model import Failure, Mix, Share, Trace
+from tests.rules.build import Script, backward, optimizer, parameter, step
+
+SOURCE = "g_loss.backward()\nopt_g.step()\nd_loss.backward()\nopt_d.step()\n"
+G, D = parameter("G.weight"), parameter("D.weight")
+TWO = Script(SOURCE, (G, D), (optimizer("opt_g", owns=(0,)), optimizer("opt_d", owns=(1,))))
+
+
+def share(loss: str, part: float) -> Share:
+    return Share(loss, 1, 1, part, part, 1.0)
+
+
+def mixed(**parts: float) -> Mix:
+    return Mix(tuple(share(loss, part) for loss, part in parts.items()))
+
+
+OWN = mixed(g_loss=1.0)
+
+
+def trained(g_reaches: tuple[int, ...] = (0,), g_mix: Mix | None = None) -> Trace:
+    """A turn in which each loss trains its own network."""
+    return TWO.trace(
+        backward(TWO.at("g_loss.backward()"), "g_loss", reached=g_reaches, nodes=5),
+        step(TWO.at("opt_g.step()"), optimizer=0, sources=("g_loss",), mix=g_mix or OWN),
+        backward(TWO.at("d_loss.backward()"), "d_loss", reached=(1,), nodes=5),
+        step(TWO.at("opt_d.step()"), optimizer=1, sources=("d_loss",), mix=mixed(d_loss=1.0)),
+    )  # fmt: skip
+
+
+def test_what_runs_and_trains_as_before_is_proved() -> None:
+    before, after = trained(), trained()
+    all_three = [
+        checks.clean(after, [], 0, ""),
+        checks.nothing_silenced(before, after),
+        checks.right_gradients(after),
+    ]
+    assert [each.holds for each in all_three] == [True, True, True]
+    assert checks.verdict(all_three) == "proved"
+
+
+def test_a_loss_that_no_longer_reaches_its_network_is_silenced() -> None:
+    told = checks.nothing_silenced(trained(), trained(g_reaches=()))
+    assert told.holds is False and "g_loss no longer reaches G.weight" in told.detail
+
+
+def test_what_a_failed_backward_led_to_counts_as_reached() -> None:
+    failed = TWO.trace(
+        backward(TWO.at("g_loss.backward()"), "g_loss", leads_to=(0, 1), raised="RuntimeError")
+    )
+    assert checks.nothing_silenced(failed, trained()).holds is True
+    assert checks.nothing_silenced(failed, trained(g_reaches=())).holds is False
+
+
+def test_another_optimizers_loss_may_be_kept_away_and_its_own_may_not() -> None:
+    joint = trained(g_reaches=(0, 1))
+    assert checks.nothing_silenced(joint, trained()).holds is True
+
+
+def test_an_optimizer_that_no_longer_steps_is_silenced() -> None:
+    after = trained()
+    still, idle = after.optimizers
+    after = replace(after, optimizers=(still, replace(idle, steps=0)))
+    told = checks.nothing_silenced(trained(), after)
+    assert told.holds is False and told.detail == "opt_d is not stepped"
+
+
+def test_a_parameter_that_was_never_reached_leaves_it_open() -> None:
+    script = Script("loss.backward()\n", (G, D), (optimizer("opt", owns=(0, 1)),))
+    cut = script.trace(backward(script.at("loss.backward()"), leads_to=(), raised="RuntimeError"))
+    after = script.trace(backward(script.at("loss.backward()"), reached=(0,), nodes=3))
+    told = checks.nothing_silenced(replace(cut, outcome="raised"), after)
+    assert told.holds is None and "D.weight" in told.detail
+
+
+@pytest.mark.parametrize(
+    ("mix", "holds"),
+    [
+        (mixed(g_loss=1.0), True),
+        (mixed(g_loss=1.0 - 1e-7, d_loss=1e-7), True),
+        (mixed(g_loss=0.99, d_loss=0.01), False),
+    ],
+)
+def test_an_applied_gradient_is_the_own_losss_to_rounding(mix: Mix, holds: bool) -> None:
+    assert checks.right_gradients(trained(g_mix=mix)).holds is holds
+
+
+def test_leftover_gradients_are_wrong() -> None:
+    after = trained()
+    events = list(after.events)
+    events[1] = replace(events[1], leftover=(0,))
+    told = checks.right_gradients(replace(after, events=tuple(events)))
+    assert told.holds is False
+
+
+@pytest.mark.parametrize("lost", ["unseen", "mix", "graph"])
+def test_what_was_not_seen_is_not_proved(lost: str) -> None:
+    after = trained()
+    events = list(after.events)
+    if lost == "unseen":
+        after = replace(after, unseen=("inside a compiled region",))
+    elif lost == "mix":
+        events[1] = replace(events[1], mix=None)
+    else:
+        events[0] = replace(events[0], nodes=None)
+    told = checks.right_gradients(replace(after, events=tuple(events)))
+    assert told.holds is None and told.detail
+
+
+def test_a_raise_an_exit_code_and_a_limit() -> None:
+    after = trained()
+    raised = replace(after, outcome="raised", exception=Failure("ValueError", "no", None))
+    assert checks.clean(raised, [], 1, "").holds is False
+    assert checks.clean(after, [], 3, "").holds is False
+    assert checks.clean(after, [], 1, "iterations").holds is True
+    assert checks.clean(after, [], 0, "time").holds is None

@@ -1,0 +1,254 @@
+"""graphlab fix as a whole: candidates that were run, and what is on disk after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphlab
+
+PACKAGE = Path(graphlab.__file__).resolve().parent
+
+# The naive GAN loop, with the networks in a package beside it and one of them imported relatively.
+NETS = """
+import torch
+from torch import nn
+from .blocks import block
+
+
+def build():
+    torch.manual_seed(0)
+    return block(2, 4), block(4, 1)
+"""
+BLOCKS = """
+from torch import nn
+
+
+def block(a, b):
+    return nn.Sequential(nn.Linear(a, 8), nn.Tanh(), nn.Linear(8, b))
+"""
+LOOP = """
+import torch
+from .nets import build
+
+G, D = build()
+optimizer_G = torch.optim.Adam(G.parameters())
+optimizer_D = torch.optim.Adam(D.parameters())
+for turn in range(6):
+    fake = G(torch.randn(8, 2))
+    score = D(fake)
+    D_loss = score.mean() - D(torch.randn(8, 4)).mean()
+    optimizer_D.zero_grad()
+    D_loss.backward(retain_graph=True)
+    optimizer_D.step()
+    G_loss = -score.mean()
+    optimizer_G.zero_grad()
+    G_loss.backward()
+    optimizer_G.step()
+open("log.txt", "a").write("done\\n")
+"""
+# The cut is in an imported file; a frozen encoder must stay frozen.
+CUT = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+encoder, head = nn.Linear(4, 8), nn.Linear(8, 1)
+optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
+for turn in range(4):
+    x = torch.randn(16, 4)
+    with torch.no_grad():
+        feature = torch.tanh(encoder(x))
+        out = head(feature)
+    loss = out.square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+COMPILED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Gate(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(3, 3)
+        self.act = nn.LeakyReLU(0.1, inplace=True)
+
+    def forward(self, x):
+        h = torch.sigmoid(self.inner(x))
+        return self.act(h) * x
+
+
+net = torch.compile(Gate(), backend="aot_eager")
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for turn in range(2):
+    loss = net(torch.randn(4, 3)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+ENDLESS = """
+import subprocess, sys, time, torch
+from torch import nn
+
+w = torch.ones(3, requires_grad=True)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open("child.txt", "w").write(str(child.pid))
+while True:
+    w.sum().backward()
+    time.sleep(0.05)
+"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(each.relative_to(folder)): each.read_bytes()
+        for each in sorted(folder.rglob("*"))
+        if each.is_file()
+    }
+
+
+Main = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "gan"
+    folder.mkdir()
+    for name, text in {"__init__": "", "nets": NETS, "blocks": BLOCKS, "train": LOOP}.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def main(command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Main:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        done = command(*words)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_a_module_is_mended_in_trials_and_on_disk_only_when_told(
+    main: Main, package: Path, tmp_path: Path
+) -> None:
+    before = contents(package)
+    code, out, err = main(
+        "fix", "-m", "gan.train", "--sandbox", "--json", "r.json", "--patch", "r.diff"
+    )
+    assert (code, err) == (0, "")
+    assert contents(package) == before and not (tmp_path / "log.txt").exists()
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["schema"] == "graphlab.fix/1" and report["findings"][0]["code"] == "GL001"
+    assert report["chosen"] == 0 and report["applied"] is False
+    best = report["candidates"][0]
+    assert best["verdict"] == "proved" and len(best["checks"]) == 3
+    assert all(each["holds"] for each in best["checks"])
+    assert best["cost"]["backwards"] == 2 and best["cost"]["saved_bytes"] > 0
+    assert "score = D(fake)" in best["edits"][0]["after"] and "proved" in out
+    done = subprocess.run(["git", "apply", "r.diff"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert contents(package) != before
+    # What was applied has nothing left to mend, and runs without graphlab.
+    code, out, _ = main("fix", "-m", "gan.train")
+    assert (code, out) == (0, "nothing to mend in gan.train\n")
+    assert (tmp_path / "log.txt").read_text() == "done\n"
+
+
+def test_apply_writes_the_repair_that_freezes_no_more_than_was_meant(
+    main: Main, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.py").write_text(CUT)
+    code, out, _ = main("fix", "cut.py", "--apply", "--json", "r.json")
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert code == 0 and report["applied"] is True and "applied: cut.py changed" in out
+    mended = CUT.replace("        out = head(feature)", "    out = head(feature)")
+    assert (tmp_path / "cut.py").read_text() == mended
+    # All of it outside would train an encoder that no optimizer holds.
+    other = next(each for each in report["candidates"] if "all of it" in each["text"])
+    assert other["verdict"] == "rejected" and "GL103" in other["checks"][0]["detail"]
+
+
+def test_compiled_code_is_not_proved_and_not_applied(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "gate.py").write_text(COMPILED)
+    code, out, _ = main("fix", "gate.py", "--apply", "--json", "r.json")
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert code == 1 and report["chosen"] is None and report["applied"] is False
+    assert [each["verdict"] for each in report["candidates"]] == ["runs"]
+    assert (tmp_path / "gate.py").read_text() == COMPILED
+    assert "no repair is proved" in out and "? right gradients" in out
+    open_ones = [each for each in report["candidates"][0]["checks"] if each["holds"] is None]
+    assert "compile" in open_ones[0]["detail"]
+
+
+def test_what_no_finding_explains_is_said_and_is_no_success(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text("raise ValueError('no data')\n")
+    code, out, _ = main("fix", "wrong.py")
+    assert code == 1 and "raised ValueError: no data" in out and "no repair" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("fix", "missing.py"), "there is no file missing.py"),
+        (("fix", "naive", "--apply"), "a scenario of graphlab's own"),
+        (("fix", "x.py", "--json", "-", "--patch", "-"), "both write to -"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(
+    main: Main, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "x.py").write_text("x = 1\n")
+    code, _, err = main(*words)
+    assert code == 2 and said in err and "help:" in err
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_running(tmp_path: Path, sent: signal.Signals) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "graphlab", "fix", "endless.py"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+    )  # fmt: skip
+    child = tmp_path / "child.txt"
+    _wait(lambda: child.exists() and child.read_text())
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=120)
+    if sent is not signal.SIGKILL:
+        assert process.returncode == 128 + sent and "Traceback" not in err
+    # Also what the program itself had started: it is of the same group.
+    _wait(lambda: not _runs(int(child.read_text())))
+    assert (tmp_path / "endless.py").read_text() == ENDLESS
+
+
+def _wait(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    # One that nobody waits for is no process any more.
+    return not state.exists() or state.read_text().rsplit(") ", 1)[1][0] != "Z"

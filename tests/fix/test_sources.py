@@ -1,0 +1,96 @@
+"""Repairs as edits of text: applied, told as a patch, and written only over what was read."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from graphlab.errors import UserError
+from graphlab.fix import sources
+from graphlab.trace.finding import Help
+
+SCRIPT = "import torch\nx = 1\ny = x.item()\nprint(y)"
+
+
+def helped(path: Path, before: str, after: str, line: int) -> Help:
+    return Help("a repair", before, after, str(path), line)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_a_repair_replaces_its_lines_and_a_second_one_goes_on_top(script: Path) -> None:
+    once = sources.applied(helped(script, "y = x.item()\n", "y = x\n", 3), {})
+    assert once == {str(script): "import torch\nx = 1\ny = x\nprint(y)"}
+    twice = sources.applied(helped(script, "x = 1\n", "x = 2\nz = 3\n", 2), once)
+    assert twice == {str(script): "import torch\nx = 2\nz = 3\ny = x\nprint(y)"}
+    assert script.read_text() == SCRIPT
+
+
+@pytest.mark.parametrize(
+    "help",
+    [
+        ("y = x.detach()\n", "y = x\n", 3),  # another line stands there
+        ("y = x.item()\n", "y = (x\n", 3),  # no Python
+        ("y = x.item()\n", "y = x.item()\n", 3),  # nothing changes
+        ("", "", 3),  # words alone
+    ],
+)
+def test_what_does_not_fit_is_no_candidate(script: Path, help: tuple[str, str, int]) -> None:
+    assert sources.applied(helped(script, *help), {}) is None
+
+
+def test_edits_are_of_the_file_as_it_is(script: Path) -> None:
+    original = sources.read(str(script))
+    assert original is not None
+    new = {str(script): "import torch\nimport os\nx = 1\ny = x\nprint(y)"}
+    told = sources.edits(new, {str(script): original})
+    assert [(each.line, each.before, each.after) for each in told] == [
+        (2, "", "import os\n"),
+        (3, "y = x.item()\n", "y = x\n"),
+    ]
+
+
+def test_the_patch_is_one_that_git_applies(script: Path) -> None:
+    original = sources.read(str(script))
+    assert original is not None
+    new = SCRIPT.replace("x.item()", "x").replace("print(y)", "print(y, y)")
+    text = sources.patch({str(script): new}, {str(script): original}, str(script.parent))
+    done = subprocess.run(
+        ["git", "apply", "-"], input=text, text=True, cwd=script.parent, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert script.read_text() == new
+
+
+def test_encoding_and_ends_of_lines_stay(tmp_path: Path) -> None:
+    path = tmp_path / "alt.py"
+    data = "# -*- coding: latin-1 -*-\r\nname = 'Größe'\r\nx = 1\r\n".encode("latin-1")
+    path.write_bytes(data)
+    original = sources.read(str(path))
+    assert original is not None and "\r" not in original.text
+    new = sources.applied(helped(path, "x = 1\n", "x = 2\n", 3), {})
+    assert new is not None
+    sources.write(new, {str(path): original})
+    assert path.read_bytes() == data.replace(b"x = 1", b"x = 2")
+
+
+def test_mixed_ends_of_lines_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.py"
+    path.write_bytes(b"x = 1\r\ny = 2\n")
+    assert sources.read(str(path)) is None
+
+
+def test_a_file_that_has_changed_is_not_written(script: Path) -> None:
+    original = sources.read(str(script))
+    assert original is not None
+    script.write_text(SCRIPT + "\n# mine")
+    with pytest.raises(UserError, match="has changed"):
+        sources.write({str(script): "x = 1\n"}, {str(script): original})
+    assert script.read_text() == SCRIPT + "\n# mine"
