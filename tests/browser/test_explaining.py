@@ -52,6 +52,8 @@ def test_the_failing_path_comes_mark_by_mark(visit: Visit, record: Record) -> No
     assert "③ backward(), line 43" not in marks(opened)
     press(opened, "End")
     assert {"③ backward(), line 43", "needs version 1"} <= set(marks(opened))
+    said = opened.locator(".gl-say").inner_text()
+    assert "retain_graph=True in line 37 kept the tensor, not its values." in said
     assert opened.locator(".gl-figure:visible g.edge.gl-alarm").count() >= 2
 
 
@@ -75,6 +77,19 @@ def test_a_clean_loop_shows_its_order_and_the_versions(visit: Visit, record: Rec
         "It needs D.4.weight as it was at v2, and so it is."
         in opened.locator(".gl-say").inner_text()
     )
+
+
+def test_what_a_recomputed_loop_leaves_behind_is_no_alarm(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("recompute")]), "#step=11")
+    said = opened.locator(".gl-say")
+    assert "No backward in this iteration needs them any more." in said.inner_text()
+    color = "e => getComputedStyle(e).fill"
+    stale = opened.locator(".gl-figure:visible text.gl-waits.gl-stale").evaluate(color)
+    opened.get_by_role("slider").fill("16")
+    assert "takes away 6 gradients, which came from D_loss_." in said.inner_text()
+    failing = visit(page([record("naive")]))
+    alarm = failing.locator(".gl-figure:visible text.gl-waits.gl-stale").evaluate(color)
+    assert (stale, alarm) == ("rgb(87, 96, 106)", "rgb(200, 16, 46)")
 
 
 def test_the_graph_has_a_description(visit: Visit, record: Record) -> None:

@@ -12,6 +12,7 @@ from graphlab.trace.graph import NONE, SavedTensor
 from graphlab.trace.model import Backward, Event, Refused, Step, Trace, Write, ZeroGrad
 from graphlab.views.figure.grouping import failed_backward
 from graphlab.views.figure.words import dims, where
+from graphlab.views.player.comments import Comments
 from graphlab.views.player.ledger import entries, ledger
 from graphlab.views.player.texts.cards import card
 from graphlab.views.player.texts.sentences import sentence
@@ -28,6 +29,7 @@ def data(
     """Everything that the page shows of one recorded iteration, as JSON values. `whys` has a text
     for each rule's code: why what it finds is bad."""
     timeline = Timeline(trace, film)
+    comments = Comments(timeline)
     tensors = _tensors(timeline)
     saved = _saved(timeline, tensors)
     findings = [each for each in findings if each.severity != "info"]
@@ -41,9 +43,15 @@ def data(
         "title": trace.target,
         "moment": _moment(timeline),
         "files": [
-            {"name": shorten(name), "lines": timeline.lines[name]} for name in timeline.files
+            {
+                "name": shorten(name),
+                "lines": timeline.lines[name],
+                "hidden": comments.hidden(name),
+                "remarks": comments.own_lines(name),
+            }
+            for name in timeline.files
         ],
-        "steps": [_step(timeline, at, saved, follow) for at in range(len(timeline))],
+        "steps": [_step(timeline, comments, at, saved, follow) for at in range(len(timeline))],
         "marks": _marks(timeline, saved),
         "watched": follow["row"] if follow is not None else None,
         "tensors": tensors,
@@ -52,6 +60,7 @@ def data(
         "entries": entries(timeline),
         "findings": told_of,
         "crash": crash,
+        "asked": comments.questions(),
         "start": failed[0] if failed else 0,
     }
 
@@ -79,8 +88,11 @@ def _moment(timeline: Timeline) -> list[str]:
     return [", ".join(words), raised]
 
 
-def _step(timeline: Timeline, at: int, saved: list[Data], follow: Data | None) -> Data:
+def _step(
+    timeline: Timeline, comments: Comments, at: int, saved: list[Data], follow: Data | None
+) -> Data:
     moment = timeline.film.moments[at]
+    notes = [say("player.page.note", text=each) for each in comments.notes(at)]
     found: Data = {
         "file": timeline.files.index(moment.at.file),
         "line": moment.at.line,
@@ -88,7 +100,7 @@ def _step(timeline: Timeline, at: int, saved: list[Data], follow: Data | None) -
         "end": min(moment.at.end_line, len(timeline.lines[moment.at.file])),
         "here": where(moment.at),
         "kind": "raised" if at == timeline.crash else _kind(timeline.events[at]),
-        "say": sentence(timeline, at, saved, follow),
+        "say": "\n".join([sentence(timeline, at, saved, follow), *notes]),
         "made": timeline.made[at],
         "nodes": _highlighted(timeline, at),
         "optimizers": _optimizers(timeline, at),

@@ -129,7 +129,7 @@ class Frames:
         step = self._data["steps"][at]
         code = self._data["files"][step["file"]]["lines"][step["line"] - 1].strip()
         count = say("player.page.count", step=at + 1, total=len(self))
-        said = one_line(step["say"])
+        said = one_line(step["say"].replace("\n", " "))
         return [f"{count} · {step['here']}: {clean(code, 70)}", *textwrap.wrap(said, ACROSS)]
 
     def _heading(self, at: int) -> str:

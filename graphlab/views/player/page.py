@@ -129,7 +129,8 @@ def _page_data(
     row = content["watched"]
     name = content["tensors"][row]["name"] if row is not None else None
     asked = questions(play.trace, play.film, play.findings, name) if quiz else []
-    content["quiz"] = asked
+    # Of two questions before one step, the script's own comes first.
+    content["quiz"] = sorted(content.pop("asked") + asked, key=lambda each: each["step"])
     content["born"] = [{} for _ in drawn]
     for at, step in enumerate(content["steps"]):
         made, nodes, optimizers = step.pop("made"), step.pop("nodes"), step.pop("optimizers")

@@ -82,7 +82,7 @@ function choose(at) {
   players.forEach((each) => each.stop());
   open = at;
   sections.forEach((section, other) => { section.hidden = other !== at; });
-  if (players[at].step() < 0) players[at].go(players[at].start);
+  if (players[at].step() < 0) players[at].begin();
   players[at].shown();
   remember();
 }

@@ -8,8 +8,9 @@ function player(section, data, uid, { titles, at, choose, remember, pane, more }
   // What is asked must not be given away beforehand.
   const secret = data.quiz.length > 0;
   let now = -1;
+  section.classList.toggle("gl-calm", data.marks === null);
 
-  const quiz = quizPane(data, go);
+  const quiz = quizPane(data, go, () => pane("account"));
   const source = sourcePane(data), cause = causePane(data);
   const tensors = tensorPane(data, (row) => { cause.watch(row); pane("cause"); draw(now); });
   const graph = graphPane(section, data, uid, () => draw(now));
@@ -69,10 +70,14 @@ function player(section, data, uid, { titles, at, choose, remember, pane, more }
     if (!asked) go(n);
     return asked;
   }
-  quiz.on(() => onward(now + 1));
+  quiz.on(onward);
 
   return {
-    go, step: () => now, start: secret ? 0 : data.start,
+    go, step: () => now,
+    begin: () => {
+      go(secret ? 0 : data.start);
+      if (secret) quiz.stops(-1, 0);
+    },
     key: (event) => quiz.key(event) || bar.key(event),
     stop: bar.stop,
     idle: (is) => section.classList.toggle("gl-idle", is),

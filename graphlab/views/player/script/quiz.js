@@ -1,5 +1,6 @@
-// Questions before certain steps. The answers were read from the trace, which says where below.
-function quizPane(data, go) {
+// Questions before certain steps. The answers were read from the trace, which says where below. A
+// question without options was asked by the script: it is answered in one's head.
+function quizPane(data, go, seen) {
   const element = make("article", { class: "gl-card gl-quiz", "aria-live": "polite" });
   const score = make("span", { class: "gl-score gl-faint" });
   element.hidden = true;
@@ -11,12 +12,16 @@ function quizPane(data, go) {
     element.hidden = true;
   }
 
+  const graded = data.quiz.filter((each) => each.options.length);
   const next = (now, n) =>
     data.quiz.findIndex((each, at) => each.step > now && each.step <= n && !answered.has(at));
 
   // Whether a question stands between the step shown and step n; if so, it is asked now.
   function stops(now, n) {
-    if (open !== null && !answered.has(open)) return true;
+    if (open !== null && !answered.has(open)) {
+      if (data.quiz[open].options.length) return true;
+      answered.set(open, null);
+    }
     const found = next(now, n);
     if (found < 0) {
       close();
@@ -44,9 +49,10 @@ function quizPane(data, go) {
         mark();
         check.setAttribute("aria-disabled", String(!chosen.size));
       }));
-    const check = button(say("answer"), "", () => answer());
-    check.setAttribute("aria-disabled", "true");
-    const onward = button(say("go_on"), say("go_on_long"), () => leave());
+    const asks = !options.length;
+    const check = button(say(asks ? "show" : "answer"), asks ? say("show_long") : "", () => confirm());
+    if (!asks) check.setAttribute("aria-disabled", "true");
+    const onward = button(say("go_on"), say("go_on_long"), () => leave(question.step));
     function answer() {
       if (!chosen.size || answered.has(at)) return;
       const right = chosen.size === question.answer.length && question.answer.every((each) => chosen.has(each));
@@ -64,22 +70,23 @@ function quizPane(data, go) {
         make("p", { class: "gl-proof" }, `${say("in_the_trace")} `, ...question.proof.flatMap(([path, value], index) =>
           [index ? ", " : "", make("code", {}, `${path}: ${value}`)])),
         onward);
-      const good = [...answered.values()].filter(Boolean).length;
-      put(score, say("score", { good, answered: answered.size, left: data.quiz.length - answered.size }));
+      const given = [...answered.values()].filter((each) => each !== null);
+      put(score, say("score", { good: given.filter(Boolean).length, answered: given.length, left: graded.length - given.length }));
       onward.focus();
     }
     open = at;
-    confirm = answer;
+    confirm = asks ? () => leave(question.step) : answer;
     delete element.dataset.right;
     const step = data.steps[question.step];
     const label = make("p", {}, question.text, several ? ` ${say("choose_all")}` : "");
     element.replaceChildren(
       make("h3", {}, step ? say("before_line", { line: step.line }) : say("at_the_end")), label,
-      make("div", { class: "gl-options", role: "group", "aria-label": question.text }, ...options),
+      ...(asks ? [] : [make("div", { class: "gl-options", role: "group", "aria-label": question.text }, ...options)]),
       check, verdict);
     element.hidden = false;
+    seen();
     element.scrollIntoView({ block: "nearest" });
-    options[0].focus();
+    (options[0] ?? check).focus();
   }
 
   // 1 to 9 choose an option, and Enter confirms the choice.
@@ -91,7 +98,7 @@ function quizPane(data, go) {
       found?.focus();
       return Boolean(found);
     }
-    if (event.key !== "Enter" || !element.querySelector('.gl-options [aria-pressed="true"]')) return false;
+    if (event.key !== "Enter" || (data.quiz[open].options.length && !element.querySelector('.gl-options [aria-pressed="true"]'))) return false;
     confirm();
     return true;
   }

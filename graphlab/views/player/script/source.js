@@ -28,12 +28,20 @@ function sourcePane(data) {
 
   function listing(at) {
     if (listings[at] === null) {
-      const shown = near(at);
-      listings[at] = data.files[at].lines.map((text, number) => {
-        const code = make("code", {}, text || " ");
+      const shown = near(at), file = data.files[at];
+      const hidden = new Set(file.hidden), remarks = new Set(file.remarks);
+      let gap = null;
+      listings[at] = file.lines.map((text, number) => {
+        // A remark to this page is none of the program. Hidden lines that follow on each other are one gap.
+        if (remarks.has(number + 1)) return null;
+        const left = hidden.has(number + 1);
+        if (left && gap) return gap;
+        const code = make("code", {}, left ? say("left_out") : text || " ");
         code.style.setProperty("--indent", indent(text));
         const kind = shown(number + 1) ? "gl-line" : "gl-line gl-far";
-        return make("div", { class: kind }, make("b", {}, String(number + 1)), code);
+        const line = make("div", { class: left ? `${kind} gl-gap` : kind }, make("b", {}, left ? "" : String(number + 1)), code);
+        gap = left ? line : null;
+        return line;
       });
     }
     return listings[at];
@@ -55,7 +63,7 @@ function sourcePane(data) {
       file = step.file;
       put(name, data.files[file].name);
       name.title = data.files[file].name;
-      element.replaceChildren(...lines);
+      element.replaceChildren(...new Set(lines.filter(Boolean)));
     }
     for (const each of painted) {
       each.classList.remove("gl-now", "gl-previous", "gl-fails");

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from graphlab.language import say
-from graphlab.trace.film import Change
 from graphlab.trace.model import Backward, Event, Module, Refused, Step, Write, ZeroGrad
+from graphlab.views.figure.grouping import failed_backward
 from graphlab.views.player.texts.words import listing, tally, tally_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def sentence(
         elif isinstance(event, Step):
             words.append(_step(timeline, event))
         elif isinstance(event, ZeroGrad):
-            words.append(_cleared(event.target, moment.changes))
+            words.append(_cleared(timeline, at, event.target))
         elif isinstance(event, Refused):
             name = timeline.names[event.tensor]
             words.append(say("player.say.refused", by=event.by, name=name))
@@ -66,14 +66,26 @@ def _called(timeline: Timeline, at: int) -> str:
     return say("player.say.called", name=f"{name}()")
 
 
-def _cleared(target: str, changes: Iterable[Change]) -> str:
+def _cleared(timeline: Timeline, at: int, target: str) -> str:
+    changes = timeline.film.moments[at].changes
     gone = [change for change in changes if not change.grad]
     if gone:
-        return say("player.say.taken_away", target=target, count=len(gone))
+        losses = listing(_losses_before(timeline, at, {each.tensor for each in gone}))
+        key = "taken_away_of" if losses else "taken_away"
+        arguments = {"losses": losses} if losses else {}
+        return say(f"player.say.{key}", target=target, count=len(gone), **arguments)
     zero = [change for change in changes if not change.losses]
     if zero:
         return say("player.say.set_to_zero", target=target, count=len(zero))
     return say("player.say.nothing_to_clear", target=target)
+
+
+def _losses_before(timeline: Timeline, at: int, tensors: set[int]) -> list[str]:
+    """The losses whose gradients lay in the ``.grad`` of these tensors before step `at`."""
+    held: dict[int, tuple[str, ...]] = {}
+    for changes in (timeline.film.before, *(each.changes for each in timeline.film.moments[:at])):
+        held.update((each.tensor, each.losses) for each in changes if each.tensor in tensors)
+    return list(dict.fromkeys(loss for losses in held.values() for loss in losses))
 
 
 def _backward(
@@ -156,6 +168,8 @@ def _needed(timeline: Timeline, number: int, event: Backward, watched: dict[str,
     elif not event.raised:
         word = f"v{holder['version']}*" if holder is not None else "*"
         found.append(say("player.say.used_unseen", name=watched["name"], version=word))
+    if event.raised:
+        found += _retained(timeline, number, holder)
     for each in timeline.gradients.get(number, ()):
         numbers = {"right": _numbers(each.right), "stale": _numbers(each.stale)}
         found.append(say("player.say.numbers", name=timeline.names[each.tensor], **numbers))
@@ -163,6 +177,17 @@ def _needed(timeline: Timeline, number: int, event: Backward, watched: dict[str,
         error = {"error": round(event.relative_error * 100), "cosine": f"{event.cosine:.2f}"}
         found.append(say("player.say.harm", **error))
     return found
+
+
+def _retained(timeline: Timeline, number: int, holder: dict[str, Any] | None) -> list[str]:
+    """That an earlier backward with ``retain_graph=True`` was no help."""
+    for at in range(number - 1, -1, -1):
+        event = timeline.film.events[at]
+        if not isinstance(event, Backward) or not event.retain_graph or event.at is None:
+            continue
+        if holder is not None and holder["node"] in timeline.passages.get(at, ()):
+            return [say("player.say.no_help", line=event.at.line)]
+    return []
 
 
 def _numbers(values: tuple[float, ...]) -> str:
@@ -235,6 +260,9 @@ def _graph(
     stale = sum(1 for each in saved if each["stale"] == at)
     if stale:
         found.append(say("player.say.stale", count=stale))
+        graph = timeline.film.graph
+        if graph is not None and failed_backward(graph) is None:
+            found.append(say("player.say.harmless", count=stale))
     return found
 
 
