@@ -92,7 +92,7 @@ def load(path: Path, language: str) -> Exercise:
     claims = tuple(claim(text, path) for name, text in fields if name == "assert")
     found = _told(replace(found, claims=claims), fields)
     if language in translations(path):
-        title, fields = translation(path, language)
+        title, fields = _translation(path, language)
         found = _told(replace(found, title=title), fields)
     return found
 
@@ -102,7 +102,7 @@ def translations(path: Path) -> list[str]:
     return [each for each in LANGUAGES if _translated(path, each).is_file()]
 
 
-def translation(path: Path, language: str) -> tuple[str, list[tuple[str, str]]]:
+def _translation(path: Path, language: str) -> tuple[str, list[tuple[str, str]]]:
     """A script's header in another language: title and fields. Raises as `load` does."""
     sidecar = _translated(path, language)
     title, _, rest = _text(sidecar).strip().partition("\n")
@@ -113,7 +113,7 @@ def fault(path: Path, language: str) -> str | None:
     """What is wrong with the header in another language, measured by the script's own, or None."""
     script = _fields(read(path).lesson, path)
     try:
-        _, fields = translation(path, language)
+        _, fields = _translation(path, language)
     except UserError as error:
         return f"{error}; {error.help}"
     for name, text in fields:
