@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Refused, Trace
@@ -34,7 +35,7 @@ def asked_in_time(trace: Trace, event: Backward) -> Iterator[Help]:
             place = file.whole(each)[0]
             text = file.source[start:end]
             found = file.help(
-                f"Do that before the forward of line {each.lineno}.",
+                message("repairs.tried.before_forward", line=each.lineno),
                 (place, place, text), (start, end, ""),
             )  # fmt: skip
             if found is not None:
@@ -68,7 +69,7 @@ def zeros_for_unused(trace: Trace, event: Backward) -> Iterator[Help]:
         ):
             end = file.span(node.keywords[-1] if node.keywords else node.args[-1])[1]
             found = file.help(
-                "Get zeros for parameters that it does not depend on.",
+                message("repairs.tried.zeros"),
                 (end, end, ", materialize_grads=True"),
             )
             if found is not None:
@@ -96,7 +97,7 @@ def without_checkpoint(trace: Trace, event: Backward) -> Iterator[Help]:
     kept += [file.text(each) for each in node.keywords if each.arg not in own]
     start, end = file.span(node)
     new = f"{file.text(node.args[0])}({', '.join(kept)})"
-    help = file.help("Call it without the checkpoint, which runs it twice.", (start, end, new))
+    help = file.help(message("repairs.tried.no_checkpoint"), (start, end, new))
     if help is not None:
         yield help
 
@@ -122,7 +123,7 @@ def by_math_attention(trace: Trace, event: Backward) -> Iterator[Help]:
             return
         place = file.whole(first)[1]
         edits.append((place, place, "import torch.nn.attention\n"))
-    found = file.help("Compute the attention by operations that have a second derivative.", *edits)
+    found = file.help(message("repairs.tried.attention"), *edits)
     if found is not None:
         yield found
 
@@ -147,14 +148,14 @@ def mapped_like_the_input(trace: Trace, event: Refused) -> Iterator[Help]:
             if name not in ("zeros", "ones", "empty", "full"):
                 place = file.span(node)[1]
                 found = file.help(
-                    f"Add zeros of {argument.arg} to it, so that it is mapped too.",
+                    message("repairs.tried.add_zeros", name=argument.arg),
                     (place, place, f" + torch.zeros_like({argument.arg})"),
                 )
                 if found is not None:
                     yield found
                 continue
             found = file.help(
-                f"Make it from {argument.arg}, so that it is mapped too.",
+                message("repairs.tried.make_from", name=argument.arg),
                 (*file.span(node.func), f"{argument.arg}.new_{name}"),
             )
             if found is not None:
@@ -183,7 +184,7 @@ def straight_through(trace: Trace, at: Location | None, operation: str) -> Itera
     if isinstance(given, ast.Name):
         flat = file.text(call)
         found = file.help(
-            f"Let the gradient pass {name}() as if it were not there (straight-through).",
+            message("repairs.tried.straight_through", name=name),
             (*file.span(call), f"({given.id} + ({flat} - {given.id}).detach())"),
         )
         if found is not None:
@@ -194,7 +195,7 @@ def straight_through(trace: Trace, at: Location | None, operation: str) -> Itera
     flat = f"{plain}.{name}()" if method else f"{file.text(call.func)}({plain})"
     start, _ = file.whole(statement)
     found = file.help(
-        f"Let the gradient pass {name}() as if it were not there (straight-through).",
+        message("repairs.tried.straight_through", name=name),
         (start, start, f"{indent}{plain} = {file.text(given)}\n"),
         (*file.span(call), f"({plain} + ({flat} - {plain}).detach())"),
     )
@@ -215,7 +216,7 @@ def identity_instead(trace: Trace, built: Location | None, module: str) -> Itera
             head = ast.unparse(node.func).rpartition(".")[0]
             new = f"{head}.Identity()" if head else "torch.nn.Identity()"
             found = file.help(
-                f"Leave the {module} out: the loss has one of its own.", (*file.span(node), new)
+                message("repairs.tried.leave_module_out", module=module), (*file.span(node), new)
             )
             if found is not None:
                 yield found
@@ -238,7 +239,9 @@ def one_real_number(trace: Trace, event: Backward) -> Iterator[Help]:
         parts = {"complex-loss": (".abs()", ".real"), "non-scalar": (".mean()", ".sum()")}
         if event.trouble in parts:
             for part in parts[event.trouble]:
-                found = file.help(f"Train on {event.loss}{part}.", (end, end, part))
+                found = file.help(
+                    message("repairs.tried.train_on", loss=event.loss, part=part), (end, end, part)
+                )
                 if found is not None and event.trouble == "complex-loss":
                     choice = "what the loss is to be is not in the program"
                     yield replace(found, choice=choice)
@@ -247,7 +250,7 @@ def one_real_number(trace: Trace, event: Backward) -> Iterator[Help]:
         elif node.args or node.keywords:
             given = node.args[0] if node.args else node.keywords[0].value
             new = f"torch.ones_like({file.text(node.func.value)})"
-            found = file.help("Weigh all entries alike.", (*file.span(given), new))
+            found = file.help(message("repairs.tried.weigh_alike"), (*file.span(given), new))
             if found is not None:
                 choice = "" if _all_ones(given) else f"it drops the weights {file.text(given)}"
                 yield replace(found, choice=choice)
@@ -267,7 +270,7 @@ def flag_left_out(trace: Trace, event: Refused) -> Iterator[Help]:
         return
     alone = isinstance(statement, ast.Assign | ast.Expr) and len(file.body(statement)) > 1
     if alone and "requires_grad" in file.text(statement):
-        found = file.help("Leave it out: a result has its graph.", (*file.whole(statement), ""))
+        found = file.help(message("repairs.tried.leave_out_graph"), (*file.whole(statement), ""))
         if found is not None:
             yield found
 

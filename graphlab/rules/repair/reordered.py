@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
+from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -24,7 +25,7 @@ def view_after_write(
     if view is None or write is None or view is write or view.lineno > write.lineno:
         return
     if write in file.body(view):
-        found = file.help("Make the view after the write.", *file.moved(view, write))
+        found = file.help(message("repairs.tried.view_after"), *file.moved(view, write))
         if found is not None:
             yield found
 
@@ -57,7 +58,7 @@ def copy_before_write(trace: Trace, at: Location | None) -> Iterator[Help]:
     for name in dict.fromkeys(places):
         if name != "self":
             found = file.help(
-                f"Write into a copy of {name}.",
+                message("repairs.tried.write_copy", name=name),
                 (start, start, f"{indent}{name} = {name}.clone()\n"),
             )
             if found is not None:
@@ -105,7 +106,7 @@ def copy_in_call(trace: Trace, at: Location | None, name: str | None) -> Iterato
         if isinstance(each, _PLACES) and file.text(each) == name
     ]
     edits = [(file.span(each)[1], file.span(each)[1], ".clone()") for each in given]
-    found = file.help(f"Give it a copy of {name}.", *edits)
+    found = file.help(message("repairs.tried.give_copy", name=name), *edits)
     if found is not None:
         yield found
 
@@ -135,7 +136,8 @@ def saved_later(trace: Trace, problems: Iterable[Saved], event: Backward) -> Ite
     used = _read(saving) | bound
     if between and not any(bound & _read(each) or used & _bound(each) for each in between):
         found = file.help(
-            f"Compute {', '.join(sorted(bound))} after that.", *file.moved(saving, between[-1])
+            message("repairs.tried.compute_after", names=sorted(bound), line=between[-1].lineno),
+            *file.moved(saving, between[-1]),
         )
         if found is not None:
             yield found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
 from graphlab.source.rewriting import Rewriting
 from graphlab.source.vocabulary import GUARDS
@@ -47,7 +48,7 @@ def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Hel
     names = {ast.unparse(each) for each in one.targets}
     read = {ast.unparse(each) for each in ast.walk(one.value) if isinstance(each, ast.Name)}
     if names & read and one.lineno < other.lineno:
-        found = file.help(f"Do that after the backward of line {other.lineno}.",
+        found = file.help(message("repairs.tried.after_backward", line=other.lineno),
                           *file.moved(one, other))  # fmt: skip
         if found is not None:
             yield found
@@ -65,7 +66,7 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
         for more in ((), listed):
             edits = _without(file, [*chosen, *more])
             if edits and (chosen or more):
-                found = file.help(f"Keep the graph in line {at.line}.", *edits)
+                found = file.help(message("repairs.tried.keep_graph", line=at.line), *edits)
                 if found is not None:
                     yield found
 
@@ -89,7 +90,7 @@ def _in_torch(file: Rewriting, statement: ast.stmt, cuts: list[ast.AST]) -> Iter
     ]
     edits = _without(file, [*cuts, *used])
     edits += [(*file.span(each.value), "torch") for each in calls]
-    found = file.help(f"Compute line {statement.lineno} with torch, which keeps the graph.", *edits)
+    found = file.help(message("repairs.tried.with_torch", line=statement.lineno), *edits)
     if found is not None:
         yield found
 
@@ -199,7 +200,7 @@ def _thawed(trace: Trace, call: Location | None) -> Iterator[Help]:
         first = loop.body[0]
         place = file.whole(first)[0]
         found = file.help(
-            f"Let {owner} require grad again in each turn of the loop.",
+            message("repairs.tried.require_again", owner=owner),
             (place, place, f"{' ' * first.col_offset}{owner}.requires_grad_(True)\n"),
         )
         if found is not None:

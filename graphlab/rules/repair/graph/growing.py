@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -34,7 +35,7 @@ def detached_as_kept(trace: Trace, at: Location | None) -> Iterator[Help]:
             loose = isinstance(each, ast.BinOp)
             edits += [(start, start, "(")] if loose else []
             edits.append((end, end, ").detach()" if loose else ".detach()"))
-        found = file.help("Keep it without its graph.", *edits)
+        found = file.help(message("repairs.tried.keep_without"), *edits)
         if found is not None:
             yield found
 
@@ -64,7 +65,7 @@ def cut_each_turn(trace: Trace, at: Location | None, name: str) -> Iterator[Help
                 continue
             place, indent = file.whole(node)[0], " " * node.col_offset
             found = file.help(
-                f"Detach {mine[0]} before it is computed from itself: gradients end there.",
+                message("repairs.tried.detach_self", name=mine[0]),
                 (place, place, f"{indent}{mine[0]} = {mine[0]}.detach()\n"),
             )
             if found is not None:
@@ -102,7 +103,7 @@ def summed_apart(trace: Trace, at: Location | None, name: str) -> Iterator[Help]
     indent = " " * added.col_offset
     new = f"{indent}{fresh} = {file.text(added.value)}\n{indent}{name} += {fresh}.detach()\n"
     found = file.help(
-        f"Go back through what is new in {name} alone, and add up its value.",
+        message("repairs.tried.new_alone", name=name),
         (*file.whole(added), new),
         *((*file.span(each), fresh) for each in uses),
     )

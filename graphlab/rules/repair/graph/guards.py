@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.source.vocabulary import GUARDS
 from graphlab.trace.finding import Help
@@ -27,14 +28,14 @@ def outside_guard(trace: Trace, at: Location) -> Iterator[Help]:
             for each in node.decorator_list:
                 if each.lineno == at.line and _is_guard(each):
                     found = file.help(
-                        f"Take {file.text(each)} off {node.name}().",
+                        message("repairs.tried.take_off", guard=file.text(each), name=node.name),
                         (*_lines(file, each), ""),
                     )
                     if found is not None:
                         yield found
         elif isinstance(node, ast.Expr) and node.lineno == at.line and _switches_off(node.value):
             found = file.help(
-                "Leave gradients on here: it holds for all that comes after.",
+                message("repairs.tried.leave_on"),
                 (*file.whole(node), ""),
             )
             if found is not None and len(file.body(node)) > 1:
@@ -57,12 +58,12 @@ def _of_block(file: Rewriting, block: ast.With) -> Iterator[Help]:
     start, end = file.whole(block)
     if len(block.items) == 1:
         whole = file.indented(block.body[0], block.body[-1], by)
-        found = file.help(f"Compute all of it outside {name}.", (start, end, whole))
+        found = file.help(message("repairs.tried.outside", name=name), (start, end, whole))
     else:
         rest = [file.text(each.context_expr) for each in block.items if each not in guards]
         given = file.whole(block.body[0])[0]
         head = f"{' ' * block.col_offset}with {', '.join(rest)}:\n"
-        found = file.help(f"Leave {name} out.", (start, given, head))
+        found = file.help(message("repairs.tried.leave_out", name=name), (start, given, head))
     if found is not None:
         yield found
     # The last statements alone: what comes before them may be meant to be frozen.
@@ -70,8 +71,8 @@ def _of_block(file: Rewriting, block: ast.With) -> Iterator[Help]:
         first = block.body[-count]
         lines = file.whole(first, block.body[-1])
         out = file.indented(first, block.body[-1], by)
-        what = "the last line" if count == 1 else f"the last {count} statements"
-        found = file.help(f"Take {what} of the block out of {name}.", (*lines, out))
+        what = message("repairs.tried.last", count=count)
+        found = file.help(message("repairs.tried.take_out", what=what, name=name), (*lines, out))
         if found is not None:
             yield found
 
@@ -88,7 +89,7 @@ def with_gradients(trace: Trace, at: Location | None) -> Iterator[Help]:
     leaves = [each for each in before if "requires_grad" in file.text(each)]
     if leaves:
         found = file.help(
-            "Compute what it is the gradient of with gradients on, whoever calls this function.",
+            message("repairs.tried.gradients_on"),
             file.under("with torch.enable_grad()", leaves[-1], last),
         )
         if found is not None:

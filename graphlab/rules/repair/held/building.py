@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from graphlab.language import message
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -41,7 +42,7 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
             inner = inner[5:-1] if inner.startswith("list(") else inner
             whole = f"[*{inner}, {', '.join(more)}]"
         start, end = file.span(given)
-        text = f"Give the optimizer {', '.join(owners)} as well."
+        text = message("repairs.tried.give_as_well", names=owners)
         found.append(file.help(text, (start, end, whole)))
     found.append(_later(file, statement))
     return [each for each in found if each is not None]
@@ -59,7 +60,7 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
         given = _parameters(call) if call is not None else None
         if file is not None and given is not None:
             found = file.help(
-                f"Give {each.name} the parameters of {owner}: another optimizer has these.",
+                message("repairs.tried.give_parameters", name=each.name, owner=owner),
                 (*file.span(given), f"{owner}.parameters()"),
             )
             if found is not None:
@@ -135,7 +136,7 @@ def _later(file: Rewriting, statement: ast.stmt) -> Help | None:
     if not until:
         return None
     edits = file.moved(statement, after[until - 1])
-    return file.help("Build the optimizer when the model is complete.", *edits)
+    return file.help(message("repairs.tried.build_complete"), *edits)
 
 
 def _target(statement: ast.stmt) -> str | None:
@@ -170,7 +171,7 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     if after in body and name is not None:
         between = body[body.index(statement) + 1 : body.index(after) + 1]
         if between and not any(_reads(each, name) for each in between):
-            text = "Build the optimizer after that."
+            text = message("repairs.tried.build_after")
             found.append(file.help(text, *file.moved(statement, after)))
     place = file.whole(after)[1]
     again = file.indented(statement, statement, after.col_offset - statement.col_offset)
@@ -181,9 +182,7 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     if edits:
         place = edits[0][1]
     if statement not in body or after not in body:
-        found.append(
-            file.help("Build the optimizer again after that.", *edits, (place, place, again))
-        )
+        found.append(file.help(message("repairs.tried.build_again"), *edits, (place, place, again)))
     return [each for each in found if each is not None]
 
 
@@ -211,7 +210,7 @@ def _not_assigned(file: Rewriting, line: int) -> Help | None:
         kept += [file.text(each) for each in node.keywords if each is not word]
         start, end = file.span(node)
         new = f"{file.text(node.func)}({', '.join(kept)})"
-        return file.help("Copy the values into the parameters that are there.", (start, end, new))
+        return file.help(message("repairs.tried.copy_values"), (start, end, new))
     return None
 
 
@@ -234,9 +233,7 @@ def registered(trace: Trace, made: Location | None, missing: Sequence[TensorInfo
         if all((each.name or "").endswith("]") for each in missing):
             kind = kind.replace("Module", "Parameter")
         new = f"{nn}.{kind}({text if text not in ('[]', '{}') else ''})"
-        listed = file.help(
-            f"Make it a {kind}, whose parameters are the module's.", (start, end, new)
-        )
+        listed = file.help(message("repairs.tried.make_kind", kind=kind), (start, end, new))
         return [listed] if listed is not None else []
     inner = next(
         (
@@ -257,7 +254,7 @@ def registered(trace: Trace, made: Location | None, missing: Sequence[TensorInfo
         plain = isinstance(given, ast.Call | ast.Name | ast.Attribute)
         held = file.text(given) if plain else f"({file.text(given)})"
         new = f"{file.text(inner.func)}({rest[0]}{held}{rest[1]})"
-    made_one = file.help("Make it a parameter of the module.", (start, end, new))
+    made_one = file.help(message("repairs.tried.make_parameter"), (start, end, new))
     return [made_one] if made_one is not None else []
 
 
@@ -274,7 +271,8 @@ def hold_less(trace: Trace, larger: int, smaller: int) -> list[Help]:
     start, end = file.span(given)
     whole = f"[p for p in {file.text(given)} if all(p is not q for q in {name})]"
     found = file.help(
-        f"Leave out what {trace.optimizers[smaller].name} steps.", (start, end, whole)
+        message("repairs.tried.leave_out_steps", name=trace.optimizers[smaller].name),
+        (start, end, whole),
     )
     return [found] if found is not None else []
 
@@ -293,7 +291,7 @@ def tied(trace: Trace, at: Location | None, names: Sequence[str]) -> Iterator[He
     for one, other in ((names[-1], names[0]), (names[0], names[-1])):
         one, other = (spelled(file.spelled(statement, each)) for each in (one, other))
         new = f"{indent}{one} = {other}\n"
-        found = file.help("Tie them again after that.", (place, place, new))
+        found = file.help(message("repairs.tried.tie_again"), (place, place, new))
         if found is not None:
             yield found
 

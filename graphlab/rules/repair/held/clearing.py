@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -22,7 +23,7 @@ def cleared_elsewhere(trace: Trace, cleared: Location | None) -> Iterator[Help]:
     after = body[body.index(statement) + 1 :] if statement in body else []
     step = next((each for each in after if ".step(" in file.text(each)), None)
     if isinstance(step, ast.Expr):
-        found = file.help("Clear them when the step has applied them.",
+        found = file.help(message("repairs.tried.clear_applied"),
                           *file.moved(statement, step))  # fmt: skip
         if found is not None:
             yield found
@@ -32,7 +33,7 @@ def cleared_elsewhere(trace: Trace, cleared: Location | None) -> Iterator[Help]:
         place = file.whole(loop)[0]
         text = file.indented(statement, statement, loop.col_offset - statement.col_offset)
         found = file.help(
-            "Clear them once for all turns of the loop, before it.",
+            message("repairs.tried.clear_once"),
             (place, place, text), (start, end, ""),
         )  # fmt: skip
         if found is not None:
@@ -51,7 +52,7 @@ def cleared_before(trace: Trace, backward: Location | None, name: str) -> Iterat
     if statement in file.body(statement):
         place = file.whole(statement)[0]
         found = file.help(
-            "Clear what the last step applied, before the backward adds to it.",
+            message("repairs.tried.clear_before"),
             (place, place, f"{' ' * statement.col_offset}{here}.zero_grad()\n"),
         )
         if found is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -26,7 +27,7 @@ def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
             )
             if branch:
                 found = file.help(
-                    "Step where the backward is, in the same branch.",
+                    message("repairs.tried.step_beside"),
                     *_into(file, statement, branch[-1]),
                 )
                 if found is not None:
@@ -34,7 +35,7 @@ def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
         if isinstance(each, ast.For) and ".backward(" in file.text(each):
             break
         if ast.unparse(each) == ast.unparse(statement):
-            found = file.help("Step once.", (*file.whole(statement), ""))
+            found = file.help(message("repairs.tried.step_once"), (*file.whole(statement), ""))
             if found is not None:
                 yield found
 
@@ -60,7 +61,8 @@ def cleared_by_hand(trace: Trace, at: Location | None, name: str) -> Iterator[He
             break
     place = file.whole(outer)[1]
     found = file.help(
-        "Clear it once it is used.", (place, place, f"{' ' * outer.col_offset}{name}.grad = None\n")
+        message("repairs.tried.clear_used"),
+        (place, place, f"{' ' * outer.col_offset}{name}.grad = None\n"),
     )
     if found is not None:
         yield found
@@ -77,6 +79,6 @@ def clip_after_backward(
     if one is None or other is None or one is other or one.lineno > other.lineno:
         return
     if other in file.body(one):
-        found = file.help("Clip between the backward and the step.", *file.moved(one, other))
+        found = file.help(message("repairs.tried.clip_between"), *file.moved(one, other))
         if found is not None:
             yield found
