@@ -45,7 +45,7 @@ class Texts(string.Formatter):
     """`str.format` with the forms above."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if isinstance(value, list):
+        if isinstance(value, list) and "|" in format_spec:
             between, last = format_spec.split("|")
             *most, end = value
             return last.join([between.join(most), end]) if most else end

@@ -41,7 +41,7 @@ def odd_files(tmp_path: Path) -> None:
         (("run", "latin.py"), "latin.py is not valid Python"),
         (("run", "null.py"), "null.py is not valid Python"),
         (("run", "folder.py"), "folder.py is a folder"),
-        (("check", "folder.py"), "cannot read folder.py"),
+        (("check", "folder.py"), "no script in folder.py is an exercise"),
         (("run", ""), "no scenario is called ''"),
         (("run", "a\0b.py"), r"there is no file a\x00b.py"),
         (("run", "a\nb.py"), "there is no file a b.py"),

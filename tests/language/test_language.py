@@ -114,6 +114,10 @@ def test_a_number_chooses_its_form() -> None:
     assert text.format("{n:# node|# nodes}", n=3000) == "3,000 nodes"
 
 
+def test_a_list_without_a_form_is_written_as_python_does() -> None:
+    assert Texts().format("{shape}", shape=[64, 1]) == "[64, 1]"
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [

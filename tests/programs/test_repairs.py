@@ -10,10 +10,12 @@ import pytest
 from graphlab import catalogue
 from graphlab.commands.check import OPTIMIZERS
 
+# Which operation is to stand in the place of one that overflows is the author's choice: GL2xx have
+# words alone.
 BROKEN = [
     each.name
     for each in catalogue.scenarios()
-    if any(expected.code for expected in each.expectations.values())
+    if any((expected.code or "GL2")[:3] != "GL2" for expected in each.expectations.values())
 ]
 
 
