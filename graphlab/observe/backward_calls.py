@@ -22,19 +22,21 @@ from graphlab.observe.iterations import Iterations
 from graphlab.observe.lineage.loss import LossNames
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
+from graphlab.observe.price.sampling import sampled
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import entries_of
-from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
+from graphlab.observe.tensors import count_of, is_tensor, readable
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
 from graphlab.trace.model import FailedNode
 
-# The first calls at a line are inspected before they run, then every `EVERY`th: a prime, so
-# that a loop which alternates between two kinds of step is not always sampled at the same one.
-FIRST, EVERY = 6, 61
+# The first calls at a line are inspected before they run.
+FIRST = 6
 # How many are inspected once more when a new optimizer has been built, and for how many of these.
 AGAIN, AGAINS = 3, 8
+# How often a line's next backward is inspected because this one reached other parameters.
+CHANGES = 16
 # A graph larger than this is inspected only when its backward raises.
 LARGE = 200_000
 # How many backwards keep the exact list of nodes that they ran through.
@@ -64,6 +66,27 @@ class BackwardListener(Protocol):
     def grad_returned(self, record: RawBackward, returned: Any) -> None: ...
 
 
+class _Line:
+    """What is known of the backwards of one line."""
+
+    __slots__ = ("changed", "changes", "counts", "reached", "seq")
+
+    def __init__(self) -> None:
+        # How many there were, by what had been written unseen since the one before.
+        self.counts: dict[frozenset[Spot | None], int] = {}
+        self.seq = -1
+        # What the last one reached, how often that was new, and whether it just was.
+        self.reached: tuple[int, ...] | None = None
+        self.changes = 0
+        self.changed = False
+
+    def reaches(self, parameters: tuple[int, ...]) -> None:
+        if self.reached is not None and self.changes < CHANGES:
+            self.changes += 1
+            self.changed = True
+        self.reached = parameters
+
+
 class BackwardCalls:
     """Handles the tracer's events of torch.autograd.backward and grad. `guard` is called with
     exceptions of the observer's own."""
@@ -86,10 +109,9 @@ class BackwardCalls:
         self._iterations = iterations
         self._files = files
         self._losses_named = LossNames(log, files)
-        self._count: dict[tuple[Spot | None, frozenset[Spot | None]], int] = {}
+        self._lines: dict[Spot | None, _Line] = {}
         self._again, self._agains = 0, AGAINS
         self._rests = False
-        self._seen_at: dict[Spot | None, int] = {}
         # Of each thread: the backwards that are running, one inside the other.
         self._running: dict[int, list[RawBackward]] = {}
         self._remembered: list[RawBackward] = []
@@ -109,31 +131,27 @@ class BackwardCalls:
         quiet = self._write_patches.quiet
         nested = ident in quiet
         quiet.add(ident)
+        running = self._running.get(ident)
+        if running is None:
+            running = self._running[ident] = []
         try:
-            with Unnoticed():
-                if event == "call":
-                    self._begin(frame, is_grad)
-                elif event == "exception":
-                    self._raised(frame, arg)
-                elif event == "return" and self._open:
-                    self._end(arg)
+            if event == "call":
+                self._begin(frame, is_grad, running)
+            elif event == "exception":
+                self._raised(frame, arg, running)
+            elif event == "return" and running:
+                self._end(arg, running)
         except Exception as error:
             self._guard(error)
         finally:
             if not nested:
                 quiet.discard(ident)
 
-    @property
-    def _open(self) -> list[RawBackward]:
-        """Those of this thread."""
-        ident = get_ident()
-        return self._running.get(ident) or self._running.setdefault(ident, [])
-
-    def _begin(self, frame: FrameType, is_grad: bool) -> None:
+    def _begin(self, frame: FrameType, is_grad: bool, running: list[RawBackward]) -> None:
         sweep()
         values = frame.f_locals
         user = user_frame(frame.f_back, self._files)
-        spot, call, loss = self._losses_named.name(frame, is_grad)
+        spot, call, loss = self._losses_named.name(frame, is_grad, user)
         create = bool(values.get("create_graph"))
         retain = values.get("retain_graph")
         record = RawBackward(
@@ -144,10 +162,10 @@ class BackwardCalls:
             iteration=self._iterations.of_backward(user),
             retain_graph=create if retain is None else bool(retain),
             is_grad=is_grad,
-            nested=bool(self._open),
+            nested=bool(running),
         )
         self._log.events.append(record)
-        self._open.append(record)
+        running.append(record)
         if self._due(record):
             nodes = nodes_behind(values, is_grad)
             if len(nodes) <= LARGE:
@@ -180,18 +198,21 @@ class BackwardCalls:
             if room and is_tensor(root) and count_of(root) == 1 and readable(root):
                 self.losses[record.loss] = float(root.detach())
 
-    def _end(self, returned: Any) -> None:
-        record = self._open.pop()
-        if not self._open:
+    def _end(self, returned: Any, running: list[RawBackward]) -> None:
+        record = running.pop()
+        if not running:
             self._told = None
         record.completed = record.raised_type is None
         if record.is_grad and returned is not None:
             self._listener.grad_returned(record, returned)
         if not record.nested:
             self._listener.backward_ended(record)
+            line = self._lines.get(record.spot)
+            if line is not None and line.reached is not record.reached:
+                line.reaches(record.reached)
 
-    def _raised(self, frame: FrameType, arg: Any) -> None:
-        record = self._open[-1] if self._open else None
+    def _raised(self, frame: FrameType, arg: Any, running: list[RawBackward]) -> None:
+        record = running[-1] if running else None
         if record is None or record.raised_type is not None:
             return
         record.raised_type = arg[0].__name__
@@ -277,14 +298,16 @@ class BackwardCalls:
         self._listener.backward_refused(record, frame)
 
     def _due(self, record: RawBackward) -> bool:
-        since = self._seen_at.get(record.spot, -1)
-        self._seen_at[record.spot] = record.seq
+        line = self._lines.get(record.spot)
+        if line is None:
+            line = self._lines[record.spot] = _Line()
         silent, writers = self._log.silent, _NONE
         if silent:
-            writers = frozenset(spot for spot, seq in silent.items() if seq >= since)
-        key = (record.spot, writers)
-        count = self._count[key] = self._count.get(key, 0) + 1
-        if count <= FIRST or (count % EVERY == 0 and not self._rests):
+            writers = frozenset(spot for spot, seq in silent.items() if seq >= line.seq)
+        line.seq = record.seq
+        count = line.counts[writers] = line.counts.get(writers, 0) + 1
+        changed, line.changed = line.changed, False
+        if count <= FIRST or ((changed or sampled(count)) and not self._rests):
             return True
         self._again = max(self._again - 1, -1)
         return self._again >= 0
@@ -298,7 +321,7 @@ class BackwardCalls:
     def look_again(self) -> None:
         """Inspect some of the next backwards: with a new optimizer, another training begins, maybe
         of another model, at lines that were inspected in the one before."""
-        if self._count and self._agains > 0:
+        if self._lines and self._agains > 0:
             self._agains -= 1
             self._again = AGAIN
 

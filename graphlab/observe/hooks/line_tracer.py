@@ -76,8 +76,8 @@ class Following:
     def __init__(self, ident: int, marks: Marks) -> None:
         self.ident = ident
         self.marks = marks
-        # The noted calls that are running: (code, offset) of the user's line, and the module.
-        self.stack: list[tuple[CodeType | None, int, int | None]] = [(None, 0, None)]
+        # The marks of the noted calls that are running.
+        self.stack: list[tuple[int, CodeType | None, int, int | None]] = [(0, None, 0, None)]
         # What a line may write with no patch to see it, until the next line of the same frame.
         self.pending: dict[FrameType, tuple[list[tuple[Any, int]], int]] = {}
         # How often torch was asked for something that is noted: a module's call, a backward.
@@ -158,10 +158,11 @@ class LineTracer(ABC):
             self.handlers[function.__code__] = handlers
 
     def call_handlers(self, code: CodeType, frame: FrameType, event: str, value: Any) -> None:
-        """Call what is registered. An exception here would propagate into the user's program."""
+        """Call what is registered, unnoticed. An exception here would propagate into the user's
+        program."""
         if PROCESS.hidden and PROCESS.hidden == threading.get_ident():
             return
-        with self.lock:
+        with self.lock, Unnoticed():
             for handler in self.handlers[code]:
                 try:
                     handler(frame, event, value)

@@ -77,24 +77,26 @@ class ModuleCalls:
                     tracer.elsewhere = True
                     return None
                 own = follow(get_ident())
-            now, marks = seq(), own.marks
+            now, marks, stack = seq(), own.marks, own.stack
             if marks and now < marks[-1][0]:
                 # Another thread has got the identity of one that has ended.
                 own = follow(get_ident())
-                marks = own.marks
-            stack = own.stack
+                marks, stack = own.marks, own.stack
             depth = len(stack)
-            # A trace function has turned itself off for this function, and says who calls it.
-            frame, own.module_caller = own.module_caller, None
-            traced = frame is not None
+            traced, caller = False, None
             try:
                 own.activity += 1
-                if own.dark is not None:
-                    wake(own)
-                    traced = own.trace is not None and gettrace() is own.trace
-                    if traced:
-                        settrace(None)
-                caller = frame if frame is not None else getframe(2)
+                if switches:
+                    # A trace function has turned itself off for this function: who calls it?
+                    caller, own.module_caller = own.module_caller, None
+                    traced = caller is not None
+                    if own.dark is not None:
+                        wake(own)
+                        traced = own.trace is not None and gettrace() is own.trace
+                        if traced:
+                            settrace(None)
+                if caller is None:
+                    caller = getframe(2)
                 key = id(module)
                 held = known.get(key)
                 if held is None or held() is not module:
@@ -102,15 +104,14 @@ class ModuleCalls:
                 code = caller.f_code
                 known_user = users.get(code.co_filename)
                 if code in files if known_user is None else known_user:
-                    here, offset = code, caller.f_lasti
-                    events.append(RawModule(now, (here, offset), key))
-                elif depth > 1:
-                    # Called by torch: the user's line is still the one that the outer call is on.
-                    here, offset, _ = stack[-1]
+                    mark = now, code, caller.f_lasti, key
+                    events.append(RawModule(now, (code, mark[2]), key))
                 else:
-                    here, offset = marks[-1][1:3] if marks else (None, 0)
-                stack.append((here, offset, key))
-                marks.append((now, here, offset, key))
+                    # Called by torch: the user's line is still the one that the outer call is on.
+                    _, here, offset, _ = stack[-1] if depth > 1 or not marks else marks[-1]
+                    mark = now, here, offset, key
+                stack.append(mark)
+                marks.append(mark)
                 if not switches:
                     return own
                 still = quiet(module)
@@ -135,17 +136,17 @@ class ModuleCalls:
         def leave(token: Any, result: Any) -> None:
             if token is None:
                 return
-            own: Following
-            own, *switch = token if type(token) is tuple else (token,)
+            switched = type(token) is tuple
+            own: Following = token[0] if switched else token
             stack = own.stack
             if len(stack) > 1:
-                here, offset, _ = stack.pop()
-                own.marks.append((seq(), here, ~offset, stack[-1][2]))
-            if switch and tracer.running:
+                _, here, offset, _ = stack.pop()
+                own.marks.append((seq(), here, ~offset, stack[-1][3]))
+            if switched and tracer.running:
                 now = gettrace()
                 if now is None or now is own.trace:
-                    own.off_in_module = switch[0] is None
-                    settrace(switch[0])
+                    own.off_in_module = token[1] is None
+                    settrace(token[1])
 
         return enter, leave
 

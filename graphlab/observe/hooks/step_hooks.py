@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
@@ -75,14 +75,9 @@ class StepHooks:
         tracer.blocks.update(_blocks())
 
     @property
-    def _active(self) -> list[ActiveStep]:
-        ident = threading.get_ident()
-        return self._running.get(ident) or self._running.setdefault(ident, [])
-
-    @property
     def depth(self) -> int:
         """How many steps are running in this thread, one inside the other."""
-        return len(self._active)
+        return len(self._running.get(get_ident(), ()))
 
     def start(self) -> None:
         import torch
@@ -98,11 +93,11 @@ class StepHooks:
 
         # A step that raises skips its post hook, but leaves its record_function block.
         block: Any = torch.autograd.profiler.record_function
-        leave = block.__exit__
+        leave, follows_here = block.__exit__, self._tracer.follows_here
 
         def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
             result = leave(this, kind, value, traceback)
-            if self._tracer.follows_here():
+            if follows_here():
                 self._left(kind, sys._getframe(1))
             return result
 
@@ -132,14 +127,19 @@ class StepHooks:
                 self._guard(error)
             return
         self._tracer.wake(self._tracer.here())
-        given = (*args[1:], *kwargs.values()) if len(args) > 1 or kwargs else ()
-        closure = next((each for each in given if each is not None), None)
+        closure = None
+        if len(args) > 1 or kwargs:
+            given = (*args[1:], *kwargs.values())
+            closure = next((each for each in given if each is not None), None)
         frame = sys._getframe(1)
         active = ActiveStep(optimizer, closure, frame)
-        running = self._active
+        ident = get_ident()
+        running = self._running.get(ident)
+        if running is None:
+            running = self._running[ident] = []
         active.inner = bool(running)
         # A subclass's step() that calls its parent's is one step, not two.
-        again = bool(running) and any(each.optimizer is optimizer for each in running)
+        again = active.inner and any(each.optimizer is optimizer for each in running)
         running.append(active)
         self._quiet(running)
         try:
@@ -149,15 +149,15 @@ class StepHooks:
         except Exception as error:
             self._guard(error)
 
-    def _quiet(self, running: list[ActiveStep]) -> None:
+    def _quiet(self, running: Sequence[ActiveStep]) -> None:
         """Pause the tracer and the write patches while a step is running, but not its closure."""
-        stepping = self._write_patches.stepping
+        quiet = self._write_patches.quiet
         for each in running:
             if each.quiet:
-                stepping.add(threading.get_ident())
+                quiet.add(get_ident())
                 self._tracer.pause()
                 return
-        stepping.discard(threading.get_ident())
+        quiet.discard(get_ident())
         self._tracer.resume()
 
     def _closure_enters(self, frame: FrameType) -> None:
@@ -169,7 +169,7 @@ class StepHooks:
                         self._listener.closure_begins(active)
                 except Exception as error:
                     self._guard(error)
-                self._quiet(self._active)
+                self._quiet(self._running[get_ident()])
 
     def _closure_left(self, frame: FrameType) -> None:
         for active, wrapper in self._calling(frame):
@@ -181,12 +181,12 @@ class StepHooks:
                         self._listener.closure_ended(active, wrapper)
             except Exception as error:
                 self._guard(error)
-            self._quiet(self._active)
+            self._quiet(self._running[get_ident()])
 
     def _calling(self, frame: FrameType) -> list[tuple[ActiveStep, FrameType]]:
         """The running steps whose closure is called from `frame`, each with the frame of torch's
         wrapper: several where one optimizer hands its closure on to another."""
-        running = self._active
+        running = self._running.get(get_ident())
         if not running:
             return []
         closure = running[-1].closure
@@ -203,13 +203,13 @@ class StepHooks:
     def _left(self, kind: Any, frame: FrameType) -> None:
         """A record_function block of `frame` was left, by an exception of type `kind` or None. It
         may be one of the program's own, inside a closure or the step."""
-        running = self._active
+        running = self._running.get(get_ident(), ())
         if kind is not None and running and running[-1].frame == id(frame):
-            running.pop()
+            self._running[get_ident()].pop()
         self._quiet(running)
 
     def _post(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        running = self._active
+        running = self._running.get(get_ident())
         if not running:
             return
         try:

@@ -46,7 +46,6 @@ class WritePatches:
         # The threads in which nothing is noted: the observer is working there, or an optimizer's
         # step is running.
         self.quiet: set[int] = set()
-        self.stepping: set[int] = set()
 
     def start(self) -> None:
         import torch
@@ -109,11 +108,10 @@ class WritePatches:
         # Whether a torch function mode of the program's is active (private to torch).
         modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 
-        quiet, stepping = self.quiet, self.stepping
+        quiet = self.quiet
 
         def writer(*args: Any, **kwargs: Any) -> Any:
-            ident = get_ident()
-            if ident in quiet or ident in stepping:
+            if get_ident() in quiet:
                 return original(*args, **kwargs)
             # torch calls what it writes `input`, and a list of tensors `self`.
             target = args[0] if args else kwargs.get("input", kwargs.get("self"))
@@ -168,7 +166,7 @@ class WritePatches:
         return result
 
     def _is_quiet(self) -> bool:
-        return get_ident() in self.quiet or get_ident() in self.stepping
+        return get_ident() in self.quiet
 
     def note(
         self, tensors: Any, before: Any, by: str, silent: bool = False, depth: int = 2

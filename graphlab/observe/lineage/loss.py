@@ -67,11 +67,16 @@ class LossNames:
     def __init__(self, log: Log, files: UserFiles) -> None:
         self._log, self._files = log, files
         self._known: dict[tuple[int, ...], Called | None] = {}
+        # Where the line says it alone, whatever called its function.
+        self._alone: dict[tuple[int, int], Called] = {}
         # The codes of the keys, which are known by their identity.
         self._codes: list[CodeType] = []
 
-    def name(self, frame: FrameType, is_grad: bool) -> Called:
-        """Of the backward that runs in `frame`, autograd's own."""
+    def name(self, frame: FrameType, is_grad: bool, user: FrameType | None) -> Called:
+        """Of the backward that runs in `frame`, autograd's own, called in the user's frame."""
+        alone = self._alone.get((id(user.f_code), user.f_lasti)) if user is not None else None
+        if alone is not None:
+            return alone
         fallback = "torch.autograd.grad" if is_grad else "backward"
         frames = [*_users(frame.f_back, self._files)]
         if not frames:
@@ -94,10 +99,15 @@ class LossNames:
         call, node = written_in(frame, user)
         if call is None or node is None:
             return None
+        name = node.id if isinstance(node, ast.Name) else None
+        alone = name is None or not _only_given(user, name)
         outer, node = _climbed(user, node, self._files)
         func = ast.unparse(call.func)
         given = short(node) if not direct(frame.f_back, user) else ""
-        return Called(spot, f"{func}({given})", short(node) if outer else ast.unparse(node))
+        made = Called(spot, f"{func}({given})", short(node) if outer else ast.unparse(node))
+        if alone:
+            self._alone[id(user.f_code), user.f_lasti] = made
+        return made
 
 
 def _users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:

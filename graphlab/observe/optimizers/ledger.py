@@ -19,13 +19,12 @@ from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero,
 from graphlab.observe.optimizers.gradients.parameters import LOOKS, Facts
 from graphlab.observe.optimizers.gradients.step_writes import moved
 from graphlab.observe.optimizers.harm import measure
-from graphlab.observe.optimizers.out_of_use import look_over
+from graphlab.observe.optimizers.out_of_use import EARLY, look_over
 from graphlab.observe.optimizers.provenance import Provenance
-from graphlab.observe.optimizers.registry import EVERY, OptimizerRegistry, OptimizerState
+from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.scalers import Scalers
 from graphlab.observe.optimizers.vectors import COPIES, SavedValues, any_nonzero
 from graphlab.observe.tensors import (
-    Unnoticed,
     grad_of,
     grads_of,
     is_tensor,
@@ -77,14 +76,11 @@ class OptimizerLedger:
         if not state.elsewhere:
             state.elsewhere = True
             self.registry.hold(state, optimizer)
-        state.steps += 1
+        state.stepped()
 
     def _on_init(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event == "return":
-            with Unnoticed():
-                self._made(frame)
-
-    def _made(self, frame: FrameType) -> None:
+        if event != "return":
+            return
         optimizer = frame.f_locals.get("self")
         if is_a(attributes(optimizer).get("param_groups"), list):
             state = self.registry.state(optimizer, self._tracer.spot(frame.f_back))
@@ -98,13 +94,12 @@ class OptimizerLedger:
         target: Any = frame.f_locals.get("self")
         user = user_frame(frame.f_back, self._files)
         spot = self._log.spots.of(user)
-        with Unnoticed():
-            if is_a(target, torch.optim.Optimizer):
-                state = self.registry.state(target)
-                state.zeroed += 1
-                self.provenance.cleared(state, parameters_of(target), spot)
-            else:
-                self.provenance.cleared_in(target, spot)
+        if is_a(target, torch.optim.Optimizer):
+            state = self.registry.state(target)
+            state.zeroed += 1
+            self.provenance.cleared(state, parameters_of(target), spot)
+        else:
+            self.provenance.cleared_in(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
 
     def step_begins(self, active: ActiveStep, frame: FrameType) -> None:
@@ -171,7 +166,7 @@ class OptimizerLedger:
                 each(parameters, grads)
         if step.nothing_new and state.idle < LOOKS:
             active.idle = copies_of(parameters)
-        if state.due or state.steps % EVERY in (7, 15, 31):
+        if state.due or state.steps in EARLY:
             look_over(self.registry, state, parameters, self._log, self._files, user)
         for each in self.on_step:
             each(active.optimizer, parameters, step.spot, True)
@@ -290,7 +285,7 @@ class OptimizerLedger:
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
         self.registry.group(state, parameters)
-        state.steps += 1
+        state.stepped()
 
     def _note_writes(self, active: ActiveStep, parameters: list[Any]) -> bool:
         """Note what a step has written since its gradients were there; whether some of it moved no

@@ -13,6 +13,9 @@ from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerSta
 from graphlab.observe.tensors import grad_of, is_parameter, requires_grad
 from graphlab.source.files import UserFiles
 
+# After which steps it is looked for as well as at those that are compared by value.
+EARLY = (7, 15, 31)
+
 
 def look_over(
     registry: OptimizerRegistry,

@@ -14,13 +14,14 @@ from graphlab.observe.optimizers.gradients.groups import Groups
 from graphlab.observe.optimizers.gradients.parameters import Facts, Fingerprint, ParameterState
 from graphlab.observe.optimizers.gradients.step_writes import StepWrites
 from graphlab.observe.optimizers.shares import Contributions
+from graphlab.observe.price.sampling import sampled
 from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
 from graphlab.source.places import statement_at
 from graphlab.trace.model import Location, ParameterMix
 
-# Steps compared by value: the first ones, then every `EVERY`th (a prime: see backward_calls.py).
-FIRST, EVERY = 4, 61
+# So many first steps are compared by value.
+FIRST = 4
 # After how many steps, at first and at most, an optimizer's gradients are followed in groups again.
 SOON, LATE = 2, 64
 # Whether that is done at all: tests compare what is found with and without.
@@ -80,6 +81,8 @@ class OptimizerState:
         self.thread = 0
         # Whether only its first steps are compared by value.
         self.rests = False
+        # Whether its next step is one of those that are compared by value.
+        self.due = True
         # Its parameters' identities and states, in its own order: made anew when they change.
         self.identities: list[int] = []
         self.gradients: list[ParameterState] = []
@@ -115,10 +118,9 @@ class OptimizerState:
             return [group.facts for group in self.groups.all]
         return [each.facts for each in self.gradients]
 
-    @property
-    def due(self) -> bool:
-        """Whether its next step is one of those that are compared by value."""
-        return self.steps < FIRST or (not self.rests and self.steps % EVERY == 0)
+    def stepped(self) -> None:
+        self.steps += 1
+        self.due = self.steps < FIRST or (not self.rests and sampled(self.steps))
 
 
 class OptimizerRegistry:

@@ -15,14 +15,15 @@ from graphlab.observe.optimizers.gradients.parameters import ParameterState
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.optimizers.scalers import scale_of, unscaled
 from graphlab.observe.optimizers.vectors import any_nonzero
+from graphlab.observe.price.sampling import sampled
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_tensor
 from graphlab.source.objects import is_a, items
 from graphlab.source.wording import call_text
 from graphlab.trace.sightings import Clipped
 
-# The first calls at a line are looked at, then every `EVERY`th.
-FIRST, EVERY = 8, 61
+# So many first calls at a line are looked at.
+FIRST = 8
 # A limit as high as this cuts nothing: such a call measures the norm. So it does where the limit is
 # more than this part of the scale that the gradients still have.
 MEASURES, OF_SCALE = 1e4, 0.1
@@ -51,7 +52,7 @@ class ClipCalls:
         self._calls[spot] += 1
         values = frame.f_locals
         limit = _number(values.get("max_norm", values.get("clip_value")))
-        if limit >= MEASURES or (count >= FIRST and count % EVERY):
+        if limit >= MEASURES or (count >= FIRST and not sampled(count)):
             return
         with Unnoticed():
             found = self._judge(values, limit)

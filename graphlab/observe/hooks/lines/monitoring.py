@@ -230,7 +230,7 @@ class MonitoringTracer(LineTracer):
                     count, own.seq = now - own.seq, now
                     if last is not None and (not last.hot or count not in last.made):
                         made(last, count)
-                own.marks.append((now, code, ~frame.f_lasti, own.stack[-1][2]))
+                own.marks.append((now, code, ~frame.f_lasti, own.stack[-1][3]))
                 line.visits += 1
                 if line.keep:
                     self._may_write(own, frame, number)
@@ -306,7 +306,7 @@ class MonitoringTracer(LineTracer):
             if back is None:
                 own.marks.append((now, None, 0, None))
                 return None
-            own.marks.append((now, back.f_code, ~back.f_lasti, own.stack[-1][2]))
+            own.marks.append((now, back.f_code, ~back.f_lasti, own.stack[-1][3]))
             if self.onlooker is not None:
                 if own.ident == self.thread:
                     self.onlooker(back, True)

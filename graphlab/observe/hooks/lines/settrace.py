@@ -196,7 +196,7 @@ class SettraceTracer(LineTracer):
         own.seq, own.quiet = now, 0
         back = dark.back
         if back is not None and own.marks and own.marks[-1][1] is not back.f_code:
-            own.marks.append((now, back.f_code, ~back.f_lasti, own.stack[-1][2]))
+            own.marks.append((now, back.f_code, ~back.f_lasti, own.stack[-1][3]))
         if self.running and sys.gettrace() is None and not own.paused and not own.off_in_module:
             sys.settrace(own.trace)
 
@@ -284,13 +284,14 @@ class SettraceTracer(LineTracer):
                 here, offset = back.f_code, back.f_lasti
             else:
                 # Called by torch: the user's line is still the outer call's.
-                here, offset = stack[-1][:2] if len(stack) > 1 else self.last_spot()
+                here, offset = stack[-1][1:3] if len(stack) > 1 else self.last_spot()
             own.activity += 1
             own.quiet = 0
-            module = stack[-1][2]
+            module = stack[-1][3]
             self.call_handlers(code, frame, "call", None)
-            stack.append((here, offset, module))
-            marks.append((seq(), here, offset, module))
+            mark = seq(), here, offset, module
+            stack.append(mark)
+            marks.append(mark)
             frame.f_trace_lines = False
             if code in blocks:
                 pause()
@@ -306,8 +307,8 @@ class SettraceTracer(LineTracer):
                 if frame.f_code in handlers:
                     self.call_handlers(frame.f_code, frame, event, arg)
                 if len(stack) > 1:
-                    here, offset, _ = stack.pop()
-                    marks.append((seq(), here, ~offset, stack[-1][2]))
+                    _, here, offset, _ = stack.pop()
+                    marks.append((seq(), here, ~offset, stack[-1][3]))
                 if self.rests:
                     # Since this very call.
                     self.forget_line(own)
@@ -362,7 +363,7 @@ class SettraceTracer(LineTracer):
                 if odd and line in odd:
                     write_begins(own, frame, line)
                 now = seq()
-                marks.append((now, code, ~frame.f_lasti, stack[-1][2]))
+                marks.append((now, code, ~frame.f_lasti, stack[-1][3]))
                 own.events += 1
                 if now != own.seq:
                     own.seq, own.quiet = now, 0
@@ -382,7 +383,7 @@ class SettraceTracer(LineTracer):
                 while back is not None and back.f_code not in files:
                     back = back.f_back
                 if back is not None:
-                    marks.append((now, back.f_code, ~back.f_lasti, stack[-1][2]))
+                    marks.append((now, back.f_code, ~back.f_lasti, stack[-1][3]))
                 else:
                     marks.append((now, None, 0, None))
             return on_line

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.notes import RawWrite
+from graphlab.observe.price.sampling import sampled
 from graphlab.observe.sightings.ranks.collectives import Collectives
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import (
@@ -23,8 +24,8 @@ from graphlab.trace.ranks.sightings import BROADCAST
 
 # At most so many elements of one wrapper's buffers are copied before a broadcast.
 ELEMENTS = 1 << 16
-# So many of a wrapper's broadcasts are looked at, and of the later ones every `EVERY`th.
-FIRST, EVERY = 8, 61
+# So many of a wrapper's first broadcasts are looked at.
+FIRST = 8
 
 
 class BufferBroadcasts:
@@ -53,7 +54,7 @@ class BufferBroadcasts:
         count = self._count[id(ddp)] = self._count.get(id(ddp), 0) + 1
         self._before, room = [], ELEMENTS
         self._collectives.counted(self._tracer.spot(frame.f_back), "forward")
-        if count > FIRST and count % EVERY:
+        if count > FIRST and not sampled(count):
             return
         with Unnoticed(), torch.no_grad():
             for _, buffer in items(attributes(ddp).get("modules_buffers")):
