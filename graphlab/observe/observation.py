@@ -17,7 +17,7 @@ from graphlab.observe.film.snapshots import Snapshot, Snapshots
 from graphlab.observe.graph.kept import GrowingGraphs
 from graphlab.observe.hooks.line_tracer import ELSEWHERE
 from graphlab.observe.hooks.lines.choice import line_tracer
-from graphlab.observe.hooks.module_calls import ModuleCalls
+from graphlab.observe.hooks.modules.calls import ModuleCalls
 from graphlab.observe.hooks.rare_calls import RareCalls
 from graphlab.observe.hooks.stack_depth import RecursionLimit
 from graphlab.observe.hooks.stand_aside import COMPILED, StandAside

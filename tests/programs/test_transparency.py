@@ -395,7 +395,7 @@ def test_a_module_that_hides_its_dictionary_runs_as_ever() -> None:
     class Shy(torch.nn.Linear):
         def __getattribute__(self, name: str) -> Any:
             asking = sys._getframe(1).f_globals.get("__name__", "")
-            if name == "__dict__" and asking == "graphlab.observe.hooks.module_calls":
+            if name == "__dict__" and asking == "graphlab.observe.hooks.modules.quiet":
                 raise RuntimeError("not yours")
             return super().__getattribute__(name)
 

@@ -70,7 +70,8 @@ class Following:
 
     __slots__ = (
         "activity", "calls", "dark", "events", "ident", "last", "locals", "marks", "module_caller",
-        "off_in_module", "paused", "pending", "quiet", "seq", "stack", "trace",
+        "off_in_module", "paused", "pending", "quiet", "replays", "seq", "stack", "trace", "tree",
+        "tree_at", "tree_mark",
     )  # fmt: skip
 
     def __init__(self, ident: int, marks: Marks) -> None:
@@ -84,6 +85,12 @@ class Following:
         self.activity = 0
         # The count of nodes at the last line, and how many lines have run since the last node.
         self.seq = self.quiet = 0
+        # Of modules/trees.py: the tree whose module is being called, the mark that began that call,
+        # how many marks there were, and whether what is inside is told from what is known.
+        self.tree: Any = None
+        self.tree_mark: Any = None
+        self.tree_at = 0
+        self.replays = False
         # Of monitoring.py: the last line, as it is known there.
         self.last: Any = None
         # Of settrace.py: the trace function, its parts, and why it is off.
@@ -119,7 +126,7 @@ class LineTracer(ABC):
         self.handled: list[Any] = []
         self._registered: dict[int, tuple[Any, list[Handler]]] = {}
         # Functions of torch that run in a record_function block (step_hooks.py), and the code of
-        # nn.Module.__call__ while it is swapped (module_calls.py).
+        # nn.Module.__call__ while it is swapped (modules/calls.py).
         self.blocks: set[CodeType] = set()
         self.module_call_codes: set[CodeType] = set()
         counter = sequence_counter()

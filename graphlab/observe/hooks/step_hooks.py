@@ -18,26 +18,27 @@ from graphlab.observe.tensors import Unnoticed
 class ActiveStep:
     """A step() that is running; steps nest where one optimizer wraps another."""
 
+    # Whether another optimizer's step() is running around it.
+    inner = False
+    # How often the closure has returned.
+    calls = 0
+    step: RawStep | None = None
+    # What the listener knows of the optimizer.
+    state: Any = None
+    handed_on = False
+    copies: Any = None
+    # Its own parameters' values, if it has no new gradient.
+    idle: Any = None
+    versions: Sequence[int] = ()
+    # The gradients that it applies, each with its version.
+    grads: Sequence[tuple[Any, int]] = ()
+
     def __init__(self, optimizer: Any, closure: Any, frame: FrameType) -> None:
         self.optimizer, self.closure = optimizer, closure
-        # Whether another optimizer's step() is running around it.
-        self.inner = False
         # While its closure is running, the program's own code is.
         self.quiet = closure is None
-        # How often the closure has returned.
-        self.calls = 0
         # `id()` of the frame of torch's wrapper around step(), whose block is left on an exception.
         self.frame = id(frame)
-        self.step: RawStep | None = None
-        # What the listener knows of the optimizer.
-        self.state: Any = None
-        self.handed_on = False
-        self.copies: Any = None
-        # Its own parameters' values, if it has no new gradient.
-        self.idle: Any = None
-        self.versions: list[int] = []
-        # The gradients that it applies, each with its version.
-        self.grads: list[tuple[Any, int]] = []
 
 
 class StepListener(Protocol):

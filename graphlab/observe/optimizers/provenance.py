@@ -186,7 +186,9 @@ class Provenance:
             state.ambiguous = state.ambiguous or record.is_grad
         record.reached = self._alike(record, [places for _, places in reached])
         if record.reached and not record.is_grad:
-            same_line = self.by_line.setdefault(record.spot, [])
+            same_line = self.by_line.get(record.spot)
+            if same_line is None:
+                same_line = self.by_line[record.spot] = []
             if len(same_line) < REMEMBERED:
                 same_line.append(record)
                 record.remembered = True

@@ -130,7 +130,7 @@ class StepWrites:
         return self._places
 
 
-def moved(parameters: list[Any], before: list[int], after: list[int]) -> tuple[Written, ...]:
+def moved(parameters: list[Any], before: Sequence[int], after: list[int]) -> tuple[Written, ...]:
     """The parameters whose counters have moved, as written."""
     return tuple(
         (key, *byte_span(parameter), old, new)

@@ -1,12 +1,12 @@
 """Notes which module is running, and pauses a trace function inside torch's own modules.
 
 The code of ``nn.Module.__call__`` is replaced while a session is open (code_swap.py). A module of
-the user's that is called by one of torch's turns the trace function on again.
+the user's that is called by one of torch's turns the trace function on again. What the calls inside
+one of torch's modules note is learned, and then told from what that made (trees.py).
 """
 
 from __future__ import annotations
 
-import inspect
 import sys
 import weakref
 from collections.abc import Callable
@@ -15,9 +15,10 @@ from typing import Any
 
 from graphlab.observe.hooks.code_swap import Swap
 from graphlab.observe.hooks.line_tracer import Following, LineTracer
+from graphlab.observe.hooks.modules.quiet import QuietModules
+from graphlab.observe.hooks.modules.trees import NONE, Trees
 from graphlab.observe.notes import Log, RawModule
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import attributes, is_a
 
 
 class ModuleCalls:
@@ -25,8 +26,8 @@ class ModuleCalls:
 
     def __init__(self, log: Log, tracer: LineTracer, files: UserFiles) -> None:
         self._log, self._tracer, self._files = log, tracer, files
-        # By identity: a metaclass may have a hash of its own.
-        self._quiet: dict[int, tuple[type, bool]] = {}
+        self._quiet = QuietModules(tracer, files)
+        self._trees = Trees(tracer, self._quiet)
         self._swap: Swap | None = None
         self._rests = False
 
@@ -65,7 +66,8 @@ class ModuleCalls:
         tracer = self._tracer
         seq, events, known = tracer.seq, self._log.events, self._log.modules
         followings, follow, wake = tracer.followings, tracer.follow, tracer.wake
-        files, quiet, getframe = self._files, self._is_quiet, sys._getframe
+        files, quiet, getframe = self._files, self._quiet.holds, sys._getframe
+        trees, tree_of, tree_left = self._trees.known, self._trees.of, self._trees.left
         users = files.known
         switches = tracer.switches
         gettrace, settrace = sys.gettrace, sys.settrace
@@ -77,6 +79,8 @@ class ModuleCalls:
                     tracer.elsewhere = True
                     return None
                 own = follow(get_ident())
+            if own.replays:
+                return None
             now, marks, stack = seq(), own.marks, own.stack
             if marks and now < marks[-1][0]:
                 # Another thread has got the identity of one that has ended.
@@ -101,11 +105,18 @@ class ModuleCalls:
                 held = known.get(key)
                 if held is None or held() is not module:
                     known[key] = weakref.ref(module)
+                    trees.pop(key, None)
                 code = caller.f_code
                 known_user = users.get(code.co_filename)
                 if code in files if known_user is None else known_user:
                     mark = now, code, caller.f_lasti, key
                     events.append(RawModule(now, (code, mark[2]), key))
+                    tree = trees.get(key)
+                    if tree is None:
+                        tree = tree_of(module)
+                    if tree is not NONE and own.tree is None:
+                        own.tree, own.tree_mark, own.tree_at = tree, mark, len(marks)
+                        own.replays = tree.ready
                 else:
                     # Called by torch: the user's line is still the one that the outer call is on.
                     _, here, offset, _ = stack[-1] if depth > 1 or not marks else marks[-1]
@@ -118,6 +129,7 @@ class ModuleCalls:
             except Exception as error:
                 # An exception here would propagate into the user's program.
                 del stack[depth:]
+                own.tree, own.replays = None, False
                 if traced:
                     settrace(own.trace)
                 tracer.guard(error)
@@ -140,7 +152,10 @@ class ModuleCalls:
             own: Following = token[0] if switched else token
             stack = own.stack
             if len(stack) > 1:
-                _, here, offset, _ = stack.pop()
+                mark = stack.pop()
+                if mark is own.tree_mark:
+                    tree_left(own)
+                _, here, offset, _ = mark
                 own.marks.append((seq(), here, ~offset, stack[-1][3]))
             if switched and tracer.running:
                 now = gettrace()
@@ -149,31 +164,3 @@ class ModuleCalls:
                     settrace(token[1])
 
         return enter, leave
-
-    def _is_quiet(self, module: Any) -> bool:
-        """Whether a call of this module runs no code of the user's."""
-        kind = type(module)
-        answer = self._quiet.get(id(kind))
-        if answer is None:
-            answer = self._quiet[id(kind)] = kind, self._quiet_class(kind)
-        if not answer[1]:
-            return False
-        own = module.__dict__
-        return not (own.get("_forward_hooks") or own.get("_forward_pre_hooks") or "forward" in own)
-
-    def _quiet_class(self, kind: type) -> bool:
-        """Whether neither this class nor a base class in the user's files defines a method other
-        than `__init__`, and the tracer handles none of its own methods."""
-        handled = {*map(id, self._tracer.handled)}
-        for base in kind.__mro__:
-            # Module's own, such as zero_grad, are not called in a forward.
-            if base is object or base.__module__ == "torch.nn.modules.module":
-                continue
-            path = attributes(sys.modules.get(base.__module__)).get("__file__")
-            members = [m for name, m in attributes(base).items() if name != "__init__"]
-            if type(path) is not str or path in self._files:
-                if any(inspect.isroutine(m) or is_a(m, property) for m in members):
-                    return False
-            elif handled and any(id(m) in handled for m in members):
-                return False
-        return True

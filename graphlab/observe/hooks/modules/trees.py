@@ -1,0 +1,131 @@
+"""Learns what the calls inside a module note, and tells it from then on without noting each.
+
+Of a module that runs no code of the user's, nor any module inside it, the calls inside are the same
+each time: they are told by how many nodes the whole call made. Now and then they are noted all the
+same, and compared.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import torch
+
+from graphlab.observe.hooks.line_tracer import Following, LineTracer
+from graphlab.observe.hooks.modules.quiet import QuietModules
+from graphlab.observe.names import submodules
+from graphlab.observe.notes import Marks
+from graphlab.observe.price.sampling import EVERY, MANY, SELDOM
+from graphlab.source.objects import attributes
+
+# How often the calls inside must have been as they are known; how many numbers of nodes are known.
+ALIKE, NUMBERS = 8, 16
+# How many nodes were made before each mark inside, whether it begins a call, and its module.
+Inside = tuple[tuple[int, bool, int | None], ...]
+
+
+class Tree:
+    """The calls inside one module."""
+
+    __slots__ = ("_alike", "_children", "_known", "_left", "_modules", "_never", "_told", "ready")
+
+    def __init__(self, children: list[dict[str, Any]]) -> None:
+        # The dictionaries that hold the modules, and those that they held.
+        self._children = children
+        self._modules = self._held()
+        self._known: dict[int, Inside] = {}
+        self._alike = 0
+        self._never = False
+        # How many calls are told from what is known until one is noted, and how many were before.
+        self._left = self._told = 0
+        # Whether the next call is told from what is known.
+        self.ready = False
+
+    def _held(self) -> list[int]:
+        return [*map(id, chain.from_iterable(map(dict.values, self._children)))]
+
+    def tell(self, marks: Marks, mark: Any, made: int) -> None:
+        """A call that began with `mark` and has made so many nodes is over; none inside was
+        noted."""
+        inside = self._known.get(made)
+        if inside is None or marks[-1] is not mark or self._held() != self._modules:
+            self._alike, self.ready = 0, False
+            self._modules = self._held()
+            self._known.pop(made, None)
+            return
+        begin, here, offset, _ = mark
+        marks += [(begin + n, here, offset if begins else ~offset, m) for n, begins, m in inside]
+        self._left -= 1
+        if not self._left:
+            self.ready = False
+
+    def learn(self, marks: Marks, mark: Any, at: int, made: int) -> None:
+        """As `tell`, where the calls inside were noted: after the mark number `at`."""
+        if self._never or len(marks) <= at or marks[at] is not mark:
+            return
+        begin, here, offset, _ = mark
+        found = []
+        for seq, code, where, module in marks[at + 1 :]:
+            if code is not here or where not in (offset, ~offset):
+                # The user's own lines run inside.
+                self._never, self.ready = True, False
+                return
+            found.append((seq - begin, where == offset, module))
+        inside = tuple(found)
+        known = self._known.get(made)
+        if known == inside and self._held() == self._modules:
+            self._alike += 1
+        else:
+            self._never = known is not None and self._alike >= ALIKE
+            self._never = self._never or len(self._known) >= NUMBERS
+            self._known[made] = inside
+            self._modules, self._alike = self._held(), 0
+        if self._alike >= ALIKE and not self._never:
+            self.ready = True
+            self._left = EVERY if self._told <= MANY else SELDOM
+            self._told += self._left
+
+
+# Stands for a module whose calls inside are noted each time.
+NONE = Tree([])
+
+
+class Trees:
+    """By the `id()` of a module; to be forgotten with it."""
+
+    def __init__(self, tracer: LineTracer, quiet: QuietModules) -> None:
+        self._tracer, self._quiet = tracer, quiet
+        self.known: dict[int, Tree] = {}
+        modules = torch.nn.modules.module
+        for holder, name in (
+            (torch.nn.Module, "register_forward_hook"),
+            (torch.nn.Module, "register_forward_pre_hook"),
+            (modules, "register_module_forward_hook"),
+            (modules, "register_module_forward_pre_hook"),
+        ):
+            function = getattr(holder, name, None)
+            if function is not None:
+                tracer.handle(function, lambda frame, event, value: self.known.clear())
+
+    def of(self, module: Any) -> Tree:
+        """Made for a module that has none yet."""
+        tree = NONE
+        inside = [each for _, each in submodules(module)]
+        if self._tracer.onlooker is None and all(map(self._quiet.holds, inside)):
+            children = [attributes(each).get("_modules") for each in inside]
+            if all(type(each) is dict for each in children) and any(children):
+                tree = Tree([each for each in children if each])
+        self.known[id(module)] = tree
+        return tree
+
+    def left(self, own: Following) -> None:
+        """The call of a tree's module is over."""
+        tree, mark, replays = own.tree, own.tree_mark, own.replays
+        own.tree = own.tree_mark = None
+        own.replays = False
+        made = self._tracer.seq() - mark[0]
+        if replays:
+            tree.tell(own.marks, mark, made)
+        else:
+            tree.learn(own.marks, mark, own.tree_at, made)
