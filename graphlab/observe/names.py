@@ -293,8 +293,9 @@ def parameters_of(optimizer: Any) -> list[Any]:
         groups = attributes(optimizer).get("param_groups")
     if type(groups) is not list:
         return []
-    if len(groups) == 1 and type(groups[0]) is dict:
-        parameters = groups[0].get("params")
+    if len(groups) == 1:
+        only = groups[0]
+        parameters = only.get("params") if type(only) is dict else None
         if type(parameters) is list:
             return parameters
     return [p for _, group in items(groups) for _, p in items(item(group, "params"))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -84,3 +86,16 @@ def test_a_layer_that_is_replaced_is_another(told: list[int]) -> None:
 
     assert [each[1] for each in saved_in(watched(LATE, write, replace))] == ["net.3.1"]
     assert told
+
+
+def test_no_module_is_kept_alive() -> None:
+    def trained() -> list[Any]:
+        net = Net(nn.Linear(2, 2), Net(nn.Linear(2, 2)))
+        for _ in range(20):
+            net(torch.randn(1, 2)).sum().backward()
+        return [weakref.ref(each) for each in net.modules()]
+
+    with graphlab.watch():
+        gone = trained()
+        gc.collect()
+        assert [each() for each in gone] == [None] * 4

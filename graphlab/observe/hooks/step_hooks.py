@@ -95,10 +95,12 @@ class StepHooks:
         # A step that raises skips its post hook, but leaves its record_function block.
         block: Any = torch.autograd.profiler.record_function
         leave, follows_here = block.__exit__, self._tracer.follows_here
+        # What a block has paused, where something was.
+        switches, quiet = self._tracer.switches, self._write_patches.quiet
 
         def on_exit(this: Any, kind: Any, value: Any, traceback: Any) -> Any:
             result = leave(this, kind, value, traceback)
-            if follows_here():
+            if (switches or get_ident() in quiet) and follows_here():
                 self._left(kind, sys._getframe(1))
             return result
 

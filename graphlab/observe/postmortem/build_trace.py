@@ -59,7 +59,7 @@ from graphlab.trace.model import (
     Write,
 )
 
-# Seconds that reading the graph may take, and tensors that one sentence names.
+# Seconds of the processor that reading the graph may take, and tensors that one sentence names.
 PATIENCE, NAMED = 4.0, 6
 
 # The exceptions that a refused operation ends in.
@@ -106,7 +106,7 @@ class _PostMortem:
     def __init__(self, error: Exception, files: UserFiles) -> None:
         self._error, self._files = error, files
         self._tb = ErrorTraceback(error.__traceback__, files)
-        self._until = time.monotonic() + PATIENCE
+        self._until = time.thread_time() + PATIENCE
         self._events: list[Event] = []
         self._owners: list[LiveOptimizer] = []
         self._unseen: list[str] = []
@@ -266,7 +266,7 @@ class _PostMortem:
 
     def _slots(self, nodes: list[Any]) -> Iterator[tuple[Any, Any]]:
         for node in nodes:
-            if time.monotonic() > self._until:
+            if time.thread_time() > self._until:
                 self._unseen.append("the graph is large: reading it was cut short")
                 return
             for slot in slots(node):

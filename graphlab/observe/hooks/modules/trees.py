@@ -7,7 +7,7 @@ same, and compared.
 
 from __future__ import annotations
 
-from itertools import chain
+import weakref
 from typing import Any
 
 import torch
@@ -17,7 +17,6 @@ from graphlab.observe.hooks.modules.quiet import QuietModules
 from graphlab.observe.names import submodules
 from graphlab.observe.notes import Marks
 from graphlab.observe.price.sampling import EVERY, MANY, SELDOM
-from graphlab.source.objects import attributes
 
 # How often the calls inside must have been as they are known; how many numbers of nodes are known.
 ALIKE, NUMBERS = 8, 16
@@ -28,11 +27,11 @@ Inside = tuple[tuple[int, bool, int | None], ...]
 class Tree:
     """The calls inside one module."""
 
-    __slots__ = ("_alike", "_children", "_known", "_left", "_modules", "_never", "_told", "ready")
+    __slots__ = ("_alike", "_holders", "_known", "_left", "_modules", "_never", "_told", "ready")
 
-    def __init__(self, children: list[dict[str, Any]]) -> None:
-        # The dictionaries that hold the modules, and those that they held.
-        self._children = children
+    def __init__(self, holders: list[Any]) -> None:
+        # The modules that hold others, and those that they held.
+        self._holders = [*map(weakref.ref, holders)]
         self._modules = self._held()
         self._known: dict[int, Inside] = {}
         self._alike = 0
@@ -43,7 +42,13 @@ class Tree:
         self.ready = False
 
     def _held(self) -> list[int]:
-        return [*map(id, chain.from_iterable(map(dict.values, self._children)))]
+        found: list[int] = []
+        for ref in self._holders:
+            module = ref()
+            if module is None:
+                return []
+            found += map(id, module.__dict__["_modules"].values())
+        return found
 
     def tell(self, marks: Marks, mark: Any, made: int) -> None:
         """A call that began with `mark` and has made so many nodes is over; none inside was
@@ -113,9 +118,9 @@ class Trees:
         tree = NONE
         inside = [each for _, each in submodules(module)]
         if self._tracer.onlooker is None and all(map(self._quiet.holds, inside)):
-            children = [attributes(each).get("_modules") for each in inside]
-            if all(type(each) is dict for each in children) and any(children):
-                tree = Tree([each for each in children if each])
+            holding = [each for each in inside if each.__dict__.get("_modules")]
+            if holding:
+                tree = Tree(holding)
         self.known[id(module)] = tree
         return tree
 
