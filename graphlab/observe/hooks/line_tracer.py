@@ -121,8 +121,10 @@ class LineTracer(ABC):
         self.files = files
         self.iterations = iterations
         self.guard = guard
-        # What is called, and with which of torch's functions that is registered.
-        self.handlers: dict[CodeType, list[Handler]] = {}
+        # What is called, by the identity of the code of torch's function that it is registered for:
+        # a code computes its hash anew each time, from all of its constants.
+        self.handlers: dict[int, list[Handler]] = {}
+        self._codes_handled: list[CodeType] = []
         self.handled: list[Any] = []
         self._registered: dict[int, tuple[Any, list[Handler]]] = {}
         # Functions of torch that run in a record_function block (step_hooks.py), and the code of
@@ -161,8 +163,9 @@ class LineTracer(ABC):
         one may have swapped them while handlers were registered."""
         self.handlers.clear()
         self.handled[:] = [function for function, _ in self._registered.values()]
-        for function, handlers in self._registered.values():
-            self.handlers[function.__code__] = handlers
+        self._codes_handled[:] = [function.__code__ for function in self.handled]
+        for code, (_, handlers) in zip(self._codes_handled, self._registered.values(), strict=True):
+            self.handlers[id(code)] = handlers
 
     def call_handlers(self, code: CodeType, frame: FrameType, event: str, value: Any) -> None:
         """Call what is registered, unnoticed. An exception here would propagate into the user's
@@ -170,7 +173,7 @@ class LineTracer(ABC):
         if PROCESS.hidden and PROCESS.hidden == threading.get_ident():
             return
         with self.lock, Unnoticed():
-            for handler in self.handlers[code]:
+            for handler in self.handlers[id(code)]:
                 try:
                     handler(frame, event, value)
                 except Exception as error:

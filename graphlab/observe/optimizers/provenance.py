@@ -6,7 +6,7 @@ Which backward wrote which gradient is noted every time; the values are compared
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, compress
+from itertools import compress
 from threading import get_ident
 from types import FrameType
 from typing import Any
@@ -17,6 +17,7 @@ from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
 from graphlab.observe.optimizers.cut_off import look_for_cuts
 from graphlab.observe.optimizers.gradients.groups import Group
+from graphlab.observe.optimizers.gradients.lines import Line
 from graphlab.observe.optimizers.gradients.parameters import (
     NONE,
     Facts,
@@ -32,9 +33,6 @@ from graphlab.observe.tensors import grads_of, storage_key
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate
 from graphlab.trace.model import Mix
-
-# For how many backwards of a line it is remembered what became of their gradients.
-REMEMBERED = 64
 
 
 class Provenance:
@@ -61,12 +59,14 @@ class Provenance:
         self._inspected_lines: set[Spot | None] = set()
         self._wasting_lines: set[Spot | None] = set()
         self.wasteful: dict[Spot | None, RawBackward] = {}
-        # The first backwards of each line that reached an optimizer's parameter.
-        self.by_line: dict[Spot | None, list[RawBackward]] = {}
-        # Which parameters the last backward of each line reached.
-        self._last_reached: dict[Spot | None, tuple[int, ...]] = {}
+        self._lines: dict[Spot | None, Line] = {}
         # The first gradient of each parameter that was cleared unused, and the call that did it.
         self.lost: dict[int, tuple[RawBackward, Spot | None]] = {}
+
+    @property
+    def by_line(self) -> dict[Spot | None, list[RawBackward]]:
+        """The first backwards of each line that reached an optimizer's parameter."""
+        return {spot: line.records for spot, line in self._lines.items() if line.records}
 
     def search(self, frame: FrameType) -> None:
         """Before the first backward: find the optimizers that were made before the session."""
@@ -162,7 +162,7 @@ class Provenance:
         reached: list[tuple[Iterable[int], Sequence[int]]] = []
         apart: dict[int, int] = {}
         before = self._before.pop(get_ident(), [])
-        holders = self._holders.get((record.spot, get_ident()))
+        holders = self._holders.get((record.spot, get_ident())) if self._holders else None
         if holders is not None:
             # Another thread may have begun since.
             before = [each for each in before if each[0].at in holders]
@@ -184,14 +184,10 @@ class Provenance:
                     reached.append((identities, [*compress(groups.places, marks)]))
             state.fingerprint = fingerprint
             state.ambiguous = state.ambiguous or record.is_grad
-        record.reached = self._alike(record, [places for _, places in reached])
-        if record.reached and not record.is_grad:
-            same_line = self.by_line.get(record.spot)
-            if same_line is None:
-                same_line = self.by_line[record.spot] = []
-            if len(same_line) < REMEMBERED:
-                same_line.append(record)
-                record.remembered = True
+        line = self._lines.get(record.spot)
+        if line is None:
+            line = self._lines[record.spot] = Line()
+        line.reaches(record, [places for _, places in reached])
         these: set[int] | None = None
         for state in self._registry.alive:
             if state.never_reached or state.strangers:
@@ -227,15 +223,6 @@ class Provenance:
                 gradient.index = self._registry.place_of(parameter, None)
             found[identity] = gradient.index
         return found
-
-    def _alike(self, record: RawBackward, parts: list[Sequence[int]]) -> tuple[int, ...]:
-        """Their sum: the same object as for the last backward of the line, where it is equal."""
-        whole = tuple(parts[0]) if len(parts) == 1 else tuple(chain.from_iterable(parts))
-        last = self._last_reached.get(record.spot)
-        if last is not None and (last is whole or last == whole):
-            return last
-        self._last_reached[record.spot] = whole
-        return whole
 
     def cleared(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
         """zero_grad of an optimizer, called at `spot`, is about to clear its gradients."""

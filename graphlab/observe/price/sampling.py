@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Primes, so that a loop that takes turns among a few kinds of step is not always sampled at the
 # same one. After MANY calls a program has most likely shown what it does.
-EVERY, SELDOM, MANY = 61, 307, 610
+EVERY, SELDOM, MANY = 61, 307, 244
 
 
 def sampled(count: int) -> bool:

@@ -30,7 +30,7 @@ class Anchors:
         for function in self._tracer.handled:
             if self._chosen(function):
                 code = function.__code__
-                if code in self._tracer.handlers:
+                if id(code) in self._tracer.handlers:
                     swap = Swap(function, *self._calls(code))
                     self._swaps.append(swap)
                     swap.put_in()

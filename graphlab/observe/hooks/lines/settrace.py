@@ -38,6 +38,8 @@ class SettraceTracer(LineTracer):
         # By the identities of codes, which are kept alive: a code computes its hash anew each time.
         self._codes: dict[int, int] = {}
         self._alive: list[CodeType] = []
+        # Those of functions with a handler that run in a record_function block.
+        self._special_blocks: set[int] = set()
         self._before: Any = None
         self._before_in_threads: Any = None
         # The `f_trace` that frames had before, such as a debugger's.
@@ -231,8 +233,10 @@ class SettraceTracer(LineTracer):
     def _classify(self, code: CodeType) -> int:
         if code in self.files:
             kind = _USER
-        elif code in self.handlers:
+        elif id(code) in self.handlers:
             kind = _SPECIAL
+            if code in self.blocks:
+                self._special_blocks.add(id(code))
         elif code in self.blocks:
             kind = _BLOCK
         elif code in self.module_call_codes:
@@ -247,7 +251,7 @@ class SettraceTracer(LineTracer):
         codes, seq, marks, calls = self._codes, self.seq, own.marks, own.calls
         stack, local_for = own.stack, self._local_for
         returning = self._make_returning(own)
-        pause, blocks, settrace = self.pause, self.blocks, sys.settrace
+        pause, blocks, settrace = self.pause, self._special_blocks, sys.settrace
         locals_of, calm = own.locals.get, self._calm.known
 
         def on_call(frame: FrameType, event: str, arg: Any) -> Any:
@@ -293,7 +297,7 @@ class SettraceTracer(LineTracer):
             stack.append(mark)
             marks.append(mark)
             frame.f_trace_lines = False
-            if code in blocks:
+            if id(code) in blocks:
                 pause()
             return returning
 
@@ -304,7 +308,7 @@ class SettraceTracer(LineTracer):
 
         def on_return(frame: FrameType, event: str, arg: Any) -> Any:
             if event == "return":
-                if frame.f_code in handlers:
+                if id(frame.f_code) in handlers:
                     self.call_handlers(frame.f_code, frame, event, arg)
                 if len(stack) > 1:
                     _, here, offset, _ = stack.pop()
@@ -312,7 +316,7 @@ class SettraceTracer(LineTracer):
                 if self.rests:
                     # Since this very call.
                     self.forget_line(own)
-            elif event == "exception" and frame.f_code in handlers:
+            elif event == "exception" and id(frame.f_code) in handlers:
                 self.call_handlers(frame.f_code, frame, event, arg)
             return on_return
 
