@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,6 +12,7 @@ from graphlab.fix import checks, sources
 from graphlab.fix.job import Answer, Job
 from graphlab.fix.processes import Processes
 from graphlab.fix.sources import Source
+from graphlab.language import Message, message
 from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Module, Trace
@@ -142,9 +142,8 @@ class Search:
         if key in self._seen:
             return None
         self._seen.add(key)
-        said = re.sub(r"^Or (\w)", lambda found: found[1].upper(), help.text)
         choices = (*base.choices, help.choice) if help.choice else base.choices
-        return _Trial(texts, (*base.words, said), choices, base, finding)
+        return _Trial(texts, (*base.words, _alone(help.text)), choices, base, finding)
 
     def _try(self, wave: Sequence[_Trial]) -> None:
         before = self._before.trace
@@ -204,7 +203,7 @@ class Search:
 
     def _candidate(self, each: _Trial) -> Candidate:
         return Candidate(
-            " ".join(dict.fromkeys(each.words)),
+            message("fix.together", texts=list(dict.fromkeys(each.words))),
             sources.patch(each.texts, self.originals, os.getcwd()),
             sources.edits(each.texts, self.originals),
             checks.verdict(each.checks),
@@ -213,12 +212,19 @@ class Search:
         )
 
 
+def _alone(text: str) -> str:
+    """The text of a help that stands beside no other: such as begins with "Or" has a sister."""
+    if not isinstance(text, Message) or ".or_" not in text.key:
+        return text
+    return message(text.key.replace(".or_", "."), **text.arguments)
+
+
 def _lost(answer: Answer) -> str:
     if answer.refused is not None:
         return answer.refused[0]
     if answer.left:
-        return "it did not end after its time limit"
-    return f"its process ended with code {answer.exit_code}"
+        return message("fix.runs.never_ended")
+    return message("fix.runs.process_ended", code=answer.exit_code)
 
 
 def _helped(trial: _Trial) -> bool:

@@ -18,6 +18,7 @@ from graphlab.fix import sources
 from graphlab.fix.processes import Processes
 from graphlab.fix.scratch import copy_of
 from graphlab.fix.search import Asked, Search
+from graphlab.language import say, told
 from graphlab.output import files
 from graphlab.ranks.launch import refuse_launcher
 from graphlab.trace.repairs.document import document
@@ -110,27 +111,27 @@ def _chosen(repairs: Repairs, number: int) -> int:
 def _closing(repairs: Repairs, choice: Choice, words: str, given: str) -> Iterator[str]:
     if not repairs.problems:
         if repairs.failure:
-            yield f"{repairs.target} raised {repairs.failure}"
-            yield "graphlab knows no repair: no finding explains it."
+            yield say("fix.said.raised", target=repairs.target, failure=repairs.failure)
+            yield say("fix.said.no_finding")
         else:
-            yield f"nothing to mend in {repairs.target}"
+            yield say("fix.said.nothing", target=repairs.target)
         return
     yield ""
     if repairs.applied:
         changed = {edit.file for edit in repairs.candidates[repairs.chosen or 0].edits}
-        yield f"applied: {', '.join(sorted(os.path.relpath(each) for each in changed))} changed"
+        yield say("fix.said.applied", files=sorted(map(os.path.relpath, changed)))
     elif repairs.chosen is not None:
         again = f"graphlab fix {words} --apply"
         if choice.choose is not None:
             again += f" --choose {choice.choose}"
-        yield f"to apply it: {again} {given}".rstrip()
+        yield say("fix.said.to_apply", command=f"{again} {given}".rstrip())
     else:
-        yield "no repair is proved."
+        yield say("fix.said.none_proved")
         for finding in repairs.problems:
             for help in finding.help[:1]:
-                yield f"help for {finding.code}: {help.text}"
+                yield say("fix.said.help", code=finding.code, text=told(help.text))
         if repairs.candidates:
-            yield f"graphlab fix {words} --choose N shows the diff of repair N."
+            yield say("fix.said.to_show", command=f"graphlab fix {words} --choose N")
 
 
 def _code(repairs: Repairs, choice: Choice) -> int:
@@ -149,7 +150,7 @@ class _Progress:
 
     def trying(self, at: int, count: int) -> None:
         if self._status is not None:
-            self._status.update(f"trying repair {at} of {count}")
+            self._status.update(say("fix.said.trying", at=at, count=count))
 
 
 @contextmanager
@@ -157,5 +158,5 @@ def _telling(screen: Console, target: str) -> Iterator[_Progress]:
     if not screen.is_terminal:
         yield _Progress(None)
         return
-    with screen.status(f"running {target} as it is") as status:
+    with screen.status(say("fix.said.running", target=target)) as status:
         yield _Progress(status)
