@@ -20,6 +20,7 @@ class Job:
 
     It is left when iteration `until` has begun (counted from 0) and `at_least` seconds have passed;
     `limit` seconds after its beginning in any case. folder: a scratch copy of the working folder.
+    look_from: every operation from this iteration on is asked whether its numbers are finite.
     """
 
     target: str
@@ -32,6 +33,7 @@ class Job:
     at_least: float = 0.0
     limit: float | None = None
     folder: str | None = None
+    look_from: int | None = None
 
     def dumps(self) -> str:
         return json.dumps(dataclasses.asdict(self))

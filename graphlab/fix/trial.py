@@ -61,6 +61,8 @@ def _run(job: Job) -> Answer:
 
     def started(observation: Observation) -> None:
         begun.append(observation)
+        if job.look_from is not None:
+            observation.numbers.look_from(job.look_from)
         leaving.start(observation)
 
     ran = program.run(what, list(job.arguments), job.name, started, last=True)
