@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.failures import refused_by_wrapper
+from graphlab.rules.repair.asked.functions import saved_for_backward
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace
@@ -41,6 +42,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         cause=cause,
         help=(Help(message("errors.gl000.nan") if nan is not None else _help(event, node)),),
         notes=tuple(_notes(node)),
+        others=tuple(saved_for_backward(trace, node.raised_at)),
     )
 
 
