@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_backwards
+from graphlab.rules.repair.asked.columns import column_of_gradient
 from graphlab.rules.repair.asked.requiring import required_before_use, trained_alone
 from graphlab.rules.repair.calls import asked_in_time, zeros_for_unused
 from graphlab.rules.repair.refused_call import leave_out_frozen
@@ -25,6 +26,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         _asked_for_another,
         others=lambda trace, event: (
             *asked_in_time(trace, event),
+            *column_of_gradient(trace, event),
             *zeros_for_unused(trace, event),
         ),
     )

@@ -1,4 +1,4 @@
-"""Repairs of a gradient that is asked of what does not require grad: let it, or ask where it does."""
+"""Repairs of a gradient asked of what does not require grad: let it, or ask where it does."""
 
 from __future__ import annotations
 
