@@ -121,6 +121,16 @@ class Search:
         )
         return replace(again, seconds=before.seconds) if told else before
 
+    def filmed(self, chosen: int | None) -> list[Answer]:
+        """The program run as it is, and with the repair at `chosen`, each with its film."""
+        before = self._before.trace
+        assert before is not None
+        jobs = [replace(self._job({}, None, self._asked.limit), film=True)]
+        if chosen is not None:
+            until, limit = _until(before, self._asked.steps), self._limit()
+            jobs.append(replace(self._job(self.texts[chosen], until, limit), film=True))
+        return [answer for _, answer in sorted(self._processes.run_all(jobs), key=lambda e: e[0])]
+
     def _search(self, first: _Trial) -> None:
         grown = [first]
         for _ in range(DEPTH):

@@ -170,7 +170,7 @@ def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[He
     held = versions(trace, problems[0]).tensor.kind in ("parameter", "buffer")
     if mutated is not None and not held:
         yield from copy_before_write(trace, mutated.at)
-    elif mutated is not None:
+    elif mutated is not None and not mutated.what.endswith(".step()"):
         yield from written_later(trace, mutated.at, event)
         yield from saved_after(trace, problems[0].at, mutated.at)
     carried = detach_carried(trace, event)
