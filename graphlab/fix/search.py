@@ -256,8 +256,10 @@ def _lost(answer: Answer) -> str:
 def _helped(trial: _Trial) -> bool:
     """Whether the finding that it was to mend is gone."""
     was = trial.mends
+    # One that has its words, and another repair to offer, is the next of its kind.
     return was is None or not any(
-        each.code == was.code and each.summary == was.summary for each in trial.problems
+        each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
+        for each in trial.problems
     )
 
 
