@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from graphlab.language import message
 from graphlab.rules.steps import own_losses
-from graphlab.text import listing, plural
 from graphlab.trace.finding import Finding
-from graphlab.trace.model import Backward, OptimizerInfo, Share, Step, Trace
+from graphlab.trace.model import Backward, Location, OptimizerInfo, Share, Step, Trace
 from graphlab.trace.module_sightings import NoFreeze, TieBroken
 from graphlab.trace.repairs.model import Check, Verdict
 
-RUNS, SILENCES, GRADIENTS = "runs clean", "nothing silenced", "right gradients"
-MEANT = "as you mean it"
+RUNS, SILENCES = message("fix.check.runs"), message("fix.check.silences")
+GRADIENTS, MEANT = message("fix.check.gradients"), message("fix.check.meant")
 # Rounding: a share of a gradient below this is no loss's.
 _ROUNDING = 1e-5
 _NAMED = 3
@@ -33,26 +33,33 @@ def clean(after: Trace, found: Sequence[Finding], exit_code: int, left: str) -> 
     failure = after.exception
     problems = [each for each in found if each.severity != "info"]
     if after.outcome == "raised" and failure is not None:
-        where = f" in line {failure.at.line}" if failure.at is not None else ""
-        code = f" ({problems[0].code})" if problems else ""
-        return Check(RUNS, False, f"{failure.type}{where}{code}")
+        where, error = _in_line(failure.at), failure.type
+        if not problems:
+            return Check(RUNS, False, message("fix.runs.raised", error=error, where=where))
+        code = problems[0].code
+        return Check(
+            RUNS, False, message("fix.runs.raised_for", error=error, where=where, code=code)
+        )
     if problems:
         first = problems[0]
-        line = _line(first)
-        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        return Check(RUNS, False, f"{first.code} {first.name}{line}{more}")
+        place = first.failed or first.cause
+        where = _in_line(place.at if place is not None else None)
+        told = {"code": first.code, "name": first.name, "where": where}
+        if len(problems) == 1:
+            return Check(RUNS, False, message("fix.runs.finding", **told))
+        more = len(problems) - 1
+        return Check(RUNS, False, message("fix.runs.finding_and_more", **told, count=more))
     if not left and exit_code:
-        return Check(RUNS, False, f"it ended with exit code {exit_code}")
-    turns = plural(after.iterations, "iteration")
+        return Check(RUNS, False, message("fix.runs.exit_code", code=exit_code))
+    turns = after.iterations
     if left == "time":
-        return Check(RUNS, None, f"left after its time limit, {turns}")
-    end = f"{turns}, left there" if left else f"to its end, {turns}"
-    return Check(RUNS, True, end)
+        return Check(RUNS, None, message("fix.runs.time", count=turns))
+    end = "left" if left else "to_its_end"
+    return Check(RUNS, True, message(f"fix.runs.{end}", count=turns))
 
 
-def _line(finding: Finding) -> str:
-    place = finding.failed or finding.cause
-    return f" in line {place.at.line}" if place is not None and place.at is not None else ""
+def _in_line(at: Location | None) -> str:
+    return message("fix.runs.in_line", line=at.line) if at is not None else ""
 
 
 def nothing_silenced(before: Trace, after: Trace) -> Check:
@@ -64,21 +71,20 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
     stepped = [each for each in after.optimizers if each.steps]
     elsewhere = [each.name for each in after.optimizers if each.elsewhere]
     if elsewhere:
-        return Check(SILENCES, None, f"{elsewhere[0]} was stepped where it is not observed")
+        return Check(SILENCES, None, message("fix.silences.elsewhere", name=elsewhere[0]))
     if not after.optimizers and not _reached(after):
-        return Check(SILENCES, None, "no optimizer and no backward was seen")
+        return Check(SILENCES, None, message("fix.silences.nothing_seen"))
     thawed = _thawed(before, after)
     if thawed:
-        return Check(SILENCES, None, f"{thawed} was frozen and trains now")
+        return Check(SILENCES, None, message("fix.silences.thawed", name=thawed))
     untouched = _unreached(before, after)
     if untouched:
-        return Check(SILENCES, None, f"no loss has reached {untouched} so far")
+        return Check(SILENCES, None, message("fix.silences.unreached", name=untouched))
     count = sum(len(set(each.owns) & _reached_by_any(after)) for each in stepped)
-    who = listing([each.name for each in stepped])
-    detail = f"{plural(count, 'parameter')} of {who} trained"
     if not stepped:
-        detail = "no optimizer steps; what losses reached they still reach"
-    return Check(SILENCES, True, detail)
+        return Check(SILENCES, True, message("fix.silences.no_steps"))
+    who = [each.name for each in stepped]
+    return Check(SILENCES, True, message("fix.silences.trained", count=count, who=who))
 
 
 def _unreached(before: Trace, after: Trace) -> str:
@@ -95,7 +101,7 @@ def _unreached(before: Trace, after: Trace) -> str:
         for at in each.owns if each.steps else ():
             name = after.tensors[at].name
             if at not in reached and name not in known and after.tensors[at].requires_grad:
-                return name or "a parameter"
+                return name or message("fix.silences.a_parameter")
     return ""
 
 
@@ -140,26 +146,26 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
             before.tensors[at].name for at in places if before.tensors[at].name not in any_after
         ]
         if gone and gone[0] is not None:
-            yield f"{loss} no longer reaches {gone[0]}"
+            yield message("fix.silences.no_longer_reaches", loss=loss, name=gone[0])
     for optimizer in before.optimizers:
         owned = {before.tensors[at].name: at for at in optimizer.owns if before.tensors[at].name}
-        then = now.get(optimizer.name)
+        then = now.get(optimizer.name) or _renamed(optimizer, after)
         if then is None:
             if owned and set(owned) <= {names[at] for each in after.optimizers for at in each.owns}:
                 continue
-            yield f"{optimizer.name} is gone"
+            yield message("fix.silences.gone", name=optimizer.name)
             continue
         trained = {name: at for name, at in owned.items() if _trained(before, optimizer, at)}
         if (trained or not optimizer.steps) and not then.steps and not then.elsewhere:
             if optimizer.steps or _expected(before, optimizer):
-                yield f"{then.name} is not stepped"
+                yield message("fix.silences.not_stepped", name=then.name)
             continue
         held = {names[at] for at in then.owns}
         for name in trained:
             if name not in held and not any(
                 name in {names[at] for at in each.owns} for each in after.optimizers
             ):
-                yield f"no optimizer holds {name} any more"
+                yield message("fix.silences.not_held", name=name)
         for loss, places in reached_before.items():
             if loss not in reached_after:
                 continue
@@ -170,7 +176,14 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
                 # Another optimizer's loss may be kept from it, as long as its own is not.
                 missing = [name for name in missing if name not in any_after]
             if missing:
-                yield f"{loss} no longer reaches {missing[0]}"
+                yield message("fix.silences.no_longer_reaches", loss=loss, name=missing[0])
+
+
+def _renamed(optimizer: OptimizerInfo, after: Trace) -> OptimizerInfo | None:
+    """What was ``self.optimizer`` while its object was being made, and no variable held that."""
+    holder, _, own = optimizer.name.partition(".")
+    alike = [each for each in after.optimizers if each.name.endswith(f".{own}")]
+    return alike[0] if holder == "self" and own and len(alike) == 1 else None
 
 
 def _without(trace: Trace, left: set[int]) -> Trace:
@@ -233,26 +246,28 @@ def right_gradients(after: Trace) -> Check:
     looked = [
         each for each in after.events if isinstance(each, Backward) and each.nodes is not None
     ]
-    saved = f"{plural(len(looked), 'backward')} used what was saved"
-    measured = f"measured at {plural(len(steps), 'step')}; " if steps else "no optimizer; "
-    return Check(GRADIENTS, True, measured + saved)
+    if not steps:
+        return Check(GRADIENTS, True, message("fix.gradients.no_optimizer", count=len(looked)))
+    told = message("fix.gradients.measured", steps=len(steps), count=len(looked))
+    return Check(GRADIENTS, True, told)
 
 
 def _wrong(trace: Trace) -> Iterator[str]:
     own = own_losses(trace)
     for event in trace.events:
         if isinstance(event, Backward) and any(p.state == "bypassed" for p in event.problems):
-            yield f"{event.call} used values that were changed since its forward"
+            yield message("fix.gradients.changed", call=event.call)
         if not isinstance(event, Step):
             continue
         name = trace.optimizers[event.optimizer].name
         if event.leftover:
-            yield f"{name}.step() applied an earlier step's gradients again"
+            yield message("fix.gradients.again", name=name)
         mine = own.get(event.optimizer)
         others = {loss for at, loss in own.items() if at != event.optimizer} - {mine}
         for share in _shares(event) if mine is not None else ():
             if share.loss in others and share.share > _ROUNDING:
-                yield f"{share.share:.2g} of what {name}.step() applied is {share.loss}'s"
+                part = f"{share.share:.2g}"
+                yield message("fix.gradients.another", share=part, name=name, loss=share.loss)
 
 
 def _shares(step: Step) -> tuple[Share, ...]:
@@ -261,22 +276,22 @@ def _shares(step: Step) -> tuple[Share, ...]:
 
 def _unknown(trace: Trace) -> Iterator[str]:
     if trace.unseen:
-        yield f"not all was seen: {trace.unseen[0]}"
+        yield message("fix.gradients.unseen", what=trace.unseen[0])
     steps = [each for each in trace.events if isinstance(each, Step)]
     measured = {each.optimizer for each in steps if each.mix is not None}
     for at, optimizer in enumerate(trace.optimizers):
         if optimizer.steps and at not in measured:
-            yield f"what {optimizer.name} applied was not measured"
+            yield message("fix.gradients.not_measured", name=optimizer.name)
     for step in steps:
         if any(each.line is None and each.share > _ROUNDING for each in _shares(step)):
             name = trace.optimizers[step.optimizer].name
-            yield f"a part of what {name} applied came from no backward"
+            yield message("fix.gradients.from_nowhere", name=name)
     looked: dict[str, bool] = {}
     for event in trace.events:
         if isinstance(event, Backward):
             looked[event.call] = looked.get(event.call, False) or event.nodes is not None
     for call, seen in looked.items():
         if not seen:
-            yield f"the graph of {call} was not looked into"
+            yield message("fix.gradients.not_looked_into", call=call)
     if not looked:
-        yield "no backward was seen"
+        yield message("fix.gradients.no_backward")

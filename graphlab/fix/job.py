@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 
 from graphlab.output import files
-from graphlab.trace import store
+from graphlab.trace.film import Film, dumps, loads_both
 from graphlab.trace.model import Trace
 
 # The longest that a program may take to leave once it is told to, in seconds.
@@ -20,6 +20,8 @@ class Job:
 
     It is left when iteration `until` has begun (counted from 0) and `at_least` seconds have passed;
     `limit` seconds after its beginning in any case. folder: a scratch copy of the working folder.
+    look_from: every operation from this iteration on is asked whether its numbers are finite.
+    film: the iteration that explains most is recorded line by line.
     """
 
     target: str
@@ -32,6 +34,8 @@ class Job:
     at_least: float = 0.0
     limit: float | None = None
     folder: str | None = None
+    look_from: int | None = None
+    film: bool = False
 
     def dumps(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -53,16 +57,19 @@ class Answer:
     left: str = ""
     saved_bytes: int | None = None
     refused: tuple[str, str] | None = None
+    film: Film | None = None
 
     def write(self, path: str) -> None:
         words = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        words["trace"] = store.dumps(self.trace) if self.trace is not None else None
+        del words["film"]
+        words["trace"] = dumps(self.trace, self.film) if self.trace is not None else None
         files.write(path, json.dumps(words))
 
     @classmethod
     def loads(cls, text: str) -> Answer:
         """Raises ValueError for a text that is none."""
         words = json.loads(text)
-        words["trace"] = store.loads(words["trace"]) if words["trace"] is not None else None
+        if words["trace"] is not None:
+            words["trace"], words["film"] = loads_both(words["trace"])
         words["refused"] = tuple(words["refused"]) if words["refused"] is not None else None
         return cls(**words)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from graphlab.errors import UserError
@@ -13,10 +12,12 @@ from graphlab.fix import checks, sources
 from graphlab.fix.job import Answer, Job
 from graphlab.fix.processes import Processes
 from graphlab.fix.sources import Source
+from graphlab.language import Message, message
 from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Module, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
+from graphlab.trace.sightings import NonFinite
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
@@ -99,11 +100,36 @@ class Search:
                 f"{asked.name} left nothing to look at: it ended with code {before.exit_code}",
                 "graphlab run shows what it prints",
             )
+        self._before = before = self._looked_into(before, before.trace)
+        assert before.trace is not None
         first = _Trial({}, trace=before.trace, findings=find(before.trace))
         if first.problems:
             self._search(first)
         failure = before.trace.exception
         return self._repairs(first, "" if failure is None else f"{failure.type}: {failure.message}")
+
+    def _looked_into(self, before: Answer, trace: Trace) -> Answer:
+        """The program run once more, to tell which operation made the first NaN; as it went before
+        where that tells no more. Trials are given the time that the first run took."""
+        ahead = [each.look_from for each in trace.sightings if isinstance(each, NonFinite)]
+        if not ahead or ahead[0] is None:
+            return before
+        job = self._job({}, None, self._asked.limit)
+        again = self._processes.run(replace(job, look_from=ahead[0]))
+        told = again.trace is not None and any(
+            isinstance(each, NonFinite) and each.operation for each in again.trace.sightings
+        )
+        return replace(again, seconds=before.seconds) if told else before
+
+    def filmed(self, chosen: int | None) -> list[Answer]:
+        """The program run as it is, and with the repair at `chosen`, each with its film."""
+        before = self._before.trace
+        assert before is not None
+        jobs = [replace(self._job({}, None, self._asked.limit), film=True)]
+        if chosen is not None:
+            until, limit = _until(before, self._asked.steps), self._limit()
+            jobs.append(replace(self._job(self.texts[chosen], until, limit), film=True))
+        return [answer for _, answer in sorted(self._processes.run_all(jobs), key=lambda e: e[0])]
 
     def _search(self, first: _Trial) -> None:
         grown = [first]
@@ -142,9 +168,8 @@ class Search:
         if key in self._seen:
             return None
         self._seen.add(key)
-        said = re.sub(r"^Or (\w)", lambda found: found[1].upper(), help.text)
         choices = (*base.choices, help.choice) if help.choice else base.choices
-        return _Trial(texts, (*base.words, said), choices, base, finding)
+        return _Trial(texts, (*base.words, _alone(help.text)), choices, base, finding)
 
     def _try(self, wave: Sequence[_Trial]) -> None:
         before = self._before.trace
@@ -204,7 +229,7 @@ class Search:
 
     def _candidate(self, each: _Trial) -> Candidate:
         return Candidate(
-            " ".join(dict.fromkeys(each.words)),
+            message("fix.together", texts=list(dict.fromkeys(each.words))),
             sources.patch(each.texts, self.originals, os.getcwd()),
             sources.edits(each.texts, self.originals),
             checks.verdict(each.checks),
@@ -213,19 +238,28 @@ class Search:
         )
 
 
+def _alone(text: str) -> str:
+    """The text of a help that stands beside no other: such as begins with "Or" has a sister."""
+    if not isinstance(text, Message) or ".or_" not in text.key:
+        return text
+    return message(text.key.replace(".or_", "."), **text.arguments)
+
+
 def _lost(answer: Answer) -> str:
     if answer.refused is not None:
         return answer.refused[0]
     if answer.left:
-        return "it did not end after its time limit"
-    return f"its process ended with code {answer.exit_code}"
+        return message("fix.runs.never_ended")
+    return message("fix.runs.process_ended", code=answer.exit_code)
 
 
 def _helped(trial: _Trial) -> bool:
     """Whether the finding that it was to mend is gone."""
     was = trial.mends
+    # One that has its words, and another repair to offer, is the next of its kind.
     return was is None or not any(
-        each.code == was.code and each.summary == was.summary for each in trial.problems
+        each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
+        for each in trial.problems
     )
 
 

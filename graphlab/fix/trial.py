@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ def main(path: str) -> None:
 def _run(job: Job) -> Answer:
     from graphlab.fix.leaving import Leaving
     from graphlab.observe import program
+    from graphlab.observe.film.choice import film_of
+    from graphlab.rules.registry import find
 
     what = program.module(job.target) if job.is_module else program.script(job.target)
     if job.folder is not None:
@@ -61,10 +64,19 @@ def _run(job: Job) -> Answer:
 
     def started(observation: Observation) -> None:
         begun.append(observation)
+        if job.film:
+            observation.keep_film()
+        if job.look_from is not None:
+            observation.numbers.look_from(job.look_from)
         leaving.start(observation)
 
     ran = program.run(what, list(job.arguments), job.name, started, last=True)
-    return answer(ran.trace, ran.exit_code)
+    answered = answer(ran.trace, ran.exit_code)
+    if not job.film:
+        return answered
+    # A trial that was left is no program that was interrupted: any iteration may be shown.
+    trace = replace(ran.trace, exception=None) if leaving.why else ran.trace
+    return replace(answered, film=film_of(begun[0], trace, find(trace)))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.status import Status
 
+from graphlab.commands.fix.played import side_by_side
 from graphlab.commands.recording import resolve
 from graphlab.errors import UserError
 from graphlab.fix import sources
 from graphlab.fix.processes import Processes
 from graphlab.fix.scratch import copy_of
 from graphlab.fix.search import Asked, Search
+from graphlab.language import say, told
 from graphlab.output import files
 from graphlab.ranks.launch import refuse_launcher
 from graphlab.trace.repairs.document import document
@@ -32,6 +34,7 @@ class Choice:
     choose: int | None = None
     patch_file: str | None = None
     json_file: str | None = None
+    html_file: str | None = None
     steps: int = 3
     limit: float | None = None
     sandbox: bool = False
@@ -43,11 +46,12 @@ class Choice:
         Raises:
             UserError: for options that cannot be met, before anything runs.
         """
-        patch_file, json_file = (
-            files.check(path, self.force) for path in (self.patch_file, self.json_file)
+        patch_file, json_file, html_file = (
+            files.check(path, self.force)
+            for path in (self.patch_file, self.json_file, self.html_file)
         )
-        files.distinct({"--patch": patch_file, "--json": json_file})
-        return replace(self, patch_file=patch_file, json_file=json_file)
+        files.distinct({"--patch": patch_file, "--json": json_file, "--html": html_file})
+        return replace(self, patch_file=patch_file, json_file=json_file, html_file=html_file)
 
 
 def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> int:
@@ -78,7 +82,15 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
             processes, progress,
         )  # fmt: skip
         repairs = search.run()
-    chosen = repairs.chosen if choice.choose is None else _chosen(repairs, choice.choose)
+        chosen = repairs.chosen if choice.choose is None else _chosen(repairs, choice.choose)
+        page, no_page = "", None
+        if choice.html_file is not None:
+            progress.filming()
+            try:
+                page = side_by_side(search.filmed(chosen), repairs, chosen)
+            except UserError as error:
+                # The repair is shown and written all the same.
+                no_page = error
     if chosen is not None and choice.apply:
         sources.write(search.texts[chosen], search.originals)
         repairs = replace(repairs, applied=True)
@@ -88,13 +100,17 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
         files.write(choice.json_file, text, choice.force)
     if choice.patch_file is not None and chosen is not None:
         files.write(choice.patch_file, repairs.candidates[chosen].diff, choice.force)
-    to_stdout = "-" in (choice.json_file, choice.patch_file)
+    if choice.html_file is not None and page:
+        files.write(choice.html_file, page, choice.force)
+    to_stdout = "-" in (choice.json_file, choice.patch_file, choice.html_file)
     screen = console.stderr() if to_stdout else console.stdout()
     words = shlex.join([*(["-m"] if is_module else []), target])
     given = shlex.join(["--", *arguments]) if arguments else ""
     console.emit(screen, RepairTable(repairs, chosen))
     for line in _closing(repairs, choice, words, given):
         console.emit(screen, line)
+    if no_page is not None:
+        raise no_page
     return _code(repairs, choice)
 
 
@@ -110,27 +126,27 @@ def _chosen(repairs: Repairs, number: int) -> int:
 def _closing(repairs: Repairs, choice: Choice, words: str, given: str) -> Iterator[str]:
     if not repairs.problems:
         if repairs.failure:
-            yield f"{repairs.target} raised {repairs.failure}"
-            yield "graphlab knows no repair: no finding explains it."
+            yield say("fix.said.raised", target=repairs.target, failure=repairs.failure)
+            yield say("fix.said.no_finding")
         else:
-            yield f"nothing to mend in {repairs.target}"
+            yield say("fix.said.nothing", target=repairs.target)
         return
     yield ""
     if repairs.applied:
         changed = {edit.file for edit in repairs.candidates[repairs.chosen or 0].edits}
-        yield f"applied: {', '.join(sorted(os.path.relpath(each) for each in changed))} changed"
+        yield say("fix.said.applied", files=sorted(map(os.path.relpath, changed)))
     elif repairs.chosen is not None:
         again = f"graphlab fix {words} --apply"
         if choice.choose is not None:
             again += f" --choose {choice.choose}"
-        yield f"to apply it: {again} {given}".rstrip()
+        yield say("fix.said.to_apply", command=f"{again} {given}".rstrip())
     else:
-        yield "no repair is proved."
+        yield say("fix.said.none_proved")
         for finding in repairs.problems:
             for help in finding.help[:1]:
-                yield f"help for {finding.code}: {help.text}"
+                yield say("fix.said.help", code=finding.code, text=told(help.text))
         if repairs.candidates:
-            yield f"graphlab fix {words} --choose N shows the diff of repair N."
+            yield say("fix.said.to_show", command=f"graphlab fix {words} --choose N")
 
 
 def _code(repairs: Repairs, choice: Choice) -> int:
@@ -149,7 +165,11 @@ class _Progress:
 
     def trying(self, at: int, count: int) -> None:
         if self._status is not None:
-            self._status.update(f"trying repair {at} of {count}")
+            self._status.update(say("fix.said.trying", at=at, count=count))
+
+    def filming(self) -> None:
+        if self._status is not None:
+            self._status.update(say("fix.said.filming"))
 
 
 @contextmanager
@@ -157,5 +177,5 @@ def _telling(screen: Console, target: str) -> Iterator[_Progress]:
     if not screen.is_terminal:
         yield _Progress(None)
         return
-    with screen.status(f"running {target} as it is") as status:
+    with screen.status(say("fix.said.running", target=target)) as status:
         yield _Progress(status)

@@ -243,7 +243,7 @@ def one_real_number(trace: Trace, event: Backward) -> Iterator[Help]:
                     message("repairs.tried.train_on", loss=event.loss, part=part), (end, end, part)
                 )
                 if found is not None and event.trouble == "complex-loss":
-                    choice = "what the loss is to be is not in the program"
+                    choice = message("fix.meant.which_number")
                     yield replace(found, choice=choice)
                 elif found is not None:
                     yield found
@@ -252,8 +252,8 @@ def one_real_number(trace: Trace, event: Backward) -> Iterator[Help]:
             new = f"torch.ones_like({file.text(node.func.value)})"
             found = file.help(message("repairs.tried.weigh_alike"), (*file.span(given), new))
             if found is not None:
-                choice = "" if _all_ones(given) else f"it drops the weights {file.text(given)}"
-                yield replace(found, choice=choice)
+                weights = message("fix.meant.drops_weights", given=file.text(given))
+                yield replace(found, choice="" if _all_ones(given) else weights)
         return
 
 
@@ -286,8 +286,6 @@ def not_reentrant_at_all(trace: Trace, at: Location | None) -> Iterator[Help]:
     ]  # fmt: skip
     if file is not None and words:
         edits = [(*file.span(each.value), "False") for each in words]
-        found = file.help(
-            "A reentrant checkpoint cuts off what gets no input with a gradient.", *edits
-        )
+        found = file.help(message("repairs.tried.not_reentrant"), *edits)
         if found is not None:
             yield found

@@ -55,7 +55,7 @@ def as_scores(trace: Trace, help: Help) -> Help:
     for source in trace.sources.values():
         line = _read_as_probability(source)
         if line is not None:
-            return replace(help, choice=f"line {line} may take it for a probability")
+            return replace(help, choice=message("fix.meant.probability", line=line))
     return help
 
 

@@ -8,7 +8,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from graphlab.text import lines_of, one_line, plural
+from graphlab.language import say, told
+from graphlab.text import lines_of, one_line
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
 from graphlab.views.terminal.story import headline
 
@@ -40,22 +41,23 @@ def _candidate(number: int, each: Candidate) -> Table:
     table.add_column(justify="right", width=2)
     table.add_column(width=8)
     table.add_column(width=18)
-    table.add_column(ratio=1)
+    # A full line of wide characters loses its last word to an ellipsis unless it is folded.
+    table.add_column(ratio=1, overflow="fold")
     # The text of a repair has the width of the last two columns.
     wide = Table.grid(padding=(0, 2, 0, 0))
     wide.add_column(justify="right", width=2)
     wide.add_column(width=8)
-    wide.add_column(ratio=1)
+    wide.add_column(ratio=1, overflow="fold")
     wide.add_row(
         Text(str(number), "bold"),
-        Text(each.verdict, _STYLES[each.verdict]),
-        Text(one_line(each.text)),
+        Text(say(f"fix.verdict.{each.verdict}"), _STYLES[each.verdict]),
+        Text(one_line(told(each.text))),
     )
     for check in each.checks:
-        table.add_row("", "", _mark(check), Text(one_line(check.detail)))
+        table.add_row("", "", _mark(check), Text(one_line(told(check.detail))))
     cost = _cost(each.cost)
     if cost:
-        table.add_row("", "", Text("  an iteration"), Text(cost, "dim"))
+        table.add_row("", "", Text(f"  {say('fix.cost.name')}"), Text(cost, "dim"))
     whole = Table.grid()
     whole.add_row(wide)
     whole.add_row(table)
@@ -64,17 +66,17 @@ def _candidate(number: int, each: Candidate) -> Table:
 
 def _mark(check: Check) -> Text:
     mark, style = _MARKS[check.holds]
-    return Text.assemble((mark, style), f" {check.name}")
+    return Text.assemble((mark, style), f" {told(check.name)}")
 
 
 def _cost(cost: Cost) -> str:
     parts = []
     if cost.forwards is not None:
-        parts.append(f"{plural(cost.forwards, 'forward')}")
+        parts.append(say("fix.cost.forwards", count=cost.forwards))
     if cost.backwards is not None:
-        parts.append(f"{plural(cost.backwards, 'backward')}")
+        parts.append(say("fix.cost.backwards", count=cost.backwards))
     if cost.saved_bytes is not None:
-        parts.append(f"{_bytes(cost.saved_bytes)} saved")
+        parts.append(say("fix.cost.saved", size=_bytes(cost.saved_bytes)))
     return ", ".join(parts)
 
 
