@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 
 
 def main(path: str) -> None:
-    job = Job.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        job = Job.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        # Nobody waits for the answer any more.
+        return
+    rank = int(os.environ["RANK"]) if job.ranks > 1 else None
+    if rank is not None:
+        Path(job.pid_of(rank)).write_text(str(os.getpid()))
     # Neither is a trace of it to stay on disk, nor a trace on disk to be taken for the edited file.
     sys.dont_write_bytecode = True
     from graphlab.fix import overlay, sources
+    from graphlab.fix.leaving import end_with
 
+    end_with(path, rank is not None)
     texts = {}
     for name, text in job.texts.items():
         source = sources.read(name)
@@ -31,7 +40,7 @@ def main(path: str) -> None:
         os.environ["PYTEST_ADDOPTS"] = f"{given} --assert=plain -p no:cacheprovider".strip()
     overlay.serve(texts)
     try:
-        answer = _run(job)
+        answer = _run(job, rank)
     except UserError as refused:
         answer = Answer(refused=(str(refused), refused.help), exit_code=2)
     except Unreported as lost:
@@ -39,14 +48,16 @@ def main(path: str) -> None:
     except SystemExit:
         # A child that the program forked ends here.
         raise
-    answer.write(job.answer)
+    answer.write(job.answer_of(rank or 0))
     sys.stdout.flush()
-    os._exit(0)
+    # The launcher ends the other ranks where one has failed.
+    os._exit(answer.exit_code if rank is not None and not answer.left else 0)
 
 
-def _run(job: Job) -> Answer:
+def _run(job: Job, rank: int | None) -> Answer:
     from graphlab.fix.leaving import Leaving
     from graphlab.observe import program
+    from graphlab.ranks.termination import Termination
 
     what = program.module(job.target) if job.is_module else program.script(job.target)
     if job.folder is not None:
@@ -57,13 +68,22 @@ def _run(job: Job) -> Answer:
         saved = begun[0].live_objects.saved_bytes
         return Answer(trace, exit_code, leaving.seconds, leaving.why, saved)
 
-    leaving = Leaving(job, what.code, lambda trace: answer(trace, 1).write(job.answer))
+    def write(trace: Trace) -> None:
+        answer(trace, 1).write(job.answer_of(rank or 0))
+
+    leaving = Leaving(job, rank, what.code, write)
+    endings: list[Termination] = []
 
     def started(observation: Observation) -> None:
         begun.append(observation)
         leaving.start(observation)
+        if rank is not None:
+            endings.append(Termination(observation, write))
+            endings[0].start()
 
     ran = program.run(what, list(job.arguments), job.name, started, last=True)
+    for each in endings:
+        each.program_ended()
     return answer(ran.trace, ran.exit_code)
 
 

@@ -36,7 +36,7 @@ def compared(joint: Joint) -> Joint:
     skipped = _skipped(joint) if not unfinished else {}
     for rank, sighting in skipped.items():
         more[rank].append(sighting)
-    for steps in _same_steps(joint) if not unfinished and not skipped else ():
+    for steps in same_steps(joint) if not unfinished and not skipped else ():
         for rank, sighting in _differences(joint, steps):
             more[rank].append(sighting)
         # What differs later may follow from it.
@@ -55,7 +55,7 @@ def compared(joint: Joint) -> Joint:
     )
 
 
-def _same_steps(joint: Joint) -> Iterator[Steps]:
+def same_steps(joint: Joint) -> Iterator[Steps]:
     """The sampled steps that all ranks have made, in the order of the first rank's."""
     table: dict[int, dict[tuple[str, int], RankStep]] = {}
     for rank, trace in joint.traces.items():
@@ -214,7 +214,7 @@ def _apart(
 def _parted(joint: Joint) -> Parted | None:
     """Where the ranks took different ways, if some were cut off waiting for the others. An error
     of a rank's own is the whole story."""
-    waiting = tuple(rank for rank, trace in joint.traces.items() if _cut_off(trace))
+    waiting = tuple(rank for rank, trace in joint.traces.items() if cut_off(trace))
     raised = [rank for rank, trace in joint.traces.items() if trace.outcome == "raised"]
     if not waiting or any(rank not in waiting for rank in raised):
         return None
@@ -286,7 +286,7 @@ def _counts(
     return rows
 
 
-def _cut_off(trace: Trace) -> bool:
+def cut_off(trace: Trace) -> bool:
     """Whether the rank ended because communication did. There are exception types for that; what
     gloo raises, and a wrapper's backward, is a RuntimeError whose text alone tells."""
     failure = trace.exception

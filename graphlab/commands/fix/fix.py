@@ -19,6 +19,7 @@ from graphlab.fix.processes import Processes
 from graphlab.fix.scratch import copy_of
 from graphlab.fix.search import Asked, Search
 from graphlab.language import say, told
+from graphlab.observe.distributed.placement import placement
 from graphlab.output import files
 from graphlab.ranks.launch import refuse_launcher
 from graphlab.trace.repairs.document import document
@@ -37,6 +38,8 @@ class Choice:
     limit: float | None = None
     sandbox: bool = False
     force: bool = False
+    # How many ranks are started: as many as a scenario's header says, else one.
+    ranks: int | None = None
 
     def checked(self) -> Choice:
         """The same with absolute paths.
@@ -63,6 +66,8 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
 
     refuse_launcher(target, arguments, is_module)
     choice = choice.checked()
+    if placement() is not None:
+        raise UserError("graphlab fix starts the ranks itself", "graphlab fix TARGET --nproc N")
     scenario = None if is_module else resolve(target)
     if scenario is not None and choice.apply:
         raise UserError(
@@ -75,6 +80,7 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
                 str(scenario.path) if scenario is not None else target, target, is_module,
                 tuple(arguments), choice.steps, choice.limit,
                 (lambda: copy_of(here, processes.folder)) if choice.sandbox else None,
+                choice.ranks or (scenario.ranks if scenario is not None else 1),
             ),
             processes, progress,
         )  # fmt: skip
@@ -91,7 +97,8 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
         files.write(choice.patch_file, repairs.candidates[chosen].diff, choice.force)
     to_stdout = "-" in (choice.json_file, choice.patch_file)
     screen = console.stderr() if to_stdout else console.stdout()
-    words = shlex.join([*(["-m"] if is_module else []), target])
+    many = ["--nproc", str(choice.ranks)] if choice.ranks else []
+    words = shlex.join([*(["-m"] if is_module else []), target, *many])
     given = shlex.join(["--", *arguments]) if arguments else ""
     console.emit(screen, RepairTable(repairs, chosen))
     for line in _closing(repairs, choice, words, given):
