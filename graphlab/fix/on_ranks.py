@@ -8,8 +8,9 @@ from dataclasses import replace
 from graphlab.fix import checks
 from graphlab.fix.job import Answer
 from graphlab.language import message
-from graphlab.ranks.compare import compared, cut_off, same_steps
+from graphlab.ranks.compare import compared, same_steps
 from graphlab.ranks.findings import find_in
+from graphlab.ranks.parting import cut_off
 from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.forks import diversion
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -30,7 +31,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 counts=counts,
                 waited=waited,
             ),
-            cause=Place(each.at, what),
+            cause=(None if each.loop else diversion(trace, each.at)) or Place(each.at, what),
             failed=Place(each.failed, message("ranks.gl304.waiting")),
             help=(Help(message(f"ranks.gl304.{key}_help")),),
             ranks=each.waiting,

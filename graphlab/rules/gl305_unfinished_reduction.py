@@ -72,6 +72,8 @@ def _help(each: Unfinished, what: str) -> str:
         return message("ranks.gl305.static_help")
     if each.why == "frozen":
         return message("ranks.gl305.frozen_help", what=what)
+    if each.why == "replaced":
+        return message("ranks.gl305.replaced_help")
     return message("ranks.gl305.help")
 
 

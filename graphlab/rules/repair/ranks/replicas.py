@@ -1,0 +1,105 @@
+"""Repairs that make all ranks do the same: wrap the model, make a call on every rank."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+from graphlab.language import message
+from graphlab.source.blocks import StatementInScope
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+from graphlab.trace.ranks.sightings import DDP
+
+_WHOLE = f"torch.nn.parallel.{DDP}"
+
+
+def built_at(trace: Trace, tensor: int) -> Location | None:
+    """The one line that assigns what a parameter's name begins with, as ``model = Net()``."""
+    root = (trace.tensors[tensor].name or "").split(".")[0]
+    found = [
+        _location(file, source, node)
+        for file, source in trace.sources.items()
+        for node in _assignments(source)
+        if isinstance(node.targets[0], ast.Name) and node.targets[0].id == root
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _assignments(source: str) -> list[ast.Assign]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and len(node.targets) == 1
+        and isinstance(node.value, ast.Call)
+    ]
+
+
+def _location(file: str, source: str, node: ast.stmt) -> Location:
+    text = source.splitlines()[node.lineno - 1]
+    indent = len(text) - len(text.lstrip())
+    end = len(text.rstrip()) + 1
+    return Location(file, node.lineno, indent + 1, node.lineno, end, "", text.strip(), indent)
+
+
+def wrapped_there(trace: Trace, at: Location) -> Help | None:
+    """Wrap the model that the statement at `at` assigns, in DistributedDataParallel."""
+    here = StatementInScope.of(trace, at)
+    if here is None or not isinstance(here.statement, ast.Assign):
+        return None
+    name = _wrapper_name(here.source)
+    value = here.text(here.statement.value)
+    text = here.text(here.statement)
+    if name is None or text.count(value) != 1:
+        return None
+    return here.help(message("repairs.wrapped.wrap"), text.replace(value, f"{name}({value})"))
+
+
+def _wrapper_name(source: str) -> str | None:
+    """How a file can call DistributedDataParallel with what it has imported."""
+    names: dict[str, str] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for each in node.names:
+                names[f"{module}{each.name}"] = each.asname or each.name
+    if _WHOLE in names:
+        return names[_WHOLE]
+    if "torch.nn" in names and names["torch.nn"] != "torch.nn":
+        return f"{names['torch.nn']}.parallel.{DDP}"
+    return f"{names['torch']}.nn.parallel.{DDP}" if "torch" in names else None
+
+
+def on_every_rank(trace: Trace, at: Location) -> Help | None:
+    """Take the ``if`` away in which the statement at `at` stands alone."""
+    source = trace.sources.get(at.file, "")
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    holders = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If)
+        and not node.orelse
+        and len(node.body) == 1
+        and node.body[0].lineno <= at.line <= (node.body[0].end_lineno or 0)
+        and node.lineno < node.body[0].lineno
+    ]
+    # An `elif` is no statement of its own.
+    inner = max(holders, key=lambda node: node.lineno, default=None)
+    if inner is None or hasattr(inner.body[0], "body"):
+        return None
+    lines = source.splitlines(keepends=True)
+    before = "".join(lines[inner.lineno - 1 : inner.end_lineno])
+    if not before.lstrip().startswith("if "):
+        return None
+    body = "".join(lines[inner.body[0].lineno - 1 : inner.end_lineno])
+    after = textwrap.indent(textwrap.dedent(body), " " * inner.col_offset)
+    text = message("repairs.wrapped.every_rank", test=ast.unparse(inner.test))
+    return Help(text, before, after, file=at.file, line=inner.lineno)
