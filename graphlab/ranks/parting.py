@@ -28,6 +28,7 @@ def parted(joint: Joint) -> Parted | None:
         # All wait, so that loops differ for the same reason: the calls at which they wait come
         # first.
         there = {(at.file, at.line) for at in stops.values()}
+        lines.sort(key=lambda row: 0 not in row[2].values())
         lines.sort(key=lambda row: (row[0].file, row[0].line) not in there)
         # But first of all a call that one of them never made, and that ended, though another's
         # call of something else took its place.

@@ -40,6 +40,38 @@ def diversion(trace: Trace, at: Location | None) -> Place | None:
     return _place(trace, at, found[0]) if len(found) == 1 else None
 
 
+def way_out(trace: Trace, at: Location | None) -> Place | None:
+    """The only ``if`` that ends the loop at a line, where nothing else does: it has no condition,
+    or goes through a range that every rank has."""
+    tree = _tree(trace, at)
+    loops = [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.For | ast.While) and at is not None and node.lineno == at.line
+    ]
+    if at is None or not loops or not _goes_on(loops[0]):
+        return None
+    found = [
+        node
+        for node in _own(loops[0])
+        if isinstance(node, ast.If)
+        and any(isinstance(each, ast.Break | ast.Return) for each in _own(node))
+    ]
+    return _place(trace, at, found[0]) if len(found) == 1 else None
+
+
+def _goes_on(loop: ast.For | ast.While) -> bool:
+    if isinstance(loop, ast.While):
+        return isinstance(loop.test, ast.Constant)
+    call = loop.iter
+    return (
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "range"
+        and all(isinstance(each, ast.Constant | ast.Name) for each in call.args)
+    )
+
+
 def _tree(trace: Trace, at: Location | None) -> ast.Module | None:
     try:
         return ast.parse(trace.sources.get(at.file, "")) if at is not None else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import fork
-from graphlab.rules.repair.ranks.replicas import built_at, on_every_rank
+from graphlab.rules.repair.ranks.replicas import built_at, item_assignments, on_every_rank
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -25,7 +26,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         if each.why == "written":
             cause = Place(each.cause, by) if each.cause is not None else None
         elif each.why == "settings" or (each.why == "rate" and each.cause is None):
-            cause = Place(optimizer.at, f"{optimizer.class_name}(…)")
+            cause = _assigned(trace, each) or Place(optimizer.at, f"{optimizer.class_name}(…)")
         elif each.why == "skipped":
             cause = fork(trace, each.at)
         elif each.cause is not None:
@@ -51,6 +52,20 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(_repair(trace, each) or Help(message(f"ranks.gl303.{each.why}_help", **words)),),
             ranks=each.ranks,
         )
+
+
+def _assigned(trace: Trace, each: StepsApart) -> Place | None:
+    """The one line that writes a setting that differs into a parameter group."""
+    keys = {"lr"} if each.why == "rate" else _unlike(each.differs)
+    found = [place for key in sorted(keys) for place in item_assignments(trace, key)]
+    return found[0] if len(found) == 1 else None
+
+
+def _unlike(differs: tuple[str, ...]) -> set[str]:
+    """The names of the settings, ``name=value``, that are not the same on all ranks."""
+    ranks = [set(re.findall(r"(\w+)=([^,;]+)", each)) for each in differs]
+    everywhere = set.intersection(*ranks) if ranks else set()
+    return {name for each in ranks for name, _ in each - everywhere}
 
 
 def _repair(trace: Trace, each: StepsApart) -> Help | None:

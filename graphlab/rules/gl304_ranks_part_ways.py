@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.forks import diversion
+from graphlab.rules.forks import diversion, way_out
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -21,6 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         line = each.at.line if each.at is not None else 0
         waited = ", ".join(each.stops) or ranks_in_words(each.waiting)
         key = "loop" if each.loop else "call"
+        branch = way_out if each.loop else diversion
         what = message("ranks.gl304.the_loop") if each.loop else each.operation
         yield Finding(
             *RULE.label,
@@ -31,7 +32,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 counts=counts,
                 waited=waited,
             ),
-            cause=(None if each.loop else diversion(trace, each.at)) or Place(each.at, what),
+            cause=branch(trace, each.at) or Place(each.at, what),
             failed=Place(each.failed, message("ranks.gl304.waiting")),
             help=(Help(message(f"ranks.gl304.{key}_help")),),
             ranks=each.waiting,

@@ -180,7 +180,7 @@ class Unfinished:
     backward_at: Location | None
     loss_at: Location | None
     used: Location | None
-    why: Literal["frozen", "cut", "uncalled", "more", "replaced", ""] = ""
+    why: Literal["frozen", "cut", "uncalled", "more", "replaced", "passed", ""] = ""
     cause: Location | None = None
     cause_by: str = ""
     static: bool = False

@@ -49,6 +49,23 @@ def _inside(targets: list[ast.expr]) -> Iterator[str]:
             yield from (".".join(parts[at:]) for at in range(1, len(parts)))
 
 
+def uses_of(built: Location, path: str) -> Location | None:
+    """The one call of the module that has the parameter at `path`, in the file that builds it: such
+    as ``self.value(x)``, under a condition."""
+    tree = parse(built.file)
+    parts = path.split(".")
+    if tree is None or len(parts) < 2:
+        return None
+    found = [
+        place(node, built.file, built.function)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == parts[-2]
+    ]
+    return found[0] if len(found) == 1 else None
+
+
 def called_from(spot: Spot | None, module: Any) -> Location | None:
     """A line that ran in a method of `module`'s as the one line of its file that calls this method
     from elsewhere; else the line itself."""

@@ -16,7 +16,7 @@ from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import Cut, RawBackward, RawModule, located
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.refusals.outright import nodes_behind
-from graphlab.observe.sightings.ranks.places import assigned_after, parameter_paths
+from graphlab.observe.sightings.ranks.places import assigned_after, parameter_paths, uses_of
 from graphlab.observe.sightings.ranks.wrappers import Wrapper, Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_module, requires_grad
@@ -142,7 +142,12 @@ class WrapperRefusals:
         if cut is not None:
             return "cut", cut.location(), cut.by
         built = self._uncalled.get(id(wrapper))
-        return ("uncalled", built, "") if built is not None else ("", None, "")
+        if built is None:
+            return "", None, ""
+        passed = uses_of(built, wrapper.paths.get(id(missing[0]), "")) if missing else None
+        if passed is not None:
+            return "passed", passed, call_text(passed, "its use")[0]
+        return "uncalled", built, ""
 
     def _use_of(self, parameters: list[Any], ddp: Any) -> Location | None:
         """The last line that called a module which has one of the parameters."""

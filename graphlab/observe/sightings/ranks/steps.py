@@ -157,6 +157,10 @@ class RankSteps:
             record, left = self._fresh.pop(id(parameter), (None, NOTHING))
             if gradient.sources and gradient.sources[-1].is_grad:
                 record, left = gradient.sources[-1], _checksum(grad)
+            elif record is None and grad is not None:
+                # No backward put it there: what torch.autograd.grad gave may have been worked on.
+                record = self._last_grad(parameter)
+                left = _checksum(grad) if record is not None else left
             records.append((record, left))
         since = max(
             (self._place_of(record) for record, _ in records if record is not None), default=0
@@ -211,6 +215,16 @@ class RankSteps:
         for state, optimizer in self._ledger.registry.followed():
             if state.identities == identities and state.last_spot is not None and state.due:
                 return state, optimizer
+        return None
+
+    def _last_grad(self, parameter: Any) -> RawBackward | None:
+        """The last torch.autograd.grad that reached a parameter, since the last step."""
+        place = self._table.place_of(parameter)
+        for raw in reversed(self._log.events):
+            if isinstance(raw, RawStep):
+                return None
+            if isinstance(raw, RawBackward) and raw.is_grad and place in raw.reached:
+                return raw
         return None
 
     def _place_of(self, record: RawBackward) -> int:

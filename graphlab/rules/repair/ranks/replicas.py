@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
-from graphlab.trace.finding import Help
+from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import DDP
 
@@ -26,14 +27,28 @@ def built_at(trace: Trace, tensor: int) -> Location | None:
     return found[0] if len(found) == 1 else None
 
 
-def _assignments(source: str) -> list[ast.Assign]:
+def item_assignments(trace: Trace, key: str) -> Iterator[Place]:
+    """The lines that assign to an item of that name, as ``group["lr"] = …``."""
+    for file, source in trace.sources.items():
+        for node in _statements(source):
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            targets = [node.target] if isinstance(node, ast.AugAssign) else targets
+            for each in targets:
+                if isinstance(each, ast.Subscript) and ast.unparse(each.slice) == repr(key):
+                    yield Place(_location(file, source, node), ast.unparse(each))
+
+
+def _statements(source: str) -> list[ast.stmt]:
     try:
-        tree = ast.parse(source)
+        return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
     except SyntaxError:
         return []
+
+
+def _assignments(source: str) -> list[ast.Assign]:
     return [
         node
-        for node in ast.walk(tree)
+        for node in _statements(source)
         if isinstance(node, ast.Assign)
         and len(node.targets) == 1
         and isinstance(node.value, ast.Call)
