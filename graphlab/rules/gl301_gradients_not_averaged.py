@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.ranks.replicas import built_at, wrapped_there
+from graphlab.rules.repair.ranks.options import without_reentrance
+from graphlab.rules.repair.ranks.replicas import built_at, gradients_themselves, wrapped_there
 from graphlab.rules.repair.wrapped import forward_again, outside_no_sync, through_the_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
@@ -55,6 +56,10 @@ def _repair(trace: Trace, each: NotAveraged) -> Help | None:
     source = each.source
     if source.why == "never" and (built := built_at(trace, each.tensors[0])) is not None:
         return wrapped_there(trace, built)
+    if source.why == "twice" and source.cause is not None:
+        return without_reentrance(trace, source.cause)
+    if source.why == "copied":
+        return gradients_themselves(trace)
     if source.why == "around" and source.cause is not None:
         return through_the_wrapper(trace, source.cause)
     if source.why == "no-sync" and source.at is not None and each.at is not None:

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import fork
-from graphlab.rules.repair.ranks.replicas import built_at, item_assignments, on_every_rank
+from graphlab.rules.repair.ranks.replicas import (
+    begins_alike,
+    built_at,
+    item_assignments,
+    on_every_rank,
+)
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -70,6 +75,9 @@ def _unlike(differs: tuple[str, ...]) -> set[str]:
 
 def _repair(trace: Trace, each: StepsApart) -> Help | None:
     """Of what only some ranks did, under an ``if``."""
+    if each.why == "values" and each.cause is None and each.tensors:
+        built = built_at(trace, each.tensors[0])
+        return begins_alike(trace, built) if built is not None else None
     some = each.why in ("written", "values", "rate") and each.cause is not None
     return on_every_rank(trace, each.cause) if some and each.cause is not None else None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import diversion, way_out
+from graphlab.rules.repair.ranks.replicas import on_every_rank
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -34,9 +35,15 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             cause=branch(trace, each.at) or Place(each.at, what),
             failed=Place(each.failed, message("ranks.gl304.waiting")),
-            help=(Help(message(f"ranks.gl304.{key}_help")),),
+            help=(_repair(trace, each) or Help(message(f"ranks.gl304.{key}_help")),),
             ranks=each.waiting,
         )
+
+
+def _repair(trace: Trace, each: Parted) -> Help | None:
+    """Of a call that only some ranks make, under an ``if`` of its own."""
+    alone = not each.loop and each.at is not None and any(c.endswith(": 0") for c in each.counts)
+    return on_every_rank(trace, each.at) if alone and each.at is not None else None
 
 
 RULE = Rule("GL304", "ranks-part-ways", "warning", check)

@@ -159,7 +159,7 @@ class RankSteps:
                 record, left = gradient.sources[-1], _checksum(grad)
             elif record is None and grad is not None:
                 # No backward put it there: what torch.autograd.grad gave may have been worked on.
-                record = self._last_grad(parameter)
+                record = self._last_grad()
                 left = _checksum(grad) if record is not None else left
             records.append((record, left))
         since = max(
@@ -217,13 +217,12 @@ class RankSteps:
                 return state, optimizer
         return None
 
-    def _last_grad(self, parameter: Any) -> RawBackward | None:
-        """The last torch.autograd.grad that reached a parameter, since the last step."""
-        place = self._table.place_of(parameter)
+    def _last_grad(self) -> RawBackward | None:
+        """The last torch.autograd.grad since the last step."""
         for raw in reversed(self._log.events):
             if isinstance(raw, RawStep):
                 return None
-            if isinstance(raw, RawBackward) and raw.is_grad and place in raw.reached:
+            if isinstance(raw, RawBackward) and raw.is_grad:
                 return raw
         return None
 

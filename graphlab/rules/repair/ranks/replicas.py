@@ -75,14 +75,66 @@ def wrapped_there(trace: Trace, at: Location) -> Help | None:
     return here.help(message("repairs.wrapped.wrap"), text.replace(value, f"{name}({value})"))
 
 
-def _wrapper_name(source: str) -> str | None:
-    """How a file can call DistributedDataParallel with what it has imported."""
+def begins_alike(trace: Trace, at: Location) -> Help | None:
+    """Broadcast the parameters of the model that the statement at `at` assigns."""
+    here = StatementInScope.of(trace, at)
+    if here is None or not isinstance(here.statement, ast.Assign):
+        return None
+    dist = _imported(here.source).get("torch.distributed")
+    model = ast.unparse(here.statement.targets[0])
+    if dist is None:
+        return None
+    return here.help(
+        message("repairs.wrapped.broadcast"), here.text(here.statement),
+        f"for parameter in {model}.parameters():",
+        f"    {dist}.broadcast(parameter.data, 0)",
+    )  # fmt: skip
+
+
+def gradients_themselves(trace: Trace) -> Help | None:
+    """Take ``.clone()`` away from the only place that copies gradients."""
+    found = [
+        _location(file, source, node)
+        for file, source in trace.sources.items()
+        for node in _statements(source)
+        if not hasattr(node, "body") and _copied(node)
+    ]
+    here = StatementInScope.of(trace, found[0]) if len(found) == 1 else None
+    if here is None:
+        return None
+    text = here.text(here.statement)
+    (old, new), *more = _copied(here.statement)
+    if more or text.count(old) != 1:
+        return None
+    return here.help(message("repairs.wrapped.themselves"), text.replace(old, new))
+
+
+def _copied(statement: ast.stmt) -> list[tuple[str, str]]:
+    """The copies of gradients in a statement, and what they are copies of."""
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and not node.args and isinstance(node.func, ast.Attribute):
+            of = node.func.value
+            is_grad = isinstance(of, ast.Attribute) and of.attr == "grad"
+            if node.func.attr == "clone" and is_grad:
+                found.append((ast.unparse(node), ast.unparse(of)))
+    return found
+
+
+def _imported(source: str) -> dict[str, str]:
+    """The name by which a file knows what it has imported, by the whole name."""
     names: dict[str, str] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom | ast.Import):
             module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             for each in node.names:
                 names[f"{module}{each.name}"] = each.asname or each.name
+    return names
+
+
+def _wrapper_name(source: str) -> str | None:
+    """How a file can call DistributedDataParallel with what it has imported."""
+    names = _imported(source)
     if _WHOLE in names:
         return names[_WHOLE]
     if "torch.nn" in names and names["torch.nn"] != "torch.nn":
