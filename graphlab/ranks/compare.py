@@ -36,8 +36,13 @@ def compared(joint: Joint) -> Joint:
     if len(joint.traces) < 2:
         return joint
     more: dict[int, list[RankSighting]] = {rank: [] for rank in joint.traces}
-    # Where a reduction never finished, that is why gradients differ.
-    unfinished = any(isinstance(s, Unfinished) for t in joint.traces.values() for s in t.sightings)
+    # Where a reduction never finished, that is why gradients differ; of a parameter that took
+    # another's place both are to be said.
+    unfinished = any(
+        isinstance(each, Unfinished) and each.why != "replaced"
+        for trace in joint.traces.values()
+        for each in trace.sightings
+    )
     apart = parted(joint)
     # Ranks that wait for each other have made what others have not, of steps as of all else.
     skipped = _skipped(joint) if not unfinished and apart is None else {}
