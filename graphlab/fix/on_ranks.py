@@ -14,7 +14,7 @@ from graphlab.ranks.parting import cut_off
 from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
-from graphlab.trace.ranks.joint import Joint
+from graphlab.trace.ranks.joint import Joint, ranks_in_words
 from graphlab.trace.ranks.sightings import DDP, RankStep, Wrapped
 from graphlab.trace.repairs.model import Check
 
@@ -64,6 +64,10 @@ def checked(before: Answer, after: Answer, found: Sequence[Finding], code: int) 
         yield checks.right_gradients(after.trace)
         return
     was, now = before.joint.traces, after.joint.traces
+    if after.joint.missing:
+        gone = ranks_in_words(after.joint.missing)
+        yield Check(checks.GRADIENTS, None, message("ranks.left_no_trace", ranks=gone))
+        return
     yield _on_each(
         {r: lambda r=r: checks.nothing_silenced(was[r], now[r]) for r in now if r in was}
     )

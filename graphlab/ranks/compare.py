@@ -43,9 +43,9 @@ def compared(joint: Joint) -> Joint:
         for trace in joint.traces.values()
         for each in trace.sightings
     )
-    apart = parted(joint)
+    parting = parted(joint)
     # Ranks that wait for each other have made what others have not, of steps as of all else.
-    skipped = _skipped(joint) if not unfinished and apart is None else {}
+    skipped = _skipped(joint) if not unfinished and parting is None else {}
     for rank, sighting in skipped.items():
         more[rank].append(sighting)
     alone = _alone(joint)
@@ -55,9 +55,9 @@ def compared(joint: Joint) -> Joint:
         # What differs later may follow from it.
         if any(more.values()):
             break
-    if apart is not None:
+    if parting is not None:
         for each in more.values():
-            each.append(apart)
+            each.append(parting)
     return replace(
         joint,
         traces={
