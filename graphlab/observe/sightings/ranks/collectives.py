@@ -78,12 +78,13 @@ class Collectives:
             operands = [frame.f_locals.get(each) for each in _parameters(frame)]
             if event == "call":
                 self._carries(name, operands)
+                # Also what torch calls for the program, as FSDP does in a forward.
+                self.counted(self._tracer.spot(frame.f_back), name)
             caller = self._caller(frame)
             if caller is None:
                 return
             targets = [*tensors_in(operands[0])] if operands and writes else []
             if event == "call":
-                self._counts[(caller.f_code, caller.f_lasti), name] += 1
                 self._versions[id(frame)] = [*map(version_of, targets)]
                 given = operands[1] if name in INTO and len(operands) > 1 else None
                 sent = operands[0] if name in IN_PLACE else given
