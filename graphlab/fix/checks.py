@@ -149,7 +149,7 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
             yield message("fix.silences.no_longer_reaches", loss=loss, name=gone[0])
     for optimizer in before.optimizers:
         owned = {before.tensors[at].name: at for at in optimizer.owns if before.tensors[at].name}
-        then = now.get(optimizer.name)
+        then = now.get(optimizer.name) or _renamed(optimizer, after)
         if then is None:
             if owned and set(owned) <= {names[at] for each in after.optimizers for at in each.owns}:
                 continue
@@ -177,6 +177,13 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
                 missing = [name for name in missing if name not in any_after]
             if missing:
                 yield message("fix.silences.no_longer_reaches", loss=loss, name=missing[0])
+
+
+def _renamed(optimizer: OptimizerInfo, after: Trace) -> OptimizerInfo | None:
+    """What was ``self.optimizer`` while its object was being made, and no variable held that."""
+    holder, _, own = optimizer.name.partition(".")
+    alike = [each for each in after.optimizers if each.name.endswith(f".{own}")]
+    return alike[0] if holder == "self" and own and len(alike) == 1 else None
 
 
 def _without(trace: Trace, left: set[int]) -> Trace:

@@ -22,6 +22,7 @@ class Job:
     It is left when iteration `until` has begun (counted from 0) and `at_least` seconds have passed;
     `limit` seconds after its beginning in any case. folder: a scratch copy of the working folder.
     ranks: it runs as so many, each of which gives an answer of its own, at `answer_of`.
+    look_from: every operation from this iteration on is asked whether its numbers are finite.
     """
 
     target: str
@@ -35,6 +36,7 @@ class Job:
     limit: float | None = None
     folder: str | None = None
     ranks: int = 1
+    look_from: int | None = None
 
     def dumps(self) -> str:
         return json.dumps(dataclasses.asdict(self))

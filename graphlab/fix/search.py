@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from graphlab.errors import UserError
@@ -16,6 +16,7 @@ from graphlab.language import Message, message
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Module, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
+from graphlab.trace.sightings import NonFinite
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
@@ -99,11 +100,26 @@ class Search:
                 f"{asked.name} left nothing to look at: it ended with code {before.exit_code}",
                 "graphlab run shows what it prints",
             )
+        self._before = before = self._looked_into(before, before.trace)
+        assert before.trace is not None
         first = _Trial({}, trace=before.trace, findings=on_ranks.findings(before))
         if first.problems:
             self._search(first)
         failure = before.trace.exception
         return self._repairs(first, "" if failure is None else f"{failure.type}: {failure.message}")
+
+    def _looked_into(self, before: Answer, trace: Trace) -> Answer:
+        """The program run once more, to tell which operation made the first NaN; as it went before
+        where that tells no more. Trials are given the time that the first run took."""
+        ahead = [each.look_from for each in trace.sightings if isinstance(each, NonFinite)]
+        if not ahead or ahead[0] is None:
+            return before
+        job = self._job({}, None, self._asked.limit)
+        again = self._processes.run(replace(job, look_from=ahead[0]))
+        told = again.trace is not None and any(
+            isinstance(each, NonFinite) and each.operation for each in again.trace.sightings
+        )
+        return replace(again, seconds=before.seconds) if told else before
 
     def _search(self, first: _Trial) -> None:
         grown = [first]

@@ -76,6 +76,8 @@ def _run(job: Job, rank: int | None) -> Answer:
 
     def started(observation: Observation) -> None:
         begun.append(observation)
+        if job.look_from is not None:
+            observation.numbers.look_from(job.look_from)
         leaving.start(observation)
         if rank is not None:
             endings.append(Termination(observation, write))

@@ -156,6 +156,9 @@ def _differences(joint: Joint, steps: Steps, alone: set[str]) -> Iterator[tuple[
             yield rank, _apart(step, range(len(step.tensors)), "settings", None, ranks, differs)
     elif values:
         write, who = _written_by_some(steps, lambda step: step.value_writes)
+        if not who and not rows[0].step:
+            # They were made differently: all ranks wrote to them alike.
+            write = None
         for rank, step in steps.items():
             yield rank, _apart(step, values, "values", write, who or ranks, ())
 

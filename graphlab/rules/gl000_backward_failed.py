@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.failures import refused_by_wrapper
+from graphlab.rules.repair.asked.functions import saved_for_backward
+from graphlab.rules.repair.held.later import written_later
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace
@@ -41,7 +43,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         cause=cause,
         help=(Help(message("errors.gl000.nan") if nan is not None else _help(event, node)),),
         notes=tuple(_notes(node)),
+        others=tuple(_others(trace, event, node)),
     )
+
+
+def _others(trace: Trace, event: Backward, node: FailedNode) -> Iterator[Help]:
+    yield from saved_for_backward(trace, node.raised_at)
+    if event.subject is not None:
+        yield from written_later(trace, event.cut, event)
 
 
 def _where(node: FailedNode) -> str:

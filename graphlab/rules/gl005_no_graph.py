@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import made_by, refused_backwards, refused_operations
+from graphlab.rules.repair.asked.requiring import hook_where_grad
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.refused_call import restore_graph
 from graphlab.rules.rule import Rule
@@ -27,7 +28,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         cut="errors.gl005.cut",
         others=lambda trace, event: graph_kept(trace, event.cut, event.cut_by, event.at),
     )
-    yield from refused_operations(RULE, trace, "hook", _summary, _help)
+    yield from refused_operations(RULE, trace, "hook", _summary, _help, others=hook_where_grad)
 
 
 def _summary(event: Refused, name: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_backwards
+from graphlab.rules.repair.asked.columns import column_of_gradient
+from graphlab.rules.repair.asked.requiring import required_before_use, trained_alone
 from graphlab.rules.repair.calls import asked_in_time, zeros_for_unused
 from graphlab.rules.repair.refused_call import leave_out_frozen
 from graphlab.rules.rule import Rule
@@ -24,6 +26,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         _asked_for_another,
         others=lambda trace, event: (
             *asked_in_time(trace, event),
+            *column_of_gradient(trace, event),
             *zeros_for_unused(trace, event),
         ),
     )
@@ -35,8 +38,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl006.frozen_help",
         leave_out_frozen,
         cut="errors.gl006.frozen_since",
-        others=asked_in_time,
+        others=_required,
     )
+
+
+def _required(trace: Trace, event: Backward) -> Iterator[Help]:
+    yield from asked_in_time(trace, event)
+    yield from required_before_use(trace, event)
+    yield from trained_alone(trace, event.at)
 
 
 def _asked_for_another(trace: Trace, event: Backward) -> Help | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
+from graphlab.rules.repair.asked.functions import differentiable_twice
 from graphlab.rules.repair.calls import by_math_attention
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -20,7 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl011.summary",
         "errors.gl011.help",
         _help,
-        by_math_attention,
+        _others,
     )
 
 
@@ -35,6 +36,11 @@ def _help(trace: Trace, event: Backward) -> Help | None:
     if "Cudnn" in node.operation:
         return Help(message("errors.gl011.cudnn"))
     return None
+
+
+def _others(trace: Trace, event: Backward) -> Iterator[Help]:
+    yield from by_math_attention(trace, event)
+    yield from differentiable_twice(trace, event.cut)
 
 
 RULE = Rule("GL011", "no-second-derivative", "error", check)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
+from graphlab.rules.repair.asked.leaves import kept_detached, leaf_of_result
 from graphlab.rules.repair.calls import flag_left_out
 from graphlab.rules.repair.operations import leaf_last, update_under_no_grad
 from graphlab.rules.rule import Rule
@@ -14,7 +15,7 @@ from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_operations(RULE, trace, "non-leaf", _summary, _help, others=flag_left_out)
+    yield from refused_operations(RULE, trace, "non-leaf", _summary, _help, others=_others)
 
 
 def _summary(event: Refused, name: str) -> str:
@@ -39,6 +40,14 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     else:
         edit = leaf_last(trace, made) if made is not None else None
         yield edit or Help(message("errors.gl012.leaf_last", name=name))
+
+
+def _others(trace: Trace, event: Refused) -> Iterator[Help]:
+    if "deepcopy" in event.by:
+        yield from kept_detached(trace, event.made)
+    elif not event.by.endswith(".grad"):
+        yield from flag_left_out(trace, event)
+        yield from leaf_of_result(trace, event.made)
 
 
 RULE = Rule("GL012", "not-a-leaf", "error", check)

@@ -30,7 +30,7 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
 
 def _apart(trace: Trace, event: Refused) -> Iterator[Help]:
     if event.at is not None:
-        why = "elements of the old one share memory"
+        why = message("errors.gl013.share_memory")
         found = write_out_of_place(trace, event.at, event.by, why)
         if found is not None:
             yield found

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.refusals import made_by, refused_operations
 from graphlab.rules.repair.calls import mapped_like_the_input
+from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_operations(
-        RULE, trace, "unmapped", _summary, _help, True, mapped_like_the_input
-    )
+    yield from refused_operations(RULE, trace, "unmapped", _summary, _help, True, _apart)
 
 
 def _summary(event: Refused, name: str) -> str:
@@ -25,6 +24,15 @@ def _summary(event: Refused, name: str) -> str:
 
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     yield Help(message("errors.gl014.help", name=name))
+
+
+def _apart(trace: Trace, event: Refused) -> Iterator[Help]:
+    yield from mapped_like_the_input(trace, event)
+    if event.at is not None:
+        why = message("errors.gl014.one_for_all")
+        found = write_out_of_place(trace, event.at, event.by, why)
+        if found is not None:
+            yield found
 
 
 RULE = Rule("GL014", "vmap-in-place", "error", check)

@@ -151,6 +151,7 @@ def _finding(
         failed=Place(event.at, f"{name}.step()"),
         cause=Place(cause.at, cause.call) if cause is not None else None,
         help=tuple(_help(trace, event, foreign.loss)),
+        others=tuple(_others(trace, event, foreign.loss)),
         notes=(_proof(name, mine, own),),
         measured=_measured(own, foreign, between),
     )
@@ -181,21 +182,31 @@ def _measured(own: Share, foreign: Share, between: float | None) -> dict[str, fl
 
 
 def _help(trace: Trace, event: Step, foreign: str) -> Iterator[Help]:
-    if event.at is not None:
-        line = next(
-            (
-                each.at.line
-                for each in trace.events
-                if isinstance(each, Backward) and each.loss == foreign and each.at is not None
-            ),
-            event.at.line,
-        )
-        block = Block(trace.sources.get(event.at.file, ""), event.at.file, line, event.at.line)
-        edits = isolation_edits(trace, block)
-        if edits:
-            yield block.help(message("training.gl101.inputs"), edits)
-            return
-    yield Help(message("training.gl101.keep_out", foreign=foreign))
+    yield _isolated(trace, event, foreign) or Help(
+        message("training.gl101.keep_out", foreign=foreign)
+    )
+
+
+def _isolated(trace: Trace, event: Step, foreign: str, groups: bool = False) -> Help | None:
+    if event.at is None:
+        return None
+    line = next(
+        (
+            each.at.line
+            for each in trace.events
+            if isinstance(each, Backward) and each.loss == foreign and each.at is not None
+        ),
+        event.at.line,
+    )
+    block = Block(trace.sources.get(event.at.file, ""), event.at.file, line, event.at.line)
+    edits = isolation_edits(trace, block, groups=groups)
+    return block.help(message("training.gl101.inputs"), edits) if edits else None
+
+
+def _others(trace: Trace, event: Step, foreign: str) -> Iterator[Help]:
+    found = _isolated(trace, event, foreign, groups=True)
+    if found is not None:
+        yield found
 
 
 RULE = Rule("GL101", "mixed-gradients", "warning", check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.graph.growing import cut_each_turn, detached_as_kept
+from graphlab.rules.repair.graph.growing import cut_each_turn, detached_as_kept, given_detached
 from graphlab.rules.repair.left_over import detach_kept
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
@@ -34,6 +34,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 *cut_each_turn(trace, each.kept_at, each.name),
                 *([found] if (found := _kept_detached(trace, each)) is not None else []),
                 *detached_as_kept(trace, each.kept_at),
+                *given_detached(trace, each.at, each.name),
             ),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.held.stepping import step_with_backward
+from graphlab.rules.repair.held.stepping import step_with_backward, without_step
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, never_stepped, unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -30,7 +30,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, optimizer.owns[0]) if optimizer.owns else None,
             failed=Place(step.at, f"{optimizer.name}.step()"),
             help=(Help(message("training.gl109.help", name=optimizer.name)),),
-            others=tuple(step_with_backward(trace, step.at)),
+            others=(*step_with_backward(trace, step.at), *without_step(trace, step.at)),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.repair.finite.repairs import finite
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import loss_word, several_parameters
@@ -56,6 +57,7 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
         cause=Place(each.at, _place(each), each.module) if each.at is not None else None,
         failed=failed,
         help=(Help(_help(each, help)),),
+        others=tuple(finite(trace, each, spelt(each.operation))),
         notes=tuple(_notes(trace, each)),
         measured=measured,
     )

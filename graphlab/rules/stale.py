@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.kept_apart import copied_where_saved
+from graphlab.rules.repair.held.later import saved_after, written_later
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
 from graphlab.rules.repair.reordered import copy_before_write, saved_later
 from graphlab.rules.repair.wrapped import detach_and_recompute, used_up_by, wrapped
@@ -169,6 +170,9 @@ def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[He
     held = versions(trace, problems[0]).tensor.kind in ("parameter", "buffer")
     if mutated is not None and not held:
         yield from copy_before_write(trace, mutated.at)
+    elif mutated is not None:
+        yield from written_later(trace, mutated.at, event)
+        yield from saved_after(trace, problems[0].at, mutated.at)
     carried = detach_carried(trace, event)
     if carried is not None:
         yield carried

@@ -51,6 +51,27 @@ class Rewriting:
         start, end = self.span(node)
         return self.source[start:end]
 
+    def is_at(self, node: ast.AST, at: Location) -> bool:
+        """Whether the node stands just where an instruction is said to."""
+        first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
+        if not last or (first, last) != (at.line, at.end_line):
+            return False
+        return self.span(node)[1] - self._starts[last - 1] + 1 == at.end_column
+
+    def followed(self, node: ast.expr, text: str) -> list[tuple[int, int, str]]:
+        """The edits that put `text`, such as ``.clone()``, behind an expression, in brackets where
+        it needs and has none."""
+        start, end = self.span(node)
+        parent = self.parents.get(id(node))
+        before, after = self.source[:start].rstrip(), self.source[end:]
+        gap = len(after) - len(after.lstrip())
+        lone = isinstance(parent, ast.Call) and node is not parent.func and len(parent.args) == 1
+        if before.endswith("(") and after[gap:].startswith(")") and not lone:
+            return [(end + gap + 1, end + gap + 1, text)]
+        if isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript):
+            return [(end, end, text)]
+        return [(start, start, "("), (end, end, f"){text}")]
+
     def whole(self, node: ast.stmt, end: ast.stmt | None = None) -> tuple[int, int]:
         """The lines of a statement, decorators included, up to the end of `end`."""
         decorators = getattr(node, "decorator_list", [])

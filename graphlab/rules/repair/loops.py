@@ -227,8 +227,8 @@ def move_step(
     return block.help(text, [moved, later])
 
 
-def _with_inputs(block: Block, statement: ast.stmt, owner: str) -> str | None:
-    """The backward call of a statement with ``inputs=list(owner.parameters())`` added."""
+def _with_inputs(block: Block, statement: ast.stmt, inputs: str) -> str | None:
+    """The backward call of a statement with these inputs added."""
     if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
         return None
     call = statement.value
@@ -237,12 +237,15 @@ def _with_inputs(block: Block, statement: ast.stmt, owner: str) -> str | None:
     raw = block.text(statement).encode()
     end = (call.end_col_offset or 0) - 1
     comma = b", " if call.args or call.keywords else b""
-    return (raw[:end] + comma + f"inputs=list({owner}.parameters())".encode() + raw[end:]).decode()
+    return (raw[:end] + comma + f"inputs={inputs}".encode() + raw[end:]).decode()
 
 
-def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -> list[Edit]:
+def isolation_edits(
+    trace: Trace, block: Block, within: ast.AST | None = None, groups: bool = False
+) -> list[Edit]:
     """Edits that pass ``inputs=`` to each backward whose loss belongs to one optimizer, so that it
-    writes gradients of that optimizer's network only."""
+    writes gradients of that optimizer's network only. groups: where that is no one network, of the
+    optimizer's groups."""
     pairs = own_losses(trace)
     wanted = {
         loss: _owner(trace, trace.optimizers[index].owns)
@@ -251,17 +254,25 @@ def isolation_edits(trace: Trace, block: Block, within: ast.AST | None = None) -
     }
     # Two networks in one module: its parameters are not one loss's alone.
     shared = Counter(wanted.values())
-    wanted = {loss: owner for loss, owner in wanted.items() if shared[owner] == 1}
+    whole = {loss: owner for loss, owner in wanted.items() if owner and shared[owner] == 1}
+    steps = {loss: trace.optimizers[index].name for index, loss in pairs.items() if groups}
     edits = []
     body: list[ast.AST] = [within] if within is not None else list(block.statements)
     for top in body:
         for node in ast.walk(top):
             loss = _backward_of(node)
-            owner = wanted.get(loss) if loss is not None else None
-            if owner and isinstance(node, ast.Expr):
-                text = _with_inputs(block, node, _here(block, node, owner))
-                if text is not None:
-                    edits.append(Edit.of(node, text))
+            if loss is None or not isinstance(node, ast.Expr):
+                continue
+            if loss in whole:
+                inputs = f"list({_here(block, node, whole[loss])}.parameters())"
+            elif loss in steps:
+                optimizer = _here(block, node, steps[loss])
+                inputs = f'[p for g in {optimizer}.param_groups for p in g["params"]]'
+            else:
+                continue
+            text = _with_inputs(block, node, inputs)
+            if text is not None:
+                edits.append(Edit.of(node, text))
     return edits
 
 

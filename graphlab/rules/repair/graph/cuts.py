@@ -59,7 +59,7 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
     if statement is None or hasattr(statement, "body"):
         return
     cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
-    here = [each for each in cuts if _is_at(file, each, at)]
+    here = [each for each in cuts if file.is_at(each, at)]
     listed = _fed_lists(file, statement)
     yield from _in_torch(file, statement, cuts)
     for chosen in (here[:1], cuts):
@@ -97,11 +97,6 @@ def _in_torch(file: Rewriting, statement: ast.stmt, cuts: list[ast.AST]) -> Iter
 
 def _stores(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Store)
-
-
-def _is_at(file: Rewriting, node: ast.AST, at: Location) -> bool:
-    first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
-    return (first, last) == (at.line, at.end_line) and node.end_col_offset == at.end_column - 1  # type: ignore[attr-defined]
 
 
 def _without(file: Rewriting, cuts: list[ast.AST]) -> list[tuple[int, int, str]]:

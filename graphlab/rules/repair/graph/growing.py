@@ -72,6 +72,26 @@ def cut_each_turn(trace: Trace, at: Location | None, name: str) -> Iterator[Help
                 yield found
 
 
+def given_detached(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:
+    """Detach what a method is given whose object keeps it: ``meter.update(loss.detach())`` for the
+    graph of ``meter.value``."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    holder = name.rpartition(".")[0]
+    if file is None or statement is None or not holder:
+        return
+    for node in ast.walk(file.function(statement) or file.tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if ast.unparse(node.func.value) != holder:
+            continue
+        given = [each for each in node.args if isinstance(each, ast.Name)]
+        edits = [(file.span(each)[1], file.span(each)[1], ".detach()") for each in given]
+        found = file.help(message("repairs.tried.keep_without"), *edits)
+        if found is not None:
+            yield found
+
+
 def summed_apart(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:
     """A running sum that is back-propagated itself: train on each summand, and add up its value."""
     file = Rewriting.of(trace, at)

@@ -96,6 +96,30 @@ def _backward_at(file: Rewriting, at: Location) -> ast.Call | None:
     return None
 
 
+def detach_given(trace: Trace, event: Backward) -> Iterator[Help]:
+    """Detach the arguments by which a function gets the graph that an earlier call of it, or an
+    earlier turn of its loop, has freed."""
+    file = Rewriting.of(trace, event.at)
+    statement = file.statement(event.at.line) if file is not None and event.at else None
+    function = file.function(statement) if file is not None and statement is not None else None
+    if file is None or function is None:
+        return
+    given = {each.arg for each in (*function.args.posonlyargs, *function.args.args)}
+    names = [each.name for each in event.carriers if each.form == "tensor" and each.name in given]
+    body = [
+        each
+        for each in function.body
+        if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+    ]
+    if not names or not body or event.handed_over:
+        return
+    place = file.whole(body[0])[0]
+    lines = "".join(f"{' ' * body[0].col_offset}{name} = {name}.detach()\n" for name in names)
+    found = file.help(message("repairs.kept_apart.given", names=names), (place, place, lines))
+    if found is not None:
+        yield found
+
+
 def loss_per_backward(trace: Trace, event: Backward) -> Iterator[Help]:
     """A graph that an outer statement made once: make it in each turn of the loop."""
     file = Rewriting.of(trace, event.at)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Location, Step, Trace
 
 
 def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
@@ -38,6 +38,19 @@ def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
             found = file.help(message("repairs.tried.step_once"), (*file.whole(statement), ""))
             if found is not None:
                 yield found
+
+
+def without_step(trace: Trace, step: Location | None) -> Iterator[Help]:
+    """Leave out a step that never had a gradient which another step had not applied already."""
+    seen = [each for each in trace.events if isinstance(each, Step) and each.at == step]
+    file = Rewriting.of(trace, step)
+    statement = file.statement(step.line) if file is not None and step is not None else None
+    if file is None or not isinstance(statement, ast.Expr) or len(file.body(statement)) < 2:
+        return
+    if seen and all(each.nothing_new for each in seen):
+        found = file.help(message("repairs.tried.step_once"), (*file.whole(statement), ""))
+        if found is not None:
+            yield found
 
 
 def _backwards(file: Rewriting, branch: list[ast.stmt]) -> bool:

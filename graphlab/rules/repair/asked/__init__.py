@@ -1,0 +1,1 @@
+"""Repairs of what gradients are asked of: inputs, hooks, and custom Functions."""

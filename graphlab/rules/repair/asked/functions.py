@@ -1,0 +1,120 @@
+"""Repairs of a custom Function: what its backward needs, saved; what keeps it from being followed
+again, left out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.source.rewriting import Function, Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+# What autograd does not see in a backward that it is to follow.
+_UNSEEN = {"data", "detach", "numpy", "item", "tolist", "no_grad", "enable_grad"}
+
+
+def saved_for_backward(trace: Trace, raised: Location | None) -> Iterator[Help]:
+    """``ctx.save_for_backward(…)`` of what a backward unpacks, where all of it are inputs of a
+    forward that saves nothing."""
+    file = Rewriting.of(trace, raised)
+    statement = file.statement(raised.line) if file is not None and raised is not None else None
+    if file is None or not isinstance(statement, ast.Assign):
+        return
+    backward = file.function(statement)
+    owner = file.parents.get(id(backward)) if backward is not None else None
+    value, target = statement.value, statement.targets[0]
+    if (
+        not isinstance(owner, ast.ClassDef)
+        or not isinstance(value, ast.Attribute)
+        or value.attr not in ("saved_tensors", "saved_variables")
+    ):
+        return
+    forward = _method(owner, "forward")
+    setup = _method(owner, "setup_context")
+    if forward is None or setup is not None or "save_for_backward" in file.text(forward):
+        return
+    names = [each.id for each in getattr(target, "elts", [target]) if isinstance(each, ast.Name)]
+    given = [each.arg for each in forward.args.args]
+    bound = {
+        each.id
+        for each in ast.walk(forward)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    if not names or not set(names) <= set(given[1:]) - bound:
+        return
+    first = forward.body[0]
+    place = file.whole(first)[0]
+    line = f"{' ' * first.col_offset}{given[0]}.save_for_backward({', '.join(names)})\n"
+    found = file.help(message("repairs.asked.save", names=names), (place, place, line))
+    if found is not None:
+        yield found
+
+
+def differentiable_twice(trace: Trace, decorator: Location | None) -> Iterator[Help]:
+    """Take once_differentiable off a backward of which autograd sees all: it computes from the
+    gradient and what was saved, and from nothing else that may depend on the inputs."""
+    file = Rewriting.of(trace, decorator)
+    if file is None or decorator is None:
+        return
+    for node in ast.walk(file.tree):
+        if not isinstance(node, ast.FunctionDef) or node.name != "backward":
+            continue
+        once = [each for each in node.decorator_list if "once_differentiable" in file.text(each)]
+        if not once or not once[0].lineno <= decorator.line <= (node.end_lineno or 0):
+            continue
+        if _sees_all(file, node):
+            start = file.span(once[0])[0]
+            line = file.source.rindex("\n", 0, start) + 1
+            end = file.source.index("\n", start) + 1
+            found = file.help(message("repairs.asked.follow"), (line, end, ""))
+            if found is not None:
+                yield found
+        return
+
+
+def _sees_all(file: Rewriting, backward: Function) -> bool:
+    ctx = backward.args.args[0].arg if backward.args.args else ""
+    owner = file.parents.get(id(backward))
+    forward = _method(owner, "forward") if isinstance(owner, ast.ClassDef) else None
+    if forward is None:
+        return False
+    saved = {
+        each.id
+        for node in ast.walk(forward)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("save_for_backward")
+        for each in node.args
+        if isinstance(each, ast.Name)
+    }
+    made = {
+        each.id
+        for each in ast.walk(forward)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    if saved & made - _returned(forward):
+        # Something in between: its graph is not there, and inputs would be missed.
+        return False
+    for node in ast.walk(backward):
+        if isinstance(node, ast.Attribute):
+            of_ctx = isinstance(node.value, ast.Name) and node.value.id == ctx
+            if of_ctx and node.attr not in ("saved_tensors", "needs_input_grad"):
+                return False
+            if node.attr in _UNSEEN:
+                return False
+    return True
+
+
+def _returned(function: Function) -> set[str]:
+    return {
+        node.value.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Name)
+    }
+
+
+def _method(owner: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    return next(
+        (each for each in owner.body if isinstance(each, ast.FunctionDef) and each.name == name),
+        None,
+    )

@@ -1,0 +1,91 @@
+"""Repairs of a result where a leaf is needed: what is kept of it without its graph, or a leaf made
+of it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+
+def kept_detached(trace: Trace, made: Location | None) -> Iterator[Help]:
+    """``self.last = last.detach()`` for ``self.last = f(x)``, with the result itself in a variable
+    for the rest of the method. Not where others read the attribute: they may want its graph."""
+    file = Rewriting.of(trace, made)
+    statement = file.statement(made.line) if file is not None and made is not None else None
+    if file is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return
+    target, function = statement.targets[0], file.function(statement)
+    if not isinstance(target, ast.Attribute) or function is None:
+        return
+    inside = {id(each) for each in ast.walk(function)}
+    reads = [
+        each
+        for each in ast.walk(file.tree)
+        if isinstance(each, ast.Attribute)
+        and each.attr == target.attr
+        and isinstance(each.ctx, ast.Load)
+    ]
+    stores = [
+        each
+        for each in ast.walk(function)
+        if isinstance(each, ast.Attribute)
+        and each.attr == target.attr
+        and isinstance(each.ctx, ast.Store)
+    ]
+    taken = {each.id for each in ast.walk(function) if isinstance(each, ast.Name)}
+    name = next((each for each in (target.attr, f"new_{target.attr}") if each not in taken), None)
+    early = any(each.lineno <= statement.lineno for each in reads if id(each) in inside)
+    if len(stores) != 1 or early or any(id(each) not in inside for each in reads) or not name:
+        return
+    indent = " " * statement.col_offset
+    lines = f"{indent}{name} = {file.text(statement.value)}\n"
+    lines += f"{indent}{file.text(target)} = {name}.detach()\n"
+    edits = [(*file.whole(statement), lines), *((*file.span(each), name) for each in reads)]
+    found = file.help(message("repairs.asked.leaf_kept"), *edits)
+    if found is not None:
+        yield found
+
+
+def leaf_of_result(trace: Trace, made: Location | None) -> Iterator[Help]:
+    """``return w.to(d).detach().requires_grad_()`` for ``return w.to(d)``, where nothing else
+    uses what it is computed from."""
+    file = Rewriting.of(trace, made)
+    statement = file.statement(made.line) if file is not None and made is not None else None
+    if file is None or not isinstance(statement, ast.Assign | ast.Return):
+        return
+    value = statement.value
+    if value is None or isinstance(value, ast.Tuple | ast.List | ast.Dict):
+        return
+    scope = file.function(statement) or file.tree
+    targets = {ast.unparse(each) for each in getattr(statement, "targets", [])}
+    used = [each for each in ast.walk(value) if isinstance(each, ast.Name)]
+    held = [each for each in ast.walk(value) if isinstance(each, ast.Attribute)]
+    local = {
+        each.id
+        for each in ast.walk(scope)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    names = {each.id for each in used} & local
+    later = any(
+        isinstance(each, ast.Name) and each.id in names - targets
+        for after in ast.walk(scope)
+        if isinstance(after, ast.stmt) and after.lineno > (statement.end_lineno or 0)
+        for each in ast.walk(after)
+    )
+    if later or not names or any(_is_own(each) for each in held):
+        return
+    found = file.help(
+        message("repairs.asked.leaf_made"), *file.followed(value, ".detach().requires_grad_()")
+    )
+    if found is not None:
+        yield found
+
+
+def _is_own(node: ast.Attribute) -> bool:
+    """Whether it is an attribute of `self`, which lives on."""
+    return isinstance(node.value, ast.Name) and node.value.id == "self"
