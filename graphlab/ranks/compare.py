@@ -27,7 +27,7 @@ _BY_HAND = ("by-hand", "copied", "never")
 # As many elements are no gradient of a model's.
 LITTLE = 64
 # What exchanges tensors by other ways than torch.distributed's own functions.
-_ELSEWHERE = ("functional_collectives", "distribute_", "parallelize_module", "rpc", "horovod",
+_ELSEWHERE = ("c10d_functional", "distribute_", "parallelize_module", "rpc", "horovod",
               "deepspeed", "pipelining")  # fmt: skip
 
 

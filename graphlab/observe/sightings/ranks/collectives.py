@@ -3,6 +3,8 @@ overwrote."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -28,11 +30,15 @@ from graphlab.trace.ranks.sightings import Carried, Communicated, WithoutGradien
 
 # Of these the first argument is overwritten; of those the first receives what others gave.
 IN_PLACE = ("all_reduce", "broadcast", "reduce", "all_reduce_coalesced")
-INTO = ("all_gather", "all_gather_into_tensor", "all_to_all", "all_to_all_single",
-        "reduce_scatter", "reduce_scatter_tensor")  # fmt: skip
+INTO = ("all_gather", "all_gather_into_tensor", "all_gather_single", "all_to_all",
+        "all_to_all_single", "reduce_scatter", "reduce_scatter_tensor",
+        "reduce_scatter_single")  # fmt: skip
 RECEIVING = ("recv", "scatter")
 OTHERS = ("barrier", "gather", "send", "all_gather_object", "broadcast_object_list",
           "gather_object", "scatter_object_list")  # fmt: skip
+# Those of torch.distributed._functional_collectives, by which DTensors communicate.
+FUNCTIONAL = ("all_gather_single", "all_gather_tensor", "all_reduce", "all_to_all_single",
+              "broadcast", "reduce_scatter_single", "reduce_scatter_tensor")  # fmt: skip
 # By these two ranks exchange what no other has.
 PAIRWISE = ("send", "recv", "isend", "irecv", "batch_isend_irecv")
 _WRAPPER = os.path.join("distributed", "c10d_logger.py")
@@ -53,6 +59,11 @@ class Collectives:
             function = getattr(torch.distributed, name, None)
             if function is not None:
                 watched.tracer.handle(function, self._handler(name))
+
+        for name in FUNCTIONAL:
+            function = getattr(_functional(), name, None)
+            if function is not None:
+                watched.tracer.handle(function, self._functional_handler(name))
 
     def counted(self, spot: Spot | None, operation: str) -> None:
         """A backward through a wrapper, which communicates as well."""
@@ -111,6 +122,14 @@ class Collectives:
 
         return handle
 
+    def _functional_handler(self, name: str) -> Any:
+        def handle(frame: FrameType, event: str, arg: Any) -> None:
+            if event == "call":
+                self._carries(name, [frame.f_locals.get("self")])
+                self.counted(self._tracer.spot(frame.f_back), name)
+
+        return handle
+
     def _carries(self, name: str, operands: list[Any]) -> None:
         tensors = [*tensors_in(operands[:2])]
         self._largest = max(self._largest, *map(count_of, tensors), 0)
@@ -134,6 +153,13 @@ class Collectives:
                 return None
             outer = outer.f_back
         return caller
+
+
+def _functional() -> Any:
+    """A module of torch's that is private still, or None."""
+    with contextlib.suppress(ImportError):
+        return importlib.import_module("torch.distributed._functional_collectives")
+    return None
 
 
 def _parameters(frame: FrameType) -> tuple[str, ...]:

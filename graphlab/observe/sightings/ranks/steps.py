@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
@@ -61,6 +62,7 @@ class RankSteps:
 
     def __init__(self, watched: Watched, collectives: Collectives) -> None:
         self._collectives = collectives
+        self._thread = get_ident()
         self._log, self._tracer = watched.log, watched.tracer
         self._files, self._ledger = watched.files, watched.ledger
         self._table = watched.table
@@ -115,7 +117,7 @@ class RankSteps:
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
         iterations = self._tracer.iterations
-        for (code, start), count in [*iterations.counts.items()][:LOOPS]:
+        for (code, start), count in [*iterations.counts_in(self._thread).items()][:LOOPS]:
             loop = next((e for e in loops_of(code.co_filename) if e.start == start), None)
             if loop is not None and (code, start) not in iterations.lost:
                 yield Turns(line_place(code.co_filename, loop.first, code.co_name), count)
