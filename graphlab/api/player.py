@@ -1,20 +1,18 @@
-"""The player that users hold, and the choice of the iteration that it shows."""
+"""The player that users hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from graphlab.observe.film.choice import film_of, moment_of
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.views.player.page import RecordedRun, page
 
-if TYPE_CHECKING:
-    from graphlab.observe.film.snapshots import Snapshot
-    from graphlab.observe.observation import Observation
+__all__ = ["Player", "film_of", "moment_of", "played_run"]
 
 # The height of a player in a notebook, as CSS.
 HEIGHT = "46rem"
@@ -72,41 +70,3 @@ def played_run(trace: Trace, film: Film, findings: Sequence[Finding]) -> Recorde
     return RecordedRun(
         trace, film, tuple(findings), {each.code: why(each.code) for each in findings}
     )
-
-
-def film_of(session: Observation, trace: Trace, findings: Sequence[Finding]) -> Film | None:
-    """The iteration of `session` that explains most; None where no line of the user's ran, or
-    where nothing was filmed."""
-    films = session.snapshots.films()
-    if not films:
-        return None
-    taken = [snapshot for snapshot, _ in films if snapshot is not None]
-    counted = [each for each in findings if each.severity != "info"]
-    if trace.exception is not None and not counted:
-        # No rule explains the error, so its own iteration is shown.
-        snapshot, take = films[-1]
-    else:
-        best, _ = moment_of(taken, counted)
-        snapshot, take = next(each for each in films if each[0] is best or best is None)
-    film = session.build_film(snapshot, take)
-    return film if film.moments else None
-
-
-def moment_of(
-    taken: Sequence[Snapshot], findings: Sequence[Finding]
-) -> tuple[Snapshot | None, Finding | None]:
-    """The snapshot that shows the first finding, and that finding; without one, the snapshot of the
-    first iteration that has every loss of the loop."""
-    if not taken:
-        return None, None
-    first = findings[0] if findings else None
-    if first is not None:
-        call = first.failed.what if first.failed is not None else None
-        for each in taken:
-            if each.failed and first.severity == "error" and call in each.calls:
-                return each, first
-        for each in taken:
-            if first.iteration in each.iterations:
-                return each, first
-    most = max(len(each.calls) for each in taken)
-    return next(each for each in taken if len(each.calls) == most), first

@@ -275,6 +275,10 @@ def fix(
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write all of it; - is stdout.")
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="FILE", help="Play the run and the repaired one."),
+    ] = None,
     steps: Annotated[
         int, typer.Option("--steps", metavar="N", min=1, help="Iterations beyond the failing one.")
     ] = 3,
@@ -304,7 +308,7 @@ def fix(
     """  # fmt: skip
     from graphlab.commands.fix import fix as command
 
-    choice = command.Choice(apply, choose, patch, json, steps, limit, sandbox, force, nproc)
+    choice = command.Choice(apply, choose, patch, json, html, steps, limit, sandbox, force, nproc)
     raise typer.Exit(command.fix(target, context.args, choice, module))
 
 

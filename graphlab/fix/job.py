@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 
 from graphlab.output import files
-from graphlab.trace import store
+from graphlab.trace.film import Film, dumps, loads_both
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 
@@ -23,6 +23,7 @@ class Job:
     `limit` seconds after its beginning in any case. folder: a scratch copy of the working folder.
     ranks: it runs as so many, each of which gives an answer of its own, at `answer_of`.
     look_from: every operation from this iteration on is asked whether its numbers are finite.
+    film: the iteration that explains most is recorded line by line.
     """
 
     target: str
@@ -37,6 +38,7 @@ class Job:
     folder: str | None = None
     ranks: int = 1
     look_from: int | None = None
+    film: bool = False
 
     def dumps(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -66,18 +68,20 @@ class Answer:
     left: str = ""
     saved_bytes: int | None = None
     refused: tuple[str, str] | None = None
+    film: Film | None = None
     joint: Joint | None = None
 
     def write(self, path: str) -> None:
         words = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        del words["joint"]
-        words["trace"] = store.dumps(self.trace) if self.trace is not None else None
+        del words["film"], words["joint"]
+        words["trace"] = dumps(self.trace, self.film) if self.trace is not None else None
         files.write(path, json.dumps(words))
 
     @classmethod
     def loads(cls, text: str) -> Answer:
         """Raises ValueError for a text that is none."""
         words = json.loads(text)
-        words["trace"] = store.loads(words["trace"]) if words["trace"] is not None else None
+        if words["trace"] is not None:
+            words["trace"], words["film"] = loads_both(words["trace"])
         words["refused"] = tuple(words["refused"]) if words["refused"] is not None else None
         return cls(**words)

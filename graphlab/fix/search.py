@@ -121,6 +121,16 @@ class Search:
         )
         return replace(again, seconds=before.seconds) if told else before
 
+    def filmed(self, chosen: int | None) -> list[Answer]:
+        """The program run as it is, and with the repair at `chosen`, each with its film."""
+        before = self._before.trace
+        assert before is not None
+        jobs = [replace(self._job({}, None, self._asked.limit), film=True)]
+        if chosen is not None:
+            until, limit = _until(before, self._asked.steps), self._limit()
+            jobs.append(replace(self._job(self.texts[chosen], until, limit), film=True))
+        return [answer for _, answer in sorted(self._processes.run_all(jobs), key=lambda e: e[0])]
+
     def _search(self, first: _Trial) -> None:
         grown = [first]
         for _ in range(DEPTH):
@@ -244,8 +254,10 @@ def _lost(answer: Answer) -> str:
 def _helped(trial: _Trial) -> bool:
     """Whether the finding that it was to mend is gone."""
     was = trial.mends
+    # One that has its words, and another repair to offer, is the next of its kind.
     return was is None or not any(
-        each.code == was.code and each.summary == was.summary for each in trial.problems
+        each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
+        for each in trial.problems
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,9 @@ def main(path: str) -> None:
 def _run(job: Job, rank: int | None) -> Answer:
     from graphlab.fix.leaving import Leaving
     from graphlab.observe import program
+    from graphlab.observe.film.choice import film_of
     from graphlab.ranks.termination import Termination
+    from graphlab.rules.registry import find
 
     what = program.module(job.target) if job.is_module else program.script(job.target)
     if job.folder is not None:
@@ -76,6 +79,8 @@ def _run(job: Job, rank: int | None) -> Answer:
 
     def started(observation: Observation) -> None:
         begun.append(observation)
+        if job.film:
+            observation.keep_film()
         if job.look_from is not None:
             observation.numbers.look_from(job.look_from)
         leaving.start(observation)
@@ -86,7 +91,12 @@ def _run(job: Job, rank: int | None) -> Answer:
     ran = program.run(what, list(job.arguments), job.name, started, last=True)
     for each in endings:
         each.program_ended()
-    return answer(ran.trace, ran.exit_code)
+    answered = answer(ran.trace, ran.exit_code)
+    if not job.film:
+        return answered
+    # A trial that was left is no program that was interrupted: any iteration may be shown.
+    trace = replace(ran.trace, exception=None) if leaving.why else ran.trace
+    return replace(answered, film=film_of(begun[0], trace, find(trace)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.growing import summed_apart
+from graphlab.rules.repair.graph.joined import joined, made_before_loop
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
 from graphlab.rules.repair.loops import (
     detach_and_recompute,
@@ -66,11 +67,13 @@ def _freed(freeing: Backward | None, by: str) -> Place | None:
 
 
 def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator[Help]:
+    yield from joined(trace)
     yield from graph_once_more(trace, freeing, event)
     if freeing is not None and freeing.at == event.at:
         yield from summed_apart(trace, event.at, event.loss)
         yield from loss_per_backward(trace, event)
         yield from detach_given(trace, event)
+        yield from made_before_loop(trace, event)
 
 
 def _notes(freeing: Backward | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
+from graphlab.rules.repair.inplace_modules import built_not_in_place
 from graphlab.rules.repair.reordered import copy_before_write, view_after_write
 from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
@@ -22,7 +23,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl004.summary",
         ("errors.gl004.out_of_place", "errors.gl004.index_the_base"),
         _apart,
-        lambda trace, event: copy_before_write(trace, event.at),
+        lambda trace, event: (
+            *copy_before_write(trace, event.at),
+            *built_not_in_place(trace, event.at),
+        ),
     )
     for event in trace.events:
         if isinstance(event, Refused) and event.kind == "view" and not event.by:

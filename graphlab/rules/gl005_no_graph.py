@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.refusals import made_by, refused_backwards, refused_operations
 from graphlab.rules.repair.asked.requiring import hook_where_grad
+from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
+from graphlab.rules.repair.graph.guards import called_with_gradients
 from graphlab.rules.repair.refused_call import restore_graph
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
-from graphlab.trace.model import Refused, Trace
+from graphlab.trace.model import Backward, Refused, Trace
 
 # How what was made without a graph is told of.
 _UNASKED = " made it without requires_grad"
@@ -26,9 +28,15 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl005.help",
         restore_graph,
         cut="errors.gl005.cut",
-        others=lambda trace, event: graph_kept(trace, event.cut, event.cut_by, event.at),
+        others=_others,
     )
     yield from refused_operations(RULE, trace, "hook", _summary, _help, others=hook_where_grad)
+
+
+def _others(trace: Trace, event: Backward) -> Iterator[Help]:
+    yield from called_with_gradients(trace, event)
+    yield from graph_kept(trace, event.cut, event.cut_by, event.at)
+    yield from not_reentrant_at_all(trace, event.at)
 
 
 def _summary(event: Refused, name: str) -> str:

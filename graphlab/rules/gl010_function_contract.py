@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.rules.failures import failed_backwards
-from graphlab.rules.repair.returned import complete_return
+from graphlab.rules.repair.asked.returned import complete_return
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.graph.joined import for_its_step, made_before_loop
 from graphlab.rules.repair.graph.kept_apart import copied_where_saved
 from graphlab.rules.repair.held.later import saved_after, written_later
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
@@ -170,12 +171,14 @@ def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[He
     held = versions(trace, problems[0]).tensor.kind in ("parameter", "buffer")
     if mutated is not None and not held:
         yield from copy_before_write(trace, mutated.at)
-    elif mutated is not None:
+    elif mutated is not None and not mutated.what.endswith(".step()"):
         yield from written_later(trace, mutated.at, event)
         yield from saved_after(trace, problems[0].at, mutated.at)
     carried = detach_carried(trace, event)
     if carried is not None:
         yield carried
+    yield from for_its_step(trace, event)
+    yield from made_before_loop(trace, event)
 
 
 def _broadcast(trace: Trace, saved: Saved, tensor: TensorInfo) -> Help:

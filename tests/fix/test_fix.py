@@ -56,6 +56,42 @@ for turn in range(6):
     optimizer_G.step()
 open("log.txt", "a").write("done\\n")
 """
+# A policy that becomes sure of itself.
+NAN = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+policy = nn.Linear(4, 3)
+optimizer = torch.optim.Adam(policy.parameters(), lr=0.01)
+for turn in range(8):
+    x = torch.randn(16, 4)
+    scale = 1e4 if turn == 5 else 1.0
+    p = torch.softmax(policy(x) * scale, dim=-1)
+    chosen = p.max(-1).values.mean()
+    loss = -chosen - 0.01 * -(p * torch.log(p)).sum(-1).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+# A hidden state that leads into the graph of the turn before; long enough to be left.
+TWICE = """
+import time
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+cell = nn.GRUCell(2, 4)
+optimizer = torch.optim.SGD(cell.parameters(), lr=0.1)
+state = torch.zeros(1, 4)
+for turn in range(2000):
+    state = cell(torch.randn(1, 2), state)
+    loss = state.square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    time.sleep(0.05)
+"""
 # The cut is in an imported file; a frozen encoder must stay frozen.
 CUT = """
 import torch
@@ -194,6 +230,28 @@ def test_compiled_code_is_not_proved_and_not_applied(main: Main, tmp_path: Path)
     assert "no repair is proved" in out and "? right gradients" in out
     open_ones = [each for each in report["candidates"][0]["checks"] if each["holds"] is None]
     assert "compile" in open_ones[0]["detail"]
+
+
+def test_nan_is_looked_into_and_the_edit_that_changes_no_finite_number_is_written(
+    main: Main, tmp_path: Path
+) -> None:
+    (tmp_path / "entropy.py").write_text(NAN)
+    code, out, _ = main("fix", "entropy.py", "--apply")
+    assert code == 0 and "log in line 13 made it" in " ".join(out.split())
+    given = "    p = torch.softmax(policy(x) * scale, dim=-1)\n"
+    named = "    logits = policy(x) * scale\n    p = torch.softmax(logits, dim=-1)\n"
+    wanted = NAN.replace(given, named).replace("torch.log(p)", "torch.log_softmax(logits, dim=-1)")
+    assert (tmp_path / "entropy.py").read_text() == wanted
+
+
+def test_the_repaired_run_is_played_beside_the_broken_one(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "cut.py").write_text(TWICE)
+    code, _, err = main("fix", "cut.py", "--html", "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert (code, err) == (0, "") and (tmp_path / "cut.py").read_text() == TWICE
+    # The first help of the first finding, and the names of both runs.
+    assert "Proved by a run: " in page and "cut.py, repaired" in page
+    assert "KeyboardInterrupt" not in page
 
 
 def test_what_no_finding_explains_is_said_and_is_no_success(main: Main, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.status import Status
 
+from graphlab.commands.fix.played import side_by_side
 from graphlab.commands.recording import resolve
 from graphlab.errors import UserError
 from graphlab.fix import sources
@@ -34,6 +35,7 @@ class Choice:
     choose: int | None = None
     patch_file: str | None = None
     json_file: str | None = None
+    html_file: str | None = None
     steps: int = 3
     limit: float | None = None
     sandbox: bool = False
@@ -47,11 +49,14 @@ class Choice:
         Raises:
             UserError: for options that cannot be met, before anything runs.
         """
-        patch_file, json_file = (
-            files.check(path, self.force) for path in (self.patch_file, self.json_file)
+        if self.ranks is not None and self.ranks > 1 and self.html_file is not None:
+            raise UserError("--html plays one process", "leave it out with --nproc")
+        patch_file, json_file, html_file = (
+            files.check(path, self.force)
+            for path in (self.patch_file, self.json_file, self.html_file)
         )
-        files.distinct({"--patch": patch_file, "--json": json_file})
-        return replace(self, patch_file=patch_file, json_file=json_file)
+        files.distinct({"--patch": patch_file, "--json": json_file, "--html": html_file})
+        return replace(self, patch_file=patch_file, json_file=json_file, html_file=html_file)
 
 
 def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> int:
@@ -85,7 +90,15 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
             processes, progress,
         )  # fmt: skip
         repairs = search.run()
-    chosen = repairs.chosen if choice.choose is None else _chosen(repairs, choice.choose)
+        chosen = repairs.chosen if choice.choose is None else _chosen(repairs, choice.choose)
+        page, no_page = "", None
+        if choice.html_file is not None:
+            progress.filming()
+            try:
+                page = side_by_side(search.filmed(chosen), repairs, chosen)
+            except UserError as error:
+                # The repair is shown and written all the same.
+                no_page = error
     if chosen is not None and choice.apply:
         sources.write(search.texts[chosen], search.originals)
         repairs = replace(repairs, applied=True)
@@ -95,7 +108,9 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
         files.write(choice.json_file, text, choice.force)
     if choice.patch_file is not None and chosen is not None:
         files.write(choice.patch_file, repairs.candidates[chosen].diff, choice.force)
-    to_stdout = "-" in (choice.json_file, choice.patch_file)
+    if choice.html_file is not None and page:
+        files.write(choice.html_file, page, choice.force)
+    to_stdout = "-" in (choice.json_file, choice.patch_file, choice.html_file)
     screen = console.stderr() if to_stdout else console.stdout()
     many = ["--nproc", str(choice.ranks)] if choice.ranks else []
     words = shlex.join([*(["-m"] if is_module else []), target, *many])
@@ -103,6 +118,8 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
     console.emit(screen, RepairTable(repairs, chosen))
     for line in _closing(repairs, choice, words, given):
         console.emit(screen, line)
+    if no_page is not None:
+        raise no_page
     return _code(repairs, choice)
 
 
@@ -158,6 +175,10 @@ class _Progress:
     def trying(self, at: int, count: int) -> None:
         if self._status is not None:
             self._status.update(say("fix.said.trying", at=at, count=count))
+
+    def filming(self) -> None:
+        if self._status is not None:
+            self._status.update(say("fix.said.filming"))
 
 
 @contextmanager

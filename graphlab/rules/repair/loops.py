@@ -212,7 +212,7 @@ def move_step(
         (o for s in block.statements[end:] for o in trace.optimizers if _steps(s, o.name)), None
     )
     owner = _owner(trace, target.owns) if target is not None else None
-    limited = _with_inputs(block, backward, owner) if owner else None
+    limited = _with_inputs(block, backward, f"list({owner}.parameters())") if owner else None
     cleared = target is not None and any(
         f"{target.name}.zero_grad" in read_names(s) for s in block.statements[middle:end]
     )

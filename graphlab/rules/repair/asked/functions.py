@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
+from difflib import get_close_matches
 
 from graphlab.language import message
 from graphlab.source.rewriting import Function, Rewriting
@@ -72,6 +74,28 @@ def differentiable_twice(trace: Trace, decorator: Location | None) -> Iterator[H
             if found is not None:
                 yield found
         return
+
+
+def named_backward(trace: Trace, at: Location | None, operation: str) -> Iterator[Help]:
+    """``backward`` for the method of a Function that is nearly called so, where it has none."""
+    for path in sorted(trace.sources):
+        file = Rewriting.of(trace, replace(at, file=path) if at is not None else None)
+        for owner in ast.walk(file.tree) if file is not None else ():
+            if not isinstance(owner, ast.ClassDef) or f"{owner.name}Backward" != operation:
+                continue
+            methods = [each for each in owner.body if isinstance(each, ast.FunctionDef)]
+            if file is None or {"backward", "vjp"} & {each.name for each in methods}:
+                return
+            near = [each for each in methods if get_close_matches("backward", [each.name.lower()])]
+            if len(near) == 1:
+                start = file.source.index("def ", file.span(near[0])[0]) + 4
+                found = file.help(
+                    message("repairs.asked.name", name=near[0].name),
+                    (start, start + len(near[0].name), "backward"),
+                )
+                if found is not None:
+                    yield found
+            return
 
 
 def _sees_all(file: Rewriting, backward: Function) -> bool:

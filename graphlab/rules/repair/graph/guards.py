@@ -9,7 +9,7 @@ from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.source.vocabulary import GUARDS
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Backward, Location, Trace
 
 # How many ways to divide a block are offered.
 MOST = 4
@@ -94,6 +94,36 @@ def with_gradients(trace: Trace, at: Location | None) -> Iterator[Help]:
         )
         if found is not None:
             yield found
+
+
+def called_with_gradients(trace: Trace, event: Backward) -> Iterator[Help]:
+    """A function with a guard calls the one that runs the backward, a closure say: call that with
+    gradients on."""
+    own = Rewriting.of(trace, event.at)
+    inner = own.statement(event.at.line) if own is not None and event.at is not None else None
+    running = own.function(inner) if own is not None and inner is not None else None
+    file = Rewriting.of(trace, event.cut)
+    if file is None or running is None or event.cut is None:
+        return
+    for node in ast.walk(file.tree):
+        if not isinstance(node, ast.FunctionDef) or not any(
+            each.lineno == event.cut.line and _is_guard(each) for each in node.decorator_list
+        ):
+            continue
+        for statement in ast.walk(node):
+            call = getattr(statement, "value", None)
+            if (
+                isinstance(statement, ast.Assign | ast.Expr)
+                and isinstance(call, ast.Call)
+                and ast.unparse(call.func).rsplit(".", 1)[-1] == running.name
+            ):
+                found = file.help(
+                    message("repairs.tried.called_on", name=running.name),
+                    file.under("with torch.enable_grad()", statement, statement),
+                )
+                if found is not None:
+                    yield found
+                return
 
 
 def _is_guard(node: ast.expr) -> bool:
