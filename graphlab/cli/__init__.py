@@ -294,6 +294,9 @@ def fix(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Run in scratch copies of the working folder.")
     ] = False,
+    nproc: Annotated[
+        int | None, typer.Option("--nproc", min=1, metavar="N", help="Run it as N ranks.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     lang: Lang = None,
 ) -> None:
@@ -305,7 +308,7 @@ def fix(
     """  # fmt: skip
     from graphlab.commands.fix import fix as command
 
-    choice = command.Choice(apply, choose, patch, json, html, steps, limit, sandbox, force)
+    choice = command.Choice(apply, choose, patch, json, html, steps, limit, sandbox, force, nproc)
     raise typer.Exit(command.fix(target, context.args, choice, module))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from graphlab.output import files
 from graphlab.trace.film import Film, dumps, loads_both
 from graphlab.trace.model import Trace
+from graphlab.trace.ranks.joint import Joint
 
 # The longest that a program may take to leave once it is told to, in seconds.
 GRACE = 10.0
@@ -20,6 +21,7 @@ class Job:
 
     It is left when iteration `until` has begun (counted from 0) and `at_least` seconds have passed;
     `limit` seconds after its beginning in any case. folder: a scratch copy of the working folder.
+    ranks: it runs as so many, each of which gives an answer of its own, at `answer_of`.
     look_from: every operation from this iteration on is asked whether its numbers are finite.
     film: the iteration that explains most is recorded line by line.
     """
@@ -34,11 +36,19 @@ class Job:
     at_least: float = 0.0
     limit: float | None = None
     folder: str | None = None
+    ranks: int = 1
     look_from: int | None = None
     film: bool = False
 
     def dumps(self) -> str:
         return json.dumps(dataclasses.asdict(self))
+
+    def answer_of(self, rank: int) -> str:
+        return self.answer if self.ranks == 1 else f"{self.answer}.{rank}"
+
+    def pid_of(self, rank: int) -> str:
+        """The file in which a rank notes its process."""
+        return f"{self.answer}.pid-{rank}"
 
     @classmethod
     def loads(cls, text: str) -> Job:
@@ -49,7 +59,8 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How a run went. left: why it was left before its end, "iterations" or "time". refused: what
-    is wrong with the target and what to do, where it could not be run."""
+    is wrong with the target and what to do, where it could not be run. joint: the traces of several
+    ranks, of which `trace` is one for all; it is not written."""
 
     trace: Trace | None = None
     exit_code: int = 0
@@ -58,10 +69,11 @@ class Answer:
     saved_bytes: int | None = None
     refused: tuple[str, str] | None = None
     film: Film | None = None
+    joint: Joint | None = None
 
     def write(self, path: str) -> None:
         words = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        del words["film"]
+        del words["film"], words["joint"]
         words["trace"] = dumps(self.trace, self.film) if self.trace is not None else None
         files.write(path, json.dumps(words))
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import CodeType
 
 from graphlab.fix.job import GRACE, Job
@@ -21,16 +22,44 @@ _TICK = 0.05
 _AGAIN = 2.0
 
 
+def end_with(file: str, launched: bool) -> None:
+    """End this process and its group when nobody waits for its answer any more: when `file` is
+    gone, or the process that has started it, or the one that started the launcher of a rank."""
+
+    def ancestors() -> tuple[int, str]:
+        parent = os.getppid()
+        return parent, _parent_of(parent) if launched else ""
+
+    began = ancestors()
+
+    def watch() -> None:
+        while os.path.exists(file) and ancestors() == began:
+            time.sleep(_TICK)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="graphlab-end", daemon=True).start()
+
+
+def _parent_of(process: int) -> str:
+    """Of a process, where Linux tells it."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return ""
+
+
 class Leaving:
     """A thread beside the program. `leave_hard(trace)` is called where the program does not go when
     it is told to; the process ends with that."""
 
-    def __init__(self, job: Job, code: CodeType, leave_hard: Callable[[Trace], None]) -> None:
+    def __init__(
+        self, job: Job, rank: int | None, code: CodeType, leave_hard: Callable[[Trace], None]
+    ) -> None:
         self.why = ""
+        self._rank = rank
         self._job, self._code, self._leave_hard = job, code, leave_hard
         self._observation: Observation | None = None
         self._began = time.monotonic()
-        self._parent = os.getppid()
         self._main = threading.get_ident()
         self._process = os.getpid()
 
@@ -52,9 +81,6 @@ class Leaving:
         first = 0.0
         while True:
             time.sleep(_TICK)
-            if os.getppid() != self._parent:
-                # Nobody waits for the answer any more, and nobody else would end the group.
-                os.killpg(0, signal.SIGKILL)
             self.why = self.why or self._reason()
             if not self.why or not self._at_work():
                 continue
@@ -72,7 +98,17 @@ class Leaving:
             return "time"
         if job.until is None or observation is None or self.seconds < job.at_least:
             return ""
-        return "iterations" if observation.iterations.done > job.until else ""
+        far = observation.iterations.done > job.until
+        return "iterations" if far and self._all_are() else ""
+
+    def _all_are(self) -> bool:
+        """Whether all ranks have run far enough, as this one has: they wait for each other."""
+        if self._rank is None:
+            return True
+        Path(f"{self._job.answer}.far-{self._rank}").touch()
+        return all(
+            os.path.exists(f"{self._job.answer}.far-{each}") for each in range(self._job.ranks)
+        )
 
     def _at_work(self) -> bool:
         """Whether the program is running, and not what prints and reports its end."""

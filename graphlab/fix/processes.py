@@ -18,6 +18,8 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from graphlab.fix.job import GRACE, Answer, Job
+from graphlab.fix.on_ranks import joined
+from graphlab.ranks.launch import LAUNCHER
 
 AT_ONCE = 2
 _TICK = 0.02
@@ -30,6 +32,7 @@ class _Running(NamedTuple):
 
     process: subprocess.Popen[bytes]
     job: Job
+    file: Path
     until: float | None
 
 
@@ -50,7 +53,7 @@ class Processes:
 
     def __exit__(self, *left: object) -> None:
         for running in self._running.values():
-            _kill(running.process)
+            _kill(running)
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -65,7 +68,8 @@ class Processes:
         """The answers by the jobs' places, in the order in which they come."""
         waiting = list(enumerate(jobs))
         while waiting or self._running:
-            while waiting and len(self._running) < AT_ONCE:
+            # Ranks are two processes at least.
+            while waiting and len(self._running) < (AT_ONCE if waiting[0][1].ranks == 1 else 1):
                 at, job = waiting.pop(0)
                 began(at)
                 self._start(at, job)
@@ -80,13 +84,17 @@ class Processes:
         job = replace(job, answer=str(self.folder / f"answer-{self._count}.json"))
         file = self.folder / f"job-{self._count}.json"
         file.write_text(job.dumps(), encoding="utf-8")
+        trial, environ = ["-m", "graphlab.fix.trial", str(file)], _environment()
+        if job.ranks > 1:
+            trial = ["-m", LAUNCHER, "--standalone", "--nproc-per-node", str(job.ranks), *trial]
+            environ.setdefault("OMP_NUM_THREADS", "1")
         process = subprocess.Popen(
-            [sys.executable, "-m", "graphlab.fix.trial", str(file)],
+            [sys.executable, *trial],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env=_environment(), start_new_session=True,
+            env=environ, start_new_session=True,
         )  # fmt: skip
         limit = time.monotonic() + _START + job.limit + 2 * GRACE if job.limit else None
-        self._running[at] = _Running(process, job, limit)
+        self._running[at] = _Running(process, job, file, limit)
 
     def _done(self) -> list[int]:
         now = time.monotonic()
@@ -100,12 +108,16 @@ class Processes:
         running = self._running[at]
         process, job = running.process, running.job
         late = process.poll() is None
-        _kill(process)
+        _kill(running)
         del self._running[at]
-        try:
-            return Answer.loads(Path(job.answer).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        answers: dict[int, Answer] = {}
+        for rank in range(job.ranks):
+            with contextlib.suppress(OSError, ValueError):
+                text = Path(job.answer_of(rank)).read_text(encoding="utf-8")
+                answers[rank] = Answer.loads(text)
+        if not answers:
             return Answer(exit_code=process.returncode, left="time" if late else "")
+        return answers[0] if job.ranks == 1 else joined(answers, job.ranks, process.returncode)
 
 
 def _environment() -> dict[str, str]:
@@ -118,11 +130,19 @@ def _environment() -> dict[str, str]:
     return environ
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all others of its group, which outlive it where it left them running."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _kill(running: _Running) -> None:
+    """End the process and all others of its group, which outlive it where it left them running.
+    Each rank has a group of its own."""
+    # A rank that has not noted its process yet ends without this.
+    running.file.unlink(missing_ok=True)
+    groups = [running.process.pid]
+    for rank in range(running.job.ranks if running.job.ranks > 1 else 0):
+        with contextlib.suppress(OSError, ValueError):
+            groups.append(int(Path(running.job.pid_of(rank)).read_text()))
+    for group in groups:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    running.process.wait()
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from graphlab.errors import UserError
-from graphlab.fix import checks, sources
+from graphlab.fix import checks, on_ranks, sources
 from graphlab.fix.job import Answer, Job
 from graphlab.fix.processes import Processes
 from graphlab.fix.sources import Source
 from graphlab.language import Message, message
-from graphlab.rules.registry import find
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Module, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
@@ -45,6 +44,7 @@ class Asked:
     steps: int = 3
     limit: float | None = None
     scratch: Callable[[], str] | None = None
+    ranks: int = 1
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Search:
             )
         self._before = before = self._looked_into(before, before.trace)
         assert before.trace is not None
-        first = _Trial({}, trace=before.trace, findings=find(before.trace))
+        first = _Trial({}, trace=before.trace, findings=on_ranks.findings(before))
         if first.problems:
             self._search(first)
         failure = before.trace.exception
@@ -188,11 +188,9 @@ class Search:
             if answer.trace is None:
                 trial.checks = (Check(checks.RUNS, False, _lost(answer)),)
                 continue
-            trial.findings = find(answer.trace)
+            trial.findings = on_ranks.findings(answer)
             trial.checks = (
-                checks.clean(answer.trace, trial.findings, self._code(answer), answer.left),
-                checks.nothing_silenced(before, answer.trace),
-                checks.right_gradients(answer.trace),
+                *on_ranks.checked(self._before, answer, trial.findings, self._code(answer)),
                 *checks.as_meant(trial.choices),
             )
 
@@ -210,7 +208,7 @@ class Search:
         asked = self._asked
         return Job(
             asked.target, asked.name, asked.is_module, asked.arguments, "", texts, until, _AT_LEAST,
-            limit, asked.scratch() if asked.scratch is not None else None,
+            limit, asked.scratch() if asked.scratch is not None else None, asked.ranks,
         )  # fmt: skip
 
     def _repairs(self, first: _Trial, failure: str) -> Repairs:

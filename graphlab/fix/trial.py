@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 
 def main(path: str) -> None:
-    job = Job.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        job = Job.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        # Nobody waits for the answer any more.
+        return
+    rank = int(os.environ["RANK"]) if job.ranks > 1 else None
+    if rank is not None:
+        Path(job.pid_of(rank)).write_text(str(os.getpid()))
     # Neither is a trace of it to stay on disk, nor a trace on disk to be taken for the edited file.
     sys.dont_write_bytecode = True
     from graphlab.fix import overlay, sources
+    from graphlab.fix.leaving import end_with
 
+    end_with(path, rank is not None)
     texts = {}
     for name, text in job.texts.items():
         source = sources.read(name)
@@ -32,7 +41,7 @@ def main(path: str) -> None:
         os.environ["PYTEST_ADDOPTS"] = f"{given} --assert=plain -p no:cacheprovider".strip()
     overlay.serve(texts)
     try:
-        answer = _run(job)
+        answer = _run(job, rank)
     except UserError as refused:
         answer = Answer(refused=(str(refused), refused.help), exit_code=2)
     except Unreported as lost:
@@ -40,15 +49,17 @@ def main(path: str) -> None:
     except SystemExit:
         # A child that the program forked ends here.
         raise
-    answer.write(job.answer)
+    answer.write(job.answer_of(rank or 0))
     sys.stdout.flush()
-    os._exit(0)
+    # The launcher ends the other ranks where one has failed.
+    os._exit(answer.exit_code if rank is not None and not answer.left else 0)
 
 
-def _run(job: Job) -> Answer:
+def _run(job: Job, rank: int | None) -> Answer:
     from graphlab.fix.leaving import Leaving
     from graphlab.observe import program
     from graphlab.observe.film.choice import film_of
+    from graphlab.ranks.termination import Termination
     from graphlab.rules.registry import find
 
     what = program.module(job.target) if job.is_module else program.script(job.target)
@@ -60,7 +71,11 @@ def _run(job: Job) -> Answer:
         saved = begun[0].live_objects.saved_bytes
         return Answer(trace, exit_code, leaving.seconds, leaving.why, saved)
 
-    leaving = Leaving(job, what.code, lambda trace: answer(trace, 1).write(job.answer))
+    def write(trace: Trace) -> None:
+        answer(trace, 1).write(job.answer_of(rank or 0))
+
+    leaving = Leaving(job, rank, what.code, write)
+    endings: list[Termination] = []
 
     def started(observation: Observation) -> None:
         begun.append(observation)
@@ -69,8 +84,13 @@ def _run(job: Job) -> Answer:
         if job.look_from is not None:
             observation.numbers.look_from(job.look_from)
         leaving.start(observation)
+        if rank is not None:
+            endings.append(Termination(observation, write))
+            endings[0].start()
 
     ran = program.run(what, list(job.arguments), job.name, started, last=True)
+    for each in endings:
+        each.program_ended()
     answered = answer(ran.trace, ran.exit_code)
     if not job.film:
         return answered

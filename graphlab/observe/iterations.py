@@ -46,6 +46,10 @@ class Iterations:
         ident = get_ident()
         return self._counts.get(ident) or self._counts.setdefault(ident, {})
 
+    def counts_in(self, thread: int) -> dict[LoopKey, int]:
+        """As `counts`, of another thread: one that reports may not be the one that ran."""
+        return self._counts.get(thread, {})
+
     def lose(self, loop: LoopKey) -> None:
         """Turns of a loop may have gone by without being counted: it numbers nothing any more."""
         self.lost.add(loop)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from graphlab.ranks.parting import counts_of, parted
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
-    Communicated,
+    Carried,
     GradientWrite,
     NotAveraged,
-    Parted,
     RankSighting,
     RankStep,
     Scheduled,
     Source,
     StepsApart,
-    Turns,
     Unfinished,
 )
-from graphlab.trace.values import Location
 
 Steps = dict[int, RankStep]
+# Reasons that are none of a wrapper's.
+_BY_HAND = ("by-hand", "copied", "never")
+# As many elements are no gradient of a model's.
+LITTLE = 64
+# What exchanges tensors by other ways than torch.distributed's own functions.
+_ELSEWHERE = ("c10d_functional", "distribute_", "parallelize_module", "rpc", "horovod",
+              "deepspeed", "pipelining")  # fmt: skip
 
 
 def compared(joint: Joint) -> Joint:
@@ -31,21 +36,28 @@ def compared(joint: Joint) -> Joint:
     if len(joint.traces) < 2:
         return joint
     more: dict[int, list[RankSighting]] = {rank: [] for rank in joint.traces}
-    # Where a reduction never finished, that is why gradients differ.
-    unfinished = any(isinstance(s, Unfinished) for t in joint.traces.values() for s in t.sightings)
-    skipped = _skipped(joint) if not unfinished else {}
+    # Where a reduction never finished, that is why gradients differ; of a parameter that took
+    # another's place both are to be said.
+    unfinished = any(
+        isinstance(each, Unfinished) and each.why != "replaced"
+        for trace in joint.traces.values()
+        for each in trace.sightings
+    )
+    parting = parted(joint)
+    # Ranks that wait for each other have made what others have not, of steps as of all else.
+    skipped = _skipped(joint) if not unfinished and parting is None else {}
     for rank, sighting in skipped.items():
         more[rank].append(sighting)
-    for steps in _same_steps(joint) if not unfinished and not skipped else ():
-        for rank, sighting in _differences(joint, steps):
+    alone = _alone(joint)
+    for steps in same_steps(joint) if not unfinished and not skipped else ():
+        for rank, sighting in _differences(joint, steps, alone):
             more[rank].append(sighting)
         # What differs later may follow from it.
         if any(more.values()):
             break
-    parted = _parted(joint)
-    if parted is not None:
+    if parting is not None:
         for each in more.values():
-            each.append(parted)
+            each.append(parting)
     return replace(
         joint,
         traces={
@@ -55,7 +67,7 @@ def compared(joint: Joint) -> Joint:
     )
 
 
-def _same_steps(joint: Joint) -> Iterator[Steps]:
+def same_steps(joint: Joint) -> Iterator[Steps]:
     """The sampled steps that all ranks have made, in the order of the first rank's."""
     table: dict[int, dict[tuple[str, int], RankStep]] = {}
     for rank, trace in joint.traces.items():
@@ -75,7 +87,7 @@ def _skipped(joint: Joint) -> dict[int, StepsApart]:
     made: dict[str, dict[int, dict[int, RankStep]]] = {}
     for rank, trace in joint.traces.items():
         for each in trace.sightings:
-            if isinstance(each, RankStep) and each.iteration is not None:
+            if isinstance(each, RankStep) and each.iteration is not None and _is_shared(each):
                 steps = made.setdefault(_name(trace, each), {}).setdefault(rank, {})
                 if len(steps) == each.step:
                     # Of the first steps each is there.
@@ -100,7 +112,7 @@ def _name(trace: Trace, step: RankStep) -> str:
     return trace.optimizers[step.optimizer].name
 
 
-def _differences(joint: Joint, steps: Steps) -> Iterator[tuple[int, RankSighting]]:
+def _differences(joint: Joint, steps: Steps, alone: set[str]) -> Iterator[tuple[int, RankSighting]]:
     rows = [*steps.values()]
     names = [
         [joint.traces[rank].tensors[at].name for at in step.tensors] for rank, step in steps.items()
@@ -111,19 +123,23 @@ def _differences(joint: Joint, steps: Steps) -> Iterator[tuple[int, RankSighting
     fresh = _unlike(rows, lambda step: step.fresh)
     values = _unlike(rows, lambda step: step.values)
     gradients = _unlike(rows, lambda step: step.gradients)
-    if fresh:
-        averaged = _averaged(rows, fresh)
-        if not averaged:
-            return
+    applied = _applied(rows, fresh, values)
+    if _name(next(iter(joint.traces.values())), rows[0]) not in alone:
+        # Where nothing averages any gradient, the ranks may train models of their own.
+        applied = [at for at in applied if _source(rows, at).why != "never"]
+    if applied:
         for rank, step in steps.items():
-            source = step.sources[step.source_of[averaged[0]]]
+            source = _source(rows, applied[0])
             yield (
                 rank,
                 NotAveraged(
                     step.at, step.optimizer, step.iteration,
-                    tuple(step.tensors[at] for at in averaged), source, ranks,
+                    tuple(step.tensors[at] for at in applied), source, ranks,
                 ),
             )  # fmt: skip
+        return
+    values = [at for at in values if all(not row.shared or row.shared[at] for row in rows)]
+    if (fresh and gradients) or not all(map(_is_shared, rows)):
         return
     if gradients:
         write, who = _written_by_some(steps, lambda step: step.writes)
@@ -140,6 +156,9 @@ def _differences(joint: Joint, steps: Steps) -> Iterator[tuple[int, RankSighting
             yield rank, _apart(step, range(len(step.tensors)), "settings", None, ranks, differs)
     elif values:
         write, who = _written_by_some(steps, lambda step: step.value_writes)
+        if not who and not rows[0].step:
+            # They were made differently: all ranks wrote to them alike.
+            write = None
         for rank, step in steps.items():
             yield rank, _apart(step, values, "values", write, who or ranks, ())
 
@@ -147,23 +166,62 @@ def _differences(joint: Joint, steps: Steps) -> Iterator[tuple[int, RankSighting
 def _scheduler(joint: Joint) -> GradientWrite | None:
     """The line that steps a scheduler on some ranks more often than on others; else the only one
     that steps any."""
-    rows = _counts(joint, Scheduled, None)
+    rows = counts_of(joint, Scheduled, None)
     for at, _, counts in rows:
         if len(set(counts.values())) > 1:
             return GradientWrite(at, "the scheduler's step()")
     return GradientWrite(rows[0][0], "the scheduler's step()") if len(rows) == 1 else None
 
 
-def _averaged(rows: list[RankStep], differing: list[int]) -> list[int]:
+def _applied(rows: list[RankStep], differing: list[int], values: list[int]) -> list[int]:
     """Those of the differing gradients that are applied as they are, and not averaged later: the
-    ones at the step still differ. Known reasons come first."""
+    ones at the step still differ. Known reasons come first. Without a wrapper only those of
+    parameters that the ranks still have in common: else each may well have its own."""
     still = set(_unlike(rows, lambda step: step.gradients))
-    found = [at for at in differing if at in still]
+    found = [
+        at
+        for at in differing
+        if at in still and not (_source(rows, at).why in _BY_HAND and at in values)
+    ]
     return sorted(found, key=lambda at: not _source(rows, at).why)
 
 
 def _source(rows: list[RankStep], at: int) -> Source:
-    return rows[0].sources[rows[0].source_of[at]]
+    """The backward that wrote a gradient, on the first rank on which one did, and the reason of the
+    first rank that has one: a parameter may be used on some ranks alone."""
+    found = [row.sources[row.source_of[at]] for row in rows]
+    wrote = next((each for each in found if each.at is not None), found[0])
+    why = next((each for each in found if each.why), wrote)
+    return replace(wrote, why=why.why, cause=why.cause, cause_by=why.cause_by, before=why.before)
+
+
+def _is_shared(step: RankStep) -> bool:
+    return not step.shared or any(step.shared)
+
+
+def _alone(joint: Joint) -> set[str]:
+    """The optimizers that began with the same parameters on all ranks, and had others at each step
+    after the first, where the ranks have exchanged nothing that could have averaged them: small
+    numbers alone, such as a loss, and none with a graph."""
+    traces = [*joint.traces.values()]
+    carried = [each for trace in traces for each in trace.sightings if isinstance(each, Carried)]
+    sources = "".join(text for trace in traces for text in trace.sources.values())
+    most = max((each.elements for each in carried), default=0)
+    if (
+        len(carried) < len(traces)
+        or any(each.pairwise or each.in_graph for each in carried)
+        or any(word in sources for word in _ELSEWHERE)
+    ):
+        return set()
+    apart: dict[str, list[bool]] = {}
+    for steps in same_steps(joint):
+        rows = [*steps.values()]
+        largest = max(math.prod(traces[0].tensors[at].shape) for at in rows[0].tensors)
+        if most >= largest or most > LITTLE:
+            continue
+        differ = _unlike(rows, lambda step: step.values)
+        apart.setdefault(_name(traces[0], rows[0]), []).append(bool(differ))
+    return {name for name, each in apart.items() if len(each) > 1 and not each[0] and all(each[1:])}
 
 
 def _unlike(rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]) -> list[int]:
@@ -209,94 +267,3 @@ def _apart(
         why, write.at if write is not None else None,  # pyright: ignore[reportArgumentType]
         write.by if write is not None else "", ranks, differs,
     )  # fmt: skip
-
-
-def _parted(joint: Joint) -> Parted | None:
-    """Where the ranks took different ways, if some were cut off waiting for the others. An error
-    of a rank's own is the whole story."""
-    waiting = tuple(rank for rank, trace in joint.traces.items() if _cut_off(trace))
-    raised = [rank for rank, trace in joint.traces.items() if trace.outcome == "raised"]
-    if not waiting or any(rank not in waiting for rank in raised):
-        return None
-    stops = {
-        rank: failure.at
-        for rank in waiting
-        if (failure := joint.traces[rank].exception) is not None and failure.at is not None
-    }
-    failed = next(iter(stops.values()), None)
-    lines = _counts(joint, Communicated, None)
-    if len(waiting) == len(joint.traces):
-        # All wait, so that loops differ for the same reason: the calls at which they wait come
-        # first.
-        there = {(at.file, at.line) for at in stops.values()}
-        lines.sort(key=lambda row: (row[0].file, row[0].line) not in there)
-        # But first of all a call that one of them never made, and that ended, though another's
-        # call of something else took its place.
-        unequal = _unequal(lines)
-        lines.sort(
-            key=lambda row: (
-                not (
-                    (row[0].file, row[0].line) not in there
-                    and 0 in row[2].values()
-                    and row[1] in unequal
-                )
-            )
-        )
-        tables = ((lines, False), (_counts(joint, Turns, failed), True))
-    else:
-        tables = ((_counts(joint, Turns, failed), True), (lines, False))
-    for table, is_loop in tables:
-        for at, operation, counts in table:
-            if len(set(counts.values())) > 1:
-                said = tuple(f"rank {rank}: {count}" for rank, count in counts.items())
-                where = tuple(f"rank {rank} in line {at.line}" for rank, at in stops.items())
-                return Parted(at, is_loop, operation, failed, waiting, said, where)
-    return None
-
-
-def _unequal(lines: list[tuple[Location, str, dict[int, int]]]) -> set[str]:
-    """The operations that the ranks called a different number of times, over all lines."""
-    totals: dict[str, Counter[int]] = {}
-    for _, operation, counts in lines:
-        totals.setdefault(operation, Counter()).update(counts)
-    return {operation for operation, each in totals.items() if len({*each.values()}) > 1}
-
-
-def _counts(
-    joint: Joint, kind: type[Turns | Communicated | Scheduled], around: Location | None
-) -> list[tuple[Location, str, dict[int, int]]]:
-    """What was counted, by its line, on every rank; with `around`, the nearest before that line
-    first."""
-    found: dict[tuple[str, int, str], tuple[Location, str, dict[int, int]]] = {}
-    for rank, trace in joint.traces.items():
-        for each in trace.sightings:
-            if isinstance(each, kind) and each.at is not None:
-                word = each.operation if isinstance(each, Communicated) else ""
-                key = (each.at.file, each.at.line, word)
-                if key not in found:
-                    found[key] = (each.at, word, dict.fromkeys(joint.traces, 0))
-                found[key][2][rank] = each.count
-    rows = [*found.values()]
-    if around is not None:
-        same = [row for row in rows if row[0].file == around.file and row[0].line <= around.line]
-        rows = [
-            *sorted(same, key=lambda row: -row[0].line),
-            *(row for row in rows if row not in same),
-        ]
-    return rows
-
-
-def _cut_off(trace: Trace) -> bool:
-    """Whether the rank ended because communication did. There are exception types for that; what
-    gloo raises, and a wrapper's backward, is a RuntimeError whose text alone tells."""
-    failure = trace.exception
-    if failure is None:
-        return False
-    if trace.outcome == "interrupted" or failure.type.startswith("Dist"):
-        return True
-    said = failure.message.lower()
-    words = (
-        "gloo", "nccl", "connection closed by peer", "connection reset by peer",
-        "application timeout",
-    )  # fmt: skip
-    return failure.type == "RuntimeError" and any(word in said for word in words)

@@ -2,13 +2,15 @@
 
 A launcher sends SIGTERM to the other ranks when one has failed. The main thread may be waiting
 inside torch then, where no handler of Python's runs; what does run at once is the part that writes
-to a file descriptor, on which a thread waits.
+to a file descriptor, on which a thread waits. gloo aborts where two ranks call different
+collectives, and abort() waits for nothing but a handler of C's, which ctypes makes of a function.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -25,11 +27,14 @@ from graphlab.source.files import user_frame
 from graphlab.trace.model import Failure, Trace
 
 _SIGNAL = signal.SIGTERM
+_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
+# Where writing the trace after abort() does not end, the process does, after so many seconds.
+_PATIENCE = 60
 
 
 class Termination:
-    """Calls `report(trace)` when SIGTERM comes, and then ends the process by that signal. A program
-    with a handler of its own is left to it."""
+    """Calls `report(trace)` when SIGTERM comes, and then ends the process by that signal; as well
+    before the process ends by abort(). A program with a handler of its own is left to it."""
 
     def __init__(self, observation: Observation, report: Callable[[Trace], None]) -> None:
         self._observation, self._report = observation, report
@@ -37,6 +42,8 @@ class Termination:
         self._read, self._write = -1, -1
         self._wakeup = -1
         self._over = False
+        self._on_abort = _HANDLER(self._aborted)
+        self._aborts = False
 
     def start(self) -> None:
         """To be called from the main thread, before the program begins."""
@@ -49,6 +56,9 @@ class Termination:
         signal.signal(_SIGNAL, self._on_signal)
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         threading.Thread(target=self._wait, name="graphlab-termination", daemon=True).start()
+        free = signal.getsignal(signal.SIGABRT) is signal.SIG_DFL
+        if free and not faulthandler.is_enabled():
+            self._aborts = _handle_in_c(signal.SIGABRT, self._on_abort)
 
     def program_ended(self) -> None:
         """From now on the signal is ignored: the report is being written."""
@@ -59,6 +69,8 @@ class Termination:
     def stop(self) -> None:
         """Restore what was there before. Safe to call twice."""
         self._over = True
+        if self._aborts:
+            self._aborts = not _handle_in_c(signal.SIGABRT, None)
         if self._write < 0:
             return
         if signal.getsignal(_SIGNAL) in (signal.SIG_IGN, self._on_signal):
@@ -92,10 +104,21 @@ class Termination:
                 self._over_the_program()
                 return
 
+    def _aborted(self, number: int) -> None:
+        """In any thread; the process ends as this returns."""
+        if self._over:
+            return
+        self._over = True
+        with contextlib.suppress(Exception):
+            signal.alarm(_PATIENCE)
+            frame = sys._current_frames().get(self._main)
+            trace = _interrupted(self._observation, frame, signal.SIGABRT, "ended by abort()")
+            self._report(trace)
+
     def _over_the_program(self) -> None:
         try:
             frame = sys._current_frames().get(self._main)
-            self._report(_interrupted(self._observation, frame))
+            self._report(_interrupted(self._observation, frame, _SIGNAL, "ended by the launcher"))
         except Exception:
             if os.environ.get("GRAPHLAB_DEBUG"):
                 import traceback
@@ -105,14 +128,16 @@ class Termination:
             _end_by_signal()
 
 
-def _interrupted(observation: Observation, frame: FrameType | None) -> Trace:
+def _interrupted(
+    observation: Observation, frame: FrameType | None, number: signal.Signals, said: str
+) -> Trace:
     """What was observed until now, with the line that runs as that of the exception."""
     trace = observation.trace
     with Unnoticed():
         user = user_frame(frame, observation.files)
         at = located((user.f_code, user.f_lasti)) if user is not None else None
     iteration = trace.iterations - 1 if trace.iterations else None
-    failure = Failure(_SIGNAL.name, "ended by the launcher", at, iteration)
+    failure = Failure(number.name, said, at, iteration)
     sources = dict(trace.sources)
     if at is not None and at.file not in sources:
         import linecache
@@ -121,15 +146,24 @@ def _interrupted(observation: Observation, frame: FrameType | None) -> Trace:
     return replace(trace, outcome="interrupted", exception=failure, sources=sources)
 
 
+def _handle_in_c(number: signal.Signals, handler: Any) -> bool:
+    """Set the process's handler past Python, which would call one only in the main thread."""
+    try:
+        libc: Any = ctypes.CDLL(None)
+        libc.signal.restype = ctypes.c_void_p
+        libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+        libc.signal(int(number), ctypes.cast(handler, ctypes.c_void_p) if handler else None)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
 def _end_by_signal() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
     # Python sets handlers in the main thread alone, which may be waiting.
     with contextlib.suppress(Exception):
-        libc: Any = ctypes.CDLL(None)
-        libc.signal.restype = ctypes.c_void_p
-        libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
-        libc.signal(int(_SIGNAL), None)
+        _handle_in_c(_SIGNAL, None)
         os.kill(os.getpid(), _SIGNAL)
     os._exit(128 + _SIGNAL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.options import without_reentrance
+from graphlab.rules.repair.ranks.replicas import built_at, gradients_themselves, wrapped_there
 from graphlab.rules.repair.wrapped import forward_again, outside_no_sync, through_the_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
@@ -14,7 +16,8 @@ from graphlab.trace.model import Trace
 from graphlab.trace.ranks.sightings import DDP, NotAveraged
 
 # Why the gradients were not averaged, where that is known.
-_KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "grad"}
+_KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied", "never", "grad"}
+_KNOWN |= {"hook", "moved"}
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -26,6 +29,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         why = source.why if source.why in _KNOWN else "differ"
         words = {"by": source.cause_by, "call": source.call, "name": name, "ddp": DDP}
         others = len(each.tensors) - 1
+        built = built_at(trace, each.tensors[0]) if why == "never" else None
         yield Finding(
             *RULE.label,
             summary=message(
@@ -39,7 +43,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             iteration=each.iteration,
             tensor=unversioned(trace, each.tensors[0]),
-            cause=Place(source.cause or source.at, source.cause_by or source.call),
+            cause=Place(built, message("ranks.gl301.built"))
+            if built is not None
+            else Place(source.cause or source.at, source.cause_by or source.call),
             failed=Place(each.at, f"{name}.step()"),
             help=(_repair(trace, each) or Help(message(f"ranks.gl301.help.{why}", **words)),),
             ranks=each.ranks,
@@ -48,6 +54,12 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _repair(trace: Trace, each: NotAveraged) -> Help | None:
     source = each.source
+    if source.why == "never" and (built := built_at(trace, each.tensors[0])) is not None:
+        return wrapped_there(trace, built)
+    if source.why == "twice" and source.cause is not None:
+        return without_reentrance(trace, source.cause)
+    if source.why == "copied":
+        return gradients_themselves(trace)
     if source.why == "around" and source.cause is not None:
         return through_the_wrapper(trace, source.cause)
     if source.why == "no-sync" and source.at is not None and each.at is not None:

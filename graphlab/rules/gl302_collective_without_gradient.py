@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.collectives import in_the_graph, with_graph
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -16,7 +17,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, WithoutGradient):
             continue
         name = each.tensor or message("words.a_tensor")
-        mended = f"torch.distributed.nn.functional.{each.operation}"
+        mended = with_graph(trace, each.operation)
+        repair = in_the_graph(trace, each.at, each.operation) if each.at is not None else None
         yield Finding(
             *RULE.label,
             summary=message(
@@ -28,7 +30,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=Versions(TensorInfo(name, "activation", (), ""), None, None),
             cause=Place(each.at, each.call),
             failed=Place(each.backward_at, each.backward),
-            help=(Help(message("ranks.gl302.help", function=mended)),),
+            help=(repair or Help(message("ranks.gl302.help", function=mended)),),
         )
 
 

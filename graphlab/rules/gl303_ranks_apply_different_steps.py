@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.forks import fork
+from graphlab.rules.repair.ranks.replicas import (
+    begins_alike,
+    built_at,
+    item_assignments,
+    on_every_rank,
+)
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import ranks_in_words
 from graphlab.trace.ranks.sightings import StepsApart
 
@@ -24,11 +31,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         if each.why == "written":
             cause = Place(each.cause, by) if each.cause is not None else None
         elif each.why == "settings" or (each.why == "rate" and each.cause is None):
-            cause = Place(optimizer.at, f"{optimizer.class_name}(…)")
+            cause = _assigned(trace, each) or Place(optimizer.at, f"{optimizer.class_name}(…)")
         elif each.why == "skipped":
-            cause = _condition(trace, each.at)
+            cause = fork(trace, each.at)
         elif each.cause is not None:
             cause = Place(each.cause, each.by)
+        elif each.why == "values" and each.tensors:
+            built = built_at(trace, each.tensors[0])
+            cause = Place(built, message("ranks.gl301.built")) if built is not None else None
         key = "values_by" if each.why == "values" and each.by else each.why
         words = {
             "name": optimizer.name,
@@ -44,42 +54,32 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensors[0]) if each.tensors else None,
             cause=cause,
             failed=Place(each.at, f"{optimizer.name}.step()"),
-            help=(Help(message(f"ranks.gl303.{each.why}_help", **words)),),
+            help=(_repair(trace, each) or Help(message(f"ranks.gl303.{each.why}_help", **words)),),
             ranks=each.ranks,
         )
 
 
-def _condition(trace: Trace, at: Location | None) -> Place | None:
-    """The innermost ``if`` around a line."""
-    if at is None:
-        return None
-    source = trace.sources.get(at.file, "")
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return None
-    tests = [
-        node.test
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and node.lineno <= at.line <= (node.end_lineno or 0)
-    ]
-    if not tests:
-        return None
-    test = max(tests, key=lambda node: node.lineno)
-    text = source.splitlines()[test.lineno - 1]
-    code = text.strip()
-    indent = len(text) - len(text.lstrip())
-    end = Location(
-        at.file,
-        test.lineno,
-        indent + 1,
-        test.lineno,
-        len(text.rstrip()) + 1,
-        at.function,
-        code,
-        indent,
-    )
-    return Place(end, f"if {ast.unparse(test)}")
+def _assigned(trace: Trace, each: StepsApart) -> Place | None:
+    """The one line that writes a setting that differs into a parameter group."""
+    keys = {"lr"} if each.why == "rate" else _unlike(each.differs)
+    found = [place for key in sorted(keys) for place in item_assignments(trace, key)]
+    return found[0] if len(found) == 1 else None
+
+
+def _unlike(differs: tuple[str, ...]) -> set[str]:
+    """The names of the settings, ``name=value``, that are not the same on all ranks."""
+    ranks = [set(re.findall(r"(\w+)=([^,;]+)", each)) for each in differs]
+    everywhere = set.intersection(*ranks) if ranks else set()
+    return {name for each in ranks for name, _ in each - everywhere}
+
+
+def _repair(trace: Trace, each: StepsApart) -> Help | None:
+    """Of what only some ranks did, under an ``if``."""
+    if each.why == "values" and each.cause is None and each.tensors:
+        built = built_at(trace, each.tensors[0])
+        return begins_alike(trace, built) if built is not None else None
+    some = each.why in ("written", "values", "rate") and each.cause is not None
+    return on_every_rank(trace, each.cause) if some and each.cause is not None else None
 
 
 RULE = Rule("GL303", "ranks-apply-different-steps", "warning", check)

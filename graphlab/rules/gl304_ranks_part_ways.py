@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.forks import diversion, way_out
+from graphlab.rules.repair.ranks.replicas import on_every_rank
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -20,6 +22,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         line = each.at.line if each.at is not None else 0
         waited = ", ".join(each.stops) or ranks_in_words(each.waiting)
         key = "loop" if each.loop else "call"
+        branch = way_out if each.loop else diversion
         what = message("ranks.gl304.the_loop") if each.loop else each.operation
         yield Finding(
             *RULE.label,
@@ -30,11 +33,17 @@ def check(trace: Trace) -> Iterator[Finding]:
                 counts=counts,
                 waited=waited,
             ),
-            cause=Place(each.at, what),
+            cause=branch(trace, each.at) or Place(each.at, what),
             failed=Place(each.failed, message("ranks.gl304.waiting")),
-            help=(Help(message(f"ranks.gl304.{key}_help")),),
+            help=(_repair(trace, each) or Help(message(f"ranks.gl304.{key}_help")),),
             ranks=each.waiting,
         )
+
+
+def _repair(trace: Trace, each: Parted) -> Help | None:
+    """Of a call that only some ranks make, under an ``if`` of its own."""
+    alone = not each.loop and each.at is not None and any(c.endswith(": 0") for c in each.counts)
+    return on_every_rank(trace, each.at) if alone and each.at is not None else None
 
 
 RULE = Rule("GL304", "ranks-part-ways", "warning", check)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.options import finds_unused
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import in_line, parameter_word
@@ -29,7 +30,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensors[0]),
             cause=_cause(each),
             failed=Place(each.at, each.call),
-            help=(Help(_help(each, what)),),
+            help=_repairs(trace, each, what),
         )
 
 
@@ -67,11 +68,21 @@ def _cause(each: Unfinished) -> Place:
     return Place(each.loss_at or each.backward_at, each.backward)
 
 
+def _repairs(trace: Trace, each: Unfinished, what: str) -> tuple[Help, ...]:
+    text = Help(_help(each, what))
+    if each.why in ("frozen", "replaced", "cut"):
+        return (text,)
+    repair = finds_unused(trace, each.tensors)
+    return (text, repair) if repair is not None else (text,)
+
+
 def _help(each: Unfinished, what: str) -> str:
     if each.static:
         return message("ranks.gl305.static_help")
     if each.why == "frozen":
         return message("ranks.gl305.frozen_help", what=what)
+    if each.why == "replaced":
+        return message("ranks.gl305.replaced_help")
     return message("ranks.gl305.help")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.repair.ranks.options import without_reentrance
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -44,8 +45,15 @@ def check(trace: Trace) -> Iterator[Finding]:
             if each.uses
             else None,
             failed=Place(each.at, each.call),
-            help=(Help(message(f"ranks.gl306.{why}_help", **words)),),
+            help=(_repair(trace, each) or Help(message(f"ranks.gl306.{why}_help", **words)),),
         )
+
+
+def _repair(trace: Trace, each: ReadyTwice) -> Help | None:
+    if each.why not in ("hidden", "checkpoint"):
+        return None
+    found = [without_reentrance(trace, at) for at in each.uses]
+    return next((help for help in found if help is not None), None)
 
 
 RULE = Rule("GL306", "ready-twice", "error", check)

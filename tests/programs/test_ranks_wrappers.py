@@ -17,7 +17,7 @@ import contextlib
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel as FSDP, fully_shard
 from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.utils.checkpoint import checkpoint
 
@@ -133,6 +133,17 @@ dist.destroy_process_group()
         "    optimizer_G.zero_grad()\n",
         "    G_loss_ = -D(gene_img).square().mean()\n    optimizer_G.zero_grad()\n",
     ),
+    "two forwards through FSDP's first wrapper": """\
+D = FSDP(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)), device_id=torch.device("cpu"))
+optimizer = torch.optim.SGD(D.parameters(), 0.1)
+torch.manual_seed(100 + rank)
+for step in range(3):
+    loss = D(torch.randn(8, 6)).mean() - D(torch.randn(8, 6)).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+dist.destroy_process_group()
+""",
     "averaged by hand, in one piece": """\
 model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
 optimizer = torch.optim.SGD(model.parameters(), 0.1)
@@ -169,6 +180,14 @@ def test_weights_that_are_gathered_anew_after_a_step(tmp_path: Path) -> None:
     assert finding["saved"]["code"] == "gene_logit = D(gene_img)"
     assert finding["mutated"]["code"] == "optimizer_D.step()"
     repaired(script, finding, tmp_path)
+
+
+def test_a_step_that_writes_the_flat_parameters_of_the_first_wrapper(tmp_path: Path) -> None:
+    shard = 'G, D = (FSDP(net, device_id=torch.device("cpu")) for net in (G, D))\n'
+    _, document, _ = report(HEAD + NETWORKS + shard + NAIVE, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (finding["code"], finding["ranks"]) == ("GL001", [0, 1])
+    assert finding["mutated"]["code"] == "optimizer_D.step()"
 
 
 def test_a_buffer_that_the_next_forward_broadcasts_over(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from graphlab.fix.processes import Processes
 from graphlab.fix.scratch import copy_of
 from graphlab.fix.search import Asked, Search
 from graphlab.language import say, told
+from graphlab.observe.distributed.placement import placement
 from graphlab.output import files
 from graphlab.ranks.launch import refuse_launcher
 from graphlab.trace.repairs.document import document
@@ -39,6 +40,8 @@ class Choice:
     limit: float | None = None
     sandbox: bool = False
     force: bool = False
+    # How many ranks are started: as many as a scenario's header says, else one.
+    ranks: int | None = None
 
     def checked(self) -> Choice:
         """The same with absolute paths.
@@ -46,6 +49,8 @@ class Choice:
         Raises:
             UserError: for options that cannot be met, before anything runs.
         """
+        if self.ranks is not None and self.ranks > 1 and self.html_file is not None:
+            raise UserError("--html plays one process", "leave it out with --nproc")
         patch_file, json_file, html_file = (
             files.check(path, self.force)
             for path in (self.patch_file, self.json_file, self.html_file)
@@ -66,6 +71,8 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
 
     refuse_launcher(target, arguments, is_module)
     choice = choice.checked()
+    if placement() is not None:
+        raise UserError("graphlab fix starts the ranks itself", "graphlab fix TARGET --nproc N")
     scenario = None if is_module else resolve(target)
     if scenario is not None and choice.apply:
         raise UserError(
@@ -78,6 +85,7 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
                 str(scenario.path) if scenario is not None else target, target, is_module,
                 tuple(arguments), choice.steps, choice.limit,
                 (lambda: copy_of(here, processes.folder)) if choice.sandbox else None,
+                choice.ranks or (scenario.ranks if scenario is not None else 1),
             ),
             processes, progress,
         )  # fmt: skip
@@ -104,7 +112,8 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
         files.write(choice.html_file, page, choice.force)
     to_stdout = "-" in (choice.json_file, choice.patch_file, choice.html_file)
     screen = console.stderr() if to_stdout else console.stdout()
-    words = shlex.join([*(["-m"] if is_module else []), target])
+    many = ["--nproc", str(choice.ranks)] if choice.ranks else []
+    words = shlex.join([*(["-m"] if is_module else []), target, *many])
     given = shlex.join(["--", *arguments]) if arguments else ""
     console.emit(screen, RepairTable(repairs, chosen))
     for line in _closing(repairs, choice, words, given):

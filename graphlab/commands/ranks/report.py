@@ -14,7 +14,7 @@ from graphlab.ranks.compare import compared
 from graphlab.ranks.folder import trace_name, traces_in
 from graphlab.trace import store
 from graphlab.trace.finding import Finding
-from graphlab.trace.ranks.joint import Joint, merged
+from graphlab.trace.ranks.joint import Joint
 
 
 def checked(asked: Asked) -> Asked:
@@ -55,15 +55,11 @@ class JointReport:
 
     def show(self) -> None:
         """Write what was asked for and print the report; errors go to `failures`."""
-        from graphlab.rules.registry import find
-
         asked, joint = self._asked, self._joint
         with surviving("the findings", self.failures):
-            found = merged({rank: find(trace) for rank, trace in joint.traces.items()})
-            if any(each.code == "GL304" for each in found):
-                # A backward that was cut off failed at nothing of its own.
-                found = [each for each in found if each.code != "GL000"]
-            self._findings = [replace(each, where=joint.where(each.ranks)) for each in found]
+            from graphlab.ranks.findings import find_in
+
+            self._findings = find_in(joint)
         if asked.trace_file is not None:
             with surviving("the traces", self.failures):
                 os.makedirs(asked.trace_file, exist_ok=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from threading import get_ident
@@ -210,7 +211,7 @@ class WritePatches:
 
         def assign(target: Any, new: Any) -> None:
             native.__set__(target, new)
-            if not self._is_quiet():
+            if not self._is_quiet() and _FSDP not in sys._getframe(1).f_code.co_filename:
                 with Unnoticed():
                     self.note((target,), (version_of(target),), ".data = …", silent=True)
 
@@ -243,6 +244,11 @@ class WritePatches:
             return result
 
         self._replace(torch, "batch_norm", batch_norm)
+
+
+# FSDP's first wrapper, where it puts the whole parameter in its shard's place, and back: the values
+# are the same.
+_FSDP = os.path.join("torch", "distributed", "fsdp", "")
 
 
 def _put(holder: Any, name: str, old: Any) -> None:

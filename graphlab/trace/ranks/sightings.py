@@ -13,9 +13,13 @@ DDP, FSDP, FULLY_SHARD = "DistributedDataParallel", "FullyShardedDataParallel", 
 BROADCAST = "DistributedDataParallel's broadcast of buffers"
 # Why a backward's gradients were not averaged: the forward went past the wrapper, it had been used
 # up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows,
-# torch.autograd.grad computed them, reentrant checkpoints gave it more than one, or the program
-# averages others of the optimizer by hand, and not it.
-Unsynced = Literal["around", "used-up", "no-sync", "unknown", "grad", "twice", "by-hand", ""]
+# torch.autograd.grad computed them, reentrant checkpoints gave it more than one, the program
+# averages others of the optimizer by hand, and not it, or a copy of it, a hook of the program's was
+# to do it, it lost the wrapper's hooks by getting other data, or nothing averages any.
+Unsynced = Literal[
+    "around", "used-up", "no-sync", "unknown", "grad", "twice", "hook", "moved", "by-hand",
+    "copied", "never", "",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,9 @@ class RankStep:
     rates: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     value_writes: tuple[GradientWrite, ...] = ()
+    # Of each parameter, whether a wrapper has it, or the program averages its gradient itself; none
+    # where all are.
+    shared: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,18 @@ class StepsApart:
     by: str
     ranks: tuple[int, ...]
     differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the collectives of this rank have carried at most, as elements of one tensor. pairwise:
+    whether it exchanged something with one other; in_graph: whether something with a graph. It is
+    about no line."""
+
+    at: Location | None
+    elements: Count
+    pairwise: bool
+    in_graph: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +171,7 @@ class Unfinished:
     the call at `at`. loss_at: the line that made that backward's loss; used: one that ran their
     module; cause: why they were not reached, if `why` says that. static: the wrapper was promised
     that it would always be the same parameters; then "more" says that the backward at `at` reaches
-    some that the first did not."""
+    some that the first did not. "replaced": they stand in the place of others that it waits for."""
 
     at: Location | None
     call: str
@@ -161,7 +180,7 @@ class Unfinished:
     backward_at: Location | None
     loss_at: Location | None
     used: Location | None
-    why: Literal["frozen", "cut", "uncalled", "more", ""] = ""
+    why: Literal["frozen", "cut", "uncalled", "more", "replaced", "passed", ""] = ""
     cause: Location | None = None
     cause_by: str = ""
     static: bool = False
@@ -211,5 +230,5 @@ class Parted:
 
 RankSighting = (
     RankStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient
-    | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled
+    | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried
 )  # fmt: skip

@@ -80,8 +80,8 @@ class MonitoringTracer(LineTracer):
         # The codes whose return is not told, as no line of them made a node.
         self._silent: set[int] = set()
         # An exception leaves no event of the function itself.
-        raising = ("backward", "grad")
-        self._anchors = Anchors(self, lambda each: each.__name__ in raising)
+        raising = ("backward", "grad", "DistributedDataParallel.forward")
+        self._anchors = Anchors(self, lambda each: each.__qualname__ in raising)
         self._restarts = RESTARTS
 
     def start(self) -> None:

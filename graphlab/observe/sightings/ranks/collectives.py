@@ -3,6 +3,8 @@ overwrote."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -12,20 +14,33 @@ from typing import Any
 import torch
 
 from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
+from graphlab.observe.sightings.ranks.by_hand import AveragedCopies
 from graphlab.observe.sightings.ranks.gradientless import GradientlessResults
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import byte_span, is_tensor, storage_key, tensors_in, version_of
-from graphlab.trace.ranks.sightings import Communicated, WithoutGradient
+from graphlab.observe.tensors import (
+    byte_span,
+    count_of,
+    is_tensor,
+    requires_grad,
+    storage_key,
+    tensors_in,
+    version_of,
+)
+from graphlab.trace.ranks.sightings import Carried, Communicated, WithoutGradient
 
 # Of these the first argument is overwritten; of those the first receives what others gave.
-IN_PLACE = ("all_reduce", "broadcast", "reduce")
-INTO = ("all_gather", "all_gather_into_tensor", "all_to_all", "all_to_all_single",
-        "reduce_scatter", "reduce_scatter_tensor")  # fmt: skip
+IN_PLACE = ("all_reduce", "broadcast", "reduce", "all_reduce_coalesced")
+INTO = ("all_gather", "all_gather_into_tensor", "all_gather_single", "all_to_all",
+        "all_to_all_single", "reduce_scatter", "reduce_scatter_tensor",
+        "reduce_scatter_single")  # fmt: skip
 RECEIVING = ("recv", "scatter")
 OTHERS = ("barrier", "gather", "send", "all_gather_object", "broadcast_object_list",
           "gather_object", "scatter_object_list")  # fmt: skip
-# So many storages are remembered between two steps that are looked at.
-KEPT = 10_000
+# Those of torch.distributed._functional_collectives, by which DTensors communicate.
+FUNCTIONAL = ("all_gather_single", "all_gather_tensor", "all_reduce", "all_to_all_single",
+              "broadcast", "reduce_scatter_single", "reduce_scatter_tensor")  # fmt: skip
+# By these two ranks exchange what no other has.
+PAIRWISE = ("send", "recv", "isend", "irecv", "batch_isend_irecv")
 _WRAPPER = os.path.join("distributed", "c10d_logger.py")
 
 
@@ -36,30 +51,30 @@ class Collectives:
         self._log, self._tracer, self._files = watched.log, watched.tracer, watched.files
         self._counts: Counter[tuple[Spot, str]] = Counter()
         self._gradientless = GradientlessResults(watched)
-        # The storages of what was reduced in place since this was asked last.
-        self._reduced: set[int | None] = set()
+        self.copies = AveragedCopies(watched.ledger)
+        self._largest, self._pairwise, self._in_graph = 0, False, False
         # The versions before, of each call that is running, by its frame's identity.
         self._versions: dict[int, list[int]] = {}
-        for name in (*IN_PLACE, *INTO, *RECEIVING, *OTHERS):
+        for name in {*IN_PLACE, *INTO, *RECEIVING, *OTHERS, *PAIRWISE}:
             function = getattr(torch.distributed, name, None)
             if function is not None:
                 watched.tracer.handle(function, self._handler(name))
+
+        for name in FUNCTIONAL:
+            function = getattr(_functional(), name, None)
+            if function is not None:
+                watched.tracer.handle(function, self._functional_handler(name))
 
     def counted(self, spot: Spot | None, operation: str) -> None:
         """A backward through a wrapper, which communicates as well."""
         if spot is not None:
             self._counts[spot, operation] += 1
 
-    def reduced(self, keys: list[int | None]) -> bool:
-        """Whether any of these storages was reduced in place since this was asked last."""
-        found = not self._reduced.isdisjoint(keys)
-        self._reduced.clear()
-        return found
-
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         self._gradientless.inspect(record, nodes)
 
-    def found(self) -> Iterator[WithoutGradient | Communicated]:
+    def found(self) -> Iterator[WithoutGradient | Communicated | Carried]:
+        yield Carried(None, self._largest, self._pairwise, self._in_graph)
         yield from self._gradientless.found.values()
         for (spot, operation), count in self._counts.items():
             yield Communicated(located(spot), operation, count)
@@ -71,15 +86,21 @@ class Collectives:
             if event == "exception":
                 self._versions.pop(id(frame), None)
                 return
+            operands = [frame.f_locals.get(each) for each in _parameters(frame)]
+            if event == "call":
+                self._carries(name, operands)
+                # Also what torch calls for the program, as FSDP does in a forward.
+                self.counted(self._tracer.spot(frame.f_back), name)
             caller = self._caller(frame)
             if caller is None:
                 return
-            operands = [frame.f_locals.get(each) for each in _parameters(frame)]
             targets = [*tensors_in(operands[0])] if operands and writes else []
             if event == "call":
-                self._counts[(caller.f_code, caller.f_lasti), name] += 1
                 self._versions[id(frame)] = [*map(version_of, targets)]
                 given = operands[1] if name in INTO and len(operands) > 1 else None
+                sent = operands[0] if name in IN_PLACE else given
+                for each in tensors_in(sent):
+                    self.copies.called((caller.f_code, caller.f_lasti), each)
                 if name in IN_PLACE and is_tensor(operands[0]):
                     self._gradientless.overwrites(caller, name, operands[0])
                 elif is_tensor(given):
@@ -93,8 +114,6 @@ class Collectives:
                 for each, version in zip(targets, before, strict=False)
                 if (key := storage_key(each)) is not None
             ]
-            if name == "all_reduce" and len(self._reduced) < KEPT:
-                self._reduced |= {each[0] for each in written}
             if written:
                 spot = (caller.f_code, caller.f_lasti)
                 silent = all(each[3] == each[4] for each in written)
@@ -102,6 +121,20 @@ class Collectives:
                 self._log.write(RawWrite(seq, spot, f"dist.{name}", written, None, silent))
 
         return handle
+
+    def _functional_handler(self, name: str) -> Any:
+        def handle(frame: FrameType, event: str, arg: Any) -> None:
+            if event == "call":
+                self._carries(name, [frame.f_locals.get("self")])
+                self.counted(self._tracer.spot(frame.f_back), name)
+
+        return handle
+
+    def _carries(self, name: str, operands: list[Any]) -> None:
+        tensors = [*tensors_in(operands[:2])]
+        self._largest = max(self._largest, *map(count_of, tensors), 0)
+        self._pairwise = self._pairwise or name in PAIRWISE
+        self._in_graph = self._in_graph or any(map(requires_grad, tensors))
 
     def _caller(self, frame: FrameType) -> FrameType | None:
         """The frame that calls, where it is the program's own and no Function's forward: one that
@@ -116,9 +149,17 @@ class Collectives:
             first = outer.f_code.co_varnames[:1]
             context = outer.f_locals.get(first[0]) if first else None
             if isinstance(context, torch.autograd.function.FunctionCtx):
+                self._in_graph = True
                 return None
             outer = outer.f_back
         return caller
+
+
+def _functional() -> Any:
+    """A module of torch's that is private still, or None."""
+    with contextlib.suppress(ImportError):
+        return importlib.import_module("torch.distributed._functional_collectives")
+    return None
 
 
 def _parameters(frame: FrameType) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Notes that a step which writes FSDP2's shards writes the weights that are gathered from them.
+"""Notes that a step which writes FSDP's shards writes the weights that are gathered from them.
 
 Between forward and backward a gathered weight's memory is freed; the backward gathers it anew, with
 the version counter put back, so that torch does not see that its values are others by then.
@@ -19,6 +19,7 @@ from graphlab.observe.tensors import byte_span, grad_of, is_tensor, storage_key,
 from graphlab.source.objects import attributes, items
 from graphlab.trace.ranks.sightings import FULLY_SHARD, Wrapped
 
+_FLAT = "torch.distributed.fsdp._flat_param"
 _PLAIN = {torch.Tensor, torch.nn.Parameter}
 
 
@@ -38,7 +39,7 @@ class GatheredWeights:
             yield Wrapped(None, FULLY_SHARD, tuple(places))
 
     def _step(self, optimizer: Any, parameters: list[Any], spot: Spot | None, begins: bool) -> None:
-        if begins or {*map(type, parameters)} <= _PLAIN:
+        if begins or ({*map(type, parameters)} <= _PLAIN and _FLAT not in sys.modules):
             return
         step = self._log.events[-1]
         written = []
@@ -50,13 +51,18 @@ class GatheredWeights:
             if key not in self._log.gathered:
                 self._log.gathered[key] = weakref.ref(shard)
                 self._table.also_at(key, shard)
-            version = version_of(whole)
-            written.append((key, *byte_span(whole), version, version))
+            # The whole shares the version counter of a flat one alone.
+            after = version_of(shard if _is_flat(shard) else whole)
+            written.append((key, *byte_span(whole), after - _is_flat(shard), after))
         if written:
-            self._log.write(RawWrite(step.seq, spot, "step", written, step.optimizer, True))
+            silent = all(each[-1] == each[-2] for each in written)
+            self._log.write(RawWrite(step.seq, spot, "step", written, step.optimizer, silent))
 
     def _gathered(self, shard: Any) -> Any:
         """The whole weight of a shard; None where it is none, or was never gathered."""
+        if _is_flat(shard):
+            whole = attributes(shard).get("_full_param_padded")
+            return whole if is_tensor(whole) else None
         if type(shard) in _PLAIN:
             return None
         known = self._managed.get(id(shard))
@@ -68,6 +74,12 @@ class GatheredWeights:
             known = self._managed.setdefault(id(shard), (weakref.ref(shard), weakref.ref(shard)))
         whole = attributes(known[1]()).get("_unsharded_param")
         return whole if is_tensor(whole) else None
+
+
+def _is_flat(shard: Any) -> bool:
+    """Whether it is one of FSDP's first wrapper, which keeps all parameters of a module in one.
+    Private: `_is_flat_param` and `_full_param_padded`."""
+    return _FLAT in sys.modules and attributes(shard).get("_is_flat_param") is True
 
 
 def _shards() -> Iterator[tuple[Any, Any]]:

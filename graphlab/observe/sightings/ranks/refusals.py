@@ -16,6 +16,7 @@ from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import Cut, RawBackward, RawModule, located
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.refusals.outright import nodes_behind
+from graphlab.observe.sightings.ranks.places import assigned_after, parameter_paths, uses_of
 from graphlab.observe.sightings.ranks.wrappers import Wrapper, Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_module, requires_grad
@@ -86,10 +87,14 @@ class WrapperRefusals:
         ddp = frame.f_locals.get("self")
         wrapper = next((each for each in self._wrappers.all if each.ref() is ddp), None)
         record = wrapper.last if wrapper is not None else None
-        if wrapper is None or record is None or not wrapper.missing or "output" in frame.f_locals:
+        if wrapper is None or record is None or "output" in frame.f_locals:
             return
         options = attributes(ddp)
         if options.get("find_unused_parameters"):
+            return
+        if not wrapper.missing:
+            with Unnoticed():
+                self.found += self._replaced(frame, wrapper, record)
             return
         with Unnoticed():
             user = user_frame(frame.f_back, self._files)
@@ -107,6 +112,27 @@ class WrapperRefusals:
             )  # fmt: skip
             self.found.append(sighting)
 
+    def _replaced(
+        self, frame: FrameType, wrapper: Wrapper, record: RawBackward
+    ) -> Iterator[Unfinished]:
+        """Parameters that the wrapper waits for, and others that stand in their place now."""
+        module = attribute(wrapper.ref(), "module")
+        now = {path: each for each, path in _with_paths(module)}
+        gone = [path for known, path in wrapper.paths.items() if known in wrapper.known
+                and id(now.get(path)) != known]  # fmt: skip
+        user = user_frame(frame.f_back, self._files)
+        at = located(self._tracer.spot(user))
+        names = Names(self._files).gather(frame)
+        if gone:
+            cause = assigned_after(wrapper.spot, gone[0]) or located(wrapper.spot)
+            news = [now[path] for path in gone if path in now]
+            yield Unfinished(
+                at, call_text(at, "the wrapper")[0],
+                tuple(self._table.tensor_index(each, names) for each in news),
+                record.call, located(record.spot), None, None, "replaced", cause,
+                cause.code if cause is not None else "",
+            )  # fmt: skip
+
     def _reason(self, wrapper: Wrapper, missing: list[Any], user: FrameType | None) -> Any:
         frozen = next((each for each in missing if not requires_grad(each)), None)
         if frozen is not None:
@@ -116,7 +142,12 @@ class WrapperRefusals:
         if cut is not None:
             return "cut", cut.location(), cut.by
         built = self._uncalled.get(id(wrapper))
-        return ("uncalled", built, "") if built is not None else ("", None, "")
+        if built is None:
+            return "", None, ""
+        passed = uses_of(built, wrapper.paths.get(id(missing[0]), "")) if missing else None
+        if passed is not None:
+            return "passed", passed, call_text(passed, "its use")[0]
+        return "uncalled", built, ""
 
     def _use_of(self, parameters: list[Any], ddp: Any) -> Location | None:
         """The last line that called a module which has one of the parameters."""
@@ -216,6 +247,13 @@ class WrapperRefusals:
                 True,
             )  # fmt: skip
             return
+
+
+def _with_paths(module: Any) -> Iterator[tuple[Any, str]]:
+    paths = parameter_paths(module)
+    for each in parameters_in(module):
+        if id(each) in paths:
+            yield each, paths[id(each)]
 
 
 def _users(nodes: list[Any], parameter: Any) -> list[Any]:

@@ -6,6 +6,8 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
@@ -16,6 +18,7 @@ from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.ranks.broadcasts import BufferBroadcasts
+from graphlab.observe.sightings.ranks.by_hand import written_together
 from graphlab.observe.sightings.ranks.collectives import Collectives
 from graphlab.observe.sightings.ranks.gathered import GatheredWeights
 from graphlab.observe.sightings.ranks.past import PastWrappers
@@ -41,6 +44,8 @@ from graphlab.trace.ranks.sightings import (
 NOTHING = "-"
 # A parameter larger than this is represented by as many of its elements, evenly spread.
 ELEMENTS = 1 << 16
+# The classes of parameters that are whole on each rank.
+PLAIN = {torch.Tensor, torch.nn.Parameter}
 # A trace keeps this many of an optimizer's sampled steps.
 KEPT = 12
 LOOPS = 64
@@ -57,6 +62,7 @@ class RankSteps:
 
     def __init__(self, watched: Watched, collectives: Collectives) -> None:
         self._collectives = collectives
+        self._thread = get_ident()
         self._log, self._tracer = watched.log, watched.tracer
         self._files, self._ledger = watched.files, watched.ledger
         self._table = watched.table
@@ -76,6 +82,9 @@ class RankSteps:
             watched.tracer.handle(kind.step, self._scheduled)
         for function in (torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_):
             watched.tracer.handle(function, self._clipped)
+        # A scaler changes them inside its own step().
+        for function in (torch.amp.GradScaler.unscale_, torch.amp.GradScaler.step):
+            watched.tracer.handle(function, self._unscaled)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """A sampled backward is about to run."""
@@ -108,7 +117,7 @@ class RankSteps:
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
         iterations = self._tracer.iterations
-        for (code, start), count in [*iterations.counts.items()][:LOOPS]:
+        for (code, start), count in [*iterations.counts_in(self._thread).items()][:LOOPS]:
             loop = next((e for e in loops_of(code.co_filename) if e.start == start), None)
             if loop is not None and (code, start) not in iterations.lost:
                 yield Turns(line_place(code.co_filename, loop.first, code.co_name), count)
@@ -116,6 +125,11 @@ class RankSteps:
     def _clipped(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
             self._clips = [*self._clips[-7:], (self._tracer.seq(), self._tracer.spot(frame.f_back))]
+
+    def _unscaled(self, frame: FrameType, event: str, arg: Any) -> None:
+        spot = self._tracer.spot(frame.f_back) if event == "call" else None
+        if spot is not None:
+            self._clips = [*self._clips[-7:], (self._tracer.seq(), spot)]
 
     def _step(self, parameters: list[Any], grads: list[Any]) -> None:
         found = self._state_of(parameters)
@@ -128,8 +142,9 @@ class RankSteps:
             for parameter, grad in zip(parameters, grads, strict=True)
             if (wrapper := self._wrappers.of(parameter)) is not None
         ]
-        if not pairs and self._collectives.reduced([*map(storage_key, grads)]):
-            # The program averages itself.
+        copied = self._collectives.copies.taken(state.at)
+        if not pairs and torch.distributed.is_initialized() and {*map(type, parameters)} <= PLAIN:
+            # The program averages itself, or nothing does.
             pairs = [(each, grad, None) for each, grad in zip(parameters, grads, strict=True)]
         if len(kept) >= KEPT or not pairs:
             return
@@ -137,21 +152,35 @@ class RankSteps:
         source_of: list[int] = []
         fresh: list[str] = []
         places: list[int] = []
-        since = 0
         names: Names | None = None
-        for parameter, grad, wrapper in pairs:
+        records: list[tuple[RawBackward | None, str]] = []
+        for parameter, grad, _ in pairs:
             gradient = self._ledger.registry.gradient(parameter)
             record, left = self._fresh.pop(id(parameter), (None, NOTHING))
             if gradient.sources and gradient.sources[-1].is_grad:
                 record, left = gradient.sources[-1], _checksum(grad)
+            elif record is None and grad is not None:
+                # No backward put it there: what torch.autograd.grad gave may have been worked on.
+                record = self._last_grad()
+                left = _checksum(grad) if record is not None else left
+            records.append((record, left))
+        since = max(
+            (self._place_of(record) for record, _ in records if record is not None), default=0
+        )
+        together = written_together(self._log, since)
+        together = {key: at for key in map(storage_key, grads) if (at := together.get(key or -1))}
+        shared: list[bool] = []
+        for (parameter, grad, wrapper), (record, left) in zip(pairs, records, strict=True):
             source = Source(None, "")
-            if record is not None:
-                source = (
-                    self._wrappers.source(record, parameter, wrapper)
-                    if wrapper is not None
-                    else Source(located(record.spot), record.call, "by-hand")
-                )
-                since = max(since, self._place_of(record))
+            shared.append(wrapper is not None or storage_key(grad) in together)
+            if record is not None and wrapper is not None:
+                source = self._wrappers.source(record, parameter, wrapper)
+            elif wrapper is None:
+                if record is not None:
+                    source = Source(located(record.spot), record.call)
+                others = next(iter(together.values()), None)
+                if not shared[-1] and (others or record is not None):
+                    source = _by_hand(source, others, copied)
             if source not in sources:
                 sources.append(source)
             source_of.append(sources.index(source))
@@ -179,6 +208,7 @@ class RankSteps:
                 value_writes=tuple(self._value_writes(state.at, [each for each, _, _ in pairs])),
                 rates=tuple(_number(item(group, "lr")) for group in groups),
                 settings=tuple(_settings(group) for group in groups),
+                shared=tuple(shared),
             )
         )
 
@@ -187,6 +217,15 @@ class RankSteps:
         for state, optimizer in self._ledger.registry.followed():
             if state.identities == identities and state.last_spot is not None and state.due:
                 return state, optimizer
+        return None
+
+    def _last_grad(self) -> RawBackward | None:
+        """The last torch.autograd.grad since the last step."""
+        for raw in reversed(self._log.events):
+            if isinstance(raw, RawStep):
+                return None
+            if isinstance(raw, RawBackward) and raw.is_grad:
+                return raw
         return None
 
     def _place_of(self, record: RawBackward) -> int:
@@ -234,6 +273,19 @@ class RankSteps:
         spot = self._tracer.spot(frame.f_back) if event == "call" else None
         if spot is not None:
             self._schedulers[spot] += 1
+
+
+def _by_hand(source: Source, others: Spot | None, copied: Spot | None) -> Source:
+    """Of a gradient that no wrapper averages, and no collective overwrites: `others` are, in that
+    line, or a copy of it was `copied`."""
+    spot = others or copied
+    if spot is None:
+        return replace(source, why="never")
+    at = located(spot)
+    return replace(
+        source, why="by-hand" if others else "copied", cause=at,
+        cause_by=call_text(at, "all_reduce")[0],
+    )  # fmt: skip
 
 
 def _checksum(tensor: Any) -> str:

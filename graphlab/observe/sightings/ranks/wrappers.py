@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -16,8 +17,13 @@ import torch
 
 from graphlab.observe.names import parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
+from graphlab.observe.sightings.ranks.places import (
+    assigned_after,
+    called_from,
+    parameter_paths,
+)
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Unnoticed, requires_grad
+from graphlab.observe.tensors import Unnoticed, requires_grad, storage_key
 from graphlab.source.objects import attribute, attributes, items
 from graphlab.source.places import parse, place
 from graphlab.source.wording import call_text
@@ -32,12 +38,16 @@ class Wrapper:
         self.ref, self.spot = weakref.ref(ddp), spot
         self.module = attribute(ddp, "module")
         self.inner = {id(each) for _, each in submodules(self.module)} | {id(self.module)}
+        self.paths = parameter_paths(self.module)
         held = attributes(ddp).get("_module_parameters")
         known = [each for _, each in items(held)] if held is not None else []
         # Those that are frozen now it will not know later.
         known = [each for each in known or parameters_in(self.module) if requires_grad(each)]
         self.known = {id(each) for each in known}
         self.module = None
+        # The memory of each, and the call that registered a hook of the program's.
+        self.storages = {id(each): storage_key(each) for each in known}
+        self.hook: Spot | None = None
         # The last backward that reached it, and the one that used up its last forward.
         self.last: RawBackward | None = None
         self.used_up: RawBackward | None = None
@@ -61,6 +71,7 @@ class Wrappers:
         self.twice: dict[tuple[int, int], Location] = {}
         kind = torch.nn.parallel.DistributedDataParallel
         watched.tracer.handle(kind.__init__, self._made)
+        watched.tracer.handle(kind.register_comm_hook, self._hooked)
 
     def of(self, parameter: Any) -> Wrapper | None:
         """The wrapper whose module has this parameter, also where the wrapper does not know it."""
@@ -80,13 +91,25 @@ class Wrappers:
         plain = Source(located(record.spot), record.call)
         if id(parameter) not in wrapper.known:
             at = located(wrapper.spot)
+            path = parameter_paths(attribute(wrapper.ref(), "module")).get(id(parameter), "")
+            assigned = assigned_after(wrapper.spot, path)
+            if assigned is not None:
+                code = assigned.code
+                return Source(plain.at, plain.call, "unknown", assigned, code)
             return Source(plain.at, plain.call, "unknown", at, call_text(at, "DDP")[0])
         if record.is_grad:
             return Source(plain.at, plain.call, "grad", plain.at, plain.call)
         again = self.twice.get((id(record), id(parameter)))
         if again is not None:
             return Source(plain.at, plain.call, "twice", again, call_text(again, "checkpoint")[0])
-        return self._why.get((id(record), id(wrapper)), plain)
+        found = self._why.get((id(record), id(wrapper)), plain)
+        if not found.why and storage_key(parameter) != wrapper.storages[id(parameter)]:
+            return replace(plain, why="moved", cause=plain.at, cause_by=plain.call)
+        if not found.why and wrapper.hook is not None:
+            at = located(wrapper.hook)
+            by = call_text(at, "register_comm_hook")[0]
+            return replace(plain, why="hook", cause=at, cause_by=by)
+        return found
 
     def found(self) -> Iterator[Wrapped]:
         for wrapper in self.all:
@@ -103,8 +126,12 @@ class Wrappers:
         """A backward has run: it was averaged, or there is a reason why not. Returns whether a
         wrapper communicated in it."""
         communicated = False
-        if record.is_grad or not record.completed:
+        if record.is_grad:
             return False
+        if not record.completed:
+            # It may have been cut off as it communicated.
+            alive = [(each, ddp) for each in self.all if (ddp := each.ref()) is not None]
+            return any(self._calls(each, ddp, record)[0] for each, ddp in alive)
         reached = {*record.reached}
         for wrapper in self.all:
             ddp = wrapper.ref()
@@ -159,7 +186,7 @@ class Wrappers:
         why: Unsynced = ""
         cause, by = at, record.call
         if around is not None and not through:
-            why, cause = "around", located(around)
+            why, cause = "around", called_from(around, attribute(wrapper.ref(), "module"))
             by = call_text(cause, "the module")[0]
         elif paused:
             why = "no-sync"
@@ -168,6 +195,12 @@ class Wrappers:
             why = "used-up"
         before = located(wrapper.used_up.spot) if why == "used-up" and wrapper.used_up else None
         return Source(at, record.call, why, cause, by, before)
+
+    def _hooked(self, frame: FrameType, event: str, arg: Any) -> None:
+        ddp = frame.f_locals.get("self")
+        for each in self.all if event == "return" else ():
+            if each.ref() is ddp:
+                each.hook = self._tracer.spot(frame.f_back)
 
     def _made(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":

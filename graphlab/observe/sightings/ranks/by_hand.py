@@ -1,0 +1,80 @@
+"""Gradients that a program averages itself, by collectives of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from graphlab.observe.names import parameters_of
+from graphlab.observe.notes import Log, RawWrite, Spot
+from graphlab.observe.optimizers.ledger import OptimizerLedger
+from graphlab.observe.tensors import Unnoticed, count_of, grad_fn_of, grad_of, readable, storage_key
+
+# How often a line is asked whether what it averages is a copy of a gradient, and how much is looked
+# at.
+ASKED, ELEMENTS = 256, 1 << 16
+
+
+class AveragedCopies:
+    """Finds collectives that average a copy of a gradient, or of all of an optimizer's in a row."""
+
+    def __init__(self, ledger: OptimizerLedger) -> None:
+        self._ledger = ledger
+        self._asked: Counter[Spot] = Counter()
+        self._known: set[Spot] = set()
+        # The last such call since this was asked last, and the optimizers that it was about.
+        self._last: dict[int, Spot] = {}
+        self._about: dict[Spot, set[int]] = {}
+
+    def called(self, spot: Spot, operand: Any) -> None:
+        """A collective is about to send `operand`."""
+        if spot not in self._known and self._asked[spot] < ASKED:
+            self._asked[spot] += 1
+            with Unnoticed(), torch.no_grad():
+                for at in self._copied(operand):
+                    self._known.add(spot)
+                    self._about.setdefault(spot, set()).add(at)
+        for at in self._about.get(spot, ()):
+            self._last[at] = spot
+
+    def taken(self, optimizer: int) -> Spot | None:
+        """The line that has averaged a copy of gradients of the optimizer since its last step."""
+        return self._last.pop(optimizer, None)
+
+    def _copied(self, operand: Any) -> Iterator[int]:
+        count = count_of(operand)
+        if not 0 < count <= ELEMENTS or not readable(operand) or grad_fn_of(operand) is not None:
+            return
+        flat, own = operand.detach().reshape(-1), storage_key(operand)
+        for state, optimizer in self._ledger.registry.followed():
+            held = [grad for each in parameters_of(optimizer) if readable(grad := grad_of(each))]
+            if any(storage_key(grad) == own for grad in held):
+                return
+            whole = held[:1] if held and sum(map(count_of, held)) == count else []
+            for grad in (*whole, *(each for each in held if count_of(each) == count)):
+                if _proportional(flat[: count_of(grad)], grad.detach().reshape(-1)):
+                    yield state.at
+                    break
+
+
+def _proportional(one: Any, other: Any) -> bool:
+    """Whether one is the other times a number."""
+    if one.dtype != other.dtype or one.device != other.device:
+        return False
+    largest = other.abs().argmax()
+    if not other[largest].item() or not one[largest].item():
+        return False
+    return torch.allclose(one * other[largest], other * one[largest], rtol=1e-4, atol=0.0)
+
+
+def written_together(log: Log, since: int) -> dict[int, Spot]:
+    """The line that last wrote to each storage by a collective, after the event at `since`."""
+    found: dict[int, Spot] = {}
+    for at in range(since, len(log.events)):
+        raw = log.events[at]
+        if isinstance(raw, RawWrite) and raw.spot is not None and raw.by.startswith("dist."):
+            found.update((each[0], raw.spot) for each in raw.tensors)
+    return found

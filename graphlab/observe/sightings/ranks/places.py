@@ -1,0 +1,89 @@
+"""Finds, in the source, the lines that led past a wrapper or changed what is inside of one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from graphlab.observe.names import submodules
+from graphlab.observe.notes import Spot, located
+from graphlab.source.objects import attributes, class_name, items
+from graphlab.source.places import parse, place
+from graphlab.trace.values import Location
+
+
+def parameter_paths(module: Any) -> dict[int, str]:
+    """The dotted path from `module` to each parameter, by the parameter's identity."""
+    return {
+        id(parameter): f"{name}.{own}" if name else str(own)
+        for name, each in submodules(module)
+        for own, parameter in items(attributes(each).get("_parameters"))
+        if parameter is not None
+    }
+
+
+def assigned_after(built: Spot | None, path: str) -> Location | None:
+    """The one assignment after the line `built` to what the path of a parameter begins with, such
+    as ``model.module.head = …``."""
+    at = located(built)
+    tree = parse(at.file) if at is not None else None
+    if at is None or tree is None:
+        return None
+    found = [
+        place(node, at.file, at.function)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and node.lineno > at.line
+        and any(f"{path}.".startswith(f"{each}.") for each in _inside(node.targets))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _inside(targets: list[ast.expr]) -> Iterator[str]:
+    """Paths that begin at any object of these targets: ``head`` for ``self.model.module.head``."""
+    for target in targets:
+        if isinstance(target, ast.Attribute | ast.Subscript):
+            parts = re.sub(r"\[(\d+)\]", r".\1", ast.unparse(target)).split(".")
+            yield from (".".join(parts[at:]) for at in range(1, len(parts)))
+
+
+def uses_of(built: Location, path: str) -> Location | None:
+    """The one call of the module that has the parameter at `path`, in the file that builds it: such
+    as ``self.value(x)``, under a condition."""
+    tree = parse(built.file)
+    parts = path.split(".")
+    if tree is None or len(parts) < 2:
+        return None
+    found = [
+        place(node, built.file, built.function)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == parts[-2]
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def called_from(spot: Spot | None, module: Any) -> Location | None:
+    """A line that ran in a method of `module`'s as the one line of its file that calls this method
+    from elsewhere; else the line itself."""
+    at = located(spot)
+    tree = parse(at.file) if at is not None else None
+    if spot is None or at is None or tree is None:
+        return at
+    kind, _, method = spot[0].co_qualname.rpartition(".")
+    if kind != class_name(module):
+        return at
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    own = {id(each) for node in classes if node.name == kind for each in ast.walk(node)}
+    found = [
+        place(node, at.file, "")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == method
+        and id(node) not in own
+    ]
+    return found[0] if len(found) == 1 else at

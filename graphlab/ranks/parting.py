@@ -1,0 +1,102 @@
+"""Where ranks took different ways, so that some wait for what others never do."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from graphlab.trace.model import Trace
+from graphlab.trace.ranks.joint import Joint
+from graphlab.trace.ranks.sightings import Communicated, Parted, Scheduled, Turns
+from graphlab.trace.values import Location
+
+
+def parted(joint: Joint) -> Parted | None:
+    """Where the ranks took different ways, if some were cut off waiting for the others. An error
+    of a rank's own is the whole story."""
+    waiting = tuple(rank for rank, trace in joint.traces.items() if cut_off(trace))
+    raised = [rank for rank, trace in joint.traces.items() if trace.outcome == "raised"]
+    if not waiting or any(rank not in waiting for rank in raised):
+        return None
+    stops = {
+        rank: failure.at
+        for rank in waiting
+        if (failure := joint.traces[rank].exception) is not None and failure.at is not None
+    }
+    failed = next(iter(stops.values()), None)
+    lines = counts_of(joint, Communicated, None)
+    if len(waiting) == len(joint.traces):
+        # All wait, so that loops differ for the same reason: the calls at which they wait come
+        # first.
+        there = {(at.file, at.line) for at in stops.values()}
+        lines.sort(key=lambda row: 0 not in row[2].values())
+        lines.sort(key=lambda row: (row[0].file, row[0].line) not in there)
+        # But first of all a call that one of them never made, and that ended, though another's
+        # call of something else took its place.
+        unequal = _unequal(lines)
+        lines.sort(
+            key=lambda row: (
+                not (
+                    (row[0].file, row[0].line) not in there
+                    and 0 in row[2].values()
+                    and row[1] in unequal
+                )
+            )
+        )
+        tables = ((lines, False), (counts_of(joint, Turns, failed), True))
+    else:
+        tables = ((counts_of(joint, Turns, failed), True), (lines, False))
+    for table, is_loop in tables:
+        for at, operation, counts in table:
+            if len(set(counts.values())) > 1:
+                said = tuple(f"rank {rank}: {count}" for rank, count in counts.items())
+                where = tuple(f"rank {rank} in line {at.line}" for rank, at in stops.items())
+                return Parted(at, is_loop, operation, failed, waiting, said, where)
+    return None
+
+
+def _unequal(lines: list[tuple[Location, str, dict[int, int]]]) -> set[str]:
+    """The operations that the ranks called a different number of times, over all lines."""
+    totals: dict[str, Counter[int]] = {}
+    for _, operation, counts in lines:
+        totals.setdefault(operation, Counter()).update(counts)
+    return {operation for operation, each in totals.items() if len({*each.values()}) > 1}
+
+
+def counts_of(
+    joint: Joint, kind: type[Turns | Communicated | Scheduled], around: Location | None
+) -> list[tuple[Location, str, dict[int, int]]]:
+    """What was counted, by its line, on every rank; with `around`, the nearest before that line
+    first."""
+    found: dict[tuple[str, int, str], tuple[Location, str, dict[int, int]]] = {}
+    for rank, trace in joint.traces.items():
+        for each in trace.sightings:
+            if isinstance(each, kind) and each.at is not None:
+                word = each.operation if isinstance(each, Communicated) else ""
+                key = (each.at.file, each.at.line, word)
+                if key not in found:
+                    found[key] = (each.at, word, dict.fromkeys(joint.traces, 0))
+                found[key][2][rank] = each.count
+    rows = [*found.values()]
+    if around is not None:
+        same = [row for row in rows if row[0].file == around.file and row[0].line <= around.line]
+        rows = [
+            *sorted(same, key=lambda row: -row[0].line),
+            *(row for row in rows if row not in same),
+        ]
+    return rows
+
+
+def cut_off(trace: Trace) -> bool:
+    """Whether the rank ended because communication did. There are exception types for that; what
+    gloo raises, and a wrapper's backward, is a RuntimeError whose text alone tells."""
+    failure = trace.exception
+    if failure is None:
+        return False
+    if trace.outcome == "interrupted" or failure.type.startswith("Dist"):
+        return True
+    said = failure.message.lower()
+    words = (
+        "gloo", "nccl", "connection closed by peer", "connection reset by peer",
+        "application timeout",
+    )  # fmt: skip
+    return failure.type == "RuntimeError" and any(word in said for word in words)

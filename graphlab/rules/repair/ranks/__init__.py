@@ -1,0 +1,1 @@
+"""Repairs of programs that run as several ranks."""

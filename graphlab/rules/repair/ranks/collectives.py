@@ -1,0 +1,62 @@
+"""Repairs of collectives whose result goes into a loss: by functions that are operations of the
+graph."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from graphlab.language import message
+from graphlab.source.blocks import StatementInScope
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+# What takes the place of a function of torch.distributed's that overwrites or fills a tensor.
+_SINGLE = {
+    "reduce": "all_reduce", "all_gather": "all_gather_single",
+    "all_gather_into_tensor": "all_gather_single", "reduce_scatter": "reduce_scatter_single",
+    "reduce_scatter_tensor": "reduce_scatter_single", "all_to_all": "all_to_all_single",
+}  # fmt: skip
+
+
+def with_graph(trace: Trace, operation: str) -> str:
+    """The function of this torch that does the same and has a gradient, by its full name."""
+    version = [int(part) for part in re.findall(r"\d+", trace.environment.torch)[:2]]
+    if version < [2, 13]:
+        return f"torch.distributed.nn.functional.{operation}"
+    # torch 2.13 and 2.14 name the private module where they warn of the one above.
+    module = "functional_collectives" if version >= [2, 15] else "_functional_collectives"
+    return f"torch.distributed.{module}.{_SINGLE.get(operation, operation)}"
+
+
+def in_the_graph(trace: Trace, at: Location, operation: str) -> Help | None:
+    """Replace ``dist.all_reduce(x)`` or ``dist.all_gather(parts, x)`` by the function that has a
+    gradient."""
+    here = StatementInScope.of(trace, at)
+    module, _, function = with_graph(trace, operation).rpartition(".")
+    if here is None or not isinstance(here.statement, ast.Expr) or module.endswith("nn.functional"):
+        return None
+    call = here.statement.value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return None
+    dist = ast.unparse(call.func.value)
+    named = {each.arg: ast.unparse(each.value) for each in call.keywords}
+    given = [ast.unparse(each) for each in call.args]
+    group = named.pop("group", f"{dist}.group.WORLD")
+    if operation == "all_reduce" and len(given) <= 2:
+        op = named.pop("op", given[1] if len(given) == 2 else "SUM")
+        target = value = given[0] if given else named.pop("tensor", "")
+        new = f'{function}({value}, "sum", {group})'
+        if op.rpartition(".")[2] != "SUM":
+            return None
+    elif operation == "all_gather" and len(given) == 2:
+        target, value = given
+        new = f"list({function}({value}, 0, {group}).chunk({dist}.get_world_size()))"
+    else:
+        return None
+    if named or not target.isidentifier():
+        return None
+    return here.help(
+        message("repairs.wrapped.with_graph", function=f"{module}.{function}"),
+        f"from {module} import {function}", f"{target} = {new}",
+    )  # fmt: skip
