@@ -14,6 +14,7 @@ import torch
 import graphlab
 from graphlab.observe import program
 from graphlab.observe.numbers.finite import critical, odd
+from graphlab.trace.finding import Finding
 from graphlab.trace.sightings import NonFinite
 
 START = """\
@@ -250,6 +251,51 @@ def test_a_traceback_of_anomaly_detection_tells_the_function_and_what_would_tell
     (finding,) = graphlab.explain(caught.value).findings
     assert finding.code == "GL000" and "MulBackward0 returned NaN" in finding.summary
     assert "--nan-from 0" in finding.help[0].text
+
+
+CHECK = """\
+def step(x, check):
+    p = torch.softmax(net(x), -1)
+    loss = {loss}
+    {check}
+    loss.backward()
+step(torch.randn(3, 4) * 1e6, None)
+"""
+
+
+def raised_by(tmp_path: Path, loss: str, check: str) -> tuple[Finding, ...]:
+    path = tmp_path / f"check{len([*tmp_path.iterdir()])}.py"
+    path.write_text(CHECK.format(loss=loss, check=check))
+    torch.manual_seed(0)
+    code = compile(path.read_text(), str(path), "exec")
+    with pytest.raises((AssertionError, ValueError)) as caught:
+        exec(code, {"torch": torch, "net": torch.nn.Linear(4, 4)})
+    return graphlab.explain(caught.value).findings
+
+
+@pytest.mark.parametrize(
+    "check",
+    ["assert torch.isfinite(loss)", "if not loss.isfinite(): raise ValueError('not finite')"],
+)
+def test_a_traceback_of_the_users_own_check_tells_the_operation(tmp_path: Path, check: str) -> None:
+    (finding,) = raised_by(tmp_path, "(p * torch.log(p)).sum() + torch.log(p).sum()", check)
+    # Two such expressions: which of the two is not known from a traceback.
+    assert finding.code == "GL201" and finding.cause is None
+    assert "log made it" in finding.summary and "--nan-from 0" in finding.notes[-1]
+    (finding,) = raised_by(tmp_path, "torch.log(p).sum()", check)
+    assert finding.cause is not None and finding.cause.at is not None
+    assert finding.cause.at.code == "loss = torch.log(p).sum()"
+    assert "values of p are 0" in finding.summary and not finding.notes
+
+
+def test_a_check_of_something_else_is_not_explained(tmp_path: Path) -> None:
+    assert raised_by(tmp_path, "p.sum()", "assert loss > 9") == ()
+    assert raised_by(tmp_path, "p.sum()", "assert (x / 0).isfinite().all()") == ()
+
+
+def test_a_program_that_leaves_over_its_loss(tmp_path: Path) -> None:
+    (found,) = seen(tmp_path, "import sys\n" + LOG + "if loss.isinf():\n    sys.exit(1)\n")
+    assert (found.phase, found.operation, found.iteration) == ("forward", "log", 4)
 
 
 def test_words_for_values() -> None:

@@ -118,6 +118,20 @@ def test_what_was_written_since_is_not_read(tmp_path: Path) -> None:
     assert found.phase == "backward" and found.at is None and found.look_from is not None
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0, error_if_nonfinite=True)",
+        "norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)\n    assert norm < 1e9",
+    ],
+)
+def test_gradients_that_the_program_refuses(tmp_path: Path, refusal: str) -> None:
+    end = f"    optimizer.zero_grad()\n    loss.backward()\n    {refusal}\n    optimizer.step()\n"
+    (found,) = seen(tmp_path, ROOT, end)
+    assert (found.phase, found.operation, found.iteration) == ("backward", "SqrtBackward", 4)
+    assert found.step == "" and len(found.tensors) == 1
+
+
 def test_torch_saves_what_is_read_and_no_gradient_that_comes_in_makes_it_finite() -> None:
     calls: dict[str, tuple[Any, float]] = {
         "Sqrt": (torch.sqrt, 0), "Rsqrt": (torch.rsqrt, 0), "Log": (torch.log, 0),

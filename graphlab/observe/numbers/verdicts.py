@@ -108,6 +108,20 @@ class Verdicts:
         stepper = self._ledger.registry.name_of(step.optimizer)
         return replace(seen, step=f"{stepper}.step()", step_at=located(step.spot))
 
+    def from_gradients(self, last: RawBackward, ill: list[Any]) -> NonFinite:
+        """The backward `last`, or one before whose gradients are there still, made those of the
+        parameters `ill` not finite."""
+        there: list[tuple[RawBackward, RawStep | None]] = []
+        for event in reversed(self._log.events):
+            if isinstance(event, RawStep | RawZero):
+                break
+            if isinstance(event, RawBackward) and not event.is_grad and not event.nested:
+                there.insert(0, (event, None))
+        return self.by_kept(there, ill) or NonFinite(
+            None, "", "backward", "odd", last.iteration, loss=last.loss, call=last.call,
+            call_at=located(last.spot), tensors=self.places(ill), look_from=last.iteration or 0,
+        )  # fmt: skip
+
     def _by_steps(self, ill: list[Any]) -> NonFinite | None:
         """What made these parameters not finite, of the backwards whose gradients were applied to
         them since they were all finite. As a rule it is one before the last step."""

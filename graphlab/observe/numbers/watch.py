@@ -22,7 +22,7 @@ from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
 from graphlab.observe.numbers.births import sighting
-from graphlab.observe.numbers.checks import checked_by
+from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
 from graphlab.observe.numbers.finite import largest, odd
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.numbers.verdicts import Verdicts
@@ -120,16 +120,24 @@ class NumberWatch:
                 self._told = self._pending[1]
                 return
             birth = self._tracking.last_in_backward
-            self._told = sighting(birth, last, False) if birth is not None else (
-                self._verdicts.by_kept([(last, None)], [])
-                or replace(self._verdicts.from_parameters(last, []), phase="backward",
-                           iteration=last.iteration, look_from=last.iteration or 0)
-            )  # fmt: skip
+            self._told = (
+                sighting(birth, last, False)
+                if birth is not None
+                else self._verdicts.from_gradients(last, [])
+            )
+            return
+        if refused_by_clipping(error):
+            self._told = self._from_gradients()
             return
         checked = checked_by(error, self._files)
         if checked is None:
             return
         frame, values = checked
+        if all(grad_fn_of(value) is None for value in values):
+            # As a norm of the gradients.
+            self._told = self._from_gradients()
+            if self._told is not None:
+                return
         iteration = self._tracer.iterations.of_traceback(error.__traceback__)
         for value in values:
             birth = self._tracking.of(value)
@@ -142,11 +150,29 @@ class NumberWatch:
                 self._told = self._verdicts.from_parameters(None, ill)
             else:
                 seen = self._verdicts.from_graph([value], nodes, None, frame)
+                seen = replace(seen, in_loss=grad_fn_of(value) is not None)
                 look = seen.look_from if seen.at is not None else iteration or 0
                 self._told = replace(
                     seen, loss=_name(value, frame), iteration=iteration, look_from=look
                 )
             return
+
+    def _from_gradients(self) -> NonFinite | None:
+        """What made gradients not finite that no step has applied; None if all are finite."""
+        last = self._verdicts.last
+        followed = self._ledger.registry.followed()
+        parameters = [each for _, optimizer in followed for each in parameters_of(optimizer)]
+        grads = zip(parameters, grads_of(parameters), strict=True)
+        ill = [each for each, grad in grads if odd(grad)]
+        if last is None or not ill:
+            return None
+        if self._pending is not None:
+            return self._pending[1]
+        births = [birth for grad in grads_of(ill) if (birth := self._tracking.of(grad)) is not None]
+        if births:
+            birth = min(births, key=lambda each: (each.meant, each.order))
+            return replace(sighting(birth, last, False), tensors=self._verdicts.places(ill))
+        return self._verdicts.from_gradients(last, ill)
 
     # The alarm.
 
