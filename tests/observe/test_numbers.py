@@ -121,9 +121,16 @@ loss = torch.softmax(scores, -1)[:, 0].mean()
 """
 
 
+BOTH = """\
+sigma = (net(x).abs() + 1) * int(step != 4)
+loss = ((net(x) - 7) / sigma).square().mean()
+"""
+
+
 @pytest.mark.parametrize(
     ("body", "operation", "operand", "critical"),
     [
+        (BOTH, "div", "sigma", "24 of 24 values are 0"),
         (OVERFLOW, "exp", "margin * torch.ones(4)", "values from 0 to "),
         (COUNTED, "div", "keep.sum()", "it is 0"),
         (MASKED, "softmax", "scores", "14 of 24 values are infinite, all of a row"),

@@ -63,6 +63,8 @@ class NumberWatch:
         self._pending: tuple[RawBackward, NonFinite] | None = None
         self._told: NonFinite | None = None
         self._looks = 0
+        # Called with the frame of a backward whose loss is not finite, before it runs.
+        self.on_alarm: Callable[[FrameType], None] = lambda frame: None
         # Of losses on a device: those that are not read yet.
         self._losses: list[Any] = []
         # By optimizer: its steps so far, and what the last look at its parameters gave, not read.
@@ -240,6 +242,7 @@ class NumberWatch:
             seen = self._verdicts.from_parameters(record, ill)
             self._told = self._verdicts.with_growth(seen, record)
             return
+        self.on_alarm(frame)
         seen = self._verdicts.from_graph(losses, nodes, record, user)
         self._pending = record, self._verdicts.with_growth(seen, record)
 
