@@ -59,8 +59,7 @@ class Observation:
         self, target: str = "<session>", targets: tuple[str, ...] = (), gives_way: bool = False
     ) -> None:
         self.gives_way = gives_way
-        files = UserFiles(targets)
-        self.files = files
+        self.files = files = UserFiles(targets)
         self._log = log = Log()
         self.iterations = iterations = Iterations()
         self._tracer = tracer = line_tracer(log, files, iterations, self._own_error)
@@ -86,6 +85,7 @@ class Observation:
         self._reached_parameters = ReachedParameters(log, files)
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, iterations, target, ledger.registry.name_of)
+        self.numbers.on_alarm = self.snapshots.alarmed
         self._recorder: Recorder | None = None
         self._trace: Trace | None = None
         self._tracing = False

@@ -42,6 +42,8 @@ def _made(each: NonFinite) -> str:
         key = "step_operation" if each.operation else "step"
         words["given"] = given(each)
         return message(f"numbers.gl201.{key}", operation=each.operation, **words)
+    if not each.operation and not each.in_loss:
+        return message("numbers.gl201.value", name=each.loss)
     if not each.operation:
         return message("numbers.gl201.forward", loss=loss_word(each.loss or THE_LOSS))
     words["operand"] = operand(each)

@@ -79,7 +79,8 @@ def _reach(trace: Trace, each: NonFinite) -> str:
     parts = [loss_word(each.loss)] if each.in_loss and each.loss else []
     if each.tensors:
         names = several_parameters(trace, each.tensors)
-        if each.step and each.phase not in ("before", "step"):
+        applied = each.step and each.phase not in ("before", "step")
+        if applied or (each.phase == "backward" and each.iteration is not None):
             names = message("numbers.gradients", names=names)
         parts.append(names)
     if parts:

@@ -148,20 +148,20 @@ class NonFinite:
     a parameter.
 
     at: the line that made it, of a backward the forward line of its node; None where that is not
-    known. operation: what made it there, in torch's words. operand, critical: what it was given, as
-    written, and which values of that cannot be. count, whole: how many of the values made are not
-    finite. zero_met: in a backward, the gradient that came in was 0 there. inside: the user's own
-    backward made it. iteration: in which it was made. loss, call, call_at: the backward that it
-    reached. in_loss: it is in the loss itself. step, step_at: the step that applied it. tensors:
-    parameters that it reached. look_from: the iteration from which a second run has to look, where
-    only that can tell more. grown, grown_tensor: the parameter, or else the loss, that had grown
-    beyond measure before.
+    known. operation: what made it there, in torch's words. kind: "odd" where it is not known which
+    of the two. operand, critical: what it was given, as written, and which values of that cannot
+    be. count, whole: how many of the values made are not finite. zero_met: in a backward, the
+    gradient that came in was 0 there. inside: the user's own backward made it. iteration: in which
+    it was made. loss, call, call_at: the backward that it reached. in_loss: it is in the loss
+    itself. step, step_at: the step that applied it. tensors: parameters that it reached. look_from:
+    the iteration from which a second run has to look, where only that can tell more. grown,
+    grown_tensor: the parameter, or else the loss, that had grown beyond measure before.
     """
 
     at: Location | None
     operation: str
     phase: Phase
-    kind: Literal["nan", "inf"]
+    kind: Literal["nan", "inf", "odd"]
     iteration: Count | None = None
     operand: str = ""
     critical: str = ""

@@ -450,3 +450,54 @@ def test_a_freed_graph_says_who_freed_it(record: Record) -> None:
         "G_loss_.backward() raises RuntimeError. It needs what line 31 saved, and "
         "D_loss_.backward() has let go of that already."
     )
+
+
+OVERFLOWS = """\
+import torch
+torch.manual_seed(0)
+net = torch.nn.Linear(3, 3)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for step in range(12):
+    x = torch.ones(2, 3) * (1e4 if step == 9 else 1)
+    z = net(x).abs()
+    spare = z * 2
+    y = torch.exp(z)
+    loss = (y - 1).mean() + spare.mean() * 0
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_what_is_not_finite_goes_from_box_to_box(tmp_path: Path) -> None:
+    play = filmed_script(tmp_path, OVERFLOWS)
+    told = shown(play)
+    graph = play.film.graph
+    assert play.film.iteration == 9 and graph is not None
+    lines = {node: told["steps"][step]["line"] for step, node, _ in told["reached"]}
+    # From the exponential to the loss, past what only other terms need, then to the parameters.
+    names = {
+        graph.operations[node].split("Backward")[0]: badge for _, node, badge in told["reached"]
+    }
+    assert names["Exp"] == "∞" and names["Sub"] == names["Mean"] == "NaN/∞"
+    assert [lines[node] for node in lines] == sorted(lines.values())
+    spare = {node for node, at in graph.places.items() if at.line == 8}
+    assert spare and not spare & lines.keys()
+    (made,) = [each for each in told["steps"] if "makes the first" in each["say"]]
+    assert made["line"] == 9
+    last = told["reached"][-1][0]
+    assert told["steps"][last]["kind"] == "backward"
+    assert "reaches the gradients of 2 parameters" in told["steps"][last]["say"]
+
+
+def test_a_derivative_that_is_not_finite_begins_at_the_backward(tmp_path: Path) -> None:
+    text = OVERFLOWS.replace("range(12)", "range(5)").replace("1e4 if step == 9", "1 if step < 9")
+    text = text.replace("torch.exp(z)", "(z * (step != 2)).sqrt()")
+    told = shown(filmed_script(tmp_path, text))
+    backward = next(at for at, each in enumerate(told["steps"]) if each["kind"] == "backward")
+    assert told["reached"] and {step for step, _, _ in told["reached"]} == {backward}
+    assert "the derivative of sqrt makes" in told["steps"][backward]["say"]
+
+
+def test_a_finite_iteration_has_no_such_badge(record: Record) -> None:
+    assert shown(record("naive"))["reached"] == []

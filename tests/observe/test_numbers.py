@@ -14,6 +14,7 @@ import torch
 import graphlab
 from graphlab.observe import program
 from graphlab.observe.numbers.finite import critical, odd
+from graphlab.trace.finding import Finding
 from graphlab.trace.sightings import NonFinite
 
 START = """\
@@ -82,9 +83,11 @@ def test_a_forward_is_told_by_the_graph_and_by_following(
 def test_a_backward_is_told_apart_at_once_and_exactly_by_following(
     tmp_path: Path, optimizer: str
 ) -> None:
-    (first,) = seen(tmp_path, ROOT, optimizer=optimizer)
+    # The product has met the infinite logarithm before its derivative does.
+    between = "z = net(x)\nloss = torch.where(z != 0, z * torch.log(z.abs()), z).mean()\n"
+    (first,) = seen(tmp_path, between, optimizer=optimizer)
     assert first.phase == "backward" and first.at is None and first.look_from is not None
-    (found,) = seen(tmp_path, ROOT, first.look_from, optimizer)
+    (found,) = seen(tmp_path, ROOT, 0, optimizer)
     assert (found.phase, found.operation, found.iteration) == ("backward", "SqrtBackward0", 4)
     assert found.at is not None and found.at.code == "loss = d.sqrt().mean()"
     assert found.critical == "1 of 6 values is 0" and not found.zero_met
@@ -118,9 +121,16 @@ loss = torch.softmax(scores, -1)[:, 0].mean()
 """
 
 
+BOTH = """\
+sigma = (net(x).abs() + 1) * int(step != 4)
+loss = ((net(x) - 7) / sigma).square().mean()
+"""
+
+
 @pytest.mark.parametrize(
     ("body", "operation", "operand", "critical"),
     [
+        (BOTH, "div", "sigma", "24 of 24 values are 0"),
         (OVERFLOW, "exp", "margin * torch.ones(4)", "values from 0 to "),
         (COUNTED, "div", "keep.sum()", "it is 0"),
         (MASKED, "softmax", "scores", "14 of 24 values are infinite, all of a row"),
@@ -248,6 +258,51 @@ def test_a_traceback_of_anomaly_detection_tells_the_function_and_what_would_tell
     (finding,) = graphlab.explain(caught.value).findings
     assert finding.code == "GL000" and "MulBackward0 returned NaN" in finding.summary
     assert "--nan-from 0" in finding.help[0].text
+
+
+CHECK = """\
+def step(x, check):
+    p = torch.softmax(net(x), -1)
+    loss = {loss}
+    {check}
+    loss.backward()
+step(torch.randn(3, 4) * 1e6, None)
+"""
+
+
+def raised_by(tmp_path: Path, loss: str, check: str) -> tuple[Finding, ...]:
+    path = tmp_path / f"check{len([*tmp_path.iterdir()])}.py"
+    path.write_text(CHECK.format(loss=loss, check=check))
+    torch.manual_seed(0)
+    code = compile(path.read_text(), str(path), "exec")
+    with pytest.raises((AssertionError, ValueError)) as caught:
+        exec(code, {"torch": torch, "net": torch.nn.Linear(4, 4)})
+    return graphlab.explain(caught.value).findings
+
+
+@pytest.mark.parametrize(
+    "check",
+    ["assert torch.isfinite(loss)", "if not loss.isfinite(): raise ValueError('not finite')"],
+)
+def test_a_traceback_of_the_users_own_check_tells_the_operation(tmp_path: Path, check: str) -> None:
+    (finding,) = raised_by(tmp_path, "(p * torch.log(p)).sum() + torch.log(p).sum()", check)
+    # Two such expressions: which of the two is not known from a traceback.
+    assert finding.code == "GL201" and finding.cause is None
+    assert "log made it" in finding.summary and "--nan-from 0" in finding.notes[-1]
+    (finding,) = raised_by(tmp_path, "torch.log(p).sum()", check)
+    assert finding.cause is not None and finding.cause.at is not None
+    assert finding.cause.at.code == "loss = torch.log(p).sum()"
+    assert "values of p are 0" in finding.summary and not finding.notes
+
+
+def test_a_check_of_something_else_is_not_explained(tmp_path: Path) -> None:
+    assert raised_by(tmp_path, "p.sum()", "assert loss > 9") == ()
+    assert raised_by(tmp_path, "p.sum()", "assert (x / 0).isfinite().all()") == ()
+
+
+def test_a_program_that_leaves_over_its_loss(tmp_path: Path) -> None:
+    (found,) = seen(tmp_path, "import sys\n" + LOG + "if loss.isinf():\n    sys.exit(1)\n")
+    assert (found.phase, found.operation, found.iteration) == ("forward", "log", 4)
 
 
 def test_words_for_values() -> None:

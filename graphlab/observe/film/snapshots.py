@@ -129,6 +129,11 @@ class Snapshots:
             if self._asked(record):
                 self.close()
 
+    def alarmed(self, frame: FrameType) -> None:
+        """The loss of the backward that began last is not finite."""
+        if self._kept and self._losses and self._capture is None and self.at is self.before is None:
+            self._capture_now(frame)
+
     def raised(self, record: RawBackward, frame: FrameType) -> None:
         """The backward that began last has raised."""
         if not self._kept or not self._losses or self._losses[-1].record is not record:

@@ -54,9 +54,9 @@ def sighting(birth: Birth, record: RawBackward | None, in_loss: bool) -> NonFini
     )  # fmt: skip
 
 
-def phase_of(ill: list[Any], optimizers: Iterable[tuple[Any, Any]]) -> Phase:
+def phase_of(ill: list[Any], optimizers: Iterable[tuple[Any, Any]]) -> Phase | None:
     """Whether a gradient or the step itself made parameters not finite, by what their optimizer
-    keeps of the gradients. A step of finite numbers without such memory makes none that is NaN."""
+    keeps of the gradients; None where it keeps nothing."""
     for _, optimizer in optimizers:
         for each in parameters_of(optimizer):
             if not any(each is other for other in ill):
@@ -67,5 +67,5 @@ def phase_of(ill: list[Any], optimizers: Iterable[tuple[Any, Any]]) -> Phase:
                 kept = item(own, name)
                 if counts(kept):
                     return "backward" if odd(kept) else "step"
-            return "backward" if odd(each).nan else "step"
+            return None
     return "backward"

@@ -18,9 +18,7 @@ from graphlab.source.places import nodes_of, parse, statement_at
 def checked_by(error: BaseException, files: UserFiles) -> tuple[FrameType, list[Any]] | None:
     """The frame whose ``assert`` or ``raise`` ended the program, and the tensors with a graph that
     its condition is about, where one of the values it names is not finite. Else None."""
-    last = None
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        last = (frame, line)
+    last = _last(error)
     if last is None or last[0].f_code not in files:
         return None
     frame, line = last
@@ -47,12 +45,28 @@ def checked_by(error: BaseException, files: UserFiles) -> tuple[FrameType, list[
     return (frame, graph or ill) if graph or ill else None
 
 
+def refused_by_clipping(error: BaseException) -> bool:
+    """Whether clip_grad_norm_ has refused a norm: ``error_if_nonfinite=True``."""
+    last = _last(error)
+    return last is not None and last[0].f_globals.get("__name__") == "torch.nn.utils.clip_grad"
+
+
+def _last(error: BaseException) -> tuple[FrameType, int] | None:
+    """The innermost frame of a traceback, and its line."""
+    last = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        last = (frame, line)
+    return last
+
+
 def _conditions(file: str, line: int) -> list[ast.expr]:
-    """What an ``assert`` asks, or the ``if`` around a ``raise``."""
+    """What an ``assert`` asks, or the ``if`` around a ``raise`` or a ``sys.exit()``."""
     statement = statement_at(file, line)
     if isinstance(statement, ast.Assert):
         return [statement.test]
-    if not isinstance(statement, ast.Raise):
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    leaves = isinstance(call, ast.Call) and ast.unparse(call.func) == "sys.exit"
+    if not isinstance(statement, ast.Raise) and not leaves:
         return []
     found = [
         each

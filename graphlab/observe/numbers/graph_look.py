@@ -167,9 +167,10 @@ def _judge(
     meant: set[Any],
 ) -> Found | None:
     """What a suspect is known to have made. An infinite number in a node of `meant` is a mask's."""
+    # Of two operands the first is called self; the slots are in the order of their names.
     tensors = [
         each.data
-        for each in own
+        for each in sorted(own, key=lambda slot: slot.name != "self")
         if each.name not in _RESULTS and is_tensor(each.data)
     ]  # fmt: skip
     kind = kind_of_node(node)

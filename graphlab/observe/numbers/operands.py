@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, TypeGuard
 
 from graphlab.observe.tensors import is_tensor, shape_of, storage_key
 from graphlab.source.evaluate import in_frame
@@ -102,17 +102,39 @@ _OPERATORS: dict[str, type[ast.operator]] = {
 
 def _only(at: Location, operation: str) -> ast.expr | None:
     """The only expression of the statement at `at` that is this operation."""
-    statement = statement_at(at.file, at.line)
-    found: list[ast.expr] = []
-    for node in ast.walk(statement) if statement is not None and operation else ():
-        if isinstance(node, ast.BinOp) and type(node.op) is _OPERATORS.get(operation):
-            found.append(node)
-        if isinstance(node, ast.Call):
-            called = node.func
-            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name == operation:
-                found.append(node)
+    statement = statement_at(at.file, at.line) if operation else None
+    found = [each for each in nodes_of(statement) if _is(each, operation)]
     return found[0] if len(found) == 1 else None
+
+
+def _is(node: ast.AST, operation: str) -> TypeGuard[ast.expr]:
+    if isinstance(node, ast.BinOp):
+        return type(node.op) is _OPERATORS.get(operation)
+    called = node.func if isinstance(node, ast.Call) else None
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    return bool(name) and name == operation
+
+
+def written(
+    operation: str, value: Any, frames: Sequence[FrameType], files: Iterable[str]
+) -> tuple[Location, str] | None:
+    """Where an operation on `value` stands, and that operand as written: None unless it stands once
+    in all of `files`, in the function of one of `frames`, whose variables have that operand."""
+    found = [
+        (node, file) for file in files for node in nodes_of(parse(file)) if _is(node, operation)
+    ]
+    if len(found) != 1:
+        return None
+    node, file = found[0]
+    for frame in frames:
+        code = frame.f_code
+        lines = [line for _, _, line in code.co_lines() if line is not None]
+        if code.co_filename != file or node.lineno not in lines:
+            continue
+        for each in operands(node):
+            if _same(in_frame(each, frame), value):
+                return place(node, file, code.co_name), short(each)
+    return None
 
 
 def _known_other(node: ast.expr, frame: FrameType, others: list[int]) -> bool:

@@ -16,33 +16,32 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.walk import grad_edge, leaf_of, listed, sequence, walk
+from graphlab.observe.graph.walk import grad_edge, leaf_of, listed, walk
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
-from graphlab.observe.numbers.births import phase_of, sighting
-from graphlab.observe.numbers.checks import checked_by
+from graphlab.observe.numbers.births import sighting
+from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
 from graphlab.observe.numbers.finite import largest, odd
-from graphlab.observe.numbers.graph_look import look, spelt
-from graphlab.observe.numbers.growth import Growth
-from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.numbers.tracking import Tracking
+from graphlab.observe.numbers.verdicts import Verdicts
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import (
     Unnoticed,
     count_of,
     device_of,
+    grad_fn_of,
     grads_of,
     is_tensor,
     readable,
 )
 from graphlab.source.files import UserFiles, user_frame
-from graphlab.trace.sightings import NonFinite, Phase
+from graphlab.trace.sightings import NonFinite
 
 # At which steps of an optimizer, and of how many losses at once, what is on a device is read; how
-# many graphs are looked at whose numbers then did no harm; how many parameters are named.
-EVERY, LOOKS, NAMED = 16, 50, 64
+# many graphs are looked at whose numbers then did no harm.
+EVERY, LOOKS = 16, 50
 
 
 class NumberWatch:
@@ -64,15 +63,14 @@ class NumberWatch:
         self._pending: tuple[RawBackward, NonFinite] | None = None
         self._told: NonFinite | None = None
         self._looks = 0
+        # Called with the frame of a backward whose loss is not finite, before it runs.
+        self.on_alarm: Callable[[FrameType], None] = lambda frame: None
         # Of losses on a device: those that are not read yet.
         self._losses: list[Any] = []
         # By optimizer: its steps so far, and what the last look at its parameters gave, not read.
         self._steps: dict[int, int] = {}
-        self._unread: list[tuple[Any, int | None]] = []
-        # The last iteration in which all parameters were finite.
-        self._sound: int | None = None
-        self._last: RawBackward | None = None
-        self._growth = Growth()
+        self._unread: list[tuple[Any, RawBackward | None]] = []
+        self._verdicts = Verdicts(log, files, ledger, table, self._tracking)
         tracer.handle(torch.autograd.backward, self._on_backward)
         ledger.on_step.append(self._on_step)
 
@@ -93,7 +91,7 @@ class NumberWatch:
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
-        self._last = record
+        self._verdicts.last = record
         start = self._from
         if (
             start is not None
@@ -115,7 +113,7 @@ class NumberWatch:
         """The program has ended with `error`: its own check for such numbers, or torch's."""
         if self._told is not None:
             return
-        last = self._last
+        last = self._verdicts.last
         if last is not None and last.raised_type is not None:
             checks = torch.is_anomaly_enabled() and torch.is_anomaly_check_nan_enabled()
             if not checks or "returned nan" not in str(error):
@@ -127,14 +125,21 @@ class NumberWatch:
             self._told = (
                 sighting(birth, last, False)
                 if birth is not None
-                else replace(self._from_parameters(last, []), phase="backward",
-                             iteration=last.iteration, look_from=last.iteration or 0)
-            )  # fmt: skip
+                else self._verdicts.from_gradients(last, [])
+            )
+            return
+        if refused_by_clipping(error):
+            self._told = self._from_gradients()
             return
         checked = checked_by(error, self._files)
         if checked is None:
             return
         frame, values = checked
+        if all(grad_fn_of(value) is None for value in values):
+            # As a norm of the gradients.
+            self._told = self._from_gradients()
+            if self._told is not None:
+                return
         iteration = self._tracer.iterations.of_traceback(error.__traceback__)
         for value in values:
             birth = self._tracking.of(value)
@@ -144,14 +149,32 @@ class NumberWatch:
             nodes = walk([grad_edge(value)])
             ill = [leaf for node in nodes if (leaf := leaf_of(node)) is not None and odd(leaf)]
             if ill:
-                self._told = self._from_parameters(None, ill)
+                self._told = self._verdicts.from_parameters(None, ill)
             else:
-                seen = self._from_graph([value], nodes, None, frame)
+                seen = self._verdicts.from_graph([value], nodes, None, frame)
+                seen = replace(seen, in_loss=grad_fn_of(value) is not None)
                 look = seen.look_from if seen.at is not None else iteration or 0
                 self._told = replace(
                     seen, loss=_name(value, frame), iteration=iteration, look_from=look
                 )
             return
+
+    def _from_gradients(self) -> NonFinite | None:
+        """What made gradients not finite that no step has applied; None if all are finite."""
+        last = self._verdicts.last
+        followed = self._ledger.registry.followed()
+        parameters = [each for _, optimizer in followed for each in parameters_of(optimizer)]
+        grads = zip(parameters, grads_of(parameters), strict=True)
+        ill = [each for each, grad in grads if odd(grad)]
+        if last is None or not ill:
+            return None
+        if self._pending is not None:
+            return self._pending[1]
+        births = [birth for grad in grads_of(ill) if (birth := self._tracking.of(grad)) is not None]
+        if births:
+            birth = min(births, key=lambda each: (each.meant, each.order))
+            return replace(sighting(birth, last, False), tensors=self._verdicts.places(ill))
+        return self._verdicts.from_gradients(last, ill)
 
     # The alarm.
 
@@ -168,6 +191,16 @@ class NumberWatch:
                     self._loss_is_odd(record, listed(loss), frame)
             else:
                 self._tracking.finite_root = True
+                self._keep(loss, frame)
+
+    def _keep(self, loss: Any, frame: FrameType) -> None:
+        """Hold what would tell which node of this backward made a gradient not finite."""
+        root = grad_fn_of(loss) if is_tensor(loss) else None
+        record: Any = self._log.events[-1]
+        if root is None or self._tracking.on or frame.f_locals.get("inputs") is not None:
+            return
+        if isinstance(record, RawBackward) and not record.nested:
+            self._verdicts.steep.begins(record, root)
 
     def _is_odd(self, loss: Any) -> bool:
         if not is_tensor(loss):
@@ -184,7 +217,7 @@ class NumberWatch:
             value = loss.item()
             if type(value) is not float:
                 return False
-            self._growth.loss(self._log.events[-1], value)
+            self._verdicts.growth.loss(self._log.events[-1], value)
             return not math.isfinite(value)
         return bool(odd(loss))
 
@@ -193,7 +226,7 @@ class NumberWatch:
         for loss in losses:
             birth = self._tracking.of(loss) if self._tracking.on else None
             if birth is not None:
-                seen = self._with_growth(sighting(birth, record, True), record)
+                seen = self._verdicts.with_growth(sighting(birth, record, True), record)
                 self._pending = record, seen
                 carried = birth.phase in ("backward", "step")
                 if carried and (birth.iteration or 0) < (record.iteration or 0):
@@ -206,81 +239,12 @@ class NumberWatch:
         leaves = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
         ill = [leaf for leaf in leaves if odd(leaf)]
         if ill:
-            self._told = self._with_growth(self._from_parameters(record, ill), record)
+            seen = self._verdicts.from_parameters(record, ill)
+            self._told = self._verdicts.with_growth(seen, record)
             return
-        seen = self._from_graph(losses, nodes, record, user)
-        self._pending = record, self._with_growth(seen, record)
-
-    def _with_growth(self, seen: NonFinite, record: RawBackward) -> NonFinite:
-        """With what had grown beyond measure before a loss was not finite."""
-        if seen.phase == "data":
-            return seen
-        for _, optimizer in self._ledger.registry.followed():
-            parameters = parameters_of(optimizer)
-            found = self._growth.of_parameters(optimizer, parameters, record.iteration)
-            if found is not None:
-                tensor = self._table.tensor_index(parameters[found[0]], None)
-                return replace(seen, grown=found[1], grown_tensor=tensor)
-        return replace(seen, grown=self._growth.of_loss(record))
-
-    def _from_parameters(self, record: RawBackward | None, ill: list[Any]) -> NonFinite:
-        """A loss was not finite because parameters were not: an earlier iteration made them so."""
-        births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
-        if births:
-            birth = min(births, key=lambda each: each.order)
-            return replace(sighting(birth, record, False), tensors=self._places(ill))
-        before = self._last
-        followed = self._ledger.registry.followed()
-        phase: Phase = "before" if self._sound is None else phase_of(ill, followed)
-        nan = any(odd(each).nan for each in ill)
-        return NonFinite(
-            None,
-            "",
-            phase,
-            "nan" if nan else "inf",
-            tensors=self._places(ill),
-            loss=before.loss if before is not None else "",
-            call=before.call if before is not None else "",
-            call_at=located(before.spot) if before is not None else None,
-            look_from=self._sound if self._sound is not None else 0,
-        )
-
-    def _from_graph(
-        self,
-        losses: list[Any],
-        nodes: list[Any],
-        record: RawBackward | None,
-        user: FrameType | None,
-    ) -> NonFinite:
-        outputs = [] if user is None else [*user.f_locals.values()]
-        found = look([grad_edge(each) for each in losses], nodes, outputs)
-        iteration = record.iteration if record is not None else None
-        kind = "nan" if any(odd(each).nan for each in losses if is_tensor(each)) else "inf"
-        base = NonFinite(None, "", "forward", kind, iteration, in_loss=True)
-        if record is not None:
-            base = replace(base, loss=record.loss, call=record.call, call_at=located(record.spot))
-        if found is None:
-            return replace(base, look_from=iteration or 0)
-        spot = self._log.line_of(sequence(found.node))
-        at = located(spot)
-        name = spelt(found.operation)
-        text = ""
-        if at is not None and found.tensors:
-            text = operand_text(at, None, found.tensors, found.which, True, name)
-        mark = self._log.mark_of(sequence(found.node))
-        module = self._table.module_name(mark.module) if mark and mark.module else None
-        return replace(
-            base,
-            at=at,
-            operation=name,
-            kind="nan" if found.made.nan else "inf",
-            operand=text,
-            critical=found.critical,
-            count=sum(found.made),
-            whole=found.whole,
-            module=module if module != "module" else None,
-            look_from=(iteration or 0) if at is None else None,
-        )
+        self.on_alarm(frame)
+        seen = self._verdicts.from_graph(losses, nodes, record, user)
+        self._pending = record, self._verdicts.with_growth(seen, record)
 
     # What it did.
 
@@ -300,11 +264,12 @@ class NumberWatch:
         count = self._steps[id(optimizer)] = self._steps.get(id(optimizer), -1) + 1
         if count % EVERY:
             return
-        last = self._last.iteration if self._last is not None else None
+        last = self._verdicts.last
+        iteration = last.iteration if last is not None else None
         tops = largest(parameters)
         if tops is None:
             return
-        self._growth.parameters(optimizer, last, tops)
+        self._verdicts.growth.parameters(optimizer, iteration, tops)
         now = tops.sum()
         self._unread.append((now, last))
         if device_of(now) != "cpu":
@@ -314,11 +279,13 @@ class NumberWatch:
         else:
             self._unread.clear()
         if math.isfinite(float(now)):
-            self._sound = last if last is not None else self._sound or 0
-        elif self._pending is None and self._sound is not None:
+            iteration = last.iteration if last is not None else None
+            self._verdicts.sound = iteration if iteration is not None else self._verdicts.sound or 0
+            self._verdicts.sound_at = last
+        elif self._pending is None and self._verdicts.sound is not None:
             ill = [each for each in parameters if odd(each)]
             if ill:
-                self._told = self._from_parameters(self._last, ill)
+                self._told = self._verdicts.from_parameters(self._verdicts.last, ill)
 
     def _applied(self, optimizer: Any, parameters: list[Any], spot: Spot | None) -> None:
         """Whether a step that begins applies a number that is not finite."""
@@ -337,7 +304,7 @@ class NumberWatch:
             births = [birth for _, grad in ill if (birth := self._tracking.of(grad)) is not None]
             if births:
                 birth = min(births, key=lambda each: (each.meant, each.order))
-                seen = sighting(birth, self._last, False)
+                seen = sighting(birth, self._verdicts.last, False)
                 self._told = self._applied_by(seen, [each for each, _ in ill], optimizer, spot)
 
     def _applied_by(
@@ -346,7 +313,7 @@ class NumberWatch:
         self.stop_soon()
         name = self._ledger.registry.name_of(self._ledger.registry.state(optimizer).at)
         return replace(
-            seen, step=f"{name}.step()", step_at=located(spot), tensors=self._places(ill)
+            seen, step=f"{name}.step()", step_at=located(spot), tensors=self._verdicts.places(ill)
         )
 
     def stop_soon(self) -> None:
@@ -368,22 +335,19 @@ class NumberWatch:
         ill = [each for each in parameters if odd(each)]
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
         if births:
-            seen = sighting(min(births, key=lambda each: each.order), self._last, False)
+            seen = sighting(min(births, key=lambda each: each.order), self._verdicts.last, False)
             self._told = self._applied_by(seen, ill, optimizer, spot)
 
     def _at_end(self) -> None:
         """The last step may have made a parameter not finite, and no loss was computed since."""
-        if self._last is None or self._last.raised_type is not None:
+        if self._verdicts.last is None or self._verdicts.last.raised_type is not None:
             return
         with Unnoticed():
             for _, optimizer in self._ledger.registry.followed():
                 ill = [each for each in parameters_of(optimizer) if odd(each)]
-                if ill and self._sound is not None:
-                    self._told = self._from_parameters(self._last, ill)
+                if ill and self._verdicts.sound is not None:
+                    self._told = self._verdicts.from_parameters(self._verdicts.last, ill)
                     return
-
-    def _places(self, tensors: list[Any]) -> tuple[int, ...]:
-        return tuple(self._table.tensor_index(each, None) for each in tensors[:NAMED])
 
 
 def _name(value: Any, frame: FrameType) -> str:

@@ -14,6 +14,7 @@ from graphlab.views.figure.grouping import failed_backward
 from graphlab.views.figure.words import dims, where
 from graphlab.views.player.comments import Comments
 from graphlab.views.player.ledger import entries, ledger
+from graphlab.views.player.spread import spread
 from graphlab.views.player.texts.cards import card
 from graphlab.views.player.texts.sentences import sentence
 from graphlab.views.player.timeline import Timeline
@@ -37,6 +38,7 @@ def data(
         explained(film.graph, saved)
     follow = watched(timeline, findings, tensors, saved)
     told_of = [card(timeline, each, (whys or {}).get(each.code, "")) for each in findings]
+    reached, spoken = spread(timeline)
     crash = None if told_of else _crashed(timeline)
     failed = [each["step"] for each in (*told_of, crash) if each and each["step"] is not None]
     return {
@@ -51,7 +53,11 @@ def data(
             }
             for name in timeline.files
         ],
-        "steps": [_step(timeline, comments, at, saved, follow) for at in range(len(timeline))],
+        "steps": [
+            _step(timeline, comments, at, saved, follow, spoken.get(at, ""))
+            for at in range(len(timeline))
+        ],
+        "reached": reached,
         "marks": _marks(timeline, saved),
         "watched": follow["row"] if follow is not None else None,
         "tensors": tensors,
@@ -89,7 +95,12 @@ def _moment(timeline: Timeline) -> list[str]:
 
 
 def _step(
-    timeline: Timeline, comments: Comments, at: int, saved: list[Data], follow: Data | None
+    timeline: Timeline,
+    comments: Comments,
+    at: int,
+    saved: list[Data],
+    follow: Data | None,
+    spoken: str,
 ) -> Data:
     moment = timeline.film.moments[at]
     notes = [say("player.page.note", text=each) for each in comments.notes(at)]
@@ -100,7 +111,7 @@ def _step(
         "end": min(moment.at.end_line, len(timeline.lines[moment.at.file])),
         "here": where(moment.at),
         "kind": "raised" if at == timeline.crash else _kind(timeline.events[at]),
-        "say": "\n".join([sentence(timeline, at, saved, follow), *notes]),
+        "say": "\n".join(filter(None, [sentence(timeline, at, saved, follow), spoken, *notes])),
         "made": timeline.made[at],
         "nodes": _highlighted(timeline, at),
         "optimizers": _optimizers(timeline, at),

@@ -147,6 +147,12 @@ def _page_data(
     for saved in content["saved"]:
         node = saved.pop("node")
         saved["boxes"] = [each.home.get(node, (None,))[0] for each in drawn]
+    reached = content.pop("reached")
+    content["odd"] = [{} for _ in drawn]
+    for step, node, badge in reached:
+        for odd, each in zip(content["odd"], drawn, strict=True):
+            for box in each.home.get(node, ()):
+                odd.setdefault(box, [step, badge])
     content["levels"] = [each.level for each in drawn]
     content["failing"] = [each.failing for each in drawn]
     return content

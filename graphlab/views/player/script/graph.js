@@ -66,6 +66,24 @@ function graphPane(section, data, uid, redraw) {
     return found;
   });
 
+  // A number that is not finite goes from box to box: each says so from its step on.
+  const badges = figures.map(() => new Map());
+  function mark(key, [step, text], n) {
+    let badge = badges[level].get(key);
+    const place = badge ? null : box(key)?.group.getBBox();
+    if (place && place.width) {
+      badge = document.createElementNS("http://www.w3.org/2000/svg", "text");
+      badge.setAttribute("class", "gl-odd");
+      badge.setAttribute("x", place.x + place.width + 6);
+      badge.setAttribute("y", place.y + 3);
+      badge.setAttribute("text-anchor", "end");
+      badge.textContent = text;
+      box(key).group.append(badge);
+      badges[level].set(key, badge);
+    }
+    badge?.classList.toggle("gl-there", n >= step);
+  }
+
   // A large graph scrolls: what is lit should be seen.
   function reveal(figure) {
     if (!lit.length || figure.scrollHeight <= figure.clientHeight + 1) return;
@@ -97,6 +115,7 @@ function graphPane(section, data, uid, redraw) {
         each.classList.toggle("gl-here", text === step.here || text.startsWith(`${step.here},`));
       }
     }
+    Object.entries(data.odd[level]).forEach(([key, from]) => mark(key, from, n));
     reveal(figures[level]);
     for (const key of new Set([...boxes[level].keys(), ...byBox.keys()])) {
       const found = box(key);

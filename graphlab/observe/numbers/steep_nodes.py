@@ -1,0 +1,223 @@
+"""Keeps, of the last backwards, what nodes saved at whose values a derivative may not be finite.
+
+A root at 0 is finite and its slope is not. Once a backward has run, its graph is freed: which of
+its nodes made a gradient that is not finite can then be told only by what was kept. So the few
+nodes of such kinds are looked up in each graph before it runs, and what they saved is held a while.
+Where in the graph they stand is learned once for each line and number of nodes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+from graphlab.observe.graph.walk import sequence, slot_names
+from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.numbers.finite import counts, steep
+from graphlab.observe.numbers.recompute import kind_of_node
+from graphlab.observe.tensors import count_of, version_of
+
+# Of the kinds whose derivative is infinite or NaN wherever the values are such, whatever gradient
+# comes in: what they saved, and whether their result is finite there.
+_KINDS = {
+    "Sqrt": ("result", True), "Rsqrt": ("result", False), "Pow": ("self", True),
+    "Log": ("self", False), "Log2": ("self", False), "Log10": ("self", False),
+    "Log1p": ("self", False), "Exp": ("result", False), "Div": ("other", False),
+    "Reciprocal": ("result", False), "Acos": ("self", True), "Asin": ("self", True),
+    "Acosh": ("self", True), "Atanh": ("self", False), "LinalgEigh": ("eigenvalues", True),
+}  # fmt: skip
+# What hides a number from a loss, and what hands a gradient on as it is. Where others come
+# between an operation and what hides its result, one of them may have failed before it.
+_HIDES = {
+    "Where", "MaskedFill", "MaskedSelect", "Index", "IndexSelect", "Gather", "Select", "Slice",
+    "Clamp", "ClampMin", "ClampMax",
+}  # fmt: skip
+_HANDS_ON = {
+    "Neg", "Add", "Sub", "Rsub", "Sum", "Mean", "View", "UnsafeView", "ReshapeAlias", "Squeeze",
+    "Unsqueeze", "Expand", "T", "Transpose", "Permute", "Clone", "Alias", "ToCopy", "Abs", "Relu",
+}  # fmt: skip
+# How many nodes a graph may have, how many are looked up in it, how many backwards are remembered,
+# and how many values are held: of one tensor, and of all.
+NODES, LOOKED_UP, BACKWARDS, ONE, ALL = 5_000, 64, 16, 1 << 20, 1 << 22
+# A graph is learned anew so often, and then once in so many backwards.
+LEARNED, EVERY = 8, 16
+
+
+class Kept(NamedTuple):
+    """A tensor that a node saved, and its version as `record` began. sequence, kind: the node's;
+    finite: whether its result is where the derivative is not."""
+
+    record: RawBackward
+    sequence: int
+    kind: str
+    slot: str
+    value: Any
+    version: int
+    finite: bool
+
+    def said(self) -> str:
+        """Which of its values have no finite slope, in words; "" where all do, or where it was
+        written since."""
+        if version_of(self.value) != self.version:
+            return ""
+        return steep(self.kind, {self.slot: self.value})
+
+
+class _Look(NamedTuple):
+    """Where a node is among those that were visited, and what to read of it."""
+
+    at: int
+    type: type
+    kind: str
+    slot: str
+    finite: bool
+
+
+class _Plan(NamedTuple):
+    """made: how many nodes had been made since the backward before. steps: the nodes to visit, each
+    by the place of the one that leads to it and the number of its edge."""
+
+    made: int
+    steps: tuple[tuple[int, int], ...] = ()
+    looks: tuple[_Look, ...] = ()
+
+
+class SteepNodes:
+    def __init__(self) -> None:
+        self._plans: dict[Spot | None, _Plan] = {}
+        self._kept: deque[tuple[RawBackward, list[Kept]]] = deque()
+        self._held = self._learned = self._seen = self._last = 0
+
+    def begins(self, record: RawBackward, root: Any) -> None:
+        """A backward is about to run, from the node `root` of its only loss."""
+        made, self._last = record.seq - self._last, record.seq
+        self._seen += 1
+        plan = self._plans.get(record.spot)
+        if plan is None or plan.made != made:
+            plan = self._learn(record, root, made) or plan
+        kept: list[Kept] | None = []
+        if plan is not None and plan.looks:
+            kept = _read(plan, record, root)
+            if kept is None:
+                plan = self._learn(record, root, made)
+                kept = _read(plan, record, root) if plan is not None else None
+        self._hold(record, kept or [])
+
+    def _learn(self, record: RawBackward, root: Any, made: int) -> _Plan | None:
+        if self._learned > LEARNED + self._seen // EVERY:
+            return None
+        self._learned += 1
+        plan = self._plans[record.spot] = _plan(root, made)
+        return plan
+
+    def _hold(self, record: RawBackward, kept: list[Kept]) -> None:
+        held = self._kept
+        held.append((record, kept))
+        if kept:
+            self._held += sum(count_of(each.value) for each in kept)
+        while len(held) > BACKWARDS or self._held > ALL:
+            gone = held.popleft()[1]
+            if gone:
+                self._held -= sum(count_of(each.value) for each in gone)
+
+    def first(self, records: list[RawBackward]) -> Kept | None:
+        """The first node whose derivative was not finite in these backwards, which are in the order
+        in which they ran; None where that is not known."""
+        held = {id(record): kept for record, kept in self._kept}
+        for record in records:
+            if id(record) not in held:
+                return None
+            found = [each for each in held[id(record)] if each.said()]
+            if found:
+                # The latest node runs first.
+                return max(found, key=lambda each: each.sequence)
+        return None
+
+
+def _plan(root: Any, made: int) -> _Plan:
+    order, place = [root], {root: 0}
+    came: list[tuple[int, int]] = [(0, 0)]
+    users: dict[Any, list[tuple[Any, int]]] = {}
+    for at, node in enumerate(order):
+        for edge, (parent, number) in enumerate(node.next_functions):
+            if parent is None:
+                continue
+            users.setdefault(parent, []).append((node, number))
+            if parent not in place:
+                place[parent] = len(order)
+                order.append(parent)
+                came.append((at, edge))
+        if len(order) > NODES:
+            return _Plan(made)
+    looks: list[_Look] = []
+    for at, node in enumerate(order):
+        kind = kind_of_node(node)
+        if kind not in _KINDS or len(looks) == LOOKED_UP:
+            continue
+        slot, finite = _KINDS[kind]
+        if slot not in slot_names(node) or (kind == "Pow" and not _below_one(node)):
+            continue
+        if _first_to_fail(node, kind, finite, users):
+            looks.append(_Look(at, type(node), kind, slot, finite))
+    needed = {0}
+    for look in looks:
+        at = look.at
+        while at not in needed:
+            needed.add(at)
+            at = came[at][0]
+    # The root is the first of those visited, and each comes after the one that leads to it.
+    visited = {at: new for new, at in enumerate(sorted(needed))}
+    steps = tuple((visited[came[at][0]], came[at][1]) for at in sorted(needed) if at)
+    return _Plan(made, steps, tuple(look._replace(at=visited[look.at]) for look in looks))
+
+
+def _below_one(node: Any) -> bool:
+    """Whether it is a power that is finite at 0 and whose slope is not."""
+    exponent: Any = getattr(node, "_saved_exponent", None)
+    return type(exponent) in (int, float) and 0 < exponent < 1
+
+
+def _first_to_fail(
+    node: Any, kind: str, finite: bool, users: dict[Any, list[tuple[Any, int]]]
+) -> bool:
+    """Whether no node that runs before `node` in a backward can have met its values."""
+    if kind == "LinalgEigh":
+        # Only the eigenvectors have no slope.
+        return any(number == 1 for _, number in users.get(node, ()))
+    if finite:
+        return True
+    stack, seen = [node], {node}
+    while stack:
+        for user, _ in users.get(stack.pop(), ()):
+            known = kind_of_node(user)
+            if known in _HIDES or user in seen:
+                continue
+            if known not in _HANDS_ON:
+                return False
+            seen.add(user)
+            stack.append(user)
+    return True
+
+
+def _read(plan: _Plan, record: RawBackward, root: Any) -> list[Kept] | None:
+    """What is to be kept of the graph of `root`; None if it is another than the plan's."""
+    nodes, kept = [root], []
+    try:
+        for at, edge in plan.steps:
+            nodes.append(nodes[at].next_functions[edge][0])
+        for look in plan.looks:
+            node = nodes[look.at]
+            if type(node) is not look.type:
+                return None
+            if look.kind == "Pow" and not _below_one(node):
+                continue
+            # Private to torch, as in graph/walk.py.
+            raw: Any = getattr(node, f"_raw_saved_{look.slot}")
+            value: Any = raw.data if raw.unpack_hook is None else None
+            if counts(value) and count_of(value) <= ONE:
+                number, version = sequence(node), version_of(value)
+                found = record, number, look.kind, look.slot, value.detach(), version, look.finite
+                kept.append(Kept(*found))
+    except (AttributeError, IndexError, RuntimeError):
+        return None
+    return kept

@@ -1,0 +1,197 @@
+"""Says where a number that is not finite came from: by the graph, by what followed it, or by what
+was kept of the backwards before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.graph.walk import grad_edge, sequence
+from graphlab.observe.live_objects import TensorTable
+from graphlab.observe.names import parameters_of
+from graphlab.observe.notes import Log, RawBackward, RawStep, RawZero, located
+from graphlab.observe.numbers.births import phase_of, sighting
+from graphlab.observe.numbers.finite import odd
+from graphlab.observe.numbers.graph_look import look, spelt
+from graphlab.observe.numbers.growth import Growth
+from graphlab.observe.numbers.operands import operand_text
+from graphlab.observe.numbers.steep_nodes import SteepNodes
+from graphlab.observe.numbers.tracking import Tracking
+from graphlab.observe.optimizers.ledger import OptimizerLedger
+from graphlab.observe.tensors import is_tensor
+from graphlab.source.files import UserFiles
+from graphlab.trace.sightings import NonFinite, Phase
+
+# How many parameters are named.
+NAMED = 64
+
+
+class Verdicts:
+    """`sound`: the last iteration in which all parameters were known to be finite, `sound_at` the
+    last backward before that; `last`: the last backward."""
+
+    def __init__(
+        self, log: Log, files: UserFiles, ledger: OptimizerLedger, table: TensorTable,
+        tracking: Tracking,
+    ) -> None:  # fmt: skip
+        self._log, self._files, self._ledger, self._table = log, files, ledger, table
+        self._tracking = tracking
+        self.growth, self.steep = Growth(), SteepNodes()
+        self.sound: int | None = None
+        self.sound_at: RawBackward | None = None
+        self.last: RawBackward | None = None
+
+    def with_growth(self, seen: NonFinite, record: RawBackward) -> NonFinite:
+        """With what had grown beyond measure before a loss was not finite."""
+        if seen.phase == "data":
+            return seen
+        for _, optimizer in self._ledger.registry.followed():
+            parameters = parameters_of(optimizer)
+            found = self.growth.of_parameters(optimizer, parameters, record.iteration)
+            if found is not None:
+                tensor = self._table.tensor_index(parameters[found[0]], None)
+                return replace(seen, grown=found[1], grown_tensor=tensor)
+        return replace(seen, grown=self.growth.of_loss(record))
+
+    def from_parameters(self, record: RawBackward | None, ill: list[Any]) -> NonFinite:
+        """A loss was not finite because parameters were not: an earlier iteration made them so."""
+        births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
+        if births:
+            birth = min(births, key=lambda each: each.order)
+            return replace(sighting(birth, record, False), tensors=self.places(ill))
+        before = self.last
+        nan = any(odd(each).nan for each in ill)
+        phase: Phase | None = "before"
+        if self.sound is not None:
+            phase = phase_of(ill, self._ledger.registry.followed())
+            seen = self._by_steps(ill) if phase != "step" else None
+            if seen is not None:
+                return seen
+            phase = phase or ("backward" if nan else "step")
+        return NonFinite(
+            None,
+            "",
+            phase,
+            "nan" if nan else "inf",
+            tensors=self.places(ill),
+            loss=before.loss if before is not None else "",
+            call=before.call if before is not None else "",
+            call_at=located(before.spot) if before is not None else None,
+            look_from=self.sound if self.sound is not None else 0,
+        )
+
+    def by_kept(
+        self, applied: list[tuple[RawBackward, RawStep | None]], ill: list[Any]
+    ) -> NonFinite | None:
+        """Which node made a gradient not finite, in the first of these backwards that did, each
+        with the step that applied it; None if that is not known."""
+        found = self.steep.first([record for record, _ in applied])
+        at = located(self._log.line_of(found.sequence)) if found is not None else None
+        if found is None or at is None:
+            return None
+        record, step = next(each for each in applied if each[0] is found.record)
+        name = spelt(found.kind)
+        # A divisor is the second operand.
+        tensors = [None, found.value] if found.slot == "other" else [found.value]
+        text = operand_text(at, None, tensors, len(tensors) - 1, True, name)
+        seen = NonFinite(
+            at, f"{found.kind}Backward", "backward", "odd" if found.finite else "nan",
+            record.iteration,
+            operand=text,
+            critical=found.said(), module=self._module(found.sequence),
+            zero_met=not found.finite, loss=record.loss, call=record.call,
+            call_at=located(record.spot), tensors=self.places(ill),
+        )  # fmt: skip
+        if step is None:
+            return seen
+        stepper = self._ledger.registry.name_of(step.optimizer)
+        return replace(seen, step=f"{stepper}.step()", step_at=located(step.spot))
+
+    def from_gradients(self, last: RawBackward, ill: list[Any]) -> NonFinite:
+        """The backward `last`, or one before whose gradients are there still, made those of the
+        parameters `ill` not finite."""
+        there: list[tuple[RawBackward, RawStep | None]] = []
+        for event in reversed(self._log.events):
+            if isinstance(event, RawStep | RawZero):
+                break
+            if isinstance(event, RawBackward) and not event.is_grad and not event.nested:
+                there.insert(0, (event, None))
+        return self.by_kept(there, ill) or NonFinite(
+            None, "", "backward", "odd", last.iteration, loss=last.loss, call=last.call,
+            call_at=located(last.spot), tensors=self.places(ill), look_from=last.iteration or 0,
+        )  # fmt: skip
+
+    def _by_steps(self, ill: list[Any]) -> NonFinite | None:
+        """What made these parameters not finite, of the backwards whose gradients were applied to
+        them since they were all finite. As a rule it is one before the last step."""
+        applied = self._applied_to(ill[0]) if ill else []
+        last = [each for each in applied if each[1] is applied[-1][1]]
+        return self.by_kept(last, ill) or self.by_kept(applied, ill)
+
+    def _applied_to(self, parameter: Any) -> list[tuple[RawBackward, RawStep | None]]:
+        """The backwards whose gradients a step of its optimizer applied since it was known to be
+        finite, with that step."""
+        mine = {
+            state.at
+            for state, optimizer in self._ledger.registry.followed()
+            if any(each is parameter for each in parameters_of(optimizer))
+        }
+        found: list[tuple[RawBackward, RawStep | None]] = []
+        step: RawStep | None = None
+        enough = False
+        for event in reversed(self._log.events):
+            if isinstance(event, RawStep) and event.optimizer in mine:
+                if enough:
+                    break
+                step = event
+            elif isinstance(event, RawZero):
+                step = None
+            elif isinstance(event, RawBackward) and not event.is_grad and not event.nested:
+                if step is not None:
+                    found.insert(0, (event, step))
+                enough = enough or event is self.sound_at
+        return found
+
+    def from_graph(
+        self,
+        losses: list[Any],
+        nodes: list[Any],
+        record: RawBackward | None,
+        user: FrameType | None,
+    ) -> NonFinite:
+        outputs = [] if user is None else [*user.f_locals.values()]
+        found = look([grad_edge(each) for each in losses], nodes, outputs)
+        iteration = record.iteration if record is not None else None
+        kind = "nan" if any(odd(each).nan for each in losses if is_tensor(each)) else "inf"
+        base = NonFinite(None, "", "forward", kind, iteration, in_loss=True)
+        if record is not None:
+            base = replace(base, loss=record.loss, call=record.call, call_at=located(record.spot))
+        if found is None:
+            return replace(base, look_from=iteration or 0)
+        spot = self._log.line_of(sequence(found.node))
+        at = located(spot)
+        name = spelt(found.operation)
+        text = ""
+        if at is not None and found.tensors:
+            text = operand_text(at, None, found.tensors, found.which, True, name)
+        return replace(
+            base,
+            at=at,
+            operation=name,
+            kind="nan" if found.made.nan else "inf",
+            operand=text,
+            critical=found.critical,
+            count=sum(found.made),
+            whole=found.whole,
+            module=self._module(sequence(found.node)),
+            look_from=(iteration or 0) if at is None else None,
+        )
+
+    def _module(self, node: int) -> str | None:
+        mark = self._log.mark_of(node)
+        name = self._table.module_name(mark.module) if mark and mark.module else None
+        return name if name != "module" else None
+
+    def places(self, tensors: list[Any]) -> tuple[int, ...]:
+        return tuple(self._table.tensor_index(each, None) for each in tensors[:NAMED])
