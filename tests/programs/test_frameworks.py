@@ -37,6 +37,18 @@ class Wrapped(torch.optim.Optimizer):
             self.optimizer.zero_grad()
 
 
+class Proxy:
+    def __init__(self, optimizer):
+        self._optimizer = optimizer
+        self.__class__ = type("Proxy", (Proxy, type(optimizer)), {})
+
+    def step(self):
+        self._optimizer.step()
+
+    def __getattr__(self, name):
+        return getattr(self._optimizer, name)
+
+
 class Accelerator:
     def __init__(self, every=1):
         self._models, self._optimizers = [], []
@@ -205,6 +217,29 @@ def test_a_wrapper_is_the_optimizer_that_it_wraps_under_the_users_name(
     ]
     owned = [trace.tensors[place].name for each in trace.optimizers for place in each.owns]
     assert owned == ["G.weight", "G.bias", "D.weight", "D.bias"]
+
+
+def test_what_a_wrapper_clears_is_cleared_for_the_optimizer_in_it(
+    observe: Any, program: Any
+) -> None:
+    source = """\
+import torch
+from torch import nn
+from looplib import Proxy
+
+net = nn.Linear(4, 1)
+optimizer = Proxy(torch.optim.SGD(net.parameters(), lr=0.1))
+for step in range(16):
+    optimizer.zero_grad()
+    loss = net(torch.randn(8, 4)).square().mean()
+    loss.backward()
+    if step % 4 == 3:
+        optimizer.step()
+"""
+    finding = observe(program(source)).only
+    assert finding.code == "GL112"
+    assert finding.cause is not None and finding.cause.at.code == "optimizer.zero_grad()"
+    assert finding.measured == {"applied": 4, "discarded": 12}
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,10 @@ class ActiveStep:
         self.optimizer, self.closure = optimizer, closure
         # Whether another optimizer's step() is running around it.
         self.inner = False
-        # While its closure is running, the program's own code is.
+        # While its closure is running, the program's own code is. `in_closure` is set only where it
+        # is seen when that returns.
         self.quiet = closure is None
+        self.in_closure = False
         # How often the closure has returned.
         self.calls = 0
         # `id()` of the frame of torch's wrapper around step(), whose block is left on an exception.
@@ -83,6 +85,11 @@ class StepHooks:
     def depth(self) -> int:
         """How many steps are running in this thread, one inside the other."""
         return len(self._active)
+
+    @property
+    def stepping(self) -> bool:
+        """Whether an optimizer may be running in this thread, and not just its closure."""
+        return not all(each.in_closure for each in self._active)
 
     def start(self) -> None:
         import torch
@@ -162,6 +169,7 @@ class StepHooks:
 
     def _closure_enters(self, frame: FrameType) -> None:
         for active, _ in self._calling(frame):
+            active.in_closure = True
             if active.quiet:
                 active.quiet = False
                 try:
@@ -173,7 +181,7 @@ class StepHooks:
 
     def _closure_left(self, frame: FrameType) -> None:
         for active, wrapper in self._calling(frame):
-            active.quiet = True
+            active.quiet, active.in_closure = True, False
             active.calls += 1
             try:
                 if active.step is not None:

@@ -66,7 +66,7 @@ class OptimizerLedger:
         self._wide: dict[frozenset[int], bool] = {}
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
         self.scalers = Scalers(tracer, self.registry)
-        self.provenance = Provenance(log, files, self.registry, lambda: steps.depth > 0)
+        self.provenance = Provenance(log, files, self.registry, lambda: steps.stepping)
         tracer.handle(torch.optim.Optimizer.__init__, self._on_init)
         tracer.handle(torch.optim.Optimizer.zero_grad, self._on_zero)
         tracer.handle(torch.nn.Module.zero_grad, self._on_zero)
@@ -102,7 +102,8 @@ class OptimizerLedger:
             if is_a(target, torch.optim.Optimizer):
                 state = self.registry.state(target)
                 state.zeroed += 1
-                self.provenance.cleared(state, parameters_of(target), spot)
+                # A wrapper may have no parameters of its own.
+                self.provenance.cleared(state, parameters_of(state.ref() or target), spot)
             else:
                 self.provenance.cleared_in(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
@@ -298,8 +299,7 @@ class OptimizerLedger:
         step, after = active.step, versions_of(parameters)
         assert step is not None
         # What calls its closure again, or may (LBFGS), may have written nothing since.
-        again = active.calls > 1 or is_a(active.optimizer, torch.optim.LBFGS)
-        if again:
+        if active.calls > 1 or is_a(active.optimizer, torch.optim.LBFGS):
             written, silent = moved(parameters, active.versions, after), False
         else:
             written, silent = active.state.writes.note(parameters, active.versions, after)
