@@ -77,9 +77,27 @@ class Accelerator:
         loss.backward(**options)
 
 
+class Learner:
+    def __init__(self, module):
+        self.module = module
+        trained = [p for p in module.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD([{"params": trained}], lr=0.1)
+
+    def get_loss(self, y_pred, batch):
+        return (y_pred - batch).square().mean()
+
+    def fit(self, batches):
+        for batch in batches:
+            self.optimizer.zero_grad()
+            y_pred = self.module(batch)
+            loss = self.get_loss(y_pred, batch)
+            loss.backward()
+            self.optimizer.step()
+
+
 class Strategy:
-    def __init__(self, optimizer):
-        self._optimizers = [optimizer]
+    def __init__(self, optimizer, module):
+        self._optimizers, self._module = [optimizer], module
 
 
 class Trainer:
@@ -87,7 +105,7 @@ class Trainer:
         self.of = of
 
     def fit(self, module, batches):
-        self._strategy = Strategy(module.configure_optimizers())
+        self._strategy = Strategy(module.configure_optimizers(), module)
         (optimizer,) = self._strategy._optimizers
         for batch in batches:
             returned = getattr(module, self.of)(batch)
@@ -305,6 +323,107 @@ def test_the_line_that_cut_a_returned_loss_off_is_named(
     assert finding.code == "GL005" and finding.summary.startswith("no graph leads to loss: ")
     assert finding.cause is not None and finding.cause.at.code.startswith(cut)
     assert finding.failed is not None and finding.failed.at.code.startswith("loss =")
+
+
+LEARNER = """\
+import torch
+from torch import nn
+from looplib import Learner
+
+torch.manual_seed(0)
+
+
+class Batches:
+    def __iter__(self):
+        for i in range(8):
+            yield self[i]
+
+    def __getitem__(self, i):
+        return torch.randn(3, 4, generator=torch.Generator().manual_seed(i)).clamp(-1.0, 1.0) * 1.0
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        {body}
+        return self.head(features)
+
+
+class Mine(Learner):
+    {method}
+
+
+net = Net()
+{before}
+learner = Mine(net)
+learner.fit(Batches())
+"""
+
+
+def learner(body: str = "features = self.body(x)", method: str = "pass", before: str = "") -> str:
+    return LEARNER.format(body=body, method=method, before=before)
+
+
+def test_what_the_library_gave_to_the_function_is_read_from_the_library(
+    observe: Any, program: Any
+) -> None:
+    method = (
+        "def get_loss(self, y_pred, batch):\n"
+        "        error = super().get_loss(y_pred.detach(), batch)\n"
+        "        return error"
+    )
+    finding = observe(program(learner(method=method))).only
+    assert finding.code == "GL005"
+    assert finding.cause is not None and finding.cause.at.code.startswith("error = ")
+    assert finding.cause.what == "y_pred.detach()"
+
+
+def test_where_the_library_computed_the_loss_all_that_is_frozen_explains_it(
+    observe: Any, program: Any
+) -> None:
+    before = "for param in net.parameters():\n    param.requires_grad = False"
+    finding = observe(program(learner(before=before))).only
+    assert finding.code == "GL005" and finding.summary.startswith("no graph leads to the loss: ")
+    assert finding.cause is not None and finding.cause.what == "param.requires_grad = False"
+    # And not what another function returned last, such as the batch.
+    assert finding.failed is not None and finding.failed.at.code == "learner.fit(Batches())"
+
+
+@pytest.mark.parametrize(
+    ("body", "cut"),
+    [
+        ("features = self.body(x).detach()", "self.body(x).detach()"),
+        ("with torch.no_grad():\n            features = self.body(x)", "torch.no_grad()"),
+    ],
+)
+def test_a_cut_in_a_forward_that_the_library_calls_is_found(
+    observe: Any, program: Any, body: str, cut: str
+) -> None:
+    finding = observe(program(learner(body))).only
+    assert finding.code == "GL110" and "net.body.weight" in finding.summary
+    assert finding.cause is not None and finding.cause.what == cut
+
+
+def test_a_cut_beside_a_path_without_one_is_not_the_reason(observe: Any, program: Any) -> None:
+    method = "def get_loss(self, pair, batch):\n        return super().get_loss(pair[0], batch)"
+    body = "features = self.body(x).detach()"
+    source = learner(body, method).replace(
+        "self.head(features)", "self.head(features), self.body(x)"
+    )
+    finding = observe(program(source)).only
+    assert finding.code == "GL110"
+    assert finding.cause is None or "detach" not in finding.cause.what
+
+
+def test_a_model_without_a_variable_is_called_by_its_class(observe: Any, program: Any) -> None:
+    body = "x = self.cell(batch, batch).detach()\nloss = self.head(x).square().mean()\nreturn loss"
+    source = module(body).replace("model = Model()\n", "").replace("fit(model, ", "fit(Model(), ")
+    finding = observe(program(source)).only
+    assert finding.code == "GL110" and "Model.cell.weight_ih" in finding.summary
+    assert finding.cause is not None and finding.cause.what == "self.cell(batch, batch).detach()"
 
 
 @pytest.mark.parametrize(
