@@ -133,7 +133,10 @@ class BackwardCalls:
         sweep()
         values = frame.f_locals
         user = user_frame(frame.f_back, self._files)
-        spot, call, loss = self._losses_named.name(frame, is_grad)
+        spot, call, loss, by_library = self._losses_named.name(frame, is_grad)
+        iteration = self._iterations.of_backward(user)
+        if iteration is None:
+            iteration = self._iterations.of_library(by_library)
         create = bool(values.get("create_graph"))
         retain = values.get("retain_graph")
         record = RawBackward(
@@ -141,7 +144,7 @@ class BackwardCalls:
             spot=spot,
             call=call,
             loss=loss,
-            iteration=self._iterations.of_backward(user),
+            iteration=iteration,
             retain_graph=create if retain is None else bool(retain),
             is_grad=is_grad,
             nested=bool(self._open),

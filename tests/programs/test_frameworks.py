@@ -279,6 +279,44 @@ def test_where_the_loop_is_a_librarys_a_loss_is_what_the_step_returned(
         assert each.handed_over and each.at is not None and each.at.code.startswith(line)
 
 
+STRAIGHT = """\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+net(torch.ones(4)).sum().backward()
+optimizer.step()
+net(torch.ones(4)).sum().backward()
+"""
+
+
+def test_what_a_library_runs_is_numbered_by_the_steps(observe: Any, program: Any) -> None:
+    trace = observe(program(module("return self.head(batch).square().mean()"))).trace
+    assert [each.iteration for each in backwards(trace)] == [0, 1, 2, 3, 4, 5]
+    trace = observe(program(learner())).trace
+    assert [each.iteration for each in backwards(trace)] == [*range(8)]
+
+
+def test_what_no_loop_runs_has_no_number(observe: Any, program: Any) -> None:
+    trace = observe(program(STRAIGHT)).trace
+    assert [each.iteration for each in backwards(trace)] == [None, None]
+    # A library that is handed the loss is no loop either.
+    handed = STRAIGHT.replace(
+        "net(torch.ones(4)).sum().backward()", "loss = net.bias.sum()\nrun(loss)"
+    )
+    handed = "from looplib import Accelerator\nrun = Accelerator().backward\n" + handed
+    trace = observe(program(handed)).trace
+    assert [each.iteration for each in backwards(trace)] == [None, None]
+
+
+def test_several_optimizers_number_nothing(observe: Any, program: Any) -> None:
+    twice = "other = torch.optim.SGD(self.head.parameters(), lr=0.1)\n        return torch"
+    source = module("return self.head(batch).square().mean()").replace("return torch", twice)
+    trace = observe(program(source)).trace
+    assert {each.iteration for each in backwards(trace)} == {None}
+
+
 def test_a_hook_that_runs_after_the_step_did_not_make_the_loss(observe: Any, program: Any) -> None:
     source = module("loss = self.head(batch).square().mean()\nreturn loss").replace(
         "    def configure",

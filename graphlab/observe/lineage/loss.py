@@ -26,7 +26,7 @@ from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.tensors import count_of, is_tensor, requires_grad
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import in_frame
-from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.files import UserFiles, installed, user_frame
 from graphlab.source.objects import LOST
 from graphlab.source.places import locate, parse
 from graphlab.source.wording import THE_LOSS, call_at, call_text, loss_in, short
@@ -36,11 +36,13 @@ _HELPERS = 4
 
 
 class Called(NamedTuple):
-    """Where a backward was called for the user, how they wrote it, and what they call the loss."""
+    """Where a backward was called for the user, how they wrote it, what they call the loss, and
+    whether a library that they have called runs the training: it, or their code around it."""
 
     spot: Spot | None
     call: str
     loss: str
+    by_library: bool = False
 
 
 class LossNames:
@@ -68,8 +70,8 @@ class LossNames:
         call = call_text(locate(frames[0].f_code, frames[0].f_lasti), fallback)[0]
         found = handed_over(frame, self._log, self._files)
         if found is None:
-            return Called(self._log.spots.of(frames[0]), call, THE_LOSS)
-        return Called(found.spot, f"the backward of {found.text}", found.text)
+            return Called(self._log.spots.of(frames[0]), call, THE_LOSS, True)
+        return Called(found.spot, f"the backward of {found.text}", found.text, True)
 
     def _written(self, frame: FrameType, user: FrameType) -> Called | None:
         spot = self._log.spots.of(user)
@@ -79,7 +81,8 @@ class LossNames:
         outer, node = _climbed(user, node, self._files)
         func = ast.unparse(call.func)
         given = short(node) if not direct(frame.f_back, user) else ""
-        return Called(spot, f"{func}({given})", short(node) if outer else ast.unparse(node))
+        loss = short(node) if outer else ast.unparse(node)
+        return Called(spot, f"{func}({given})", loss, _run_by_library(user, self._files))
 
 
 def _users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
@@ -90,6 +93,21 @@ def _users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
             return
         yield frame
         frame = frame.f_back
+
+
+def _run_by_library(frame: FrameType, files: UserFiles) -> bool:
+    """Whether an installed package other than torch runs between two of the user's frames, from
+    `frame` outwards."""
+    between, outer = False, frame.f_back
+    while outer is not None:
+        code = outer.f_code
+        if code in files:
+            if between:
+                return True
+        elif installed(code.co_filename) and not code.co_filename.startswith(TORCH):
+            between = True
+        outer = outer.f_back
+    return False
 
 
 def direct(frame: FrameType | None, user: FrameType) -> bool:

@@ -54,7 +54,8 @@ class OptimizerLedger:
         guard: Callable[[Exception], None],
     ) -> None:
         self._log, self._tracer, self._iterations, self._files = log, tracer, iterations, files
-        self.registry = OptimizerRegistry(name_parameter)
+        self.registry = registry = OptimizerRegistry(name_parameter)
+        iterations.steps = registry.steps
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
         # Called with (optimizer, its parameters, the user's line, whether it begins) at each step.
@@ -65,8 +66,8 @@ class OptimizerLedger:
         self._measured: set[Spot | None] = set()
         self._wide: dict[frozenset[int], bool] = {}
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
-        self.scalers = Scalers(tracer, self.registry)
-        self.provenance = Provenance(log, files, self.registry, lambda: steps.stepping)
+        self.scalers = Scalers(tracer, registry)
+        self.provenance = Provenance(log, files, registry, lambda: steps.stepping)
         tracer.handle(torch.optim.Optimizer.__init__, self._on_init)
         tracer.handle(torch.optim.Optimizer.zero_grad, self._on_zero)
         tracer.handle(torch.nn.Module.zero_grad, self._on_zero)
@@ -102,8 +103,7 @@ class OptimizerLedger:
             if is_a(target, torch.optim.Optimizer):
                 state = self.registry.state(target)
                 state.zeroed += 1
-                # A wrapper may have no parameters of its own.
-                self.provenance.cleared(state, parameters_of(state.ref() or target), spot)
+                self.provenance.cleared(state, spot)
             else:
                 self.provenance.cleared_in(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))

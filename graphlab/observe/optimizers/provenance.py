@@ -235,9 +235,9 @@ class Provenance:
         self._last_reached[record.spot] = whole
         return whole
 
-    def cleared(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
-        """zero_grad of an optimizer, called at `spot`, is about to clear its gradients."""
-        gradients = self._registry.gradients_of(state, parameters)
+    def cleared(self, state: OptimizerState, spot: Spot | None) -> None:
+        """zero_grad of an optimizer or its wrapper, called at `spot`, is about to clear them."""
+        gradients = self._registry.gradients_of(state, parameters_of(state.ref()))
         if not self._clear_groups(state, None, spot):
             self._clear_each(gradients, spot)
 
