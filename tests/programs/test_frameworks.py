@@ -458,8 +458,7 @@ def test_a_cut_beside_a_path_without_one_is_not_the_reason(observe: Any, program
 
 def test_a_model_without_a_variable_is_called_by_its_class(observe: Any, program: Any) -> None:
     body = "x = self.cell(batch, batch).detach()\nloss = self.head(x).square().mean()\nreturn loss"
-    source = module(body).replace("model = Model()\n", "").replace("fit(model, ", "fit(Model(), ")
-    finding = observe(program(source)).only
+    finding = observe(program(inline(module(body)))).only
     assert finding.code == "GL110" and "Model.cell.weight_ih" in finding.summary
     assert finding.cause is not None and finding.cause.what == "self.cell(batch, batch).detach()"
 
@@ -485,6 +484,38 @@ def test_a_carried_state_is_detached_where_it_is_made(
     assert repair.after.startswith(f"        {first}self.hidden = self.hidden.detach()\n")
     ran = observe(program(applied(repair, source)))
     assert ran.exit_code == 0 and ran.told == []
+
+
+def inline(source: str) -> str:
+    return source.replace("model = Model()\n", "").replace("fit(model, ", "fit(Model(), ")
+
+
+def test_what_a_model_carries_that_only_the_library_holds(
+    observe: Any, applied: Any, program: Any
+) -> None:
+    body = """
+        self.hidden = self.cell(batch, self.hidden)
+        loss = self.head(self.hidden).square().mean()
+        return loss
+    """
+    source = inline(module(body, "torch.zeros(3, 4)"))
+    finding = observe(program(source)).only
+    assert finding.code == "GL002"
+    ran = observe(program(applied(finding.help[0], source)))
+    assert ran.exit_code == 0 and ran.told == []
+
+
+def test_what_a_model_keeps_that_only_the_library_holds(observe: Any, program: Any) -> None:
+    body = """
+        loss = self.head(batch).square().mean()
+        self.hidden = self.hidden + loss
+        return loss
+    """
+    source = inline(module(body, "0")).replace("range(6)", "range(12)")
+    (finding,) = [each for each in observe(program(source)).told if each.code == "GL106"]
+    assert "the graph of module.hidden grows" in finding.summary
+    assert finding.cause is not None
+    assert finding.cause.at.code == "self.hidden = self.hidden + loss"
 
 
 def test_what_was_computed_once_is_to_be_computed_again(observe: Any, program: Any) -> None:
