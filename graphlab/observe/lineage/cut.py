@@ -80,11 +80,14 @@ def settled(
 
 
 def all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
-    """The statement that froze all that the optimizers own, or all modules where they own nothing:
-    whatever the loss was computed from, none of that could give it a graph."""
+    """The statement that froze all that the optimizers own, or all modules where nothing was left
+    for an optimizer to own: whatever the loss was computed from, none of that could give it a
+    graph."""
     names = Names(files).gather(frame)
-    owned = [p for optimizer in names.held_optimizers() for p in parameters_of(optimizer)]
-    owned = owned or parameters_in(*names.held_modules())
+    optimizers = names.held_optimizers()
+    owned = [p for optimizer in optimizers for p in parameters_of(optimizer)]
+    if optimizers and not owned:
+        owned = parameters_in(*names.held_modules())
     if not owned or any(requires_grad(each) for each in owned):
         return None
     some = owned[:: len(owned) // _SOME + 1]
