@@ -6,6 +6,7 @@ import atexit
 import logging
 import sys
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from graphlab.api.session import Session
 from graphlab.text import one_line
@@ -14,6 +15,9 @@ from graphlab.views import console
 from graphlab.views.machine.lines import place_of
 from graphlab.views.terminal import report
 
+if TYPE_CHECKING:
+    from graphlab.observe.observation import Observation
+
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 
@@ -21,14 +25,16 @@ class Fitting:
     """Observes one training, or several one after the other; `session` is the last one's.
 
     A finding is one line in `logger`, once it is there: what was seen is judged after the steps 2,
-    4, 8, 16 and so on, and at the end. `story`: whether it is then told in full on stdout. Nothing
-    is observed where another session is open, as under ``graphlab run``, which tells it already.
+    4, 8, 16 and so on, and at the end. `story`: whether it is then told in full on stdout. Where
+    another session is open, as under ``graphlab run``, that tells it all, by the same steps.
     """
 
     def __init__(self, logger: logging.Logger, story: bool) -> None:
         self.session: Session | None = None
         self._logger, self._story = logger, story
         self._open = False
+        # The observation around the training, where there is one already.
+        self._around: Observation | None = None
         self._told: set[tuple[str, str]] = set()
         self._due = self._done = 0
 
@@ -37,6 +43,7 @@ class Fitting:
         from graphlab.observe.process_state import PROCESS
 
         if self._open or PROCESS.active is not None:
+            self._around = PROCESS.active if not self._open else None
             return
         self._open, self._told = True, set()
         self._due, self._done = 2, 0
@@ -49,6 +56,8 @@ class Fitting:
         """The framework begins its step `number`, which becomes the iteration of what follows."""
         if self._open and self.session is not None:
             self.session.number(number)
+        elif self._around is not None:
+            self._around.iterations.given = number
 
     def step_ended(self) -> None:
         """Judge what was seen, if it is time to."""
@@ -59,6 +68,8 @@ class Fitting:
 
     def end(self, error: BaseException | None = None) -> None:
         """The training has ended, by `error` if there was one. Safe to call twice."""
+        if self._around is not None:
+            self._around.iterations.given = self._around = None
         if not self._open or self.session is None:
             return
         self._open = False

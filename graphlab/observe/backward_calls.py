@@ -151,7 +151,10 @@ class BackwardCalls:
         sweep()
         values = frame.f_locals
         user = user_frame(frame.f_back, self._files)
-        spot, call, loss = self._losses_named.name(frame, is_grad, user)
+        spot, call, loss, by_library = self._losses_named.name(frame, is_grad, user)
+        iteration = self._iterations.of_backward(user)
+        if iteration is None:
+            iteration = self._iterations.of_library(by_library)
         create = bool(values.get("create_graph"))
         retain = values.get("retain_graph")
         record = RawBackward(
@@ -159,7 +162,7 @@ class BackwardCalls:
             spot=spot,
             call=call,
             loss=loss,
-            iteration=self._iterations.of_backward(user),
+            iteration=iteration,
             retain_graph=create if retain is None else bool(retain),
             is_grad=is_grad,
             nested=bool(running),

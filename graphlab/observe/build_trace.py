@@ -27,7 +27,7 @@ from graphlab.observe.notes import (
     RawZero,
     located,
 )
-from graphlab.observe.optimizers.out_of_use import frozen_steps
+from graphlab.observe.optimizers.out_of_use import frozen_steps, in_vain
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.source.files import UserFiles
@@ -168,7 +168,7 @@ class TraceBuilder:
                 leaf.made,
                 leaf.added,
             )
-            for leaf in reached.unowned(registry.owned())
+            for leaf in reached.unowned(registry.owned(), any(map(in_vain, registry.states)))
         )
 
     def _event(self, raw: Any, names: list[str]) -> list[Event]:

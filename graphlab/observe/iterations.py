@@ -28,6 +28,10 @@ class Iterations:
         self.total: int | None = None
         # The number that a framework gives to what runs now: it counts better than its loop does.
         self.given: int | None = None
+        # How many steps the program's one optimizer has taken, None where it has several: they
+        # number what is in no loop of the user's while a library runs the training.
+        self.steps: Callable[[], int | None] = lambda: None
+        self._in_library = False
         # The loops of which turns may have gone by without being counted.
         self.lost: set[LoopKey] = set()
         # The offset at which a body is entered that begins with one of `repeated_starts`.
@@ -93,6 +97,15 @@ class Iterations:
             self._around = self._running(_stack(frame))
         return self.counts[loop] - 1
 
+    def of_library(self, runs: bool) -> int | None:
+        """The iteration of a backward in no loop of the user's. `runs`: whether a library that the
+        user has called runs it, or the user's code around it."""
+        self._in_library = runs
+        return self._by_steps(None)
+
+    def _by_steps(self, counted: int | None) -> int | None:
+        return self.steps() if counted is None and self._in_library else counted
+
     def iteration(self, frame: FrameType | None) -> int | None:
         """The 0-based iteration of the training loop around `frame`'s line, counted over the whole
         run, across epochs."""
@@ -103,7 +116,7 @@ class Iterations:
             counted = self.counts.get(loop) if loop is not None else None
             if counted is not None and (self._training is None or loop in self._numbering):
                 return counted - 1
-        return self.place(frame)[1]
+        return self._by_steps(self.place(frame)[1])
 
     def fetching(self, frame: FrameType | None) -> int | None:
         """The iteration that is about to begin, where the header of a training loop is fetching its
@@ -132,7 +145,7 @@ class Iterations:
             where.insert(0, (traceback.tb_frame.f_code, traceback.tb_lineno))
             traceback = traceback.tb_next
         where += _stack(outer)
-        return self._place(lambda: where)[1]
+        return self._by_steps(self._place(lambda: where)[1])
 
     def _place(
         self, stack: Callable[[], Iterable[tuple[CodeType, int]]]

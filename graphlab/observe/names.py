@@ -250,6 +250,9 @@ class _Walk:
             if id(value) in self._visited or _plain(value):
                 continue
             self._left -= 1
+            if inner and is_module(value) and self._names.is_users(type(value)):
+                # ``fit(Model())``: it has no variable, and the library's path to it says nothing.
+                name, inner = class_name(value), False
             if not is_tensor(value):
                 self._visited.add(id(value))
             if not self._names.see(name, value, self._modules_only, inner) or depth == _DEPTH:
@@ -348,16 +351,6 @@ def parameters_in(*modules: Any) -> list[Any]:
         inner = [each for _, each in items(own.get("_modules")) if is_module(each)]
         stack.extend(reversed(inner))
     return list(found.values())
-
-
-def buffers_in(module: Any) -> list[Any]:
-    """As ``list(module.buffers())``."""
-    return [
-        buffer
-        for _, each in submodules(module)
-        for _, buffer in items(attributes(each).get("_buffers"))
-        if is_tensor(buffer)
-    ]
 
 
 def _plain(value: Any) -> bool:

@@ -40,7 +40,8 @@ def _folders(torch: str | None) -> tuple[str, ...]:
     return tuple(os.path.join(os.path.realpath(path), "") for path in found)
 
 
-def _installed(path: str) -> bool:
+def installed(path: str) -> bool:
+    """Whether a file is an installed package's."""
     return not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep))
 
 
@@ -132,12 +133,12 @@ class UserFiles:
                 return True
             if path.startswith(os.path.join(target, "")):
                 # A virtual environment is often inside the project's folder.
-                return not _installed(path[len(target) :])
+                return not installed(path[len(target) :])
         if path.startswith(os.path.join(PACKAGE, "scenarios", "")):
             return True
         if path.startswith(os.path.join(PACKAGE, "")):
             return False
-        if path.startswith(self._libraries) or _installed(path):
+        if path.startswith(self._libraries) or installed(path):
             return False
         return not _generated(filename, path)
 

@@ -192,6 +192,34 @@ def test_a_step_that_does_not_tell_when_its_closure_returns(observe: Any, tmp_pa
     assert codes(observe(script(tmp_path, HEAD, OWN, bad, loop))) == ["GL102"]
 
 
+ACCUMULATE = """
+for i in range(12):
+    if i % 2:
+        optimizer.step(closure)
+    else:
+        closure()
+"""
+
+
+def test_what_a_closure_clears_before_a_step_was_for_nothing(observe: Any, tmp_path: Path) -> None:
+    found = observe(script(tmp_path, HEAD, ADAM, GOOD, ACCUMULATE))
+    (finding,) = found.findings
+    assert finding.code == "GL112"
+    assert finding.cause is not None and finding.cause.at.code == "optimizer.zero_grad()"
+    assert finding.measured == {"applied": 6, "discarded": 6}
+
+
+def test_what_a_closure_clears_after_the_step_has_used_it_was_not(
+    observe: Any, tmp_path: Path
+) -> None:
+    twice = OWN.replace(
+        "        loss = closure()\n", "        closure()\n        loss = closure()\n"
+    )
+    loop = LOOP.replace("CLOSURE", "closure")
+    found = observe(script(tmp_path, HEAD, twice, GOOD, loop))
+    assert [each.code for each in found.findings] == []
+
+
 def test_the_closure_is_the_programs_own(observe: Any, tmp_path: Path) -> None:
     """The optimizer is given the very object, and what it raises passes through no frame more."""
     program = """

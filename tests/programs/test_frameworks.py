@@ -37,6 +37,18 @@ class Wrapped(torch.optim.Optimizer):
             self.optimizer.zero_grad()
 
 
+class Proxy:
+    def __init__(self, optimizer):
+        self._optimizer = optimizer
+        self.__class__ = type("Proxy", (Proxy, type(optimizer)), {})
+
+    def step(self):
+        self._optimizer.step()
+
+    def __getattr__(self, name):
+        return getattr(self._optimizer, name)
+
+
 class Accelerator:
     def __init__(self, every=1):
         self._models, self._optimizers = [], []
@@ -65,9 +77,27 @@ class Accelerator:
         loss.backward(**options)
 
 
+class Learner:
+    def __init__(self, module):
+        self.module = module
+        trained = [p for p in module.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD([{"params": trained}], lr=0.1)
+
+    def get_loss(self, y_pred, batch):
+        return (y_pred - batch).square().mean()
+
+    def fit(self, batches):
+        for batch in batches:
+            self.optimizer.zero_grad()
+            y_pred = self.module(batch)
+            loss = self.get_loss(y_pred, batch)
+            loss.backward()
+            self.optimizer.step()
+
+
 class Strategy:
-    def __init__(self, optimizer):
-        self._optimizers = [optimizer]
+    def __init__(self, optimizer, module):
+        self._optimizers, self._module = [optimizer], module
 
 
 class Trainer:
@@ -75,7 +105,7 @@ class Trainer:
         self.of = of
 
     def fit(self, module, batches):
-        self._strategy = Strategy(module.configure_optimizers())
+        self._strategy = Strategy(module.configure_optimizers(), module)
         (optimizer,) = self._strategy._optimizers
         for batch in batches:
             returned = getattr(module, self.of)(batch)
@@ -207,6 +237,29 @@ def test_a_wrapper_is_the_optimizer_that_it_wraps_under_the_users_name(
     assert owned == ["G.weight", "G.bias", "D.weight", "D.bias"]
 
 
+def test_what_a_wrapper_clears_is_cleared_for_the_optimizer_in_it(
+    observe: Any, program: Any
+) -> None:
+    source = """\
+import torch
+from torch import nn
+from looplib import Proxy
+
+net = nn.Linear(4, 1)
+optimizer = Proxy(torch.optim.SGD(net.parameters(), lr=0.1))
+for step in range(16):
+    optimizer.zero_grad()
+    loss = net(torch.randn(8, 4)).square().mean()
+    loss.backward()
+    if step % 4 == 3:
+        optimizer.step()
+"""
+    finding = observe(program(source)).only
+    assert finding.code == "GL112"
+    assert finding.cause is not None and finding.cause.at.code == "optimizer.zero_grad()"
+    assert finding.measured == {"applied": 4, "discarded": 12}
+
+
 @pytest.mark.parametrize(
     ("body", "loss", "line"),
     [
@@ -224,6 +277,44 @@ def test_where_the_loop_is_a_librarys_a_loss_is_what_the_step_returned(
     for each in backwards(trace):
         assert (each.loss, each.call) == (loss, f"the backward of {loss}")
         assert each.handed_over and each.at is not None and each.at.code.startswith(line)
+
+
+STRAIGHT = """\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+net(torch.ones(4)).sum().backward()
+optimizer.step()
+net(torch.ones(4)).sum().backward()
+"""
+
+
+def test_what_a_library_runs_is_numbered_by_the_steps(observe: Any, program: Any) -> None:
+    trace = observe(program(module("return self.head(batch).square().mean()"))).trace
+    assert [each.iteration for each in backwards(trace)] == [0, 1, 2, 3, 4, 5]
+    trace = observe(program(learner())).trace
+    assert [each.iteration for each in backwards(trace)] == [*range(8)]
+
+
+def test_what_no_loop_runs_has_no_number(observe: Any, program: Any) -> None:
+    trace = observe(program(STRAIGHT)).trace
+    assert [each.iteration for each in backwards(trace)] == [None, None]
+    # A library that is handed the loss is no loop either.
+    handed = STRAIGHT.replace(
+        "net(torch.ones(4)).sum().backward()", "loss = net.bias.sum()\nrun(loss)"
+    )
+    handed = "from looplib import Accelerator\nrun = Accelerator().backward\n" + handed
+    trace = observe(program(handed)).trace
+    assert [each.iteration for each in backwards(trace)] == [None, None]
+
+
+def test_several_optimizers_number_nothing(observe: Any, program: Any) -> None:
+    twice = "other = torch.optim.SGD(self.head.parameters(), lr=0.1)\n        return torch"
+    source = module("return self.head(batch).square().mean()").replace("return torch", twice)
+    trace = observe(program(source)).trace
+    assert {each.iteration for each in backwards(trace)} == {None}
 
 
 def test_a_hook_that_runs_after_the_step_did_not_make_the_loss(observe: Any, program: Any) -> None:
@@ -272,6 +363,106 @@ def test_the_line_that_cut_a_returned_loss_off_is_named(
     assert finding.failed is not None and finding.failed.at.code.startswith("loss =")
 
 
+LEARNER = """\
+import torch
+from torch import nn
+from looplib import Learner
+
+torch.manual_seed(0)
+
+
+class Batches:
+    def __iter__(self):
+        for i in range(8):
+            yield self[i]
+
+    def __getitem__(self, i):
+        return torch.randn(3, 4, generator=torch.Generator().manual_seed(i)).clamp(-1.0, 1.0) * 1.0
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        {body}
+        return self.head(features)
+
+
+class Mine(Learner):
+    {method}
+
+
+net = Net()
+{before}
+learner = Mine(net)
+learner.fit(Batches())
+"""
+
+
+def learner(body: str = "features = self.body(x)", method: str = "pass", before: str = "") -> str:
+    return LEARNER.format(body=body, method=method, before=before)
+
+
+def test_what_the_library_gave_to_the_function_is_read_from_the_library(
+    observe: Any, program: Any
+) -> None:
+    method = (
+        "def get_loss(self, y_pred, batch):\n"
+        "        error = super().get_loss(y_pred.detach(), batch)\n"
+        "        return error"
+    )
+    finding = observe(program(learner(method=method))).only
+    assert finding.code == "GL005"
+    assert finding.cause is not None and finding.cause.at.code.startswith("error = ")
+    assert finding.cause.what == "y_pred.detach()"
+
+
+def test_where_the_library_computed_the_loss_all_that_is_frozen_explains_it(
+    observe: Any, program: Any
+) -> None:
+    before = "for param in net.parameters():\n    param.requires_grad = False"
+    finding = observe(program(learner(before=before))).only
+    assert finding.code == "GL005" and finding.summary.startswith("no graph leads to the loss: ")
+    assert finding.cause is not None and finding.cause.what == "param.requires_grad = False"
+    # And not what another function returned last, such as the batch.
+    assert finding.failed is not None and finding.failed.at.code == "learner.fit(Batches())"
+
+
+@pytest.mark.parametrize(
+    ("body", "cut"),
+    [
+        ("features = self.body(x).detach()", "self.body(x).detach()"),
+        ("with torch.no_grad():\n            features = self.body(x)", "torch.no_grad()"),
+    ],
+)
+def test_a_cut_in_a_forward_that_the_library_calls_is_found(
+    observe: Any, program: Any, body: str, cut: str
+) -> None:
+    finding = observe(program(learner(body))).only
+    assert finding.code == "GL110" and "net.body.weight" in finding.summary
+    assert finding.cause is not None and finding.cause.what == cut
+
+
+def test_a_cut_beside_a_path_without_one_is_not_the_reason(observe: Any, program: Any) -> None:
+    method = "def get_loss(self, pair, batch):\n        return super().get_loss(pair[0], batch)"
+    body = "features = self.body(x).detach()"
+    source = learner(body, method).replace(
+        "self.head(features)", "self.head(features), self.body(x)"
+    )
+    finding = observe(program(source)).only
+    assert finding.code == "GL110"
+    assert finding.cause is None or "detach" not in finding.cause.what
+
+
+def test_a_model_without_a_variable_is_called_by_its_class(observe: Any, program: Any) -> None:
+    body = "x = self.cell(batch, batch).detach()\nloss = self.head(x).square().mean()\nreturn loss"
+    finding = observe(program(inline(module(body)))).only
+    assert finding.code == "GL110" and "Model.cell.weight_ih" in finding.summary
+    assert finding.cause is not None and finding.cause.what == "self.cell(batch, batch).detach()"
+
+
 @pytest.mark.parametrize(
     ("start", "first"),
     [("torch.zeros(3, 4)", ""), ("None", "if self.hidden is not None:\n            ")],
@@ -293,6 +484,38 @@ def test_a_carried_state_is_detached_where_it_is_made(
     assert repair.after.startswith(f"        {first}self.hidden = self.hidden.detach()\n")
     ran = observe(program(applied(repair, source)))
     assert ran.exit_code == 0 and ran.told == []
+
+
+def inline(source: str) -> str:
+    return source.replace("model = Model()\n", "").replace("fit(model, ", "fit(Model(), ")
+
+
+def test_what_a_model_carries_that_only_the_library_holds(
+    observe: Any, applied: Any, program: Any
+) -> None:
+    body = """
+        self.hidden = self.cell(batch, self.hidden)
+        loss = self.head(self.hidden).square().mean()
+        return loss
+    """
+    source = inline(module(body, "torch.zeros(3, 4)"))
+    finding = observe(program(source)).only
+    assert finding.code == "GL002"
+    ran = observe(program(applied(finding.help[0], source)))
+    assert ran.exit_code == 0 and ran.told == []
+
+
+def test_what_a_model_keeps_that_only_the_library_holds(observe: Any, program: Any) -> None:
+    body = """
+        loss = self.head(batch).square().mean()
+        self.hidden = self.hidden + loss
+        return loss
+    """
+    source = inline(module(body, "0")).replace("range(6)", "range(12)")
+    (finding,) = [each for each in observe(program(source)).told if each.code == "GL106"]
+    assert "the graph of module.hidden grows" in finding.summary
+    assert finding.cause is not None
+    assert finding.cause.at.code == "self.hidden = self.hidden + loss"
 
 
 def test_what_was_computed_once_is_to_be_computed_again(observe: Any, program: Any) -> None:

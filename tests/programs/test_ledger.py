@@ -441,3 +441,37 @@ def test_an_optimizer_for_every_task_is_shown_a_few_times(command: Any, tmp_path
     told = command("run", str(path), "--explain").stdout
     assert told.count("optimizer  SGD, 1 step\n") == 3
     assert "optimizer  37 more made in line 7, 37 steps" in told
+
+
+def test_an_optimizer_built_before_the_model_was_made_to_adapt(
+    observe: Any, tmp_path: Path
+) -> None:
+    path = script(
+        tmp_path,
+        """
+        import torch
+        from torch import nn
+
+        class Adapted(nn.Module):
+            def __init__(self, base):
+                super().__init__()
+                self.base, self.adapter = base, nn.Linear(4, 1)
+
+            def forward(self, x):
+                return self.base(x) + self.adapter(x)
+
+        net = nn.Linear(4, 1)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        net.requires_grad_(False)
+        net = Adapted(net)
+        for _ in range(8):
+            optimizer.zero_grad()
+            net(torch.ones(2, 4)).square().mean().backward()
+            optimizer.step()
+        """,
+    )
+    found = {each.code: each for each in observe(path).findings}
+    assert found.keys() == {"GL103", "GL110"} and found["GL110"].severity == "info"
+    assert "net.adapter.weight" in found["GL103"].summary
+    cause = found["GL103"].cause
+    assert cause is not None and cause.at.code.startswith("optimizer = torch.optim.SGD(")

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import ast
 from collections import deque
+from collections.abc import Iterator
 from itertools import pairwise
 from types import FrameType, ModuleType
 from typing import Any
 
 from graphlab.observe.graph.walk import hold, sequence, walk
-from graphlab.observe.names import FOREIGN, submodules
+from graphlab.observe.names import FOREIGN, Names, submodules
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.tensors import base_of, grad_fn_of, is_module, is_tensor, is_view
 from graphlab.source.effects.origins import stores_behind
@@ -65,11 +66,13 @@ class GrowingGraphs:
         if spot is None or user is None or spot in self._settled:
             return
         try:
-            self._inspect(record, spot, nodes, user)
+            self._inspect(record, spot, nodes, user, frame)
         finally:
             self._homes.clear()
 
-    def _inspect(self, record: RawBackward, spot: Spot, nodes: list[Any], user: FrameType) -> None:
+    def _inspect(
+        self, record: RawBackward, spot: Spot, nodes: list[Any], user: FrameType, frame: FrameType
+    ) -> None:
         oldest = min((sequence(node) for node in nodes), default=0)
         history = self._losses.setdefault(spot, [])
         history.append((len(nodes), oldest, record.seq))
@@ -80,7 +83,7 @@ class GrowingGraphs:
         # A graph that is made anew and only larger each time (longer sequences) does not count.
         kept = {
             name: tuple(size for size, _ in measured)
-            for name, measured in self._measure(user, spot).items()
+            for name, measured in self._measure(frame, spot).items()
             if measured[-1][1] < since
         }
         growing = [name for name in kept if _grows(kept[name])]
@@ -98,22 +101,18 @@ class GrowingGraphs:
         """Sizes, over the inspected backwards, of the graphs behind the frames' variables."""
         now: dict[str, tuple[int, int]] = {}
         seen: set[int] = set()
-        where: FrameType | None = frame
-        while where is not None:
-            if where.f_code in self._files:
-                for name, value in variables(where.f_locals).items():
-                    for label, each in parts(name, value):
-                        tensors = _held(each)
-                        edges = [n for t in tensors if (n := node_behind(t)) is not None]
-                        if edges and label not in now and id(each) not in seen:
-                            # What two names stand for is told by the nearer one.
-                            seen.add(id(each))
-                            self._homes[label] = where
-                            nodes = walk(edges[-64:])
-                            hold(nodes, tensors)
-                            oldest = min(sequence(node) for node in nodes)
-                            now[label] = len(nodes) + len(edges), oldest
-            where = where.f_back
+        holders = [*_variables(frame, self._files), *_in_libraries(frame, self._files)]
+        for where, label, each in _parts_of(holders):
+            tensors = _held(each)
+            edges = [n for t in tensors if (n := node_behind(t)) is not None]
+            if edges and label not in now and id(each) not in seen:
+                # What two names stand for is told by the nearer one.
+                seen.add(id(each))
+                self._homes[label] = where
+                nodes = walk(edges[-64:])
+                hold(nodes, tensors)
+                oldest = min(sequence(node) for node in nodes)
+                now[label] = len(nodes) + len(edges), oldest
         for name in [key[1] for key in self._kept if key[0] == spot and key[1] not in now]:
             del self._kept[(spot, name)]
         for name, (size, oldest) in now.items():
@@ -146,6 +145,37 @@ class GrowingGraphs:
             behind_loss=behind_loss,
             iteration=record.iteration,
         )
+
+
+# A frame, a variable of it, and the value of that.
+_Held = tuple[FrameType, str, Any]
+
+
+def _variables(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
+    """What the user's frames hold, the innermost first."""
+    while (frame := user_frame(frame, files)) is not None:
+        for name, value in variables(frame.f_locals).items():
+            yield frame, name, value
+        frame = frame.f_back
+
+
+def _in_libraries(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
+    """The modules of the user's own classes that the frames of libraries hold."""
+    names = Names(files)
+    while frame is not None:
+        if frame.f_code not in files:
+            for name, value in variables(frame.f_locals).items():
+                if is_module(value) and names.is_users(type(value)):
+                    yield frame, name, value
+        frame = frame.f_back
+
+
+def _parts_of(held: list[_Held]) -> list[_Held]:
+    """The parts of what frames hold. What only a private attribute leads to comes last."""
+    found = [
+        (where, label, each) for where, name, value in held for label, each in parts(name, value)
+    ]
+    return sorted(found, key=lambda each: "._" in each[1])
 
 
 def _held(value: Any) -> list[Any]:
@@ -250,7 +280,8 @@ MOST = 24
 
 def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...]:
     """The variables of the function that the backward is called from, those of the module that it
-    uses, and the attributes of their objects, whose graph has the node `seq`."""
+    uses, the user's modules that a library holds, and the attributes of all these, whose graph has
+    the node `seq`."""
     user = user_frame(frame, files)
     if user is None:
         return ()
@@ -258,17 +289,18 @@ def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...
     used = {name: everywhere[name] for name in user.f_code.co_names if name in everywhere}
     found: dict[str, Carrier] = {}
     seen: set[int] = set()
-    for name, value in {**used, **variables(user.f_locals)}.items():
-        for label, each in parts(name, value):
-            whole = [one for _, one in items(each)] if is_a(each, (list, tuple)) else [each]
-            tensors = [one for one in whole if is_tensor(one)]
-            if not tensors or id(each) in seen or len(found) >= MOST:
-                continue
-            seen.add(id(each))
-            nodes = walk([node for t in tensors if (node := node_behind(t)) is not None], LARGE)
-            hold(nodes, tensors)
-            if any(sequence(node) == seq for node in nodes):
-                found[label] = Carrier(label, _form(each, len(tensors)))
+    mine = {**used, **variables(user.f_locals)}
+    held = [(user, name, value) for name, value in mine.items()]
+    for _, label, each in _parts_of([*held, *_in_libraries(frame, files)]):
+        whole = [one for _, one in items(each)] if is_a(each, (list, tuple)) else [each]
+        tensors = [one for one in whole if is_tensor(one)]
+        if not tensors or id(each) in seen or len(found) >= MOST:
+            continue
+        seen.add(id(each))
+        nodes = walk([node for t in tensors if (node := node_behind(t)) is not None], LARGE)
+        hold(nodes, tensors)
+        if any(sequence(node) == seq for node in nodes):
+            found[label] = Carrier(label, _form(each, len(tensors)))
     return tuple(found.values())
 
 

@@ -20,6 +20,8 @@ class ActiveStep:
 
     # Whether another optimizer's step() is running around it.
     inner = False
+    # Set only where it is seen when the closure returns.
+    in_closure = False
     # How often the closure has returned.
     calls = 0
     step: RawStep | None = None
@@ -79,6 +81,11 @@ class StepHooks:
     def depth(self) -> int:
         """How many steps are running in this thread, one inside the other."""
         return len(self._running.get(get_ident(), ()))
+
+    @property
+    def stepping(self) -> bool:
+        """Whether an optimizer may be running in this thread, and not just its closure."""
+        return not all(each.in_closure for each in self._running.get(get_ident(), ()))
 
     def start(self) -> None:
         import torch
@@ -165,6 +172,7 @@ class StepHooks:
 
     def _closure_enters(self, frame: FrameType) -> None:
         for active, _ in self._calling(frame):
+            active.in_closure = True
             if active.quiet:
                 active.quiet = False
                 try:
@@ -176,7 +184,7 @@ class StepHooks:
 
     def _closure_left(self, frame: FrameType) -> None:
         for active, wrapper in self._calling(frame):
-            active.quiet = True
+            active.quiet, active.in_closure = True, False
             active.calls += 1
             try:
                 if active.step is not None:

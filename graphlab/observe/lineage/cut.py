@@ -12,7 +12,7 @@ import torch
 from graphlab.observe.lineage.frozen import frozen_by
 from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at
 from graphlab.observe.lineage.reader import Lineage
-from graphlab.observe.lineage.trail import Trail
+from graphlab.observe.lineage.trail import Result, Trail
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_tensor, requires_grad
@@ -55,7 +55,20 @@ def find_cut(
     around = _around(frame, files) if stack is None else _left_behind(frame, files, stack)
     if stack is not None:
         trail.grad_enabled = around is None
-    found = lineage.value(expression, line or frame.f_lineno)
+    value = lineage.value(expression, line or frame.f_lineno)
+    found = settled(value, trail, frame, files, log)
+    if isinstance(found, Cut):
+        return found
+    if around is not None or value is not None or not torch.is_grad_enabled():
+        return around if isinstance(around, Cut) else None
+    return all_frozen(frame, files, log)
+
+
+def settled(
+    found: Result, trail: Trail, frame: FrameType, files: UserFiles, log: Log | None
+) -> Result:
+    """A result as it is told: where a frozen module made it, the line that froze that, None if
+    that is not found."""
     for cut, module in trail.frozen:
         if found is cut:
             return _frozen(module, frame, files, log)
@@ -63,21 +76,18 @@ def find_cut(
         # A network that an optimizer trains, and that was fed something detached on purpose.
         if found is cut and _is_trained(module, frame, files):
             return _frozen(module, frame, files, log) or cut
-    if isinstance(found, Cut):
-        return found
-    if around is not None or found is not None or not torch.is_grad_enabled():
-        return around if isinstance(around, Cut) else None
-    return _all_frozen(frame, files, log)
+    return found
 
 
-def _all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
-    """The statement that froze all that the optimizers own: whatever the loss was computed from,
-    none of that could give it a graph."""
-    owned = [
-        each
-        for optimizer in Names(files).gather(frame).held_optimizers()
-        for each in parameters_of(optimizer)
-    ]
+def all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+    """The statement that froze all that the optimizers own, or all modules where nothing was left
+    for an optimizer to own: whatever the loss was computed from, none of that could give it a
+    graph."""
+    names = Names(files).gather(frame)
+    optimizers = names.held_optimizers()
+    owned = [p for optimizer in optimizers for p in parameters_of(optimizer)]
+    if optimizers and not owned:
+        owned = parameters_in(*names.held_modules())
     if not owned or any(requires_grad(each) for each in owned):
         return None
     some = owned[:: len(owned) // _SOME + 1]
@@ -124,14 +134,22 @@ def cut_before(
             return None
         trail = Trail(thorough=True)
         lineage_of(frame, files, trail).value(expression, line or frame.f_lineno)
-        for cut, found in trail.cuts:
-            if any(id(p) in parameters for each in found for p in _parameters(each)):
-                return cut
+        cut = cut_among(trail, parameters)
+        if cut is not None:
+            return cut
         # An argument of the function that calls backward was computed by its caller.
         outer = caller_argument(frame, loss, files)
         if outer is None:
             return None
         frame, loss = outer
+    return None
+
+
+def cut_among(trail: Trail, parameters: set[int]) -> Cut | None:
+    """The first cut on a trail that some of `parameters`, given by identity, were behind."""
+    for cut, found in trail.cuts:
+        if any(id(p) in parameters for each in found for p in _parameters(each)):
+            return cut
     return None
 
 

@@ -7,58 +7,42 @@ is given. Where a library's loop does, it is what the user's function returned t
 from __future__ import annotations
 
 import ast
-import os
-import sys
 from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-import torch
-
-from graphlab.observe.graph.walk import grad_edge, listed, operation, sequence
-from graphlab.observe.lineage.cut import caller_argument, find_cut
-from graphlab.observe.lineage.reader import Lineage
-from graphlab.observe.names import Names
+from graphlab.observe.graph.walk import grad_edge, listed
+from graphlab.observe.lineage.cut import (
+    all_frozen,
+    caller_argument,
+    cut_among,
+    cut_before,
+    find_cut,
+    settled,
+)
+from graphlab.observe.lineage.returned import TORCH, below, handed_over, lineage_of_returned
+from graphlab.observe.lineage.trail import HAS_GRAPH, Trail
 from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.tensors import count_of, is_tensor, requires_grad
-from graphlab.source.effects.assignments import scope_of, target_names
+from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import in_frame
-from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.objects import LOST, attributes, static, variables
-from graphlab.source.places import locate, parse, statement_at
+from graphlab.source.files import UserFiles, installed, user_frame
+from graphlab.source.objects import LOST
+from graphlab.source.places import locate, parse
 from graphlab.source.wording import THE_LOSS, call_at, call_text, loss_in, short
 
-_TORCH = os.path.join(os.path.dirname(torch.__file__), "")
-# How many helpers of the user's an argument is followed out of, how many marks are looked through
-# for what was returned, and how many nodes a library may have put on top of it: a loss is divided
-# by the number of accumulated batches, scaled, or moved.
-_HELPERS, _MARKS, _ON_TOP = 4, 2_000, 4
-_SCALES = ("Div", "Mul", "ToCopy", "Clone", "Alias", "View", "Squeeze", "Mean")
+# How many helpers of the user's an argument is followed out of.
+_HELPERS = 4
 
 
 class Called(NamedTuple):
-    """Where a backward was called for the user, how they wrote it, and what they call the loss."""
+    """Where a backward was called for the user, how they wrote it, what they call the loss, and
+    whether a library that they have called runs the training: it, or their code around it."""
 
     spot: Spot | None
     call: str
     loss: str
-
-
-class Returned(NamedTuple):
-    """What a function of the user's returned to a library: the expression at `line`, and the spot
-    of the statement that made its value."""
-
-    code: CodeType
-    node: ast.expr
-    key: bool
-    line: int
-    spot: Spot
-
-    @property
-    def text(self) -> str:
-        plain = isinstance(self.node, ast.Name | ast.Attribute | ast.Subscript)
-        # ``{"loss": a + b}`` says what it is.
-        return "loss" if self.key and not plain else short(self.node)
+    by_library: bool = False
 
 
 class LossNames:
@@ -91,8 +75,8 @@ class LossNames:
         call = call_text(locate(frames[0].f_code, frames[0].f_lasti), fallback)[0]
         found = handed_over(frame, self._log, self._files)
         if found is None:
-            return Called(self._log.spots.of(frames[0]), call, THE_LOSS)
-        return Called(found.spot, f"the backward of {found.text}", found.text)
+            return Called(self._log.spots.of(frames[0]), call, THE_LOSS, True)
+        return Called(found.spot, f"the backward of {found.text}", found.text, True)
 
     def _written(self, frame: FrameType, user: FrameType) -> Called | None:
         spot = self._log.spots.of(user)
@@ -104,8 +88,9 @@ class LossNames:
         outer, node = _climbed(user, node, self._files)
         func = ast.unparse(call.func)
         given = short(node) if not direct(frame.f_back, user) else ""
-        made = Called(spot, f"{func}({given})", short(node) if outer else ast.unparse(node))
-        if alone:
+        loss = short(node) if outer else ast.unparse(node)
+        made = Called(spot, f"{func}({given})", loss, _run_by_library(user, self._files))
+        if alone and not made.by_library:
             self._alone[id(user.f_code), user.f_lasti] = made
         return made
 
@@ -120,10 +105,25 @@ def _users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def _run_by_library(frame: FrameType, files: UserFiles) -> bool:
+    """Whether an installed package other than torch runs between two of the user's frames, from
+    `frame` outwards."""
+    between, outer = False, frame.f_back
+    while outer is not None:
+        code = outer.f_code
+        if code in files:
+            if between:
+                return True
+        elif installed(code.co_filename) and not code.co_filename.startswith(TORCH):
+            between = True
+        outer = outer.f_back
+    return False
+
+
 def direct(frame: FrameType | None, user: FrameType) -> bool:
     """Whether nothing but torch is between the user's frame and autograd."""
     while frame is not None and frame is not user:
-        if not frame.f_code.co_filename.startswith(_TORCH):
+        if not frame.f_code.co_filename.startswith(TORCH):
             return False
         frame = frame.f_back
     return True
@@ -154,20 +154,7 @@ def _stands_for(value: Any, roots: list[Any]) -> bool:
     if len(roots) != 1 or count_of(value) != 1 or not requires_grad(value):
         return False
     edge = grad_edge(value)
-    return edge is not None and edge in [*_below(roots[0])]
-
-
-def _below(root: Any) -> Iterator[Any]:
-    """The node of a backward's root, and those that a library may have put that on top of."""
-    edge = grad_edge(root)
-    for _ in range(_ON_TOP):
-        if edge is None:
-            return
-        yield edge
-        if not operation(edge).startswith(_SCALES):
-            return
-        inner = [each for each, _ in edge.next_functions if each is not None]
-        edge = inner[0] if len(inner) == 1 else None
+    return edge is not None and edge in [*below(roots[0])]
 
 
 def _climbed(user: FrameType, node: ast.expr, files: UserFiles) -> tuple[FrameType | None, Any]:
@@ -199,108 +186,6 @@ def _only_given(frame: FrameType, name: str) -> bool:
     )
 
 
-def handed_over(frame: FrameType, log: Log, files: UserFiles) -> Returned | None:
-    """What the user's function returned that a library now runs the backward of, in `frame`."""
-    running = {id(each.f_code) for each in _all_users(frame.f_back, files)}
-    values = frame.f_locals
-    roots = listed(values.get("tensors", values.get("outputs")))
-    if len(roots) != 1 or not is_tensor(roots[0]) or log.no_counter:
-        return None
-    made: int | None = None
-    for node in _below(roots[0]):
-        mark = log.mark_of(sequence(node))
-        if mark is not None and mark.code is not None and id(mark.code) not in running:
-            made = sequence(node)
-            break
-    if made is None and requires_grad(roots[0]):
-        # A loss that the library computed.
-        return None
-    for begin, end, first, last in _calls(log, running):
-        if made is not None and not first <= made < last:
-            continue
-        found = _return_at(log, begin, end)
-        if found is not None and (made is not None or _says_loss(found)):
-            return found
-    return None
-
-
-def _all_users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
-    while (frame := user_frame(frame, files)) is not None:
-        yield frame
-        frame = frame.f_back
-
-
-def _calls(log: Log, running: set[int]) -> Iterator[tuple[int, int, int, float]]:
-    """The last calls of the user's functions by a library, which have ended: the places of their
-    first and last mark, and the counts of nodes at their begin and end. The last call first."""
-    marks = log.marks
-    at, lowest = len(marks) - 1, max(0, len(marks) - _MARKS)
-    while at > lowest:
-        code = marks[at][1]
-        if code is None or id(code) in running:
-            at -= 1
-            continue
-        end = at
-        while (
-            at > lowest and (before := marks[at - 1][1]) is not None and id(before) not in running
-        ):
-            at -= 1
-        yield at, end, marks[at][0], marks[end + 1][0] if end + 1 < len(marks) else float("inf")
-        at -= 1
-
-
-def _return_at(log: Log, begin: int, end: int) -> Returned | None:
-    """The return that the marks of one call end with."""
-    _, code, offset, _ = log.marks[end]
-    assert code is not None
-    at = locate(code, offset)
-    statement = statement_at(at.file, at.line)
-    if not isinstance(statement, ast.Return) or statement.value is None:
-        return None
-    node, key = _loss_of(statement.value)
-    spot = code, offset
-    if isinstance(node, ast.Name):
-        for place in range(end, begin - 1, -1):
-            _, other, offset, _ = log.marks[place]
-            if other is code and _assigns(code, offset, node.id):
-                spot = code, offset
-                break
-    return Returned(code, node, key, at.line, spot)
-
-
-def _assigns(code: CodeType, offset: int, name: str) -> bool:
-    at = locate(code, offset)
-    statement = statement_at(at.file, at.line)
-    if isinstance(statement, ast.Assign):
-        return any(name in target_names(each) for each in statement.targets)
-    return isinstance(statement, ast.AugAssign | ast.AnnAssign) and (
-        ast.unparse(statement.target) == name
-    )
-
-
-def _loss_of(node: ast.expr) -> tuple[ast.expr, bool]:
-    """The loss in what is returned: the entry of that name, or a tuple's first. True: by name."""
-    if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value == "loss":
-                return value, True
-    if isinstance(node, ast.Call):
-        for word in node.keywords:
-            if word.arg == "loss":
-                return word.value, True
-    if isinstance(node, ast.Tuple) and node.elts:
-        return _loss_of(node.elts[0])
-    if isinstance(node, ast.IfExp):
-        return _loss_of(node.orelse)
-    return node, False
-
-
-def _says_loss(found: Returned) -> bool:
-    """Whether the function or what it returned is called a loss, or a step that gives one."""
-    name = found.code.co_name
-    return found.key or "loss" in name or "loss" in found.text or name.endswith("_step")
-
-
 def cut_of_loss(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
     """Where the loss lost its graph of the backward that torch refuses, in `frame`, autograd's
     own."""
@@ -313,35 +198,25 @@ def cut_of_loss(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | No
         return find_cut(outer or user, ast.unparse(node), files, log=log)
     found = handed_over(frame, log, files) if log is not None else None
     if found is None:
-        return None
-    code = found.code
-    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
-    values = {**_globals(code), **_self(code, frame, files)}
-    lineage = Lineage(code.co_filename, scope, code.co_qualname, values, files)
-    cut = lineage.value(found.node, found.line)
+        return all_frozen(user, files, log)
+    trail = Trail()
+    lineage = lineage_of_returned(found, frame, files, trail)
+    cut = settled(lineage.value(found.node, found.line), trail, user, files, log)
+    if cut is HAS_GRAPH:
+        cut = lineage.guard_at(found.line)
     return cut if isinstance(cut, Cut) else None
 
 
-def _globals(code: CodeType) -> dict[str, Any]:
-    """The variables of the module that a function is in."""
-    for module in list(sys.modules.values()):
-        if attributes(module).get("__file__") == code.co_filename:
-            return variables(attributes(module))
-    return {}
-
-
-def _self(code: CodeType, frame: FrameType, files: UserFiles) -> dict[str, Any]:
-    """`self` in a method that has returned: the object with that method that the frames hold."""
-    first = code.co_varnames[:1]
-    candidates = Names(files).gather(frame).held_modules()
-    inner: FrameType | None = frame
-    while inner is not None:
-        if "self" in inner.f_code.co_varnames[:1]:
-            candidates.append(inner.f_locals.get("self"))
-        inner = inner.f_back
-    fitting = {
-        id(each): each
-        for each in candidates
-        if getattr(static(type(each), code.co_name), "__code__", None) is code
-    }
-    return {first[0]: next(iter(fitting.values()))} if first and len(fitting) == 1 else {}
+def cut_before_loss(
+    frame: FrameType, loss: str, files: UserFiles, log: Log, parameters: set[int]
+) -> Cut | None:
+    """Where, on the way to the loss of the backward that runs in `frame`, autograd's own, a graph
+    was dropped that led to some of `parameters`, given by identity, or to modules with those."""
+    user = user_frame(frame.f_back, files)
+    mine = user is not None and written_in(frame, user)[1] is not None
+    found = handed_over(frame, log, files) if not mine else None
+    if found is None:
+        return cut_before(frame.f_back, loss, files, parameters)
+    trail = Trail(thorough=True)
+    lineage_of_returned(found, frame, files, trail).value(found.node, found.line)
+    return cut_among(trail, parameters)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from types import FrameType
+from typing import Any
 
 from graphlab.observe.graph.walk import listed
-from graphlab.observe.lineage.cut import cut_before
-from graphlab.observe.names import Names, parameters_of
-from graphlab.observe.notes import Log, RawBackward
+from graphlab.observe.lineage.callee import entered
+from graphlab.observe.lineage.cut import cut_among
+from graphlab.observe.lineage.loss import cut_before_loss
+from graphlab.observe.lineage.reader import Lineage
+from graphlab.observe.lineage.trail import Trail
+from graphlab.observe.names import Names, parameters_in, parameters_of
+from graphlab.observe.notes import Cut, Log, RawBackward
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.refusals.asked import maker
 from graphlab.observe.tensors import is_leaf, is_parameter
+from graphlab.source.effects.assignments import scope_of
 from graphlab.source.files import UserFiles
+from graphlab.source.objects import variables
+from graphlab.source.places import parse
 
 # For how many losses the source is read to see why they do not reach a parameter.
 READ = 6
@@ -34,11 +42,39 @@ def look_for_cuts(
             for p in parameters_of(optimizer)
             if registry.place_of(p, None) in state.never_reached
         }
-        state.cut = cut_before(frame.f_back, record.loss, files, missing)
+        state.cut = cut_before_loss(frame, record.loss, files, log, missing)
         roots = listed(frame.f_locals.get("tensors"))
         if roots and all(is_leaf(each) and not is_parameter(each) for each in roots):
             state.leaf_loss = maker(roots[0], frame.f_back, files, None)
             state.leaf_name = record.loss
         if state.cut is None and state.read == ASK:
             names = Names(files).gather(frame)
+            state.cut = _cut_in_forward(missing, names, files)
             state.unused = never_called(missing, names, log, files)
+
+
+def _cut_in_forward(missing: set[int], names: Names, files: UserFiles) -> Cut | None:
+    """Where a module's forward of the user's, which a library may call, drops the graph of all that
+    comes from some of the parameters `missing`, given by identity."""
+    for module in names.held_modules():
+        _, function = entered(module)
+        if function is None or function.__code__ not in files:
+            continue
+        code = function.__code__
+        scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+        this = dict.fromkeys(code.co_varnames[:1], module)
+        values = {**variables(function.__globals__), **this}
+        trail = Trail(thorough=True)
+        lineage = Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
+        for each in lineage.returns():
+            lineage.value(each, each.lineno)
+        cut = cut_among(trail, missing)
+        behind = [each for _, found in trail.cuts for each in found]
+        if cut is not None and _uses(trail.modules, missing) == _uses(behind, missing):
+            return cut
+    return None
+
+
+def _uses(found: list[Any], missing: set[int]) -> int:
+    """How many of these modules have some of the parameters `missing`."""
+    return sum(any(id(p) in missing for p in parameters_in(each)) for each in found)

@@ -53,7 +53,8 @@ class OptimizerLedger:
         guard: Callable[[Exception], None],
     ) -> None:
         self._log, self._tracer, self._iterations, self._files = log, tracer, iterations, files
-        self.registry = OptimizerRegistry(name_parameter)
+        self.registry = registry = OptimizerRegistry(name_parameter)
+        iterations.steps = registry.steps
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
         # Called with (optimizer, its parameters, the user's line, whether it begins) at each step.
@@ -64,8 +65,8 @@ class OptimizerLedger:
         self._measured: set[Spot | None] = set()
         self._wide: dict[frozenset[int], bool] = {}
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
-        self.scalers = Scalers(tracer, self.registry)
-        self.provenance = Provenance(log, files, self.registry, lambda: steps.depth > 0)
+        self.scalers = Scalers(tracer, registry)
+        self.provenance = Provenance(log, files, registry, lambda: steps.stepping)
         tracer.handle(torch.optim.Optimizer.__init__, self._on_init)
         tracer.handle(torch.optim.Optimizer.zero_grad, self._on_zero)
         tracer.handle(torch.nn.Module.zero_grad, self._on_zero)
@@ -97,7 +98,7 @@ class OptimizerLedger:
         if is_a(target, torch.optim.Optimizer):
             state = self.registry.state(target)
             state.zeroed += 1
-            self.provenance.cleared(state, parameters_of(target), spot)
+            self.provenance.cleared(state, spot)
         else:
             self.provenance.cleared_in(target, spot)
         self._log.events.append(RawZero(self._tracer.seq(), spot, self._iterations.iteration(user)))
@@ -293,8 +294,7 @@ class OptimizerLedger:
         step, after = active.step, versions_of(parameters)
         assert step is not None
         # What calls its closure again, or may (LBFGS), may have written nothing since.
-        again = active.calls > 1 or is_a(active.optimizer, torch.optim.LBFGS)
-        if again:
+        if active.calls > 1 or is_a(active.optimizer, torch.optim.LBFGS):
             written, silent = moved(parameters, active.versions, after), False
         else:
             written, silent = active.state.writes.note(parameters, active.versions, after)

@@ -36,14 +36,14 @@ from graphlab.trace.model import Mix
 
 
 class Provenance:
-    """`inside_step` returns whether an optimizer step is running in this thread."""
+    """`stepping` returns whether an optimizer's own code may be running in this thread."""
 
     def __init__(
         self,
         log: Log,
         files: UserFiles,
         registry: OptimizerRegistry,
-        inside_step: Callable[[], bool],
+        stepping: Callable[[], bool],
     ) -> None:
         self._log, self._files, self._registry = log, files, registry
         # Of each thread: the optimizers whose gradients its backward may write.
@@ -53,7 +53,7 @@ class Provenance:
         self._searched = False
         self.any_backward = False
         self.grad_results = GradResults()
-        self._inside_step = inside_step
+        self._stepping = stepping
         # Of the lines with a backward: those whose graph was inspected; those whose gradients were
         # thrown away; and of these the first record with an inspected graph.
         self._inspected_lines: set[Spot | None] = set()
@@ -224,9 +224,9 @@ class Provenance:
             found[identity] = gradient.index
         return found
 
-    def cleared(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
-        """zero_grad of an optimizer, called at `spot`, is about to clear its gradients."""
-        gradients = self._registry.gradients_of(state, parameters)
+    def cleared(self, state: OptimizerState, spot: Spot | None) -> None:
+        """zero_grad of an optimizer or its wrapper, called at `spot`, is about to clear them."""
+        gradients = self._registry.gradients_of(state, parameters_of(state.ref()))
         if not self._clear_groups(state, None, spot):
             self._clear_each(gradients, spot)
 
@@ -302,8 +302,8 @@ class Provenance:
     ) -> None:
         """The gradients of the parameters at `places` are cleared: what was added since a step last
         applied them was never used."""
-        if self._inside_step():
-            # The step uses its closure's gradients before they are cleared.
+        if self._stepping():
+            # The step itself clears them, or its closure may do so after it has used them.
             return
         applied = max(facts.spent.values(), default=0)
         for source in facts.sources[applied:]:

@@ -169,6 +169,10 @@ class OptimizerRegistry:
             if state.name is None:
                 state.name = names.optimizers.get(id(state.ref()))
 
+    def steps(self) -> int | None:
+        """How many steps the program's one optimizer has taken; None where it has had several."""
+        return self.states[0].steps if len(self.states) == 1 else None
+
     def state(self, optimizer: Any, spot: Spot | None = None) -> OptimizerState:
         """The state of an optimizer, made if it is new; `spot` is where it was constructed."""
         state = self._by_id.get(id(optimizer))

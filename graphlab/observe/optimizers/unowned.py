@@ -116,12 +116,13 @@ class ReachedParameters:
                 return making(found), next(iter(added)) if len(added) == 1 else None
         return None, None
 
-    def unowned(self, owned: Mapping[int, Spot | None]) -> list[Unowned]:
+    def unowned(self, owned: Mapping[int, Spot | None], in_vain: bool) -> list[Unowned]:
         """What is outside `owned`: where each parameter's optimizer was built, by the identities of
         all that any optimizer holds.
 
         A network that is mostly left out is left out on purpose (a frozen backbone), and so is
-        one in eval mode (a loss network) and a parameter that the program writes by hand.
+        one in eval mode (a loss network) and a parameter that the program writes by hand. So is
+        everything where no optimizer holds what losses lead to, unless one steps `in_vain`.
         """
         # The last write by hand to each storage: an initialisation comes before the backward.
         written = {
@@ -148,7 +149,7 @@ class ReachedParameters:
             if not by_hand:
                 missing.setdefault(leaf.owner, []).append(leaf)
         found: list[ReachedParameter] = []
-        for owner, leaves in missing.items() if held else ():
+        for owner, leaves in missing.items() if held or in_vain else ():
             whole = owner not in held and all(leaf.training for leaf in leaves)
             part = held.get(owner, 0) >= len(leaves)
             # A private list may keep a network from parameters() on purpose.

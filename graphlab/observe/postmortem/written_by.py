@@ -16,7 +16,7 @@ import torch
 
 from graphlab.observe.hooks.unpatched_writes import is_array
 from graphlab.observe.lineage.values import Values
-from graphlab.observe.names import Names, buffers_in, parameters_in, parameters_of, wrapped
+from graphlab.observe.names import Names, parameters_in, parameters_of, submodules, wrapped
 from graphlab.observe.tensors import Named, dtype_of, is_module, is_tensor, storage_key
 from graphlab.source.effects.assignments import stored_names
 from graphlab.source.objects import LOST, attributes, class_module, class_name, is_a, item, items
@@ -336,7 +336,7 @@ def _key(tensor: Any) -> int:
 def _keys(value: Any) -> frozenset[int]:
     """The storage keys of a tensor, or of all tensors in a module, a list or a dict."""
     if is_module(value):
-        return frozenset(map(_key, (*parameters_in(value), *buffers_in(value))))
+        return frozenset(map(_key, (*parameters_in(value), *_buffers_in(value))))
     several = [each for _, each in items(value, _ITEMS)] if _many(value) else [value]
     return frozenset(_key(each) for each in several if is_tensor(each))
 
@@ -381,3 +381,13 @@ def _last_word(name: str) -> str:
 
 def _last_name(node: ast.expr) -> str:
     return _last_word(ast.unparse(node))
+
+
+def _buffers_in(module: Any) -> list[Any]:
+    """As ``list(module.buffers())``."""
+    return [
+        buffer
+        for _, each in submodules(module)
+        for _, buffer in items(attributes(each).get("_buffers"))
+        if is_tensor(buffer)
+    ]
