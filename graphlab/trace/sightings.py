@@ -17,7 +17,8 @@ class Fate:
     holders: the optimizers of the parameters that they reached. applied: how many backwards had
     gradients that a step applied. discarded: how many had only gradients that were cleared before
     any step. least_between: the fewest of these between one that was applied and the next. cleared,
-    cleared_by: the one call that cleared them; it also `clears_applied` ones.
+    cleared_by: the one call that cleared them; it also `clears_applied` ones, or would have, as it
+    runs before every one of these backwards.
     """
 
     at: Location | None

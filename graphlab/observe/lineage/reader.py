@@ -54,6 +54,8 @@ class Lineage:
         self.tree = parse(file)
         self.values, self.files = values, files
         self.given = given or {}
+        # The line at which `values` are what they are.
+        self.now = 0
         self.busy: set[tuple[str, int]] = set()
         self.known: dict[tuple[int, int], tuple[Result, list[Any]]] = {}
         self.trail = trail or Trail()
@@ -62,6 +64,7 @@ class Lineage:
         """What the expression `node` was, evaluated at line `before`."""
         if self.tree is None or depth > _DEPTH:
             return None
+        self.now = max(self.now, before)
         key = (id(node), before)
         if key in self.known:
             found, modules = self.known[key]
@@ -204,6 +207,9 @@ class Lineage:
         """HAS_GRAPH, unless the present value has none: then the statement cut it, in an unknown
         way."""
         value = self.reach(ast.parse(name, mode="eval").body)
+        if any(each.lineno > statement.lineno for each in self.assignments(name, self.now)):
+            # The present value is of a later statement.
+            return HAS_GRAPH
         if is_tensor(value) and not requires_grad(value) and self.trail.grad_enabled:
             return self.cut(statement, ast.unparse(statement))
         return HAS_GRAPH
