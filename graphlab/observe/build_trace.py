@@ -167,6 +167,7 @@ class TraceBuilder:
                 located(leaf.built or first),
                 leaf.made,
                 leaf.added,
+                leaf.anew,
             )
             for leaf in reached.unowned(registry.owned())
         )

@@ -30,7 +30,7 @@ Refusal = Literal["leaf", "view", "inference", "non-leaf", "overlap", "unmapped"
 # Why a backward raised: refused before it ran, or failed as it ran.
 Trouble = Literal[
     "no-graph", "unused-input", "frozen-input", "non-scalar", "complex-loss", "gradient-shape",
-    "checkpoint", "contract", "no-second-derivative", "failed",
+    "checkpoint", "contract", "no-backward", "no-second-derivative", "failed",
 ]  # fmt: skip
 
 
@@ -320,7 +320,8 @@ class OptimizerInfo:
 class Forgotten:
     """A parameter that gets gradients but belongs to no optimizer. built: where the optimizer was
     built that holds the others that `call` reaches. made: the line that kept it from a module's
-    parameters(), as it made a plain list; added: the one that put it into that."""
+    parameters(), as it made a plain list; added: the one that put it into that. anew: `made` is
+    run again and again, each time with a new parameter."""
 
     tensor: TensorAt
     call: str
@@ -328,6 +329,7 @@ class Forgotten:
     built: Location | None
     made: Location | None = None
     added: Location | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
