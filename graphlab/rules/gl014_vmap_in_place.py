@@ -16,6 +16,7 @@ def check(trace: Trace) -> Iterator[Finding]:
     yield from refused_operations(
         RULE, trace, "unmapped", _summary, _help, True, mapped_like_the_input
     )
+    yield from refused_operations(RULE, trace, "statistics", _of_statistics, _without_them, True)
 
 
 def _summary(event: Refused, name: str) -> str:
@@ -25,6 +26,14 @@ def _summary(event: Refused, name: str) -> str:
 
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     yield Help(message("errors.gl014.help", name=name))
+
+
+def _of_statistics(event: Refused, name: str) -> str:
+    return message("errors.gl014.statistics", name=name, by=event.by)
+
+
+def _without_them(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
+    yield Help(message("errors.gl014.no_statistics"))
 
 
 RULE = Rule("GL014", "vmap-in-place", "error", check)

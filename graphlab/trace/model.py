@@ -26,7 +26,9 @@ from graphlab.trace.values import (
 )
 
 # What torch refused an operation for: see Refused.
-Refusal = Literal["leaf", "view", "inference", "non-leaf", "overlap", "unmapped", "hook"]
+Refusal = Literal[
+    "leaf", "view", "inference", "non-leaf", "overlap", "unmapped", "statistics", "hook",
+]  # fmt: skip
 # Why a backward raised: refused before it ran, or failed as it ran.
 Trouble = Literal[
     "no-graph", "unused-input", "frozen-input", "non-scalar", "complex-loss", "gradient-shape",
