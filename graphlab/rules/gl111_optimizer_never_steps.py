@@ -8,6 +8,7 @@ from graphlab.language import message
 from graphlab.rules.repair.left_over import add_step, step_of
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import NeverStepped, never_stepped
+from graphlab.rules.uncalled import not_called
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Location, Trace
 
@@ -31,6 +32,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary = message("training.gl111.nobody", name=name, call=each.fate.call)
             edit = add_step(trace, each.fate.at, name)
             place = Place(each.fate.at, each.fate.call)
+        if wrong is None and (named := not_called(trace, "step")) is not None:
+            place, edit = named
         also = [
             message("training.gl111.either", name=trace.optimizers[one.optimizer].name)
             for one in others

@@ -59,9 +59,7 @@ class ZeroWatch:
         return {
             key: known[1]
             for key, known in self._known.items()
-            if known[1] >= least
-            and known[1] == known[2]
-            and (known[0]() is not None or not alive)
+            if known[1] >= least and known[1] == known[2] and (known[0]() is not None or not alive)
         }
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
