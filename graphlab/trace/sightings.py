@@ -49,13 +49,14 @@ class Starved:
 class SoftmaxTwice:
     """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
     the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
-    `built`."""
+    `built`. takes_logs: the loss computes none, and takes the logarithms of probabilities."""
 
     at: Location | None
     first: Literal["softmax", "log_softmax", "sigmoid"]
     loss_at: Location | None
     module: str = ""
     built: Location | None = None
+    takes_logs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
