@@ -319,6 +319,7 @@ class TraceBuilder:
             fed=state.fed,
             zeroed=state.zeroed,
             scheduled=state.scheduled,
+            in_vain=state.in_vain,
             handed_on=state.handed_on,
             by_hand=state.by_hand,
         )

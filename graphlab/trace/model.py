@@ -279,7 +279,8 @@ class OptimizerInfo:
     """One optimizer: the parameters it owns, which of them its steps changed, and why others not.
 
     fed: how many of its steps applied a gradient that was new. zeroed, scheduled: how often its
-    zero_grad(), and the step() of a scheduler of it, was called. handed_on: a closure or a
+    zero_grad(), and the step() of a scheduler of it, was called; in_vain: the optimizer that steps
+    its parameters in its place, at a rate that no scheduler changes. handed_on: a closure or a
     GradScaler decides when it steps. by_hand: the program itself wrote to its parameters after a
     backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
     that detaches a loss from those, if one was found; unused: else the one that built what forward
@@ -314,6 +315,7 @@ class OptimizerInfo:
     fed: Count = 0
     zeroed: Count = 0
     scheduled: Count = 0
+    in_vain: OptimizerAt | None = None
     handed_on: bool = False
     by_hand: bool = False
 
