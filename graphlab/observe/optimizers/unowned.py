@@ -45,6 +45,7 @@ class ReachedParameter:
     added: Location | None = None
     hidden: bool = False
     anew: Location | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class ReachedParameters:
         self.leaves: dict[int, ReachedParameter] = {}
         # The identities of those that have had a name, one after the other.
         self._bearers: dict[str, list[int]] = {}
+        self._inspected: Counter[Spot | None] = Counter()
         self.loose = LooseLeaves(files)
 
     def inspect(
@@ -79,6 +81,8 @@ class ReachedParameters:
                 if is_tensor(each):
                     self.loose.asked[id(each)] = Ref(each)
             return
+        late = self._inspected[record.spot] >= TIMES
+        self._inspected[record.spot] += 1
         reached = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
         self.loose.note(reached)
         unknown = [
@@ -113,6 +117,7 @@ class ReachedParameters:
                     *self._list_lines(named.name, names),
                     "._" in named.name.partition("[")[0],
                     self._made_in_use(named.name, names) if len(bearers) >= TIMES else None,
+                    late,
                 )
         self.loose.add(free, record, nodes, names, frame, mates, index_of)
 
@@ -185,11 +190,13 @@ class ReachedParameters:
         for owner, leaves in missing.items() if held else ():
             whole = owner not in held and all(leaf.training for leaf in leaves)
             part = held.get(owner, 0) >= len(leaves)
+            # What was frozen at first and is trained now was not left out on purpose.
+            thawed = owner in held and all(leaf.late and leaf.training for leaf in leaves)
             # A private list may keep a network from parameters() on purpose.
             found += [
                 leaf
                 for leaf in leaves
-                if whole or part or (leaf.listed and (leaf.training or not leaf.hidden))
+                if whole or part or thawed or (leaf.listed and (leaf.training or not leaf.hidden))
             ]
         told = [
             Unowned(each.index, each.record, _built(each.mates, owned), each.made, each.added)
