@@ -1,4 +1,4 @@
-"""A softmax or sigmoid came before a loss that computes one of its own, or that takes logarithms."""
+"""A softmax or sigmoid came before a loss that computes one of its own, or takes logarithms."""
 
 from __future__ import annotations
 
