@@ -65,7 +65,8 @@ def missing_backward(call: FailedCall) -> Diagnosis | None:
         methods = {m.name: m for m in each.body if isinstance(m, ast.FunctionDef)}
         near = difflib.get_close_matches("backward", methods, n=1)
         by = f"def {near[0]}" if near else f"class {each.name}"
-        cut = cut_at(methods[near[0]] if near else each, by, code.co_filename, code.co_qualname)
+        inside = code.co_qualname.rpartition(".")[0]
+        cut = cut_at(methods[near[0]] if near else each, by, code.co_filename, inside)
     return Diagnosis("no-backward", failed_node(call, function=function.name), cut=cut)
 
 
