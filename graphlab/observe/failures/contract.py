@@ -18,7 +18,7 @@ from graphlab.source.places import nodes_of, parse
 from graphlab.text import plural
 
 # torch's own method, which stands for the one that a class does not define, and only raises.
-_ABSENT = torch.autograd.Function.backward.__code__
+_ABSENT = getattr(torch.autograd.Function.backward, "__code__", None)
 
 
 def broken_contract(call: FailedCall) -> Diagnosis | None:
@@ -63,7 +63,7 @@ def missing_backward(call: FailedCall) -> Diagnosis | None:
     cut = None
     for each in classes if len(classes) == 1 else ():
         methods = {m.name: m for m in each.body if isinstance(m, ast.FunctionDef)}
-        near = difflib.get_close_matches("backward", methods, n=1)
+        near = difflib.get_close_matches("backward", methods, n=1, cutoff=0.8)
         by = f"def {near[0]}" if near else f"class {each.name}"
         inside = code.co_qualname.rpartition(".")[0]
         cut = cut_at(methods[near[0]] if near else each, by, code.co_filename, inside)

@@ -78,26 +78,33 @@ class Scalers:
             # It has stepped since.
             self._idle[state.at], state.in_vain = IdleRates(state.steps), None
             return
-        mine = {id(each) for each in parameters_of(optimizer)}
-        known.own.add(_rates(optimizer))
+        if len(known.own) < CHANGES:
+            known.own.add(_rates(optimizer))
+        if known.among != len(self._registry.states):
+            known.among = len(self._registry.states)
+            mine = {id(each) for each in parameters_of(optimizer)}
+            for other, each in self._registry.followed():
+                if other is not state and not mine.isdisjoint(map(id, parameters_of(each))):
+                    known.others.setdefault(other.at, (other.steps, _rates(each)))
         state.in_vain = None
-        for other, each in self._registry.followed():
-            if other is state or mine.isdisjoint(map(id, parameters_of(each))):
-                continue
-            rates, began = known.others.setdefault(other.at, (set(), other.steps))
-            rates.add(_rates(each))
-            if len(known.own) >= CHANGES and len(rates) == 1 and other.steps - began >= CHANGES:
-                state.in_vain = other.at
+        for at, (began, rates) in list(known.others.items()):
+            other = self._registry.states[at]
+            if (each := other.ref()) is None or _rates(each) != rates:
+                known.others[at] = (began, ())
+            elif len(known.own) == CHANGES and other.steps - began >= CHANGES:
+                state.in_vain = at
 
 
 @dataclass(slots=True)
 class IdleRates:
-    """The rates of an optimizer after its step number `steps`, and of those that hold some of its
-    parameters: (theirs, the steps that they had at first) by their places."""
+    """The first rates of an optimizer after its step number `steps`; and those that hold some of
+    its parameters, `among` so many: (the steps that they had, their rates; none if they changed) by
+    their places."""
 
     steps: int
     own: set[tuple[float, ...]] = field(default_factory=set)
-    others: dict[int, tuple[set[tuple[float, ...]], int]] = field(default_factory=dict)
+    among: int = 0
+    others: dict[int, tuple[int, tuple[float, ...]]] = field(default_factory=dict)
 
 
 def _rates(optimizer: Any) -> tuple[float, ...]:

@@ -19,8 +19,9 @@ from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes
 from graphlab.trace.model import Location
 
-# How many parameters must have had one name for it to be made again and again.
-TIMES = 3
+# How many parameters must have had one name for it to be made again and again, and how many of a
+# line's backwards must have gone past one that comes late.
+TIMES, PAST = 3, 3
 # Parameters whose values are noted, to see whether the program steps them itself.
 SAMPLES = 256
 
@@ -81,7 +82,7 @@ class ReachedParameters:
                 if is_tensor(each):
                     self.loose.asked[id(each)] = Ref(each)
             return
-        late = self._inspected[record.spot] >= TIMES
+        late = self._inspected[record.spot] >= PAST
         self._inspected[record.spot] += 1
         reached = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
         self.loose.note(reached)
@@ -117,7 +118,7 @@ class ReachedParameters:
                     *self._list_lines(named.name, names),
                     "._" in named.name.partition("[")[0],
                     self._made_in_use(named.name, names) if len(bearers) >= TIMES else None,
-                    late,
+                    late and len(bearers) == 1,
                 )
         self.loose.add(free, record, nodes, names, frame, mates, index_of)
 
