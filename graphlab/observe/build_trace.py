@@ -167,6 +167,7 @@ class TraceBuilder:
                 located(leaf.built or first),
                 leaf.made,
                 leaf.added,
+                leaf.anew,
             )
             for leaf in reached.unowned(registry.owned(), any(map(in_vain, registry.states)))
         )
@@ -318,6 +319,7 @@ class TraceBuilder:
             fed=state.fed,
             zeroed=state.zeroed,
             scheduled=state.scheduled,
+            in_vain=state.in_vain,
             handed_on=state.handed_on,
             by_hand=state.by_hand,
         )

@@ -1,4 +1,4 @@
-"""A custom Function's backward returned the wrong gradients."""
+"""A custom Function's backward returned the wrong gradients, or there is none."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl010.summary",
         "errors.gl010.help",
         complete_return,
+    )
+    yield from failed_backwards(
+        RULE,
+        trace,
+        "no-backward",
+        "errors.gl010.missing",
+        "errors.gl010.define",
+        lambda trace, event: None,
     )
 
 

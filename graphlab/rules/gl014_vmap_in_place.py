@@ -15,6 +15,7 @@ from graphlab.trace.model import Refused, Trace
 
 def check(trace: Trace) -> Iterator[Finding]:
     yield from refused_operations(RULE, trace, "unmapped", _summary, _help, True, _apart)
+    yield from refused_operations(RULE, trace, "statistics", _of_statistics, _without_them, True)
 
 
 def _summary(event: Refused, name: str) -> str:
@@ -33,6 +34,14 @@ def _apart(trace: Trace, event: Refused) -> Iterator[Help]:
         found = write_out_of_place(trace, event.at, event.by, why)
         if found is not None:
             yield found
+
+
+def _of_statistics(event: Refused, name: str) -> str:
+    return message("errors.gl014.statistics", name=name, by=event.by)
+
+
+def _without_them(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
+    yield Help(message("errors.gl014.no_statistics"))
 
 
 RULE = Rule("GL014", "vmap-in-place", "error", check)

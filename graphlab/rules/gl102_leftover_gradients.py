@@ -11,6 +11,7 @@ from graphlab.rules.repair.held.stepping import cleared_by_hand
 from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, unversioned
+from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import several_parameters
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, Step, Trace, ZeroGrad
@@ -21,6 +22,10 @@ def check(trace: Trace) -> Iterator[Finding]:
     for step in first_per_optimizer(trace, lambda step: bool(step.leftover)):
         optimizer = trace.optimizers[step.optimizer]
         late = _late_zero(trace, step)
+        cause = Place(late.at, late.target) if late is not None else None
+        edit = clear_gradients(trace, step)
+        if late is None and (named := not_called(trace, "zero_grad")) is not None:
+            cause, edit = named
         yield Finding(
             *RULE.label,
             summary=message(
@@ -31,11 +36,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             iteration=step.iteration,
             tensor=unversioned(trace, step.leftover[0]),
             failed=Place(step.at, f"{optimizer.name}.step()"),
-            cause=Place(late.at, late.target) if late is not None else None,
-            help=(
-                clear_gradients(trace, step)
-                or Help(message("training.gl102.once_per_step", name=optimizer.name)),
-            ),
+            cause=cause,
+            help=(edit or Help(message("training.gl102.once_per_step", name=optimizer.name)),),
             others=tuple(cleared_before(trace, _first(trace, step), optimizer.name)),
         )
 

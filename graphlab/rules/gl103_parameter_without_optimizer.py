@@ -28,19 +28,24 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
     first = those[0]
     names = [parameter_word(trace, each.tensor) for each in those]
     cause, help = None, message("training.gl103.build_later")
-    if made is not None:
+    how = "summary" if made is None else "unregistered"
+    if made is not None and first.anew:
+        how = "anew"
+        cause = Place(made, message("training.gl103.made_anew"))
+        help = message("training.gl103.make_once")
+    elif made is not None:
         cause = Place(made, message("training.gl103.made_here"))
         help = message("training.gl103.register")
     elif first.built is not None:
         cause = Place(first.built, message("training.gl103.optimizer_built"))
     notes = (message("training.gl103.all", names=names),) if len(names) > 1 else ()
-    if made is not None and first.built is not None:
+    if made is not None and first.built is not None and not first.anew:
         line = first.built.line
         notes += (message("training.gl103.built_without", line=line, count=len(names)),)
     return Finding(
         *RULE.label,
         summary=message(
-            f"training.gl103.{'summary' if made is None else 'unregistered'}",
+            f"training.gl103.{how}",
             names=first_of(names),
             count=len(names),
         ),
@@ -49,7 +54,7 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         failed=Place(first.at, first.call),
         cause=cause,
         help=(Help(help),),
-        others=tuple(_others(trace, made, those)),
+        others=() if first.anew else tuple(_others(trace, made, those)),
         notes=notes,
     )
 

@@ -10,6 +10,7 @@ from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
+from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Trace
@@ -53,6 +54,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         help = "loss_help" if loss else "help"
         if cause is not None and cause.at == optimizer.unused:
             help = "use_it"
+        repair = Help(message(f"training.gl110.{help}"))
+        unknown = cause is None or cause.at == optimizer.at
+        if unknown and (named := not_called(trace, "backward")) is not None:
+            cause, repair = named
         yield Finding(
             *RULE.label,
             summary=message(
@@ -64,7 +69,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, never[0]),
             cause=cause,
             failed=failed,
-            help=(Help(message(f"training.gl110.{help}")),),
+            help=(repair,),
             notes=(message("training.gl110.all", names=names),) if len(names) > 1 else (),
             others=(
                 *graph_kept(trace, optimizer.cut, optimizer.cut_by),

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.left_over import add_step, step_of
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import NeverStepped, never_stepped
+from graphlab.rules.steps import NeverStepped, first_step, never_stepped
+from graphlab.rules.uncalled import not_called
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Location, Trace
 
@@ -18,6 +19,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         wrong = each.instead
         place = wrong.at if wrong is not None else each.fate.at
         told.setdefault((place, wrong is not None), []).append(each)
+    yield from _scheduled_in_vain(trace)
     for each, *others in told.values():
         name = trace.optimizers[each.optimizer].name
         wrong = each.instead
@@ -31,6 +33,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary = message("training.gl111.nobody", name=name, call=each.fate.call)
             edit = add_step(trace, each.fate.at, name)
             place = Place(each.fate.at, each.fate.call)
+        if wrong is None and (named := not_called(trace, "step")) is not None:
+            place, edit = named
         also = [
             message("training.gl111.either", name=trace.optimizers[one.optimizer].name)
             for one in others
@@ -45,6 +49,21 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=place,
             help=(edit or Help(message("training.gl111.help", name=name, call=each.fate.call)),),
             notes=tuple(also),
+        )
+
+
+def _scheduled_in_vain(trace: Trace) -> Iterator[Finding]:
+    for each in trace.optimizers:
+        if each.in_vain is None:
+            continue
+        other = trace.optimizers[each.in_vain]
+        step = first_step(trace, each.in_vain)
+        yield Finding(
+            *RULE.label,
+            summary=message("training.gl111.in_vain", name=each.name, other=other.name),
+            failed=Place(step.at, f"{other.name}.step()") if step is not None else None,
+            cause=Place(other.at, message("words.built", name=other.name)),
+            help=(Help(message("training.gl111.schedule_it", other=other.name)),),
         )
 
 

@@ -1,4 +1,4 @@
-"""A softmax or sigmoid came before a loss that computes one of its own."""
+"""A softmax or sigmoid came before a loss that computes one of its own, or takes logarithms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphlab.rules.repair.double_softmax import as_scores, without_softmax
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.sightings import SoftmaxTwice
 
 
@@ -25,6 +25,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         told.add(cause)
         code, name, severity = RULE.label
         what = f"nn.{each.module}" if each.module else f"{each.first}()"
+        if each.takes_logs:
+            yield _without_logarithm(each, cause, what)
+            continue
         if each.first == "log_softmax":
             # The second one changes nothing but rounding.
             severity = "info"
@@ -52,6 +55,16 @@ def check(trace: Trace) -> Iterator[Finding]:
                 ),
             ),
         )
+
+
+def _without_logarithm(each: SoftmaxTwice, cause: Location | None, what: str) -> Finding:
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl115.no_log", what=what, line=line_in_brackets(each.loss_at)),
+        failed=Place(each.loss_at, message("words.the_loss")),
+        cause=Place(cause, what),
+        help=(Help(message("training.gl115.take_log", what=what)),),
+    )
 
 
 RULE = Rule("GL115", "softmax-twice", "warning", check)

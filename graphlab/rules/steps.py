@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from graphlab.source.effects.uncalled import uncalled
 from graphlab.source.grad_reads import takes_gradients
 from graphlab.trace.finding import Versions
 from graphlab.trace.model import Backward, Step, Trace
@@ -108,11 +109,13 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
     fates = [each for each in trace.sightings if isinstance(each, Fate)]
     stepped = [each for each in trace.optimizers if each.steps]
     moved = {at for each in stepped for at in each.owns}
+    # A run without any step may be there to look at gradients alone.
+    meant = stepped or uncalled(trace.sources, "step") is not None
     found = []
     for index, optimizer in enumerate(trace.optimizers):
         if optimizer.steps or optimizer.elsewhere or optimizer.handed_on or optimizer.by_hand:
             continue
-        if moved & set(optimizer.owns) or not (stepped or optimizer.scheduled):
+        if moved & set(optimizer.owns) or not (meant or optimizer.scheduled):
             continue
         mine = [
             each

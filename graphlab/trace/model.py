@@ -26,11 +26,13 @@ from graphlab.trace.values import (
 )
 
 # What torch refused an operation for: see Refused.
-Refusal = Literal["leaf", "view", "inference", "non-leaf", "overlap", "unmapped", "hook"]
+Refusal = Literal[
+    "leaf", "view", "inference", "non-leaf", "overlap", "unmapped", "statistics", "hook",
+]  # fmt: skip
 # Why a backward raised: refused before it ran, or failed as it ran.
 Trouble = Literal[
     "no-graph", "unused-input", "frozen-input", "non-scalar", "complex-loss", "gradient-shape",
-    "checkpoint", "contract", "no-second-derivative", "failed",
+    "checkpoint", "contract", "no-backward", "no-second-derivative", "failed",
 ]  # fmt: skip
 
 
@@ -277,7 +279,8 @@ class OptimizerInfo:
     """One optimizer: the parameters it owns, which of them its steps changed, and why others not.
 
     fed: how many of its steps applied a gradient that was new. zeroed, scheduled: how often its
-    zero_grad(), and the step() of a scheduler of it, was called. handed_on: a closure or a
+    zero_grad(), and the step() of a scheduler of it, was called; in_vain: the optimizer that steps
+    its parameters in its place, at a rate that no scheduler changes. handed_on: a closure or a
     GradScaler decides when it steps. by_hand: the program itself wrote to its parameters after a
     backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
     that detaches a loss from those, if one was found; unused: else the one that built what forward
@@ -312,6 +315,7 @@ class OptimizerInfo:
     fed: Count = 0
     zeroed: Count = 0
     scheduled: Count = 0
+    in_vain: OptimizerAt | None = None
     handed_on: bool = False
     by_hand: bool = False
 
@@ -320,7 +324,8 @@ class OptimizerInfo:
 class Forgotten:
     """A parameter that gets gradients but belongs to no optimizer. built: where the optimizer was
     built that holds the others that `call` reaches. made: the line that kept it from a module's
-    parameters(), as it made a plain list; added: the one that put it into that."""
+    parameters(), as it made a plain list; added: the one that put it into that. anew: `made` is
+    run again and again, each time with a new parameter."""
 
     tensor: TensorAt
     call: str
@@ -328,6 +333,7 @@ class Forgotten:
     built: Location | None
     made: Location | None = None
     added: Location | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ class Fate:
     holders: the optimizers of the parameters that they reached. applied: how many backwards had
     gradients that a step applied. discarded: how many had only gradients that were cleared before
     any step. least_between: the fewest of these between one that was applied and the next. cleared,
-    cleared_by: the one call that cleared them; it also `clears_applied` ones.
+    cleared_by: the one call that cleared them; it also `clears_applied` ones, or would have, as it
+    runs before every one of these backwards.
     """
 
     at: Location | None
@@ -48,13 +49,14 @@ class Starved:
 class SoftmaxTwice:
     """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
     the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
-    `built`."""
+    `built`. takes_logs: the loss computes none, and takes the logarithms of probabilities."""
 
     at: Location | None
     first: Literal["softmax", "log_softmax", "sigmoid"]
     loss_at: Location | None
     module: str = ""
     built: Location | None = None
+    takes_logs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,24 @@
-"""A custom Function's backward that returned the wrong number, shape or type of gradients."""
+"""A custom Function's backward that returned the wrong number, shape or type of gradients, or that
+is not there at all."""
 
 from __future__ import annotations
 
 import ast
+import difflib
 from typing import Any
+
+import torch
 
 from graphlab.observe.failures.call import Diagnosis, FailedCall, cut_at
 from graphlab.observe.failures.functions import CustomFunction, arity, returns
 from graphlab.observe.failures.node import failed_node
 from graphlab.observe.graph.engine import Metadata, inputs_of
 from graphlab.observe.notes import Cut
+from graphlab.source.places import nodes_of, parse
 from graphlab.text import plural
+
+# torch's own method, which stands for the one that a class does not define, and only raises.
+_ABSENT = getattr(torch.autograd.Function.backward, "__code__", None)
 
 
 def broken_contract(call: FailedCall) -> Diagnosis | None:
@@ -35,6 +43,31 @@ def broken_contract(call: FailedCall) -> Diagnosis | None:
     why = _why(call, first, node, wanted, got)
     found = failed_node(call, function=first.name, why=why)
     return Diagnosis("contract", found, cut=cut)
+
+
+def missing_backward(call: FailedCall) -> Diagnosis | None:
+    """The failure of a Function whose class has no backward; None where it is another."""
+    if len(call.possible) != 1 or not call.below or call.below[-1].frame.f_code is not _ABSENT:
+        return None
+    function = CustomFunction.of(call.possible[0])
+    code = function.forward if function is not None else None
+    if function is None or code is None or code not in call.files:
+        return None
+    classes = [
+        each
+        for each in nodes_of(parse(code.co_filename))
+        if isinstance(each, ast.ClassDef)
+        and each.name == function.name
+        and each.lineno <= code.co_firstlineno <= (each.end_lineno or 0)
+    ]
+    cut = None
+    for each in classes if len(classes) == 1 else ():
+        methods = {m.name: m for m in each.body if isinstance(m, ast.FunctionDef)}
+        near = difflib.get_close_matches("backward", methods, n=1, cutoff=0.8)
+        by = f"def {near[0]}" if near else f"class {each.name}"
+        inside = code.co_qualname.rpartition(".")[0]
+        cut = cut_at(methods[near[0]] if near else each, by, code.co_filename, inside)
+    return Diagnosis("no-backward", failed_node(call, function=function.name), cut=cut)
 
 
 def _inputs(node: Any) -> int:

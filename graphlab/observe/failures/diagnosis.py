@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphlab.observe.failures.call import Diagnosis, FailedCall
 from graphlab.observe.failures.checkpoints import checkpoint_mismatch
-from graphlab.observe.failures.contract import broken_contract
+from graphlab.observe.failures.contract import broken_contract, missing_backward
 from graphlab.observe.failures.hooks import misfit_of_hook
 from graphlab.observe.failures.node import failed_node
 from graphlab.observe.failures.replaced import replaced_data
@@ -16,7 +16,7 @@ def diagnose(call: FailedCall) -> Diagnosis:
     found = checkpoint_mismatch(call)
     if found is None and call.began:
         found = no_second_derivative(call) or misfit_of_hook(call) or broken_contract(call)
-        found = found or replaced_data(call)
+        found = found or missing_backward(call) or replaced_data(call)
     if found is not None:
         return found
     if not call.began:

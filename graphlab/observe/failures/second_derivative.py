@@ -44,10 +44,14 @@ def _of_torch(call: FailedCall, raiser: Any) -> Diagnosis:
             fits.append(node)
     # The operation's own result is among what its backward is computed from, where that is saved.
     fits = [each for each in fits if each in parents] or fits
-    said = "".join(each for each in str(call.error) if each.isalnum()).lower()
-    named = [each for each in fits if _stem(each) in said]
+    named = [each for each in fits if _stem(each) in _said(call)]
     fits = named or fits
     return _told(call, fits)
+
+
+def _said(call: FailedCall) -> str:
+    """The message of torch's, which only decides between several."""
+    return "".join(each for each in str(call.error) if each.isalnum()).lower()
 
 
 def _of_derivative(call: FailedCall) -> Diagnosis | None:
@@ -55,11 +59,15 @@ def _of_derivative(call: FailedCall) -> Diagnosis | None:
     if not is_a(call.error, NotImplementedError) or call.below:
         return None
     derivatives = [each for each in call.stopped.all if _first(each).endswith("Backward")]
-    if len(derivatives) != 1:
+    named = [each for each in derivatives if _first(each).lower() in _said(call)]
+    # An operation has one for each of its operands.
+    derivatives = named or derivatives
+    stems = {_first(each) for each in derivatives}
+    if len(stems) != 1:
         return None
-    stem = _first(derivatives[0])
+    stem = stems.pop()
     made = [each for each in call.nodes if operation(each).rstrip("0123456789") == stem]
-    parents = [each for each, _ in derivatives[0].next_functions]
+    parents = [parent for each in derivatives for parent, _ in each.next_functions]
     made = [each for each in made if each in parents] or made
     return _told(call, made)
 

@@ -54,6 +54,7 @@ class Lineage:
         self.tree = parse(file)
         self.values, self.files = values, files
         self.given = given or {}
+        self.now = 0  # The line at which `values` are what they are.
         self.busy: set[tuple[str, int]] = set()
         self.known: dict[tuple[int, int], tuple[Result, list[Any]]] = {}
         self.trail = trail or Trail()
@@ -62,6 +63,7 @@ class Lineage:
         """What the expression `node` was, evaluated at line `before`."""
         if self.tree is None or depth > _DEPTH:
             return None
+        self.now = max(self.now, before)
         key = (id(node), before)
         if key in self.known:
             found, modules = self.known[key]
@@ -201,10 +203,11 @@ class Lineage:
         return self.value(source, statement.lineno, depth)
 
     def unlike(self, name: str, statement: ast.stmt) -> Result:
-        """HAS_GRAPH, unless the present value has none: then the statement cut it, in an unknown
-        way."""
+        """HAS_GRAPH, unless the present value has none and is of this statement: then that cut it,
+        in an unknown way."""
         value = self.reach(ast.parse(name, mode="eval").body)
-        if is_tensor(value) and not requires_grad(value) and self.trail.grad_enabled:
+        last = not any(s.lineno > statement.lineno for s in self.assignments(name, self.now))
+        if last and is_tensor(value) and not requires_grad(value) and self.trail.grad_enabled:
             return self.cut(statement, ast.unparse(statement))
         return HAS_GRAPH
 

@@ -52,6 +52,9 @@ class OptimizerState:
         self.by_hand = False
         # How often a learning-rate scheduler of it has stepped.
         self.scheduled = 0
+        # The optimizer that steps the same parameters, at a rate that stays, while a scheduler
+        # changes the rate of this one, which does not step any more.
+        self.in_vain: int | None = None
         self.sampled: list[int] = []
         self.owns: dict[int, None] = {}
         self.touched: dict[int, None] = {}

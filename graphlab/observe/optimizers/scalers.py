@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -11,9 +12,12 @@ import torch
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.optimizers.registry import OptimizerRegistry
+from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.tensors import Unnoticed, WeakMap, is_tensor, readable, tensors_in
-from graphlab.source.objects import attribute, attributes, is_a, item
+from graphlab.source.objects import attribute, attributes, is_a, item, items
+
+# How many rates a scheduler must have set, and steps another optimizer taken meanwhile.
+CHANGES = 3
 
 
 class Scalers:
@@ -23,6 +27,8 @@ class Scalers:
         self._registry = registry
         # The scaler of each loss that one has scaled.
         self._scaled = WeakMap()
+        # By an optimizer's place: what its schedulers did since it stepped last.
+        self._idle: dict[int, IdleRates] = {}
         scaler, schedulers = torch.amp.GradScaler, torch.optim.lr_scheduler
         tracer.handle(scaler.scale, self._on_scale)
         tracer.handle(scaler.step, self._on_step)
@@ -59,7 +65,52 @@ class Scalers:
     def _on_schedule(self, frame: FrameType, event: str, arg: Any) -> None:
         optimizer = attribute(frame.f_locals.get("self"), "optimizer")
         if event == "return" and is_a(optimizer, torch.optim.Optimizer):
-            self._registry.state(optimizer).scheduled += 1
+            with Unnoticed():
+                state = self._registry.state(optimizer)
+                state.scheduled += 1
+                self._compare(state, optimizer)
+
+    def _compare(self, state: OptimizerState, optimizer: Any) -> None:
+        """Whether a scheduler has changed the rate of an optimizer again and again, that does not
+        step, while another one steps the same parameters at the same rate."""
+        known = self._idle.get(state.at)
+        if known is None or known.steps != state.steps:
+            # It has stepped since.
+            self._idle[state.at], state.in_vain = IdleRates(state.steps), None
+            return
+        if len(known.own) < CHANGES:
+            known.own.add(_rates(optimizer))
+        if known.among != len(self._registry.states):
+            known.among = len(self._registry.states)
+            mine = {id(each) for each in parameters_of(optimizer)}
+            for other, each in self._registry.followed():
+                if other is not state and not mine.isdisjoint(map(id, parameters_of(each))):
+                    known.others.setdefault(other.at, (other.steps, _rates(each)))
+        state.in_vain = None
+        for at, (began, rates) in list(known.others.items()):
+            other = self._registry.states[at]
+            if (each := other.ref()) is None or _rates(each) != rates:
+                known.others[at] = (began, ())
+            elif len(known.own) == CHANGES and other.steps - began >= CHANGES:
+                state.in_vain = at
+
+
+@dataclass(slots=True)
+class IdleRates:
+    """The first rates of an optimizer after its step number `steps`; and those that hold some of
+    its parameters, `among` so many: (the steps that they had, their rates; none if they changed) by
+    their places."""
+
+    steps: int
+    own: set[tuple[float, ...]] = field(default_factory=set)
+    among: int = 0
+    others: dict[int, tuple[int, tuple[float, ...]]] = field(default_factory=dict)
+
+
+def _rates(optimizer: Any) -> tuple[float, ...]:
+    groups = items(attribute(optimizer, "param_groups"))
+    found = (item(each, "lr") for _, each in groups)
+    return tuple(each for each in found if type(each) in (float, int))
 
 
 def unscaled(scaler: Any, optimizer: Any) -> bool | None:

@@ -19,6 +19,9 @@ from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes
 from graphlab.trace.model import Location
 
+# How many parameters must have had one name for it to be made again and again, and how many of a
+# line's backwards must have gone past one that comes late.
+TIMES, PAST = 3, 3
 # Parameters whose values are noted, to see whether the program steps them itself.
 SAMPLES = 256
 
@@ -33,6 +36,7 @@ class ReachedParameter:
     ref: Ref
     record: RawBackward
     index: int
+    name: str
     owner: str
     listed: bool
     training: bool
@@ -41,6 +45,8 @@ class ReachedParameter:
     made: Location | None = None
     added: Location | None = None
     hidden: bool = False
+    anew: Location | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class Unowned:
     built: Spot | None
     made: Location | None
     added: Location | None = None
+    anew: bool = False
 
 
 class ReachedParameters:
@@ -61,6 +68,9 @@ class ReachedParameters:
         self._log = log
         self._files = files
         self.leaves: dict[int, ReachedParameter] = {}
+        # The identities of those that have had a name, one after the other.
+        self._bearers: dict[str, list[int]] = {}
+        self._inspected: Counter[Spot | None] = Counter()
         self.loose = LooseLeaves(files)
 
     def inspect(
@@ -72,12 +82,15 @@ class ReachedParameters:
                 if is_tensor(each):
                     self.loose.asked[id(each)] = Ref(each)
             return
+        late = self._inspected[record.spot] >= PAST
+        self._inspected[record.spot] += 1
         reached = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
         self.loose.note(reached)
         unknown = [
             leaf
             for leaf in reached
-            if id(leaf) not in self.leaves and id(leaf) not in self.loose.leaves
+            if id(leaf) not in self.loose.leaves
+            and ((known := self.leaves.get(id(leaf))) is None or known.ref() is not leaf)
         ]
         if not unknown:
             return
@@ -90,10 +103,13 @@ class ReachedParameters:
             if id(leaf) not in of_modules or named is None:
                 free.append(leaf)
             elif named.kind == "parameter" and "." in named.name:
+                bearers = self._bearers.setdefault(named.name, [])
+                bearers.append(id(leaf))
                 self.leaves[id(leaf)] = ReachedParameter(
                     Ref(leaf),
                     record,
                     index_of(leaf, names),
+                    named.name,
                     named.owner or "",
                     "[" in named.name,
                     id(leaf) in names.training,
@@ -101,6 +117,8 @@ class ReachedParameters:
                     mates,
                     *self._list_lines(named.name, names),
                     "._" in named.name.partition("[")[0],
+                    self._made_in_use(named.name, names) if len(bearers) >= TIMES else None,
+                    late and len(bearers) == 1,
                 )
         self.loose.add(free, record, nodes, names, frame, mates, index_of)
 
@@ -115,6 +133,21 @@ class ReachedParameters:
                 added = {each.at: None for each in found if each.adds}
                 return making(found), next(iter(added)) if len(added) == 1 else None
         return None, None
+
+    def _made_in_use(self, name: str, names: Names) -> Location | None:
+        """The one line, in a method other than the constructor, that makes the parameter `name` or
+        a module that it is in."""
+        holder = name
+        while "." in holder:
+            holder, _, attribute = holder.rpartition(".")
+            for module in names.held_modules():
+                if names.modules[id(module)] == holder:
+                    found = stores_of_attribute(module, attribute, self._files)
+                    if any(each.function.endswith("__init__") for each in found):
+                        return None
+                    if found:
+                        return making(found)
+        return None
 
     def unowned(self, owned: Mapping[int, Spot | None], in_vain: bool) -> list[Unowned]:
         """What is outside `owned`: where each parameter's optimizer was built, by the identities of
@@ -133,6 +166,11 @@ class ReachedParameters:
         }
         missing: dict[str, list[ReachedParameter]] = {}
         held: dict[str, int] = {}
+        anew = {
+            leaf.name: leaf
+            for leaf in self.leaves.values()
+            if leaf.anew is not None and owned.keys().isdisjoint(self._bearers[leaf.name])
+        }
         for key, leaf in self.leaves.items():
             if key in owned:
                 held[leaf.owner] = held.get(leaf.owner, 0) + 1
@@ -146,21 +184,30 @@ class ReachedParameters:
                     and not (leaf.sample is not None and leaf.sample.same(tensor))
                 )
             )
-            if not by_hand:
+            if by_hand:
+                anew.pop(leaf.name, None)
+            elif leaf.name not in anew:
                 missing.setdefault(leaf.owner, []).append(leaf)
         found: list[ReachedParameter] = []
         for owner, leaves in missing.items() if held or in_vain else ():
             whole = owner not in held and all(leaf.training for leaf in leaves)
             part = held.get(owner, 0) >= len(leaves)
+            # What was frozen at first and is trained now was not left out on purpose.
+            thawed = owner in held and all(leaf.late and leaf.training for leaf in leaves)
             # A private list may keep a network from parameters() on purpose.
             found += [
                 leaf
                 for leaf in leaves
-                if whole or part or (leaf.listed and (leaf.training or not leaf.hidden))
+                if whole or part or thawed or (leaf.listed and (leaf.training or not leaf.hidden))
             ]
         told = [
             Unowned(each.index, each.record, _built(each.mates, owned), each.made, each.added)
             for each in found
+        ]
+        told += [
+            Unowned(each.index, each.record, _built(each.mates, owned), each.anew, anew=True)
+            for each in anew.values()
+            if each.owner in held
         ]
         return [*told, *self._loose(owned)]
 

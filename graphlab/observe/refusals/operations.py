@@ -33,6 +33,7 @@ from graphlab.observe.tensors import (
     requires_grad,
 )
 from graphlab.source.files import UserFiles
+from graphlab.source.objects import variables
 from graphlab.source.places import statement_at
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location, Refusal, TensorInfo
@@ -63,6 +64,12 @@ def refused_operation(error: BaseException, files: UserFiles, log: Log | None) -
     if tb.caller is None or tb.caller not in tb.entries or tb.at is None:
         return None
     return _Refused(error, tb, files, log).found()
+
+
+def _runs(entry: TracebackEntry, name: str, path: str) -> bool:
+    """Whether it is a frame of torch's function `name`."""
+    code = entry.frame.f_code
+    return code.co_name == name and code.co_filename.replace("\\", "/").endswith(path)
 
 
 class _Refused:
@@ -165,12 +172,12 @@ class _Refused:
 
     def _unmapped(self) -> Operation | None:
         """A write of mapped values to a tensor that the vmap does not map."""
-        mapped = any(
-            each.frame.f_code.co_name == "_flat_vmap"
-            and each.frame.f_code.co_filename.endswith("vmap.py")
-            for each in self._tb.entries
-        )
-        if not mapped or not self._call.is_write():
+        mapped = any(_runs(each, "_flat_vmap", "vmap.py") for each in self._tb.entries)
+        if not mapped:
+            return None
+        if self._below and _runs(self._below[-1], "batch_norm", "torch/nn/functional.py"):
+            return self._statistics()
+        if not self._call.is_write():
             return None
         statement = statement_at(self._at.file, self._at.line)
         values = [
@@ -188,6 +195,16 @@ class _Refused:
                 subject = Subject(written, target)
                 return self._told("unmapped", subject, self._call.operation(subject))
         return None
+
+    def _statistics(self) -> Operation | None:
+        """A batch norm in training, whose running statistics the vmap does not map."""
+        given = variables(self._below[-1].frame.f_locals)
+        mean, own = given.get("running_mean"), batch_levels(given.get("running_mean"))
+        if given.get("training") is not True or not is_tensor(mean):
+            return None
+        if not batch_levels(given.get("input")) - own:
+            return None
+        return self._told("statistics", Subject(mean), self._text())
 
     # The words ----------------------------------------------------------------
 
@@ -222,6 +239,8 @@ class _Refused:
         entries = [Entry(*each) for each in self._tb.stack()]
         makers = Makers(self._files, self._tb.source_files(), entries, self._log)
         start, context = self._start(tensor, node, info)
+        if kind == "statistics":
+            return None
         if kind == "hook":
             return self._cut(makers, start, tensor, info)
         if kind == "non-leaf":

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.names import parameters_of
-from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
+from graphlab.observe.notes import RawBackward, RawWrite, RawZero, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import storage_key
@@ -29,7 +29,7 @@ class Fates:
         for spot, records in self._ledger.provenance.by_line.items():
             reached = {index for record in records for index in record.reached}
             holders = tuple(each.at for each in states if not reached.isdisjoint(each.owns))
-            yield _fate(spot, records, holders)
+            yield _fate(spot, records, holders, self._cleared_before(records))
         for state in states:
             if state.steps > 1 and not state.fed and not state.handed_on:
                 yield from self._starved(state)
@@ -43,6 +43,18 @@ class Fates:
             cleared = located(spot)
             by = call_text(cleared, "zero_grad")[0]
             yield Starved(at, record.call, state.at, cleared, by)
+
+    def _cleared_before(self, records: list[RawBackward]) -> set[Spot | None]:
+        """The calls of zero_grad that were the last ones before these backwards."""
+        found: set[Spot | None] = set()
+        last: Spot | None = None
+        wanted = set(map(id, records))
+        for event in list(self._log.events):
+            if isinstance(event, RawZero):
+                last = event.spot
+            elif id(event) in wanted:
+                found.add(last)
+        return found
 
     def _note_writes(self) -> None:
         """Note which optimizers' parameters the program has written itself, after a backward."""
@@ -63,7 +75,12 @@ class Fates:
             state.by_hand = state.by_hand or any(storage_key(each) in written for each in mine)
 
 
-def _fate(spot: Spot | None, records: list[RawBackward], holders: tuple[int, ...]) -> Fate:
+def _fate(
+    spot: Spot | None,
+    records: list[RawBackward],
+    holders: tuple[int, ...],
+    before: set[Spot | None],
+) -> Fate:
     marks = ["A" if each.applied else "D" if each.lost else "-" for each in records]
     between = [len(part.replace("-", "")) for part in "".join(marks).split("A")[1:-1]]
     lost = {each.cleared_at for each, mark in zip(records, marks, strict=True) if mark == "D"}
@@ -80,5 +97,5 @@ def _fate(spot: Spot | None, records: list[RawBackward], holders: tuple[int, ...
         min(between, default=0),
         cleared,
         call_text(cleared, "zero_grad")[0] if cleared is not None else "",
-        clearing is not None and used - {None} == {clearing},
+        clearing is not None and (used - {None} == {clearing} or before == {clearing}),
     )

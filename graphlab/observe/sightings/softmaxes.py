@@ -1,4 +1,5 @@
-"""Finds a softmax or sigmoid whose result goes into the loss that computes one of its own."""
+"""Finds a softmax or sigmoid whose result goes into a loss that computes one of its own, or that
+takes logarithms."""
 
 from __future__ import annotations
 
@@ -21,6 +22,8 @@ from graphlab.trace.sightings import SoftmaxTwice
 LOOKS, VIEWS = 2, 16
 _SOFTMAXES = {"SoftmaxBackward0": "softmax", "LogSoftmaxBackward0": "log_softmax"}
 _SECOND = {"LogSoftmaxBackward0", "BinaryCrossEntropyWithLogitsBackward0"}
+# Losses that take the logarithms of probabilities.
+_LOGS = {"NllLossBackward0", "NllLoss2DBackward0"}
 # Nodes that keep every element, in the same order; only the shape may differ.
 _RESHAPES = (
     "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Clone", "ToCopy", "Alias",
@@ -39,12 +42,13 @@ class Softmaxes:
             return
         self._looks[record.spot] += 1
         for node in nodes:
-            if type(node).__name__ in _SECOND:
-                first = _before(node)
+            logs = type(node).__name__ in _LOGS
+            if logs or type(node).__name__ in _SECOND:
+                first = _before(node, "SoftmaxBackward0" if logs else "SigmoidBackward0")
                 if first is not None:
-                    self._note(node, *first)
+                    self._note(node, *first, logs)
 
-    def _note(self, node: Any, first: Any, name: str) -> None:
+    def _note(self, node: Any, first: Any, name: str, logs: bool) -> None:
         mark = self._log.mark_of(sequence(first))
         spot, loss_spot = (self._log.line_of(sequence(each)) for each in (first, node))
         if (spot, loss_spot) in self._found:
@@ -61,33 +65,35 @@ class Softmaxes:
             located(loss_spot),
             kind,
             _built(kind, at),
+            logs,
         )
 
     def found(self) -> Iterator[SoftmaxTwice]:
         yield from self._found.values()
 
 
-def _before(node: Any) -> tuple[Any, str] | None:
-    """The softmax or sigmoid that `node` reads, through views alone, and its name."""
-    sigmoid = type(node).__name__ not in _SOFTMAXES
+def _before(node: Any, wanted: str) -> tuple[Any, str] | None:
+    """The softmax over the same dimension that a softmax `node` reads, through views alone, or the
+    node of the kind `wanted` that another does; and its name."""
+    alone = type(node).__name__ not in _SOFTMAXES
     shape = _shape(node)
-    dim = None if sigmoid else _dim(node, len(shape))
+    dim = None if alone else _dim(node, len(shape))
     for _ in range(VIEWS):
         source = node.next_functions[0][0] if node.next_functions else None
         if source is None:
             return None
         kind = type(source).__name__
         inner = _shape(source)
-        if sigmoid:
-            if kind == "SigmoidBackward0":
-                return source, "sigmoid"
+        if alone:
+            if kind == wanted:
+                return source, _SOFTMAXES.get(kind, "sigmoid")
         elif kind in _SOFTMAXES:
             return (source, _SOFTMAXES[kind]) if _dim(source, len(inner)) == dim else None
         # The dimension of what `source` reads, before its own view.
         behind = source.next_functions[0][0] if source.next_functions else None
         if behind is None or not _follows(kind):
             return None
-        if not sigmoid:
+        if not alone:
             dim = _dim_before(source, kind, dim, inner, _shape(behind))
             if dim is None:
                 return None

@@ -48,17 +48,18 @@ class ZeroWatch:
             known = self._known.get(id(parameter))
             if known is None or known[0]() is not parameter:
                 known = self._known[id(parameter)] = [Ref(parameter), 0, 0]
+                self._found.pop(id(parameter), None)
             known[1] += 1
             # One that was not zero once is not read again.
             if known[2] == known[1] - 1 and not any_nonzero(grad):
                 known[2] += 1
 
-    def _always_zero(self, least: int) -> dict[int, int]:
+    def _always_zero(self, least: int, alive: bool = True) -> dict[int, int]:
         """{identity: steps looked at} of the parameters whose gradient was zero each time."""
         return {
             key: known[1]
             for key, known in self._known.items()
-            if known[1] >= least and known[1] == known[2] and known[0]() is not None
+            if known[1] >= least and known[1] == known[2] and (known[0]() is not None or not alive)
         }
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -143,7 +144,8 @@ class ZeroWatch:
             self._found[key] = found
 
     def found(self) -> Iterator[ZeroGradients]:
-        zero = self._always_zero(ENOUGH)
+        # The function that has trained them may have returned.
+        zero = self._always_zero(ENOUGH, alive=False)
         told: list[ZeroGradients] = []
         for key, each in self._found.items():
             if key in zero and each not in told:

@@ -1,0 +1,28 @@
+"""A method that a statement names and does not call, as the cause of what it would have done."""
+
+from __future__ import annotations
+
+from graphlab.language import message
+from graphlab.source.effects.uncalled import uncalled
+from graphlab.trace.finding import Help, Place
+from graphlab.trace.model import Trace
+
+
+def not_called(trace: Trace, method: str) -> tuple[Place, Help] | None:
+    """The one statement of the program that is nothing but ``….method``, and the call that it was
+    meant to be; None where there is none, or several."""
+    at = uncalled(trace.sources, method)
+    if at is None:
+        return None
+    line = trace.sources[at.file].splitlines(keepends=True)[at.line - 1]
+    end = len(line.encode()[: at.end_column - 1].decode(errors="ignore"))
+    return (
+        Place(at, message("words.not_called", name=at.code)),
+        Help(
+            message("words.call_it", name=at.code),
+            line,
+            f"{line[:end]}(){line[end:]}",
+            at.file,
+            at.line,
+        ),
+    )
