@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from graphlab.language import message
 from graphlab.observe.graph.walk import grad_edge, listed, operation, sequence
 from graphlab.observe.lineage.cut import caller_argument, find_cut
 from graphlab.observe.lineage.reader import Lineage
@@ -87,7 +88,7 @@ class LossNames:
         found = handed_over(frame, self._log, self._files)
         if found is None:
             return Called(self._log.spots.of(frames[0]), call, THE_LOSS)
-        return Called(found.spot, f"the backward of {found.text}", found.text)
+        return Called(found.spot, message("observed.by.backward_of", loss=found.text), found.text)
 
     def _written(self, frame: FrameType, user: FrameType) -> Called | None:
         spot = self._log.spots.of(user)
