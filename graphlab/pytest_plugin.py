@@ -119,8 +119,10 @@ def pytest_runtest_makereport(
         del item.stash[_SESSION]
     if call.when != "call":
         return report
+    from graphlab.language import told
+
     for notice in session.trace.unseen:
-        item.warn(pytest.PytestWarning(f"graphlab: {notice}"))
+        item.warn(pytest.PytestWarning(f"graphlab: {told(notice)}"))
     if report.failed:
         findings = item.stash[_RULES].findings(session)
         error = call.excinfo.value if call.excinfo is not None else None

@@ -54,7 +54,10 @@ def test_the_failing_path_comes_mark_by_mark(visit: Visit, record: Record) -> No
     assert {"③ backward(), line 43", "needs version 1"} <= set(marks(opened))
     said = opened.locator(".gl-say").inner_text()
     assert "retain_graph=True in line 37 kept the tensor, not its values." in said
-    assert opened.locator(".gl-figure:visible g.edge.gl-alarm").count() >= 2
+    lit = opened.locator(".gl-figure:visible g.edge.gl-alarm")
+    ids = [each.rpartition("-gl-")[2] for each in lit.evaluate_all("all => all.map(e => e.id)")]
+    # From the call of D in line 31 to gene_logit, on to G_loss_, and from the optimizer to D.
+    assert sorted(ids) == ["b2-l1-e-b4", "b4-b7", "o0-b2"]
 
 
 def test_a_silent_one_is_as_red_as_a_loud_one(visit: Visit, record: Record) -> None:
