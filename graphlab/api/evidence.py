@@ -148,7 +148,10 @@ class Seen:
         """Raise the AssertionError: the claim, the evidence, what was found, the ledger."""
         __tracebackhide__ = True
         if len(evidence) > SHOWN:
-            evidence = [*evidence[:SHOWN], say("report.story.and_more", count=len(evidence) - SHOWN)]
+            evidence = [
+                *evidence[:SHOWN],
+                say("report.story.and_more", count=len(evidence) - SHOWN),
+            ]
         head = "\n".join([told(claim), *(f"  {told(each)}" for each in evidence)])
         parts: list[RenderableType] = []
         for each in stories or map(headline, self.findings()):

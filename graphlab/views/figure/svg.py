@@ -14,9 +14,9 @@ ElementTree.register_namespace("xlink", XLINK)
 
 
 def with_titles(data: bytes, title: str, description: str = "") -> bytes:
-    """The SVG with `title` and `description`. The id of a group is ``gl-`` and the id
-    or else the name in the DOT text. Its tooltip becomes its title, which browsers show on hovering and screen
-    readers read."""
+    """The SVG with `title` and `description`. The id of a group is ``gl-`` and the id or
+    else the name in the DOT text. A tooltip becomes the title, which browsers show on hovering and
+    screen readers read."""
     root = ElementTree.fromstring(data)
     title, description = clean(title), "\n".join(map(clean, description.split("\n")))
     root.set("role", "img")
