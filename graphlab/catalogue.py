@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphlab import language
 from graphlab.errors import UserError
 from graphlab.text import suggestion
 
@@ -21,6 +22,12 @@ _EXPECT = re.compile(
     r"(?:(?P<clean>clean)|(?P<code>GL\d{3}) at (?:`(?P<call>[^`]+)`|no call)"
     r"(?: in iteration (?P<iteration>\d+))?)\s*$"
 )
+
+
+_POST = (
+    "naive", "detach-as-printed", "detach", "recompute-as-printed", "recompute",
+    "joint-as-printed", "joint", "joint-one-to-one", "joint-isolated", "naive-fused",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,12 @@ class Scenario:
         """What a run with this optimizer must find; None if the header does not say."""
         return self.expectations.get(optimizer, self.expectations.get(None))
 
+    @property
+    def shows(self) -> str:
+        """What it shows, in the current language: the second part of its title."""
+        written = self.title.partition(": ")[2] or self.title
+        return language.catalogue(language.current()).get(f"list.scenario.{self.name}", written)
+
 
 def folder() -> Path:
     """The scenarios' folder: next to the package in a checkout, inside it when installed."""
@@ -65,8 +78,10 @@ def folder() -> Path:
 
 
 def scenarios() -> list[Scenario]:
-    """Every scenario, in the order of the files' names."""
-    return [read(path) for path in sorted(folder().rglob("*.py")) if path.name[0] not in "_."]
+    """Every scenario: the loops of the post in its order, then the others by name."""
+    paths = [path for path in sorted(folder().rglob("*.py")) if path.name[0] not in "_."]
+    order = {name: at for at, name in enumerate(_POST)}
+    return sorted(map(read, paths), key=lambda each: (order.get(each.name, len(order)), each.name))
 
 
 def scenario(name: str) -> Scenario:

@@ -45,7 +45,7 @@ def shown_by(found: Scenario | None) -> list[str]:
     """The scenarios that show the repair of this one, a line each."""
     if found is None:
         return []
-    titles = {each.name: each.title.partition(": ")[2] for each in scenarios()}
+    titles = {each.name: each.shows for each in scenarios()}
     width = max((len(name) for name in found.repaired_by), default=0)
     return [f"{name:<{width}}  {titles[name]}" for name in found.repaired_by if name in titles]
 
