@@ -12,7 +12,8 @@ from pathlib import Path
 
 from graphlab import language
 from graphlab.errors import UserError
-from graphlab.text import suggestion
+from graphlab.language import message
+from graphlab.language.lists import suggestion
 
 _HERE = Path(__file__).resolve().parent
 
@@ -89,7 +90,7 @@ def scenario(name: str) -> Scenario:
     known = {each.name: each for each in scenarios()}
     if name in known:
         return known[name]
-    raise UserError(f"no scenario is called {name!r}", suggestion(name, list(known)))
+    raise UserError(message("usage.no_scenario", name=repr(name)), suggestion(name, list(known)))
 
 
 def read(path: Path) -> Scenario:
@@ -139,11 +140,18 @@ def read_source(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise UserError(f"there is no file {path}", "check the path") from None
+        raise UserError(
+            message("usage.no_file", path=str(path)), message("usage.help.path")
+        ) from None
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from None
+        raise UserError(
+            message("usage.cannot_read", path=str(path), why=str(error.strerror)),
+            message("usage.help.path"),
+        ) from None
     except ValueError as error:
-        raise UserError(f"cannot read {path}: {error}", "check the path") from None
+        raise UserError(
+            message("usage.cannot_read", path=str(path), why=str(error)), message("usage.help.path")
+        ) from None
 
 
 @contextlib.contextmanager
@@ -154,12 +162,13 @@ def compiling(path: str, command: str) -> Iterator[None]:
         yield
     except (RecursionError, MemoryError):
         raise UserError(
-            f"{path} is nested too deep for Python to compile", f"run `{command}` to see it fail"
+            message("usage.too_deep", path=path),
+            message("usage.help.run_to_fail", command=command),
         ) from None
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         where = f"line {line} of {path}" if line else str(path)
         raise UserError(
-            f"{where} is not valid Python: {getattr(error, 'msg', error)}",
-            f"run `{command}` to see the place",
+            message("usage.not_python", where=where, why=str(getattr(error, "msg", error))),
+            message("usage.help.run_to_see", command=command),
         ) from None

@@ -204,8 +204,8 @@ def _rules(item: pytest.Item) -> Rules:
 
 
 def _check(codes: set[str]) -> None:
+    from graphlab.language.lists import suggestion
     from graphlab.rules.registry import RULES
-    from graphlab.text import suggestion
 
     known = [each.code for each in RULES]
     for code in sorted(codes - {*known}):

@@ -8,6 +8,7 @@ import sys
 from typing import Any, NoReturn
 
 from graphlab.errors import UserError
+from graphlab.language import say, told
 from graphlab.views.cell import SessionReport
 
 
@@ -49,7 +50,8 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
         except RuntimeError as error:
             raise UserError(str(error), "leave its `with` block first") from None
     except UserError as error:
-        print(f"error: {error}\nhelp: {error.help}", file=sys.stderr)
+        help = f"{say('report.story.help')}{told(error.help)}"
+        print(f"error: {told(error.message)}\n{help}", file=sys.stderr)
         return
     failed = None
     try:

@@ -21,8 +21,8 @@ from graphlab.commands.recording import Recorded, record
 from graphlab.commands.saved import is_trace
 from graphlab.errors import UserError
 from graphlab.language import say, told
+from graphlab.language.lists import suggestion
 from graphlab.output import files, streams
-from graphlab.text import suggestion
 from graphlab.trace.graph import Graph, Root, loads, under
 from graphlab.trace.model import Backward, Event, Step
 

@@ -14,7 +14,7 @@ from graphlab import language
 PACKAGE = Path(graphlab.__file__).parent
 # What an f-string fills in.
 ANY = "[^.]+"
-AREAS = ("errors", "numbers", "observed", "ranks", "repairs", "training", "words")
+AREAS = ("errors", "numbers", "observed", "ranks", "repairs", "training", "usage", "words")
 ENGLISH = {k: v for k, v in language.catalogue("en").items() if k.split(".")[0] in AREAS}
 
 

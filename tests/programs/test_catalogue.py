@@ -10,8 +10,8 @@ import pytest
 from graphlab import catalogue, language
 from graphlab.catalogue import Expectation, read, scenario, scenarios
 from graphlab.errors import UserError
+from graphlab.language.lists import suggestion
 from graphlab.rules.expected import mismatch
-from graphlab.text import suggestion
 from graphlab.trace.finding import Finding, Place, Severity
 
 EXPECTED = {
