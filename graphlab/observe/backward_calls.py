@@ -290,7 +290,7 @@ class BackwardCalls:
         self._again = max(self._again - 1, -1)
         return self._again >= 0
 
-    left_out = message("observed.budget.graphs")
+    left_out: str = message("observed.budget.graphs")
 
     def rest(self) -> None:
         """Inspect no more than the first graphs of each line."""

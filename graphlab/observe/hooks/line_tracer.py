@@ -201,7 +201,7 @@ class LineTracer(ABC):
     def resume(self) -> None:
         """End what `pause` began."""
 
-    left_out = message("observed.budget.lines")
+    left_out: str = message("observed.budget.lines")
 
     @abstractmethod
     def rest(self) -> None:

@@ -31,7 +31,7 @@ class ModuleCalls:
         self._swap: Swap | None = None
         self._rests = False
 
-    left_out = message("observed.budget.module_calls")
+    left_out: str = message("observed.budget.module_calls")
 
     def rest(self) -> None:
         """Note no more calls."""

@@ -143,7 +143,7 @@ class OptimizerRegistry:
         self.overlap = False
         self._rests = False
 
-    left_out = message("observed.budget.steps")
+    left_out: str = message("observed.budget.steps")
 
     def rest(self) -> None:
         """Compare no more than each optimizer's first steps by value."""
