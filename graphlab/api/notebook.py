@@ -8,7 +8,7 @@ import sys
 from typing import Any, NoReturn
 
 from graphlab.errors import UserError
-from graphlab.language import say, told
+from graphlab.language import message, say, told
 from graphlab.views.cell import SessionReport
 
 
@@ -44,7 +44,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
             raise UserError(
                 f"%%graphlab: {asked.name} is not a variable name", "use letters and digits"
             )
-        session = Session("the cell", film=not asked.no_player)
+        session = Session(message("report.the_cell"), film=not asked.no_player)
         try:
             session.start(sys._getframe(0))
         except RuntimeError as error:

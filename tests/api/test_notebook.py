@@ -153,4 +153,4 @@ def test_the_korean_classroom_is_the_same_lesson() -> None:
     assert all(re.search("[가-힣]", text) for text in told)
     # The language is chosen before graphlab is asked for the first time.
     *_, report = run(load_in_korean.source, "%%graphlab\nprint(1)")
-    assert "정상 종료" in str(report)
+    assert "✓ 셀 정상 종료" in str(report)
