@@ -32,7 +32,14 @@ def messages_in(document: Mapping[str, Any]) -> dict[str, Message]:
     for text, entry in texts.items() if isinstance(texts, dict) else ():
         try:
             made = _made(entry)
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+            RecursionError,
+        ):
             continue
         if isinstance(made, Message) and made == text:
             found[text] = made

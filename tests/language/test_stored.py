@@ -64,6 +64,7 @@ def test_a_report_has_the_keys_of_all_its_sentences() -> None:
         {"key": "observed.values.zero", "arguments": {}},
         {"key": "observed.values.it", "arguments": {}},
         {"key": "words.names", "arguments": {"names": "a"}},
+        {"key": "training.gl108.summary", "arguments": {"call": "", "whose": "", "part": 10**400}},
         {"key": "words.names", "arguments": {"names": [1, 2]}},
         {"key": "words.names", "arguments": {"names": []}},
         {"key": "observed.values.some", "arguments": {"many": "x", "whole": {}, "what": None}},
