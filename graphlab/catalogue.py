@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from graphlab import language
 from graphlab.errors import UserError
-from graphlab.text import suggestion
+from graphlab.language import message
+from graphlab.language.lists import suggestion
 
 _HERE = Path(__file__).resolve().parent
 
@@ -21,6 +23,12 @@ _EXPECT = re.compile(
     r"(?:(?P<clean>clean)|(?P<code>GL\d{3}) at (?:`(?P<call>[^`]+)`|no call)"
     r"(?: in iteration (?P<iteration>\d+))?)\s*$"
 )
+
+
+_POST = (
+    "naive", "detach-as-printed", "detach", "recompute-as-printed", "recompute",
+    "joint-as-printed", "joint", "joint-one-to-one", "joint-isolated", "naive-fused",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,12 @@ class Scenario:
         """What a run with this optimizer must find; None if the header does not say."""
         return self.expectations.get(optimizer, self.expectations.get(None))
 
+    @property
+    def shows(self) -> str:
+        """What it shows, in the current language: the second part of its title."""
+        written = self.title.partition(": ")[2] or self.title
+        return language.catalogue(language.current()).get(f"list.scenario.{self.name}", written)
+
 
 def folder() -> Path:
     """The scenarios' folder: next to the package in a checkout, inside it when installed."""
@@ -65,8 +79,10 @@ def folder() -> Path:
 
 
 def scenarios() -> list[Scenario]:
-    """Every scenario, in the order of the files' names."""
-    return [read(path) for path in sorted(folder().rglob("*.py")) if path.name[0] not in "_."]
+    """Every scenario: the loops of the post in its order, then the others by name."""
+    paths = [path for path in sorted(folder().rglob("*.py")) if path.name[0] not in "_."]
+    order = {name: at for at, name in enumerate(_POST)}
+    return sorted(map(read, paths), key=lambda each: (order.get(each.name, len(order)), each.name))
 
 
 def scenario(name: str) -> Scenario:
@@ -74,7 +90,7 @@ def scenario(name: str) -> Scenario:
     known = {each.name: each for each in scenarios()}
     if name in known:
         return known[name]
-    raise UserError(f"no scenario is called {name!r}", suggestion(name, list(known)))
+    raise UserError(message("usage.no_scenario", name=repr(name)), suggestion(name, list(known)))
 
 
 def read(path: Path) -> Scenario:
@@ -124,11 +140,18 @@ def read_source(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise UserError(f"there is no file {path}", "check the path") from None
+        raise UserError(
+            message("usage.no_file", path=str(path)), message("usage.help.path")
+        ) from None
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from None
+        raise UserError(
+            message("usage.cannot_read", path=str(path), why=str(error.strerror)),
+            message("usage.help.path"),
+        ) from None
     except ValueError as error:
-        raise UserError(f"cannot read {path}: {error}", "check the path") from None
+        raise UserError(
+            message("usage.cannot_read", path=str(path), why=str(error)), message("usage.help.path")
+        ) from None
 
 
 @contextlib.contextmanager
@@ -139,12 +162,13 @@ def compiling(path: str, command: str) -> Iterator[None]:
         yield
     except (RecursionError, MemoryError):
         raise UserError(
-            f"{path} is nested too deep for Python to compile", f"run `{command}` to see it fail"
+            message("usage.too_deep", path=path),
+            message("usage.help.run_to_fail", command=command),
         ) from None
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         where = f"line {line} of {path}" if line else str(path)
         raise UserError(
-            f"{where} is not valid Python: {getattr(error, 'msg', error)}",
-            f"run `{command}` to see the place",
+            message("usage.not_python", where=where, why=str(getattr(error, "msg", error))),
+            message("usage.help.run_to_see", command=command),
         ) from None

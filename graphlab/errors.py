@@ -8,7 +8,7 @@ class UserError(Exception):
 
     def __init__(self, message: str, help: str) -> None:
         super().__init__(message)
-        self.help = help
+        self.message, self.help = message, help
 
 
 class Unreported(Exception):

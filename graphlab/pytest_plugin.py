@@ -119,8 +119,10 @@ def pytest_runtest_makereport(
         del item.stash[_SESSION]
     if call.when != "call":
         return report
+    from graphlab.language import told
+
     for notice in session.trace.unseen:
-        item.warn(pytest.PytestWarning(f"graphlab: {notice}"))
+        item.warn(pytest.PytestWarning(f"graphlab: {told(notice)}"))
     if report.failed:
         findings = item.stash[_RULES].findings(session)
         error = call.excinfo.value if call.excinfo is not None else None
@@ -202,8 +204,8 @@ def _rules(item: pytest.Item) -> Rules:
 
 
 def _check(codes: set[str]) -> None:
+    from graphlab.language.lists import suggestion
     from graphlab.rules.registry import RULES
-    from graphlab.text import suggestion
 
     known = [each.code for each in RULES]
     for code in sorted(codes - {*known}):

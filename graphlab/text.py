@@ -8,7 +8,6 @@ result for a text is that of its parts joined, and positions can be mapped.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -54,12 +53,6 @@ def lines_of(source: str) -> list[str]:
 def _escaped(match: re.Match[str]) -> str:
     number = ord(match[0])
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
-
-
-def suggestion(name: str, known: list[str], otherwise: str = "graphlab list shows all") -> str:
-    """The hint for an unknown `name`: the nearest of the `known` ones, if any, and `otherwise`."""
-    near = difflib.get_close_matches(name, known, 1, 0.6)
-    return f"did you mean {near[0]}? {otherwise}" if near else otherwise
 
 
 def listing(names: Sequence[str], most: int | None = None) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from rich.console import RenderableType
 from rich.text import Text
 
-from graphlab.language import message
+from graphlab.language import message, say, told
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.rules.registry import find
 from graphlab.text import visible
@@ -148,14 +148,18 @@ class Seen:
         """Raise the AssertionError: the claim, the evidence, what was found, the ledger."""
         __tracebackhide__ = True
         if len(evidence) > SHOWN:
-            evidence = [*evidence[:SHOWN], f"and {len(evidence) - SHOWN} more"]
-        head = "\n".join([claim, *(f"  {each}" for each in evidence)])
+            evidence = [
+                *evidence[:SHOWN],
+                say("report.story.and_more", count=len(evidence) - SHOWN),
+            ]
+        head = "\n".join([told(claim), *(f"  {told(each)}" for each in evidence)])
         parts: list[RenderableType] = []
         for each in stories or map(headline, self.findings()):
             parts.extend((Text(), each))
         if self.trace.optimizers:
             parts.extend((Text(), Ledger(self.trace)))
-        parts.extend(Text(f"notice: {line}", overflow="fold") for line in self.trace.unseen)
+        notices = [f"{say('report.notice')} {told(line)}" for line in self.trace.unseen]
+        parts.extend(Text(line, overflow="fold") for line in notices)
         error = AssertionError(f"{visible(head)}\n{text(*parts, width=WIDTH)}".rstrip())
         # For the pytest plugin, so that it does not show the findings a second time.
         vars(error)[HAS_STORIES] = bool(stories)

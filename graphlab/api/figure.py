@@ -14,8 +14,8 @@ from graphlab.trace.graph import Graph
 
 if TYPE_CHECKING:
     from graphlab.views.figure.picture import FigureOptions
+from graphlab.language.lists import suggestion
 from graphlab.output import files, streams
-from graphlab.text import suggestion
 
 
 class Figure:

@@ -8,6 +8,7 @@ import sys
 from typing import Any, NoReturn
 
 from graphlab.errors import UserError
+from graphlab.language import message, say, told
 from graphlab.views.cell import SessionReport
 
 
@@ -43,13 +44,14 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
             raise UserError(
                 f"%%graphlab: {asked.name} is not a variable name", "use letters and digits"
             )
-        session = Session("the cell", film=not asked.no_player)
+        session = Session(message("report.the_cell"), film=not asked.no_player)
         try:
             session.start(sys._getframe(0))
         except RuntimeError as error:
             raise UserError(str(error), "leave its `with` block first") from None
     except UserError as error:
-        print(f"error: {error}\nhelp: {error.help}", file=sys.stderr)
+        help = f"{say('report.story.help')}{told(error.help)}"
+        print(f"error: {told(error.message)}\n{help}", file=sys.stderr)
         return
     failed = None
     try:

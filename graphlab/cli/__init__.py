@@ -13,6 +13,7 @@ from typer.main import get_command
 from graphlab.cli import learn
 from graphlab.cli.options import Lang
 from graphlab.errors import UserError
+from graphlab.language import message, say, told
 
 app = typer.Typer(
     name="graphlab",
@@ -119,12 +120,17 @@ def run(
     if saved is not None:
         if target is not None or module or context.args:
             given = target or ("-m" if module else context.args[0])
-            raise UserError(f"--from runs no program and takes no {given}", f"remove {given}")
+            raise UserError(
+                message("usage.runs_nothing", word=given), message("usage.help.remove", word=given)
+            )
         if nan_from is not None:
-            raise UserError("--from runs no program and takes no --nan-from", "remove --nan-from")
+            raise UserError(
+                message("usage.runs_nothing", word="--nan-from"),
+                message("usage.help.remove", word="--nan-from"),
+            )
         raise typer.Exit(command.replay(saved, asked))
     if target is None:
-        raise UserError("TARGET is missing", "graphlab list shows the scenarios")
+        raise UserError(message("usage.no_target"), message("usage.help.scenarios"))
     code = command.run(
         target, context.args, asked, is_module=module, last=bool(context.obj), ranks=nproc
     )
@@ -355,7 +361,7 @@ def _answer(last: bool) -> int:
         # Calling `app` would set an exception hook, which the program would see.
         code: Any = get_command(app)(standalone_mode=False, obj=last)
     except UserError as error:
-        return _refuse(str(error), error.help)
+        return _refuse(error.message, error.help)
     except typer.Exit as done:
         return done.exit_code
     except (typer.Abort, KeyboardInterrupt):
@@ -377,21 +383,23 @@ def _failed(error: Exception) -> int:
         return 2
     if said is not None:
         where = getattr(getattr(error, "ctx", None), "command_path", "graphlab")
-        return _refuse(said().rstrip("."), f"{where} --help lists the options")
+        return _refuse(said().rstrip("."), message("usage.help.options", command=where))
     if isinstance(error, OSError):
-        return _refuse(f"{error.strerror or error}", "resolve it, and run the command again")
+        return _refuse(f"{error.strerror or error}", message("usage.help.resolve"))
     if os.environ.get("GRAPHLAB_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
-    said = f"internal error in graphlab: {type(error).__name__}: {error}"
-    return _refuse(said, "this is a bug, please report it; GRAPHLAB_DEBUG=1 shows where")
+    said = message("usage.internal", error=type(error).__name__, text=str(error))
+    return _refuse(said, message("usage.help.report"))
 
 
-def _refuse(message: str, help: str) -> int:
+def _refuse(wrong: str, help: str) -> int:
     from graphlab.output import streams
 
-    for line in (f"error: {' '.join(message.split())}", f"help: {' '.join(help.split())}"):
+    # "error:" is looked for by editors and scripts, whatever the language.
+    for word, text in (("error: ", wrong), (say("report.story.help"), help)):
+        line = word + " ".join(told(text).split())
         with contextlib.suppress(OSError):
             streams.line(line, streams.err())
     return 2

@@ -185,8 +185,7 @@ def _measure(
 def _script(chosen: Scenario, arguments: list[str]) -> Script:
     from graphlab.compare.measure import Script
 
-    lesson = chosen.title.partition(": ")[2] or chosen.title
-    return Script(chosen.name, lesson, str(chosen.path), tuple(arguments), chosen.ranks)
+    return Script(chosen.name, chosen.shows, str(chosen.path), tuple(arguments), chosen.ranks)
 
 
 def _timed(

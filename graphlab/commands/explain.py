@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from graphlab.errors import UserError
+from graphlab.language import message
+from graphlab.language.lists import suggestion
 from graphlab.rules.pages import page
 from graphlab.rules.registry import RULES
-from graphlab.text import suggestion
 from graphlab.views.console import emit, stdout
 
 _LOOKALIKES = str.maketrans("oOiIlL", "001111")
@@ -31,7 +32,7 @@ def code_of(words: str) -> str:
         # Letters that are easily taken for digits.
         wanted = "GL" + wanted[2:].translate(_LOOKALIKES)
     near = suggestion(wanted, [each.code for each in RULES] + [each.name for each in RULES])
-    raise UserError(f"no rule has the code {words!r}", near)
+    raise UserError(message("usage.no_rule", code=repr(words)), near)
 
 
 def explain(code: str | None) -> int:

@@ -23,10 +23,9 @@ def list_all() -> int:
     table = _table()
     for each in scenarios():
         expected = each.expected(None)
-        lesson = each.title.partition(": ")[2] or each.title
         code = (expected.code or "clean") if expected is not None else ""
         shown = say("list.clean") if code == "clean" else code
-        table.add_row(each.name, Text(shown, _STYLES.get(code, "")), lesson)
+        table.add_row(each.name, Text(shown, _STYLES.get(code, "")), each.shows)
     emit(console, table, "")
     console.print(say("list.exercises"), style="bold")
     table = _table()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from graphlab.catalogue import Scenario, scenario, scenarios
 from graphlab.errors import UserError
-from graphlab.text import suggestion
+from graphlab.language import message
+from graphlab.language.lists import suggestion
 
 if TYPE_CHECKING:
     from graphlab.observe.observation import Observation
@@ -27,16 +28,14 @@ def resolve(target: str) -> Scenario | None:
         UserError: for an unknown scenario or file.
     """
     if target.startswith("-"):
-        raise UserError(
-            f"{target} is not an option of graphlab",
-            "name TARGET first; options after it go to the script",
-        )
+        raise UserError(message("usage.no_option", word=target), message("usage.help.target_first"))
     looks_like_file = target.endswith(".py") or os.sep in target or os.path.isfile(target)
     if looks_like_file:
         if not os.path.exists(target):
             stem = os.path.splitext(os.path.basename(target))[0]
-            near = suggestion(stem, [each.name for each in scenarios()], "check the path")
-            raise UserError(f"there is no file {target}", near)
+            check = message("usage.help.path")
+            near = suggestion(stem, [each.name for each in scenarios()], check)
+            raise UserError(message("usage.no_file", path=target), near)
         return None
     return scenario(target)
 
@@ -45,7 +44,7 @@ def shown_by(found: Scenario | None) -> list[str]:
     """The scenarios that show the repair of this one, a line each."""
     if found is None:
         return []
-    titles = {each.name: each.title.partition(": ")[2] for each in scenarios()}
+    titles = {each.name: each.shows for each in scenarios()}
     width = max((len(name) for name in found.repaired_by), default=0)
     return [f"{name:<{width}}  {titles[name]}" for name in found.repaired_by if name in titles]
 
@@ -59,7 +58,7 @@ def check_against(target: str) -> None:
     if not target.endswith(".json"):
         resolve(target)
     elif not Path(target).is_file():
-        raise UserError(f"there is no file {target}", "graphlab run TARGET --trace FILE makes one")
+        raise UserError(message("usage.no_file", path=target), message("usage.help.make_trace"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from graphlab.commands.player import no_film, saved_run
 from graphlab.commands.recording import Recorded, record
 from graphlab.commands.saved import is_trace
 from graphlab.errors import UserError
-from graphlab.language import told
+from graphlab.language import say, told
+from graphlab.language.lists import suggestion
 from graphlab.output import files, streams
-from graphlab.text import suggestion
 from graphlab.trace.graph import Graph, Root, loads, under
 from graphlab.trace.model import Backward, Event, Step
 
@@ -175,7 +175,7 @@ def _taken(target: str, arguments: list[str], choice: Choice, is_module: bool) -
     snapshots: Snapshots = session.snapshots
     snapshots.close()
     for line in ran.trace.unseen:
-        streams.line(f"notice: {line}", streams.err())
+        streams.line(f"{say('report.notice')} {told(line)}", streams.err())
     snapshot, finding = _moment(snapshots, findings, choice)
     wanted = [each for each in choice.loss if snapshot is None or not _roots(snapshot.graph, each)]
     if snapshot is None or wanted:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from graphlab.commands.recording import check_against
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.output import files
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
@@ -82,7 +83,9 @@ class Asked:
         })  # fmt: skip
         for option, given in (("--against", self.against is not None), ("--quiz", self.quiz)):
             if given and self.html_file is None:
-                raise UserError(f"{option} is for the player", "add --html FILE")
+                raise UserError(
+                    message("usage.for_player", word=option), message("usage.help.add_html")
+                )
         if self.against is not None:
             check_against(self.against)
         return replace(

@@ -15,6 +15,7 @@ from graphlab.commands.recording import record, resolve, shown_by
 from graphlab.commands.report import Asked, Report
 from graphlab.commands.saved import load
 from graphlab.errors import Unreported
+from graphlab.language import told
 from graphlab.observe.distributed.placement import placement
 from graphlab.output import streams
 from graphlab.ranks.launch import refuse_launcher
@@ -90,7 +91,8 @@ def tell(failures: Sequence[Exception]) -> None:
 
             traceback.print_exception(each.__cause__)
         with contextlib.suppress(OSError):
-            streams.line(f"error: {each}", streams.err())
+            said = told(getattr(each, "message", str(each)))
+            streams.line(f"error: {said}", streams.err())
 
 
 def _film(session: Observation, trace: Trace) -> Film | None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.trace.film import Film, loads_both
 from graphlab.trace.model import Trace
 
@@ -26,11 +27,13 @@ def load(path: str) -> tuple[Trace, Film | None]:
         text = Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError(
-            f"there is no file {path}", "graphlab run TARGET --trace FILE makes one"
+            message("usage.no_file", path=path), message("usage.help.make_trace")
         ) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise UserError(f"{path} cannot be read: {why}", "name a file that --trace wrote") from None
+        raise UserError(
+            message("usage.unreadable", path=path, why=str(why)), message("usage.help.a_trace")
+        ) from None
     try:
         trace, film = loads_both(text.decode())
     except UnicodeDecodeError as error:
@@ -41,4 +44,6 @@ def load(path: str) -> tuple[Trace, Film | None]:
 
 
 def _no_trace(path: str, why: str) -> UserError:
-    return UserError(f"{path} is not a trace: {why}", "name a file that --trace wrote")
+    return UserError(
+        message("usage.not_a_trace", path=path, why=str(why)), message("usage.help.a_trace")
+    )

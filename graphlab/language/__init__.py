@@ -67,8 +67,8 @@ def current() -> str:
 
 
 def say(key: str, /, **arguments: Any) -> str:
-    """The text of `key` in the current language, with its arguments in place."""
-    return say_in(current(), key, **arguments)
+    """The text of `key` in the current language, with its arguments, as `told`, in place."""
+    return say_in(current(), key, **{name: _told(value) for name, value in arguments.items()})
 
 
 def say_in(language: str, key: str, /, **arguments: Any) -> str:
@@ -82,6 +82,20 @@ def say_in(language: str, key: str, /, **arguments: Any) -> str:
 
 def message(key: str, /, **arguments: Any) -> Message:
     """The text of `key` as a `Message`. Raises as `say_in` does."""
+    return _message(key, arguments) if arguments else _constant(key)
+
+
+def key_of(text: str) -> str:
+    """The key of a `Message`; "" of another text."""
+    return text.key if isinstance(text, Message) else ""
+
+
+@functools.cache
+def _constant(key: str) -> Message:
+    return _message(key, {})
+
+
+def _message(key: str, arguments: dict[str, Any]) -> Message:
     made = Message(say_in("en", key, **arguments))
     made.key, made.arguments = key, arguments
     return made
@@ -91,7 +105,7 @@ def told(text: str) -> str:
     """`text` in the current language if it is a `Message`, else as it is."""
     if not isinstance(text, Message) or current() == "en":
         return str(text)
-    return say(text.key, **{name: _told(value) for name, value in text.arguments.items()})
+    return say(text.key, **text.arguments)
 
 
 def _told(argument: Any) -> Any:

@@ -1,7 +1,8 @@
-"""Names in a sentence, one after the other."""
+"""Names in a sentence: one after the other, or the nearest to one that is unknown."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from graphlab.language import message
@@ -22,3 +23,11 @@ def first_of(names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
     return message("words.names_more", names=[names[0]], count=len(names) - 1)
+
+
+def suggestion(name: str, known: list[str], otherwise: str = "") -> str:
+    """The hint for an unknown `name`: the nearest of the `known` ones, if any, and `otherwise`,
+    which is else that ``graphlab list`` shows all."""
+    otherwise = otherwise or message("usage.help.list")
+    near = difflib.get_close_matches(name, known, 1, 0.6)
+    return message("usage.help.near", near=near[0], otherwise=otherwise) if near else otherwise

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from graphlab.errors import UserError
+from graphlab.language import message
+from graphlab.language.lists import suggestion
 from graphlab.learn.exercise import SOLUTION, Exercise, is_exercise, load, named
-from graphlab.text import suggestion
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -25,16 +26,20 @@ def exercises(folder: Path, language: str) -> list[Exercise]:
         UserError: for a folder without any, and for two of one name.
     """
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}", "name the folder that holds the exercises")
+        raise UserError(
+            message("usage.no_folder", path=str(folder)), message("usage.help.exercise_folder")
+        )
     found = [load(path, language) for path in _scripts(folder) if is_exercise(path)]
     if not found:
         raise UserError(
-            f"no script in {folder} is an exercise", "docs/teaching.md says how to write one"
+            message("usage.no_exercises", path=str(folder)), message("usage.help.teaching")
         )
     names = [each.name for each in found]
     for each in found:
         if names.count(each.name) > 1:
-            raise UserError(f"two exercises are called {each.name}", "rename one of the files")
+            raise UserError(
+                message("usage.two_exercises", name=each.name), message("usage.help.rename")
+            )
     return found
 
 
@@ -63,8 +68,9 @@ def called(name: str, known: list[Exercise]) -> Exercise:
     for each in known:
         if _plain(each.name) == wanted:
             return each
-    near = suggestion(named(Path(name)), [e.name for e in known], "graphlab learn list shows all")
-    raise UserError(f"no exercise is called {name}", near)
+    all_of_them = message("usage.help.learn_list")
+    near = suggestion(named(Path(name)), [each.name for each in known], all_of_them)
+    raise UserError(message("usage.no_exercise", name=name), near)
 
 
 def _plain(name: str) -> str:

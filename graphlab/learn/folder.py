@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.learn.course import own
 from graphlab.learn.exercise import Exercise
 from graphlab.output import files
@@ -116,7 +117,8 @@ class Folder:
             place.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"cannot make {place.parent}: {error.strerror}", "choose a folder of your own"
+                message("usage.cannot_make", path=str(place.parent), why=str(error.strerror)),
+                message("usage.help.choose_folder"),
             ) from None
         files.write(str(place), text)
 
@@ -133,18 +135,19 @@ def _refuse_foreign(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise UserError(f"{path} is not a folder", "name an empty one, or a new one")
+        raise UserError(
+            message("usage.not_a_folder", path=str(path)), message("usage.help.empty_folder")
+        )
     # A virtual environment or a repository in it is no reason to refuse.
     if any(each.name[0] != "." for each in path.iterdir()):
         raise UserError(
-            f"the folder {path} is not empty, and holds no exercises of graphlab",
-            "graphlab learn exercises makes a new folder for them",
+            message("usage.not_empty", path=str(path)), message("usage.help.new_folder")
         )
 
 
 def _read(file: Path) -> Progress:
     broken = UserError(
-        f"{file} cannot be read", "remove it to begin again; the exercises stay as they are"
+        message("usage.progress_lost", path=str(file)), message("usage.help.begin_again")
     )
     try:
         data: Any = json.loads(file.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from threading import get_ident
 from types import FrameType
 from typing import Any, Protocol
 
+from graphlab.language import message
 from graphlab.observe.failures.call import FailedCall
 from graphlab.observe.failures.checkpoints import in_checkpoint
 from graphlab.observe.failures.diagnosis import diagnose
@@ -315,7 +316,7 @@ class BackwardCalls:
         self._again = max(self._again - 1, -1)
         return self._again >= 0
 
-    left_out = "the graphs of backwards that succeed"
+    left_out: str = message("observed.budget.graphs")
 
     def rest(self) -> None:
         """Inspect no more than the first graphs of each line."""

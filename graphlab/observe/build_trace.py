@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from graphlab._version import __version__
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.observe.backward_calls import BackwardCalls
 from graphlab.observe.distributed.placement import placed
 from graphlab.observe.graph.kept import GrowingGraphs
@@ -378,7 +380,7 @@ def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]
     away = [name for each, name in zip(optimizers, names, strict=True) if each.elsewhere]
     if not away:
         return []
-    return [f"the steps of {', '.join(away)} ran in another thread, whose lines are not followed"]
+    return [message("observed.unseen.steps_elsewhere", names=listing(away))]
 
 
 def environment() -> Environment:

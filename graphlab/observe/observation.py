@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.backward_calls import BackwardCalls
 from graphlab.observe.build_trace import TraceBuilder
 from graphlab.observe.film.build_film import build_film
@@ -229,8 +230,8 @@ class Observation:
             if not passed_through_torch(error):
                 return
             followed = self._tracer.follows_here()
-            ended = f"a thread of the program ended with {type(error).__name__}"
-            self._notice(ended if followed else f"{ended}; what ran in it was not followed")
+            key = "thread_ended" if followed else "thread_not_followed"
+            self._notice(message(f"observed.unseen.{key}", error=type(error).__name__))
             with self._tracer.lock, Unnoticed():
                 (self._unseen.explain if followed else self._unseen.infer)(error)
         except Exception as own:
@@ -333,7 +334,8 @@ class Observation:
 
     def _own_error(self, error: Exception) -> None:
         """The observer must never break the program: its own exceptions become notices."""
-        self._notice(f"internal error in the observer: {type(error).__name__}: {error}")
+        kind, text = type(error).__name__, str(error)
+        self._notice(message("observed.unseen.internal", error=kind, text=text))
         if os.environ.get("GRAPHLAB_DEBUG"):
             import traceback
 
@@ -378,10 +380,7 @@ class Observation:
         """Note that the trace function is gone: "nothing seen" would read as "nothing wrong"."""
         here = threading.get_ident() == self._tracer.thread
         if self._tracing and here and self._tracer.lost_sight():
-            self._notice(
-                "Python's trace function was taken away, as by a debugger or a RecursionError: "
-                "what ran after that was not seen"
-            )
+            self._notice(message("observed.unseen.trace_taken"))
 
     def show_losses(self) -> None:
         """Read the losses' values for `progress`, at most twice a second each."""

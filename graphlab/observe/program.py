@@ -16,6 +16,7 @@ from typing import Any
 
 from graphlab.catalogue import compiling, read_source
 from graphlab.errors import Unreported, UserError
+from graphlab.language import message
 from graphlab.observe import program_end
 from graphlab.observe.hooks.stack_depth import depth_of
 from graphlab.observe.observation import Observation
@@ -41,7 +42,7 @@ class Program:
 def script(path: str) -> Program:
     """Raises UserError when the file is missing, unreadable or not Python."""
     if os.path.isdir(path):
-        raise UserError(f"{path} is a folder, not a script", "name the file to run")
+        raise UserError(message("usage.is_folder", path=path), message("usage.help.name_script"))
     source = read_source(path)
     # As Python does: an absolute path, otherwise as it was typed.
     full = os.path.join(os.getcwd(), path)

@@ -7,6 +7,7 @@ import os
 import stat
 
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.output import streams
 
 
@@ -20,20 +21,20 @@ def check(path: str | None, force: bool) -> str | None:
     if path is None or path == "-":
         return path
     if not path:
-        raise UserError("an output file has an empty name", "name a file")
+        raise UserError(message("usage.empty_name"), message("usage.help.name_one"))
     if path.startswith("-"):
         # The word after an option is its value, whatever it looks like.
         raise UserError(
-            f"expected a file name, found {path}", f"write ./{path} for a file of that name"
+            message("usage.no_name", path=path), message("usage.help.write_so", path=path)
         )
     target = _target(path)
     if os.path.lexists(target) and not force:
-        raise UserError(f"{path} already exists", "add --force to replace it, or name another file")
+        raise UserError(message("usage.exists", path=path), message("usage.help.force"))
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
-        raise UserError(f"there is no folder {folder}", "make it first, or name another file")
+        raise UserError(message("usage.no_folder", path=folder), message("usage.help.make_first"))
     if not os.access(folder, os.W_OK):
-        raise UserError(f"cannot write in {folder}", "name a file in a folder of your own")
+        raise UserError(message("usage.no_writing", path=folder), message("usage.help.own_folder"))
     return os.path.abspath(path)
 
 
@@ -49,7 +50,10 @@ def distinct(outputs: dict[str, str | None]) -> None:
             continue
         other = named.setdefault(path if path == "-" else os.path.realpath(path), option)
         if other != option:
-            raise UserError(f"{other} and {option} both write to {path}", "give each its own file")
+            raise UserError(
+                message("usage.both_write", one=other, other=option, path=path),
+                message("usage.help.each_its_own"),
+            )
 
 
 def write(path: str, text: str | bytes, force: bool = True) -> None:
@@ -68,10 +72,13 @@ def write(path: str, text: str | bytes, force: bool = True) -> None:
         _replace(target, data, force)
     except FileExistsError:
         raise UserError(
-            f"{path} already exists: it was created in the meantime", "add --force to replace it"
+            message("usage.exists_meanwhile", path=path), message("usage.help.force_it")
         ) from None
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}", "name another file") from None
+        raise UserError(
+            message("usage.cannot_write", path=path, why=str(error.strerror)),
+            message("usage.help.another"),
+        ) from None
 
 
 def _target(path: str) -> str:
@@ -87,13 +94,15 @@ def _target(path: str) -> str:
             mode = os.stat(target).st_mode
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot write {path}: {why}", "name another file") from None
+        raise UserError(
+            message("usage.cannot_write", path=path, why=str(why)), message("usage.help.another")
+        ) from None
     if mode is None:
         return target
     if stat.S_ISDIR(mode):
-        raise UserError(f"{path} is a folder", "name a file in it")
+        raise UserError(message("usage.is_folder", path=path), message("usage.help.in_it"))
     if not stat.S_ISREG(mode):
-        raise UserError(f"{path} is not a regular file", "name a file, or - for stdout")
+        raise UserError(message("usage.not_regular", path=path), message("usage.help.or_stdout"))
     return target
 
 

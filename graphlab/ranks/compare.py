@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from graphlab.language import message
 from graphlab.ranks.parting import counts_of, parted
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
@@ -146,12 +147,18 @@ def _differences(joint: Joint, steps: Steps, alone: set[str]) -> Iterator[tuple[
         for rank, step in steps.items():
             yield rank, _apart(step, gradients, "written", write, who or ranks, ())
     elif _unlike(rows, lambda step: step.rates):
-        differs = tuple(f"rank {rank}: {', '.join(step.rates)}" for rank, step in steps.items())
+        differs = tuple(
+            message("ranks.of_rank", rank=rank, text=", ".join(step.rates))
+            for rank, step in steps.items()
+        )
         write = _scheduler(joint) if rows[0].step else None
         for rank, step in steps.items():
             yield rank, _apart(step, range(len(step.tensors)), "rate", write, ranks, differs)
     elif _unlike(rows, lambda step: step.settings):
-        differs = tuple(f"rank {rank}: {'; '.join(s.settings)}" for rank, s in steps.items())
+        differs = tuple(
+            message("ranks.of_rank", rank=rank, text="; ".join(step.settings))
+            for rank, step in steps.items()
+        )
         for rank, step in steps.items():
             yield rank, _apart(step, range(len(step.tensors)), "settings", None, ranks, differs)
     elif values:

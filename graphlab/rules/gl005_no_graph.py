@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.language import message
+from graphlab.language import Message, key_of, message
 from graphlab.rules.refusals import made_by, refused_backwards, refused_operations
 from graphlab.rules.repair.asked.requiring import hook_where_grad
 from graphlab.rules.repair.calls import not_reentrant_at_all
@@ -16,7 +16,7 @@ from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Refused, Trace
 
 # How what was made without a graph is told of.
-_UNASKED = " made it without requires_grad"
+_UNASKED = "observed.by.unasked"
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -40,8 +40,8 @@ def _others(trace: Trace, event: Backward) -> Iterator[Help]:
 
 
 def _summary(event: Refused, name: str) -> str:
-    if event.made_by.endswith(_UNASKED):
-        maker = event.made_by.removesuffix(_UNASKED)
+    if isinstance(event.made_by, Message) and event.made_by.key == _UNASKED:
+        maker = event.made_by.arguments["by"]
         return message("errors.gl005.hook_unasked", name=name, by=event.by, maker=maker)
     if event.made is not None:
         return message("errors.gl005.hook_cut", name=name, by=event.by, cut=made_by(event))
@@ -51,7 +51,7 @@ def _summary(event: Refused, name: str) -> str:
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     if event.made is None:
         yield Help(message("errors.gl005.hook_elsewhere", name=name))
-    elif event.made_by.endswith(_UNASKED):
+    elif key_of(event.made_by) == _UNASKED:
         yield Help(message("errors.gl005.require_grad", line=event.made.line, by=event.by))
     elif "grad" in event.made_by and "requires_grad" not in event.made_by:
         yield Help(message("errors.gl005.outside", name=name, cut=made_by(event)))

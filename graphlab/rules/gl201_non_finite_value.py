@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.language import message
+from graphlab.language import key_of, message
 from graphlab.rules.numbers import finding, given, operand, sighted, spelt
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import in_line, in_module, loss_word
@@ -60,7 +60,8 @@ def _help(each: NonFinite) -> str:
     known = _HELPS.get(spelt(each.operation))
     if known is not None:
         return message(f"numbers.gl201.help.{known}")
-    return message("numbers.gl201.outgrew") if "from" in each.critical else ""
+    outgrew = key_of(each.critical) == "observed.values.range"
+    return message("numbers.gl201.outgrew") if outgrew else ""
 
 
 RULE = Rule("GL201", "non-finite-value", "warning", check)

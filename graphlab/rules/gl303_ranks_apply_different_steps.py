@@ -45,7 +45,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             "by": by,
             "ranks": ranks_in_words(each.ranks) if each.ranks else "",
             "iteration": each.iteration,
-            "differs": "; ".join(each.differs),
+            "differs": list(each.differs),
         }
         yield Finding(
             *RULE.label,

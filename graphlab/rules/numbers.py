@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.language import message
+from graphlab.language import Message, message
 from graphlab.language.lists import listing
 from graphlab.rules.repair.finite.repairs import finite
 from graphlab.rules.rule import Rule
@@ -116,7 +116,6 @@ def operand(each: NonFinite) -> str:
     if not each.critical:
         return message("numbers.operand.named", operand=each.operand) if each.operand else ""
     name = each.operand or message("numbers.operand.its")
-    many, values, how = each.critical.partition(" values ")
-    if values:
-        return message("numbers.operand.values_of", operand=name, many=many, how=how)
+    if isinstance(each.critical, Message) and each.critical.key == "observed.values.some":
+        return message("numbers.operand.values_of", operand=name, **each.critical.arguments)
     return message("numbers.operand.named_given", operand=name, critical=each.critical)

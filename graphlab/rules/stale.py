@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.language import message
+from graphlab.language import Message, key_of, message
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.joined import for_its_step, made_before_loop
 from graphlab.rules.repair.graph.kept_apart import copied_where_saved
@@ -137,6 +137,10 @@ def _cause(tensor: TensorInfo, saved: Saved, mutated: Place | None) -> Place | N
     return mutated if recorded or saved.state == "bypassed" else None
 
 
+def _is_broadcast(by: str) -> bool:
+    return isinstance(by, Message) and BROADCAST in (by.key, key_of(by.arguments.get("by", "")))
+
+
 def _unseen(saved: Saved, event: Backward) -> str:
     start, end = message("errors.stale.its_forward"), message("errors.stale.backward")
     if saved.at is not None:
@@ -183,7 +187,7 @@ def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[He
 
 def _broadcast(trace: Trace, saved: Saved, tensor: TensorInfo) -> Help:
     name = tensor_label(tensor)
-    copied = save_a_copy(trace, saved, message("errors.stale.next_forward", by=BROADCAST))
+    copied = save_a_copy(trace, saved, message("errors.stale.next_forward", by=message(BROADCAST)))
     return copied or Help(message("errors.stale.broadcast", name=name, wrapper=DDP))
 
 
@@ -219,7 +223,7 @@ def _help(
             yield copied
             return
     at = event.at if not event.handed_over else None
-    if write is not None and write.by.endswith(BROADCAST):
+    if write is not None and _is_broadcast(write.by):
         yield _broadcast(trace, problems[0], tensor)
         return
     if change is not None and at is not None and write is not None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from graphlab.language import message
 from graphlab.source.places import parse, source_line, statement_at
 from graphlab.source.vocabulary import ALIASES, LIBRARIES
 from graphlab.trace.model import Location
@@ -277,4 +278,4 @@ def written_by(at: Location | None, by: str, direct: bool) -> str:
     text = f"{ast.unparse(call.func)}()"
     if direct or by.split("(")[0].split(".")[-1] in text:
         return text
-    return f"{text}, through {by}"
+    return message("observed.by.through", text=text, by=by)

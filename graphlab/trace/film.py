@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
+from graphlab.language.stored import keyed, messages_in
 from graphlab.trace import graph as graphs
 from graphlab.trace import store
 from graphlab.trace.checked import (
@@ -112,7 +113,7 @@ def document(trace: Trace, film: Film | None) -> dict[str, Any]:
 
 def dumps(trace: Trace, film: Film | None) -> str:
     """The text of a Trace's file, film included. `store.loads` reads it too, without the film."""
-    return store.text_of(document(trace, film))
+    return store.text_of(store.with_texts(document(trace, film)))
 
 
 def loads(text: str) -> Film | None:
@@ -133,7 +134,7 @@ def loads_both(text: str) -> tuple[Trace, Film | None]:
     data = parse(text)
     trace, film = store.read(data), data.get("film")
     try:
-        return trace, _read(film) if film is not None else None
+        return trace, keyed(_read(film), messages_in(data)) if film is not None else None
     except DocumentError as error:
         raise error.under(".film") from None
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from graphlab.language import Message
+from graphlab.language.stored import plain, table
 from graphlab.trace.finding import Finding, Place, Versions
 from graphlab.trace.model import Environment, Failure, Location, OptimizerInfo, Share, Trace
 from graphlab.trace.ranks.joint import Joint
@@ -16,7 +17,7 @@ SCHEMA = "graphlab.report/1"
 def report(trace: Trace, findings: list[Finding]) -> dict[str, Any]:
     """The whole document, ready for `json.dumps`."""
     failure = trace.exception
-    return {
+    document = {
         "schema": SCHEMA,
         "target": trace.target,
         "outcome": trace.outcome,
@@ -27,6 +28,7 @@ def report(trace: Trace, findings: list[Finding]) -> dict[str, Any]:
         "optimizers": [_optimizer(each, trace) for each in trace.optimizers],
         "unseen": list(trace.unseen),
     }
+    return {**document, "texts": table(document)}
 
 
 def joint_report(joint: Joint, findings: list[Finding]) -> dict[str, Any]:
@@ -104,16 +106,8 @@ def _message(text: str) -> dict[str, Any]:
     An argument that is a text of its own is an object with the same two fields."""
     if not isinstance(text, Message):
         return {"summary_key": None, "summary_arguments": {}}
-    arguments = {name: _argument(value) for name, value in text.arguments.items()}
-    return {"summary_key": text.key, "summary_arguments": arguments}
-
-
-def _argument(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_argument(each) for each in value]
-    if not isinstance(value, Message):
-        return value
-    return {"key": value.key, "arguments": {k: _argument(v) for k, v in value.arguments.items()}}
+    told = plain(text)
+    return {"summary_key": told["key"], "summary_arguments": told["arguments"]}
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from graphlab.language.stored import keyed, messages_in, table
 from graphlab.trace import model, sightings
 from graphlab.trace.checked import DocumentError, build, of_schema, parse, short, sizes_of
 from graphlab.trace.model import Trace
@@ -22,7 +23,7 @@ _EVENTS = {
 
 def dumps(trace: Trace) -> str:
     """The text of a JSON document; every event has its class's name under `event`."""
-    return text_of({"schema": SCHEMA, **plain(trace)})
+    return text_of(with_texts({"schema": SCHEMA, **plain(trace)}))
 
 
 def loads(text: str) -> Trace:
@@ -43,7 +44,14 @@ def read(data: Any) -> Trace:
     sizes = sizes_of(of_schema(data, SCHEMA), "tensors", "optimizers", "events")
     trace = build(Trace, data, sizes)
     check_sources(trace.sources)
-    return trace
+    messages = messages_in(data)
+    return keyed(trace, messages) if messages else trace
+
+
+def with_texts(document: dict[str, Any]) -> dict[str, Any]:
+    """A document with the table of its messages, if it has any, under `texts`."""
+    texts = table(document)
+    return {**document, "texts": texts} if texts else document
 
 
 def text_of(document: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,3 +137,20 @@ def test_the_classroom_runs_from_top_to_bottom() -> None:
     assert "warning[GL101]: optimizer_G applied" in shown(joint)[0]
     assert "'own_change': " in shown(measured)[0]
     assert "image/png" in picture[-1].data
+
+
+def test_the_korean_classroom_is_the_same_lesson() -> None:
+    names = ("classroom.ipynb", "classroom.ko.ipynb")
+    english, korean = (nbformat.read(ROOT / "docs" / name, as_version=4) for name in names)
+    nbformat.validate(korean)
+    assert not any(cell.get("outputs") for cell in korean.cells), "commit it without its outputs"
+    pairs = [*zip(english.cells, korean.cells, strict=True)]
+    (load, load_in_korean), *code = [pair for pair in pairs if pair[0].cell_type == "code"]
+    assert load_in_korean.source == f"%env GRAPHLAB_LANG=ko\n{load.source}"
+    assert all(one.source == other.source for one, other in code)
+    told = [cell.source for cell in korean.cells if cell.cell_type == "markdown"]
+    assert len(told) + len(code) + 1 == len(pairs)
+    assert all(re.search("[가-힣]", text) for text in told)
+    # The language is chosen before graphlab is asked for the first time.
+    *_, report = run(load_in_korean.source, "%%graphlab\nprint(1)")
+    assert "✓ 셀 정상 종료" in str(report)

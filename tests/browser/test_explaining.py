@@ -54,7 +54,10 @@ def test_the_failing_path_comes_mark_by_mark(visit: Visit, record: Record) -> No
     assert {"③ backward(), line 43", "needs version 1"} <= set(marks(opened))
     said = opened.locator(".gl-say").inner_text()
     assert "retain_graph=True in line 37 kept the tensor, not its values." in said
-    assert opened.locator(".gl-figure:visible g.edge.gl-alarm").count() >= 2
+    lit = opened.locator(".gl-figure:visible g.edge.gl-alarm")
+    ids = [each.rpartition("-gl-")[2] for each in lit.evaluate_all("all => all.map(e => e.id)")]
+    # From the call of D in line 31 to gene_logit, on to G_loss_, and from the optimizer to D.
+    assert sorted(ids) == ["b2-l1-e-b4", "b4-b7", "o0-b2"]
 
 
 def test_a_silent_one_is_as_red_as_a_loud_one(visit: Visit, record: Record) -> None:
@@ -110,3 +113,42 @@ def test_one_colour_for_one_network(visit: Visit, record: Record) -> None:
     pages = [visit(page([record(name)])) for name in ("naive", "joint", "detach")]
     fills = {tuple(fill(each, name) for name in ("G", "D")) for each in pages}
     assert len(fills) == 1 and None not in next(iter(fills))
+
+
+def test_an_info_says_what_else_a_repair_would_save(visit: Visit, record: Record) -> None:
+    """The error's help computes again; that detach() is for the wasted gradients, the info says."""
+    opened = visit(page([record("naive")]), "#step=13")
+    assert opened.locator(".gl-info:visible").count() == 0
+    press(opened, "End")
+    error = opened.locator(".gl-error").inner_text()
+    info = opened.locator(".gl-info:visible").inner_text()
+    assert "Compute real_logit, gene_logit and Z_B again" in error
+    assert "info GL108" in info and "Detach gene_img" in info
+    calm = visit(page([record("recompute")]))
+    press(calm, "End")
+    assert calm.locator(".gl-good:visible").count() == 1
+    assert calm.locator(".gl-info:visible").count() >= 1
+
+
+def test_whatever_is_written_unseen_has_a_star(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive-fused")]), "#step=10")
+    versions = opened.locator(".gl-tensors .gl-version")
+    names = opened.locator(".gl-tensors tbody th").all_inner_texts()
+    before = dict(zip(names, versions.all_inner_texts(), strict=True))
+    press(opened, "ArrowRight")
+    after = dict(zip(names, versions.all_inner_texts(), strict=True))
+    assert {name: text for name, text in after.items() if text != before[name]} == {
+        f"D.{layer}.{kind}": "v1*" for layer in (0, 2, 4) for kind in ("weight", "bias")
+    }
+
+
+def test_a_phone_shows_one_line_for_each_that_waits(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive")]), "#step=6", viewport={"width": 390, "height": 844})
+    line = "e => e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight)"
+    assert all(
+        each < 1.6
+        for each in opened.locator(".gl-scene li").evaluate_all(f"all => all.map({line})")
+    )
+    header = opened.locator("header").first
+    tops = header.evaluate("e => [...e.children].map(each => each.getBoundingClientRect().top)")
+    assert max(tops) - min(tops) < 20

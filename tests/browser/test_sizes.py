@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from graphlab.catalogue import scenarios
 from graphlab.views.player.page import RecordedRun, page
 from tests.browser.pages import line, press, shown, step
 
@@ -136,3 +137,9 @@ def test_no_text_of_a_box_lies_on_another(visit: Visit, record: Record) -> None:
 def test_a_scenarios_page_is_small(record: Record) -> None:
     for names in (["naive"], ["detach"], ["joint"], ["naive", "detach"]):
         assert len(page([record(name) for name in names], quiz=True).encode()) < 400_000
+
+
+@pytest.mark.parametrize("name", [each.name for each in scenarios()])
+def test_a_page_is_light(record: Record, name: str) -> None:
+    """A class loads it by a school's network, or has it mailed."""
+    assert len(page([record(name)], quiz=True).encode()) < 400_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from graphlab import language
+
+HANGUL = re.compile("[가-힣]")
 Main = Callable[..., tuple[int, str, str]]
 
 
@@ -31,6 +35,38 @@ def test_a_misspelt_scenario(main: Main) -> None:
     assert_refused(main("run", "naiv"), "'naiv'", "did you mean naive?")
     assert_refused(main("check", "naiv"), "'naiv'", "did you mean naive?")
     assert_refused(main("run", "xyzzy"), "'xyzzy'", "graphlab list")
+
+
+KOREAN = [
+    ("run", "naiv"),
+    ("run", "nowhere.py"),
+    ("run",),
+    ("run", "naive", "--json", "no/such/folder.json"),
+    ("run", "naive", "--quiz"),
+    ("run", "--from", "nowhere.json"),
+    ("explain", "GL991"),
+    ("learn", "check", "nowhere.py"),
+    ("learn", "hint"),
+    ("list", "--nix"),
+]
+
+
+@pytest.mark.parametrize("words", KOREAN, ids=" ".join)
+def test_a_mistake_is_told_in_korean(
+    main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRAPHLAB_LANG", "ko")
+    language.choose(None)
+    try:
+        code, out, err = main(*words)
+    finally:
+        language.choose("en")
+    assert (code, out) == (2, ""), err
+    error, help = err.splitlines()
+    # What click says of an option that there is not is English, and so is its usage.
+    assert error.startswith("error: ") and (HANGUL.search(error) or "--nix" in error)
+    assert help.startswith("해결: ") and HANGUL.search(help.removeprefix("해결: "))
 
 
 def test_a_misspelt_code(main: Main) -> None:

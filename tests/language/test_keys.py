@@ -14,7 +14,9 @@ from graphlab import language
 PACKAGE = Path(graphlab.__file__).parent
 # What an f-string fills in.
 ANY = "[^.]+"
-AREAS = ("errors", "fix", "numbers", "ranks", "repairs", "training", "words")
+AREAS = (
+    "errors", "fix", "numbers", "observed", "ranks", "repairs", "training", "usage", "words",
+)  # fmt: skip
 ENGLISH = {k: v for k, v in language.catalogue("en").items() if k.split(".")[0] in AREAS}
 
 

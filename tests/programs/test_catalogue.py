@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from graphlab import catalogue
+from graphlab import catalogue, language
 from graphlab.catalogue import Expectation, read, scenario, scenarios
 from graphlab.errors import UserError
+from graphlab.language.lists import suggestion
 from graphlab.rules.expected import mismatch
-from graphlab.text import suggestion
 from graphlab.trace.finding import Finding, Place, Severity
 
 EXPECTED = {
@@ -157,6 +157,18 @@ def test_a_name_like_none_is_answered_with_the_list() -> None:
         scenario("xyzzy")
     assert caught.value.help == "graphlab list shows all"
     assert suggestion("xyzzy", ["naive"], "otherwise") == "otherwise"
+
+
+def test_a_scenario_shows_in_english_what_its_title_says() -> None:
+    texts = language.catalogue("en")
+    for each in scenarios():
+        assert texts[f"list.scenario.{each.name}"] == each.title.partition(": ")[2] == each.shows
+
+
+def test_the_loops_of_the_post_come_first_in_its_order() -> None:
+    names = [each.name for each in scenarios()]
+    assert names[:3] == ["naive", "detach-as-printed", "detach"]
+    assert names.index("naive-fused") < names.index("logsumexp") < names.index("ranks-local")
 
 
 def test_an_installed_package_reads_the_scenarios_inside_it(

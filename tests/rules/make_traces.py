@@ -152,7 +152,7 @@ def written(trace: Trace, film: Film | None) -> str:
     if film is not None:
         fields["film"] = {**_sparse(replace(film, graph=None)), "graph": films.plain(film)["graph"]}
     parts = []
-    for name, value in fields.items():
+    for name, value in store.with_texts(fields).items():
         if isinstance(value, list):
             rows = ",\n  ".join(_json(each) for each in value)
             parts.append(f"{_json(name)}: [\n  {rows}\n]")

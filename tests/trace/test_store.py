@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from graphlab.language import Message
 from graphlab.rules.registry import find
 from graphlab.trace import model
 from graphlab.trace.model import Trace
@@ -83,13 +84,15 @@ def test_a_trace_holds_plain_values_only(observe: Any) -> None:
             seen.add(type(value).__name__)
             for field in dataclasses.fields(value):
                 look(getattr(value, field.name))
-        elif isinstance(value, tuple):
+        elif isinstance(value, tuple | list):
             for each in value:
                 look(each)
         elif isinstance(value, dict):
             for key, each in value.items():
                 look(key)
                 look(each)
+        elif isinstance(value, Message):
+            look(value.arguments)
         else:
             # Exactly these types: a subclass such as torch.Size or a Path would not come back.
             assert type(value) in PLAIN, value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graphlab.api.figure import chosen_format
 from graphlab.errors import UserError
-from graphlab.text import suggestion
+from graphlab.language.lists import suggestion
 
 # The longest time that a layout may be given, in seconds.
 DAY = 86400

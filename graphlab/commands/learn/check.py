@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graphlab.commands.learn import screen
 from graphlab.errors import UserError
-from graphlab.language import current
+from graphlab.language import current, message
 from graphlab.learn.course import called, exercises, own
 from graphlab.learn.exercise import SOLUTION, Exercise, is_exercise, load
 from graphlab.learn.folder import Folder, around
@@ -25,7 +25,7 @@ def check(names: list[str], against: str | None, as_document: bool, seconds: flo
         UserError: for a file that is missing, or that belongs to no exercise.
     """
     if not names:
-        raise UserError("FILE is missing", "name the file to check")
+        raise UserError(message("usage.no_file_named"), message("usage.help.name_file"))
     paths = [Path(name) for name in names]
     asked = [_exercise(path, against) for path in paths]
     console = stdout()
@@ -49,7 +49,7 @@ def _exercise(path: Path, against: str | None) -> tuple[Exercise, Folder | None]
     folder around it, which is given too, as its progress is kept there; itself, if it has a header
     that asserts something; graphlab's of its name."""
     if not path.is_file():
-        raise UserError(f"there is no file {path}", "check the path")
+        raise UserError(message("usage.no_file", path=str(path)), message("usage.help.path"))
     if against is not None:
         return load(Path(against), current()), None
     folder = around(path)
@@ -63,14 +63,16 @@ def _exercise(path: Path, against: str | None) -> tuple[Exercise, Folder | None]
     script = path.with_name(f"{path.name.removesuffix(SOLUTION)}.py")
     if path.name.endswith(SOLUTION) and script.is_file():
         raise UserError(
-            f"{path} is a solution, without a header",
-            f"name its exercise: graphlab learn check {path} --exercise {script}",
+            message("usage.solution", path=str(path)),
+            message("usage.help.its_exercise", path=str(path), script=str(script)),
         )
     try:
         return called(path.name, exercises(own(), current())), None
     except UserError as error:
-        said = f"{error.help}, and --exercise names one of yours"
-        raise UserError(f"{path} is no exercise: {error}", said) from None
+        said = message("usage.help.or_exercise", near=error.help)
+        raise UserError(
+            message("usage.no_exercise_file", path=str(path), why=error.message), said
+        ) from None
 
 
 def _is_exercise(path: Path) -> bool:

@@ -9,7 +9,7 @@ from rich.text import Text
 from graphlab.commands.learn import screen
 from graphlab.commands.learn.start import show_hint
 from graphlab.errors import UserError
-from graphlab.language import current, say
+from graphlab.language import current, message, say
 from graphlab.learn.course import called, exercises
 from graphlab.learn.exercise import Exercise
 from graphlab.learn.folder import Folder, around
@@ -58,7 +58,9 @@ def reset(name: str, force: bool) -> int:
     exercise = called(name, known)
     place = screen.shown(folder.place(exercise))
     if folder.changed(exercise) and not force:
-        raise UserError(f"{place} has changes of yours", "add --force to lose them")
+        raise UserError(
+            message("usage.your_changes", path=str(place)), message("usage.help.lose_them")
+        )
     folder.reset(exercise)
     emit(stdout(), Text(say("learn.was_reset", path=place)))
     return 0
@@ -67,8 +69,5 @@ def reset(name: str, force: bool) -> int:
 def _here() -> tuple[Folder, list[Exercise]]:
     folder = around(Path.cwd() / "here")
     if folder is None:
-        raise UserError(
-            "this folder has no exercises of graphlab",
-            "graphlab learn lays them out in an empty one",
-        )
+        raise UserError(message("usage.no_exercises_here"), message("usage.help.lay_out"))
     return folder, exercises(folder.course, current())

@@ -63,8 +63,9 @@ def _why(verdict: Verdict) -> str:
         return say("learn.prove.passes")
     if verdict.findings:
         first = verdict.findings[0]
-        at = f" at {first.failed.what}" if first.failed is not None else ""
-        return say("learn.prove.found", finding=f"{first.code}{at}")
+        if first.failed is None:
+            return say("learn.prove.found", finding=first.code)
+        return say("learn.prove.found_at", code=first.code, call=first.failed.what)
     missed = [each for each in verdict.held if each.why]
     if verdict.ended == "completed" and missed:
         return say("learn.prove.missed", claim=missed[0].claim.told(), why=told(missed[0].why))

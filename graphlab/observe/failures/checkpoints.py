@@ -9,6 +9,7 @@ from typing import Any
 
 from torch.utils import checkpoint as _checkpoint
 
+from graphlab.language import message
 from graphlab.observe.failures.call import Diagnosis, FailedCall
 from graphlab.observe.failures.node import failed_node
 from graphlab.observe.failures.passes import passes
@@ -22,9 +23,6 @@ from graphlab.trace.model import FailedNode
 _FILE = _checkpoint.__file__
 _Error: Any = getattr(_checkpoint, "CheckpointError", ())
 _Function: Any = getattr(_checkpoint, "CheckpointFunction", None)
-_REENTRANT = "is a reentrant one: it cannot be limited to some inputs"
-_AGAIN = "did not run the second time as it had the first"
-_CHANGED = "did not run as before: it {}"
 
 
 def checkpoint_mismatch(call: FailedCall) -> Diagnosis | None:
@@ -45,8 +43,9 @@ def checkpoint_mismatch(call: FailedCall) -> Diagnosis | None:
         found = passes(call.log, call.spot, _made(call), reentrant)
     blame = blamed(_bodies(function), found, call.files, call.log)
     cut = CutAt(blame.at, blame.by) if blame is not None else None
-    node = _node(call, function, _CHANGED.format(blame.why) if blame else _AGAIN)
-    return Diagnosis("checkpoint", node, cut=cut)
+    key = "observed.checkpoint.again" if blame is None else "observed.checkpoint.changed"
+    why = message(key, **({"why": blame.why} if blame is not None else {}))
+    return Diagnosis("checkpoint", _node(call, function, why), cut=cut)
 
 
 def in_checkpoint(frame: FrameType) -> bool:
@@ -126,7 +125,9 @@ def _limited(call: FailedCall, function: Any) -> Diagnosis:
     at = call.forward(node) if node is not None else None
     at = at or call.only_call(_reentrant)
     cut = CutAt(at, "use_reentrant=True") if at is not None else None
-    return Diagnosis("checkpoint", _node(call, function, _REENTRANT), cut=cut)
+    return Diagnosis(
+        "checkpoint", _node(call, function, message("observed.checkpoint.reentrant")), cut=cut
+    )
 
 
 def _reentrant(node: ast.Call) -> bool:

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
+from graphlab.language import message
 from graphlab.observe.failures.call import Diagnosis, FailedCall, cut_at
 from graphlab.observe.failures.functions import CustomFunction, arity, returns
 from graphlab.observe.failures.node import failed_node
 from graphlab.observe.graph.engine import Metadata, inputs_of
 from graphlab.observe.notes import Cut
 from graphlab.source.places import nodes_of, parse
-from graphlab.text import plural
 
 # torch's own method, which stands for the one that a class does not define, and only raises.
 _ABSENT = getattr(torch.autograd.Function.backward, "__code__", None)
@@ -105,16 +105,17 @@ def _why(
 ) -> str:
     names = function.inputs()
     if got is not None and not _acceptable(got, wanted, function):
-        return f"returned {plural(got, 'gradient')} for {plural(wanted, 'input')} of forward"
+        return message("observed.contract.number", gradients=got, inputs=wanted)
     bad = _misshapen(call, inputs_of(node))
     # next_functions leaves out inputs that are no tensors.
     if bad is not None:
         at, shape = bad
-        name = names[at] if at < len(names) and _all_tensors(node, wanted) else f"input {at}"
-        return f"returned a gradient for {name} that does not have its shape, {list(shape.shape)}"
+        known = at < len(names) and _all_tensors(node, wanted)
+        name = names[at] if known else message("observed.contract.input", at=at)
+        return message("observed.contract.shape", name=name, shape=str(list(shape.shape)))
     if got is None:
-        return f"returned what does not fit the {plural(wanted, 'input')} of forward"
-    return "returned a gradient that is no tensor, or does not fit its input"
+        return message("observed.contract.misfit", inputs=wanted)
+    return message("observed.contract.other")
 
 
 def _acceptable(got: int, wanted: int, function: CustomFunction) -> bool:

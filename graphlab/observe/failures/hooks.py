@@ -8,6 +8,7 @@ from typing import Any
 
 from torch.utils import hooks as _hooks
 
+from graphlab.language import message
 from graphlab.observe.failures.call import Diagnosis, FailedCall, cut_at
 from graphlab.observe.failures.functions import returns
 from graphlab.observe.notes import Cut
@@ -17,7 +18,6 @@ from graphlab.source.objects import attributes, items
 from graphlab.source.places import locate, parse
 from graphlab.trace.model import FailedNode
 
-_WHY = "gave back what does not fit the gradient that it was given"
 # Every way to have a function called by autograd with a gradient that it may replace.
 _REGISTER = {
     "register_hook", "register_full_backward_hook", "register_full_backward_pre_hook",
@@ -35,8 +35,9 @@ def misfit_of_hook(call: FailedCall) -> Diagnosis | None:
     code = _ran_last(call) if call.log is not None else _only(call)
     if code is None:
         return None
-    name = "a lambda" if code.co_name == "<lambda>" else f"{code.co_name}()"
-    found = FailedNode("", None, function=name, why=_WHY)
+    lambda_ = code.co_name == "<lambda>"
+    name = message("observed.failed.a_lambda") if lambda_ else f"{code.co_name}()"
+    found = FailedNode("", None, function=name, why=message("observed.failed.hook"))
     return Diagnosis("failed", found, cut=_returned(code, call))
 
 

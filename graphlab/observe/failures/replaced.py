@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.failures.call import Diagnosis, FailedCall
 from graphlab.observe.graph.engine import in_order, metadata
 from graphlab.observe.graph.walk import leaf_of, sequence
@@ -29,8 +30,8 @@ def replaced_data(call: FailedCall) -> Diagnosis | None:
         then, now = list(built.shape), list(shape_of(leaf))
         if then == now:
             then, now = built.dtype, dtype_of(leaf)
-        why = f"is not what the forward ran with: its .data was {then} then, and is {now} now"
-        found = FailedNode("", None, function=name or "a leaf", why=why)
+        why = message("observed.failed.data_replaced", then=str(then), now=str(now))
+        found = FailedNode("", None, function=name or message("observed.failed.a_leaf"), why=why)
         cut = _seen(call, leaf, node) if call.log is not None else _only(call, name)
         return Diagnosis("failed", found, describe(leaf, name or None, kind), cut)
     return None

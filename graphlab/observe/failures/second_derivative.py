@@ -21,8 +21,6 @@ from graphlab.source.objects import class_name, is_a
 from graphlab.source.places import parse
 from graphlab.trace.model import FailedNode
 
-_WHY = "whose gradient cannot be differentiated again"
-
 
 def no_second_derivative(call: FailedCall) -> Diagnosis | None:
     """The failure at a node that can only raise; None where it was at another."""
@@ -91,10 +89,8 @@ def _told(call: FailedCall, fits: list[Any]) -> Diagnosis:
     if at is None and fits and len({operation(each) for each in fits}) == 1:
         at = call.only_call(lambda node: _is_call_of(node, _stem(fits[0])))
     if at is None:
-        return Diagnosis("no-second-derivative", FailedNode("", None, why=_WHY))
-    node = FailedNode(
-        operation(fits[0]), at, call.module(fits[0]), operands(call, fits[0]), why=_WHY
-    )
+        return Diagnosis("no-second-derivative", FailedNode("", None))
+    node = FailedNode(operation(fits[0]), at, call.module(fits[0]), operands(call, fits[0]))
     return Diagnosis("no-second-derivative", node, cut=CutAt(at, at.code))
 
 
@@ -108,7 +104,7 @@ def _of_function(call: FailedCall, raiser: Any) -> Diagnosis:
     found = _candidates(call, raiser)
     kinds = {id(each.kind): each for each in found}
     if len(kinds) != 1:
-        return Diagnosis("no-second-derivative", FailedNode("", None, why=_WHY))
+        return Diagnosis("no-second-derivative", FailedNode("", None))
     function = next(iter(kinds.values()))
     nodes = [each for each in call.nodes if _is_of(each, function)]
     lines = {call.forward(each) for each in nodes}
@@ -123,7 +119,7 @@ def _of_function(call: FailedCall, raiser: Any) -> Diagnosis:
             cut = cut_at(decorator, by, code.co_filename, code.co_qualname)
     elif at is not None:
         cut = CutAt(at, at.code)
-    node = FailedNode(f"{function.name}Backward", at, module, function=function.name, why=_WHY)
+    node = FailedNode(f"{function.name}Backward", at, module, function=function.name)
     return Diagnosis("no-second-derivative", node, cut=cut)
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import NamedTuple
 
+from graphlab.language import message
 from graphlab.observe.failures.passes import Passes, Ran
 from graphlab.observe.notes import Log
 from graphlab.source.effects.assignments import scope_of
@@ -27,7 +28,6 @@ from graphlab.source.objects import attributes
 from graphlab.source.places import line_place, parse, statement_at
 from graphlab.trace.model import Location
 
-_RANDOM = "draws a number that is another one the second time"
 _TOGGLES = ("eval", "train", "requires_grad_", "freeze", "unfreeze")
 
 
@@ -94,7 +94,7 @@ class _Search:
             paths |= read_paths(each)
             if unrepeatable(each):
                 line = each.lineno if isinstance(each, ast.stmt) else ran.line
-                return _at(ran.code, line, _RANDOM)
+                return _at(ran.code, line, message("observed.checkpoint.random"))
         fits = [each for each in self._changes if _related(each.change.path, paths)]
         return _one(fits) or self._outside(paths, every=False)
 
@@ -113,7 +113,7 @@ class _Search:
         }
         if drawn:
             (_, line), code = drawn.popitem()
-            return _at(code, line, _RANDOM) if not drawn else None
+            return _at(code, line, message("observed.checkpoint.random")) if not drawn else None
         paths: set[str] = set()
         for each in statements:
             paths |= read_paths(each)
@@ -133,7 +133,7 @@ class _Search:
                 continue
             if _switches(statement, names, every):
                 blame = _at(ran.code, statement.lineno, "")
-                why = f"met what {blame.by} had changed in between"
+                why = message("observed.checkpoint.between", by=blame.by)
                 found[(blame.at.file, blame.at.line)] = blame._replace(why=why)
         return next(iter(found.values())) if len(found) == 1 else None
 
@@ -193,7 +193,8 @@ def _one(found: list[_Found]) -> Blame | None:
         lines = {(each.at.file, each.at.line): each for each in some}
         if len(lines) == 1:
             each = next(iter(lines.values()))
-            return Blame(each.at, each.at.code, f"changes {each.name}, which outlives it")
+            why = message("observed.checkpoint.outlives", name=each.name)
+            return Blame(each.at, each.at.code, why)
     return None
 
 
@@ -307,5 +308,5 @@ def _by_source(bodies: list[CodeType], files: UserFiles) -> Blame | None:
             and unrepeatable(node)
         ]
     if not found and len(drawn) == 1:
-        return _at(*drawn[0], _RANDOM)
+        return _at(*drawn[0], message("observed.checkpoint.random"))
     return _one(found) if not drawn else None

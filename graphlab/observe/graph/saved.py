@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.graph.engine import in_order, released
 from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.versions import saved_version
@@ -126,7 +127,7 @@ class Inspector:
             if problem.write is None and at is not None:
                 name = re.sub(r"Backward\d*$", "", operation(users[0]))
                 name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-                why = "no other operation of the compiled region goes on from it"
+                why = message("observed.inferred.compiled")
                 problem.write = RawWrite(
                     sequence(users[0]), None, f"torch.{name}_", (), at=at, inferred=why
                 )

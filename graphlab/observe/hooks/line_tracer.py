@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from types import CodeType, FrameType
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.hooks.stack_depth import RecursionLimit
 from graphlab.observe.hooks.unpatched_writes import UnpatchedWrites, suspicious
 from graphlab.observe.iterations import Iterations
@@ -26,10 +27,7 @@ from graphlab.source.files import UserFiles, user_frame
 Handler = Callable[[FrameType, str, Any], None]
 Onlooker = Callable[[FrameType, bool], None]
 
-ELSEWHERE = (
-    "some of the program ran in threads that had begun before graphlab did, whose lines cannot be "
-    "followed on this Python"
-)
+ELSEWHERE = message("observed.unseen.threads_before")
 
 
 # How many lines may be waited for at once before those of ended frames are let go of.
@@ -214,7 +212,7 @@ class LineTracer(ABC):
     def resume(self) -> None:
         """End what `pause` began."""
 
-    left_out = "the lines that ran"
+    left_out: str = message("observed.budget.lines")
 
     @abstractmethod
     def rest(self) -> None:

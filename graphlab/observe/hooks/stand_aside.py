@@ -13,14 +13,12 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.hooks.code_swap import Swap
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.process_state import PROCESS
 
-COMPILED = (
-    "inside a region that torch.compile compiled, lines are not told apart, and in-place writes "
-    "have no writer"
-)
+COMPILED = message("observed.unseen.compiled")
 
 
 class StandAside:

@@ -16,6 +16,7 @@ from threading import get_ident
 from types import ModuleType
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import Log, RawWrite
 from graphlab.observe.tensors import (
@@ -240,7 +241,7 @@ class WritePatches:
                 stats = (args[3], args[4])
                 with Unnoticed():
                     versions = versions_of([*stats])
-                    self.note(stats, versions, "batch norm's running statistics", silent=True)
+                    self.note(stats, versions, message("observed.by.batch_norm"), silent=True)
             return result
 
         self._replace(torch, "batch_norm", batch_norm)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+from graphlab.language import message
 from graphlab.observe.graph.walk import grad_edge, listed
 from graphlab.observe.lineage.cut import (
     all_frozen,
@@ -76,7 +77,8 @@ class LossNames:
         found = handed_over(frame, self._log, self._files)
         if found is None:
             return Called(self._log.spots.of(frames[0]), call, THE_LOSS, True)
-        return Called(found.spot, f"the backward of {found.text}", found.text, True)
+        call = message("observed.by.backward_of", loss=found.text)
+        return Called(found.spot, call, found.text, True)
 
     def _written(self, frame: FrameType, user: FrameType) -> Called | None:
         spot = self._log.spots.of(user)

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.observe.tensors import count_of, is_tensor, readable
 
 # Private to torch; without it the tensors are read one by one.
@@ -63,19 +65,22 @@ def largest(tensors: Sequence[Any]) -> Any:
     return torch.stack([each.float() for each in tops])
 
 
-# What the operand of an operation must not be, and what to call the values that are.
+# What the operand of an operation must not be, and the key of what to call the values that are.
 _ILL: dict[str, tuple[tuple[str, Any], ...]] = {
-    "log": (("0", lambda v: v == 0), ("negative", lambda v: v < 0)),
-    "log1p": (("-1", lambda v: v == -1), ("below -1", lambda v: v < -1)),
+    "log": (("zero", lambda v: v == 0), ("negative", lambda v: v < 0)),
+    "log1p": (("minus_one", lambda v: v == -1), ("below_minus_one", lambda v: v < -1)),
     "sqrt": (("negative", lambda v: v < 0),),
-    "rsqrt": (("0", lambda v: v == 0), ("negative", lambda v: v < 0)),
-    "reciprocal": (("0", lambda v: v == 0),),
-    "acos": (("beyond -1 and 1", lambda v: v.abs() > 1),),
-    "acosh": (("below 1", lambda v: v < 1),),
-    "atanh": (("-1 or 1", lambda v: v.abs() == 1), ("beyond", lambda v: v.abs() > 1)),
-    "lgamma": (("0 or a negative whole number", lambda v: (v <= 0) & (v == v.floor())),),
-    "logit": (("0 or 1", lambda v: (v == 0) | (v == 1)), ("beyond", lambda v: (v < 0) | (v > 1))),
-    "erfinv": (("-1 or 1", lambda v: v.abs() == 1), ("beyond", lambda v: v.abs() > 1)),
+    "rsqrt": (("zero", lambda v: v == 0), ("negative", lambda v: v < 0)),
+    "reciprocal": (("zero", lambda v: v == 0),),
+    "acos": (("beyond_ones", lambda v: v.abs() > 1),),
+    "acosh": (("below_one", lambda v: v < 1),),
+    "atanh": (("ones", lambda v: v.abs() == 1), ("beyond", lambda v: v.abs() > 1)),
+    "lgamma": (("pole", lambda v: (v <= 0) & (v == v.floor())),),
+    "logit": (
+        ("zero_or_one", lambda v: (v == 0) | (v == 1)),
+        ("beyond", lambda v: (v < 0) | (v > 1)),
+    ),
+    "erfinv": (("ones", lambda v: v.abs() == 1), ("beyond", lambda v: v.abs() > 1)),
 }
 _ILL["log2"] = _ILL["log10"] = _ILL["log"]
 _ILL["asin"] = _ILL["acos"]
@@ -100,10 +105,10 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
     if name in _DIVISOR:
         at = min(_DIVISOR[name], len(known) - 1)
         if len(known) == 1 and any(each == 0 for each in numbers[-1:]):
-            return Critical(0, "it is divided by 0")
+            return Critical(0, message("observed.values.divided"))
         # A count is a whole number, and may be 0 as well.
         divisor = tensors[at] if is_tensor(tensors[at]) and readable(tensors[at]) else None
-        if (found := _some(divisor, "0", lambda v: v == 0)) and len(known) > 1:
+        if (found := _some(divisor, "zero", lambda v: v == 0)) and len(known) > 1:
             return Critical(at, found)
     if name in ("pow", "float_power") and first is not None:
         exponent = known[1] if len(known) > 1 else next(iter(numbers), None)
@@ -112,22 +117,23 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
             found := _some(first, "negative", lambda v: v < 0)
         ):
             return Critical(0, found)
-        if bool((power < 0).any()) and (found := _some(first, "0", lambda v: v == 0)):
+        if bool((power < 0).any()) and (found := _some(first, "zero", lambda v: v == 0)):
             return Critical(0, found)
     if name in _SPREAD and first is not None:
-        return Critical(0, f"{_size(first)}, and a spread takes at least two values")
+        shape = str([*first.shape])
+        return Critical(0, message("observed.values.spread", shape=shape))
     if name.startswith("nll_loss") and len(tensors) > 1:
-        return Critical(1, "no label counts, so that the mean is of nothing")
+        return Critical(1, message("observed.values.no_label"))
     if name == "mean" and tensors and is_tensor(tensors[0]) and count_of(tensors[0]) == 0:
-        return Critical(0, "it has no values")
+        return Critical(0, message("observed.values.none"))
     for at, value in enumerate(known[:1] if name in _ILL else ()):
         said = [text for what, test in _ILL[name] if (text := _some(value, what, test))]
         if said:
-            return Critical(at, " and ".join(said))
+            return Critical(at, listing(said))
     for at, value in enumerate(known):
         if value is not None and (inf := _some(value, "infinite", torch.isinf)):
-            rows = _full_rows(value)
-            return Critical(at, f"{inf}{rows}")
+            whole = _has_full_row(value)
+            return Critical(at, message("observed.values.rows", some=inf) if whole else inf)
     return _largest(known)
 
 
@@ -142,8 +148,9 @@ def _largest(known: Sequence[Any]) -> Critical:
     value = known[best]
     low, high = (float(each) for each in torch.aminmax(_real(value)))
     kind = str(value.dtype).removeprefix("torch.")
-    spread = f"from {low:.4g} to {high:.4g}" if count_of(value) > 1 else f"{high:.4g}"
-    return Critical(best, f"{'values' if count_of(value) > 1 else 'its value is'} {spread}, {kind}")
+    key = "observed.values.range" if count_of(value) > 1 else "observed.values.value"
+    said = message(key, low=f"{low:.4g}", high=f"{high:.4g}", type=kind)
+    return Critical(best, said)
 
 
 def _real(value: Any) -> Any:
@@ -151,45 +158,41 @@ def _real(value: Any) -> Any:
 
 
 def _some(value: Any, what: str, test: Any) -> str:
-    """`3 of 64 values are 0`, or nothing where none is."""
+    """`3 of 64 values are 0`, or nothing where none is; `what` is the key of "0"."""
     if value is None or value.is_complex():
         return ""
     many = int(test(value).sum())
     if not many:
         return ""
-    total = count_of(value)
-    if total == 1:
-        return f"it is {what}"
-    return f"{many} of {total} values {'is' if many == 1 else 'are'} {what}"
+    said, whole = message(f"observed.values.{what}"), count_of(value)
+    if whole == 1:
+        return message("observed.values.it", what=said)
+    return message("observed.values.some", many=many, whole=whole, what=said)
 
 
-def _full_rows(value: Any) -> str:
+def _has_full_row(value: Any) -> bool:
     rows = torch.isneginf(value).all(-1) if value.dim() > 1 else torch.isneginf(value).all()
-    return ", all of a row" if bool(rows.any()) else ""
+    return bool(rows.any())
 
 
-def _size(value: Any) -> str:
-    shape = [*value.shape]
-    return f"it has the shape {shape}"
-
-
-# Of a node of the graph, what it saved and at which of its values its derivative has no value.
+# Of a node of the graph, what it saved, and the key of at which of its values its derivative has
+# no value.
 _STEEP: dict[str, tuple[tuple[str, str, Any], ...]] = {
-    "Sqrt": (("result", "0", lambda v: v == 0),),
+    "Sqrt": (("result", "zero", lambda v: v == 0),),
     "Rsqrt": (("result", "infinite", torch.isinf),),
-    "Log": (("self", "0", lambda v: v == 0),),
-    "Log1p": (("self", "-1", lambda v: v == -1),),
-    "Pow": (("self", "0", lambda v: v == 0),),
-    "Div": (("other", "0", lambda v: v == 0),),
+    "Log": (("self", "zero", lambda v: v == 0),),
+    "Log1p": (("self", "minus_one", lambda v: v == -1),),
+    "Pow": (("self", "zero", lambda v: v == 0),),
+    "Div": (("other", "zero", lambda v: v == 0),),
     "Reciprocal": (("result", "infinite", torch.isinf),),
-    "Acos": (("self", "-1 or 1", lambda v: v.abs() == 1),),
-    "Atanh": (("self", "-1 or 1", lambda v: v.abs() == 1),),
-    "Norm": (("result", "0", lambda v: v == 0),),
-    "LinalgVectorNorm": (("result", "0", lambda v: v == 0),),
-    "Std": (("result", "0", lambda v: v == 0),),
+    "Acos": (("self", "ones", lambda v: v.abs() == 1),),
+    "Atanh": (("self", "ones", lambda v: v.abs() == 1),),
+    "Norm": (("result", "zero", lambda v: v == 0),),
+    "LinalgVectorNorm": (("result", "zero", lambda v: v == 0),),
+    "Std": (("result", "zero", lambda v: v == 0),),
     "Exp": (("result", "infinite", torch.isinf),),
-    "LinalgEigh": (("eigenvalues", "equal to another", lambda v: _repeated(v)),),
-    "LinalgSvd": (("S", "equal to another", lambda v: _repeated(v)),),
+    "LinalgEigh": (("eigenvalues", "repeated", lambda v: _repeated(v)),),
+    "LinalgSvd": (("S", "repeated", lambda v: _repeated(v)),),
 }
 _STEEP["Log2"] = _STEEP["Log10"] = _STEEP["Log"]
 _STEEP["Asin"] = _STEEP["Acosh"] = _STEEP["Acos"]
@@ -206,10 +209,6 @@ def steep(kind: str, saved: dict[str, Any]) -> str:
     """Which values of what a node of this kind (``Sqrt``) saved its derivative cannot take."""
     for slot, what, test in _STEEP.get(kind, ()):
         value: Any = saved.get(slot)
-        if counts(value):
-            value = value.detach()
-            many, total = int(test(value).sum()), count_of(value)
-            if many:
-                which = f"{many} of {total} values" if total > 1 else "its value"
-                return f"{which} {'are' if many > 1 else 'is'} {what}"
+        if counts(value) and (said := _some(_real(value.detach()), what, test)):
+            return said
     return ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from graphlab.language import message
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.hooks.step_hooks import ActiveStep, StepHooks
 from graphlab.observe.hooks.write_patches import WritePatches
@@ -374,17 +375,16 @@ def moves_of(optimizer: Any, copies: Copies) -> Iterator[tuple[Any, Any]]:
 
 def _why(parameter: Any, group: Any) -> str:
     if not requires_grad(parameter):
-        return "frozen: requires_grad is False"
-    grad = grad_of(parameter)
-    if grad is None:
-        return "no gradient"
+        return message("observed.untouched.frozen")
+    if (grad := grad_of(parameter)) is None:
+        return message("observed.untouched.no_gradient")
     if _rate(group) == 0.0:
-        return "its learning rate is 0"
+        return message("observed.untouched.rate")
     if not readable(parameter):
-        return "its values cannot be read"
+        return message("observed.untouched.unreadable")
     if not any_nonzero(grad):
-        return "its gradient is zero"
-    return "the update is below the precision of its values"
+        return message("observed.untouched.zero")
+    return message("observed.untouched.below_precision")
 
 
 def _rate(group: Any) -> float:

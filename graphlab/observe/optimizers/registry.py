@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.names import Names, parameters_of, wrapped
 from graphlab.observe.notes import Cut, Spot, located
 from graphlab.observe.optimizers.gradients.groups import Groups
@@ -147,7 +148,7 @@ class OptimizerRegistry:
         self.overlap = False
         self._rests = False
 
-    left_out = "what steps do to values"
+    left_out: str = message("observed.budget.steps")
 
     def rest(self) -> None:
         """Compare no more than each optimizer's first steps by value."""

@@ -6,6 +6,7 @@ import ast
 from types import FrameType
 from typing import Any, NamedTuple
 
+from graphlab.language import message
 from graphlab.observe.graph.walk import sequence
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log
@@ -141,7 +142,7 @@ class Makers:
                 spot = next(iter(spots))
             if spot is not None:
                 at = locate(*spot)
-                return Made(at, "a full backward hook")
+                return Made(at, message("observed.by.full_hook"))
         return self._registered(names)
 
     def _registered(self, names: Names) -> Made | None:
@@ -171,7 +172,7 @@ class Makers:
         file, call = only[0]
         scope = scope_around(call, file)
         at = place(call, file, getattr(scope, "name", "<module>"))
-        return Made(at, "a full backward hook")
+        return Made(at, message("observed.by.full_hook"))
 
 
 def _line(node: ast.AST) -> int:

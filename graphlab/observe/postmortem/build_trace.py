@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.backward_calls import LARGE
 from graphlab.observe.build_trace import environment, places_of
 from graphlab.observe.failures.call import Diagnosis, FailedCall
@@ -127,7 +128,9 @@ class _PostMortem:
                 traceback.print_exc()
             explained = False
             self._events.clear()
-            self._unseen.append(f"internal error in the observer: {type(own).__name__}: {own}")
+            self._unseen.append(
+                message("observed.unseen.internal", error=type(own).__name__, text=str(own))
+            )
         if not explained and mistake is None:
             return None
         tb = self._tb
@@ -221,7 +224,7 @@ class _PostMortem:
             return True
         nodes = nodes_behind(values, is_grad, LARGE)
         if len(nodes) >= LARGE:
-            self._unseen.append(f"the graph is large: {LARGE:,} of its nodes were looked at")
+            self._unseen.append(message("observed.unseen.large", count=LARGE))
         self._owners = live_optimizers(tb.names)
         problems: list[Saved] = []
         if mistake in ("stale", "freed"):
@@ -271,14 +274,14 @@ class _PostMortem:
                 cut=cut.location() if cut is not None else None,
                 cut_by=cut.by if cut is not None else "",
                 node=failure.node,
-                inferred="nothing else there changes what outlives it" if inferred else "",
+                inferred=message("observed.inferred.nothing_else") if inferred else "",
             )
         )  # fmt: skip
 
     def _slots(self, nodes: list[Any]) -> Iterator[tuple[Any, Any]]:
         for node in nodes:
             if time.thread_time() > self._until:
-                self._unseen.append("the graph is large: reading it was cut short")
+                self._unseen.append(message("observed.unseen.cut_short"))
                 return
             for slot in slots(node):
                 yield node, slot
@@ -310,7 +313,10 @@ class _PostMortem:
         before, after = saved_version(slot), version_of(slot.data)
         found = verdicts[index]
         write = self._write(index, before, after, verdicts) if len(found) == 1 else None
-        maybe = [f"{each.by} in line {each.at.line}" if each.at else each.by for each in found]
+        maybe = [
+            message("words.by_in_line", by=each.by, line=each.at.line) if each.at else each.by
+            for each in found
+        ]
         return Saved(
             seq=sequence(node),
             operation=operation(node),
@@ -332,7 +338,7 @@ class _PostMortem:
         """The index, among the events, of the inferred write; it is added."""
         who = verdicts[index][0]
         same = [self._tb.called(at) for at, found in verdicts.items() if found == [who]]
-        why = who.why.replace("{names}", listing(same, NAMED))
+        why = message(who.why, name=who.name or who.by, names=listing(same, NAMED))
         event = Write(0, who.at, who.by, index, before, after, inferred=why)
         if event not in self._events:
             self._events.append(event)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from graphlab.language import message
 from graphlab.observe.graph.walk import grad_edge, walk
 from graphlab.observe.lineage.values import Values
 from graphlab.observe.tensors import grad_fn_of, is_tensor
@@ -47,20 +48,16 @@ def freeing_call(
             continue
         loss = values.of(each.target, each.scope)
         if any(loss is root for root in roots):
-            again.append(FreeingCall(each, "it is a backward through the same loss", gone))
+            again.append(FreeingCall(each, message("observed.inferred.same_loss"), gone))
         elif loss is LOST:
             unknown += 1
         elif is_tensor(loss) and grad_fn_of(loss) is not None:
             shared = gone.intersection(walk([grad_edge(loss)], limit))
             if shared:
-                why = "its loss leads to the same nodes, which hold nothing any more"
-                sharing.append(FreeingCall(each, why, shared))
+                sharing.append(FreeingCall(each, message("observed.inferred.same_nodes"), shared))
     if sharing or again:
         found = sharing or again
         return found[0] if len(found) == 1 else None
     if mine is not None and not unknown:
-        why = (
-            "no other backward of your source leads there, so it was this one, an iteration earlier"
-        )
-        return FreeingCall(mine, why, frozenset())
+        return FreeingCall(mine, message("observed.inferred.iteration_earlier"), frozenset())
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import gc
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -32,9 +32,6 @@ from graphlab.source.statements import (
 )
 from graphlab.trace.model import Location
 
-# Why it is a possible writer; shown only if it is the only one.
-_SURE = "{by} writes {{names}} in place, and nothing else was found that does"
-_MAYBE = "nothing but {by} was found that can have written {{names}}"
 # How many items of a list are looked at.
 _ITEMS = 4_096
 _HANDING_ON = {"list", "tuple", "zip", "enumerate", "reversed", "sorted", "iter", "set"}
@@ -42,11 +39,13 @@ _HANDING_ON = {"list", "tuple", "zip", "enumerate", "reversed", "sorted", "iter"
 
 @dataclass(frozen=True, slots=True)
 class PossibleWriter:
-    """`why` is a template with the tensors' {names}; `proven`: it did write, at some time."""
+    """`why` is the key of a text, shown only if it is the only possible one, which calls the writer
+    by its `name`, or else `by`; `proven`: it did write, at some time."""
 
     by: str
     at: Location | None
     why: str
+    name: str = ""
     proven: bool = False
 
 
@@ -131,8 +130,8 @@ class WriterSearch:
             verdict = self._judge(statement, tensor, lasting) if link not in seen else None
             if verdict is not None:
                 seen.add(link)
-                by, why = statement.by, _SURE if verdict else _MAYBE
-                found.append(PossibleWriter(by, statement.at, why.format(by=by)))
+                why = "observed.wrote.sure" if verdict else "observed.wrote.maybe"
+                found.append(PossibleWriter(statement.by, statement.at, why))
         found.extend(self._modules(tensor, lasting))
         return _merged(found)
 
@@ -148,15 +147,9 @@ class WriterSearch:
         places = [each for each in places if self._is_step_of(owner, each)]
         at = places[0].at if len(places) == 1 else None
         alone = sum(id(tensor) in each.owns for each in self._owners) == 1
-        says = "is the only optimizer that owns" if alone else "owns"
-        state = (
-            "its state says that it has stepped"
-            if stepped
-            else "it keeps no state that would tell whether it has stepped"
-        )
-        yield PossibleWriter(
-            f"{owner.name}.step()", at, f"{owner.name} {says} {{names}}, and {state}", bool(stepped)
-        )
+        key = f"{'only_owner' if alone else 'owner'}_{'stepped' if stepped else 'stateless'}"
+        by, why = f"{owner.name}.step()", f"observed.wrote.{key}"
+        yield PossibleWriter(by, at, why, owner.name, bool(stepped))
 
     def _is_step_of(self, owner: LiveOptimizer, statement: Statement) -> bool:
         """Whether a ``….step()`` may be this optimizer's: by the value of the name, or if that is
@@ -276,10 +269,11 @@ class WriterSearch:
             kind = class_name(module)
             own = attributes(module)
             if not lasting and own.get("inplace") is True:
-                yield PossibleWriter(f"{name} ({kind}, inplace=True)", None, _MAYBE.format(by=name))
+                by = f"{name} ({kind}, inplace=True)"
+                yield PossibleWriter(by, None, "observed.wrote.maybe", name)
             if own.get("max_norm") is not None and _key(tensor) in _keys(own["_parameters"]):
                 by = f"{name} ({kind}, max_norm)"
-                yield PossibleWriter(by, None, f"{name} rescales its own weight as it runs")
+                yield PossibleWriter(by, None, "observed.wrote.rescales", name)
 
 
 def _merged(found: list[PossibleWriter]) -> list[PossibleWriter]:
@@ -288,7 +282,7 @@ def _merged(found: list[PossibleWriter]) -> list[PossibleWriter]:
     for each in found:
         known = by.get(each.by)
         if known is not None and known.at != each.at:
-            each = PossibleWriter(each.by, None, each.why, each.proven)
+            each = replace(each, at=None)
         by[each.by] = each
     return list(by.values())
 

@@ -13,9 +13,10 @@ from threading import get_ident
 from typing import Protocol
 
 from graphlab.errors import UserError
+from graphlab.language import message
+from graphlab.language.lists import listing
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, RawBackward, Spot
-from graphlab.text import listing
 
 # A share is judged over so many backwards, and so many seconds, at least.
 BACKWARDS, SECONDS = 40, 0.2
@@ -129,13 +130,10 @@ class Budget:
         limit = f"{self._share:.0%}"
         said = []
         for what, iteration in self._taken:
-            since = f"after iteration {iteration}" if iteration is not None else "after a while"
-            said.append(
-                f"watching took more than {limit} of the program's time: {since}, graphlab no "
-                f"longer saw {what}"
-            )
+            key = "observed.budget.after" if iteration is not None else "observed.budget.a_while"
+            said.append(message(key, limit=limit, iteration=iteration, what=what))
         if self._last > self._share and not self._ways:
-            said.append(f"what it never leaves out took {self._last:.0%}")
+            said.append(message("observed.budget.rest", share=f"{self._last:.0%}"))
         return said
 
     def _begin(self, now: float) -> None:

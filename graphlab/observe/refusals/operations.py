@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import Any, NamedTuple
 
+from graphlab.language import message
 from graphlab.observe.lineage.cut import find_cut
 from graphlab.observe.notes import Log
 from graphlab.observe.origins.context import Context, Entry
@@ -39,7 +40,6 @@ from graphlab.source.wording import call_text
 from graphlab.trace.model import Location, Refusal, TensorInfo
 
 # Ends what is told of a line that made a tensor without a graph.
-UNASKED = "made it without requires_grad"
 
 
 class Operation(NamedTuple):
@@ -276,7 +276,9 @@ class _Refused:
             return Made(cut.location(), cut.by)
         # It never had one.
         made = makers.origin("made", tensor, node, context) if is_tensor(tensor) else None
-        return Made(made.at, f"{made.by} {UNASKED}") if made is not None else None
+        return (
+            Made(made.at, message("observed.by.unasked", by=made.by)) if made is not None else None
+        )
 
     def _start(
         self, tensor: Any, node: ast.expr | None, info: TensorInfo

@@ -9,6 +9,7 @@ import ast
 from types import FrameType
 from typing import Any, NamedTuple
 
+from graphlab.language import message
 from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
 from graphlab.observe.lineage.cut import Stack, find_cut
 from graphlab.observe.lineage.frozen import frozen_by
@@ -100,7 +101,8 @@ def refused_outright(
             other = given[at]
             if shape_of(other) != shape_of(root) and not (is_nested(other) or is_nested(root)):
                 by = _shaped(other, caller, files, line, log)
-                why = f"has shape {list(shape_of(other))}, and {loss} has {list(shape_of(root))}"
+                shape, own = str(list(shape_of(other))), str(list(shape_of(root)))
+                why = message("observed.refused.shape", shape=shape, loss=loss, own=own)
                 return Outright("gradient-shape", root, by, at, why)
     inputs = _inputs(values)
     for at, each in enumerate(inputs):

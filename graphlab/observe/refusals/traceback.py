@@ -7,6 +7,7 @@ import sys
 from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
+from graphlab.language import message
 from graphlab.observe.lineage.values import Values
 from graphlab.observe.names import Names
 from graphlab.observe.tensors import Named, describe
@@ -134,7 +135,7 @@ class ErrorTraceback:
     def called(self, index: int) -> str:
         """How a sentence calls a tensor of the table."""
         tensor = self.tensors[index]
-        return tensor.name or f"a tensor of shape {list(tensor.shape)}"
+        return tensor.name or message("words.tensor_of_shape", shape=str(list(tensor.shape)))
 
 
 def _home(value: Any) -> ModuleType | None:

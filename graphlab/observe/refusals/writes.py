@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.lineage.cut import making
@@ -208,7 +209,7 @@ def _view_made(
         node = None
     found = makers.origin("view", view, node, context)
     if found is not None:
-        return found.at, "the view is made"
+        return found.at, message("errors.refused.view_made")
     line = getattr(context.use, "lineno", None) if context is not None else None
     return making(entry.frame, name, makers.files, line), ""
 

@@ -31,7 +31,11 @@ class Joint:
             sources = {**trace.sources, **sources}
         unseen = list(first.unseen)
         for rank, trace in self.traces.items():
-            unseen += [f"rank {rank}: {each}" for each in trace.unseen if each not in first.unseen]
+            unseen += [
+                message("ranks.of_rank", rank=rank, text=each)
+                for each in trace.unseen
+                if each not in first.unseen
+            ]
         if self.missing:
             unseen.append(message("ranks.left_no_trace", ranks=ranks_in_words(self.missing)))
         return replace(

@@ -9,8 +9,8 @@ from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 # The kinds of a wrapper.
 DDP, FSDP, FULLY_SHARD = "DistributedDataParallel", "FullyShardedDataParallel", "fully_shard"
-# How a write of DistributedDataParallel's to the buffers of its module is called.
-BROADCAST = "DistributedDataParallel's broadcast of buffers"
+# The key of what a write of DistributedDataParallel's to the buffers of its module is called.
+BROADCAST = "observed.by.broadcast"
 # Why a backward's gradients were not averaged: the forward went past the wrapper, it had been used
 # up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows,
 # torch.autograd.grad computed them, reentrant checkpoints gave it more than one, the program

@@ -335,6 +335,9 @@ def _arrow(arrow: Arrow, kinds: dict[str, str], theme: Theme) -> str:
     elif arrow.line == "again":
         attributes.append("constraint=false")
     attributes.append(f'color="{color}"')
+    if arrow.source_lane is not None or arrow.target_lane is not None:
+        # Graphviz names an edge by its boxes; two lanes of one box are two edges.
+        attributes.append(f'id="{tail}-{head}"'.replace(":", "-"))
     if arrow.red:
         attributes.append("penwidth=3")
     if label:

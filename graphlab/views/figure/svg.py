@@ -14,9 +14,9 @@ ElementTree.register_namespace("xlink", XLINK)
 
 
 def with_titles(data: bytes, title: str, description: str = "") -> bytes:
-    """The SVG with `title` and `description`. The id of a node's group is ``gl-`` and the node's
-    name in the DOT text. Its tooltip becomes its title, which browsers show on hovering and screen
-    readers read."""
+    """The SVG with `title` and `description`. The id of a group is ``gl-`` and the id or
+    else the name in the DOT text. A tooltip becomes the title, which browsers show on hovering and
+    screen readers read."""
     root = ElementTree.fromstring(data)
     title, description = clean(title), "\n".join(map(clean, description.split("\n")))
     root.set("role", "img")
@@ -28,7 +28,9 @@ def with_titles(data: bytes, title: str, description: str = "") -> bytes:
         if kind not in ("node", "edge", "cluster") or name is None:
             continue
         tip = _unwrapped(group)
-        known = (name.text or "").replace("->", "-").replace(":", "-")
+        known = (name.text or "").replace("->", "-")
+        if kind == "edge" and not group.get("id", "edge").startswith("edge"):
+            known = group.get("id", "")
         counts[known] = counts.get(known, 0) + 1
         again = f"-{counts[known]}" if counts[known] > 1 else ""
         group.set("id", f"gl-{known}{again}")

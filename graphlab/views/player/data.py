@@ -33,6 +33,8 @@ def data(
     comments = Comments(timeline)
     tensors = _tensors(timeline)
     saved = _saved(timeline, tensors)
+    findings = list(findings)
+    infos = [each for each in findings if each.severity == "info"]
     findings = [each for each in findings if each.severity != "info"]
     if film.graph is not None:
         explained(film.graph, saved)
@@ -65,6 +67,7 @@ def data(
         "ledger": ledger(timeline),
         "entries": entries(timeline),
         "findings": told_of,
+        "infos": [card(timeline, each, "") for each in infos],
         "crash": crash,
         "asked": comments.questions(),
         "start": failed[0] if failed else 0,
@@ -202,6 +205,11 @@ def _tensors(timeline: Timeline) -> list[Data]:
             _append(history.setdefault(change.tensor, []), row)
             if change.values is not None:
                 _append(values.setdefault(change.tensor, []), [step, list(change.values)])
+    # The steps that wrote a tensor and left its version as it was.
+    unseen: dict[int, list[int]] = {}
+    for number, event in enumerate(film.events):
+        if isinstance(event, Write) and event.silent and event.tensor >= 0:
+            unseen.setdefault(event.tensor, []).append(timeline.step_of[number])
     found = []
     for tensor, rows in sorted(history.items()):
         info = film.tensors[tensor]
@@ -212,6 +220,7 @@ def _tensors(timeline: Timeline) -> list[Data]:
                 "shape": dims(info.shape),
                 "history": rows,
                 "values": values.get(tensor, []),
+                "unseen": unseen.get(tensor, []),
             }
         )
     return found
@@ -277,6 +286,7 @@ def _value(saved: SavedTensor, born: int, stale: int | None) -> Data:
         "owner": "",
         "shape": dims(saved.shape),
         "history": history,
+        "unseen": [],
     }
 
 

@@ -14,7 +14,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from graphlab.language import catalogue, current, say
+from graphlab.language import catalogue, current, say, told
 from graphlab.text import visible_values
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
@@ -98,7 +98,7 @@ def fragment(
 
 def _titles(plays: Sequence[RecordedRun]) -> list[str]:
     """The runs' names, made unique."""
-    names = [play.trace.target for play in plays]
+    names = [told(play.trace.target) for play in plays]
     return [
         f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name
         for at, name in enumerate(names)
@@ -107,7 +107,7 @@ def _titles(plays: Sequence[RecordedRun]) -> list[str]:
 
 def page(plays: Sequence[RecordedRun], *, quiz: bool = False, timeout: float = 20.0) -> str:
     """A whole HTML document."""
-    names = " / ".join(clean(play.trace.target) for play in plays)
+    names = " / ".join(clean(told(play.trace.target)) for play in plays)
     title = say("player.page.title", names=names)
     player = fragment(plays, uid="gl", quiz=quiz, whole_page=True, timeout=timeout)
     return (

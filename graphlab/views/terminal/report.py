@@ -102,7 +102,9 @@ def _outcome(trace: Trace, findings: list[Finding]) -> Text:
     end = ""
     if trace.outcome == "completed" and not counts:
         end = _all_clear(trace)
-    return Text.assemble((f"{mark} ", style), (one_line(trace.target), "bold"), f" {said}{end}")
+    return Text.assemble(
+        (f"{mark} ", style), (one_line(told(trace.target)), "bold"), f" {said}{end}"
+    )
 
 
 def _notices(trace: Trace) -> list[RenderableType]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.hooks.code_swap import Swap
 from graphlab.observe.hooks.line_tracer import Following, LineTracer
 from graphlab.observe.hooks.modules.quiet import QuietModules
@@ -31,7 +32,7 @@ class ModuleCalls:
         self._swap: Swap | None = None
         self._rests = False
 
-    left_out = "calls of modules"
+    left_out: str = message("observed.budget.module_calls")
 
     def rest(self) -> None:
         """Note no more calls."""

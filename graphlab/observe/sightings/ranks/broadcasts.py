@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from graphlab.language import message
 from graphlab.observe.notes import RawWrite
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.sightings.ranks.collectives import Collectives
@@ -80,5 +81,5 @@ class BufferBroadcasts:
             silent = all(each[3] == each[4] for each in written)
             spot = self._tracer.spot(frame.f_back)
             self._log.write(
-                RawWrite(self._tracer.seq(), spot, BROADCAST, written, None, silent, False)
+                RawWrite(self._tracer.seq(), spot, message(BROADCAST), written, None, silent, False)
             )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from graphlab.language import message
 from graphlab.observe.names import parameters_in
 from graphlab.observe.refusals.refused_call import RefusedCall
 from graphlab.observe.refusals.traceback import ErrorTraceback
@@ -46,7 +47,9 @@ class PastWrappers:
                 continue
             named = tb.names.tensors.get(id(subject))
             outer = self._calling(call, tb, subject)
-            called = call_text(outer, "the call")[0] if outer is not None else ""
+            called = (
+                call_text(outer, message("observed.by.the_call"))[0] if outer is not None else ""
+            )
             yield PastTheWrapper(tb.at, named.name if named else "", kind, called, outer or tb.at)
             return
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from graphlab.language import message
+from graphlab.language import Message, message
 from graphlab.language.lists import listing
 from graphlab.source.blocks import StatementInScope
 from graphlab.trace.finding import Help
@@ -18,13 +18,12 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
     if here is None or not isinstance(here.statement, ast.Return) or here.statement.value is None:
         return None
     node = event.node
-    if node is None or " for " not in node.why or isinstance(here.scope, ast.Module):
+    why = node.why if node is not None else ""
+    if not isinstance(why, Message) or why.key != "observed.contract.number":
         return None
-    words = node.why.split()
-    # "returned 1 gradient for 2 inputs of forward"
-    if not (words[1].isdigit() and words[4].isdigit()):
+    if isinstance(here.scope, ast.Module):
         return None
-    got, wanted = int(words[1]), int(words[4])
+    got, wanted = why.arguments["gradients"], why.arguments["inputs"]
     inputs = _inputs(here.source, here.scope)
     value = here.statement.value
     given = value.elts if isinstance(value, ast.Tuple) else [value]

@@ -51,6 +51,7 @@ function accountPane(data, go, choose, quiz) {
       make("p", {}, say("clean_long"))) });
   }
   const first = Math.min(...cards.map((each) => each.step));
+  cards.push(...data.infos.map((info) => ({ step: first, card: findingCard(info, go, !data.others.length) })));
   for (const other of data.others) {
     const card = make("article", { class: "gl-card gl-other" },
       make("h3", {}, say(data.findings.length ? "against" : "beside", { name: other.title })));

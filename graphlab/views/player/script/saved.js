@@ -26,9 +26,12 @@ function waiting(data, n, level) {
 // Whether a row's tensor, at the version that it has, was written unseen by its counter: then the
 // values are not those of that version.
 function starred(data, row, n) {
-  const state = holds(data.tensors[row].history, n);
-  return state !== null && data.saved.some((each) => each.row === row && each.now === each.version
-    && each.stale !== null && each.stale <= n && each.version === state[1]);
+  const { history, unseen } = data.tensors[row];
+  const state = holds(history, n);
+  return state !== null && (
+    unseen.some((step) => step <= n && holds(history, step)?.[1] === state[1])
+    || data.saved.some((each) => each.row === row && each.now === each.version
+      && each.stale !== null && each.stale <= n && each.version === state[1]));
 }
 
 function times(versions) {

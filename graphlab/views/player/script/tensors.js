@@ -37,7 +37,8 @@ function tensorPane(data, follow) {
     const [number, grad, kept] = row.cells;
     put(number, state === null || state[1] < 0 ? "–" : version(state[1], others));
     put(grad, gradient(state));
-    number.classList.toggle("gl-new", changed && before !== null && before[1] !== state[1]);
+    const written = others && !starred(data, row.at, n - 1);
+    number.classList.toggle("gl-new", before !== null && (written || (changed && before[1] !== state[1])));
     grad.classList.toggle("gl-new", changed && before !== null && gradient(before) !== gradient(state));
     grad.classList.toggle("gl-faint", state === null || !state[2]);
     kept.replaceChildren(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from graphlab.language import say
+from graphlab.language import key_of, say
 from graphlab.trace.model import Backward, Event, Module, Refused, Step, Write, ZeroGrad
 from graphlab.views.figure.grouping import failed_backward
 from graphlab.views.player.texts.words import listing, tally, tally_of
@@ -215,8 +215,9 @@ def _writes(timeline: Timeline, at: int, events: list[Write], said: Collection[s
     found = []
     for (by, before, after), tensors in groups.items():
         # ``layer(), through normal_()`` needs a comma after it.
-        comma = "," if ", through " in by else ""
-        who = say("player.say.it") if by in said else say("player.say.who", by=by, comma=comma)
+        through = key_of(by) == "observed.by.through"
+        known_as = say("player.say.who_through" if through else "player.say.who", by=by)
+        who = say("player.say.it") if by in said else known_as
         known = [each for each in tensors if each >= 0]
         if not known:
             found.append(say("player.say.writes_nameless", who=who, count=len(tensors)))
