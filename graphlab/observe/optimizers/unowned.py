@@ -34,6 +34,7 @@ class ReachedParameter:
     same time."""
 
     ref: Ref
+    storage: int | None
     record: RawBackward
     index: int
     name: str
@@ -107,6 +108,7 @@ class ReachedParameters:
                 bearers.append(id(leaf))
                 self.leaves[id(leaf)] = ReachedParameter(
                     Ref(leaf),
+                    storage_key(leaf),
                     record,
                     index_of(leaf, names),
                     named.name,
@@ -176,14 +178,13 @@ class ReachedParameters:
                 held[leaf.owner] = held.get(leaf.owner, 0) + 1
                 continue
             tensor = leaf.ref()
-            by_hand = tensor is not None and (
-                not requires_grad(tensor)
-                or (
-                    written.get(storage_key(tensor) or 0, -1) >= leaf.record.seq
-                    # cpu() and to() write as well, and change nothing.
-                    and not (leaf.sample is not None and leaf.sample.same(tensor))
-                )
-            )
+            # What is gone by now was written where it was.
+            where = leaf.storage if tensor is None else storage_key(tensor)
+            by_hand = written.get(where or 0, -1) >= leaf.record.seq
+            if tensor is not None:
+                # cpu() and to() write as well, and change nothing.
+                same = leaf.sample is not None and leaf.sample.same(tensor)
+                by_hand = not requires_grad(tensor) or (by_hand and not same)
             if by_hand:
                 anew.pop(leaf.name, None)
             elif leaf.name not in anew:
