@@ -39,7 +39,7 @@ def _made(each: NonFinite) -> str:
         key = "data_many" if each.whole else "data"
         return message(f"numbers.gl201.{key}", name=name, **many, **words)
     if each.phase == "step":
-        key = "step_operation" if each.operation else "step"
+        key = "step_operation" if each.operation else "step" if each.call else "step_or_gradient"
         words["given"] = given(each)
         return message(f"numbers.gl201.{key}", operation=each.operation, **words)
     if not each.operation and not each.in_loss:

@@ -118,6 +118,22 @@ def test_what_was_written_since_is_not_read(tmp_path: Path) -> None:
     assert found.phase == "backward" and found.at is None and found.look_from is not None
 
 
+def test_a_step_of_the_users_own_may_have_made_it(tmp_path: Path) -> None:
+    own = """\
+    if step == 0:
+        class Own(torch.optim.Optimizer):
+            @torch.no_grad()
+            def step(self):
+                for p in self.param_groups[0]["params"]:
+                    p.sub_(p.grad / p.grad.norm())
+        optimizer = Own(net.parameters(), {})
+    loss = (net(x) * int(step != 4)).sum()
+"""
+    (found,) = seen(tmp_path, own)
+    assert (found.phase, found.operation, found.call) == ("step", "", "")
+    assert found.look_from is not None
+
+
 @pytest.mark.parametrize(
     "refusal",
     [

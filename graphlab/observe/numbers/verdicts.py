@@ -63,12 +63,15 @@ class Verdicts:
         before = self.last
         nan = any(odd(each).nan for each in ill)
         phase: Phase | None = "before"
+        either = False
         if self.sound is not None:
             phase = phase_of(ill, self._ledger.registry.followed())
             seen = self._by_steps(ill) if phase != "step" else None
             if seen is not None:
                 return seen
-            phase = phase or ("backward" if nan else "step")
+            # A step of torch's own that keeps nothing makes no NaN of finite numbers.
+            either = phase is None and not (nan and self._torchs_own(ill))
+            phase = phase or ("step" if either else "backward")
         return NonFinite(
             None,
             "",
@@ -76,9 +79,17 @@ class Verdicts:
             "nan" if nan else "inf",
             tensors=self.places(ill),
             loss=before.loss if before is not None else "",
-            call=before.call if before is not None else "",
+            call=before.call if before is not None and not either else "",
             call_at=located(before.spot) if before is not None else None,
             look_from=self.sound if self.sound is not None else 0,
+        )
+
+    def _torchs_own(self, ill: list[Any]) -> bool:
+        """Whether torch's own optimizers hold these parameters."""
+        return not any(
+            any(each is other for each in ill for other in parameters_of(optimizer))
+            and not type(optimizer).__module__.startswith("torch.optim.")
+            for _, optimizer in self._ledger.registry.followed()
         )
 
     def by_kept(

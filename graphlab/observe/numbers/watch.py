@@ -9,7 +9,7 @@ applied it, or a parameter has it. A loss may be infinite where the program skip
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -181,7 +181,8 @@ class NumberWatch:
     def _on_backward(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call" or self._told is not None:
             return
-        loss: Any = frame.f_locals.get("tensors")
+        values = frame.f_locals
+        loss: Any = values.get("tensors")
         self._tracking.last_in_backward = None
         with Unnoticed():
             if self._is_odd(loss):
@@ -191,13 +192,13 @@ class NumberWatch:
                     self._loss_is_odd(record, listed(loss), frame)
             else:
                 self._tracking.finite_root = True
-                self._keep(loss, frame)
+                self._keep(loss, values)
 
-    def _keep(self, loss: Any, frame: FrameType) -> None:
+    def _keep(self, loss: Any, values: Mapping[str, Any]) -> None:
         """Hold what would tell which node of this backward made a gradient not finite."""
         root = grad_fn_of(loss) if is_tensor(loss) else None
         record: Any = self._log.events[-1]
-        if root is None or self._tracking.on or frame.f_locals.get("inputs") is not None:
+        if root is None or self._tracking.on or values.get("inputs") is not None:
             return
         if isinstance(record, RawBackward) and not record.nested:
             self._verdicts.steep.begins(record, root)
