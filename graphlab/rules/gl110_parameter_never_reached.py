@@ -8,6 +8,7 @@ from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
+from graphlab.rules.repair.held.stepping import called
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -67,6 +68,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(Help(message(f"training.gl110.{help}")),),
             notes=(message("training.gl110.all", names=names),) if len(names) > 1 else (),
             others=(
+                *called(trace),
                 *graph_kept(trace, optimizer.cut, optimizer.cut_by),
                 *not_reentrant_at_all(trace, optimizer.at),
             ),
