@@ -51,19 +51,33 @@ def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Hel
     if not isinstance(one, ast.Assign) or other is None or other not in file.body(one):
         return
     names = {ast.unparse(each) for each in one.targets}
-    whole: ast.expr | None = one.value
-    while whole is not None and (inner := _inner(file, whole)) is not None:
-        whole = inner[0]
-    if whole is not None and ast.unparse(whole) in names and one.lineno < other.lineno:
+    if _whole(file, one.value) in names and one.lineno < other.lineno:
         found = file.help(message("repairs.tried.after_backward", line=other.lineno),
                           *file.moved(one, other))  # fmt: skip
         if found is not None:
             yield found
 
 
+def _whole(file: Rewriting, value: ast.expr) -> str:
+    """What an expression is without all that leaves the graph around it."""
+    while (inner := _inner(file, value)) is not None:
+        value = inner[0]
+    return ast.unparse(value)
+
+
 def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
     statement = file.statement(at.line)
     if statement is None or hasattr(statement, "body"):
+        return
+    targets = getattr(statement, "targets", [])
+    value = statement.value if isinstance(statement, ast.Assign) else None
+    same = value is not None and [_whole(file, value)] == [ast.unparse(each) for each in targets]
+    if same and len(file.body(statement)) > 1:
+        # Nothing would be left of it but ``x = x``.
+        text = message("repairs.tried.keep_graph", line=at.line)
+        found = file.help(text, (*file.whole(statement), ""))
+        if found is not None:
+            yield found
         return
     cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
     here = [each for each in cuts if file.is_at(each, at)]
