@@ -20,6 +20,8 @@ from graphlab.trace.sightings import NonFinite
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
+# The rule about parameters that no optimizer holds.
+_UNHELD = "GL103"
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
 _AT_LEAST = 5.0
@@ -80,6 +82,7 @@ class Search:
         self.originals: dict[str, Source] = {}
         self._seen: set[tuple[tuple[str, str], ...]] = set()
         self._trials: list[_Trial] = []
+        self._first: list[Finding] = []
         self._before: Answer = Answer()
         # The text of every file as each candidate has it, by the candidate's place.
         self.texts: list[dict[str, str]] = []
@@ -103,6 +106,7 @@ class Search:
         self._before = before = self._looked_into(before, before.trace)
         assert before.trace is not None
         first = _Trial({}, trace=before.trace, findings=on_ranks.findings(before))
+        self._first = first.findings
         if first.problems:
             self._search(first)
         failure = before.trace.exception
@@ -168,7 +172,12 @@ class Search:
         if key in self._seen:
             return None
         self._seen.add(key)
-        choices = (*base.choices, help.choice) if help.choice else base.choices
+        choices = base.choices
+        if help.choice:
+            choices = (*choices, help.choice)
+        elif finding.code == _UNHELD and all(each.code != _UNHELD for each in self._first):
+            # That came to light as the error was mended: the program does not say what it means.
+            choices = (*choices, message("fix.meant.trains"))
         return _Trial(texts, (*base.words, _alone(help.text)), choices, base, finding)
 
     def _try(self, wave: Sequence[_Trial]) -> None:

@@ -8,6 +8,7 @@ from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
+from graphlab.rules.repair.held.stepping import called
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.uncalled import not_called
@@ -72,6 +73,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(repair,),
             notes=(message("training.gl110.all", names=names),) if len(names) > 1 else (),
             others=(
+                *called(trace),
                 *graph_kept(trace, optimizer.cut, optimizer.cut_by),
                 *not_reentrant_at_all(trace, optimizer.at),
             ),

@@ -7,11 +7,18 @@ from dataclasses import replace
 
 import pytest
 
+from graphlab.rules.repair.asked.columns import column_of_gradient
+from graphlab.rules.repair.asked.functions import differentiable_twice, saved_for_backward
+from graphlab.rules.repair.asked.leaves import kept_detached
+from graphlab.rules.repair.asked.requiring import required_before_use, trained_alone
 from graphlab.rules.repair.calls import one_real_number
 from graphlab.rules.repair.double_softmax import without_softmax
 from graphlab.rules.repair.graph.cuts import graph_kept
+from graphlab.rules.repair.graph.joined import for_its_step, joined
 from graphlab.rules.repair.held.building import hold_more, registered
 from graphlab.rules.repair.held.clearing import cleared_before, cleared_elsewhere
+from graphlab.rules.repair.held.later import written_later
+from graphlab.rules.repair.inplace_modules import built_not_in_place
 from graphlab.rules.repair.left_over import add_step, clear_gradients
 from graphlab.rules.repair.reordered import copy_before_write, saved_later, view_after_write
 from graphlab.trace.finding import Help
@@ -236,3 +243,130 @@ def test_a_copy_is_made_only_where_nobody_keeps_the_old_one() -> None:
     kept = returned.replace("return m", "return n")
     script = Script(kept)
     assert not list(copy_before_write(script.trace(), script.at("m.diagonal().add_(n)")))
+
+
+def test_a_summand_of_the_loss_is_not_moved_out_of_it() -> None:
+    source = "import torch\nloss = loss + f(x).item()\nloss.backward()\n"
+    script = Script(source)
+    at = script.at("loss = loss + f(x).item()")
+    helps = graph_kept(script.trace(), at, "f(x).item()", script.at("loss.backward()"))
+    assert set(outcomes(source, helps)) == {source.replace(".item()", "")}
+
+
+@pytest.mark.parametrize("between", ["", "print(a)\n", "opt.step()\n"])
+def test_two_backwards_before_one_step_are_one(between: str) -> None:
+    source = f"a.backward()\n{between}b.backward()\nopt.step()\nopt.zero_grad()\n"
+    script = Script(source)
+    trace = script.trace(backward(script.at("b.backward()"), "b", raised="RuntimeError"))
+    wanted = [f"{between}(a + b).backward()\nopt.step()\nopt.zero_grad()\n"]
+    assert outcomes(source, joined(trace)) == ([] if "step" in between else wanted)
+
+
+def test_a_backward_writes_for_the_step_that_follows_alone() -> None:
+    source = "b.backward()\nopt_b.step()\n"
+    script = Script(source)
+    event = backward(script.at("b.backward()"), "b")
+    new = 'b.backward(inputs=[p for g in opt_b.param_groups for p in g["params"]])\nopt_b.step()\n'
+    assert outcomes(source, for_its_step(script.trace(event), event)) == [new]
+
+
+@pytest.mark.parametrize("use", ["", "print(seen)\n"])
+def test_a_call_that_writes_goes_behind_the_step_unless_its_result_is_read(use: str) -> None:
+    head = "def clip(net):\n    net.weight.data.clamp_(-1, 1)\n    return 1\n\n\nloss = f(x)\n"
+    source = f"{head}seen = clip(net)\n{use}loss.backward()\nopt.step()\nprint(1)\n"
+    script = Script(source)
+    event = backward(script.at("loss.backward()"))
+    written = script.at("net.weight.data.clamp_(-1, 1)")
+    found = outcomes(source, written_later(script.trace(event), written, event))
+    moved = f"{head}loss.backward()\nopt.step()\nseen = clip(net)\nprint(1)\n"
+    assert found == ([] if use else [moved])
+
+
+CUBE = """
+class Cube(Function):
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @once_differentiable
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * g
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "whole"),
+    [
+        ("x**3", "x**3", True),
+        # A value of forward's own, of which backward has no graph; and one that is not saved.
+        ("ctx.save_for_backward(x)", "x = x * 2\n        ctx.save_for_backward(x)", False),
+        ("(x,) = ctx.saved_tensors", "x = ctx.x", False),
+        ("3 * x**2", "3 * x.detach()**2", False),
+    ],
+)
+def test_only_a_backward_that_autograd_sees_whole_is_followed_again(
+    was: str, now: str, whole: bool
+) -> None:
+    source = CUBE.replace(was, now)
+    script = Script(source)
+    helps = differentiable_twice(script.trace(), script.at("@once_differentiable"))
+    wanted = source.replace("    @once_differentiable\n", "")
+    assert outcomes(source, helps) == [wanted] * whole
+
+
+def test_what_backward_unpacks_is_saved_if_it_is_given() -> None:
+    source = (
+        "class F(Function):\n    def forward(ctx, w, n):\n        return w * n\n\n"
+        "    def backward(ctx, g):\n        (w,) = ctx.saved_tensors\n        return g * w, None\n"
+    )
+    script = Script(source)
+    found = outcomes(
+        source, saved_for_backward(script.trace(), script.at("(w,) = ctx.saved_tensors"))
+    )
+    save = "        ctx.save_for_backward(w)\n        return w * n"
+    assert found == [source.replace("        return w * n", save)]
+    other = source.replace("(w,) =", "(z,) =")
+    script = Script(other)
+    at = script.at("(z,) = ctx.saved_tensors")
+    assert outcomes(other, saved_for_backward(script.trace(), at)) == []
+
+
+def test_a_gradient_is_asked_of_what_went_in_and_of_what_trains() -> None:
+    source = "def f(net, z):\n    u = net(z)\n    t = z[:, 1:2]\n    return grad(u, t)[0]\n"
+    script = Script(source)
+    event = backward(script.at("return grad(u, t)[0]"), cut=script.at("t = z[:, 1:2]"))
+    found = outcomes(source, column_of_gradient(script.trace(event), event))
+    assert found == [source.replace("grad(u, t)[0]", "grad(u, z)[0][:, 1:2]")]
+    named = "def f():\n    return grad(loss, [p for _, p in net.named_parameters()])\n"
+    script = Script(named)
+    at = script.at("return grad(loss, [p for _, p in net.named_parameters()])")
+    wanted = named.replace("parameters()]", "parameters() if p.requires_grad]")
+    assert outcomes(named, trained_alone(script.trace(), at)) == [wanted]
+
+
+def test_data_requires_grad_before_it_is_used_and_a_frozen_parameter_stays_so() -> None:
+    source = "def f(x):\n    y = net(x)\n    return grad(y, x)\n"
+    for kind, wanted in (("activation", 1), ("parameter", 0)):
+        script = Script(source, tensors=(replace(parameter("x"), kind=kind),))  # type: ignore[arg-type]
+        event = backward(script.at("return grad(y, x)"), subject=0)
+        found = outcomes(source, required_before_use(script.trace(event), event))
+        new = source.replace("    y =", "    x.requires_grad_(True)\n    y =")
+        assert found == [new] * wanted
+
+
+def test_what_a_module_remembers_has_no_graph_unless_others_read_it() -> None:
+    source = "class N:\n    def forward(self, x):\n        self.h = f(x)\n        return self.h\n"
+    script = Script(source)
+    found = outcomes(source, kept_detached(script.trace(), script.at("self.h = f(x)")))
+    lines = "h = f(x)\n        self.h = h.detach()\n        return h"
+    assert found == [source.replace("self.h = f(x)\n        return self.h", lines)]
+    script = Script(source + "loss = n.h.mean()\n")
+    assert list(kept_detached(script.trace(), script.at("self.h = f(x)"))) == []
+
+
+def test_a_module_in_place_is_built_out_of_place() -> None:
+    source = "self.act = nn.ReLU(inplace=True)\nself.b = nn.ReLU(True)\ny = self.act(x)\n"
+    script = Script(source)
+    found = outcomes(source, built_not_in_place(script.trace(), script.at("y = self.act(x)")))
+    assert found == [source.replace("inplace=True", "")]

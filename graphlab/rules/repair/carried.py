@@ -102,6 +102,9 @@ def _targets(statement: ast.Assign) -> list[ast.expr]:
 def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
     """Insert the detach after the step that follows the backward, or after the backward itself, but
     after the last statement that rebinds one of the variables."""
+    there = {ast.unparse(each) for each in block.statements}
+    anew = [each for each in carriers if _ANEW[each.form].format(name=each.name) not in there]
+    carriers = anew or carriers
     after = at
     for index in range(at + 1, min(at + 5, len(block.statements))):
         if ast.unparse(block.statements[index]).split("(")[0].endswith(".step"):

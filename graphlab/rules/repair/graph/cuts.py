@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from graphlab.language import message
@@ -13,7 +14,10 @@ from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
 _LEAVING = {"detach", "detach_", "item", "tolist", "numpy"}
-_COPYING = {"tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "float", "asarray"}
+_COPYING = {
+    "tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "float", "asarray",
+    "Variable",
+}  # fmt: skip
 # Functions that torch and NumPy call alike.
 _ALIKE = {
     "abs", "add", "arctan", "cos", "diff", "dot", "exp", "expm1", "log", "log1p", "matmul",
@@ -40,23 +44,40 @@ def graph_kept(
 
 
 def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Help]:
-    """Move ``x = x.item()`` behind the backward: what comes after may mean the number."""
+    """Move ``x = x.item()`` behind the backward: what comes after may mean the number. A sum stays:
+    what is added to a loss is there to be trained."""
     one = file.statement(at.line)
     other = file.statement(call.line) if call is not None and call.file == at.file else None
     if not isinstance(one, ast.Assign) or other is None or other not in file.body(one):
         return
     names = {ast.unparse(each) for each in one.targets}
-    read = {ast.unparse(each) for each in ast.walk(one.value) if isinstance(each, ast.Name)}
-    if names & read and one.lineno < other.lineno:
+    if _whole(file, one.value) in names and one.lineno < other.lineno:
         found = file.help(message("repairs.tried.after_backward", line=other.lineno),
                           *file.moved(one, other))  # fmt: skip
         if found is not None:
             yield found
 
 
+def _whole(file: Rewriting, value: ast.expr) -> str:
+    """What an expression is without all that leaves the graph around it."""
+    while (inner := _inner(file, value)) is not None:
+        value = inner[0]
+    return ast.unparse(value)
+
+
 def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
     statement = file.statement(at.line)
     if statement is None or hasattr(statement, "body"):
+        return
+    targets = getattr(statement, "targets", [])
+    value = statement.value if isinstance(statement, ast.Assign) else None
+    same = value is not None and [_whole(file, value)] == [ast.unparse(each) for each in targets]
+    if same and len(file.body(statement)) > 1:
+        # Nothing would be left of it but ``x = x``.
+        text = message("repairs.tried.keep_graph", line=at.line)
+        found = file.help(text, (*file.whole(statement), ""))
+        if found is not None:
+            yield found
         return
     cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
     here = [each for each in cuts if file.is_at(each, at)]
@@ -128,17 +149,19 @@ def _inner(file: Rewriting, node: ast.AST) -> tuple[ast.expr, bool] | None:
     if name not in _COPYING or not library or len(node.args) != 1:
         return None
     given = node.args[0]
-    listed = isinstance(given, _LISTS) or (isinstance(given, ast.Name) and _is_list(file, given.id))
-    return given, listed
+    return given, isinstance(given, _LISTS) or _is_list(file, given)
 
 
-def _is_list(file: Rewriting, name: str) -> bool:
+def _is_list(file: Rewriting, given: ast.expr) -> bool:
+    if not isinstance(given, ast.Name | ast.Attribute):
+        return False
+    name = given.id if isinstance(given, ast.Name) else given.attr
     return any(
         isinstance(node, ast.Assign)
         and isinstance(node.value, ast.List | ast.ListComp)
         and name in (ast.unparse(each) for each in node.targets)
         for node in ast.walk(file.tree)
-    )
+    ) or bool(re.search(rf"\b{name}\.append\(", file.source))
 
 
 def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:

@@ -10,6 +10,8 @@ from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Step, Trace
 
+_CALLED = {"backward", "step", "zero_grad"}
+
 
 def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
     """Step only where a backward ran: move the step into the branch before it that has one, or
@@ -36,6 +38,22 @@ def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
             break
         if ast.unparse(each) == ast.unparse(statement):
             found = file.help(message("repairs.tried.step_once"), (*file.whole(statement), ""))
+            if found is not None:
+                yield found
+
+
+def called(trace: Trace) -> Iterator[Help]:
+    """``loss.backward()`` for a statement ``loss.backward``, which calls nothing."""
+    for path in sorted(trace.sources):
+        at = next((e.at for e in trace.events if e.at is not None and e.at.file == path), None)
+        file = Rewriting.of(trace, at)
+        for node in ast.walk(file.tree) if file is not None else ():
+            method = node.value if isinstance(node, ast.Expr) else None
+            if file is None or not isinstance(method, ast.Attribute) or method.attr not in _CALLED:
+                continue
+            end = file.span(method)[1]
+            name = file.text(method)
+            found = file.help(message("repairs.held.called", name=name), (end, end, "()"))
             if found is not None:
                 yield found
 
