@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 from graphlab.cli import learn
-from graphlab.cli.options import Lang
+from graphlab.cli.options import Force, Lang, Ranks
 from graphlab.errors import UserError
 from graphlab.language import message, say, told
 
@@ -73,10 +73,7 @@ def run(
         str | None,
         typer.Option("--against", metavar="TARGET", help="Show another run beside it."),
     ] = None,
-    nproc: Annotated[
-        int | None,
-        typer.Option("--nproc", min=1, metavar="N", help="Start N ranks by torch.distributed.run."),
-    ] = None,
+    nproc: Ranks = None,
     quiz: Annotated[bool, typer.Option("--quiz", help="The page asks questions first.")] = False,
     nan_from: Annotated[
         int | None,
@@ -93,7 +90,7 @@ def run(
         str | None, typer.Option("--sarif", metavar="FILE", help="Write it for code scanning.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    force: Force = False,
     lang: Lang = None,
 ) -> None:
     """Run a scenario or a script and explain what goes wrong.
@@ -180,7 +177,7 @@ def render(
     ] = 20.0,
     theme: Annotated[str, typer.Option("--theme", help="light or dark.")] = "light",
     style: Annotated[str, typer.Option("--style", help="graphlab or torchviz.")] = "graphlab",
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: Force = False,
     lang: Lang = None,
 ) -> None:
     """Draw the autograd graph of a program at the moment that explains it."""
@@ -247,7 +244,7 @@ def compare(
         int | None,
         typer.Option("--seeds", metavar="K", min=1, help="Train from K seeds in a row (1)."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    force: Force = False,
     lang: Lang = None,
 ) -> None:
     """Run loops side by side, from one seed and over the same batches.
@@ -300,10 +297,8 @@ def fix(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Run in scratch copies of the working folder.")
     ] = False,
-    nproc: Annotated[
-        int | None, typer.Option("--nproc", min=1, metavar="N", help="Run it as N ranks.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    nproc: Ranks = None,
+    force: Force = False,
     lang: Lang = None,
 ) -> None:
     """Run the repairs of what goes wrong, and show those that work.

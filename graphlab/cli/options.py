@@ -19,3 +19,8 @@ Lang = Annotated[
     str | None,
     typer.Option("--lang", metavar="CODE", callback=_language, help="en or ko."),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
+Ranks = Annotated[
+    int | None,
+    typer.Option("--nproc", min=1, metavar="N", help="Start N ranks by torch.distributed.run."),
+]
