@@ -37,10 +37,10 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
         when = message("numbers.when", iteration=each.iteration)
     measured = {"count": float(each.count), "of": float(each.whole)} if each.whole else {}
     failed = None
-    if each.step:
-        failed = Place(each.step_at, each.step)
-    elif each.call:
+    if each.call and (each.phase == "backward" or not each.step):
         failed = Place(each.call_at, each.call)
+    elif each.step:
+        failed = Place(each.step_at, each.step)
     return Finding(
         code,
         name,

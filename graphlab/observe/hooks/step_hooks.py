@@ -84,8 +84,10 @@ class StepHooks:
 
     @property
     def stepping(self) -> bool:
-        """Whether an optimizer may be running in this thread, and not just its closure."""
-        return not all(each.in_closure for each in self._running.get(get_ident(), ()))
+        """Whether an optimizer may be running in this thread, and not just its closure for the
+        first time: what an earlier call has computed, the step has used."""
+        running = self._running.get(get_ident(), ())
+        return not all(each.in_closure and not each.calls for each in running)
 
     def start(self) -> None:
         import torch

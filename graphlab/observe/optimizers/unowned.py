@@ -10,10 +10,10 @@ from typing import Any
 
 from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
-from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot
+from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
 from graphlab.observe.optimizers.vectors import Sample
-from graphlab.observe.tensors import Ref, is_tensor, requires_grad, storage_key
+from graphlab.observe.tensors import Ref, byte_span, is_tensor, requires_grad, storage_key
 from graphlab.source.effects.origins import stores_of_attribute
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes
@@ -31,7 +31,7 @@ class ReachedParameter:
     """A parameter that a loss leads to. `listed`: its module is in a plain Python list, and so not
     in the parent's parameters(); made: the line that made that list, added: the one that put it
     there. hidden: the list's name begins with an underscore. mates: what else was reached at the
-    same time."""
+    same time. end: its last byte in its storage, and one more."""
 
     ref: Ref
     storage: int | None
@@ -48,6 +48,7 @@ class ReachedParameter:
     hidden: bool = False
     anew: Location | None = None
     late: bool = False
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class ReachedParameters:
                     "._" in named.name.partition("[")[0],
                     self._made_in_use(named.name, names) if len(bearers) >= TIMES else None,
                     late and len(bearers) == 1,
+                    byte_span(leaf)[1],
                 )
         self.loose.add(free, record, nodes, names, frame, mates, index_of)
 
@@ -159,11 +161,15 @@ class ReachedParameters:
         one in eval mode (a loss network) and a parameter that the program writes by hand. So is
         everything where no optimizer holds what losses lead to, unless one steps `in_vain`.
         """
-        # The last write by hand to each storage: an initialisation comes before the backward.
+        # The last write by hand to each storage, and how far it went. An initialisation comes
+        # before the backward; that of what is made anew may be in memory that one before it had.
+        makers = {leaf.anew for leaf in self.leaves.values() if leaf.anew is not None}
+        lines = {(each.file, each.line) for each in makers}
         written = {
-            tensor[0]: event.seq
+            tensor[0]: (event.seq, tensor[2])
             for event in self._log.events
             if isinstance(event, RawWrite) and event.optimizer is None
+            if not lines or _line(event.spot) not in lines
             for tensor in event.tensors
         }
         missing: dict[str, list[ReachedParameter]] = {}
@@ -178,9 +184,10 @@ class ReachedParameters:
                 held[leaf.owner] = held.get(leaf.owner, 0) + 1
                 continue
             tensor = leaf.ref()
-            # What is gone by now was written where it was.
+            # What is gone by now was written where it was, if no larger tensor has that place.
             where = leaf.storage if tensor is None else storage_key(tensor)
-            by_hand = written.get(where or 0, -1) >= leaf.record.seq
+            seq, end = written.get(where or 0, (-1, 0))
+            by_hand = seq >= leaf.record.seq and (tensor is not None or end <= leaf.end)
             if tensor is not None:
                 # cpu() and to() write as well, and change nothing.
                 same = leaf.sample is not None and leaf.sample.same(tensor)
@@ -215,6 +222,11 @@ class ReachedParameters:
     def _loose(self, owned: Mapping[int, Spot | None]) -> Iterator[Unowned]:
         for each in self.loose.forgotten(owned):
             yield Unowned(each.index, each.record, _built(each.mates, owned), each.made)
+
+
+def _line(spot: Spot | None) -> tuple[str, int] | None:
+    at = located(spot)
+    return (at.file, at.line) if at is not None else None
 
 
 def _built(mates: tuple[int, ...], owned: Mapping[int, Spot | None]) -> Spot | None:
