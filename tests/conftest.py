@@ -156,6 +156,8 @@ def command_in() -> Cli:
             with (
                 contextlib.chdir(folder),
                 mock.patch.dict(os.environ, environment()),
+                # torch.distributed leaves a hook of its own in the process of another test.
+                mock.patch.object(sys, "excepthook", sys.__excepthook__),
                 contextlib.redirect_stdout(out),
                 contextlib.redirect_stderr(err),
                 pytest.raises(SystemExit) as done,
