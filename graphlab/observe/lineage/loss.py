@@ -7,6 +7,7 @@ is given. Where a library's loop does, it is what the user's function returned t
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -27,11 +28,12 @@ from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.tensors import count_of, is_tensor, requires_grad
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import in_frame
-from graphlab.source.files import UserFiles, installed, user_frame
+from graphlab.source.files import PACKAGE, UserFiles, installed, user_frame
 from graphlab.source.objects import LOST
 from graphlab.source.places import locate, parse
 from graphlab.source.wording import THE_LOSS, call_at, call_text, loss_in, short
 
+_GRAPHLAB = os.path.join(PACKAGE, "")
 # How many helpers of the user's an argument is followed out of.
 _HELPERS = 4
 
@@ -109,10 +111,12 @@ def _users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
 
 def _run_by_library(frame: FrameType, files: UserFiles) -> bool:
     """Whether an installed package other than torch runs between two of the user's frames, from
-    `frame` outwards."""
+    `frame` outwards to where graphlab runs the program."""
     between, outer = False, frame.f_back
     while outer is not None:
         code = outer.f_code
+        if code.co_filename.startswith(_GRAPHLAB):
+            return False
         if code in files:
             if between:
                 return True
