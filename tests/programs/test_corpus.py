@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from graphlab.observe import program
 from graphlab.rules.registry import find
@@ -40,6 +41,9 @@ def accepted(truth: dict[str, Any], key: str) -> list[Any] | None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_exact(path: Path) -> None:
     truth = json.loads(path.with_suffix(".json").read_text())
+    below = truth.get("torch_below")
+    if below is not None and torch.__version__ >= below:
+        pytest.skip(f"torch {below} and later can do what the script asks for")
     trace, findings = observe(path)
     assert trace.unseen == ()
     assert trace.outcome == truth["outcome"]
