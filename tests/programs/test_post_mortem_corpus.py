@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import graphlab
 from graphlab.api.explanation import Explanation
@@ -34,7 +35,12 @@ UNSEEN = {
     "spectral_term_of_several",
     "tokens_dropped_by_numpy",
 }
-RAISED = {name: truth for name, truth in TRUTHS.items() if truth["outcome"] == "raised"}
+# What this torch cannot do.
+RAISED = {
+    name: truth
+    for name, truth in TRUTHS.items()
+    if truth["outcome"] == "raised" and torch.__version__ < truth.get("torch_below", "9")
+}
 
 
 @pytest.fixture
