@@ -26,22 +26,18 @@ def parted(joint: Joint) -> Parted | None:
     lines = counts_of(joint, Communicated, None)
     if len(waiting) == len(joint.traces):
         # All wait, so that loops differ for the same reason: the calls at which they wait come
-        # first.
+        # first. But first of all a call that one of them never made, and that ended, though
+        # another's call of something else took its place.
         there = {(at.file, at.line) for at in stops.values()}
-        lines.sort(key=lambda row: 0 not in row[2].values())
-        lines.sort(key=lambda row: (row[0].file, row[0].line) not in there)
-        # But first of all a call that one of them never made, and that ended, though another's
-        # call of something else took its place.
         unequal = _unequal(lines)
-        lines.sort(
-            key=lambda row: (
-                not (
-                    (row[0].file, row[0].line) not in there
-                    and 0 in row[2].values()
-                    and row[1] in unequal
-                )
-            )
-        )
+
+        def order(row: tuple[Location, str, dict[int, int]]) -> tuple[bool, bool, bool]:
+            at, operation, counts = row
+            waited, passed = (at.file, at.line) in there, _passed_by(at, counts, stops)
+            ended = passed and not waited and operation in unequal
+            return not ended, not waited, not passed
+
+        lines.sort(key=order)
         tables = ((lines, False), (counts_of(joint, Turns, failed), True))
     else:
         tables = ((counts_of(joint, Turns, failed), True), (lines, False))
@@ -52,6 +48,16 @@ def parted(joint: Joint) -> Parted | None:
                 where = tuple(f"rank {rank} in line {at.line}" for rank, at in stops.items())
                 return Parted(at, is_loop, operation, failed, waiting, said, where)
     return None
+
+
+def _passed_by(at: Location, counts: dict[int, int], stops: dict[int, Location]) -> bool:
+    """Whether some rank never made the call, though it does not wait before it: one that waits in
+    an earlier line may have been about to come there."""
+    return any(
+        count == 0
+        and not (rank in stops and stops[rank].file == at.file and stops[rank].line < at.line)
+        for rank, count in counts.items()
+    )
 
 
 def _unequal(lines: list[tuple[Location, str, dict[int, int]]]) -> set[str]:

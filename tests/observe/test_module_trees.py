@@ -88,6 +88,30 @@ def test_a_layer_that_is_replaced_is_another(told: list[int]) -> None:
     assert told
 
 
+def test_a_layer_that_is_replaced_is_another_in_every_way_of_calling() -> None:
+    """The number of nodes is another where the input requires grad: each was learned by itself."""
+    torch.manual_seed(0)
+    net = Net(nn.Sigmoid(), nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 1))
+
+    def forward(grad: bool) -> torch.Tensor:
+        return net(torch.randn(3, 4, requires_grad=grad)).mean()
+
+    with graphlab.watch() as session, pytest.raises(RuntimeError):
+        for grad in (False, True):
+            for _ in range(LATE):
+                forward(grad).backward()
+        net[3] = nn.Linear(4, 1)
+        for _ in range(LATE):
+            forward(True).backward()
+        # The first call with a number of nodes that is new is told by the outer module alone.
+        forward(False)
+        loss = forward(False)
+        with torch.no_grad():
+            net[3].weight.mul_(1.0)
+        loss.backward()
+    assert [each[1] for each in saved_in(session.trace)] == ["net.3"]
+
+
 def test_no_module_is_kept_alive() -> None:
     def trained() -> list[Any]:
         net = Net(nn.Linear(2, 2), Net(nn.Linear(2, 2)))

@@ -50,13 +50,21 @@ class Tree:
             found += map(id, module.__dict__["_modules"].values())
         return found
 
+    def _replaced(self) -> bool:
+        """Whether other modules are inside than before: then nothing is known of them."""
+        held = self._held()
+        if held == self._modules:
+            return False
+        self._modules = held
+        self._known.clear()
+        return True
+
     def tell(self, marks: Marks, mark: Any, made: int) -> None:
         """A call that began with `mark` and has made so many nodes is over; none inside was
         noted."""
         inside = self._known.get(made)
-        if inside is None or marks[-1] is not mark or self._held() != self._modules:
+        if self._replaced() or inside is None or marks[-1] is not mark:
             self._alike, self.ready = 0, False
-            self._modules = self._held()
             self._known.pop(made, None)
             return
         begin, here, offset, _ = mark
@@ -78,14 +86,15 @@ class Tree:
                 return
             found.append((seq - begin, where == offset, module))
         inside = tuple(found)
+        self._replaced()
         known = self._known.get(made)
-        if known == inside and self._held() == self._modules:
+        if known == inside:
             self._alike += 1
         else:
             self._never = known is not None and self._alike >= ALIKE
             self._never = self._never or len(self._known) >= NUMBERS
             self._known[made] = inside
-            self._modules, self._alike = self._held(), 0
+            self._alike = 0
         if self._alike >= ALIKE and not self._never:
             self.ready = True
             self._left = EVERY if self._told <= MANY else SELDOM
