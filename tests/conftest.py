@@ -18,6 +18,7 @@ import pytest
 
 import graphlab
 from graphlab import catalogue
+from graphlab.rules import registry
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Trace
 from graphlab.trace.store import dumps, loads
@@ -28,6 +29,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A run in a pipe is 80 columns wide and without colour; nothing of the caller's may change that.
 for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
     os.environ.pop(name, None)
+
+# An error in a rule is a failure, not a finding without its edit.
+registry.STRICT = True
 
 # The texts that tests read are English, whoever runs them.
 os.environ["GRAPHLAB_LANG"] = "en"

@@ -29,7 +29,7 @@ from graphlab.observe.notes import (
     RawZero,
     located,
 )
-from graphlab.observe.optimizers.out_of_use import frozen_steps, in_vain
+from graphlab.observe.optimizers.out_of_use import frozen_steps, kept_frozen
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.unowned import ReachedParameters
 from graphlab.source.files import UserFiles
@@ -171,7 +171,7 @@ class TraceBuilder:
                 leaf.added,
                 leaf.anew,
             )
-            for leaf in reached.unowned(registry.owned(), any(map(in_vain, registry.states)))
+            for leaf in reached.unowned(registry.owned(), any(map(kept_frozen, registry.states)))
         )
 
     def _event(self, raw: Any, names: list[str]) -> list[Event]:

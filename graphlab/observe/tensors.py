@@ -348,16 +348,10 @@ _SPARSE = (torch.sparse_coo,)
 _functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
 _is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
 _is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)
-_innermost: Any = getattr(_functorch, "peek_interpreter_stack", lambda: None)
 
 
 def _wrapped(tensor: Any) -> bool:
     return bool(_is_wrapped(tensor) or _is_functional(tensor))
-
-
-def in_transform() -> bool:
-    """Whether a torch.func transform is active: tensors are then wrapped once for each level."""
-    return _innermost() is not None
 
 
 class Ref(weakref.ref[Any]):

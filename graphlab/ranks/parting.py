@@ -9,6 +9,9 @@ from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import Communicated, Parted, Scheduled, Turns
 from graphlab.trace.values import Location
 
+# A line, what it called, and how often on each rank.
+Row = tuple[Location, str, dict[int, int]]
+
 
 def parted(joint: Joint) -> Parted | None:
     """Where the ranks took different ways, if some were cut off waiting for the others. An error
@@ -29,11 +32,11 @@ def parted(joint: Joint) -> Parted | None:
         # first. But first of all a call that one of them never made, and that ended, though
         # another's call of something else took its place.
         there = {(at.file, at.line) for at in stops.values()}
-        unequal = _unequal(lines)
+        unequal, rows = _unequal(lines), [*lines]
 
-        def order(row: tuple[Location, str, dict[int, int]]) -> tuple[bool, bool, bool]:
-            at, operation, counts = row
-            waited, passed = (at.file, at.line) in there, _passed_by(at, counts, stops)
+        def order(row: Row) -> tuple[bool, bool, bool]:
+            at, operation, _ = row
+            waited, passed = (at.file, at.line) in there, _passed_by(row, rows, stops)
             ended = passed and not waited and operation in unequal
             return not ended, not waited, not passed
 
@@ -50,17 +53,28 @@ def parted(joint: Joint) -> Parted | None:
     return None
 
 
-def _passed_by(at: Location, counts: dict[int, int], stops: dict[int, Location]) -> bool:
-    """Whether some rank never made the call, though it does not wait before it: one that waits in
-    an earlier line may have been about to come there."""
+def _passed_by(row: Row, rows: list[Row], stops: dict[int, Location]) -> bool:
+    """Whether some rank never made the call, and not because it still waits in an earlier line, at
+    a call that it has made once more than the others."""
+    at, _, counts = row
     return any(
-        count == 0
-        and not (rank in stops and stops[rank].file == at.file and stops[rank].line < at.line)
+        count == 0 and not _waits_before(at, rank, rows, stops.get(rank))
         for rank, count in counts.items()
     )
 
 
-def _unequal(lines: list[tuple[Location, str, dict[int, int]]]) -> set[str]:
+def _waits_before(at: Location, rank: int, rows: list[Row], stop: Location | None) -> bool:
+    if stop is None or stop.file != at.file or stop.line >= at.line:
+        return False
+    return any(
+        (where.file, where.line) == (stop.file, stop.line)
+        and counts.get(rank, 0)
+        > max((n for other, n in counts.items() if other != rank), default=0)
+        for where, _, counts in rows
+    )
+
+
+def _unequal(lines: list[Row]) -> set[str]:
     """The operations that the ranks called a different number of times, over all lines."""
     totals: dict[str, Counter[int]] = {}
     for _, operation, counts in lines:
@@ -70,7 +84,7 @@ def _unequal(lines: list[tuple[Location, str, dict[int, int]]]) -> set[str]:
 
 def counts_of(
     joint: Joint, kind: type[Turns | Communicated | Scheduled], around: Location | None
-) -> list[tuple[Location, str, dict[int, int]]]:
+) -> list[Row]:
     """What was counted, by its line, on every rank; with `around`, the nearest before that line
     first."""
     found: dict[tuple[str, int, str], tuple[Location, str, dict[int, int]]] = {}

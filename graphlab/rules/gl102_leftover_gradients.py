@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from graphlab.language import message
 from graphlab.language.lists import listing
@@ -18,13 +19,19 @@ from graphlab.trace.model import Backward, Location, Step, Trace, ZeroGrad
 from graphlab.trace.sightings import GradientKept
 
 
+def _may_clear(trace: Trace, name: str, owner: str) -> bool:
+    """Whether the `zero_grad` of `owner` may be meant for the optimizer `name`: a module's may."""
+    return owner == name or all(each.name != owner for each in trace.optimizers)
+
+
 def check(trace: Trace) -> Iterator[Finding]:
     for step in first_per_optimizer(trace, lambda step: bool(step.leftover)):
         optimizer = trace.optimizers[step.optimizer]
         late = _late_zero(trace, step)
         cause = Place(late.at, late.target) if late is not None else None
         edit = clear_gradients(trace, step)
-        if late is None and (named := not_called(trace, "zero_grad")) is not None:
+        named = not_called(trace, "zero_grad", partial(_may_clear, trace, optimizer.name))
+        if late is None and named is not None:
             cause, edit = named
         yield Finding(
             *RULE.label,

@@ -8,7 +8,6 @@ from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
-from graphlab.rules.repair.held.stepping import called
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.uncalled import not_called
@@ -57,7 +56,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             help = "use_it"
         repair = Help(message(f"training.gl110.{help}"))
         unknown = cause is None or cause.at == optimizer.at
-        if unknown and (named := not_called(trace, "backward")) is not None:
+        named = not_called(trace, "backward")
+        if unknown and named is not None:
             cause, repair = named
         yield Finding(
             *RULE.label,
@@ -73,7 +73,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(repair,),
             notes=(message("training.gl110.all", names=names),) if len(names) > 1 else (),
             others=(
-                *called(trace),
+                *([named[1]] if named is not None and not unknown else []),
                 *graph_kept(trace, optimizer.cut, optimizer.cut_by),
                 *not_reentrant_at_all(trace, optimizer.at),
             ),

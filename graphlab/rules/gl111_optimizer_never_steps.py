@@ -33,7 +33,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary = message("training.gl111.nobody", name=name, call=each.fate.call)
             edit = add_step(trace, each.fate.at, name)
             place = Place(each.fate.at, each.fate.call)
-        if wrong is None and (named := not_called(trace, "step")) is not None:
+        # A scheduler has a step() as well.
+        own = name.rpartition(".")[2]
+        named = not_called(trace, "step", own.__eq__) if wrong is None else None
+        if named is not None:
             place, edit = named
         also = [
             message("training.gl111.either", name=trace.optimizers[one.optimizer].name)

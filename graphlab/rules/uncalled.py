@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from graphlab.language import message
 from graphlab.source.effects.uncalled import uncalled
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Trace
 
 
-def not_called(trace: Trace, method: str) -> tuple[Place, Help] | None:
+def not_called(
+    trace: Trace, method: str, of: Callable[[str], bool] = lambda owner: True
+) -> tuple[Place, Help] | None:
     """The one statement of the program that is nothing but ``….method``, and the call that it was
-    meant to be; None where there is none, or several."""
+    meant to be; None where there is none, or several. `of` is asked whose method it may be, by the
+    last word before it."""
     at = uncalled(trace.sources, method)
-    if at is None:
+    if at is None or not of(at.code.split(".")[-2]):
         return None
     line = trace.sources[at.file].splitlines(keepends=True)[at.line - 1]
     end = len(line.encode()[: at.end_column - 1].decode(errors="ignore"))

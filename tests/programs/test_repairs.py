@@ -10,8 +10,7 @@ import pytest
 from graphlab import catalogue
 from graphlab.commands.check import OPTIMIZERS
 
-# Which operation is to stand in the place of one that overflows is the author's choice: GL2xx have
-# words alone.
+# What `help` of GL2xx says is words; the edits that graphlab fix tries are in `others`.
 BROKEN = [
     each.name
     for each in catalogue.scenarios()

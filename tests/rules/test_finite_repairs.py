@@ -46,16 +46,16 @@ CASES = {
     ),
     "a_sum_of_cubes": (
         "sqrt", True, "return (x - y).pow(3).sum(1).sqrt()",
-        "return (x - y).pow(3).sum(1).clamp(min=1e-12).sqrt()",
+        "return (x - y).pow(3).sum(1).clamp(min=1e-12).sqrt()?",
     ),
     "a_root_in_brackets": (
-        "sqrt", True, "return (x + y).sqrt()", "return (x + y).clamp(min=1e-12).sqrt()",
+        "sqrt", True, "return (x + y).sqrt()", "return (x + y).clamp(min=1e-12).sqrt()?",
     ),
     "a_root_of_what_may_be_negative": (
         "sqrt", False, "return torch.sqrt(x - y)",
         "return torch.sqrt((x - y).clamp(min=1e-12))?",
     ),
-    "a_power_of_half": ("pow", True, "return x ** 0.5", "return x.clamp(min=1e-12) ** 0.5"),
+    "a_power_of_half": ("pow", True, "return x ** 0.5", "return x.clamp(min=1e-12) ** 0.5?"),
     "a_whole_power": ("pow", False, "return x ** 3", ""),
     "a_branch": (
         "sqrt", True, "return torch.where(ok, x.sqrt(), 0)",

@@ -167,7 +167,7 @@ def test_a_collective_is_put_into_the_graph() -> None:
     )
     assert mended(gather, "all_gather") == (
         f"{private} all_gather_single\n"
-        "parts = list(all_gather_single(own, 0, half).chunk(dist.get_world_size()))\n"
+        "parts = list(all_gather_single(own, 0, half).chunk(dist.get_world_size(half)))\n"
     )
     assert "torch.distributed.functional_collectives " in mended(reduce, "all_reduce", "2.15.1")
     assert "torch.distributed.nn.functional.all_reduce" in mended(reduce, "all_reduce", "2.12.0")

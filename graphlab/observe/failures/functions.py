@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.walk import operation
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.objects import attribute, is_a, static
 from graphlab.source.places import parse
@@ -122,9 +121,3 @@ def arity(value: ast.expr | None, function: ast.FunctionDef, depth: int = 0) -> 
 
 
 _SEVERAL = ("grad", "split", "chunk", "unbind", "backward", "vjp", "unpack")
-
-
-def is_called(node: Any) -> str:
-    """How a sentence names a node: ``Adder`` for a custom Function, else the operation."""
-    function = CustomFunction.of(node)
-    return function.name if function is not None else operation(node)

@@ -50,14 +50,19 @@ def odd(value: Any) -> Odd:
     return Odd(nan, int((~torch.isfinite(value)).sum()) - nan)
 
 
+def readable_together(tensors: Sequence[Any]) -> list[Any]:
+    """Those of `tensors` that `largest` reads: with numbers, and on the device of the first one."""
+    found = [each for each in tensors if counts(each)]
+    return [each for each in found if each.device == found[0].device]
+
+
 def largest(tensors: Sequence[Any]) -> Any:
-    """A tensor of the greatest magnitude in each of `tensors`, without waiting for the device: one
-    is not finite where a value is not. None where nothing can be read."""
-    found = [each.detach() for each in tensors if counts(each)]
+    """A tensor of the greatest magnitude in each of `readable_together(tensors)`, without waiting
+    for the device: one is not finite where a value is not. None where there is none."""
+    found = [each.detach() for each in readable_together(tensors)]
     if not found:
         return None
-    device = found[0].device
-    found = [each.abs() if each.is_complex() else each for each in found if each.device == device]
+    found = [each.abs() if each.is_complex() else each for each in found]
     try:
         tops = _norms(found, float("inf"))
     except (RuntimeError, AttributeError, TypeError):

@@ -61,7 +61,7 @@ def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Foun
                 if counts(slot.data):
                     values[node] = slot.data
             else:
-                _learn(values, _unpacked(slot))
+                _learn(values, slot.data)
     for each in outputs:
         _learn(values, each)
     recompute(nodes, values)
@@ -82,13 +82,6 @@ def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Foun
 
 def _slots(node: Any) -> list[Slot]:
     return [each for each in slots(node) if each.data is not None and not each.stale]
-
-
-def _unpacked(slot: Slot) -> Any:
-    try:
-        return slot.unpack() if slot.unpack is not None else slot.data
-    except RuntimeError:
-        return slot.data
 
 
 def _learn(values: dict[Any, Any], tensor: Any) -> None:

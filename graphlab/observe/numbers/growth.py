@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.numbers.finite import largest
+from graphlab.observe.numbers.finite import largest, readable_together
 from graphlab.trace.sightings import Grown
 
 # How many losses are kept, and what is called growth: so many times as large, of at least 1.
@@ -18,8 +18,8 @@ LOSSES, TIMES = 8, 1000.0
 class Growth:
     def __init__(self) -> None:
         self._losses: deque[tuple[Any, float]] = deque(maxlen=LOSSES)
-        # By optimizer, of its first step and of the last that was looked at: the iteration, and the
-        # greatest magnitude in each parameter, still on its device.
+        # By the place of an optimizer, of its first step and of the last that was looked at: the
+        # iteration, and the greatest magnitude in each parameter, still on its device.
         self._first: dict[int, tuple[int | None, Any]] = {}
         self._latest: dict[int, tuple[int | None, Any]] = {}
 
@@ -27,22 +27,22 @@ class Growth:
         """Note the value of the loss whose backward begins: the last of the log's events."""
         self._losses.append((record, value))
 
-    def parameters(self, optimizer: Any, iteration: int | None, tops: Any) -> None:
+    def parameters(self, optimizer: int, iteration: int | None, tops: Any) -> None:
         """Note `tops`, the greatest value of each parameter before a step."""
-        self._first.setdefault(id(optimizer), (iteration, tops))
-        self._latest[id(optimizer)] = (iteration, tops)
+        self._first.setdefault(optimizer, (iteration, tops))
+        self._latest[optimizer] = (iteration, tops)
 
     def of_parameters(
-        self, optimizer: Any, parameters: Sequence[Any], iteration: int | None
-    ) -> tuple[int, Grown] | None:
-        """The place of the parameter that grew most, and from what to what; None where none did.
-        To be called inside of Unnoticed."""
-        if id(optimizer) not in self._first:
+        self, optimizer: int, parameters: Sequence[Any], iteration: int | None
+    ) -> tuple[Any, Grown] | None:
+        """The parameter that grew most, and from what to what; None where none did. To be called
+        inside of Unnoticed."""
+        if optimizer not in self._first:
             return None
-        start, before = self._first[id(optimizer)]
+        start, before = self._first[optimizer]
         found: tuple[int, Grown] | None = None
         now = largest(parameters)
-        for end, after in ((iteration, now), self._latest[id(optimizer)]):
+        for end, after in ((iteration, now), self._latest[optimizer]):
             if after is None or after.shape != before.shape or start is None or end is None:
                 continue
             pairs = zip(before.tolist(), after.tolist(), strict=True)
@@ -51,7 +51,7 @@ class Growth:
                 if math.isfinite(new) and new >= max(best, TIMES * max(old, 1.0)):
                     found = at, Grown("", start, old, end, new)
             if found is not None:
-                return found
+                return readable_together(parameters)[found[0]], found[1]
         return None
 
     def of_loss(self, record: RawBackward) -> Grown | None:

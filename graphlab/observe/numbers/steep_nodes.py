@@ -15,7 +15,7 @@ from graphlab.observe.graph.walk import sequence, slot_names
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.numbers.finite import counts, steep
 from graphlab.observe.numbers.recompute import kind_of_node
-from graphlab.observe.tensors import count_of, version_of
+from graphlab.observe.tensors import version_of
 
 # Of the kinds whose derivative is infinite or NaN wherever the values are such, whatever gradient
 # comes in: what they saved, and whether their result is finite there.
@@ -36,9 +36,9 @@ _HANDS_ON = {
     "Neg", "Add", "Sub", "Rsub", "Sum", "Mean", "View", "UnsafeView", "ReshapeAlias", "Squeeze",
     "Unsqueeze", "Expand", "T", "Transpose", "Permute", "Clone", "Alias", "ToCopy", "Abs", "Relu",
 }  # fmt: skip
-# How many nodes a graph may have, how many are looked up in it, how many backwards are remembered,
-# and how many values are held: of one tensor, and of all.
-NODES, LOOKED_UP, BACKWARDS, ONE, ALL = 5_000, 64, 16, 1 << 20, 1 << 22
+# How many nodes a graph may have, how many are looked up in it, how many graphs are known, how many
+# backwards are remembered, and how many values are held: of one tensor, and of all.
+NODES, LOOKED_UP, PLANS, BACKWARDS, ONE, ALL = 5_000, 64, 64, 16, 1 << 20, 1 << 22
 # A graph is learned anew so often, and then once in so many backwards.
 LEARNED, EVERY = 8, 16
 
@@ -74,17 +74,19 @@ class _Look(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """made: how many nodes had been made since the backward before. steps: the nodes to visit, each
-    by the place of the one that leads to it and the number of its edge."""
+    """steps: the nodes to visit, each by the place of the one that leads to it and the number of
+    its edge."""
 
-    made: int
     steps: tuple[tuple[int, int], ...] = ()
     looks: tuple[_Look, ...] = ()
 
 
 class SteepNodes:
     def __init__(self) -> None:
-        self._plans: dict[Spot | None, _Plan] = {}
+        # By line and by how many nodes had been made since the backward before; and the last of
+        # each line.
+        self._plans: dict[tuple[Spot | None, int], _Plan] = {}
+        self._latest: dict[Spot | None, _Plan] = {}
         self._kept: deque[tuple[RawBackward, list[Kept]]] = deque()
         self._held = self._learned = self._seen = self._last = 0
 
@@ -92,9 +94,9 @@ class SteepNodes:
         """A backward is about to run, from the node `root` of its only loss."""
         made, self._last = record.seq - self._last, record.seq
         self._seen += 1
-        plan = self._plans.get(record.spot)
-        if plan is None or plan.made != made:
-            plan = self._learn(record, root, made) or plan
+        plan = self._plans.get((record.spot, made))
+        if plan is None:
+            plan = self._learn(record, root, made) or self._latest.get(record.spot)
         kept: list[Kept] | None = []
         if plan is not None and plan.looks:
             kept = _read(plan, record, root)
@@ -107,18 +109,20 @@ class SteepNodes:
         if self._learned > LEARNED + self._seen // EVERY:
             return None
         self._learned += 1
-        plan = self._plans[record.spot] = _plan(root, made)
+        if len(self._plans) >= PLANS:
+            del self._plans[next(iter(self._plans))]
+        plan = self._plans[record.spot, made] = self._latest[record.spot] = _plan(root)
         return plan
 
     def _hold(self, record: RawBackward, kept: list[Kept]) -> None:
         held = self._kept
         held.append((record, kept))
         if kept:
-            self._held += sum(count_of(each.value) for each in kept)
+            self._held += sum(_size(each.value) for each in kept)
         while len(held) > BACKWARDS or self._held > ALL:
             gone = held.popleft()[1]
             if gone:
-                self._held -= sum(count_of(each.value) for each in gone)
+                self._held -= sum(_size(each.value) for each in gone)
 
     def first(self, records: list[RawBackward]) -> Kept | None:
         """The first node whose derivative was not finite in these backwards, which are in the order
@@ -134,7 +138,7 @@ class SteepNodes:
         return None
 
 
-def _plan(root: Any, made: int) -> _Plan:
+def _plan(root: Any) -> _Plan:
     order, place = [root], {root: 0}
     came: list[tuple[int, int]] = [(0, 0)]
     users: dict[Any, list[tuple[Any, int]]] = {}
@@ -148,7 +152,7 @@ def _plan(root: Any, made: int) -> _Plan:
                 order.append(parent)
                 came.append((at, edge))
         if len(order) > NODES:
-            return _Plan(made)
+            return _Plan()
     looks: list[_Look] = []
     for at, node in enumerate(order):
         kind = kind_of_node(node)
@@ -168,7 +172,7 @@ def _plan(root: Any, made: int) -> _Plan:
     # The root is the first of those visited, and each comes after the one that leads to it.
     visited = {at: new for new, at in enumerate(sorted(needed))}
     steps = tuple((visited[came[at][0]], came[at][1]) for at in sorted(needed) if at)
-    return _Plan(made, steps, tuple(look._replace(at=visited[look.at]) for look in looks))
+    return _Plan(steps, tuple(look._replace(at=visited[look.at]) for look in looks))
 
 
 def _below_one(node: Any) -> bool:
@@ -214,10 +218,15 @@ def _read(plan: _Plan, record: RawBackward, root: Any) -> list[Kept] | None:
             # Private to torch, as in graph/walk.py.
             raw: Any = getattr(node, f"_raw_saved_{look.slot}")
             value: Any = raw.data if raw.unpack_hook is None else None
-            if counts(value) and count_of(value) <= ONE:
+            if counts(value) and _size(value) <= ONE:
                 number, version = sequence(node), version_of(value)
                 found = record, number, look.kind, look.slot, value.detach(), version, look.finite
                 kept.append(Kept(*found))
     except (AttributeError, IndexError, RuntimeError):
         return None
     return kept
+
+
+def _size(value: Any) -> int:
+    """How many values it keeps in memory: a part of a tensor keeps the whole."""
+    return value.untyped_storage().nbytes() // value.element_size()

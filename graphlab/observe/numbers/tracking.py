@@ -241,7 +241,7 @@ class Tracking:
             decomposed = kind.startswith(("LinalgEig", "LinalgSvd"))
             birth.zero_met = found.nan > 0 and not decomposed and _meets_zero(tensor, tensors)
             self.last_in_backward = self.last_in_backward or birth
-            birth.module = self._module(sequence(node))
+            birth.module = self.module_of(sequence(node))
             return birth
         at = locate(user.f_code, user.f_lasti) if user is not None else None
         phase: Phase = "backward" if node is not None else "step" if self._in_step() else "forward"
@@ -255,7 +255,7 @@ class Tracking:
         if at is not None and phase != "step":
             direct = self._direct(frame, user)
             birth.operand = operand_text(at, user, tensors, which, direct)
-            birth.module = self._module(self._tracer.seq()) if not direct else None
+            birth.module = self.module_of(self._tracer.seq()) if not direct else None
         return birth
 
     def _new(
@@ -290,7 +290,8 @@ class Tracking:
             each = each.f_back
         return True
 
-    def _module(self, seq: int) -> str | None:
+    def module_of(self, seq: int) -> str | None:
+        """The name of the module in which the node `seq` was made."""
         mark = self._log.mark_of(seq)
         if mark is None or mark.module is None:
             return None

@@ -46,11 +46,11 @@ class Verdicts:
         """With what had grown beyond measure before a loss was not finite."""
         if seen.phase == "data":
             return seen
-        for _, optimizer in self._ledger.registry.followed():
+        for state, optimizer in self._ledger.registry.followed():
             parameters = parameters_of(optimizer)
-            found = self.growth.of_parameters(optimizer, parameters, record.iteration)
+            found = self.growth.of_parameters(state.at, parameters, record.iteration)
             if found is not None:
-                tensor = self._table.tensor_index(parameters[found[0]], None)
+                tensor = self._table.tensor_index(found[0], None)
                 return replace(seen, grown=found[1], grown_tensor=tensor)
         return replace(seen, grown=self.growth.of_loss(record))
 
@@ -110,7 +110,7 @@ class Verdicts:
             at, f"{found.kind}Backward", "backward", "odd" if found.finite else "nan",
             record.iteration,
             operand=text,
-            critical=found.said(), module=self._module(found.sequence),
+            critical=found.said(), module=self._tracking.module_of(found.sequence),
             zero_met=not found.finite, loss=record.loss, call=record.call,
             call_at=located(record.spot), tensors=self.places(ill),
         )  # fmt: skip
@@ -195,14 +195,9 @@ class Verdicts:
             critical=found.critical,
             count=sum(found.made),
             whole=found.whole,
-            module=self._module(sequence(found.node)),
+            module=self._tracking.module_of(sequence(found.node)),
             look_from=(iteration or 0) if at is None else None,
         )
-
-    def _module(self, node: int) -> str | None:
-        mark = self._log.mark_of(node)
-        name = self._table.module_name(mark.module) if mark and mark.module else None
-        return name if name != "module" else None
 
     def places(self, tensors: list[Any]) -> tuple[int, ...]:
         return tuple(self._table.tensor_index(each, None) for each in tensors[:NAMED])

@@ -67,9 +67,10 @@ class NumberWatch:
         self.on_alarm: Callable[[FrameType], None] = lambda frame: None
         # Of losses on a device: those that are not read yet.
         self._losses: list[Any] = []
-        # By optimizer: its steps so far, and what the last look at its parameters gave, not read.
+        # By the place of an optimizer: its steps so far, and on a device what the last look at its
+        # parameters gave, not read.
         self._steps: dict[int, int] = {}
-        self._unread: list[tuple[Any, RawBackward | None]] = []
+        self._unread: dict[int, tuple[Any, RawBackward | None]] = {}
         self._verdicts = Verdicts(log, files, ledger, table, self._tracking)
         tracer.handle(torch.autograd.backward, self._on_backward)
         ledger.on_step.append(self._on_step)
@@ -262,7 +263,8 @@ class NumberWatch:
             self._applied(optimizer, parameters, spot)
             if self._told is not None:
                 return
-        count = self._steps[id(optimizer)] = self._steps.get(id(optimizer), -1) + 1
+        at = self._ledger.registry.state(optimizer).at
+        count = self._steps[at] = self._steps.get(at, -1) + 1
         if count % EVERY:
             return
         last = self._verdicts.last
@@ -270,15 +272,14 @@ class NumberWatch:
         tops = largest(parameters)
         if tops is None:
             return
-        self._verdicts.growth.parameters(optimizer, iteration, tops)
+        self._verdicts.growth.parameters(at, iteration, tops)
         now = tops.sum()
-        self._unread.append((now, last))
         if device_of(now) != "cpu":
-            if len(self._unread) < 2:
+            before = self._unread.get(at)
+            self._unread[at] = now, last
+            if before is None:
                 return
-            now, last = self._unread.pop(0)
-        else:
-            self._unread.clear()
+            now, last = before
         if math.isfinite(float(now)):
             iteration = last.iteration if last is not None else None
             self._verdicts.sound = iteration if iteration is not None else self._verdicts.sound or 0
@@ -311,15 +312,12 @@ class NumberWatch:
     def _applied_by(
         self, seen: NonFinite, ill: list[Any], optimizer: Any, spot: Spot | None
     ) -> NonFinite:
-        self.stop_soon()
+        # What was looked for is found: operations need not be followed.
+        self.stop()
         name = self._ledger.registry.name_of(self._ledger.registry.state(optimizer).at)
         return replace(
             seen, step=f"{name}.step()", step_at=located(spot), tensors=self._verdicts.places(ill)
         )
-
-    def stop_soon(self) -> None:
-        """What was looked for is found: operations need not be followed."""
-        self._tracking.stop()
 
     def _cleared_since(self, record: RawBackward) -> bool:
         for event in reversed(self._log.events):

@@ -78,7 +78,7 @@ def frozen_steps(state: OptimizerState) -> int:
     return state.steps - steps if still else 0
 
 
-def in_vain(state: OptimizerState) -> bool:
+def kept_frozen(state: OptimizerState) -> bool:
     """Whether it steps, and from its first step to the last all of its parameters were frozen: it
     was built before the model became what is trained."""
     return not state.fed and 0 < state.steps == frozen_steps(state)

@@ -153,13 +153,14 @@ class ReachedParameters:
                         return making(found)
         return None
 
-    def unowned(self, owned: Mapping[int, Spot | None], in_vain: bool) -> list[Unowned]:
+    def unowned(self, owned: Mapping[int, Spot | None], steps_frozen: bool) -> list[Unowned]:
         """What is outside `owned`: where each parameter's optimizer was built, by the identities of
         all that any optimizer holds.
 
         A network that is mostly left out is left out on purpose (a frozen backbone), and so is
         one in eval mode (a loss network) and a parameter that the program writes by hand. So is
-        everything where no optimizer holds what losses lead to, unless one steps `in_vain`.
+        everything where no optimizer holds what losses lead to, unless one steps frozen
+        parameters alone (`steps_frozen`).
         """
         # The last write by hand to each storage, and how far it went. An initialisation comes
         # before the backward; that of what is made anew may be in memory that one before it had.
@@ -197,7 +198,7 @@ class ReachedParameters:
             elif leaf.name not in anew:
                 missing.setdefault(leaf.owner, []).append(leaf)
         found: list[ReachedParameter] = []
-        for owner, leaves in missing.items() if held or in_vain else ():
+        for owner, leaves in missing.items() if held or steps_frozen else ():
             whole = owner not in held and all(leaf.training for leaf in leaves)
             part = held.get(owner, 0) >= len(leaves)
             # What was frozen at first and is trained now was not left out on purpose.

@@ -39,8 +39,6 @@ from graphlab.source.places import statement_at
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location, Refusal, TensorInfo
 
-# Ends what is told of a line that made a tensor without a graph.
-
 
 class Operation(NamedTuple):
     """A refused operation: where, how it is written, on which tensor, and why that is so."""

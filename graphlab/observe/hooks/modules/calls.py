@@ -130,7 +130,8 @@ class ModuleCalls:
             except Exception as error:
                 # An exception here would propagate into the user's program.
                 del stack[depth:]
-                own.tree, own.replays = None, False
+                own.tree = own.tree_mark = None
+                own.replays = False
                 if traced:
                     settrace(own.trace)
                 tracer.guard(error)

@@ -139,7 +139,11 @@ class Trees:
         own.tree = own.tree_mark = None
         own.replays = False
         made = self._tracer.seq() - mark[0]
-        if replays:
-            tree.tell(own.marks, mark, made)
-        else:
-            tree.learn(own.marks, mark, own.tree_at, made)
+        try:
+            if replays:
+                tree.tell(own.marks, mark, made)
+            else:
+                tree.learn(own.marks, mark, own.tree_at, made)
+        except Exception as error:
+            # An exception here would propagate into the user's program.
+            self._tracer.guard(error)

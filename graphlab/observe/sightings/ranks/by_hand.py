@@ -62,7 +62,8 @@ class AveragedCopies:
 
 def _proportional(one: Any, other: Any) -> bool:
     """Whether one is the other times a number."""
-    if one.dtype != other.dtype or one.device != other.device:
+    # Any two numbers are.
+    if one.dtype != other.dtype or one.device != other.device or count_of(one) < 2:
         return False
     largest = other.abs().argmax()
     if not other[largest].item() or not one[largest].item():

@@ -9,6 +9,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from graphlab.language import message
+from graphlab.rules.repair.finite.operations import is_library
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -126,7 +127,32 @@ def _sees_all(file: Rewriting, backward: Function) -> bool:
                 return False
             if node.attr in _UNSEEN:
                 return False
+        if isinstance(node, ast.Call) and not _is_torchs(node, backward):
+            return False
     return True
+
+
+def _is_torchs(call: ast.Call, backward: Function) -> bool:
+    """Whether it calls a function of torch's, or a method of what the backward was given or has
+    computed: what another function does is not seen here."""
+    func = call.func
+    if not isinstance(func, ast.Attribute) or ".ops." in ast.unparse(func):
+        return False
+    if is_library(func.value):
+        return True
+    own = {each.arg for each in backward.args.args} | {
+        each.id
+        for each in ast.walk(backward)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    root: ast.AST = func.value
+    while not isinstance(root, ast.Name):
+        inner = [getattr(root, each, None) for each in ("value", "func", "left", "operand")]
+        found = next((each for each in inner if isinstance(each, ast.AST)), None)
+        if found is None:
+            return False
+        root = found
+    return root.id in own or is_library(root)
 
 
 def _returned(function: Function) -> set[str]:

@@ -4,6 +4,7 @@ of it."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from graphlab.language import message
@@ -41,6 +42,9 @@ def kept_detached(trace: Trace, made: Location | None) -> Iterator[Help]:
     name = next((each for each in (target.attr, f"new_{target.attr}") if each not in taken), None)
     early = any(each.lineno <= statement.lineno for each in reads if id(each) in inside)
     if len(stores) != 1 or early or any(id(each) not in inside for each in reads) or not name:
+        return
+    elsewhere = re.compile(rf"\.{target.attr}\b")
+    if any(elsewhere.search(text) for path, text in trace.sources.items() if path != file.file):
         return
     indent = " " * statement.col_offset
     lines = f"{indent}{name} = {file.text(statement.value)}\n"

@@ -85,22 +85,31 @@ def hook_where_grad(trace: Trace, event: Refused) -> Iterator[Help]:
 
 def trained_alone(trace: Trace, at: Location | None) -> Iterator[Help]:
     """``if p.requires_grad`` in the comprehension over named_parameters() that the inputs of a
-    grad() are made by, and in all others over the same, which go with it."""
+    grad() are made by, and in all others over the same, which go with it. Not where there are
+    others over another module's: which of them are meant is not told."""
     file = Rewriting.of(trace, at)
     statement = file.statement(at.line) if file is not None and at is not None else None
     scope = (file.function(statement) or file.tree) if file is not None and statement else None
     if file is None or scope is None:
         return
     edits = []
-    for node in ast.walk(scope):
-        if not isinstance(node, ast.comprehension) or node.ifs:
+    over = [
+        node
+        for node in ast.walk(scope)
+        if isinstance(node, ast.comprehension) and ast.unparse(node.iter).endswith("parameters()")
+    ]
+    if len({ast.unparse(node.iter).rpartition(".")[0] for node in over}) != 1:
+        return
+    for node in over:
+        if node.ifs:
             continue
-        if not ast.unparse(node.iter).endswith("parameters()"):
-            continue
-        last = getattr(node.target, "elts", [node.target])[-1]
+        targets = getattr(node.target, "elts", [node.target])
+        last = targets[-1]
         name = ast.unparse(last)
         if name == "_":
             name = "p"
+            if any(ast.unparse(each) == name for each in targets):
+                return
             edits.append((*file.span(last), name))
         end = file.span(node.iter)[1]
         edits.append((end, end, f" if {name}.requires_grad"))

@@ -90,7 +90,9 @@ def given_to(node: ast.AST | None, name: str) -> tuple[ast.expr, dict[str, ast.e
         return None
     func, rest = node.func, list(node.args)
     called = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    if called != name or any(isinstance(each, ast.Starred) for each in rest):
+    # Python's own sum() goes over the first dimension alone.
+    own = called == "sum" and isinstance(func, ast.Name)
+    if called != name or own or any(isinstance(each, ast.Starred) for each in rest):
         return None
     method = isinstance(func, ast.Attribute) and not is_library(func.value)
     if not method and not rest:
@@ -112,8 +114,8 @@ def functional(file: Rewriting) -> str:
 
 def value_of(file: Rewriting, node: ast.expr) -> ast.expr | None:
     """What a variable was given by the only statement of its function that binds it, above `node`;
-    the expression itself where it is no variable. None where what that was computed from is bound
-    again in between."""
+    the expression itself where it is no variable. None where it is an argument as well, where that
+    statement does not always run, and where what it was computed from is bound again in between."""
     if not isinstance(node, ast.Name):
         return node
     scope = file.function(node) or file.tree
@@ -124,6 +126,9 @@ def value_of(file: Rewriting, node: ast.expr) -> ast.expr | None:
     ]
     binding = file.parents.get(id(stores[0])) if len(stores) == 1 else None
     if not isinstance(binding, ast.Assign) or binding.lineno >= node.lineno:
+        return None
+    block = file.body(binding)
+    if not any(each in block for each in file.around(node)):
         return None
     read = {each.id for each in ast.walk(binding.value) if isinstance(each, ast.Name)}
     again = any(

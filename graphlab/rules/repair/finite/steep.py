@@ -63,7 +63,9 @@ def root_above_zero(found: Operation, below: bool) -> Iterator[Help]:
         *found.file.followed(found.operand, ".clamp(min=1e-12)"),
     )
     if help is not None:
-        choice = message("fix.meant.below_zero", name=found.said) if below else ""
+        # At 0 the result is another number by this, and what stands there no longer moves.
+        at_zero = message("fix.meant.at_zero", name=found.file.text(found.node))
+        choice = message("fix.meant.below_zero", name=found.said) if below else at_zero
         yield replace(help, choice=choice)
 
 

@@ -30,6 +30,8 @@ def joined(trace: Trace) -> Iterator[Help]:
                 if ".step(" in text or "zero_grad(" in text or hasattr(first, "body"):
                     break
                 continue
+            if not (_plain(first) and _plain(second)):
+                return
             both = f"({file.text(earlier)} + {file.text(later)})"
             found = file.help(
                 message("repairs.kept_apart.joined"),
@@ -39,6 +41,16 @@ def joined(trace: Trace) -> Iterator[Help]:
             if found is not None:
                 yield found
             return
+
+
+def _plain(statement: ast.stmt) -> bool:
+    """Whether a backward has no argument that says what it is to do."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return (
+        isinstance(call, ast.Call)
+        and not call.args
+        and all(word.arg == "retain_graph" for word in call.keywords)
+    )
 
 
 def for_its_step(trace: Trace, event: Backward) -> Iterator[Help]:

@@ -42,22 +42,6 @@ def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
                 yield found
 
 
-def called(trace: Trace) -> Iterator[Help]:
-    """``loss.backward()`` for a statement ``loss.backward``, which calls nothing."""
-    for path in sorted(trace.sources):
-        at = next((e.at for e in trace.events if e.at is not None and e.at.file == path), None)
-        file = Rewriting.of(trace, at)
-        for node in ast.walk(file.tree) if file is not None else ():
-            method = node.value if isinstance(node, ast.Expr) else None
-            if file is None or not isinstance(method, ast.Attribute) or method.attr not in _CALLED:
-                continue
-            end = file.span(method)[1]
-            name = file.text(method)
-            found = file.help(message("repairs.held.called", name=name), (end, end, "()"))
-            if found is not None:
-                yield found
-
-
 def without_step(trace: Trace, step: Location | None) -> Iterator[Help]:
     """Leave out a step that never had a gradient which another step had not applied already."""
     seen = [each for each in trace.events if isinstance(each, Step) and each.at == step]

@@ -51,7 +51,7 @@ def in_the_graph(trace: Trace, at: Location, operation: str) -> Help | None:
             return None
     elif operation == "all_gather" and len(given) == 2:
         target, value = given
-        new = f"list({function}({value}, 0, {group}).chunk({dist}.get_world_size()))"
+        new = f"list({function}({value}, 0, {group}).chunk({dist}.get_world_size({group})))"
     else:
         return None
     if named or not target.isidentifier():

@@ -169,4 +169,7 @@ def on_every_rank(trace: Trace, at: Location) -> Help | None:
     body = "".join(lines[inner.body[0].lineno - 1 : inner.end_lineno])
     after = textwrap.indent(textwrap.dedent(body), " " * inner.col_offset)
     text = message("repairs.wrapped.every_rank", test=ast.unparse(inner.test))
-    return Help(text, before, after, file=at.file, line=inner.lineno)
+    test = ast.unparse(inner.test)
+    # A condition that every rank decides for itself may be meant.
+    choice = "" if "rank" in test.lower() else message("fix.meant.every_rank", test=test)
+    return Help(text, before, after, file=at.file, line=inner.lineno, choice=choice)
