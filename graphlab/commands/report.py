@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from graphlab.commands.recording import check_against
 from graphlab.errors import UserError
-from graphlab.language import message
+from graphlab.language import message, say
 from graphlab.output import files
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
@@ -182,7 +182,8 @@ class Report:
         else:
             console.emit(screen, terminal.short(self.trace, self._findings))
             if any(finding.severity != "info" for finding in self._findings):
-                console.stderr().print(f"\nthe whole story: graphlab {self._again}", style="dim")
+                told = say("report.whole_story", command=f"graphlab {self._again}")
+                console.stderr().print(f"\n{told}", style="dim")
         ahead = [each.look_from for each in self.trace.sightings if isinstance(each, NonFinite)]
         if self._closer is not None and ahead and ahead[0] is not None:
             console.emit(screen, terminal.to_find_out(self._closer(ahead[0])))
@@ -197,8 +198,8 @@ class Report:
             arguments=self._arguments, quiz=asked.quiz, force=asked.force,
         )  # fmt: skip
         if path != "-":
-            said = f"\nthe player: {self._asked.page}"
-            console.stderr().print(said, style="dim", soft_wrap=True)
+            told = say("report.player", page=str(self._asked.page))
+            console.stderr().print(f"\n{told}", style="dim", soft_wrap=True)
 
     def surviving(self, what: str) -> contextlib.AbstractContextManager[None]:
         """Add an error of the block to `failures` instead of raising it."""

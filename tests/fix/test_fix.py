@@ -244,6 +244,12 @@ def test_nan_is_looked_into_and_the_edit_that_changes_no_finite_number_is_writte
     assert (tmp_path / "entropy.py").read_text() == wanted
 
 
+def test_the_scenario_whose_branch_overflows_is_mended(main: Main) -> None:
+    code, out, _ = main("fix", "overflow-masked", "--", "--steps", "12", "--device", "cpu")
+    assert code == 0
+    assert "torch.where(real_logit > -80, -real_logit, 1.0)" in " ".join(out.split())
+
+
 def test_the_repaired_run_is_played_beside_the_broken_one(main: Main, tmp_path: Path) -> None:
     (tmp_path / "cut.py").write_text(TWICE)
     code, _, err = main("fix", "cut.py", "--html", "page.html")

@@ -199,18 +199,20 @@ def test_no_page_mixes_languages(
     html, report = tmp_path / "page.html", tmp_path / "report.json"
     asked = Asked(explain=True, json_file=str(report), html_file=str(html), quiz=True)
     run(str(script), [], asked)
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     held = report.read_text(encoding="utf-8")
     assert all(f'"observed.{key}"' in held for key in KEYS.get(name, ()))
     # What is for machines is English, with the keys beside it.
     assert not HANGUL.search(held)
     assert HANGUL.search(out)
     assert [line for line in printed(out) if english(line)] == []
-    document = html.read_text(encoding="utf-8") if html.exists() else ""
+    assert "플레이어: " in err and "the player" not in err
+    document = html.read_text(encoding="utf-8")
     data = re.search(
         r'<script type="application/json" class="gl-data">(.*?)</script>', document, re.S
     )
-    shown = [*texts(json.loads(data[1]))] if data is not None else []
+    assert data is not None
+    shown = [*texts(json.loads(data[1]))]
     shown += re.findall(r"<text[^>]*>([^<]*)</text>", document)
     assert [one_line(each) for each in shown if english(each)] == []
 

@@ -33,6 +33,14 @@ CASES = {
         "log", False, "p = F.softmax(x, dim=1)\nx = x + 1\nreturn torch.log(p), x",
         "p = F.softmax(x, dim=1)\nx = x + 1\nreturn torch.log(p.clamp(min=1e-12)), x?",
     ),
+    "given_or_computed": (
+        "log", False, "if ok:\n    p = F.softmax(x, dim=1)\nreturn torch.log(p)",
+        "if ok:\n    p = F.softmax(x, dim=1)\nreturn torch.log(p.clamp(min=1e-12))?",
+    ),
+    "a_sum_of_pythons": (
+        "sqrt", True, "return sum(x ** 2).sqrt()",
+        "return sum(x ** 2).clamp(min=1e-12).sqrt()?",
+    ),
     "an_entropy": (
         "log", False, "return -(x * torch.log(x)).sum()",
         "return -(x * torch.log(x.clamp(min=1e-12))).sum()",

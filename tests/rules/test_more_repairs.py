@@ -253,6 +253,13 @@ def test_a_summand_of_the_loss_is_not_moved_out_of_it() -> None:
     assert set(outcomes(source, helps)) == {source.replace(".item()", "")}
 
 
+def test_a_backward_for_some_parameters_alone_is_not_joined() -> None:
+    source = "a.backward(inputs=[w])\nb.backward()\nopt.step()\n"
+    script = Script(source)
+    trace = script.trace(backward(script.at("b.backward()"), "b", raised="RuntimeError"))
+    assert outcomes(source, joined(trace)) == []
+
+
 @pytest.mark.parametrize("between", ["", "print(a)\n", "opt.step()\n"])
 def test_two_backwards_before_one_step_are_one(between: str) -> None:
     source = f"a.backward()\n{between}b.backward()\nopt.step()\nopt.zero_grad()\n"
@@ -303,6 +310,10 @@ class Cube(Function):
         ("ctx.save_for_backward(x)", "x = x * 2\n        ctx.save_for_backward(x)", False),
         ("(x,) = ctx.saved_tensors", "x = ctx.x", False),
         ("3 * x**2", "3 * x.detach()**2", False),
+        ("3 * x**2 * g", "torch.mul(g, 3 * (x * x).abs())", True),
+        # What another function does is not seen.
+        ("3 * x**2 * g", "kernel(g, x)", False),
+        ("3 * x**2 * g", "torch.ops.mine.cube(g, x)", False),
     ],
 )
 def test_only_a_backward_that_autograd_sees_whole_is_followed_again(
@@ -343,6 +354,12 @@ def test_a_gradient_is_asked_of_what_went_in_and_of_what_trains() -> None:
     at = script.at("return grad(loss, [p for _, p in net.named_parameters()])")
     wanted = named.replace("parameters()]", "parameters() if p.requires_grad]")
     assert outcomes(named, trained_alone(script.trace(), at)) == [wanted]
+    # A sum over another module's parameters may be meant to have all.
+    two = named.replace(
+        "    return", "    n = sum(p.sum() for p in teacher.parameters())\n    return"
+    )
+    script = Script(two)
+    assert outcomes(two, trained_alone(script.trace(), replace(at, line=at.line + 1))) == []
 
 
 def test_data_requires_grad_before_it_is_used_and_a_frozen_parameter_stays_so() -> None:
@@ -363,6 +380,10 @@ def test_what_a_module_remembers_has_no_graph_unless_others_read_it() -> None:
     assert found == [source.replace("self.h = f(x)\n        return self.h", lines)]
     script = Script(source + "loss = n.h.mean()\n")
     assert list(kept_detached(script.trace(), script.at("self.h = f(x)"))) == []
+    script = Script(source)
+    trace = script.trace()
+    trace = replace(trace, sources={**trace.sources, "main.py": "loss = n.h.mean()\n"})
+    assert list(kept_detached(trace, script.at("self.h = f(x)"))) == []
 
 
 def test_a_module_in_place_is_built_out_of_place() -> None:

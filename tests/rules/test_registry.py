@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from graphlab import rules
 from graphlab.commands import list as listing
-from graphlab.rules import pages
-from graphlab.rules.registry import RULES
+from graphlab.rules import pages, registry
+from graphlab.rules.registry import RULES, find
 from graphlab.rules.rule import Rule
 from graphlab.trace.model import Trace
 from tests.rules.build import Script
@@ -76,3 +77,19 @@ def test_errors_are_what_pytorch_raises() -> None:
     for rule in RULES:
         raised = rule.code < "GL100" or rule.code in ("GL305", "GL306", "GL307")
         assert (rule.severity == "error") == raised, rule.code
+
+
+def test_an_edit_that_fails_takes_no_finding_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repair reads the source, which may be such as nobody has thought of."""
+    told: list[bool] = []
+
+    def check(trace: Trace) -> list[Any]:
+        told.append(bool(trace.sources))
+        if trace.sources:
+            raise IndexError("in an edit")
+        return ["told"]
+
+    monkeypatch.setattr(registry, "RULES", (Rule("GL000", "backward-failed", "error", check),))  # type: ignore[arg-type]
+    monkeypatch.setattr(registry, "STRICT", False)
+    assert find(Script("x = 1\n").trace()) == ["told"]
+    assert told == [True, False]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from graphlab.commands.report import Asked, surviving
 from graphlab.errors import UserError
+from graphlab.language import say
 from graphlab.output import files
 from graphlab.ranks.compare import compared
 from graphlab.ranks.folder import trace_name, traces_in
@@ -98,4 +99,5 @@ class JointReport:
         console.emit(screen, shown)
         grave = any(finding.severity != "info" for finding in self._findings)
         if grave and not self._asked.explain:
-            console.stderr().print(f"\nthe whole story: {self._again}", style="dim", soft_wrap=True)
+            told = say("report.whole_story", command=self._again)
+            console.stderr().print(f"\n{told}", style="dim", soft_wrap=True)
