@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType, FrameType
 
@@ -164,3 +165,10 @@ def user_frame(frame: FrameType | None, files: UserFiles) -> FrameType | None:
             return frame
         frame = frame.f_back
     return None
+
+
+def user_frames(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
+    """Every frame, from `frame` outwards, that runs one of the user's files."""
+    while (frame := user_frame(frame, files)) is not None:
+        yield frame
+        frame = frame.f_back

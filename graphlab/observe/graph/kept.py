@@ -16,7 +16,7 @@ from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.tensors import base_of, grad_fn_of, is_module, is_tensor, is_view
 from graphlab.source.effects.origins import stores_behind
 from graphlab.source.effects.stores import Store, stores
-from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.files import UserFiles, user_frame, user_frames
 from graphlab.source.objects import (
     attributes,
     class_module,
@@ -153,10 +153,9 @@ _Held = tuple[FrameType, str, Any]
 
 def _variables(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
     """What the user's frames hold, the innermost first."""
-    while (frame := user_frame(frame, files)) is not None:
-        for name, value in variables(frame.f_locals).items():
-            yield frame, name, value
-        frame = frame.f_back
+    for each in user_frames(frame, files):
+        for name, value in variables(each.f_locals).items():
+            yield each, name, value
 
 
 def _in_libraries(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:

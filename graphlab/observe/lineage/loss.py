@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
+from itertools import islice
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.tensors import count_of, is_tensor, requires_grad
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import in_frame
-from graphlab.source.files import PACKAGE, UserFiles, installed, user_frame
+from graphlab.source.files import PACKAGE, UserFiles, installed, user_frame, user_frames
 from graphlab.source.objects import LOST
 from graphlab.source.places import locate, parse
 from graphlab.source.wording import THE_LOSS, call_at, call_text, loss_in, short
@@ -65,7 +65,7 @@ class LossNames:
         if alone is not None:
             return alone
         fallback = "torch.autograd.grad" if is_grad else "backward"
-        frames = [*_users(frame.f_back, self._files)]
+        frames = [*islice(user_frames(frame.f_back, self._files), _HELPERS)]
         if not frames:
             return Called(None, *call_text(None, fallback))
         key = tuple(part for each in frames for part in (id(each.f_code), each.f_lasti))
@@ -97,16 +97,6 @@ class LossNames:
         if alone and not made.by_library:
             self._alone[id(user.f_code), user.f_lasti] = made
         return made
-
-
-def _users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
-    """The innermost frames of the user's."""
-    for _ in range(_HELPERS):
-        frame = user_frame(frame, files)
-        if frame is None:
-            return
-        yield frame
-        frame = frame.f_back
 
 
 def _run_by_library(frame: FrameType, files: UserFiles) -> bool:

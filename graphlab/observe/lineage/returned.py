@@ -22,7 +22,7 @@ from graphlab.observe.tensors import is_tensor, requires_grad
 from graphlab.source.effects.assignments import assignments_in, scope_of, target_names
 from graphlab.source.effects.stores import last_part
 from graphlab.source.evaluate import in_frame
-from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.files import UserFiles, user_frames
 from graphlab.source.objects import LOST, attributes, static, variables
 from graphlab.source.places import locate, nodes_of, parse, statement_at
 from graphlab.source.wording import THE_LOSS, short
@@ -53,7 +53,7 @@ class Returned(NamedTuple):
 
 def handed_over(frame: FrameType, log: Log, files: UserFiles) -> Returned | None:
     """What the user's function returned that a library now runs the backward of, in `frame`."""
-    running = {id(each.f_code) for each in _all_users(frame.f_back, files)}
+    running = {id(each.f_code) for each in user_frames(frame.f_back, files)}
     values = frame.f_locals
     roots = listed(values.get("tensors", values.get("outputs")))
     if len(roots) != 1 or not is_tensor(roots[0]) or log.no_counter:
@@ -87,12 +87,6 @@ def below(root: Any) -> Iterator[Any]:
             return
         inner = [each for each, _ in edge.next_functions if each is not None]
         edge = inner[0] if len(inner) == 1 else None
-
-
-def _all_users(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
-    while (frame := user_frame(frame, files)) is not None:
-        yield frame
-        frame = frame.f_back
 
 
 def _calls(log: Log, running: set[int]) -> Iterator[tuple[int, int, int, float]]:
