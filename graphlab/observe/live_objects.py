@@ -77,9 +77,9 @@ class TensorTable:
     def tensors(self) -> tuple[TensorInfo, ...]:
         return tuple(self._tensors)
 
-    def name_of(self, index: int) -> str | None:
-        """The name of the tensor at this place."""
-        return self._tensors[index].name
+    def info_of(self, index: int) -> TensorInfo:
+        """The tensor at this place."""
+        return self._tensors[index]
 
     def of_storage(self, key: int) -> int | None:
         """The place of the parameter that lies in a storage."""

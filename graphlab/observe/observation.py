@@ -74,7 +74,7 @@ class Observation:
         self._ledger = ledger = OptimizerLedger(
             log, tracer, write_patches, iterations, files, table.tensor_index, self._own_error
         )
-        ledger.registry.name_of_tensor = table.name_of
+        ledger.registry.info_of = table.info_of
         ledger.registry.known_place = table.place_of
         ledger.on_built = self._backward_calls.look_again
         self.live_objects = LiveObjects(table, ledger.registry)

@@ -21,6 +21,9 @@ _HELPS = {
     "asin": "acos", "std": "std", "var": "std",
 }  # fmt: skip
 
+# What an operand is said to be that has no values of a special kind: its range, or its one value.
+_LARGE = ("observed.values.range", "observed.values.value")
+
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in sighted(trace):
@@ -58,10 +61,10 @@ def _help(each: NonFinite) -> str:
     if each.phase == "before":
         return message("numbers.gl201.before_help")
     known = _HELPS.get(spelt(each.operation))
-    if known is not None:
-        return message(f"numbers.gl201.help.{known}")
-    outgrew = key_of(each.critical) == "observed.values.range"
-    return message("numbers.gl201.outgrew") if outgrew else ""
+    # An exponential outgrows its type from ordinary values; all else, from large ones.
+    if known != "exp" and key_of(each.critical) in _LARGE:
+        return message("numbers.gl201.outgrew")
+    return message(f"numbers.gl201.help.{known}") if known is not None else ""
 
 
 RULE = Rule("GL201", "non-finite-value", "warning", check)

@@ -30,7 +30,8 @@ FLOORS = [
 OBSERVE = [
     ("__init__", "tensors", "program_state", "program_end", "process_state"),
     ("notes", "iterations", "distributed"),
-    ("names", "price"),
+    ("names",),
+    ("price",),
     ("graph",),
     ("hooks",),
     ("origins",),

@@ -24,7 +24,8 @@ from graphlab.observe.optimizers.out_of_use import EARLY, look_over
 from graphlab.observe.optimizers.provenance import Provenance
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.optimizers.scalers import Scalers
-from graphlab.observe.optimizers.vectors import COPIES, SavedValues, any_nonzero
+from graphlab.observe.optimizers.vectors import Copies, any_nonzero, copies_of
+from graphlab.observe.price.series import AllSeries
 from graphlab.observe.tensors import (
     grad_of,
     grads_of,
@@ -34,7 +35,7 @@ from graphlab.observe.tensors import (
     version_of,
     versions_of,
 )
-from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.files import UserFiles, user_frame, user_frames
 from graphlab.source.objects import attributes, exactly, is_a, item, items
 from graphlab.trace.model import Mix
 
@@ -65,6 +66,7 @@ class OptimizerLedger:
         self.unseen_step: tuple[int, Copies] | None = None
         self._measured: set[Spot | None] = set()
         self._wide: dict[frozenset[int], bool] = {}
+        self._series = AllSeries()
         self.steps = steps = StepHooks(tracer, write_patches, self, guard)
         self.scalers = Scalers(tracer, registry)
         self.provenance = Provenance(log, files, registry, lambda: steps.stepping)
@@ -86,9 +88,14 @@ class OptimizerLedger:
         optimizer = frame.f_locals.get("self")
         if is_a(attributes(optimizer).get("param_groups"), list):
             state = self.registry.state(optimizer, self._tracer.spot(frame.f_back))
+            state.series = self._series.of(user_frames(frame.f_back, self._files))
+            names = state.series.foretold(optimizer, self._files)
+            state.like_the_last(names is not None)
             # Named now: the variables may be gone later.
-            self.registry.learn(state, optimizer, Names(self._files).gather(frame.f_back))
-            self.on_built()
+            names = names or Names(self._files).gather(frame.f_back)
+            self.registry.learn(state, optimizer, names)
+            if not state.alike:
+                self.on_built()
 
     def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call":
@@ -116,10 +123,12 @@ class OptimizerLedger:
         parameters = parameters_of(optimizer)
         if (
             not state.owns
-            or (state.name is None and state.steps == 0)
+            or (state.name is None and state.steps == 0 and not state.alike)
             or len(parameters) != len(state.owns)
         ):
             self.registry.learn(state, optimizer, Names(self._files).gather(user))
+        if state.steps == 0 and not state.alike:
+            self.registry.shown(state)
         active.state = state
         active.step = RawStep(self._tracer.seq(), spot, state.at, self._iterations.iteration(user))
         if active.closure is None:
@@ -158,7 +167,11 @@ class OptimizerLedger:
         step, state = active.step, active.state
         assert step is not None
         self._judge(step, active, parameters)
-        step.sources = _losses(state.facts())
+        facts = state.facts()
+        step.sources = _losses(facts)
+        if state.series is not None:
+            lines = frozenset(each.spot for each in facts[0].sources) if facts else ()
+            state.series.stepped((step.spot, lines))
         if state.due:
             step.mix = self.provenance.mixed(state, parameters)
             active.copies = copies_of([p for p, _ in self.registry.tracked()])
@@ -168,7 +181,7 @@ class OptimizerLedger:
                 each(parameters, grads)
         if step.nothing_new and state.idle < LOOKS:
             active.idle = copies_of(parameters)
-        if state.due or state.steps in EARLY:
+        if state.due or (state.steps in EARLY and not state.alike):
             look_over(self.registry, state, parameters, self._log, self._files, user)
         for each in self.on_step:
             each(active.optimizer, parameters, step.spot, True)
@@ -325,19 +338,6 @@ def _losses(facts: list[Facts]) -> tuple[str, ...]:
     if all(each.sources == first for each in facts):
         return tuple({source.loss: None for source in first})
     return tuple({source.loss: None for each in facts for source in each.sources})
-
-
-Copies = list[SavedValues]
-
-
-def copies_of(parameters: list[Any]) -> Copies:
-    """The values of each parameter as they are now."""
-    room, found = COPIES, []
-    for parameter in parameters:
-        before = SavedValues(parameter, version_of(parameter), room)
-        room -= before.size
-        found.append(before)
-    return found
 
 
 def compare(

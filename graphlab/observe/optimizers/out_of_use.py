@@ -65,7 +65,7 @@ def _keeps_its_name(parameter: Any, registry: OptimizerRegistry, names: Names) -
     list that was made for the optimizer."""
     named = names.tensors.get(id(parameter))
     place = registry.place_of(parameter, None)
-    return named is not None and named.name == registry.name_of_tensor(place)
+    return named is not None and named.name == registry.info_of(place).name
 
 
 def frozen_steps(state: OptimizerState) -> int:

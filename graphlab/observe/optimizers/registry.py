@@ -16,15 +16,17 @@ from graphlab.observe.optimizers.gradients.parameters import Facts, Fingerprint,
 from graphlab.observe.optimizers.gradients.step_writes import StepWrites
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.price.sampling import sampled
+from graphlab.observe.price.series import Series
 from graphlab.observe.tensors import Ref
 from graphlab.source.objects import class_name
 from graphlab.source.places import statement_at
-from graphlab.trace.model import Location, ParameterMix
+from graphlab.trace.model import Location, ParameterMix, TensorInfo
 
 # So many first steps are compared by value.
 FIRST = 4
 # After how many steps, at first and at most, an optimizer's gradients are followed in groups again.
 SOON, LATE = 2, 64
+_NAMELESS = TensorInfo(None, "parameter", (), "")
 # Whether that is done at all: tests compare what is found with and without.
 GROUPING = True
 
@@ -87,6 +89,10 @@ class OptimizerState:
         self.rests = False
         # Whether its next step is one of those that are compared by value.
         self.due = True
+        # Those that the same calls make, and whether the last ones of them tell its names and what
+        # its first steps do.
+        self.series: Series | None = None
+        self.alike = False
         # Its parameters' identities and states, in its own order: made anew when they change.
         self.identities: list[int] = []
         self.gradients: list[ParameterState] = []
@@ -124,7 +130,12 @@ class OptimizerState:
 
     def stepped(self) -> None:
         self.steps += 1
-        self.due = self.steps < FIRST or (not self.rests and sampled(self.steps))
+        early = self.steps < FIRST and not self.alike
+        self.due = early or (not self.rests and sampled(self.steps))
+
+    def like_the_last(self, alike: bool) -> None:
+        """It was built, perhaps as the last ones of its series were."""
+        self.alike, self.due = alike, not alike
 
 
 class OptimizerRegistry:
@@ -132,8 +143,8 @@ class OptimizerRegistry:
 
     def __init__(self, name_parameter: Callable[[Any, Names | None], int]) -> None:
         self.place_of = name_parameter
-        # The name of the tensor at an index in the trace; set where those are kept.
-        self.name_of_tensor: Callable[[int], str | None] = lambda index: None
+        # The tensor at an index in the trace; set where those are kept.
+        self.info_of: Callable[[int], TensorInfo] = lambda index: _NAMELESS
         # The place of a parameter that has one already; set there as well.
         self.known_place: Callable[[Any], Any] = lambda parameter: None
         self.states: list[OptimizerState] = []
@@ -201,6 +212,11 @@ class OptimizerRegistry:
         for parameter in parameters_of(optimizer):
             state.owns[self.place_of(parameter, names)] = None
             self._held[id(parameter)] = state.spot
+
+    def shown(self, state: OptimizerState) -> None:
+        """It takes its first step: its names are as good as they get."""
+        if state.series is not None:
+            state.series.shown(state.name, tuple(map(self.info_of, state.owns)))
 
     def hold(self, state: OptimizerState, optimizer: Any) -> None:
         """Note that it holds its parameters, without names."""

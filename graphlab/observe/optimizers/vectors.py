@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.tensors import bytes_of, readable
+from graphlab.observe.tensors import bytes_of, readable, version_of
 
 # Elements that are worked on at a time.
 PIECE = 1 << 18
@@ -109,6 +109,19 @@ class SavedValues:
         if self.digest is not None:
             return self.digest != _digest(self.tensor)
         return version != self.version
+
+
+Copies = list[SavedValues]
+
+
+def copies_of(tensors: list[Any]) -> Copies:
+    """The values of each tensor as they are now."""
+    room, found = COPIES, []
+    for tensor in tensors:
+        saved = SavedValues(tensor, version_of(tensor), room)
+        room -= saved.size
+        found.append(saved)
+    return found
 
 
 def _digest(tensor: Any) -> tuple[int, ...]:
