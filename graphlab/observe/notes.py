@@ -323,7 +323,7 @@ class Log:
         return self.holding(seq) is not self._marks.get(event.thread)
 
     def write(self, event: RawWrite) -> None:
-        self.events.append(event._replace(thread=get_ident()) if self.several else event)
+        self.events.append(event._replace(thread=get_ident()))
         if event.silent:
             self.silent[event.spot] = event.seq
 
@@ -334,7 +334,7 @@ class Log:
 
     def write_memory(self, seq: int, spot: Spot, first: int, end: int) -> None:
         """A write into memory that is known by its address alone: a NumPy array's."""
-        event = RawWrite(seq, spot, "NumPy", (), None, True)
+        event = RawWrite(seq, spot, "NumPy", (), None, True, thread=get_ident())
         self.events.append(event)
         self.memory.append((event, first, end))
         self.silent[spot] = seq

@@ -169,3 +169,20 @@ def test_a_thread_that_outlives_the_session_is_left_alone() -> None:
     go.set()
     thread.join()
     assert not thread.is_alive()
+
+
+def test_a_write_before_a_second_thread_came_was_before_the_forward() -> None:
+    def batch(found: list[torch.Tensor]) -> None:
+        found.append(torch.randn(5, 3))
+
+    with graphlab.watch() as session:
+        for _ in range(2):
+            # `.to` writes `.data` of each parameter, which no version counter shows.
+            net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).to("cpu")
+            for _ in range(3):
+                found: list[torch.Tensor] = []
+                loader = threading.Thread(target=batch, args=(found,))
+                loader.start()
+                loader.join()
+                net(found[0]).sum().backward()
+    assert session.findings == []
