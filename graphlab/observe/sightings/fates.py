@@ -26,10 +26,12 @@ class Fates:
     def found(self) -> Iterator[Sighting]:
         self._note_writes()
         states = self._ledger.registry.states
+        clears = self._last_clears()
         for spot, records in self._ledger.provenance.by_line.items():
             reached = {index for record in records for index in record.reached}
             holders = tuple(each.at for each in states if not reached.isdisjoint(each.owns))
-            yield _fate(spot, records, holders, self._cleared_before(records))
+            before = {clears[id(each)] for each in records if id(each) in clears}
+            yield _fate(spot, records, holders, before)
         for state in states:
             if state.steps > 1 and not state.fed and not state.handed_on:
                 yield from self._starved(state)
@@ -44,16 +46,15 @@ class Fates:
             by = call_text(cleared, "zero_grad")[0]
             yield Starved(at, record.call, state.at, cleared, by)
 
-    def _cleared_before(self, records: list[RawBackward]) -> set[Spot | None]:
-        """The calls of zero_grad that were the last ones before these backwards."""
-        found: set[Spot | None] = set()
+    def _last_clears(self) -> dict[int, Spot | None]:
+        """The last call of zero_grad before each backward, by that one's identity."""
+        found: dict[int, Spot | None] = {}
         last: Spot | None = None
-        wanted = set(map(id, records))
         for event in list(self._log.events):
             if isinstance(event, RawZero):
                 last = event.spot
-            elif id(event) in wanted:
-                found.add(last)
+            elif isinstance(event, RawBackward):
+                found[id(event)] = last
         return found
 
     def _note_writes(self) -> None:
