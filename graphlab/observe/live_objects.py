@@ -13,7 +13,7 @@ from graphlab.observe.names import Names, wrapped
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.refusals.outright import nodes_behind
-from graphlab.observe.tensors import Ref, WeakMap, describe, is_tensor, kind_of, storage_key
+from graphlab.observe.tensors import WeakMap, describe, is_tensor, kind_of, storage_key
 from graphlab.source.objects import attribute
 from graphlab.trace.model import TensorInfo
 
@@ -24,7 +24,7 @@ class TensorTable:
     def __init__(self) -> None:
         self._tensors: list[TensorInfo] = []
         self._index: dict[TensorInfo, int] = {}
-        self._parameters: dict[int, tuple[Ref, int]] = {}
+        self._parameters = WeakMap()
         self._storages: dict[int, int] = {}
         self._module_names: dict[int, str] = {}
 
@@ -37,15 +37,12 @@ class TensorTable:
 
     def tensor_index(self, parameter: Any, names: Names | None) -> int:
         """The place of a parameter in the table; `names` may give it a (better) name."""
-        known = self._parameters.get(id(parameter))
-        if known is not None and known[0]() is parameter:
-            index = known[1]
+        index = self._parameters.get(parameter)
+        if index is not None:
             name = self._tensors[index].name
             # `self.model` in the constructor is `trainer.model` once that has returned.
             if names is None or (name is not None and not name.startswith("self.")):
                 return index
-        else:
-            index = -1
         named = names.tensors.get(id(parameter)) if names is not None else None
         if names is not None:
             self._module_names.update(names.modules)
@@ -55,10 +52,10 @@ class TensorTable:
             named.kind if named else kind_of(parameter),
             named.owner if named else None,
         )
-        if index < 0:
+        if index is None:
             index = len(self._tensors)
             self._tensors.append(info)
-            self._parameters[id(parameter)] = (Ref(parameter), index)
+            self._parameters.put(parameter, index)
         elif named is not None:
             self._tensors[index] = info
         if named is not None:
@@ -70,8 +67,7 @@ class TensorTable:
 
     def place_of(self, parameter: Any) -> int | None:
         """The place of a parameter that is in the table already."""
-        known = self._parameters.get(id(parameter))
-        return known[1] if known is not None and known[0]() is parameter else None
+        return self._parameters.get(parameter)
 
     @property
     def tensors(self) -> tuple[TensorInfo, ...]:

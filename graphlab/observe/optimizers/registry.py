@@ -17,7 +17,7 @@ from graphlab.observe.optimizers.gradients.step_writes import StepWrites
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.price.series import Series
-from graphlab.observe.tensors import Ref
+from graphlab.observe.tensors import WeakMap
 from graphlab.source.objects import class_name
 from graphlab.source.places import statement_at
 from graphlab.trace.model import Location, ParameterMix, TensorInfo
@@ -122,6 +122,11 @@ class OptimizerState:
                 self.waits, self.patience = self.patience, min(2 * self.patience, LATE)
         return self.gradients
 
+    def let_go(self) -> None:
+        """It is gone, and others have told all that is kept for the end."""
+        self.identities, self.gradients, self.fingerprint = [], [], ([], [])
+        self.groups, self.writes = None, StepWrites()
+
     def facts(self) -> list[Facts]:
         """What is known of its gradients, each once, in the order of the parameters."""
         if self.groups is not None:
@@ -151,7 +156,7 @@ class OptimizerRegistry:
         # Those that may still be alive: a program may make a new one for every task.
         self.alive: list[OptimizerState] = []
         self._by_id: dict[int, OptimizerState] = {}
-        self._parameters: dict[int, tuple[Ref, ParameterState]] = {}
+        self._parameters = WeakMap()
         self._held: dict[int, Spot | None] = {}
         # The threads that step optimizers.
         self.threads: set[int] = set()
@@ -201,6 +206,9 @@ class OptimizerRegistry:
                 # They may be about to be let go of, and the new one may hold their parameters.
                 each.apart(wait=False)
             self.states.append(state)
+            for each in self.alive:
+                if each.alike and each.ref() is None:
+                    each.let_go()
             self.alive = [each for each in self.alive if each.ref() is not None]
             self.alive.append(state)
             self._by_id[id(optimizer)] = state
@@ -238,16 +246,15 @@ class OptimizerRegistry:
 
     def gradient(self, parameter: Any) -> ParameterState:
         """The state of a parameter's gradient, made if it is new."""
-        known = self._parameters.get(id(parameter))
-        if known is None or known[0]() is not parameter:
-            known = (Ref(parameter), ParameterState())
-            self._parameters[id(parameter)] = known
-        return known[1]
+        known = self._parameters.get(parameter)
+        if known is None:
+            known = ParameterState()
+            self._parameters.put(parameter, known)
+        return known
 
     def known(self, parameter: Any) -> ParameterState | None:
         """The state of its gradient, where there is one already."""
-        known = self._parameters.get(id(parameter))
-        return known[1] if known is not None and known[0]() is parameter else None
+        return self._parameters.get(parameter)
 
     def gradients_of(self, state: OptimizerState, parameters: list[Any]) -> list[ParameterState]:
         """The state of each of an optimizer's parameters, in their order: only to be read, as long
