@@ -114,8 +114,8 @@ def read(path: Path) -> Scenario:
             )
         elif re.match(r"\s*expect(\[.*?\])?:", line):
             raise UserError(
-                f"{path} has an expect line that cannot be read: {line.strip()}",
-                "write `expect: clean`, or `expect: GL001 at` and the call between backquotes",
+                message("usage.bad_expect", path=str(path), line=line.strip()),
+                message("usage.help.write_expect"),
             )
         elif line.startswith("repaired by:"):
             repaired = tuple(re.findall(r"[\w-]+", line.partition(":")[2]))

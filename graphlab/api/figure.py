@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.trace.graph import Graph
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Figure:
             return picture(self.graph, self._look, form, self._timeout)
         except LayoutError as error:
             raise UserError(
-                f"Graphviz could not draw the graph: {error}", "save it as .dot"
+                message("usage.draw.layout", why=str(error)), message("usage.draw.save_dot")
             ) from None
 
     def _repr_svg_(self) -> str | None:
@@ -171,20 +172,24 @@ def chosen_format(path: str | None, format: str | None) -> str:
     """
     from graphlab.views.figure.picture import FORMATS
 
-    known = f"formats: {', '.join(FORMATS)}"
+    known = message("usage.draw.formats", names=[*FORMATS])
     suffix = Path(path).suffix.lower().lstrip(".") if path not in (None, "-") else ""
     form = {"txt": "text", "gv": "dot"}.get(suffix, suffix)
     if format is not None:
         if format not in FORMATS:
-            raise UserError(f"unknown format {format}", suggestion(format, [*FORMATS], known))
+            unknown = message("usage.draw.no_format", name=format)
+            raise UserError(unknown, suggestion(format, [*FORMATS], known))
         if form in (*FORMATS, "html") and form != format:
             raise UserError(
-                f"{path} ends in .{suffix}, but the format is {format}",
-                "rename the file, or leave the format to its extension",
+                message("usage.draw.other_format", path=str(path), suffix=suffix, name=format),
+                message("usage.draw.by_extension"),
             )
         return format
     if path is not None and path != "-" and form not in FORMATS:
-        raise UserError(f"{path} has no known extension", f"{known}; or add --format")
+        raise UserError(
+            message("usage.draw.no_extension", path=path),
+            message("usage.draw.add_format", formats=known),
+        )
     return form or "svg"
 
 

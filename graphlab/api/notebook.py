@@ -14,7 +14,7 @@ from graphlab.views.cell import SessionReport
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"%%graphlab: {message}", "its arguments are [NAME] [--quiz] [--no-player]")
+        raise UserError(f"%%graphlab: {message}", say("usage.help.cell"))
 
 
 def _parser() -> _Parser:
@@ -42,7 +42,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
         asked = _parser().parse_args(shlex.split(line))
         if asked.name is not None and not asked.name.isidentifier():
             raise UserError(
-                f"%%graphlab: {asked.name} is not a variable name", "use letters and digits"
+                message("usage.no_variable", name=asked.name), message("usage.help.letters")
             )
         session = Session(message("report.the_cell"), film=not asked.no_player)
         try:

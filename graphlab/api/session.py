@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphlab.api.assertions import Assertions
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.observe.observation import Observation
 from graphlab.observe.price.budget import checked_share
@@ -108,9 +109,7 @@ class Session(Assertions):
         trace, findings = self.trace, self.findings
         film = film_of(self._observation, trace, findings)
         if film is None:
-            raise UserError(
-                "this session has no recorded film", "start it with graphlab.watch(film=True)"
-            )
+            raise UserError(message("usage.session_film"), message("usage.help.watch_film"))
         return Player([played_run(trace, film, findings)], quiz)
 
     def save_html(self, path: str | Path, quiz: bool = False) -> str:

@@ -13,7 +13,7 @@ from graphlab.commands.learn.prove import proofs
 from graphlab.commands.progress import Line
 from graphlab.commands.report import check_format
 from graphlab.errors import UserError
-from graphlab.language import current, say, told
+from graphlab.language import current, message, say, told
 from graphlab.learn.course import exercises
 from graphlab.learn.exercise import is_exercise, named
 from graphlab.rules.expected import mismatch
@@ -34,8 +34,7 @@ def check(names: list[str], arguments: list[str], form: str = "text") -> int:
     for each, _ in chosen:
         if not each.expectations:
             raise UserError(
-                f"{each.path} has no expect line",
-                "add to its docstring a line such as: expect: GL001 at `loss.backward()`",
+                message("usage.no_expect", path=str(each.path)), message("usage.help.add_expect")
             )
     from rich.cells import set_cell_size
     from rich.text import Text
@@ -152,6 +151,6 @@ def _refused(name: str, said: str) -> UserError:
     lines = said.strip().splitlines() or ["exit code 2"]
     line = next((each for each in lines if "error: " in each), lines[-1])
     return UserError(
-        f"{name} refuses its arguments: {line.rpartition('error: ')[2]}",
-        f"graphlab run {name} -- --help lists them",
+        message("usage.its_arguments", name=name, why=line.rpartition("error: ")[2]),
+        message("usage.help.lists_them", command=f"graphlab run {name} -- --help"),
     )

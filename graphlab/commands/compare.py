@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphlab.catalogue import Scenario, read, scenario
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.output import files
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def compare(
     files.distinct(outputs)
     if train is None and (figure is not None or seeds is not None):
         option = "--figure" if figure is not None else "--seeds"
-        raise UserError(f"{option} has no effect without --train", "add --train EPOCHS")
+        raise UserError(
+            message("usage.compare.without_train", option=option),
+            message("usage.compare.add_train"),
+        )
     if figure is not None:
         _check_figure(figure)
     chosen = [_choose(name) for name in names or DEFAULT]
@@ -92,15 +96,12 @@ def _check_figure(figure: str) -> None:
     """Refuse a figure that could not be written, before minutes of training."""
     if Path(figure).suffix.lower() not in FIGURES:
         raise UserError(
-            f"--figure {figure}: a figure is a PNG, PDF or SVG file", "end its name in .png"
+            message("usage.compare.figure_file", path=figure), message("usage.compare.png")
         )
     from graphlab.views.comparison import plots
 
     if not plots.available():
-        raise UserError(
-            "--figure draws with matplotlib, which is not installed",
-            "install graphlab's extra [plots], or matplotlib itself",
-        )
+        raise UserError(message("usage.compare.no_matplotlib"), message("usage.compare.plots"))
 
 
 def _choose(name: str) -> Scenario:
@@ -119,9 +120,7 @@ def _options(arguments: list[str]) -> Arguments:
 
     options = lab.arguments(argv=arguments)
     if options.samples is not None:
-        raise UserError(
-            "--samples belongs to a single run", "use --train EPOCHS --figure FILE to see images"
-        )
+        raise UserError(message("usage.compare.samples"), message("usage.compare.see_images"))
     # Raises here, once, rather than in every worker.
     lab.batches(options)
     return options

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.output import files
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
@@ -43,8 +44,7 @@ def write(
 
 def no_film(trace: Trace) -> UserError:
     return UserError(
-        f"{trace.target} has no recorded film: no line of it ran, or it was saved without one",
-        "graphlab run TARGET --trace FILE saves one with it",
+        message("usage.no_film", name=trace.target), message("usage.help.trace_with_film")
     )
 
 
@@ -64,8 +64,8 @@ def _other(target: str, arguments: Sequence[str]) -> RecordedRun:
             said = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
             why = said[-1].removeprefix("error: ") if said else f"exit code {ran.returncode}"
             raise UserError(
-                f"{target} was not recorded: {why}",
-                f"graphlab run {target} shows its output",
+                message("usage.not_recorded", name=target, why=why),
+                message("usage.help.its_output", command=f"graphlab run {target}"),
             )
         return saved_run(path)
 

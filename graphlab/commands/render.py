@@ -20,7 +20,7 @@ from graphlab.commands.player import no_film, saved_run
 from graphlab.commands.recording import Recorded, record
 from graphlab.commands.saved import is_trace
 from graphlab.errors import UserError
-from graphlab.language import say, told
+from graphlab.language import message, say, told
 from graphlab.language.lists import suggestion
 from graphlab.output import files, streams
 from graphlab.trace.graph import Graph, Root, loads, under
@@ -47,7 +47,7 @@ def render(
     name = Path(target).stem if os.sep in target or "." in target else target
     saved = target.endswith(".json") and not is_module
     if frames.wanted(choice):
-        check_player(choice, saved, "a film of the steps", theme=True)
+        check_player(choice, saved, message("usage.draw.film"), theme=True)
         check(choice)
         frames.check(choice)
         frames.write(_recorded(target, arguments, choice, is_module), choice)
@@ -91,7 +91,10 @@ class Drawn:
 
 def _takes_none(target: str, arguments: list[str]) -> None:
     if arguments:
-        raise UserError(f"{target} is saved and takes no {arguments[0]}", f"remove {arguments[0]}")
+        raise UserError(
+            message("usage.draw.takes_none", path=target, word=arguments[0]),
+            message("usage.help.remove", word=arguments[0]),
+        )
 
 
 def _recorded(target: str, arguments: list[str], choice: Choice, is_module: bool) -> RecordedRun:
@@ -109,15 +112,15 @@ def _opened(path: str, choice: Choice) -> Drawn:
             run = saved_run(path)
             if run.film.graph is None:
                 raise UserError(
-                    f"{path} is a trace without a graph",
-                    "graphlab run TARGET --trace FILE saves one",
+                    message("usage.draw.trace_without", path=path),
+                    message("usage.help.make_trace"),
                 )
             found = next((each for each in run.findings if each.severity != "info"), None)
             drawn = Drawn(run.film.graph, None, found, run.film.events, run.film.optimizers)
         else:
             drawn = Drawn(loads(text.decode()))
     except UnicodeDecodeError as error:
-        raise _no_graph(path, f"it is not UTF-8 at byte {error.start}") from None
+        raise _no_graph(path, message("usage.draw.not_utf8", place=error.start)) from None
     except ValueError as error:
         raise _no_graph(path, str(error)) from None
     if not all(_roots(drawn.graph, each) for each in choice.loss):
@@ -127,7 +130,7 @@ def _opened(path: str, choice: Choice) -> Drawn:
 
 def _no_graph(path: str, why: str) -> UserError:
     return UserError(
-        f"{path} is not a saved graph: {why}", "save one with graphlab render -o FILE.json"
+        message("usage.draw.not_a_graph", path=path, why=why), message("usage.draw.save_graph")
     )
 
 
@@ -145,7 +148,9 @@ def _run(target: str, arguments: list[str], choice: Choice, is_module: bool) -> 
         recorded = record(target, arguments, prepare, is_module=is_module, last=choice.last)
     ran = recorded.ran
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
-        raise UserError(f"{recorded.name} refused its arguments", "see its own message above")
+        raise UserError(
+            message("usage.draw.refused", name=recorded.name), message("usage.draw.its_message")
+        )
     return recorded
 
 
@@ -217,30 +222,29 @@ def _moment(
 def _no_moment(snapshots: Snapshots, choice: Choice) -> UserError:
     known = list(snapshots.calls)
     if choice.before is not None and choice.before not in known:
-        hint = f"calls: {', '.join(known)}" if known else "the program ran no backward at all"
+        calls = message("usage.draw.calls", names=known)
+        hint = calls if known else message("usage.draw.no_backward")
         return UserError(
-            f"no backward call is written {choice.before}", suggestion(choice.before, known, hint)
+            message("usage.draw.no_call", call=choice.before),
+            suggestion(choice.before, known, hint),
         )
     return UserError(
-        f"no backward ran in iteration {choice.at}", "iterations count from 0; try --at 0"
+        message("usage.draw.no_backward_in", iteration=choice.at), message("usage.draw.from_zero")
     )
 
 
 def _nothing(snapshot: Snapshot | None, snapshots: Snapshots, choice: Choice) -> UserError:
     if choice.loss and snapshot is not None:
         return _no_loss(snapshot.graph, choice)
-    return UserError(
-        "the program ran no backward and kept no loss",
-        "name a variable that holds one with --loss",
-    )
+    return UserError(message("usage.draw.nothing"), message("usage.draw.name_loss"))
 
 
 def _no_loss(graph: Graph, choice: Choice) -> UserError:
     names = [root.name for root in graph.roots] + list(graph.variables.values())
     missing = next(each for each in choice.loss if not _roots(graph, each))
     return UserError(
-        f"the graph has no loss or variable named {missing}",
-        suggestion(missing, names, f"losses: {', '.join(dict.fromkeys(names))}"),
+        message("usage.draw.no_loss", name=missing),
+        suggestion(missing, names, message("usage.draw.losses", names=[*dict.fromkeys(names)])),
     )
 
 
@@ -315,12 +319,11 @@ def _show(
             made = picture(graph, look, form, choice.timeout)
     except LayoutError as error:
         raise UserError(
-            f"Graphviz could not draw the graph: {error}",
-            "write it as .dot, or pip install pygraphviz",
+            message("usage.draw.layout", why=str(error)), message("usage.draw.write_dot")
         ) from None
     done = written(path, form, made, choice.force)
     if made.notice:
-        streams.line(f"notice: {made.notice}", streams.err())
+        streams.line(f"{say('report.notice')} {told(made.notice)}", streams.err())
     if path != "-":
         if screen.is_terminal and choice.output is None:
             console.emit(screen, text(graph, replace(look, level="overview")))
@@ -332,11 +335,11 @@ def _torchviz(loss: Any, parameters: dict[str, Any]) -> str | UserError:
     try:
         import torchviz
     except ImportError as error:
-        return UserError(f"torchviz cannot be imported: {error}", "pip install torchviz setuptools")
+        install = "pip install torchviz setuptools"
+        return UserError(message("usage.draw.no_torchviz", why=str(error)), install)
     try:
         return torchviz.make_dot(loss, parameters).source
     except RecursionError:
         return UserError(
-            "the graph is too deep for torchviz, which walks it recursively",
-            "remove --style torchviz",
+            message("usage.draw.too_deep"), message("usage.help.remove", word="--style torchviz")
         )

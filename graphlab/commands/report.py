@@ -100,7 +100,9 @@ def check_format(form: str) -> None:
     from graphlab.views.machine.lines import FORMATS
 
     if form not in FORMATS:
-        raise UserError(f"there is no format {form}", f"choose one of {', '.join(FORMATS)}")
+        raise UserError(
+            message("usage.no_format", name=form), message("usage.help.choose", names=[*FORMATS])
+        )
 
 
 class Report:

@@ -19,6 +19,7 @@ from graphlab.compare.onlooker import Onlooker, attended
 from graphlab.compare.other_ranks import other_ranks
 from graphlab.compare.training import Training
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.observe import program
 from graphlab.observe.observation import Observation
 from graphlab.rules.registry import find
@@ -63,8 +64,7 @@ def measure(script: Script) -> comparison.Loop:
         beside.interrupted()
     if not beside.iterations:
         raise UserError(
-            f"{script.name} has no iteration to compare",
-            "a loop takes its networks, optimizers and batches from graphlab.lab: docs/lab.md",
+            message("usage.compare.no_iteration", name=script.name), message("usage.compare.lab")
         )
     loop = comparison.Loop(
         name=script.name,
@@ -144,8 +144,13 @@ def _watched(
     if ran.exit_code not in (0, 1):
         said = output.getvalue().strip().splitlines()
         raise UserError(
-            f"{script.name} ended with exit code {ran.exit_code}: {said[0] if said else ''}",
-            f"graphlab run {script.name} shows its output",
+            message(
+                "usage.compare.ended",
+                name=script.name,
+                code=ran.exit_code,
+                said=said[0] if said else "",
+            ),
+            message("usage.help.its_output", command=f"graphlab run {script.name}"),
         )
     return ran.exit_code, ran.trace
 

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from graphlab.errors import UserError
+from graphlab.language import message
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ class Worker:
         except EOFError:
             self._process.join(5)
             raise UserError(
-                f"the process that ran {self.name} ended with code {self._process.exitcode}",
-                f"graphlab run {self.name} may show why",
+                message("usage.compare.process", name=self.name, code=self._process.exitcode),
+                message("usage.help.its_output", command=f"graphlab run {self.name}"),
             ) from None
         if kind == "refused":
             raise UserError(*value)

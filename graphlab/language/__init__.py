@@ -53,9 +53,10 @@ def choose(language: str | None) -> None:
     elif language in LANGUAGES:
         _Choice.language = language
     else:
+        names = [f"{code} ({name})" for code, name in LANGUAGES.items()]
         raise UserError(
-            f"there are no texts in {language!r}",
-            "choose one of " + ", ".join(f"{code} ({name})" for code, name in LANGUAGES.items()),
+            message("usage.no_language", name=repr(language)),
+            message("usage.help.choose", names=names),
         )
 
 

@@ -10,7 +10,7 @@ from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 
 from graphlab.errors import UserError
-from graphlab.language import catalogue, say
+from graphlab.language import catalogue, message, say
 from graphlab.learn.silencers import SILENCERS
 
 # What stands for a word of a sentence: a dotted name, or several with commas and "and".
@@ -76,11 +76,9 @@ def claim(text: str, path: Path) -> Claim:
         if match is not None and (kind != "unused" or match["writing"] in SILENCERS):
             return Claim(text, kind, match.groupdict())
     near = _nearest(text)
-    said = f'did you mean "{near}"? ' if near else ""
-    raise UserError(
-        f"{path} asserts what cannot be read: {text}",
-        f"{said}docs/teaching.md lists the sentences",
-    )
+    lists = message("usage.help.sentences")
+    meant = message("usage.help.near", near=f'"{near}"', otherwise=lists)
+    raise UserError(message("usage.bad_claim", path=str(path), text=text), meant if near else lists)
 
 
 def _nearest(text: str) -> str | None:

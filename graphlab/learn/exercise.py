@@ -16,7 +16,7 @@ from pathlib import Path
 
 from graphlab.catalogue import Expectation, read, read_source
 from graphlab.errors import UserError
-from graphlab.language import LANGUAGES, say
+from graphlab.language import LANGUAGES, message, say
 from graphlab.learn.claims import Claim, claim
 
 SOLUTION = ".solution.py"
@@ -188,9 +188,8 @@ def _fields(text: str, path: Path) -> list[tuple[str, str]]:
         near = difflib.get_close_matches(word[1].lower(), _FIELDS, 1, _NEAR) if word else []
         if near:
             raise UserError(
-                f"{path} has a line in its header that cannot be read: {line}",
-                f"did you mean {near[0]}:? The fields are {', '.join(_FIELDS)}, each with a colon"
-                " at the start of a line",
+                message("usage.bad_header", path=str(path), line=line),
+                message("usage.help.fields", near=near[0], names=[*_FIELDS]),
             )
         found.append(("", line))
     return found
@@ -211,4 +210,6 @@ def _text(path: Path) -> str:
     try:
         return read_source(str(path)).decode("utf-8")
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not written in UTF-8", "save it as UTF-8") from None
+        raise UserError(
+            message("usage.not_utf8", path=str(path)), message("usage.help.save_utf8")
+        ) from None

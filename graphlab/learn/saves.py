@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from graphlab.errors import UserError
+from graphlab.language import message
 
 
 def events(folder: Path) -> Iterator[Path | str]:
@@ -48,7 +49,8 @@ def events(folder: Path) -> Iterator[Path | str]:
                 continue
             if isinstance(what, BaseException):
                 raise UserError(
-                    f"cannot watch {folder}: {what}", "graphlab learn check FILE checks one file"
+                    message("usage.cannot_watch", path=str(folder), why=str(what)),
+                    message("usage.help.check_one"),
                 )
             if what is None:
                 return

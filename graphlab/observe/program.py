@@ -77,20 +77,22 @@ def module(name: str) -> Program:
     except UserError:
         raise
     except ImportError as error:
-        raise UserError(f"no module can be run as {name}: {error}", "check the name") from None
+        raise UserError(
+            message("usage.no_module_runs", name=name, why=str(error)),
+            message("usage.help.check_name"),
+        ) from None
     except (Exception, SystemExit) as error:
         # The packages around a module are imported to find it, and may do anything.
         raise UserError(
-            f"no module can be run as {name}: {type(error).__name__}: {error}",
-            f"run `python -m {name}` to see the place",
+            message("usage.no_module_runs", name=name, why=f"{type(error).__name__}: {error}"),
+            message("usage.help.run_to_see", command=f"python -m {name}"),
         ) from None
     finally:
         sys.path = kept
         sys.modules.update(hidden)
     if spec is None or code is None or spec.origin is None:
         raise UserError(
-            f"no module is called {name!r}, or it has no __main__",
-            "name it as for `python -m`, from the folder that holds it",
+            message("usage.no_module", name=repr(name)), message("usage.help.as_for_python")
         )
     return Program(code, name, spec, spec.origin, here, (os.path.dirname(spec.origin),), loader)
 

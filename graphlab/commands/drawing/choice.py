@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graphlab.api.figure import chosen_format
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.language.lists import suggestion
 
 # The longest time that a layout may be given, in seconds.
@@ -61,58 +62,59 @@ def check(choice: Choice) -> None:
         ("--style", choice.style, ("graphlab", "torchviz")),
     ):
         if value not in known:
-            near = suggestion(value, list(known), f"{option} takes {', '.join(known)}")
-            raise UserError(f"invalid value {value!r} for {option}", near)
+            takes = message("usage.takes", option=option, values=[*known])
+            invalid = message("usage.invalid", value=repr(value), option=option)
+            raise UserError(invalid, suggestion(value, [*known], takes))
     # Written so that a NaN is refused too.
     if not 0 < choice.timeout <= DAY:
         raise UserError(
-            f"invalid value {choice.timeout:g} for --timeout", f"give seconds, up to {DAY}"
+            message("usage.invalid", value=f"{choice.timeout:g}", option="--timeout"),
+            message("usage.draw.seconds", most=DAY),
         )
     if choice.depth is not None and choice.level != "module":
-        raise UserError(f"--depth has no effect at level {choice.level}", "add --level module")
+        raise UserError(
+            message("usage.draw.depth", level=choice.level), message("usage.draw.add_level")
+        )
 
 
-def check_player(
-    choice: Choice, saved: bool, what: str = "the player", theme: bool = False
-) -> None:
+def check_player(choice: Choice, saved: bool, what: str = "", theme: bool = False) -> None:
     """Refuse options that have no effect on the player, or on `what`, which may have a `theme`."""
     _refuse_changed(
         choice,
-        what,
-        "or write a figure: -o FILE.svg",
+        what or message("usage.draw.player"),
+        message("usage.draw.or_figure"),
         {
-            "level": "it shows every level",
-            "depth": "it shows every level",
-            "color": "its colours show the owners",
-            **({} if theme else {"theme": "it follows the reader's colour scheme"}),
-            "loss": "it plays the whole iteration",
-            "style": "it draws graphlab's own graph",
+            "level": message("usage.draw.every_level"),
+            "depth": message("usage.draw.every_level"),
+            "color": message("usage.draw.owners"),
+            **({} if theme else {"theme": message("usage.draw.readers_theme")}),
+            "loss": message("usage.draw.whole_iteration"),
+            "style": message("usage.draw.own_graph"),
         },
     )
     if saved and (choice.at is not None or choice.before is not None):
-        raise UserError(
-            "--at and --before need a run, and a saved trace holds one iteration",
-            "remove them, or name the program instead of the file",
-        )
+        raise UserError(message("usage.draw.one_iteration"), message("usage.draw.name_program"))
 
 
 def check_figure(choice: Choice, form: str, saved: bool) -> None:
     """Refuse options that have no effect on a figure of that format, or of a saved graph."""
     if saved and (choice.at is not None or choice.before is not None):
-        raise UserError(
-            "--at and --before need a run, and a saved graph holds one moment",
-            "remove them, or name the program instead of the file",
-        )
+        raise UserError(message("usage.draw.one_moment"), message("usage.draw.name_program"))
     if choice.style == "torchviz":
         if saved:
-            raise UserError("torchviz cannot draw a saved graph", "remove --style torchviz")
+            raise UserError(
+                message("usage.draw.torchviz_saved"),
+                message("usage.help.remove", word="--style torchviz"),
+            )
         if form in ("json", "text"):
-            raise UserError(f"torchviz cannot write {form}", "name an SVG, PNG, PDF or DOT file")
-        own = "torchviz has a style of its own"
+            raise UserError(
+                message("usage.draw.torchviz_form", form=form), message("usage.draw.pictures")
+            )
+        own = message("usage.draw.torchviz_own")
         _refuse_changed(
             choice,
             "--style torchviz",
-            "or remove --style",
+            message("usage.draw.or_style"),
             {name: own for name in ("level", "depth", "color", "theme", "loss")},
         )
 
@@ -122,5 +124,6 @@ def _refuse_changed(choice: Choice, what: str, instead: str, whys: dict[str, str
     for name, why in whys.items():
         if getattr(choice, name) != getattr(plain, name):
             raise UserError(
-                f"--{name} has no effect on {what}: {why}", f"remove --{name}, {instead}"
+                message("usage.draw.no_effect", option=f"--{name}", what=what, why=why),
+                message("usage.draw.remove_or", option=f"--{name}", instead=instead),
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from graphlab.commands.drawing.choice import Choice
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.output import files, streams
 
 if TYPE_CHECKING:
@@ -35,18 +36,17 @@ def check(choice: Choice) -> None:
     """
     output = choice.output
     if output is None or output == "-" or (Path(output).suffix and not _is_film(output)):
-        raise UserError(
-            "--steps writes one PNG a step, or a film",
-            "name a folder, -o frames/, or a film, -o lesson.gif",
-        )
+        raise UserError(message("usage.draw.steps_write"), message("usage.draw.folder_or_film"))
     if choice.format is not None:
-        raise UserError("--steps takes no --format", "remove it: a folder gets PNGs")
+        raise UserError(message("usage.draw.steps_format"), message("usage.draw.gets_pngs"))
     _numbers(choice.steps or "all", 1)
     if _is_film(output):
         _image()
         files.check(output, choice.force)
     elif Path(output).exists() and not Path(output).is_dir():
-        raise UserError(f"{output} is a file", "name a folder for the frames")
+        raise UserError(
+            message("usage.draw.is_file", path=output), message("usage.draw.frames_folder")
+        )
 
 
 def write(run: RecordedRun, choice: Choice) -> None:
@@ -61,14 +61,14 @@ def write(run: RecordedRun, choice: Choice) -> None:
     assert choice.output is not None
     if run.film.graph is None:
         raise UserError(
-            f"{run.trace.target} has no graph that was kept, so no steps can be drawn",
-            "choose an iteration with a backward: --at N",
+            message("usage.draw.no_kept_graph", name=run.trace.target),
+            message("usage.draw.with_backward"),
         )
     frames = Frames(run.trace, run.film, run.findings, choice.theme)
     steps = _numbers(choice.steps or "all", len(frames))
     if len(steps) > MOST:
         raise UserError(
-            f"{len(steps)} steps are too many to draw one by one", "choose some: --steps 1-40"
+            message("usage.draw.many_steps", count=len(steps)), message("usage.draw.some_steps")
         )
     folder = Path(choice.output)
     paths = [folder / f"step-{step + 1:03}.png" for step in steps]
@@ -82,8 +82,8 @@ def write(run: RecordedRun, choice: Choice) -> None:
             made = frame.png(choice.timeout)
         except LayoutError as error:
             raise UserError(
-                f"Graphviz could not draw step {frame.step + 1}: {error}",
-                "give it more time: --timeout 60",
+                message("usage.draw.step_layout", step=frame.step + 1, why=str(error)),
+                message("usage.draw.more_time"),
             ) from None
         if _is_film(choice.output):
             drawn.append((made, min(LONGEST, STANDS + PER_LETTER * len(frame.said))))
@@ -108,7 +108,8 @@ def _numbers(text: str, total: int) -> list[int]:
         match = re.fullmatch(r"\s*(\d{1,6})(?:-(\d{1,6}))?\s*", word)
         if not match or int(match[1]) == 0:
             raise UserError(
-                f"invalid value {text!r} for --steps", "write all, a number, or such as 2,5-9"
+                message("usage.invalid", value=repr(text), option="--steps"),
+                message("usage.draw.step_numbers"),
             )
         last = min(int(match[2] or match[1]), total)
         found.update(dict.fromkeys(range(int(match[1]) - 1, last)))
@@ -119,7 +120,8 @@ def _image() -> object:
     try:
         from PIL import Image
     except ImportError:
-        raise UserError("a GIF takes Pillow", "pip install 'graphlab[gif]'") from None
+        install = "pip install 'graphlab[gif]'"
+        raise UserError(message("usage.draw.needs_pillow"), install) from None
     return Image
 
 

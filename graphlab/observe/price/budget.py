@@ -27,10 +27,7 @@ CALLS = 12
 def checked_share(share: float) -> float:
     """`share` as a budget. Raises UserError for what is none."""
     if not isinstance(share, int | float) or not 0 < share < float("inf"):
-        raise UserError(
-            f"a budget of {share} is not a share of the program's time",
-            "give a number above 0; 0.2 is a fifth",
-        )
+        raise UserError(message("usage.no_share", share=str(share)), message("usage.help.share"))
     return float(share)
 
 
