@@ -24,6 +24,7 @@ from graphlab.observe.lineage.loss import LossNames
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
 from graphlab.observe.price.sampling import sampled
+from graphlab.observe.process_state import PROCESS
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import entries_of
@@ -67,8 +68,8 @@ class BackwardListener(Protocol):
     def grad_returned(self, record: RawBackward, returned: Any) -> None: ...
 
 
-class _Line:
-    """What is known of the backwards of one line."""
+class Line:
+    """What is known of the backwards of one line; others know more by it."""
 
     __slots__ = ("changed", "changes", "counts", "reached", "seq")
 
@@ -106,11 +107,11 @@ class BackwardCalls:
 
         self._log = log
         self._tracer = tracer
-        self._write_patches = write_patches
+        self._quiet = write_patches.quiet
         self._iterations = iterations
         self._files = files
         self._losses_named = LossNames(log, files)
-        self._lines: dict[Spot | None, _Line] = {}
+        self._lines: dict[Spot | None, Line] = {}
         self._again, self._agains = 0, AGAINS
         self._rests = False
         # Of each thread: the backwards that are running, one inside the other.
@@ -129,7 +130,7 @@ class BackwardCalls:
 
     def _on_frame(self, is_grad: bool, frame: FrameType, event: str, arg: Any) -> None:
         ident = get_ident()
-        quiet = self._write_patches.quiet
+        quiet = self._quiet
         nested = ident in quiet
         quiet.add(ident)
         running = self._running.get(ident)
@@ -149,7 +150,8 @@ class BackwardCalls:
                 quiet.discard(ident)
 
     def _begin(self, frame: FrameType, is_grad: bool, running: list[RawBackward]) -> None:
-        sweep()
+        if PROCESS.gone:
+            sweep()
         values = frame.f_locals
         user = user_frame(frame.f_back, self._files)
         spot, call, loss, by_library = self._losses_named.name(frame, is_grad, user)
@@ -158,19 +160,17 @@ class BackwardCalls:
             iteration = self._iterations.of_library(by_library)
         create = bool(values.get("create_graph"))
         retain = values.get("retain_graph")
+        keeps = create if retain is None else bool(retain)
         record = RawBackward(
-            seq=self._tracer.seq(),
-            spot=spot,
-            call=call,
-            loss=loss,
-            iteration=iteration,
-            retain_graph=create if retain is None else bool(retain),
-            is_grad=is_grad,
-            nested=bool(running),
+            self._tracer.seq(), spot, call, loss, iteration, keeps, is_grad, bool(running)
         )
         self._log.events.append(record)
         running.append(record)
-        if self._due(record):
+        line = self._lines.get(record.spot)
+        if line is None:
+            line = self._lines[record.spot] = Line()
+        record.line = line
+        if self._due(record, line):
             nodes = nodes_behind(values, is_grad)
             if len(nodes) <= LARGE:
                 record.nodes = len(nodes)
@@ -211,9 +211,8 @@ class BackwardCalls:
             self._listener.grad_returned(record, returned)
         if not record.nested:
             self._listener.backward_ended(record)
-            line = self._lines.get(record.spot)
-            if line is not None and line.reached is not record.reached:
-                line.reaches(record.reached)
+            if record.line.reached is not record.reached:
+                record.line.reaches(record.reached)
 
     def _raised(self, frame: FrameType, arg: Any, running: list[RawBackward]) -> None:
         record = running[-1] if running else None
@@ -301,10 +300,7 @@ class BackwardCalls:
         self._told = error if record.nested else None
         self._listener.backward_refused(record, frame)
 
-    def _due(self, record: RawBackward) -> bool:
-        line = self._lines.get(record.spot)
-        if line is None:
-            line = self._lines[record.spot] = _Line()
+    def _due(self, record: RawBackward, line: Line) -> bool:
         silent, writers = self._log.silent, _NONE
         if silent:
             writers = frozenset(spot for spot, seq in silent.items() if seq >= line.seq)

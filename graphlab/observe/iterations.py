@@ -89,13 +89,14 @@ class Iterations:
             loop = self._known.get((id(frame.f_code), frame.f_lineno))
         if loop is None:
             loop = self._loop(_stack(frame))
-        if loop is None or loop not in self.counts:
+        counted = self.counts.get(loop) if loop is not None else None
+        if loop is None or counted is None:
             return None
         if loop is not self._training and loop != self._training:
             self._training = loop
             self._numbering.add(loop)
             self._around = self._running(_stack(frame))
-        return self.counts[loop] - 1
+        return counted - 1
 
     def of_library(self, runs: bool) -> int | None:
         """The iteration of a backward in no loop of the user's. `runs`: whether a library that the
@@ -121,8 +122,9 @@ class Iterations:
     def fetching(self, frame: FrameType | None) -> int | None:
         """The iteration that is about to begin, where the header of a training loop is fetching its
         data in `frame` or a caller's; else None."""
+        with_loops = self._codes()
         for code, line in _stack(frame):
-            for each in loops_of(code.co_filename) if code in self._codes() else ():
+            for each in loops_of(code.co_filename) if code in with_loops else ():
                 if each.trains and each.first == line != each.start:
                     lost = self.given is not None or (code, each.start) in self.lost
                     return None if lost else self.counts.get((code, each.start), 0)

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import ast
 import weakref
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import get_ident
 from types import CodeType
 from typing import Any, NamedTuple
 
+from graphlab.observe.marks import Mark, Marks
 from graphlab.observe.tensors import Named
 from graphlab.source.places import Spots, locate, place
 from graphlab.trace.model import Carrier, FailedNode, Location, Refusal, TensorInfo, Trouble
 
-# At forty marks and ten events a step, hundreds of iterations, in a few megabytes.
-KEEP_MARKS, KEEP_EVENTS = 20_000, 8_000
+# At ten events a step, hundreds of iterations, in a few megabytes.
+KEEP_EVENTS = 8_000
 
 # An instruction's offset in its code. ``~offset`` says instead "somewhere on the statement that it
 # belongs to": `on_statement` makes one of the other, where no microsecond counts.
@@ -40,15 +40,6 @@ def on_statement(offset: Offset) -> Offset:
 
 # A function that a guard decorates, or a ``with`` by its spot.
 GuardPlace = tuple[CodeType, Offset | None]
-
-
-class Mark(NamedTuple):
-    """From sequence number `seq` on, nodes were made at (code, offset), inside `module`."""
-
-    seq: int
-    code: CodeType | None
-    offset: int
-    module: int | None
 
 
 # (storage key, first byte, end byte, version before, version after)
@@ -173,36 +164,30 @@ class Problem:
         self.within: Spot | None = None
 
 
-# Compared by identity: two events are never the same one.
-@dataclass(slots=True, eq=False)
 class RawBackward:
-    seq: int
-    spot: Spot | None
-    call: str
-    loss: str
-    iteration: int | None
-    retain_graph: bool
-    is_grad: bool = False
-    nested: bool = False
+    """One backward, as it begins; what is learned of it later, of a few, has these values until
+    then. Compared by identity: two events are never the same one."""
+
     reached: tuple[int, ...] = ()
-    thrown_away: int = 0
+    thrown_away = 0
     # Its graph by optimizer, if inspected; the parameters whose gradients were lost, and to what.
     parts: GraphParts | None = None
-    thrown: list[int] = field(default_factory=list)
+    thrown: tuple[int, ...] = ()
     thrown_at: Spot | None = None
     harm: Harm | None = None
+    # What is known of its line (backward_calls.py).
+    line: Any = None
     # Whether some step applied its gradients, whether some of them were cleared before any did, and
     # the call that cleared them.
-    applied: bool = False
-    lost: bool = False
+    applied = lost = False
     # Whether it is one of the first of its line (optimizers/provenance.py).
-    remembered: bool = False
+    remembered = False
     cleared_at: Spot | None = None
     # The GradScaler that has scaled its loss.
     scaler: weakref.ref[Any] | None = None
     raised_type: str | None = None
-    problems: list[Problem] = field(default_factory=list)
-    completed: bool = False
+    problems: Sequence[Problem] = ()
+    completed = False
     trouble: Trouble | None = None
     subject: TensorInfo | None = None
     cut: Cut | None = None
@@ -211,9 +196,25 @@ class RawBackward:
     node: FailedNode | None = None
     covered: frozenset[int] | None = None
     leads_to: tuple[int, ...] = ()
-    thread: int = field(default_factory=get_ident)
+
+    def __init__(
+        self,
+        seq: int,
+        spot: Spot | None,
+        call: str,
+        loss: str,
+        iteration: int | None,
+        retain_graph: bool,
+        is_grad: bool = False,
+        nested: bool = False,
+    ) -> None:
+        self.seq, self.spot, self.call, self.loss = seq, spot, call, loss
+        self.iteration, self.retain_graph = iteration, retain_graph
+        self.is_grad, self.nested = is_grad, nested
+        self.thread = get_ident()
 
 
+# Compared by identity, as a RawBackward is.
 @dataclass(slots=True, eq=False)
 class RawStep:
     seq: int
@@ -226,25 +227,6 @@ class RawStep:
     nothing_new: bool = False
     shared: tuple[int, ...] = ()
     shared_with: int | None = None
-
-
-class Marks(list[Mark | tuple[int, CodeType | None, int, int | None]]):
-    """One thread's marks, in order of `seq`; `dropped` is how many were let go of."""
-
-    __slots__ = ("dropped",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dropped = 0
-
-    def trim(self) -> None:
-        if len(self) > 2 * KEEP_MARKS:
-            self.dropped += len(self) - KEEP_MARKS
-            del self[:-KEEP_MARKS]
-
-    def index_of(self, seq: int) -> int:
-        """The index of the mark that a node belongs to, -1 if it is older than all."""
-        return bisect_right(self, seq, key=_seq) - 1
 
 
 class Log:
@@ -288,6 +270,9 @@ class Log:
     @property
     def marks(self) -> Marks:
         """The marks of the thread that asks, or of the first one if it has none."""
+        return self._own().unfolded()
+
+    def _own(self) -> Marks:
         own = self._marks.get(get_ident())
         return own if own is not None else next(iter(self._marks.values()), _NONE)
 
@@ -300,7 +285,7 @@ class Log:
         """The marks of the thread in which the node `seq` was made. Each thread counts its nodes
         from 0, so more than one may have such a node: then it is this thread's, if that has made as
         many, and otherwise not known."""
-        own = self.marks
+        own = self._own()
         if not self.several or own.dropped or (own and own[0][0] <= seq < self.now()):
             return own
         others = [
@@ -340,16 +325,13 @@ class Log:
         self.silent[spot] = seq
 
     def last_seq(self) -> int:
-        marks = self.marks
+        marks = self._own()
         return marks[-1][0] if marks else 0
 
     def mark_of(self, seq: int) -> Mark | None:
         """Where the node with this sequence number was made, if that is still remembered."""
         marks = self.holding(seq)
-        index = marks.index_of(seq) if marks is not None else -1
-        if marks is None or index < 0 or self.no_counter:
-            return None
-        return Mark(*marks[index])
+        return marks.at(seq) if marks is not None and not self.no_counter else None
 
     def line_of(self, seq: int) -> Spot | None:
         """As `mark_of`, without the module; None where the line is not the program's."""
@@ -360,7 +342,7 @@ class Log:
         """The statement of the function `code` that was running, itself or in what it had called,
         when the node `seq` was made; None where no call of that function was at work then."""
         marks = self.holding(seq)
-        at = marks.index_of(seq) if marks is not None else -1
+        at = marks.unfolded().index_of(seq) if marks is not None else -1
         if marks is None or at < 0 or self.no_counter:
             return None
         before = next((m for m in reversed(marks[: at + 1]) if m[1] is code), None)
@@ -389,12 +371,8 @@ class Log:
         marks = self.holding(seq)
         if marks is None:
             return False
-        index = marks.index_of(seq) + 1
+        index = marks.unfolded().index_of(seq) + 1
         return index < len(marks) and marks[index][0] == seq + 1
-
-
-def _seq(mark: tuple[Any, ...]) -> int:
-    return mark[0]
 
 
 _NONE = Marks()

@@ -290,6 +290,7 @@ class Observation:
         self.live_objects.note_losses(record, values)
         self._ledger.scalers.note(record, values)
         self._ledger.provenance.before_backward(record, frame)
+        self.numbers.begins(record, values, frame)
 
     def backward_inspected(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Its graph was walked, before it runs; only a sample of backwards is inspected."""

@@ -65,6 +65,11 @@ class Unnoticed:
         self._functions.__exit__(None, None, None)
 
 
+def unnoticed() -> Any:
+    """An `Unnoticed` block, made and left in C where no dispatch mode is on."""
+    return Unnoticed() if _dispatch_modes() else _functions_off()
+
+
 def is_tensor(value: Any) -> bool:
     return _subclass(torch.Tensor, type(value))
 
@@ -335,23 +340,20 @@ def readable(tensor: Any) -> bool:
         own = _subclass(torch.nn.parameter.UninitializedTensorMixin, kind)  # pyright: ignore
         plain = not own and static(kind, "__torch_dispatch__") is _no_dispatch
         known = _plain_types[id(kind)] = kind, plain
-    if not known[1] or _quantized(tensor) or _nested(tensor) or device_of(tensor) == "meta":
+    if not known[1] or _quantized(tensor) or _nested(tensor):
         return False
-    layout = _layout(tensor)
-    if layout is not torch.strided and layout not in _SPARSE:
+    if not _is_cpu(tensor) and device_of(tensor) == "meta":
         return False
-    return not _wrapped(tensor)
+    if _layout(tensor) not in _LAYOUTS:
+        return False
+    return not (_is_wrapped(tensor) or _is_functional(tensor))
 
 
 # Computing with a compressed sparse layout makes torch warn.
-_SPARSE = (torch.sparse_coo,)
+_LAYOUTS = (torch.strided, torch.sparse_coo)
 _functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
 _is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
 _is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)
-
-
-def _wrapped(tensor: Any) -> bool:
-    return bool(_is_wrapped(tensor) or _is_functional(tensor))
 
 
 class Ref(weakref.ref[Any]):

@@ -28,7 +28,7 @@ FLOORS = [
 ]
 # The same within `observe`; its `__init__` is empty.
 OBSERVE = [
-    ("__init__", "tensors", "program_state", "program_end", "process_state"),
+    ("__init__", "tensors", "program_state", "program_end", "process_state", "marks"),
     ("notes", "iterations", "distributed"),
     ("names",),
     ("price",),

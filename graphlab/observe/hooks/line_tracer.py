@@ -12,6 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any
 
@@ -19,12 +20,15 @@ from graphlab.language import message
 from graphlab.observe.hooks.stack_depth import RecursionLimit
 from graphlab.observe.hooks.unpatched_writes import UnpatchedWrites, suspicious
 from graphlab.observe.iterations import Iterations
-from graphlab.observe.notes import Log, Marks, Spot
+from graphlab.observe.marks import Marks
+from graphlab.observe.notes import Log, Spot
 from graphlab.observe.process_state import PROCESS
-from graphlab.observe.tensors import Unnoticed
+from graphlab.observe.tensors import Unnoticed, unnoticed
 from graphlab.source.files import UserFiles, user_frame
 
 Handler = Callable[[FrameType, str, Any], None]
+# The events of a function that a handler may be called with.
+EVENTS = ("call", "return", "exception")
 Onlooker = Callable[[FrameType, bool], None]
 
 ELSEWHERE = message("observed.unseen.threads_before")
@@ -68,8 +72,8 @@ class Following:
 
     __slots__ = (
         "activity", "calls", "dark", "events", "ident", "last", "locals", "marks", "module_caller",
-        "off_in_module", "paused", "pending", "quiet", "replays", "seq", "stack", "trace", "tree",
-        "tree_at", "tree_mark",
+        "off_in_module", "paused", "pending", "quiet", "replays", "seq", "silenced", "stack",
+        "trace", "tree", "tree_at", "tree_mark",
     )  # fmt: skip
 
     def __init__(self, ident: int, marks: Marks) -> None:
@@ -97,7 +101,7 @@ class Following:
         self.calls: list[tuple[FrameType, int, int, int]] = []
         self.events = 0
         self.module_caller: FrameType | None = None
-        self.paused = self.off_in_module = False
+        self.paused = self.off_in_module = self.silenced = False
         self.dark: Any = None
 
 
@@ -119,12 +123,12 @@ class LineTracer(ABC):
         self.files = files
         self.iterations = iterations
         self.guard = guard
-        # What is called, by the identity of the code of torch's function that it is registered for:
-        # a code computes its hash anew each time, from all of its constants.
-        self.handlers: dict[int, list[Handler]] = {}
+        # What is called at each event, by the identity of the code of torch's function that it is
+        # registered for: a code computes its hash anew each time, from all of its constants.
+        self.handlers: dict[int, dict[str, list[Handler]]] = {}
         self._codes_handled: list[CodeType] = []
         self.handled: list[Any] = []
-        self._registered: dict[int, tuple[Any, list[Handler]]] = {}
+        self._registered: dict[int, tuple[Any, dict[str, list[Handler]]]] = {}
         # Functions of torch that run in a record_function block (step_hooks.py), and the code of
         # nn.Module.__call__ while it is swapped (modules/calls.py).
         self.blocks: set[CodeType] = set()
@@ -147,14 +151,18 @@ class LineTracer(ABC):
         self.limit = RecursionLimit(0, 0)
         self.onlooker: Onlooker | None = None
 
-    def handle(self, function: Any, handler: Handler) -> None:
+    def handle(self, function: Any, handler: Handler, *events: str) -> None:
         """Call `handler(frame, event, value)` with "call" as `function` begins, "return" with what
-        it returns, and "exception" with (type, error, traceback) as one leaves it. To be called
-        before `start`; a function without Python code has no such events."""
+        it returns, and "exception" with (type, error, traceback) as one leaves it: at those
+        `events` alone, if some are given. To be called before `start`; a function without Python
+        code has no such events."""
         function = inspect.unwrap(function)
         code = getattr(function, "__code__", None)
         if code is not None:
-            self._registered.setdefault(id(function), (function, []))[1].append(handler)
+            none: dict[str, list[Handler]] = {each: [] for each in EVENTS}
+            known = self._registered.setdefault(id(function), (function, none))[1]
+            for event in events or EVENTS:
+                known[event].append(handler)
 
     def bind(self) -> None:
         """Note the codes of the functions that are handled, at each start: a session around this
@@ -168,10 +176,11 @@ class LineTracer(ABC):
     def call_handlers(self, code: CodeType, frame: FrameType, event: str, value: Any) -> None:
         """Call what is registered, unnoticed. An exception here would propagate into the user's
         program."""
-        if PROCESS.hidden and PROCESS.hidden == threading.get_ident():
+        handlers = self.handlers[id(code)][event]
+        if not handlers or (PROCESS.hidden and PROCESS.hidden == threading.get_ident()):
             return
-        with self.lock, Unnoticed():
-            for handler in self.handlers[id(code)]:
+        with self.lock, unnoticed():
+            for handler in handlers:
                 try:
                     handler(frame, event, value)
                 except Exception as error:
@@ -179,7 +188,7 @@ class LineTracer(ABC):
 
     def here(self) -> Following:
         """The following of the thread that asks, made if it is new."""
-        ident = threading.get_ident()
+        ident = get_ident()
         return self.followings.get(ident) or self.follow(ident)
 
     def follows_here(self) -> bool:
@@ -211,6 +220,17 @@ class LineTracer(ABC):
     @abstractmethod
     def resume(self) -> None:
         """End what `pause` began."""
+
+    def silence(self, own: Following) -> bool:
+        """Follow nothing while a handler works, whose own lines would cost as the program's do.
+        Returns whether `go_on` has to undo that."""
+        return False
+
+    def go_on(self, own: Following, pause: bool) -> None:  # noqa: B027
+        """Undo `silence`; with `pause`, leave that to `resume`."""
+
+    def swapped(self, code: CodeType) -> None:  # noqa: B027
+        """This code, which calls handlers by itself, stands for that of a function of torch's."""
 
     left_out: str = message("observed.budget.lines")
 

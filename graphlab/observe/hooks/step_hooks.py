@@ -12,7 +12,7 @@ from graphlab.observe.hooks.closures import ClosureCalls, outside
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.notes import RawStep
-from graphlab.observe.tensors import Unnoticed
+from graphlab.observe.tensors import Unnoticed, unnoticed
 
 
 class ActiveStep:
@@ -149,14 +149,16 @@ class StepHooks:
         running = self._running.get(ident)
         if running is None:
             running = self._running[ident] = []
-        active.inner = bool(running)
-        # A subclass's step() that calls its parent's is one step, not two.
-        again = active.inner and any(each.optimizer is optimizer for each in running)
+        again = False
+        if running:
+            active.inner = True
+            # A subclass's step() that calls its parent's is one step, not two.
+            again = any(each.optimizer is optimizer for each in running)
         running.append(active)
         self._quiet(running)
         try:
             if not again:
-                with self._tracer.lock, Unnoticed():
+                with self._tracer.lock, unnoticed():
                     self._listener.step_begins(active, frame)
         except Exception as error:
             self._guard(error)
@@ -226,7 +228,7 @@ class StepHooks:
         if not running:
             return
         try:
-            with self._tracer.lock, Unnoticed():
+            with self._tracer.lock, unnoticed():
                 self._listener.step_ended(running.pop())
         except Exception as error:
             self._guard(error)

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import sequence, slot_names
-from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.notes import RawBackward
 from graphlab.observe.numbers.finite import counts, steep
 from graphlab.observe.numbers.recompute import kind_of_node
 from graphlab.observe.tensors import version_of
@@ -81,12 +81,15 @@ class _Plan(NamedTuple):
     looks: tuple[_Look, ...] = ()
 
 
+_NOTHING: list[Kept] = []
+
+
 class SteepNodes:
     def __init__(self) -> None:
         # By line and by how many nodes had been made since the backward before; and the last of
         # each line.
-        self._plans: dict[tuple[Spot | None, int], _Plan] = {}
-        self._latest: dict[Spot | None, _Plan] = {}
+        self._plans: dict[tuple[Any, int], _Plan] = {}
+        self._latest: dict[Any, _Plan] = {}
         self._kept: deque[tuple[RawBackward, list[Kept]]] = deque()
         self._held = self._learned = self._seen = self._last = 0
 
@@ -94,16 +97,16 @@ class SteepNodes:
         """A backward is about to run, from the node `root` of its only loss."""
         made, self._last = record.seq - self._last, record.seq
         self._seen += 1
-        plan = self._plans.get((record.spot, made))
+        plan = self._plans.get((record.line, made))
         if plan is None:
-            plan = self._learn(record, root, made) or self._latest.get(record.spot)
-        kept: list[Kept] | None = []
+            plan = self._learn(record, root, made) or self._latest.get(record.line)
+        kept: list[Kept] | None = None
         if plan is not None and plan.looks:
             kept = _read(plan, record, root)
             if kept is None:
                 plan = self._learn(record, root, made)
                 kept = _read(plan, record, root) if plan is not None else None
-        self._hold(record, kept or [])
+        self._hold(record, kept or _NOTHING)
 
     def _learn(self, record: RawBackward, root: Any, made: int) -> _Plan | None:
         if self._learned > LEARNED + self._seen // EVERY:
@@ -111,17 +114,17 @@ class SteepNodes:
         self._learned += 1
         if len(self._plans) >= PLANS:
             del self._plans[next(iter(self._plans))]
-        plan = self._plans[record.spot, made] = self._latest[record.spot] = _plan(root)
+        plan = self._plans[record.line, made] = self._latest[record.line] = _plan(root)
         return plan
 
     def _hold(self, record: RawBackward, kept: list[Kept]) -> None:
         held = self._kept
         held.append((record, kept))
-        if kept:
+        if kept is not _NOTHING:
             self._held += sum(_size(each.value) for each in kept)
         while len(held) > BACKWARDS or self._held > ALL:
             gone = held.popleft()[1]
-            if gone:
+            if gone is not _NOTHING:
                 self._held -= sum(_size(each.value) for each in gone)
 
     def first(self, records: list[RawBackward]) -> Kept | None:

@@ -27,6 +27,7 @@ from graphlab.observe.numbers.finite import largest, odd
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.numbers.verdicts import Verdicts
 from graphlab.observe.optimizers.ledger import OptimizerLedger
+from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.tensors import (
     Unnoticed,
     count_of,
@@ -67,13 +68,12 @@ class NumberWatch:
         self.on_alarm: Callable[[FrameType], None] = lambda frame: None
         # Of losses on a device: those that are not read yet.
         self._losses: list[Any] = []
-        # By the place of an optimizer: its steps so far, and on a device what the last look at its
-        # parameters gave, not read.
-        self._steps: dict[int, int] = {}
+        # By the place of an optimizer: on a device what the last look at its parameters gave, not
+        # read.
         self._unread: dict[int, tuple[Any, RawBackward | None]] = {}
         self._verdicts = Verdicts(log, files, ledger, table, self._tracking)
-        tracer.handle(torch.autograd.backward, self._on_backward)
         ledger.on_step.append(self._on_step)
+        ledger.on_stepped.append(self._on_stepped)
 
     def look_from(self, iteration: int) -> None:
         """Follow every number from this iteration on. To be called before the program begins."""
@@ -179,35 +179,27 @@ class NumberWatch:
 
     # The alarm.
 
-    def _on_backward(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event != "call" or self._told is not None:
+    def begins(self, record: RawBackward, values: Mapping[str, Any], frame: FrameType) -> None:
+        """A backward is about to run, that is not inside another one."""
+        if self._told is not None or record.is_grad:
             return
-        values = frame.f_locals
         loss: Any = values.get("tensors")
-        self._tracking.last_in_backward = None
-        with Unnoticed():
-            if self._is_odd(loss):
-                record = self._log.events[-1]
-                if isinstance(record, RawBackward) and not record.nested:
-                    self._tracking.finite_root = False
-                    self._loss_is_odd(record, listed(loss), frame)
-            else:
-                self._tracking.finite_root = True
-                self._keep(loss, values)
+        tracking = self._tracking
+        tracking.last_in_backward = None
+        tracking.finite_root = not self._is_odd(record, loss)
+        if not tracking.finite_root:
+            self._loss_is_odd(record, listed(loss), frame)
+        elif not tracking.on and values.get("inputs") is None and is_tensor(loss):
+            root = grad_fn_of(loss)
+            if root is not None:
+                # What would tell which node of this backward made a gradient not finite.
+                self._verdicts.steep.begins(record, root)
 
-    def _keep(self, loss: Any, values: Mapping[str, Any]) -> None:
-        """Hold what would tell which node of this backward made a gradient not finite."""
-        root = grad_fn_of(loss) if is_tensor(loss) else None
-        record: Any = self._log.events[-1]
-        if root is None or self._tracking.on or values.get("inputs") is not None:
-            return
-        if isinstance(record, RawBackward) and not record.nested:
-            self._verdicts.steep.begins(record, root)
-
-    def _is_odd(self, loss: Any) -> bool:
+    def _is_odd(self, record: RawBackward, loss: Any) -> bool:
         if not is_tensor(loss):
-            return any(self._is_odd(each) for each in listed(loss) if is_tensor(each))
-        if not readable(loss) or count_of(loss) == 0:
+            return any(self._is_odd(record, each) for each in listed(loss) if is_tensor(each))
+        count = count_of(loss)
+        if count == 0 or not readable(loss):
             return False
         if device_of(loss) != "cpu":
             self._losses.append(loss.detach().sum().float().clone())
@@ -215,13 +207,13 @@ class NumberWatch:
                 return False
             losses, self._losses = self._losses, []
             return not math.isfinite(float(torch.stack(losses).sum()))
-        if count_of(loss) == 1:
-            value = loss.item()
-            if type(value) is not float:
-                return False
-            self._verdicts.growth.loss(self._log.events[-1], value)
-            return not math.isfinite(value)
-        return bool(odd(loss))
+        if count != 1:
+            return bool(odd(loss))
+        value = loss.item()
+        if type(value) is not float:
+            return False
+        self._verdicts.growth.loss(record, value)
+        return not math.isfinite(value)
 
     def _loss_is_odd(self, record: RawBackward, losses: list[Any], frame: FrameType) -> None:
         user = user_frame(frame.f_back, self._files)
@@ -250,23 +242,19 @@ class NumberWatch:
 
     # What it did.
 
-    def _on_step(
-        self, optimizer: Any, parameters: list[Any], spot: Spot | None, begins: bool
-    ) -> None:
-        """A step is about to begin, or has ended."""
+    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+        """A step is about to begin."""
         if self._told is not None:
             return
-        if not begins:
-            self._on_stepped(optimizer, parameters, spot)
-            return
         if self._pending is not None or self._tracking.on:
-            self._applied(optimizer, parameters, spot)
+            self._applied(state, parameters, spot)
             if self._told is not None:
                 return
-        at = self._ledger.registry.state(optimizer).at
-        count = self._steps[at] = self._steps.get(at, -1) + 1
-        if count % EVERY:
-            return
+        if state.steps % EVERY == 0:
+            self._look_at(state.at, parameters)
+
+    def _look_at(self, at: int, parameters: list[Any]) -> None:
+        """Whether the parameters of the optimizer at this place are finite."""
         last = self._verdicts.last
         iteration = last.iteration if last is not None else None
         tops = largest(parameters)
@@ -289,7 +277,7 @@ class NumberWatch:
             if ill:
                 self._told = self._verdicts.from_parameters(self._verdicts.last, ill)
 
-    def _applied(self, optimizer: Any, parameters: list[Any], spot: Spot | None) -> None:
+    def _applied(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
         """Whether a step that begins applies a number that is not finite."""
         both = zip(parameters, grads_of(parameters), strict=True)
         given = [(each, grad) for each, grad in both if grad is not None]
@@ -301,20 +289,20 @@ class NumberWatch:
                 return
             # The gradients of a loss that overflowed, as a scaled one does, may be right.
             if ill or (seen.kind == "nan" and record.scaler is None):
-                self._told = self._applied_by(seen, [each for each, _ in ill], optimizer, spot)
+                self._told = self._applied_by(seen, [each for each, _ in ill], state, spot)
         elif ill:
             births = [birth for _, grad in ill if (birth := self._tracking.of(grad)) is not None]
             if births:
                 birth = min(births, key=lambda each: (each.meant, each.order))
                 seen = sighting(birth, self._verdicts.last, False)
-                self._told = self._applied_by(seen, [each for each, _ in ill], optimizer, spot)
+                self._told = self._applied_by(seen, [each for each, _ in ill], state, spot)
 
     def _applied_by(
-        self, seen: NonFinite, ill: list[Any], optimizer: Any, spot: Spot | None
+        self, seen: NonFinite, ill: list[Any], state: OptimizerState, spot: Spot | None
     ) -> NonFinite:
         # What was looked for is found: operations need not be followed.
         self.stop()
-        name = self._ledger.registry.name_of(self._ledger.registry.state(optimizer).at)
+        name = self._ledger.registry.name_of(state.at)
         return replace(
             seen, step=f"{name}.step()", step_at=located(spot), tensors=self._verdicts.places(ill)
         )
@@ -327,15 +315,15 @@ class NumberWatch:
                 return True
         return False
 
-    def _on_stepped(self, optimizer: Any, parameters: list[Any], spot: Spot | None) -> None:
+    def _on_stepped(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
         """A step has ended: with tracking, whether it made a parameter not finite by itself."""
-        if not self._tracking.on:
+        if not self._tracking.on or self._told is not None:
             return
         ill = [each for each in parameters if odd(each)]
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
         if births:
             seen = sighting(min(births, key=lambda each: each.order), self._verdicts.last, False)
-            self._told = self._applied_by(seen, ill, optimizer, spot)
+            self._told = self._applied_by(seen, ill, state, spot)
 
     def _at_end(self) -> None:
         """The last step may have made a parameter not finite, and no loss was computed since."""

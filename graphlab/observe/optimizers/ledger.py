@@ -59,8 +59,9 @@ class OptimizerLedger:
         iterations.steps = registry.steps
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
-        # Called with (optimizer, its parameters, the user's line, whether it begins) at each step.
-        self.on_step: list[Callable[[Any, list[Any], Spot | None, bool], None]] = []
+        # Called with (state, its optimizer's parameters, the user's line) as a step begins or ends.
+        self.on_step: list[Callable[[OptimizerState, list[Any], Spot | None], None]] = []
+        self.on_stepped: list[Callable[[OptimizerState, list[Any], Spot | None], None]] = []
         # Called when an optimizer has been built.
         self.on_built: Callable[[], None] = lambda: None
         self.unseen_step: tuple[int, Copies] | None = None
@@ -71,8 +72,8 @@ class OptimizerLedger:
         self.scalers = Scalers(tracer, registry)
         self.provenance = Provenance(log, files, registry, lambda: steps.stepping)
         tracer.handle(torch.optim.Optimizer.__init__, self._on_init)
-        tracer.handle(torch.optim.Optimizer.zero_grad, self._on_zero)
-        tracer.handle(torch.nn.Module.zero_grad, self._on_zero)
+        tracer.handle(torch.optim.Optimizer.zero_grad, self._on_zero, "call")
+        tracer.handle(torch.nn.Module.zero_grad, self._on_zero, "call")
 
     def stepped_elsewhere(self, optimizer: Any) -> None:
         """Count a step in a thread that is not followed; nothing else is known of it."""
@@ -98,8 +99,6 @@ class OptimizerLedger:
                 self.on_built()
 
     def _on_zero(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event != "call":
-            return
         target: Any = frame.f_locals.get("self")
         user = user_frame(frame.f_back, self._files)
         spot = self._log.spots.of(user)
@@ -184,7 +183,7 @@ class OptimizerLedger:
         if state.due or (state.steps in EARLY and not state.alike):
             look_over(self.registry, state, parameters, self._log, self._files, user)
         for each in self.on_step:
-            each(active.optimizer, parameters, step.spot, True)
+            each(state, parameters, step.spot)
         active.versions = versions_of(parameters)
 
     def _judge(self, step: RawStep, active: ActiveStep, parameters: list[Any]) -> None:
@@ -294,8 +293,8 @@ class OptimizerLedger:
             step.mix = state.mix = self._with_changes(step.mix, state, active)
         state.contributions = None
         self._log.events.append(step)
-        for each in self.on_step:
-            each(optimizer, parameters, step.spot, False)
+        for each in self.on_stepped:
+            each(state, parameters, step.spot)
         silent = self._note_writes(active, parameters)
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None
@@ -335,6 +334,8 @@ class OptimizerLedger:
 def _losses(facts: list[Facts]) -> tuple[str, ...]:
     """The losses that gradients come from, each once."""
     first = facts[0].sources if facts else []
+    if len(facts) == len(first) == 1:
+        return (first[0].loss,)
     if all(each.sources == first for each in facts):
         return tuple({source.loss: None for source in first})
     return tuple({source.loss: None for each in facts for source in each.sources})

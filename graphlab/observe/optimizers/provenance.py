@@ -59,14 +59,16 @@ class Provenance:
         self._inspected_lines: set[Spot | None] = set()
         self._wasting_lines: set[Spot | None] = set()
         self.wasteful: dict[Spot | None, RawBackward] = {}
-        self._lines: dict[Spot | None, Line] = {}
+        # By the `line` of a backward.
+        self._lines: dict[Any, Line] = {}
         # The first gradient of each parameter that was cleared unused, and the call that did it.
         self.lost: dict[int, tuple[RawBackward, Spot | None]] = {}
 
     @property
     def by_line(self) -> dict[Spot | None, list[RawBackward]]:
         """The first backwards of each line that reached an optimizer's parameter."""
-        return {spot: line.records for spot, line in self._lines.items() if line.records}
+        lines = (line.records for line in self._lines.values() if line.records)
+        return {records[0].spot: records for records in lines}
 
     def search(self, frame: FrameType) -> None:
         """Before the first backward: find the optimizers that were made before the session."""
@@ -93,18 +95,24 @@ class Provenance:
 
     def before_backward(self, record: RawBackward, frame: FrameType) -> None:
         self.any_backward = True
-        self.search(frame)
+        if not self._searched:
+            self.search(frame)
         followed = self._registry.followed()
         if self._log.several:
             # Another thread's backward may be running: only what this one reaches is looked at.
             holders = self._reachable(record, frame)
             followed = [each for each in followed if each[0].at in holders]
-        before = [(state, parameters_of(optimizer)) for state, optimizer in followed]
-        self._before[get_ident()] = before
-        for state, parameters in before:
+        before = self._before[get_ident()] = []
+        for state, optimizer in followed:
+            parameters = parameters_of(optimizer)
+            before.append((state, parameters))
             self.settle(state, parameters, grads_of(parameters), True)
-        if not record.is_grad:
-            self._open(record, before)
+            if record.is_grad:
+                continue
+            if state.due:
+                self._open(state, record, parameters)
+            else:
+                state.contributions = None
 
     def _reachable(self, record: RawBackward, frame: FrameType) -> set[int]:
         key = record.spot, get_ident()
@@ -122,7 +130,7 @@ class Provenance:
         `throws`, a gradient that is gone counts as thrown away."""
         gradients = self._registry.gradients_of(state, parameters)
         fingerprint = fingerprint_of(grads)
-        if not state.ambiguous and fingerprint == state.fingerprint:
+        if fingerprint == state.fingerprint and not state.ambiguous:
             return fingerprint
         state.fingerprint = fingerprint
         groups = state.groups
@@ -144,18 +152,14 @@ class Provenance:
         state.ambiguous = any(gradient.facts.ambiguous for gradient in gradients)
         return fingerprint
 
-    def _open(self, record: RawBackward, before: list[tuple[OptimizerState, list[Any]]]) -> None:
-        for state, parameters in before:
-            if not state.due:
-                state.contributions = None
-                continue
-            held, fresh = self._held(state, parameters)
-            if state.contributions is None:
-                if not fresh:
-                    # Parts of the gradient are from before the comparison began.
-                    continue
-                state.contributions = Contributions()
-            state.contributions.begin(label_of(record), held)
+    def _open(self, state: OptimizerState, record: RawBackward, parameters: list[Any]) -> None:
+        held, fresh = self._held(state, parameters)
+        if state.contributions is None:
+            if not fresh:
+                # Parts of the gradient are from before the comparison began.
+                return
+            state.contributions = Contributions()
+        state.contributions.begin(label_of(record), held)
 
     def after_backward(self, record: RawBackward) -> None:
         # The identities and the places of the parameters that it reached.
@@ -184,14 +188,13 @@ class Provenance:
                     reached.append((identities, [*compress(groups.places, marks)]))
             state.fingerprint = fingerprint
             state.ambiguous = state.ambiguous or record.is_grad
-        line = self._lines.get(record.spot)
+        line = self._lines.get(record.line)
         if line is None:
-            line = self._lines[record.spot] = Line()
+            line = self._lines[record.line] = Line()
         line.reaches(record, [places for _, places in reached])
-        these: set[int] | None = None
         for state in self._registry.alive:
             if state.never_reached or state.strangers:
-                these = {*record.reached} if these is None else these
+                these = {*record.reached}
                 state.never_reached = tuple(i for i in state.never_reached if i not in these)
                 state.strangers = tuple(i for i in state.strangers if i not in these)
         for state, parameters in before:
@@ -319,7 +322,7 @@ class Provenance:
             if source.parts is None or None in places:
                 self._wasting_lines.add(source.spot)
             else:
-                source.thrown += [place for place in places if place is not None]
+                source.thrown += tuple(place for place in places if place is not None)
                 source.thrown_at = spot
                 self.wasteful.setdefault(source.spot, source)
         if group is not None and not applied and facts.sources:

@@ -12,7 +12,7 @@ from types import CodeType
 from typing import Any
 
 from graphlab.observe.hooks.code_swap import Swap
-from graphlab.observe.hooks.line_tracer import LineTracer
+from graphlab.observe.hooks.line_tracer import Following, LineTracer
 
 
 class Anchors:
@@ -34,6 +34,8 @@ class Anchors:
                     swap = Swap(function, *self._calls(code))
                     self._swaps.append(swap)
                     swap.put_in()
+                    if swap.code is not None:
+                        self._tracer.swapped(swap.code)
                     if self._aside:
                         swap.step_aside()
 
@@ -61,26 +63,42 @@ class Anchors:
 
     def _calls(
         self, code: CodeType
-    ) -> tuple[Callable[[Any], bool], Callable[[bool, Any], None], Callable[[bool], None]]:
+    ) -> tuple[
+        Callable[[Any], Following | None],
+        Callable[[Following | None, Any], None],
+        Callable[[Following | None], None],
+    ]:
         tracer, getframe = self._tracer, sys._getframe
-        call_handlers = tracer.call_handlers
+        call_handlers, silence, go_on = tracer.call_handlers, tracer.silence, tracer.go_on
+        # What runs in such a function is torch's alone.
+        block = code in tracer.blocks
+        returns = bool(tracer.handlers[id(code)]["return"])
 
         # None of them may hand the frame out: it would keep its own variables alive.
-        def enter(first: Any) -> bool:
-            followed = tracer.follows_here()
-            if followed:
-                tracer.wake(tracer.here())
-                call_handlers(code, getframe(1), "call", None)
-            else:
+        def enter(first: Any) -> Following | None:
+            if not tracer.follows_here():
                 tracer.elsewhere = True
-            return followed
+                return None
+            own = tracer.here()
+            tracer.wake(own)
+            silenced = silence(own)
+            call_handlers(code, getframe(1), "call", None)
+            if silenced:
+                go_on(own, block)
+            return own
 
-        def leave(followed: bool, result: Any) -> None:
-            if followed:
+        def leave(own: Following | None, result: Any) -> None:
+            if own is not None and returns:
+                silenced = silence(own)
                 call_handlers(code, getframe(1), "return", result)
+                if silenced:
+                    go_on(own, False)
 
-        def fail(followed: bool) -> None:
-            if followed:
+        def fail(own: Following | None) -> None:
+            if own is not None:
+                silenced = silence(own)
                 call_handlers(code, getframe(1), "exception", sys.exc_info())
+                if silenced:
+                    go_on(own, False)
 
         return enter, leave, fail

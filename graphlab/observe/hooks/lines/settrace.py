@@ -13,16 +13,17 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 from typing import Any
 
-from graphlab.observe.hooks.line_tracer import Following, LineTracer, Onlooker
+from graphlab.observe.hooks.line_tracer import Following, LineTracer
 from graphlab.observe.hooks.lines.anchors import Anchors
 from graphlab.observe.hooks.lines.calm import Calm, Dark, EndOfFrame
+from graphlab.observe.hooks.lines.onlookers import watched
 from graphlab.observe.hooks.stack_depth import ABOVE
 from graphlab.source.files import user_frame
 
 _EVENTS = ("call", "line", "return", "exception", "opcode")
 _IS_LINE, _IS_RETURN = ({name: name == one for name in _EVENTS} for one in ("line", "return"))
 
-_OTHER, _USER, _SPECIAL, _BLOCK, _MODULE_CALL = range(5)
+_OTHER, _USER, _SPECIAL, _BLOCK, _MODULE_CALL, _ANCHOR = range(6)
 # Frames that stay when they yield: their end is not the end of a call.
 _STAYING = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
@@ -108,7 +109,7 @@ class SettraceTracer(LineTracer):
         if own.dark is not None:
             self.limit.count_again()
         own.dark = own.module_caller = None
-        own.paused = own.off_in_module = False
+        own.paused = own.off_in_module = own.silenced = False
         own.pending.clear()
         own.calls.clear()
         self._anchors.take_out()
@@ -142,6 +143,23 @@ class SettraceTracer(LineTracer):
             own.paused = False
             if self.running and not self.rests and sys.gettrace() is None:
                 sys.settrace(own.trace)
+
+    def silence(self, own: Following) -> bool:
+        silenced, own.silenced = own.silenced, False
+        if not silenced and sys.gettrace() is own.trace:
+            sys.settrace(None)
+            return True
+        return silenced
+
+    def go_on(self, own: Following, pause: bool) -> None:
+        if pause:
+            own.paused = True
+        elif self.running and not self.rests and sys.gettrace() is None:
+            sys.settrace(own.trace)
+
+    def swapped(self, code: CodeType) -> None:
+        self._codes[id(code)] = _ANCHOR
+        self._alive.append(code)
 
     def lost_sight(self) -> bool:
         own = self.here()
@@ -283,6 +301,10 @@ class SettraceTracer(LineTracer):
             if kind is _BLOCK:
                 pause()
                 return None
+            if kind is _ANCHOR:
+                settrace(None)
+                own.silenced = True
+                return None
             back = frame.f_back
             if back is not None and codes.get(id(back.f_code)) == _USER:
                 here, offset = back.f_code, back.f_lasti
@@ -307,17 +329,15 @@ class SettraceTracer(LineTracer):
         seq, marks, stack, handlers = self.seq, own.marks, own.stack, self.handlers
 
         def on_return(frame: FrameType, event: str, arg: Any) -> Any:
+            if event != "line" and id(frame.f_code) in handlers:
+                self.call_handlers(frame.f_code, frame, event, arg)
             if event == "return":
-                if id(frame.f_code) in handlers:
-                    self.call_handlers(frame.f_code, frame, event, arg)
                 if len(stack) > 1:
                     _, here, offset, _ = stack.pop()
                     marks.append((seq(), here, ~offset, stack[-1][3]))
                 if self.rests:
                     # Since this very call.
                     self.forget_line(own)
-            elif event == "exception" and id(frame.f_code) in handlers:
-                self.call_handlers(frame.f_code, frame, event, arg)
             return on_return
 
         return on_return
@@ -327,24 +347,9 @@ class SettraceTracer(LineTracer):
         if local is None:
             local = self._make_local(own, code)
             if self.onlooker is not None and own.ident == self.thread:
-                local = self._watched(local, self.onlooker)
+                local = watched(local, self.onlooker, self.files)
             own.locals[id(code)] = local
         return local
-
-    def _watched(self, local: Callable[..., Any], onlooker: Onlooker) -> Callable[..., Any]:
-        files = self.files
-
-        def on_line(frame: FrameType, event: str, arg: Any) -> Any:
-            if event == "line":
-                onlooker(frame, False)
-            local(frame, event, arg)
-            if event == "return":
-                back = user_frame(frame.f_back, files)
-                if back is not None:
-                    onlooker(back, True)
-            return on_line
-
-        return on_line
 
     def _make_local(self, own: Following, code: CodeType) -> Callable[..., Any]:
         seq, marks, stack, files, calls = self.seq, own.marks, own.stack, self.files, own.calls

@@ -72,6 +72,8 @@ class ModuleCalls:
         users = files.known
         switches = tracer.switches
         gettrace, settrace = sys.gettrace, sys.settrace
+        # What RawModule(…) calls in turn.
+        new = tuple.__new__
 
         def enter(module: Any) -> Any:
             own = followings.get(get_ident())
@@ -111,7 +113,7 @@ class ModuleCalls:
                 known_user = users.get(code.co_filename)
                 if code in files if known_user is None else known_user:
                     mark = now, code, caller.f_lasti, key
-                    events.append(RawModule(now, (code, mark[2]), key))
+                    events.append(new(RawModule, (now, (code, mark[2]), key)))
                     tree = trees.get(key)
                     if tree is None:
                         tree = tree_of(module)

@@ -14,14 +14,12 @@ import torch
 
 from graphlab.observe.hooks.line_tracer import Following, LineTracer
 from graphlab.observe.hooks.modules.quiet import QuietModules
+from graphlab.observe.marks import Inside, Marks
 from graphlab.observe.names import submodules
-from graphlab.observe.notes import Marks
 from graphlab.observe.price.sampling import EVERY, MANY, SELDOM
 
 # How often the calls inside must have been as they are known; how many numbers of nodes are known.
 ALIKE, NUMBERS = 8, 16
-# How many nodes were made before each mark inside, whether it begins a call, and its module.
-Inside = tuple[tuple[int, bool, int | None], ...]
 
 
 class Tree:
@@ -67,8 +65,7 @@ class Tree:
             self._alike, self.ready = 0, False
             self._known.pop(made, None)
             return
-        begin, here, offset, _ = mark
-        marks += [(begin + n, here, offset if begins else ~offset, m) for n, begins, m in inside]
+        marks.fold(mark, inside)
         self._left -= 1
         if not self._left:
             self.ready = False

@@ -189,11 +189,12 @@ class Groups:
         me = step.optimizer
         having: list[Group] = []
         for group in self.all:
-            facts, mine = group.facts, group.of(ids)
-            gone = mine.count(NONE)
-            if gone == len(mine):
-                continue
-            if gone or facts.by_hand or (not inner and facts.last_stepper not in (None, me)):
+            facts, mine = group.facts, ids if group.whole else group.of(ids)
+            if NONE in mine:
+                if mine.count(NONE) == len(mine):
+                    continue
+                return None
+            if facts.by_hand or (not inner and facts.last_stepper not in (None, me)):
                 return None
             having.append(group)
         fresh, leftover = False, []
@@ -224,4 +225,7 @@ class Groups:
     @property
     def ambiguous(self) -> bool:
         """Whether some gradient may have changed with the same identity and version."""
-        return any(group.facts.ambiguous for group in self.all)
+        for group in self.all:  # noqa: SIM110 (a generator takes three times as long)
+            if group.facts.ambiguous:
+                return True
+        return False

@@ -25,11 +25,10 @@ NONE = id(None)
 def fingerprint_of(grads: list[Any]) -> Fingerprint:
     """Called three times a step, so that gradients that have not changed are skipped."""
     identities = [*map(id, grads)]
-    gone = identities.count(NONE)
-    if not gone:
+    if NONE not in identities:
         return identities, versions_of(grads)
-    if gone == len(grads):
-        return identities, [0] * gone
+    if identities.count(NONE) == len(grads):
+        return identities, [0] * len(grads)
     return identities, grad_versions(grads)
 
 
@@ -89,11 +88,9 @@ class Facts:
     @property
     def ambiguous(self) -> bool:
         """Whether the gradient may have changed with the same identity and version."""
-        return bool(
-            self.by_hand
-            or (self.spent and self.kept < LOOKS)
-            or (self.sources and self.sources[-1].is_grad)
-        )
+        if self.by_hand or (self.spent and self.kept < LOOKS):
+            return True
+        return bool(self.sources) and self.sources[-1].is_grad
 
 
 def _shared(name: str) -> Any:

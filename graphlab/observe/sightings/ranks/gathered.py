@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.notes import RawWrite, Spot
+from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import byte_span, grad_of, is_tensor, storage_key, version_of
 from graphlab.source.objects import attributes, items
@@ -30,7 +31,7 @@ class GatheredWeights:
         self._log, self._table = watched.log, watched.table
         # FSDP's own object for each shard, by the shard's identity.
         self._managed: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
-        watched.ledger.on_step.append(self._step)
+        watched.ledger.on_stepped.append(self._stepped)
 
     def found(self) -> Iterator[Wrapped]:
         shards = [shard for each in self._log.gathered.values() if (shard := each()) is not None]
@@ -38,8 +39,8 @@ class GatheredWeights:
         if places:
             yield Wrapped(None, FULLY_SHARD, tuple(places))
 
-    def _step(self, optimizer: Any, parameters: list[Any], spot: Spot | None, begins: bool) -> None:
-        if begins or ({*map(type, parameters)} <= _PLAIN and _FLAT not in sys.modules):
+    def _stepped(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+        if _FLAT not in sys.modules and {*map(type, parameters)} <= _PLAIN:
             return
         step = self._log.events[-1]
         written = []

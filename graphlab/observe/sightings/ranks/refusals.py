@@ -46,8 +46,8 @@ class WrapperRefusals:
         self._cuts: dict[int, Cut] = {}
         self._uncalled: dict[int, Location] = {}
         ddp = torch.nn.parallel.DistributedDataParallel
-        watched.tracer.handle(ddp.forward, self._forward)
-        watched.tracer.handle(torch.autograd.backward, self._backward)
+        watched.tracer.handle(ddp.forward, self._forward, "exception")
+        watched.tracer.handle(torch.autograd.backward, self._backward, "exception")
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Remember the line that made the loss of a sampled backward, and why it does not reach
@@ -82,7 +82,7 @@ class WrapperRefusals:
 
     def _forward(self, frame: FrameType, event: str, arg: Any) -> None:
         """An error of the forward itself: those of the module inside come through its call."""
-        if event != "exception" or arg[0] is not RuntimeError:
+        if arg[0] is not RuntimeError:
             return
         ddp = frame.f_locals.get("self")
         wrapper = next((each for each in self._wrappers.all if each.ref() is ddp), None)
@@ -164,7 +164,7 @@ class WrapperRefusals:
         return None
 
     def _backward(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event != "exception" or arg[0] is not RuntimeError:
+        if arg[0] is not RuntimeError:
             return
         said = str(arg[1])
         if any(each.at == located(self._tracer.spot(frame.f_back)) for each in self.found):
