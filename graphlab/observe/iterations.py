@@ -42,8 +42,10 @@ class Iterations:
         self._training: LoopKey | None = None
         self._numbering: set[LoopKey] = set()
         self._around: set[LoopKey] = set()
-        # The training loop around a line, by the identity of its code.
+        # The training loop around a line, and around an instruction, by the identity of the code:
+        # Python has to search for the line of an instruction.
         self._known: dict[tuple[int, int], LoopKey] = {}
+        self._at: dict[tuple[int, int], LoopKey] = {}
 
     @property
     def counts(self) -> dict[LoopKey, int]:
@@ -58,6 +60,7 @@ class Iterations:
         """Turns of a loop may have gone by without being counted: it numbers nothing any more."""
         self.lost.add(loop)
         self._known = {place: known for place, known in self._known.items() if known != loop}
+        self._at.clear()
 
     def advance(self, frame: FrameType | None, iteration: int) -> None:
         """Note that `iteration` runs, and once per loop how many there will be."""
@@ -65,7 +68,7 @@ class Iterations:
         while frame is not None and len(self._sized) < 64:
             if frame.f_code.co_filename == _RUNS:
                 return
-            key = (id(frame.f_code), frame.f_lineno)
+            key = (id(frame.f_code), frame.f_lasti)
             if key in self._sized:
                 # Its callers were looked at then as well.
                 return
@@ -84,11 +87,10 @@ class Iterations:
         """The iteration of a backward called in `frame`: see `place`."""
         if self.given is not None:
             return self.given
-        loop = None
-        if frame is not None:
-            loop = self._known.get((id(frame.f_code), frame.f_lineno))
+        loop = self._at.get((id(frame.f_code), frame.f_lasti)) if frame is not None else None
         if loop is None:
             loop = self._loop(_stack(frame))
+            self._learn(frame)
         counted = self.counts.get(loop) if loop is not None else None
         if loop is None or counted is None:
             return None
@@ -113,11 +115,21 @@ class Iterations:
         if self.given is not None:
             return self.given
         if frame is not None:
-            loop = self._known.get((id(frame.f_code), frame.f_lineno))
+            loop = self._at.get((id(frame.f_code), frame.f_lasti)) or self._learn(frame)
             counted = self.counts.get(loop) if loop is not None else None
             if counted is not None and (self._training is None or loop in self._numbering):
                 return counted - 1
         return self._by_steps(self.place(frame)[1])
+
+    def _learn(self, frame: FrameType | None) -> LoopKey | None:
+        """The training loop around the frame's line, if that is known, and now around its
+        instruction as well."""
+        if frame is None:
+            return None
+        loop = self._known.get((id(frame.f_code), frame.f_lineno))
+        if loop is not None:
+            self._at[id(frame.f_code), frame.f_lasti] = loop
+        return loop
 
     def fetching(self, frame: FrameType | None) -> int | None:
         """The iteration that is about to begin, where the header of a training loop is fetching its

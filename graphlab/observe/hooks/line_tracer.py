@@ -71,9 +71,9 @@ class Following:
     """What is noted of one thread: torch counts the nodes of each by itself."""
 
     __slots__ = (
-        "activity", "calls", "dark", "events", "ident", "last", "locals", "marks", "module_caller",
-        "off_in_module", "paused", "pending", "quiet", "replays", "seq", "silenced", "stack",
-        "trace", "tree", "tree_at", "tree_mark",
+        "activity", "calls", "dark", "events", "ident", "in_prelude", "last", "locals", "marks",
+        "module_caller", "off_in_module", "paused", "pending", "quiet", "replays", "seq",
+        "silenced", "stack", "trace", "tree", "tree_at", "tree_mark",
     )  # fmt: skip
 
     def __init__(self, ident: int, marks: Marks) -> None:
@@ -101,7 +101,7 @@ class Following:
         self.calls: list[tuple[FrameType, int, int, int]] = []
         self.events = 0
         self.module_caller: FrameType | None = None
-        self.paused = self.off_in_module = self.silenced = False
+        self.paused = self.off_in_module = self.silenced = self.in_prelude = False
         self.dark: Any = None
 
 

@@ -7,7 +7,7 @@ call that was not followed and made a node all the same is the last one of its f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
@@ -33,6 +33,18 @@ class Calm:
     def may(self, code: CodeType) -> bool:
         """Whether no call of this function was seen that is not calm."""
         return id(code) not in self._never
+
+    def outermost(
+        self, calls: Sequence[tuple[FrameType, int, int, int]], seq: int, activity: int
+    ) -> int:
+        """The place of the outermost running call that may be calm, and in which nothing was made
+        or asked for so far; -1 for none."""
+        for index, (frame, made, asked, _) in enumerate(calls):
+            code = frame.f_code
+            calm = made == seq and asked == activity and self.may(code)
+            if calm and not code.co_flags & _GENERATOR:
+                return index
+        return -1
 
     def vote(self, code: CodeType, calm: bool, lines: int) -> None:
         """A call that was followed has ended, after so many lines in it and in what it called."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType
 from typing import Any
 
@@ -17,6 +16,7 @@ from graphlab.observe.hooks.line_tracer import Following, LineTracer
 from graphlab.observe.hooks.lines.anchors import Anchors
 from graphlab.observe.hooks.lines.calm import Calm, Dark, EndOfFrame
 from graphlab.observe.hooks.lines.onlookers import watched
+from graphlab.observe.hooks.lines.prelude import Prelude
 from graphlab.observe.hooks.stack_depth import ABOVE
 from graphlab.source.files import user_frame
 
@@ -24,13 +24,9 @@ _EVENTS = ("call", "line", "return", "exception", "opcode")
 _IS_LINE, _IS_RETURN = ({name: name == one for name in _EVENTS} for one in ("line", "return"))
 
 _OTHER, _USER, _SPECIAL, _BLOCK, _MODULE_CALL, _ANCHOR = range(6)
-# Frames that stay when they yield: their end is not the end of a call.
-_STAYING = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 
 class SettraceTracer(LineTracer):
-    """See the module, and LineTracer."""
-
     switches = True
     above = ABOVE
 
@@ -46,8 +42,9 @@ class SettraceTracer(LineTracer):
         # The `f_trace` that frames had before, such as a debugger's.
         self._kept: dict[FrameType, Any] = {}
         self._calm = Calm()
+        self._prelude = Prelude(self)
         # Put in when the tracer goes dark for the first time: without it, the events are enough.
-        self._anchors = Anchors(self)
+        self._anchors = Anchors(self, lambda each: not self._prelude.holds(each))
 
     def start(self) -> None:
         self.bind()
@@ -59,6 +56,7 @@ class SettraceTracer(LineTracer):
         self._before = sys.gettrace()
         self._before_in_threads = threading.gettrace()
         threading.settrace(self._in_new_thread)
+        self._prelude.put_in()
         sys.settrace(own.trace)
 
     def follow(self, ident: int) -> Following:
@@ -109,10 +107,11 @@ class SettraceTracer(LineTracer):
         if own.dark is not None:
             self.limit.count_again()
         own.dark = own.module_caller = None
-        own.paused = own.off_in_module = own.silenced = False
+        own.paused = own.off_in_module = own.silenced = own.in_prelude = False
         own.pending.clear()
         own.calls.clear()
         self._anchors.take_out()
+        self._prelude.take_out()
         # The swapped code object refers to this tracer, and the garbage collector does not look
         # into code objects: the cycle is broken here.
         self._codes.clear()
@@ -168,9 +167,11 @@ class SettraceTracer(LineTracer):
 
     def step_aside(self) -> None:
         self._anchors.step_aside()
+        self._prelude.step_aside()
 
     def step_back(self) -> None:
         self._anchors.step_back()
+        self._prelude.step_back()
 
     def wake(self, own: Following) -> None:
         """Called as torch is asked for something that is noted: whatever called it is not calm."""
@@ -237,15 +238,14 @@ class SettraceTracer(LineTracer):
         own.quiet = 0
         if self.onlooker is not None:
             return None
-        for index, (each, seq, activity, _) in enumerate(own.calls):
-            code = each.f_code
-            calm = seq == now and activity == own.activity and self._calm.may(code)
-            if calm and not code.co_flags & _STAYING:
-                end = self._dim(own, each, index, now)
-                if each is frame or end is None:
-                    return end
-                each.f_trace = end
-                return None
+        index = self._calm.outermost(own.calls, now, own.activity)
+        if index < 0:
+            return None
+        outer = own.calls[index][0]
+        end = self._dim(own, outer, index, now)
+        if outer is frame or end is None:
+            return end
+        outer.f_trace = end
         return None
 
     def _classify(self, code: CodeType) -> int:
