@@ -11,19 +11,26 @@ import __future__
 import ast
 import inspect
 from collections.abc import Callable
+from threading import get_ident
 from types import CodeType, FunctionType
 from typing import Any
 
-# Placeholders in the new code's constants for the callables.
-_ENTER, _LEAVE, _FAIL = "<graphlab: enter>", "<graphlab: leave>", "<graphlab: fail>"
+# A placeholder in the new code's constants for what `Swap` is given.
+_HOLES = ("<graphlab: enter>", "<graphlab: leave>", "<graphlab: fail>", "<by>", "<thread>")
+
+
+class Threads(list[int]):
+    """Identities of threads; hashable, as the constant of a code has to be."""
+
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
 
 
 class Swap:
-    """`enter` is called with the function's first argument; `leave` with what that returned and
-    with the function's own result, None if it raised; `fail` before that, with what `enter`
-    returned, while the exception is handled. None may raise. `code` is the new code while it is in
-    place, else None: also where the source of the function cannot be read or does not match its
-    code."""
+    """`enter` is called with the function's first argument, unless `passed_by` begins with the
+    identity of the thread. Where it returns something, `leave` is called with that and with the
+    function's own result, None if it raised; `fail` before that, with what `enter` returned, while
+    the exception is handled. None may raise. `code` is the new code while it is in place, else
+    None: also where the source of the function cannot be read or does not match its code."""
 
     def __init__(
         self,
@@ -31,8 +38,9 @@ class Swap:
         enter: Callable[[Any], Any],
         leave: Callable[[Any, Any], None],
         fail: Callable[[Any], None] | None = None,
+        passed_by: Threads | tuple[()] = (),
     ) -> None:
-        self._function, self._calls = function, (enter, leave, fail)
+        self._function, self._calls = function, (enter, leave, fail, passed_by, get_ident)
         self._before: CodeType | None = None
         self.code: CodeType | None = None
 
@@ -46,7 +54,7 @@ class Swap:
             _MADE[function.__code__, fails] = made
             self._before = function.__code__
             # The garbage collector does not look into code objects: no cycle may run through it.
-            self.code = function.__code__ = _with(made, *self._calls)
+            self.code = function.__code__ = _with(made, self._calls)
 
     def take_out(self) -> None:
         """Restore the code unless somebody else has replaced it since. Safe to call twice."""
@@ -95,13 +103,19 @@ def _surrounded(function: FunctionType, fails: bool) -> CodeType | None:
         return None
     body = definition.body
     start = 1 if ast.get_docstring(definition, clean=False) is not None else 0
-    handler = "except BaseException:\n    _graphlab_fail(_graphlab_token)\n    raise\n"
+    handler = (
+        "except BaseException:\n    if _graphlab_token is not None:\n"
+        "        _graphlab_fail(_graphlab_token)\n    raise\n"
+    )
     before = ast.parse(
-        f"_graphlab_enter, _graphlab_leave, _graphlab_fail = {_ENTER!r}, {_LEAVE!r}, {_FAIL!r}\n"
-        "_graphlab_result = None\n"
-        f"_graphlab_token = _graphlab_enter({arguments[0].arg})\n"
+        "_graphlab_enter, _graphlab_leave, _graphlab_fail, _graphlab_by, _graphlab_ident = "
+        f"{_HOLES!r}\n"
+        "_graphlab_result = _graphlab_token = None\n"
+        "if not _graphlab_by or _graphlab_by[0] != _graphlab_ident():\n"
+        f"    _graphlab_token = _graphlab_enter({arguments[0].arg})\n"
         f"try:\n    pass\n{handler if fails else ''}finally:\n"
-        "    _graphlab_leave(_graphlab_token, _graphlab_result)"
+        "    if _graphlab_token is not None:\n"
+        "        _graphlab_leave(_graphlab_token, _graphlab_result)"
     ).body
     for statement in before:
         for each in ast.walk(statement):
@@ -162,12 +176,6 @@ def _same_constant(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _with(code: CodeType, enter: Any, leave: Any, fail: Any) -> CodeType:
-    calls = {_ENTER: enter, _LEAVE: leave, _FAIL: fail}
-
-    def put(constant: Any) -> Any:
-        if isinstance(constant, tuple) and constant == (_ENTER, _LEAVE, _FAIL):
-            return enter, leave, fail
-        return calls.get(constant, constant) if isinstance(constant, str) else constant
-
-    return code.replace(co_consts=tuple(put(each) for each in code.co_consts))
+def _with(code: CodeType, calls: tuple[Any, ...]) -> CodeType:
+    found = (calls if each == _HOLES else each for each in code.co_consts)
+    return code.replace(co_consts=tuple(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 
 from graphlab.language import message
 from graphlab.language.lists import listing
-from graphlab.observe.tensors import count_of, is_tensor, readable
+from graphlab.observe.tensors import count_of, is_tensor, is_view, readable
 
 # Private to torch; without it the tensors are read one by one.
 _norms: Any = getattr(torch, "_foreach_norm", None)
@@ -50,6 +51,18 @@ def odd(value: Any) -> Odd:
     return Odd(nan, int((~torch.isfinite(value)).sum()) - nan)
 
 
+# What reads a number in memory: a tenth of what `item()` takes, at each backward.
+_IN_MEMORY = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
+
+
+def number_of(value: Any) -> Any:
+    """The only number of a readable tensor on the CPU. To be called inside of Unnoticed."""
+    kind = _IN_MEMORY.get(value.dtype)
+    # A view may be the negative of what is in memory.
+    address = value.data_ptr() if kind is not None and not is_view(value) else 0
+    return kind.from_address(address).value if kind is not None and address else value.item()
+
+
 def readable_together(tensors: Sequence[Any]) -> list[Any]:
     """Those of `tensors` that `largest` reads: with numbers, and on the device of the first one."""
     found = [each for each in tensors if counts(each)]
@@ -67,7 +80,7 @@ def largest(tensors: Sequence[Any]) -> Any:
         tops = _norms(found, float("inf"))
     except (RuntimeError, AttributeError, TypeError):
         tops = [each.abs().max() for each in found]
-    return torch.stack([each.float() for each in tops])
+    return torch.stack([each if each.dtype is torch.float32 else each.float() for each in tops])
 
 
 # What the operand of an operation must not be, and the key of what to call the values that are.

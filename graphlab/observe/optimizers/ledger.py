@@ -307,7 +307,9 @@ class OptimizerLedger:
         step, after = active.step, versions_of(parameters)
         assert step is not None
         # What calls its closure again, or may (LBFGS), may have written nothing since.
-        if active.calls > 1 or is_a(active.optimizer, torch.optim.LBFGS):
+        if active.closure is not None and (
+            active.calls > 1 or is_a(active.optimizer, torch.optim.LBFGS)
+        ):
             written, silent = moved(parameters, active.versions, after), False
         else:
             written, silent = active.state.writes.note(parameters, active.versions, after)

@@ -45,7 +45,9 @@ class ModuleCalls:
         import torch
 
         # If `__call__` is not torch's own function, as under torch.fx, module calls are not noted.
-        self._swap = swap = Swap(torch.nn.Module.__call__, *self._make())
+        enter, leave = self._make()
+        call = torch.nn.Module.__call__
+        self._swap = swap = Swap(call, enter, leave, passed_by=self._trees.telling)
         swap.put_in()
         if swap.code is not None:
             self._tracer.module_call_codes.add(swap.code)
@@ -69,7 +71,7 @@ class ModuleCalls:
         followings, follow, wake = tracer.followings, tracer.follow, tracer.wake
         files, quiet, getframe = self._files, self._quiet.holds, sys._getframe
         trees, tree_of, tree_left = self._trees.known, self._trees.of, self._trees.left
-        users = files.known
+        users, telling = files.known, self._trees.telling
         switches = tracer.switches
         gettrace, settrace = sys.gettrace, sys.settrace
         # What RawModule(…) calls in turn.
@@ -119,7 +121,9 @@ class ModuleCalls:
                         tree = tree_of(module)
                     if tree is not NONE and own.tree is None:
                         own.tree, own.tree_mark, own.tree_at = tree, mark, len(marks)
-                        own.replays = tree.ready
+                        if tree.ready:
+                            own.replays = True
+                            telling.append(own.ident)
                 else:
                     # Called by torch: the user's line is still the one that the outer call is on.
                     _, here, offset, _ = stack[-1] if depth > 1 or not marks else marks[-1]
@@ -134,6 +138,7 @@ class ModuleCalls:
                 del stack[depth:]
                 own.tree = own.tree_mark = None
                 own.replays = False
+                telling[:] = [each for each in telling if each != own.ident]
                 if traced:
                     settrace(own.trace)
                 tracer.guard(error)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.hooks.code_swap import Threads
 from graphlab.observe.hooks.line_tracer import Following, LineTracer
 from graphlab.observe.hooks.modules.quiet import QuietModules
 from graphlab.observe.marks import Inside, Marks
@@ -108,6 +109,8 @@ class Trees:
     def __init__(self, tracer: LineTracer, quiet: QuietModules) -> None:
         self._tracer, self._quiet = tracer, quiet
         self.known: dict[int, Tree] = {}
+        # The threads in which a module's call runs whose calls inside need not be noted.
+        self.telling = Threads()
         modules = torch.nn.modules.module
         for holder, name in (
             (torch.nn.Module, "register_forward_hook"),
@@ -134,7 +137,9 @@ class Trees:
         """The call of a tree's module is over."""
         tree, mark, replays = own.tree, own.tree_mark, own.replays
         own.tree = own.tree_mark = None
-        own.replays = False
+        if replays:
+            own.replays = False
+            self.telling.remove(own.ident)
         made = self._tracer.seq() - mark[0]
         try:
             if replays:

@@ -90,7 +90,7 @@ class StepWrites:
         written."""
         moves = [*map(sub, after, before)]
         places = self._places_of(parameters[: len(moves)])
-        still = []
+        still: list[int] = []
         if 0 in moves:
             still = [
                 at
