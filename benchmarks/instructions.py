@@ -1,6 +1,7 @@
 """What watching costs in instructions, where the machine itself counts none: by Valgrind.
 
     python benchmarks/instructions.py tiny pyrl [--from 300] [--count 61] [--watchers graphlab]
+    python benchmarks/instructions.py tiny --watchers graphlab no-alarm     what the alarm costs
 
 Runs each loop under Valgrind's callgrind, which counts every instruction of the process, bare and
 watched, and prints the ratio of `--count` iterations from the number `--from` on; `--from 0` is

@@ -30,7 +30,7 @@ from counters import Counters
 
 HERE = Path(__file__).resolve().parent
 NAIVE = HERE.parent / "scenarios" / "softmaxgan" / "naive.py"
-WATCHERS = ("graphlab", "install", "anomaly", "anomaly-nan")
+WATCHERS = ("graphlab", "no-alarm", "install", "anomaly", "anomaly-nan")
 SCRIPTS = {
     "short.py": (
         [str(HERE / "short.py")],
@@ -78,6 +78,7 @@ def watcher(name: str) -> contextlib.AbstractContextManager[Any]:
     import torch
 
     import graphlab
+    from graphlab.observe.numbers.watch import NumberWatch
 
     @contextlib.contextmanager
     def installed() -> Iterator[None]:
@@ -85,9 +86,23 @@ def watcher(name: str) -> contextlib.AbstractContextManager[Any]:
         yield
         hooks.uninstall()
 
+    @contextlib.contextmanager
+    def no_alarm() -> Iterator[None]:
+        """graphlab without its look for numbers that are not finite."""
+        parts = {each: vars(NumberWatch)[each] for each in ("begins", "_on_step", "_on_stepped")}
+        for each in parts:
+            setattr(NumberWatch, each, lambda *given: None)
+        try:
+            with graphlab.watch():
+                yield
+        finally:
+            for each, part in parts.items():
+                setattr(NumberWatch, each, part)
+
     ways: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
         "bare": contextlib.nullcontext,
         "graphlab": graphlab.watch,
+        "no-alarm": no_alarm,
         "install": installed,
         "anomaly": lambda: torch.autograd.detect_anomaly(check_nan=False),
         "anomaly-nan": lambda: torch.autograd.detect_anomaly(check_nan=True),

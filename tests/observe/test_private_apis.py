@@ -297,3 +297,13 @@ def test_steps_and_zero_grad_run_in_a_block_that_ends() -> None:
         with pytest.raises(TypeError):
             optimizer.step(None, None)
         assert sys.gettrace() is here
+
+
+def test_the_engine_is_run_by_a_function_of_its_own() -> None:
+    """Lost: on Python 3.11, what torch calls before its engine is followed as well, which costs."""
+    from torch.autograd import graph
+
+    engine = graph._engine_run_backward
+    assert isinstance(engine, types.FunctionType) and engine.__closure__ is None
+    assert torch.autograd._engine_run_backward is engine
+    assert "_engine_run_backward" in torch.autograd.backward.__code__.co_names
