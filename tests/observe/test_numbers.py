@@ -40,9 +40,13 @@ END = """\
 def seen(
     tmp_path: Path, body: str, nan_from: int | None = None, optimizer: str = "Adam"
 ) -> list[NonFinite]:
-    path = tmp_path / "train.py"
     middle = textwrap.indent(textwrap.dedent(body), "    ")
-    path.write_text(START.replace("{optimizer}", optimizer) + middle + END)
+    return told(tmp_path, START.replace("{optimizer}", optimizer) + middle + END, nan_from)
+
+
+def told(tmp_path: Path, text: str, nan_from: int | None = None) -> list[NonFinite]:
+    path = tmp_path / "train.py"
+    path.write_text(text)
 
     def started(observation: Any) -> None:
         if nan_from is not None:
@@ -203,6 +207,65 @@ def test_a_training_that_diverged_is_told_by_what_grew(tmp_path: Path) -> None:
     assert found.grown.first < found.grown.last
     (steady,) = seen(tmp_path, LOG)
     assert steady.grown is None
+
+
+# One row's gradient stays the same from step 4 on, and that row is asked for again at step 7.
+OWN_STEP = """\
+import torch
+table = torch.nn.Parameter(torch.arange(6.0).view(3, 2))
+kept = None
+for step in range(9):
+    rows = torch.tensor([0, 1] if 3 < step < 7 else [0, 1, 2])
+    table.grad = None
+    loss = table[rows].square().mean()
+    loss.backward()
+    with torch.no_grad():
+        if kept is not None:
+            change = (table.grad - kept).square().sum(1, keepdim=True)
+            rate = (change / change).clamp(max=0.1)
+            table -= rate * table.grad
+        kept = table.grad.clone()
+"""
+
+
+def test_following_tells_of_a_step_of_the_programs_own(tmp_path: Path) -> None:
+    (first,) = told(tmp_path, OWN_STEP)
+    assert first.at is None and first.look_from == 0
+    (found,) = told(tmp_path, OWN_STEP, first.look_from)
+    assert (found.operation, found.iteration, found.operand) == ("div", 5, "change")
+    assert found.at is not None and found.at.line == 12
+
+
+CODEBOOK = """\
+import torch
+from torch import nn
+torch.manual_seed(0)
+class Codes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("codes", torch.randn(3, 4))
+    def forward(self, z, counts):
+        found = (z + self.codes.mean(0)).square().mean()
+        with torch.no_grad():
+            self.codes.copy_(self.codes * counts / counts)
+        return found
+net, codes = nn.Linear(4, 4), Codes()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for step in range(8):
+    loss = codes(net(torch.randn(6, 4)), torch.tensor(0.0 if step == 4 else 1.0))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_a_buffer_that_was_not_a_number_before_sends_the_second_run_to_the_begin(
+    tmp_path: Path,
+) -> None:
+    (first,) = told(tmp_path, CODEBOOK)
+    assert (first.iteration, first.look_from) == (5, 0)
+    (found,) = told(tmp_path, CODEBOOK, 0)
+    assert (found.operation, found.iteration, found.operand) == ("div", 4, "counts")
 
 
 def test_a_bad_batch_that_is_skipped_is_no_finding(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import is_tensor
 from graphlab.source.files import UserFiles
+from graphlab.source.objects import attributes, items
 from graphlab.trace.sightings import NonFinite, Phase
 
 # How many parameters are named.
@@ -179,7 +180,7 @@ class Verdicts:
         if record is not None:
             base = replace(base, loss=record.loss, call=record.call, call_at=located(record.spot))
         if found is None:
-            return replace(base, look_from=iteration or 0)
+            return replace(base, look_from=self._from(iteration))
         spot = self._log.line_of(sequence(found.node))
         at = located(spot)
         name = spelt(found.operation)
@@ -196,8 +197,17 @@ class Verdicts:
             count=sum(found.made),
             whole=found.whole,
             module=self._tracking.module_of(sequence(found.node)),
-            look_from=(iteration or 0) if at is None else None,
+            look_from=self._from(iteration) if at is None else None,
         )
+
+    def _from(self, iteration: int | None) -> int:
+        """From where to look for what made a loss of this iteration not finite. What modules keep
+        in buffers may have been so long before."""
+        modules = [ref() for ref in [*self._log.modules.values()]]
+        kept = [each for module in modules for _, each in items(attributes(module).get("_buffers"))]
+        if any(is_tensor(each) and odd(each).nan for each in kept):
+            return 0
+        return iteration or 0
 
     def places(self, tensors: list[Any]) -> tuple[int, ...]:
         return tuple(self._table.tensor_index(each, None) for each in tensors[:NAMED])

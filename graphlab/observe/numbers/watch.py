@@ -222,16 +222,16 @@ class NumberWatch:
             if birth is not None:
                 seen = self._verdicts.with_growth(sighting(birth, record, True), record)
                 self._pending = record, seen
+                before = (birth.iteration or 0) < (record.iteration or 0)
                 carried = birth.phase in ("backward", "step")
-                if carried and (birth.iteration or 0) < (record.iteration or 0):
+                if before and (carried or self._odd_leaves(walk([grad_edge(loss)]))):
                     self._told = seen
                 return
         if self._looks >= LOOKS:
             return
         self._looks += 1
         nodes = walk(grad_edge(each) for each in losses if is_tensor(each))
-        leaves = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
-        ill = [leaf for leaf in leaves if odd(leaf)]
+        ill = self._odd_leaves(nodes)
         if ill:
             seen = self._verdicts.from_parameters(record, ill)
             self._told = self._verdicts.with_growth(seen, record)
@@ -239,6 +239,11 @@ class NumberWatch:
         self.on_alarm(frame)
         seen = self._verdicts.from_graph(losses, nodes, record, user)
         self._pending = record, self._verdicts.with_growth(seen, record)
+
+    @staticmethod
+    def _odd_leaves(nodes: list[Any]) -> list[Any]:
+        leaves = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
+        return [leaf for leaf in leaves if odd(leaf)]
 
     # What it did.
 
