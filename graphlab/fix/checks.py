@@ -84,7 +84,7 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
     if not stepped:
         return Check(SILENCES, True, message("fix.silences.no_steps"))
     who = [each.name for each in stepped]
-    return Check(SILENCES, True, message("fix.silences.trained", count=count, who=who))
+    return Check(SILENCES, True, message("fix.silences.reached", count=count, who=who))
 
 
 def _unreached(before: Trace, after: Trace) -> str:

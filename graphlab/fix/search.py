@@ -100,8 +100,8 @@ class Search:
             raise UserError(*before.refused)
         if before.trace is None:
             raise UserError(
-                f"{asked.name} left nothing to look at: it ended with code {before.exit_code}",
-                "graphlab run shows what it prints",
+                message("fix.refused.nothing_left", name=asked.name, code=before.exit_code),
+                message("fix.do.see_print"),
             )
         self._before = before = self._looked_into(before, before.trace)
         assert before.trace is not None
