@@ -218,9 +218,12 @@ def _trained(trace: Trace, optimizer: OptimizerInfo, at: int) -> bool:
 def _reached(trace: Trace) -> dict[str, set[int]]:
     """For each loss the parameters that it was seen to reach."""
     found: dict[str, set[int]] = {}
-    for event in trace.events:
-        if isinstance(event, Backward):
-            found.setdefault(event.loss, set()).update(event.reached, event.leads_to)
+    # Within another backward, that of a custom Function say, the gradients are the outer one's.
+    ran = [each for each in trace.events if isinstance(each, Backward)]
+    inner = {(each.loss, each.at) for each in ran if each.raised is None and not each.reached}
+    for event in ran:
+        ahead = () if (event.loss, event.at) in inner else event.leads_to
+        found.setdefault(event.loss, set()).update(event.reached, ahead)
     return found
 
 
