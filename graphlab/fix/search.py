@@ -12,7 +12,7 @@ from graphlab.fix import checks, on_ranks, sources
 from graphlab.fix.job import Answer, Job
 from graphlab.fix.processes import Processes
 from graphlab.fix.sources import Source
-from graphlab.language import Message, message
+from graphlab.language import Message, key_of, message
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Module, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
@@ -22,6 +22,8 @@ from graphlab.trace.sightings import NonFinite
 DEPTH, WIDTH, TRIALS = 4, 6, 20
 # The rule about parameters that no optimizer holds.
 _UNHELD = "GL103"
+# The choice between a value that is computed once and detached, and one of each turn.
+_ONCE = "fix.meant.once"
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
 _AT_LEAST = 5.0
@@ -202,6 +204,8 @@ class Search:
                 *on_ranks.checked(self._before, answer, trial.findings, self._code(answer)),
                 *checks.as_meant(trial.choices),
             )
+        for trial in wave:
+            _settle(trial, wave)
 
     def _code(self, answer: Answer) -> int:
         """The exit code, 0 where it is the one that the program itself means to end with."""
@@ -268,6 +272,26 @@ def _helped(trial: _Trial) -> bool:
         each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
         for each in trial.problems
     )
+
+
+def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
+    """Whether something is to be computed once or in each turn is no choice where the other way
+    trains less: then the program does say it."""
+    sisters = [
+        each
+        for each in wave
+        if each is not trial and each.over is trial.over and each.choices == trial.choices
+    ]
+    if not sisters or not trial.choices or key_of(trial.choices[-1]) != _ONCE:
+        return
+    if all(any(_silenced(check) for check in each.checks) for each in sisters):
+        kept = (check for check in trial.checks if check.name != checks.MEANT)
+        trial.choices = trial.choices[:-1]
+        trial.checks = (*kept, *checks.as_meant(trial.choices))
+
+
+def _silenced(check: Check) -> bool:
+    return check.name == checks.SILENCES and check.holds is False
 
 
 def _until(before: Trace, steps: int) -> int | None:
