@@ -139,3 +139,14 @@ def test_a_raise_an_exit_code_and_a_limit() -> None:
     assert checks.clean(after, [], 3, "").holds is False
     assert checks.clean(after, [], 1, "iterations").holds is True
     assert checks.clean(after, [], 0, "time").holds is None
+
+
+def test_a_backward_within_another_is_asked_for_no_gradients_of_its_own() -> None:
+    inner = backward(TWO.at("d_loss.backward()"), "d_loss", nodes=5)
+    again = replace(inner, leads_to=(1,), raised="RuntimeError")
+    outer = backward(TWO.at("g_loss.backward()"), "g_loss", reached=(0, 1), nodes=5)
+    after = TWO.trace(outer, inner, step(TWO.at("opt_g.step()"), sources=("g_loss",), mix=OWN))
+    assert checks.nothing_silenced(TWO.trace(outer, inner, outer, again), after).holds is True
+    # Of one that has not run to its end, what it led to counts.
+    told = checks.nothing_silenced(TWO.trace(again), trained(g_reaches=(0,)))
+    assert told.holds is True
