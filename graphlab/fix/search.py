@@ -22,8 +22,9 @@ from graphlab.trace.sightings import NonFinite
 DEPTH, WIDTH, TRIALS = 4, 6, 20
 # The rule about parameters that no optimizer holds.
 _UNHELD = "GL103"
-# The choice between a value that is computed once and detached, and one of each turn.
-_ONCE = "fix.meant.once"
+# Choices that a trial of the other way settles: a value that is computed once and detached, or in
+# each turn; and elements that are assigned without their graph, or with it.
+_ONCE, _VALUES = "fix.meant.once", "fix.meant.values"
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
 _AT_LEAST = 5.0
@@ -275,16 +276,18 @@ def _helped(trial: _Trial) -> bool:
 
 
 def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
-    """Whether something is to be computed once or in each turn is no choice where the other way
-    trains less: then the program does say it."""
-    sisters = [
-        each
-        for each in wave
-        if each is not trial and each.over is trial.over and each.choices == trial.choices
-    ]
-    if not sisters or not trial.choices or key_of(trial.choices[-1]) != _ONCE:
+    """A choice is none where the other way does not do: then the program does say what it means."""
+    choice = trial.choices[-1] if trial.choices else ""
+    others = [each for each in wave if each is not trial and each.over is trial.over]
+    if key_of(choice) == _ONCE:
+        others = [each for each in others if each.choices == trial.choices]
+        settled = all(any(_silenced(check) for check in each.checks) for each in others)
+    elif key_of(choice) == _VALUES:
+        others = [each for each in others if each.mends is trial.mends and not each.choices]
+        settled = all(each.verdict == "rejected" for each in others)
+    else:
         return
-    if all(any(_silenced(check) for check in each.checks) for each in sisters):
+    if others and settled:
         kept = (check for check in trial.checks if check.name != checks.MEANT)
         trial.choices = trial.choices[:-1]
         trial.checks = (*kept, *checks.as_meant(trial.choices))

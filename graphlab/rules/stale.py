@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from graphlab.language import Message, key_of, message
 from graphlab.rules.repair.carried import detach_carried
-from graphlab.rules.repair.graph.joined import for_its_step, made_before_loop
+from graphlab.rules.repair.graph.joined import for_its_step
 from graphlab.rules.repair.graph.kept_apart import copied_where_saved
+from graphlab.rules.repair.graph.once import cached, made_before_loop
 from graphlab.rules.repair.held.later import saved_after, written_later
 from graphlab.rules.repair.held.ordered import computed_again, stepped_later
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
@@ -187,6 +188,7 @@ def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[He
         yield carried
     yield from for_its_step(trace, event)
     yield from made_before_loop(trace, event)
+    yield from cached(trace, event)
 
 
 def _broadcast(trace: Trace, saved: Saved, tensor: TensorInfo) -> Help:

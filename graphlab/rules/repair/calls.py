@@ -54,7 +54,8 @@ def _bound(statement: ast.stmt) -> str | None:
 
 
 def zeros_for_unused(trace: Trace, event: Backward) -> Iterator[Help]:
-    """Zeros for parameters that the output does not depend on: the derivative is 0 there."""
+    """Zeros for parameters that the output does not depend on: the derivative is 0 there. Of an
+    input, which is asked for alone, it may well be that the output should depend on it."""
     tensor = trace.tensors[event.subject] if event.subject is not None else None
     file = Rewriting.of(trace, event.at)
     if file is None or event.at is None or tensor is None or tensor.kind != "parameter":
@@ -72,8 +73,10 @@ def zeros_for_unused(trace: Trace, event: Backward) -> Iterator[Help]:
                 message("repairs.tried.zeros"),
                 (end, end, ", materialize_grads=True"),
             )
+            loose = tensor.owner in (None, tensor.name)
+            choice = message("fix.meant.unused", name=tensor.name or "") if loose else ""
             if found is not None:
-                yield found
+                yield replace(found, choice=choice)
             return
 
 

@@ -47,6 +47,15 @@ def without_softmax(trace: Trace, at: Location | None) -> Help | None:
     new = whole.replace(there.text(call), bare, 1)
     if new == whole or "\n" in whole:
         return None
+    left = ast.parse(new.strip()).body[0] if not new.startswith("return") else None
+    if isinstance(left, ast.Assign) and ast.unparse(left.value) == ast.unparse(left.targets[0]):
+        # Nothing would be left of it but ``x = x``.
+        file = Rewriting.of(trace, at)
+        statement = file.statement(there.at.line) if file is not None else None
+        if file is None or statement is None or len(file.body(statement)) < 2:
+            return None
+        gone = file.help(message("repairs.double_softmax.leave_out"), (*file.whole(statement), ""))
+        return as_scores(trace, gone) if gone is not None else None
     found = there.help(message("repairs.double_softmax.leave_out"), new)
     return as_scores(trace, found) if found is not None else None
 

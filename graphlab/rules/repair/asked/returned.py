@@ -7,6 +7,7 @@ import ast
 from graphlab.language import Message, message
 from graphlab.language.lists import listing
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.rewriting import Function
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Trace
 
@@ -19,9 +20,11 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
         return None
     node = event.node
     why = node.why if node is not None else ""
-    if not isinstance(why, Message) or why.key != "observed.contract.number":
+    if not isinstance(why, Message) or isinstance(here.scope, ast.Module):
         return None
-    if isinstance(here.scope, ast.Module):
+    if why.key == "observed.contract.shape":
+        return _in_order(here, here.scope, here.statement.value)
+    if why.key != "observed.contract.number":
         return None
     got, wanted = why.arguments["gradients"], why.arguments["inputs"]
     inputs = _inputs(here.source, here.scope)
@@ -39,6 +42,33 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
         return Help(text)
     text = message("repairs.returned.complete", inputs=listing(inputs))
     return here.help(text, f"return {', '.join([*texts, *unused])}")
+
+
+def _in_order(here: StatementInScope, backward: Function, value: ast.expr) -> Help | None:
+    """The same gradients in the order of the inputs, where their names tell for which each is:
+    ``grad_scale`` for `scale`. None where they stand in that order, or a name does not tell."""
+    inputs = _inputs(here.source, backward)
+    given = value.elts if isinstance(value, ast.Tuple) else []
+    if not inputs or len(given) != len(inputs):
+        return None
+    mine: dict[str, str] = {}
+    for each in given:
+        if isinstance(each, ast.Constant) and each.value is None:
+            continue
+        names = {node.id for node in ast.walk(each) if isinstance(node, ast.Name)}
+        meant = {one for one in inputs for name in names if _is_gradient_of(name, one)}
+        if len(meant) != 1 or meant & mine.keys():
+            return None
+        mine[meant.pop()] = here.text(each)
+    ordered = [mine.get(each, "None") for each in inputs]
+    if ordered == [here.text(each) for each in given]:
+        return None
+    text = message("repairs.returned.in_order", inputs=listing(inputs))
+    return here.help(text, f"return {', '.join(ordered)}")
+
+
+def _is_gradient_of(name: str, one: str) -> bool:
+    return name in (f"grad_{one}", f"{one}_grad", f"d_{one}", f"d{one}", f"g_{one}")
 
 
 def _inputs(source: str, backward: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:

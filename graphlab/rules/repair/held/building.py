@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.held.callers import common
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -164,6 +165,10 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
         return [each for each in found if each is not None]
     found.append(_later(file, statement))
     after = file.statement(changed.line)
+    if file.function(statement) is not file.function(after or statement):
+        # In a function that is called where the optimizer was built, or further down.
+        led = next(common(trace, built, changed), None) if built is not None else None
+        after = led.last if led is not None and led.first is statement else None
     if after is None or hasattr(after, "body") or after is statement:
         return [each for each in found if each is not None]
     body = file.body(statement)

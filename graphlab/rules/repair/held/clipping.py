@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from graphlab.language import message
 from graphlab.source.blocks import Block, Edit
@@ -46,9 +47,11 @@ def clip_before_step(trace: Trace, clipped: Clipped) -> Help | None:
     if first is None or last is None or first == last:
         return None
     stepping, clipping = block.statements[first], block.statements[last]
-    if not isinstance(stepping, ast.Expr) or not isinstance(clipping, ast.Expr | ast.Assign):
+    # With the condition that it is under, where nothing else is.
+    inner = clipping.body[0] if _is_guarded(clipping) else clipping
+    if not isinstance(stepping, ast.Expr) or not isinstance(inner, ast.Expr | ast.Assign):
         return None
-    if stepping.lineno != step.line or clipping.lineno != at.line:
+    if stepping.lineno != step.line or inner.lineno != at.line:
         return None
     return block.help(
         message("repairs.clipping.before_step"),
@@ -57,6 +60,10 @@ def clip_before_step(trace: Trace, clipped: Clipped) -> Help | None:
             Edit.of(clipping, ""),
         ],
     )
+
+
+def _is_guarded(statement: ast.stmt) -> TypeGuard[ast.If]:
+    return isinstance(statement, ast.If) and len(statement.body) == 1 and not statement.orelse
 
 
 def clip_beside_step(trace: Trace, clipped: Clipped) -> Iterator[Help]:

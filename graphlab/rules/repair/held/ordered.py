@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TypeGuard
 
 from graphlab.language import message
 from graphlab.rules.repair.held.callers import Common, called, common, leading_to, leads
@@ -76,7 +77,7 @@ def _for_its_own(
     return (end, end, inputs), name
 
 
-def _is(node: ast.AST | None, method: str) -> bool:
+def _is(node: ast.AST | None, method: str) -> TypeGuard[ast.Call]:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
