@@ -51,7 +51,7 @@ def copy_object(trace: Trace, at: Location) -> Help | None:
         return None
     head, _, _ = whole.rpartition(old)
     text, new = message("repairs.copies.deep_copy"), f"{head}copy.deepcopy({given})"
-    if "import copy" in here.source:
+    if re.search(r"^\s*import copy\b", here.source, re.M):
         return here.help(text, new)
     file = Rewriting.of(trace, at)
     first = next((e for e in (file.tree.body if file else []) if isinstance(e, ast.Import)), None)

@@ -168,16 +168,20 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     if file.function(statement) is not file.function(after or statement):
         # In a function that is called where the optimizer was built, or further down.
         led = next(common(trace, built, changed), None) if built is not None else None
-        after = led.last if led is not None and led.first is statement else None
+        here = led is not None and led.file.file == file.file
+        here = here and led is not None and led.first.lineno == statement.lineno
+        after = file.statement(led.last.lineno) if led is not None and here else None
     if after is None or hasattr(after, "body") or after is statement:
         return [each for each in found if each is not None]
     body = file.body(statement)
     name = _target(statement)
+    moved = False
     if after in body and name is not None:
         between = body[body.index(statement) + 1 : body.index(after) + 1]
         if between and not any(_reads(each, name) for each in between):
             text = message("repairs.tried.build_after")
             found.append(file.help(text, *file.moved(statement, after)))
+            moved = True
     place = file.whole(after)[1]
     again = file.indented(statement, statement, after.col_offset - statement.col_offset)
     mates = file.body(after)
@@ -186,7 +190,7 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     edits = [(*file.whole(each), "") for each in drop]
     if edits:
         place = edits[0][1]
-    if statement not in body or after not in body:
+    if not moved:
         found.append(file.help(message("repairs.tried.build_again"), *edits, (place, place, again)))
     return [each for each in found if each is not None]
 
