@@ -117,6 +117,7 @@ class Scale(Function):
         ("grad_scale, grad_x, None", "grad_x, grad_scale, None"),
         ("d_scale * 2, None, dx.sum()", "dx.sum(), d_scale * 2, None"),
         ("grad_x, grad_scale, None", None),
+        ("grad_scale, grad_out * scale, d_bits", "grad_out * scale, grad_scale, d_bits"),
         ("a, b, None", None),
         ("grad_x * grad_scale, grad_x, None", None),
     ],
@@ -235,3 +236,23 @@ def test_zeros_for_an_input_are_a_choice(name: str, choice: str) -> None:
     event = backward(script.at("g = torch.autograd.grad(loss, w)"), subject=0)
     (found,) = zeros_for_unused(script.trace(), event)
     assert key_of(found.choice) == choice
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "choice"),
+    [("grad_w", "grad * w, grad_w", ""), ("g", "grad * w, g", "fix.meant.order")],
+)
+def test_a_gradient_that_was_left_out_is_returned_in_its_place(
+    name: str, given: str, choice: str
+) -> None:
+    source = (
+        "class Scale(Function):\n    def forward(ctx, x, w):\n        return x * w\n\n"
+        f"    def backward(ctx, grad):\n        {name} = f(grad)\n        return grad * w\n"
+    )
+    script = Script(source)
+    why = message("observed.contract.number", gradients=1, inputs=2)
+    at = script.at("return grad * w")
+    event = backward(at, cut=at, node=FailedNode("ScaleBackward", None, why=why))
+    found = complete_return(script.trace(), event)
+    assert found is not None and key_of(found.choice) == choice
+    assert outcomes(source, [found]) == [source.replace("return grad * w", f"return {given}")]
