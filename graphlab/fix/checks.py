@@ -12,7 +12,16 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.rules.steps import own_losses
 from graphlab.trace.finding import Finding
-from graphlab.trace.model import Backward, Location, Module, OptimizerInfo, Share, Step, Trace
+from graphlab.trace.model import (
+    Backward,
+    Location,
+    Module,
+    OptimizerInfo,
+    Refused,
+    Share,
+    Step,
+    Trace,
+)
 from graphlab.trace.module_sightings import NoFreeze, Restored, TieBroken
 from graphlab.trace.repairs.model import Check, Verdict
 
@@ -78,7 +87,7 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
     elsewhere = [each.name for each in after.optimizers if each.elsewhere]
     if elsewhere:
         return Check(SILENCES, None, message("fix.silences.elsewhere", name=elsewhere[0]))
-    if _asks_for_none(after):
+    if _asks_for_none(after) and any(_is_leafs(each) for each in before.events):
         return Check(SILENCES, True, message("fix.silences.none_asked"))
     if not after.optimizers and not _reached(after):
         return Check(SILENCES, None, message("fix.silences.nothing_seen"))
@@ -93,6 +102,11 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
         return Check(SILENCES, True, message("fix.silences.no_steps"))
     who = [each.name for each in stepped]
     return Check(SILENCES, True, message("fix.silences.reached", count=count, who=who))
+
+
+def _is_leafs(event: object) -> bool:
+    """Whether a write to a leaf was refused: only autograd was in its way."""
+    return isinstance(event, Refused) and event.kind == "leaf"
 
 
 def _unreached(before: Trace, after: Trace) -> str:
@@ -179,6 +193,11 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
         ]
         if gone and gone[0] is not None:
             yield message("fix.silences.no_longer_reaches", loss=loss, name=gone[0])
+    for loss, places in reached_before.items():
+        # What the program updates by hand.
+        for tensor in (before.tensors[at] for at in places):
+            if tensor.owner == tensor.name and tensor.name and tensor.name not in any_after:
+                yield message("fix.silences.no_longer_reaches", loss=loss, name=tensor.name)
     for optimizer in before.optimizers:
         owned = {before.tensors[at].name: at for at in optimizer.owns if before.tensors[at].name}
         then = now.get(optimizer.name) or _renamed(optimizer, after)

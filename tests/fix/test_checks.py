@@ -9,7 +9,7 @@ import pytest
 from graphlab.fix import checks
 from graphlab.trace.model import Failure, Mix, Module, Share, Trace
 from graphlab.trace.module_sightings import Restored
-from tests.rules.build import Script, backward, optimizer, parameter, step
+from tests.rules.build import Script, backward, optimizer, parameter, refused, step
 
 SOURCE = "g_loss.backward()\nopt_g.step()\nd_loss.backward()\nopt_d.step()\n"
 G, D = parameter("G.weight"), parameter("D.weight")
@@ -176,9 +176,23 @@ def test_a_program_without_gradients_has_none_that_are_wrong(
     source: str, holds: bool | None
 ) -> None:
     """What torch.func differentiates is not observed."""
-    after = Script(source).trace()
+    script = Script(source)
+    after, at = script.trace(), script.at(source.strip())
     assert checks.right_gradients(after).holds is holds
-    assert checks.nothing_silenced(after, after).holds is holds
+    leaf = script.trace(refused("leaf", at, "edit()"))
+    assert checks.nothing_silenced(leaf, after).holds is holds
+    # Of another edit, what it computes may differ.
+    assert checks.nothing_silenced(script.trace(refused("view", at, "e()")), after).holds is None
+
+
+def test_a_leaf_that_is_trained_by_hand_is_still_reached() -> None:
+    leaf = replace(parameter("w"), owner="w")
+    script = Script(SOURCE, (leaf,))
+    at = script.at("g_loss.backward()")
+    ran = script.trace(backward(at, "g_loss", reached=(0,), nodes=5))
+    assert checks.nothing_silenced(ran, ran).holds is True
+    lost = script.trace(backward(at, "g_loss", reached=(), nodes=5))
+    assert checks.nothing_silenced(ran, lost).holds is False
 
 
 def test_a_name_that_was_anothers_as_well_is_no_parameter_lost() -> None:

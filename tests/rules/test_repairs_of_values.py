@@ -18,6 +18,7 @@ from graphlab.rules.repair.held.building import build_again
 from graphlab.rules.repair.held.clipping import clip_before_step
 from graphlab.rules.repair.left_over import add_step
 from graphlab.rules.repair.refused_call import keep_graph
+from graphlab.rules.repair.reordered import rows_stacked
 from graphlab.trace.model import Carrier, FailedNode, Forgotten
 from graphlab.trace.sightings import Clipped
 from tests.rules.build import Script, activation, backward, optimizer, parameter, refused, saved
@@ -256,3 +257,33 @@ def test_a_gradient_that_was_left_out_is_returned_in_its_place(
     found = complete_return(script.trace(), event)
     assert found is not None and key_of(found.choice) == choice
     assert outcomes(source, [found]) == [source.replace("return grad * w", f"return {given}")]
+
+
+ROWS = """\
+import torch
+def normalize(x, means):
+    for row, m in zip(x, means):
+        row.sub_(m).div_(2)
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stacked"),
+    [
+        ("", "", "[row.sub(m).div(2) for row, m in zip(x, means)]"),
+        ("row, m in zip(x, means)", "row in x", "[row.sub(m).div(2) for row in x]"),
+        # The caller looks at its own; not all of it is written; it has no twin.
+        ("return x", "return None", None),
+        ("row.sub_(m).div_(2)", "row[0].sub_(m).div_(2)", None),
+        ("row.sub_(m).div_(2)", "row.copy_(m)", None),
+    ],
+)
+def test_rows_are_made_anew(old: str, new: str, stacked: str | None) -> None:
+    source = ROWS.replace(old, new) if old else ROWS
+    script = Script(source)
+    line = source.splitlines()[3].strip()
+    found = outcomes(source, rows_stacked(script.trace(), script.at(line)))
+    head, tail = source.partition("    for")[0], source.rpartition("    return")[2]
+    wanted = [f"{head}    x = torch.stack({stacked})\n    return{tail}"]
+    assert found == (wanted if stacked is not None else [])
