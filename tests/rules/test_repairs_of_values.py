@@ -14,7 +14,7 @@ from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.copies import copy_object
 from graphlab.rules.repair.double_softmax import without_softmax
 from graphlab.rules.repair.graph.once import cached, made_elsewhere
-from graphlab.rules.repair.held.building import build_again
+from graphlab.rules.repair.held.building import build_again, hold_more
 from graphlab.rules.repair.held.clipping import clip_before_step
 from graphlab.rules.repair.left_over import add_step
 from graphlab.rules.repair.refused_call import keep_graph
@@ -287,3 +287,21 @@ def test_rows_are_made_anew(old: str, new: str, stacked: str | None) -> None:
     head, tail = source.partition("    for")[0], source.rpartition("    return")[2]
     wanted = [f"{head}    x = torch.stack({stacked})\n    return{tail}"]
     assert found == (wanted if stacked is not None else [])
+
+
+GROUPS = """\
+groups = []
+group = {"params": a}
+groups.append(group)
+group = {"params": b}
+opt = SGD(groups)
+"""
+
+
+@pytest.mark.parametrize(("more", "appended"), [("", True), ("groups.append(group)\n", False)])
+def test_the_group_that_was_forgotten_is_appended(more: str, appended: bool) -> None:
+    source = GROUPS.replace("opt =", f"{more}opt =")
+    script = Script(source)
+    helps = hold_more(script.trace(), script.at("opt = SGD(groups)"), [parameter("net.b")])
+    wanted = source.replace("opt =", "groups.append(group)\nopt =")
+    assert (wanted in outcomes(source, helps)) is appended

@@ -26,7 +26,7 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     file, call, statement = _construction(trace, built)
     if file is None or call is None or statement is None:
         return []
-    found = []
+    found = [_group_appended(file, call, statement)]
     owners = [file.spelled(call, each) for each in _holders(file, missing)]
     given = _resolved(file, _parameters(call))
     if given is not None and owners and not isinstance(given, ast.Dict):
@@ -47,6 +47,33 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
         found.append(file.help(text, (start, end, whole)))
     found.append(_later(file, statement))
     return [each for each in found if each is not None]
+
+
+def _group_appended(file: Rewriting, call: ast.Call, statement: ast.stmt) -> Help | None:
+    """``groups.append(group)`` before the optimizer is built, where groups of that name were
+    appended and the last one was not."""
+    given = _parameters(call)
+    if not isinstance(given, ast.Name):
+        return None
+    appended: dict[str, int] = {}
+    made: dict[str, int] = {}
+    for node in ast.walk(file.function(statement) or file.tree):
+        if not isinstance(node, ast.stmt) or node.lineno >= statement.lineno:
+            continue
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            made |= {each.id: node.lineno for each in node.targets if isinstance(each, ast.Name)}
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            names = [each.id for each in node.value.args if isinstance(each, ast.Name)]
+            if ast.unparse(node.value.func) == f"{given.id}.append" and names:
+                appended[names[0]] = node.lineno
+    left = [each for each, line in made.items() if 0 < appended.get(each, 0) < line]
+    if len(left) != 1:
+        return None
+    place, indent = file.whole(statement)[0], " " * statement.col_offset
+    return file.help(
+        message("repairs.tried.append_group", name=left[0]),
+        (place, place, f"{indent}{given.id}.append({left[0]})\n"),
+    )
 
 
 def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
