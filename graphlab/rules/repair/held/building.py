@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
-from graphlab.rules.repair.held.callers import common
+from graphlab.rules.repair.held.callers import Callers
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -61,11 +61,13 @@ def _group_appended(file: Rewriting, call: ast.Call, statement: ast.stmt) -> Hel
         if not isinstance(node, ast.stmt) or node.lineno >= statement.lineno:
             continue
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
-            made |= {each.id: node.lineno for each in node.targets if isinstance(each, ast.Name)}
+            for each in node.targets:
+                if isinstance(each, ast.Name):
+                    made[each.id] = max(node.lineno, made.get(each.id, 0))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             names = [each.id for each in node.value.args if isinstance(each, ast.Name)]
             if ast.unparse(node.value.func) == f"{given.id}.append" and names:
-                appended[names[0]] = node.lineno
+                appended[names[0]] = max(node.lineno, appended.get(names[0], 0))
     left = [each for each, line in made.items() if 0 < appended.get(each, 0) < line]
     if len(left) != 1:
         return None
@@ -194,7 +196,7 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     after = file.statement(changed.line)
     if file.function(statement) is not file.function(after or statement):
         # In a function that is called where the optimizer was built, or further down.
-        led = next(common(trace, built, changed), None) if built is not None else None
+        led = next(Callers(trace, changed).common(built, changed), None) if built else None
         here = led is not None and led.file.file == file.file
         here = here and led is not None and led.first.lineno == statement.lineno
         after = file.statement(led.last.lineno) if led is not None and here else None

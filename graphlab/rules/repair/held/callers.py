@@ -34,26 +34,48 @@ class Common:
         return self.body[self.body.index(self.first) + 1 : self.body.index(self.last)]
 
 
-def common(trace: Trace, first: Location, last: Location) -> Iterator[Common]:
-    """The bodies that lead to both places, those further in before those around them."""
-    files = _files(trace, first)
-    one, other = leading_to(trace, first), leading_to(trace, last)
-    found: list[Common] = []
-    for file in files:
-        for node in ast.walk(file.tree):
-            for body in (getattr(node, each, None) for each in ("body", "orelse", "finalbody")):
-                if not isinstance(body, list) or len(body) < 2:
-                    continue
-                ends = [at for at, each in enumerate(body) if leads(file, each, last, other)]
-                begins = [
-                    at
-                    for at, each in enumerate(body)
-                    if ends and at < ends[-1] and leads(file, each, first, one)
-                ]
-                if begins and file.body(body[0]):
-                    found.append(Common(file, body, body[begins[-1]], body[ends[-1]]))
-    found.sort(key=lambda each: each.last.lineno - each.first.lineno)
-    yield from found
+class Callers:
+    """The user's files, and the names that each of their functions calls. `at`: any place there."""
+
+    def __init__(self, trace: Trace, at: Location) -> None:
+        found = (Rewriting.of(trace, replace(at, file=path)) for path in sorted(trace.sources))
+        self._files = [each for each in found if each is not None]
+        self._calls = [
+            (node.name, {called(each) for each in ast.walk(node) if isinstance(each, ast.Call)})
+            for file in self._files
+            for node in ast.walk(file.tree)
+            if isinstance(node, Function)
+        ]
+
+    def common(self, first: Location, last: Location) -> Iterator[Common]:
+        """The bodies that lead to both places, those further in before those around them."""
+        one, other = self.leading_to(first), self.leading_to(last)
+        found: list[Common] = []
+        for file in self._files:
+            for node in ast.walk(file.tree):
+                for body in (getattr(node, each, None) for each in ("body", "orelse", "finalbody")):
+                    if not isinstance(body, list) or len(body) < 2:
+                        continue
+                    ends = [at for at, each in enumerate(body) if leads(file, each, last, other)]
+                    begins = [
+                        at
+                        for at, each in enumerate(body)
+                        if ends and at < ends[-1] and leads(file, each, first, one)
+                    ]
+                    if begins and file.body(body[0]):
+                        found.append(Common(file, body, body[begins[-1]], body[ends[-1]]))
+        found.sort(key=lambda each: each.last.lineno - each.first.lineno)
+        yield from found
+
+    def leading_to(self, place: Location) -> set[str]:
+        """The names of the functions that hold a place, or call one that does."""
+        own = next((each for each in self._files if each.file == place.file), None)
+        statement = own.statement(place.line) if own is not None else None
+        function = own.function(statement) if own is not None and statement is not None else None
+        names = {function.name} if function is not None else set[str]()
+        for _ in range(_DEEP):
+            names |= {name for name, calls in self._calls if name not in _ANY and calls & names}
+        return names
 
 
 def leads(file: Rewriting, statement: ast.stmt, place: Location, names: set[str]) -> bool:
@@ -69,27 +91,3 @@ def leads(file: Rewriting, statement: ast.stmt, place: Location, names: set[str]
 def called(call: ast.Call) -> str:
     func = call.func
     return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-
-
-def leading_to(trace: Trace, place: Location) -> set[str]:
-    """The names of the functions that hold a place, or call one that does."""
-    files = _files(trace, place)
-    own = next((each for each in files if each.file == place.file), None)
-    statement = own.statement(place.line) if own is not None else None
-    function = own.function(statement) if own is not None and statement is not None else None
-    names = {function.name} if function is not None else set[str]()
-    for _ in range(_DEEP):
-        names |= {
-            node.name
-            for file in files
-            for node in ast.walk(file.tree)
-            if isinstance(node, Function)
-            and node.name not in _ANY
-            and any(isinstance(e, ast.Call) and called(e) in names for e in ast.walk(node))
-        }
-    return names
-
-
-def _files(trace: Trace, at: Location) -> list[Rewriting]:
-    found = (Rewriting.of(trace, replace(at, file=path)) for path in sorted(trace.sources))
-    return [each for each in found if each is not None]

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.held.callers import leading_to, leads
+from graphlab.rules.repair.held.callers import Callers, leads
 from graphlab.source.blocks import bound_names, read_names
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -22,7 +22,7 @@ def written_later(trace: Trace, written: Location | None, event: Backward) -> It
     if file is None or written is None or last not in body or event.handed_over:
         return
     at = body.index(last)
-    names = leading_to(trace, written)
+    names = Callers(trace, written).leading_to(written)
     for statement in reversed(body[:at]):
         if not leads(file, statement, written, names):
             continue
@@ -46,7 +46,7 @@ def saved_after(trace: Trace, saved: Location | None, written: Location | None) 
     body = file.body(last) if file is not None and last is not None else []
     if file is None or saved is None or last not in body:
         return
-    names = leading_to(trace, saved)
+    names = Callers(trace, saved).leading_to(saved)
     before = body[: body.index(last)]
     for statement in reversed(before):
         if not isinstance(statement, ast.Assign) or not leads(file, statement, saved, names):

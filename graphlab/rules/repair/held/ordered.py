@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TypeGuard
 
 from graphlab.language import message
-from graphlab.rules.repair.held.callers import Common, called, common, leading_to, leads
+from graphlab.rules.repair.held.callers import Callers, Common, called, leads
 from graphlab.source.blocks import bound_names, read_names
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -24,7 +24,7 @@ def stepped_later(trace: Trace, stepped: Location | None, event: Backward) -> It
     alone that steps next: so each of them applies its own loss's."""
     if stepped is None or event.at is None or event.handed_over:
         return
-    for each in islice(common(trace, stepped, event.at), _BODIES):
+    for each in islice(Callers(trace, stepped).common(stepped, event.at), _BODIES):
         file, step = each.file, each.first
         if not isinstance(step, ast.Expr) or not _is(step.value, "step") or _same(each, event.at):
             continue
@@ -98,14 +98,16 @@ def computed_again(
     if change is None or event.at is None or event.handed_over:
         return
     problems = list(problems)
-    saved = [(at, leading_to(trace, at)) for each in problems if (at := each.at) is not None]
+    callers = Callers(trace, change)
+    places = {(at.file, at.line): at for each in problems if (at := each.at) is not None}
+    saved = [(at, callers.leading_to(at)) for at in places.values()]
     parts = {
         part
         for each in problems
         if each.tensor >= 0
         for part in (trace.tensors[each.tensor].name or "").split(".")
     }
-    for each in islice(common(trace, change, event.at), _BODIES):
+    for each in islice(callers.common(change, event.at), _BODIES):
         direct = {change.line, event.at.line}
         if each.file.file == event.at.file and {each.first.lineno, each.last.lineno} == direct:
             # Both stand in this body, for which there are repairs of their own.
