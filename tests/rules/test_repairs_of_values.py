@@ -230,33 +230,23 @@ def test_an_optimizer_is_built_again_behind_the_call_that_replaced_the_layers() 
     assert source.replace("prune(model)\ntrain", f"{again}train") in outcomes(source, helps)
 
 
-@pytest.mark.parametrize(("name", "choice"), [("net.aux.weight", ""), ("x", "fix.meant.unused")])
-def test_zeros_for_an_input_are_a_choice(name: str, choice: str) -> None:
-    source = "g = torch.autograd.grad(loss, w)\n"
-    script = Script(source, (parameter(name), activation("loss")))
-    event = backward(script.at("g = torch.autograd.grad(loss, w)"), subject=0)
+@pytest.mark.parametrize(
+    ("asked", "choice"),
+    [
+        ("net.parameters()", ""),
+        ("[net.w, net.b]", ""),
+        ("params", ""),
+        ("x", "fix.meant.unused"),
+        ("self.x", "fix.meant.unused"),
+    ],
+)
+def test_zeros_for_one_input_are_a_choice(asked: str, choice: str) -> None:
+    line = f"g = torch.autograd.grad(loss, {asked})"
+    source = f"params = list(net.parameters())\n{line}\n"
+    script = Script(source, (parameter("net.aux.weight"), activation("loss")))
+    event = backward(script.at(line), subject=0)
     (found,) = zeros_for_unused(script.trace(), event)
     assert key_of(found.choice) == choice
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "choice"),
-    [("grad_w", "grad * w, grad_w", ""), ("g", "grad * w, g", "fix.meant.order")],
-)
-def test_a_gradient_that_was_left_out_is_returned_in_its_place(
-    name: str, given: str, choice: str
-) -> None:
-    source = (
-        "class Scale(Function):\n    def forward(ctx, x, w):\n        return x * w\n\n"
-        f"    def backward(ctx, grad):\n        {name} = f(grad)\n        return grad * w\n"
-    )
-    script = Script(source)
-    why = message("observed.contract.number", gradients=1, inputs=2)
-    at = script.at("return grad * w")
-    event = backward(at, cut=at, node=FailedNode("ScaleBackward", None, why=why))
-    found = complete_return(script.trace(), event)
-    assert found is not None and key_of(found.choice) == choice
-    assert outcomes(source, [found]) == [source.replace("return grad * w", f"return {given}")]
 
 
 ROWS = """\
