@@ -5,21 +5,36 @@ Pure functions of the Trace of the program as it was and of the one with the rep
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.steps import own_losses
 from graphlab.trace.finding import Finding
-from graphlab.trace.model import Backward, Location, OptimizerInfo, Share, Step, Trace
-from graphlab.trace.module_sightings import NoFreeze, TieBroken
+from graphlab.trace.model import (
+    Backward,
+    Location,
+    Module,
+    OptimizerInfo,
+    Refused,
+    Share,
+    Step,
+    Trace,
+)
+from graphlab.trace.module_sightings import NoFreeze, Restored, TieBroken
 from graphlab.trace.repairs.model import Check, Verdict
 
 RUNS, SILENCES = message("fix.check.runs"), message("fix.check.silences")
 GRADIENTS, MEANT = message("fix.check.gradients"), message("fix.check.meant")
 # Rounding: a share of a gradient below this is no loss's.
 _ROUNDING = 1e-5
-_NAMED = 3
+# What asks for a gradient.
+_ASKING = re.compile(
+    r"\b(backward|grad|vjp|jvp|jacrev|jacfwd|jacobian|hessian|vmap|optim|func|functorch)\b"
+)
+# Of a longer run, not all calls of modules may be among the events.
+_KEPT = 30
 
 
 def verdict(checks: Sequence[Check]) -> Verdict:
@@ -72,6 +87,8 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
     elsewhere = [each.name for each in after.optimizers if each.elsewhere]
     if elsewhere:
         return Check(SILENCES, None, message("fix.silences.elsewhere", name=elsewhere[0]))
+    if _asks_for_none(after) and any(_is_leafs(each) for each in before.events):
+        return Check(SILENCES, True, message("fix.silences.none_asked"))
     if not after.optimizers and not _reached(after):
         return Check(SILENCES, None, message("fix.silences.nothing_seen"))
     thawed = _thawed(before, after)
@@ -84,7 +101,12 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
     if not stepped:
         return Check(SILENCES, True, message("fix.silences.no_steps"))
     who = [each.name for each in stepped]
-    return Check(SILENCES, True, message("fix.silences.trained", count=count, who=who))
+    return Check(SILENCES, True, message("fix.silences.reached", count=count, who=who))
+
+
+def _is_leafs(event: object) -> bool:
+    """Whether a write to a leaf was refused: only autograd was in its way."""
+    return isinstance(event, Refused) and event.kind == "leaf"
 
 
 def _unreached(before: Trace, after: Trace) -> str:
@@ -97,12 +119,36 @@ def _unreached(before: Trace, after: Trace) -> str:
         if before.outcome == "completed"
         for at in set(each.owns) - _reached_by_any(before)
     }
+    idle = _uncalled(after)
     for each in after.optimizers:
         for at in each.owns if each.steps else ():
             name = after.tensors[at].name
-            if at not in reached and name not in known and after.tensors[at].requires_grad:
+            if at in reached or name in known or not after.tensors[at].requires_grad:
+                continue
+            if name is None or not idle & {*_holders(name)}:
                 return name or message("fix.silences.a_parameter")
     return ""
+
+
+def _uncalled(trace: Trace) -> set[str]:
+    """The modules that the program holds as attributes and only ever calls, but did not call: no
+    repair takes a call away, so nothing of it was silenced."""
+    called = {each.name for each in trace.events if isinstance(each, Module)}
+    held = {holder for each in trace.tensors for holder in _holders(each.name or "")}
+    text = "\n".join(trace.sources.values())
+    found = set[str]()
+    for each in held - called if called and trace.iterations < _KEPT else ():
+        last = re.escape(each.rpartition(".")[2])
+        # Stored or called, and in no other use: F.linear(x, self.head.weight) calls no module.
+        if last.isidentifier() and not re.search(rf"\.{last}\b(?!\s*=[^=])(?!\()", text):
+            found.add(each)
+    return found
+
+
+def _holders(name: str) -> Iterator[str]:
+    """``model.head`` and ``model.head.out`` of ``model.head.out.weight``."""
+    parts = name.split(".")
+    return (".".join(parts[:count]) for count in range(2, len(parts)))
 
 
 def _thawed(before: Trace, after: Trace) -> str:
@@ -129,7 +175,7 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
         for at, each in enumerate(before.tensors)
         if each.name not in names and any(f".{each.name}".endswith(f".{name}") for name in one)
     }
-    before = _without(before, meant | missed)
+    before = _without(before, meant | missed | {*_misnamed(before)})
     reached_after = _reached(after)
     any_after = {names[at] for places in reached_after.values() for at in places}
     reached_before = _reached(before)
@@ -147,6 +193,11 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
         ]
         if gone and gone[0] is not None:
             yield message("fix.silences.no_longer_reaches", loss=loss, name=gone[0])
+    for loss, places in reached_before.items():
+        # What the program updates by hand.
+        for tensor in (before.tensors[at] for at in places):
+            if tensor.owner == tensor.name and tensor.name and tensor.name not in any_after:
+                yield message("fix.silences.no_longer_reaches", loss=loss, name=tensor.name)
     for optimizer in before.optimizers:
         owned = {before.tensors[at].name: at for at in optimizer.owns if before.tensors[at].name}
         then = now.get(optimizer.name) or _renamed(optimizer, after)
@@ -177,6 +228,15 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
                 missing = [name for name in missing if name not in any_after]
             if missing:
                 yield message("fix.silences.no_longer_reaches", loss=loss, name=missing[0])
+
+
+def _misnamed(before: Trace) -> Iterator[int]:
+    """The parameters of a module that had another one's name as well, which it is to lose."""
+    both = [e.receiver for e in before.sightings if isinstance(e, Restored) and e.one_object]
+    parts = {f".{each.rpartition('.')[2]}." for each in both}
+    for at, tensor in enumerate(before.tensors):
+        if any(part in f".{tensor.name}" for part in parts):
+            yield at
 
 
 def _renamed(optimizer: OptimizerInfo, after: Trace) -> OptimizerInfo | None:
@@ -218,9 +278,12 @@ def _trained(trace: Trace, optimizer: OptimizerInfo, at: int) -> bool:
 def _reached(trace: Trace) -> dict[str, set[int]]:
     """For each loss the parameters that it was seen to reach."""
     found: dict[str, set[int]] = {}
-    for event in trace.events:
-        if isinstance(event, Backward):
-            found.setdefault(event.loss, set()).update(event.reached, event.leads_to)
+    # Within another backward, that of a custom Function say, the gradients are the outer one's.
+    ran = [each for each in trace.events if isinstance(each, Backward)]
+    inner = {(each.loss, each.at) for each in ran if each.raised is None and not each.reached}
+    for event in ran:
+        ahead = () if (event.loss, event.at) in inner else event.leads_to
+        found.setdefault(event.loss, set()).update(event.reached, ahead)
     return found
 
 
@@ -240,6 +303,8 @@ def right_gradients(after: Trace) -> Check:
     if wrong:
         return Check(GRADIENTS, False, wrong)
     missing = next(_unknown(after), "")
+    if missing and _asks_for_none(after):
+        return Check(GRADIENTS, True, message("fix.gradients.none_asked"))
     if missing:
         return Check(GRADIENTS, None, missing)
     steps = [each for each in after.events if isinstance(each, Step) and each.mix is not None]
@@ -250,6 +315,16 @@ def right_gradients(after: Trace) -> Check:
         return Check(GRADIENTS, True, message("fix.gradients.no_optimizer", count=len(looked)))
     told = message("fix.gradients.measured", steps=len(steps), count=len(looked))
     return Check(GRADIENTS, True, told)
+
+
+def _asks_for_none(trace: Trace) -> bool:
+    """Whether the program ran to its end without a backward or an optimizer, and has none in its
+    text either: what torch.func differentiates is not observed."""
+    quiet = not trace.optimizers and not any(isinstance(e, Backward) for e in trace.events)
+    text = "\n".join(trace.sources.values())
+    return (
+        quiet and not trace.unseen and trace.outcome == "completed" and _ASKING.search(text) is None
+    )
 
 
 def _wrong(trace: Trace) -> Iterator[str]:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 
+from graphlab.language.stored import keyed, messages_in, table
 from graphlab.output import files
 from graphlab.trace.film import Film, dumps, loads_both
 from graphlab.trace.model import Trace
@@ -75,6 +76,7 @@ class Answer:
         words = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         del words["film"], words["joint"]
         words["trace"] = dumps(self.trace, self.film) if self.trace is not None else None
+        words["texts"] = table(list(self.refused or ()))
         files.write(path, json.dumps(words))
 
     @classmethod
@@ -83,5 +85,7 @@ class Answer:
         words = json.loads(text)
         if words["trace"] is not None:
             words["trace"], words["film"] = loads_both(words["trace"])
-        words["refused"] = tuple(words["refused"]) if words["refused"] is not None else None
+        known = messages_in({"texts": words.pop("texts")})
+        if words["refused"] is not None:
+            words["refused"] = keyed(tuple(words["refused"]), known)
         return cls(**words)

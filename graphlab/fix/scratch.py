@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from graphlab.errors import UserError
+from graphlab.language import message
 
 # What no program writes to that is worth copying.
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "venv", "__pycache__", "node_modules")
@@ -25,14 +26,15 @@ def copy_of(folder: str, into: Path) -> str:
         size += sum(os.lstat(os.path.join(here, each)).st_size for each in names)
         if size > MOST:
             raise UserError(
-                f"{folder} holds more than {MOST // 1024**3} GiB, too much to copy for each trial",
-                "start graphlab fix in a smaller folder, or without --sandbox",
+                message("fix.refused.too_large", path=folder, size=f"{MOST // 1024**3} GiB"),
+                message("fix.do.smaller_folder"),
             )
     target = into / f"scratch-{len(os.listdir(into))}"
     try:
         shutil.copytree(folder, target, symlinks=True, ignore=_LEFT_OUT)
     except (OSError, shutil.Error) as error:
         raise UserError(
-            f"{folder} cannot be copied: {error}", "start graphlab fix without --sandbox"
+            message("fix.refused.not_copied", path=folder, why=str(error)),
+            message("fix.do.no_sandbox"),
         ) from None
     return str(target)

@@ -12,7 +12,7 @@ from graphlab.fix import checks, on_ranks, sources
 from graphlab.fix.job import Answer, Job
 from graphlab.fix.processes import Processes
 from graphlab.fix.sources import Source
-from graphlab.language import Message, message
+from graphlab.language import Message, key_of, message
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Module, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
@@ -22,6 +22,9 @@ from graphlab.trace.sightings import NonFinite
 DEPTH, WIDTH, TRIALS = 4, 6, 20
 # The rule about parameters that no optimizer holds.
 _UNHELD = "GL103"
+# Choices that a trial of the other way settles: a value that is computed once and detached, or in
+# each turn; and elements that are assigned without their graph, or with it.
+_ONCE, _VALUES = "fix.meant.once", "fix.meant.values"
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
 _AT_LEAST = 5.0
@@ -100,8 +103,8 @@ class Search:
             raise UserError(*before.refused)
         if before.trace is None:
             raise UserError(
-                f"{asked.name} left nothing to look at: it ended with code {before.exit_code}",
-                "graphlab run shows what it prints",
+                message("fix.refused.nothing_left", name=asked.name, code=before.exit_code),
+                message("fix.do.see_print"),
             )
         self._before = before = self._looked_into(before, before.trace)
         assert before.trace is not None
@@ -202,6 +205,8 @@ class Search:
                 *on_ranks.checked(self._before, answer, trial.findings, self._code(answer)),
                 *checks.as_meant(trial.choices),
             )
+        for trial in wave:
+            _settle(trial, wave)
 
     def _code(self, answer: Answer) -> int:
         """The exit code, 0 where it is the one that the program itself means to end with."""
@@ -268,6 +273,28 @@ def _helped(trial: _Trial) -> bool:
         each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
         for each in trial.problems
     )
+
+
+def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
+    """A choice is none where the other way does not do: then the program does say what it means."""
+    choice = trial.choices[-1] if trial.choices else ""
+    others = [each for each in wave if each is not trial and each.over is trial.over]
+    if key_of(choice) == _ONCE:
+        others = [each for each in others if each.choices == trial.choices]
+        settled = all(any(_silenced(check) for check in each.checks) for each in others)
+    elif key_of(choice) == _VALUES:
+        others = [each for each in others if each.mends is trial.mends and not each.choices]
+        settled = all(each.verdict == "rejected" for each in others)
+    else:
+        return
+    if others and settled:
+        kept = (check for check in trial.checks if check.name != checks.MEANT)
+        trial.choices = trial.choices[:-1]
+        trial.checks = (*kept, *checks.as_meant(trial.choices))
+
+
+def _silenced(check: Check) -> bool:
+    return check.name == checks.SILENCES and check.holds is False
 
 
 def _until(before: Trace, steps: int) -> int | None:

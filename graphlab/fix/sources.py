@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.output import files
 from graphlab.trace.finding import Help
 from graphlab.trace.repairs.model import LineEdit
@@ -113,15 +114,13 @@ def write(texts: Texts, originals: Mapping[str, Source]) -> None:
         known = originals[path]
         now = read(path)
         if now is None or now.data != known.data:
-            raise UserError(
-                f"{path} has changed since the repair was tried", "run graphlab fix again"
-            )
+            raise UserError(message("fix.refused.changed", path=path), message("fix.do.again"))
         try:
             ready[path] = known.encoded(new)
         except UnicodeError:
             raise UserError(
-                f"{path} is in {known.encoding}, which has no place for the repair",
-                "--patch FILE writes it as a diff",
+                message("fix.refused.encoding", path=path, encoding=known.encoding),
+                message("fix.do.patch"),
             ) from None
     for path, data in ready.items():
         files.write(path, data)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from graphlab.errors import Unreported, UserError
 from graphlab.fix.job import Answer, Job
+from graphlab.language import message
 from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ def main(path: str) -> None:
     try:
         answer = _run(job, rank)
     except UserError as refused:
-        answer = Answer(refused=(str(refused), refused.help), exit_code=2)
+        answer = Answer(refused=(refused.message, refused.help), exit_code=2)
     except Unreported as lost:
-        answer = Answer(refused=(str(lost), "this is a bug, please report it"), exit_code=2)
+        answer = Answer(refused=(str(lost), message("usage.help.report")), exit_code=2)
     except SystemExit:
         # A child that the program forked ends here.
         raise

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.failures import refused_by_wrapper
-from graphlab.rules.repair.asked.functions import named_backward, saved_for_backward
+from graphlab.rules.repair.asked.functions import saved_for_backward
 from graphlab.rules.repair.held.later import written_later
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
@@ -49,8 +49,6 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _others(trace: Trace, event: Backward, node: FailedNode) -> Iterator[Help]:
     yield from saved_for_backward(trace, node.raised_at)
-    if event.raised == "NotImplementedError":
-        yield from named_backward(trace, node.at, node.operation)
     if event.subject is not None:
         yield from written_later(trace, event.cut, event)
 

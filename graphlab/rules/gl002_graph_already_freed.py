@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.growing import summed_apart
-from graphlab.rules.repair.graph.joined import joined, made_before_loop
+from graphlab.rules.repair.graph.joined import joined
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
+from graphlab.rules.repair.graph.once import cached, made_before_loop, made_elsewhere
 from graphlab.rules.repair.loops import (
     detach_and_recompute,
     recompute,
@@ -67,6 +68,7 @@ def _freed(freeing: Backward | None, by: str) -> Place | None:
 
 
 def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator[Help]:
+    freed = [each for each in event.problems if each.state == "freed"]
     yield from joined(trace)
     yield from graph_once_more(trace, freeing, event)
     if freeing is not None and freeing.at == event.at:
@@ -74,6 +76,8 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         yield from loss_per_backward(trace, event)
         yield from detach_given(trace, event)
         yield from made_before_loop(trace, event)
+        yield from made_elsewhere(trace, freed, event)
+        yield from cached(trace, event)
 
 
 def _notes(freeing: Backward | None) -> tuple[str, ...]:

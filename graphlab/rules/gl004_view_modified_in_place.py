@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
 from graphlab.rules.repair.inplace_modules import built_not_in_place
-from graphlab.rules.repair.reordered import copy_before_write, view_after_write
+from graphlab.rules.repair.reordered import copy_before_write, rows_stacked, view_after_write
 from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import tensor_word
@@ -24,6 +24,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         ("errors.gl004.out_of_place", "errors.gl004.index_the_base"),
         _apart,
         lambda trace, event: (
+            *rows_stacked(trace, event.at),
             *copy_before_write(trace, event.at),
             *built_not_in_place(trace, event.at),
         ),

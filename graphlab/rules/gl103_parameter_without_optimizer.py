@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.repair.held.building import hold_more, hold_others, registered
+from graphlab.rules.repair.held.made_once import made_in_constructor
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -54,13 +55,16 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         failed=Place(first.at, first.call),
         cause=cause,
         help=(Help(help),),
-        others=() if first.anew else tuple(_others(trace, made, those)),
+        others=tuple(_others(trace, made, those)),
         notes=notes,
     )
 
 
 def _others(trace: Trace, made: Location | None, those: list[Forgotten]) -> Iterator[Help]:
     missing = [trace.tensors[each.tensor] for each in those]
+    if those[0].anew:
+        yield from made_in_constructor(trace, made, missing)
+        return
     if made is not None:
         yield from registered(trace, made, missing)
         return

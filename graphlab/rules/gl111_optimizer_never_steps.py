@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.held.scheduled import scheduled_anew
+from graphlab.rules.repair.held.stepping import stepped_before_clearing
 from graphlab.rules.repair.left_over import add_step, step_of
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import NeverStepped, first_step, never_stepped
@@ -52,6 +54,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=place,
             help=(edit or Help(message("training.gl111.help", name=name, call=each.fate.call)),),
             notes=tuple(also),
+            others=tuple(stepped_before_clearing(trace, each.fate)) if wrong is None else (),
         )
 
 
@@ -67,6 +70,7 @@ def _scheduled_in_vain(trace: Trace) -> Iterator[Finding]:
             failed=Place(step.at, f"{other.name}.step()") if step is not None else None,
             cause=Place(other.at, message("words.built", name=other.name)),
             help=(Help(message("training.gl111.schedule_it", other=other.name)),),
+            others=tuple(scheduled_anew(trace, step.at if step is not None else None)),
         )
 
 

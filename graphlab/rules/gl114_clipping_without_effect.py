@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.held.clipping import clip_before_step, unscale_before
+from graphlab.rules.repair.held.clipping import (
+    clip_before_step,
+    clip_beside_step,
+    unscale_before,
+)
 from graphlab.rules.repair.held.stepping import clip_after_backward
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
@@ -34,7 +38,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=failed,
             cause=Place(each.at, each.call),
             help=(edit or Help(message(f"training.gl114.{help}", name=name)),),
-            others=tuple(clip_after_backward(trace, each.at, each.backward)),
+            others=(
+                *clip_after_backward(trace, each.at, each.backward),
+                *clip_beside_step(trace, each),
+            ),
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.calls import identity_instead
-from graphlab.rules.repair.double_softmax import as_scores, without_softmax
+from graphlab.rules.repair.double_softmax import as_scores, with_logarithm, without_softmax
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help, Place
@@ -26,7 +26,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         code, name, severity = RULE.label
         what = f"nn.{each.module}" if each.module else f"{each.first}()"
         if each.takes_logs:
-            yield _without_logarithm(each, cause, what)
+            yield _without_logarithm(trace, each, cause, what)
             continue
         if each.first == "log_softmax":
             # The second one changes nothing but rounding.
@@ -57,13 +57,16 @@ def check(trace: Trace) -> Iterator[Finding]:
         )
 
 
-def _without_logarithm(each: SoftmaxTwice, cause: Location | None, what: str) -> Finding:
+def _without_logarithm(
+    trace: Trace, each: SoftmaxTwice, cause: Location | None, what: str
+) -> Finding:
+    edit = next(with_logarithm(trace, cause, each.module), None)
     return Finding(
         *RULE.label,
         summary=message("training.gl115.no_log", what=what, line=line_in_brackets(each.loss_at)),
         failed=Place(each.loss_at, message("words.the_loss")),
         cause=Place(cause, what),
-        help=(Help(message("training.gl115.take_log", what=what)),),
+        help=(edit or Help(message("training.gl115.take_log", what=what)),),
     )
 
 

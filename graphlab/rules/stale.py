@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from graphlab.language import Message, key_of, message
 from graphlab.rules.repair.carried import detach_carried
-from graphlab.rules.repair.graph.joined import for_its_step, made_before_loop
+from graphlab.rules.repair.graph.joined import for_its_step
 from graphlab.rules.repair.graph.kept_apart import copied_where_saved
+from graphlab.rules.repair.graph.once import cached, made_before_loop
 from graphlab.rules.repair.held.later import saved_after, written_later
+from graphlab.rules.repair.held.ordered import computed_again, stepped_later
 from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
 from graphlab.rules.repair.reordered import copy_before_write, saved_later
 from graphlab.rules.repair.wrapped import detach_and_recompute, used_up_by, wrapped
@@ -178,11 +180,15 @@ def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[He
     elif mutated is not None and not mutated.what.endswith(".step()"):
         yield from written_later(trace, mutated.at, event)
         yield from saved_after(trace, problems[0].at, mutated.at)
+    elif mutated is not None and not wrapped(trace, DDP, FSDP, FULLY_SHARD):
+        yield from computed_again(trace, problems, mutated.at, event)
+        yield from stepped_later(trace, mutated.at, event)
     carried = detach_carried(trace, event)
     if carried is not None:
         yield carried
     yield from for_its_step(trace, event)
     yield from made_before_loop(trace, event)
+    yield from cached(trace, event)
 
 
 def _broadcast(trace: Trace, saved: Saved, tensor: TensorInfo) -> Help:

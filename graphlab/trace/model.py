@@ -143,11 +143,11 @@ class Waste:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A variable that keeps an earlier iteration's graph alive: a tensor, a tuple or list of
-    tensors, or another object that holds tensors."""
+    """A variable that keeps an earlier iteration's graph alive: a tensor, a tuple, list or
+    dictionary of tensors, or another object that holds tensors."""
 
     name: str
-    form: Literal["tensor", "tuple", "list", "other"]
+    form: Literal["tensor", "tuple", "list", "dict", "other"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from graphlab.fix import checks
-from graphlab.trace.model import Failure, Mix, Share, Trace
-from tests.rules.build import Script, backward, optimizer, parameter, step
+from graphlab.trace.model import Failure, Mix, Module, Share, Trace
+from graphlab.trace.module_sightings import Restored
+from tests.rules.build import Script, backward, optimizer, parameter, refused, step
 
 SOURCE = "g_loss.backward()\nopt_g.step()\nd_loss.backward()\nopt_d.step()\n"
 G, D = parameter("G.weight"), parameter("D.weight")
@@ -139,3 +140,69 @@ def test_a_raise_an_exit_code_and_a_limit() -> None:
     assert checks.clean(after, [], 3, "").holds is False
     assert checks.clean(after, [], 1, "iterations").holds is True
     assert checks.clean(after, [], 0, "time").holds is None
+
+
+def test_a_backward_within_another_is_asked_for_no_gradients_of_its_own() -> None:
+    inner = backward(TWO.at("d_loss.backward()"), "d_loss", nodes=5)
+    again = replace(inner, leads_to=(1,), raised="RuntimeError")
+    outer = backward(TWO.at("g_loss.backward()"), "g_loss", reached=(0, 1), nodes=5)
+    after = TWO.trace(outer, inner, step(TWO.at("opt_g.step()"), sources=("g_loss",), mix=OWN))
+    assert checks.nothing_silenced(TWO.trace(outer, inner, outer, again), after).holds is True
+    # Of one that has not run to its end, what it led to counts.
+    told = checks.nothing_silenced(TWO.trace(again), trained(g_reaches=(0,)))
+    assert told.holds is True
+
+
+HEADS = (parameter("net.out.weight"), parameter("net.aux.weight"))
+USED = "self.aux = Linear()\nloss = net(x)\nloss.backward()\nopt.step()\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "holds"),
+    [(USED, True), (f"{USED}y = F.linear(x, self.aux.weight)\n", None)],
+)
+def test_a_module_that_is_never_called_was_not_silenced(source: str, holds: bool | None) -> None:
+    """Unless its parameters are used without a call."""
+    script = Script(source, HEADS, (optimizer("opt", owns=(0, 1)),))
+    at = script.at("loss.backward()")
+    events = (Module(0, at, "net"), Module(1, at, "net.out"), backward(at, reached=(0,), nodes=5))
+    after = script.trace(*events, step(script.at("opt.step()"), mix=mixed(loss=1.0)))
+    before = replace(script.trace(backward(at, leads_to=(0,), raised="E")), outcome="raised")
+    assert checks.nothing_silenced(before, after).holds is holds
+
+
+@pytest.mark.parametrize(("source", "holds"), [("edit(w)\n", True), ("vmap(grad(f))(w)\n", None)])
+def test_a_program_without_gradients_has_none_that_are_wrong(
+    source: str, holds: bool | None
+) -> None:
+    """What torch.func differentiates is not observed."""
+    script = Script(source)
+    after, at = script.trace(), script.at(source.strip())
+    assert checks.right_gradients(after).holds is holds
+    leaf = script.trace(refused("leaf", at, "edit()"))
+    assert checks.nothing_silenced(leaf, after).holds is holds
+    # Of another edit, what it computes may differ.
+    assert checks.nothing_silenced(script.trace(refused("view", at, "e()")), after).holds is None
+
+
+def test_a_leaf_that_is_trained_by_hand_is_still_reached() -> None:
+    leaf = replace(parameter("w"), owner="w")
+    script = Script(SOURCE, (leaf,))
+    at = script.at("g_loss.backward()")
+    ran = script.trace(backward(at, "g_loss", reached=(0,), nodes=5))
+    assert checks.nothing_silenced(ran, ran).holds is True
+    lost = script.trace(backward(at, "g_loss", reached=(), nodes=5))
+    assert checks.nothing_silenced(ran, lost).holds is False
+
+
+def test_a_name_that_was_anothers_as_well_is_no_parameter_lost() -> None:
+    two = (parameter("agent.target.weight"), parameter("agent.online.weight"))
+    script = Script(SOURCE, two, (optimizer("opt_g", owns=(0,)),))
+    at = script.at("g_loss.backward()")
+    sighting = Restored(at, "load()", "self.target", "self.online", at, "", one_object=True)
+    ran = backward(at, "g_loss", reached=(0,), nodes=5)
+    before = script.trace(ran, step(script.at("opt_g.step()"), mix=OWN), sightings=(sighting,))
+    own = replace(script, optimizers=(optimizer("opt_g", owns=(1,)),))
+    after = own.trace(replace(ran, reached=(1,)), step(script.at("opt_g.step()"), mix=OWN))
+    assert checks.nothing_silenced(before, after).holds is True
+    assert checks.nothing_silenced(replace(before, sightings=()), after).holds is False

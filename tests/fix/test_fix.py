@@ -92,6 +92,24 @@ for turn in range(2000):
     optimizer.step()
     time.sleep(0.05)
 """
+# The generator's output is computed once for several of its steps; SAYS goes into its loss.
+ONCE = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+G = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3))
+D = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1))
+optimizer = torch.optim.SGD([*G.parameters(), *D.parameters()], lr=0.1)
+for turn in range(2):
+    x = torch.randn(8, 2)
+    fake = G(x)
+    for j in range(2):
+        loss = SAYS
+        optimizer.zero_grad()
+        loss.backward(retain_graph=True)
+        optimizer.step()
+"""
 # The cut is in an imported file; a frozen encoder must stay frozen.
 CUT = """
 import torch
@@ -218,6 +236,24 @@ def test_apply_writes_the_repair_that_freezes_no_more_than_was_meant(
     # All of it outside would train an encoder that no optimizer holds.
     other = next(each for each in report["candidates"] if "all of it" in each["text"])
     assert other["verdict"] == "rejected" and "GL103" in other["checks"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "verdicts"),
+    [
+        # Detached, nothing would train G; else either may be meant.
+        ("-D(fake).mean()", ["proved", "rejected"]),
+        ("(D(G(x)) - D(fake)).square().mean()", ["runs", "runs"]),
+    ],
+)
+def test_what_is_computed_once_is_a_choice_only_where_either_way_trains(
+    main: Main, tmp_path: Path, loss: str, verdicts: list[str]
+) -> None:
+    (tmp_path / "once.py").write_text(ONCE.replace("SAYS", loss))
+    main("fix", "once.py", "--json", "r.json")
+    report = json.loads((tmp_path / "r.json").read_text())
+    once = [each for each in report["candidates"] if "fake" in each["text"]]
+    assert [each["verdict"] for each in once] == verdicts
 
 
 def test_compiled_code_is_not_proved_and_not_applied(main: Main, tmp_path: Path) -> None:

@@ -61,6 +61,53 @@ def test_a_state_that_is_handed_on_is_detached(
     assert (ran.exit_code, ran.told) == (0, [])
 
 
+TABLE = """\
+import torch
+from torch import nn
+
+
+class Memory:
+    def __init__(self):
+        self.table = {}
+
+    def get(self, nodes):
+        return torch.stack([self.table.get(each, torch.zeros(4)) for each in nodes])
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.memory, self.cell, self.out = Memory(), nn.GRUCell(2, 4), nn.Linear(4, 1)
+
+    def forward(self, nodes, x):
+        for node, state in zip(nodes, self.cell(x, self.memory.get(nodes))):
+            self.memory.table[node] = state
+        return self.out(self.memory.get(nodes))
+
+
+torch.manual_seed(0)
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for step in range(4):
+    loss = net([step, step + 1], torch.randn(2, 2)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_a_table_of_nodes_in_an_object_of_the_network_is_detached(
+    observe: Any, applied: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(TABLE, encoding="utf-8")
+    repair = observe(path).only.help[0]
+    table = "net.memory.table"
+    assert f"{table} = {{key: each.detach() for key, each in {table}.items()}}" in repair.after
+    path.write_text(applied(repair, TABLE), encoding="utf-8")
+    assert not observe(path).findings
+
+
 def test_a_state_in_an_attribute_is_detached(observe: Any, applied: Any, tmp_path: Path) -> None:
     source = (CARRIED % ("GRU(4, 4)", "")).replace(
         "model(torch.randn(3, 2, 4), state)",

@@ -17,7 +17,7 @@ CHECKS = (
     Check(message("fix.check.runs"), True, message("fix.runs.to_its_end", count=12)),
     Check(
         message("fix.check.silences"), True,
-        message("fix.silences.trained", count=12, who=["optimizer_G", "optimizer_D"]),
+        message("fix.silences.reached", count=12, who=["optimizer_G", "optimizer_D"]),
     ),
     Check(
         message("fix.check.gradients"), False,

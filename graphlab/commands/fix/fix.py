@@ -19,7 +19,7 @@ from graphlab.fix import sources
 from graphlab.fix.processes import Processes
 from graphlab.fix.scratch import copy_of
 from graphlab.fix.search import Asked, Search
-from graphlab.language import say, told
+from graphlab.language import message, say, told
 from graphlab.observe.distributed.placement import placement
 from graphlab.output import files
 from graphlab.ranks.launch import refuse_launcher
@@ -50,7 +50,7 @@ class Choice:
             UserError: for options that cannot be met, before anything runs.
         """
         if self.ranks is not None and self.ranks > 1 and self.html_file is not None:
-            raise UserError("--html plays one process", "leave it out with --nproc")
+            raise UserError(message("fix.refused.one_process"), message("fix.do.no_html"))
         patch_file, json_file, html_file = (
             files.check(path, self.force)
             for path in (self.patch_file, self.json_file, self.html_file)
@@ -72,11 +72,12 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
     refuse_launcher(target, arguments, is_module)
     choice = choice.checked()
     if placement() is not None:
-        raise UserError("graphlab fix starts the ranks itself", "graphlab fix TARGET --nproc N")
+        raise UserError(message("fix.refused.starts_ranks"), "graphlab fix TARGET --nproc N")
     scenario = None if is_module else resolve(target)
     if scenario is not None and choice.apply:
         raise UserError(
-            f"{target} is a scenario of graphlab's own", f"copy {scenario.path} and fix the copy"
+            message("fix.refused.scenario", name=target),
+            message("fix.do.copy", path=str(scenario.path)),
         )
     with Processes() as processes, _telling(console.stderr(), target) as progress:
         here = os.getcwd()
@@ -126,9 +127,8 @@ def fix(target: str, arguments: list[str], choice: Choice, is_module: bool) -> i
 def _chosen(repairs: Repairs, number: int) -> int:
     if not 1 <= number <= len(repairs.candidates):
         count = len(repairs.candidates)
-        raise UserError(
-            f"there is no repair {number}", f"choose 1 to {count}" if count else "none was tried"
-        )
+        do = message("fix.do.choose", count=count) if count else message("fix.do.none_tried")
+        raise UserError(message("fix.refused.no_repair", number=number), do)
     return number - 1
 
 

@@ -26,7 +26,8 @@ def side_by_side(filmed: Sequence[Answer], repairs: Repairs, chosen: int | None)
     for at, answer in enumerate(filmed):
         if answer.trace is None:
             raise UserError(
-                f"{repairs.target} could not be recorded", "run graphlab fix without --html"
+                message("fix.refused.not_recorded", name=repairs.target),
+                message("fix.do.without_html"),
             )
         if answer.film is None:
             raise no_film(answer.trace)

@@ -216,6 +216,9 @@ def parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
                 for key, item in list(attributes(each).items())
                 if not key.startswith("_")
             ]
+        # What the user's own objects hold there, a memory of nodes say.
+        held = [each for each in found[1:] if not class_module(each[1]).startswith(FOREIGN)]
+        found += [each for label, item in held for each in parts(label, item, depth + 1)[1:]]
     elif depth < 2 and not class_module(value).startswith(FOREIGN):
         for key, each in list(attributes(value).items()):
             found += parts(f"{name}.{key}", each, depth + 1)
@@ -272,6 +275,7 @@ def _rank(store: Store) -> int:
     return 0 if plain else 1
 
 
+_NONE = Carrier("", "other")
 # A graph larger than this is not searched once for each variable.
 LARGE = 20_000
 MOST = 24
@@ -291,9 +295,13 @@ def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...
     mine = {**used, **variables(user.f_locals)}
     held = [(user, name, value) for name, value in mine.items()]
     for _, label, each in _parts_of([*held, *_in_libraries(frame, files)]):
-        whole = [one for _, one in items(each)] if is_a(each, (list, tuple)) else [each]
+        held_in = is_a(each, (list, tuple)) or _is_table(each)
+        whole = [one for _, one in items(each)] if held_in else [each]
         tensors = [one for one in whole if is_tensor(one)]
         if not tensors or id(each) in seen or len(found) >= MOST:
+            continue
+        if found.get(label.partition("[")[0], _NONE).form == "dict":
+            # An entry of a dictionary that is known as a whole.
             continue
         seen.add(id(each))
         nodes = walk([node for t in tensors if (node := node_behind(t)) is not None], LARGE)
@@ -303,9 +311,20 @@ def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...
     return tuple(found.values())
 
 
+def _is_table(value: Any) -> bool:
+    """Whether it is a dictionary of tensors by other keys than names, as those of a graph's nodes:
+    what has a name is a variable of its own."""
+    if type(value) is not dict or not value:
+        return False
+    entries = list(items(value))
+    return len(entries) == len(value) and all(
+        type(key) is int and is_tensor(each) for key, each in entries
+    )
+
+
 def _form(value: Any, tensors: int) -> Any:
     if is_tensor(value):
         return "tensor"
     # A named tuple is built in another way.
-    plain = exactly(value, tuple, list) and len(value) == tensors
+    plain = exactly(value, tuple, list, dict) and len(value) == tensors
     return class_name(value) if plain else "other"

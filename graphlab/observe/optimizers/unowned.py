@@ -158,9 +158,9 @@ class ReachedParameters:
         all that any optimizer holds.
 
         A network that is mostly left out is left out on purpose (a frozen backbone), and so is
-        one in eval mode (a loss network) and a parameter that the program writes by hand. So is
-        everything where no optimizer holds what losses lead to, unless one steps frozen
-        parameters alone (`steps_frozen`).
+        one in eval mode (a loss network), a copy that is made for one backward, and a parameter
+        that the program writes by hand. So is everything where no optimizer holds what losses lead
+        to, unless one steps frozen parameters alone (`steps_frozen`).
         """
         # The last write by hand to each storage, and how far it went. An initialisation comes
         # before the backward; that of what is made anew may be in memory that one before it had.
@@ -199,7 +199,9 @@ class ReachedParameters:
                 missing.setdefault(leaf.owner, []).append(leaf)
         found: list[ReachedParameter] = []
         for owner, leaves in missing.items() if held or steps_frozen else ():
-            whole = owner not in held and all(leaf.training for leaf in leaves)
+            whole = owner not in held and all(
+                leaf.training and not self._for_one_backward(leaf) for leaf in leaves
+            )
             part = held.get(owner, 0) >= len(leaves)
             # What was frozen at first and is trained now was not left out on purpose.
             thawed = owner in held and all(leaf.late and leaf.training for leaf in leaves)
@@ -219,6 +221,12 @@ class ReachedParameters:
             if each.owner in held
         ]
         return [*told, *self._loose(owned)]
+
+    def _for_one_backward(self, leaf: ReachedParameter) -> bool:
+        """Whether each backward meets another parameter by its name: that of a copy of a network
+        which one turn makes and drops, as meta-learning does."""
+        count = len(self._bearers[leaf.name])
+        return count >= max(TIMES, self._inspected[leaf.record.spot])
 
     def _loose(self, owned: Mapping[int, Spot | None]) -> Iterator[Unowned]:
         for each in self.loose.forgotten(owned):

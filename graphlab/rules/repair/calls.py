@@ -54,7 +54,8 @@ def _bound(statement: ast.stmt) -> str | None:
 
 
 def zeros_for_unused(trace: Trace, event: Backward) -> Iterator[Help]:
-    """Zeros for parameters that the output does not depend on: the derivative is 0 there."""
+    """Zeros for parameters that the output does not depend on: the derivative is 0 there. Of an
+    input, which is asked for alone, it may well be that the output should depend on it."""
     tensor = trace.tensors[event.subject] if event.subject is not None else None
     file = Rewriting.of(trace, event.at)
     if file is None or event.at is None or tensor is None or tensor.kind != "parameter":
@@ -72,9 +73,24 @@ def zeros_for_unused(trace: Trace, event: Backward) -> Iterator[Help]:
                 message("repairs.tried.zeros"),
                 (end, end, ", materialize_grads=True"),
             )
+            asked = next((e.value for e in node.keywords if e.arg == "inputs"), None)
+            asked = asked or (node.args[1] if len(node.args) > 1 else None)
+            alone = isinstance(asked, ast.Name | ast.Attribute) and not _is_list(file, asked)
+            choice = message("fix.meant.unused", name=tensor.name or "") if alone else ""
             if found is not None:
-                yield found
+                yield replace(found, choice=choice)
             return
+
+
+def _is_list(file: Rewriting, given: ast.expr) -> bool:
+    """Whether a variable was given a list, or what a call gives: parameters, and no one input."""
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.List | ast.Tuple | ast.ListComp | ast.Call)
+        and "parameters" in file.text(node.value)
+        and ast.unparse(given) in (ast.unparse(each) for each in node.targets)
+        for node in ast.walk(file.tree)
+    )
 
 
 def without_checkpoint(trace: Trace, event: Backward) -> Iterator[Help]:

@@ -15,6 +15,7 @@ _ANEW = {
     "tensor": "{name} = {name}.detach()",
     "tuple": "{name} = tuple(each.detach() for each in {name})",
     "list": "{name} = [each.detach() for each in {name}]",
+    "dict": "{name} = {{key: each.detach() for key, each in {name}.items()}}",
 }
 
 

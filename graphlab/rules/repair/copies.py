@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
@@ -45,8 +47,15 @@ def copy_object(trace: Trace, at: Location) -> Help | None:
     if isinstance(value, ast.Call) and ast.unparse(value.func) in ("copy.copy", "copy"):
         value = value.args[0] if value.args else value
     whole, old, given = here.text(statement), here.text(statement.value), here.text(value)
-    imported = "import copy" in here.source
-    if not isinstance(value, ast.Name | ast.Attribute) or "\n" in whole or not imported:
+    if not isinstance(value, ast.Name | ast.Attribute) or "\n" in whole:
         return None
     head, _, _ = whole.rpartition(old)
-    return here.help(message("repairs.copies.deep_copy"), f"{head}copy.deepcopy({given})")
+    text, new = message("repairs.copies.deep_copy"), f"{head}copy.deepcopy({given})"
+    if re.search(r"^\s*import copy\b", here.source, re.M):
+        return here.help(text, new)
+    file = Rewriting.of(trace, at)
+    first = next((e for e in (file.tree.body if file else []) if isinstance(e, ast.Import)), None)
+    if file is None or first is None or re.search(r"\bcopy\b(?!\()", here.source):
+        return None
+    place = file.whole(first)[0]
+    return file.help(text, (place, place, "import copy\n"), (*file.span(statement), new))

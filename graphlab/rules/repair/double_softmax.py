@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections.abc import Iterator
 from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.rewriting import Rewriting
 from graphlab.source.vocabulary import LIBRARIES
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -45,8 +47,42 @@ def without_softmax(trace: Trace, at: Location | None) -> Help | None:
     new = whole.replace(there.text(call), bare, 1)
     if new == whole or "\n" in whole:
         return None
+    left = ast.parse(new.strip()).body[0] if not new.startswith("return") else None
+    if isinstance(left, ast.Assign) and ast.unparse(left.value) == ast.unparse(left.targets[0]):
+        # Nothing would be left of it but ``x = x``.
+        file = Rewriting.of(trace, at)
+        statement = file.statement(there.at.line) if file is not None else None
+        if file is None or statement is None or len(file.body(statement)) < 2:
+            return None
+        gone = file.help(message("repairs.double_softmax.leave_out"), (*file.whole(statement), ""))
+        return as_scores(trace, gone) if gone is not None else None
     found = there.help(message("repairs.double_softmax.leave_out"), new)
     return as_scores(trace, found) if found is not None else None
+
+
+def with_logarithm(trace: Trace, at: Location | None, module: str) -> Iterator[Help]:
+    """``log_softmax`` for the one ``softmax`` in the statement at `at`: a function, or the class
+    `module` of torch's that is built there."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None:
+        return
+    old = module or "softmax"
+    calls = [
+        node.func
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute | ast.Name)
+        and ast.unparse(node.func).rsplit(".", 1)[-1] == old
+    ]
+    new = {"Softmax": "LogSoftmax", "softmax": "log_softmax"}.get(old)
+    # A bare name of this kind may not be imported.
+    if new is not None and len(calls) == 1 and isinstance(calls[0], ast.Attribute):
+        end = file.span(calls[0])[1]
+        said = message("repairs.double_softmax.logarithm", old=old, new=new)
+        found = file.help(said, (end - len(old), end, new))
+        if found is not None:
+            yield as_scores(trace, found)
 
 
 def as_scores(trace: Trace, help: Help) -> Help:

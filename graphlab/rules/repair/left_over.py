@@ -123,7 +123,24 @@ def add_step(trace: Trace, at: Location | None, name: str) -> Help | None:
     if file is not None and here is not None:
         name = file.spelled(here, name)
     text = message("repairs.left_over.add_step")
+    branch = _other_branch(file, here, name) if file is not None and here is not None else None
+    if file is not None and branch is not None:
+        place = file.whole(branch)[0]
+        return file.help(text, (place, place, f"{' ' * branch.col_offset}{name}.step()\n"))
     return there.help(text, there.text(there.statement), f"{name}.step()")
+
+
+def _other_branch(file: Rewriting, backward: ast.stmt, name: str) -> ast.stmt | None:
+    """The first statement of a branch further down that does not step, where the other one does."""
+    body = file.body(backward)
+    for each in body[body.index(backward) + 1 :] if backward in body else []:
+        if not isinstance(each, ast.If) or not each.orelse:
+            continue
+        steps = ["\n".join(map(file.text, part)) for part in (each.body, each.orelse)]
+        one, other = (f"{name}.step(" in part for part in steps)
+        if one != other:
+            return (each.orelse if one else each.body)[0]
+    return None
 
 
 def _spelled(name: str) -> bool:

@@ -35,7 +35,8 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
         return Help(message("repairs.call.compute_within", loss=loss_word(loss)))
     word, call = _word(by), ""
     edits: tuple[Block, Edit] | None = None
-    if word == "grad" and by.endswith("grad()"):
+    imported = by == at.code and re.search(r"(?<![\w.])grad\(", by) is not None
+    if imported or (word == "grad" and by.endswith("grad()")):
         text = message("repairs.call.pass_create_graph", loss=loss_word(loss), line=at.line)
         return differentiable(trace, at, loss) or Help(text)
     if "requires_grad" in by:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.writes import out_of_place
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -90,6 +91,40 @@ def _is_its_own(file: Rewriting, here: StatementInScope, target: ast.expr) -> bo
         if isinstance(name, ast.Name)
     }
     return target.id not in given or target.id in returned
+
+
+def rows_stacked(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """``x = torch.stack([row.sub(m) for row, m in zip(x, means)])`` for a loop that writes the rows
+    of `x` in place: they are views of one call, which autograd lets nobody write."""
+    file = Rewriting.of(trace, at)
+    here = StatementInScope.of(trace, at) if at is not None else None
+    row = file.statement(at.line) if file is not None and at is not None else None
+    loop = file.parents.get(id(row)) if file is not None and row is not None else None
+    new = out_of_place(here) if here is not None else None
+    if file is None or new is None or not isinstance(loop, ast.For) or loop.orelse:
+        return
+    over, name = loop.iter, loop.target
+    if isinstance(over, ast.Call) and ast.unparse(over.func) == "zip" and over.args:
+        over, name = over.args[0], getattr(name, "elts", [name])[0]
+    if len(loop.body) > 1 or not isinstance(over, ast.Name) or not isinstance(name, ast.Name):
+        return
+    function = file.function(loop)
+    returned = any(
+        isinstance(each, ast.Return) and file.text(each) == f"return {over.id}"
+        for each in ast.walk(function or file.tree)
+    )
+    given = {e.arg for e in ast.walk(function.args) if isinstance(e, ast.arg)} if function else {}
+    # What was given, the caller may look at himself.
+    if not new.startswith(f"{name.id}.") or (over.id in given and not returned):
+        return
+    comprehension = f"{new} for {file.text(loop.target)} in {file.text(loop.iter)}"
+    start, end = file.span(loop)
+    found = file.help(
+        message("repairs.tried.stack_rows", name=over.id),
+        (start, end, f"{over.id} = torch.stack([{comprehension}])"),
+    )
+    if found is not None and "import torch" in file.source:
+        yield found
 
 
 def copy_in_call(trace: Trace, at: Location | None, name: str | None) -> Iterator[Help]:

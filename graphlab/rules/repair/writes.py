@@ -219,6 +219,14 @@ def _without_underscore(here: StatementInScope) -> str | None:
     return here.text(statement).replace(here.text(calls[0]), twin, 1)
 
 
+def out_of_place(here: StatementInScope) -> str | None:
+    """What a statement, which is nothing but a write, would give out of place."""
+    call = here.statement.value if isinstance(here.statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not _is_write_call(call):
+        return None
+    return _twin(here, call) if all(map(_has_twin, _chain(call))) else None
+
+
 def _chain(call: ast.Call) -> list[ast.Call]:
     """A call and the calls that it is chained to, as long as each of them writes in place."""
     chain = [call]

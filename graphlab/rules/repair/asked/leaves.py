@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Location, Refused, Trace
 
 
 def kept_detached(trace: Trace, made: Location | None) -> Iterator[Help]:
@@ -93,3 +93,29 @@ def leaf_of_result(trace: Trace, made: Location | None) -> Iterator[Help]:
 def _is_own(node: ast.Attribute) -> bool:
     """Whether it is an attribute of `self`, which lives on."""
     return isinstance(node.value, ast.Name) and node.value.id == "self"
+
+
+def made_plain(trace: Trace, event: Refused) -> Help | None:
+    """Leave ``requires_grad=True`` out where a tensor is made whose elements are then assigned, one
+    by one: what is assigned has a graph of its own. Not of what an optimizer holds."""
+    file, at, name = Rewriting.of(trace, event.at), event.at, trace.tensors[event.tensor].name
+    written = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or not isinstance(written, ast.Assign) or not name:
+        return None
+    targets = [each for each in written.targets if isinstance(each, ast.Subscript)]
+    held = any(event.tensor in each.owns for each in trace.optimizers)
+    if held or [ast.unparse(each.value) for each in targets] != [name]:
+        return None
+    for node in ast.walk(file.function(written) or file.tree):
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+            continue
+        call = node.value
+        words = [each for each in call.keywords if each.arg == "requires_grad"]
+        if [ast.unparse(each) for each in node.targets] != [name] or len(words) != 1:
+            continue
+        kept = [file.text(each) for each in call.args]
+        kept += [file.text(each) for each in call.keywords if each not in words]
+        new = f"{file.text(call.func)}({', '.join(kept)})"
+        text = message("repairs.asked.plain", name=name, line=node.lineno)
+        return file.help(text, (*file.span(call), new))
+    return None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+from dataclasses import replace
 
 from graphlab.language import Message, message
 from graphlab.language.lists import listing
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.rewriting import Function
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Trace
 
@@ -19,14 +22,16 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
         return None
     node = event.node
     why = node.why if node is not None else ""
-    if not isinstance(why, Message) or why.key != "observed.contract.number":
+    if not isinstance(why, Message) or isinstance(here.scope, ast.Module):
         return None
-    if isinstance(here.scope, ast.Module):
+    if why.key == "observed.contract.shape":
+        return _in_order(here, here.scope, here.statement.value)
+    if why.key != "observed.contract.number":
         return None
     got, wanted = why.arguments["gradients"], why.arguments["inputs"]
     inputs = _inputs(here.source, here.scope)
     value = here.statement.value
-    given = value.elts if isinstance(value, ast.Tuple) else [value]
+    given = _elements(value)
     if len(inputs) != wanted or len(given) != got:
         return None
     if got > wanted:
@@ -38,7 +43,55 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
         text = message("repairs.returned.too_few", count=wanted, inputs=listing(inputs))
         return Help(text)
     text = message("repairs.returned.complete", inputs=listing(inputs))
-    return here.help(text, f"return {', '.join([*texts, *unused])}")
+    all_of_them = [*_elements(value), *(ast.Name(each, ast.Load()) for each in unused)]
+    ordered = _by_name(inputs, all_of_them, [*texts, *unused])
+    found = here.help(text, f"return {', '.join(ordered or [*texts, *unused])}")
+    # Gradients of one shape fit in any order.
+    return found if ordered else replace(found, choice=message("fix.meant.order"))
+
+
+def _in_order(here: StatementInScope, backward: Function, value: ast.expr) -> Help | None:
+    """The same gradients in the order of the inputs. None where they stand in that order, or a name
+    does not tell."""
+    inputs, given = _inputs(here.source, backward), _elements(value)
+    texts = [here.text(each) for each in given]
+    ordered = _by_name(inputs, given, texts) if len(given) == len(inputs) else []
+    if not ordered or ordered == texts:
+        return None
+    text = message("repairs.returned.in_order", inputs=listing(inputs))
+    return here.help(text, f"return {', '.join(ordered)}")
+
+
+def _elements(value: ast.expr) -> list[ast.expr]:
+    return value.elts if isinstance(value, ast.Tuple) else [value]
+
+
+def _by_name(inputs: list[str], given: list[ast.expr], texts: list[str]) -> list[str]:
+    """The texts of the gradients in the order of the inputs, where their names tell for which each
+    is: ``grad_scale`` for `scale`, and the one that is left for the last. Else empty."""
+    mine: dict[str, str] = {}
+    unnamed: list[str] = []
+    for each, text in zip(given, texts, strict=True):
+        if isinstance(each, ast.Constant) and each.value is None:
+            continue
+        names = {node.id for node in ast.walk(each) if isinstance(node, ast.Name)}
+        meant = {one for one in inputs for name in names if _is_gradient_of(name, one)}
+        if len(meant) > 1 or meant & mine.keys():
+            return []
+        if meant:
+            mine[meant.pop()] = text
+        else:
+            unnamed.append(text)
+    left = [each for each in inputs if each not in mine]
+    if unnamed and (len(unnamed) > 1 or len(left) > 1):
+        return []
+    mine |= dict(zip(left, unnamed, strict=True)) if unnamed else {}
+    return [mine.get(each, "None") for each in inputs]
+
+
+def _is_gradient_of(name: str, one: str) -> bool:
+    core = re.sub(r"^(grad_|d_?|g_)|(_grad|_g)$", "", name)
+    return core != name and (one == core or one.startswith(f"{core}_") or one.endswith(f"_{core}"))
 
 
 def _inputs(source: str, backward: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 
 from graphlab.language import message
-from graphlab.rules.repair.finite.operations import is_library
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
@@ -91,57 +89,3 @@ def _loss(statement: ast.stmt | None) -> ast.expr | None:
     if not isinstance(func, ast.Attribute) or func.attr != "backward":
         return None
     return func.value
-
-
-def made_before_loop(trace: Trace, event: Backward) -> Iterator[Help]:
-    """A variable that was computed once before the loop of the backward: detach it where it is
-    made, or compute it in each turn."""
-    file, statement = _statement(trace, event.at)
-    loop = next(
-        (e for e in file.around(statement) if isinstance(e, ast.For | ast.While)), None
-    ) if file is not None and statement is not None else None  # fmt: skip
-    if file is None or loop is None or event.handed_over:
-        return
-    scope = file.function(loop) or file.tree
-    for carrier in event.carriers:
-        made = [
-            each
-            for each in ast.walk(scope)
-            if isinstance(each, ast.Assign)
-            and [ast.unparse(target) for target in each.targets] == [carrier.name]
-            and each.lineno < loop.lineno
-        ]
-        inside = any(
-            isinstance(each, ast.Name)
-            and each.id == carrier.name
-            and isinstance(each.ctx, ast.Store)
-            for each in ast.walk(loop)
-        )
-        if carrier.form != "tensor" or not made or inside or not carrier.name.isidentifier():
-            continue
-        last = max(made, key=lambda each: each.lineno)
-        open_ = message("fix.meant.once", name=carrier.name) if _computes(last.value) else ""
-        found = file.help(
-            message("repairs.kept_apart.made_detached", name=carrier.name, line=last.lineno),
-            *file.followed(last.value, ".detach()"),
-        )
-        if found is not None:
-            yield replace(found, choice=open_)
-        first = loop.body[0]
-        place = file.whole(first)[0]
-        again = file.indented(last, last, first.col_offset - last.col_offset)
-        found = file.help(
-            message("repairs.kept_apart.each_turn", names=[carrier.name]), (place, place, again)
-        )
-        if found is not None:
-            yield replace(found, choice=open_)
-
-
-def _computes(value: ast.expr) -> bool:
-    """Whether something of the program's is called, a network say, and not torch alone with what
-    was collected before: that is data by then."""
-    return any(
-        isinstance(each, ast.Call)
-        and not (isinstance(each.func, ast.Attribute) and is_library(each.func.value))
-        for each in ast.walk(value)
-    )

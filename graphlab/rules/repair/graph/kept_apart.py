@@ -88,8 +88,7 @@ def _backward_at(file: Rewriting, at: Location) -> ast.Call | None:
     for node in ast.walk(file.tree):
         if (
             isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("backward", "grad")
+            and ast.unparse(node.func).rpartition(".")[2] in ("backward", "grad")
             and node.lineno <= at.line <= (node.end_lineno or 0)
         ):
             return node

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.held.callers import Callers
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -25,7 +26,7 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     file, call, statement = _construction(trace, built)
     if file is None or call is None or statement is None:
         return []
-    found = []
+    found = [_group_appended(file, call, statement)]
     owners = [file.spelled(call, each) for each in _holders(file, missing)]
     given = _resolved(file, _parameters(call))
     if given is not None and owners and not isinstance(given, ast.Dict):
@@ -46,6 +47,35 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
         found.append(file.help(text, (start, end, whole)))
     found.append(_later(file, statement))
     return [each for each in found if each is not None]
+
+
+def _group_appended(file: Rewriting, call: ast.Call, statement: ast.stmt) -> Help | None:
+    """``groups.append(group)`` before the optimizer is built, where groups of that name were
+    appended and the last one was not."""
+    given = _parameters(call)
+    if not isinstance(given, ast.Name):
+        return None
+    appended: dict[str, int] = {}
+    made: dict[str, int] = {}
+    for node in ast.walk(file.function(statement) or file.tree):
+        if not isinstance(node, ast.stmt) or node.lineno >= statement.lineno:
+            continue
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            for each in node.targets:
+                if isinstance(each, ast.Name):
+                    made[each.id] = max(node.lineno, made.get(each.id, 0))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            names = [each.id for each in node.value.args if isinstance(each, ast.Name)]
+            if ast.unparse(node.value.func) == f"{given.id}.append" and names:
+                appended[names[0]] = max(node.lineno, appended.get(names[0], 0))
+    left = [each for each, line in made.items() if 0 < appended.get(each, 0) < line]
+    if len(left) != 1:
+        return None
+    place, indent = file.whole(statement)[0], " " * statement.col_offset
+    return file.help(
+        message("repairs.tried.append_group", name=left[0]),
+        (place, place, f"{indent}{given.id}.append({left[0]})\n"),
+    )
 
 
 def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
@@ -164,15 +194,23 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
         return [each for each in found if each is not None]
     found.append(_later(file, statement))
     after = file.statement(changed.line)
+    if file.function(statement) is not file.function(after or statement):
+        # In a function that is called where the optimizer was built, or further down.
+        led = next(Callers(trace, changed).common(built, changed), None) if built else None
+        here = led is not None and led.file.file == file.file
+        here = here and led is not None and led.first.lineno == statement.lineno
+        after = file.statement(led.last.lineno) if led is not None and here else None
     if after is None or hasattr(after, "body") or after is statement:
         return [each for each in found if each is not None]
     body = file.body(statement)
     name = _target(statement)
+    moved = False
     if after in body and name is not None:
         between = body[body.index(statement) + 1 : body.index(after) + 1]
         if between and not any(_reads(each, name) for each in between):
             text = message("repairs.tried.build_after")
             found.append(file.help(text, *file.moved(statement, after)))
+            moved = True
     place = file.whole(after)[1]
     again = file.indented(statement, statement, after.col_offset - statement.col_offset)
     mates = file.body(after)
@@ -181,7 +219,7 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     edits = [(*file.whole(each), "") for each in drop]
     if edits:
         place = edits[0][1]
-    if statement not in body or after not in body:
+    if not moved:
         found.append(file.help(message("repairs.tried.build_again"), *edits, (place, place, again)))
     return [each for each in found if each is not None]
 

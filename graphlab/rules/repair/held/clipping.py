@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from typing import TypeGuard
 
 from graphlab.language import message
 from graphlab.source.blocks import Block, Edit
+from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Trace
 from graphlab.trace.sightings import Clipped
@@ -44,9 +47,11 @@ def clip_before_step(trace: Trace, clipped: Clipped) -> Help | None:
     if first is None or last is None or first == last:
         return None
     stepping, clipping = block.statements[first], block.statements[last]
-    if not isinstance(stepping, ast.Expr) or not isinstance(clipping, ast.Expr | ast.Assign):
+    # With the condition that it is under, where nothing else is.
+    inner = clipping.body[0] if _is_guarded(clipping) else clipping
+    if not isinstance(stepping, ast.Expr) or not isinstance(inner, ast.Expr | ast.Assign):
         return None
-    if stepping.lineno != step.line or clipping.lineno != at.line:
+    if stepping.lineno != step.line or inner.lineno != at.line:
         return None
     return block.help(
         message("repairs.clipping.before_step"),
@@ -55,3 +60,49 @@ def clip_before_step(trace: Trace, clipped: Clipped) -> Help | None:
             Edit.of(clipping, ""),
         ],
     )
+
+
+def _is_guarded(statement: ast.stmt) -> TypeGuard[ast.If]:
+    return isinstance(statement, ast.If) and len(statement.body) == 1 and not statement.orelse
+
+
+def clip_beside_step(trace: Trace, clipped: Clipped) -> Iterator[Help]:
+    """Clip just before the step, which is in another function: where the statement says the same
+    there, for it reads nothing but what is global and, in methods of one class, `self`."""
+    at, step = clipped.at, clipped.step
+    file = Rewriting.of(trace, at)
+    if file is None or at is None or step is None or at.file != step.file:
+        return
+    clipping, stepping = file.statement(at.line), file.statement(step.line)
+    if not isinstance(clipping, ast.Expr) or not isinstance(stepping, ast.Expr):
+        return
+    one, other = file.function(clipping), file.function(stepping)
+    if one is None or other is None or one is other or len(file.body(clipping)) < 2:
+        return
+    bound = _bound(one) | _bound(other)
+    owner = file.parents.get(id(one))
+    methods = isinstance(owner, ast.ClassDef) and owner is file.parents.get(id(other))
+    if methods and _self(one) == _self(other):
+        bound -= {_self(one)}
+    if {each.id for each in ast.walk(clipping) if isinstance(each, ast.Name)} & bound:
+        return
+    place = file.whole(stepping)[0]
+    text = file.indented(clipping, clipping, stepping.col_offset - clipping.col_offset)
+    found = file.help(
+        message("repairs.clipping.before_step"), (*file.whole(clipping), ""), (place, place, text)
+    )
+    if found is not None:
+        yield found
+
+
+def _bound(function: Function) -> set[str]:
+    names = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+    return names | {
+        each.id
+        for each in ast.walk(function)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+
+
+def _self(function: Function) -> str:
+    return function.args.args[0].arg if function.args.args else ""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.held.callers import Callers, leads
 from graphlab.source.blocks import bound_names, read_names
-from graphlab.source.rewriting import Function, Rewriting
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
-
-# How many functions may lie between the statement and the write.
-_DEEP = 3
 
 
 def written_later(trace: Trace, written: Location | None, event: Backward) -> Iterator[Help]:
@@ -25,9 +22,9 @@ def written_later(trace: Trace, written: Location | None, event: Backward) -> It
     if file is None or written is None or last not in body or event.handed_over:
         return
     at = body.index(last)
-    names = _leading_to(trace, written)
+    names = Callers(trace, written).leading_to(written)
     for statement in reversed(body[:at]):
-        if not _writes(file, statement, written, names):
+        if not leads(file, statement, written, names):
             continue
         place = _step_after(file, body, at)
         between = body[body.index(statement) + 1 : body.index(place) + 1]
@@ -49,10 +46,10 @@ def saved_after(trace: Trace, saved: Location | None, written: Location | None) 
     body = file.body(last) if file is not None and last is not None else []
     if file is None or saved is None or last not in body:
         return
-    names = _leading_to(trace, saved)
+    names = Callers(trace, saved).leading_to(saved)
     before = body[: body.index(last)]
     for statement in reversed(before):
-        if not isinstance(statement, ast.Assign) or not _writes(file, statement, saved, names):
+        if not isinstance(statement, ast.Assign) or not leads(file, statement, saved, names):
             continue
         bound, read = bound_names(statement), read_names(statement)
         between = [*before[before.index(statement) + 1 :], last]
@@ -75,40 +72,3 @@ def _step_after(file: Rewriting, body: list[ast.stmt], backward: int) -> ast.stm
         if ".step(" in text:
             return each
     return body[backward]
-
-
-def _writes(file: Rewriting, statement: ast.stmt, written: Location, names: set[str]) -> bool:
-    here = statement.lineno <= written.line <= (statement.end_lineno or 0)
-    if here and file.file == written.file:
-        return True
-    return any(
-        isinstance(each, ast.Call) and _called(each) in names for each in ast.walk(statement)
-    )
-
-
-def _called(call: ast.Call) -> str:
-    func = call.func
-    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-
-
-def _leading_to(trace: Trace, written: Location) -> set[str]:
-    """The names of the functions that make the write, or call one that does."""
-    trees = {path: Rewriting.of(trace, _any(written, path)) for path in trace.sources}
-    own = trees.get(written.file)
-    statement = own.statement(written.line) if own is not None else None
-    function = own.function(statement) if own is not None and statement is not None else None
-    names = {function.name} if function is not None else set[str]()
-    for _ in range(_DEEP):
-        names |= {
-            node.name
-            for file in trees.values()
-            for node in (ast.walk(file.tree) if file is not None else ())
-            if isinstance(node, Function)
-            and node.name not in ("forward", "__call__")
-            and any(isinstance(e, ast.Call) and _called(e) in names for e in ast.walk(node))
-        }
-    return names
-
-
-def _any(at: Location, path: str) -> Location:
-    return replace(at, file=path)

@@ -9,6 +9,7 @@ from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Step, Trace
+from graphlab.trace.sightings import Fate
 
 _CALLED = {"backward", "step", "zero_grad"}
 
@@ -53,6 +54,38 @@ def without_step(trace: Trace, step: Location | None) -> Iterator[Help]:
         found = file.help(message("repairs.tried.step_once"), (*file.whole(statement), ""))
         if found is not None:
             yield found
+
+
+def stepped_before_clearing(trace: Trace, fate: Fate) -> Iterator[Help]:
+    """``optimizer.step()`` before the ``optimizer.zero_grad()`` that clears what the backward gave,
+    and before the scheduler's step: in another function than that backward, or further down."""
+    at, backward = fate.cleared, fate.at
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if file is None or statement is None or not isinstance(call, ast.Call):
+        return
+    func = call.func
+    body = file.body(statement)
+    if not isinstance(func, ast.Attribute) or func.attr != "zero_grad" or statement not in body:
+        return
+    going = file.statement(backward.line) if backward and backward.file == file.file else None
+    beside = going is not None and file.function(going) is file.function(statement)
+    if beside and going is not None and statement.lineno < going.lineno:
+        return
+    first = next((each for each in body if _steps_scheduler(each)), statement)
+    if first.lineno > statement.lineno:
+        first = statement
+    place = file.whole(first)[0]
+    line = f"{' ' * first.col_offset}{file.text(func.value)}.step()\n"
+    found = file.help(message("repairs.left_over.add_step"), (place, place, line))
+    if found is not None:
+        yield found
+
+
+def _steps_scheduler(statement: ast.stmt) -> bool:
+    holder, step, _ = ast.unparse(statement).partition(".step(")
+    return isinstance(statement, ast.Expr) and bool(step) and "sched" in holder
 
 
 def _backwards(file: Rewriting, branch: list[ast.stmt]) -> bool:

@@ -1,0 +1,144 @@
+"""Repairs of what is computed once and used in each turn: detached where it is made, or computed in
+each turn. Which of them is meant, the program need not say."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from graphlab.language import message
+from graphlab.rules.repair.finite.operations import is_library
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Backward, Saved, Trace
+
+
+def made_before_loop(trace: Trace, event: Backward) -> Iterator[Help]:
+    """A variable that was computed once before the loop of the backward: detach it where it is
+    made, or compute it in each turn."""
+    file = Rewriting.of(trace, event.at)
+    statement = file.statement(event.at.line) if file is not None and event.at else None
+    loop = next(
+        (e for e in file.around(statement) if isinstance(e, ast.For | ast.While)), None
+    ) if file is not None and statement is not None else None  # fmt: skip
+    if file is None or loop is None or event.handed_over:
+        return
+    scope = file.function(loop) or file.tree
+    for carrier in event.carriers:
+        made = [
+            each
+            for each in ast.walk(scope)
+            if isinstance(each, ast.Assign)
+            and [ast.unparse(target) for target in each.targets] == [carrier.name]
+            and each.lineno < loop.lineno
+        ]
+        inside = any(
+            isinstance(each, ast.Name)
+            and each.id == carrier.name
+            and isinstance(each.ctx, ast.Store)
+            for each in ast.walk(loop)
+        )
+        if carrier.form != "tensor" or not made or inside or not carrier.name.isidentifier():
+            continue
+        last = max(made, key=lambda each: each.lineno)
+        open_ = message("fix.meant.once", name=carrier.name) if _computes(last.value) else ""
+        found = file.help(
+            message("repairs.kept_apart.made_detached", name=carrier.name, line=last.lineno),
+            *file.followed(last.value, ".detach()"),
+        )
+        if found is not None:
+            yield replace(found, choice=open_)
+        first = loop.body[0]
+        place = file.whole(first)[0]
+        again = file.indented(last, last, first.col_offset - last.col_offset)
+        found = file.help(
+            message("repairs.kept_apart.each_turn", names=[carrier.name]), (place, place, again)
+        )
+        if found is not None:
+            yield replace(found, choice=open_)
+
+
+def made_elsewhere(trace: Trace, problems: Iterable[Saved], event: Backward) -> Iterator[Help]:
+    """The one statement, in another function or module, that made what every backward leads to:
+    detach it there. No choice where no optimizer holds what made it."""
+    places = {(at.file, at.line): at for each in problems if (at := each.at) is not None}
+    if len(places) != 1 or event.at is None or event.handed_over:
+        return
+    at = next(iter(places.values()))
+    file, going = Rewriting.of(trace, at), Rewriting.of(trace, event.at)
+    made = file.statement(at.line) if file is not None else None
+    last = going.statement(event.at.line) if going is not None else None
+    if file is None or going is None or last is None or not isinstance(made, ast.Assign):
+        return
+    around = [file.function(made), *file.around(made)]
+    here = at.file == event.at.file and file.function(made) is going.function(last)
+    if here or any(isinstance(each, ast.For | ast.While) for each in around):
+        return
+    if any(isinstance(each, ast.Lambda) for each in ast.walk(made.value)):
+        return
+    read = {each.id for each in ast.walk(made.value) if isinstance(each, ast.Name)}
+    held = {trace.tensors[place].owner for each in trace.optimizers for place in each.owns}
+    forgotten = {trace.tensors[each.tensor].owner for each in trace.forgotten}
+    loose = read & forgotten and not read & held
+    name = ast.unparse(made.targets[0])
+    found = file.help(
+        message("repairs.kept_apart.made_detached", name=name, line=made.lineno),
+        *file.followed(made.value, ".detach()"),
+    )
+    if found is not None:
+        yield replace(found, choice="" if loose else message("fix.meant.once", name=name))
+
+
+def cached(trace: Trace, event: Backward) -> Iterator[Help]:
+    """``if self.made is None: self.made = f(x)`` for a graph that each turn needs anew: compute it
+    in each turn, or keep it detached."""
+    for carrier in event.carriers if not event.handed_over else ():
+        last = carrier.name.rpartition(".")[2]
+        for path in sorted(trace.sources) if carrier.form == "tensor" and event.at else ():
+            file = Rewriting.of(trace, replace(event.at, file=path)) if event.at else None
+            for node in ast.walk(file.tree) if file is not None else ():
+                if file is None or not isinstance(node, ast.If) or node.orelse:
+                    continue
+                stores = [e for e in node.body if _stores(e, last)]
+                if not _asks_for(node.test, last) or len(stores) != 1:
+                    continue
+                choice = message("fix.meant.once", name=carrier.name)
+                stored = stores[0]
+                inner = file.indented(
+                    node.body[0], node.body[-1], node.col_offset - stored.col_offset
+                )
+                text = message("repairs.kept_apart.each_turn", names=[carrier.name])
+                found = file.help(text, (*file.whole(node), inner))
+                if found is not None:
+                    yield replace(found, choice=choice)
+                assert isinstance(stored, ast.Assign)
+                text = message(
+                    "repairs.kept_apart.made_detached", name=carrier.name, line=stored.lineno
+                )
+                found = file.help(text, *file.followed(stored.value, ".detach()"))
+                if found is not None:
+                    yield replace(found, choice=choice)
+
+
+def _stores(statement: ast.stmt, last: str) -> bool:
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return [ast.unparse(each).rpartition(".")[2] for each in targets] == [last]
+
+
+def _asks_for(test: ast.expr, last: str) -> bool:
+    """Whether it asks whether the attribute, or the variable, is there yet."""
+    if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Is):
+        return False
+    name = ast.unparse(test.left).rpartition(".")[2]
+    return name == last and ast.unparse(test.comparators[0]) == "None"
+
+
+def _computes(value: ast.expr) -> bool:
+    """Whether something of the program's is called, a network say, and not torch alone with what
+    was collected before: that is data by then."""
+    return any(
+        isinstance(each, ast.Call)
+        and not (isinstance(each.func, ast.Attribute) and is_library(each.func.value))
+        for each in ast.walk(value)
+    )

@@ -1,0 +1,93 @@
+"""Where one body of statements leads to two places, by itself or by what it calls."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from graphlab.source.rewriting import Function, Rewriting
+from graphlab.trace.model import Location, Trace
+
+# How many functions may lie between a statement and the place.
+_DEEP = 3
+# Every network has these.
+_ANY = ("forward", "__call__")
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """A body in which the statement `first` leads to the one place, and `last`, further down, to
+    the other one."""
+
+    file: Rewriting
+    body: list[ast.stmt]
+    first: ast.stmt
+    last: ast.stmt
+
+    @property
+    def before(self) -> list[ast.stmt]:
+        return self.body[: self.body.index(self.first)]
+
+    @property
+    def between(self) -> list[ast.stmt]:
+        return self.body[self.body.index(self.first) + 1 : self.body.index(self.last)]
+
+
+class Callers:
+    """The user's files, and the names that each of their functions calls. `at`: any place there."""
+
+    def __init__(self, trace: Trace, at: Location) -> None:
+        found = (Rewriting.of(trace, replace(at, file=path)) for path in sorted(trace.sources))
+        self._files = [each for each in found if each is not None]
+        self._calls = [
+            (node.name, {called(each) for each in ast.walk(node) if isinstance(each, ast.Call)})
+            for file in self._files
+            for node in ast.walk(file.tree)
+            if isinstance(node, Function)
+        ]
+
+    def common(self, first: Location, last: Location) -> Iterator[Common]:
+        """The bodies that lead to both places, those further in before those around them."""
+        one, other = self.leading_to(first), self.leading_to(last)
+        found: list[Common] = []
+        for file in self._files:
+            for node in ast.walk(file.tree):
+                for body in (getattr(node, each, None) for each in ("body", "orelse", "finalbody")):
+                    if not isinstance(body, list) or len(body) < 2:
+                        continue
+                    ends = [at for at, each in enumerate(body) if leads(file, each, last, other)]
+                    begins = [
+                        at
+                        for at, each in enumerate(body)
+                        if ends and at < ends[-1] and leads(file, each, first, one)
+                    ]
+                    if begins and file.body(body[0]):
+                        found.append(Common(file, body, body[begins[-1]], body[ends[-1]]))
+        found.sort(key=lambda each: each.last.lineno - each.first.lineno)
+        yield from found
+
+    def leading_to(self, place: Location) -> set[str]:
+        """The names of the functions that hold a place, or call one that does."""
+        own = next((each for each in self._files if each.file == place.file), None)
+        statement = own.statement(place.line) if own is not None else None
+        function = own.function(statement) if own is not None and statement is not None else None
+        names = {function.name} if function is not None else set[str]()
+        for _ in range(_DEEP):
+            names |= {name for name, calls in self._calls if name not in _ANY and calls & names}
+        return names
+
+
+def leads(file: Rewriting, statement: ast.stmt, place: Location, names: set[str]) -> bool:
+    """Whether a statement holds a place, or calls a function of these names. A definition does
+    neither."""
+    if isinstance(statement, Function | ast.ClassDef):
+        return False
+    if file.file == place.file and statement.lineno <= place.line <= (statement.end_lineno or 0):
+        return True
+    return any(isinstance(each, ast.Call) and called(each) in names for each in ast.walk(statement))
+
+
+def called(call: ast.Call) -> str:
+    func = call.func
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
