@@ -16,8 +16,9 @@ from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Trace
 from graphlab.trace.sightings import TermCut
 
-# A parameter may belong to a branch that is rarely taken: it is reported after this many steps.
-PATIENCE = 6
+# A parameter may belong to a branch that is rarely taken: it is reported after this many steps; all
+# that an optimizer holds, after fewer.
+PATIENCE, OF_ALL = 6, 3
 
 
 def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
@@ -44,7 +45,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         if optimizer.frozen_steps >= PATIENCE and optimizer.owns:
             yield _frozen(trace, optimizer)
         never = optimizer.never_reached
-        if not never or optimizer.steps < PATIENCE or optimizer.strangers:
+        patience = OF_ALL if set(optimizer.owns) <= set(never) else PATIENCE
+        if not never or optimizer.steps < patience or optimizer.strangers:
             continue
         if optimizer.cut is not None and optimizer.cut in told:
             continue

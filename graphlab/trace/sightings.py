@@ -49,7 +49,8 @@ class Starved:
 class SoftmaxTwice:
     """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
     the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
-    `built`. takes_logs: the loss computes none, and takes the logarithms of probabilities."""
+    `built`. takes_logs: the loss, `loss`, computes none, and takes the logarithms of
+    probabilities."""
 
     at: Location | None
     first: Literal["softmax", "log_softmax", "sigmoid"]
@@ -57,6 +58,7 @@ class SoftmaxTwice:
     module: str = ""
     built: Location | None = None
     takes_logs: bool = False
+    loss: str = "nll_loss"
 
 
 @dataclass(frozen=True, slots=True)

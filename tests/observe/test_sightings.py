@@ -266,6 +266,33 @@ def test_another_dimension_or_a_new_quantity(see: See, way: str) -> None:
     assert see(SoftmaxTwice, SOFTMAX.format(way=way)) == []
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        "loss = F.kl_div(logits.softmax(-1), torch.full((2, 3, 4), 0.25))",
+        "loss = torch.nn.KLDivLoss()(logits.softmax(-1).view(6, 4)[1:], torch.full((5, 4), 0.25))",
+        "loss = F.kl_div(torch.sigmoid(logits), logits.detach(), log_target=True)",
+    ],
+)
+def test_a_divergence_of_probabilities(see: See, way: str) -> None:
+    (twice,) = see(SoftmaxTwice, SOFTMAX.format(way=way))
+    assert code(twice.at) == code(twice.loss_at) == way
+    assert (twice.takes_logs, twice.loss) == (True, "kl_div")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "loss = F.kl_div(logits.log_softmax(-1), logits.softmax(-1).detach())",
+        "loss = F.kl_div(logits.softmax(-1).log(), torch.full((2, 3, 4), 0.25))",
+        "loss = F.kl_div(logits.detach().softmax(-1), logits.softmax(-1))",
+        "loss = F.kl_div(F.logsigmoid(logits), logits.sigmoid())",
+    ],
+)
+def test_a_divergence_of_logarithms(see: See, way: str) -> None:
+    assert see(SoftmaxTwice, SOFTMAX.format(way=way)) == []
+
+
 # Gradients that are zero.
 
 ROUNDED = """

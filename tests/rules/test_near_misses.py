@@ -9,7 +9,7 @@ import pytest
 
 from graphlab.rules.gl101_mixed_gradients import LEAST_FOREIGN_SHARE, MOST_COSINE
 from graphlab.rules.gl108_wasted_gradients import LEAST
-from graphlab.rules.gl110_parameter_never_reached import PATIENCE
+from graphlab.rules.gl110_parameter_never_reached import OF_ALL, PATIENCE
 from graphlab.rules.registry import find
 from graphlab.rules.steps import LEAST_BACKWARDS, LEAST_DISCARDED, LEAST_KEPT
 from graphlab.trace.model import Event, Forgotten, Growing, Trace, Waste
@@ -330,6 +330,8 @@ def test_zeros_that_may_be_meant(operation: str, fields: Any, severity: str) -> 
 def test_an_optimizer_that_had_its_chances() -> None:
     assert codes(owning(never_reached=(1,), steps=PATIENCE).trace()) == ["GL110"]
     assert codes(owning(never_reached=(1,), steps=PATIENCE - 1).trace()) == []
+    assert codes(owning(never_reached=(0, 1), steps=OF_ALL).trace()) == ["GL110"]
+    assert codes(owning(never_reached=(0, 1), steps=OF_ALL - 1).trace()) == []
 
 
 def test_parameters_of_a_module_that_is_gone() -> None:
