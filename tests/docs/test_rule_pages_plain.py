@@ -58,6 +58,7 @@ SILENT = {
     "GL119": "loss-never-used",
     "GL120": "gradients-all-zero",
     "GL121": "module-registered-twice",
+    "GL122": "trained-in-eval-mode",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -159,6 +160,8 @@ class Oracle:
         # The values that state_dict() gave, by identity: (value, its version then).
         self.taken: dict[int, tuple[Any, int]] = {}
         self.tied: list[tuple[Any, str, str]] = []
+        # Whether a dropout with gradients has dropped anything.
+        self.dropped = False
 
     def owned(self) -> list[Any]:
         groups = [g for o in self.optimizers for g in o.param_groups]
@@ -349,12 +352,19 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     functional, utils = torch.nn.functional, torch.nn.utils
     cross_entropy, clip = functional.cross_entropy, utils.clip_grad_norm_
+    dropout = functional.dropout
     item, add = torch.Tensor.item, torch.Tensor.__add__
 
     def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
         if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), torch.ones(len(logits))):
             oracle.codes.add("GL115")
         return cross_entropy(logits, *args, **kwargs)
+
+    def patched_dropout(values: Any, p: float, training: bool, *args: Any) -> Any:
+        if torch.is_grad_enabled():
+            oracle.codes |= {"GL122"} if oracle.dropped and not training else set()
+            oracle.dropped |= training
+        return dropout(values, p, training, *args)
 
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
         parameters = list(parameters)
@@ -372,6 +382,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     with monkeypatch.context() as patch:
         patch.setattr(functional, "cross_entropy", patched_cross_entropy)
+        patch.setattr(functional, "dropout", patched_dropout)
         patch.setattr(utils, "clip_grad_norm_", patched_clip)
         patch.setattr(torch.Tensor, "item", patched_item)
         patch.setattr(torch.Tensor, "__add__", patched_add)
