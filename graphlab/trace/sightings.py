@@ -62,6 +62,19 @@ class SoftmaxTwice:
 
 
 @dataclass(frozen=True, slots=True)
+class BroadcastLoss:
+    """A loss at `at` that compares each prediction with every target: its arguments, the one a
+    column and the other a row, were broadcast to the shape `result`. prediction: the shape of the
+    one with a graph; call, call_at: the first backward through it."""
+
+    at: Location | None
+    prediction: tuple[int, ...]
+    result: tuple[int, ...]
+    call: str
+    call_at: Location | None
+
+
+@dataclass(frozen=True, slots=True)
 class Clipped:
     """A call that clips gradients without effect: they are still `scaled` by a GradScaler, `spent`
     by the optimizer's step at `step`, or there are `none` yet. calls: how often that was seen."""
@@ -191,6 +204,7 @@ Sighting = (
     Fate
     | Starved
     | SoftmaxTwice
+    | BroadcastLoss
     | Clipped
     | ZeroGradients
     | TermCut

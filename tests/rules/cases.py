@@ -211,6 +211,8 @@ SPEAKING = (
          "codec.encode.0.weight", failed=37, cause=15),
     Case("GL122", "tests/corpus/silent/validated_within_the_epoch.py", "warning",
          failed=36, cause=27),
+    Case("GL123", "tests/corpus/silent/demand_per_node.py", "warning",
+         failed=47, cause=33),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
          "policy.body.0.weight", failed=33, cause=18),
     Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
@@ -270,6 +272,7 @@ SILENT = (
     Case("GL119", "docs/rules/GL119.md#Use instead"),
     Case("GL120", "tests/corpus/clean/zero_initialised_branches.py"),
     Case("GL122", "tests/corpus/clean/modes_put_back_or_meant.py"),
+    Case("GL123", "tests/corpus/clean/all_pairs_on_purpose.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip
