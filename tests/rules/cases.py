@@ -252,6 +252,7 @@ SILENT = (
     Case("GL117", "tests/corpus/clean/another_head_for_another_task.py"),
     Case("GL103", "tests/corpus/clean/points_that_require_grad.py"),
     Case("GL103", "tests/corpus/clean/universal_perturbation.py"),
+    Case("GL103", "tests/corpus/clean/probe_around_a_backbone.py"),
     Case("GL113", "tests/corpus/clean/best_weights_deep_copied.py"),
     Case("GL113", "tests/corpus/clean/federated_rounds.py"),
     Case("GL116", "tests/corpus/clean/own_requires_grad_attribute.py"),
