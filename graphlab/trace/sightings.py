@@ -110,7 +110,8 @@ class ZeroGradients:
 
 @dataclass(frozen=True, slots=True)
 class TermCut:
-    """A summand of a loss that lost its graph at `at`, by `by`, while others have theirs."""
+    """A summand of a loss that lost its graph at `at`, by `by`, while others have theirs; or, if it
+    is `constant`, a loss of torch's that was given nothing with a graph."""
 
     at: Location | None
     by: str
@@ -118,6 +119,7 @@ class TermCut:
     loss: str
     call: str
     call_at: Location | None
+    constant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
