@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from graphlab.observe.graph.walk import sequence, slots
+from graphlab.observe.graph.walk import output_shape, sequence, slots
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import readable, shape_of
@@ -47,7 +47,7 @@ class Pairs:
         for node in nodes:
             kind = type(node).__name__
             pair = _of_loss(node) if kind in _LOSSES else None
-            if kind in _REDUCED and _shape(node) == ():
+            if kind in _REDUCED and output_shape(node) == ():
                 pair = _of_difference(node)
             spot = self._log.line_of(sequence(pair.node)) if pair is not None else None
             if pair is not None and spot is not None:
@@ -75,7 +75,7 @@ def _of_loss(node: Any) -> Pair | None:
     if not one or not other or one & other or type(expanded).__name__ != "ExpandBackward0":
         return None
     behind = expanded.next_functions[0][0]
-    return Pair(node, _shape(behind), result) if behind is not None else None
+    return Pair(node, output_shape(behind), result) if behind is not None else None
 
 
 def _repeated(tensor: Any) -> set[int]:
@@ -94,11 +94,11 @@ def _of_difference(node: Any) -> Pair | None:
         return None
     # The target has no graph.
     known = [(each, at) for each, at in made.next_functions if each is not None]
-    result = _shape(made)
+    result = output_shape(made)
     if len(known) != 1 or known[0][1] or len(result) != 2 or not 2 < result[0] == result[1]:
         return None
     prediction = known[0][0]
-    shape = _shape(prediction)
+    shape = output_shape(prediction)
     if shape not in ((result[0], 1), (result[0],)) or type(prediction).__name__ in _MEANT:
         return None
     saved = [slot.data for slot in slots(power) if slot.name == "self" and not slot.stale]
@@ -115,10 +115,3 @@ def _is_outer(difference: Any) -> bool:
     scale = torch.finfo(difference.dtype).eps * float(part.abs().max())
     varies = float((part[0] - part[0, 0]).abs().max()) > ROUNDINGS * scale
     return varies and float(apart.abs().max()) <= ROUNDINGS * scale
-
-
-def _shape(node: Any) -> tuple[int, ...]:
-    """The shape of a node's output. Private to torch: `Node._input_metadata`."""
-    for each in getattr(node, "_input_metadata", ()):
-        return tuple(each.shape)
-    return tuple(node.variable.shape) if type(node).__name__ == "AccumulateGrad" else ()

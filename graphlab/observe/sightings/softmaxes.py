@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.walk import sequence
+from graphlab.observe.graph.walk import output_shape, sequence
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import grad_fn_of, is_tensor
@@ -101,14 +101,14 @@ def _before(node: Any, wanted: str) -> tuple[Any, str] | None:
     """The softmax over the same dimension that a softmax `node` reads, through views alone, or the
     node of the kind `wanted` that another does; and its name."""
     alone = type(node).__name__ not in _SOFTMAXES
-    shape = _shape(node)
+    shape = output_shape(node)
     dim = None if alone else _dim(node, len(shape))
     for _ in range(VIEWS):
         source = node.next_functions[0][0] if node.next_functions else None
         if source is None:
             return None
         kind = type(source).__name__
-        inner = _shape(source)
+        inner = output_shape(source)
         if alone:
             if kind == wanted:
                 return source, _SOFTMAXES.get(kind, "sigmoid")
@@ -119,7 +119,7 @@ def _before(node: Any, wanted: str) -> tuple[Any, str] | None:
         if behind is None or not _follows(kind):
             return None
         if not alone:
-            dim = _dim_before(source, kind, dim, inner, _shape(behind))
+            dim = _dim_before(source, kind, dim, inner, output_shape(behind))
             if dim is None:
                 return None
         node = source
@@ -173,15 +173,6 @@ def _wrapped(dim: int, dimensions: int) -> int:
     if dim >= 1 << 63:
         dim -= 1 << 64
     return dim + dimensions if dim < 0 else dim
-
-
-def _shape(node: Any) -> tuple[int, ...]:
-    """The shape of a node's output. Private to torch: `Node._input_metadata`."""
-    for each in getattr(node, "_input_metadata", ()):
-        return tuple(each.shape)
-    if type(node).__name__ == "AccumulateGrad":
-        return tuple(node.variable.shape)
-    return ()
 
 
 def _built(kind: str, at: Location | None) -> Location | None:
