@@ -321,6 +321,7 @@ class TraceBuilder:
             fed=state.fed,
             zeroed=state.zeroed,
             scheduled=state.scheduled,
+            scheduled_at=located(state.scheduled_spot),
             in_vain=state.in_vain,
             handed_on=state.handed_on,
             by_hand=state.by_hand,

@@ -34,7 +34,9 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
         if update is None:
             yield Help(message("errors.gl012.retain_grad", name=name))
     elif "deepcopy" in event.by:
-        yield Help(message("errors.gl012.before_a_copy", name=name))
+        direct = event.at is None or name in event.at.code
+        key = "before_a_copy" if direct else "inside_a_copy"
+        yield Help(message(f"errors.gl012.{key}", name=name))
     elif "requires_grad" in event.by:
         yield Help(message("errors.gl012.stop_here", name=name))
     else:

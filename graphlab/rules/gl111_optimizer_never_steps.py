@@ -12,7 +12,8 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.steps import NeverStepped, first_step, never_stepped
 from graphlab.rules.uncalled import not_called
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Location, OptimizerInfo, Trace
+from graphlab.trace.sightings import Fate
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -35,6 +36,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary = message("training.gl111.nobody", name=name, call=each.fate.call)
             edit = add_step(trace, each.fate.at, name)
             place = Place(each.fate.at, each.fate.call)
+            place = _in_its_place(trace.optimizers[each.optimizer], each.fate) or place
         # A scheduler has a step() as well.
         own = name.rpartition(".")[2]
         named = not_called(trace, "step", own.__eq__) if wrong is None else None
@@ -56,6 +58,14 @@ def check(trace: Trace) -> Iterator[Finding]:
             notes=tuple(also),
             others=tuple(stepped_before_clearing(trace, each.fate)) if wrong is None else (),
         )
+
+
+def _in_its_place(optimizer: OptimizerInfo, fate: Fate) -> Place | None:
+    """The step() of a scheduler that is called about as often as the backward: that is taken for
+    the optimizer's."""
+    if optimizer.scheduled_at is None or 2 * optimizer.scheduled < fate.backwards:
+        return None
+    return Place(optimizer.scheduled_at, message("training.gl111.scheduler", name=optimizer.name))
 
 
 def _scheduled_in_vain(trace: Trace) -> Iterator[Finding]:

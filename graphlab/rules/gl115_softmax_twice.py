@@ -60,13 +60,14 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _without_logarithm(
     trace: Trace, each: SoftmaxTwice, cause: Location | None, what: str
 ) -> Finding:
-    edit = next(with_logarithm(trace, cause, each.module), None)
+    key = "divergence" if each.loss == "kl_div" else "log"
+    edit = next(with_logarithm(trace, cause, each.module), None) if key == "log" else None
     return Finding(
         *RULE.label,
-        summary=message("training.gl115.no_log", what=what, line=line_in_brackets(each.loss_at)),
+        summary=message(f"training.gl115.no_{key}", what=what, line=line_in_brackets(each.loss_at)),
         failed=Place(each.loss_at, message("words.the_loss")),
         cause=Place(cause, what),
-        help=(edit or Help(message("training.gl115.take_log", what=what)),),
+        help=(edit or Help(message(f"training.gl115.take_{key}", what=what)),),
     )
 
 

@@ -9,7 +9,7 @@ from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.refused_call import keep_graph
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import in_line, loss_word
-from graphlab.trace.finding import Finding, Place
+from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.sightings import TermCut
 
@@ -23,7 +23,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             *RULE.label,
             summary=message(
-                "training.gl118.summary",
+                f"training.gl118.{'constant' if each.constant else 'summary'}",
                 term=each.term,
                 loss=loss_word(each.loss),
                 by=each.by,
@@ -31,8 +31,14 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             failed=Place(each.call_at, each.call),
             cause=Place(each.at, each.by),
-            help=(keep_graph(trace, each.at, each.by, each.term),),
-            others=tuple(graph_kept(trace, each.at, each.by, each.call_at)),
+            help=(
+                Help(message("training.gl118.compare"))
+                if each.constant
+                else keep_graph(trace, each.at, each.by, each.term),
+            ),
+            others=()
+            if each.constant
+            else tuple(graph_kept(trace, each.at, each.by, each.call_at)),
         )
 
 

@@ -32,6 +32,8 @@ CUTS = {
 FLAT = {"Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn", "FloorDivide", "Heaviside", "Fix"}
 # Attributes that do not depend on a tensor's values.
 FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}
+# Calls that do not either.
+SIZES = {"size", "dim", "ndimension", "numel", "nelement", "stride", "len", "isinstance"}
 # Context managers and decorators under which no graph is recorded.
 GUARDS = {"no_grad", "inference_mode", "set_grad_enabled"}
 # Context managers that leave gradients as they are.

@@ -279,7 +279,7 @@ class OptimizerInfo:
     """One optimizer: the parameters it owns, which of them its steps changed, and why others not.
 
     fed: how many of its steps applied a gradient that was new. zeroed, scheduled: how often its
-    zero_grad(), and the step() of a scheduler of it, was called; in_vain: the optimizer that steps
+    zero_grad(), and (last at scheduled_at) a scheduler's step(), was called; in_vain: what steps
     its parameters in its place, at a rate that no scheduler changes. handed_on: a closure or a
     GradScaler decides when it steps. by_hand: the program itself wrote to its parameters after a
     backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
@@ -315,6 +315,7 @@ class OptimizerInfo:
     fed: Count = 0
     zeroed: Count = 0
     scheduled: Count = 0
+    scheduled_at: Location | None = None
     in_vain: OptimizerAt | None = None
     handed_on: bool = False
     by_hand: bool = False

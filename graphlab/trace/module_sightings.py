@@ -72,4 +72,16 @@ class Replaced:
     now: tuple[TensorAt, ...] = ()
 
 
-ModuleSighting = Restored | NoFreeze | TieBroken | Repeated | Replaced
+@dataclass(frozen=True, slots=True)
+class LeftInEval:
+    """The module `name`, put into eval mode at `at` to be evaluated, and trained on in it by
+    `call` at `call_at`, as in training mode before. layers: the classes that this matters to."""
+
+    at: Location | None
+    name: str
+    layers: tuple[str, ...]
+    call: str
+    call_at: Location | None
+
+
+ModuleSighting = Restored | NoFreeze | TieBroken | Repeated | Replaced | LeftInEval

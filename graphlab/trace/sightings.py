@@ -49,7 +49,8 @@ class Starved:
 class SoftmaxTwice:
     """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
     the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
-    `built`. takes_logs: the loss computes none, and takes the logarithms of probabilities."""
+    `built`. takes_logs: the loss, `loss`, computes none, and takes the logarithms of
+    probabilities."""
 
     at: Location | None
     first: Literal["softmax", "log_softmax", "sigmoid"]
@@ -57,6 +58,20 @@ class SoftmaxTwice:
     module: str = ""
     built: Location | None = None
     takes_logs: bool = False
+    loss: str = "nll_loss"
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastLoss:
+    """A loss at `at` that compares each prediction with every target: its arguments, the one a
+    column and the other a row, were broadcast to the shape `result`. prediction: the shape of the
+    one with a graph; call, call_at: the first backward through it."""
+
+    at: Location | None
+    prediction: tuple[int, ...]
+    result: tuple[int, ...]
+    call: str
+    call_at: Location | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +110,8 @@ class ZeroGradients:
 
 @dataclass(frozen=True, slots=True)
 class TermCut:
-    """A summand of a loss that lost its graph at `at`, by `by`, while others have theirs."""
+    """A summand of a loss that lost its graph at `at`, by `by`, while others have theirs; or, if it
+    is `constant`, a loss of torch's that was given nothing with a graph."""
 
     at: Location | None
     by: str
@@ -103,6 +119,7 @@ class TermCut:
     loss: str
     call: str
     call_at: Location | None
+    constant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +206,7 @@ Sighting = (
     Fate
     | Starved
     | SoftmaxTwice
+    | BroadcastLoss
     | Clipped
     | ZeroGradients
     | TermCut

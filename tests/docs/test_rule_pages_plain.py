@@ -58,6 +58,8 @@ SILENT = {
     "GL119": "loss-never-used",
     "GL120": "gradients-all-zero",
     "GL121": "module-registered-twice",
+    "GL122": "trained-in-eval-mode",
+    "GL123": "loss-over-all-pairs",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -159,6 +161,8 @@ class Oracle:
         # The values that state_dict() gave, by identity: (value, its version then).
         self.taken: dict[int, tuple[Any, int]] = {}
         self.tied: list[tuple[Any, str, str]] = []
+        # Whether a dropout with gradients has dropped anything.
+        self.dropped = False
 
     def owned(self) -> list[Any]:
         groups = [g for o in self.optimizers for g in o.param_groups]
@@ -349,12 +353,19 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     functional, utils = torch.nn.functional, torch.nn.utils
     cross_entropy, clip = functional.cross_entropy, utils.clip_grad_norm_
-    item, add = torch.Tensor.item, torch.Tensor.__add__
+    dropout = functional.dropout
+    item, add, subtract = torch.Tensor.item, torch.Tensor.__add__, torch.Tensor.__sub__
 
     def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
         if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), torch.ones(len(logits))):
             oracle.codes.add("GL115")
         return cross_entropy(logits, *args, **kwargs)
+
+    def patched_dropout(values: Any, p: float, training: bool, *args: Any) -> Any:
+        if torch.is_grad_enabled():
+            oracle.codes |= {"GL122"} if oracle.dropped and not training else set()
+            oracle.dropped |= training
+        return dropout(values, p, training, *args)
 
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
         parameters = list(parameters)
@@ -370,11 +381,19 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
             oracle.codes.add("GL118")
         return add(self, other)
 
+    def patched_subtract(self: Any, other: Any) -> Any:
+        result = subtract(self, other)
+        if isinstance(other, torch.Tensor) and result.numel() > max(self.numel(), other.numel()):
+            oracle.codes.add("GL123")
+        return result
+
     with monkeypatch.context() as patch:
         patch.setattr(functional, "cross_entropy", patched_cross_entropy)
+        patch.setattr(functional, "dropout", patched_dropout)
         patch.setattr(utils, "clip_grad_norm_", patched_clip)
         patch.setattr(torch.Tensor, "item", patched_item)
         patch.setattr(torch.Tensor, "__add__", patched_add)
+        patch.setattr(torch.Tensor, "__sub__", patched_subtract)
         patch.setattr(optimizer_class, "__init__", patched_construct)
         patch.setattr(optimizer_class, "zero_grad", patched_clear)
         patch.setattr(torch.Tensor, "backward", patched_backward)

@@ -266,6 +266,33 @@ def test_another_dimension_or_a_new_quantity(see: See, way: str) -> None:
     assert see(SoftmaxTwice, SOFTMAX.format(way=way)) == []
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        "loss = F.kl_div(logits.softmax(-1), torch.full((2, 3, 4), 0.25))",
+        "loss = torch.nn.KLDivLoss()(logits.softmax(-1).view(6, 4)[1:], torch.full((5, 4), 0.25))",
+        "loss = F.kl_div(torch.sigmoid(logits), logits.detach(), log_target=True)",
+    ],
+)
+def test_a_divergence_of_probabilities(see: See, way: str) -> None:
+    (twice,) = see(SoftmaxTwice, SOFTMAX.format(way=way))
+    assert code(twice.at) == code(twice.loss_at) == way
+    assert (twice.takes_logs, twice.loss) == (True, "kl_div")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "loss = F.kl_div(logits.log_softmax(-1), logits.softmax(-1).detach())",
+        "loss = F.kl_div(logits.softmax(-1).log(), torch.full((2, 3, 4), 0.25))",
+        "loss = F.kl_div(logits.detach().softmax(-1), logits.softmax(-1))",
+        "loss = F.kl_div(F.logsigmoid(logits), logits.sigmoid())",
+    ],
+)
+def test_a_divergence_of_logarithms(see: See, way: str) -> None:
+    assert see(SoftmaxTwice, SOFTMAX.format(way=way)) == []
+
+
 # Gradients that are zero.
 
 ROUNDED = """
@@ -438,3 +465,65 @@ def test_a_gradient_penalty(see: See, graph: str, count: int) -> None:
         """,
     )
     assert [each.term for each in found] == ["gp"] * count
+
+
+FUNCTIONS = """
+other = nn.Linear(6, 4)
+
+def rewritten(y):
+    size = y.size()
+    y = y.argmax(1).view(size[0], 1).float()
+    return y.mean()
+
+def rescaled(y):
+    y = y / y.numel()
+    return y.mean()
+
+def chosen(rows):
+    best = torch.stack([torch.argmax(row) for row in rows])
+    return best.float().mean()
+
+def norms(rows):
+    return torch.stack([row.norm() for row in rows]).mean()
+
+for i in range(4):
+    y = net(torch.randn(3, 6))
+    with torch.no_grad():
+        fixed = other(torch.randn(3, 6))
+    loss = y.square().mean() + 0.1 * {term}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("term", "by"),
+    [
+        ("rewritten(y)", "y.argmax()"),
+        ("chosen(y)", "torch.argmax()"),
+        ("rescaled(y)", None),
+        ("norms(y)", None),
+    ],
+)
+def test_a_summand_of_a_function_that_stores_its_argument(
+    see: See, term: str, by: str | None
+) -> None:
+    found = see(TermCut, FUNCTIONS.format(term=term))
+    assert [each.by for each in found] == ([by] if by is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("term", "by"),
+    [
+        ("F.mse_loss(fixed, fixed + 1)", "F.mse_loss"),
+        ("nn.KLDivLoss(log_target=True)(fixed.log_softmax(1), fixed.log_softmax(1))", None),
+        ("F.mse_loss(y, fixed)", None),
+        ("F.mse_loss(fixed, fixed + 1).detach()", None),
+        ("F.mse_loss(torch.ones(3), torch.zeros(3))", None),
+        ("(fixed - 1).square().mean()", None),
+    ],
+)
+def test_a_loss_of_two_constants(see: See, term: str, by: str | None) -> None:
+    found = see(TermCut, FUNCTIONS.format(term=term))
+    assert [(each.by, each.constant) for each in found] == ([(by, True)] if by is not None else [])

@@ -147,6 +147,48 @@ def test_what_was_made_before_the_loop_is_named(
     assert not finding.help[0].before
 
 
+NODE_MEMORY = """\
+import torch
+from torch import nn
+
+
+class Memory:
+    def __init__(self):
+        self.states = {}
+
+    def get(self, nodes):
+        return torch.stack([self.states.get(node, torch.zeros(4)) for node in nodes])
+
+    def put(self, nodes, states):
+        for node, state in zip(nodes, states):
+            self.states[node] = state
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.memory, self.cell = Memory(), nn.GRUCell(3, 4)
+
+    def forward(self, nodes, x):
+        self.memory.put(nodes, self.cell(x, self.memory.get(nodes)))
+        return self.memory.get(nodes).square().mean()
+
+
+net = Net()
+for step in range(3):
+    loss = net(range(6), torch.randn(6, 3))
+    loss.backward()
+"""
+
+
+def test_a_dictionary_in_an_object_of_a_module_is_named(observe: Any, tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(NODE_MEMORY, encoding="utf-8")
+    finding = observe(path).only
+    assert finding.code == "GL002"
+    assert finding.help[0].text.startswith("net.memory.states still holds tensors of earlier")
+
+
 TWO_LOSSES = """\
 import torch
 from torch import nn

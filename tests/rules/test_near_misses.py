@@ -254,6 +254,15 @@ def test_nobody_is_missed_where_nobody_steps() -> None:
     assert codes(replace(LOOP, optimizers=scheduled).trace(sightings=(never,))) == ["GL111"]
 
 
+@pytest.mark.parametrize(("times", "cause"), [(LEAST_KEPT, ZERO), (1, BACKWARD)])
+def test_a_scheduler_steps_in_the_place_of_an_optimizer(times: int, cause: Any) -> None:
+    never = fate(backwards=LEAST_KEPT, applied=0, discarded=0)
+    only = (optimizer(steps=0, owns=(0,), scheduled=times, scheduled_at=ZERO),)
+    (finding,) = find(replace(LOOP, optimizers=only).trace(sightings=(never,)))
+    assert finding.code == "GL111" and finding.cause is not None
+    assert finding.cause.at == cause
+
+
 def test_gradients_that_are_cleared_by_turns() -> None:
     assert codes(LOOP.trace(sightings=(fate(),))) == ["GL112"]
     # Two steps are few: then there must be more that was for nothing.

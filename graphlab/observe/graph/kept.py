@@ -4,8 +4,8 @@ that lead into an earlier iteration's graph when a backward fails on it."""
 from __future__ import annotations
 
 import ast
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from types import FrameType, ModuleType
 from typing import Any
@@ -211,14 +211,10 @@ def parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
         found += [(f"{name}[{key!r}]", each) for key, each in items(value)]
     elif is_module(value):
         for path, each in submodules(value):
-            found += [
-                (".".join(filter(None, (name, path, key))), item)
-                for key, item in list(attributes(each).items())
-                if not key.startswith("_")
-            ]
-        # What the user's own objects hold there, a memory of nodes say.
-        held = [each for each in found[1:] if not class_module(each[1]).startswith(FOREIGN)]
-        found += [each for label, item in held for each in parts(label, item, depth + 1)[1:]]
+            for key, item in list(attributes(each).items()):
+                if not key.startswith("_"):
+                    label = ".".join(filter(None, (name, path, key)))
+                    found += [(label, item)] if is_module(item) else parts(label, item, depth + 1)
     elif depth < 2 and not class_module(value).startswith(FOREIGN):
         for key, each in list(attributes(value).items()):
             found += parts(f"{name}.{key}", each, depth + 1)
@@ -279,6 +275,8 @@ _NONE = Carrier("", "other")
 # A graph larger than this is not searched once for each variable.
 LARGE = 20_000
 MOST = 24
+# How many entries of one dictionary are named one by one.
+FEW = 3
 
 
 def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...]:
@@ -308,7 +306,20 @@ def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...
         hold(nodes, tensors)
         if any(sequence(node) == seq for node in nodes):
             found[label] = Carrier(label, _form(each, len(tensors)))
-    return tuple(found.values())
+    return tuple(_together(found.values()))
+
+
+def _together(carriers: Iterable[Carrier]) -> Iterator[Carrier]:
+    """A dictionary that holds many of them stands for them."""
+    holders = Counter(each.name.rpartition("[")[0] for each in carriers)
+    many = {name for name, count in holders.items() if name and count > FEW}
+    for each in carriers:
+        holder = each.name.rpartition("[")[0]
+        if holder in many:
+            many.remove(holder)
+            yield Carrier(holder, "other")
+        elif holders[holder] <= FEW or not holder:
+            yield each
 
 
 def _is_table(value: Any) -> bool:

@@ -130,6 +130,13 @@ def operation(node: Any) -> str:
     return name.rsplit("::", 1)[-1]
 
 
+def output_shape(node: Any) -> tuple[int, ...]:
+    """The shape of a node's output. Private to torch: `Node._input_metadata`."""
+    for each in getattr(node, "_input_metadata", ()):
+        return tuple(each.shape)
+    return tuple(node.variable.shape) if class_name(node) == "AccumulateGrad" else ()
+
+
 def slot_names(node: Any) -> tuple[str, ...]:
     """The names of what a node like this one saves."""
     return tuple(short for short, _, _ in _attributes_of(type(node)))

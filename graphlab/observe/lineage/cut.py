@@ -10,17 +10,17 @@ from typing import Any
 import torch
 
 from graphlab.observe.lineage.frozen import frozen_by
-from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at
+from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at, switched_off
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Result, Trail
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_tensor, requires_grad
-from graphlab.source.effects.assignments import scope_of
+from graphlab.source.effects.assignments import scope_of, target_names
 from graphlab.source.effects.stores import last_part
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
-from graphlab.source.places import locate, parse, statement_at
+from graphlab.source.places import locate, nodes_of, parse, statement_at
 from graphlab.source.wording import call_at, loss_in
 from graphlab.trace.model import Location
 
@@ -195,7 +195,7 @@ def making(
     if frame is None or not name:
         return None
     lineage = lineage_of(frame, files)
-    return lineage.made(name, line or frame.f_lineno)
+    return _made(lineage, name, line or frame.f_lineno)
 
 
 def _left_behind(frame: FrameType, files: UserFiles, stack: Stack) -> Cut | str | None:
@@ -215,9 +215,21 @@ def _left_behind(frame: FrameType, files: UserFiles, stack: Stack) -> Cut | str 
     if not torch.is_grad_enabled():
         # Turned off by a statement, and still off.
         mine = [each for each, _ in stack[at:] if each.f_code in files]
-        found = (lineage_of(each, files).switched_off() for each in mine)
+        found = (switched_off(each.f_code.co_filename, each.f_code.co_qualname) for each in mine)
         return next((each for each in found if each is not None), UNKNOWN)
     return unknown
+
+
+def _made(lineage: Lineage, name: str, before: int) -> Location | None:
+    """The last statement, or loop, above line `before` that `name` has its value from."""
+    found = lineage.assignments(name, before)
+    made: ast.AST | None = found[-1] if found else None
+    for each in nodes_of(lineage.scope):
+        if isinstance(each, ast.For) and name in target_names(each.target):
+            inside = each.lineno < before <= (each.end_lineno or 0)
+            if inside and (made is None or getattr(made, "lineno", 0) < each.lineno):
+                made = each.iter
+    return lineage.cut(made, "").location() if made is not None else None
 
 
 def lineage_of(frame: FrameType, files: UserFiles, trail: Trail | None = None) -> Lineage:
@@ -236,10 +248,10 @@ def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
     switch = None
     while frame is not None:
         if frame.f_code in files:
-            lineage = lineage_of(frame, files)
-            guard = lineage.guard_at(frame.f_lineno)
+            guard = lineage_of(frame, files).guard_at(frame.f_lineno)
             if guard is not None:
                 return guard
-            switch = switch or lineage.switched_off()
+            code = frame.f_code
+            switch = switch or switched_off(code.co_filename, code.co_qualname)
         frame = frame.f_back
     return switch

@@ -44,6 +44,17 @@ def mode_at(file: str, scope: ast.AST | None, line: int, function: str) -> Cut |
     return unknown
 
 
+def switched_off(file: str, function: str) -> Cut | None:
+    """The statement of a file that turns gradients off for good."""
+    tree = parse(file)
+    for each in ast.walk(tree) if tree is not None else ():
+        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
+            text = ast.unparse(each)
+            if text.endswith("set_grad_enabled(False)"):
+                return Cut(each, text, file, function)
+    return None
+
+
 def _enables(expression: ast.expr) -> bool:
     """Whether it is ``torch.enable_grad()`` or another guard that was told to turn them on."""
     word = call_or_source(expression).removesuffix("()").rsplit(".", 1)[-1]

@@ -26,10 +26,10 @@ from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, attributes, is_a, item, items, variables
 from graphlab.source.places import nodes_of, parse
-from graphlab.source.vocabulary import CUTS, FACTS
-from graphlab.trace.model import Location
+from graphlab.source.vocabulary import CUTS, FACTS, SIZES
 
 _DEPTH = 16
+_LOOPS = ast.For, ast.comprehension
 
 
 class Lineage:
@@ -93,6 +93,8 @@ class Lineage:
             return self.value(node.value, before, depth)
         if isinstance(node, ast.IfExp):
             return first_of([self.value(each, before, depth) for each in (node.body, node.orelse)])
+        if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp):
+            return self.value(node.elt, before, depth)
         if isinstance(node, ast.Lambda):
             return None
         return self.parts(node, before, depth)
@@ -125,7 +127,15 @@ class Lineage:
         found = self.stored(self.assignments(name, before), name, before, depth)
         if found is None and self.trail.thorough and is_a(value, (list, dict)):
             found = self.elsewhere(None, name, depth)
+        if found is None and not alive:
+            sources = [self.value(each, before, depth + 1) for each in self.iterated(name)]
+            found = self.given.get(name) or first_of(sources)
         return HAS_GRAPH if alive else found
+
+    def iterated(self, name: str) -> list[ast.expr]:
+        """What loops and comprehensions take `name` from."""
+        loops = [each for each in nodes_of(self.scope) if isinstance(each, _LOOPS)]
+        return [each.iter for each in loops if name in target_names(each.target)]
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
         """The result of an attribute; ``.data`` drops the graph."""
@@ -218,6 +228,8 @@ class Lineage:
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         given = [*node.args, *(each.value for each in node.keywords)]
         callee = self.reach(func)
+        if name in SIZES and entered(callee)[1] is None:
+            return None
         if name in ("to", "type"):
             given = [] if not any(is_integer(each) for each in given) else given
         cuts = name in CUTS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
@@ -298,7 +310,8 @@ class Lineage:
             return None
         names = [each.arg for each in (*scope.args.posonlyargs, *scope.args.args)]
         values = variables(function.__globals__) if function is not None else dict(self.values)
-        values |= closed_over(function)
+        own = code.co_varnames if code is not None else ()
+        values = {k: v for k, v in values.items() if k not in own} | closed_over(function)
         if names[:1] == ["self"]:
             values["self"] = holder if holder is not None else self.values.get("self")
             names = names[1:]
@@ -311,7 +324,8 @@ class Lineage:
         for each, argument in pairs:
             first = len(self.trail.modules)
             given[each] = self.value(argument, before, depth)
-            values[each] = self.reach(argument)
+            kept = not assignments_in(scope, each, (scope.end_lineno or 0) + 1)
+            values[each] = self.reach(argument) if kept else None
             self.trail.given[id(scope), each] = self.trail.modules[first:]
         return Lineage(file, scope, scope.name, values, self.files, given, self.trail)
 
@@ -329,7 +343,6 @@ class Lineage:
         return self.guard_at(getattr(statement, "lineno", 0))
 
     def guard_at(self, line: int) -> Cut | None:
-        """As `guard`, for a line."""
         best: Cut | None = None
         for each in nodes_of(self.tree):
             last = getattr(each, "end_lineno", 0) or 0
@@ -348,30 +361,10 @@ class Lineage:
                 return self.cut(each, ast.unparse(each))
         return None
 
-    def switched_off(self) -> Cut | None:
-        """The statement that turned gradients off for good."""
-        for each in nodes_of(self.tree):
-            if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
-                text = ast.unparse(each)
-                if text.endswith("set_grad_enabled(False)"):
-                    return self.cut(each, text)
-        return None
-
     def assignments(self, name: str, before: int) -> list[ast.stmt]:
         """The statements above line `before` that gave `name` its value, the last one first, and
         those that put something into it where it is a list."""
         return assignments_in(self.scope, name, before)
-
-    def made(self, name: str, before: int) -> Location | None:
-        """The last statement, or loop, above line `before` that `name` has its value from."""
-        found = self.assignments(name, before)
-        made: ast.AST | None = found[-1] if found else None
-        for each in nodes_of(self.scope):
-            if isinstance(each, ast.For) and name in target_names(each.target):
-                inside = each.lineno < before <= (each.end_lineno or 0)
-                if inside and (made is None or getattr(made, "lineno", 0) < each.lineno):
-                    made = each.iter
-        return self.cut(made, "").location() if made is not None else None
 
     def reach(self, node: ast.AST) -> Any:
         """The object that an expression evaluates to, None if that is not known without running any
@@ -385,16 +378,14 @@ class Lineage:
 
     def element(self, name: str) -> Any:
         """The first value of a loop variable: the items of a list are assumed to be alike."""
-        for each in nodes_of(self.scope):
-            if isinstance(each, ast.For | ast.comprehension) and name in target_names(each.target):
-                source = each.iter
-                if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":
-                    source = source.args[0] if source.args else source
-                holder = self.reach(source)
-                if is_module(holder):
-                    own = attributes(holder)
-                    inner = own.get("_modules") or own.get("_parameters")
-                    holder = [each for _, each in items(inner)]
-                if is_a(holder, (list, tuple)):
-                    return item(holder, 0)
+        for source in self.iterated(name):
+            if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":
+                source = source.args[0] if source.args else source
+            holder = self.reach(source)
+            if is_module(holder):
+                own = attributes(holder)
+                inner = own.get("_modules") or own.get("_parameters")
+                holder = [each for _, each in items(inner)]
+            if is_a(holder, (list, tuple)):
+                return item(holder, 0)
         return LOST

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
+import torch
+
 from graphlab.observe.graph.walk import leaf_of, walk
 from graphlab.observe.lineage.cut import lineage_of
 from graphlab.observe.lineage.loss import written_in
@@ -17,11 +19,16 @@ from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import grad_fn_of, is_leaf, is_module, is_tensor, requires_grad
 from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import class_module
 
 # How many sums and calls are gone into, and how many assignments behind what was cut.
 DEEP, BEHIND = 8, 4
 # How many nodes of a graph are searched for a parameter.
 LARGEST = 20_000
+_CRITERIA = (
+    "kl_div", "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
+)  # fmt: skip
 
 
 class Term(NamedTuple):
@@ -64,9 +71,39 @@ def cut_terms(
         return
     for each, result in cut:
         behind = _behind(each, result)
-        if not result.by.endswith(_FREEZES) and _trains(behind, trained):
+        if result.by.endswith(_FREEZES):
+            continue
+        if _trains(behind, trained):
             mine = [one for one in behind.values() if is_module(one) or _is_weight(one)]
             yield each.text, result, mine
+        elif (call := _criterion(each)) is not None:
+            yield each.text, call, []
+
+
+class OfConstants(Cut):
+    """The call of a loss of torch's that was given nothing with a graph."""
+
+    __slots__ = ()
+
+
+def _criterion(term: Term) -> Cut | None:
+    """The call of a loss of torch's that a summand, or its only factor that is a tensor, is."""
+    lineage, node, before = term.lineage, term.node, term.before
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        sides = [each for each in (node.left, node.right) if lineage.value(each, before)]
+        node = sides[0] if len(sides) == 1 else node
+    stored = lineage.assignments(node.id, before) if isinstance(node, ast.Name) else []
+    if len(stored) == 1 and isinstance(stored[0], ast.Assign):
+        node = stored[0].value
+    if not isinstance(node, ast.Call) or len(node.args) < 2 or lineage.guard(node):
+        return None
+    callee = lineage.reach(node.func)
+    ours = class_module(callee) == "torch.nn.modules.loss" or any(
+        callee is getattr(torch.nn.functional, each) for each in _CRITERIA
+    )
+    return (
+        OfConstants(node, ast.unparse(node.func), lineage.file, lineage.function) if ours else None
+    )
 
 
 def _is_weight(value: Any) -> bool:

@@ -53,8 +53,9 @@ class OptimizerState:
         self.idle_moves = False
         # Whether the program has written to its parameters itself, after a backward.
         self.by_hand = False
-        # How often a learning-rate scheduler of it has stepped.
+        # How often a learning-rate scheduler of it has stepped, and where it did last.
         self.scheduled = 0
+        self.scheduled_spot: Spot | None = None
         # The optimizer that steps the same parameters, at a rate that stays, while a scheduler
         # changes the rate of this one, which does not step any more.
         self.in_vain: int | None = None

@@ -24,7 +24,7 @@ class Scalers:
     """Handles the tracer's events of torch.amp.GradScaler, and of learning-rate schedulers."""
 
     def __init__(self, tracer: LineTracer, registry: OptimizerRegistry) -> None:
-        self._registry = registry
+        self._tracer, self._registry = tracer, registry
         # The scaler of each loss that one has scaled.
         self._scaled = WeakMap()
         # By an optimizer's place: what its schedulers did since it stepped last.
@@ -68,6 +68,7 @@ class Scalers:
             with Unnoticed():
                 state = self._registry.state(optimizer)
                 state.scheduled += 1
+                state.scheduled_spot = self._tracer.spot(frame.f_back)
                 self._compare(state, optimizer)
 
     def _compare(self, state: OptimizerState, optimizer: Any) -> None:

@@ -157,10 +157,11 @@ class ReachedParameters:
         """What is outside `owned`: where each parameter's optimizer was built, by the identities of
         all that any optimizer holds.
 
-        A network that is mostly left out is left out on purpose (a frozen backbone), and so is
-        one in eval mode (a loss network), a copy that is made for one backward, and a parameter
-        that the program writes by hand. So is everything where no optimizer holds what losses lead
-        to, unless one steps frozen parameters alone (`steps_frozen`).
+        A network that is mostly left out is left out on purpose (a frozen backbone), and so is one in
+        eval mode (a loss network), a part in eval mode of one that trains, a copy that is made for
+        one backward, and a parameter that the program writes by hand. So is everything where no
+        optimizer holds what losses lead to, unless one steps frozen parameters alone
+        (`steps_frozen`).
         """
         # The last write by hand to each storage, and how far it went. An initialisation comes
         # before the backward; that of what is made anew may be in memory that one before it had.
@@ -175,6 +176,7 @@ class ReachedParameters:
         }
         missing: dict[str, list[ReachedParameter]] = {}
         held: dict[str, int] = {}
+        trains: set[str] = set()
         anew = {
             leaf.name: leaf
             for leaf in self.leaves.values()
@@ -183,6 +185,8 @@ class ReachedParameters:
         for key, leaf in self.leaves.items():
             if key in owned:
                 held[leaf.owner] = held.get(leaf.owner, 0) + 1
+                if leaf.training:
+                    trains.add(leaf.owner)
                 continue
             tensor = leaf.ref()
             # What is gone by now was written where it was, if no larger tensor has that place.
@@ -202,7 +206,8 @@ class ReachedParameters:
             whole = owner not in held and all(
                 leaf.training and not self._for_one_backward(leaf) for leaf in leaves
             )
-            part = held.get(owner, 0) >= len(leaves)
+            asleep = owner in trains and not any(leaf.training for leaf in leaves)
+            part = held.get(owner, 0) >= len(leaves) and not asleep
             # What was frozen at first and is trained now was not left out on purpose.
             thawed = owner in held and all(leaf.late and leaf.training for leaf in leaves)
             # A private list may keep a network from parameters() on purpose.

@@ -10,6 +10,7 @@ import ast
 from typing import Any, NamedTuple
 
 from graphlab.language import message
+from graphlab.observe.graph.kept import parts
 from graphlab.observe.lineage.cut import find_cut
 from graphlab.observe.notes import Log
 from graphlab.observe.origins.context import Context, Entry
@@ -93,12 +94,22 @@ class _Refused:
         if last is not None and name == "__deepcopy__" and path.endswith("torch/_tensor.py"):
             copied = last.f_locals.get("self")
             if type(self._error) is RuntimeError and is_result(copied):
-                return self._told("non-leaf", Subject(copied), self._text())
+                return self._told("non-leaf", Subject(copied), self._text(), self._within(copied))
         if isinstance(self._error, AttributeError | TypeError):
             return self._without_gradient()
         if not isinstance(self._error, RuntimeError):
             return None
         return self._unmapped() or self._by_message()
+
+    def _within(self, tensor: Any) -> str | None:
+        """The path to a tensor from an argument of the call, or None: it is that argument itself,
+        or not to be found."""
+        given = self._node.args if isinstance(self._node, ast.Call) else []
+        for each in given:
+            for name, value in parts(ast.unparse(each), self._call.value(each)):
+                if value is tensor and name != ast.unparse(each):
+                    return name
+        return None
 
     def _by_message(self) -> Operation | None:
         mistake = mistake_of(self._error)
@@ -209,7 +220,9 @@ class _Refused:
     def _text(self) -> str:
         return call_text(self._at, self._at.code)[0]
 
-    def _told(self, kind: Refusal, subject: Subject | None, by: str) -> Operation | None:
+    def _told(
+        self, kind: Refusal, subject: Subject | None, by: str, name: str | None = None
+    ) -> Operation | None:
         if subject is None:
             return None
         tensor, node = subject
@@ -220,9 +233,9 @@ class _Refused:
                 kind, self._entry, self._at, by, info, self._made(kind, tensor, node, info)
             )
         node = node or self._call.expression_of(tensor)
-        known = self._tb.names.of_tensor(tensor)
+        known = self._tb.names.of_tensor(tensor) if name is None else None
         lasting = known is not None and known[1].kind in ("parameter", "buffer")
-        text = ast.unparse(node) if node is not None else None
+        text = name or (ast.unparse(node) if node is not None else None)
         if known is not None and (lasting or text is None or isinstance(node, ast.Call)):
             info = describe(tensor, known[1].name, known[1].kind, known[1].owner)
         else:

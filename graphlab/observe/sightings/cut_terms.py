@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.lineage.terms import cut_terms
+from graphlab.observe.lineage.terms import OfConstants, cut_terms
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import RawBackward, RawStep, Spot
 from graphlab.observe.sightings.watched import Watched
@@ -41,7 +41,13 @@ class CutTerms:
             key = (record.spot, term, at)
             self._seen[key] += 1
             self._found[key] = TermCut(
-                at, cut.by, term, record.loss, record.call, locate(*record.spot)
+                at,
+                cut.by,
+                term,
+                record.loss,
+                record.call,
+                locate(*record.spot),
+                isinstance(cut, OfConstants),
             )
             for each in behind:
                 parameters = [each] if is_tensor(each) else parameters_in(each)

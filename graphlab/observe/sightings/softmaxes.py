@@ -10,9 +10,12 @@ from math import prod
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.graph.walk import sequence
+import torch
+
+from graphlab.observe.graph.walk import output_shape, sequence
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import grad_fn_of, is_tensor
 from graphlab.source.objects import class_module, class_name
 from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
@@ -33,9 +36,12 @@ _RESHAPES = (
 
 class Softmaxes:
     def __init__(self, watched: Watched) -> None:
-        self._log, self._files = watched.log, watched.files
+        self._log, self._tracer = watched.log, watched.tracer
         self._looks: Counter[Spot | None] = Counter()
         self._found: dict[tuple[Spot | None, Spot | None], SoftmaxTwice] = {}
+        # A divergence has no node of its own in the graph.
+        for function in (torch.nn.functional.kl_div, torch.nn.KLDivLoss.forward):
+            watched.tracer.handle(function, self._on_divergence)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if self._looks[record.spot] >= LOOKS:
@@ -46,11 +52,29 @@ class Softmaxes:
             if logs or type(node).__name__ in _SECOND:
                 first = _before(node, "SoftmaxBackward0" if logs else "SigmoidBackward0")
                 if first is not None:
-                    self._note(node, *first, logs)
+                    loss_spot = self._log.line_of(sequence(node))
+                    self._note(loss_spot, *first, "nll_loss" if logs else "")
 
-    def _note(self, node: Any, first: Any, name: str, logs: bool) -> None:
+    def _on_divergence(self, frame: FrameType, event: str, arg: Any) -> None:
+        loss_spot = self._tracer.spot(frame.f_back)
+        if event != "call" or self._looks[loss_spot] >= LOOKS:
+            return
+        self._looks[loss_spot] += 1
+        given = frame.f_locals.get("input")
+        node = grad_fn_of(given) if is_tensor(given) else None
+        for _ in range(VIEWS):
+            kind = type(node).__name__
+            if kind in ("SoftmaxBackward0", "SigmoidBackward0"):
+                self._note(loss_spot, node, _SOFTMAXES.get(kind, "sigmoid"), "kl_div")
+                return
+            if node is None or not _follows(kind):
+                return
+            node = node.next_functions[0][0]
+
+    def _note(self, loss_spot: Spot | None, first: Any, name: str, logs: str) -> None:
+        """`logs` is the loss that takes the logarithms of what `first` has computed."""
         mark = self._log.mark_of(sequence(first))
-        spot, loss_spot = (self._log.line_of(sequence(each)) for each in (first, node))
+        spot = self._log.line_of(sequence(first))
         if (spot, loss_spot) in self._found:
             return
         ref = self._log.modules.get(mark.module) if mark is not None and mark.module else None
@@ -65,6 +89,7 @@ class Softmaxes:
             located(loss_spot),
             kind,
             _built(kind, at),
+            bool(logs),
             logs,
         )
 
@@ -76,14 +101,14 @@ def _before(node: Any, wanted: str) -> tuple[Any, str] | None:
     """The softmax over the same dimension that a softmax `node` reads, through views alone, or the
     node of the kind `wanted` that another does; and its name."""
     alone = type(node).__name__ not in _SOFTMAXES
-    shape = _shape(node)
+    shape = output_shape(node)
     dim = None if alone else _dim(node, len(shape))
     for _ in range(VIEWS):
         source = node.next_functions[0][0] if node.next_functions else None
         if source is None:
             return None
         kind = type(source).__name__
-        inner = _shape(source)
+        inner = output_shape(source)
         if alone:
             if kind == wanted:
                 return source, _SOFTMAXES.get(kind, "sigmoid")
@@ -94,7 +119,7 @@ def _before(node: Any, wanted: str) -> tuple[Any, str] | None:
         if behind is None or not _follows(kind):
             return None
         if not alone:
-            dim = _dim_before(source, kind, dim, inner, _shape(behind))
+            dim = _dim_before(source, kind, dim, inner, output_shape(behind))
             if dim is None:
                 return None
         node = source
@@ -148,15 +173,6 @@ def _wrapped(dim: int, dimensions: int) -> int:
     if dim >= 1 << 63:
         dim -= 1 << 64
     return dim + dimensions if dim < 0 else dim
-
-
-def _shape(node: Any) -> tuple[int, ...]:
-    """The shape of a node's output. Private to torch: `Node._input_metadata`."""
-    for each in getattr(node, "_input_metadata", ()):
-        return tuple(each.shape)
-    if type(node).__name__ == "AccumulateGrad":
-        return tuple(node.variable.shape)
-    return ()
 
 
 def _built(kind: str, at: Location | None) -> Location | None:

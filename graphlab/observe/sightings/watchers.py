@@ -12,6 +12,7 @@ from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.kept_gradients import KeptGradients
+from graphlab.observe.sightings.pairs import Pairs
 from graphlab.observe.sightings.ranks.steps import watchers_of_ranks
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
@@ -35,6 +36,7 @@ class Watchers:
             Fates(watched),
             ClipCalls(watched),
             Softmaxes(watched),
+            Pairs(watched),
             self._zeros,
             CutTerms(watched),
             UnusedLosses(watched),

@@ -52,7 +52,8 @@ def detach_carried(trace: Trace, event: Backward) -> Help | None:
     held = [
         each for each in before if any(each.name in read_names(statement) for statement in body)
     ]
-    return _words(held[0], loop) if held else None
+    kept = held or [each for each in before if each.form == "other" and "." in each.name]
+    return _words(kept[0], loop) if kept else None
 
 
 def _in_step(trace: Trace, carrier: Carrier) -> Help | None:

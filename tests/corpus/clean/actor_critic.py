@@ -60,7 +60,7 @@ def main():
             state, reward, done = env.step(action.item())
             rewards.append(reward)
 
-        advantage = discounted(rewards) - torch.stack(values)
+        advantage = discounted(rewards) - torch.cat(values)
         actor_loss = -(torch.stack(log_probs) * advantage.detach()).mean()
         critic_loss = advantage.pow(2).mean()
         optimizerA.zero_grad()

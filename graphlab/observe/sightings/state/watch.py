@@ -12,6 +12,7 @@ from graphlab.observe.names import Names
 from graphlab.observe.notes import Spot
 from graphlab.observe.sightings.state.flags import Flags
 from graphlab.observe.sightings.state.loads import Loads
+from graphlab.observe.sightings.state.modes import Modes
 from graphlab.observe.sightings.state.repeated import RepeatedModules
 from graphlab.observe.sightings.state.replaced import Replacements
 from graphlab.observe.sightings.state.ties import Ties
@@ -46,6 +47,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     watched.tracer.handle(torch.nn.Module.register_parameter, ties.registered)
     yield Loads(watched, loading)
     yield Flags(watched)
+    yield Modes(watched)
     yield ties
     yield RepeatedModules(watched)
     yield replacements

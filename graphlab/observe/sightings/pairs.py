@@ -1,0 +1,117 @@
+"""Finds losses that compare each prediction with every target, as their shapes were broadcast."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+
+import torch
+
+from graphlab.observe.graph.walk import output_shape, sequence, slots
+from graphlab.observe.notes import RawBackward, Spot, located
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import readable, shape_of
+from graphlab.trace.sightings import BroadcastLoss
+
+# How many backwards of a line are looked at, and how many rows and columns of a difference.
+LOOKS, ROWS = 2, 8
+# How far a difference may be from one of a column and a row, in units of its rounding.
+ROUNDINGS = 16
+_LOSSES = ("MseLossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0")
+_REDUCED = ("MeanBackward0", "SumBackward0")
+_DIFFERENCES = ("SubBackward0", "RsubBackward1")
+# What makes a column of a row where all pairs are meant.
+_MEANT = ("UnsqueezeBackward0", "ExpandBackward0", "RepeatBackward0")
+
+
+class Pair(NamedTuple):
+    """`node` made the pairs, of predictions of this shape."""
+
+    node: Any
+    prediction: tuple[int, ...]
+    result: tuple[int, ...]
+
+
+class Pairs:
+    def __init__(self, watched: Watched) -> None:
+        self._log = watched.log
+        self._looks: Counter[Spot | None] = Counter()
+        self._found: dict[Spot | None, BroadcastLoss] = {}
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        if self._looks[record.spot] >= LOOKS:
+            return
+        self._looks[record.spot] += 1
+        for node in nodes:
+            kind = type(node).__name__
+            pair = _of_loss(node) if kind in _LOSSES else None
+            if kind in _REDUCED and output_shape(node) == ():
+                pair = _of_difference(node)
+            spot = self._log.line_of(sequence(pair.node)) if pair is not None else None
+            if pair is not None and spot is not None:
+                self._found[spot] = BroadcastLoss(
+                    located(spot),
+                    pair.prediction,
+                    pair.result,
+                    record.call,
+                    located(record.spot),
+                )
+
+    def found(self) -> Iterator[BroadcastLoss]:
+        yield from self._found.values()
+
+
+def _of_loss(node: Any) -> Pair | None:
+    """Of a loss of torch's own, both of whose arguments were expanded: neither has the shape in
+    which they are compared."""
+    given = {slot.name: slot.data for slot in slots(node) if slot.data is not None}
+    both = given.get("self"), given.get("target")
+    if any(each is None or not readable(each) for each in both):
+        return None
+    result, one, other = shape_of(both[0]), *(_repeated(each) for each in both)
+    expanded = node.next_functions[0][0]
+    if not one or not other or one & other or type(expanded).__name__ != "ExpandBackward0":
+        return None
+    behind = expanded.next_functions[0][0]
+    return Pair(node, output_shape(behind), result) if behind is not None else None
+
+
+def _repeated(tensor: Any) -> set[int]:
+    """The dimensions along which a tensor is one value again and again in one place of memory."""
+    strides = torch.Tensor.stride(tensor)
+    return {at for at, size in enumerate(shape_of(tensor)) if size > 1 and strides[at] == 0}
+
+
+def _of_difference(node: Any) -> Pair | None:
+    """Of a mean or a sum over ``(prediction - target) ** 2``, of all pairs of the two."""
+    power = node.next_functions[0][0]
+    if type(power).__name__ != "PowBackward0" or power._saved_exponent != 2:
+        return None
+    made = power.next_functions[0][0]
+    if type(made).__name__ not in _DIFFERENCES:
+        return None
+    # The target has no graph.
+    known = [(each, at) for each, at in made.next_functions if each is not None]
+    result = output_shape(made)
+    if len(known) != 1 or known[0][1] or len(result) != 2 or not 2 < result[0] == result[1]:
+        return None
+    prediction = known[0][0]
+    shape = output_shape(prediction)
+    if shape not in ((result[0], 1), (result[0],)) or type(prediction).__name__ in _MEANT:
+        return None
+    saved = [slot.data for slot in slots(power) if slot.name == "self" and not slot.stale]
+    return Pair(made, shape, result) if saved and _is_outer(saved[0]) else None
+
+
+def _is_outer(difference: Any) -> bool:
+    """Whether a matrix is a column less a row: any two of its rows are the same number apart in
+    each column. A target that is a matrix of its own is not."""
+    if not readable(difference) or not difference.is_floating_point() or difference.is_sparse:
+        return False
+    part = difference.detach()[:ROWS, :ROWS].double()
+    apart = part - part[:1] - part[:, :1] + part[:1, :1]
+    scale = torch.finfo(difference.dtype).eps * float(part.abs().max())
+    varies = float((part[0] - part[0, 0]).abs().max()) > ROUNDINGS * scale
+    return varies and float(apart.abs().max()) <= ROUNDINGS * scale

@@ -1,0 +1,210 @@
+"""Notices modules that are evaluated in the middle of a training, and trained on in eval mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from graphlab.observe.names import Names, parameters_in, submodules
+from graphlab.observe.notes import RawBackward, RawModule, Spot, located
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Ref, is_module
+from graphlab.source.objects import (
+    attribute,
+    attributes,
+    class_module,
+    class_name,
+    is_a,
+    static,
+)
+from graphlab.source.wording import call_text
+from graphlab.trace.module_sightings import LeftInEval
+
+# How many kinds of layers are named.
+NAMED = 3
+# What is not the same in training and in evaluation.
+_DROPOUTS = (
+    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
+)  # fmt: skip
+_NORMS = (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm,
+    nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """A module that was put into eval mode at `spot`. trained: the lines of the backwards that had
+    run while it was in training mode. after: the last event before; steps: how many each optimizer
+    had made; ran: how many backwards of such a line came since."""
+
+    ref: Ref
+    spot: Spot | None
+    trained: frozenset[Spot]
+    after: Any
+    steps: dict[int, int]
+    ran: int = 0
+
+
+class Modes:
+    """Handles calls of Module.train(), which eval() calls as well, and of backward().
+
+    A module counts as evaluated if it was called without a graph after its eval(). If backwards of
+    a line that had trained it in training mode then go on, with steps between, train() was
+    forgotten. Fine-tuning in eval mode does not look like that.
+    """
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._backwards = 0
+        # Of each line: which backward its last one was.
+        self._last: dict[Spot, int] = {}
+        # By identity: a module that the program put into training mode, and after which backward.
+        self._trains: dict[int, tuple[Ref, int]] = {}
+        self._open: dict[int, Evaluation] = {}
+        self._found: dict[int, LeftInEval] = {}
+        watched.tracer.handle(nn.Module.train, self._on_train)
+        watched.tracer.handle(torch.autograd.backward, self._on_backward)
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Nothing: all backwards count, not only those that are inspected."""
+
+    def found(self) -> Iterable[LeftInEval]:
+        return self._found.values()
+
+    def _on_train(self, frame: FrameType, event: str, arg: Any) -> None:
+        code, outer = frame.f_code, frame.f_back
+        if event != "call" or outer is None:
+            return
+        caller = outer.f_code
+        if (caller.co_name, caller.co_filename) == (code.co_name, code.co_filename):
+            # It hands the mode on to its submodules.
+            return
+        module, mode = frame.f_locals.get("self"), frame.f_locals.get("mode")
+        if not is_module(module):
+            return
+        if mode is False:
+            self._evaluated(module, self._watched.tracer.spot(outer))
+            return
+        self._trains[id(module)] = Ref(module), self._backwards
+        if self._open:
+            for _, each in submodules(module):
+                self._open.pop(id(each), None)
+
+    def _evaluated(self, module: Any, spot: Spot | None) -> None:
+        key = id(module)
+        if (
+            key in self._open
+            or key in self._found
+            or attributes(module).get("training") is not True
+        ):
+            return
+        since = max(self._put_into_training(module), default=0)
+        trained = frozenset(line for line, last in self._last.items() if last > since)
+        if not trained or not any(_by_mode(each) for _, each in submodules(module)):
+            return
+        events = self._watched.log.events
+        states = self._watched.ledger.registry.alive
+        self._open[key] = Evaluation(
+            Ref(module),
+            spot,
+            trained,
+            events[-1] if events else None,
+            {state.at: state.steps for state in states},
+        )
+
+    def _put_into_training(self, module: Any) -> Iterator[int]:
+        for ref, at in self._trains.values():
+            outer = ref()
+            if outer is not None and _holds(outer, module):
+                yield at
+
+    def _on_backward(self, frame: FrameType, event: str, arg: Any) -> None:
+        spot = self._watched.tracer.spot(frame.f_back) if event == "call" else None
+        if spot is None:
+            return
+        self._backwards += 1
+        self._last[spot] = self._backwards
+        for key, each in [*self._open.items()]:
+            module = each.ref()
+            if module is None or attributes(module).get("training") is not False:
+                del self._open[key]
+            elif spot in each.trained:
+                each.ran += 1
+                if each.ran == 1 and not self._was_called_without_graph(module, each):
+                    del self._open[key]
+                elif each.ran > 1:
+                    del self._open[key]
+                    if self._stepped(module, each) and not self._is_part(module):
+                        self._found[key] = self._sighting(module, each, spot, frame)
+
+    def _was_called_without_graph(self, module: Any, evaluation: Evaluation) -> bool:
+        """Whether two calls of it, or of what holds it, have the same count of nodes before them:
+        the parameters of the first would have made some."""
+        counts: dict[int, int] = {}
+        for event in reversed(self._watched.log.events):
+            if event is evaluation.after:
+                return False
+            if not isinstance(event, RawModule):
+                continue
+            ref = self._watched.log.modules.get(event.module)
+            called = ref() if ref is not None else None
+            if called is None or not _holds(called, module):
+                continue
+            if counts.get(event.module) == event.seq:
+                return True
+            counts[event.module] = event.seq
+        return False
+
+    def _stepped(self, module: Any, evaluation: Evaluation) -> bool:
+        """Whether an optimizer of its parameters has stepped since."""
+        registry = self._watched.ledger.registry
+        places, mine = registry.places(), parameters_in(module)
+        holders = {at for each in mine for at in places.get(id(each), ())}
+        return any(registry.states[at].steps > evaluation.steps.get(at, 0) for at in holders)
+
+    def _is_part(self, module: Any) -> bool:
+        """Whether a module that holds it is in training mode: then it is frozen on purpose."""
+        outer = [ref() for ref in [*self._watched.log.modules.values()]]
+        return any(
+            each is not module and attributes(each).get("training") is True and _holds(each, module)
+            for each in outer
+            if each is not None
+        )
+
+    def _sighting(
+        self, module: Any, evaluation: Evaluation, spot: Spot, frame: FrameType
+    ) -> LeftInEval:
+        names = Names(self._watched.files).gather(frame)
+        kinds = [class_name(each) for _, each in submodules(module) if _by_mode(each)]
+        at = located(spot)
+        return LeftInEval(
+            located(evaluation.spot),
+            names.modules.get(id(module), class_name(module)),
+            tuple(dict.fromkeys(kinds))[:NAMED],
+            call_text(at, "backward")[0],
+            at,
+        )
+
+
+def _holds(outer: Any, module: Any) -> bool:
+    return any(each is module for _, each in submodules(outer))
+
+
+def _by_mode(module: Any) -> bool:
+    """Whether a module itself does something else in training than in evaluation."""
+    if is_a(module, _DROPOUTS):
+        return attribute(module, "p") != 0
+    if is_a(module, _NORMS):
+        return attribute(module, "running_mean") is not None
+    if is_a(module, (nn.RNNBase, nn.MultiheadAttention)):
+        return attribute(module, "dropout") != 0
+    if class_module(module).startswith("torch."):
+        return False
+    code = getattr(static(type(module), "forward"), "__code__", None)
+    return code is not None and "training" in code.co_names

@@ -1,0 +1,37 @@
+"""A module is trained on in eval mode after an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.rules.rule import Rule
+from graphlab.rules.words import line_in_brackets
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Trace
+from graphlab.trace.module_sightings import LeftInEval
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for each in trace.sightings:
+        if not isinstance(each, LeftInEval):
+            continue
+        by = each.at.code if each.at is not None else f"{each.name}.eval()"
+        whose = by.removesuffix(".eval()") if by.endswith(".eval()") else each.name
+        yield Finding(
+            *RULE.label,
+            summary=message(
+                "training.gl122.summary",
+                name=each.name,
+                by=by,
+                line=line_in_brackets(each.at),
+                layers=list(each.layers),
+                count=len(each.layers),
+            ),
+            cause=Place(each.at, by) if each.at is not None else None,
+            failed=Place(each.call_at, each.call) if each.call_at is not None else None,
+            help=(Help(message("training.gl122.help", back=f"{whose}.train()")),),
+        )
+
+
+RULE = Rule("GL122", "trained-in-eval-mode", "warning", check)

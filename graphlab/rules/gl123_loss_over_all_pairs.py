@@ -1,0 +1,34 @@
+"""A loss compares each prediction with every target, as their shapes were broadcast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.rules.rule import Rule
+from graphlab.rules.words import line_in_brackets
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Trace
+from graphlab.trace.sightings import BroadcastLoss
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for each in trace.sightings:
+        if not isinstance(each, BroadcastLoss) or each.at is None:
+            continue
+        column = len(each.prediction) == len(each.result)
+        yield Finding(
+            *RULE.label,
+            summary=message(
+                "training.gl123.summary",
+                prediction=str(list(each.prediction)),
+                result=str(list(each.result)),
+                line=line_in_brackets(each.at),
+            ),
+            cause=Place(each.at, message("training.gl123.compared")),
+            failed=Place(each.call_at, each.call) if each.call_at is not None else None,
+            help=(Help(message(f"training.gl123.{'column' if column else 'row'}")),),
+        )
+
+
+RULE = Rule("GL123", "loss-over-all-pairs", "warning", check)
