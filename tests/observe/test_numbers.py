@@ -220,10 +220,11 @@ for step in range(9):
     loss = table[rows].square().mean()
     loss.backward()
     with torch.no_grad():
+        rate = torch.tensor(0.05)
         if kept is not None:
             change = (table.grad - kept).square().sum(1, keepdim=True)
             rate = (change / change).clamp(max=0.1)
-            table -= rate * table.grad
+        table -= rate * table.grad
         kept = table.grad.clone()
 """
 
@@ -233,7 +234,7 @@ def test_following_tells_of_a_step_of_the_programs_own(tmp_path: Path) -> None:
     assert first.at is None and first.look_from == 0
     (found,) = told(tmp_path, OWN_STEP, first.look_from)
     assert (found.operation, found.iteration, found.operand) == ("div", 5, "change")
-    assert found.at is not None and found.at.line == 12
+    assert found.at is not None and found.at.line == 13
 
 
 CODEBOOK = """\

@@ -157,10 +157,10 @@ class ReachedParameters:
         """What is outside `owned`: where each parameter's optimizer was built, by the identities of
         all that any optimizer holds.
 
-        A network that is mostly left out is left out on purpose (a frozen backbone), and so is one in
-        eval mode (a loss network), a part in eval mode of one that trains, a copy that is made for
-        one backward, and a parameter that the program writes by hand. So is everything where no
-        optimizer holds what losses lead to, unless one steps frozen parameters alone
+        A network that is mostly left out is left out on purpose (a frozen backbone), and so is one
+        in eval mode (a loss network), a part in eval mode of one that trains, a copy that is made
+        for one backward, and a parameter that the program writes by hand. So is everything where
+        no optimizer holds what losses lead to, unless one steps frozen parameters alone
         (`steps_frozen`).
         """
         # The last write by hand to each storage, and how far it went. An initialisation comes
