@@ -14,6 +14,7 @@ import torch
 from graphlab.observe.graph.engine import Stopped, in_order, named_in, raises, stopped_at
 from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.walk import LEAF_SEQ, sequence
+from graphlab.observe.hooks.line_tracer import runs
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.refusals.traceback import TracebackEntry
@@ -24,7 +25,7 @@ from graphlab.trace.model import FailedNode, Location, TensorInfo, Trouble
 
 _native: Any = torch._C
 _Function: Any = _native._FunctionBase
-_ENGINE = getattr(getattr(torch.autograd.graph, "_engine_run_backward", None), "__code__", None)
+_ENGINE = getattr(torch.autograd.graph, "_engine_run_backward", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,14 @@ class FailedCall:
     def below(self) -> list[TracebackEntry]:
         """The entries of what the engine called."""
         for at, entry in enumerate(self.entries):
-            if entry.frame.f_code is _ENGINE:
+            if _runs_engine(entry):
                 return self.entries[at + 1 :]
         return self.entries[1:]
 
     @property
     def began(self) -> bool:
         """Whether the engine ran at all."""
-        return _ENGINE is None or any(each.frame.f_code is _ENGINE for each in self.entries)
+        return _ENGINE is None or any(map(_runs_engine, self.entries))
 
     @cached_property
     def raised_at(self) -> Location | None:
@@ -159,6 +160,10 @@ class FailedCall:
                 if other is code:
                     return locate(code, offset)
         return None
+
+
+def _runs_engine(entry: TracebackEntry) -> bool:
+    return _ENGINE is not None and runs(entry.frame.f_code, _ENGINE)
 
 
 def cut_at(node: Any, by: str, file: str, function: str) -> Cut:

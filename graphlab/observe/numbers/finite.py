@@ -10,7 +10,14 @@ import torch
 
 from graphlab.language import message
 from graphlab.language.lists import listing
-from graphlab.observe.tensors import count_of, is_tensor, is_view, readable
+from graphlab.observe.tensors import (
+    address_of,
+    count_of,
+    dtype_of,
+    is_tensor,
+    is_view,
+    readable,
+)
 
 # Private to torch; without it the tensors are read one by one.
 _norms: Any = getattr(torch, "_foreach_norm", None)
@@ -52,14 +59,14 @@ def odd(value: Any) -> Odd:
 
 
 # What reads a number in memory: a tenth of what `item()` takes, at each backward.
-_IN_MEMORY = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}
+_IN_MEMORY = {"float32": ctypes.c_float, "float64": ctypes.c_double}
 
 
 def number_of(value: Any) -> Any:
     """The only number of a readable tensor on the CPU. To be called inside of Unnoticed."""
-    kind = _IN_MEMORY.get(value.dtype)
+    kind = _IN_MEMORY.get(dtype_of(value))
     # A view may be the negative of what is in memory.
-    address = value.data_ptr() if kind is not None and not is_view(value) else 0
+    address = address_of(value) if kind is not None and not is_view(value) else 0
     return kind.from_address(address).value if kind is not None and address else value.item()
 
 
