@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graphlab.errors import UserError
+from graphlab.language import message
 from graphlab.ranks.folder import VARIABLE, RunFolder
 
 LAUNCHER = "torch.distributed.run"
@@ -88,9 +89,7 @@ def refuse_launcher(target: str, arguments: Sequence[str], is_module: bool) -> N
         words = [*command, *arguments, "-m", "graphlab", "run", "train.py"]
     else:
         words = [*command, *arguments[:at], "-m", "graphlab", "run", *arguments[at:]]
-    raise UserError(
-        f"{name} starts the ranks, and graphlab belongs inside each of them", shlex.join(words)
-    )
+    raise UserError(message("usage.launcher", name=name), shlex.join(words))
 
 
 def _begins_program(word: str) -> bool:

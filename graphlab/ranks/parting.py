@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from graphlab.language import message
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import Communicated, Parted, Scheduled, Turns
@@ -47,9 +48,16 @@ def parted(joint: Joint) -> Parted | None:
     for table, is_loop in tables:
         for at, operation, counts in table:
             if len(set(counts.values())) > 1:
-                said = tuple(f"rank {rank}: {count}" for rank, count in counts.items())
-                where = tuple(f"rank {rank} in line {at.line}" for rank, at in stops.items())
-                return Parted(at, is_loop, operation, failed, waiting, said, where)
+                said = tuple(
+                    message("ranks.of_rank", rank=rank, text=str(count))
+                    for rank, count in counts.items()
+                )
+                where = tuple(
+                    message("ranks.gl304.in_line", rank=rank, line=at.line)
+                    for rank, at in stops.items()
+                )
+                never = tuple(rank for rank, count in counts.items() if not count)
+                return Parted(at, is_loop, operation, failed, waiting, said, where, never)
     return None
 
 

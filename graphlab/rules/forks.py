@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from graphlab.source.places import line_place
 from graphlab.trace.finding import Place
 from graphlab.trace.model import Location, Trace
 
@@ -108,8 +109,5 @@ def _holds(node: ast.stmt, line: int) -> bool:
 
 
 def _place(trace: Trace, at: Location, node: ast.If) -> Place:
-    text = trace.sources[at.file].splitlines()[node.test.lineno - 1]
-    indent, end = len(text) - len(text.lstrip()), len(text.rstrip()) + 1
-    line = node.test.lineno
-    where = Location(at.file, line, indent + 1, line, end, at.function, text.strip(), indent)
+    where = line_place(at.file, node.test.lineno, at.function, trace.sources[at.file])
     return Place(where, f"if {ast.unparse(node.test)}")

@@ -18,9 +18,8 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if not isinstance(each, Parted):
             continue
-        counts = ", ".join(each.counts)
         line = each.at.line if each.at is not None else 0
-        waited = ", ".join(each.stops) or ranks_in_words(each.waiting)
+        waited = list(each.stops) or [ranks_in_words(each.waiting)]
         key = "loop" if each.loop else "call"
         branch = way_out if each.loop else diversion
         what = message("ranks.gl304.the_loop") if each.loop else each.operation
@@ -30,7 +29,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 f"ranks.gl304.{key}",
                 operation=each.operation,
                 line=line,
-                counts=counts,
+                counts=list(each.counts),
                 waited=waited,
             ),
             cause=branch(trace, each.at) or Place(each.at, what),
@@ -42,7 +41,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _repair(trace: Trace, each: Parted) -> Help | None:
     """Of a call that only some ranks make, under an ``if`` of its own."""
-    alone = not each.loop and each.at is not None and any(c.endswith(": 0") for c in each.counts)
+    alone = each.never and not each.loop
     return on_every_rank(trace, each.at) if alone and each.at is not None else None
 
 

@@ -95,10 +95,11 @@ def statement_at(filename: str, line: int) -> ast.stmt | None:
     return found
 
 
-def place(node: ast.AST, file: str, function: str = "") -> Location:
-    """The location of a syntax node; its columns end with its first line."""
+def place(node: ast.AST, file: str, function: str = "", source: str | None = None) -> Location:
+    """The location of a syntax node; its columns end with its first line. `source` is the file's
+    text, where that is not to be asked of the disk."""
     line = getattr(node, "lineno", 1)
-    text = source_line(file, line)
+    text = _line_of(file, line, source)
     start = _characters(text, getattr(node, "col_offset", 0))
     end = len(text)
     if getattr(node, "end_lineno", line) == line:
@@ -106,10 +107,17 @@ def place(node: ast.AST, file: str, function: str = "") -> Location:
     return _in_line(file, line, function, text, start, end)
 
 
-def line_place(file: str, line: int, function: str = "") -> Location:
-    """The location of the whole line, without its indent."""
-    text = source_line(file, line)
-    return _in_line(file, line, function, text, len(text) - len(text.lstrip()), len(text))
+def line_place(file: str, line: int, function: str = "", source: str | None = None) -> Location:
+    """The location of the whole line, without its indent; `source` as for `place`."""
+    text = _line_of(file, line, source)
+    return _in_line(file, line, function, text, len(text) - len(text.lstrip()), len(text.rstrip()))
+
+
+def _line_of(file: str, line: int, source: str | None) -> str:
+    if source is None:
+        return source_line(file, line)
+    # Not `splitlines`: to Python a form feed ends no line.
+    return source.split("\n")[line - 1].rstrip("\r")
 
 
 def _in_line(file: str, line: int, function: str, text: str, start: int, end: int) -> Location:

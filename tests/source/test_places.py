@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dis
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,7 @@ def test_the_place_of_a_node(source: str, part: str) -> None:
     text = source_line(file, at.line)
     assert text[at.column - 1 : at.end_column - 1] == part
     assert (at.code, at.function) == (text.strip(), "g")
+    assert place(call, "/nowhere/gone.py", "g", source) == replace(at, file="/nowhere/gone.py")
 
 
 def test_the_place_of_a_line() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from graphlab.commands.report import Asked, surviving
 from graphlab.errors import UserError
-from graphlab.language import say
+from graphlab.language import message, say
 from graphlab.output import files
 from graphlab.ranks.compare import compared
 from graphlab.ranks.folder import trace_name, traces_in
@@ -25,20 +25,22 @@ def checked(asked: Asked) -> Asked:
         UserError: for options that cannot be met.
     """
     if asked.html_file is not None:
-        raise UserError(
-            "--html plays one process", "leave it out; --trace DIR keeps what each rank did"
-        )
+        raise UserError(message("usage.html_of_ranks"), message("usage.help.leave_html_out"))
     folder = asked.trace_file
     asked = replace(asked, trace_file=None).checked()
     if folder is None:
         return asked
     if folder == "-":
-        raise UserError("--trace writes a file a rank", "name a folder")
+        raise UserError(message("usage.file_a_rank"), message("usage.help.name_folder"))
     path = os.path.abspath(folder)
     if os.path.isdir(path) and traces_in(Path(path)) and not asked.force:
-        raise UserError(f"{folder} holds traces already", "add --force to replace them")
+        raise UserError(
+            message("usage.holds_traces", path=folder), message("usage.help.replace_them")
+        )
     if os.path.lexists(path) and not os.path.isdir(path):
-        raise UserError(f"{folder} is no folder", "with several ranks, --trace names a folder")
+        raise UserError(
+            message("usage.not_a_folder", path=folder), message("usage.help.folder_of_ranks")
+        )
     return replace(asked, trace_file=path)
 
 

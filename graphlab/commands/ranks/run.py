@@ -12,6 +12,7 @@ from graphlab.commands.recording import record
 from graphlab.commands.report import Asked
 from graphlab.commands.saved import load
 from graphlab.errors import Unreported, UserError
+from graphlab.language import message
 from graphlab.observe.distributed.placement import Placement
 from graphlab.ranks.folder import RunFolder, folder_of_ranks, new_folder, traces_in
 from graphlab.ranks.launch import launch, launched_by
@@ -62,7 +63,7 @@ def run_as_rank(
     except OSError as error:
         why = error.strerror or error
         raise UserError(
-            f"the ranks have no folder to share: {why}", "set TMPDIR to a folder of your own"
+            message("usage.nothing_shared", why=str(why)), message("usage.help.own_tmpdir")
         ) from None
     from graphlab.observe.observation import Observation
     from graphlab.ranks.termination import Termination
@@ -140,9 +141,7 @@ def replay_ranks(path: str, asked: Asked) -> int:
     asked = checked(asked)
     traces = {rank: load(str(each))[0] for rank, each in traces_in(Path(path)).items()}
     if not traces:
-        raise UserError(
-            f"there is no trace in {path}", "graphlab run --nproc N TARGET --trace DIR makes some"
-        )
+        raise UserError(message("usage.no_traces", path=path), message("usage.help.make_traces"))
     world = max(max(trace.environment.world or 0 for trace in traces.values()), max(traces) + 1)
     again = f"graphlab run --from {shlex.quote(path)} --explain"
     report = JointReport(Joint(traces, world), asked, again)

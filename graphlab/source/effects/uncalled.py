@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from functools import lru_cache
 
+from graphlab.source.places import place
 from graphlab.trace.values import Location
 
 
@@ -25,16 +26,7 @@ def _bare(file: str, source: str, method: str) -> tuple[Location, ...]:
     except (SyntaxError, ValueError):
         return ()
     return tuple(
-        Location(
-            file,
-            node.lineno,
-            node.col_offset + 1,
-            node.end_lineno or node.lineno,
-            (node.end_col_offset or 0) + 1,
-            "",
-            ast.unparse(node),
-            node.col_offset,
-        )
+        place(node, file, source=source)
         for node in ast.walk(tree)
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Attribute)

@@ -217,7 +217,7 @@ class PastTheWrapper:
 class Parted:
     """Ranks that took different ways: `waiting` were cut off, the first of them at `failed`. at:
     the loop, or the line that communicates, which they ran `counts` times each, as text; stops:
-    the line of each that waited, as text."""
+    the line of each that waited, as text; never: those that did not run it at all."""
 
     at: Location | None
     loop: bool
@@ -226,6 +226,7 @@ class Parted:
     waiting: tuple[int, ...]
     counts: tuple[str, ...]
     stops: tuple[str, ...] = ()
+    never: tuple[int, ...] = ()
 
 
 RankSighting = (

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.distributed.placement import placement
-from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.ranks.broadcasts import BufferBroadcasts
@@ -152,8 +152,8 @@ class RankSteps:
         source_of: list[int] = []
         fresh: list[str] = []
         places: list[int] = []
-        names: Names | None = None
         records: list[tuple[RawBackward | None, str]] = []
+        asked = self._last_grad()
         for parameter, grad, _ in pairs:
             gradient = self._ledger.registry.gradient(parameter)
             record, left = self._fresh.pop(id(parameter), (None, NOTHING))
@@ -161,12 +161,10 @@ class RankSteps:
                 record, left = gradient.sources[-1], _checksum(grad)
             elif record is None and grad is not None:
                 # No backward put it there: what torch.autograd.grad gave may have been worked on.
-                record = self._last_grad()
+                record = asked
                 left = _checksum(grad) if record is not None else left
             records.append((record, left))
-        since = max(
-            (self._place_of(record) for record, _ in records if record is not None), default=0
-        )
+        since = self._since([record for record, _ in records if record is not None])
         together = written_together(self._log, since)
         together = {key: at for key in map(storage_key, grads) if (at := together.get(key or -1))}
         shared: list[bool] = []
@@ -186,9 +184,7 @@ class RankSteps:
             source_of.append(sources.index(source))
             fresh.append(left)
             place = self._table.place_of(parameter)
-            places.append(
-                place if place is not None else self._table.tensor_index(parameter, names)
-            )
+            places.append(place if place is not None else self._table.tensor_index(parameter, None))
         groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]
         user = user_frame(sys._getframe(), self._files)
         spot = state.last_spot
@@ -228,11 +224,16 @@ class RankSteps:
                 return raw
         return None
 
-    def _place_of(self, record: RawBackward) -> int:
-        """Where the backward stands among the events, from the end."""
+    def _since(self, records: list[RawBackward]) -> int:
+        """Where, among the events, the last of these backwards stands; without any, what follows
+        the last step."""
+        wanted = {*map(id, records)}
         for at in range(len(self._log.events) - 1, -1, -1):
-            if self._log.events[at] is record:
+            raw = self._log.events[at]
+            if id(raw) in wanted:
                 return at
+            if not wanted and isinstance(raw, RawStep):
+                return at + 1
         return 0
 
     def _writes(self, since: int, grads: list[Any]) -> Iterator[GradientWrite]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.places import line_place
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import DDP
@@ -19,7 +20,7 @@ def built_at(trace: Trace, tensor: int) -> Location | None:
     """The one line that assigns what a parameter's name begins with, as ``model = Net()``."""
     root = (trace.tensors[tensor].name or "").split(".")[0]
     found = [
-        _location(file, source, node)
+        line_place(file, node.lineno, source=source)
         for file, source in trace.sources.items()
         for node in _assignments(source)
         if isinstance(node.targets[0], ast.Name) and node.targets[0].id == root
@@ -35,7 +36,7 @@ def item_assignments(trace: Trace, key: str) -> Iterator[Place]:
             targets = [node.target] if isinstance(node, ast.AugAssign) else targets
             for each in targets:
                 if isinstance(each, ast.Subscript) and ast.unparse(each.slice) == repr(key):
-                    yield Place(_location(file, source, node), ast.unparse(each))
+                    yield Place(line_place(file, node.lineno, source=source), ast.unparse(each))
 
 
 def _statements(source: str) -> list[ast.stmt]:
@@ -53,13 +54,6 @@ def _assignments(source: str) -> list[ast.Assign]:
         and len(node.targets) == 1
         and isinstance(node.value, ast.Call)
     ]
-
-
-def _location(file: str, source: str, node: ast.stmt) -> Location:
-    text = source.splitlines()[node.lineno - 1]
-    indent = len(text) - len(text.lstrip())
-    end = len(text.rstrip()) + 1
-    return Location(file, node.lineno, indent + 1, node.lineno, end, "", text.strip(), indent)
 
 
 def wrapped_there(trace: Trace, at: Location) -> Help | None:
@@ -94,7 +88,7 @@ def begins_alike(trace: Trace, at: Location) -> Help | None:
 def gradients_themselves(trace: Trace) -> Help | None:
     """Take ``.clone()`` away from the only place that copies gradients."""
     found = [
-        _location(file, source, node)
+        line_place(file, node.lineno, source=source)
         for file, source in trace.sources.items()
         for node in _statements(source)
         if not hasattr(node, "body") and _copied(node)
