@@ -11,6 +11,7 @@ from graphlab.ranks.parting import counts_of, parted
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
+    Apart,
     Carried,
     GradientWrite,
     NotAveraged,
@@ -50,12 +51,15 @@ def compared(joint: Joint) -> Joint:
     for rank, sighting in skipped.items():
         more[rank].append(sighting)
     alone = _alone(joint)
+    before: Steps = {}
     for steps in same_steps(joint) if not unfinished and not skipped else ():
-        for rank, sighting in _differences(joint, steps, alone):
+        behind = _behind(before, steps)
+        for rank, sighting in behind or _differences(joint, steps, alone):
             more[rank].append(sighting)
         # What differs later may follow from it.
         if any(more.values()):
             break
+        before = steps
     if parting is not None:
         for each in more.values():
             each.append(parting)
@@ -107,6 +111,28 @@ def _skipped(joint: Joint) -> dict[int, StepsApart]:
                     for rank, steps in ranks.items()
                 }
     return {}
+
+
+def _behind(before: Steps, steps: Steps) -> list[tuple[int, RankSighting]]:
+    """Where since the sampled step before some ranks have needed fewer iterations than others for
+    as many steps, and the parameters differ: they ran the step in some in which others did not."""
+    passed = {
+        rank: step.iteration - (before[rank].iteration or 0 if before else 0)
+        for rank, step in steps.items()
+        if step.iteration is not None
+    }
+    rows = [*steps.values()]
+    if len(passed) < len(steps) or len({*passed.values()}) == 1 or not all(map(_is_shared, rows)):
+        return []
+    values = _unlike(rows, lambda step: step.values)
+    fewest = min(passed.values())
+    did = tuple(rank for rank, count in passed.items() if count == fewest)
+    at = max(step.iteration or 0 for step in rows)
+    return [
+        (rank, replace(_apart(step, values, "behind", None, did, ()), iteration=at))
+        for rank, step in steps.items()
+        if values
+    ]
 
 
 def _name(trace: Trace, step: RankStep) -> str:
@@ -166,8 +192,9 @@ def _differences(joint: Joint, steps: Steps, alone: set[str]) -> Iterator[tuple[
         if not who and not rows[0].step:
             # They were made differently: all ranks wrote to them alike.
             write = None
+        why = "values" if write is not None or not rows[0].step else "drifted"
         for rank, step in steps.items():
-            yield rank, _apart(step, values, "values", write, who or ranks, ())
+            yield rank, _apart(step, values, why, write, who or ranks, ())
 
 
 def _scheduler(joint: Joint) -> GradientWrite | None:
@@ -264,13 +291,13 @@ def _same(one: GradientWrite, other: GradientWrite) -> bool:
 def _apart(
     step: RankStep,
     differing: Sequence[int],
-    why: str,
+    why: Apart,
     write: GradientWrite | None,
     ranks: tuple[int, ...],
     differs: tuple[str, ...],
 ) -> StepsApart:
     return StepsApart(
         step.at, step.optimizer, step.iteration, tuple(step.tensors[at] for at in differing),
-        why, write.at if write is not None else None,  # pyright: ignore[reportArgumentType]
+        why, write.at if write is not None else None,
         write.by if write is not None else "", ranks, differs,
     )  # fmt: skip

@@ -32,13 +32,14 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause = Place(each.cause, by) if each.cause is not None else None
         elif each.why == "settings" or (each.why == "rate" and each.cause is None):
             cause = _assigned(trace, each) or Place(optimizer.at, f"{optimizer.class_name}(…)")
-        elif each.why == "skipped":
+        elif each.why in ("skipped", "behind"):
             cause = fork(trace, each.at)
         elif each.cause is not None:
             cause = Place(each.cause, each.by)
         elif each.why == "values" and each.tensors:
             built = built_at(trace, each.tensors[0])
             cause = Place(built, message("ranks.gl301.built")) if built is not None else None
+        how = "skipped" if each.why == "behind" else each.why
         key = "values_by" if each.why == "values" and each.by else each.why
         words = {
             "name": optimizer.name,
@@ -54,7 +55,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensors[0]) if each.tensors else None,
             cause=cause,
             failed=Place(each.at, f"{optimizer.name}.step()"),
-            help=(_repair(trace, each) or Help(message(f"ranks.gl303.{each.why}_help", **words)),),
+            help=(_repair(trace, each) or Help(message(f"ranks.gl303.{how}_help", **words)),),
             ranks=each.ranks,
         )
 

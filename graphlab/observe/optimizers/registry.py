@@ -86,8 +86,10 @@ class OptimizerState:
         self.elsewhere = False
         # The thread that stepped it last.
         self.thread = 0
-        # Whether only its first steps are compared by value.
+        # Whether only its first steps are compared by value; whether steps 4, 8, 16 and so on are
+        # as well.
         self.rests = False
+        self.doubles = False
         # Whether its next step is one of those that are compared by value.
         self.due = True
         # Those that the same calls make, and whether the last ones of them tell its names and what
@@ -137,7 +139,8 @@ class OptimizerState:
     def stepped(self) -> None:
         self.steps += 1
         early = self.steps < FIRST and not self.alike
-        self.due = early or (not self.rests and sampled(self.steps))
+        later = sampled(self.steps) or (self.doubles and _doubled(self.steps))
+        self.due = early or (not self.rests and later)
 
     def like_the_last(self, alike: bool) -> None:
         """It was built, perhaps as the last ones of its series were."""
@@ -164,6 +167,8 @@ class OptimizerRegistry:
         # Whether one parameter is held by two optimizers.
         self.overlap = False
         self._rests = False
+        # Whether steps 4, 8, 16 and so on are compared by value as well.
+        self.doubles = False
 
     left_out: str = message("observed.budget.steps")
 
@@ -203,6 +208,7 @@ class OptimizerRegistry:
         if state is None or state.ref() is not optimizer:
             state = OptimizerState(optimizer, spot)
             state.at, state.rests = len(self.states), self._rests
+            state.doubles = self.doubles
             for each in self.alive:
                 # They may be about to be let go of, and the new one may hold their parameters.
                 each.apart(wait=False)
@@ -301,6 +307,10 @@ class OptimizerRegistry:
         if len(self.threads) > 1 and here in self.threads:
             return [each for each in found if each[0].thread in (0, here)]
         return found
+
+
+def _doubled(count: int) -> bool:
+    return count >= FIRST and count & (count - 1) == 0
 
 
 def _assigned(spot: Spot | None) -> str | None:

@@ -22,6 +22,12 @@ Unsynced = Literal[
 ]  # fmt: skip
 
 
+# What differed first where ranks applied different steps: what was written to gradients, learning
+# rates, other settings, or the parameters, by a write, or by nothing that was seen; or some had run
+# the step in an iteration in which others did not, one of the first or a later one.
+Apart = Literal["written", "rate", "settings", "values", "drifted", "skipped", "behind"]
+
+
 @dataclass(frozen=True, slots=True)
 class GradientWrite:
     """A write to gradients between the last backward and the step, at `at`, by `by`."""
@@ -98,15 +104,15 @@ class NotAveraged:
 
 @dataclass(frozen=True, slots=True)
 class StepsApart:
-    """The ranks had the same gradients after the backward, and applied different steps: `why` is
-    what differed first. by: the call at `cause` that only `ranks` made, or made otherwise; of a
-    step that was skipped, `ranks` are those that made it."""
+    """The ranks had the same gradients after the backward, and applied different steps. by: the
+    call at `cause` that only `ranks` made, or made otherwise; of a step that was skipped, `ranks`
+    are those that made it."""
 
     at: Location | None
     optimizer: OptimizerAt
     iteration: Count | None
     tensors: tuple[TensorAt, ...]
-    why: Literal["written", "rate", "settings", "values", "skipped"]
+    why: Apart
     cause: Location | None
     by: str
     ranks: tuple[int, ...]

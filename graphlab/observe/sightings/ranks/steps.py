@@ -46,8 +46,8 @@ NOTHING = "-"
 ELEMENTS = 1 << 16
 # The classes of parameters that are whole on each rank.
 PLAIN = {torch.Tensor, torch.nn.Parameter}
-# A trace keeps this many of an optimizer's sampled steps.
-KEPT = 12
+# A trace keeps this many of an optimizer's sampled steps: the first ones, and the last.
+KEPT, FIRST_KEPT = 16, 4
 LOOPS = 64
 
 
@@ -76,6 +76,8 @@ class RankSteps:
         self._clips: list[tuple[int, Spot | None]] = []
         self._found: dict[int, list[RankStep]] = {}
         self._ledger.on_compared_step.append(self._step)
+        # So that ranks which part late are seen to do so soon after.
+        self._ledger.registry.doubles = True
         self._schedulers: Counter[Spot] = Counter()
         rates = torch.optim.lr_scheduler
         for kind in (rates.LRScheduler, rates.ReduceLROnPlateau):
@@ -146,8 +148,11 @@ class RankSteps:
         if not pairs and torch.distributed.is_initialized() and {*map(type, parameters)} <= PLAIN:
             # The program averages itself, or nothing does.
             pairs = [(each, grad, None) for each, grad in zip(parameters, grads, strict=True)]
-        if len(kept) >= KEPT or not pairs:
+        if not pairs:
             return
+        earlier = kept[-1].step if kept else 0
+        if len(kept) == KEPT:
+            del kept[FIRST_KEPT]
         sources: list[Source] = []
         source_of: list[int] = []
         fresh: list[str] = []
@@ -201,7 +206,11 @@ class RankSteps:
                 sources=tuple(sources),
                 source_of=tuple(source_of),
                 writes=tuple(self._writes(since, [grad for _, grad, _ in pairs])),
-                value_writes=tuple(self._value_writes(state.at, [each for each, _, _ in pairs])),
+                value_writes=tuple(
+                    self._value_writes(
+                        state.at, state.steps - earlier, [each for each, _, _ in pairs]
+                    )
+                ),
                 rates=tuple(_number(item(group, "lr")) for group in groups),
                 settings=tuple(_settings(group) for group in groups),
                 shared=tuple(shared),
@@ -256,13 +265,17 @@ class RankSteps:
                 place = located(raw.spot)
                 yield GradientWrite(place, written_by(place, raw.by, raw.direct))
 
-    def _value_writes(self, optimizer: int, parameters: list[Any]) -> Iterator[GradientWrite]:
-        """What wrote to the parameters since this optimizer's last step."""
+    def _value_writes(
+        self, optimizer: int, steps: int, parameters: list[Any]
+    ) -> Iterator[GradientWrite]:
+        """What wrote to the parameters in this optimizer's last `steps` steps."""
         keys = {storage_key(each) for each in parameters}
         told: set[Spot | None] = set()
         for raw in reversed(self._log.events):
             if isinstance(raw, RawStep) and raw.optimizer == optimizer:
-                break
+                steps -= 1
+                if steps <= 0:
+                    break
             if not isinstance(raw, RawWrite) or raw.optimizer is not None or raw.spot in told:
                 continue
             if any(each[0] in keys for each in raw.tensors):

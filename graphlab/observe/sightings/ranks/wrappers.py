@@ -10,7 +10,7 @@ import ast
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from graphlab.observe.sightings.ranks.places import (
 )
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad, storage_key
-from graphlab.source.objects import attribute, attributes, items
+from graphlab.source.objects import attribute, attributes, items, static
 from graphlab.source.places import parse, place
 from graphlab.source.wording import call_text
 from graphlab.trace.ranks.sightings import DDP, Source, Unsynced, Wrapped
@@ -39,6 +39,12 @@ class Wrapper:
         self.module = attribute(ddp, "module")
         self.inner = {id(each) for _, each in submodules(self.module)} | {id(self.module)}
         self.paths = parameter_paths(self.module)
+        # A module inside that runs from one of these is called by another one inside.
+        self.forwards = {
+            function.__code__
+            for _, each in submodules(self.module)
+            if isinstance(function := static(type(each), "forward"), FunctionType)
+        }
         held = attributes(ddp).get("_module_parameters")
         known = [each for _, each in items(held)] if held is not None else []
         # Those that are frozen now it will not know later.
@@ -165,6 +171,7 @@ class Wrappers:
         where it called, since then, a module inside it by itself."""
         own, module, around = id(ddp), id(attribute(ddp, "module")), None
         inner: Spot | None = None
+        deep: Spot | None = None
         for raw in reversed(self._log.events):
             if raw is wrapper.last:
                 break
@@ -173,10 +180,11 @@ class Wrappers:
                     return True, around
                 if raw.module == module:
                     around = around or raw.spot
-                elif raw.module in wrapper.inner:
+                elif raw.module in wrapper.inner and raw.spot is not None:
                     # The wrapped module's own forward, maybe.
-                    inner = inner or raw.spot
-        return False, around or inner
+                    deep = deep or raw.spot
+                    inner = inner or (None if raw.spot[0] in wrapper.forwards else raw.spot)
+        return False, around or inner or deep
 
     @staticmethod
     def _reason(
