@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from graphlab.language import message
+from graphlab.ranks.order import apart, loop_left, passed_over, waits_for_each_other
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import Communicated, Parted, Scheduled, Turns
@@ -27,6 +28,66 @@ def parted(joint: Joint) -> Parted | None:
         if (failure := joint.traces[rank].exception) is not None and failure.at is not None
     }
     failed = next(iter(stops.values()), None)
+    where = tuple(
+        message("ranks.gl304.in_line", rank=rank, line=at.line) for rank, at in stops.items()
+    )
+    pair = waits_for_each_other(joint, stops)
+    if pair is not None:
+        one, other = (stops[rank] for rank in sorted(pair, reverse=True))
+        operation = next(each[1] for each in counts_of(joint, Communicated, None) if _at(each, one))
+        return Parted(one, "pair", operation, other, waiting, (), where)
+    return _by_order(joint, stops, failed, waiting, where) or _by_counts(
+        joint, stops, failed, waiting, where
+    )
+
+
+def _by_order(
+    joint: Joint,
+    stops: dict[int, Location],
+    failed: Location | None,
+    waiting: tuple[int, ...],
+    where: tuple[str, ...],
+) -> Parted | None:
+    """By the first call that was not the same: of another size, or while others had left a loop."""
+    found = apart(joint)
+    if found is None:
+        return None
+    calls = {rank: call for rank, call in found.calls.items() if call is not None}
+    if found.same_line and found.final and len(calls) == len(found.calls):
+        call = next(iter(calls.values()))
+        said = _each({rank: call.elements for rank, call in calls.items()})
+        passed = passed_over(found)
+        return Parted(
+            call.lines[-1], "sizes", call.operation, failed, waiting, said, where, (), passed
+        )
+    turns = counts_of(joint, Turns, None)
+    left = loop_left(
+        joint, found, stops,
+        {(at.file, at.line): {*counts.values()} for at, _, counts in turns},
+    )  # fmt: skip
+    for at, _, counts in turns:
+        if (at.file, at.line) == left:
+            return Parted(at, "loop", "", failed, waiting, _each(counts), where)
+    return None
+
+
+def _each(counts: dict[int, int]) -> tuple[str, ...]:
+    return tuple(
+        message("ranks.of_rank", rank=rank, text=str(count)) for rank, count in counts.items()
+    )
+
+
+def _at(row: Row, at: Location) -> bool:
+    return (row[0].file, row[0].line) == (at.file, at.line)
+
+
+def _by_counts(
+    joint: Joint,
+    stops: dict[int, Location],
+    failed: Location | None,
+    waiting: tuple[int, ...],
+    where: tuple[str, ...],
+) -> Parted | None:
     lines = counts_of(joint, Communicated, None)
     if len(waiting) == len(joint.traces):
         # All wait, so that loops differ for the same reason: the calls at which they wait come
@@ -48,16 +109,9 @@ def parted(joint: Joint) -> Parted | None:
     for table, is_loop in tables:
         for at, operation, counts in table:
             if len(set(counts.values())) > 1:
-                said = tuple(
-                    message("ranks.of_rank", rank=rank, text=str(count))
-                    for rank, count in counts.items()
-                )
-                where = tuple(
-                    message("ranks.gl304.in_line", rank=rank, line=at.line)
-                    for rank, at in stops.items()
-                )
                 never = tuple(rank for rank, count in counts.items() if not count)
-                return Parted(at, is_loop, operation, failed, waiting, said, where, never)
+                how = "loop" if is_loop else "call"
+                return Parted(at, how, operation, failed, waiting, _each(counts), where, never)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.forks import diversion, way_out
+from graphlab.rules.forks import diversion, fork, way_out
 from graphlab.rules.repair.ranks.replicas import on_every_rank
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
@@ -19,29 +19,40 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, Parted):
             continue
         line = each.at.line if each.at is not None else 0
+        condition = _condition(trace, each)
         waited = list(each.stops) or [ranks_in_words(each.waiting)]
-        key = "loop" if each.loop else "call"
-        branch = way_out if each.loop else diversion
-        what = message("ranks.gl304.the_loop") if each.loop else each.operation
+        what = message("ranks.gl304.the_loop") if each.how == "loop" else each.operation
+        advice = f"ranks.gl304.{each.how}_help"
+        if each.how == "loop" and condition is not None:
+            advice = "ranks.gl303.skipped_help"
         yield Finding(
             *RULE.label,
             summary=message(
-                f"ranks.gl304.{key}",
+                f"ranks.gl304.{each.how}",
                 operation=each.operation,
                 line=line,
                 counts=list(each.counts),
                 waited=waited,
             ),
-            cause=branch(trace, each.at) or Place(each.at, what),
+            cause=condition or Place(each.at, what),
             failed=Place(each.failed, message("ranks.gl304.waiting")),
-            help=(_repair(trace, each) or Help(message(f"ranks.gl304.{key}_help")),),
+            help=(_repair(trace, each) or Help(message(advice)),),
             ranks=each.waiting,
         )
 
 
+def _condition(trace: Trace, each: Parted) -> Place | None:
+    """The condition by which ranks went different ways."""
+    if each.how == "loop":
+        return way_out(trace, each.at)
+    if each.how == "call":
+        return diversion(trace, each.at)
+    return fork(trace, each.at) if each.passed else None
+
+
 def _repair(trace: Trace, each: Parted) -> Help | None:
     """Of a call that only some ranks make, under an ``if`` of its own."""
-    alone = each.never and not each.loop
+    alone = each.never and each.how == "call"
     return on_every_rank(trace, each.at) if alone and each.at is not None else None
 
 

@@ -93,12 +93,12 @@ def test_a_collective_is_told_in_korean(overwrote: bool) -> None:
     is_korean(finding)
 
 
-@pytest.mark.parametrize("loop", [True, False])
-def test_ranks_that_part_are_told_in_korean(loop: bool) -> None:
+@pytest.mark.parametrize("how", ["loop", "call", "sizes", "pair"])
+def test_ranks_that_part_are_told_in_korean(how: Any) -> None:
     at = LOOP.at("for x in batches:")
-    seen = Parted(at, loop, "dist.all_reduce()", at, (0, 1), ("4", "5"))
+    seen = Parted(at, how, "all_reduce", at, (0, 1), ("4", "5"))
     (finding,) = find(LOOP.trace(sightings=(seen,)))
-    assert "랭크 0, 1에서는" in told(finding.summary)
+    assert "랭크 0, 1" in told(finding.summary)
     is_korean(finding)
 
 

@@ -139,7 +139,7 @@ def test_what_one_rank_does_alone_is_done_by_all() -> None:
 
 
 def test_ranks_part_where_one_leaves_the_body_of_the_loop() -> None:
-    parted = Parted(LOSS, False, "backward", LOSS, (1,), ("rank 0: 4", "rank 1: 5"))
+    parted = Parted(LOSS, "call", "backward", LOSS, (1,), ("rank 0: 4", "rank 1: 5"))
     finding = only(TRAIN.trace(sightings=(parted,)))
     assert finding.cause is not None and finding.cause.at is not None
     assert finding.cause.at.code == "if loss > 9:"

@@ -9,6 +9,8 @@ from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 # The kinds of a wrapper.
 DDP, FSDP, FULLY_SHARD = "DistributedDataParallel", "FullyShardedDataParallel", "fully_shard"
+# By these two ranks exchange what no other has.
+PAIRWISE = ("send", "recv", "isend", "irecv", "batch_isend_irecv")
 # The key of what a write of DistributedDataParallel's to the buffers of its module is called.
 BROADCAST = "observed.by.broadcast"
 # Why a backward's gradients were not averaged: the forward went past the wrapper, it had been used
@@ -141,6 +143,28 @@ class Communicated:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A call that communicated: with how many elements, with which one rank if it was one, and the
+    program's lines that led to it, outermost first."""
+
+    operation: str
+    elements: Count
+    peer: int | None
+    lines: tuple[Location, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """The last calls by which this rank communicated, in their order: places in `calls`, after so
+    many others. It is about no line."""
+
+    at: Location | None
+    before: Count
+    calls: tuple[Exchange, ...]
+    order: tuple[Count, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scheduled:
     """How often a line has stepped a learning rate's scheduler."""
 
@@ -222,20 +246,23 @@ class PastTheWrapper:
 @dataclass(frozen=True, slots=True)
 class Parted:
     """Ranks that took different ways: `waiting` were cut off, the first of them at `failed`. at:
-    the loop, or the line that communicates, which they ran `counts` times each, as text; stops:
+    the loop, or the line that communicates, which they ran `counts` times each, as text; of
+    "sizes", the line to which they gave so many elements each, because some had `passed` over
+    others or not; of a "pair", where one waits for the other that waits for it. stops:
     the line of each that waited, as text; never: those that did not run it at all."""
 
     at: Location | None
-    loop: bool
+    how: Literal["loop", "call", "sizes", "pair"]
     operation: str
     failed: Location | None
     waiting: tuple[int, ...]
     counts: tuple[str, ...]
     stops: tuple[str, ...] = ()
     never: tuple[int, ...] = ()
+    passed: bool = False
 
 
 RankSighting = (
     RankStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient
-    | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried
+    | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried | Exchanged
 )  # fmt: skip

@@ -15,6 +15,7 @@ import torch
 
 from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.sightings.ranks.by_hand import AveragedCopies
+from graphlab.observe.sightings.ranks.exchanges import Exchanges
 from graphlab.observe.sightings.ranks.gradientless import GradientlessResults
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import (
@@ -26,7 +27,13 @@ from graphlab.observe.tensors import (
     tensors_in,
     version_of,
 )
-from graphlab.trace.ranks.sightings import Carried, Communicated, WithoutGradient
+from graphlab.trace.ranks.sightings import (
+    PAIRWISE,
+    Carried,
+    Communicated,
+    Exchanged,
+    WithoutGradient,
+)
 
 # Of these the first argument is overwritten; of those the first receives what others gave.
 IN_PLACE = ("all_reduce", "broadcast", "reduce", "all_reduce_coalesced")
@@ -39,8 +46,6 @@ OTHERS = ("barrier", "gather", "send", "all_gather_object", "broadcast_object_li
 # Those of torch.distributed._functional_collectives, by which DTensors communicate.
 FUNCTIONAL = ("all_gather_single", "all_gather_tensor", "all_reduce", "all_to_all_single",
               "broadcast", "reduce_scatter_single", "reduce_scatter_tensor")  # fmt: skip
-# By these two ranks exchange what no other has.
-PAIRWISE = ("send", "recv", "isend", "irecv", "batch_isend_irecv")
 _WRAPPER = os.path.join("distributed", "c10d_logger.py")
 
 
@@ -50,6 +55,7 @@ class Collectives:
     def __init__(self, watched: Watched) -> None:
         self._log, self._tracer, self._files = watched.log, watched.tracer, watched.files
         self._counts: Counter[tuple[Spot, str]] = Counter()
+        self._exchanges = Exchanges(watched.files)
         self._gradientless = GradientlessResults(watched)
         self.copies = AveragedCopies(watched.ledger)
         self._largest, self._pairwise, self._in_graph = 0, False, False
@@ -65,16 +71,25 @@ class Collectives:
             if function is not None:
                 watched.tracer.handle(function, self._functional_handler(name))
 
-    def counted(self, spot: Spot | None, operation: str) -> None:
-        """A backward through a wrapper, which communicates as well."""
+    def counted(
+        self,
+        spot: Spot | None,
+        operation: str,
+        elements: int = 0,
+        peer: int | None = None,
+        group: Any = None,
+    ) -> None:
+        """A call that communicates, or a forward or backward through a wrapper that does."""
         if spot is not None:
             self._counts[spot, operation] += 1
+            self._exchanges.note(operation, elements, peer, group)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         self._gradientless.inspect(record, nodes)
 
-    def found(self) -> Iterator[WithoutGradient | Communicated | Carried]:
+    def found(self) -> Iterator[WithoutGradient | Communicated | Carried | Exchanged]:
         yield Carried(None, self._largest, self._pairwise, self._in_graph)
+        yield from self._exchanges.found()
         yield from self._gradientless.found.values()
         for (spot, operation), count in self._counts.items():
             yield Communicated(located(spot), operation, count)
@@ -90,7 +105,11 @@ class Collectives:
             if event == "call":
                 self._carries(name, operands)
                 # Also what torch calls for the program, as FSDP does in a forward.
-                self.counted(self._tracer.spot(frame.f_back), name)
+                given = operands[1:2] if name in INTO else operands[:1]
+                self.counted(
+                    self._tracer.spot(frame.f_back), name, _elements(given),
+                    _peer(frame) if name in PAIRWISE else None, frame.f_locals.get("group"),
+                )  # fmt: skip
             caller = self._caller(frame)
             if caller is None:
                 return
@@ -125,8 +144,12 @@ class Collectives:
     def _functional_handler(self, name: str) -> Any:
         def handle(frame: FrameType, event: str, arg: Any) -> None:
             if event == "call":
-                self._carries(name, [frame.f_locals.get("self")])
-                self.counted(self._tracer.spot(frame.f_back), name)
+                given = [frame.f_locals.get("self")]
+                self._carries(name, given)
+                self.counted(
+                    self._tracer.spot(frame.f_back), name, _elements(given),
+                    None, frame.f_locals.get("group"),
+                )  # fmt: skip
 
         return handle
 
@@ -165,6 +188,16 @@ def _functional() -> Any:
 def _parameters(frame: FrameType) -> tuple[str, ...]:
     code = frame.f_code
     return code.co_varnames[: code.co_argcount]
+
+
+def _elements(operands: list[Any]) -> int:
+    return sum(map(count_of, tensors_in(operands)))
+
+
+def _peer(frame: FrameType) -> int | None:
+    """The one rank that a call sends to, or receives from; None where any will do."""
+    found = [frame.f_locals.get(each) for each in ("dst", "src", "group_dst", "group_src")]
+    return next((each for each in found if type(each) is int), None)
 
 
 def _is_source(frame: FrameType) -> bool:

@@ -1,0 +1,70 @@
+"""The order in which a rank communicated, and how the program came to each time."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.notes import Spot, located
+from graphlab.source.files import UserFiles
+from graphlab.trace.ranks.sightings import Exchange, Exchanged
+
+# The last so many are kept, each with the lines of so many functions that led to it.
+KEPT, LEVELS = 256, 8
+
+# What was called, the program's lines that led there, innermost first, how many elements it was
+# given, and the one rank that it was about.
+_Raw = tuple[str, tuple[Spot, ...], int, int | None]
+
+
+class Exchanges:
+    """Is told of each as it begins."""
+
+    def __init__(self, files: UserFiles) -> None:
+        self._files = files
+        self._last: deque[_Raw] = deque(maxlen=KEPT)
+        self._count = 0
+        # Whether some were among a part of the ranks alone: what the others did meanwhile is no
+        # matter then.
+        self._parts = False
+
+    def note(self, operation: str, elements: int, peer: int | None, group: Any) -> None:
+        spots: list[Spot] = []
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and len(spots) < LEVELS:
+            if frame.f_code in self._files:
+                spots.append((frame.f_code, frame.f_lasti))
+            frame = frame.f_back
+        self._last.append((operation, tuple(spots), elements, peer))
+        self._count += 1
+        self._parts = self._parts or not _everyone(group)
+
+    def found(self) -> Iterator[Exchanged]:
+        kinds: dict[_Raw, int] = {}
+        order = [kinds.setdefault(each, len(kinds)) for each in self._last]
+        calls = tuple(
+            Exchange(
+                operation, elements, peer,
+                tuple(at for spot in reversed(spots) if (at := located(spot)) is not None),
+            )
+            for operation, spots, elements, peer in kinds
+        )  # fmt: skip
+        if order and not self._parts:
+            yield Exchanged(None, self._count - len(order), calls, tuple(order))
+
+
+def _everyone(group: Any) -> bool:
+    """Whether all ranks are in a group, as far as one can tell; None stands for all."""
+    if group is None or not torch.distributed.is_initialized():
+        return True
+    size = getattr(group, "size", None) if type(group).__module__.startswith("torch") else None
+    if type(group) is tuple and len(group) == 2:
+        # A device mesh, and one of its dimensions.
+        size = group[0].size
+        return size(group[1]) == torch.distributed.get_world_size()
+    return callable(size) and size() == torch.distributed.get_world_size()

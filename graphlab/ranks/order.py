@@ -1,0 +1,151 @@
+"""Finds the first call by which ranks that communicated in the same order came apart."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphlab.trace.model import Trace
+from graphlab.trace.ranks.joint import Joint
+from graphlab.trace.ranks.sightings import PAIRWISE, Exchange, Exchanged
+from graphlab.trace.values import Location
+
+_Loop = ast.For | ast.AsyncFor | ast.While
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """The calls of the ranks that were the first to differ; None of a rank that made no more.
+    earlier: of each rank, those before. final: whether some rank made hardly any after it."""
+
+    calls: dict[int, Exchange | None]
+    earlier: dict[int, list[Exchange]]
+    final: bool
+
+    @property
+    def same_line(self) -> bool:
+        return len({_place(each) for each in self.calls.values()}) == 1
+
+
+def apart(joint: Joint) -> Apart | None:
+    """Where the orders of the ranks' calls differ, as far as both are known."""
+    orders: dict[int, list[Exchange]] = {}
+    begins: dict[int, int] = {}
+    for rank, trace in joint.traces.items():
+        seen = next((each for each in trace.sightings if isinstance(each, Exchanged)), None)
+        if seen is None:
+            return None
+        orders[rank] = [seen.calls[at] for at in seen.order]
+        begins[rank] = seen.before
+    if any(each.operation in PAIRWISE for order in orders.values() for each in order):
+        # Those of two ranks are in no order with what all do.
+        return None
+    first = max(begins.values())
+    known = {rank: order[first - begins[rank] :] for rank, order in orders.items()}
+    longest = max(map(len, known.values()))
+
+    def at(index: int) -> dict[int, Exchange | None]:
+        return {r: each[index] if index < len(each) else None for r, each in known.items()}
+
+    found = next((i for i in range(longest) if len({*map(_what, at(i).values())}) > 1), None)
+    if found is None:
+        return None
+    while found and len({*map(_place, at(found - 1).values())}) > 1:
+        # Other lines that happened to call the same.
+        found -= 1
+    shortest = min(map(len, known.values()))
+    before = {rank: order[:found] for rank, order in known.items()}
+    return Apart(at(found), before, shortest - found <= 2)
+
+
+def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> tuple[int, int] | None:
+    """Two ranks of which each was cut off as it sent to the other, or received from it."""
+    last: dict[int, Exchange] = {}
+    for rank, trace in joint.traces.items():
+        for each in trace.sightings:
+            if isinstance(each, Exchanged) and each.order:
+                call = each.calls[each.order[-1]]
+                stop = stops.get(rank)
+                if stop is not None and _place(call) == (stop.file, stop.line):
+                    last[rank] = call
+    for rank, call in last.items():
+        peer = call.peer
+        if peer is None or peer not in last:
+            continue
+        other = last[peer]
+        if other.peer == rank and other.operation == call.operation:
+            return rank, peer
+    return None
+
+
+def passed_over(found: Apart) -> bool:
+    """Whether a rank went past what another did at this place: with the same line and the same call
+    before it, it has made that call there earlier, and its present one a little later."""
+    for rank, call in found.calls.items():
+        order = found.earlier[rank]
+        others = [each for each in found.calls.values() if each is not None and each != call]
+        if call is None or not order:
+            continue
+        for index in range(1, len(order)):
+            after = order[index:]
+            if order[index - 1] == order[-1] and after[0] in others and call in after[1:]:
+                return True
+    return False
+
+
+def loop_left(
+    joint: Joint, found: Apart, stops: dict[int, Location], turns: dict[tuple[str, int], set[int]]
+) -> tuple[str, int] | None:
+    """The loop, by its file and first line, that all ranks ran and some had left when others went
+    on with it. turns: how often the ranks have begun the body of each."""
+    ways = {
+        rank: call.lines if call is not None else (stops[rank],) if rank in stops else ()
+        for rank, call in found.calls.items()
+    }
+    for rank, way in ways.items():
+        for other, elsewhere in ways.items():
+            for at, line in _decisions(way, elsewhere) if other != rank else ():
+                for loop in _loops_around(joint.traces[rank], at):
+                    inside = line is not None and loop.lineno <= line <= (loop.end_lineno or 0)
+                    counts = turns.get((at.file, loop.lineno), {0})
+                    if not inside and len(counts) > 1 and 0 not in counts:
+                        return at.file, loop.lineno
+    return None
+
+
+def _decisions(
+    way: tuple[Location, ...], other: tuple[Location, ...]
+) -> Iterator[tuple[Location, int | None]]:
+    """The line of the outermost function in which two ranks stood at different ones, and the
+    other's line; where the other has ended, each line with none."""
+    if not other:
+        yield from ((at, None) for at in way)
+        return
+    for at in way:
+        for each in other:
+            if (at.file, at.function) == (each.file, each.function) and at.line != each.line:
+                yield at, each.line
+                return
+
+
+def _loops_around(trace: Trace, at: Location) -> list[_Loop]:
+    """The outermost first."""
+    try:
+        tree = ast.parse(trace.sources.get(at.file, ""))
+    except SyntaxError:
+        return []
+    found = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, _Loop) and node.lineno < at.line <= (node.end_lineno or 0)
+    ]
+    return sorted(found, key=lambda node: node.lineno)
+
+
+def _what(call: Exchange | None) -> object:
+    return (call.operation, call.elements) if call is not None else None
+
+
+def _place(call: Exchange | None) -> tuple[str, int] | None:
+    return (call.lines[-1].file, call.lines[-1].line) if call is not None and call.lines else None
