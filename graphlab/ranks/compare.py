@@ -18,6 +18,7 @@ from graphlab.trace.ranks.sightings import (
     RankSighting,
     RankStep,
     Scheduled,
+    ShardStep,
     Source,
     StepsApart,
     Unfinished,
@@ -60,6 +61,9 @@ def compared(joint: Joint) -> Joint:
         if any(more.values()):
             break
         before = steps
+    if not any(more.values()):
+        for rank, sighting in _scaled(joint):
+            more[rank].append(sighting)
     if parting is not None:
         for each in more.values():
             each.append(parting)
@@ -135,7 +139,7 @@ def _behind(before: Steps, steps: Steps) -> list[tuple[int, RankSighting]]:
     ]
 
 
-def _name(trace: Trace, step: RankStep) -> str:
+def _name(trace: Trace, step: RankStep | ShardStep) -> str:
     return trace.optimizers[step.optimizer].name
 
 
@@ -195,6 +199,37 @@ def _differences(joint: Joint, steps: Steps, alone: set[str]) -> Iterator[tuple[
         why = "values" if write is not None or not rows[0].step else "drifted"
         for rank, step in steps.items():
             yield rank, _apart(step, values, why, write, who or ranks, ())
+
+
+def _scaled(joint: Joint) -> Iterator[tuple[int, RankSighting]]:
+    """The first sampled step before which each rank had scaled its shards by another factor."""
+    table = {
+        rank: {
+            (_name(trace, each), each.step): each
+            for each in trace.sightings
+            if isinstance(each, ShardStep)
+        }
+        for rank, trace in joint.traces.items()
+    }
+    for key in next(iter(table.values())):
+        steps = {rank: each[key] for rank, each in table.items() if key in each}
+        factors = [each.factor for each in steps.values()]
+        rounding = max(each.rounding for each in steps.values()) * max(map(abs, factors))
+        if len(steps) < len(table) or max(factors) - min(factors) <= rounding:
+            continue
+        write = next((write for each in steps.values() for write in each.writes), None)
+        if write is None:
+            continue
+        differs = tuple(
+            message("ranks.of_rank", rank=rank, text=f"{each.factor:.3g}")
+            for rank, each in steps.items()
+        )
+        for rank, each in steps.items():
+            yield rank, StepsApart(
+                each.at, each.optimizer, each.iteration, (), "scaled", write.at, write.by,
+                tuple(steps), differs,
+            )  # fmt: skip
+        return
 
 
 def _scheduler(joint: Joint) -> GradientWrite | None:

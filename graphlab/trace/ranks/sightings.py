@@ -26,8 +26,11 @@ Unsynced = Literal[
 
 # What differed first where ranks applied different steps: what was written to gradients, learning
 # rates, other settings, or the parameters, by a write, or by nothing that was seen; or some had run
-# the step in an iteration in which others did not, one of the first or a later one.
-Apart = Literal["written", "rate", "settings", "values", "drifted", "skipped", "behind"]
+# the step in an iteration in which others did not, one of the first or a later one; or each had
+# scaled its shards of the gradients by a factor of its own.
+Apart = Literal[
+    "written", "rate", "settings", "values", "drifted", "skipped", "behind", "scaled"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,21 @@ class RankStep:
     # Of each parameter, whether a wrapper has it, or the program averages its gradient itself; none
     # where all are.
     shared: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStep:
+    """A sampled step of an optimizer of shards, all of whose gradients the program had multiplied
+    by `factor` since the last backward, with `writes`. rounding: how far from another factor,
+    relative to it, the same one may be."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    step: Count
+    iteration: Count | None
+    factor: float
+    rounding: float
+    writes: tuple[GradientWrite, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +281,7 @@ class Parted:
 
 
 RankSighting = (
-    RankStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns | WithoutGradient
-    | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried | Exchanged
+    RankStep | ShardStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns
+    | WithoutGradient | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried
+    | Exchanged
 )  # fmt: skip

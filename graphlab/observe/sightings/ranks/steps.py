@@ -23,6 +23,7 @@ from graphlab.observe.sightings.ranks.collectives import Collectives
 from graphlab.observe.sightings.ranks.gathered import GatheredWeights
 from graphlab.observe.sightings.ranks.past import PastWrappers
 from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
+from graphlab.observe.sightings.ranks.shards import ShardGradients, shard_of
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, readable, storage_key
@@ -36,6 +37,7 @@ from graphlab.trace.ranks.sightings import (
     RankSighting,
     RankStep,
     Scheduled,
+    ShardStep,
     Source,
     Turns,
 )
@@ -73,8 +75,11 @@ class RankSteps:
         self._gathered = GatheredWeights(watched)
         # {parameter's identity: the last backward that wrote it, and the checksum it left}
         self._fresh: dict[int, tuple[RawBackward, str]] = {}
+        self._shards = ShardGradients()
+        self._last: RawBackward | None = None
         self._clips: list[tuple[int, Spot | None]] = []
         self._found: dict[int, list[RankStep]] = {}
+        self._scaled: list[ShardStep] = []
         self._ledger.on_compared_step.append(self._step)
         # So that ranks which part late are seen to do so soon after.
         self._ledger.registry.doubles = True
@@ -103,7 +108,9 @@ class RankSteps:
         for state, optimizer in self._ledger.registry.followed():
             if not state.due:
                 continue
+            self._last = record
             for parameter in parameters_of(optimizer):
+                self._shards.left(parameter)
                 place = self._table.place_of(parameter)
                 if place in record.reached:
                     self._fresh[id(parameter)] = record, _checksum(grad_of(parameter))
@@ -111,6 +118,7 @@ class RankSteps:
     def found(self) -> Iterator[RankSighting]:
         for steps in self._found.values():
             yield from steps
+        yield from self._scaled
         yield from self._wrappers.found()
         yield from self._gathered.found()
         yield from self._refusals.found
@@ -138,6 +146,12 @@ class RankSteps:
         if found is None:
             return
         state, optimizer = found
+        factor = self._shards.factor(parameters, grads)
+        if factor is not None and self._last is not None and len(self._scaled) < KEPT:
+            since = self._since([self._last])
+            writes = tuple(self._writes(since, [*map(shard_of, grads)]))
+            at, iteration = located(state.last_spot), self._iteration()
+            self._scaled.append(ShardStep(at, state.at, state.steps, iteration, *factor, writes))
         kept = self._found.setdefault(state.at, [])
         pairs = [
             (parameter, grad, wrapper)
@@ -191,14 +205,12 @@ class RankSteps:
             place = self._table.place_of(parameter)
             places.append(place if place is not None else self._table.tensor_index(parameter, None))
         groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]
-        user = user_frame(sys._getframe(), self._files)
-        spot = state.last_spot
         kept.append(
             RankStep(
-                at=located(spot),
+                at=located(state.last_spot),
                 optimizer=state.at,
                 step=state.steps,
-                iteration=self._tracer.iterations.iteration(user),
+                iteration=self._iteration(),
                 tensors=tuple(places),
                 values=tuple(_checksum(parameter) for parameter, _, _ in pairs),
                 fresh=tuple(fresh),
@@ -223,6 +235,9 @@ class RankSteps:
             if state.identities == identities and state.last_spot is not None and state.due:
                 return state, optimizer
         return None
+
+    def _iteration(self) -> int | None:
+        return self._tracer.iterations.iteration(user_frame(sys._getframe(), self._files))
 
     def _last_grad(self) -> RawBackward | None:
         """The last torch.autograd.grad since the last step."""

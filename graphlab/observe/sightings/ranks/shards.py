@@ -1,0 +1,52 @@
+"""By which factor the program scales a rank's shards of the gradients after a backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from graphlab.observe.tensors import Unnoticed, count_of, grad_of, is_tensor, readable
+from graphlab.source.objects import attribute
+
+# So much of a factor is rounding, at least: sums over ranks may round in another order on each.
+ROUNDING = 1e-4
+
+
+class ShardGradients:
+    """Keeps the largest element of each shard's gradient after a backward, and its place."""
+
+    def __init__(self) -> None:
+        self._largest: dict[int, tuple[int, float]] = {}
+
+    def left(self, parameter: Any) -> None:
+        """A backward has left the gradient of `parameter` as it is now."""
+        own = shard_of(grad_of(parameter))
+        if own is None or not count_of(own):
+            return
+        with Unnoticed(), torch.no_grad():
+            flat = own.detach().reshape(-1)
+            at = int(flat.abs().argmax())
+            self._largest[id(parameter)] = at, float(flat[at])
+
+    def factor(self, parameters: list[Any], grads: list[Any]) -> tuple[float, float] | None:
+        """The number by which all of these gradients were multiplied since the last backward, and
+        how far rounding may have put it off; None where there is no such number, or no shard."""
+        ratios: list[float] = []
+        rounding = ROUNDING
+        with Unnoticed(), torch.no_grad():
+            for parameter, grad in zip(parameters, grads, strict=True):
+                own = shard_of(grad)
+                at, before = self._largest.pop(id(parameter), (0, 0.0))
+                if own is not None and before and at < count_of(own):
+                    ratios.append(float(own.detach().reshape(-1)[at]) / before)
+                    rounding = max(rounding, 4 * torch.finfo(own.dtype).eps)
+        if not ratios or max(ratios) - min(ratios) > rounding * max(map(abs, ratios)):
+            return None
+        return ratios[0], rounding
+
+
+def shard_of(grad: Any) -> Any:
+    """This rank's part of a sharded gradient, None of another. Private: `_local_tensor`."""
+    own = attribute(grad, "_local_tensor") if grad is not None else None
+    return own if is_tensor(own) and readable(own) else None
