@@ -51,6 +51,49 @@ for epoch in range(2):
     optimizer.step()
     optimizer.zero_grad()
 """
+# Step 6 is none of the first ones.
+AVERAGE_PUT_BACK = """\
+model = DDP(nn.Linear(6, 1))
+average = model.module.weight.detach().clone()
+optimizer = torch.optim.SGD(model.parameters(), 0.05)
+torch.manual_seed(100 + rank)
+for step in range(12):
+    loss = model(torch.randn(8, 6)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    average.lerp_(model.module.weight.detach(), 0.5)
+    if rank == 0 and step == 6:
+        with torch.no_grad():
+            model.module.weight.copy_(average)
+"""
+CLIPPED_SHARDS = """\
+model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2))
+fully_shard(model)
+optimizer = torch.optim.SGD(model.parameters(), 0.05)
+torch.manual_seed(100 + rank)
+for step in range(3):
+    loss = model(torch.randn(8, 6)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    grads = [p.grad.to_local() for p in model.parameters()]
+    square = sum(grad.square().sum() for grad in grads)
+    # together
+    for grad in grads:
+        grad.mul_(0.1 / square.sqrt())
+    optimizer.step()
+"""
+SENDING = """\
+from datetime import timedelta
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("gloo", timeout=timedelta(seconds=5))
+rank = dist.get_rank()
+x, y = torch.ones(4), torch.ones(4)
+dist.send(x, 1 - rank)
+dist.recv(y, 1 - rank)
+"""
 
 
 @pytest.mark.parametrize(
@@ -86,7 +129,32 @@ def test_a_rank_that_gloo_aborts_is_in_the_report(tmp_path: Path) -> None:
     assert code == 1
     assert [each["environment"]["rank"] for each in document["ranks"]] == [0, 1]
     (finding,) = grave(document)
-    assert (finding["code"], finding["cause"]["code"]) == ("GL304", "dist.all_reduce(total)")
+    loop = "for part in torch.ones(3 - rank, 6):"
+    assert (finding["code"], finding["cause"]["code"]) == ("GL304", loop)
+
+
+def test_an_average_that_one_rank_puts_back_late(tmp_path: Path) -> None:
+    _, document, _ = report(HEAD + AVERAGE_PUT_BACK + END, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (finding["code"], finding["ranks"]) == ("GL303", [0])
+    assert finding["cause"]["code"] == "model.module.weight.copy_(average)"
+
+
+@pytest.mark.parametrize("norm", ["the rank's own", "that of all"])
+def test_shards_that_are_clipped_by_a_norm(norm: str, tmp_path: Path) -> None:
+    together = "    dist.all_reduce(square)\n" if norm == "that of all" else ""
+    script = HEAD + CLIPPED_SHARDS.replace("    # together\n", together) + END
+    code, document, _ = report(script, tmp_path, *LAUNCH)
+    found = [(each["code"], each["cause"]["code"]) for each in grave(document)]
+    assert found == ([] if together else [("GL303", "grad.mul_(0.1 / square.sqrt())")])
+    assert code == 0
+
+
+def test_two_ranks_that_send_to_each_other_first(tmp_path: Path) -> None:
+    code, document, _ = report(SENDING, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (code, finding["code"], finding["ranks"]) == (1, "GL304", [0, 1])
+    assert finding["cause"]["code"] == "dist.send(x, 1 - rank)"
 
 
 @pytest.mark.skip(reason="torch's SyncBatchNorm trains on GPUs alone, and raises on a CPU")
