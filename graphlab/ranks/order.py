@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import PAIRWISE, Exchange, Exchanged
 from graphlab.trace.values import Location
 
-_Loop = ast.For | ast.AsyncFor | ast.While
+_Statement = ast.For | ast.AsyncFor | ast.While
+# A loop: its file, and its first line.
+Loop = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,52 +97,65 @@ def passed_over(found: Apart) -> bool:
 
 
 def loop_left(
-    joint: Joint, found: Apart, stops: dict[int, Location], turns: dict[tuple[str, int], set[int]]
-) -> tuple[str, int] | None:
-    """The loop, by its file and first line, that all ranks ran and some had left when others went
-    on with it. turns: how often the ranks have begun the body of each."""
+    joint: Joint, found: Apart, stops: dict[int, Location], turns: dict[Loop, dict[int, int]]
+) -> Loop | None:
+    """The loop that all ranks ran, and that one goes on with when another has left it. turns: how
+    often each rank has begun the body of each loop."""
     ways = {
         rank: call.lines if call is not None else (stops[rank],) if rank in stops else ()
         for rank, call in found.calls.items()
     }
-    for rank, way in ways.items():
+    for one, way in ways.items():
         for other, elsewhere in ways.items():
-            for at, line in _decisions(way, elsewhere) if other != rank else ():
-                for loop in _loops_around(joint.traces[rank], at):
-                    inside = line is not None and loop.lineno <= line <= (loop.end_lineno or 0)
-                    counts = turns.get((at.file, loop.lineno), {0})
-                    if not inside and len(counts) > 1 and 0 not in counts:
-                        return at.file, loop.lineno
+            fork = _fork(way, elsewhere)
+            if one == other or fork is None:
+                continue
+            at, line = fork
+            trace = joint.traces[one]
+            around = [*_loops_around(trace, way[at])]
+            shared = [each for each in around if line is not None and _holds(each, line)]
+            passed = [turns.get((way[at].file, each.lineno), {}) for each in shared]
+            ahead = sum(each.get(one, 0) - each.get(other, 0) for each in passed)
+            if ahead > 0 or (line is not None and not ahead and way[at].line > line):
+                # It is the other that has not come so far.
+                continue
+            for place in way[at:]:
+                for loop in _loops_around(trace, place):
+                    counts = turns.get((place.file, loop.lineno), {one: 0}).values()
+                    if loop not in shared and len({*counts}) > 1 and 0 not in counts:
+                        return place.file, loop.lineno
     return None
 
 
-def _decisions(
-    way: tuple[Location, ...], other: tuple[Location, ...]
-) -> Iterator[tuple[Location, int | None]]:
-    """The line of the outermost function in which two ranks stood at different ones, and the
-    other's line; where the other has ended, each line with none."""
+def _fork(way: tuple[Location, ...], other: tuple[Location, ...]) -> tuple[int, int | None] | None:
+    """Which of the lines of `way` is in the outermost function in which two ranks stood at
+    different ones, and the other's line; where the other has ended, the first, and none."""
     if not other:
-        yield from ((at, None) for at in way)
-        return
-    for at in way:
+        return (0, None) if way else None
+    for at, mine in enumerate(way):
         for each in other:
-            if (at.file, at.function) == (each.file, each.function) and at.line != each.line:
-                yield at, each.line
-                return
+            if (mine.file, mine.function) == (each.file, each.function) and mine.line != each.line:
+                return at, each.line
+    return None
 
 
-def _loops_around(trace: Trace, at: Location) -> list[_Loop]:
+def _loops_around(trace: Trace, at: Location) -> list[_Statement]:
     """The outermost first."""
-    try:
-        tree = ast.parse(trace.sources.get(at.file, ""))
-    except SyntaxError:
-        return []
-    found = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, _Loop) and node.lineno < at.line <= (node.end_lineno or 0)
-    ]
+    found = [node for node in _loops(trace.sources.get(at.file, "")) if _holds(node, at.line)]
     return sorted(found, key=lambda node: node.lineno)
+
+
+@lru_cache(maxsize=8)
+def _loops(source: str) -> tuple[_Statement, ...]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ()
+    return tuple(node for node in ast.walk(tree) if isinstance(node, _Statement))
+
+
+def _holds(loop: _Statement, line: int) -> bool:
+    return loop.lineno < line <= (loop.end_lineno or 0)
 
 
 def _what(call: Exchange | None) -> object:

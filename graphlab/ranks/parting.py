@@ -61,10 +61,8 @@ def _by_order(
             call.lines[-1], "sizes", call.operation, failed, waiting, said, where, (), passed
         )
     turns = counts_of(joint, Turns, None)
-    left = loop_left(
-        joint, found, stops,
-        {(at.file, at.line): {*counts.values()} for at, _, counts in turns},
-    )  # fmt: skip
+    by_loop = {(at.file, at.line): counts for at, _, counts in turns}
+    left = loop_left(joint, found, stops, by_loop)
     for at, _, counts in turns:
         if (at.file, at.line) == left:
             return Parted(at, "loop", "", failed, waiting, _each(counts), where)

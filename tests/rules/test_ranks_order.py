@@ -159,6 +159,42 @@ def test_a_loop_that_is_longer_on_one_rank() -> None:
     assert (finding.code, cause(finding)) == ("GL304", "for x in loader:")
 
 
+EVALUATING = Script(
+    """\
+def evaluate(parts):
+    for part in parts:
+        reduce(part)
+
+for epoch in range(2):
+    for x in loader:
+        loss.backward()
+    evaluate(parts)
+"""
+)
+
+
+def test_the_rank_that_has_not_come_so_far_is_in_the_longer_loop() -> None:
+    """The other is in the next epoch, and has begun the first loop there once more."""
+    reduced = Exchange(
+        "all_reduce", 4, None,
+        (
+            EVALUATING.at("evaluate(parts)"),
+            replace(EVALUATING.at("reduce(part)"), function="evaluate"),
+        ),
+    )  # fmt: skip
+    trained = Exchange("backward", 0, None, (EVALUATING.at("loss.backward()"),))
+    loops = ("for epoch in range(2):", "for x in loader:", "for part in parts:")
+    traces = []
+    for last, counts in ((reduced, (1, 2, 3)), (trained, (2, 3, 2))):
+        seen = [Turns(EVALUATING.at(loop), n) for loop, n in zip(loops, counts, strict=True)]
+        trace = rank(trained, trained, reduced, reduced, last)
+        kept = [each for each in trace.sightings if isinstance(each, Exchanged)]
+        sources = {EVALUATING.at("evaluate(parts)").file: EVALUATING.source}
+        traces.append(replace(trace, sightings=(*kept, *seen), sources=sources))
+    (finding,) = told(*traces)
+    assert (finding.code, cause(finding)) == ("GL304", "for part in parts:")
+
+
 def test_what_is_in_another_order_with_two_ranks_alone_is_not_compared() -> None:
     one = rank(Exchange("send", 4, 1, (CLIP,)), SMALL)
     other = rank(Exchange("recv", 4, 0, (STEP,)), LARGE)
