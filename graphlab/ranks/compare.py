@@ -55,7 +55,7 @@ def compared(joint: Joint) -> Joint:
     before: Steps = {}
     for steps in same_steps(joint) if not unfinished and not skipped else ():
         behind = _behind(before, steps)
-        for rank, sighting in behind or _differences(joint, steps, alone):
+        for rank, sighting in behind or _differences(joint, steps, before, alone):
             more[rank].append(sighting)
         # What differs later may follow from it.
         if any(more.values()):
@@ -143,7 +143,9 @@ def _name(trace: Trace, step: RankStep | ShardStep) -> str:
     return trace.optimizers[step.optimizer].name
 
 
-def _differences(joint: Joint, steps: Steps, alone: set[str]) -> Iterator[tuple[int, RankSighting]]:
+def _differences(
+    joint: Joint, steps: Steps, before: Steps, alone: set[str]
+) -> Iterator[tuple[int, RankSighting]]:
     rows = [*steps.values()]
     names = [
         [joint.traces[rank].tensors[at].name for at in step.tensors] for rank, step in steps.items()
@@ -154,7 +156,12 @@ def _differences(joint: Joint, steps: Steps, alone: set[str]) -> Iterator[tuple[
     fresh = _unlike(rows, lambda step: step.fresh)
     values = _unlike(rows, lambda step: step.values)
     gradients = _unlike(rows, lambda step: step.gradients)
-    applied = _applied(rows, fresh, values)
+    averaged = [
+        at
+        for at in values
+        if before and all(at < len(row.shared) and row.shared[at] for row in before.values())
+    ]
+    applied = _applied(rows, fresh, [at for at in values if at not in averaged])
     if _name(next(iter(joint.traces.values())), rows[0]) not in alone:
         # Where nothing averages any gradient, the ranks may train models of their own.
         applied = [at for at in applied if _source(rows, at).why != "never"]
@@ -242,15 +249,16 @@ def _scheduler(joint: Joint) -> GradientWrite | None:
     return GradientWrite(rows[0][0], "the scheduler's step()") if len(rows) == 1 else None
 
 
-def _applied(rows: list[RankStep], differing: list[int], values: list[int]) -> list[int]:
+def _applied(rows: list[RankStep], differing: list[int], own: list[int]) -> list[int]:
     """Those of the differing gradients that are applied as they are, and not averaged later: the
-    ones at the step still differ. Known reasons come first. Without a wrapper only those of
-    parameters that the ranks still have in common: else each may well have its own."""
+    ones at the step still differ. Known reasons come first. Without a wrapper none of parameters
+    that each rank may well have of its `own`: they differ, and the step compared before did not
+    average them."""
     still = set(_unlike(rows, lambda step: step.gradients))
     found = [
         at
         for at in differing
-        if at in still and not (_source(rows, at).why in _BY_HAND and at in values)
+        if at in still and not (_source(rows, at).why in _BY_HAND and at in own)
     ]
     return sorted(found, key=lambda at: not _source(rows, at).why)
 

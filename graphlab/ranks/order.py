@@ -98,9 +98,11 @@ def passed_over(found: Apart) -> bool:
 
 def loop_left(
     joint: Joint, found: Apart, stops: dict[int, Location], turns: dict[Loop, dict[int, int]]
-) -> Loop | None:
-    """The loop that all ranks ran, and that one goes on with when another has left it. turns: how
-    often each rank has begun the body of each loop."""
+) -> tuple[int, Loop] | None:
+    """A rank that goes on with a loop that another has left, and this loop, which all ranks ran:
+    one that they ran a different number of times before others. turns: how often each rank has
+    begun the body of each loop."""
+    alike: tuple[int, Loop] | None = None
     ways = {
         rank: call.lines if call is not None else (stops[rank],) if rank in stops else ()
         for rank, call in found.calls.items()
@@ -122,9 +124,13 @@ def loop_left(
             for place in way[at:]:
                 for loop in _loops_around(trace, place):
                     counts = turns.get((place.file, loop.lineno), {one: 0}).values()
-                    if loop not in shared and len({*counts}) > 1 and 0 not in counts:
-                        return place.file, loop.lineno
-    return None
+                    if loop in shared or 0 in counts:
+                        continue
+                    if len({*counts}) > 1:
+                        return one, (place.file, loop.lineno)
+                    if line is not None:
+                        alike = alike or (one, (place.file, loop.lineno))
+    return alike
 
 
 def _fork(way: tuple[Location, ...], other: tuple[Location, ...]) -> tuple[int, int | None] | None:

@@ -6,6 +6,7 @@ from collections import Counter
 
 from graphlab.language import message
 from graphlab.ranks.order import apart, loop_left, passed_over, waits_for_each_other
+from graphlab.rules.forks import fork
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import Communicated, Parted, Scheduled, Turns
@@ -63,10 +64,23 @@ def _by_order(
     turns = counts_of(joint, Turns, None)
     by_loop = {(at.file, at.line): counts for at, _, counts in turns}
     left = loop_left(joint, found, stops, by_loop)
-    for at, _, counts in turns:
-        if (at.file, at.line) == left:
-            return Parted(at, "loop", "", failed, waiting, _each(counts), where)
-    return None
+    if left is None:
+        return None
+    rank, loop = left
+    at, _, counts = next(row for row in turns if (row[0].file, row[0].line) == loop)
+    if len({*counts.values()}) > 1:
+        return Parted(at, "loop", "", failed, waiting, _each(counts), where)
+    # As many turns so far: it may be the next one's, or a call that was passed over in one of them.
+    call = calls.get(rank)
+    line = call.lines[-1] if call is not None else None
+    condition = fork(joint.traces[rank], line)
+    if line is None or condition is None or condition.at is None or condition.at.line < at.line:
+        return Parted(at, "left", "", failed, waiting, (), where)
+    operation, counts = next(
+        (row[1], row[2]) for row in counts_of(joint, Communicated, None) if _at(row, line)
+    )
+    said = _each(counts)
+    return Parted(line, "call", operation, failed, waiting, said, where, (), passed=True)
 
 
 def _each(counts: dict[int, int]) -> tuple[str, ...]:

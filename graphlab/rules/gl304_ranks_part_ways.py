@@ -21,9 +21,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         line = each.at.line if each.at is not None else 0
         condition = _condition(trace, each)
         waited = list(each.stops) or [ranks_in_words(each.waiting)]
-        what = message("ranks.gl304.the_loop") if each.how == "loop" else each.operation
-        advice = f"ranks.gl304.{each.how}_help"
-        if each.how == "loop" and condition is not None:
+        is_loop = each.how in ("loop", "left")
+        what = message("ranks.gl304.the_loop") if is_loop else each.operation
+        advice = f"ranks.gl304.{'loop' if is_loop else each.how}_help"
+        if condition is not None and (is_loop or (each.how == "call" and each.passed)):
             advice = "ranks.gl303.skipped_help"
         yield Finding(
             *RULE.label,
@@ -43,11 +44,11 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _condition(trace: Trace, each: Parted) -> Place | None:
     """The condition by which ranks went different ways."""
-    if each.how == "loop":
+    if each.how in ("loop", "left"):
         return way_out(trace, each.at)
-    if each.how == "call":
-        return diversion(trace, each.at)
-    return fork(trace, each.at) if each.passed else None
+    if each.passed:
+        return fork(trace, each.at)
+    return diversion(trace, each.at) if each.how == "call" else None
 
 
 def _repair(trace: Trace, each: Parted) -> Help | None:

@@ -178,3 +178,19 @@ def test_a_collective_is_put_into_the_graph() -> None:
 def test_a_step_without_a_wrapper_says_nothing_of_rates() -> None:
     ranks = [[*steps(r, NEVER, values=(f"{r}", "b"), rates=(f"{r}",)), LITTLE] for r in (0, 1)]
     assert told(*ranks) == []
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_a_gradient_that_is_averaged_no_more(averaged: bool) -> None:
+    """Of one that never was, each rank may have the parameter for itself."""
+    by_hand = Source(LOSS, "loss.backward()", "by-hand", AVERAGE, "dist.all_reduce()")
+    ranks = []
+    for rank in (0, 1):
+        first = rank_step(shared=(averaged, True))
+        later = rank_step(
+            step=8, iteration=8, values=(f"{rank}", "b"), fresh=(f"{rank}", "d"),
+            gradients=(f"{rank}", "d"), sources=(by_hand,), shared=(False, True),
+        )  # fmt: skip
+        ranks.append([first, later])
+    found = told(*ranks)
+    assert [each.code for each in found] == (["GL301"] if averaged else [])

@@ -195,6 +195,25 @@ def test_the_rank_that_has_not_come_so_far_is_in_the_longer_loop() -> None:
     assert (finding.code, cause(finding)) == ("GL304", "for part in parts:")
 
 
+def test_a_loop_that_one_rank_has_left_after_as_many_turns() -> None:
+    """It has begun the loop again since."""
+    batches = "for x in loader:"
+    one = rank(PASS, PASS, PASS, PASS, turns=((batches, 4),))
+    other = rank(PASS, PASS, PASS, LAST, PASS, turns=((batches, 4),))
+    (finding,) = told(one, other)
+    assert (finding.code, cause(finding)) == ("GL304", "for x in loader:")
+    assert "some had left the loop in line 3" in finding.summary
+
+
+def test_a_call_that_one_rank_has_passed_over_in_a_turn() -> None:
+    batches, step = "for x in loader:", Exchange("all_reduce", 8, None, (STEP,))
+    one = rank(step, step, step, turns=((batches, 3),))
+    other = rank(step, step, LAST, turns=((batches, 3),))
+    (finding,) = told(one, other)
+    assert (finding.code, cause(finding)) == ("GL304", "if bad(loss):")
+    assert "(rank 0: 3, rank 1: 2)" in finding.summary
+
+
 def test_what_is_in_another_order_with_two_ranks_alone_is_not_compared() -> None:
     one = rank(Exchange("send", 4, 1, (CLIP,)), SMALL)
     other = rank(Exchange("recv", 4, 0, (STEP,)), LARGE)

@@ -265,12 +265,13 @@ class PastTheWrapper:
 class Parted:
     """Ranks that took different ways: `waiting` were cut off, the first of them at `failed`. at:
     the loop, or the line that communicates, which they ran `counts` times each, as text; of
-    "sizes", the line to which they gave so many elements each, because some had `passed` over
-    others or not; of a "pair", where one waits for the other that waits for it. stops:
+    "left", the loop that some had left when others went on with it; of "sizes", the line to which
+    they gave so many elements each; of a "pair", where one waits for the other that waits for it.
+    passed: whether it is because some have passed over a call. stops:
     the line of each that waited, as text; never: those that did not run it at all."""
 
     at: Location | None
-    how: Literal["loop", "call", "sizes", "pair"]
+    how: Literal["loop", "left", "call", "sizes", "pair"]
     operation: str
     failed: Location | None
     waiting: tuple[int, ...]
