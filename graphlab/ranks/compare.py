@@ -203,6 +203,8 @@ def _differences(
         if not who and not rows[0].step:
             # They were made differently: all ranks wrote to them alike.
             write = None
+        elif not who and (restored := _restored(joint))[0] is not None:
+            write, who = restored
         why = "values" if write is not None or not rows[0].step else "drifted"
         for rank, step in steps.items():
             yield rank, _apart(step, values, why, write, who or ranks, ())
@@ -242,11 +244,21 @@ def _scaled(joint: Joint) -> Iterator[tuple[int, RankSighting]]:
 def _scheduler(joint: Joint) -> GradientWrite | None:
     """The line that steps a scheduler on some ranks more often than on others; else the only one
     that steps any."""
-    rows = counts_of(joint, Scheduled, None)
+    rows = [row for row in counts_of(joint, Scheduled, None) if row[1] == "step"]
     for at, _, counts in rows:
         if len(set(counts.values())) > 1:
             return GradientWrite(at, "the scheduler's step()")
     return GradientWrite(rows[0][0], "the scheduler's step()") if len(rows) == 1 else None
+
+
+def _restored(joint: Joint) -> tuple[GradientWrite | None, tuple[int, ...]]:
+    """The line that restored an optimizer's state on some ranks only, and on which."""
+    for at, operation, counts in counts_of(joint, Scheduled, None):
+        if operation == "load_state_dict" and len(set(counts.values())) > 1:
+            most = max(counts.values())
+            who = tuple(rank for rank, count in counts.items() if count == most)
+            return GradientWrite(at, "load_state_dict()"), who
+    return None, ()
 
 
 def _applied(rows: list[RankStep], differing: list[int], own: list[int]) -> list[int]:

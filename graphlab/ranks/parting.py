@@ -165,7 +165,7 @@ def counts_of(
     for rank, trace in joint.traces.items():
         for each in trace.sightings:
             if isinstance(each, kind) and each.at is not None:
-                word = each.operation if isinstance(each, Communicated) else ""
+                word = each.operation if isinstance(each, Communicated | Scheduled) else ""
                 key = (each.at.file, each.at.line, word)
                 if key not in found:
                     found[key] = (each.at, word, dict.fromkeys(joint.traces, 0))

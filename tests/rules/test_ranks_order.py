@@ -18,6 +18,7 @@ from graphlab.trace.ranks.sightings import (
     Exchanged,
     GradientWrite,
     RankSighting,
+    Scheduled,
     ShardStep,
     Turns,
 )
@@ -84,6 +85,16 @@ def test_parameters_that_part_and_nothing_says_why() -> None:
     (finding,) = told(stepping((0, 8), ("a", "c")), stepping((0, 8), ("a", "d")))
     assert (finding.code, finding.cause) == ("GL303", None)
     assert "were the same at an earlier one" in finding.summary
+
+
+def test_a_state_that_one_rank_alone_has_restored() -> None:
+    one, other = stepping((0, 8), ("a", "c")), stepping((0, 8), ("a", "d"))
+    restored = (*one.sightings, Scheduled(CLIP, 1, "load_state_dict"))
+    (finding,) = told(replace(one, sightings=restored), other)
+    assert (finding.code, finding.ranks, cause(finding)) == ("GL303", (0,), "clip(p)")
+    both = (*other.sightings, Scheduled(CLIP, 1, "load_state_dict"))
+    (finding,) = told(replace(one, sightings=restored), replace(other, sightings=both))
+    assert finding.cause is None
 
 
 def scaled(factor: float) -> Trace:

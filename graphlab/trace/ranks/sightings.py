@@ -184,10 +184,11 @@ class Exchanged:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """How often a line has stepped a learning rate's scheduler."""
+    """How often a line has stepped a learning rate's scheduler, or restored an optimizer."""
 
     at: Location | None
     count: Count
+    operation: Literal["step", "load_state_dict"] = "step"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ class RankSteps:
         # So that ranks which part late are seen to do so soon after.
         self._ledger.registry.doubles = True
         self._schedulers: Counter[Spot] = Counter()
+        self._restored: Counter[Spot] = Counter()
+        watched.tracer.handle(torch.optim.Optimizer.load_state_dict, self._restores)
         rates = torch.optim.lr_scheduler
         for kind in (rates.LRScheduler, rates.ReduceLROnPlateau):
             watched.tracer.handle(kind.step, self._scheduled)
@@ -126,6 +128,8 @@ class RankSteps:
         yield from self._collectives.found()
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
+        for spot, count in self._restored.items():
+            yield Scheduled(located(spot), count, "load_state_dict")
         iterations = self._tracer.iterations
         for (code, start), count in [*iterations.counts_in(self._thread).items()][:LOOPS]:
             loop = next((e for e in loops_of(code.co_filename) if e.start == start), None)
@@ -302,6 +306,11 @@ class RankSteps:
         spot = self._tracer.spot(frame.f_back) if event == "call" else None
         if spot is not None:
             self._schedulers[spot] += 1
+
+    def _restores(self, frame: FrameType, event: str, arg: Any) -> None:
+        spot = self._tracer.spot(frame.f_back) if event == "call" else None
+        if spot is not None:
+            self._restored[spot] += 1
 
 
 def _by_hand(source: Source, others: Spot | None, copied: Spot | None) -> Source:
