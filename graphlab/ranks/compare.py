@@ -128,7 +128,7 @@ def _behind(before: Steps, steps: Steps) -> list[tuple[int, RankSighting]]:
     rows = [*steps.values()]
     if len(passed) < len(steps) or len({*passed.values()}) == 1 or not all(map(_is_shared, rows)):
         return []
-    values = _unlike(rows, lambda step: step.values)
+    values = _shared(rows, _unlike(rows, lambda step: step.values))
     fewest = min(passed.values())
     did = tuple(rank for rank, count in passed.items() if count == fewest)
     at = max(step.iteration or 0 for step in rows)
@@ -176,7 +176,7 @@ def _differences(
                 ),
             )  # fmt: skip
         return
-    values = [at for at in values if all(not row.shared or row.shared[at] for row in rows)]
+    values = _shared(rows, values)
     if (fresh and gradients) or not all(map(_is_shared, rows)):
         return
     if gradients:
@@ -282,6 +282,11 @@ def _source(rows: list[RankStep], at: int) -> Source:
     wrote = next((each for each in found if each.at is not None), found[0])
     why = next((each for each in found if each.why), wrote)
     return replace(wrote, why=why.why, cause=why.cause, cause_by=why.cause_by, before=why.before)
+
+
+def _shared(rows: list[RankStep], found: list[int]) -> list[int]:
+    """Those of the parameters that are replicas: a wrapper's, or averaged by the program."""
+    return [at for at in found if all(not row.shared or row.shared[at] for row in rows)]
 
 
 def _is_shared(step: RankStep) -> bool:

@@ -17,7 +17,7 @@ Loop = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class FirstDifference:
     """The calls of the ranks that were the first to differ; None of a rank that made no more.
     earlier: of each rank, those before. final: whether some rank made hardly any after it."""
 
@@ -30,7 +30,7 @@ class Apart:
         return len({_place(each) for each in self.calls.values()}) == 1
 
 
-def apart(joint: Joint) -> Apart | None:
+def first_difference(joint: Joint) -> FirstDifference | None:
     """Where the orders of the ranks' calls differ, as far as both are known."""
     orders: dict[int, list[Exchange]] = {}
     begins: dict[int, int] = {}
@@ -58,7 +58,7 @@ def apart(joint: Joint) -> Apart | None:
         found -= 1
     shortest = min(map(len, known.values()))
     before = {rank: order[:found] for rank, order in known.items()}
-    return Apart(at(found), before, shortest - found <= 2)
+    return FirstDifference(at(found), before, shortest - found <= 2)
 
 
 def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> tuple[int, int] | None:
@@ -81,7 +81,7 @@ def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> tuple[int,
     return None
 
 
-def passed_over(found: Apart) -> bool:
+def passed_over(found: FirstDifference) -> bool:
     """Whether a rank went past what another did at this place: with the same line and the same call
     before it, it has made that call there earlier, and its present one a little later."""
     for rank, call in found.calls.items():
@@ -97,7 +97,10 @@ def passed_over(found: Apart) -> bool:
 
 
 def loop_left(
-    joint: Joint, found: Apart, stops: dict[int, Location], turns: dict[Loop, dict[int, int]]
+    joint: Joint,
+    found: FirstDifference,
+    stops: dict[int, Location],
+    turns: dict[Loop, dict[int, int]],
 ) -> tuple[int, Loop] | None:
     """A rank that goes on with a loop that another has left, and this loop, which all ranks ran:
     one that they ran a different number of times before others. turns: how often each rank has

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from graphlab.language import message
-from graphlab.ranks.order import apart, loop_left, passed_over, waits_for_each_other
+from graphlab.ranks.order import first_difference, loop_left, passed_over, waits_for_each_other
 from graphlab.rules.forks import fork
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
@@ -50,7 +50,7 @@ def _by_order(
     where: tuple[str, ...],
 ) -> Parted | None:
     """By the first call that was not the same: of another size, or while others had left a loop."""
-    found = apart(joint)
+    found = first_difference(joint)
     if found is None:
         return None
     calls = {rank: call for rank, call in found.calls.items() if call is not None}

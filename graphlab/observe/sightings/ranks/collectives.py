@@ -105,7 +105,8 @@ class Collectives:
             if event == "call":
                 self._carries(name, operands)
                 # Also what torch calls for the program, as FSDP does in a forward.
-                given = operands[1:2] if name in INTO else operands[:1]
+                # What goes to each rank may well differ in size.
+                given = [] if "all_to_all" in name else operands[name in INTO :][:1]
                 self.counted(
                     self._tracer.spot(frame.f_back), name, _elements(given),
                     _peer(frame) if name in PAIRWISE else None, frame.f_locals.get("group"),

@@ -63,8 +63,7 @@ def _everyone(group: Any) -> bool:
     if group is None or not torch.distributed.is_initialized():
         return True
     size = getattr(group, "size", None) if type(group).__module__.startswith("torch") else None
-    if type(group) is tuple and len(group) == 2:
+    if type(group) is tuple and len(group) == 2 and type(group[0]).__module__.startswith("torch"):
         # A device mesh, and one of its dimensions.
-        size = group[0].size
-        return size(group[1]) == torch.distributed.get_world_size()
+        return group[0].size(group[1]) == torch.distributed.get_world_size()
     return callable(size) and size() == torch.distributed.get_world_size()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -41,7 +42,9 @@ class ShardGradients:
                 if own is not None and before and at < count_of(own):
                     ratios.append(float(own.detach().reshape(-1)[at]) / before)
                     rounding = max(rounding, 4 * torch.finfo(own.dtype).eps)
-        if not ratios or max(ratios) - min(ratios) > rounding * max(map(abs, ratios)):
+        if not ratios or not all(map(math.isfinite, ratios)):
+            return None
+        if max(ratios) - min(ratios) > rounding * max(map(abs, ratios)):
             return None
         return ratios[0], rounding
 
