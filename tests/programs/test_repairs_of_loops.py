@@ -186,7 +186,7 @@ def test_a_dictionary_in_an_object_of_a_module_is_named(observe: Any, tmp_path: 
     path.write_text(NODE_MEMORY, encoding="utf-8")
     finding = observe(path).only
     assert finding.code == "GL002"
-    assert finding.help[0].text.startswith("net.memory.states still holds tensors of earlier")
+    assert finding.help[0].text.startswith("Detach net.memory.states before the next iteration")
 
 
 TWO_LOSSES = """\

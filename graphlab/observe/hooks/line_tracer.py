@@ -252,6 +252,10 @@ class LineTracer(ABC):
 
     def lost_sight(self) -> bool:
         """Whether somebody else has taken the means of following lines away."""
+        return self.running and self.blind(self.here())
+
+    def blind(self, own: Following) -> bool:
+        """The same of one thread, asked where nothing was silenced: its lines are not known."""
         return False
 
     def watch_lines(self, onlooker: Onlooker) -> None:

@@ -70,6 +70,7 @@ class Anchors:
     ]:
         tracer, getframe = self._tracer, sys._getframe
         call_handlers, silence, go_on = tracer.call_handlers, tracer.silence, tracer.go_on
+        blind = tracer.blind
         # What runs in such a function is torch's alone.
         block = code in tracer.blocks
         returns = bool(tracer.handlers[id(code)]["return"])
@@ -82,6 +83,8 @@ class Anchors:
             own = tracer.here()
             tracer.wake(own)
             silenced = silence(own)
+            if not silenced and blind(own):
+                return None
             call_handlers(code, getframe(1), "call", None)
             if silenced:
                 go_on(own, block)

@@ -160,10 +160,9 @@ class SettraceTracer(LineTracer):
         self._codes[id(code)] = _ANCHOR
         self._alive.append(code)
 
-    def lost_sight(self) -> bool:
-        own = self.here()
-        away = own.paused or own.off_in_module or own.dark is not None or self.rests
-        return self.running and not away and sys.gettrace() is not own.trace
+    def blind(self, own: Following) -> bool:
+        away = own.paused or own.off_in_module or own.in_prelude or own.dark is not None
+        return not away and not self.rests and sys.gettrace() is not own.trace
 
     def step_aside(self) -> None:
         self._anchors.step_aside()
