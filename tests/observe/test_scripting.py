@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import subprocess
 import sys
@@ -32,6 +33,21 @@ def test_a_class_that_is_scripted_finds_its_callers_variables() -> None:
     with graphlab.watch():
         assert scripted() == plain == 6.0
     assert torch.jit.script.__code__ is code
+
+
+def test_modules_and_writes_are_noted_again_after_it() -> None:
+    call = torch.nn.Module.__call__
+    with graphlab.watch() as session:
+        watched = call.__code__
+        scripted()
+        assert call.__code__ is watched
+        hidden = torch.nn.Linear(3, 2)(torch.randn(4, 3)).sigmoid()
+        hidden += 1
+        with contextlib.suppress(RuntimeError):
+            hidden.sum().backward()
+    (finding,) = session.findings
+    assert finding.code == "GL001" and finding.summary.startswith("hidden was saved")
+    assert "hidden += " in finding.summary
 
 
 def test_scripting_and_tracing_can_be_surrounded() -> None:

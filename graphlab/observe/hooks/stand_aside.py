@@ -64,11 +64,15 @@ class StandAside:
     def _surround(self, function: Any) -> None:
         """Swap its code: torch.jit.script finds the caller's variables by counting frames, so that
         there must be none more."""
-        swap = Swap(
-            function,
-            lambda first: self._enter(),
-            lambda token, result: self._leave(self.seen > 0 or compiled_before()),
-        )
+
+        def enter(first: Any) -> bool:
+            self._enter()
+            return True
+
+        def leave(entered: bool, result: Any) -> None:
+            self._leave(self.seen > 0 or compiled_before())
+
+        swap = Swap(function, enter, leave)
         swap.put_in()
         self._undo.append(swap.take_out)
 
