@@ -86,7 +86,7 @@ class TraceBuilder:
     ) -> Trace:
         optimizers = registry.states
         names = [registry.name_of(at) for at in range(len(optimizers))]
-        examples = [*backward_calls.troubled.values(), *wasteful[:NOTABLE]]
+        examples = [*backward_calls.troubled.values(), *wasteful[:NOTABLE], *registry.measured()]
         kept = self._keep(list(self._log.events), examples)
         events, _ = self.events(kept, names, [state.owns for state in optimizers])
         failure = self._failure(error)
@@ -133,12 +133,11 @@ class TraceBuilder:
         return tuple(events), places
 
     @staticmethod
-    def _keep(events: list[Any], examples: list[RawBackward]) -> list[Any]:
+    def _keep(events: list[Any], examples: list[RawBackward | RawStep]) -> list[Any]:
         """The last events, every inspected trouble, and whatever those point at; and `examples`,
         the first of a kind. The log may have let go of what these point at, and of them."""
         first = {*map(id, examples)}
-        pointed: dict[int, Any] = {}
-        notable: list[Any] = []
+        pointed, notable = dict[int, Any](), list[Any]()
         for raw in (*examples, *events):
             if isinstance(raw, RawBackward) and (raw.problems or id(raw) in first):
                 for problem in raw.problems:
@@ -146,11 +145,12 @@ class TraceBuilder:
                         if each is not None:
                             pointed[id(each)] = each
                 pointed[id(raw)] = raw
+            elif id(raw) in first:
+                pointed[id(raw)] = raw
             elif isinstance(raw, RawStep) and (raw.leftover or raw.nothing_new or raw.shared):
                 notable.append(raw)
         pointed.update((id(raw), raw) for raw in notable[:NOTABLE])
-        start = len(events) - KEEP
-        kept = [raw for at, raw in enumerate(events) if at >= start or id(raw) in pointed]
+        kept = [raw for raw in events[:-KEEP] if id(raw) in pointed] + events[-KEEP:]
         known = {*map(id, kept)}
         gone = [raw for key, raw in pointed.items() if key not in known]
         return sorted(gone, key=lambda raw: raw.seq) + kept
@@ -288,7 +288,7 @@ class TraceBuilder:
         )
 
     def _optimizer(self, state: OptimizerState, name: str) -> OptimizerInfo:
-        mix = state.mix
+        mix = state.measured.mix if state.measured is not None else None
         untouched = [
             Untouched(self.table.tensors[index].name or f"parameter {index}", why)
             for index, why in state.untouched.items()

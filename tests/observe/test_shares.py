@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import graphlab
+from graphlab.observe import build_trace
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.trace.model import Mix, OptimizerInfo, Step, Trace
 from graphlab.trace.report import report
@@ -344,3 +345,18 @@ def test_three_losses_in_every_order(rounds: int) -> None:
         found = shares(first_mix(watched(program)))
         for name, size in zip(("zero", "one", "other"), sizes, strict=True):
             assert found[name] == pytest.approx(size / sum(sizes), rel=1e-4)
+
+
+def test_the_last_measured_step_outlives_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_trace, "KEEP", 50)
+
+    def program() -> None:
+        two = Two()
+        for _ in range(90):
+            two.optimizer.zero_grad()
+            two.losses()[0].backward()
+            two.optimizer.step()
+
+    steps = [each for each in watched(program).events if isinstance(each, Step)]
+    assert len(steps) < 30
+    assert [each.iteration for each in steps if each.mix is not None] == [61]

@@ -290,7 +290,7 @@ class OptimizerLedger:
         if active.copies is not None:
             compare(state, optimizer, active.copies, self.registry.place_of)
         if step.mix is not None:
-            step.mix = state.mix = self._with_changes(step.mix, state, active)
+            step.mix, state.measured = self._with_changes(step.mix, state, active), step
         state.contributions = None
         self._log.events.append(step)
         for each in self.on_stepped:

@@ -10,7 +10,7 @@ from typing import Any
 
 from graphlab.language import message
 from graphlab.observe.names import Names, parameters_of, wrapped
-from graphlab.observe.notes import Cut, Spot, located
+from graphlab.observe.notes import Cut, RawStep, Spot, located
 from graphlab.observe.optimizers.gradients.groups import Groups
 from graphlab.observe.optimizers.gradients.parameters import Facts, Fingerprint, ParameterState
 from graphlab.observe.optimizers.gradients.step_writes import StepWrites
@@ -64,7 +64,8 @@ class OptimizerState:
         self.touched: dict[int, None] = {}
         self.others: dict[int, None] = {}
         self.untouched: dict[int, str] = {}
-        self.mix: Any = None
+        # Its last step that was compared by value.
+        self.measured: RawStep | None = None
         self.by_parameter: tuple[ParameterMix, ...] = ()
         self.contributions: Contributions | None = None
         self.last_spot: Spot | None = None
@@ -171,6 +172,11 @@ class OptimizerRegistry:
         self.doubles = False
 
     left_out: str = message("observed.budget.steps")
+
+    def measured(self) -> list[RawStep]:
+        """The last step of each optimizer that was compared by value: the log may have let go of
+        it."""
+        return [each.measured for each in self.states if each.measured is not None]
 
     def rest(self) -> None:
         """Compare no more than each optimizer's first steps by value."""

@@ -68,8 +68,8 @@ class Modes:
         self._trains: dict[int, tuple[Ref, int]] = {}
         self._open: dict[int, Evaluation] = {}
         self._found: dict[int, LeftInEval] = {}
-        watched.tracer.handle(nn.Module.train, self._on_train)
-        watched.tracer.handle(torch.autograd.backward, self._on_backward)
+        watched.tracer.handle(nn.Module.train, self._on_train, "call")
+        watched.tracer.handle(torch.autograd.backward, self._on_backward, "call")
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing: all backwards count, not only those that are inspected."""
@@ -79,7 +79,7 @@ class Modes:
 
     def _on_train(self, frame: FrameType, event: str, arg: Any) -> None:
         code, outer = frame.f_code, frame.f_back
-        if event != "call" or outer is None:
+        if outer is None:
             return
         caller = outer.f_code
         if (caller.co_name, caller.co_filename) == (code.co_name, code.co_filename):
@@ -125,7 +125,7 @@ class Modes:
                 yield at
 
     def _on_backward(self, frame: FrameType, event: str, arg: Any) -> None:
-        spot = self._watched.tracer.spot(frame.f_back) if event == "call" else None
+        spot = self._watched.tracer.spot(frame.f_back)
         if spot is None:
             return
         self._backwards += 1
