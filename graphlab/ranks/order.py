@@ -61,8 +61,9 @@ def first_difference(joint: Joint) -> FirstDifference | None:
     return FirstDifference(at(found), before, shortest - found <= 2)
 
 
-def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> tuple[int, int] | None:
-    """Two ranks of which each was cut off as it sent to the other, or received from it."""
+def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> dict[int, Exchange] | None:
+    """Two ranks of which each was cut off as it sent to the other, or received from it, with these
+    calls."""
     last: dict[int, Exchange] = {}
     for rank, trace in joint.traces.items():
         for each in trace.sightings:
@@ -77,7 +78,7 @@ def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> tuple[int,
             continue
         other = last[peer]
         if other.peer == rank and other.operation == call.operation:
-            return rank, peer
+            return {rank: call, peer: other}
     return None
 
 

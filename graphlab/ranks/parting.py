@@ -3,105 +3,138 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from graphlab.language import message
 from graphlab.ranks.order import first_difference, loop_left, passed_over, waits_for_each_other
 from graphlab.rules.forks import fork
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
-from graphlab.trace.ranks.sightings import Communicated, Parted, Scheduled, Turns
+from graphlab.trace.ranks.sightings import (
+    Communicated,
+    Exchange,
+    How,
+    Parted,
+    Scheduled,
+    Turns,
+)
 from graphlab.trace.values import Location
 
 # A line, what it called, and how often on each rank.
 Row = tuple[Location, str, dict[int, int]]
+_NONE: Mapping[int, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The ranks that were cut off, and where each of them was; `failed` is the first of those."""
+
+    joint: Joint
+    ranks: tuple[int, ...]
+    stops: dict[int, Location]
+
+    @property
+    def failed(self) -> Location | None:
+        return next(iter(self.stops.values()), None)
+
+    def for_what(
+        self,
+        how: How,
+        at: Location,
+        operation: str = "",
+        counts: Mapping[int, int] = _NONE,
+        passed: bool = False,
+    ) -> Parted:
+        """They wait because of the line `at`, which the ranks ran `counts` times each."""
+        never = tuple(
+            rank for rank, count in counts.items() if not (count or passed or how == "sizes")
+        )
+        return Parted(
+            at,
+            how,
+            operation,
+            self.failed,
+            self.ranks,
+            tuple(message("ranks.of_rank", rank=r, text=str(n)) for r, n in counts.items()),
+            tuple(
+                message("ranks.gl304.in_line", rank=r, line=at.line) for r, at in self.stops.items()
+            ),
+            never,
+            passed,
+        )
 
 
 def parted(joint: Joint) -> Parted | None:
     """Where the ranks took different ways, if some were cut off waiting for the others. An error
     of a rank's own is the whole story."""
-    waiting = tuple(rank for rank, trace in joint.traces.items() if cut_off(trace))
+    ranks = tuple(rank for rank, trace in joint.traces.items() if cut_off(trace))
     raised = [rank for rank, trace in joint.traces.items() if trace.outcome == "raised"]
-    if not waiting or any(rank not in waiting for rank in raised):
+    if not ranks or any(rank not in ranks for rank in raised):
         return None
+    failures = {rank: joint.traces[rank].exception for rank in ranks}
     stops = {
         rank: failure.at
-        for rank in waiting
-        if (failure := joint.traces[rank].exception) is not None and failure.at is not None
+        for rank, failure in failures.items()
+        if failure is not None and failure.at is not None
     }
-    failed = next(iter(stops.values()), None)
-    where = tuple(
-        message("ranks.gl304.in_line", rank=rank, line=at.line) for rank, at in stops.items()
-    )
+    waiting = Waiting(joint, ranks, stops)
     pair = waits_for_each_other(joint, stops)
     if pair is not None:
-        one, other = (stops[rank] for rank in sorted(pair, reverse=True))
-        operation = next(each[1] for each in counts_of(joint, Communicated, None) if _at(each, one))
-        return Parted(one, "pair", operation, other, waiting, (), where)
-    return _by_order(joint, stops, failed, waiting, where) or _by_counts(
-        joint, stops, failed, waiting, where
-    )
+        one, other = sorted(pair, reverse=True)
+        # As the program wrote it: send() calls isend().
+        operation, _ = _made(joint, stops[one], pair[one])
+        found = waiting.for_what("pair", stops[one], operation)
+        return replace(found, failed=stops[other])
+    return _by_order(waiting) or _by_counts(waiting)
 
 
-def _by_order(
-    joint: Joint,
-    stops: dict[int, Location],
-    failed: Location | None,
-    waiting: tuple[int, ...],
-    where: tuple[str, ...],
-) -> Parted | None:
+def _by_order(waiting: Waiting) -> Parted | None:
     """By the first call that was not the same: of another size, or while others had left a loop."""
+    joint = waiting.joint
     found = first_difference(joint)
     if found is None:
         return None
     calls = {rank: call for rank, call in found.calls.items() if call is not None}
     if found.same_line and found.final and len(calls) == len(found.calls):
         call = next(iter(calls.values()))
-        said = _each({rank: call.elements for rank, call in calls.items()})
+        sizes = {rank: each.elements for rank, each in calls.items()}
         passed = passed_over(found)
-        return Parted(
-            call.lines[-1], "sizes", call.operation, failed, waiting, said, where, (), passed
-        )
+        return waiting.for_what("sizes", call.lines[-1], call.operation, sizes, passed)
     turns = counts_of(joint, Turns, None)
     by_loop = {(at.file, at.line): counts for at, _, counts in turns}
-    left = loop_left(joint, found, stops, by_loop)
+    left = loop_left(joint, found, waiting.stops, by_loop)
     if left is None:
         return None
     rank, loop = left
     at, _, counts = next(row for row in turns if (row[0].file, row[0].line) == loop)
     if len({*counts.values()}) > 1:
-        return Parted(at, "loop", "", failed, waiting, _each(counts), where)
+        return waiting.for_what("loop", at, "", counts)
     # As many turns so far: it may be the next one's, or a call that was passed over in one of them.
     call = calls.get(rank)
     line = call.lines[-1] if call is not None else None
     condition = fork(joint.traces[rank], line)
-    if line is None or condition is None or condition.at is None or condition.at.line < at.line:
-        return Parted(at, "left", "", failed, waiting, (), where)
-    operation, counts = next(
-        (row[1], row[2]) for row in counts_of(joint, Communicated, None) if _at(row, line)
-    )
-    said = _each(counts)
-    return Parted(line, "call", operation, failed, waiting, said, where, (), passed=True)
+    if call is None or line is None or condition is None or condition.at is None:
+        return waiting.for_what("left", at)
+    operation, counts = _made(joint, line, call)
+    if condition.at.line < at.line or not counts:
+        return waiting.for_what("left", at)
+    return waiting.for_what("call", line, operation, counts, True)
 
 
-def _each(counts: dict[int, int]) -> tuple[str, ...]:
-    return tuple(
-        message("ranks.of_rank", rank=rank, text=str(count)) for rank, count in counts.items()
-    )
+def _made(joint: Joint, at: Location, call: Exchange) -> tuple[str, dict[int, int]]:
+    """What the program called in the line `at`, where it came to `call`, and how often."""
+    for row, operation, counts in counts_of(joint, Communicated, None):
+        if (row.file, row.line) == (at.file, at.line):
+            return operation, counts
+    return call.operation, {}
 
 
-def _at(row: Row, at: Location) -> bool:
-    return (row[0].file, row[0].line) == (at.file, at.line)
-
-
-def _by_counts(
-    joint: Joint,
-    stops: dict[int, Location],
-    failed: Location | None,
-    waiting: tuple[int, ...],
-    where: tuple[str, ...],
-) -> Parted | None:
+def _by_counts(waiting: Waiting) -> Parted | None:
+    joint, stops = waiting.joint, waiting.stops
     lines = counts_of(joint, Communicated, None)
-    if len(waiting) == len(joint.traces):
+    if len(waiting.ranks) == len(joint.traces):
         # All wait, so that loops differ for the same reason: the calls at which they wait come
         # first. But first of all a call that one of them never made, and that ended, though
         # another's call of something else took its place.
@@ -115,15 +148,13 @@ def _by_counts(
             return not ended, not waited, not passed
 
         lines.sort(key=order)
-        tables = ((lines, False), (counts_of(joint, Turns, failed), True))
+        tables = ((lines, False), (counts_of(joint, Turns, waiting.failed), True))
     else:
-        tables = ((counts_of(joint, Turns, failed), True), (lines, False))
+        tables = ((counts_of(joint, Turns, waiting.failed), True), (lines, False))
     for table, is_loop in tables:
         for at, operation, counts in table:
             if len(set(counts.values())) > 1:
-                never = tuple(rank for rank, count in counts.items() if not count)
-                how = "loop" if is_loop else "call"
-                return Parted(at, how, operation, failed, waiting, _each(counts), where, never)
+                return waiting.for_what("loop" if is_loop else "call", at, operation, counts)
     return None
 
 

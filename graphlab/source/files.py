@@ -167,6 +167,12 @@ def user_frame(frame: FrameType | None, files: UserFiles) -> FrameType | None:
     return None
 
 
+def calls_key(frames: list[FrameType]) -> tuple[int, ...]:
+    """What is the same whenever these frames stand at these calls. Their codes are told by their
+    identity, so whoever keeps the key keeps the codes as well."""
+    return tuple(part for each in frames for part in (id(each.f_code), each.f_lasti))
+
+
 def user_frames(frame: FrameType | None, files: UserFiles) -> Iterator[FrameType]:
     """Every frame, from `frame` outwards, that runs one of the user's files."""
     while (frame := user_frame(frame, files)) is not None:

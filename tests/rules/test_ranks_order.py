@@ -240,6 +240,13 @@ def test_two_ranks_that_wait_for_each_other(operation: str) -> None:
     assert f"rank 0 in line 11 and rank 1 in line 12 wait in {operation}" in finding.summary
 
 
+def test_what_a_call_calls_in_turn_is_not_named() -> None:
+    one = rank(PASS, Exchange("send", 4, 1, (CLIP,)), Exchange("isend", 4, 1, (CLIP,)))
+    other = rank(PASS, Exchange("send", 4, 0, (STEP,)), Exchange("isend", 4, 0, (STEP,)))
+    (finding,) = told(one, other)
+    assert "wait in send, each for the other" in finding.summary
+
+
 def test_a_rank_that_waits_for_one_that_waits_elsewhere() -> None:
     one = rank(PASS, Exchange("send", 4, 1, (CLIP,)))
     other = rank(PASS, Exchange("send", 4, 2, (STEP,)))

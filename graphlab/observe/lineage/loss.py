@@ -28,7 +28,14 @@ from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.tensors import count_of, is_tensor, requires_grad
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import in_frame
-from graphlab.source.files import PACKAGE, UserFiles, installed, user_frame, user_frames
+from graphlab.source.files import (
+    PACKAGE,
+    UserFiles,
+    calls_key,
+    installed,
+    user_frame,
+    user_frames,
+)
 from graphlab.source.objects import LOST
 from graphlab.source.places import locate, parse
 from graphlab.source.wording import THE_LOSS, call_at, call_text, loss_in, short
@@ -68,7 +75,7 @@ class LossNames:
         frames = [*islice(user_frames(frame.f_back, self._files), _HELPERS)]
         if not frames:
             return Called(None, *call_text(None, fallback))
-        key = tuple(part for each in frames for part in (id(each.f_code), each.f_lasti))
+        key = calls_key(frames)
         if key not in self._known:
             self._codes += [each.f_code for each in frames]
             self._known[key] = self._written(frame, frames[0])

@@ -89,7 +89,7 @@ class OptimizerLedger:
         optimizer = frame.f_locals.get("self")
         if is_a(attributes(optimizer).get("param_groups"), list):
             state = self.registry.state(optimizer, self._tracer.spot(frame.f_back))
-            state.series = self._series.of(user_frames(frame.f_back, self._files))
+            state.series = self._series.of([*user_frames(frame.f_back, self._files)])
             names = state.series.foretold(optimizer, self._files)
             state.like_the_last(names is not None)
             # Named now: the variables may be gone later.

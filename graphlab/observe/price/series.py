@@ -3,14 +3,14 @@ its own: once several were alike, the next are looked at in samples."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.tensors import Named, describe
-from graphlab.source.files import UserFiles
+from graphlab.source.files import UserFiles, calls_key
 from graphlab.trace.values import TensorInfo
 
 # So many in a row that were called the same, with the same parameters, tell what the next one is.
@@ -70,9 +70,8 @@ class AllSeries:
         # The codes of the keys, which are known by their identity.
         self._codes: list[CodeType] = []
 
-    def of(self, frames: Iterable[FrameType]) -> Series:
-        frames = [*frames]
-        key = tuple(part for each in frames for part in (id(each.f_code), each.f_lasti))
+    def of(self, frames: list[FrameType]) -> Series:
+        key = calls_key(frames)
         found = self._series.get(key)
         if found is None:
             self._codes += [each.f_code for each in frames]

@@ -41,7 +41,7 @@ class Softmaxes:
         self._found: dict[tuple[Spot | None, Spot | None], SoftmaxTwice] = {}
         # A divergence has no node of its own in the graph.
         for function in (torch.nn.functional.kl_div, torch.nn.KLDivLoss.forward):
-            watched.tracer.handle(function, self._on_divergence)
+            watched.tracer.handle(function, self._on_divergence, "call")
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if self._looks[record.spot] >= LOOKS:
@@ -57,7 +57,7 @@ class Softmaxes:
 
     def _on_divergence(self, frame: FrameType, event: str, arg: Any) -> None:
         loss_spot = self._tracer.spot(frame.f_back)
-        if event != "call" or self._looks[loss_spot] >= LOOKS:
+        if self._looks[loss_spot] >= LOOKS:
             return
         self._looks[loss_spot] += 1
         given = frame.f_locals.get("input")

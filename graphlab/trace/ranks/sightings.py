@@ -262,6 +262,9 @@ class PastTheWrapper:
     cause: Location | None
 
 
+How = Literal["loop", "left", "call", "sizes", "pair"]
+
+
 @dataclass(frozen=True, slots=True)
 class Parted:
     """Ranks that took different ways: `waiting` were cut off, the first of them at `failed`. at:
@@ -272,7 +275,7 @@ class Parted:
     the line of each that waited, as text; never: those that did not run it at all."""
 
     at: Location | None
-    how: Literal["loop", "left", "call", "sizes", "pair"]
+    how: How
     operation: str
     failed: Location | None
     waiting: tuple[int, ...]

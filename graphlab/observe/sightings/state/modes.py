@@ -13,7 +13,7 @@ from torch import nn
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Ref, is_module
+from graphlab.observe.tensors import Ref, WeakMap, is_module
 from graphlab.source.objects import (
     attribute,
     attributes,
@@ -61,11 +61,8 @@ class Modes:
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
-        self._backwards = 0
-        # Of each line: which backward its last one was.
-        self._last: dict[Spot, int] = {}
-        # By identity: a module that the program put into training mode, and after which backward.
-        self._trains: dict[int, tuple[Ref, int]] = {}
+        # The modules that the program put into training mode, and the count of nodes by then.
+        self._trains = WeakMap()
         self._open: dict[int, Evaluation] = {}
         self._found: dict[int, LeftInEval] = {}
         watched.tracer.handle(nn.Module.train, self._on_train, "call")
@@ -91,7 +88,7 @@ class Modes:
         if mode is False:
             self._evaluated(module, self._watched.tracer.spot(outer))
             return
-        self._trains[id(module)] = Ref(module), self._backwards
+        self._trains.put(module, self._watched.tracer.seq())
         if self._open:
             for _, each in submodules(module):
                 self._open.pop(id(each), None)
@@ -104,8 +101,7 @@ class Modes:
             or attributes(module).get("training") is not True
         ):
             return
-        since = max(self._put_into_training(module), default=0)
-        trained = frozenset(line for line, last in self._last.items() if last > since)
+        trained = self._lines_since(max(self._put_into_training(module), default=-1))
         if not trained or not any(_by_mode(each) for _, each in submodules(module)):
             return
         events = self._watched.log.events
@@ -119,17 +115,29 @@ class Modes:
         )
 
     def _put_into_training(self, module: Any) -> Iterator[int]:
-        for ref, at in self._trains.values():
-            outer = ref()
-            if outer is not None and _holds(outer, module):
-                yield at
+        for outer in self._trains.alive():
+            if _holds(outer, module):
+                yield self._trains.get(outer)
+
+    def _lines_since(self, seq: int) -> frozenset[Spot]:
+        """The lines of the last backwards, as far back as the node `seq`."""
+        found: set[Spot] = set()
+        for event in reversed(self._watched.log.events):
+            if isinstance(event, RawBackward):
+                if event.seq <= seq:
+                    break
+                if event.spot is not None:
+                    found.add(event.spot)
+        return frozenset(found)
 
     def _on_backward(self, frame: FrameType, event: str, arg: Any) -> None:
-        spot = self._watched.tracer.spot(frame.f_back)
+        if not self._open:
+            return
+        # It was noted first, by backward_calls.py.
+        events = reversed(self._watched.log.events)
+        spot = next((each.spot for each in events if isinstance(each, RawBackward)), None)
         if spot is None:
             return
-        self._backwards += 1
-        self._last[spot] = self._backwards
         for key, each in [*self._open.items()]:
             module = each.ref()
             if module is None or attributes(module).get("training") is not False:

@@ -17,6 +17,8 @@ from graphlab.trace.model import Backward, Location, Saved, Trace
 
 # In as many bodies, one around the other, they may be put in order.
 _BODIES = 2
+# What is not done twice.
+_ONCE = ("backward", "step", "zero_grad", "append", "update")
 
 
 def stepped_later(trace: Trace, stepped: Location | None, event: Backward) -> Iterator[Help]:
@@ -152,7 +154,3 @@ def _again(each: Common, saved: list[tuple[Location, set[str]]], parts: set[str]
             needed |= read_names(statement)
     once = any(_is(node, name) for one in again for node in ast.walk(one) for name in _ONCE)
     return [] if once else again
-
-
-# What is not done twice.
-_ONCE = ("backward", "step", "zero_grad", "append", "update")
