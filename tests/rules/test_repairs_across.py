@@ -101,6 +101,15 @@ def test_a_step_stays_where_its_gradients_would_not(old: str, new: str) -> None:
     assert outcomes(source, helps) == []
 
 
+def test_in_one_body_another_repair_moves_the_step() -> None:
+    source = BRANCHES.replace(
+        "    if g_loss is not None:\n        g_loss.backward()\n", "    g_loss.backward()\n"
+    )
+    script = Script(source)
+    event = backward(script.at("g_loss.backward()"), "g_loss")
+    assert not [*stepped_later(script.trace(event), script.at("opt_d.step()"), event)]
+
+
 def test_what_two_functions_part_is_computed_again_in_the_body_that_calls_them() -> None:
     script = Script(UPDATES, tensors=(parameter("d.weight"),))
     event = backward(script.at("loss.backward()"))

@@ -28,7 +28,9 @@ def stepped_later(trace: Trace, stepped: Location | None, event: Backward) -> It
         return
     for each in islice(Callers(trace, stepped).common(stepped, event.at), _BODIES):
         file, step = each.file, each.first
-        if not isinstance(step, ast.Expr) or not _is(step.value, "step") or _same(each, event.at):
+        if not isinstance(step, ast.Expr) or not _is(step.value, "step"):
+            continue
+        if _same(each, event.at) or _direct(each, stepped, event.at):
             continue
         own = _receiver(file, step.value)
         cleared = [
@@ -52,6 +54,12 @@ def stepped_later(trace: Trace, stepped: Location | None, event: Backward) -> It
 def _same(each: Common, at: Location) -> bool:
     """Whether the step stands where the backward does, in what both losses call."""
     return each.file.file == at.file and each.first.lineno == at.line
+
+
+def _direct(each: Common, change: Location, at: Location) -> bool:
+    """Whether both stand in this body, for which there are repairs of their own."""
+    ends = {each.first.lineno, each.last.lineno}
+    return each.file.file == change.file == at.file and ends == {change.line, at.line}
 
 
 def _for_its_own(
@@ -110,9 +118,7 @@ def computed_again(
         for part in (trace.tensors[each.tensor].name or "").split(".")
     }
     for each in islice(callers.common(change, event.at), _BODIES):
-        direct = {change.line, event.at.line}
-        if each.file.file == event.at.file and {each.first.lineno, each.last.lineno} == direct:
-            # Both stand in this body, for which there are repairs of their own.
+        if _direct(each, change, event.at):
             continue
         again = _again(each, saved, parts)
         if not again:
