@@ -11,7 +11,7 @@ from torch import nn
 import graphlab
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.numbers import steep_nodes, watch
-from graphlab.observe.numbers.finite import largest, number_of
+from graphlab.observe.numbers.finite import largest
 from graphlab.observe.numbers.growth import Growth
 from graphlab.observe.numbers.steep_nodes import SteepNodes
 from graphlab.observe.process_state import PROCESS
@@ -21,18 +21,6 @@ def backward(at: int, line: Any) -> RawBackward:
     record = RawBackward(2 * at, None, "loss.backward()", "loss", at, False)
     record.line = line
     return record
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64, torch.int64])
-def test_a_number_is_read_as_item_reads_it(dtype: torch.dtype) -> None:
-    for value in (torch.tensor(3.0, dtype=dtype), torch.tensor([[7]]).to(dtype)):
-        assert number_of(value) == value.item()
-
-
-def test_the_number_of_a_view_is_not_what_is_in_memory() -> None:
-    value = torch.complex(torch.tensor(1.0), torch.tensor(2.0)).conj().imag
-    assert value.is_neg() and number_of(value) == value.item() == -2.0
-    assert number_of(torch.arange(4.0)[3]) == 3.0
 
 
 def test_each_optimizer_keeps_its_own_look_that_is_not_read(

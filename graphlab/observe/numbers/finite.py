@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,14 +9,7 @@ import torch
 
 from graphlab.language import message
 from graphlab.language.lists import listing
-from graphlab.observe.tensors import (
-    address_of,
-    count_of,
-    dtype_of,
-    is_tensor,
-    is_view,
-    readable,
-)
+from graphlab.observe.tensors import count_of, is_tensor, readable
 
 # Private to torch; without it the tensors are read one by one.
 _norms: Any = getattr(torch, "_foreach_norm", None)
@@ -56,18 +48,6 @@ def odd(value: Any) -> Odd:
         return FINITE
     nan = int(torch.isnan(value).sum())
     return Odd(nan, int((~torch.isfinite(value)).sum()) - nan)
-
-
-# What reads a number in memory: a tenth of what `item()` takes, at each backward.
-_IN_MEMORY = {"float32": ctypes.c_float, "float64": ctypes.c_double}
-
-
-def number_of(value: Any) -> Any:
-    """The only number of a readable tensor on the CPU. To be called inside of Unnoticed."""
-    kind = _IN_MEMORY.get(dtype_of(value))
-    # A view may be the negative of what is in memory.
-    address = address_of(value) if kind is not None and not is_view(value) else 0
-    return kind.from_address(address).value if kind is not None and address else value.item()
 
 
 def readable_together(tensors: Sequence[Any]) -> list[Any]:

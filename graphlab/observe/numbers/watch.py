@@ -23,7 +23,7 @@ from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
 from graphlab.observe.numbers.births import sighting
 from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
-from graphlab.observe.numbers.finite import largest, number_of, odd
+from graphlab.observe.numbers.finite import largest, odd
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.numbers.verdicts import Verdicts
 from graphlab.observe.optimizers.ledger import OptimizerLedger
@@ -209,7 +209,8 @@ class NumberWatch:
             return not math.isfinite(float(torch.stack(losses).sum()))
         if count != 1:
             return bool(odd(loss))
-        value = number_of(loss)
+        # Not `loss.item`, which a subclass may define.
+        value = torch.Tensor.item(loss)
         if type(value) is not float:
             return False
         self._verdicts.growth.loss(record, value)
