@@ -130,6 +130,8 @@ SPEAKING = (
          failed=18, cause=22),
     Case("GL102", "tests/corpus/silent/zero_grad_of_a_submodule.py", "warning",
          "tagger.encoder.bag.weight", failed=39, cause=36),
+    Case("GL102", "tests/corpus/silent/sharpness_aware_closure.py", "warning",
+         "classifier.0.weight", failed=43, cause=39),
     Case("GL103", "tests/corpus/silent/layers_in_a_list.py", "warning",
          "model.hids[2].weight", failed=50, cause=13),
     Case("GL104", "tests/corpus/silent/head_replaced.py", "warning",

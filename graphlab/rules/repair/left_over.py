@@ -19,7 +19,7 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
     """Insert zero_grad() before the first backward whose gradients `step` applies, if both are in
     the same block; else after the step."""
     at, name = step.at, trace.optimizers[step.optimizer].name
-    found = re.match(r"(?:\w+ = )?([\w.]+)\.step\(", at.code) if at is not None else None
+    found = re.search(r"(?<![\w.])([\w.]+)\.step\(", at.code) if at is not None else None
     if at is None or found is None or found[1].rsplit(".", 1)[-1] != name.rsplit(".", 1)[-1]:
         return None
     zero = f"{found[1]}.zero_grad()"
@@ -52,7 +52,7 @@ def _in_closure(trace: Trace, at: Location, first: Location, zero: str) -> Help 
     `zero`."""
     block = Block(trace.sources.get(at.file, ""), at.file, first.line, first.line)
     called = re.search(r"\.step\((?:closure=)?(\w+)\)", at.code)
-    if called is None or first.file != at.file:
+    if called is None or first.file != at.file or not block.statements:
         return None
     for node in ast.walk(ast.parse(trace.sources.get(at.file, ""))):
         if (
