@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import key_of, message
 from graphlab.rules.numbers import finding, given, operand, sighted, spelt
 from graphlab.rules.rule import Rule
-from graphlab.rules.words import in_line, in_module, loss_word
+from graphlab.rules.words import in_line, in_module, loss_word, several_parameters
 from graphlab.source.wording import THE_LOSS
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
@@ -28,14 +28,16 @@ _LARGE = ("observed.values.range", "observed.values.value")
 def check(trace: Trace) -> Iterator[Finding]:
     for each in sighted(trace):
         if each.phase != "backward":
-            yield finding(RULE, trace, each, _made(each), _help(each))
+            yield finding(RULE, trace, each, _made(trace, each), _help(each))
 
 
-def _made(each: NonFinite) -> str:
+def _made(trace: Trace, each: NonFinite) -> str:
     words = {"line": in_line(each.at), "module": in_module(each.module)}
     if each.phase == "before":
         name = each.operand or message("words.a_parameter")
         return message("numbers.gl201.before", name=name, **words)
+    if each.phase == "kept":
+        return message("numbers.gl201.kept", names=several_parameters(trace, each.tensors))
     if each.phase == "data":
         name = each.operand or message("words.a_tensor")
         many = {"count": each.count, "whole": each.whole}
@@ -60,6 +62,8 @@ def _help(each: NonFinite) -> str:
         return message("numbers.gl201.step_help")
     if each.phase == "before":
         return message("numbers.gl201.before_help")
+    if each.phase == "kept":
+        return message("numbers.gl201.kept_help")
     known = _HELPS.get(spelt(each.operation))
     # An exponential outgrows its type from ordinary values; all else, from large ones.
     if known != "exp" and key_of(each.critical) in _LARGE:

@@ -77,7 +77,7 @@ def _place(each: NonFinite) -> str:
 
 def _reach(trace: Trace, each: NonFinite) -> str:
     parts = [loss_word(each.loss)] if each.in_loss and each.loss else []
-    if each.tensors:
+    if each.tensors and each.phase != "kept":
         names = several_parameters(trace, each.tensors)
         applied = each.step and each.phase not in ("before", "step")
         if applied or (each.phase == "backward" and each.iteration is not None):

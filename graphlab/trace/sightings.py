@@ -145,8 +145,9 @@ class GradientKept:
 
 
 # Where a number was made: in a forward, in a backward, in an optimizer's step; or where it was
-# first met: in data, which no operation made. `before` is in what had run when looking began.
-Phase = Literal["forward", "backward", "step", "data", "before"]
+# first met: in data, which no operation made. `before` is in what had run when looking began,
+# `kept` in what a module keeps in a buffer, of which no more is known.
+Phase = Literal["forward", "backward", "step", "data", "before", "kept"]
 
 
 @dataclass(frozen=True, slots=True)

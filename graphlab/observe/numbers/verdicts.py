@@ -9,7 +9,7 @@ from typing import Any
 
 from graphlab.observe.graph.walk import grad_edge, sequence
 from graphlab.observe.live_objects import TensorTable
-from graphlab.observe.names import parameters_of
+from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawZero, located
 from graphlab.observe.numbers.births import phase_of, sighting
 from graphlab.observe.numbers.finite import odd
@@ -20,7 +20,7 @@ from graphlab.observe.numbers.steep_nodes import SteepNodes
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import is_tensor
-from graphlab.source.files import UserFiles
+from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, items
 from graphlab.trace.sightings import NonFinite, Phase
 
@@ -199,6 +199,20 @@ class Verdicts:
             module=self._tracking.module_of(sequence(found.node)),
             look_from=self._from(iteration) if at is None else None,
         )
+
+    def from_buffers(self, ill: list[Any], frame: FrameType | None) -> NonFinite | None:
+        """Buffers of modules came to hold a NaN; `frame`: where their names may be known."""
+        if not ill:
+            return None
+        if frame is not None:
+            names = Names(self._files).gather(user_frame(frame, self._files))
+            for each in ill[:NAMED]:
+                self._table.tensor_index(each, names)
+        births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
+        if births:
+            birth = min(births, key=lambda each: each.order)
+            return replace(sighting(birth, None, False), tensors=self.places(ill))
+        return NonFinite(None, "", "kept", "nan", tensors=self.places(ill), look_from=0)
 
     def _from(self, iteration: int | None) -> int:
         """From where to look for what made a loss of this iteration not finite. What modules keep

@@ -9,6 +9,7 @@ applied it, or a parameter has it. A loss may be infinite where the program skip
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import FrameType
@@ -22,6 +23,7 @@ from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
 from graphlab.observe.numbers.births import sighting
+from graphlab.observe.numbers.buffers import Buffers
 from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
 from graphlab.observe.numbers.finite import largest, odd
 from graphlab.observe.numbers.tracking import Tracking
@@ -71,6 +73,7 @@ class NumberWatch:
         # By the place of an optimizer: on a device what the last look at its parameters gave, not
         # read.
         self._unread: dict[int, tuple[Any, RawBackward | None]] = {}
+        self._buffers = Buffers(log)
         self._verdicts = Verdicts(log, files, ledger, table, self._tracking)
         ledger.on_step.append(self._on_step)
         ledger.on_stepped.append(self._on_stepped)
@@ -88,7 +91,8 @@ class NumberWatch:
     # What a watcher is asked for.
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        """Sampled backwards tell nothing more than all of them do."""
+        """Its graph was walked, before it runs."""
+        self._buffers.begin()
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
@@ -258,6 +262,8 @@ class NumberWatch:
                 return
         if state.steps % EVERY == 0:
             self._look_at(state.at, parameters)
+            if self._told is None and self._pending is None:
+                self._told = self._verdicts.from_buffers(self._buffers.ill(), sys._getframe())
 
     def _look_at(self, at: int, parameters: list[Any]) -> None:
         """Whether the parameters of the optimizer at this place are finite."""
@@ -341,6 +347,7 @@ class NumberWatch:
                 if ill and self._verdicts.sound is not None:
                     self._told = self._verdicts.from_parameters(self._verdicts.last, ill)
                     return
+            self._told = self._verdicts.from_buffers(self._buffers.ill(at_once=True), None)
 
 
 def _name(value: Any, frame: FrameType) -> str:

@@ -41,8 +41,9 @@ class Story:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         finding, width = self.finding, options.max_width
         yield headline(finding)
-        yield Text()
         steps = labelled_places(finding)
+        if steps or finding.related:
+            yield Text()
         # If the first place has no location, the file is that of the failed call.
         known = [place.at for place, *_ in (*steps[:1], *steps[::-1]) if place.at is not None]
         file = known[0].file if known else None
