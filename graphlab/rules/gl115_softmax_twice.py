@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.calls import identity_instead
-from graphlab.rules.repair.double_softmax import as_scores, with_logarithm, without_softmax
+from graphlab.rules.repair.double_softmax import (
+    as_scores,
+    has_logarithms,
+    with_logarithm,
+    without_softmax,
+)
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help, Place
@@ -61,7 +66,9 @@ def _without_logarithm(
     trace: Trace, each: SoftmaxTwice, cause: Location | None, what: str
 ) -> Finding:
     key = "divergence" if each.loss == "kl_div" else "log"
-    edit = next(with_logarithm(trace, cause, each.module), None) if key == "log" else None
+    # A divergence whose target has the logarithms got its two arguments the wrong way round.
+    swapped = key == "divergence" and has_logarithms(trace, each.loss_at)
+    edit = None if swapped else next(with_logarithm(trace, cause, each.module), None)
     return Finding(
         *RULE.label,
         summary=message(f"training.gl115.no_{key}", what=what, line=line_in_brackets(each.loss_at)),

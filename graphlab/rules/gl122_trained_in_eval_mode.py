@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.trained.modes import back_to_training
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help, Place
@@ -31,6 +32,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=Place(each.at, by) if each.at is not None else None,
             failed=Place(each.call_at, each.call) if each.call_at is not None else None,
             help=(Help(message("training.gl122.help", back=f"{whose}.train()")),),
+            others=()
+            if each.mixed
+            else tuple(back_to_training(trace, each.at, each.call_at, each.name)),
         )
 
 

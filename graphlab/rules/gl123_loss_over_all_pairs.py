@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.trained.pairs import without_last_dimension
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help, Place
@@ -28,6 +29,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=Place(each.at, message("training.gl123.compared")),
             failed=Place(each.call_at, each.call) if each.call_at is not None else None,
             help=(Help(message(f"training.gl123.{'column' if column else 'row'}")),),
+            others=tuple(without_last_dimension(trace, each)),
         )
 
 

@@ -75,13 +75,15 @@ class Replaced:
 @dataclass(frozen=True, slots=True)
 class LeftInEval:
     """The module `name`, put into eval mode at `at` to be evaluated, and trained on in it by
-    `call` at `call_at`, as in training mode before. layers: the classes that this matters to."""
+    `call` at `call_at`, as in training mode before. layers: the classes that this matters to.
+    mixed: some of them were in eval mode before that, so that train() would change them too."""
 
     at: Location | None
     name: str
     layers: tuple[str, ...]
     call: str
     call_at: Location | None
+    mixed: bool = False
 
 
 ModuleSighting = Restored | NoFreeze | TieBroken | Repeated | Replaced | LeftInEval

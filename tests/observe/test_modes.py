@@ -185,3 +185,19 @@ def test_a_forward_that_reads_its_own_mode(tmp_path: Path) -> None:
 )
 def test_put_back_or_meant(tmp_path: Path, body: str) -> None:
     assert seen(tmp_path, body) == []
+
+
+@pytest.mark.parametrize(("frozen", "mixed"), [("", False), ("net[1].eval()", True)])
+def test_layers_that_were_in_eval_mode_all_along_are_told(
+    tmp_path: Path, frozen: str, mixed: bool
+) -> None:
+    (found,) = seen(
+        tmp_path,
+        f"""
+        {frozen}
+        train()
+        validate()
+        train()
+        """,
+    )
+    assert found.mixed is mixed

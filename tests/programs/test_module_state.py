@@ -82,6 +82,12 @@ SPEAKING = {
         "opt = torch.optim.Adam(m.parameters())\nm[1] = nn.Linear(4, 1)  # <<\n"
         + _STEPS.format(model="m", steps=8)
     ),
+    "GL104 in the loop itself": (
+        "m = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))\n"
+        "opt = torch.optim.SGD(m.parameters(), lr=0.1)\nfor i in range(16):\n    if i == 4:\n"
+        "        m[1] = nn.Linear(4, 1)  # <<\n    loss = m(torch.randn(8, 4)).square().mean()\n"
+        "    opt.zero_grad()\n    loss.backward()\n    opt.step()\n"
+    ),
     "GL103 a view of a parameter": (
         "class Gain(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
         "        self.gain = nn.Parameter(torch.ones(1, 4)).expand(8, -1)  # <<\n"

@@ -82,7 +82,50 @@ def with_logarithm(trace: Trace, at: Location | None, module: str) -> Iterator[H
         said = message("repairs.double_softmax.logarithm", old=old, new=new)
         found = file.help(said, (end - len(old), end, new))
         if found is not None:
-            yield as_scores(trace, found)
+            line = _read_elsewhere(file, statement)
+            choice = message("fix.meant.probability", line=line) if line is not None else ""
+            yield replace(found, choice=choice) if choice else as_scores(trace, found)
+
+
+def _read_elsewhere(file: Rewriting, statement: ast.stmt) -> int | None:
+    """The first line that reads the variable which a statement binds, beside the one below it that
+    computes the loss; the largest of several numbers is the same among their logarithms."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    names = {each.id for each in targets if isinstance(each, ast.Name)}
+    reads = [
+        node.lineno
+        for node in ast.walk(file.function(statement) or file.tree)
+        if isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Load)
+        and node.id in names
+        and node.lineno > statement.lineno
+        and getattr(file.parents.get(id(node)), "attr", "") not in ("argmax", "shape", "size")
+    ]
+    return sorted(reads)[1] if len(reads) > 1 else None
+
+
+def has_logarithms(trace: Trace, loss: Location | None) -> bool:
+    """Whether the target of the divergence at `loss` is the result of a logarithm, as far as the
+    function around it says."""
+    file = Rewriting.of(trace, loss)
+    statement = file.statement(loss.line) if file is not None and loss is not None else None
+    if file is None or statement is None:
+        return True
+    scope = file.function(statement) or file.tree
+    assigned = [node for node in ast.walk(scope) if isinstance(node, ast.Assign)]
+    for call in ast.walk(statement):
+        if not isinstance(call, ast.Call) or len(call.args) + len(call.keywords) < 2:
+            continue
+        named = [each.value for each in call.keywords if each.arg == "target"]
+        target = call.args[1] if len(call.args) > 1 else named[0] if named else None
+        values = [
+            each.value
+            for each in assigned
+            if target is not None and ast.unparse(target) in map(ast.unparse, each.targets)
+        ]
+        if any("log" in ast.unparse(each) for each in (*values, target) if each is not None):
+            return True
+    return False
 
 
 def as_scores(trace: Trace, help: Help) -> Help:

@@ -40,14 +40,16 @@ _NORMS = (
 @dataclass(slots=True)
 class Evaluation:
     """A module that was put into eval mode at `spot`. trained: the lines of the backwards that had
-    run while it was in training mode. after: the last event before; steps: how many each optimizer
-    had made; ran: how many backwards of such a line came since."""
+    run while it was in training mode. mixed: some of its layers were in eval mode all along.
+    after: the last event before; steps: how many each optimizer had made; ran: how many backwards
+    of such a line came since."""
 
     ref: Ref
     spot: Spot | None
     trained: frozenset[Spot]
     after: Any
     steps: dict[int, int]
+    mixed: bool
     ran: int = 0
 
 
@@ -102,7 +104,8 @@ class Modes:
         ):
             return
         trained = self._lines_since(max(self._put_into_training(module), default=-1))
-        if not trained or not any(_by_mode(each) for _, each in submodules(module)):
+        layers = [each for _, each in submodules(module) if _by_mode(each)]
+        if not trained or not layers:
             return
         events = self._watched.log.events
         states = self._watched.ledger.registry.alive
@@ -112,6 +115,7 @@ class Modes:
             trained,
             events[-1] if events else None,
             {state.at: state.steps for state in states},
+            any(attributes(each).get("training") is False for each in layers),
         )
 
     def _put_into_training(self, module: Any) -> Iterator[int]:
@@ -197,6 +201,7 @@ class Modes:
             tuple(dict.fromkeys(kinds))[:NAMED],
             call_text(at, "backward")[0],
             at,
+            evaluation.mixed,
         )
 
 

@@ -61,6 +61,9 @@ class Replacements:
             self._roots.setdefault(names.modules[id(module)], Ref(module))
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        self._search(frame)
+
+    def _search(self, frame: FrameType | None) -> None:
         for state in self._watched.ledger.registry.alive:
             if not state.strangers or state.at in self._searched:
                 continue
@@ -86,6 +89,8 @@ class Replacements:
         return 0
 
     def found(self) -> Iterable[Replaced]:
+        # A step may have been looked over that no inspected backward followed.
+        self._search(None)
         return self._found
 
 

@@ -39,19 +39,23 @@ class Callers:
 
     def __init__(self, trace: Trace, at: Location) -> None:
         found = (Rewriting.of(trace, replace(at, file=path)) for path in sorted(trace.sources))
-        self._files = [each for each in found if each is not None]
-        self._calls = [
-            (node.name, {called(each) for each in ast.walk(node) if isinstance(each, ast.Call)})
-            for file in self._files
+        self.files = [each for each in found if each is not None]
+        self.functions = [
+            node
+            for file in self.files
             for node in ast.walk(file.tree)
             if isinstance(node, Function)
+        ]
+        self._calls = [
+            (node.name, {called(each) for each in ast.walk(node) if isinstance(each, ast.Call)})
+            for node in self.functions
         ]
 
     def common(self, first: Location, last: Location) -> Iterator[Common]:
         """The bodies that lead to both places, those further in before those around them."""
         one, other = self.leading_to(first), self.leading_to(last)
         found: list[Common] = []
-        for file in self._files:
+        for file in self.files:
             for node in ast.walk(file.tree):
                 for body in (getattr(node, each, None) for each in ("body", "orelse", "finalbody")):
                     if not isinstance(body, list) or len(body) < 2:
@@ -69,12 +73,17 @@ class Callers:
 
     def leading_to(self, place: Location) -> set[str]:
         """The names of the functions that hold a place, or call one that does."""
-        own = next((each for each in self._files if each.file == place.file), None)
+        own = next((each for each in self.files if each.file == place.file), None)
         statement = own.statement(place.line) if own is not None else None
         function = own.function(statement) if own is not None and statement is not None else None
-        names = {function.name} if function is not None else set[str]()
+        return self.calling({function.name} if function is not None else set[str]())
+
+    def calling(self, names: set[str]) -> set[str]:
+        """These names of functions, and those of the functions that call one of them."""
         for _ in range(_DEEP):
-            names |= {name for name, calls in self._calls if name not in _ANY and calls & names}
+            names = names | {
+                name for name, calls in self._calls if name not in _ANY and calls & names
+            }
         return names
 
 
