@@ -119,6 +119,8 @@ class BackwardCalls:
         self._remembered: list[RawBackward] = []
         # The first backward of each line whose saved tensors were not as they should be.
         self.troubled: dict[Spot | None, RawBackward] = {}
+        # The last one of each line that was inspected.
+        self._inspected: dict[Spot | None, RawBackward] = {}
         # What a backward inside another raised, until the outer one has ended.
         self._told: BaseException | None = None
         self.read_losses = False
@@ -174,6 +176,7 @@ class BackwardCalls:
             nodes = nodes_behind(values, is_grad)
             if len(nodes) <= LARGE:
                 record.nodes = len(nodes)
+                self._inspected[record.spot] = record
                 self._note_coverage(record, nodes)
                 if not record.nested:
                     self._listener.backward_inspected(record, nodes, frame)
@@ -191,6 +194,10 @@ class BackwardCalls:
             if self.read_losses:
                 self._read_loss(record, values)
             self._listener.backward_begins(record, values, frame)
+
+    def examples(self) -> list[RawBackward]:
+        """Those that tell of their lines: the log may have let go of them."""
+        return [*self.troubled.values(), *self._inspected.values()]
 
     def _read_loss(self, record: RawBackward, values: dict[str, Any]) -> None:
         """Reading a value synchronises the device: each loss is read twice a second at most."""

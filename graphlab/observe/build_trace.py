@@ -86,7 +86,7 @@ class TraceBuilder:
     ) -> Trace:
         optimizers = registry.states
         names = [registry.name_of(at) for at in range(len(optimizers))]
-        examples = [*backward_calls.troubled.values(), *wasteful[:NOTABLE], *registry.measured()]
+        examples = [*backward_calls.examples(), *wasteful[:NOTABLE], *registry.measured()]
         kept = self._keep(list(self._log.events), examples)
         events, _ = self.events(kept, names, [state.owns for state in optimizers])
         failure = self._failure(error)

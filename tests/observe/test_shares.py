@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import graphlab
 from graphlab.observe import build_trace
 from graphlab.observe.optimizers.shares import Contributions
-from graphlab.trace.model import Mix, OptimizerInfo, Step, Trace
+from graphlab.trace.model import Backward, Mix, OptimizerInfo, Step, Trace
 from graphlab.trace.report import report
 
 
@@ -347,7 +347,9 @@ def test_three_losses_in_every_order(rounds: int) -> None:
             assert found[name] == pytest.approx(size / sum(sizes), rel=1e-4)
 
 
-def test_the_last_measured_step_outlives_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_measured_and_inspected_last_outlives_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(build_trace, "KEEP", 50)
 
     def program() -> None:
@@ -357,6 +359,10 @@ def test_the_last_measured_step_outlives_the_log(monkeypatch: pytest.MonkeyPatch
             two.losses()[0].backward()
             two.optimizer.step()
 
-    steps = [each for each in watched(program).events if isinstance(each, Step)]
+    events = watched(program).events
+    steps = [each for each in events if isinstance(each, Step)]
     assert len(steps) < 30
+    backwards = [each for each in events if isinstance(each, Backward)]
+    assert len(backwards) < 30
+    assert len([each for each in backwards if each.nodes is not None]) == 1
     assert [each.iteration for each in steps if each.mix is not None] == [61]
