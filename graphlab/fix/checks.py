@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.trained.frozen import meant_to_train
 from graphlab.rules.steps import own_losses
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import (
@@ -154,10 +155,11 @@ def _holders(name: str) -> Iterator[str]:
 def _thawed(before: Trace, after: Trace) -> str:
     """A parameter that trains now, which the program had frozen before any loss reached it."""
     known = _reached_by_any(before)
+    said = {at for each in meant_to_train(before) for at in each.owns}
     frozen = {
         each.name
         for at, each in enumerate(before.tensors)
-        if each.kind == "parameter" and not each.requires_grad and at not in known
+        if each.kind == "parameter" and not each.requires_grad and at not in known | said
     }
     reached = sorted(_reached_by_any(after))
     return next((name for at in reached if (name := after.tensors[at].name) in frozen and name), "")

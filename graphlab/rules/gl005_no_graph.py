@@ -11,6 +11,7 @@ from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.guards import called_with_gradients
 from graphlab.rules.repair.refused_call import restore_graph
+from graphlab.rules.repair.trained.frozen import trains_what_it_holds
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Refused, Trace
@@ -37,6 +38,8 @@ def _others(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from called_with_gradients(trace, event)
     yield from graph_kept(trace, event.cut, event.cut_by, event.at)
     yield from not_reentrant_at_all(trace, event.at)
+    if "requires_grad" in event.cut_by:
+        yield from trains_what_it_holds(trace)
 
 
 def _summary(event: Refused, name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
 from graphlab.rules.repair.asked.functions import differentiable_twice
-from graphlab.rules.repair.calls import by_math_attention
+from graphlab.rules.repair.asked.twice import by_differences, by_math_attention
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Trace
@@ -40,6 +40,7 @@ def _help(trace: Trace, event: Backward) -> Help | None:
 
 def _others(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from by_math_attention(trace, event)
+    yield from by_differences(trace, event)
     yield from differentiable_twice(trace, event.cut)
 
 

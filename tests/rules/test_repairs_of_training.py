@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from graphlab.language import key_of
+from graphlab.rules.repair.asked.twice import by_differences
 from graphlab.rules.repair.double_softmax import has_logarithms, with_logarithm
+from graphlab.rules.repair.trained.frozen import meant_to_train, trains_what_it_holds
 from graphlab.rules.repair.trained.modes import back_to_training
 from graphlab.rules.repair.trained.pairs import without_last_dimension
+from graphlab.trace.model import FailedNode
 from graphlab.trace.sightings import BroadcastLoss
-from tests.rules.build import Script
+from tests.rules.build import Script, backward, optimizer, parameter
 from tests.rules.test_more_repairs import outcomes
 
 TRAINER = """\
@@ -139,3 +144,47 @@ def test_a_divergence_with_its_arguments_swapped_is_known(target: str, logarithm
     loss = f"loss = F.kl_div(p, {target})"
     script = Script(f"q = y.softmax(1)\nt = y.log_softmax(1)\n{loss}\n")
     assert has_logarithms(script.trace(), script.at(loss)) is logarithms
+
+
+FROZEN = """\
+for p in model.parameters():
+    p.requires_grad = False
+opt = SGD(model.fc.parameters())
+loss = model(x).mean()
+loss.backward()
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "", True),
+        ("model.fc.p", "head.p", True),
+        ("for p in model.parameters()", "for _, p in model.named_parameters()", True),
+        # What of a whole model is to train, it does not say; nor what another freeze was about.
+        ("model.fc.p", "model.p", False),
+        ("for p in model.parameters()", "for p in model.body.parameters()", False),
+    ],
+)
+def test_the_part_that_an_optimizer_holds_alone_is_to_train(old: str, new: str, said: bool) -> None:
+    source = "head = model.fc\n" + FROZEN.replace(old, new)
+    line = next(each for each in source.splitlines() if each.startswith("opt"))
+    script = Script(source, (replace(parameter("model.fc.weight"), requires_grad=False),))
+    script = replace(script, optimizers=(optimizer(at=script.at(line), steps=0),))
+    cut = script.at("p.requires_grad = False")
+    event = backward(script.at("loss.backward()"), cut=cut, cut_by=cut.code)
+    held = line.removeprefix("opt = SGD(").removesuffix(".parameters())")
+    wanted = [source.replace(line, f"{held}.requires_grad_(True)\n{line}")]
+    assert outcomes(source, trains_what_it_holds(script.trace(event))) == wanted * said
+    # Where it is to train, a repair does not thaw what is to be frozen.
+    assert [*meant_to_train(script.trace(event))] == [*script.optimizers] * said
+
+
+def test_distances_have_a_second_derivative_by_their_differences() -> None:
+    source = "d = torch.cdist(x, y[:, :3] * 2)\n"
+    script = Script(source)
+    node = FailedNode("CdistBackward0", script.at(source.strip()), None)
+    event = replace(backward(script.at(source.strip())), node=node)
+    apart = "x.unsqueeze(-2) - (y[:, :3] * 2).unsqueeze(-3)"
+    better = f"d = (({apart}).square().sum(-1) + 1e-12).sqrt()\n"
+    assert outcomes(source, by_differences(script.trace(), event)) == [better]

@@ -122,28 +122,6 @@ def _in_file(trace: Trace, name: str) -> Location | None:
     return next((e.at for e in trace.events if e.at is not None and e.at.file == name), None)
 
 
-def by_math_attention(trace: Trace, event: Backward) -> Iterator[Help]:
-    """Run the attention by the backend that has a second derivative."""
-    node = event.node
-    file = Rewriting.of(trace, node.at if node is not None else None)
-    if file is None or node is None or node.at is None or "ScaledDotProduct" not in node.operation:
-        return
-    statement = file.statement(node.at.line)
-    if statement is None or hasattr(statement, "body"):
-        return
-    header = "with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)"
-    edits = [file.under(header, statement, statement)]
-    if "import torch.nn.attention" not in file.source:
-        first = next((each for each in file.tree.body if isinstance(each, ast.Import)), None)
-        if first is None:
-            return
-        place = file.whole(first)[1]
-        edits.append((place, place, "import torch.nn.attention\n"))
-    found = file.help(message("repairs.tried.attention"), *edits)
-    if found is not None:
-        yield found
-
-
 def mapped_like_the_input(trace: Trace, event: Refused) -> Iterator[Help]:
     """``x.new_zeros(3)`` for ``torch.zeros(3)`` in a function that vmap maps."""
     file = Rewriting.of(trace, event.made)

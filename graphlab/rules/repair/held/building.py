@@ -23,12 +23,12 @@ _LISTS = {ast.List: "ModuleList", ast.ListComp: "ModuleList", ast.Dict: "ModuleD
 def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo]) -> list[Help]:
     """Give the optimizer that is built at `built` the missing parameters as well; or build it
     later, when the model has them."""
-    file, call, statement = _construction(trace, built)
+    file, call, statement = construction(trace, built)
     if file is None or call is None or statement is None:
         return []
     found = [_group_appended(file, call, statement)]
     owners = [file.spelled(call, each) for each in _holders(file, missing)]
-    given = _resolved(file, _parameters(call))
+    given = _resolved(file, given_parameters(call))
     if given is not None and owners and not isinstance(given, ast.Dict):
         plain = {each.name for each in missing}
         more = [each if each in plain else f"*{each}.parameters()" for each in owners]
@@ -52,7 +52,7 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
 def _group_appended(file: Rewriting, call: ast.Call, statement: ast.stmt) -> Help | None:
     """``groups.append(group)`` before the optimizer is built, where groups of that name were
     appended and the last one was not."""
-    given = _parameters(call)
+    given = given_parameters(call)
     if not isinstance(given, ast.Name):
         return None
     appended: dict[str, int] = {}
@@ -86,8 +86,8 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
     twice = [each for at, each in enumerate(trace.optimizers) if owns.count(owns[at]) > 1]
     twice.sort(key=lambda each: not name_parts(each.name) & name_parts(owner or ""))
     for each in twice if owner else ():
-        file, call, _ = _construction(trace, each.at)
-        given = _parameters(call) if call is not None else None
+        file, call, _ = construction(trace, each.at)
+        given = given_parameters(call) if call is not None else None
         if file is not None and given is not None:
             found = file.help(
                 message("repairs.tried.give_parameters", name=each.name, owner=owner),
@@ -129,13 +129,13 @@ def _resolved(file: Rewriting, given: ast.expr | None) -> ast.expr | None:
     return lists[0] if len(lists) == 1 else given
 
 
-def _parameters(call: ast.Call) -> ast.expr | None:
+def given_parameters(call: ast.Call) -> ast.expr | None:
     if call.args:
         return call.args[0]
     return next((word.value for word in call.keywords if word.arg == "params"), None)
 
 
-def _construction(
+def construction(
     trace: Trace, built: Location | None
 ) -> tuple[Rewriting | None, ast.Call | None, ast.stmt | None]:
     """The file, the call and the statement that build an optimizer."""
@@ -144,7 +144,7 @@ def _construction(
     calls = [
         each
         for each in (ast.walk(statement) if isinstance(statement, _BUILDING) else ())
-        if isinstance(each, ast.Call) and _parameters(each) is not None
+        if isinstance(each, ast.Call) and given_parameters(each) is not None
     ]
     return file, calls[0] if calls else None, statement
 
@@ -189,7 +189,7 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     changing = Rewriting.of(trace, changed)
     if changing is not None and changed is not None:
         found.append(_not_assigned(changing, changed.line))
-    file, _, statement = _construction(trace, built)
+    file, _, statement = construction(trace, built)
     if file is None or statement is None or changed is None or changed.file != file.file:
         return [each for each in found if each is not None]
     found.append(_later(file, statement))
@@ -298,11 +298,11 @@ def registered(trace: Trace, made: Location | None, missing: Sequence[TensorInfo
 
 def hold_less(trace: Trace, larger: int, smaller: int) -> list[Help]:
     """Leave out of the one optimizer what the other one holds."""
-    file, call, _ = _construction(trace, trace.optimizers[larger].at)
-    other, small, _ = _construction(trace, trace.optimizers[smaller].at)
+    file, call, _ = construction(trace, trace.optimizers[larger].at)
+    other, small, _ = construction(trace, trace.optimizers[smaller].at)
     if file is None or call is None or small is None or other is None:
         return []
-    given, theirs = _parameters(call), _parameters(small)
+    given, theirs = given_parameters(call), given_parameters(small)
     if given is None or theirs is None or isinstance(given, ast.List) or other.file != file.file:
         return []
     name = other.text(theirs)

@@ -1,0 +1,79 @@
+"""Repair of a freeze that took what an optimizer is to train: that part requires grad again."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.rules.repair.held.building import construction, given_parameters
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Backward, Location, OptimizerInfo, Trace
+
+
+def meant_to_train(trace: Trace) -> Iterator[OptimizerInfo]:
+    """The optimizers whose parameters are all frozen, of a part of the model that one line froze as
+    a whole: of ``model.head.parameters()``, where that line goes through ``model.parameters()``."""
+    cuts = [each.cut for each in trace.events if isinstance(each, Backward) and each.cut]
+    for optimizer in trace.optimizers:
+        if any(trace.tensors[at].requires_grad for at in optimizer.owns):
+            continue
+        file, call, statement = construction(trace, optimizer.at)
+        held = _owner(given_parameters(call)) if call is not None else None
+        if file is None or held is None or statement is None:
+            continue
+        part = _resolved(file, held)
+        wholes = [each for cut in cuts for each in _frozen(file, cut, statement)]
+        if any(part.startswith((f"{each}.", f"{each}[")) for each in wholes):
+            yield optimizer
+
+
+def trains_what_it_holds(trace: Trace) -> Iterator[Help]:
+    """``model.head.requires_grad_(True)`` before the optimizer of ``model.head.parameters()``."""
+    for optimizer in meant_to_train(trace):
+        file, call, statement = construction(trace, optimizer.at)
+        held = _owner(given_parameters(call)) if call is not None else None
+        if file is None or held is None or statement is None:
+            continue
+        name, place = file.text(held), file.whole(statement)[0]
+        line = f"{' ' * statement.col_offset}{name}.requires_grad_(True)\n"
+        found = file.help(
+            message("repairs.trained.thaw", name=name, optimizer=optimizer.name),
+            (place, place, line),
+        )
+        if found is not None:
+            yield found
+
+
+def _owner(given: ast.expr | None) -> ast.expr | None:
+    """``model`` of ``model.parameters()``."""
+    if isinstance(given, ast.Call) and not given.args and isinstance(given.func, ast.Attribute):
+        named = given.func.attr in ("parameters", "named_parameters")
+        return given.func.value if named else None
+    return None
+
+
+def _resolved(file: Rewriting, held: ast.expr) -> str:
+    """``model[2]`` for ``head``, a variable that is given that once."""
+    made = [
+        each.value
+        for each in ast.walk(file.function(held) or file.tree)
+        if isinstance(each, ast.Assign) and ast.unparse(held) in map(ast.unparse, each.targets)
+    ]
+    part = isinstance(held, ast.Name) and len(made) == 1
+    return ast.unparse(made[0] if part else held)
+
+
+def _frozen(file: Rewriting, cut: Location, beside: ast.stmt) -> Iterator[str]:
+    """What the line at `cut` freezes, if it stands in the same function as `beside`."""
+    statement = file.statement(cut.line) if cut.file == file.file else None
+    if statement is None or file.function(statement) is not file.function(beside):
+        return
+    loop = next((each for each in file.around(statement) if isinstance(each, ast.For)), None)
+    owner = _owner(loop.iter) if loop is not None else None
+    if owner is not None:
+        yield ast.unparse(owner)
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+        yield ast.unparse(call.func.value)
