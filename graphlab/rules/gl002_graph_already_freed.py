@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.growing import summed_apart
-from graphlab.rules.repair.graph.joined import joined
+from graphlab.rules.repair.graph.joined import each_for_its_own, joined
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
 from graphlab.rules.repair.graph.once import cached, made_before_loop, made_elsewhere
 from graphlab.rules.repair.loops import (
@@ -74,6 +74,7 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
     if freeing is not None and freeing.at == event.at:
         yield from summed_apart(trace, event.at, event.loss)
         yield from loss_per_backward(trace, event)
+        yield from each_for_its_own(trace, event)
         yield from detach_given(trace, event)
         yield from made_before_loop(trace, event)
         yield from made_elsewhere(trace, freed, event)

@@ -51,9 +51,9 @@ def _plain(statement: ast.stmt) -> bool:
     )
 
 
-def for_its_step(trace: Trace, event: Backward) -> Iterator[Help]:
+def for_its_step(trace: Trace, event: Backward, also: str = "") -> Iterator[Help]:
     """Let a backward write the gradients of the optimizer alone that steps next, and so not go
-    through what another one has stepped."""
+    through what another one has stepped. also: an argument more."""
     file, statement = _statement(trace, event.at)
     call = statement.value if isinstance(statement, ast.Expr) else None
     if file is None or statement is None or not isinstance(call, ast.Call) or event.handed_over:
@@ -70,11 +70,22 @@ def for_its_step(trace: Trace, event: Backward) -> Iterator[Help]:
             name = file.text(func.value)
             end = file.span(call)[1] - 1
             comma = ", " if call.args or call.keywords else ""
-            inputs = f'{comma}inputs=[p for g in {name}.param_groups for p in g["params"]]'
+            inputs = f'{comma}{also}inputs=[p for g in {name}.param_groups for p in g["params"]]'
             found = file.help(message("repairs.kept_apart.own", name=name), (end, end, inputs))
             if found is not None:
                 yield found
             return
+
+
+def each_for_its_own(trace: Trace, event: Backward) -> Iterator[Help]:
+    """The same for each turn of a loop over several losses, which keep the graph for each other."""
+    file, statement = _statement(trace, event.at)
+    loss = _loss(statement)
+    loop = file.parents.get(id(statement)) if file is not None else None
+    if isinstance(loop, ast.For) and isinstance(loss, ast.Name):
+        named = [each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)]
+        if loss.id in named and not event.retain_graph:
+            yield from for_its_step(trace, event, "retain_graph=True, ")
 
 
 def _statement(trace: Trace, at: Location | None) -> tuple[Rewriting | None, ast.stmt | None]:
