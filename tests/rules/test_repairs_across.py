@@ -8,6 +8,7 @@ import pytest
 
 from graphlab.rules.registry import find
 from graphlab.rules.repair.double_softmax import with_logarithm
+from graphlab.rules.repair.graph.joined import each_for_its_own
 from graphlab.rules.repair.held.clipping import clip_beside_step
 from graphlab.rules.repair.held.made_once import made_in_constructor
 from graphlab.rules.repair.held.ordered import computed_again, stepped_later
@@ -301,3 +302,23 @@ def test_a_misspelt_backward_is_renamed(name: str, mended: bool) -> None:
     (finding,) = [each for each in find(script.trace(event)) if each.code == "GL010"]
     wanted = [source.replace(f"def {name}", "def backward")] if mended else []
     assert outcomes(source, finding.others) == wanted
+
+
+ZIPPED = """\
+for loss, opt in zip([a, b], optimizers):
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+"""
+
+
+def test_each_loss_of_a_loop_keeps_the_graph_and_trains_its_own() -> None:
+    script = Script(ZIPPED)
+    event = backward(script.at("loss.backward()"))
+    inputs = OWN.replace("opt_g", "opt")
+    wanted = [ZIPPED.replace("backward()", f"backward(retain_graph=True, {inputs})")]
+    assert outcomes(ZIPPED, each_for_its_own(script.trace(event), event)) == wanted
+    # Not where each turn computes its loss anew: then the graph is an earlier turn's.
+    single = Script(ZIPPED.replace("for loss, opt", "for x, opt"))
+    event = backward(single.at("loss.backward()"))
+    assert not [*each_for_its_own(single.trace(event), event)]
