@@ -9,6 +9,7 @@ import pytest
 from graphlab.language import key_of
 from graphlab.rules.repair.asked.twice import by_differences
 from graphlab.rules.repair.double_softmax import has_logarithms, with_logarithm
+from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.repair.trained.frozen import meant_to_train, trains_what_it_holds
 from graphlab.rules.repair.trained.modes import back_to_training
 from graphlab.rules.repair.trained.pairs import without_last_dimension
@@ -188,3 +189,23 @@ def test_distances_have_a_second_derivative_by_their_differences() -> None:
     apart = "x.unsqueeze(-2) - (y[:, :3] * 2).unsqueeze(-3)"
     better = f"d = (({apart}).square().sum(-1) + 1e-12).sqrt()\n"
     assert outcomes(source, by_differences(script.trace(), event)) == [better]
+
+
+ACCUMULATED = """\
+for at, x in enumerate(data):
+    opt.zero_grad()
+    net(x).backward()
+    if at % 4 == 3:
+        opt.step()
+"""
+
+
+@pytest.mark.parametrize("cleared", ["", "        opt.zero_grad()  # for the next four\n"])
+def test_gradients_are_cleared_once_a_step(cleared: str) -> None:
+    script = Script(ACCUMULATED + cleared)
+    zero = script.at("opt.zero_grad()")
+    found = clear_after_step(script.trace(), zero, script.at("opt.step()"))
+    wanted = ACCUMULATED.replace("    opt.zero_grad()\n", "") + (
+        cleared or "        opt.zero_grad()\n"
+    )
+    assert found is not None and outcomes(script.source, [found]) == [wanted]

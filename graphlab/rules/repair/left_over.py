@@ -82,7 +82,12 @@ def clear_after_step(trace: Trace, zero: Location | None, step: Location | None)
     if clearing.lineno != zero.line or stepping.lineno != step.line:
         return None
     line = f"{' ' * stepping.col_offset}{block.text(clearing).strip()}\n"
-    edits = [Edit.of(clearing, ""), Edit.of(stepping, inner.text(stepping) + line)]
+    after = inner.statements[(place or 0) + 1 :]
+    # It may clear them there as well.
+    twice = any(ast.unparse(each) == ast.unparse(clearing) for each in after)
+    edits = [Edit.of(clearing, "")]
+    if not twice:
+        edits.append(Edit.of(stepping, inner.text(stepping) + line))
     return block.help(message("repairs.left_over.when_applied"), edits)
 
 
