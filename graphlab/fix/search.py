@@ -13,6 +13,7 @@ from graphlab.fix.job import Answer, Job
 from graphlab.fix.processes import Processes
 from graphlab.fix.sources import Source
 from graphlab.language import Message, key_of, message
+from graphlab.rules.gl101_mixed_gradients import mixed_at_all
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Module, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
@@ -154,7 +155,8 @@ class Search:
 
     def _next(self, grown: Sequence[_Trial]) -> Iterator[_Trial]:
         for base in grown:
-            for finding in sorted(base.problems, key=lambda each: each.severity != "error"):
+            problems = base.problems or _mixed(base)
+            for finding in sorted(problems, key=lambda each: each.severity != "error"):
                 offered = (*finding.help, *finding.others)
                 made = [each for help in offered if (each := self._on(base, finding, help))]
                 yield from made
@@ -273,6 +275,13 @@ def _helped(trial: _Trial) -> bool:
         each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
         for each in trial.problems
     )
+
+
+def _mixed(trial: _Trial) -> list[Finding]:
+    """What keeps the gradients of a repair that left no finding from being those of the own loss
+    alone."""
+    wrong = any(each.name == checks.GRADIENTS and each.holds is False for each in trial.checks)
+    return [*mixed_at_all(trial.trace)] if wrong and trial.trace is not None else []
 
 
 def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:

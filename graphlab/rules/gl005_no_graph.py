@@ -10,6 +10,7 @@ from graphlab.rules.repair.asked.requiring import hook_where_grad
 from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.guards import called_with_gradients
+from graphlab.rules.repair.graph.kept_apart import gradients_with_graph
 from graphlab.rules.repair.refused_call import restore_graph
 from graphlab.rules.repair.trained.frozen import trains_what_it_holds
 from graphlab.rules.rule import Rule
@@ -38,6 +39,7 @@ def _others(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from called_with_gradients(trace, event)
     yield from graph_kept(trace, event.cut, event.cut_by, event.at)
     yield from not_reentrant_at_all(trace, event.at)
+    yield from gradients_with_graph(trace, event)
     if "requires_grad" in event.cut_by:
         yield from trains_what_it_holds(trace)
 

@@ -27,6 +27,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield _finding(trace, trace.optimizers[index].name, mine, event, mix, others)
 
 
+def mixed_at_all(trace: Trace) -> Iterator[Finding]:
+    """As `check`, of whatever share another optimizer's loss has: no warning, but what keeps a
+    repair from being right."""
+    found = _steps_with_mixture(trace, lambda mix, mine, others: True)
+    for index, mine, event, mix, others in found:
+        yield _finding(trace, trace.optimizers[index].name, mine, event, mix, others)
+
+
 def _steps_with_mixture(
     trace: Trace,
     bad: Callable[[Mix, str, set[str]], bool],

@@ -110,6 +110,26 @@ for turn in range(2):
         loss.backward(retain_graph=True)
         optimizer.step()
 """
+# Two optimizers with a loss each, whose names say which, on one forward.
+APART = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+teacher, student = nn.Linear(4, 3), nn.Linear(3, 3)
+opt_t = torch.optim.SGD(teacher.parameters(), lr=0.1)
+opt_s = torch.optim.SGD(student.parameters(), lr=0.1)
+for turn in range(6):
+    out = teacher(torch.randn(8, 4)).tanh()
+    opt_t.zero_grad()
+    opt_s.zero_grad()
+    loss_t = out.square().mean()
+    loss_t.backward()
+    loss_s = (student(out) - out).square().mean()
+    loss_s.backward()
+    opt_t.step()
+    opt_s.step()
+"""
 # The cut is in an imported file; a frozen encoder must stay frozen.
 CUT = """
 import torch
@@ -254,6 +274,14 @@ def test_what_is_computed_once_is_a_choice_only_where_either_way_trains(
     report = json.loads((tmp_path / "r.json").read_text())
     once = [each for each in report["candidates"] if "fake" in each["text"]]
     assert [each["verdict"] for each in once] == verdicts
+
+
+def test_each_optimizer_is_left_its_own_loss(main: Main, tmp_path: Path) -> None:
+    """Neither one backward for both losses nor the graph kept for the second will do."""
+    (tmp_path / "apart.py").write_text(APART)
+    code, _, _ = main("fix", "apart.py", "--apply", "--json", "r.json")
+    assert code == 0
+    assert "loss_s.backward(inputs=list(student" in (tmp_path / "apart.py").read_text()
 
 
 def test_compiled_code_is_not_proved_and_not_applied(main: Main, tmp_path: Path) -> None:

@@ -13,6 +13,18 @@ HEAD = "import torch\nimport torch.nn.functional as F\n\n\ndef f(x, y, ok):\n"
 # (operation, in the backward, the function's lines; those of the first repair, "" where there is
 # none, "?" after the line of one that decides what the program does not say)
 CASES = {
+    "log_of_a_sum_in_a_variable": (
+        "exp", False,
+        "z = torch.exp(-x).sum() + torch.sum(torch.exp(y))\nreturn x.mean() + torch.log(z)",
+        "log_z = torch.logsumexp(torch.cat([(-x).flatten(), y.flatten()]), 0)\n"
+        "return x.mean() + log_z",
+    ),
+    "a_sum_that_is_read_as_well": (
+        "exp", False, "z = torch.exp(-x).sum()\nreturn torch.log(z), z", "",
+    ),
+    "a_sum_of_more_than_exponentials": (
+        "exp", False, "z = torch.exp(-x).sum() + 1\nreturn z.log()", "",
+    ),
     "log_softmax": (
         "log", False, "p = F.softmax(x, dim=1)\nreturn torch.log(p)[ok]",
         "return F.log_softmax(x, dim=1)[ok]",

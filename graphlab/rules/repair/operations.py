@@ -28,7 +28,7 @@ def _no_grad(found: re.Match[str]) -> str:
 
 def leaf_last(trace: Trace, at: Location) -> Help | None:
     """``x = (torch.randn(3) * 0.01).requires_grad_()`` for ``x = torch.randn(3,
-    requires_grad=True) * 0.01``."""
+    requires_grad=True) * 0.01``; within a list for each of its elements."""
     here = StatementInScope.of(trace, at)
     statement = here.statement if here is not None else None
     if here is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -44,6 +44,7 @@ def leaf_last(trace: Trace, at: Location) -> Help | None:
     if value is None or len(words) != 1 or statement.lineno != statement.end_lineno:
         return None
     call, word = words[0]
+    value = _element(value, call)
     if call is value:
         return None
     kept = [here.text(each) for each in call.args]
@@ -55,6 +56,17 @@ def leaf_last(trace: Trace, at: Location) -> Help | None:
         inner = f"({inner})"
     text = here.text(statement).replace(here.text(value), f"{inner}.requires_grad_()", 1)
     return here.help(message("repairs.operations.leaf_last"), text)
+
+
+def _element(value: ast.expr, call: ast.Call) -> ast.expr:
+    """What is made of `call`: the element that holds it, where the value is a list."""
+    while isinstance(value, ast.List | ast.Tuple | ast.ListComp):
+        inner = [value.elt] if isinstance(value, ast.ListComp) else value.elts
+        held = [each for each in inner if call in ast.walk(each)]
+        if not held:
+            break
+        value = held[0]
+    return value
 
 
 def update_under_no_grad(trace: Trace, at: Location) -> Help | None:

@@ -106,22 +106,24 @@ def rows_stacked(trace: Trace, at: Location | None) -> Iterator[Help]:
     over, name = loop.iter, loop.target
     if isinstance(over, ast.Call) and ast.unparse(over.func) == "zip" and over.args:
         over, name = over.args[0], getattr(name, "elts", [name])[0]
-    if len(loop.body) > 1 or not isinstance(over, ast.Name) or not isinstance(name, ast.Name):
+    # Of `x[0]` too: the new rows are then put into `x`.
+    root = over.value if isinstance(over, ast.Subscript) else over
+    if len(loop.body) > 1 or not isinstance(root, ast.Name) or not isinstance(name, ast.Name):
         return
     function = file.function(loop)
     returned = any(
-        isinstance(each, ast.Return) and file.text(each) == f"return {over.id}"
+        isinstance(each, ast.Return) and file.text(each) == f"return {root.id}"
         for each in ast.walk(function or file.tree)
     )
     given = {e.arg for e in ast.walk(function.args) if isinstance(e, ast.arg)} if function else {}
     # What was given, the caller may look at himself.
-    if not new.startswith(f"{name.id}.") or (over.id in given and not returned):
+    if not new.startswith(f"{name.id}.") or (root.id in given and not returned):
         return
     comprehension = f"{new} for {file.text(loop.target)} in {file.text(loop.iter)}"
     start, end = file.span(loop)
     found = file.help(
-        message("repairs.tried.stack_rows", name=over.id),
-        (start, end, f"{over.id} = torch.stack([{comprehension}])"),
+        message("repairs.tried.stack_rows", name=file.text(over)),
+        (start, end, f"{file.text(over)} = torch.stack([{comprehension}])"),
     )
     if found is not None and "import torch" in file.source:
         yield found

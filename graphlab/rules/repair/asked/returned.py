@@ -24,10 +24,8 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
     why = node.why if node is not None else ""
     if not isinstance(why, Message) or isinstance(here.scope, ast.Module):
         return None
-    if why.key == "observed.contract.shape":
-        return _in_order(here, here.scope, here.statement.value)
     if why.key != "observed.contract.number":
-        return None
+        return _in_order(here, here.scope, here.statement.value)
     got, wanted = why.arguments["gradients"], why.arguments["inputs"]
     inputs = _inputs(here.source, here.scope)
     value = here.statement.value

@@ -14,6 +14,7 @@ from graphlab.rules.repair.finite.steep import (
     divisor_above_zero,
     root_above_zero,
 )
+from graphlab.rules.repair.finite.sums import log_of_sum
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Trace
 from graphlab.trace.sightings import NonFinite
@@ -26,6 +27,8 @@ def finite(trace: Trace, seen: NonFinite, operation: str) -> Iterator[Help]:
         return
     if operation == "log":
         yield from in_one(trace, seen.at)
+    elif operation == "exp":
+        yield from log_of_sum(trace, seen.at)
     found = operation_at(trace, seen.at, operation)
     if found is None:
         return

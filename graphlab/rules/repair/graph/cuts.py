@@ -40,7 +40,20 @@ def graph_kept(
         return [*with_gradients(trace, call), *outside_guard(trace, at)]
     if "requires_grad" in by:
         return [*_thawed(trace, call)]
-    return [*_later(file, at, call), *_undone(file, at)] or [*_thawed(trace, call)]
+    drawn = _drawn_with_graph(file, at) if ".sample(" in by else []
+    return drawn or [*_later(file, at, call), *_undone(file, at)] or [*_thawed(trace, call)]
+
+
+def _drawn_with_graph(file: Rewriting, at: Location) -> list[Help]:
+    """``rsample()`` for ``sample()``: not every distribution has it."""
+    statement = file.statement(at.line)
+    edits = [
+        (file.span(node)[1] - len("sample"), file.span(node)[1], "rsample")
+        for node in (ast.walk(statement) if statement is not None else ())
+        if isinstance(node, ast.Attribute) and node.attr == "sample"
+    ]
+    found = file.help(message("repairs.tried.rsample"), *edits)
+    return [found] if found is not None else []
 
 
 def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Help]:

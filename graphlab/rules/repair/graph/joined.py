@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.steps import losses_by_name
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
@@ -30,15 +32,30 @@ def joined(trace: Trace) -> Iterator[Help]:
                 continue
             if not (_plain(first) and _plain(second)):
                 return
+            # Two optimizers that have a loss each would apply both.
+            mine = {ast.unparse(each) for each in (earlier, later)}
+            if len(mine & set(losses_by_name(trace).values())) > 1:
+                return
             both = f"({file.text(earlier)} + {file.text(later)})"
             found = file.help(
                 message("repairs.kept_apart.joined"),
                 (*file.whole(first), ""),
                 (*file.span(later), both),
             )
+            steps = {
+                file.text(each)
+                for each in body[body.index(second) + 1 :]
+                if isinstance(each, ast.Expr) and _steps(file.text(each))
+            }
+            choice = message("fix.meant.both_losses") if len(steps) > 1 else ""
             if found is not None:
-                yield found
+                yield replace(found, choice=choice)
             return
+
+
+def _steps(text: str) -> bool:
+    holder, step, _ = text.partition(".step(")
+    return bool(step) and "sched" not in holder.lower()
 
 
 def _plain(statement: ast.stmt) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 
 from graphlab.language import message
@@ -78,10 +79,22 @@ def differentiable(trace: Trace, at: Location | None, loss: str) -> Help | None:
     call = _backward_at(file, at) if file is not None and at is not None else None
     if file is None or call is None or any(word.arg == "create_graph" for word in call.keywords):
         return None
-    last = call.keywords[-1].value if call.keywords else call.args[-1]
-    end = file.span(last)[1]
+    given = [*call.args, *(each.value for each in call.keywords)]
+    end = file.span(given[-1])[1] if given else file.span(call)[1] - 1
     text = message("repairs.kept_apart.differentiable", loss=loss_word(loss))
-    return file.help(text, (end, end, ", create_graph=True"))
+    return file.help(text, (end, end, f"{', ' if given else ''}create_graph=True"))
+
+
+def gradients_with_graph(trace: Trace, event: Backward) -> Iterator[Help]:
+    """The same for the last backward before a grad() of what ``.grad`` gave, which has no graph."""
+    if event.cut is not None or event.at is None or not event.call.endswith("grad()"):
+        return
+    before = trace.events[: trace.events.index(event)]
+    last = next((e for e in reversed(before) if isinstance(e, Backward) and not e.raised), None)
+    reads = re.search(r"\.grad\b(?!\()", "\n".join(trace.sources.values()))
+    found = differentiable(trace, last.at, event.loss) if last is not None and reads else None
+    if found is not None:
+        yield found
 
 
 def _backward_at(file: Rewriting, at: Location) -> ast.Call | None:
