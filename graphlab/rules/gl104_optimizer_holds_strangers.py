@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.repair.held.building import bound_again, build_again
+from graphlab.rules.repair.held.made_once import made_in_constructor
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import last_step, unversioned
 from graphlab.rules.words import several_parameters
@@ -34,12 +35,17 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(step.at, f"{optimizer.name}.step()") if step is not None else None,
             cause=_cause(trace, index, known),
             help=(Help(message("training.gl104.help", name=optimizer.name)),),
-            others=tuple(
-                build_again(
+            others=(
+                *made_in_constructor(
+                    trace,
+                    known.at if known is not None else None,
+                    [trace.tensors[at] for at in optimizer.strangers],
+                ),
+                *build_again(
                     trace,
                     optimizer.at,
                     known.at if known is not None else _rebound(trace, optimizer),
-                )
+                ),
             ),
             notes=(*_untrained(trace), *_built(trace, index, known)),
         )

@@ -82,6 +82,14 @@ SPEAKING = {
         "opt = torch.optim.Adam(m.parameters())\nm[1] = nn.Linear(4, 1)  # <<\n"
         + _STEPS.format(model="m", steps=8)
     ),
+    "GL104 by each call of forward": (
+        "class Shifted(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.out = nn.Linear(4, 1)\n    def forward(self, x):\n"
+        "        self.a = nn.Parameter(torch.ones(4))  # <<\n"
+        "        self.b = nn.Parameter(torch.ones(4))\n"
+        "        return self.out(x * self.a + self.b)\n"
+        "m = Shifted()\nm(torch.ones(1, 4))\n" + _train()
+    ),
     "GL104 in the loop itself": (
         "m = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))\n"
         "opt = torch.optim.SGD(m.parameters(), lr=0.1)\nfor i in range(16):\n    if i == 4:\n"

@@ -260,7 +260,8 @@ class Net(nn.Module):
         self.classes = classes
 
     def forward(self, x):
-        x = x.flatten(1)
+        half, size = self.classes // 2, x.size(1)
+        rest = self.classes - 1
         {line}
         return self.fc(x)
 """
@@ -273,6 +274,10 @@ class Net(nn.Module):
         ("self.fc = nn.Linear(72, 3).to(x.device)", "nn.Linear(72, 3)"),
         ("self.fc = nn.Linear(x.size(1), len(x))", None),
         ("self.fc = Head(x.size(1), self.classes)", None),
+        ("self.fc = Head(rest, 3)", "Head((self.classes - 1), 3)"),
+        # Bound with another, which the input decides; and that itself.
+        ("self.fc = Head(half, 3)", None),
+        ("self.fc = Head(size, 3)", None),
     ],
 )
 def test_a_layer_of_forward_is_made_in_the_constructor(line: str, made: str | None) -> None:

@@ -75,8 +75,12 @@ class Replacements:
                 name = self._watched.table.tensors[place].name or ""
                 for each in replacing(name, self._lost_from(name), built, where):
                     found[each.file, each.node.lineno] = each
-            if len(found) == 1:
-                store = next(iter(found.values()))
+            stores = sorted(found.values(), key=lambda each: each.node.lineno)
+            # A forward that makes several anew does so in each call.
+            forward = {(each.file, each.function) for each in stores}
+            forward = len(forward) == 1 and stores[0].function.endswith(".forward")
+            if len(stores) == 1 or forward:
+                store = stores[0]
                 self._found.append(Replaced(store.at, store.at.code, state.at, state.strangers))
 
     def _lost_from(self, name: str) -> int:

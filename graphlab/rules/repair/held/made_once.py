@@ -48,6 +48,7 @@ def made_in_constructor(
         call = call.func.value
     known = _known(constructor, method)
     text = _built(file, call, known, tensors) if isinstance(call, ast.Call) else ""
+    text = text or (_spelled_out(file, call, known, method) if call is statement.value else "")
     own = method.args.args[0].arg
     if not text or constructor.args.args[0].arg != own:
         return
@@ -80,6 +81,27 @@ def _built(file: Rewriting, call: ast.Call, known: set[str], tensors: Sequence[T
         return ""
     (start, end), (first, last) = file.span(call), file.span(size)
     return f"{file.source[start:first]}{weight[at]}{file.source[last:end]}"
+
+
+def _spelled_out(file: Rewriting, call: ast.expr, known: set[str], method: Function) -> str:
+    """The call with what the method computes of known values alone in place of its variables; ""
+    where that will not do."""
+    start, text = file.span(call)[0], file.text(call)
+    names = [each for each in ast.walk(call) if isinstance(each, ast.Name) and each.id not in known]
+    for name in sorted(names, key=lambda each: -file.span(each)[0]):
+        made = [
+            each
+            for each in ast.walk(method)
+            if isinstance(each, ast.Assign) and name.id in map(ast.unparse, each.targets)
+        ]
+        stored = [each for each in ast.walk(method) if _stored(each) == name.id]
+        if len(made) != 1 or len(stored) != 1 or not _is_known(made[0].value, known):
+            return ""
+        value = file.text(made[0].value)
+        value = value if isinstance(made[0].value, ast.Attribute | ast.Constant) else f"({value})"
+        first, last = (each - start for each in file.span(name))
+        text = text[:first] + value + text[last:]
+    return text if names else ""
 
 
 def _is_own(node: ast.AST, method: Function) -> bool:
