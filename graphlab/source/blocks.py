@@ -128,7 +128,7 @@ class DependentVariables:
     """The variables that depend on the statements at `lines`, after statement number `until`.
 
     origin: for each of them, the index of the statement that last bound it. simple: whether all of
-    those statements are plain assignments, so that they can be repeated.
+    those statements are plain assignments that neither draw nor act, so that they can be repeated.
     """
 
     def __init__(self, block: Block, lines: set[int], until: int) -> None:
@@ -139,7 +139,8 @@ class DependentVariables:
             touched = any(_first(statement) <= line <= _last(statement) for line in lines)
             targets = bound_names(statement)
             if touched or read_names(statement) & self.origin.keys():
-                if targets and not isinstance(statement, ast.Assign | ast.AnnAssign):
+                plain = isinstance(statement, ast.Assign | ast.AnnAssign) and not _acts(statement)
+                if targets and not plain:
                     self.simple = False
                 for name in targets:
                     self.origin[name] = at
@@ -179,6 +180,18 @@ class DependentVariables:
         """The statements that bind `names`, in their order."""
         places = sorted({self.origin[name] for name in names})
         return [self._block.statements[place] for place in places]
+
+
+def _acts(statement: ast.stmt) -> bool:
+    """Whether it would do something else when it runs once more: draw an action, step what it acts
+    on, or take the next of something."""
+    for node in ast.walk(statement):
+        func = node.func if isinstance(node, ast.Call) else None
+        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        draws = name == "sample" and isinstance(node, ast.Call) and not node.args
+        if draws or name in ("step", "next", "pop", "popleft", "multinomial", "bernoulli"):
+            return True
+    return False
 
 
 Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef

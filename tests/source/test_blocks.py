@@ -106,7 +106,9 @@ def test_what_is_bound_anew_rests_on_the_line_no_more() -> None:
     assert DependentVariables(block, {1}, until=3).origin == {"b": 1, "c": 3}
 
 
-@pytest.mark.parametrize("line", ["b += a", "for b in a: pass"])
+@pytest.mark.parametrize(
+    "line", ["b += a", "for b in a: pass", "b = a.sample()", "b, r = env.step(a)", "b = next(a)"]
+)
 def test_what_cannot_be_written_again_as_it_stands_is_not_simple(line: str) -> None:
     assert not DependentVariables(Block(f"a = f(w)\n{line}\n", "f.py", 1, 2), {1}, until=1).simple
 
