@@ -9,7 +9,12 @@ from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.growing import summed_apart
 from graphlab.rules.repair.graph.joined import each_for_its_own, joined
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
-from graphlab.rules.repair.graph.once import cached, made_before_loop, made_elsewhere
+from graphlab.rules.repair.graph.once import (
+    cached,
+    cached_each_turn,
+    made_before_loop,
+    made_elsewhere,
+)
 from graphlab.rules.repair.loops import (
     detach_and_recompute,
     recompute,
@@ -79,6 +84,7 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         yield from made_before_loop(trace, event)
         yield from made_elsewhere(trace, freed, event)
         yield from cached(trace, event)
+        yield from cached_each_turn(trace, event)
 
 
 def _notes(freeing: Backward | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from graphlab.rules.repair.asked.returned import complete_return
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.joined import joined
 from graphlab.rules.repair.graph.kept_apart import gradients_with_graph
+from graphlab.rules.repair.graph.once import cached_each_turn
 from graphlab.rules.repair.operations import leaf_last
 from graphlab.rules.repair.reordered import rows_stacked
 from graphlab.trace.model import FailedNode, Mix, Share, Step
@@ -133,3 +134,15 @@ def test_a_gradient_at_the_place_of_a_number_goes_to_its_own() -> None:
     found = complete_return(script.trace(), event)
     better = source.replace("return grad_x, grad_beta, None", "return grad_x, None, grad_beta")
     assert found is not None and outcomes(source, [found]) == [better]
+
+
+@pytest.mark.parametrize("more", ["", "    print(loss)\n"])
+def test_what_is_cached_around_a_loop_is_cached_in_each_turn(more: str) -> None:
+    loop = "    for x in data:\n        loss = net(x).mean()\n        loss.backward()\n"
+    source = f"with parametrize.cached():\n{loop}{more}"
+    script = Script(source)
+    event = backward(script.at("loss.backward()"))
+    inner = "for x in data:\n    with parametrize.cached():\n"
+    inner += "        loss = net(x).mean()\n        loss.backward()\n"
+    helps = cached_each_turn(script.trace(event), event)
+    assert outcomes(source, helps) == ([] if more else [inner])

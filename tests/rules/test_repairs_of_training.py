@@ -209,3 +209,26 @@ def test_gradients_are_cleared_once_a_step(cleared: str) -> None:
         cleared or "        opt.zero_grad()\n"
     )
     assert found is not None and outcomes(script.source, [found]) == [wanted]
+
+
+COLLECTED = """\
+params = []
+for p in model.parameters():
+    p.requires_grad = False
+    params.append(p)
+opt = AdamW(params, lr=1e-3)
+loss.backward()
+"""
+
+
+@pytest.mark.parametrize("kept", ["params.append(p)", "rest.append(p)"])
+def test_what_is_frozen_as_it_is_collected_for_an_optimizer_is_to_train(kept: str) -> None:
+    source = COLLECTED.replace("params.append(p)", kept)
+    frozen = replace(parameter("model.weight"), requires_grad=False)
+    script = Script(source, (frozen,))
+    built = optimizer(at=script.at("opt = AdamW(params, lr=1e-3)"), steps=0)
+    script = replace(script, optimizers=(built,))
+    cut = script.at("p.requires_grad = False")
+    event = backward(script.at("loss.backward()"), cut=cut, cut_by=cut.code)
+    wanted = [source.replace("False", "True")] if "params" in kept else []
+    assert outcomes(source, trains_what_it_holds(script.trace(event))) == wanted

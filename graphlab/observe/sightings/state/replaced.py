@@ -77,9 +77,9 @@ class Replacements:
                     found[each.file, each.node.lineno] = each
             stores = sorted(found.values(), key=lambda each: each.node.lineno)
             # A forward that makes several anew does so in each call.
-            forward = {(each.file, each.function) for each in stores}
-            forward = len(forward) == 1 and stores[0].function.endswith(".forward")
-            if len(stores) == 1 or forward:
+            made_in = {(each.file, each.function) for each in stores}
+            anew = len(made_in) == 1 and stores[0].function.endswith(".forward")
+            if len(stores) == 1 or anew:
                 store = stores[0]
                 self._found.append(Replaced(store.at, store.at.code, state.at, state.strangers))
 

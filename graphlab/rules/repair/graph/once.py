@@ -142,3 +142,33 @@ def _computes(value: ast.expr) -> bool:
         and not (isinstance(each.func, ast.Attribute) and is_library(each.func.value))
         for each in ast.walk(value)
     )
+
+
+def cached_each_turn(trace: Trace, event: Backward) -> Iterator[Help]:
+    """``with parametrize.cached():`` in each turn of the loop that it stands around: it computes a
+    weight once, and each step changes what that is computed from."""
+    file = Rewriting.of(trace, event.at)
+    statement = file.statement(event.at.line) if file is not None and event.at else None
+    for block in file.around(statement) if file is not None and statement is not None else ():
+        if not isinstance(block, ast.With) or file is None or len(block.items) != 1:
+            continue
+        loop, header = block.body[0], file.text(block.items[0].context_expr)
+        if not header.endswith("cached()") or not isinstance(loop, ast.For | ast.While):
+            continue
+        if len(block.body) > 1 or loop.orelse or loop.body[0].lineno == loop.lineno:
+            return
+        by = loop.body[0].col_offset - loop.col_offset
+        first, last = file.whole(loop)[0], file.whole(loop.body[0])[0]
+        head = "".join(
+            line[loop.col_offset - block.col_offset :]
+            for line in file.source[first:last].splitlines(True)
+        )
+        indent = " " * (block.col_offset + by)
+        body = file.indented(loop.body[0], loop.body[-1], block.col_offset - loop.col_offset + 4)
+        found = file.help(
+            message("repairs.kept_apart.each_turn", names=[header]),
+            (*file.whole(block), f"{head}{indent}with {header}:\n{body}"),
+        )
+        if found is not None:
+            yield found
+        return

@@ -14,10 +14,14 @@ from graphlab.trace.model import Backward, Location, OptimizerInfo, Trace
 
 def meant_to_train(trace: Trace) -> Iterator[OptimizerInfo]:
     """The optimizers whose parameters are all frozen, of a part of the model that one line froze as
-    a whole: of ``model.head.parameters()``, where that line goes through ``model.parameters()``."""
-    cuts = [each.cut for each in trace.events if isinstance(each, Backward) and each.cut]
+    a whole: of ``model.head.parameters()``, where that line goes through ``model.parameters()``; or
+    of a list, where that line freezes what is appended to it."""
+    cuts = _cuts(trace)
     for optimizer in trace.optimizers:
         if any(trace.tensors[at].requires_grad for at in optimizer.owns):
+            continue
+        if any(_collected(trace, optimizer, cut) for cut in cuts):
+            yield optimizer
             continue
         file, call, statement = construction(trace, optimizer.at)
         held = _owner(given_parameters(call)) if call is not None else None
@@ -30,20 +34,27 @@ def meant_to_train(trace: Trace) -> Iterator[OptimizerInfo]:
 
 
 def trains_what_it_holds(trace: Trace) -> Iterator[Help]:
-    """``model.head.requires_grad_(True)`` before the optimizer of ``model.head.parameters()``."""
+    """``model.head.requires_grad_(True)`` before the optimizer of ``model.head.parameters()``; or
+    ``p.requires_grad = True`` for what is appended to the list of the optimizer."""
     for optimizer in meant_to_train(trace):
         file, call, statement = construction(trace, optimizer.at)
-        held = _owner(given_parameters(call)) if call is not None else None
-        if file is None or held is None or statement is None:
+        given = given_parameters(call) if call is not None else None
+        if file is None or given is None or statement is None:
             continue
-        name, place = file.text(held), file.whole(statement)[0]
+        flags = [each for cut in _cuts(trace) if (each := _collected(trace, optimizer, cut))]
+        held = _owner(given)
+        name = file.text(held if held is not None else given)
+        text = message("repairs.trained.thaw", name=name, optimizer=optimizer.name)
+        place = file.whole(statement)[0]
         line = f"{' ' * statement.col_offset}{name}.requires_grad_(True)\n"
-        found = file.help(
-            message("repairs.trained.thaw", name=name, optimizer=optimizer.name),
-            (place, place, line),
-        )
+        edit = (*file.span(flags[0]), "True") if flags else (place, place, line)
+        found = file.help(text, edit)
         if found is not None:
             yield found
+
+
+def _cuts(trace: Trace) -> list[Location]:
+    return [each.cut for each in trace.events if isinstance(each, Backward) and each.cut]
 
 
 def _owner(given: ast.expr | None) -> ast.expr | None:
@@ -77,3 +88,19 @@ def _frozen(file: Rewriting, cut: Location, beside: ast.stmt) -> Iterator[str]:
     call = statement.value if isinstance(statement, ast.Expr) else None
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
         yield ast.unparse(call.func.value)
+
+
+def _collected(trace: Trace, optimizer: OptimizerInfo, cut: Location) -> ast.Constant | None:
+    """The ``False`` of ``p.requires_grad = False`` at `cut`, where ``p`` is appended to the list
+    that the optimizer is built from."""
+    file, call, beside = construction(trace, optimizer.at)
+    statement = file.statement(cut.line) if file is not None and cut.file == file.file else None
+    if file is None or call is None or beside is None or not isinstance(statement, ast.Assign):
+        return None
+    target, flag, given = statement.targets[0], statement.value, given_parameters(call)
+    if not isinstance(target, ast.Attribute) or not isinstance(flag, ast.Constant) or given is None:
+        return None
+    appended = f"{ast.unparse(given)}.append({ast.unparse(target.value)})"
+    same = file.function(statement) is file.function(beside)
+    mates = file.body(statement)
+    return flag if same and appended in map(ast.unparse, mates) else None
