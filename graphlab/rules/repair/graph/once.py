@@ -164,7 +164,7 @@ def cached_each_turn(trace: Trace, event: Backward) -> Iterator[Help]:
             for line in file.source[first:last].splitlines(True)
         )
         indent = " " * (block.col_offset + by)
-        body = file.indented(loop.body[0], loop.body[-1], block.col_offset - loop.col_offset + 4)
+        body = file.indented(loop.body[0], loop.body[-1], block.col_offset - loop.col_offset + by)
         found = file.help(
             message("repairs.kept_apart.each_turn", names=[header]),
             (*file.whole(block), f"{head}{indent}with {header}:\n{body}"),

@@ -130,6 +130,7 @@ def _resolved(file: Rewriting, given: ast.expr | None) -> ast.expr | None:
 
 
 def given_parameters(call: ast.Call) -> ast.expr | None:
+    """What an optimizer is built to train."""
     if call.args:
         return call.args[0]
     return next((word.value for word in call.keywords if word.arg == "params"), None)
