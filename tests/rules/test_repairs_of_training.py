@@ -9,6 +9,7 @@ import pytest
 from graphlab.language import key_of
 from graphlab.rules.repair.asked.twice import by_differences
 from graphlab.rules.repair.double_softmax import has_logarithms, with_logarithm
+from graphlab.rules.repair.held.building import hold_more
 from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.repair.trained.frozen import meant_to_train, trains_what_it_holds
 from graphlab.rules.repair.trained.modes import back_to_training
@@ -232,3 +233,21 @@ def test_what_is_frozen_as_it_is_collected_for_an_optimizer_is_to_train(kept: st
     event = backward(script.at("loss.backward()"), cut=cut, cut_by=cut.code)
     wanted = [source.replace("False", "True")] if "params" in kept else []
     assert outcomes(source, trains_what_it_holds(script.trace(event))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("filter(lambda p: p.requires_grad, net.parameters())", True),
+        ("[p for p in net.parameters() if p.requires_grad]", True),
+        ("[p for p in net.parameters() if p.dim() > 1]", False),
+    ],
+)
+def test_what_was_frozen_as_the_optimizer_was_built_is_not_filtered_out(
+    given: str, whole: bool
+) -> None:
+    line = f"opt = Adam({given}, lr=1e-3)"
+    script = Script(f"{line}\n")
+    first = hold_more(script.trace(), script.at(line), [parameter("net.body.weight")])[0]
+    found = outcomes(script.source, [first])
+    assert (found == ["opt = Adam(net.parameters(), lr=1e-3)\n"]) is whole

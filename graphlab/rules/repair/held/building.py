@@ -26,7 +26,7 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     file, call, statement = construction(trace, built)
     if file is None or call is None or statement is None:
         return []
-    found = [_group_appended(file, call, statement)]
+    found = [_group_appended(file, call, statement), _unfiltered(file, given_parameters(call))]
     owners = [file.spelled(call, each) for each in _holders(file, missing)]
     given = _resolved(file, given_parameters(call))
     if given is not None and owners and not isinstance(given, ast.Dict):
@@ -47,6 +47,23 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
         found.append(file.help(text, (start, end, whole)))
     found.append(_later(file, statement))
     return [each for each in found if each is not None]
+
+
+def _unfiltered(file: Rewriting, given: ast.expr | None) -> Help | None:
+    """``model.parameters()`` for ``filter(lambda p: p.requires_grad, model.parameters())``: what is
+    frozen by then may be thawed later, and is not stepped before."""
+    test: ast.expr | None = None
+    whole: ast.expr | None = None
+    if isinstance(given, ast.Call) and ast.unparse(given.func) == "filter" and len(given.args) == 2:
+        test, whole = given.args
+    elif isinstance(given, ast.ListComp | ast.GeneratorExp) and len(given.generators) == 1:
+        over = given.generators[0]
+        test = over.ifs[0] if len(over.ifs) == 1 else None
+        whole = over.iter if ast.unparse(given.elt) == ast.unparse(over.target) else None
+    if given is None or whole is None or test is None or "requires_grad" not in file.text(test):
+        return None
+    text = message("repairs.tried.all_parameters", name=file.text(whole))
+    return file.help(text, (*file.span(given), file.text(whole)))
 
 
 def _group_appended(file: Rewriting, call: ast.Call, statement: ast.stmt) -> Help | None:
