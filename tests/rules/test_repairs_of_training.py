@@ -54,6 +54,15 @@ def test_where_the_evaluation_comes_last_each_turn_begins_in_training_mode() -> 
     ]
 
 
+def test_a_function_that_trains_and_then_evaluates_begins_in_training_mode() -> None:
+    source = (
+        'def epoch():\n    """One of many."""\n    net(x).backward()\n    net.eval()\n'
+        "    with torch.no_grad():\n        net(x)\n"
+    )
+    got = trained_again(source, "net.eval()", "net(x).backward()", "net")
+    assert got == [source.replace("    net(x).b", "    net.train()\n    net(x).b")]
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -59,8 +59,12 @@ def _in_body(
         return None
     before = [each for each in apart if each.lineno < trains[-1].lineno]
     if not before:
-        again = isinstance(node, ast.For | ast.While | Function)
-        return _written(file, body[0], 0, name) if again and _guarded(apart[-1], quiet) else None
+        rest = body[body.index(apart[0]) :]
+        ends = any(_guarded(each, quiet) for each in rest)
+        if not ends or not isinstance(node, ast.For | ast.While | Function):
+            return None
+        told = isinstance(node, Function) and ast.get_docstring(node) is not None
+        return _written(file, body[told], 0, name)
     first = body.index(before[-1])
     then = next(at for at in range(first, len(body)) if body[at] in trains)
     still = [each for each in body[first:then] if _guarded(each, quiet)]
