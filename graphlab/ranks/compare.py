@@ -245,10 +245,10 @@ def _scheduler(joint: Joint) -> GradientWrite | None:
     """The line that steps a scheduler on some ranks more often than on others; else the only one
     that steps any."""
     rows = [row for row in counts_of(joint, Scheduled, None) if row[1] == "step"]
-    for at, _, counts in rows:
-        if len(set(counts.values())) > 1:
-            return GradientWrite(at, "the scheduler's step()")
-    return GradientWrite(rows[0][0], "the scheduler's step()") if len(rows) == 1 else None
+    unequal = [row for row in rows if len({*row[2].values()}) > 1]
+    if not unequal and len(rows) != 1:
+        return None
+    return GradientWrite((unequal or rows)[0][0], message("ranks.gl303.scheduler"))
 
 
 def _restored(joint: Joint) -> tuple[GradientWrite | None, tuple[int, ...]]:

@@ -69,7 +69,8 @@ for step in range(12):
 """
 CLIPPED_SHARDS = """\
 model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 2))
-fully_shard(model)
+for layer in (model[0], model[2], model):
+    fully_shard(layer)
 optimizer = torch.optim.SGD(model.parameters(), 0.05)
 torch.manual_seed(100 + rank)
 for step in range(3):

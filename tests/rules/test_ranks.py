@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from graphlab.language import Message
 from graphlab.ranks.compare import compared
 from graphlab.rules.registry import find
 from graphlab.trace import store
@@ -144,6 +145,7 @@ def test_a_line_that_steps_a_scheduler_on_one_rank_only() -> None:
     joint = compared(Joint(traces, 2))
     (finding,) = merged({rank: find(trace) for rank, trace in joint.traces.items()})
     assert finding.cause is not None and finding.cause.at == LOOP.at("clip(model)")
+    assert isinstance(finding.cause.what, Message)
 
 
 def test_values_that_one_rank_wrote() -> None:

@@ -68,7 +68,7 @@ def uses_of(built: Location, path: str) -> Location | None:
 
 def called_from(spot: Spot | None, module: Any) -> Location | None:
     """A line that ran in a method of `module`'s as the one line of its file that calls this method
-    from elsewhere; else the line itself."""
+    from elsewhere, or another one of the class that leads to it; else the line itself."""
     at = located(spot)
     tree = parse(at.file) if at is not None else None
     if spot is None or at is None or tree is None:
@@ -77,13 +77,33 @@ def called_from(spot: Spot | None, module: Any) -> Location | None:
     if kind != class_name(module):
         return at
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    own = {id(each) for node in classes if node.name == kind for each in ast.walk(node)}
+    mine = [node for node in classes if node.name == kind]
+    own = {id(each) for node in mine for each in ast.walk(node)}
+    methods = _leading_to(method, mine)
     found = [
         place(node, at.file, "")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr == method
+        and node.func.attr in methods
         and id(node) not in own
     ]
     return found[0] if len(found) == 1 else at
+
+
+def _leading_to(method: str, classes: list[ast.ClassDef]) -> set[str]:
+    """The methods of the classes that call this one, directly or through others, and itself."""
+    calls = {
+        (each.name, node.func.attr)
+        for one in classes
+        for each in one.body
+        if isinstance(each, ast.FunctionDef)
+        for node in ast.walk(each)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name) and node.func.value.id == "self"
+    }  # fmt: skip
+    found, more = {method}, {method}
+    while more:
+        more = {caller for caller, called in calls if called in found} - found
+        found |= more
+    return found

@@ -267,8 +267,10 @@ class RankSteps:
     def _writes(self, since: int, grads: list[Any]) -> Iterator[GradientWrite]:
         """What was written to these gradients after the event at `since`."""
         keys = {storage_key(grad) for grad in grads if grad is not None}
-        told: set[Spot | None] = set()
-        first = self._log.events[since].seq if since < len(self._log.events) else 0
+        began = self._log.events[since] if since < len(self._log.events) else None
+        # What runs at a backward's own place is part of it, as where FSDP reduces.
+        told = {began.spot} if isinstance(began, RawBackward) else set[Spot | None]()
+        first = began.seq if began is not None else 0
         for seq, spot in self._clips:
             if seq >= first and spot not in told:
                 told.add(spot)
