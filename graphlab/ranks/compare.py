@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.ranks.buffers import buffers_apart
 from graphlab.ranks.parting import counts_of, parted
+from graphlab.ranks.weights import unequal
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
@@ -64,9 +66,12 @@ def compared(joint: Joint) -> Joint:
     if not any(more.values()):
         for rank, sighting in _scaled(joint):
             more[rank].append(sighting)
-    if parting is not None:
-        for each in more.values():
-            each.append(parting)
+    # Buffers follow from parameters that differ.
+    buffers = [*buffers_apart(joint)] if not any(more.values()) else []
+    for sighting in (parting, unequal(joint), *buffers):
+        if sighting is not None:
+            for each in more.values():
+                each.append(sighting)
     return replace(
         joint,
         traces={

@@ -140,6 +140,89 @@ class StepsApart:
 
 
 @dataclass(frozen=True, slots=True)
+class Divisor:
+    """The line `at` divided by `count`, a number of elements, or took the mean of so many."""
+
+    at: Location | None
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerm:
+    """A summand of a loss: what it was divided by, and the product of what else scaled it."""
+
+    divisors: tuple[Divisor, ...]
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class DividedLoss:
+    """A backward at `at` of a loss whose `terms` were divided by numbers of elements, where a
+    wrapper averages the gradients."""
+
+    at: Location | None
+    call: str
+    loss: str
+    iteration: Count
+    terms: tuple[LossTerm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unequal:
+    """The ranks divided the loss of the backward at `at` by numbers of their own, `counts` as text,
+    in the line `cause`; an element of one weighs `ratio` times as much as one of another."""
+
+    at: Location | None
+    call: str
+    loss: str
+    iteration: Count
+    cause: Location | None
+    counts: tuple[str, ...]
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class BufferWrite:
+    """A line of a module's that writes to a buffer of it, `by` as it is written; reads: attributes
+    of the module that go into it; data: whether anything else does."""
+
+    at: Location
+    by: str
+    reads: tuple[str, ...]
+    data: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnBuffer:
+    """A buffer at `path` of the module that was wrapped at `at`, which is not broadcast. beside:
+    a parameter of the same module, and its path. values: checksums by the number of a sampled step,
+    0 as it was wrapped. used: a line that computes with it; grows: whether its new value is made
+    of the old one."""
+
+    at: Location | None
+    path: str
+    beside: TensorAt
+    beside_path: str
+    values: tuple[tuple[Count, str], ...]
+    used: Location | None
+    writes: tuple[BufferWrite, ...]
+    grows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BuffersApart:
+    """Buffers at `paths` of the module wrapped at `at` were the same on all ranks, and no longer
+    are: the first is written at `cause`, `by`, and computed with at `used`."""
+
+    at: Location | None
+    name: str
+    more: Count
+    cause: Location | None
+    by: str
+    used: Location | None
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """What the collectives of this rank have carried at most, as elements of one tensor. pairwise:
     whether it exchanged something with one other; in_graph: whether something with a graph. It is
@@ -288,5 +371,6 @@ class Parted:
 RankSighting = (
     RankStep | ShardStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns
     | WithoutGradient | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried
-    | Exchanged
+    | Exchanged | DividedLoss | Unequal | OwnBuffer
+    | BuffersApart
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -13,20 +12,23 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.distributed.checksums import NOTHING, checksum
 from graphlab.observe.distributed.placement import placement
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
-from graphlab.observe.sightings.ranks.broadcasts import BufferBroadcasts
+from graphlab.observe.sightings.ranks.buffers.broadcasts import BufferBroadcasts
+from graphlab.observe.sightings.ranks.buffers.own import OwnBuffers
 from graphlab.observe.sightings.ranks.by_hand import written_together
 from graphlab.observe.sightings.ranks.collectives import Collectives
 from graphlab.observe.sightings.ranks.gathered import GatheredWeights
 from graphlab.observe.sightings.ranks.past import PastWrappers
 from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
 from graphlab.observe.sightings.ranks.shards import ShardGradients, shard_of
+from graphlab.observe.sightings.ranks.weights import LossWeights
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Unnoticed, grad_of, readable, storage_key
+from graphlab.observe.tensors import grad_of, readable, storage_key
 from graphlab.source.files import user_frame
 from graphlab.source.loops import loops_of
 from graphlab.source.objects import attributes, item, items
@@ -42,10 +44,6 @@ from graphlab.trace.ranks.sightings import (
     Turns,
 )
 
-# What stands for a gradient that is not there, or cannot be read.
-NOTHING = "-"
-# A parameter larger than this is represented by as many of its elements, evenly spread.
-ELEMENTS = 1 << 16
 # The classes of parameters that are whole on each rank.
 PLAIN = {torch.Tensor, torch.nn.Parameter}
 # A trace keeps this many of an optimizer's sampled steps: the first ones, and the last.
@@ -71,6 +69,8 @@ class RankSteps:
         self._wrappers = Wrappers(watched)
         self._refusals = WrapperRefusals(watched, self._wrappers)
         self._past = PastWrappers(watched)
+        self._weights = LossWeights(watched, self._wrappers)
+        self._buffers = OwnBuffers(watched, self._wrappers)
         BufferBroadcasts(watched, collectives)
         self._gathered = GatheredWeights(watched)
         # {parameter's identity: the last backward that wrote it, and the checksum it left}
@@ -99,6 +99,7 @@ class RankSteps:
         """A sampled backward is about to run."""
         self._collectives.inspect(record, nodes, frame)
         self._refusals.inspect(record, nodes, frame)
+        self._weights.inspect(record, frame)
 
     def raised(self, error: BaseException) -> None:
         """The program ended with `error`."""
@@ -107,6 +108,7 @@ class RankSteps:
     def ended(self, record: RawBackward) -> None:
         if self._wrappers.ended(record):
             self._collectives.counted(record.spot, "backward")
+        self._weights.ended(record)
         for state, optimizer in self._ledger.registry.followed():
             if not state.due:
                 continue
@@ -115,7 +117,7 @@ class RankSteps:
                 self._shards.left(parameter)
                 place = self._table.place_of(parameter)
                 if place in record.reached:
-                    self._fresh[id(parameter)] = record, _checksum(grad_of(parameter))
+                    self._fresh[id(parameter)] = record, checksum(grad_of(parameter))
 
     def found(self) -> Iterator[RankSighting]:
         for steps in self._found.values():
@@ -126,6 +128,8 @@ class RankSteps:
         yield from self._refusals.found
         yield from self._past.found
         yield from self._collectives.found()
+        yield from self._weights.found()
+        yield from self._buffers.found()
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
         for spot, count in self._restored.items():
@@ -181,11 +185,11 @@ class RankSteps:
             gradient = self._ledger.registry.gradient(parameter)
             record, left = self._fresh.pop(id(parameter), (None, NOTHING))
             if gradient.sources and gradient.sources[-1].is_grad:
-                record, left = gradient.sources[-1], _checksum(grad)
+                record, left = gradient.sources[-1], checksum(grad)
             elif record is None and grad is not None:
                 # No backward put it there: what torch.autograd.grad gave may have been worked on.
                 record = asked
-                left = _checksum(grad) if record is not None else left
+                left = checksum(grad) if record is not None else left
             records.append((record, left))
         since = self._since([record for record, _ in records if record is not None])
         together = written_together(self._log, since)
@@ -208,6 +212,7 @@ class RankSteps:
             fresh.append(left)
             place = self._table.place_of(parameter)
             places.append(place if place is not None else self._table.tensor_index(parameter, None))
+        self._buffers.stepped(state.steps)
         groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]
         kept.append(
             RankStep(
@@ -216,9 +221,9 @@ class RankSteps:
                 step=state.steps,
                 iteration=self._iteration(),
                 tensors=tuple(places),
-                values=tuple(_checksum(parameter) for parameter, _, _ in pairs),
+                values=tuple(checksum(parameter) for parameter, _, _ in pairs),
                 fresh=tuple(fresh),
-                gradients=tuple(_checksum(grad) for _, grad, _ in pairs),
+                gradients=tuple(checksum(grad) for _, grad, _ in pairs),
                 sources=tuple(sources),
                 source_of=tuple(source_of),
                 writes=tuple(self._writes(since, [grad for _, grad, _ in pairs])),
@@ -326,18 +331,6 @@ def _by_hand(source: Source, others: Spot | None, copied: Spot | None) -> Source
         source, why="by-hand" if others else "copied", cause=at,
         cause_by=call_text(at, "all_reduce")[0],
     )  # fmt: skip
-
-
-def _checksum(tensor: Any) -> str:
-    """Of the bits of its values; NOTHING where there is none, or they cannot be read."""
-    if tensor is None or not readable(tensor):
-        return NOTHING
-    with Unnoticed(), torch.no_grad():
-        flat = tensor.detach().reshape(-1)
-        if flat.numel() > ELEMENTS:
-            flat = flat[:: flat.numel() // ELEMENTS + 1]
-        raw = flat.contiguous().view(torch.uint8).cpu().numpy().tobytes()
-    return hashlib.blake2b(raw, digest_size=6).hexdigest()
 
 
 def _number(value: Any) -> str:

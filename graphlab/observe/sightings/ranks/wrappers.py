@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import FrameType, FunctionType
 from typing import Any
@@ -70,6 +70,8 @@ class Wrappers:
         self._tracer, self._log = watched.tracer, watched.log
         self._table = watched.table
         self.all: list[Wrapper] = []
+        # What is told of each, with the instance, as it is built.
+        self.on_made: list[Callable[[Any, Wrapper], None]] = []
         # Why a backward's gradients were not averaged, by its identity and the wrapper's.
         self._why: dict[tuple[int, int], Source] = {}
         # The second reentrant checkpoint that uses a parameter, by the backward's identity and the
@@ -119,14 +121,28 @@ class Wrappers:
 
     def found(self) -> Iterator[Wrapped]:
         for wrapper in self.all:
-            module = attribute(wrapper.ref(), "module")
-            places = [
-                place
-                for each in parameters_in(module)
-                if id(each) in wrapper.known and (place := self._table.place_of(each)) is not None
-            ]
+            places = [*self._places(wrapper)]
             if places:
                 yield Wrapped(located(wrapper.spot), DDP, tuple(places))
+
+    def reached_by(self, record: RawBackward) -> bool:
+        """Whether a backward reaches parameters of some wrapper."""
+        reached = {*record.reached}
+        return any(place in reached for each in self.all for place in self._places(each))
+
+    def first_named(self, wrapper: Wrapper) -> tuple[int, str] | None:
+        """A parameter of the wrapper's that is in the table, and its path inside of the module."""
+        paths = parameter_paths(attribute(wrapper.ref(), "module"))
+        for each in parameters_in(attribute(wrapper.ref(), "module")):
+            if (at := self._table.place_of(each)) is not None and id(each) in paths:
+                return at, paths[id(each)]
+        return None
+
+    def _places(self, wrapper: Wrapper) -> Iterator[int]:
+        """Of the parameters that the wrapper averages, those that are in the table."""
+        for each in parameters_in(attribute(wrapper.ref(), "module")):
+            if id(each) in wrapper.known and (place := self._table.place_of(each)) is not None:
+                yield place
 
     def ended(self, record: RawBackward) -> bool:
         """A backward has run: it was averaged, or there is a reason why not. Returns whether a
@@ -143,12 +159,7 @@ class Wrappers:
             ddp = wrapper.ref()
             if ddp is None:
                 continue
-            module = attribute(ddp, "module")
-            mine = {
-                place
-                for each in parameters_in(module)
-                if id(each) in wrapper.known and (place := self._table.place_of(each)) is not None
-            }
+            mine = {*self._places(wrapper)}
             if not mine & reached:
                 continue
             through, around = self._calls(wrapper, ddp, record)
@@ -212,9 +223,12 @@ class Wrappers:
 
     def _made(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "return":
+            ddp = frame.f_locals.get("self")
             with Unnoticed():
-                wrapper = Wrapper(frame.f_locals.get("self"), self._tracer.spot(frame.f_back))
-            self.all.append(wrapper)
+                wrapper = Wrapper(ddp, self._tracer.spot(frame.f_back))
+                self.all.append(wrapper)
+                for each in self.on_made:
+                    each(ddp, wrapper)
 
 
 def _guarded(at: Location | None) -> tuple[Location, str] | None:

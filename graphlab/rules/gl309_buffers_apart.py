@@ -1,0 +1,29 @@
+"""Each rank writes to a buffer of a wrapped module from its own data, and nothing averages that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.rules.rule import Rule
+from graphlab.trace.finding import Finding, Help, Place, Versions
+from graphlab.trace.model import TensorInfo, Trace
+from graphlab.trace.ranks.sightings import BuffersApart
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for each in trace.sightings:
+        if not isinstance(each, BuffersApart):
+            continue
+        more = message("ranks.gl309.more", count=each.more) if each.more else ""
+        yield Finding(
+            *RULE.label,
+            summary=message("ranks.gl309.summary", name=each.name, more=more, by=each.by),
+            tensor=Versions(TensorInfo(each.name, "activation", (), ""), None, None),
+            cause=Place(each.cause, each.by),
+            failed=Place(each.used, message("ranks.gl309.used")),
+            help=(Help(message("ranks.gl309.help")),),
+        )
+
+
+RULE = Rule("GL309", "buffers-apart", "warning", check)
