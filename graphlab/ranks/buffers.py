@@ -23,13 +23,13 @@ def buffers_apart(joint: Joint) -> Iterator[BuffersApart]:
     for buffers in modules.values():
         apart = {name: rows[0] for name, rows in buffers.items() if _parted(rows)}
         alike = {name.rpartition(".")[2] for name in buffers if name not in apart}
-        used = next((name for name, each in apart.items() if each.used is not None), None)
-        if used is None or not any(each.grows for each in apart.values()):
-            continue
-        found = apart[used]
-        write = next((each for each in found.writes if _from_data(each, alike)), None)
-        if write is not None:
-            yield BuffersApart(found.at, used, len(apart) - 1, write.at, write.by, found.used)
+        growing = {name.rpartition(".")[2] for name, each in apart.items() if each.grows}
+        for name, each in apart.items():
+            write = next((write for write in each.writes if _from_data(write, alike)), None)
+            if each.used is None or write is None or not (each.grows or growing & {*write.reads}):
+                continue
+            yield BuffersApart(each.at, name, len(apart) - 1, write.at, write.by, each.used)
+            break
 
 
 def _name(buffer: OwnBuffer, beside: str) -> str:

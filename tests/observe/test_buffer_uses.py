@@ -59,6 +59,7 @@ def uses(folder: Path, write: str, read: str = "x = x - self.state") -> Uses:
         ("self.state += x.mean(0)", True, True),
         ("moved(self.state, x.mean(0))", True, True),
         ("self.state.data.copy_(self.mean)", False, False),
+        ("new = self.mean / 2; self.state.copy_(new)", False, True),
         ("self.state[:2] = x[0, :2]", False, True),
         ("self.state = x.detach().mean(0)", False, True),
     ],
@@ -67,6 +68,7 @@ def test_what_writes_to_a_buffer(write: str, grows: bool, data: bool, tmp_path: 
     found = uses(tmp_path, write)
     assert [(each.at.line, each.data) for each in found.writes] == [(17, data)]
     assert found.grows == grows
+    assert ("mean" in found.writes[0].reads) == ("self.mean" in write)
     assert found.at is not None and found.at.line == 24
 
 

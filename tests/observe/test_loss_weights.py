@@ -28,6 +28,7 @@ MASK = torch.tensor([1.0, 1, 0, 0, 0, 0])
         pytest.param(
             lambda: ((X.sum(1) * MASK) / (MASK.sum() + 1e-6)).sum(), [([2], 1)], id="inside a sum"
         ),
+        pytest.param(lambda: (MASK * 3 * X.sum(1)).mean(), [([6], 3)], id="a mean with weights"),
         pytest.param(lambda: 2 * X.sum() / 2.5, [([], 0.8)], id="by no count"),
         pytest.param(
             lambda: -3 * X.mean() + X.sum() / 5, [([18], -3), ([5], 1)], id="two summands"

@@ -78,6 +78,54 @@ for step in range(2):
 dist.destroy_process_group()
 """
 RIGHT = {
+    "buffers that hold a rank's own data": """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 4)
+        self.register_buffer("queue", torch.randn(32, 4))
+        self.register_buffer("seen", torch.zeros(()))
+        self.register_buffer("scale", torch.ones(4), persistent=False)
+        self.register_buffer("center", torch.zeros(4))
+
+    def forward(self, x):
+        out = self.layer(x) - self.center
+        if self.training:
+            self.scale.lerp_(out.detach().abs().mean(0), 0.1)
+            mean = out.detach().mean(0)
+            dist.all_reduce(mean)
+            self.center.lerp_(mean / 2, 0.1)
+        loss = (out / self.scale.clone() @ self.queue.t().clone()).square().mean()
+        self.queue[:8] = out.detach()
+        self.seen.mul_(0.9).add_(loss.detach())
+        return loss, self.seen
+
+
+model = DDP(Net(), broadcast_buffers=False)
+optimizer = torch.optim.SGD(model.parameters(), 0.01)
+torch.manual_seed(100 + rank)
+for step in range(6):
+    loss, _ = model(torch.randn(8, 6))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+dist.destroy_process_group()
+""",
+    "means over parts, evened out": """\
+model = DDP(nn.Linear(6, 1))
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+torch.manual_seed(100 + rank)
+for step in range(6):
+    x = torch.randn(4 + 8 * rank, 6)
+    count = torch.tensor(float(len(x)))
+    dist.all_reduce(count)
+    weight = torch.full((len(x), 1), 2 * len(x) / count.item())
+    loss = (weight * model(x).square()).mean() + model(x).abs().mean() * (2 * len(x) / count)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+dist.destroy_process_group()
+""",
     "accumulation, and metrics of all ranks": """\
 model = DDP(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)))
 optimizer = torch.optim.SGD(model.parameters(), 0.1)

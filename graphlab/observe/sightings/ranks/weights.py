@@ -94,29 +94,33 @@ def terms_of(root: Any, log: Log) -> Iterator[LossTerm]:
             stack += [(each, divisors, factor, summed) for each in reversed(inputs)]
         elif name in ("Div", "Mul"):
             own = [each for each in inputs if each is not None]
-            number = _number(node) if len(own) == 1 else None
-            if len(own) != 1 or (number is None and not summed):
-                # A product with something else that has a graph, or with several numbers.
+            number, single = _number(node) if len(own) == 1 else (0.0, False)
+            if not number:
+                # A product with something else that has a graph.
                 yield LossTerm(divisors, factor)
-            elif name == "Div" and number is not None and _is_count(number):
+            elif name == "Div" and single and _is_count(number):
                 more = Divisor(located(log.line_of(sequence(node))), round(number))
                 stack.append((own[0], (*divisors, more), factor, summed))
             else:
-                number = 1.0 if number is None else 1 / number if name == "Div" else number
+                number = 1 / number if name == "Div" else number
                 stack.append((own[0], divisors, factor * number, summed))
         elif name == "Sum" and not summed:
             stack.append((inputs[0], divisors, factor, True))
         elif not summed and (count := _counted(node, name)) is not None:
             more = Divisor(located(log.line_of(sequence(node))), count)
-            yield LossTerm((*divisors, more), factor)
+            if name == "Mean":
+                stack.append((inputs[0], (*divisors, more), factor, True))
+            else:
+                yield LossTerm((*divisors, more), factor)
         else:
             yield LossTerm(divisors, factor)
 
 
 def _counted(node: Any, name: str) -> int | None:
-    """The number of elements of which a node is the mean."""
+    """The number of elements of which a node is the mean. Private: `_saved_*` of a node."""
     if name == "Mean" and not output_shape(node):
-        return int(node._saved_self_sym_numel)
+        count = getattr(node, "_saved_self_sym_numel", None)
+        return int(count) if count is not None else None
     if getattr(node, "_saved_reduction", None) != _MEAN:
         return None
     saved = {each.name: each.data for each in slots(node) if not each.stale}
@@ -128,15 +132,17 @@ def _counted(node: Any, name: str) -> int | None:
     return None
 
 
-def _number(node: Any) -> float | None:
-    """The one number by which a node divides, or multiplies."""
+def _number(node: Any) -> tuple[float, bool]:
+    """The number by which a node divides, or multiplies, and whether it is a single one. Several,
+    such as a mask, are the mean of those that are not zero. 0 where there is none."""
     for each in slots(node):
         if each.name in ("other", "self") and each.data is not None and not each.stale:
-            if count_of(each.data) != 1 or not readable(each.data):
-                return None
-            number = float(each.data.detach())
-            return number if number else None
-    return None
+            if not readable(each.data):
+                break
+            values = each.data.detach()
+            single = count_of(values) == 1
+            return float(values if single else values[values != 0].double().mean()), single
+    return 0.0, False
 
 
 def _is_count(number: float) -> bool:

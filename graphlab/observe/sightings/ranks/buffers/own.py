@@ -27,10 +27,10 @@ BUFFERS, STEPS = 64, 4
 class _Buffer:
     """One of them; `module` has it by `name`, and the wrapped module by `path`."""
 
-    def __init__(self, module: Any, name: str, path: str, length: int) -> None:
+    def __init__(self, module: Any, name: str, path: str, shape: tuple[int, ...]) -> None:
         self.ref, self.name, self.path = weakref.ref(module), name, path
-        # Its first dimension.
-        self.length = length
+        # Where a batch may lie, as in the state of a recurrent layer: (layers, batch, width).
+        self.dimensions = {*shape[: 1 if len(shape) < 3 else 2]}
         # By the number of the optimizer's step, 0 for when the wrapper was built.
         self.values: dict[Count, str] = {}
         # A parameter beside it, and its path; the module may be gone at the end.
@@ -71,7 +71,8 @@ class OwnBuffers:
         for wrapper in self._wrappers.all:
             for each in self._of.get(id(wrapper), ()):
                 uses, beside = each.uses, each.beside
-                if uses is not None and beside is not None and each.length not in self._batches:
+                state = each.dimensions & self._batches
+                if uses is not None and beside is not None and not state:
                     yield OwnBuffer(
                         located(wrapper.spot), each.path, *beside, tuple(each.values.items()),
                         uses.at, uses.writes, uses.grows,
@@ -93,7 +94,8 @@ class OwnBuffers:
 
 
 def _buffers_in(module: Any) -> Iterator[_Buffer]:
-    """Those of the program's own modules that are saved with them."""
+    """Those of the program's own modules that are saved with them. Private to torch:
+    `_non_persistent_buffers_set`, without which all of them are."""
     for path, each in submodules(module):
         own = attributes(each)
         transient = own.get("_non_persistent_buffers_set")
@@ -103,6 +105,4 @@ def _buffers_in(module: Any) -> Iterator[_Buffer]:
             if type(transient) is set and name in transient:
                 continue
             if readable(value) and value.is_floating_point():
-                yield _Buffer(
-                    each, str(name), f"{path}.{name}".lstrip("."), next(iter(shape_of(value)), 0)
-                )
+                yield _Buffer(each, str(name), f"{path}.{name}".lstrip("."), shape_of(value))

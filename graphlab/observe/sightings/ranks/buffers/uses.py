@@ -37,24 +37,22 @@ def uses_of(module: Any, name: str, files: UserFiles) -> Uses:
     used: Location | None = None
     writes: list[BufferWrite] = []
     grows = False
-    for file, statement in _running(module, files):
+    for file, method, statement in _running(module, files):
         target, own, given = _write(statement)
         if target == name:
-            read = _read_of(given)
-            at = place(statement, file)
-            locals_too = any(
-                isinstance(each, ast.Name) and each.id != "self" for each in _in(given)
-            )
-            writes.append(BufferWrite(at, _words(statement), tuple(sorted(read)), locals_too))
+            read, names = _read_of(given), _names_in(given)
             grows = grows or own or name in read
+            read |= _read_of(_assigned_to(names, method))
+            at = place(statement, file)
+            writes.append(BufferWrite(at, _words(statement), tuple(sorted(read)), bool(names)))
         elif target is None and used is None and name in _computed_with(statement):
             used = place(statement, file)
     return Uses(used, tuple(writes), grows)
 
 
-def _running(module: Any, files: UserFiles) -> Iterator[tuple[str, ast.stmt]]:
+def _running(module: Any, files: UserFiles) -> Iterator[tuple[str, ast.FunctionDef, ast.stmt]]:
     """The simple statements that a forward in training may run in methods of the class, and in the
-    methods that these call; the file of each."""
+    methods that these call; the file and the method of each."""
     methods: dict[str, tuple[str, ast.FunctionDef]] = {}
     for kind in reversed(type(module).__mro__):
         found = next((each for each in vars(kind).values() if isinstance(each, FunctionType)), None)
@@ -73,7 +71,7 @@ def _running(module: Any, files: UserFiles) -> Iterator[tuple[str, ast.stmt]]:
         seen.add(name)
         file, method = methods[name]
         for statement in _in_training(method.body):
-            yield file, statement
+            yield file, method, statement
             waiting += [
                 each.func.attr
                 for each in ast.walk(statement)
@@ -141,8 +139,19 @@ def _in(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
         yield from ast.walk(node)
 
 
-def _read_of(nodes: list[ast.expr]) -> set[str]:
+def _read_of(nodes: Iterable[ast.AST]) -> set[str]:
     return {name for each in _in(nodes) if (name := _own(each)) is not None}
+
+
+def _names_in(nodes: Iterable[ast.AST]) -> set[str]:
+    return {each.id for each in _in(nodes) if isinstance(each, ast.Name) and each.id != "self"}
+
+
+def _assigned_to(names: set[str], method: ast.FunctionDef) -> Iterator[ast.expr]:
+    """What a method assigns to variables of these names."""
+    for each in ast.walk(method):
+        if isinstance(each, ast.Assign) and names & _names_in(each.targets):
+            yield each.value
 
 
 def _computed_with(node: ast.AST) -> set[str]:
