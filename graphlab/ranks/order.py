@@ -11,6 +11,7 @@ from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import PAIRWISE, Exchange, Exchanged
 from graphlab.trace.values import Location
 
+_SENDING, _RECEIVING = ("send", "isend"), ("recv", "irecv")
 _Statement = ast.For | ast.AsyncFor | ast.While
 # A loop: its file, and its first line.
 Loop = tuple[str, int]
@@ -64,14 +65,7 @@ def first_difference(joint: Joint) -> FirstDifference | None:
 def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> dict[int, Exchange] | None:
     """Two ranks of which each was cut off as it sent to the other, or received from it, with these
     calls."""
-    last: dict[int, Exchange] = {}
-    for rank, trace in joint.traces.items():
-        for each in trace.sightings:
-            if isinstance(each, Exchanged) and each.order:
-                call = each.calls[each.order[-1]]
-                stop = stops.get(rank)
-                if stop is not None and _place(call) == (stop.file, stop.line):
-                    last[rank] = call
+    last = _last_calls(joint, stops)
     for rank, call in last.items():
         peer = call.peer
         if peer is None or peer not in last:
@@ -80,6 +74,58 @@ def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> dict[int, 
         if other.peer == rank and other.operation == call.operation:
             return {rank: call, peer: other}
     return None
+
+
+def crossed(joint: Joint, stops: dict[int, Location]) -> dict[int, Exchange] | None:
+    """A rank that was cut off as it waited for one other, and this other, in what all ranks do,
+    before it would have come to the counterpart; with these calls."""
+    last = _last_calls(joint, stops)
+    for rank, call in last.items():
+        ahead = last.get(call.peer) if call.peer is not None else None
+        if ahead is None or call.peer is None or ahead.operation in PAIRWISE:
+            continue
+        counterpart = _RECEIVING if "send" in call.operation else _SENDING
+        if any(_comes_to(joint.traces[call.peer], at, counterpart) for at in ahead.lines):
+            return {rank: call, call.peer: ahead}
+    return None
+
+
+def _last_calls(joint: Joint, stops: dict[int, Location]) -> dict[int, Exchange]:
+    """Of each rank that was cut off in a call that communicates, this call."""
+    last: dict[int, Exchange] = {}
+    for rank, trace in joint.traces.items():
+        for each in trace.sightings:
+            if isinstance(each, Exchanged) and each.order:
+                call = each.calls[each.order[-1]]
+                stop = stops.get(rank)
+                if stop is not None and _place(call) == (stop.file, stop.line):
+                    last[rank] = call
+    return last
+
+
+def _comes_to(trace: Trace, at: Location, names: tuple[str, ...]) -> bool:
+    """Whether the function that `at` is in calls one of these later, or in a loop around it."""
+    try:
+        tree = ast.parse(trace.sources.get(at.file, ""))
+    except SyntaxError:
+        return False
+    functions = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.lineno <= at.line <= (node.end_lineno or 0)
+    ]
+    scope = max(functions, key=lambda node: node.lineno) if functions else tree
+    loops = [
+        loop for loop in _loops_around(trace, at) if loop.lineno >= getattr(scope, "lineno", 0)
+    ]
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            around = any(_holds(loop, node.lineno) for loop in loops)
+            if name in names and (node.lineno > at.line or around):
+                return True
+    return False
 
 
 def passed_over(found: FirstDifference) -> bool:
@@ -135,6 +181,20 @@ def loop_left(
                     if line is not None:
                         alike = alike or (one, (place.file, loop.lineno))
     return alike
+
+
+def communicating(joint: Joint) -> set[Loop]:
+    """The loops in which some rank has communicated, as far as that is known."""
+    calls = [
+        call
+        for trace in joint.traces.values()
+        for each in trace.sightings
+        if isinstance(each, Exchanged)
+        for call in each.calls
+    ]
+    trace = next(iter(joint.traces.values()))
+    places = {(place.file, place.line): place for call in calls for place in call.lines}
+    return {(at.file, loop.lineno) for at in places.values() for loop in _loops_around(trace, at)}
 
 
 def _fork(way: tuple[Location, ...], other: tuple[Location, ...]) -> tuple[int, int | None] | None:

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from graphlab.language import message
-from graphlab.ranks.order import first_difference, loop_left, passed_over, waits_for_each_other
+from graphlab.ranks.order import (
+    communicating,
+    crossed,
+    first_difference,
+    loop_left,
+    passed_over,
+    waits_for_each_other,
+)
 from graphlab.rules.forks import fork
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
@@ -87,7 +94,7 @@ def parted(joint: Joint) -> Parted | None:
         operation, _ = _made(joint, stops[one], pair[one])
         found = waiting.for_what("pair", stops[one], operation)
         return replace(found, failed=stops[other])
-    return _by_order(waiting) or _by_counts(waiting)
+    return _by_order(waiting) or _by_crossing(waiting) or _by_counts(waiting)
 
 
 def _by_order(waiting: Waiting) -> Parted | None:
@@ -131,6 +138,21 @@ def _made(joint: Joint, at: Location, call: Exchange) -> tuple[str, dict[int, in
     return call.operation, {}
 
 
+def _by_crossing(waiting: Waiting) -> Parted | None:
+    """By a call of one to one that waits for a rank which waits for all."""
+    joint, stops = waiting.joint, waiting.stops
+    calls = crossed(joint, stops)
+    if calls is None:
+        return None
+    (one, _), (other, _) = calls.items()
+    each = tuple(
+        message("ranks.of_rank", rank=rank, text=_made(joint, stops[rank], call)[0])
+        for rank, call in sorted(calls.items())
+    )
+    found = waiting.for_what("crossed", stops[one], _made(joint, stops[one], calls[one])[0])
+    return replace(found, failed=stops[other], counts=each)
+
+
 def _by_counts(waiting: Waiting) -> Parted | None:
     joint, stops = waiting.joint, waiting.stops
     lines = counts_of(joint, Communicated, None)
@@ -150,7 +172,10 @@ def _by_counts(waiting: Waiting) -> Parted | None:
         lines.sort(key=order)
         tables = ((lines, False), (counts_of(joint, Turns, waiting.failed), True))
     else:
-        tables = ((counts_of(joint, Turns, waiting.failed), True), (lines, False))
+        known = communicating(joint)
+        turns = counts_of(joint, Turns, waiting.failed)
+        turns = [row for row in turns if not known or (row[0].file, row[0].line) in known]
+        tables = ((turns, True), (lines, False))
     for table, is_loop in tables:
         for at, operation, counts in table:
             if len(set(counts.values())) > 1:

@@ -95,6 +95,18 @@ x, y = torch.ones(4), torch.ones(4)
 dist.send(x, 1 - rank)
 dist.recv(y, 1 - rank)
 """
+# The last group of each rank is of this rank alone.
+ALONE_IN_A_GROUP = """\
+groups = [dist.new_group([each]) for each in range(2)]
+x = torch.ones(3)
+for step in range(3 + rank):
+    dist.all_reduce(x, group=groups[rank])
+    dist.all_reduce(x, group=groups[1 - rank])
+for step in range(4):
+    if rank == 0 and step == 2:
+        continue
+    dist.all_reduce(x)
+"""
 
 
 @pytest.mark.parametrize(
@@ -156,6 +168,16 @@ def test_two_ranks_that_send_to_each_other_first(tmp_path: Path) -> None:
     (finding,) = grave(document)
     assert (code, finding["code"], finding["ranks"]) == (1, "GL304", [0, 1])
     assert finding["cause"]["code"] == "dist.send(x, 1 - rank)"
+
+
+def test_a_group_of_one_rank_waits_for_nobody(tmp_path: Path) -> None:
+    script = HEAD.replace('"gloo"', '"gloo", timeout=timedelta(seconds=8)')
+    script = f"from datetime import timedelta\n{script}{ALONE_IN_A_GROUP}{END}"
+    _, document, _ = report(script, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (finding["code"], finding["cause"]["code"]) == (
+        "GL304", "if rank == 0 and step == 2:",
+    )  # fmt: skip
 
 
 @pytest.mark.skip(reason="torch's SyncBatchNorm trains on GPUs alone, and raises on a CPU")

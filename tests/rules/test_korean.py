@@ -93,7 +93,7 @@ def test_a_collective_is_told_in_korean(overwrote: bool) -> None:
     is_korean(finding)
 
 
-@pytest.mark.parametrize("how", ["loop", "left", "call", "sizes", "pair"])
+@pytest.mark.parametrize("how", ["loop", "left", "call", "sizes", "pair", "crossed"])
 def test_ranks_that_part_are_told_in_korean(how: Any) -> None:
     at = LOOP.at("for x in batches:")
     seen = Parted(at, how, "all_reduce", at, (0, 1), ("4", "5"))

@@ -251,3 +251,52 @@ def test_a_rank_that_waits_for_one_that_waits_elsewhere() -> None:
     one = rank(PASS, Exchange("send", 4, 1, (CLIP,)))
     other = rank(PASS, Exchange("send", 4, 2, (STEP,)))
     assert all("each for the other" not in each.summary for each in told(one, other))
+
+
+EXCHANGING = Script(
+    """\
+def learn(net, batches):
+    for batch in batches:
+        recv(batch, 1)
+        reduce(batch)
+        send(net, 1)
+    barrier()
+
+def act(net, batches):
+    for batch in batches:
+        send(batch, 0)
+        recv(net, 0)
+        reduce(batch)
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "operation", "crosses"),
+    [("reduce", "all_reduce", True), ("barrier", "barrier", False)],
+)
+def test_a_rank_that_waits_for_one_that_waits_for_all(
+    line: str, operation: str, crosses: bool
+) -> None:
+    """Not where the loop that sends is over: it was shorter there."""
+    lines = EXCHANGING.source.splitlines()
+    numbered = {at: text.strip() for at, text in enumerate(lines, 1)}
+    there = next(at for at, text in numbered.items() if text.startswith(line))
+    places = [replace(LOOP.at("clip(p)"), line=at, code=numbered[at]) for at in (there, 11)]
+    one = rank(Exchange(operation, 4, None, (places[0],)))
+    other = rank(Exchange("recv", 4, 0, (places[1],)))
+    sources = {places[0].file: EXCHANGING.source}
+    (finding,) = told(replace(one, sources=sources), replace(other, sources=sources))
+    assert finding.code == "GL304"
+    words = f"wait for each other (rank 0: {operation}, rank 1: recv)"
+    assert (words in finding.summary) == crosses
+    if crosses:
+        assert cause(finding) == "recv(net, 0)"
+
+
+def test_a_loop_in_which_nobody_communicates_is_none_that_ranks_part_in() -> None:
+    batches, parts = "for x in loader:", "for p in parameters:"
+    more = rank(PASS, PASS, PASS, turns=((batches, 3), (parts, 9)))
+    less = rank(PASS, PASS, waits=False, turns=((batches, 3), (parts, 6)))
+    (finding,) = told(more, less)
+    assert (finding.code, cause(finding)) == ("GL304", "loss.backward()")

@@ -345,7 +345,7 @@ class PastTheWrapper:
     cause: Location | None
 
 
-How = Literal["loop", "left", "call", "sizes", "pair"]
+How = Literal["loop", "left", "call", "sizes", "pair", "crossed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +353,8 @@ class Parted:
     """Ranks that took different ways: `waiting` were cut off, the first of them at `failed`. at:
     the loop, or the line that communicates, which they ran `counts` times each, as text; of
     "left", the loop that some had left when others went on with it; of "sizes", the line to which
-    they gave so many elements each; of a "pair", where one waits for the other that waits for it.
+    they gave so many elements each; of a "pair", where one waits for the other that waits for it;
+    of those "crossed", `counts` are the calls, and one waits for the other, which waits for all.
     passed: whether it is because some have passed over a call. stops:
     the line of each that waited, as text; never: those that did not run it at all."""
 

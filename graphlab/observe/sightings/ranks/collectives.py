@@ -15,7 +15,7 @@ import torch
 
 from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.sightings.ranks.by_hand import AveragedCopies
-from graphlab.observe.sightings.ranks.exchanges import Exchanges
+from graphlab.observe.sightings.ranks.exchanges import Exchanges, size_of
 from graphlab.observe.sightings.ranks.gradientless import GradientlessResults
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import (
@@ -80,7 +80,8 @@ class Collectives:
         group: Any = None,
     ) -> None:
         """A call that communicates, or a forward or backward through a wrapper that does."""
-        if spot is not None:
+        # A rank alone in its group waits for nobody.
+        if spot is not None and size_of(group) not in (0, 1):
             self._counts[spot, operation] += 1
             self._exchanges.note(operation, elements, peer, group)
 

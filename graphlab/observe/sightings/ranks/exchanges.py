@@ -42,7 +42,8 @@ class Exchanges:
             frame = frame.f_back
         self._last.append((operation, tuple(spots), elements, peer))
         self._count += 1
-        self._parts = self._parts or not _everyone(group)
+        world = size_of(None)
+        self._parts = self._parts or (world is not None and size_of(group) != world)
 
     def found(self) -> Iterator[Exchanged]:
         kinds: dict[_Raw, int] = {}
@@ -58,12 +59,18 @@ class Exchanges:
             yield Exchanged(None, self._count - len(order), calls, tuple(order))
 
 
-def _everyone(group: Any) -> bool:
-    """Whether all ranks are in a group, as far as one can tell; None stands for all."""
-    if group is None or not torch.distributed.is_initialized():
-        return True
-    size = getattr(group, "size", None) if type(group).__module__.startswith("torch") else None
+def size_of(group: Any) -> int | None:
+    """How many ranks are in a group, as far as one can tell, 0 of one that this rank is not in; no
+    group stands for all."""
+    if not torch.distributed.is_initialized():
+        return None
+    if group is None:
+        return torch.distributed.get_world_size()
+    if group == torch.distributed.GroupMember.NON_GROUP_MEMBER:
+        return 0
     if type(group) is tuple and len(group) == 2 and type(group[0]).__module__.startswith("torch"):
         # A device mesh, and one of its dimensions.
-        return group[0].size(group[1]) == torch.distributed.get_world_size()
-    return callable(size) and size() == torch.distributed.get_world_size()
+        return group[0].size(group[1])
+    size = getattr(group, "size", None) if type(group).__module__.startswith("torch") else None
+    found = size() if callable(size) else None
+    return found if type(found) is int else None
