@@ -17,6 +17,7 @@ from graphlab.trace.ranks.sightings import (
     DividedLoss,
     Divisor,
     LossTerm,
+    NormOverPart,
     OwnBuffer,
     RankSighting,
 )
@@ -111,10 +112,19 @@ def test_a_buffer_that_may_differ(fields: dict[str, Any]) -> None:
     assert told((began,), (replace(began, values=((0, "b"), (1, "y"))),)) == []
 
 
+def test_batch_norms_over_a_part() -> None:
+    norms = (NormOverPart(LOSS, "model.bn1", 2, STEP), NormOverPart(CLIP, "model.bn2", 2, STEP))
+    (finding,) = told(norms, norms)
+    assert (finding.code, finding.severity, finding.ranks) == ("GL310", "info", (0, 1))
+    assert finding.cause is not None and finding.cause.at == LOSS
+    assert "model.bn1 (and 1 other batch norm)" in finding.summary
+
+
 @pytest.mark.usefixtures("korean")
-def test_both_are_told_in_korean() -> None:
+def test_all_are_told_in_korean() -> None:
     mean = [buffer("mean", "a", each, used=BACKWARD, writes=(DATA,)) for each in "xy"]
-    found = told((mean[0], *losses(4, 6)), (mean[1], *losses(12, 10)))
-    assert [each.code for each in found] == ["GL308", "GL309"]
+    norm = NormOverPart(LOSS, "model.bn1", 2, STEP)
+    found = told((mean[0], norm, *losses(4, 6)), (mean[1], norm, *losses(12, 10)))
+    assert [each.code for each in found] == ["GL308", "GL309", "GL310"]
     for each in found:
         is_korean(each)

@@ -223,6 +223,17 @@ class BuffersApart:
 
 
 @dataclass(frozen=True, slots=True)
+class NormOverPart:
+    """The batch norm `module`, called at `at`, of the model that is wrapped at `built`, takes its
+    statistics over `samples` of this rank alone."""
+
+    at: Location | None
+    module: str
+    samples: Count
+    built: Location | None
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """What the collectives of this rank have carried at most, as elements of one tensor. pairwise:
     whether it exchanged something with one other; in_graph: whether something with a graph. It is
@@ -373,5 +384,5 @@ RankSighting = (
     RankStep | ShardStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns
     | WithoutGradient | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried
     | Exchanged | DividedLoss | Unequal | OwnBuffer
-    | BuffersApart
+    | BuffersApart | NormOverPart
 )  # fmt: skip

@@ -18,6 +18,7 @@ from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.ranks.buffers.broadcasts import BufferBroadcasts
+from graphlab.observe.sightings.ranks.buffers.norms import BatchNorms
 from graphlab.observe.sightings.ranks.buffers.own import OwnBuffers
 from graphlab.observe.sightings.ranks.by_hand import written_together
 from graphlab.observe.sightings.ranks.collectives import Collectives
@@ -71,6 +72,7 @@ class RankSteps:
         self._past = PastWrappers(watched)
         self._weights = LossWeights(watched, self._wrappers)
         self._buffers = OwnBuffers(watched, self._wrappers)
+        self._norms = BatchNorms(watched, self._wrappers)
         BufferBroadcasts(watched, collectives)
         self._gathered = GatheredWeights(watched)
         # {parameter's identity: the last backward that wrote it, and the checksum it left}
@@ -100,6 +102,7 @@ class RankSteps:
         self._collectives.inspect(record, nodes, frame)
         self._refusals.inspect(record, nodes, frame)
         self._weights.inspect(record, frame)
+        self._norms.inspect(record, nodes)
 
     def raised(self, error: BaseException) -> None:
         """The program ended with `error`."""
@@ -130,6 +133,7 @@ class RankSteps:
         yield from self._collectives.found()
         yield from self._weights.found()
         yield from self._buffers.found()
+        yield from self._norms.found()
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
         for spot, count in self._restored.items():
