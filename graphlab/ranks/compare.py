@@ -66,9 +66,10 @@ def compared(joint: Joint) -> Joint:
     if not any(more.values()):
         for rank, sighting in _scaled(joint):
             more[rank].append(sighting)
-    # Buffers follow from parameters that differ.
-    buffers = [*buffers_apart(joint)] if not any(more.values()) else []
-    for sighting in (parting, unequal(joint), *buffers):
+    # Where ranks part, that is the story; and buffers follow from parameters that differ.
+    weighed = unequal(joint) if parting is None else None
+    buffers = buffers_apart(joint) if not any(more.values()) else ()
+    for sighting in (parting, weighed, *buffers):
         if sighting is not None:
             for each in more.values():
                 each.append(sighting)
