@@ -10,14 +10,24 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.graph.walk import grad_edge, listed, operation, output_shape, sequence, slots
+import torch
+
+from graphlab.observe.graph.walk import (
+    grad_edge,
+    is_function,
+    listed,
+    operation,
+    output_shape,
+    sequence,
+    slots,
+)
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, located
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.sightings.ranks.shards import shard_of
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Unnoticed, count_of, readable
+from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable
 from graphlab.trace.ranks.sightings import DividedLoss, Divisor, LossTerm
 
 # So many of the first backwards that are looked at are kept; so many nodes of each are followed.
@@ -46,10 +56,11 @@ class LossWeights:
             return
         if not self._wrappers.all and not _sharded(self._ledger):
             return
-        roots = [grad_edge(each) for each in listed(frame.f_locals.get("tensors"))]
-        if len(roots) == 1:
+        losses = listed(frame.f_locals.get("tensors"))
+        if len(losses) == 1 and is_tensor(losses[0]) and count_of(losses[0]) == 1:
             with Unnoticed():
-                terms = tuple(term for term in terms_of(roots[0], self._log) if term.divisors)
+                root = grad_edge(losses[0])
+                terms = tuple(term for term in terms_of(root, self._log) if term.divisors)
             self._running = (record, terms) if terms else None
 
     def ended(self, record: RawBackward) -> None:
@@ -85,6 +96,9 @@ def terms_of(root: Any, log: Log) -> Iterator[LossTerm]:
             return
         node, divisors, factor, summed = stack.pop()
         if node is None:
+            continue
+        if is_function(node):
+            yield LossTerm(divisors, factor)
             continue
         name = operation(node).rstrip("0123456789").removesuffix("Backward")
         inputs = [each for each, _ in node.next_functions]
@@ -137,9 +151,9 @@ def _number(node: Any) -> tuple[float, bool]:
     such as a mask, are the mean of those that are not zero. 0 where there is none."""
     for each in slots(node):
         if each.name in ("other", "self") and each.data is not None and not each.stale:
-            if not readable(each.data):
-                break
             values = each.data.detach()
+            if not readable(values) or values.is_complex() or values.layout is not torch.strided:
+                break
             single = count_of(values) == 1
             return float(values if single else values[values != 0].double().mean()), single
     return 0.0, False
