@@ -16,7 +16,7 @@ from graphlab.observe.tensors import shape_of
 from graphlab.trace.ranks.sightings import NormOverPart
 
 # So few samples of a rank are told of; so many backwards are looked at.
-FEW, LOOKS = 4, 2
+FEW, LOOKS = 2, 2
 
 
 class BatchNorms:
