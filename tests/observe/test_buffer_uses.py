@@ -77,6 +77,7 @@ def test_what_writes_to_a_buffer(write: str, grows: bool, data: bool, tmp_path: 
     [
         ("x = x - self.state", True),
         ("x = x - (x.mean(0) if self.training else self.state)", False),
+        ("x = x - (x.mean(0) if self.training or x is None else self.state)", False),
         ("x = x - (self.state if self.training else 0)", True),
         ("x = x[: self.state.shape[0]]", False),
         ("print(self.state.item())", False),

@@ -52,5 +52,6 @@ class BatchNorms:
 
 
 def _in_training(node: Any) -> bool:
-    """Private to torch: `_saved_training`; cuDNN's node always is."""
-    return bool(getattr(node, "_saved_training", "Cudnn" in operation(node)))
+    """Private to torch: `_saved_training`, and `_saved_train` of newer nodes; cuDNN's always is."""
+    found = getattr(node, "_saved_training", getattr(node, "_saved_train", None))
+    return "Cudnn" in operation(node) if found is None else bool(found)

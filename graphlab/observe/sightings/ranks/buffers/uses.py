@@ -98,6 +98,8 @@ def _asks_training(test: ast.expr) -> bool | None:
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         found = _asks_training(test.operand)
         return None if found is None else not found
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        return True if any(_asks_training(each) for each in test.values) else None
     return True if _own(test) == "training" else None
 
 
