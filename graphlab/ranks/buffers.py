@@ -28,7 +28,9 @@ def buffers_apart(joint: Joint) -> Iterator[BuffersApart]:
             write = next((write for write in each.writes if _from_data(write, alike)), None)
             if each.used is None or write is None or not (each.grows or growing & {*write.reads}):
                 continue
-            yield BuffersApart(each.at, name, len(apart) - 1, write.at, write.by, each.used)
+            yield BuffersApart(
+                each.at, name, len(apart) - 1, write.at, write.by, each.used, each.several
+            )
             break
 
 

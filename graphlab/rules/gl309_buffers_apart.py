@@ -17,7 +17,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         more = message("ranks.gl309.more", count=each.more) if each.more else ""
         yield Finding(
-            *RULE.label,
+            RULE.code,
+            RULE.name,
+            # To leave the broadcast off is the way out of what GL001 and GL105 tell of there.
+            "info" if each.several else RULE.severity,
             summary=message("ranks.gl309.summary", name=each.name, more=more, by=each.by),
             tensor=Versions(TensorInfo(each.name, "activation", (), ""), None, None),
             cause=Place(each.cause, each.by),

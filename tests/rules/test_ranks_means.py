@@ -86,6 +86,12 @@ def test_a_buffer_of_each_ranks_own() -> None:
     assert finding.failed is not None and finding.failed.at == BACKWARD
 
 
+def test_a_wrapper_that_cannot_broadcast_before_each_forward() -> None:
+    mean = [buffer("mean", "a", each, used=BACKWARD, writes=(DATA,), several=True) for each in "xy"]
+    (finding,) = told((mean[0],), (mean[1],))
+    assert (finding.code, finding.severity) == ("GL309", "info")
+
+
 def test_the_write_that_is_not_of_what_all_ranks_have() -> None:
     code = [buffer("code", "a", each, used=BACKWARD, writes=(FROM_MEAN, DATA)) for each in "xy"]
     mean = buffer("mean", "a", "b")

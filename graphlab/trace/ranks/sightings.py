@@ -197,7 +197,8 @@ class OwnBuffer:
     """A buffer at `path` of the module that was wrapped at `at`, which is not broadcast. beside:
     a parameter of the same module, and its path. values: checksums by the number of a sampled step,
     0 as it was wrapped. used: a line that computes with it; grows: whether its new value is made
-    of the old one."""
+    of the old one; several: whether several forwards went into one backward, which a broadcast
+    before each would not let pass."""
 
     at: Location | None
     path: str
@@ -207,6 +208,7 @@ class OwnBuffer:
     used: Location | None
     writes: tuple[BufferWrite, ...]
     grows: bool
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ class BuffersApart:
     cause: Location | None
     by: str
     used: Location | None
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)

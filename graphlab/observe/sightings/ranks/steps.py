@@ -112,6 +112,7 @@ class RankSteps:
         if self._wrappers.ended(record):
             self._collectives.counted(record.spot, "backward")
         self._weights.ended(record)
+        self._buffers.ended()
         for state, optimizer in self._ledger.registry.followed():
             if not state.due:
                 continue

@@ -49,7 +49,11 @@ class OwnBuffers:
     def __init__(self, watched: Watched, wrappers: Wrappers) -> None:
         self._files, self._wrappers = watched.files, wrappers
         self._of: dict[int, list[_Buffer]] = {}
+        # The identities of the wrappers themselves.
+        self._made_off: set[int] = set()
         self._batches: set[int] = set()
+        # How many forwards have been made since the last backward, and whether ever several.
+        self._forwards, self._several = 0, False
         kind = torch.nn.parallel.DistributedDataParallel
         watched.tracer.handle(kind.forward, self._forward, "call")
         wrappers.on_made.append(self._made)
@@ -67,6 +71,11 @@ class OwnBuffers:
                     with Unnoticed():
                         each.uses = uses_of(module, each.name, self._files)
 
+    def ended(self) -> None:
+        """A backward has run."""
+        self._several = self._several or self._forwards > 1
+        self._forwards = 0
+
     def found(self) -> Iterator[OwnBuffer]:
         for wrapper in self._wrappers.all:
             for each in self._of.get(id(wrapper), ()):
@@ -75,19 +84,23 @@ class OwnBuffers:
                 if uses is not None and beside is not None and not state:
                     yield OwnBuffer(
                         located(wrapper.spot), each.path, *beside, tuple(each.values.items()),
-                        uses.at, uses.writes, uses.grows,
+                        uses.at, uses.writes, uses.grows, self._several,
                     )  # fmt: skip
 
     def _made(self, ddp: Any, wrapper: Wrapper) -> None:
         known = attributes(ddp)
         if known.get("forward_sync_buffers", known.get("broadcast_buffers")) is not False:
             return
+        self._made_off.add(id(ddp))
         found = self._of[id(wrapper)] = [*_buffers_in(attribute(ddp, "module"))][:BUFFERS]
         for each in found:
             each.look(0)
 
     def _forward(self, frame: FrameType, event: str, arg: Any) -> None:
-        if self._of and len(self._batches) < BUFFERS:
+        if id(frame.f_locals.get("self")) not in self._made_off:
+            return
+        self._forwards += torch.is_grad_enabled()
+        if len(self._batches) < BUFFERS:
             given = [frame.f_locals.get(each) for each in ("inputs", "kwargs")]
             shapes = (shape_of(each) for value in given for each in tensors_in(value))
             self._batches.update(shape[0] for shape in shapes if shape)
