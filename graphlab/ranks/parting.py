@@ -120,22 +120,25 @@ def _by_order(waiting: Waiting) -> Parted | None:
         return waiting.for_what("loop", at, "", counts)
     # As many turns so far: it may be the next one's, or a call that was passed over in one of them.
     call = calls.get(rank)
-    line = call.lines[-1] if call is not None else None
+    line = call.lines[-1] if call is not None else waiting.stops.get(rank)
     condition = fork(joint.traces[rank], line)
-    if call is None or line is None or condition is None or condition.at is None:
+    if line is None or condition is None or condition.at is None:
         return waiting.for_what("left", at)
     operation, counts = _made(joint, line, call)
     if condition.at.line < at.line or not counts:
         return waiting.for_what("left", at)
+    if call is None:
+        # A backward counts as it ends, and this one was cut off.
+        counts = {**counts, rank: counts[rank] + 1}
     return waiting.for_what("call", line, operation, counts, True)
 
 
-def _made(joint: Joint, at: Location, call: Exchange) -> tuple[str, dict[int, int]]:
+def _made(joint: Joint, at: Location, call: Exchange | None) -> tuple[str, dict[int, int]]:
     """What the program called in the line `at`, where it came to `call`, and how often."""
     for row, operation, counts in counts_of(joint, Communicated, None):
         if (row.file, row.line) == (at.file, at.line):
             return operation, counts
-    return call.operation, {}
+    return call.operation if call is not None else "", {}
 
 
 def _by_crossing(waiting: Waiting) -> Parted | None:

@@ -225,6 +225,19 @@ def test_a_call_that_one_rank_has_passed_over_in_a_turn() -> None:
     assert "(rank 0: 3, rank 1: 2)" in finding.summary
 
 
+def test_a_backward_that_was_cut_off_before_it_counted() -> None:
+    batches, clip = "for x in loader:", Exchange("backward", 0, None, (STEP,))
+    one, other = (
+        rank(clip, clip, turns=((batches, 3),)),
+        rank(clip, clip, LAST, turns=((batches, 3),)),
+    )
+    (finding,) = told(one, other)
+    assert (finding.code, cause(finding)) == ("GL304", "if bad(loss):")
+    assert "backward in line 12 was called so many times on each (rank 0: 3, rank 1: 2)" in (
+        finding.summary
+    )
+
+
 def test_what_is_in_another_order_with_two_ranks_alone_is_not_compared() -> None:
     one = rank(Exchange("send", 4, 1, (CLIP,)), SMALL)
     other = rank(Exchange("recv", 4, 0, (STEP,)), LARGE)
