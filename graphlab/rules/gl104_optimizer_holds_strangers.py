@@ -34,7 +34,11 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, optimizer.strangers[0]),
             failed=Place(step.at, f"{optimizer.name}.step()") if step is not None else None,
             cause=_cause(trace, index, known),
-            help=(Help(message("training.gl104.help", name=optimizer.name)),),
+            help=(
+                Help(message("training.gl103.make_once"))
+                if _in_forward(known)
+                else Help(message("training.gl104.help", name=optimizer.name)),
+            ),
             others=(
                 *made_in_constructor(
                     trace,
@@ -71,7 +75,15 @@ def _replaced(trace: Trace, index: int) -> Replaced | None:
 def _how(known: Replaced | None) -> str:
     if known is not None and known.by.startswith("load_state_dict"):
         return message("training.gl104.replaced_by", by=known.by)
+    if _in_forward(known):
+        return message("training.gl104.replaced_by", by="forward()")
     return message("training.gl104.replaced")
+
+
+def _in_forward(known: Replaced | None) -> bool:
+    """Whether the module itself makes new ones as it runs."""
+    at = known.at if known is not None else None
+    return at is not None and at.function.rsplit(".", 1)[-1] == "forward"
 
 
 def _cause(trace: Trace, index: int, known: Replaced | None) -> Place | None:

@@ -105,22 +105,31 @@ class _Search:
         fits = [each for each in self._changes if _is_read(each.change, statements)]
         if fits:
             return _one(fits)
-        # A comprehension has a code of its own.
-        drawn = {
-            (ran.code.co_filename, statement.lineno): ran.code
-            for ran, statement in self._ran()
-            if not hasattr(statement, "body") and unrepeatable(statement)
-        }
+        drawn = self._drawn()
         if drawn:
-            (_, line), code = drawn.popitem()
-            return _at(code, line, message("observed.checkpoint.random")) if not drawn else None
+            return drawn[0] if len(drawn) == 1 else None
         paths: set[str] = set()
         for each in statements:
             paths |= read_paths(each)
         return self._outside(paths, every=True)
 
+    def _drawn(self) -> list[Blame]:
+        """The lines that draw random numbers."""
+        # A comprehension has a code of its own.
+        codes = {
+            (ran.code.co_filename, statement.lineno): ran.code
+            for ran, statement in self._ran()
+            if not hasattr(statement, "body") and unrepeatable(statement)
+        }
+        random = message("observed.checkpoint.random")
+        return [_at(code, line, random) for (_, line), code in codes.items()]
+
     def _alone(self) -> Blame | None:
         statements = self._statements()
+        if not self._changes:
+            # What a branch hangs on may have been drawn in a function that it calls.
+            drawn = self._drawn()
+            return drawn[0] if len(drawn) == 1 else None
         return _one([each for each in self._changes if _is_read(each.change, statements)])
 
     def _outside(self, paths: set[str], every: bool) -> Blame | None:

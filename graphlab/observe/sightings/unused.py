@@ -8,6 +8,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import sequence
+from graphlab.observe.lineage.cut import making
 from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor
@@ -49,7 +50,9 @@ class UnusedLosses:
             else:
                 self._seen[key] += 1
                 if key not in self._made:
-                    self._made[key] = located(self._log.line_of(sequence(node)))
+                    # Where the variable is given it, and not the helper that computes it.
+                    made = making(user, name, self._files)
+                    self._made[key] = made or located(self._log.line_of(sequence(node)))
 
     def found(self) -> Iterator[LossUnused]:
         for key, count in self._seen.items():

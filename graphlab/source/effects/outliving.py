@@ -181,7 +181,17 @@ def unrepeatable(node: ast.AST) -> bool:
             called = ast.unparse(each.func)
             if called.startswith(tuple(f"{name}." for name in _RANDOM)):
                 return True
+            if any(word.arg == "generator" and _is_own(word.value) for word in each.keywords):
+                return True
     return False
+
+
+def _is_own(generator: ast.expr) -> bool:
+    """Whether it is a generator of the program's own: a checkpoint restores torch's alone."""
+    return not (
+        isinstance(generator, ast.Constant)
+        or ast.unparse(generator).endswith("default_generator")
+    )
 
 
 def sliced(function: Function, paths: set[str], before: int) -> list[ast.stmt]:
