@@ -94,7 +94,7 @@ class Observation:
         # The observation around this one, and the traces of those inside it.
         self._outer: Observation | None = None
         self._inner_traces: list[Trace] = []
-        self._unseen = UnseenErrors(log, iterations, files, target, targets)
+        self._unseen = UnseenErrors(log, iterations, files, target, targets, ledger.registry)
         self._threads = ThreadErrors(self._thread_ended)
         self._references = HiddenReferences()
         self._stand_aside = StandAside(self._step_aside, self._step_back, tracer)

@@ -13,7 +13,7 @@ from graphlab.rules.steps import unversioned
 from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import OptimizerInfo, Trace
+from graphlab.trace.model import OptimizerInfo, Refused, Trace
 from graphlab.trace.sightings import TermCut
 
 # A parameter may belong to a branch that is rarely taken: it is reported after this many steps; and
@@ -41,6 +41,10 @@ def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
 def check(trace: Trace) -> Iterator[Finding]:
     # GL118 tells of a summand of the loss that was cut off there.
     told = {each.at for each in trace.sightings if isinstance(each, TermCut)}
+    for event in trace.events:
+        if isinstance(event, Refused) and event.kind == "no-gradient":
+            yield _needed(trace, event)
+            return
     for optimizer in trace.optimizers:
         if optimizer.frozen_steps >= PATIENCE and optimizer.owns:
             yield _frozen(trace, optimizer)
@@ -80,6 +84,29 @@ def check(trace: Trace) -> Iterator[Finding]:
                 *not_reentrant_at_all(trace, optimizer.at),
             ),
         )
+
+
+def _needed(trace: Trace, event: Refused) -> Finding:
+    """The program ended, as it was to use a gradient that is not there."""
+    code, name, _ = RULE.label
+    cause = None
+    if event.made is not None:
+        cause = Place(event.made, event.made_by or message("training.gl110.unused"))
+    return Finding(
+        code,
+        name,
+        "error",
+        summary=message(
+            f"training.gl110.{'none' if event.by.endswith('.grad') else 'needed'}",
+            name=parameter_word(trace, event.tensor),
+            by=event.by,
+        ),
+        iteration=event.iteration,
+        tensor=unversioned(trace, event.tensor),
+        cause=cause,
+        failed=Place(event.at, event.by),
+        help=(Help(message("training.gl110.needed_help")),),
+    )
 
 
 def _frozen(trace: Trace, optimizer: OptimizerInfo) -> Finding:

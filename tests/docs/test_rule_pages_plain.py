@@ -35,6 +35,7 @@ RAISING = {
     "GL012": "not-a-leaf",
     "GL013": "overlapping-memory",
     "GL014": "vmap-in-place",
+    "GL015": "graph-given-to-numpy",
 }
 SILENT = {
     "GL101": "mixed-gradients",
@@ -89,6 +90,7 @@ REFUSALS = {
     "GL012": "can't optimize a non-leaf Tensor",
     "GL013": "more than one element of the written-to tensor",
     "GL014": "vmap: inplace",
+    "GL015": "on Tensor that requires grad",
 }
 # A gradient that D receives from G's loss and drops is no fault of either loop.
 INFO = {"GL108"}

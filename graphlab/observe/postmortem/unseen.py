@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, RawBackward, RawRefused
+from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.postmortem.build_trace import chain, post_mortem
+from graphlab.observe.postmortem.missing_gradients import missing_gradient
 from graphlab.observe.refusals.operations import refused_operation
 from graphlab.observe.refusals.writes import invalidated_view, unseen_refusal
 from graphlab.source.files import UserFiles
@@ -21,9 +23,11 @@ class UnseenErrors:
         files: UserFiles,
         target: str,
         targets: tuple[str, ...],
+        registry: OptimizerRegistry,
     ) -> None:
         self._log, self._iterations, self._files = log, iterations, files
         self._target, self._targets = target, targets
+        self._registry = registry
         self.inferred: list[Trace] = []
 
     def explain(self, error: BaseException | None) -> None:
@@ -46,6 +50,11 @@ class UnseenErrors:
                     self._log.last_seq(), (frame.f_code, offset), found.by, found.info, found.kind,
                     self._iterations.iteration(frame), made[0], None, made[1],
                 )  # fmt: skip
+            missing = missing_gradient(
+                each, self._files, self._log, self._iterations, self._registry
+            )
+            if missing is not None:
+                return missing
         return None
 
     def infer(self, error: BaseException | None) -> None:

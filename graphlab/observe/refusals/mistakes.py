@@ -18,7 +18,7 @@ from graphlab.observe.process_state import PROCESS
 
 Mistake = Literal[
     "stale", "freed", "leaf", "view", "outright", "inference", "overlap", "non-leaf", "hook",
-    "detached-view", "hook-value",
+    "detached-view", "hook-value", "numpy",
 ]  # fmt: skip
 
 # Messages contain names and numbers: how much of the beginning is compared, and how alike it is. A
@@ -214,6 +214,10 @@ def _detached_view(torch: Any) -> None:
     torch._C.TensorBase.detach_(torch.ones(2, requires_grad=True).exp()[0])
 
 
+def _to_numpy(torch: Any) -> None:
+    torch.ones(1, requires_grad=True).numpy()
+
+
 def _resized(torch: Any) -> None:
     _hook_gives(torch, lambda gradient: gradient[0])
 
@@ -261,6 +265,7 @@ _MISTAKES: tuple[tuple[Mistake, Callable[[Any], None]], ...] = (
     ("hook", _hooked),
     ("hook", _retained),
     ("detached-view", _detached_view),
+    ("numpy", _to_numpy),
     ("hook-value", _resized),
     ("hook-value", _retyped),
     ("hook-value", _no_tensor),

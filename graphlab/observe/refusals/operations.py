@@ -127,6 +127,10 @@ class _Refused:
             receiver = getattr(getattr(self._node, "func", None), "value", None)
             subject = subject or (Subject(None, receiver) if receiver is not None else None)
             return self._told("hook", subject, self._call.operation(subject))
+        if mistake == "numpy":
+            subject = self._call.subject(requires_grad)
+            name = self._within(subject.tensor) if subject is not None else None
+            return self._told("numpy", subject, self._call.operation(subject), name)
         if mistake == "detached-view":
             subject = self._call.subject(is_view)
             return self._told("view", subject, self._call.operation(subject))
@@ -254,6 +258,8 @@ class _Refused:
             return None
         if kind == "hook":
             return self._cut(makers, start, tensor, info)
+        if kind == "numpy":
+            return makers.node_line(tensor)
         if kind == "non-leaf":
             return makers.result(tensor, start, context)
         if kind == "inference":

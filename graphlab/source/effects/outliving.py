@@ -189,8 +189,7 @@ def unrepeatable(node: ast.AST) -> bool:
 def _is_own(generator: ast.expr) -> bool:
     """Whether it is a generator of the program's own: a checkpoint restores torch's alone."""
     return not (
-        isinstance(generator, ast.Constant)
-        or ast.unparse(generator).endswith("default_generator")
+        isinstance(generator, ast.Constant) or ast.unparse(generator).endswith("default_generator")
     )
 
 

@@ -1,0 +1,130 @@
+"""Explains an exception that ends in the gradient of a parameter which no backward has reached."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from graphlab.observe.iterations import Iterations
+from graphlab.observe.lineage.cut import cut_among, lineage_of
+from graphlab.observe.lineage.trail import Trail
+from graphlab.observe.names import parameters_of
+from graphlab.observe.notes import Log, RawBackward, RawRefused
+from graphlab.observe.optimizers.never_called import never_called
+from graphlab.observe.optimizers.registry import OptimizerRegistry
+from graphlab.observe.refusals.refused_call import RefusedCall
+from graphlab.observe.refusals.traceback import ErrorTraceback
+from graphlab.observe.tensors import describe, grad_of, is_tensor, requires_grad
+from graphlab.source.files import UserFiles
+from graphlab.source.places import locate
+from graphlab.source.wording import call_text
+from graphlab.trace.model import Location
+
+
+def missing_gradient(
+    error: BaseException,
+    files: UserFiles,
+    log: Log,
+    iterations: Iterations,
+    registry: OptimizerRegistry,
+) -> RawRefused | None:
+    """What `error` is about, if it is that: told of parameters that an optimizer holds."""
+    if error.__traceback__ is None or not isinstance(
+        error, AttributeError | TypeError | AssertionError
+    ):
+        return None
+    tb = ErrorTraceback(error.__traceback__, files)
+    if not tb.entries:
+        return None
+    tb.look_from(len(tb.entries))
+    if tb.caller is None or tb.caller not in tb.entries or tb.at is None:
+        return None
+    if isinstance(error, AssertionError):
+        parameters, by = _of_scaler(tb), call_text(tb.at, "step")[0]
+    else:
+        parameters, by = _of_attribute(RefusedCall(tb, files))
+    reached = {
+        place for each in log.events if isinstance(each, RawBackward) for place in each.reached
+    }
+    held = registry.places()
+    for each in parameters:
+        known = registry.known(each)
+        if id(each) not in held or not requires_grad(each) or (known is not None and known.seen):
+            return None
+        if registry.place_of(each, None) in reached:
+            return None
+    if not parameters:
+        return None
+    named = tb.names.tensors.get(id(parameters[0]))
+    name, owner = (named.name, named.owner) if named is not None else (None, None)
+    info = describe(parameters[0], name, "parameter", owner)
+    at, made = _why(tb, {id(each) for each in parameters}, files, log)
+    frame, offset = tb.caller
+    return RawRefused(
+        log.last_seq(), (frame.f_code, offset), by, info, "no-gradient",
+        iterations.iteration(frame), at, None, made,
+    )  # fmt: skip
+
+
+def _of_scaler(tb: ErrorTraceback) -> list[Any]:
+    """The parameters of the optimizer that a GradScaler was to step, if none has a gradient."""
+    frame = tb.entries[-1].frame
+    path = frame.f_code.co_filename.replace("\\", "/")
+    if frame.f_code.co_name != "step" or not path.endswith("torch/amp/grad_scaler.py"):
+        return []
+    parameters = parameters_of(frame.f_locals.get("optimizer"))
+    return [] if any(grad_of(each) is not None for each in parameters) else parameters
+
+
+def _of_attribute(call: RefusedCall) -> tuple[list[Any], str]:
+    """The parameter whose gradient the user's expression uses as a tensor, and how that is
+    written."""
+    for node in _used(call.node):
+        while isinstance(node, ast.Attribute) and node.attr == "data":
+            node = node.value
+        if isinstance(node, ast.Attribute) and node.attr == "grad":
+            for value in call.values(node.value):
+                if is_tensor(value) and grad_of(value) is None:
+                    return [value], ast.unparse(node)
+    return [], ""
+
+
+def _used(node: ast.AST | None) -> Iterator[ast.AST]:
+    """What an expression does something with: what it takes an attribute of, its operands."""
+    if isinstance(node, ast.Attribute):
+        yield node.value
+    elif isinstance(node, ast.Call):
+        yield from node.args
+        if isinstance(node.func, ast.Attribute):
+            yield node.func.value
+    elif isinstance(node, ast.BinOp):
+        yield from (node.left, node.right)
+    elif isinstance(node, ast.UnaryOp):
+        yield node.operand
+    elif isinstance(node, ast.AugAssign):
+        yield from (node.target, node.value)
+
+
+def _why(
+    tb: ErrorTraceback, missing: set[int], files: UserFiles, log: Log
+) -> tuple[Location | None, str]:
+    """The line that cut the last loss off from some of the parameters `missing`, given by identity,
+    or else that built what forward goes past."""
+    record = next(
+        (each for each in reversed(log.events) if isinstance(each, RawBackward) and each.spot), None
+    )
+    for entry in tb.entries if record is not None else ():
+        assert record is not None and record.spot is not None
+        if entry.frame.f_code is not record.spot[0]:
+            continue
+        try:
+            loss = ast.parse(record.loss, mode="eval").body
+        except SyntaxError:
+            break
+        trail = Trail(thorough=True)
+        lineage_of(entry.frame, files, trail).value(loss, locate(*record.spot).line)
+        cut = cut_among(trail, missing)
+        if cut is not None:
+            return cut.location(), cut.by
+    return never_called(missing, tb.names, log, files), ""
