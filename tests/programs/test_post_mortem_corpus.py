@@ -35,11 +35,13 @@ UNSEEN = {
     "spectral_term_of_several",
     "tokens_dropped_by_numpy",
 }
-# What this torch cannot do.
+# What this torch cannot do; and no traceback tells whether a gradient that is None was ever there.
 RAISED = {
     name: truth
     for name, truth in TRUTHS.items()
-    if truth["outcome"] == "raised" and torch.__version__ < truth.get("torch_below", "9")
+    if truth["outcome"] == "raised"
+    and torch.__version__ < truth.get("torch_below", "9")
+    and truth["code"] != "GL110"
 }
 
 
@@ -90,7 +92,7 @@ def test_no_claim_is_wrong(explained: Any, name: str) -> None:
 
 
 def test_the_corpus_has_each_code() -> None:
-    codes = {f"GL{n:03}" for n in range(15)}
+    codes = {f"GL{n:03}" for n in range(16)}
     assert {truth["code"] for truth in RAISED.values()} >= codes
 
 

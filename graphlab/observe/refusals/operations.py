@@ -258,9 +258,7 @@ class _Refused:
             return None
         if kind == "hook":
             return self._cut(makers, start, tensor, info)
-        if kind == "numpy":
-            return makers.node_line(tensor)
-        if kind == "non-leaf":
+        if kind in ("non-leaf", "numpy"):
             return makers.result(tensor, start, context)
         if kind == "inference":
             return makers.guard(tensor, start, context)
