@@ -86,4 +86,20 @@ class LeftInEval:
     mixed: bool = False
 
 
-ModuleSighting = Restored | NoFreeze | TieBroken | Repeated | Replaced | LeftInEval
+@dataclass(frozen=True, slots=True)
+class EvalUndone:
+    """The module `name` was put into eval mode at `frozen_at`, by `frozen_by`, and not called
+    before `by` at `at`, a train() of what holds it, put it back: it ran in training mode at the
+    backwards of `call`. layers: the classes of its norm layers, whose statistics that moves."""
+
+    at: Location | None
+    by: str
+    frozen_at: Location | None
+    frozen_by: str
+    name: str
+    layers: tuple[str, ...]
+    call: str
+    call_at: Location | None
+
+
+ModuleSighting = Restored | NoFreeze | TieBroken | Repeated | Replaced | LeftInEval | EvalUndone

@@ -61,6 +61,7 @@ SILENT = {
     "GL121": "module-registered-twice",
     "GL122": "trained-in-eval-mode",
     "GL123": "loss-over-all-pairs",
+    "GL124": "eval-mode-undone",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -355,7 +356,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     functional, utils = torch.nn.functional, torch.nn.utils
     cross_entropy, clip = functional.cross_entropy, utils.clip_grad_norm_
-    dropout = functional.dropout
+    dropout, batch_norm = functional.dropout, functional.batch_norm
     item, add, subtract = torch.Tensor.item, torch.Tensor.__add__, torch.Tensor.__sub__
 
     def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
@@ -368,6 +369,13 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
             oracle.codes |= {"GL122"} if oracle.dropped and not training else set()
             oracle.dropped |= training
         return dropout(values, p, training, *args)
+
+    def patched_norm(
+        values: Any, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Any:
+        if training and weight is not None and not weight.requires_grad:
+            oracle.codes.add("GL124")
+        return batch_norm(values, mean, var, weight, bias, training, *args)
 
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
         parameters = list(parameters)
@@ -392,6 +400,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     with monkeypatch.context() as patch:
         patch.setattr(functional, "cross_entropy", patched_cross_entropy)
         patch.setattr(functional, "dropout", patched_dropout)
+        patch.setattr(functional, "batch_norm", patched_norm)
         patch.setattr(utils, "clip_grad_norm_", patched_clip)
         patch.setattr(torch.Tensor, "item", patched_item)
         patch.setattr(torch.Tensor, "__add__", patched_add)

@@ -223,6 +223,10 @@ SPEAKING = (
          failed=36, cause=27),
     Case("GL123", "tests/corpus/silent/demand_per_node.py", "warning",
          failed=47, cause=33),
+    Case("GL124", "tests/corpus/silent/frozen_norms_put_back.py", "warning",
+         failed=31, cause=26),
+    Case("GL124", "tests/corpus/silent/teacher_in_training_mode.py", "warning",
+         failed=34, cause=30),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
          "policy.body.0.weight", failed=33, cause=18),
     Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
@@ -286,6 +290,7 @@ SILENT = (
     Case("GL120", "tests/corpus/clean/zero_initialised_branches.py"),
     Case("GL122", "tests/corpus/clean/modes_put_back_or_meant.py"),
     Case("GL123", "tests/corpus/clean/all_pairs_on_purpose.py"),
+    Case("GL124", "tests/corpus/clean/frozen_parts_stay_in_eval.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

@@ -31,7 +31,7 @@ NAMED = 3
 _DROPOUTS = (
     nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
 )  # fmt: skip
-_NORMS = (
+NORMS = (
     nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm,
     nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
 )  # fmt: skip
@@ -213,7 +213,7 @@ def _by_mode(module: Any) -> bool:
     """Whether a module itself does something else in training than in evaluation."""
     if is_a(module, _DROPOUTS):
         return attribute(module, "p") != 0
-    if is_a(module, _NORMS):
+    if is_a(module, NORMS):
         return attribute(module, "running_mean") is not None
     if is_a(module, (nn.RNNBase, nn.MultiheadAttention)):
         return attribute(module, "dropout") != 0

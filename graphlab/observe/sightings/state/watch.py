@@ -16,6 +16,7 @@ from graphlab.observe.sightings.state.modes import Modes
 from graphlab.observe.sightings.state.repeated import RepeatedModules
 from graphlab.observe.sightings.state.replaced import Replacements
 from graphlab.observe.sightings.state.ties import Ties
+from graphlab.observe.sightings.state.undone import UndoneEvals
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.tensors import Unnoticed
 
@@ -48,6 +49,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield Loads(watched, loading)
     yield Flags(watched)
     yield Modes(watched)
+    yield UndoneEvals(watched)
     yield ties
     yield RepeatedModules(watched)
     yield replacements
