@@ -144,6 +144,16 @@ class GradientKept:
     count: Count
 
 
+@dataclass(frozen=True, slots=True)
+class ResultDiscarded:
+    """A statement at `at` whose `call` gives a new tensor that nothing holds; `written` is the
+    method in place that does what it says."""
+
+    at: Location | None
+    call: str
+    written: str
+
+
 # Where a number was made: in a forward, in a backward, in an optimizer's step; or where it was
 # first met: in data, which no operation made. `before` is in what had run when looking began,
 # `kept` in what a module keeps in a buffer, of which no more is known.
@@ -213,6 +223,7 @@ Sighting = (
     | TermCut
     | LossUnused
     | GradientKept
+    | ResultDiscarded
     | ModuleSighting
     | NonFinite
     | RankSighting

@@ -6,8 +6,10 @@ graphlab takes no part here: the pages are one of the things it is later measure
 from __future__ import annotations
 
 import contextlib
+import dis
 import io
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -62,6 +64,7 @@ SILENT = {
     "GL122": "trained-in-eval-mode",
     "GL123": "loss-over-all-pairs",
     "GL124": "eval-mode-undone",
+    "GL125": "result-discarded",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -358,6 +361,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     cross_entropy, clip = functional.cross_entropy, utils.clip_grad_norm_
     dropout, batch_norm = functional.dropout, functional.batch_norm
     item, add, subtract = torch.Tensor.item, torch.Tensor.__add__, torch.Tensor.__sub__
+    clamp = torch.Tensor.clamp
 
     def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
         if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), torch.ones(len(logits))):
@@ -391,6 +395,17 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
             oracle.codes.add("GL118")
         return add(self, other)
 
+    def patched_clamp(self: Any, *args: Any, **kwargs: Any) -> Any:
+        caller = sys._getframe(1)
+        after = [
+            each.opname
+            for each in dis.get_instructions(caller.f_code)
+            if each.offset > caller.f_lasti
+        ]
+        if after[0] == "POP_TOP":
+            oracle.codes.add("GL125")
+        return clamp(self, *args, **kwargs)
+
     def patched_subtract(self: Any, other: Any) -> Any:
         result = subtract(self, other)
         if isinstance(other, torch.Tensor) and result.numel() > max(self.numel(), other.numel()):
@@ -405,6 +420,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(torch.Tensor, "item", patched_item)
         patch.setattr(torch.Tensor, "__add__", patched_add)
         patch.setattr(torch.Tensor, "__sub__", patched_subtract)
+        patch.setattr(torch.Tensor, "clamp", patched_clamp)
         patch.setattr(optimizer_class, "__init__", patched_construct)
         patch.setattr(optimizer_class, "zero_grad", patched_clear)
         patch.setattr(torch.Tensor, "backward", patched_backward)

@@ -225,6 +225,10 @@ SPEAKING = (
          failed=47, cause=33),
     Case("GL124", "tests/corpus/silent/frozen_norms_put_back.py", "warning",
          failed=31, cause=26),
+    Case("GL125", "tests/corpus/silent/critic_weights_not_clamped.py", "warning",
+         cause=21),
+    Case("GL125", "tests/corpus/silent/fisher_never_added.py", "warning",
+         cause=24),
     Case("GL124", "tests/corpus/silent/teacher_in_training_mode.py", "warning",
          failed=34, cause=30),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
@@ -291,6 +295,7 @@ SILENT = (
     Case("GL122", "tests/corpus/clean/modes_put_back_or_meant.py"),
     Case("GL123", "tests/corpus/clean/all_pairs_on_purpose.py"),
     Case("GL124", "tests/corpus/clean/frozen_parts_stay_in_eval.py"),
+    Case("GL125", "tests/corpus/clean/calls_whose_results_are_dropped.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from graphlab.observe.notes import RawBackward
 from graphlab.observe.numbers.watch import NumberWatch
 from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
+from graphlab.observe.sightings.discarded import DiscardedResults
 from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.kept_gradients import KeptGradients
 from graphlab.observe.sightings.pairs import Pairs
@@ -40,6 +41,7 @@ class Watchers:
             self._zeros,
             CutTerms(watched),
             UnusedLosses(watched),
+            DiscardedResults(watched),
             self._kept,
             self.numbers,
             *watchers_of_state(watched),
