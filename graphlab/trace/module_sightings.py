@@ -102,4 +102,18 @@ class EvalUndone:
     call_at: Location | None
 
 
-ModuleSighting = Restored | NoFreeze | TieBroken | Repeated | Replaced | LeftInEval | EvalUndone
+@dataclass(frozen=True, slots=True)
+class StatisticsLeft:
+    """The module `name` is called in eval mode while its weights are moved after those of `leader`,
+    and the statistics of its norm layers, of the classes `layers`, are not. at: the line that moves
+    the weights, where there is one such."""
+
+    at: Location | None
+    name: str
+    leader: str
+    layers: tuple[str, ...]
+
+
+ModuleSighting = (
+    Restored | NoFreeze | TieBroken | Repeated | Replaced | LeftInEval | EvalUndone | StatisticsLeft
+)

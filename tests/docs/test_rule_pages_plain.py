@@ -65,6 +65,7 @@ SILENT = {
     "GL123": "loss-over-all-pairs",
     "GL124": "eval-mode-undone",
     "GL125": "result-discarded",
+    "GL126": "statistics-left-behind",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -161,6 +162,8 @@ class Oracle:
         self.nonzero: set[Any] = set()
         self.before: list[Any] = []
         self.nothing_new = False
+        # The weights of frozen norm layers with the statistics that they began with, as they were.
+        self.norms: dict[int, Any] = {}
         self.steps: dict[int, int] = {}
         self.steppers: dict[Any, set[int]] = {}
         self.reached: set[Any] = set()
@@ -379,6 +382,9 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     ) -> Any:
         if training and weight is not None and not weight.requires_grad:
             oracle.codes.add("GL124")
+        if not training and weight is not None and not weight.requires_grad and not mean.any():
+            first = oracle.norms.setdefault(id(weight), weight.detach().clone())
+            oracle.codes |= set() if torch.equal(first, weight) else {"GL126"}
         return batch_norm(values, mean, var, weight, bias, training, *args)
 
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:

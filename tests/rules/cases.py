@@ -227,6 +227,8 @@ SPEAKING = (
          failed=31, cause=26),
     Case("GL125", "tests/corpus/silent/critic_weights_not_clamped.py", "warning",
          cause=21),
+    Case("GL126", "tests/corpus/silent/teacher_with_old_statistics.py", "warning",
+         cause=20),
     Case("GL125", "tests/corpus/silent/fisher_never_added.py", "warning",
          cause=24),
     Case("GL124", "tests/corpus/silent/teacher_in_training_mode.py", "warning",
@@ -296,6 +298,7 @@ SILENT = (
     Case("GL123", "tests/corpus/clean/all_pairs_on_purpose.py"),
     Case("GL124", "tests/corpus/clean/frozen_parts_stay_in_eval.py"),
     Case("GL125", "tests/corpus/clean/calls_whose_results_are_dropped.py"),
+    Case("GL126", "tests/corpus/clean/averages_of_all_kinds.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

@@ -10,6 +10,7 @@ import torch
 
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Spot
+from graphlab.observe.sightings.state.averages import Averages
 from graphlab.observe.sightings.state.flags import Flags
 from graphlab.observe.sightings.state.loads import Loads
 from graphlab.observe.sightings.state.modes import Modes
@@ -50,6 +51,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield Flags(watched)
     yield Modes(watched)
     yield UndoneEvals(watched)
+    yield Averages(watched)
     yield ties
     yield RepeatedModules(watched)
     yield replacements

@@ -1,0 +1,158 @@
+"""Notices a moving average of a network whose weights follow and whose norm statistics do not."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.names import Names, parameters_in, submodules
+from graphlab.observe.notes import RawBackward, RawModule
+from graphlab.observe.optimizers.vectors import Sample
+from graphlab.observe.sightings.state.modes import NORMS
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Ref, is_tensor, requires_grad, shape_of, version_of
+from graphlab.source.effects.origins import loaded_files
+from graphlab.source.files import UserFiles
+from graphlab.source.objects import attribute, attributes, class_name, is_a
+from graphlab.source.places import parse, place
+from graphlab.trace.model import Location
+from graphlab.trace.module_sightings import StatisticsLeft
+
+# At how many backwards all of it must have been so, and how many modules are looked at.
+ENOUGH, MOST = 4, 256
+
+
+@dataclass(slots=True)
+class Follower:
+    """A frozen module in eval mode that has the layers of `leader`, which is trained. weight,
+    statistics: values of its first parameter and of its norm layers' means. count: how often the
+    norm layers of the leader have added to theirs."""
+
+    ref: Ref
+    leader: Ref
+    weight: Sample
+    statistics: list[Sample]
+    count: int
+    seen: int = 0
+
+
+class Averages:
+    """Looks, at inspected backwards, at the modules that the program calls."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._known: dict[int, Follower] = {}
+        self._after: Any = None
+        self._found: dict[int, StatisticsLeft] = {}
+
+    def found(self) -> Iterator[StatisticsLeft]:
+        yield from self._found.values()
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        called = self._called()
+        if len(called) > MOST or record.is_grad:
+            return
+        followers = [each for each in called if _follows(each)]
+        for module in followers:
+            known = self._known.get(id(module))
+            if known is None or known.ref() is not module:
+                leader = _leader(module, called)
+                if leader is not None:
+                    self._known[id(module)] = Follower(
+                        Ref(module), Ref(leader), Sample(parameters_in(module)[0]),
+                        [*map(Sample, _means(module))], _count(leader),
+                    )  # fmt: skip
+                continue
+            self._look(known, module, frame)
+
+    def _called(self) -> list[Any]:
+        """The modules that were called since the last look, as the log knows."""
+        events = self._watched.log.events
+        found: dict[int, Any] = {}
+        for event in reversed(events):
+            if event is self._after:
+                break
+            ref = (
+                self._watched.log.modules.get(event.module)
+                if isinstance(event, RawModule)
+                else None
+            )
+            module = ref() if ref is not None else None
+            if module is not None:
+                found[id(module)] = module
+        self._after = events[-1] if events else None
+        return [*found.values()]
+
+    def _look(self, known: Follower, module: Any, frame: FrameType) -> None:
+        leader = known.leader()
+        if leader is None:
+            return
+        weight, means, count = parameters_in(module)[0], _means(module), _count(leader)
+        pairs = zip(known.statistics, means, strict=False)
+        left = len(means) == len(known.statistics) and all(a.same(b) for a, b in pairs)
+        moved = not known.weight.same(weight) and count != known.count
+        known.weight, known.count = Sample(weight), count
+        known.statistics = [*map(Sample, means)]
+        known.seen = known.seen + 1 if left and moved else 0
+        if known.seen == ENOUGH and id(module) not in self._found:
+            names = Names(self._watched.files).gather(frame).modules
+            norms = [class_name(each) for _, each in submodules(module) if is_a(each, NORMS)]
+            update = _update(self._watched.files, frame)
+            self._found[id(module)] = StatisticsLeft(
+                update,
+                names.get(id(module), class_name(module)),
+                names.get(id(leader), class_name(leader)),
+                tuple(dict.fromkeys(norms)),
+            )
+
+
+def _follows(module: Any) -> bool:
+    """Whether it is in eval mode, frozen as a whole, and has norm layers with statistics."""
+    if attributes(module).get("training") is not False or not _means(module):
+        return False
+    parameters = parameters_in(module)
+    return bool(parameters) and not any(map(requires_grad, parameters))
+
+
+def _leader(module: Any, called: list[Any]) -> Any:
+    """The one module of its class and shapes that is trained in training mode."""
+    shapes = [*map(shape_of, parameters_in(module))]
+    found = [
+        each
+        for each in called
+        if type(each) is type(module)
+        and attributes(each).get("training") is True
+        and any(map(requires_grad, parameters_in(each)))
+        and [*map(shape_of, parameters_in(each))] == shapes
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _means(module: Any) -> list[Any]:
+    """The running means of the norm layers in a module."""
+    norms = (each for _, each in submodules(module) if is_a(each, NORMS))
+    return [mean for each in norms if is_tensor(mean := attribute(each, "running_mean"))]
+
+
+def _count(module: Any) -> int:
+    """How often the norm layers of a module have added to their statistics, by the versions of
+    their counters."""
+    norms = (each for _, each in submodules(module) if is_a(each, NORMS))
+    counters = (attribute(each, "num_batches_tracked") for each in norms)
+    return sum(version_of(each) for each in counters if is_tensor(each))
+
+
+def _update(files: UserFiles, frame: FrameType) -> Location | None:
+    """The one line of the program that writes to parameters in a loop over those of two networks
+    side by side."""
+    found: dict[tuple[str, int], Location] = {}
+    for file in loaded_files(files, frame):
+        tree = parse(file)
+        for each in ast.walk(tree) if tree is not None else ():
+            if isinstance(each, ast.For) and ast.unparse(each.iter).count("parameters(") == 2:
+                last = each.body[-1]
+                found[file, last.lineno] = place(last, file)
+    return next(iter(found.values())) if len(found) == 1 else None
