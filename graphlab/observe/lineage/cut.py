@@ -27,6 +27,8 @@ from graphlab.trace.model import Location
 # (frame, line that it was at), the innermost first.
 Stack = Sequence[tuple[FrameType, int]]
 
+# Calls that give indices.
+_INDICES = ("argmax", "argmin", "argsort", "searchsorted", "nonzero", "multinomial")
 # Of how many of the optimizers' parameters it is asked what froze them.
 _SOME = 8
 
@@ -146,11 +148,19 @@ def cut_before(
 
 
 def cut_among(trail: Trail, parameters: set[int]) -> Cut | None:
-    """The first cut on a trail that some of `parameters`, given by identity, were behind."""
-    for cut, found in trail.cuts:
-        if any(id(p) in parameters for each in found for p in _parameters(each)):
-            return cut
-    return None
+    """The first cut on a trail that some of `parameters`, given by identity, were behind; one that
+    gives indices only where there is no other: what they choose may have its own way to the loss,
+    which the other ends."""
+    cuts = [
+        cut
+        for cut, found in trail.cuts
+        if any(id(p) in parameters for each in found for p in _parameters(each))
+    ]
+    return next((each for each in cuts if not _gives_indices(each)), cuts[0] if cuts else None)
+
+
+def _gives_indices(cut: Cut) -> bool:
+    return cut.by.removesuffix("()").rsplit(".", 1)[-1] in _INDICES
 
 
 def _parameters(found: Any) -> list[Any]:
