@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from types import FrameType
 from typing import Any
 
@@ -21,15 +22,16 @@ from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import StatisticsLeft
 
-# At how many backwards all of it must have been so, and how many modules are looked at.
-ENOUGH, MOST = 4, 256
+# At how many backwards all of it must have been so, how many modules are looked at, and among how
+# many of the last events.
+ENOUGH, MOST, BACK = 4, 256, 4096
 
 
 @dataclass(slots=True)
 class Follower:
     """A frozen module in eval mode that has the layers of `leader`, which is trained. weight,
     statistics: values of its first parameter and of its norm layers' means. count: how often the
-    norm layers of the leader have added to theirs."""
+    norm layers of the leader have added to theirs. given: its own statistics have changed."""
 
     ref: Ref
     leader: Ref
@@ -37,6 +39,7 @@ class Follower:
     statistics: list[Sample]
     count: int
     seen: int = 0
+    given: bool = False
 
 
 class Averages:
@@ -72,7 +75,7 @@ class Averages:
         """The modules that were called since the last look, as the log knows."""
         events = self._watched.log.events
         found: dict[int, Any] = {}
-        for event in reversed(events):
+        for event in islice(reversed(events), BACK):
             if event is self._after:
                 break
             ref = (
@@ -95,9 +98,12 @@ class Averages:
         left = len(means) == len(known.statistics) and all(a.same(b) for a, b in pairs)
         moved = not known.weight.same(weight) and count != known.count
         known.weight, known.count = Sample(weight), count
-        known.statistics = [*map(Sample, means)]
-        known.seen = known.seen + 1 if left and moved else 0
-        if known.seen == ENOUGH and id(module) not in self._found:
+        known.given = known.given or not left
+        known.seen += moved
+        if known.given:
+            # They may come from time to time.
+            self._found.pop(id(module), None)
+        elif known.seen == ENOUGH:
             names = Names(self._watched.files).gather(frame).modules
             norms = [class_name(each) for _, each in submodules(module) if is_a(each, NORMS)]
             update = _update(self._watched.files, frame)
