@@ -46,6 +46,15 @@ GuardPlace = tuple[CodeType, Offset | None]
 Written = tuple[int, int, int, int, int]
 
 
+class Memory(NamedTuple):
+    """Bytes `start` to `stop` of a storage, and a hash of what they held; None if not read."""
+
+    storage: int
+    start: int
+    stop: int
+    digest: int | None
+
+
 class RawWrite(NamedTuple):
     seq: int
     spot: Spot | None
@@ -58,6 +67,8 @@ class RawWrite(NamedTuple):
     at: Location | None = None
     inferred: str = ""
     thread: int = 0
+    # Of a silent one, the memory that the tensor read before it.
+    before: Memory | None = None
 
 
 class RawRefused(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+from graphlab.errors import pass_on
 from graphlab.language import message
 from graphlab.observe.backward_calls import BackwardCalls
 from graphlab.observe.build_trace import TraceBuilder
@@ -335,12 +336,11 @@ class Observation:
 
     def _own_error(self, error: Exception) -> None:
         """The observer must never break the program: its own exceptions become notices."""
-        kind, text = type(error).__name__, str(error)
-        self._notice(message("observed.unseen.internal", error=kind, text=text))
+        pass_on(error)
+        text = message("observed.unseen.internal", error=type(error).__name__, text=str(error))
+        self._notice(text)
         if os.environ.get("GRAPHLAB_DEBUG"):
-            import traceback
-
-            traceback.print_exception(error)
+            sys.__excepthook__(type(error), error, error.__traceback__)
 
     def keep_graphs(
         self,

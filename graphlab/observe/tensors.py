@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from graphlab.errors import pass_on
 from graphlab.source.objects import attributes, exactly, static
 from graphlab.trace.values import Kind, TensorInfo
 
@@ -106,7 +107,8 @@ def shape_of(tensor: Any) -> tuple[int, ...]:
             if type(each) is not int:
                 return tuple(each if type(each) is int else 0 for each in shape)
         return shape
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return ()
 
 
@@ -194,7 +196,8 @@ def bytes_of(tensor: Any) -> int:
     """The size of its elements in bytes; 0 if it has no storage."""
     try:
         return count_of(tensor) * _Base.element_size(tensor)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return 0
 
 
@@ -202,7 +205,8 @@ def count_of(tensor: Any) -> int:
     """Its number of elements; 0 if that is not known."""
     try:
         count = _Base.numel(tensor)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return 0
     return count if type(count) is int else 0
 
@@ -242,7 +246,8 @@ def storage_key(tensor: Any) -> int | None:
     `UntypedStorage._cdata`."""
     try:
         storage = _storage(tensor)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return None
     try:
         return storage._cdata
@@ -272,7 +277,8 @@ def _laid_out(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int] | Non
     try:
         shape, steps = tuple(_shape(tensor)), tuple(_Base.stride(tensor))
         offset = _Base.storage_offset(tensor)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return None
     for each in (offset, *shape, *steps):
         if type(each) is not int:
@@ -287,7 +293,8 @@ def address_of(tensor: Any) -> int:
         return 0
     try:
         return _Base.data_ptr(tensor)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return 0
 
 

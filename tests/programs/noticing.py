@@ -385,4 +385,19 @@ finally:
     torch.__future__.set_swap_module_params_on_conversion(False)
 kept = [*net.parameters()]
 """,
+    "a function that the program patches": """
+import importlib
+calls = {"add_": 0}
+original = torch.Tensor.add_
+def counting(*args, **kwargs):
+    calls["add_"] += 1
+    return original(*args, **kwargs)
+torch.Tensor.add_ = counting
+try:
+    sys.modules.pop("torch.utils.show_pickle", None)
+    importlib.import_module("torch.utils.show_pickle")
+    kept = [torch.zeros(2).add_(1), torch.Tensor.add_ is counting]
+finally:
+    torch.Tensor.add_ = original
+""",
 }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 
 from graphlab.language import message
 from graphlab.observe.graph.engine import in_order, released
+from graphlab.observe.graph.restored import holds
 from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
@@ -93,11 +94,18 @@ class Inspector:
         self._names = names
         self._caller = caller[0] if caller is not None else None
         self._writes: dict[int, list[tuple[RawWrite, tuple[int, int, int, int, int]]]] = {}
+        # Where `p.data = …` gives a tensor what an earlier one took: {it: the earlier one}
+        self._gives_back: dict[int, RawWrite] = {}
+        taken: dict[int, RawWrite] = {}
         self._backwards: list[RawBackward] = []
         for event in log.events:
             if isinstance(event, RawWrite):
                 for tensor in event.tensors:
                     self._writes.setdefault(tensor[0], []).append((event, tensor))
+                if event.before is not None and event.before.storage != event.tensors[0][0]:
+                    if event.tensors[0][0] in taken:
+                        self._gives_back[id(event)] = taken[event.tensors[0][0]]
+                    taken[event.before.storage] = event
             elif isinstance(event, RawBackward):
                 self._backwards.append(event)
 
@@ -296,10 +304,19 @@ class Inspector:
             for event, start, stop in self._log.memory:
                 if event.seq > seq and start < base + end and base + first < stop:
                     return event
-        if key not in self._writes:
+        writes = [
+            event
+            for event, (_, start, stop, _, _) in self._writes.get(key, ())
+            if event.silent and self._log.after(event, seq) and start < end and first < stop
+        ]
+        if not writes:
             return None
-        for event, (_, start, stop, _, _) in self._writes[key]:
-            if event.silent and self._log.after(event, seq) and start < end and first < stop:
+        before = writes[0].before
+        if before is not None and holds(tensor, before):
+            return None
+        for event in writes:
+            taken = self._gives_back.get(id(event))
+            if taken is None or not self._log.after(taken, seq):
                 return event
         return None
 

@@ -17,8 +17,9 @@ from types import ModuleType
 from typing import Any
 
 from graphlab.language import message
+from graphlab.observe.graph.restored import memory_of
 from graphlab.observe.hooks.line_tracer import LineTracer
-from graphlab.observe.notes import Log, RawWrite
+from graphlab.observe.notes import Log, Memory, RawWrite
 from graphlab.observe.tensors import (
     Unnoticed,
     WeakMap,
@@ -73,10 +74,11 @@ class WritePatches:
         self._patches = []
 
     def put_in(self, guarded: bool) -> None:
-        """Patch again after a compilation. If it was `guarded`, only Tensor's members: a guard of
-        the compiled code checks torch's functions by identity."""
-        for holder, name, _, new in self._patches:
-            if isinstance(holder, type) or not guarded:
+        """Patch again after a compilation, what the program has not patched since. If it was
+        `guarded`, only Tensor's members: a guard of the compiled code checks torch's functions by
+        identity."""
+        for holder, name, old, new in self._patches:
+            if (isinstance(holder, type) or not guarded) and vars(holder).get(name, _ABSENT) is old:
                 setattr(holder, name, new)
 
     def take_out(self) -> None:
@@ -110,7 +112,7 @@ class WritePatches:
         # Whether a torch function mode of the program's is active (private to torch).
         modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 
-        quiet = self.quiet
+        quiet, detached = self.quiet, self._detached
 
         def writer(*args: Any, **kwargs: Any) -> Any:
             if get_ident() in quiet:
@@ -120,13 +122,15 @@ class WritePatches:
             kind = type(target)
             if (kind is Tensor or kind is Parameter) and not modes():
                 before = version_of(target)
+                data = self._data_of(target) if detached else None
+                memory = memory_of(data) if data is not None else None
                 try:
                     result = original(*args, **kwargs)
                 except RuntimeError:
                     self._on_refusal(target, by, sys._getframe(1))
                     raise
                 if version_of(target) != before:
-                    self.note((target,), (before,), by)
+                    self.note((target,), (before,), by, memory=memory)
                 return result
             # A mode or a subclass may be called with the function, and must get the original one.
             with self._unpatched(holder, name):
@@ -171,10 +175,17 @@ class WritePatches:
         return get_ident() in self.quiet
 
     def note(
-        self, tensors: Any, before: Any, by: str, silent: bool = False, depth: int = 2
+        self,
+        tensors: Any,
+        before: Any,
+        by: str,
+        silent: bool = False,
+        depth: int = 2,
+        memory: Memory | None = None,
     ) -> None:
         """Log one write to `tensors`, whose versions were `before`. `silent`: no version counter
-        shows it. `depth` is the caller's, as for `sys._getframe`."""
+        shows it. `depth` is the caller's, as for `sys._getframe`; `memory`, what the tensor read
+        before a silent one."""
         tracer = self._tracer
         written = []
         for tensor, old in zip(tensors, before, strict=True):
@@ -182,21 +193,27 @@ class WritePatches:
             key = storage_key(tensor)
             if key is not None and (silent or new != old):
                 written.append((key, *byte_span(tensor), old, new))
-                silent = silent or self._is_data(tensor)
+                silent = silent or self._data_of(tensor) is not None
         if written:
             caller = sys._getframe(depth)
             spot = tracer.spot(caller)
             direct = spot is not None and caller.f_code is spot[0]
             # Each thread has its own count of nodes: a write in another one gets the last mark's.
             seq = tracer.seq()
-            self._log.write(RawWrite(seq, spot, by, tuple(written), None, silent, direct))
+            self._log.write(
+                RawWrite(seq, spot, by, tuple(written), None, silent, direct, before=memory)
+            )
 
-    def _is_data(self, tensor: Any) -> bool:
-        """Whether `tensor` came from `.data`, so that its version counter is its own."""
+    def _data_of(self, tensor: Any) -> Any:
+        """What came from `.data`, if `tensor` did or is a view of it: its version counter is its
+        own. None otherwise."""
         if not self._detached:
-            return False
+            return None
         base = base_of(tensor)
-        return bool(self._detached.get(tensor) or (base is not None and self._detached.get(base)))
+        for each in (tensor, base) if base is not None else (tensor,):
+            if self._detached.get(each):
+                return each
+        return None
 
     def _watch_data(self, tensor: Any) -> None:
         """Patch `data`: `p.data = new` changes what a saved `p` reads, but no version counter."""
@@ -211,10 +228,15 @@ class WritePatches:
             return alias
 
         def assign(target: Any, new: Any) -> None:
+            if self._is_quiet() or _FSDP in sys._getframe(1).f_code.co_filename:
+                native.__set__(target, new)
+                return
+            with Unnoticed():
+                memory = memory_of(target)
             native.__set__(target, new)
-            if not self._is_quiet() and _FSDP not in sys._getframe(1).f_code.co_filename:
-                with Unnoticed():
-                    self.note((target,), (version_of(target),), ".data = …", silent=True)
+            with Unnoticed():
+                versions = (version_of(target),)
+                self.note((target,), versions, ".data = …", silent=True, memory=memory)
 
         self._replace(tensor, "data", property(read, assign))
 

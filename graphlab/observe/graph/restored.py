@@ -1,0 +1,40 @@
+"""Tells a write that no version counter showed, and that was undone, from one that was not.
+
+A numerical gradient check moves a value through `.data` and puts it back; an evaluation swaps
+averaged weights in by `p.data = …`, and out again. Backward then uses what was saved.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from graphlab.observe.notes import Memory
+from graphlab.observe.tensors import address_of, byte_span, device_of, storage_key
+
+# A larger tensor is not read on each of its writes.
+_LIMIT = 1 << 16
+
+
+def memory_of(tensor: Any) -> Memory | None:
+    """The memory that `tensor` reads at this moment; None if it has none."""
+    key = storage_key(tensor)
+    if key is None:
+        return None
+    start, stop = byte_span(tensor)
+    return Memory(key, start, stop, _digest(tensor, stop - start))
+
+
+def holds(tensor: Any, before: Memory) -> bool:
+    """Whether `tensor` has the values that lay in `before`; False where that was not noted."""
+    start, stop = byte_span(tensor)
+    if before.digest is None or stop - start != before.stop - before.start:
+        return False
+    return _digest(tensor, stop - start) == before.digest
+
+
+def _digest(tensor: Any, count: int) -> int | None:
+    if not 0 < count <= _LIMIT or device_of(tensor) != "cpu":
+        return None
+    address = address_of(tensor)
+    return hash(ctypes.string_at(address, count)) if address else None

@@ -1,0 +1,73 @@
+"""A write through `.data` that is undone before backward reads the value, and one that is not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import graphlab
+
+SIZES = 3, 40_000  # one whose memory is read at each write, and one that is too large for that
+
+
+def codes(session: graphlab.Session) -> list[str]:
+    return [each.code for each in session.findings]
+
+
+def test_a_gradient_check() -> None:
+    x = torch.randn(3, dtype=torch.double, requires_grad=True)
+    with graphlab.watch() as session:
+        assert torch.autograd.gradcheck(torch.sin, (x,))
+        assert torch.autograd.gradcheck(lambda t: (t * t).sum(), (x,), fast_mode=True)
+        assert torch.autograd.gradgradcheck(torch.sin, (x,))
+    assert codes(session) == []
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_an_item_that_is_moved(back: bool) -> None:
+    x = torch.randn(2, 3, requires_grad=True)
+    with graphlab.watch() as session:
+        loss = (x.t() @ x).sum()
+        before = x[0, 1].item()
+        x.data[0, 1] = before + 1
+        if back:
+            x.data[0, 1] = before
+        loss.backward()
+    assert codes(session) == ([] if back else ["GL105"])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("back", [True, False])
+def test_averaged_weights_that_are_swapped_in(back: bool, size: int) -> None:
+    weight = torch.ones(size, requires_grad=True)
+    averaged = torch.zeros(size)
+    with graphlab.watch() as session:
+        loss = (weight * weight).sum()
+        own = weight.data
+        weight.data = averaged
+        if back:
+            weight.data = own
+        loss.backward()
+    assert codes(session) == ([] if back else ["GL105"])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_swap_does_not_hide_a_write(size: int) -> None:
+    weight = torch.ones(size, requires_grad=True)
+    with graphlab.watch() as session:
+        loss = (weight * weight).sum()
+        own = weight.data
+        weight.data = torch.zeros(size)
+        own.mul_(2)
+        weight.data = own
+        loss.backward()
+    assert codes(session) == ["GL105"]
+
+
+def test_a_copy_of_the_same_values() -> None:
+    weight = torch.ones(3, requires_grad=True)
+    with graphlab.watch() as session:
+        loss = (weight * weight).sum()
+        weight.data = weight.data.clone()
+        loss.backward()
+    assert codes(session) == []
