@@ -159,7 +159,7 @@ class ReachedParameters:
 
         A network that is mostly left out is left out on purpose (a frozen backbone), and so is one
         in eval mode (a loss network), a part in eval mode of one that trains, a copy that is made
-        for one backward, and a parameter that the program writes by hand. So is everything where
+        for one backward, one whose gradients are asked for once, and a parameter that the program writes by hand. So is everything where
         no optimizer holds what losses lead to, unless one steps frozen parameters alone
         (`steps_frozen`).
         """
@@ -204,7 +204,10 @@ class ReachedParameters:
         found: list[ReachedParameter] = []
         for owner, leaves in missing.items() if held or steps_frozen else ():
             whole = owner not in held and all(
-                leaf.training and not self._for_one_backward(leaf) for leaf in leaves
+                leaf.training
+                and not self._for_one_backward(leaf)
+                and not self._asked_once(leaf, owned)
+                for leaf in leaves
             )
             asleep = owner in trains and not any(leaf.training for leaf in leaves)
             part = held.get(owner, 0) >= len(leaves) and not asleep
@@ -232,6 +235,10 @@ class ReachedParameters:
         which one turn makes and drops, as meta-learning does."""
         count = len(self._bearers[leaf.name])
         return count >= max(TIMES, self._inspected[leaf.record.spot])
+
+    def _asked_once(self, leaf: ReachedParameter, owned: Mapping[int, Spot | None]) -> bool:
+        """Whether one backward alone led to it, and to nothing that is trained."""
+        return self._inspected[leaf.record.spot] < 2 and owned.keys().isdisjoint(leaf.mates)
 
     def _loose(self, owned: Mapping[int, Spot | None]) -> Iterator[Unowned]:
         for each in self.loose.forgotten(owned):

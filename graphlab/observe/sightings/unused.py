@@ -30,6 +30,8 @@ class UnusedLosses:
     def __init__(self, watched: Watched) -> None:
         self._log, self._files = watched.log, watched.files
         self._seen: Counter[Key] = Counter()
+        # The node of the one that was counted last.
+        self._last: dict[Key, int] = {}
         self._used: set[Key] = set()
         self._made: dict[Key, Location | None] = {}
 
@@ -47,7 +49,9 @@ class UnusedLosses:
             key = (user.f_code, name)
             if node in inside or any(each in inside for each, _ in node.next_functions):
                 self._used.add(key)
-            else:
+            elif self._last.get(key) != sequence(node):
+                # Not one that is only held still, while other losses are back-propagated.
+                self._last[key] = sequence(node)
                 self._seen[key] += 1
                 if key not in self._made:
                     # Where the variable is given it, and not the helper that computes it.
