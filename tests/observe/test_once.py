@@ -39,10 +39,18 @@ for _ in range(6):
 """
 
 
+ASKING = """
+for scale in (1.0, 2.0, 3.0):
+    other(scale * x).sum().backward()
+    print(x.grad)
+"""
+
+
 @pytest.mark.parametrize("forgotten", ["", "other(x).sum().backward()"])
 def test_a_network_whose_gradients_are_asked_for(tmp_path: Path, forgotten: str) -> None:
-    """Once, as for a map of what matters in an input; in each iteration, it was forgotten."""
-    body = LOOP.format(forgotten=forgotten) + "other(x).sum().backward()\nprint(x.grad)\n"
+    """Apart from the training, as for a map of what matters in an input; in each iteration of it,
+    the network was forgotten."""
+    body = LOOP.format(forgotten=forgotten) + ASKING
     assert codes(tmp_path, body) == (["GL103"] if forgotten else [])
 
 

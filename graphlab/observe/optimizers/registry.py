@@ -205,6 +205,10 @@ class OptimizerRegistry:
         """How many steps the program's one optimizer has taken; None where it has had several."""
         return self.states[0].steps if len(self.states) == 1 else None
 
+    def taken(self) -> int:
+        """How many steps all optimizers have taken together."""
+        return sum([each.steps for each in self.states])
+
     def state(self, optimizer: Any, spot: Spot | None = None) -> OptimizerState:
         """The state of an optimizer, made if it is new; `spot` is where it was constructed."""
         state = self._by_id.get(id(optimizer))

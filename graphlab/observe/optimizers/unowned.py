@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -66,9 +66,14 @@ class Unowned:
 class ReachedParameters:
     """The parameters that losses lead to, named while their module can still be found."""
 
-    def __init__(self, log: Log, files: UserFiles) -> None:
+    def __init__(self, log: Log, files: UserFiles, steps: Callable[[], int]) -> None:
+        """`steps` counts what all optimizers have taken."""
         self._log = log
         self._files = files
+        self._steps = steps
+        # The steps at each line's first backward, and the lines that had one more after another.
+        self._first: dict[Spot | None, int] = {}
+        self._trained: set[Spot | None] = set()
         self.leaves: dict[int, ReachedParameter] = {}
         # The identities of those that have had a name, one after the other.
         self._bearers: dict[str, list[int]] = {}
@@ -84,6 +89,8 @@ class ReachedParameters:
                 if is_tensor(each):
                     self.loose.asked[id(each)] = Ref(each)
             return
+        if self._first.setdefault(record.spot, self._steps()) < self._steps():
+            self._trained.add(record.spot)
         late = self._inspected[record.spot] >= PAST
         self._inspected[record.spot] += 1
         reached = [leaf for node in nodes if (leaf := leaf_of(node)) is not None]
@@ -159,9 +166,9 @@ class ReachedParameters:
 
         A network that is mostly left out is left out on purpose (a frozen backbone), and so is one
         in eval mode (a loss network), a part in eval mode of one that trains, a copy that is made
-        for one backward, one whose gradients are asked for once, and a parameter that the program writes by hand. So is everything where
-        no optimizer holds what losses lead to, unless one steps frozen parameters alone
-        (`steps_frozen`).
+        for one backward, one whose gradients are only asked for, and a parameter that the program
+        writes by hand. So is everything where no optimizer holds what losses lead to, unless one
+        steps frozen parameters alone (`steps_frozen`).
         """
         # The last write by hand to each storage, and how far it went. An initialisation comes
         # before the backward; that of what is made anew may be in memory that one before it had.
@@ -204,9 +211,7 @@ class ReachedParameters:
         found: list[ReachedParameter] = []
         for owner, leaves in missing.items() if held or steps_frozen else ():
             whole = owner not in held and all(
-                leaf.training
-                and not self._for_one_backward(leaf)
-                and not self._asked_once(leaf, owned)
+                leaf.training and not self._for_one_backward(leaf) and self._is_trained(leaf, owned)
                 for leaf in leaves
             )
             asleep = owner in trains and not any(leaf.training for leaf in leaves)
@@ -236,9 +241,10 @@ class ReachedParameters:
         count = len(self._bearers[leaf.name])
         return count >= max(TIMES, self._inspected[leaf.record.spot])
 
-    def _asked_once(self, leaf: ReachedParameter, owned: Mapping[int, Spot | None]) -> bool:
-        """Whether one backward alone led to it, and to nothing that is trained."""
-        return self._inspected[leaf.record.spot] < 2 and owned.keys().isdisjoint(leaf.mates)
+    def _is_trained(self, leaf: ReachedParameter, owned: Mapping[int, Spot | None]) -> bool:
+        """Whether the backward that led to it led to a trained one too, or came again after an
+        optimizer's step. One that does neither is asked for gradients alone."""
+        return leaf.record.spot in self._trained or not owned.keys().isdisjoint(leaf.mates)
 
     def _loose(self, owned: Mapping[int, Spot | None]) -> Iterator[Unowned]:
         for each in self.loose.forgotten(owned):
