@@ -157,6 +157,8 @@ def run(
         if last:
             program_end.wait_for_threads()
             program_end.flush()
+            limits = program_end.hold_time_limits()
+            atexit.register(program_end.put_back_time_limits, limits)
         session.stop(error)
         return Ran(session.trace, code, main.__dict__)
     except Exception as own:

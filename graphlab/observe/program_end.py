@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 from types import TracebackType
@@ -69,6 +70,21 @@ def wait_for_threads() -> None:
         strip_own_frames(error)
         _say(f"Exception ignored in: {threading!r}\n")
         _display(error)
+
+
+def hold_time_limits() -> list[tuple[int, float, float]]:
+    """Stop the timers that the program has set and not cancelled: its report would take the signal
+    of one, which without graphlab finds no process any more. Returns what to put back."""
+    names = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
+    timers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [(each, *signal.setitimer(each, 0)) for each in timers]
+
+
+def put_back_time_limits(held: list[tuple[int, float, float]]) -> None:
+    """Start them again, for what the program has left to be done at exit."""
+    for timer, left, interval in held:
+        if left:
+            signal.setitimer(timer, left, interval)
 
 
 def _left(error: SystemExit) -> int:

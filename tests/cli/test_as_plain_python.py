@@ -94,6 +94,16 @@ SCRIPTS = {
         """,
         "✓ script.py completed",
     ),
+    "a time limit that is not cancelled": (
+        """
+        import atexit, signal
+
+        signal.setitimer(signal.ITIMER_REAL, 5000, 7)
+        at = signal.ITIMER_REAL
+        atexit.register(lambda: print([round(each, -3) for each in signal.getitimer(at)]))
+        """,
+        "✓ script.py completed",
+    ),
     "no streams, and a hook that raises": (
         """
         import sys

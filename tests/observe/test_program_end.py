@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,16 @@ def test_streams_that_cannot_be_flushed_are_left(monkeypatch: pytest.MonkeyPatch
         ending.flush()
     monkeypatch.delattr(sys, "stdout")
     ending.flush()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="timers as POSIX has them")
+def test_no_time_limit_ends_in_the_report() -> None:
+    signal.setitimer(signal.ITIMER_VIRTUAL, 5000)
+    try:
+        held = ending.hold_time_limits()
+        assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+        ending.put_back_time_limits(held)
+        assert signal.getitimer(signal.ITIMER_VIRTUAL)[0] > 4000
+        assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
