@@ -71,3 +71,15 @@ def test_a_copy_of_the_same_values() -> None:
         weight.data = weight.data.clone()
         loss.backward()
     assert codes(session) == []
+
+
+def test_a_storage_without_memory() -> None:
+    """As FSDP leaves what it has gathered: its tensors have a size, and nothing to read."""
+    whole = torch.ones(8, requires_grad=True)
+    part = whole.detach()[4:].requires_grad_()
+    with graphlab.watch() as session:
+        whole.untyped_storage().resize_(0)
+        part.data = torch.ones(4)
+        (part * part).sum().backward()
+    assert codes(session) == []
+    assert part.grad is not None

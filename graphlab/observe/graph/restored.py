@@ -9,9 +9,13 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+import torch
+
 from graphlab.observe.notes import Memory
 from graphlab.observe.tensors import address_of, byte_span, device_of, storage_key
 
+_native: Any = torch._C
+_storage: Any = _native.TensorBase.untyped_storage
 # A larger tensor is not read on each of its writes.
 _LIMIT = 1 << 16
 
@@ -22,7 +26,7 @@ def memory_of(tensor: Any) -> Memory | None:
     if key is None:
         return None
     start, stop = byte_span(tensor)
-    return Memory(key, start, stop, _digest(tensor, stop - start))
+    return Memory(key, start, stop, _digest(tensor, start, stop))
 
 
 def holds(tensor: Any, before: Memory) -> bool:
@@ -30,11 +34,14 @@ def holds(tensor: Any, before: Memory) -> bool:
     start, stop = byte_span(tensor)
     if before.digest is None or stop - start != before.stop - before.start:
         return False
-    return _digest(tensor, stop - start) == before.digest
+    return _digest(tensor, start, stop) == before.digest
 
 
-def _digest(tensor: Any, count: int) -> int | None:
-    if not 0 < count <= _LIMIT or device_of(tensor) != "cpu":
+def _digest(tensor: Any, start: int, stop: int) -> int | None:
+    if not 0 < stop - start <= _LIMIT or device_of(tensor) != "cpu":
         return None
     address = address_of(tensor)
-    return hash(ctypes.string_at(address, count)) if address else None
+    # A storage that was resized to nothing is shorter than the tensor says.
+    if not address or _storage(tensor).nbytes() < stop:
+        return None
+    return hash(ctypes.string_at(address, stop - start))
