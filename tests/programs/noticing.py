@@ -388,7 +388,7 @@ kept = [*net.parameters()]
     "a function that the program patches": """
 import importlib
 calls = {"add_": 0}
-original = torch.Tensor.add_
+before, original = vars(torch.Tensor).get("add_"), torch.Tensor.add_
 def counting(*args, **kwargs):
     calls["add_"] += 1
     return original(*args, **kwargs)
@@ -398,6 +398,8 @@ try:
     importlib.import_module("torch.utils.show_pickle")
     kept = [torch.zeros(2).add_(1), torch.Tensor.add_ is counting]
 finally:
-    torch.Tensor.add_ = original
+    del torch.Tensor.add_
+    if before is not None:
+        torch.Tensor.add_ = before
 """,
 }  # fmt: skip
