@@ -213,8 +213,8 @@ class NumberWatch:
             return not math.isfinite(float(torch.stack(losses).sum()))
         if count != 1:
             return bool(odd(loss))
-        # Not `loss.item`, which a subclass may define.
-        value = torch.Tensor.item(loss)
+        # Not `loss.item`, which a subclass may define, and the program patch.
+        value = torch._C.TensorBase.item(loss)
         if type(value) is not float:
             return False
         self._verdicts.growth.loss(record, value)
