@@ -16,7 +16,7 @@ from graphlab.observe.sightings.state.modes import NORMS
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, is_tensor, requires_grad, shape_of, version_of
 from graphlab.source.effects.origins import loaded_files
-from graphlab.source.files import UserFiles
+from graphlab.source.files import UserFiles, user_frames
 from graphlab.source.objects import attribute, attributes, class_name, is_a
 from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
@@ -152,13 +152,17 @@ def _count(module: Any) -> int:
 
 
 def _update(files: UserFiles, frame: FrameType) -> Location | None:
-    """The one line of the program that writes to parameters in a loop over those of two networks
-    side by side."""
-    found: dict[tuple[str, int], Location] = {}
-    for file in loaded_files(files, frame):
-        tree = parse(file)
-        for each in ast.walk(tree) if tree is not None else ():
-            if isinstance(each, ast.For) and ast.unparse(each.iter).count("parameters(") == 2:
-                last = each.body[-1]
-                found[file, last.lineno] = place(last, file)
-    return next(iter(found.values())) if len(found) == 1 else None
+    """The one line that writes to parameters in a loop over those of two networks side by side: of
+    the files that run here, or else of all that the program has loaded."""
+    mine = {each.f_code.co_filename for each in user_frames(frame, files)}
+    for several in (mine, loaded_files(files, frame)):
+        found: dict[tuple[str, int], Location] = {}
+        for file in several:
+            tree = parse(file)
+            for each in ast.walk(tree) if tree is not None else ():
+                if isinstance(each, ast.For) and ast.unparse(each.iter).count("parameters(") == 2:
+                    last = each.body[-1]
+                    found[file, last.lineno] = place(last, file)
+        if found:
+            return next(iter(found.values())) if len(found) == 1 else None
+    return None
