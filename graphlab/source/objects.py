@@ -88,7 +88,7 @@ def _getter_of(kind: type) -> Callable[[Any], Any]:
     if _subclass(type, kind):
         return lambda value: dict(_members(value))
     found = static(kind, "__dict__")
-    if type(found) in (types.GetSetDescriptorType, types.MemberDescriptorType):
+    if exactly(found, types.GetSetDescriptorType, types.MemberDescriptorType):
         return found.__get__
     if _subclass(types.ModuleType, kind):
         return _of_a_module

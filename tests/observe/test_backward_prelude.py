@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -101,3 +102,34 @@ def test_an_error_of_ours_as_a_module_is_called_is_a_notice(
         assert torch.equal(net(x), expected)
         net(x).sum().backward()
     assert any("ours" in notice for notice in session.trace.unseen)
+
+
+def test_the_metaclass_of_a_tensor_is_asked_nothing_more() -> None:
+    asked = Counter[str]()
+
+    class Meta(type(torch.Tensor)):
+        def __eq__(cls, other: object) -> bool:
+            asked["eq"] += 1
+            return cls is other
+
+        def __hash__(cls) -> int:
+            asked["hash"] += 1
+            return id(cls)
+
+    class Hidden(torch.Tensor, metaclass=Meta):
+        pass
+
+    def train() -> Counter[str]:
+        asked.clear()
+        weight = torch.ones(3).as_subclass(Hidden).requires_grad_()
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        for _ in range(4):
+            optimizer.zero_grad()
+            (weight * weight).sum().backward()
+            optimizer.step()
+        return asked.copy()
+
+    alone = train()
+    with graphlab.watch():
+        watched = train()
+    assert watched == alone

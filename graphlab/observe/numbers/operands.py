@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from graphlab.observe.tensors import is_tensor, shape_of, storage_key
 from graphlab.source.evaluate import in_frame
+from graphlab.source.objects import exactly
 from graphlab.source.places import nodes_of, parse, place, statement_at
 from graphlab.source.vocabulary import LIBRARIES
 from graphlab.source.wording import short
@@ -139,7 +140,7 @@ def written(
 
 def _known_other(node: ast.expr, frame: FrameType, others: list[int]) -> bool:
     value = in_frame(node, frame)
-    return id(value) in others or type(value) in (int, float, bool, str)
+    return id(value) in others or exactly(value, int, float, bool, str)
 
 
 def _same(value: Any, tensor: Any) -> bool:

@@ -26,6 +26,7 @@ from graphlab.observe.numbers.finite import Odd, counts, critical, odd, steep
 from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.tensors import Unnoticed, count_of, is_parameter, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import exactly
 from graphlab.source.places import locate
 from graphlab.trace.sightings import Phase
 
@@ -172,7 +173,7 @@ class Tracking:
         real = [each for each in known if not each.meant]
         if not known or (nan_now and not had_nan and not real):
             tensor, found = max(bad, key=lambda each: sum(each[1]))
-            numbers = [each for each in given if type(each) in (int, float)]
+            numbers = [each for each in given if exactly(each, int, float)]
             birth = self._born(name, given, numbers, tensor, found, frame, node)
             infinite = any(abs(each) == float("inf") for each in numbers) or name == "lift_fresh"
             birth.meant = not found.nan and infinite and node is None

@@ -14,7 +14,7 @@ from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.tensors import Unnoticed, WeakMap, is_tensor, readable, tensors_in
-from graphlab.source.objects import attribute, attributes, is_a, item, items
+from graphlab.source.objects import attribute, attributes, exactly, is_a, item, items
 
 # How many rates a scheduler must have set, and steps another optimizer taken meanwhile.
 CHANGES = 3
@@ -111,7 +111,7 @@ class IdleRates:
 def _rates(optimizer: Any) -> tuple[float, ...]:
     groups = items(attribute(optimizer, "param_groups"))
     found = (item(each, "lr") for _, each in groups)
-    return tuple(each for each in found if type(each) in (float, int))
+    return tuple(each for each in found if exactly(each, float, int))
 
 
 def unscaled(scaler: Any, optimizer: Any) -> bool | None:

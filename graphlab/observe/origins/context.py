@@ -12,7 +12,7 @@ from graphlab.observe.origins.bindings import Step
 from graphlab.observe.tensors import is_module
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import constant
-from graphlab.source.objects import LOST, attribute, attributes, is_a, item, lookup, static
+from graphlab.source.objects import LOST, attribute, attributes, exactly, is_a, item, lookup, static
 from graphlab.source.places import parse
 
 _calls = itertools.count()
@@ -178,7 +178,7 @@ def function_of(value: Any) -> tuple[Any, FunctionType | None]:
         function = None
     elif type(value) is not FunctionType:
         holder, function = value, static(type(value), "__call__")
-    if type(function) in (staticmethod, classmethod):
+    if exactly(function, staticmethod, classmethod):
         function = function.__func__
     while type(function) is FunctionType and "__wrapped__" in function.__dict__:
         function = function.__dict__["__wrapped__"]

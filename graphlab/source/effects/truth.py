@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphlab.source.evaluate import evaluate
-from graphlab.source.objects import LOST, is_a, items
+from graphlab.source.objects import LOST, exactly, is_a, items
 
 Lookup = Callable[[str], Any]
 _PLAIN = (str, int, float, bool, type(None))
@@ -30,7 +30,7 @@ def value_of(node: ast.expr, name: Lookup) -> Any:
         return _call(node, name)
     if isinstance(node, ast.Subscript):
         holder, key = value_of(node.value, name), value_of(node.slice, name)
-        if type(holder) in (list, tuple, str) and type(key) is int:
+        if exactly(holder, list, tuple, str) and type(key) is int:
             return holder[key] if -len(holder) <= key < len(holder) else LOST
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
         found = [value_of(each, name) for each in node.elts]
@@ -70,7 +70,7 @@ def _compare(node: ast.Compare, name: Lookup) -> Any:
         elif is_a(right, (list, tuple, set, frozenset)) and _plain(left):
             kept = [each for _, each in items(right)] if is_a(right, (list, tuple)) else None
             if kept is None:
-                kept = list(right) if type(right) in (set, frozenset) else []
+                kept = list(right) if exactly(right, set, frozenset) else []
             inside = any(_plain(each) and each == left for each in kept)
         elif type(right) is dict and _plain(left):
             inside = any(_plain(each) and each == left for each in right)
@@ -84,7 +84,7 @@ def _compare(node: ast.Compare, name: Lookup) -> Any:
     if isinstance(operator, ast.Eq | ast.NotEq):
         return (left == right) is isinstance(operator, ast.Eq)
     numbers = (int, float, bool)
-    if type(left) in numbers and type(right) in numbers:
+    if exactly(left, *numbers) and exactly(right, *numbers):
         if isinstance(operator, ast.Lt | ast.GtE):
             return (left < right) is isinstance(operator, ast.Lt)
         return (left > right) is isinstance(operator, ast.Gt)
@@ -98,7 +98,7 @@ def _call(node: ast.Call, name: Lookup) -> Any:
         return _each(func.id == "any", given[0], name)
     if isinstance(func, ast.Name) and func.id == "isinstance" and len(given) == 2:
         value, kinds = (evaluate(each, name) for each in given)
-        several = kinds if type(kinds) in (list, tuple) else [kinds]
+        several = kinds if exactly(kinds, list, tuple) else [kinds]
         if value is LOST or not all(is_a(each, type) for each in several):
             return LOST
         return is_a(value, tuple(several))
@@ -132,7 +132,7 @@ def _each(wanted: bool, node: ast.expr, name: Lookup) -> Any:
         return LOST
     loop = node.generators[0]
     over = value_of(loop.iter, name)
-    if type(over) not in (list, tuple) or not isinstance(loop.target, ast.Name) or loop.ifs:
+    if not exactly(over, list, tuple) or not isinstance(loop.target, ast.Name) or loop.ifs:
         return LOST
     target, known = loop.target.id, True
     for each in over:

@@ -16,6 +16,7 @@ import torch
 from graphlab.observe.hooks.code_swap import Swap
 from graphlab.observe.hooks.line_tracer import Following, LineTracer
 from graphlab.observe.hooks.lines.anchors import Anchors
+from graphlab.source.objects import exactly
 
 
 class Prelude:
@@ -24,7 +25,7 @@ class Prelude:
 
     def __init__(self, tracer: LineTracer) -> None:
         engine = getattr(torch.autograd.graph, "_engine_run_backward", None)
-        self._tracer, self._plain = tracer, (torch.Tensor, torch.nn.Parameter)
+        self._tracer = tracer
         self._modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
         self._engine = Swap(engine, self._engine_begins, self._engine_ended)
         self._called = Swap(torch.Tensor.backward, self._begins, self._ended)
@@ -63,7 +64,7 @@ class Prelude:
         if own is None or not own.silenced:
             return None
         own.silenced = False
-        if type(loss) not in self._plain or self._modes():
+        if not exactly(loss, torch.Tensor, torch.nn.Parameter) or self._modes():
             # A `__torch_function__` of the user's comes before the engine.
             self._tracer.go_on(own, False)
             return None

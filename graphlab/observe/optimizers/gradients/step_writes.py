@@ -18,7 +18,8 @@ from graphlab.observe.tensors import address_of, byte_span, grad_of, storage_key
 # (storage key, first byte, end byte); None without a storage.
 Place = tuple[int, int, int] | None
 _data_ptr: Any = torch.Tensor.data_ptr
-_PLAIN = {torch.Tensor, torch.nn.Parameter}
+# By `id()`: a metaclass may define `__hash__`.
+_PLAIN = {id(torch.Tensor), id(torch.nn.Parameter)}
 
 
 class Steps:
@@ -140,7 +141,7 @@ def moved(parameters: list[Any], before: Sequence[int], after: list[int]) -> tup
 
 
 def _addresses(parameters: list[Any]) -> list[int]:
-    if {*map(type, parameters)} <= _PLAIN:
+    if {*map(id, map(type, parameters))} <= _PLAIN:
         try:
             return [*map(_data_ptr, parameters)]
         except Exception:

@@ -32,7 +32,7 @@ from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import grad_of, readable, storage_key
 from graphlab.source.files import user_frame
 from graphlab.source.loops import loops_of
-from graphlab.source.objects import attributes, item, items
+from graphlab.source.objects import attributes, exactly, item, items
 from graphlab.source.places import line_place
 from graphlab.source.wording import call_text, written_by
 from graphlab.trace.ranks.sightings import (
@@ -339,7 +339,7 @@ def _by_hand(source: Source, others: Spot | None, copied: Spot | None) -> Source
 
 
 def _number(value: Any) -> str:
-    if type(value) in (int, float):
+    if exactly(value, int, float):
         return repr(value)
     return repr(float(value)) if readable(value) and value.numel() == 1 else NOTHING
 
@@ -352,7 +352,8 @@ def _settings(group: Any) -> str:
         for name, value in items(group)
         if name not in ("lr", "params", "initial_lr")
         and (
-            type(value) in plain or (type(value) is tuple and all(type(v) in plain for v in value))
+            exactly(value, *plain)
+            or (type(value) is tuple and all(exactly(v, *plain) for v in value))
         )
     ]
     return ", ".join(found)
