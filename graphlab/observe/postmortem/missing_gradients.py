@@ -30,15 +30,10 @@ def missing_gradient(
     registry: OptimizerRegistry,
 ) -> RawRefused | None:
     """What `error` is about, if it is that: told of parameters that an optimizer holds."""
-    if error.__traceback__ is None or not isinstance(
-        error, AttributeError | TypeError | AssertionError
-    ):
+    if not isinstance(error, AttributeError | TypeError | AssertionError):
         return None
-    tb = ErrorTraceback(error.__traceback__, files)
-    if not tb.entries:
-        return None
-    tb.look_from(len(tb.entries))
-    if tb.caller is None or tb.caller not in tb.entries or tb.at is None:
+    tb = ErrorTraceback.of(error, files)
+    if tb is None or tb.caller is None or tb.at is None:
         return None
     if isinstance(error, AssertionError):
         parameters, by = _of_scaler(tb), call_text(tb.at, "step")[0]

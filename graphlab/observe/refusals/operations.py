@@ -54,15 +54,8 @@ class Operation(NamedTuple):
 
 def refused_operation(error: BaseException, files: UserFiles, log: Log | None) -> Operation | None:
     """What torch refused as `error` was raised; None if it is none of these."""
-    if error.__traceback__ is None:
-        return None
-    tb = ErrorTraceback(error.__traceback__, files)
-    if not tb.entries:
-        return None
-    tb.look_from(len(tb.entries))
-    if tb.caller is None or tb.caller not in tb.entries or tb.at is None:
-        return None
-    return _Refused(error, tb, files, log).found()
+    tb = ErrorTraceback.of(error, files)
+    return _Refused(error, tb, files, log).found() if tb is not None else None
 
 
 def _runs(entry: TracebackEntry, name: str, path: str) -> bool:

@@ -60,6 +60,18 @@ class ErrorTraceback:
     def at(self) -> Location | None:
         return self.caller.at if self.caller is not None else None
 
+    @classmethod
+    def of(cls, error: BaseException, files: UserFiles) -> ErrorTraceback | None:
+        """That of `error`, seen from its end; None where no line of the user's in it is known."""
+        if error.__traceback__ is None:
+            return None
+        made = cls(error.__traceback__, files)
+        if not made.entries:
+            return None
+        made.look_from(len(made.entries))
+        known = made.caller is not None and made.caller in made.entries and made.at is not None
+        return made if known else None
+
     def look_from(self, before: int) -> None:
         """Look from entry `before` outwards for the user's nearest one, and for names."""
         above = self.entries[:before]
