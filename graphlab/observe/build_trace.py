@@ -214,7 +214,7 @@ class TraceBuilder:
             return [
                 Step(
                     raw.seq, at, raw.optimizer, raw.iteration, raw.sources, raw.mix, raw.leftover,
-                    raw.nothing_new, raw.shared, raw.shared_with,
+                    raw.nothing_new, raw.shared, raw.shared_with, located(raw.again),
                 )
             ]  # fmt: skip
         assert isinstance(raw, RawBackward)

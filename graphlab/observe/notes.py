@@ -238,6 +238,7 @@ class RawStep:
     nothing_new: bool = False
     shared: tuple[int, ...] = ()
     shared_with: int | None = None
+    again: Spot | None = None
 
 
 class Log:

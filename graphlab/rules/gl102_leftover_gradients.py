@@ -33,10 +33,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         named = not_called(trace, "zero_grad", partial(_may_clear, trace, optimizer.name))
         if late is None and named is not None:
             cause, edit = named
-        again = _again(trace, step)
-        if again is not None:
-            cause = Place(again, message("training.gl102.again"))
-        key, advice = ("in_closure", "as_it_begins") if again else ("summary", "once_per_step")
+        key, advice = "summary", "once_per_step"
+        if step.again is not None:
+            key, advice = "in_closure", "as_it_begins"
+            cause = Place(step.again, message("training.gl102.again"))
         yield Finding(
             *RULE.label,
             summary=message(
@@ -99,18 +99,6 @@ def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:
         if event is step and found is not None:
             return found
     return found
-
-
-def _again(trace: Trace, step: Step) -> Location | None:
-    """The backward in a step's closure, where the step itself called it again before anything was
-    cleared; None where an earlier step may have applied what is left."""
-    events = trace.events[: next(i for i, each in enumerate(trace.events) if each is step)]
-    cleared = [i for i, each in enumerate(events) if isinstance(each, ZeroGrad)]
-    since = events[cleared[-1] + 1 :] if cleared else events
-    if any(isinstance(each, Step) for each in since):
-        return None
-    backwards = [each.at for each in since if isinstance(each, Backward)]
-    return backwards[-1] if len(backwards) > 1 and backwards[-1] == backwards[-2] else None
 
 
 RULE = Rule("GL102", "leftover-gradients", "warning", check)

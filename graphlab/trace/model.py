@@ -213,9 +213,9 @@ class Step:
 
     mix: which losses the applied gradient came from, if the step was sampled. leftover: parameters
     whose gradient held new values added to those that an earlier step of this optimizer had
-    applied. nothing_new: no gradient had changed since it was last applied, and yet it moved
-    a parameter. shared: parameters
-    whose gradient the optimizer `shared_with` had already applied.
+    applied, or an earlier call of its closure: then `again` is the backward in that. nothing_new:
+    no gradient had changed since it was last applied, and yet it moved a parameter. shared:
+    parameters whose gradient the optimizer `shared_with` had already applied.
     """
 
     seq: int
@@ -228,6 +228,7 @@ class Step:
     nothing_new: bool = False
     shared: tuple[TensorAt, ...] = ()
     shared_with: OptimizerAt | None = None
+    again: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,53 @@ def test_what_is_left_over_is_found(observe: Any, tmp_path: Path, way: str) -> N
     assert codes(good) == []
 
 
+# Runs its closure at a point nearby as well, as sharpness-aware optimizers do.
+SHARP = """
+class Sharp(torch.optim.Optimizer):
+    def __init__(self, params):
+        super().__init__(params, {})
+
+    @torch.no_grad()
+    def step(self, closure):
+        (group,) = self.param_groups
+        for sign in (1, -1):
+            with torch.enable_grad():
+                closure()
+            for each in group["params"]:
+                each.add_(each.grad, alpha=0.01 * sign)
+
+optimizer = Sharp(net.parameters())
+"""
+# Two backwards of one line since the last zero_grad, which cleared half of it.
+HALF = """
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+half = nn.Module()
+half.bias = net.bias
+for _ in range(6):
+    half.zero_grad()
+    for part in x.split(4):
+        net(part).pow(2).mean().backward()
+    optimizer.step()
+"""
+
+
+def test_a_closure_that_is_called_again_is_no_earlier_step(observe: Any, tmp_path: Path) -> None:
+    bad = GOOD.replace("    optimizer.zero_grad()\n", "")
+    loop = "for _ in range(6):\n    optimizer.zero_grad()\n    optimizer.step(closure)\n"
+    ran = observe(script(tmp_path, HEAD, SHARP, bad, loop))
+    (finding,) = ran.findings
+    assert (finding.code, finding.iteration) == ("GL102", 0)
+    assert "called its closure again" in finding.summary
+    assert finding.cause is not None and finding.cause.at.code == "loss.backward()"
+    good = observe(script(tmp_path, HEAD, SHARP, GOOD, loop))
+    assert codes(good) == []
+
+
+def test_backwards_of_one_line_are_no_closure(observe: Any, tmp_path: Path) -> None:
+    (finding,) = observe(script(tmp_path, HEAD, HALF)).findings
+    assert finding.code == "GL102" and "earlier step" in finding.summary
+
+
 def test_the_repair_is_in_the_closure(observe: Any, applied: Any, tmp_path: Path) -> None:
     bad = GOOD.replace("    optimizer.zero_grad()\n", "")
     path = script(tmp_path, HEAD, ADAM, bad, LOOP.replace("CLOSURE", "closure"))

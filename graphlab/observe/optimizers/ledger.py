@@ -155,7 +155,9 @@ class OptimizerLedger:
         # By value, such a step is compared on the gradients of its first call.
         again = RawStep(step.seq, step.spot, step.optimizer, step.iteration)
         self._judge(again, active, parameters)
-        step.leftover = step.leftover or again.leftover
+        if again.leftover and not step.leftover:
+            lasts = (each.sources[-1].spot for each in active.state.facts() if each.sources)
+            step.leftover, step.again = again.leftover, next(lasts, None)
         step.nothing_new = step.nothing_new and again.nothing_new
         active.versions = versions_of(parameters)
 
