@@ -11,13 +11,15 @@ import typer
 from typer.main import get_command
 
 from graphlab.cli import learn
-from graphlab.cli.options import Force, Lang, Ranks
+from graphlab.cli.misread import misread
+from graphlab.cli.options import Force, Lang, Module, Ranks, seconds, share, whole
+from graphlab.cli.told import Verb, Verbs
 from graphlab.errors import UserError
 from graphlab.language import message, say, told
 
 app = typer.Typer(
     name="graphlab",
-    help="A debugger and a classroom for PyTorch's autograd graph.",
+    cls=Verbs,
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,63 +42,45 @@ def main_options(
     lang: Lang = None,
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Show the version and exit."
-        ),
+        typer.Option("--version", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
     pass
 
 
-@app.command(context_settings=_PASS)
+@app.command(cls=Verb, context_settings=_PASS)
 def run(
     context: typer.Context,
-    target: Annotated[
-        str | None, typer.Argument(help="A scenario's name, a script, or a module (-m).")
-    ] = None,
-    module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Tell the whole story.")] = False,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the report; - is stdout.")
-    ] = None,
-    trace: Annotated[
-        str | None, typer.Option("--trace", metavar="FILE", help="Save what was observed.")
-    ] = None,
-    saved: Annotated[
-        str | None, typer.Option("--from", metavar="FILE", help="Show a saved trace; runs nothing.")
-    ] = None,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET")] = None,
+    module: Module = False,
+    explain: Annotated[bool, typer.Option("--explain")] = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="FILE")] = None,
+    trace: Annotated[str | None, typer.Option("--trace", metavar="FILE")] = None,
+    saved: Annotated[str | None, typer.Option("--from", metavar="FILE")] = None,
     html: Annotated[
         str | None,
-        typer.Option("--html", metavar="FILE", help="Write a page that plays it step by step."),
+        typer.Option("--html", metavar="FILE"),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="TARGET", help="Show another run beside it."),
+        typer.Option("--against", metavar="TARGET"),
     ] = None,
     nproc: Ranks = None,
-    quiz: Annotated[bool, typer.Option("--quiz", help="The page asks questions first.")] = False,
+    quiz: Annotated[bool, typer.Option("--quiz")] = False,
     nan_from: Annotated[
         int | None,
-        typer.Option("--nan-from", metavar="N", min=0, help="Follow NaN and Inf from iteration N."),
+        whole("--nan-from", "N", 0),
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", metavar="SHARE", help="Look less where watching takes more."),
+        share("--budget"),
     ] = None,
-    format: Annotated[
-        str, typer.Option("--format", help="text, github (annotations) or lines (for matchers).")
-    ] = "text",
-    sarif: Annotated[
-        str | None, typer.Option("--sarif", metavar="FILE", help="Write it for code scanning.")
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on a warning.")] = False,
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT")] = "text",
+    sarif: Annotated[str | None, typer.Option("--sarif", metavar="FILE")] = None,
+    strict: Annotated[bool, typer.Option("--strict")] = False,
     force: Force = False,
     lang: Lang = None,
 ) -> None:
-    """Run a scenario or a script and explain what goes wrong.
-
-    Arguments that are not options of graphlab go to the script, and so does all after --.
-    """
     from graphlab.commands import run as command
     from graphlab.commands.report import Asked
 
@@ -134,53 +118,38 @@ def run(
     raise typer.Exit(code)
 
 
-@app.command(context_settings=_PASS)
+@app.command(cls=Verb, context_settings=_PASS)
 def render(
     context: typer.Context,
     target: Annotated[
         str | None,
-        typer.Argument(help="As for run, or a saved graph or trace (.json); naive by default."),
+        typer.Argument(metavar="TARGET"),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write to FILE; - is stdout."),
+        typer.Option("-o", "--output", metavar="FILE"),
     ] = None,
-    module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
-    level: Annotated[
-        str, typer.Option("--level", help="overview, module or op.", show_default=True)
-    ] = "overview",
-    depth: Annotated[
-        int | None, typer.Option("--depth", min=1, help="Depth of modules, at level module.")
-    ] = None,
-    color: Annotated[
-        str, typer.Option("--color", help="owner, optimizer, loss, version or memory.")
-    ] = "owner",
-    format: Annotated[
-        str | None, typer.Option("--format", help="svg, png, pdf, dot, json, text or html.")
-    ] = None,
-    at: Annotated[
-        int | None, typer.Option("--at", min=0, metavar="N", help="Draw the graph of iteration N.")
-    ] = None,
-    before: Annotated[
-        str | None, typer.Option("--before", metavar="CALL", help="Draw it before that backward.")
-    ] = None,
+    module: Module = False,
+    level: Annotated[str, typer.Option("--level", metavar="LEVEL", show_default=True)] = "overview",
+    depth: Annotated[int | None, whole("--depth", "N", 1)] = None,
+    color: Annotated[str, typer.Option("--color", metavar="WHAT")] = "owner",
+    format: Annotated[str | None, typer.Option("--format", metavar="FORMAT")] = None,
+    at: Annotated[int | None, whole("--at", "N", 0)] = None,
+    before: Annotated[str | None, typer.Option("--before", metavar="CALL")] = None,
     loss: Annotated[
         list[str] | None,
-        typer.Option("--loss", metavar="NAME", help="Draw only this loss or variable."),
+        typer.Option("--loss", metavar="NAME"),
     ] = None,
     steps: Annotated[
         str | None,
-        typer.Option("--steps", help="all, or such as 3-8: a PNG a step into a folder, or a .gif."),
+        typer.Option("--steps", metavar="STEPS"),
     ] = None,
-    timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="Time limit of the layout.")
-    ] = 20.0,
-    theme: Annotated[str, typer.Option("--theme", help="light or dark.")] = "light",
-    style: Annotated[str, typer.Option("--style", help="graphlab or torchviz.")] = "graphlab",
+    timeout: Annotated[float, seconds("--timeout", 0)] = 20.0,
+    theme: Annotated[str, typer.Option("--theme", metavar="THEME")] = "light",
+    style: Annotated[str, typer.Option("--style", metavar="STYLE")] = "graphlab",
     force: Force = False,
     lang: Lang = None,
 ) -> None:
-    """Draw the autograd graph of a program at the moment that explains it."""
     from graphlab.commands import render as command
 
     choice = command.Choice(
@@ -190,23 +159,16 @@ def render(
     raise typer.Exit(command.render(target, context.args, choice, module))
 
 
-@app.command(context_settings=_PASS)
+@app.command(cls=Verb, context_settings=_PASS)
 def check(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Scenarios, files, folders of exercises; all scenarios by default."),
+        typer.Argument(metavar="TARGET"),
     ] = None,
-    format: Annotated[
-        str, typer.Option("--format", help="text, github or lines: what was found unexpectedly.")
-    ] = "text",
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT")] = "text",
     lang: Lang = None,
 ) -> None:
-    """Run scenarios, exercises and other scripts against their headers.
-
-    An exercise must fail as its header says, its solution must pass, and repairs that only silence
-    must not.
-    """
     from graphlab.commands import check as command
 
     words = [*(names or []), *context.args]
@@ -214,44 +176,31 @@ def check(
     raise typer.Exit(command.check(words[:cut], words[cut:], format))
 
 
-@app.command(context_settings=_PASS)
+@app.command(cls=Verb, context_settings=_PASS)
 def compare(
     context: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Scenarios, or scripts like them; by default the post's loops."),
+        typer.Argument(metavar="TARGET"),
     ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write all numbers; - is stdout.")
-    ] = None,
-    markdown: Annotated[
-        str | None, typer.Option("--markdown", metavar="FILE", help="Write the tables.")
-    ] = None,
-    html: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Write the tables as a page.")
-    ] = None,
+    json: Annotated[str | None, typer.Option("--json", metavar="FILE")] = None,
+    markdown: Annotated[str | None, typer.Option("--markdown", metavar="FILE")] = None,
+    html: Annotated[str | None, typer.Option("--html", metavar="FILE")] = None,
     train: Annotated[
         int | None,
-        typer.Option("--train", metavar="EPOCHS", min=1, help="Train each loop and judge G."),
+        whole("--train", "EPOCHS", 1),
     ] = None,
     figure: Annotated[
         str | None,
-        typer.Option(
-            "--figure", metavar="FILE", help="Draw the losses and images of the training."
-        ),
+        typer.Option("--figure", metavar="FILE"),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", metavar="K", min=1, help="Train from K seeds in a row (1)."),
+        whole("--seeds", "K", 1),
     ] = None,
     force: Force = False,
     lang: Lang = None,
 ) -> None:
-    """Run loops side by side, from one seed and over the same batches.
-
-    Each is compared with the update it should have made. Other options, such as --arch, go to
-    the scenarios; --steps is the number of compared iterations.
-    """
     from graphlab.commands import compare as command
 
     words = [*(names or []), *context.args]
@@ -263,50 +212,29 @@ def compare(
     raise typer.Exit(code)
 
 
-@app.command(context_settings=_PASS)
+@app.command(cls=Verb, context_settings=_PASS)
 def fix(
     context: typer.Context,
-    target: Annotated[str, typer.Argument(help="As for run.")],
-    module: Annotated[bool, typer.Option("-m", help="TARGET is a module.")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Write the proved repair.")] = False,
-    choose: Annotated[
-        int | None, typer.Option("--choose", metavar="N", help="Show, or apply, repair N instead.")
-    ] = None,
-    patch: Annotated[
-        str | None, typer.Option("--patch", metavar="FILE", help="Write it as a diff; - is stdout.")
-    ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write all of it; - is stdout.")
-    ] = None,
+    target: Annotated[str, typer.Argument(metavar="TARGET")],
+    module: Module = False,
+    apply: Annotated[bool, typer.Option("--apply")] = False,
+    choose: Annotated[int | None, whole("--choose", "N", 1)] = None,
+    patch: Annotated[str | None, typer.Option("--patch", metavar="FILE")] = None,
+    json: Annotated[str | None, typer.Option("--json", metavar="FILE")] = None,
     html: Annotated[
         str | None,
-        typer.Option("--html", metavar="FILE", help="Play the run and the repaired one."),
+        typer.Option("--html", metavar="FILE"),
     ] = None,
-    steps: Annotated[
-        int, typer.Option("--steps", metavar="N", min=1, help="Iterations beyond the failing one.")
-    ] = 3,
+    steps: Annotated[int, whole("--steps", "N", 1)] = 3,
     limit: Annotated[
         float | None,
-        typer.Option(
-            "--limit",
-            metavar="SECONDS",
-            min=1,
-            help="Leave each run after that; else twice what the program takes, and 10 s.",
-        ),
+        seconds("--limit", 1),
     ] = None,
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Run in scratch copies of the working folder.")
-    ] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox")] = False,
     nproc: Ranks = None,
     force: Force = False,
     lang: Lang = None,
 ) -> None:
-    """Run the repairs of what goes wrong, and show those that work.
-
-    The program runs once as it is and once for each repair, with whatever else it does: files that
-    it writes are written each time, unless --sandbox is given. Its own files stay as they are until
-    --apply. Exits with 0 where a repair is proved or nothing is wrong, else with 1.
-    """  # fmt: skip
     from graphlab.commands.fix import fix as command
 
     choice = command.Choice(apply, choose, patch, json, html, steps, limit, sandbox, force, nproc)
@@ -316,18 +244,17 @@ def fix(
 app.add_typer(learn.app, name="learn")
 
 
-@app.command()
+@app.command(cls=Verb)
 def explain(
-    code: Annotated[str | None, typer.Argument(help="A code such as GL001, or its name.")] = None,
+    code: Annotated[str | None, typer.Argument(metavar="CODE")] = None,
     lang: Lang = None,
 ) -> None:
-    """Show the page of a rule."""
     from graphlab.commands import explain as command
 
     raise typer.Exit(command.explain(code))
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_(lang: Lang = None) -> None:
     """Show the scenarios, the exercises and the rules."""
     from graphlab.commands import list as command
@@ -377,8 +304,7 @@ def _failed(error: Exception) -> int:
         streams.out().write(f"{said()}\n")
         return 2
     if said is not None:
-        where = getattr(getattr(error, "ctx", None), "command_path", "graphlab")
-        return _refuse(said().rstrip("."), message("usage.help.options", command=where))
+        return _refuse(*misread(error))
     if isinstance(error, OSError):
         return _refuse(f"{error.strerror or error}", message("usage.help.resolve"))
     if os.environ.get("GRAPHLAB_DEBUG"):

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from graphlab.observe.program import Ran
 
 
+def check_named(target: str) -> None:
+    """Raises UserError where `target` is an option that graphlab does not have."""
+    if target.startswith("-"):
+        raise UserError(message("usage.no_option", word=target), message("usage.help.target_first"))
+
+
 def resolve(target: str) -> Scenario | None:
     """The scenario of that name, or None for a file. A name without suffix and folder is taken for
     a scenario's, so that a misspelt one is answered with the nearest.
@@ -27,8 +33,7 @@ def resolve(target: str) -> Scenario | None:
     Raises:
         UserError: for an unknown scenario or file.
     """
-    if target.startswith("-"):
-        raise UserError(message("usage.no_option", word=target), message("usage.help.target_first"))
+    check_named(target)
     looks_like_file = target.endswith(".py") or os.sep in target or os.path.isfile(target)
     if looks_like_file:
         if not os.path.exists(target):

@@ -17,7 +17,7 @@ from graphlab.catalogue import read_source
 from graphlab.commands.drawing import frames
 from graphlab.commands.drawing.choice import Choice, check, check_figure, check_player, destination
 from graphlab.commands.player import no_film, saved_run
-from graphlab.commands.recording import Recorded, record
+from graphlab.commands.recording import Recorded, check_named, record
 from graphlab.commands.saved import is_trace
 from graphlab.errors import UserError
 from graphlab.language import message, say, told
@@ -44,6 +44,7 @@ def render(
     """Run `target`, or open a saved graph, and write the figure. Returns the exit code: 0 once
     there is a figure, however the program ended."""
     target = DEFAULT if target is None else target
+    check_named(target)
     name = Path(target).stem if os.sep in target or "." in target else target
     saved = target.endswith(".json") and not is_module
     if frames.wanted(choice):

@@ -69,7 +69,11 @@ def arguments(
     `argv` stands in for `sys.argv[1:]`. Raises LabError on a wrong argument, on a CUDA device
     that is not there and on a `--samples` file that could not be written at the end.
     """
-    options = _parser(description, optimizer).parse_args(argv)
+    parser = _parser(description, optimizer)
+    if argv is not None:
+        # Whoever passes them is no script that could be asked for its arguments.
+        parser.prog = "graphlab run naive --"
+    options = parser.parse_args(argv)
     if options.lr is None:
         options.lr = LEARNING_RATES[options.optimizer]
     options.device = _device(options.device)
