@@ -7,7 +7,7 @@ import ast
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType, NoneType
 from typing import Any
 
 from graphlab.observe.graph.walk import hold, sequence, walk
@@ -43,6 +43,10 @@ LARGEST = 50_000
 
 # After so many inspected backwards at a line, a graph that is not known to grow does not.
 PATIENCE = 12
+
+
+# The types, by identity, of what holds no graph: asking a type itself might run its metaclass.
+_PLAIN = frozenset(map(id, (FunctionType, NoneType, bool, int, float, str)))
 
 
 class GrowingGraphs:
@@ -155,7 +159,8 @@ def _variables(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
     """What the user's frames hold, the innermost first."""
     for each in user_frames(frame, files):
         for name, value in variables(each.f_locals).items():
-            yield each, name, value
+            if id(type(value)) not in _PLAIN:
+                yield each, name, value
 
 
 def _in_libraries(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
@@ -212,7 +217,8 @@ def parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
     elif is_module(value):
         for path, each in submodules(value):
             for key, item in list(attributes(each).items()):
-                if not key.startswith("_"):
+                # A linear layer's `in_features` holds no graph, and most attributes are such.
+                if id(type(item)) not in _PLAIN and not key.startswith("_"):
                     label = ".".join(filter(None, (name, path, key)))
                     found += [(label, item)] if is_module(item) else parts(label, item, depth + 1)
     elif depth < 2 and not class_module(value).startswith(FOREIGN):

@@ -55,8 +55,12 @@ class Averages:
         yield from self._found.values()
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        called = self._called()
-        if len(called) > MOST or record.is_grad:
+        events = self._watched.log.events
+        since, self._after = self._after, events[-1] if events else None
+        if record.is_grad or not any(map(_in_eval_mode, self._modules())):
+            return
+        called = self._called(since)
+        if len(called) > MOST:
             return
         followers = [each for each in called if _follows(each)]
         for module in followers:
@@ -71,12 +75,18 @@ class Averages:
                 continue
             self._look(known, module, frame)
 
-    def _called(self) -> list[Any]:
-        """The modules that were called since the last look, as the log knows."""
-        events = self._watched.log.events
+    def _modules(self) -> Iterator[Any]:
+        """Those that the program has called and that are alive."""
+        for ref in self._watched.log.modules.values():
+            module = ref()
+            if module is not None:
+                yield module
+
+    def _called(self, since: Any) -> list[Any]:
+        """The modules that were called after the event `since`, as the log knows."""
         found: dict[int, Any] = {}
-        for event in islice(reversed(events), BACK):
-            if event is self._after:
+        for event in islice(reversed(self._watched.log.events), BACK):
+            if event is since:
                 break
             ref = (
                 self._watched.log.modules.get(event.module)
@@ -86,7 +96,6 @@ class Averages:
             module = ref() if ref is not None else None
             if module is not None:
                 found[id(module)] = module
-        self._after = events[-1] if events else None
         return [*found.values()]
 
     def _look(self, known: Follower, module: Any, frame: FrameType) -> None:
@@ -115,9 +124,13 @@ class Averages:
             )
 
 
+def _in_eval_mode(module: Any) -> bool:
+    return attributes(module).get("training") is False
+
+
 def _follows(module: Any) -> bool:
     """Whether it is in eval mode, frozen as a whole, and has norm layers with statistics."""
-    if attributes(module).get("training") is not False or not _means(module):
+    if not _in_eval_mode(module) or not _means(module):
         return False
     parameters = parameters_in(module)
     return bool(parameters) and not any(map(requires_grad, parameters))
