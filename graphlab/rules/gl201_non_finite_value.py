@@ -21,6 +21,8 @@ _HELPS = {
     "asin": "acos", "std": "std", "var": "std",
 }  # fmt: skip
 
+# Operations that allocate memory and write nothing to it.
+_UNWRITTEN = ("empty", "empty_like", "new_empty", "empty_strided", "empty_permuted", "resize")
 # What an operand is said to be that has no values of a special kind: its range, or its one value.
 _LARGE = ("observed.values.range", "observed.values.value")
 
@@ -47,6 +49,8 @@ def _made(trace: Trace, each: NonFinite) -> str:
         key = "step_operation" if each.operation else "step" if each.call else "step_or_gradient"
         words["given"] = given(each)
         return message(f"numbers.gl201.{key}", operation=each.operation, **words)
+    if each.operation in _UNWRITTEN:
+        return message("numbers.gl201.unwritten", operation=each.operation, **words)
     if not each.operation and not each.in_loss:
         return message("numbers.gl201.value", name=each.loss)
     if not each.operation:
@@ -64,6 +68,8 @@ def _help(each: NonFinite) -> str:
         return message("numbers.gl201.before_help")
     if each.phase == "kept":
         return message("numbers.gl201.kept_help")
+    if each.operation in _UNWRITTEN:
+        return message("numbers.gl201.unwritten_help")
     known = _HELPS.get(spelt(each.operation))
     # An exponential outgrows its type from ordinary values; all else, from large ones.
     if known != "exp" and key_of(each.critical) in _LARGE:

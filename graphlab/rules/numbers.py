@@ -32,9 +32,6 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
     """The finding on a number; `made` says what made it."""
     code, name, severity = rule.label
     index = next(iter(each.tensors), None)
-    when = ""
-    if each.iteration is not None:
-        when = message("numbers.when", iteration=each.iteration)
     measured = {"count": float(each.count), "of": float(each.whole)} if each.whole else {}
     failed = None
     if each.call and (each.phase == "backward" or not each.step):
@@ -48,11 +45,11 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
         summary=message(
             "numbers.summary",
             what=message(f"numbers.{each.kind}"),
-            when=when,
+            when=_when(each.iteration),
             made=made,
             reach=_reach(trace, each),
         ),
-        iteration=each.iteration,
+        iteration=each.iteration if each.iteration is not None else each.reached,
         tensor=unversioned(trace, index) if index is not None else None,
         cause=Place(each.at, _place(each), each.module) if each.at is not None else None,
         failed=failed,
@@ -75,6 +72,10 @@ def _place(each: NonFinite) -> str:
     return by
 
 
+def _when(iteration: int | None) -> str:
+    return message("numbers.when", iteration=iteration) if iteration is not None else ""
+
+
 def _reach(trace: Trace, each: NonFinite) -> str:
     parts = [loss_word(each.loss)] if each.in_loss and each.loss else []
     if each.tensors and each.phase != "kept":
@@ -85,7 +86,8 @@ def _reach(trace: Trace, each: NonFinite) -> str:
         parts.append(names)
     if parts:
         key = "reached_applied" if each.step else "reached"
-        return message(f"numbers.{key}", parts=listing(parts), step=each.step)
+        words = {"when": _when(each.reached), "parts": listing(parts), "step": each.step}
+        return message(f"numbers.{key}", **words)
     return message("numbers.ran", step=each.step) if each.step else ""
 
 

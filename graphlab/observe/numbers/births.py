@@ -51,6 +51,7 @@ def sighting(birth: Birth, record: RawBackward | None, in_loss: bool) -> NonFini
         record.loss if record is not None else "",
         record.call if record is not None else "",
         located(record.spot) if record is not None else None,
+        reached=record.iteration if record is not None and birth.iteration is None else None,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, located
 from graphlab.observe.numbers.births import Birth, first
-from graphlab.observe.numbers.finite import Odd, counts, critical, odd, steep
+from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd, steep
 from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.tensors import Unnoticed, count_of, is_parameter, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
@@ -60,6 +60,9 @@ class Tracking:
         self.finite_root = True
         # The first that was made in the backward that ran last.
         self.last_in_backward: Birth | None = None
+        # The node that a backward is at, by its number, and the memory of what it has computed.
+        self._at: int | None = None
+        self._own: set[int | None] = set()
 
     @property
     def on(self) -> bool:
@@ -111,13 +114,18 @@ class Tracking:
         before: list[tuple[Any, Odd]],
         frame: FrameType,
     ) -> None:
-        name = name_of(func)
+        node = _at_node()
+        if (number := sequence(node) if node is not None else None) != self._at:
+            self._at, self._own = number, set()
         lists = [each for each in args if isinstance(each, list | tuple)]
         apart = func.__name__.startswith(("_foreach_", "_fused_")) and bool(lists)
         if not apart:
             made = [*_tensors(result)]
             made += [each for each, _ in before if not any(each is other for other in made)]
-            self._one(func, name, [*args, *kwargs.values()], made, before, frame)
+            given = [*args, *kwargs.values()]
+            self._one(func, given, made, before, frame, node)
+            if node is not None:
+                self._own.update({*map(storage_key, made)} - {*map(storage_key, _tensors(given))})
             return
         # An operation on lists is one on each of their entries.
         length = max(len(each) for each in lists)
@@ -131,16 +139,16 @@ class Tracking:
             made = [entry[0] for entry in mine]
             if at < len(results) and is_tensor(results[at]):
                 made.append(results[at])
-            self._one(func, name, given, made, mine, frame)
+            self._one(func, given, made, mine, frame, node)
 
     def _one(
         self,
         func: Any,
-        name: str,
         given: list[Any],
         made: list[Any],
         before: list[tuple[Any, Odd]],
         frame: FrameType,
+        node: Any,
     ) -> None:
         bad = [(each, found) for each in made if counts(each) and (found := odd(each))]
         for each in made:
@@ -148,8 +156,9 @@ class Tracking:
                 self._births.pop(storage_key(each) or 0, None)
         if not bad:
             return
-        node = _at_node()
-        inputs = self._inputs(given, made, before, func)
+        name, inputs = name_of(func), self._inputs(given, made, before, func)
+        if inputs and self._left([*inputs, *bad], before):
+            return
         known: list[Birth] = []
         had_nan = False
         for tensor, found in inputs:
@@ -183,6 +192,16 @@ class Tracking:
             if key is not None:
                 older = () if _whole(tensor) else self._births.get(key, ())
                 self._births[key] = (*(each for each in older if each not in known), *known)
+
+    def _left(self, found: list[tuple[Any, Odd]], before: list[tuple[Any, Odd]]) -> bool:
+        """Whether all that was found had been there, in what was written to, made by nothing seen."""
+        there = {id(tensor): was for tensor, was in before}
+        return all(
+            now.nan <= (was := there.get(id(tensor), FINITE)).nan
+            and now.inf <= was.inf
+            and storage_key(tensor) not in self._births
+            for tensor, now in found
+        )
 
     def _inputs(
         self, given: list[Any], made: list[Any], before: list[tuple[Any, Odd]], func: Any
@@ -240,7 +259,10 @@ class Tracking:
                 birth.critical = steep(kind, {each.name: each.data for each in slots(node)})
             # A decomposition divides by differences of its own, which are 0 as well.
             decomposed = kind.startswith(("LinalgEig", "LinalgSvd"))
-            birth.zero_met = found.nan > 0 and not decomposed and _meets_zero(tensor, tensors)
+            if found.nan > 0 and not decomposed:
+                saved = {storage_key(each.data) for each in slots(node) if is_tensor(each.data)}
+                came = [each for each in tensors if storage_key(each) not in self._own | saved]
+                birth.zero_met = _meets_zero(tensor, came)
             self.last_in_backward = self.last_in_backward or birth
             birth.module = self.module_of(sequence(node))
             return birth

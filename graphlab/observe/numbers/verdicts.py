@@ -217,10 +217,18 @@ class Verdicts:
     def _from(self, iteration: int | None) -> int:
         """From where to look for what made a loss of this iteration not finite. What modules keep
         in buffers may have been so long before."""
-        modules = [ref() for ref in [*self._log.modules.values()]]
-        kept = [each for module in modules for _, each in items(attributes(module).get("_buffers"))]
-        if any(is_tensor(each) and odd(each).nan for each in kept):
-            return 0
+        stack = [ref() for ref in [*self._log.modules.values()]]
+        seen: set[int] = set()
+        while stack:
+            module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            own = attributes(module)
+            if any(odd(each).nan for _, each in items(own.get("_buffers"))):
+                return 0
+            # One that is never called keeps some as well, as a memory bank does.
+            stack += [each for _, each in items(own.get("_modules"))]
         return iteration or 0
 
     def places(self, tensors: list[Any]) -> tuple[int, ...]:
