@@ -182,10 +182,11 @@ class NonFinite:
     of the two. operand, critical: what it was given, as written, and which values of that cannot
     be. count, whole: how many of the values made are not finite. zero_met: in a backward, the
     gradient that came in was 0 there. inside: the user's own backward made it. iteration: in which
-    it was made, None before the first one; reached: in which it was met then. loss, call, call_at: the backward that it reached. in_loss: it is in the loss
-    itself. step, step_at: the step that applied it. tensors: parameters that it reached. look_from:
-    the iteration from which a second run has to look, where only that can tell more. grown,
-    grown_tensor: the parameter, or else the loss, that had grown beyond measure before.
+    it was made, None before the first one; reached: in which it was met then. loss, call, call_at:
+    the backward that it reached. in_loss: it is in the loss itself. step, step_at: the step that
+    applied it. tensors: parameters that it reached. look_from: the iteration from which a second
+    run has to look, where only that can tell more. grown, grown_tensor: the parameter, or else the
+    loss, that had grown beyond measure before.
     """
 
     at: Location | None

@@ -50,6 +50,11 @@ def odd(value: Any) -> Odd:
     return Odd(nan, int((~torch.isfinite(value)).sum()) - nan)
 
 
+def in_memory(value: Any) -> int:
+    """How many values the memory of a tensor has: one that is a part keeps the whole."""
+    return value.untyped_storage().nbytes() // value.element_size()
+
+
 def readable_together(tensors: Sequence[Any]) -> list[Any]:
     """Those of `tensors` that `largest` reads: with numbers, and on the device of the first one."""
     found = [each for each in tensors if counts(each)]

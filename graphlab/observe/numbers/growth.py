@@ -1,18 +1,69 @@
-"""Remembers how large losses and parameters were lately, to tell a training that diverged."""
+"""Remembers how large losses and parameters were lately, to tell a training that diverged, and
+holds small parameters for the end, when their optimizer may be gone."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
 
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.numbers.finite import largest, readable_together
+from graphlab.observe.numbers.finite import counts, in_memory, largest, odd, readable_together
 from graphlab.trace.sightings import Grown
 
 # How many losses are kept, and what is called growth: so many times as large, of at least 1.
 LOSSES, TIMES = 8, 1000.0
+# Of how many optimizers, and of how many values of each, parameters are held.
+OPTIMIZERS, VALUES = 4, 1 << 14
+
+
+class Held(NamedTuple):
+    """Small parameters of an optimizer: their values, which change as theirs do, and their places
+    in the table of tensors. since: the iteration of the last backward before. plain: the optimizer
+    is of a kind that makes no NaN of finite numbers."""
+
+    since: int
+    plain: bool
+    values: tuple[Any, ...]
+    places: tuple[int, ...]
+
+    def ill(self) -> Held:
+        """Those that are not finite. To be called inside of Unnoticed."""
+        both = [*zip(self.values, self.places, strict=True)]
+        # What was taken out of memory since is not read.
+        found = [(value, place) for value, place in both if in_memory(value) and odd(value)]
+        return self._replace(values=tuple(v for v, _ in found), places=tuple(p for _, p in found))
+
+
+class SmallParameters:
+    """Of the last optimizers, by their place: what a function that returns takes along is read at
+    the end all the same."""
+
+    def __init__(self, place_of: Callable[[Any], int]) -> None:
+        self._place_of = place_of
+        self._held: dict[int, Held] = {}
+
+    def hold(self, at: int, optimizer: Any, parameters: Sequence[Any], since: int) -> None:
+        """A step of it is about to begin. To be called inside of Unnoticed; safe to call again."""
+        if at in self._held:
+            return
+        if len(self._held) == OPTIMIZERS:
+            del self._held[next(iter(self._held))]
+        small: list[Any] = []
+        left = VALUES
+        for each in parameters:
+            if counts(each) and 0 < (size := in_memory(each)) <= left:
+                small.append(each)
+                left -= size
+        plain = type(optimizer) is torch.optim.SGD
+        values = tuple(each.detach() for each in small)
+        self._held[at] = Held(since, plain, values, tuple(map(self._place_of, small)))
+
+    def of(self, at: int) -> Held | None:
+        return self._held.get(at)
 
 
 class Growth:

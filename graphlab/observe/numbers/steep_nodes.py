@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import sequence, slot_names
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.numbers.finite import counts, steep
+from graphlab.observe.numbers.finite import counts, in_memory, steep
 from graphlab.observe.numbers.recompute import kind_of_node
 from graphlab.observe.tensors import version_of
 
@@ -121,11 +121,11 @@ class SteepNodes:
         held = self._kept
         held.append((record, kept))
         if kept is not _NOTHING:
-            self._held += sum(_size(each.value) for each in kept)
+            self._held += sum(in_memory(each.value) for each in kept)
         while len(held) > BACKWARDS or self._held > ALL:
             gone = held.popleft()[1]
             if gone is not _NOTHING:
-                self._held -= sum(_size(each.value) for each in gone)
+                self._held -= sum(in_memory(each.value) for each in gone)
 
     def first(self, records: list[RawBackward]) -> Kept | None:
         """The first node whose derivative was not finite in these backwards, which are in the order
@@ -221,15 +221,10 @@ def _read(plan: _Plan, record: RawBackward, root: Any) -> list[Kept] | None:
             # Private to torch, as in graph/walk.py.
             raw: Any = getattr(node, f"_raw_saved_{look.slot}")
             value: Any = raw.data if raw.unpack_hook is None else None
-            if counts(value) and _size(value) <= ONE:
+            if counts(value) and in_memory(value) <= ONE:
                 number, version = sequence(node), version_of(value)
                 found = record, number, look.kind, look.slot, value.detach(), version, look.finite
                 kept.append(Kept(*found))
     except (AttributeError, IndexError, RuntimeError):
         return None
     return kept
-
-
-def _size(value: Any) -> int:
-    """How many values it keeps in memory: a part of a tensor keeps the whole."""
-    return value.untyped_storage().nbytes() // value.element_size()

@@ -35,6 +35,7 @@ from graphlab.trace.sightings import Phase
 _at_node: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
 _ENGINE = "_engine_run_backward"
 Births = tuple[Birth, ...]
+Values, Seen = list[Any], list[tuple[Any, Odd]]
 
 
 class Tracking:
@@ -85,7 +86,7 @@ class Tracking:
 
     def run(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run one operation, and note what became not finite in it."""
-        before: list[tuple[Any, Odd]] = []
+        before: Seen = []
         frame = sys._getframe(1)
         try:
             with Unnoticed():
@@ -111,7 +112,7 @@ class Tracking:
         args: Sequence[Any],
         kwargs: dict[str, Any],
         result: Any,
-        before: list[tuple[Any, Odd]],
+        before: Seen,
         frame: FrameType,
     ) -> None:
         node = _at_node()
@@ -142,13 +143,7 @@ class Tracking:
             self._one(func, given, made, mine, frame, node)
 
     def _one(
-        self,
-        func: Any,
-        given: list[Any],
-        made: list[Any],
-        before: list[tuple[Any, Odd]],
-        frame: FrameType,
-        node: Any,
+        self, func: Any, given: Values, made: Values, before: Seen, frame: FrameType, node: Any
     ) -> None:
         bad = [(each, found) for each in made if counts(each) and (found := odd(each))]
         for each in made:
@@ -163,8 +158,9 @@ class Tracking:
         had_nan = False
         for tensor, found in inputs:
             births = self._births.get(storage_key(tensor) or 0)
-            if births is None:
-                births = self._met(tensor, found, given, frame, node)
+            births = births or self._met(tensor, found, given, bad, frame)
+            if not births:
+                return
             if node is not None and self.finite_root:
                 # What the loss does not hold comes in again with what another node saved of it.
                 number = sequence(node)
@@ -193,8 +189,8 @@ class Tracking:
                 older = () if _whole(tensor) else self._births.get(key, ())
                 self._births[key] = (*(each for each in older if each not in known), *known)
 
-    def _left(self, found: list[tuple[Any, Odd]], before: list[tuple[Any, Odd]]) -> bool:
-        """Whether all that was found had been there, in what was written to, made by nothing seen."""
+    def _left(self, found: Seen, before: Seen) -> bool:
+        """Whether all that was found had been there, in what was written to, from nothing seen."""
         there = {id(tensor): was for tensor, was in before}
         return all(
             now.nan <= (was := there.get(id(tensor), FINITE)).nan
@@ -203,9 +199,7 @@ class Tracking:
             for tensor, now in found
         )
 
-    def _inputs(
-        self, given: list[Any], made: list[Any], before: list[tuple[Any, Odd]], func: Any
-    ) -> list[tuple[Any, Odd]]:
+    def _inputs(self, given: list[Any], made: list[Any], before: Seen, func: Any) -> Seen:
         """What it was given that was not finite, with what that was before it ran."""
         written = {id(tensor) for tensor, _ in before}
         found = [entry for entry in before if entry[1] and not _overwrites(func)]
@@ -215,24 +209,26 @@ class Tracking:
         return found
 
     def _met(
-        self, tensor: Any, found: Odd, given: list[Any], frame: FrameType, node: Any
+        self, tensor: Any, found: Odd, given: list[Any], bad: Seen, frame: FrameType
     ) -> Births:
-        """A number that is not finite and that no operation seen has made."""
+        """A number that is not finite and that no operation seen has made. None of a parameter or
+        buffer where `bad`, what has it now, is a part of that: it has yet to be read."""
         user = user_frame(frame, self._files)
         at = locate(user.f_code, user.f_lasti) if user is not None else None
         tensors = [*_tensors(given)]
         which = next((i for i, each in enumerate(tensors) if each is tensor), 0)
         text = operand_text(at, user, tensors, which, True) if at is not None else ""
-        names = Names(self._files).gather(user)
-        named = names.of_tensor(tensor)
+        named = Names(self._files).gather(user).of_tensor(tensor)
         phase: Phase = "before" if named and named[1].kind in ("parameter", "buffer") else "data"
         if named is not None and (phase == "before" or not text):
             text = named[1].name
+        key = storage_key(tensor)
+        if phase == "before" and all(storage_key(each) == key for each, _ in bad):
+            return ()
         birth = self._new(at, "", phase, tensor, found, user)
         birth.operand = text or "a tensor"
         # An infinite number that was there before is a mask as likely as a mistake.
         birth.meant = not found.nan and phase == "data"
-        key = storage_key(tensor)
         if key is not None:
             self._births[key] = (birth,)
         return (birth,)

@@ -14,7 +14,7 @@ from graphlab.observe.notes import Log, RawBackward, RawStep, RawZero, located
 from graphlab.observe.numbers.births import phase_of, sighting
 from graphlab.observe.numbers.finite import odd
 from graphlab.observe.numbers.graph_look import look, spelt
-from graphlab.observe.numbers.growth import Growth
+from graphlab.observe.numbers.growth import Growth, Held
 from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.numbers.steep_nodes import SteepNodes
 from graphlab.observe.numbers.tracking import Tracking
@@ -55,34 +55,40 @@ class Verdicts:
                 return replace(seen, grown=found[1], grown_tensor=tensor)
         return replace(seen, grown=self.growth.of_loss(record))
 
-    def from_parameters(self, record: RawBackward | None, ill: list[Any]) -> NonFinite:
-        """A loss was not finite because parameters were not: an earlier iteration made them so."""
+    def from_parameters(
+        self, record: RawBackward | None, ill: list[Any], gone: tuple[int, Held] | None = None
+    ) -> NonFinite:
+        """A loss was not finite because parameters were not: an earlier iteration made them so.
+        `gone`: of an optimizer that is no more, its place, and `ill` as they were held."""
+        places = self.places(ill) if gone is None else gone[1].places
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
         if births:
             birth = min(births, key=lambda each: each.order)
-            return replace(sighting(birth, record, False), tensors=self.places(ill))
+            return replace(sighting(birth, record, False), tensors=places)
         before = self.last
         nan = any(odd(each).nan for each in ill)
         phase: Phase | None = "before"
         either = False
         if self.sound is not None:
-            phase = phase_of(ill, self._ledger.registry.followed())
-            seen = self._by_steps(ill) if phase != "step" else None
+            phase = phase_of(ill, self._ledger.registry.followed()) if gone is None else None
+            owners = self._owners(ill[0]) if gone is None else {gone[0]}
+            seen = self._by_steps(owners, places) if phase != "step" else None
             if seen is not None:
                 return seen
             # A step of torch's own that keeps nothing makes no NaN of finite numbers.
-            either = phase is None and not (nan and self._torchs_own(ill))
+            plain = self._torchs_own(ill) if gone is None else gone[1].plain
+            either = phase is None and not (nan and plain)
             phase = phase or ("step" if either else "backward")
         return NonFinite(
             None,
             "",
             phase,
             "nan" if nan else "inf",
-            tensors=self.places(ill),
+            tensors=places,
             loss=before.loss if before is not None else "",
             call=before.call if before is not None and not either else "",
             call_at=located(before.spot) if before is not None else None,
-            look_from=self.sound if self.sound is not None else 0,
+            look_from=gone[1].since if gone is not None else self.sound or 0,
         )
 
     def _torchs_own(self, ill: list[Any]) -> bool:
@@ -94,10 +100,10 @@ class Verdicts:
         )
 
     def by_kept(
-        self, applied: list[tuple[RawBackward, RawStep | None]], ill: list[Any]
+        self, applied: list[tuple[RawBackward, RawStep | None]], places: tuple[int, ...]
     ) -> NonFinite | None:
         """Which node made a gradient not finite, in the first of these backwards that did, each
-        with the step that applied it; None if that is not known."""
+        with the step that applied it; None if that is not known. `places`: of the parameters."""
         found = self.steep.first([record for record, _ in applied])
         at = located(self._log.line_of(found.sequence)) if found is not None else None
         if found is None or at is None:
@@ -113,7 +119,7 @@ class Verdicts:
             operand=text,
             critical=found.said(), module=self._tracking.module_of(found.sequence),
             zero_met=not found.finite, loss=record.loss, call=record.call,
-            call_at=located(record.spot), tensors=self.places(ill),
+            call_at=located(record.spot), tensors=places,
         )  # fmt: skip
         if step is None:
             return seen
@@ -129,31 +135,35 @@ class Verdicts:
                 break
             if isinstance(event, RawBackward) and not event.is_grad and not event.nested:
                 there.insert(0, (event, None))
-        return self.by_kept(there, ill) or NonFinite(
+        places = self.places(ill)
+        return self.by_kept(there, places) or NonFinite(
             None, "", "backward", "odd", last.iteration, loss=last.loss, call=last.call,
-            call_at=located(last.spot), tensors=self.places(ill), look_from=last.iteration or 0,
+            call_at=located(last.spot), tensors=places, look_from=last.iteration or 0,
         )  # fmt: skip
 
-    def _by_steps(self, ill: list[Any]) -> NonFinite | None:
-        """What made these parameters not finite, of the backwards whose gradients were applied to
+    def _by_steps(self, owners: set[int], places: tuple[int, ...]) -> NonFinite | None:
+        """What made parameters not finite, of the backwards whose gradients their owners applied to
         them since they were all finite. As a rule it is one before the last step."""
-        applied = self._applied_to(ill[0]) if ill else []
+        applied = self._applied_by(owners)
         last = [each for each in applied if each[1] is applied[-1][1]]
-        return self.by_kept(last, ill) or self.by_kept(applied, ill)
+        return self.by_kept(last, places) or self.by_kept(applied, places)
 
-    def _applied_to(self, parameter: Any) -> list[tuple[RawBackward, RawStep | None]]:
-        """The backwards whose gradients a step of its optimizer applied since it was known to be
-        finite, with that step."""
-        mine = {
+    def _owners(self, parameter: Any) -> set[int]:
+        """The optimizers that hold a parameter, by their places."""
+        return {
             state.at
             for state, optimizer in self._ledger.registry.followed()
             if any(each is parameter for each in parameters_of(optimizer))
         }
+
+    def _applied_by(self, owners: set[int]) -> list[tuple[RawBackward, RawStep | None]]:
+        """The backwards whose gradients a step of these optimizers applied since all parameters
+        were known to be finite, with that step."""
         found: list[tuple[RawBackward, RawStep | None]] = []
         step: RawStep | None = None
         enough = False
         for event in reversed(self._log.events):
-            if isinstance(event, RawStep) and event.optimizer in mine:
+            if isinstance(event, RawStep) and event.optimizer in owners:
                 if enough:
                     break
                 step = event

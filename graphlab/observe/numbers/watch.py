@@ -26,6 +26,7 @@ from graphlab.observe.numbers.births import sighting
 from graphlab.observe.numbers.buffers import Buffers
 from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
 from graphlab.observe.numbers.finite import largest, odd
+from graphlab.observe.numbers.growth import SmallParameters
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.numbers.verdicts import Verdicts
 from graphlab.observe.optimizers.ledger import OptimizerLedger
@@ -65,6 +66,9 @@ class NumberWatch:
         # What was found and has done no harm yet, with the backward whose loss has it.
         self._pending: tuple[RawBackward, NonFinite] | None = None
         self._told: NonFinite | None = None
+        # Of a training that diverged, the first of a line's losses that have been infinite ever
+        # since, though their gradients were not.
+        self._overflowed: tuple[RawBackward, NonFinite] | None = None
         self._looks = 0
         # Called with the frame of a backward whose loss is not finite, before it runs.
         self.on_alarm: Callable[[FrameType], None] = lambda frame: None
@@ -74,6 +78,7 @@ class NumberWatch:
         # read.
         self._unread: dict[int, tuple[Any, RawBackward | None]] = {}
         self._buffers = Buffers(log)
+        self._small = SmallParameters(lambda each: table.tensor_index(each, None))
         self._verdicts = Verdicts(log, files, ledger, table, self._tracking)
         ledger.on_step.append(self._on_step)
         ledger.on_stepped.append(self._on_stepped)
@@ -191,6 +196,8 @@ class NumberWatch:
         tracking = self._tracking
         tracking.last_in_backward = None
         tracking.finite_root = not self._is_odd(record, loss)
+        if tracking.finite_root and (before := self._overflowed) is not None:
+            self._overflowed = None if before[0].spot == record.spot else before
         if not tracking.finite_root:
             self._loss_is_odd(record, listed(loss), frame)
         elif not tracking.on and values.get("inputs") is None and is_tensor(loss):
@@ -238,8 +245,9 @@ class NumberWatch:
         nodes = walk(grad_edge(each) for each in losses if is_tensor(each))
         ill = self._odd_leaves(nodes)
         if ill:
-            seen = self._verdicts.from_parameters(record, ill)
-            self._told = self._verdicts.with_growth(seen, record)
+            seen = self._verdicts.with_growth(self._verdicts.from_parameters(record, ill), record)
+            seen = self._first_of(seen, record)
+            self._told = replace(seen, tensors=self._verdicts.places(ill))
             return
         self.on_alarm(frame)
         seen = self._verdicts.from_graph(losses, nodes, record, user)
@@ -261,14 +269,16 @@ class NumberWatch:
             if self._told is not None:
                 return
         if state.steps % EVERY == 0:
-            self._look_at(state.at, parameters)
+            self._look_at(state, parameters)
             if self._told is None and self._pending is None:
                 self._told = self._verdicts.from_buffers(self._buffers.ill(), sys._getframe())
 
-    def _look_at(self, at: int, parameters: list[Any]) -> None:
-        """Whether the parameters of the optimizer at this place are finite."""
+    def _look_at(self, state: OptimizerState, parameters: list[Any]) -> None:
+        """Whether the parameters of an optimizer are finite."""
+        at = state.at
         last = self._verdicts.last
         iteration = last.iteration if last is not None else None
+        self._small.hold(at, state.ref(), parameters, iteration or 0)
         tops = largest(parameters)
         if tops is None:
             return
@@ -302,6 +312,8 @@ class NumberWatch:
             # The gradients of a loss that overflowed, as a scaled one does, may be right.
             if ill or (seen.kind == "nan" and record.scaler is None):
                 self._told = self._applied_by(seen, [each for each, _ in ill], state, spot)
+            elif record.scaler is None and seen.grown is not None and self._overflowed is None:
+                self._overflowed = pending
         elif ill:
             births = [birth for _, grad in ill if (birth := self._tracking.of(grad)) is not None]
             if births:
@@ -315,9 +327,16 @@ class NumberWatch:
         # What was looked for is found: operations need not be followed.
         self.stop()
         name = self._ledger.registry.name_of(state.at)
+        last = self._verdicts.last
+        seen = self._first_of(seen, last) if last is not None else seen
         return replace(
             seen, step=f"{name}.step()", step_at=located(spot), tensors=self._verdicts.places(ill)
         )
+
+    def _first_of(self, seen: NonFinite, record: RawBackward) -> NonFinite:
+        """What was seen at a backward, or what its line's losses have been infinite since."""
+        before = self._overflowed
+        return before[1] if before is not None and before[0].spot == record.spot else seen
 
     def _cleared_since(self, record: RawBackward) -> bool:
         for event in reversed(self._log.events):
@@ -346,6 +365,12 @@ class NumberWatch:
                 ill = [each for each in parameters_of(optimizer) if odd(each)]
                 if ill and self._verdicts.sound is not None:
                     self._told = self._verdicts.from_parameters(self._verdicts.last, ill)
+                    return
+            for state in self._ledger.registry.states:
+                held = self._small.of(state.at) if state.ref() is None else None
+                if held is not None and (gone := held.ill()).values:
+                    last, values = self._verdicts.last, [*gone.values]
+                    self._told = self._verdicts.from_parameters(last, values, (state.at, gone))
                     return
             self._told = self._verdicts.from_buffers(self._buffers.ill(at_once=True), None)
 
