@@ -70,7 +70,8 @@ class NumberWatch:
         # since, though their gradients were not.
         self._overflowed: tuple[RawBackward, NonFinite] | None = None
         self._looks = 0
-        # Called with the frame of a backward whose loss is not finite, before it runs.
+        # Called with the frame of a backward whose loss is not finite, or whose operations are
+        # followed, before it runs and its graph is freed.
         self.on_alarm: Callable[[FrameType], None] = lambda frame: None
         # Of losses on a device: those that are not read yet.
         self._losses: list[Any] = []
@@ -198,6 +199,8 @@ class NumberWatch:
         tracking.finite_root = not self._is_odd(record, loss)
         if tracking.finite_root and (before := self._overflowed) is not None:
             self._overflowed = None if before[0].spot == record.spot else before
+        if tracking.on:
+            self.on_alarm(frame)
         if not tracking.finite_root:
             self._loss_is_odd(record, listed(loss), frame)
         elif not tracking.on and values.get("inputs") is None and is_tensor(loss):
