@@ -13,6 +13,7 @@ from graphlab.language import message
 from graphlab.observe.live_objects import LiveObjects
 from graphlab.observe.observation import Observation
 from graphlab.observe.price.budget import checked_share
+from graphlab.source.objects import exactly
 from graphlab.trace.model import Trace
 from graphlab.views.cell import SessionReport, show_findings
 
@@ -35,7 +36,12 @@ class Session(Assertions):
         gives_way: bool = False,
         film: bool = False,
         budget: float | None = None,
+        nan_from: int | None = None,
     ) -> None:
+        if nan_from is not None and not (exactly(nan_from, int) and nan_from >= 0):
+            given = message("usage.no_iteration", given=str(nan_from))
+            raise UserError(given, message("usage.help.iteration"))
+        self._nan_from = nan_from
         self._of = target, targets, gives_way
         self._film = film
         self._budget = checked_share(budget) if budget is not None else None
@@ -70,6 +76,8 @@ class Session(Assertions):
         if self._observation.over:
             self._observation = self._anew()
         self._observation.start(frame or sys._getframe(1))
+        if self._nan_from is not None:
+            self._observation.numbers.look_from(self._nan_from)
         return self
 
     def number(self, iteration: int) -> None:
@@ -126,6 +134,7 @@ def watch(
     targets: tuple[str, ...] = (),
     film: bool = False,
     budget: float | None = None,
+    nan_from: int | None = None,
 ) -> Session:
     """Observe the body of a ``with`` block::
 
@@ -142,7 +151,11 @@ def watch(
     it takes more, graphlab looks less (docs/overhead.md says in what order), and the report says at
     what it did not look.
 
+    With `nan_from` every operation from that iteration on is followed, to find the one that made
+    the first NaN or infinite number, as by ``graphlab run --nan-from``. The program is several
+    times as slow then.
+
     Raises:
-        UserError: when `budget` is not a number above 0.
+        UserError: when `budget` is not a number above 0, or `nan_from` is no iteration.
     """
-    return Session(target, targets, film=film, budget=budget)
+    return Session(target, targets, film=film, budget=budget, nan_from=nan_from)

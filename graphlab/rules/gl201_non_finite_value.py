@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import key_of, message
-from graphlab.rules.numbers import finding, given, operand, sighted, spelt
+from graphlab.rules.numbers import finding, given, operand, reached_at, sighted, spelt
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import in_line, in_module, loss_word, several_parameters
 from graphlab.source.wording import THE_LOSS
@@ -34,7 +34,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _made(trace: Trace, each: NonFinite) -> str:
-    words = {"line": in_line(each.at), "module": in_module(each.module)}
+    words = {"line": in_line(each.at, reached_at(each)), "module": in_module(each.module)}
     if each.phase == "before":
         name = each.operand or message("words.a_parameter")
         return message("numbers.gl201.before", name=name, **words)
@@ -63,7 +63,8 @@ def _help(each: NonFinite) -> str:
     if each.phase == "data":
         return message("numbers.gl201.data_help")
     if each.phase == "step":
-        return message("numbers.gl201.step_help")
+        # A step that may not have made it needs no float32.
+        return message("numbers.gl201.step_help") if each.operation or each.call else ""
     if each.phase == "before":
         return message("numbers.gl201.before_help")
     if each.phase == "kept":

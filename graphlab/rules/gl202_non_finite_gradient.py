@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.numbers import finding, given, operand, sighted, spelt
+from graphlab.rules.numbers import finding, given, operand, reached_at, sighted, spelt
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import in_line, in_module
 from graphlab.trace.finding import Finding
@@ -31,7 +31,7 @@ def _made(each: NonFinite) -> str:
     if not each.operation:
         key = "computed_by" if each.call else "computed"
         return message(f"numbers.gl202.{key}", call=each.call)
-    words = {"operation": spelt(each.operation), "line": in_line(each.at)}
+    words = {"operation": spelt(each.operation), "line": in_line(each.at, reached_at(each))}
     if each.inside:
         return message("numbers.gl202.own_backward", operand=operand(each), **words)
     zero = message("numbers.gl202.zero") if each.zero_met else ""

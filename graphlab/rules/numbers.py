@@ -11,7 +11,7 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import loss_word, several_parameters
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.sightings import NonFinite
 
 
@@ -106,6 +106,11 @@ def _notes(trace: Trace, each: NonFinite) -> Iterator[str]:
         )  # fmt: skip
     if each.look_from is not None:
         yield message("numbers.look_from", iteration=each.look_from)
+
+
+def reached_at(each: NonFinite) -> Location | None:
+    """The line of the loop in which it took effect."""
+    return each.step_at or each.call_at
 
 
 def given(each: NonFinite) -> str:

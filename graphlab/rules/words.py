@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
@@ -40,10 +41,14 @@ def by_in_line(by: str, at: Location) -> str:
     return message("words.by_in_line", by=by, line=at.line)
 
 
-def in_line(at: Location | None) -> str:
+def in_line(at: Location | None, beside: Location | None = None) -> str:
     """ " in line 3", to come before what happened there in languages that say it so; "" if the
-    place is not known."""
-    return message("words.in_line", line=at.line) if at is not None else ""
+    place is not known. With its file where that is another than the one of `beside`."""
+    if at is None:
+        return ""
+    if beside is None or at.file == beside.file:
+        return message("words.in_line", line=at.line)
+    return message("words.in_line_of_file", line=at.line, file=PurePath(at.file).name)
 
 
 def in_module(module: str | None) -> str:

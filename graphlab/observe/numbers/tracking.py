@@ -274,7 +274,7 @@ class Tracking:
         if at is not None and phase != "step":
             direct = self._direct(frame, user)
             birth.operand = operand_text(at, user, tensors, which, direct)
-            birth.module = self.module_of(self._tracer.seq()) if not direct else None
+            birth.module = self.module_of(self._tracer.seq())
         return birth
 
     def _new(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from graphlab.language import say
 from graphlab.trace.graph import NONE, Graph
-from graphlab.trace.model import Backward
+from graphlab.trace.model import Backward, Location
 from graphlab.trace.sightings import NonFinite
 from graphlab.views.player.timeline import Timeline
 
@@ -21,6 +21,13 @@ class Reached(NamedTuple):
     step: int
     node: int
     badge: str
+
+
+def _in(statement: Location | None, at: Location) -> bool:
+    """Whether a line is one of a statement's."""
+    if statement is None or statement.file != at.file:
+        return False
+    return statement.line <= at.line <= statement.end_line
 
 
 def spread(timeline: Timeline) -> tuple[list[Reached], dict[int, str]]:
@@ -34,7 +41,7 @@ def spread(timeline: Timeline) -> tuple[list[Reached], dict[int, str]]:
     births = [
         node
         for node, at in graph.places.items()
-        if at == seen.at and graph.operations[node].split("Backward")[0].lower() == operation
+        if _in(at, seen.at) and graph.operations[node].split("Backward")[0].lower() == operation
     ]
     ran = timeline.step_with(Backward, seen.call_at, seen.call)
     if len(births) != 1 or ran is None:

@@ -72,13 +72,16 @@ function graphPane(section, data, uid, redraw) {
     let badge = badges[level].get(key);
     const place = badge ? null : box(key)?.group.getBBox();
     if (place && place.width) {
-      badge = document.createElementNS("http://www.w3.org/2000/svg", "text");
-      badge.setAttribute("class", "gl-odd");
-      badge.setAttribute("x", place.x + place.width + 6);
-      badge.setAttribute("y", place.y + 3);
-      badge.setAttribute("text-anchor", "end");
-      badge.textContent = text;
-      box(key).group.append(badge);
+      const add = (parent, name, attributes) => {
+        const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+        for (const [each, value] of Object.entries(attributes)) made.setAttribute(each, value);
+        return parent.appendChild(made);
+      };
+      // Last of all, so that no arrow crosses it.
+      badge = add(box(key).group.parentNode, "g", { class: "gl-odd" });
+      const width = 8 * text.length + 14, x = place.x + place.width - width + 10, y = place.y - 14;
+      add(badge, "rect", { x, y, width, height: 20, rx: 10 });
+      add(badge, "text", { x: x + width / 2, y: y + 14.5, "text-anchor": "middle" }).textContent = text;
       badges[level].set(key, badge);
     }
     badge?.classList.toggle("gl-there", n >= step);

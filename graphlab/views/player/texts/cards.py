@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from graphlab.language import say, told
 from graphlab.trace.finding import Finding, Place
+from graphlab.trace.model import Location
 from graphlab.views.terminal.story import changed_lines
 
 if TYPE_CHECKING:
     from graphlab.views.player.timeline import Timeline
+
+
+# What is told of these is filmed where --nan-from looks for it.
+_FOLLOWED = ("GL201", "GL202")
 
 
 def card(timeline: Timeline, finding: Finding, why: str) -> dict[str, Any]:
@@ -21,10 +27,13 @@ def card(timeline: Timeline, finding: Finding, why: str) -> dict[str, Any]:
     if step is None and exception is not None:
         step = timeline.at(exception.at)
     raised = exception is not None and step is not None and step == timeline.at(exception.at)
+    main = failed.file if failed is not None else timeline.files[0]
     notes = [told(each) for each in finding.notes]
     here = timeline.film.iteration
     if None not in (finding.iteration, here) and finding.iteration != here:
         notes.append(say("player.card.elsewhere", seen=finding.iteration, shown=here))
+        if finding.code in _FOLLOWED:
+            notes.append(say("player.card.follow", seen=finding.iteration))
     return {
         "code": finding.code,
         "name": finding.name,
@@ -38,7 +47,7 @@ def card(timeline: Timeline, finding: Finding, why: str) -> dict[str, Any]:
             {
                 "line": place.at.line if place.at is not None else None,
                 "code": place.at.code if place.at is not None else "",
-                "text": text if place.at is not None else say("player.card.no_line", text=text),
+                "text": _with_file(main, place.at, text),
                 "version": version,
                 "step": timeline.at(place.at, step),
                 "before": place.at is not None and timeline.at(place.at, step) is None,
@@ -52,6 +61,14 @@ def card(timeline: Timeline, finding: Finding, why: str) -> dict[str, Any]:
             for each in finding.help
         ],
     }
+
+
+def _with_file(main: str, at: Location | None, text: str) -> str:
+    """With the file of a line that is in another than the `main` one."""
+    if at is None:
+        return say("player.card.no_line", text=text)
+    file = PurePath(at.file).name
+    return text if at.file == main else say("player.card.in_file", file=file, text=text)
 
 
 def _places(finding: Finding) -> Iterator[tuple[Place, str, str]]:
