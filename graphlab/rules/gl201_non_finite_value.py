@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import key_of, message
-from graphlab.rules.numbers import finding, given, operand, reached_at, sighted, spelt
+from graphlab.rules.numbers import called, finding, given, operand, reached_at, sighted, spelt
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import in_line, in_module, loss_word, several_parameters
 from graphlab.source.wording import THE_LOSS
@@ -15,10 +15,11 @@ from graphlab.trace.sightings import NonFinite
 
 # Which operations share a help, and its key.
 _HELPS = {
-    "log": "log", "log2": "log", "log10": "log", "log1p": "log", "logit": "log", "exp": "exp",
-    "expm1": "exp", "div": "div", "reciprocal": "div", "addcdiv": "div", "rsqrt": "div",
-    "sqrt": "sqrt", "softmax": "softmax", "log_softmax": "softmax", "pow": "pow", "acos": "acos",
-    "asin": "acos", "std": "std", "var": "std",
+    "log": "log", "log2": "log", "log10": "log", "log1p": "log", "logit": "log", "xlogy": "log",
+    "exp": "exp", "expm1": "exp", "div": "div", "reciprocal": "div", "addcdiv": "div",
+    "rsqrt": "div", "sqrt": "sqrt", "softmax": "softmax", "log_softmax": "softmax", "pow": "pow",
+    "acos": "acos", "asin": "acos", "std": "std", "var": "std",
+    "nll_loss": "count", "nll_loss2d": "count",
 }  # fmt: skip
 
 # Operations that allocate memory and write nothing to it.
@@ -43,6 +44,9 @@ def _made(trace: Trace, each: NonFinite) -> str:
     if each.phase == "data":
         name = each.operand or message("words.a_tensor")
         many = {"count": each.count, "whole": each.whole}
+        if each.operation:
+            words["operation"] = spelt(each.operation)
+            return message("numbers.gl201.met", name=name, **many, **words)
         key = "data_many" if each.whole else "data"
         return message(f"numbers.gl201.{key}", name=name, **many, **words)
     if each.phase == "step":
@@ -56,15 +60,14 @@ def _made(trace: Trace, each: NonFinite) -> str:
     if not each.operation:
         return message("numbers.gl201.forward", loss=loss_word(each.loss or THE_LOSS))
     words["operand"] = operand(each)
-    return message("numbers.gl201.operation", operation=spelt(each.operation), **words)
+    return message("numbers.gl201.operation", operation=called(each), **words)
 
 
 def _help(each: NonFinite) -> str:
     if each.phase == "data":
         return message("numbers.gl201.data_help")
     if each.phase == "step":
-        # A step that may not have made it needs no float32.
-        return message("numbers.gl201.step_help") if each.operation or each.call else ""
+        return _help_of_step(each)
     if each.phase == "before":
         return message("numbers.gl201.before_help")
     if each.phase == "kept":
@@ -76,6 +79,14 @@ def _help(each: NonFinite) -> str:
     if known != "exp" and key_of(each.critical) in _LARGE:
         return message("numbers.gl201.outgrew")
     return message(f"numbers.gl201.help.{known}") if known is not None else ""
+
+
+def _help_of_step(each: NonFinite) -> str:
+    mine = each.at is not None and each.at != each.step_at
+    if each.operation and mine and (known := _HELPS.get(spelt(each.operation))) is not None:
+        return message(f"numbers.gl201.help.{known}")
+    # A step that may not have made it needs no float32.
+    return message("numbers.gl201.step_help") if each.operation or each.call else ""
 
 
 RULE = Rule("GL201", "non-finite-value", "warning", check)

@@ -17,7 +17,8 @@ _STEEP = {
     "sqrt": "sqrt", "rsqrt": "sqrt", "std": "sqrt", "norm": "norm", "linalg_vector_norm": "norm",
     "pow": "pow", "tensor_pow": "pow", "acos": "acos", "asin": "acos", "log": "log",
     "log2": "log", "log10": "log", "log1p": "log", "div": "div", "reciprocal": "div",
-    "linalg_eigh": "eigh", "linalg_svd": "eigh",
+    "linalg_eigh": "eigh", "linalg_svd": "eigh", "xlogy": "xlogy", "hypot": "hypot",
+    "angle": "angle", "logaddexp": "logaddexp", "logaddexp2": "logaddexp",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.language import Message, message
+from graphlab.language import Message, key_of, message
 from graphlab.language.lists import listing
 from graphlab.rules.repair.finite.repairs import finite
 from graphlab.rules.rule import Rule
@@ -26,6 +26,14 @@ def spelt(operation: str) -> str:
     """``sqrt`` for `SqrtBackward0`: what the user wrote, not what torch calls its derivative."""
     name = operation.split("Backward")[0]
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
+
+
+def called(each: NonFinite) -> str:
+    """What made it, as its line has it: the last part of a cross entropy is that."""
+    name = spelt(each.operation)
+    if name.startswith("nll_loss") and each.at is not None and "cross_entropy" in each.at.code:
+        return "cross_entropy"
+    return name
 
 
 def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> Finding:
@@ -62,8 +70,8 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
 
 def _place(each: NonFinite) -> str:
     """What made it, and of what."""
-    by = spelt(each.operation) or message("numbers.place.data")
-    if each.operand and each.operation:
+    by = called(each) or message("numbers.place.data")
+    if each.operand and each.operation and each.phase != "data":
         by = message("numbers.place.operation_of", operation=by, operand=each.operand)
     elif each.operand:
         by = message("numbers.place.data_named", operand=each.operand)
@@ -92,7 +100,8 @@ def _reach(trace: Trace, each: NonFinite) -> str:
 
 
 def _help(each: NonFinite, help: str) -> str:
-    return message("numbers.diverged") if each.grown else help or message("numbers.help")
+    known = "numbers.help_known" if each.operation else "numbers.help"
+    return message("numbers.diverged") if each.grown else help or message(known)
 
 
 def _notes(trace: Trace, each: NonFinite) -> Iterator[str]:
@@ -122,6 +131,8 @@ def operand(each: NonFinite) -> str:
     """Which operand, and what is wrong with its values: ``3 of 64 values of p are 0``."""
     if not each.critical:
         return message("numbers.operand.named", operand=each.operand) if each.operand else ""
+    if not each.operand and key_of(each.critical) == "observed.values.no_label":
+        return given(each)
     name = each.operand or message("numbers.operand.its")
     if isinstance(each.critical, Message) and each.critical.key == "observed.values.some":
         return message("numbers.operand.values_of", operand=name, **each.critical.arguments)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import graphlab
+from graphlab.errors import UserError
 from graphlab.observe.numbers import growth
 from graphlab.observe.numbers.growth import SmallParameters
 from tests.observe.test_numbers import told
@@ -164,3 +166,63 @@ def test_what_is_written_around_it_is_not_where_it_is_read(tmp_path: Path) -> No
     (seen,) = told(tmp_path, BANK, nan_from=2)
     assert (seen.phase, seen.operand, seen.iteration) == ("before", "net.bank.rows", 3)
     assert seen.at is not None and seen.at.line == 21
+
+
+GIVEN = """\
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for step in range(5):
+    x, y = torch.randn(6, 4), torch.randn(6, 1)
+    if step == 3:
+        {broken}
+    loss = {loss}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "operation", "operand"),
+    [("x[1] = x[1] / 0 * 0", "addmm", "x"), ("y = y.log()", "mse_loss", "y")],
+)
+def test_what_was_given_from_outside_of_the_graph(
+    tmp_path: Path, broken: str, operation: str, operand: str
+) -> None:
+    text = GIVEN.format(broken=broken, loss="nn.functional.mse_loss(net(x), y)")
+    (seen,) = told(tmp_path, text)
+    assert (seen.phase, seen.operation, seen.operand) == ("data", operation, operand)
+    # What made it is not in the graph.
+    assert (seen.iteration, seen.look_from) == (3, 3)
+    (seen,) = told(tmp_path, text, nan_from=3)
+    assert seen.at is not None and seen.at.line == 10
+
+
+def test_what_was_given_and_is_not_in_the_loss_made_nothing(tmp_path: Path) -> None:
+    kept, made = "torch.where(y.isnan(), 0.0, net(x) * y)", "(net(x) * (step != 3)).abs().log()"
+    loss = f"{kept}.mean() + {made}.mean()"
+    (seen,) = told(tmp_path, GIVEN.format(broken="y[1] = float('nan')", loss=loss))
+    assert (seen.phase, seen.operation, seen.iteration) == ("forward", "log", 3)
+
+
+def test_the_mean_of_nothing(tmp_path: Path) -> None:
+    text = GIVEN.format(broken="x, y = x[:0], y[:0]", loss="nn.functional.mse_loss(net(x), y)")
+    (seen,) = told(tmp_path, text)
+    assert (seen.operation, seen.iteration, seen.look_from) == ("mse_loss", 3, None)
+
+
+def test_a_session_follows_from_an_iteration_too() -> None:
+    with graphlab.watch(nan_from=0) as session:
+        net = torch.nn.Linear(3, 1)
+        for step in range(3):
+            loss = torch.hypot(net(torch.zeros(2, 3)) * 0, torch.zeros(2, 1)).mean() + step
+            loss.backward()
+            torch.optim.SGD(net.parameters(), 0.1).step()
+    (found,) = session.findings
+    assert found.code == "GL202" and "hypot" in found.summary
+    with pytest.raises(UserError, match="no iteration"):
+        graphlab.watch(nan_from=-1)

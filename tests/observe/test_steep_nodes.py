@@ -59,6 +59,8 @@ ROOT = "    d = net(x).pow(2).sum(-1)\n    loss = d.sqrt().mean()\n"
         ("    z = net(x)\n    y = torch.exp(z + 99 * (x == 0))\n"
          "    loss = y.masked_fill(x == 0, 0).mean()\n", "Exp", "z + 99 * (x == 0)",
          "4 of 24 values are infinite", True),
+        ("    z = net(x)\n    loss = torch.hypot(z, 0 * z).mean()\n", "Hypot", "",
+         "4 of 24 values are 0", False),
         ("    n = net(x).norm(dim=-1, keepdim=True)\n"
          "    loss = torch.where(n > 0, x / n, x).mean()\n",
          "Div", "n", "1 of 6 values is 0", True),
@@ -156,7 +158,9 @@ def test_torch_saves_what_is_read_and_no_gradient_that_comes_in_makes_it_finite(
         "Asin": (torch.asin, -1), "Acosh": (torch.acosh, 1), "Atanh": (torch.atanh, 1),
         "Pow": (lambda x: x**0.5, 0), "Div": (lambda x: x.detach().add(1) / x, 0),
     }  # fmt: skip
-    assert calls.keys() == _KINDS.keys() - {"LinalgEigh"}
+    calls["Hypot"] = lambda x: torch.hypot(x, 0 * x.detach()), 0
+    calls["Angle"] = lambda x: torch.angle(torch.complex(x, x.detach())), 1e-24
+    assert calls.keys() == _KINDS.keys() - {"LinalgEigh", "LinalgSvd"}
     for kind, (call, value) in calls.items():
         for given in (0.0, 1.0):
             x = torch.tensor([float(value)], requires_grad=True)
@@ -165,8 +169,13 @@ def test_torch_saves_what_is_read_and_no_gradient_that_comes_in_makes_it_finite(
             assert x.grad is not None and not x.grad.isfinite().any(), kind
         assert hasattr(call(x).grad_fn, f"_raw_saved_{_KINDS[kind][0]}"), kind
     x = torch.eye(3, requires_grad=True)
-    torch.linalg.eigh(x)[1].sum().backward()
-    assert x.grad is not None and not x.grad.isfinite().all()
+    vectors = [torch.linalg.eigh(x)[1], torch.linalg.svd(x)[0], torch.linalg.svd(x)[2]]
+    for each in vectors:
+        (grad,) = torch.autograd.grad((each * 0).sum(), x)
+        assert not grad.isfinite().any()
+    assert hasattr(vectors[1].grad_fn, "_raw_saved_S")
+    (grad,) = torch.autograd.grad(torch.linalg.svd(x)[1].sum(), x)
+    assert grad.isfinite().all()
 
 
 def test_only_so_much_is_held() -> None:

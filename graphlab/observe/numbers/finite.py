@@ -95,8 +95,11 @@ _ILL: dict[str, tuple[tuple[str, Any], ...]] = {
 _ILL["log2"] = _ILL["log10"] = _ILL["log"]
 _ILL["asin"] = _ILL["acos"]
 _ILL["digamma"] = _ILL["lgamma"]
-# The place of the operand that may not be 0, among the tensors of a division.
-_DIVISOR = {"div": 1, "true_divide": 1, "addcdiv": 2, "remainder": 1, "fmod": 1, "floor_divide": 1}
+# The place of the operand that may not be 0, among the tensors of a division and its like.
+_DIVISOR = {
+    "div": 1, "true_divide": 1, "addcdiv": 2, "remainder": 1, "fmod": 1, "floor_divide": 1,
+    "xlogy": 1,
+}  # fmt: skip
 _SPREAD = ("std", "var", "std_mean", "var_mean")
 
 
@@ -201,6 +204,9 @@ _STEEP: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "LinalgVectorNorm": (("result", "zero", lambda v: v == 0),),
     "Std": (("result", "zero", lambda v: v == 0),),
     "Exp": (("result", "infinite", torch.isinf),),
+    "Hypot": (("result", "zero", lambda v: v == 0),),
+    "Xlogy": (("other", "zero", lambda v: v == 0),),
+    "Angle": (("self", "tiny", lambda v: (v * v == 0) & (v != 0)),),
     "LinalgEigh": (("eigenvalues", "repeated", lambda v: _repeated(v)),),
     "LinalgSvd": (("S", "repeated", lambda v: _repeated(v)),),
 }

@@ -7,7 +7,7 @@ only where all that went into it is known to be finite.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -15,12 +15,13 @@ import torch
 from graphlab.observe.graph.walk import Slot, leaf_of, sequence, slots
 from graphlab.observe.numbers.finite import Odd, counts, critical, odd
 from graphlab.observe.numbers.recompute import kind_of_node, recompute
-from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor
+from graphlab.observe.tensors import count_of, grad_fn_of, is_parameter, is_tensor, readable
 
 
 class Found(NamedTuple):
     """The node that made it, and how many of how many values. tensors: its operands, as far as they
-    are known; which, critical: as in finite.Critical."""
+    are known; which, critical: as in finite.Critical. met: it made none of it, and was given the
+    only one of `tensors`, which is not of the graph."""
 
     node: Any
     operation: str
@@ -29,6 +30,7 @@ class Found(NamedTuple):
     tensors: list[Any]
     which: int
     critical: str
+    met: bool = False
 
 
 _RESULTS = ("result", "output", "values")
@@ -58,7 +60,7 @@ def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Foun
     for node, own in saved.items():
         for slot in own:
             if slot.name in _RESULTS:
-                if counts(slot.data):
+                if _known(slot.data):
                     values[node] = slot.data
             else:
                 _learn(values, slot.data)
@@ -77,7 +79,25 @@ def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Foun
         found = _judge(node, saved.get(node, []), made, values, meant)
         if found is not None:
             certain.append(found)
-    return min(certain, key=lambda each: sequence(each.node), default=None)
+    if certain:
+        return min(certain, key=lambda each: sequence(each.node))
+    return next(_met(saved, suspects), None)
+
+
+def _met(saved: dict[Any, list[Slot]], suspects: list[Any]) -> Iterator[Found]:
+    """Where what came from outside of the graph had a NaN, in the order in which it was met."""
+    for node in sorted(suspects, key=sequence):
+        for slot in saved.get(node, ()):
+            value: Any = slot.data
+            if slot.name in _RESULTS or not counts(value) or is_parameter(value):
+                continue
+            if grad_fn_of(value) is None and (found := odd(value)).nan:
+                yield Found(node, kind_of_node(node), found, count_of(value), [value], 0, "", True)
+
+
+def _known(value: Any) -> bool:
+    """Whether its numbers can be read. Of one that is empty, they are all finite."""
+    return counts(value) or (is_tensor(value) and readable(value) and count_of(value) == 0)
 
 
 def _slots(node: Any) -> list[Slot]:
@@ -85,7 +105,7 @@ def _slots(node: Any) -> list[Slot]:
 
 
 def _learn(values: dict[Any, Any], tensor: Any) -> None:
-    maker = grad_fn_of(tensor) if counts(tensor) else None
+    maker = grad_fn_of(tensor) if _known(tensor) else None
     # One part of what a split returned says nothing of the others.
     if maker is not None and len(getattr(maker, "_input_metadata", ())) == 1:
         values.setdefault(maker, tensor)

@@ -25,7 +25,10 @@ _KINDS = {
     "Log1p": ("self", False), "Exp": ("result", False), "Div": ("other", False),
     "Reciprocal": ("result", False), "Acos": ("self", True), "Asin": ("self", True),
     "Acosh": ("self", True), "Atanh": ("self", False), "LinalgEigh": ("eigenvalues", True),
+    "LinalgSvd": ("S", True), "Hypot": ("result", True), "Angle": ("self", True),
 }  # fmt: skip
+# Which outputs of a decomposition are vectors: those alone have no slope.
+_VECTORS = {"LinalgEigh": (1,), "LinalgSvd": (0, 2)}
 # What hides a number from a loss, and what hands a gradient on as it is. Where others come
 # between an operation and what hides its result, one of them may have failed before it.
 _HIDES = {
@@ -188,9 +191,8 @@ def _first_to_fail(
     node: Any, kind: str, finite: bool, users: dict[Any, list[tuple[Any, int]]]
 ) -> bool:
     """Whether no node that runs before `node` in a backward can have met its values."""
-    if kind == "LinalgEigh":
-        # Only the eigenvectors have no slope.
-        return any(number == 1 for _, number in users.get(node, ()))
+    if kind in _VECTORS:
+        return any(number in _VECTORS[kind] for _, number in users.get(node, ()))
     if finite:
         return True
     stack, seen = [node], {node}

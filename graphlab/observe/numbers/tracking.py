@@ -35,7 +35,8 @@ from graphlab.trace.sightings import Phase
 _at_node: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
 _ENGINE = "_engine_run_backward"
 Births = tuple[Birth, ...]
-Values, Seen = list[Any], list[tuple[Any, Odd]]
+Values = list[Any]
+Seen = list[tuple[Any, Odd]]
 
 
 class Tracking:
@@ -304,7 +305,7 @@ class Tracking:
         each: FrameType | None = frame
         while each is not None and each is not user:
             name = each.f_globals.get("__name__", "")
-            if name.startswith("torch.nn") or name == "torch.functional":
+            if name.startswith(("torch.nn", "torch.distributions")) or name == "torch.functional":
                 return False
             each = each.f_back
         return True
@@ -345,6 +346,7 @@ def name_of(func: Any) -> str:
 _SHORT = {
     "linalg_vector_norm": "norm", "safe_softmax": "softmax", "true_divide": "div",
     "native_layer_norm": "layer_norm", "native_batch_norm": "batch_norm",
+    "nll_loss_forward": "nll_loss", "nll_loss2d_forward": "nll_loss2d",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.numbers.steep_nodes import SteepNodes
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
-from graphlab.observe.tensors import is_tensor
+from graphlab.observe.tensors import is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, items
 from graphlab.trace.sightings import NonFinite, Phase
@@ -194,6 +194,13 @@ class Verdicts:
         spot = self._log.line_of(sequence(found.node))
         at = located(spot)
         name = spelt(found.operation)
+        module = self._tracking.module_of(sequence(found.node))
+        if found.met:
+            return replace(
+                base, at=at, operation=name, phase="data", kind="nan",
+                operand=_named(found.tensors[0], user), count=found.made.nan, whole=found.whole,
+                module=module, look_from=self._from(iteration),
+            )  # fmt: skip
         text = ""
         if at is not None and found.tensors:
             text = operand_text(at, None, found.tensors, found.which, True, name)
@@ -206,7 +213,7 @@ class Verdicts:
             critical=found.critical,
             count=sum(found.made),
             whole=found.whole,
-            module=self._tracking.module_of(sequence(found.node)),
+            module=module,
             look_from=self._from(iteration) if at is None else None,
         )
 
@@ -243,3 +250,11 @@ class Verdicts:
 
     def places(self, tensors: list[Any]) -> tuple[int, ...]:
         return tuple(self._table.tensor_index(each, None) for each in tensors[:NAMED])
+
+
+def _named(tensor: Any, user: FrameType | None) -> str:
+    """The variable of the user's that has a tensor, or a part of it."""
+    for name, each in (user.f_locals if user is not None else {}).items():
+        if is_tensor(each) and storage_key(each) == storage_key(tensor):
+            return name
+    return ""
