@@ -37,8 +37,9 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _made(trace: Trace, each: NonFinite) -> str:
     words = {"line": in_line(each.at, reached_at(each)), "module": in_module(each.module)}
     if each.phase == "before":
-        name = each.operand or message("words.a_parameter")
-        return message("numbers.gl201.before", name=name, **words)
+        if each.operand:
+            return message("numbers.gl201.before", name=each.operand, **words)
+        return message("numbers.gl201.before_loss", names=several_parameters(trace, each.tensors))
     if each.phase == "kept":
         return message("numbers.gl201.kept", names=several_parameters(trace, each.tensors))
     if each.phase == "data":
@@ -69,7 +70,7 @@ def _help(each: NonFinite) -> str:
     if each.phase == "step":
         return _help_of_step(each)
     if each.phase == "before":
-        return message("numbers.gl201.before_help")
+        return message("numbers.gl201.before_help") if each.operand else ""
     if each.phase == "kept":
         return message("numbers.gl201.kept_help")
     if each.operation in _UNWRITTEN:

@@ -86,7 +86,8 @@ def _when(iteration: int | None) -> str:
 
 def _reach(trace: Trace, each: NonFinite) -> str:
     parts = [loss_word(each.loss)] if each.in_loss and each.loss else []
-    if each.tensors and each.phase != "kept":
+    # Else they are what it was found in.
+    if each.tensors and each.phase != "kept" and (each.operand or each.phase != "before"):
         names = several_parameters(trace, each.tensors)
         applied = each.step and each.phase not in ("before", "step")
         if applied or (each.phase == "backward" and each.iteration is not None):
