@@ -39,7 +39,9 @@ def _made(trace: Trace, each: NonFinite) -> str:
     if each.phase == "before":
         if each.operand:
             return message("numbers.gl201.before", name=each.operand, **words)
-        return message("numbers.gl201.before_loss", names=several_parameters(trace, each.tensors))
+        places = each.tensors
+        names = several_parameters(trace, places) if places else message("words.a_parameter")
+        return message("numbers.gl201.before_loss", names=names)
     if each.phase == "kept":
         return message("numbers.gl201.kept", names=several_parameters(trace, each.tensors))
     if each.phase == "data":

@@ -226,3 +226,13 @@ def test_a_session_follows_from_an_iteration_too() -> None:
     assert found.code == "GL202" and "hypot" in found.summary
     with pytest.raises(UserError, match="no iteration"):
         graphlab.watch(nan_from=-1)
+
+
+def test_data_that_a_check_refused_is_told_from_its_traceback() -> None:
+    net, x = torch.nn.Linear(3, 1), torch.tensor([[1.0, float("nan"), 0.0]])
+    loss = net(x).mean()
+    try:
+        assert torch.isfinite(loss), "not finite"
+    except AssertionError as error:
+        told_of = str(graphlab.explain(error))
+    assert "x had it already when addmm took it, 1 of 3" in told_of

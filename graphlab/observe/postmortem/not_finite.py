@@ -56,6 +56,13 @@ def refused_number(error: Exception, tb: ErrorTraceback, files: UserFiles) -> No
 def _told(base: NonFinite, made: Found, tb: ErrorTraceback, files: UserFiles) -> NonFinite:
     operation = spelt(made.operation)
     at, text = traced_line(made.node, files), ""
+    if made.met:
+        known = tb.names.of_tensor(made.tensors[0])
+        text = known[1].name if known is not None else ""
+        return replace(
+            base, at=at, operation=operation, phase="data", kind="nan", operand=text,
+            count=sum(made.made), whole=made.whole,
+        )  # fmt: skip
     mine = [each.frame for each in tb.entries if each.frame.f_code in files]
     if made.tensors:
         found = written(operation, made.tensors[made.which], mine, tb.source_files())

@@ -60,7 +60,8 @@ def spread(timeline: Timeline) -> tuple[list[Reached], dict[int, str]]:
         for node in _between(graph, births[0], roots[0]) if roots else ():
             if node in steps:
                 found.append(Reached(steps[node], node, badge if node in births else after))
-        if births[0] in steps:
+        # What came with the data was made elsewhere.
+        if births[0] in steps and seen.phase != "data":
             told[steps[births[0]]] = say("player.odd.made", number=number, operation=operation)
     names = {timeline.trace.tensors[each].name for each in seen.tensors}
     leaves = [node for node, leaf in graph.leaves.items() if leaf.name and leaf.name in names]
