@@ -342,7 +342,7 @@ def test_steps_know_no_step_outside_the_film(record: Record) -> None:
 # Runs that are not as usual
 
 
-def filmed_script(tmp_path: Path, text: str) -> RecordedRun:
+def filmed_script(tmp_path: Path, text: str, nan_from: int | None = None) -> RecordedRun:
     path = tmp_path / "odd.py"
     path.write_text(text, encoding="utf-8")
     sessions: list[Observation] = []
@@ -350,6 +350,8 @@ def filmed_script(tmp_path: Path, text: str) -> RecordedRun:
     def started(session: Observation) -> None:
         sessions.append(session)
         session.keep_film()
+        if nan_from is not None:
+            session.numbers.look_from(nan_from)
 
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         trace = program.run(program.script(str(path)), [], "odd.py", started).trace
@@ -497,6 +499,16 @@ def test_a_derivative_that_is_not_finite_begins_at_the_backward(tmp_path: Path) 
     backward = next(at for at, each in enumerate(told["steps"]) if each["kind"] == "backward")
     assert told["reached"] and {step for step, _, _ in told["reached"]} == {backward}
     assert "the derivative of sqrt makes" in told["steps"][backward]["say"]
+
+
+def test_a_late_derivative_plays_where_a_second_run_looks_for_it(tmp_path: Path) -> None:
+    text = OVERFLOWS.replace("1e4 if step == 9", "1 if step < 12")
+    text = text.replace("torch.exp(z)", "(z * (step != 9)).sqrt()")
+    first = filmed_script(tmp_path, text)
+    assert first.film.iteration == 0
+    assert "With --nan-from 9 the page plays that one." in shown(first)["findings"][0]["notes"]
+    again = filmed_script(tmp_path, text, nan_from=9)
+    assert again.film.iteration == 9 and shown(again)["reached"]
 
 
 def test_a_finite_iteration_has_no_such_badge(record: Record) -> None:
