@@ -53,6 +53,12 @@ def test_it_is_looked_for_in_the_training_that_is_gone(tmp_path: Path, optimizer
     assert (seen.operation, seen.iteration) == ("HypotBackward0", 2)
 
 
+def test_what_had_it_from_the_start_is_left_alone(tmp_path: Path) -> None:
+    text = TRAIN.format(optimizer="SGD", loss="out.pow(2).mean()")
+    unused = "    model.spare = nn.Parameter(torch.full((3,), float('nan')))\n    optimizer ="
+    assert told(tmp_path, text.replace("    optimizer =", unused) + "train(6)\n") == []
+
+
 def test_only_so_much_is_held() -> None:
     small = SmallParameters(lambda parameter: 0)
     nets = [torch.nn.Linear(20, 1000) for _ in range(growth.OPTIMIZERS + 2)]

@@ -361,18 +361,19 @@ class NumberWatch:
 
     def _at_end(self) -> None:
         """The last step may have made a parameter not finite, and no loss was computed since."""
-        if self._verdicts.last is None or self._verdicts.last.raised_type is not None:
+        last, sound = self._verdicts.last, self._verdicts.sound is not None
+        if last is None or last.raised_type is not None:
             return
         with Unnoticed():
             for _, optimizer in self._ledger.registry.followed():
                 ill = [each for each in parameters_of(optimizer) if odd(each)]
-                if ill and self._verdicts.sound is not None:
-                    self._told = self._verdicts.from_parameters(self._verdicts.last, ill)
+                if ill and sound:
+                    self._told = self._verdicts.from_parameters(last, ill)
                     return
-            for state in self._ledger.registry.states:
+            for state in self._ledger.registry.states if sound else ():
                 held = self._small.of(state.at) if state.ref() is None else None
                 if held is not None and (gone := held.ill()).values:
-                    last, values = self._verdicts.last, [*gone.values]
+                    values = [*gone.values]
                     self._told = self._verdicts.from_parameters(last, values, (state.at, gone))
                     return
             self._told = self._verdicts.from_buffers(self._buffers.ill(at_once=True), None)
