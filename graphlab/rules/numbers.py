@@ -71,7 +71,9 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
 def _place(each: NonFinite) -> str:
     """What made it, and of what."""
     by = called(each) or message("numbers.place.data")
-    if each.operand and each.operation and each.phase != "data":
+    if each.phase == "data" and each.operation:
+        return message("numbers.place.met", operand=each.operand or message("words.a_tensor"))
+    if each.operand and each.operation:
         by = message("numbers.place.operation_of", operation=by, operand=each.operand)
     elif each.operand:
         by = message("numbers.place.data_named", operand=each.operand)
