@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.ranks.buffers import buffers_apart
+from graphlab.ranks.inputs import frozen_apart, same_batches
 from graphlab.ranks.parting import counts_of, parted
 from graphlab.ranks.weights import unequal
 from graphlab.trace.model import Trace
@@ -27,8 +28,8 @@ from graphlab.trace.ranks.sightings import (
 )
 
 Steps = dict[int, RankStep]
-# Reasons that are none of a wrapper's.
-_BY_HAND = ("by-hand", "copied", "never")
+# With these reasons, parameters that differ before may well be each rank's own.
+_BY_HAND = ("by-hand", "copied", "never", "group", "unsharded")
 # As many elements are no gradient of a model's.
 LITTLE = 64
 # What exchanges tensors by other ways than torch.distributed's own functions.
@@ -68,8 +69,11 @@ def compared(joint: Joint) -> Joint:
             more[rank].append(sighting)
     # Where ranks part, that is the story; and buffers follow from parameters that differ.
     weighed = unequal(joint) if parting is None else None
+    whole = not any(more.values()) and parting is None
     buffers = buffers_apart(joint) if not any(more.values()) else ()
-    for sighting in (parting, weighed, *buffers):
+    frozen = frozen_apart(joint) if whole and not exchanged_by_hand(joint) else None
+    batches = same_batches(joint) if whole else None
+    for sighting in (parting, weighed, *buffers, frozen, batches):
         if sighting is not None:
             for each in more.values():
                 each.append(sighting)
@@ -171,6 +175,9 @@ def _differences(
     if _name(next(iter(joint.traces.values())), rows[0]) not in alone:
         # Where nothing averages any gradient, the ranks may train models of their own.
         applied = [at for at in applied if _source(rows, at).why != "never"]
+    if exchanged_by_hand(joint):
+        # Experts of each rank's own are whole beside sharded parameters.
+        applied = [at for at in applied if _source(rows, at).why != "unsharded"]
     if applied:
         for rank, step in steps.items():
             source = _source(rows, applied[0])
@@ -304,14 +311,8 @@ def _alone(joint: Joint) -> set[str]:
     after the first, where the ranks have exchanged nothing that could have averaged them: small
     numbers alone, such as a loss, and none with a graph."""
     traces = [*joint.traces.values()]
-    carried = [each for trace in traces for each in trace.sightings if isinstance(each, Carried)]
-    sources = "".join(text for trace in traces for text in trace.sources.values())
-    most = max((each.elements for each in carried), default=0)
-    if (
-        len(carried) < len(traces)
-        or any(each.pairwise or each.in_graph for each in carried)
-        or any(word in sources for word in _ELSEWHERE)
-    ):
+    most = max((each.elements for each in _carried(traces)), default=0)
+    if exchanged_by_hand(joint):
         return set()
     apart: dict[str, list[bool]] = {}
     for steps in same_steps(joint):
@@ -322,6 +323,23 @@ def _alone(joint: Joint) -> set[str]:
         differ = _unlike(rows, lambda step: step.values)
         apart.setdefault(_name(traces[0], rows[0]), []).append(bool(differ))
     return {name for name, each in apart.items() if len(each) > 1 and not each[0] and all(each[1:])}
+
+
+def _carried(traces: list[Trace]) -> list[Carried]:
+    return [each for trace in traces for each in trace.sightings if isinstance(each, Carried)]
+
+
+def exchanged_by_hand(joint: Joint) -> bool:
+    """Whether the ranks exchanged something with a graph, or one with one other, or may have done
+    so by ways that are not followed."""
+    traces = [*joint.traces.values()]
+    carried = _carried(traces)
+    sources = "".join(text for trace in traces for text in trace.sources.values())
+    return (
+        len(carried) < len(traces)
+        or any(each.pairwise or each.in_graph for each in carried)
+        or any(word in sources for word in _ELSEWHERE)
+    )
 
 
 def _unlike(rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]) -> list[int]:

@@ -23,14 +23,19 @@ def check(trace: Trace) -> Iterator[Finding]:
         if optimizer.strangers or set(optimizer.owns) <= set(optimizer.never_reached):
             # Parameters out of use or not reached get no gradients: GL104 and GL110 say so.
             continue
+        # It is torch that steps there, for a rank that has no more batches.
+        joined = step.at is not None and step.at.code.startswith("with Join(")
+        help = f"training.gl109.{'joined_' if joined else ''}help"
         yield Finding(
             *RULE.label,
             summary=message("training.gl109.summary", name=optimizer.name),
             iteration=step.iteration,
             tensor=unversioned(trace, optimizer.owns[0]) if optimizer.owns else None,
             failed=Place(step.at, f"{optimizer.name}.step()"),
-            help=(Help(message("training.gl109.help", name=optimizer.name)),),
-            others=(*step_with_backward(trace, step.at), *without_step(trace, step.at)),
+            help=(Help(message(help, name=optimizer.name)),),
+            others=()
+            if joined
+            else (*step_with_backward(trace, step.at), *without_step(trace, step.at)),
         )
 
 

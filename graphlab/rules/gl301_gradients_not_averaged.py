@@ -6,18 +6,23 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.ranks.options import without_reentrance
-from graphlab.rules.repair.ranks.replicas import built_at, gradients_themselves, wrapped_there
+from graphlab.rules.repair.ranks.replicas import (
+    built_at,
+    gradients_themselves,
+    only_call,
+    wrapped_there,
+)
 from graphlab.rules.repair.wrapped import forward_again, outside_no_sync, through_the_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import in_line, parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
-from graphlab.trace.ranks.sightings import DDP, NotAveraged
+from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, NotAveraged
 
 # Why the gradients were not averaged, where that is known.
 _KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied", "never", "grad"}
-_KNOWN |= {"hook", "moved"}
+_KNOWN |= {"hook", "moved", "group", "unsharded"}
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -29,7 +34,6 @@ def check(trace: Trace) -> Iterator[Finding]:
         why = source.why if source.why in _KNOWN else "differ"
         words = {"by": source.cause_by, "call": source.call, "name": name, "ddp": DDP}
         others = len(each.tensors) - 1
-        built = built_at(trace, each.tensors[0]) if why == "never" else None
         yield Finding(
             *RULE.label,
             summary=message(
@@ -43,13 +47,20 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             iteration=each.iteration,
             tensor=unversioned(trace, each.tensors[0]),
-            cause=Place(built, message("ranks.gl301.built"))
-            if built is not None
-            else Place(source.cause or source.at, source.cause_by or source.call),
+            cause=_cause(trace, each),
             failed=Place(each.at, f"{name}.step()"),
             help=(_repair(trace, each) or Help(message(f"ranks.gl301.help.{why}", **words)),),
             ranks=each.ranks,
         )
+
+
+def _cause(trace: Trace, each: NotAveraged) -> Place:
+    source = each.source
+    if source.why == "never" and (built := built_at(trace, each.tensors[0])) is not None:
+        return Place(built, message("ranks.gl301.built"))
+    if source.why == "unsharded" and (call := only_call(trace, FULLY_SHARD)) is not None:
+        return Place(call, FULLY_SHARD)
+    return Place(source.cause or source.at, source.cause_by or source.call)
 
 
 def _repair(trace: Trace, each: NotAveraged) -> Help | None:

@@ -14,6 +14,7 @@ from graphlab.trace.model import Failure, Saved, Step, Trace, Write
 from graphlab.trace.ranks.joint import Joint, merged
 from graphlab.trace.ranks.sightings import (
     DDP,
+    Carried,
     Communicated,
     GradientWrite,
     NotAveraged,
@@ -258,3 +259,24 @@ def test_a_call_that_only_one_rank_made_is_told_before_those_that_wait() -> None
     joint = compared(Joint({0: one, 1: other}, 2))
     (finding,) = merged({rank: find(trace) for rank, trace in joint.traces.items()})
     assert finding.cause is not None and finding.cause.at == LOOP.at("clip(model)")
+
+
+def test_a_group_without_all_ranks_may_train_a_model_of_its_own() -> None:
+    sources = (Source(BACKWARD, "loss.backward()", "group", LOOP.at("loss = model(x).mean()")),)
+    own = {"fresh": ("x", "y"), "gradients": ("x", "y"), "sources": sources}
+    (finding,) = found(rank_step(sources=sources), rank_step(**own))
+    assert (finding.code, finding.ranks) == ("GL301", (0, 1))
+    assert finding.cause is not None and finding.cause.at == LOOP.at("loss = model(x).mean()")
+    assert found(rank_step(sources=sources), rank_step(values=("e", "f"), **own)) == []
+
+
+def test_what_is_whole_beside_sharded_parameters() -> None:
+    sources = (Source(BACKWARD, "loss.backward()", "unsharded"),)
+    steps = [rank_step(sources=sources), rank_step(sources=sources, fresh="xy", gradients="xy")]
+    for in_graph, codes in ((False, ["GL301"]), (True, [])):
+        # Experts of each rank's own exchange tokens with a graph.
+        carried = Carried(None, 1000, False, in_graph)
+        traces = {at: LOOP.trace(sightings=(each, carried)) for at, each in enumerate(steps)}
+        joint = compared(Joint(traces, 2))
+        told = merged({rank: find(trace) for rank, trace in joint.traces.items()})
+        assert [each.code for each in told] == codes

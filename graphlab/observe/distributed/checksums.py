@@ -13,6 +13,8 @@ from graphlab.observe.tensors import Unnoticed, readable
 NOTHING = "-"
 # One that is larger than this is represented by as many of its elements, evenly spread.
 ELEMENTS = 1 << 16
+# The classes of parameters that are whole on each rank.
+WHOLE = (torch.Tensor, torch.nn.Parameter)
 
 
 def checksum(tensor: Any) -> str:

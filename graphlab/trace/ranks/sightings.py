@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from graphlab.trace.ranks.inputs import InputSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 # The kinds of a wrapper.
@@ -17,10 +18,11 @@ BROADCAST = "observed.by.broadcast"
 # up by an earlier backward, it ran under no_sync, the parameter is none that the wrapper knows,
 # torch.autograd.grad computed them, reentrant checkpoints gave it more than one, the program
 # averages others of the optimizer by hand, and not it, or a copy of it, a hook of the program's was
-# to do it, it lost the wrapper's hooks by getting other data, or nothing averages any.
+# to do it, it lost the wrapper's hooks by getting other data, the wrapper averages among some ranks
+# alone, only others of the optimizer are sharded, or nothing averages any.
 Unsynced = Literal[
     "around", "used-up", "no-sync", "unknown", "grad", "twice", "hook", "moved", "by-hand",
-    "copied", "never", "",
+    "copied", "group", "unsharded", "never", "",
 ]  # fmt: skip
 
 
@@ -387,5 +389,5 @@ RankSighting = (
     RankStep | ShardStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns
     | WithoutGradient | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried
     | Exchanged | DividedLoss | Unequal | OwnBuffer
-    | BuffersApart | NormOverPart
+    | BuffersApart | NormOverPart | InputSighting
 )  # fmt: skip

@@ -11,8 +11,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
+from graphlab.observe.distributed.checksums import WHOLE
 from graphlab.observe.notes import RawWrite, Spot
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.watched import Watched
@@ -21,7 +20,6 @@ from graphlab.source.objects import attributes, exactly, items
 from graphlab.trace.ranks.sightings import FULLY_SHARD, Wrapped
 
 _FLAT = "torch.distributed.fsdp._flat_param"
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 class GatheredWeights:
@@ -40,7 +38,7 @@ class GatheredWeights:
             yield Wrapped(None, FULLY_SHARD, tuple(places))
 
     def _stepped(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
-        if _FLAT not in sys.modules and all(exactly(each, *_PLAIN) for each in parameters):
+        if _FLAT not in sys.modules and all(exactly(each, *WHOLE) for each in parameters):
             return
         step = self._log.events[-1]
         written = []
@@ -64,7 +62,7 @@ class GatheredWeights:
         if _is_flat(shard):
             whole = attributes(shard).get("_full_param_padded")
             return whole if is_tensor(whole) else None
-        if exactly(shard, *_PLAIN):
+        if exactly(shard, *WHOLE):
             return None
         known = self._managed.get(id(shard))
         if known is None or known[0]() is not shard:

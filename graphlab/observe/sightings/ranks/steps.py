@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.distributed.checksums import NOTHING, checksum
+from graphlab.observe.distributed.checksums import NOTHING, WHOLE, checksum
 from graphlab.observe.distributed.placement import placement
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
@@ -23,6 +23,9 @@ from graphlab.observe.sightings.ranks.buffers.own import OwnBuffers
 from graphlab.observe.sightings.ranks.by_hand import written_together
 from graphlab.observe.sightings.ranks.collectives import Collectives
 from graphlab.observe.sightings.ranks.gathered import GatheredWeights
+from graphlab.observe.sightings.ranks.inputs.batches import Batches
+from graphlab.observe.sightings.ranks.inputs.epochs import Epochs
+from graphlab.observe.sightings.ranks.inputs.frozen import FrozenModules
 from graphlab.observe.sightings.ranks.past import PastWrappers
 from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
 from graphlab.observe.sightings.ranks.shards import ShardGradients, shard_of
@@ -32,7 +35,7 @@ from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import grad_of, readable, storage_key
 from graphlab.source.files import user_frame
 from graphlab.source.loops import loops_of
-from graphlab.source.objects import attributes, exactly, item, items
+from graphlab.source.objects import attributes, class_name, exactly, item, items
 from graphlab.source.places import line_place
 from graphlab.source.wording import call_text, written_by
 from graphlab.trace.ranks.sightings import (
@@ -45,8 +48,6 @@ from graphlab.trace.ranks.sightings import (
     Turns,
 )
 
-# The classes of parameters that are whole on each rank.
-PLAIN = {torch.Tensor, torch.nn.Parameter}
 # A trace keeps this many of an optimizer's sampled steps: the first ones, and the last.
 KEPT, FIRST_KEPT = 16, 4
 LOOPS = 64
@@ -73,6 +74,8 @@ class RankSteps:
         self._weights = LossWeights(watched, self._wrappers)
         self._buffers = OwnBuffers(watched, self._wrappers)
         self._norms = BatchNorms(watched, self._wrappers)
+        self._inputs = (Epochs(watched), Batches(watched, self._wrappers))
+        self._frozen = FrozenModules(watched, self._wrappers)
         BufferBroadcasts(watched, collectives)
         self._gathered = GatheredWeights(watched)
         # {parameter's identity: the last backward that wrote it, and the checksum it left}
@@ -103,6 +106,7 @@ class RankSteps:
         self._refusals.inspect(record, nodes, frame)
         self._weights.inspect(record, frame)
         self._norms.inspect(record, nodes)
+        self._frozen.inspect()
 
     def raised(self, error: BaseException) -> None:
         """The program ended with `error`."""
@@ -135,6 +139,9 @@ class RankSteps:
         yield from self._weights.found()
         yield from self._buffers.found()
         yield from self._norms.found()
+        yield from self._frozen.found()
+        for each in self._inputs:
+            yield from each.found()
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
         for spot, count in self._restored.items():
@@ -172,9 +179,16 @@ class RankSteps:
             if (wrapper := self._wrappers.of(parameter)) is not None
         ]
         copied = self._collectives.copies.taken(state.at)
-        if not pairs and torch.distributed.is_initialized() and {*map(type, parameters)} <= PLAIN:
+        sharded = any(class_name(each) == "DTensor" for each in parameters)
+        if not pairs and torch.distributed.is_initialized():
             # The program averages itself, or nothing does.
-            pairs = [(each, grad, None) for each, grad in zip(parameters, grads, strict=True)]
+            pairs = [
+                (each, grad, None)
+                for each, grad in zip(parameters, grads, strict=True)
+                if exactly(each, *WHOLE)
+            ]
+            if len(pairs) < len(parameters) and not sharded:
+                pairs = []
         if not pairs:
             return
         earlier = kept[-1].step if kept else 0
@@ -211,6 +225,8 @@ class RankSteps:
                 others = next(iter(together.values()), None)
                 if not shared[-1] and (others or record is not None):
                     source = _by_hand(source, others, copied)
+                    if sharded and source.why == "never":
+                        source = replace(source, why="unsharded")
             if source not in sources:
                 sources.append(source)
             source_of.append(sources.index(source))

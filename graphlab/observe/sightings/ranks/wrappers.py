@@ -17,6 +17,7 @@ import torch
 
 from graphlab.observe.names import parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
+from graphlab.observe.sightings.ranks.exchanges import size_of
 from graphlab.observe.sightings.ranks.places import (
     assigned_after,
     called_from,
@@ -54,6 +55,8 @@ class Wrapper:
         # The memory of each, and the call that registered a hook of the program's.
         self.storages = {id(each): storage_key(each) for each in known}
         self.hook: Spot | None = None
+        # It averages among these alone.
+        self.ranks = size_of(attributes(ddp).get("process_group"))
         # The last backward that reached it, and the one that used up its last forward.
         self.last: RawBackward | None = None
         self.used_up: RawBackward | None = None
@@ -113,6 +116,9 @@ class Wrappers:
         found = self._why.get((id(record), id(wrapper)), plain)
         if not found.why and storage_key(parameter) != wrapper.storages[id(parameter)]:
             return replace(plain, why="moved", cause=plain.at, cause_by=plain.call)
+        if not found.why and wrapper.ranks != size_of(None):
+            at = located(wrapper.spot)
+            return replace(plain, why="group", cause=at, cause_by=call_text(at, "DDP")[0])
         if not found.why and wrapper.hook is not None:
             at = located(wrapper.hook)
             by = call_text(at, "register_comm_hook")[0]

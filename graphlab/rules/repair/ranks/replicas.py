@@ -18,7 +18,12 @@ _WHOLE = f"torch.nn.parallel.{DDP}"
 
 def built_at(trace: Trace, tensor: int) -> Location | None:
     """The one line that assigns what a parameter's name begins with, as ``model = Net()``."""
-    root = (trace.tensors[tensor].name or "").split(".")[0]
+    return assigned_at(trace, trace.tensors[tensor].name or "")
+
+
+def assigned_at(trace: Trace, name: str) -> Location | None:
+    """The one line that assigns the result of a call to what `name` begins with."""
+    root = name.split(".")[0]
     found = [
         line_place(file, node.lineno, source=source)
         for file, source in trace.sources.items()
@@ -26,6 +31,18 @@ def built_at(trace: Trace, tensor: int) -> Location | None:
         if isinstance(node.targets[0], ast.Name) and node.targets[0].id == root
     ]
     return found[0] if len(found) == 1 else None
+
+
+def only_call(trace: Trace, name: str) -> Location | None:
+    """The one line that calls a function of this name."""
+    found = {
+        line_place(file, node.lineno, source=source)
+        for file, source in trace.sources.items()
+        for statement in _statements(source)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def item_assignments(trace: Trace, key: str) -> Iterator[Place]:

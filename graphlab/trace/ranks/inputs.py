@@ -1,0 +1,65 @@
+"""What a rank was seen to train with, beside the model, and what the ranks' traces show of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphlab.trace.values import Count, Location
+
+
+@dataclass(frozen=True, slots=True)
+class SameOrder:
+    """A DistributedSampler that shuffles, made at `at`, gave the passes that begin at `loop`, and
+    that trained, `passes` times the same order, of one and the same `epoch`."""
+
+    at: Location | None
+    loop: Location | None
+    passes: Count
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forwards:
+    """Checksums of what the forwards of the wrapper `name` at `at` were given, by their numbers.
+    loader: where the DataLoader was made whose batches were under way."""
+
+    at: Location | None
+    name: str
+    given: tuple[tuple[Count, str], ...]
+    loader: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class SameBatches:
+    """The `count` compared forwards of the wrapper `name` at `at` were each given the same on all
+    `ranks`. loader: as of Forwards."""
+
+    at: Location | None
+    name: str
+    count: Count
+    loader: Location | None
+    ranks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A checksum of the parameters of the module `name`, none of which is trained or wrapped, that
+    `at` calls, at each of the backwards that were looked at."""
+
+    at: Location | None
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenApart:
+    """The parameters of the frozen module `name`, called at `at`, differ between the ranks. moves:
+    whether the program writes to them, as to an average of others."""
+
+    at: Location | None
+    name: str
+    moves: bool
+    ranks: tuple[int, ...]
+
+
+InputSighting = SameOrder | Forwards | SameBatches | Frozen | FrozenApart
