@@ -56,6 +56,20 @@ def _drawn_with_graph(file: Rewriting, at: Location) -> list[Help]:
     return [found] if found is not None else []
 
 
+def argument_cut(trace: Trace, at: Location | None) -> str:
+    """The argument of a function of several that ``x = x.detach()`` at `at` cuts off; "" where
+    there is none. The cut may be meant for another one of them."""
+    file = Rewriting.of(trace, at)
+    cut = file.statement(at.line) if file is not None and at is not None else None
+    function = file.function(cut) if file is not None and cut is not None else None
+    if file is None or function is None or not isinstance(cut, ast.Assign):
+        return ""
+    given = [each.arg for each in function.args.args if each.arg != "self"]
+    name = ast.unparse(cut.targets[0])
+    rebound = name in given and _whole(file, cut.value) == name
+    return name if rebound and len(given) > 1 else ""
+
+
 def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Help]:
     """Move ``x = x.item()`` behind the backward: what comes after may mean the number. A sum stays:
     what is added to a loss is there to be trained."""
