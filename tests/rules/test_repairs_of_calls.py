@@ -10,6 +10,7 @@ from graphlab.language import key_of, message
 from graphlab.rules.gl110_parameter_never_reached import check
 from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.asked.returned import complete_return
+from graphlab.rules.repair.copies import load_original
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.growing import given_detached
 from graphlab.rules.repair.graph.joined import kept_for_the_next
@@ -216,3 +217,22 @@ def test_a_closure_is_cleared_though_another_loop_has_a_loss_of_that_name() -> N
     found = clear_gradients(script.trace(backward(script.at("loss.backward()")), last), last)
     better = source.replace("():\n    loss = g()", "():\n    opt.zero_grad()\n    loss = g()")
     assert found is not None and outcomes(source, [found]) == [better]
+
+
+@pytest.mark.parametrize(
+    ("made", "loads"),
+    [
+        ("target = copy.deepcopy(net)", "target.load_state_dict(net.state_dict())"),
+        ("target = copy.deepcopy(net).eval()", "target.load_state_dict(net.state_dict())"),
+        ("target = Net()", None),
+        ("target = copy.deepcopy(nets[0])", None),
+        ("target = copy.deepcopy(net)\ntarget = copy.deepcopy(other)", None),
+    ],
+)
+def test_a_copy_loads_what_it_was_copied_from(made: str, loads: str | None) -> None:
+    line = "target.load_state_dict(target.state_dict())"
+    source = f"{made}\n{line}\n"
+    script = Script(source)
+    found = load_original(script.trace(), script.at(line), "target")
+    wanted = [source.replace(line, loads)] if loads else []
+    assert outcomes(source, [found] if found else []) == wanted
