@@ -115,8 +115,8 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
     for each in twice if owner else ():
         file, call, _ = construction(trace, each.at)
         given = given_parameters(call) if call is not None else None
-        if file is not None and given is not None:
-            here = file.spelled(call, owner) if call is not None else owner
+        if file is not None and call is not None and given is not None and owner is not None:
+            here = file.spelled(call, owner)
             found = file.help(
                 message("repairs.tried.give_parameters", name=each.name, owner=here),
                 (*file.span(given), f"{here}.parameters()"),
