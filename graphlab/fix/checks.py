@@ -209,11 +209,13 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
             yield message("fix.silences.gone", name=optimizer.name)
             continue
         trained = {name: at for name, at in owned.items() if _trained(before, optimizer, at)}
+        held = {names[at] for at in then.owns}
         if (trained or not optimizer.steps) and not then.steps and not then.elsewhere:
-            if optimizer.steps or _expected(before, optimizer):
+            # A wrapper such as SAM leaves it to the optimizer inside of it.
+            inner = any(e.steps and held <= {names[at] for at in e.owns} for e in after.optimizers)
+            if not inner and (optimizer.steps or _expected(before, optimizer)):
                 yield message("fix.silences.not_stepped", name=then.name)
             continue
-        held = {names[at] for at in then.owns}
         for name in trained:
             if name not in held and not any(
                 name in {names[at] for at in each.owns} for each in after.optimizers

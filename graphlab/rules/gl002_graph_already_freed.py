@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.growing import summed_apart
-from graphlab.rules.repair.graph.joined import each_for_its_own, joined
+from graphlab.rules.repair.graph.joined import each_for_its_own, joined, kept_for_the_next
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
 from graphlab.rules.repair.graph.once import (
     cached,
@@ -78,6 +78,7 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
     yield from graph_once_more(trace, freeing, event)
     if freeing is not None and freeing.at == event.at:
         yield from summed_apart(trace, event.at, event.loss)
+        yield from kept_for_the_next(trace, freeing, event)
         yield from loss_per_backward(trace, event)
         yield from each_for_its_own(trace, event)
         yield from detach_given(trace, event)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.calls import not_reentrant_at_all
-from graphlab.rules.repair.graph.cuts import graph_kept
+from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.uncalled import not_called
@@ -80,10 +82,20 @@ def check(trace: Trace) -> Iterator[Finding]:
             notes=(message("training.gl110.all", names=names),) if len(names) > 1 else (),
             others=(
                 *([named[1]] if named is not None and not unknown else []),
-                *graph_kept(trace, optimizer.cut, optimizer.cut_by),
+                *_kept(trace, optimizer),
                 *not_reentrant_at_all(trace, optimizer.at),
+                *handed_over(trace, optimizer.at, never),
             ),
         )
+
+
+def _kept(trace: Trace, optimizer: OptimizerInfo) -> Iterator[Help]:
+    # Where others of its parameters are reached, another argument may have been meant.
+    some = len(optimizer.never_reached) < len(optimizer.owns)
+    name = argument_cut(trace, optimizer.cut) if some else ""
+    choice = message("fix.meant.argument", name=name) if name else ""
+    for each in graph_kept(trace, optimizer.cut, optimizer.cut_by):
+        yield replace(each, choice=choice or each.choice)
 
 
 def _needed(trace: Trace, event: Refused) -> Finding:

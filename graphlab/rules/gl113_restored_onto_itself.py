@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.copies import clone_taken, copy_object
+from graphlab.rules.repair.copies import clone_taken, copy_object, load_original
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -19,7 +19,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 
 def _finding(trace: Trace, each: Restored) -> Finding:
-    name = each.receiver if each.one_object else each.given or each.taken_by
+    name = each.receiver if each.one_object or each.itself else each.given or each.taken_by
     return Finding(
         *RULE.label,
         summary=_summary(each),
@@ -31,6 +31,8 @@ def _finding(trace: Trace, each: Restored) -> Finding:
 
 
 def _summary(each: Restored) -> str:
+    if each.itself:
+        return message("training.gl113.itself", receiver=each.receiver, call=each.call)
     if each.one_object:
         words = {"receiver": each.receiver, "given": each.given, "call": each.call}
         return message("training.gl113.one_object", **words)
@@ -38,6 +40,9 @@ def _summary(each: Restored) -> str:
 
 
 def _help(trace: Trace, each: Restored) -> Help:
+    if each.itself:
+        edit = load_original(trace, each.at, each.receiver)
+        return edit or Help(message("training.gl113.another", receiver=each.receiver))
     edit = None
     if each.taken is not None:
         edit = (copy_object if each.one_object else clone_taken)(trace, each.taken)

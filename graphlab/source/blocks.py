@@ -299,11 +299,16 @@ class StatementInScope:
             if isinstance(loop, ast.For | ast.While)
             and loop.lineno <= self.statement.lineno <= (loop.end_lineno or 0)
         ]
-        # The next iteration of a loop is later too, unless the loop binds the name.
-        return any(
-            not any(isinstance(n.ctx, ast.Store) and n in ast.walk(loop) for n in self._names(name))
-            for loop in around
-        )
+        # The next iteration of a loop is later too, unless the loop binds the name first.
+        for loop in around:
+            mine = [n for n in ast.walk(loop) if isinstance(n, ast.Name) and n.id == name]
+            bound = [n.lineno for n in mine if isinstance(n.ctx, ast.Store)]
+            inside = {n for each in loop.body for n in ast.walk(each)}
+            read = (n.lineno for n in mine if isinstance(n.ctx, ast.Load) and n in inside)
+            # `h = cell(x, h)` reads it before it binds it.
+            if not bound or min(bound) >= min(read, default=min(bound) + 1):
+                return True
+        return False
 
     def _names(self, name: str) -> list[ast.Name]:
         return [n for n in ast.walk(self.scope) if isinstance(n, ast.Name) and n.id == name]

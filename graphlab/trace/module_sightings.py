@@ -13,7 +13,7 @@ class Restored:
 
     receiver, given: as written. taken, taken_by: the line that took those values, with training
     between; or, where `receiver` and `given` are two names of one object (`one_object`), the line
-    that made them that.
+    that made them that. itself: it is given its own values, again and again, by one expression.
     """
 
     at: Location | None
@@ -23,6 +23,7 @@ class Restored:
     taken: Location | None
     taken_by: str
     one_object: bool = False
+    itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,3 +206,16 @@ def test_a_name_that_was_anothers_as_well_is_no_parameter_lost() -> None:
     after = own.trace(replace(ran, reached=(1,)), step(script.at("opt_g.step()"), mix=OWN))
     assert checks.nothing_silenced(before, after).holds is True
     assert checks.nothing_silenced(replace(before, sightings=()), after).holds is False
+
+
+@pytest.mark.parametrize("owns", [(0, 1), (0,)])
+def test_a_wrapper_whose_inner_optimizer_steps_is_not_silenced(owns: tuple[int, ...]) -> None:
+    at = TWO.at("opt_g.step()")
+    sam = optimizer("sam", steps=0, owns=(0, 1))
+    before = replace(TWO, optimizers=(sam,)).trace(
+        refused("leaf", at, "p.add_()"), backward(at, "g_loss", reached=(0, 1))
+    )
+    inner = optimizer("sam.base_optimizer", owns=owns)
+    after = replace(TWO, optimizers=(sam, inner)).trace(backward(at, "g_loss", reached=(0, 1)))
+    told = checks.nothing_silenced(before, after)
+    assert told.holds is (owns == (0, 1))

@@ -122,7 +122,32 @@ SPEAKING = {
         "    opt.step()\n    buffer.append((x, y))  # <<\n"
     ),
 }
+# A network that is trained, a copy of it, and how that follows.
+_COPIED = (
+    "import copy\nm = nn.Linear(4, 1)\nt = copy.deepcopy(m)\n"
+    "opt = torch.optim.SGD(m.parameters(), lr=0.1)\nfor i in range(8):\n"
+    "    loss = (m(torch.randn(8, 4)) - t(torch.randn(8, 4)).detach()).square().mean()\n"
+    "    opt.zero_grad()\n    loss.backward()\n    opt.step()\n    {follow}\n"
+)
 SILENT = {
+    "a copy that follows": _COPIED.format(follow="t.load_state_dict(m.state_dict())"),
+    "its own values once": _COPIED.format(
+        follow="i == 3 and t.load_state_dict(t.state_dict())"
+    ),
+    "its own values, cloned": _COPIED.format(
+        follow="t.load_state_dict({k: v.clone() for k, v in t.state_dict().items()})"
+    ),
+    "its own values, averaged on the way": _COPIED.format(
+        follow="s = t.state_dict()\n    for k, v in m.state_dict().items():\n"
+        "        s[k].mul_(0.9).add_(v, alpha=0.1)\n    t.load_state_dict(s)"
+    ),
+    "its own values, with no step in between": (
+        "m = nn.Linear(4, 1)\n" + _train() + "t = nn.Linear(4, 1)\nfor i in range(4):\n"
+        "    t.load_state_dict(t.state_dict())\n"
+    ),
+    "what is trained, its own values": _COPIED.format(
+        follow="m.load_state_dict(m.state_dict())"
+    ),
     "loaded at once": (
         "m = nn.Linear(4, 1)\n" + _train() + "m.load_state_dict(m.state_dict())\n"
     ),

@@ -182,6 +182,8 @@ SPEAKING = (
          "self.best_state", failed=21, cause=15),
     Case("GL113", "tests/corpus/silent/target_is_the_online_net.py", "warning",
          "self.target", failed=29, cause=12),
+    Case("GL113", "tests/corpus/silent/mixer_target_loads_itself.py", "warning",
+         "self.mixer_target", failed=29),
     Case("GL116", "tests/corpus/silent/backbone_flag_on_module.py", "warning",
          "model.blocks.0.lin.weight", cause=32),
     Case("GL116", "tests/corpus/silent/flag_misspelt.py", "warning",

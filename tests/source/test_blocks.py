@@ -164,3 +164,20 @@ def test_whether_binding_anew_reaches_all_who_look(source: str, rebinds: bool) -
     call = here.statement.value
     assert isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
     assert here.may_rebind(call.func.value) is rebinds
+
+
+@pytest.mark.parametrize(
+    ("source", "again"),
+    [
+        ("for x in xs:\n    h, c = cell(x, (h, c))\n    h[0] = 0\n", True),
+        ("for x in xs:\n    h = make(x)\n    h[0] = 0\n", False),
+        ("for h in hs:\n    h[0] = 0\n", False),
+        ("while go:\n    use(h)\n    h = make()\n    h[0] = 0\n", True),
+    ],
+)
+def test_the_next_turn_reads_a_name_that_it_has_not_bound_yet(source: str, again: bool) -> None:
+    line = next(at for at, each in enumerate(source.splitlines(), 1) if "h[0]" in each)
+    at = Location("f.py", line, 5, line, 13, "<module>", "h[0] = 0", 4)
+    trace = Trace("f.py", "completed", Environment("", "", "", None, ""), sources={"f.py": source})
+    here = StatementInScope.of(trace, at)
+    assert here is not None and here.used_later("h") is again

@@ -71,11 +71,16 @@ def missing_backward(call: FailedCall) -> Diagnosis | None:
 
 
 def _inputs(node: Any) -> int:
-    """How many inputs forward was given. `needs_input_grad` is one of ctx's documented fields."""
+    """How many inputs forward was given."""
+    return len(_needed(node))
+
+
+def _needed(node: Any) -> tuple[bool, ...]:
+    """Which inputs need a gradient. `needs_input_grad` is one of ctx's documented fields."""
     try:
-        return len(node.needs_input_grad)
+        return tuple(node.needs_input_grad)
     except Exception:
-        return 0
+        return ()
 
 
 def _returned(
@@ -105,7 +110,9 @@ def _why(
 ) -> str:
     names = function.inputs()
     if got is not None and not _acceptable(got, wanted, function):
-        return message("observed.contract.number", gradients=got, inputs=wanted)
+        # As text: arguments of messages are plain.
+        needed = " ".join(str(at) for at, each in enumerate(_needed(node)) if each)
+        return message("observed.contract.number", gradients=got, inputs=wanted, needed=needed)
     bad = _misshapen(call, inputs_of(node))
     # next_functions leaves out inputs that are no tensors.
     if bad is not None:

@@ -59,3 +59,43 @@ def copy_object(trace: Trace, at: Location) -> Help | None:
         return None
     place = file.whole(first)[0]
     return file.help(text, (place, place, "import copy\n"), (*file.span(statement), new))
+
+
+def load_original(trace: Trace, at: Location | None, receiver: str) -> Help | None:
+    """Load the values of what the module was copied from, where one line copies it."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None:
+        return None
+    made = [
+        each.value
+        for each in ast.walk(file.tree)
+        if isinstance(each, ast.Assign) and receiver in map(ast.unparse, each.targets)
+    ]
+    copied = [
+        each.args[0]
+        for value in made
+        for each in ast.walk(value)
+        if isinstance(each, ast.Call)
+        and ast.unparse(each.func) in ("copy.deepcopy", "deepcopy")
+        and len(each.args) == 1
+    ]
+    given = [
+        each.func.value
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and each.func.attr == "state_dict"
+        and ast.unparse(each.func.value) == receiver
+    ]
+    if len(made) != 1 or len(copied) != 1 or len(given) != 1:
+        return None
+    original = copied[0]
+    plain = isinstance(original, ast.Name | ast.Attribute)
+    # A method knows the attributes of its object, and no variable of another function.
+    here = file.function(statement) is file.function(original) or "." in receiver
+    if not plain or not here or ("." in receiver) != isinstance(original, ast.Attribute):
+        return None
+    name = file.text(original)
+    text = message("repairs.copies.original", receiver=receiver, name=name)
+    return file.help(text, (*file.span(given[0]), name))

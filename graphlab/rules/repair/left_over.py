@@ -23,7 +23,8 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
     if at is None or found is None or found[1].rsplit(".", 1)[-1] != name.rsplit(".", 1)[-1]:
         return None
     zero = f"{found[1]}.zero_grad()"
-    first = _first_backward(trace, step)
+    # A closure is called again by its own optimizer alone, whatever other losses are called.
+    first = step.again or _first_backward(trace, step)
     inside = _in_closure(trace, at, first, zero) if first is not None else None
     if inside is not None:
         return inside

@@ -53,6 +53,8 @@ class Loads:
         self._loading = loading
         self._takings: dict[Spot, deque[Taking]] = {}
         self._found: dict[Location, Restored] = {}
+        # Lines that load a module's own values, and how many steps there had been at the first.
+        self._own: dict[Location, int] = {}
         module, optimizer = torch.nn.Module, torch.optim.Optimizer
         tracer = watched.tracer
         tracer.handle(module.state_dict, partial(self._taken, True))
@@ -116,6 +118,8 @@ class Loads:
             self._note(at, taking)
         elif any(now.get(owner, 0) for owner in owners):
             self._one_object(at, taking, user)
+        elif not owners:
+            self._itself(at, sum(now.values()))
 
     def _by_hand(self, taking: Taking, pairs: list[tuple[Any, Any]]) -> bool:
         """Whether the program itself has trained the parameters since: it wrote them, ran a
@@ -164,6 +168,17 @@ class Loads:
             at, f"{receiver}.load_state_dict()", receiver, source, made,
             made.code if made is not None else "", True,
         )  # fmt: skip
+
+    def _itself(self, at: Location, steps: int) -> None:
+        """``target.load_state_dict(target.state_dict())``, for a second time, after more steps of
+        other networks: it follows none of them."""
+        receiver, given = _parts(at, "load_state_dict")
+        if not receiver or given != f"{receiver}.state_dict()" or at in self._found:
+            return
+        if self._own.setdefault(at, steps) < steps:
+            self._found[at] = Restored(
+                at, f"{receiver}.load_state_dict()", receiver, given, None, "", itself=True
+            )
 
     def _optimizer_loads(self, frame: FrameType, event: str, arg: Any) -> None:
         if event != "call":

@@ -37,6 +37,16 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
         return Help(text)
     unused = _unused(here.scope)
     texts = [here.text(each) for each in given]
+    needed = [int(each) for each in str(why.arguments.get("needed", "")).split()]
+    if not unused and len(needed) == got:
+        # The others need no gradient: a number, a flag.
+        mine = dict(zip(needed, texts, strict=True))
+        text = message("repairs.returned.none_for", inputs=listing([inputs[at] for at in needed]))
+        in_turn = [mine.get(at, "None") for at in range(wanted)]
+        named = _by_name(inputs, given, texts)
+        found = here.help(text, f"return {', '.join(named or in_turn)}")
+        sure = got == 1 or named
+        return found if sure else replace(found, choice=message("fix.meant.order"))
     if len(unused) != wanted - got or not texts:
         text = message("repairs.returned.too_few", count=wanted, inputs=listing(inputs))
         return Help(text)

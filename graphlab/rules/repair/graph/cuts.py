@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
-from graphlab.source.rewriting import Rewriting
+from graphlab.source.rewriting import Function, Rewriting
 from graphlab.source.vocabulary import GUARDS
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -54,6 +54,20 @@ def _drawn_with_graph(file: Rewriting, at: Location) -> list[Help]:
     ]
     found = file.help(message("repairs.tried.rsample"), *edits)
     return [found] if found is not None else []
+
+
+def argument_cut(trace: Trace, at: Location | None) -> str:
+    """The argument of a function of several that ``x = x.detach()`` at `at` cuts off; "" where
+    there is none. The cut may be meant for another one of them."""
+    file = Rewriting.of(trace, at)
+    cut = file.statement(at.line) if file is not None and at is not None else None
+    function = file.function(cut) if file is not None and cut is not None else None
+    if file is None or function is None or not isinstance(cut, ast.Assign):
+        return ""
+    given = [each.arg for each in function.args.args if each.arg != "self"]
+    name = ast.unparse(cut.targets[0])
+    rebound = name in given and _whole(file, cut.value) == name
+    return name if rebound and len(given) > 1 else ""
 
 
 def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Help]:
@@ -214,21 +228,24 @@ def _appends_to(statement: ast.stmt, copy: ast.AST) -> bool:
 
 def _thawed(trace: Trace, call: Location | None) -> Iterator[Help]:
     """Let the network of the optimizer that steps after the backward at `call` require grad again,
-    at the beginning of each turn of the loop. Only where it has trained it before: what is frozen
-    from the start may be meant to be."""
+    at the beginning of each turn of the loop, or of the function. Only where it has trained it
+    before: what is frozen from the start may be meant to be."""
     file = Rewriting.of(trace, call)
     statement = file.statement(call.line) if file is not None and call is not None else None
     if file is None or statement is None:
         return
     body = file.body(statement)
     after = "".join(file.text(each) for each in body[body.index(statement) :]) if body else ""
-    stepped = [each for each in trace.optimizers if each.steps and f"{each.name}.step(" in after]
-    stepped.sort(key=lambda each: after.index(f"{each.name}.step("))
+    calls = {each.name: f"{file.spelled(statement, each.name)}.step(" for each in trace.optimizers}
+    stepped = [each for each in trace.optimizers if each.steps and calls[each.name] in after]
+    stepped.sort(key=lambda each: after.index(calls[each.name]))
     owners = {trace.tensors[at].owner for each in stepped[:1] for at in each.owns} - {None}
-    loop = next((each for each in file.around(statement) if isinstance(each, ast.For)), None)
-    if len(owners) == 1 and loop is not None:
-        owner = owners.pop()
-        first = loop.body[0]
+    around = (each for each in file.around(statement) if isinstance(each, ast.For | Function))
+    whole = next(around, None)
+    if len(owners) == 1 and whole is not None:
+        owner = file.spelled(statement, owners.pop() or "")
+        told = ast.get_docstring(whole) is not None if isinstance(whole, Function) else False
+        first = whole.body[told:][0] if whole.body[told:] else whole.body[0]
         place = file.whole(first)[0]
         found = file.help(
             message("repairs.tried.require_again", owner=owner),

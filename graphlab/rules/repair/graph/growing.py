@@ -86,10 +86,12 @@ def given_detached(trace: Trace, at: Location | None, name: str) -> Iterator[Hel
         if ast.unparse(node.func.value) != holder:
             continue
         given = [each for each in node.args if isinstance(each, ast.Name)]
-        edits = [(file.span(each)[1], file.span(each)[1], ".detach()") for each in given]
-        found = file.help(message("repairs.tried.keep_without"), *edits)
-        if found is not None:
-            yield found
+        # Some of them may be numbers.
+        for chosen in ([*given], *([each] for each in given if len(given) > 1)):
+            edits = [(file.span(each)[1], file.span(each)[1], ".detach()") for each in chosen]
+            found = file.help(message("repairs.tried.keep_without"), *edits)
+            if found is not None:
+                yield found
 
 
 def summed_apart(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:

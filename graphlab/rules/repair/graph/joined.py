@@ -10,7 +10,7 @@ from graphlab.language import message
 from graphlab.rules.steps import losses_by_name
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Backward, Location, Trace
+from graphlab.trace.model import Backward, Location, Step, Trace
 
 
 def joined(trace: Trace) -> Iterator[Help]:
@@ -103,6 +103,55 @@ def each_for_its_own(trace: Trace, event: Backward) -> Iterator[Help]:
         named = [each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)]
         if loss.id in named and not event.retain_graph:
             yield from for_its_step(trace, event, "retain_graph=True, ")
+
+
+def kept_for_the_next(trace: Trace, freeing: Backward, event: Backward) -> Iterator[Help]:
+    """Keep the graph in a loop over what one forward gave, each with a backward, before one step.
+    What a turn hands on to the next is another matter: detached, it may be."""
+    file, statement = _statement(trace, event.at)
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    loss = _loss(statement)
+    loops = file.around(statement) if file is not None and statement is not None else iter(())
+    loop = next((each for each in loops if isinstance(each, ast.For)), None)
+    if (
+        file is None
+        or loop is None
+        or not isinstance(call, ast.Call)
+        or not isinstance(loss, ast.Name)
+    ):
+        return
+    first, last = trace.events.index(freeing), trace.events.index(event)
+    if any(isinstance(each, Step) for each in trace.events[first:last]):
+        return
+    given = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
+    made = [
+        each
+        for each in loop.body
+        if isinstance(each, ast.Assign) and [ast.unparse(e) for e in each.targets] == [loss.id]
+    ]
+    read = {n.id for each in made for n in ast.walk(each.value) if isinstance(n, ast.Name)}
+    stored = {
+        n.id
+        for each in loop.body
+        for n in ast.walk(each)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    if (
+        not given & (read | {loss.id})
+        or stored & read
+        or any(each.name in stored - {loss.id} for each in event.carriers)
+    ):
+        return
+    end = file.span(call)[1] - 1
+    comma = ", " if call.args or call.keywords else ""
+    if event.retain_graph or event.handed_over:
+        return
+    found = file.help(
+        message("repairs.kept_apart.keep_for_next", call=event.call),
+        (end, end, f"{comma}retain_graph=True"),
+    )
+    if found is not None:
+        yield found
 
 
 def _statement(trace: Trace, at: Location | None) -> tuple[Rewriting | None, ast.stmt | None]:

@@ -96,19 +96,30 @@ def _group_appended(file: Rewriting, call: ast.Call, statement: ast.stmt) -> Hel
 
 
 def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
-    """Give an optimizer the missing parameters in place of its own, which another holds as well."""
+    """Give an optimizer the missing parameters in place of its own, which another holds as well, or
+    which are those of a copy that no gradient ever reaches."""
     owners = {each.owner for each in missing}
     owner = owners.pop() if len(owners) == 1 else None
     owns = [frozenset(each.owns) for each in trace.optimizers]
-    twice = [each for at, each in enumerate(trace.optimizers) if owns.count(owns[at]) > 1]
+    shapes = sorted(each.shape for each in missing)
+    twice = [
+        each
+        for at, each in enumerate(trace.optimizers)
+        if owns.count(owns[at]) > 1
+        or (
+            owns[at] == set(each.never_reached)
+            and sorted(trace.tensors[tensor].shape for tensor in each.owns) == shapes
+        )
+    ]
     twice.sort(key=lambda each: not name_parts(each.name) & name_parts(owner or ""))
     for each in twice if owner else ():
         file, call, _ = construction(trace, each.at)
         given = given_parameters(call) if call is not None else None
-        if file is not None and given is not None:
+        if file is not None and call is not None and given is not None and owner is not None:
+            here = file.spelled(call, owner)
             found = file.help(
-                message("repairs.tried.give_parameters", name=each.name, owner=owner),
-                (*file.span(given), f"{owner}.parameters()"),
+                message("repairs.tried.give_parameters", name=each.name, owner=here),
+                (*file.span(given), f"{here}.parameters()"),
             )
             if found is not None:
                 yield found
