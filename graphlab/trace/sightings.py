@@ -49,11 +49,11 @@ class Starved:
 class SoftmaxTwice:
     """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
     the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
-    `built`. takes_logs: the loss, `loss`, computes none, and takes the logarithms of
-    probabilities."""
+    `built`. takes_logs: the loss, `loss`, takes the logarithms of probabilities or of rates, and
+    `first` made none."""
 
     at: Location | None
-    first: Literal["softmax", "log_softmax", "sigmoid"]
+    first: Literal["softmax", "log_softmax", "sigmoid", "exp"]
     loss_at: Location | None
     module: str = ""
     built: Location | None = None
@@ -77,11 +77,12 @@ class BroadcastLoss:
 @dataclass(frozen=True, slots=True)
 class Clipped:
     """A call that clips gradients without effect: they are still `scaled` by a GradScaler, `spent`
-    by the optimizer's step at `step`, or there are `none` yet. calls: how often that was seen."""
+    by the optimizer's step at `step`, there are `none` yet, or the iterator that was to give the
+    parameters is `used_up`. calls: how often that was seen."""
 
     at: Location | None
     call: str
-    why: Literal["scaled", "spent", "none"]
+    why: Literal["scaled", "spent", "none", "used_up"]
     optimizer: OptimizerAt
     calls: Count
     step: Location | None = None
