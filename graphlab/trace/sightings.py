@@ -155,6 +155,64 @@ class ResultDiscarded:
     written: str
 
 
+@dataclass(frozen=True, slots=True)
+class SettingUnread:
+    """A setting that no step of an optimizer of the class `kind` reads: set at `at` under `key`, on
+    the optimizer, or `in_group`. name: what the optimizer reads. given, used: the values."""
+
+    at: Location | None
+    name: str
+    key: str
+    in_group: bool
+    optimizer: OptimizerAt
+    given: str
+    used: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingLoaded:
+    """A load_state_dict() at `at`, by `call`, none of whose keys the module has. `fits` of them
+    would fit, with `prefix` left out of what is loaded (`extra`), or put before it."""
+
+    at: Location | None
+    call: str
+    prefix: str
+    extra: bool
+    fits: Count
+
+
+@dataclass(frozen=True, slots=True)
+class HookAgain:
+    """A hook that `call` at `at` has added to `name`, step after step: `times` of it are there."""
+
+    at: Location | None
+    call: str
+    name: str
+    times: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresMixed:
+    """Scores of the shape `before` that a view at `at` gave the shape `after`, with the classes in
+    the place of the length, for a loss."""
+
+    at: Location | None
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    call: str
+    call_at: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroLabels:
+    """Labels of 0 and 1, at `count` calls of `loss` at `at`, which takes 1 and -1."""
+
+    at: Location | None
+    loss: str
+    count: Count
+
+
 # Where a number was made: in a forward, in a backward, in an optimizer's step; or where it was
 # first met: in data, which no operation made. `before` is in what had run when looking began,
 # `kept` in what a module keeps in a buffer, of which no more is known.
@@ -225,6 +283,11 @@ Sighting = (
     | LossUnused
     | GradientKept
     | ResultDiscarded
+    | SettingUnread
+    | NothingLoaded
+    | HookAgain
+    | ScoresMixed
+    | ZeroLabels
     | ModuleSighting
     | NonFinite
     | RankSighting

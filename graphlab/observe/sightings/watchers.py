@@ -18,6 +18,7 @@ from graphlab.observe.sightings.ranks.steps import watchers_of_ranks
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.unused import UnusedLosses
+from graphlab.observe.sightings.usage.watch import watchers_of_usage
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.sightings import Sighting
@@ -45,6 +46,7 @@ class Watchers:
             self._kept,
             self.numbers,
             *watchers_of_state(watched),
+            *watchers_of_usage(watched),
             *self._of_ranks,
         )
 
