@@ -171,6 +171,20 @@ class SettingUnread:
 
 
 @dataclass(frozen=True, slots=True)
+class OptimizerRefused:
+    """What an optimizer of torch's refused at `at`, by `call`. told: the parameters that a group
+    before had (`repeated`), or whose gradient is sparse; of `sizes`, what the optimizer has, what
+    was saved, and of what that is the number. cause: the line that made an embedding sparse, or the
+    optimizer what it is."""
+
+    at: Location | None
+    call: str
+    why: Literal["repeated", "sparse", "sizes"]
+    told: tuple[str, ...]
+    cause: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NothingLoaded:
     """A load_state_dict() at `at`, by `call`, none of whose keys the module has. `fits` of them
     would fit, with `prefix` left out of what is loaded (`extra`), or put before it."""
@@ -284,6 +298,7 @@ Sighting = (
     | GradientKept
     | ResultDiscarded
     | SettingUnread
+    | OptimizerRefused
     | NothingLoaded
     | HookAgain
     | ScoresMixed

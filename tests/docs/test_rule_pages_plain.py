@@ -38,6 +38,7 @@ RAISING = {
     "GL013": "overlapping-memory",
     "GL014": "vmap-in-place",
     "GL015": "graph-given-to-numpy",
+    "GL016": "optimizer-refused",
 }
 SILENT = {
     "GL101": "mixed-gradients",
@@ -101,6 +102,7 @@ REFUSALS = {
     "GL013": "more than one element of the written-to tensor",
     "GL014": "vmap: inplace",
     "GL015": "on Tensor that requires grad",
+    "GL016": "more than one parameter group",
 }
 # A gradient that D receives from G's loss and drops is no fault of either loop.
 INFO = {"GL108"}
