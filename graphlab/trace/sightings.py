@@ -65,13 +65,15 @@ class SoftmaxTwice:
 class BroadcastLoss:
     """A loss at `at` that compares each prediction with every target: its arguments, the one a
     column and the other a row, were broadcast to the shape `result`. prediction: the shape of the
-    one with a graph; call, call_at: the first backward through it."""
+    one with a graph; call, call_at: the first backward through it. weight: the shape of the other,
+    where the two are multiplied."""
 
     at: Location | None
     prediction: tuple[int, ...]
     result: tuple[int, ...]
     call: str
     call_at: Location | None
+    weight: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
