@@ -173,6 +173,20 @@ class SettingUnread:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleOff:
+    """A scheduler, last stepped at `at`, whose optimizer took `steps`: it was `planned` for as many
+    and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    steps: Count
+    planned: Count = 0
+    count: Count = 0
+    gone: Count = 0
+    rate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OptimizerRefused:
     """What an optimizer of torch's refused at `at`, by `call`. told: the parameters that a group
     before had (`repeated`), or whose gradient is sparse; of `sizes`, what the optimizer has, what
@@ -300,6 +314,7 @@ Sighting = (
     | GradientKept
     | ResultDiscarded
     | SettingUnread
+    | ScheduleOff
     | OptimizerRefused
     | NothingLoaded
     | HookAgain

@@ -72,6 +72,7 @@ SILENT = {
     "GL129": "hook-added-again",
     "GL130": "scores-viewed",
     "GL131": "labels-without-loss",
+    "GL132": "schedule-off",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -211,6 +212,8 @@ class Oracle:
         groups = optimizer.param_groups
         if any(vars(optimizer).get(k, g[k]) != g[k] for g in groups for k in optimizer.defaults):
             self.codes.add("GL127")
+        if all(g["lr"] < 1e-8 * g.get("initial_lr", g["lr"]) for g in groups):
+            self.codes.add("GL132")
         mine = [p for g in groups for p in g["params"]]
         with_gradient = [p for p in mine if p.grad is not None]
         fresh = [{p: c[p] for p in mine if p in c} for c in self.contributions]

@@ -255,6 +255,10 @@ SPEAKING = (
          failed=29, cause=27),
     Case("GL131", "tests/corpus/silent/pairs_marked_with_zero.py", "warning",
          cause=16),
+    Case("GL132", "tests/corpus/silent/one_cycle_stepped_per_epoch.py", "warning",
+         cause=29),
+    Case("GL132", "tests/corpus/silent/rates_decayed_each_batch.py", "warning",
+         cause=24),
     Case("GL125", "tests/corpus/silent/fisher_never_added.py", "warning",
          cause=24),
     Case("GL124", "tests/corpus/silent/teacher_in_training_mode.py", "warning",
@@ -334,6 +338,7 @@ SILENT = (
     Case("GL129", "tests/corpus/clean/hooks_that_stay_or_go.py"),
     Case("GL130", "tests/corpus/clean/scores_in_the_order_of_the_loss.py"),
     Case("GL131", "tests/corpus/clean/labels_of_plus_and_minus_one.py"),
+    Case("GL132", "tests/corpus/clean/schedules_of_all_kinds.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from graphlab.observe.sightings.usage.hooks import HooksAdded
 from graphlab.observe.sightings.usage.hyperparameters import Hyperparameters
 from graphlab.observe.sightings.usage.labels import Labels
 from graphlab.observe.sightings.usage.loading import EmptyLoads
+from graphlab.observe.sightings.usage.rates import Schedules
 from graphlab.observe.sightings.usage.views import ScoresViewed
 from graphlab.observe.sightings.watched import Watched, Watcher
 
@@ -19,3 +20,4 @@ def watchers_of_usage(watched: Watched) -> Iterator[Watcher]:
     yield HooksAdded(watched)
     yield ScoresViewed(watched)
     yield Labels(watched)
+    yield Schedules(watched)
