@@ -53,8 +53,9 @@ class Hyperparameters:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._attributes: dict[tuple[int, str], Seen] = {}
-        # By the optimizer and the key; None where the program may read it itself.
-        self._keys: dict[tuple[int, str], tuple[Ref, SettingUnread | None]] = {}
+        # Those whose groups were looked at: what differs later, a scheduler may have changed.
+        self._looked: dict[int, Ref] = {}
+        self._keys: list[SettingUnread] = []
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         for state, optimizer in self._watched.ledger.registry.followed():
@@ -66,11 +67,11 @@ class Hyperparameters:
             for name in defaults:
                 if name in own and static(type(optimizer), name) is LOST:
                     self._attribute(optimizer, name, own[name], groups, state, frame)
-            for group in groups:
-                for key, value in items(group):
-                    name = meant(key, tuple(defaults)) if type(key) is str else None
-                    if name is not None and key not in defaults:
-                        self._key(optimizer, str(key), name, value, group, state, frame)
+            looked = self._looked.get(id(optimizer))
+            if looked is None or looked() is not optimizer:
+                self._looked[id(optimizer)] = Ref(optimizer)
+                for group in groups:
+                    self._group(group, tuple(defaults), state, frame)
 
     def _attribute(
         self, optimizer: Any, name: str, value: Any, groups: list[Any], state: Any, frame: FrameType
@@ -95,20 +96,18 @@ class Hyperparameters:
         seen.apart += 1
         seen.sighting = replace(seen.sighting, given=f"{value:g}", used=f"{used[0]:g}")
 
-    def _key(
-        self, optimizer: Any, key: str, name: str, value: Any, group: Any, state: Any, frame: Any
-    ) -> None:
-        known = self._keys.get((id(optimizer), key))
-        used = item(group, name)
-        differs = _is_number(value) and _is_number(used) and value != used
-        if (known is not None and known[0]() is optimizer) or not differs:
-            return
-        where = loaded_files(self._watched.files, frame)
-        at, read = _written(key, value, where)
-        told = SettingUnread(
-            at, name, key, True, state.at, f"{value:g}", f"{used:g}", state.class_name
-        )
-        self._keys[id(optimizer), key] = Ref(optimizer), None if read else told
+    def _group(self, group: Any, settings: tuple[str, ...], state: Any, frame: FrameType) -> None:
+        for key, value in items(group):
+            name = meant(key, settings) if type(key) is str and key not in settings else None
+            used = item(group, name)
+            if name is None or not _is_number(value) or not _is_number(used) or value == used:
+                continue
+            at, read = _written(str(key), name, value, loaded_files(self._watched.files, frame))
+            told = SettingUnread(
+                at, name, str(key), True, state.at, f"{value:g}", f"{used:g}", state.class_name
+            )
+            if not read and not any(each.key == key for each in self._keys):
+                self._keys.append(told)
 
     def found(self) -> Iterator[SettingUnread]:
         for seen in self._attributes.values():
@@ -116,7 +115,7 @@ class Hyperparameters:
             note = len(seen.values) == 1 and (seen.first[1] or len(seen.used) > 1)
             if seen.apart >= ENOUGH and not note and not seen.read:
                 yield seen.sighting
-        yield from dict.fromkeys(each for _, each in self._keys.values() if each is not None)
+        yield from self._keys
 
 
 def _is_number(value: Any) -> bool:
@@ -165,9 +164,9 @@ def _is_read(name: str, last: str, where: list[str]) -> bool:
     return False
 
 
-def _written(key: str, value: Any, where: list[str]) -> tuple[Location | None, bool]:
+def _written(key: str, setting: str, value: Any, where: list[str]) -> tuple[Location | None, bool]:
     """The line that writes the key into a dictionary, that with this value or else the first, and
-    whether one reads it from what may be a group."""
+    whether it is of use: one reads it from what may be a group, or it stands beside the setting."""
     at: Location | None = None
     found = False
     for file in where:
@@ -176,6 +175,8 @@ def _written(key: str, value: Any, where: list[str]) -> tuple[Location | None, b
             if isinstance(node, ast.Dict):
                 if not any(_is_word(each, "params") for each in node.keys):
                     continue
+                if any(_is_word(each, setting) for each in node.keys):
+                    return at, True
                 for name, given in zip(node.keys, node.values, strict=True):
                     if name is not None and _is_word(name, key):
                         this = isinstance(given, ast.Constant) and given.value == value
