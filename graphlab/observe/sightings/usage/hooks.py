@@ -31,6 +31,8 @@ from graphlab.trace.sightings import HookAgain
 # How many of one hook must be there at once, each added after another step; how many where they are
 # not known to do the same, one in each step; and how many are kept track of.
 ENOUGH, REGULAR, MOST = 3, 8, 64
+# How many tensors and modules are kept track of.
+HOLDERS = 1024
 # Of a tensor, and of a module.
 _OF_TENSORS = ("register_hook", "register_post_accumulate_grad_hook")
 _OF_MODULES = (
@@ -94,6 +96,12 @@ class HooksAdded:
             spot = user.f_code, user.f_lasti
             known = self._holders.get((id(holder), spot))
             if known is None or known.ref() is not holder:
+                if len(self._holders) >= HOLDERS:
+                    # A batch that requires grad may have a hook of its own each time.
+                    alive = {
+                        at: each for at, each in self._holders.items() if each.ref() is not None
+                    }
+                    self._holders = alive if len(alive) < HOLDERS else {}
                 known = self._holders[id(holder), spot] = Holder(Ref(holder))
             steps = sum(each.steps for each in self._watched.ledger.registry.alive)
             known.all = [each for each in known.all if each.is_there()][-MOST:]
