@@ -1,4 +1,4 @@
-"""Gradients were clipped while still scaled, after the step that used them, or too early."""
+"""Gradients were clipped while still scaled, after their step, too early, or of no parameter."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         elif each.why == "spent":
             said, help = "spent", "between"
             edit = clip_before_step(trace, each)
-        else:
+        elif each.why == "none":
             said, help = "none_yet", "between"
+        else:
+            said, help = "used_up", "list"
         yield Finding(
             *RULE.label,
             summary=message(f"training.gl114.{said}", call=each.call, name=name),

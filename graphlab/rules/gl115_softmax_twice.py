@@ -1,4 +1,4 @@
-"""A softmax or sigmoid came before a loss that computes one of its own, or takes logarithms."""
+"""A softmax, sigmoid or exp comes before a loss that computes one itself, or takes logarithms."""
 
 from __future__ import annotations
 
@@ -65,10 +65,12 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _without_logarithm(
     trace: Trace, each: SoftmaxTwice, cause: Location | None, what: str
 ) -> Finding:
-    key = "divergence" if each.loss == "kl_div" else "log"
+    key = {"kl_div": "divergence", "poisson_nll_loss": "rate"}.get(each.loss, "log")
     # A divergence whose target has the logarithms got its two arguments the wrong way round.
     swapped = key == "divergence" and has_logarithms(trace, each.loss_at)
-    edit = None if swapped else next(with_logarithm(trace, cause, each.module), None)
+    edit = (
+        None if swapped or key == "rate" else next(with_logarithm(trace, cause, each.module), None)
+    )
     return Finding(
         *RULE.label,
         summary=message(f"training.gl115.no_{key}", what=what, line=line_in_brackets(each.loss_at)),

@@ -1,4 +1,4 @@
-"""A loss compares each prediction with every target, as their shapes were broadcast."""
+"""A loss is of all pairs of its predictions and targets, or weights, as shapes were broadcast."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, BroadcastLoss) or each.at is None:
             continue
         column = len(each.prediction) == len(each.result)
+        what = "product" if each.weight else "summary"
+        help = "weights" if each.weight else "column" if column else "row"
         yield Finding(
             *RULE.label,
             summary=message(
-                "training.gl123.summary",
+                f"training.gl123.{what}",
                 prediction=str(list(each.prediction)),
                 result=str(list(each.result)),
                 line=line_in_brackets(each.at),
+                weight=str(list(each.weight)),
             ),
             cause=Place(each.at, message("training.gl123.compared")),
             failed=Place(each.call_at, each.call) if each.call_at is not None else None,
-            help=(Help(message(f"training.gl123.{'column' if column else 'row'}")),),
-            others=tuple(without_last_dimension(trace, each)),
+            help=(Help(message(f"training.gl123.{help}")),),
+            others=() if each.weight else tuple(without_last_dimension(trace, each)),
         )
 
 

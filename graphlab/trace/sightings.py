@@ -49,11 +49,11 @@ class Starved:
 class SoftmaxTwice:
     """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
     the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
-    `built`. takes_logs: the loss, `loss`, computes none, and takes the logarithms of
-    probabilities."""
+    `built`. takes_logs: the loss, `loss`, takes the logarithms of probabilities or of rates, and
+    `first` made none."""
 
     at: Location | None
-    first: Literal["softmax", "log_softmax", "sigmoid"]
+    first: Literal["softmax", "log_softmax", "sigmoid", "exp"]
     loss_at: Location | None
     module: str = ""
     built: Location | None = None
@@ -65,23 +65,26 @@ class SoftmaxTwice:
 class BroadcastLoss:
     """A loss at `at` that compares each prediction with every target: its arguments, the one a
     column and the other a row, were broadcast to the shape `result`. prediction: the shape of the
-    one with a graph; call, call_at: the first backward through it."""
+    one with a graph; call, call_at: the first backward through it. weight: the shape of the other,
+    where the two are multiplied."""
 
     at: Location | None
     prediction: tuple[int, ...]
     result: tuple[int, ...]
     call: str
     call_at: Location | None
+    weight: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
     """A call that clips gradients without effect: they are still `scaled` by a GradScaler, `spent`
-    by the optimizer's step at `step`, or there are `none` yet. calls: how often that was seen."""
+    by the optimizer's step at `step`, there are `none` yet, or the iterator that was to give the
+    parameters is `used_up`. calls: how often that was seen."""
 
     at: Location | None
     call: str
-    why: Literal["scaled", "spent", "none"]
+    why: Literal["scaled", "spent", "none", "used_up"]
     optimizer: OptimizerAt
     calls: Count
     step: Location | None = None
@@ -152,6 +155,92 @@ class ResultDiscarded:
     at: Location | None
     call: str
     written: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingUnread:
+    """A setting that no step of an optimizer of the class `kind` reads: set at `at` under `key`, on
+    the optimizer, or `in_group`. name: what the optimizer reads. given, used: the values."""
+
+    at: Location | None
+    name: str
+    key: str
+    in_group: bool
+    optimizer: OptimizerAt
+    given: str
+    used: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOff:
+    """A scheduler, last stepped at `at`, whose optimizer took `steps`: it was `planned` for as many
+    and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    steps: Count
+    planned: Count = 0
+    count: Count = 0
+    gone: Count = 0
+    rate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerRefused:
+    """What an optimizer of torch's refused at `at`, by `call`. told: the parameters that a group
+    before had (`repeated`), or whose gradient is sparse; of `sizes`, what the optimizer has, what
+    was saved, and of what that is the number. cause: the line that made an embedding sparse, or the
+    optimizer what it is."""
+
+    at: Location | None
+    call: str
+    why: Literal["repeated", "sparse", "sizes"]
+    told: tuple[str, ...]
+    cause: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NothingLoaded:
+    """A load_state_dict() at `at`, by `call`, none of whose keys the module has. `fits` of them
+    would fit, with `prefix` left out of what is loaded (`extra`), or put before it."""
+
+    at: Location | None
+    call: str
+    prefix: str
+    extra: bool
+    fits: Count
+
+
+@dataclass(frozen=True, slots=True)
+class HookAgain:
+    """A hook that `call` at `at` has added to `name`, step after step: `times` of it are there."""
+
+    at: Location | None
+    call: str
+    name: str
+    times: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresMixed:
+    """Scores of the shape `before` that a view at `at` gave the shape `after`, with the classes in
+    the place of the length, for a loss."""
+
+    at: Location | None
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    call: str
+    call_at: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroLabels:
+    """Labels of 0 and 1, at `count` calls of `loss` at `at`, which takes 1 and -1."""
+
+    at: Location | None
+    loss: str
+    count: Count
 
 
 # Where a number was made: in a forward, in a backward, in an optimizer's step; or where it was
@@ -226,6 +315,13 @@ Sighting = (
     | LossUnused
     | GradientKept
     | ResultDiscarded
+    | SettingUnread
+    | ScheduleOff
+    | OptimizerRefused
+    | NothingLoaded
+    | HookAgain
+    | ScoresMixed
+    | ZeroLabels
     | ModuleSighting
     | NonFinite
     | RankSighting

@@ -38,6 +38,7 @@ RAISING = {
     "GL013": "overlapping-memory",
     "GL014": "vmap-in-place",
     "GL015": "graph-given-to-numpy",
+    "GL016": "optimizer-refused",
 }
 SILENT = {
     "GL101": "mixed-gradients",
@@ -66,6 +67,12 @@ SILENT = {
     "GL124": "eval-mode-undone",
     "GL125": "result-discarded",
     "GL126": "statistics-left-behind",
+    "GL127": "setting-never-read",
+    "GL128": "nothing-loaded",
+    "GL129": "hook-added-again",
+    "GL130": "scores-viewed",
+    "GL131": "labels-without-loss",
+    "GL132": "schedule-off",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -96,6 +103,7 @@ REFUSALS = {
     "GL013": "more than one element of the written-to tensor",
     "GL014": "vmap: inplace",
     "GL015": "on Tensor that requires grad",
+    "GL016": "more than one parameter group",
 }
 # A gradient that D receives from G's loss and drops is no fault of either loop.
 INFO = {"GL108"}
@@ -201,7 +209,12 @@ class Oracle:
         self.used.append(False)
 
     def before_step(self, optimizer: Any) -> None:
-        mine = [p for g in optimizer.param_groups for p in g["params"]]
+        groups = optimizer.param_groups
+        if any(vars(optimizer).get(k, g[k]) != g[k] for g in groups for k in optimizer.defaults):
+            self.codes.add("GL127")
+        if all(g["lr"] < 1e-8 * g.get("initial_lr", g["lr"]) for g in groups):
+            self.codes.add("GL132")
+        mine = [p for g in groups for p in g["params"]]
         with_gradient = [p for p in mine if p.grad is not None]
         fresh = [{p: c[p] for p in mine if p in c} for c in self.contributions]
         self.steps[id(optimizer)] = self.steps.get(id(optimizer), 0) + 1
@@ -275,6 +288,8 @@ class Oracle:
             self.codes.discard("GL108")
         if self.reached - self.nonzero:
             self.codes.add("GL120")
+        if any(len(p._backward_hooks or ()) > 1 for p in registered):
+            self.codes.add("GL129")
         trained = bool(self.steps) and len(self.optimizers) == 1
         losses = [v for n, v in names.items() if n.endswith("_loss") and n != "running_loss"]
         made = [each.grad_fn for each in losses if isinstance(each, torch.Tensor)]
@@ -351,6 +366,9 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         return values
 
     def patched_load(self: Any, values: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self.state_dict().keys() & values.keys():
+            oracle.codes.add("GL128")
+            return load(self, values, *args, **kwargs)
         oracle.before_load(self, values)
         return load(self, values, *args, **kwargs)
 
@@ -367,13 +385,23 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     functional, utils = torch.nn.functional, torch.nn.utils
     cross_entropy, clip = functional.cross_entropy, utils.clip_grad_norm_
     dropout, batch_norm = functional.dropout, functional.batch_norm
+    cosine = functional.cosine_embedding_loss
     item, add, subtract = torch.Tensor.item, torch.Tensor.__add__, torch.Tensor.__sub__
     clamp = torch.Tensor.clamp
 
     def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
         if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), torch.ones(len(logits))):
             oracle.codes.add("GL115")
+        rows = logits._base
+        if logits.dim() == 3 and rows is not None and rows.shape[-1] == logits.shape[1]:
+            # The scores of a row lie beside each other, wherever the classes are said to be.
+            oracle.codes |= {"GL130"} if logits.stride(1) != 1 else set()
         return cross_entropy(logits, *args, **kwargs)
+
+    def patched_cosine(one: Any, other: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+        if bool((target == 0).any()):
+            oracle.codes.add("GL131")
+        return cosine(one, other, target, *args, **kwargs)
 
     def patched_dropout(values: Any, p: float, training: bool, *args: Any) -> Any:
         if torch.is_grad_enabled():
@@ -426,6 +454,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     with monkeypatch.context() as patch:
         patch.setattr(functional, "cross_entropy", patched_cross_entropy)
+        patch.setattr(functional, "cosine_embedding_loss", patched_cosine)
         patch.setattr(functional, "dropout", patched_dropout)
         patch.setattr(functional, "batch_norm", patched_norm)
         patch.setattr(utils, "clip_grad_norm_", patched_clip)

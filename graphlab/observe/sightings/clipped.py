@@ -1,10 +1,11 @@
-"""Notices gradients clipped in vain: still scaled, after the step, or before the backward."""
+"""Notices gradients clipped in vain: still scaled, after the step, before the backward, or of
+parameters that an iterator has given away already."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, GeneratorType
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_tensor
-from graphlab.source.objects import is_a, items
+from graphlab.source.objects import exactly, is_a, items
 from graphlab.source.wording import call_text
 from graphlab.trace.sightings import Clipped
 
@@ -38,6 +39,8 @@ class ClipCalls:
         # {the line of the call: {why it had no effect, "" if it had one: how often}}
         self._seen: dict[Spot | None, Counter[str]] = {}
         self._about: dict[Spot | None, tuple[OptimizerState, RawBackward | None]] = {}
+        # Whether the call that runs was given an iterator that had come to its end before.
+        self._used_up = False
         for function in (torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_):
             watched.tracer.handle(function, self._on_clip)
 
@@ -45,6 +48,8 @@ class ClipCalls:
         """Nothing: the calls themselves are seen."""
 
     def _on_clip(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call":
+            self._used_up = _used_up(frame.f_locals.get("parameters"))
         if event != "return":
             return
         spot = self._tracer.spot(frame.f_back)
@@ -55,11 +60,17 @@ class ClipCalls:
         if limit >= MEASURES or (count >= FIRST and not sampled(count)):
             return
         with Unnoticed():
-            found = self._judge(values, limit)
+            found = self._of_none() if self._used_up else self._judge(values, limit)
         if found is not None:
             why, state, record = found
             self._seen.setdefault(spot, Counter())[why] += 1
             self._about.setdefault(spot, (state, record))
+
+    def _of_none(self) -> tuple[str, OptimizerState, None] | None:
+        """Of an optimizer: whose gradients were meant is not known."""
+        for state, _ in self._registry.followed():
+            return "used_up", state, None
+        return None
 
     def _judge(
         self, values: dict[str, Any], limit: float
@@ -89,7 +100,8 @@ class ClipCalls:
     def found(self) -> Iterator[Clipped]:
         for spot, seen in self._seen.items():
             why, count = seen.most_common(1)[0]
-            if seen[""] or count < 2:
+            # The first call may have had what the iterator still held.
+            if count < 2 or (seen[""] and why != "used_up"):
                 continue
             state, record = self._about[spot]
             at = located(spot)
@@ -99,9 +111,17 @@ class ClipCalls:
                 why,  # pyright: ignore[reportArgumentType]
                 state.at,
                 count,
-                step=located(state.last_spot),
+                step=located(state.last_spot) if why != "used_up" else None,
                 backward=located(record.spot) if record is not None else None,
             )
+
+
+def _used_up(given: Any) -> bool:
+    """Whether a generator has come to its end, or the one that a filter or a map reads."""
+    while exactly(given, filter, map):
+        # (the class, (the function, what it reads, …)): nothing of the program's runs.
+        given = given.__reduce__()[1][1]
+    return exactly(given, GeneratorType) and given.gi_frame is None
 
 
 def _cleared(

@@ -1,4 +1,5 @@
-"""Finds losses that compare each prediction with every target, as their shapes were broadcast."""
+"""Finds losses that compare each prediction with every target, or multiply each value with every
+weight, as their shapes were broadcast."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import torch
 from graphlab.observe.graph.walk import output_shape, sequence, slots
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import readable, shape_of
+from graphlab.observe.tensors import base_of, readable, shape_of
 from graphlab.trace.sightings import BroadcastLoss
 
 # How many backwards of a line are looked at, and how many rows and columns of a difference.
@@ -22,16 +23,20 @@ ROUNDINGS = 16
 _LOSSES = ("MseLossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0")
 _REDUCED = ("MeanBackward0", "SumBackward0")
 _DIFFERENCES = ("SubBackward0", "RsubBackward1")
+# What may lie between a product and the mean over it: none of it mixes elements.
+_ELEMENTWISE = ("NegBackward0", "MinimumBackward0", "MaximumBackward0", "ClampBackward1")
 # What makes a column of a row where all pairs are meant.
 _MEANT = ("UnsqueezeBackward0", "ExpandBackward0", "RepeatBackward0")
 
 
 class Pair(NamedTuple):
-    """`node` made the pairs, of predictions of this shape."""
+    """`node` made the pairs, of predictions of this shape; or the products, with weights of the
+    shape `weight`."""
 
     node: Any
     prediction: tuple[int, ...]
     result: tuple[int, ...]
+    weight: tuple[int, ...] = ()
 
 
 class Pairs:
@@ -48,7 +53,7 @@ class Pairs:
             kind = type(node).__name__
             pair = _of_loss(node) if kind in _LOSSES else None
             if kind in _REDUCED and output_shape(node) == ():
-                pair = _of_difference(node)
+                pair = _of_difference(node) or _of_product(node)
             spot = self._log.line_of(sequence(pair.node)) if pair is not None else None
             if pair is not None and spot is not None:
                 self._found[spot] = BroadcastLoss(
@@ -57,6 +62,7 @@ class Pairs:
                     pair.result,
                     record.call,
                     located(record.spot),
+                    pair.weight,
                 )
 
     def found(self) -> Iterator[BroadcastLoss]:
@@ -103,6 +109,41 @@ def _of_difference(node: Any) -> Pair | None:
         return None
     saved = [slot.data for slot in slots(power) if slot.name == "self" and not slot.stale]
     return Pair(made, shape, result) if saved and _is_outer(saved[0]) else None
+
+
+def _of_product(node: Any) -> Pair | None:
+    """Of a mean or a sum over the products of a row and a column, one of which has no graph: what
+    is left of them is the product of the two means."""
+    waiting, products = [node.next_functions[0][0]], []
+    while waiting and len(products) < ROWS:
+        each = waiting.pop()
+        kind = type(each).__name__
+        if kind == "MulBackward0":
+            products.append(each)
+        elif kind in _ELEMENTWISE:
+            waiting += [behind for behind, _ in each.next_functions if behind is not None]
+    found = [pair for each in products if (pair := _outer_product(each)) is not None]
+    return min(found, key=lambda pair: sequence(pair.node)) if found else None
+
+
+def _outer_product(product: Any) -> Pair | None:
+    known = [each for each, _ in product.next_functions if each is not None]
+    result = output_shape(product)
+    if len(known) != 1 or len(result) != 2 or not 2 < result[0] == result[1]:
+        return None
+    weights = [slot.data for slot in slots(product) if slot.data is not None]
+    shape = output_shape(known[0])
+    row, column = (result[0],), (result[0], 1)
+    if len(weights) != 1 or type(known[0]).__name__ in _MEANT:
+        return None
+    weight, base = shape_of(weights[0]), base_of(weights[0])
+    # One that was unsqueezed is a view of a row.
+    meant = base is not None and len(shape_of(base)) == 1 and weight == column
+    return (
+        Pair(product, shape, result, weight)
+        if {shape, weight} == {row, column} and not meant
+        else None
+    )
 
 
 def _is_outer(difference: Any) -> bool:

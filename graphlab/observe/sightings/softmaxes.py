@@ -1,5 +1,5 @@
-"""Finds a softmax or sigmoid whose result goes into a loss that computes one of its own, or that
-takes logarithms."""
+"""Finds a softmax, sigmoid or exponential whose result goes into a loss that computes one of its
+own, or that takes logarithms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from graphlab.observe.graph.walk import output_shape, sequence
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import grad_fn_of, is_tensor
-from graphlab.source.objects import class_module, class_name
+from graphlab.source.objects import attributes, class_module, class_name
 from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import SoftmaxTwice
@@ -24,6 +24,7 @@ from graphlab.trace.sightings import SoftmaxTwice
 # How many backwards of a line are looked at, and how many views are followed.
 LOOKS, VIEWS = 2, 16
 _SOFTMAXES = {"SoftmaxBackward0": "softmax", "LogSoftmaxBackward0": "log_softmax"}
+_NAMES = {**_SOFTMAXES, "SigmoidBackward0": "sigmoid", "ExpBackward0": "exp"}
 _SECOND = {"LogSoftmaxBackward0", "BinaryCrossEntropyWithLogitsBackward0"}
 # Losses that take the logarithms of probabilities.
 _LOGS = {"NllLossBackward0", "NllLoss2DBackward0"}
@@ -42,6 +43,8 @@ class Softmaxes:
         # A divergence has no node of its own in the graph.
         for function in (torch.nn.functional.kl_div, torch.nn.KLDivLoss.forward):
             watched.tracer.handle(function, self._on_divergence, "call")
+        for function in (torch.nn.functional.poisson_nll_loss, torch.nn.PoissonNLLLoss.forward):
+            watched.tracer.handle(function, self._on_poisson, "call")
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if self._looks[record.spot] >= LOOKS:
@@ -56,16 +59,28 @@ class Softmaxes:
                     self._note(loss_spot, *first, "nll_loss" if logs else "")
 
     def _on_divergence(self, frame: FrameType, event: str, arg: Any) -> None:
+        self._on_loss(frame, "input", ("SoftmaxBackward0", "SigmoidBackward0"), "kl_div")
+
+    def _on_poisson(self, frame: FrameType, event: str, arg: Any) -> None:
+        values = frame.f_locals
+        # The module has the flag as an attribute; its forward calls an argument what the flag is.
+        flags = values if "self" not in values else attributes(values["self"])
+        if flags.get("log_input") is True:
+            name = "input" if "input" in values else "log_input"
+            self._on_loss(frame, name, ("ExpBackward0",), "poisson_nll_loss")
+
+    def _on_loss(self, frame: FrameType, name: str, kinds: tuple[str, ...], loss: str) -> None:
+        """A loss is called: of what kind is the node that made its argument `name`?"""
         loss_spot = self._tracer.spot(frame.f_back)
         if self._looks[loss_spot] >= LOOKS:
             return
         self._looks[loss_spot] += 1
-        given = frame.f_locals.get("input")
+        given = frame.f_locals.get(name)
         node = grad_fn_of(given) if is_tensor(given) else None
         for _ in range(VIEWS):
             kind = type(node).__name__
-            if kind in ("SoftmaxBackward0", "SigmoidBackward0"):
-                self._note(loss_spot, node, _SOFTMAXES.get(kind, "sigmoid"), "kl_div")
+            if kind in kinds:
+                self._note(loss_spot, node, _NAMES[kind], loss)
                 return
             if node is None or not _follows(kind):
                 return
@@ -111,7 +126,7 @@ def _before(node: Any, wanted: str) -> tuple[Any, str] | None:
         inner = output_shape(source)
         if alone:
             if kind == wanted:
-                return source, _SOFTMAXES.get(kind, "sigmoid")
+                return source, _NAMES[kind]
         elif kind in _SOFTMAXES:
             return (source, _SOFTMAXES[kind]) if _dim(source, len(inner)) == dim else None
         # The dimension of what `source` reads, before its own view.

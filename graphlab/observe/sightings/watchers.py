@@ -18,6 +18,8 @@ from graphlab.observe.sightings.ranks.steps import watchers_of_ranks
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.unused import UnusedLosses
+from graphlab.observe.sightings.usage.refusals import RefusedOptimizers
+from graphlab.observe.sightings.usage.watch import watchers_of_usage
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.sightings import Sighting
@@ -32,6 +34,7 @@ class Watchers:
         self.numbers = NumberWatch(
             watched.log, watched.tracer, watched.files, watched.ledger, watched.table, guard
         )
+        self._refused = RefusedOptimizers(watched)
         self._of_ranks = tuple(watchers_of_ranks(watched))
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
@@ -45,6 +48,8 @@ class Watchers:
             self._kept,
             self.numbers,
             *watchers_of_state(watched),
+            *watchers_of_usage(watched),
+            self._refused,
             *self._of_ranks,
         )
 
@@ -66,6 +71,7 @@ class Watchers:
     def raised(self, error: BaseException) -> None:
         """The program ended with `error`, whose traceback has its variables still."""
         self.numbers.raised(error)
+        self._refused.raised(error)
         for each in self._of_ranks:
             each.raised(error)
 

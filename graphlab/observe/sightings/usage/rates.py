@@ -1,0 +1,85 @@
+"""Notices schedules of the learning rate that are stepped too seldom, or so often that nothing is
+left of the rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.notes import RawBackward, Spot, located
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Unnoticed
+from graphlab.source.objects import attribute, attributes, exactly, is_a, item, items
+from graphlab.trace.sightings import ScheduleOff
+
+# A rate of this part of the first one moves no parameter in float32; at how many steps it must have
+# been so, which is also to be half of them all.
+NOTHING, ENOUGH = 1e-8, 8
+
+
+@dataclass(slots=True)
+class Schedule:
+    """A scheduler's optimizer, by its place; where it was stepped last, and how often. planned: for
+    how many steps it was made, 0 if it does not end. gone: how many steps the optimizer had taken
+    when its rate was gone, and what it was."""
+
+    optimizer: int
+    spot: Spot | None
+    count: int = 0
+    planned: int = 0
+    gone: int | None = None
+    rate: float = 0.0
+
+
+class Schedules:
+    def __init__(self, watched: Watched) -> None:
+        self._tracer, self._registry = watched.tracer, watched.ledger.registry
+        # By the optimizer: the scheduler that was stepped last.
+        self._last: dict[int, Schedule] = {}
+        watched.tracer.handle(torch.optim.lr_scheduler.LRScheduler.step, self._stepped, "return")
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Nothing: the calls themselves are seen."""
+
+    def _stepped(self, frame: FrameType, event: str, arg: Any) -> None:
+        scheduler = frame.f_locals.get("self")
+        optimizer = attribute(scheduler, "optimizer")
+        count = attribute(scheduler, "last_epoch")
+        if not is_a(optimizer, torch.optim.Optimizer) or type(count) is not int:
+            return
+        with Unnoticed():
+            state = self._registry.state(optimizer)
+            known = self._last.setdefault(state.at, Schedule(state.at, None))
+            known.spot, known.count = self._tracer.spot(frame.f_back), count
+            cycle = is_a(scheduler, torch.optim.lr_scheduler.OneCycleLR)
+            planned = attribute(scheduler, "total_steps") if cycle else 0
+            known.planned = planned if type(planned) is int else 0
+            groups = [each for _, each in items(attributes(optimizer).get("param_groups"))]
+            now, first = _largest(groups, "lr"), _largest(groups, "initial_lr")
+            if now is None or first is None or now > NOTHING * first:
+                known.gone = None
+            elif known.gone is None:
+                known.gone, known.rate = state.steps, now
+
+    def found(self) -> Iterator[ScheduleOff]:
+        for at, each in self._last.items():
+            steps = self._registry.states[at].steps
+            # Each step of the plan was taken by the optimizer, and few by its schedule.
+            seldom = each.planned and abs(steps - each.planned) <= 1 and 4 * each.count < steps
+            gone = each.gone if each.gone is not None else steps
+            if seldom and steps >= ENOUGH:
+                yield ScheduleOff(
+                    located(each.spot), at, steps, planned=each.planned, count=each.count
+                )
+            elif steps - gone >= max(ENOUGH, steps / 2):
+                yield ScheduleOff(located(each.spot), at, steps, gone=gone, rate=f"{each.rate:.0e}")
+
+
+def _largest(groups: list[Any], name: str) -> float | None:
+    """The largest rate of the groups; None where one is no plain number."""
+    rates = [item(each, name) for each in groups]
+    return max(rates, default=None) if all(exactly(x, int, float) for x in rates) else None

@@ -1,0 +1,120 @@
+"""Tells what an optimizer of torch's refused, when the program has ended with its error."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.notes import RawBackward, located
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Unnoticed, grad_of, is_tensor
+from graphlab.source.effects.origins import loaded_files
+from graphlab.source.effects.stores import stores
+from graphlab.source.objects import is_a, item, items, length
+from graphlab.source.wording import call_text
+from graphlab.trace.model import Location
+from graphlab.trace.sightings import OptimizerRefused
+
+
+class RefusedOptimizers:
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._found: OptimizerRefused | None = None
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Nothing: the error tells."""
+
+    def found(self) -> Iterator[OptimizerRefused]:
+        if self._found is not None:
+            yield self._found
+
+    def raised(self, error: BaseException) -> None:
+        """The program has ended with `error`."""
+        entries: list[tuple[FrameType, int]] = []
+        trace = error.__traceback__
+        while trace is not None:
+            entries.append((trace.tb_frame, trace.tb_lasti))
+            trace = trace.tb_next
+        mine = [at for at, (each, _) in enumerate(entries) if each.f_code in self._watched.files]
+        below = [each for each, _ in entries[mine[-1] + 1 :]] if mine else []
+        inner = below[-1] if below else None
+        optimizer = inner.f_locals.get("self") if inner is not None else None
+        if inner is None or not is_a(optimizer, torch.optim.Optimizer):
+            return
+        frame, offset = entries[mine[-1]]
+        with Unnoticed():
+            self._found = self._told(frame, offset, inner, optimizer)
+
+    def _told(
+        self, frame: FrameType, offset: int, inner: FrameType, optimizer: Any
+    ) -> OptimizerRefused | None:
+        code: CodeType = frame.f_code
+        at, name = located((code, offset)), inner.f_code.co_name
+        if name == "add_param_group":
+            call, why, found = "add_param_group", "repeated", _repeated(optimizer, inner)
+        elif name == "load_state_dict":
+            sizes = _sizes(inner)
+            built = self._watched.ledger.registry.state(optimizer).spot
+            call = call_text(at, name)[0]
+            return OptimizerRefused(at, call, "sizes", sizes, located(built)) if sizes else None
+        elif name == "_init_group":
+            # Private to torch: where each optimizer collects the gradients of a step.
+            found = [each for each in parameters_of(optimizer) if _is_sparse(grad_of(each))]
+            call, why = "step", "sparse"
+        else:
+            return None
+        names = Names(self._watched.files).gather(frame).tensors
+        told = [names[id(each)].name or "" for each in found if id(each) in names]
+        if not told:
+            return None
+        where = loaded_files(self._watched.files, frame)
+        cause = _told_to_be_sparse(told[0], where) if why == "sparse" else None
+        return OptimizerRefused(at, call_text(at, call)[0], why, tuple(told), cause)
+
+
+def _repeated(optimizer: Any, inner: FrameType) -> list[Any]:
+    """The parameters of the group that is added which a group before it has."""
+    before = {id(each) for each in parameters_of(optimizer)}
+    given = items(item(inner.f_locals.get("param_group"), "params"))
+    return [each for _, each in given if id(each) in before]
+
+
+def _sizes(inner: FrameType) -> tuple[str, ...]:
+    """How many parameters the first group has that does not fit, and how many were saved of it; of
+    different numbers of groups, how many those are."""
+    own, saved = inner.f_locals.get("groups"), inner.f_locals.get("saved_groups")
+    if length(own) != length(saved):
+        return f"{length(own)}", f"{length(saved)}", "groups"
+    for (_, one), (_, other) in zip(items(own), items(saved), strict=True):
+        sizes = length(item(one, "params")), length(item(other, "params"))
+        if sizes[0] != sizes[1]:
+            return f"{sizes[0]}", f"{sizes[1]}", "parameters"
+    return ()
+
+
+def _is_sparse(grad: Any) -> bool:
+    return is_tensor(grad) and bool(grad.is_sparse)
+
+
+def _told_to_be_sparse(name: str, where: list[str]) -> Location | None:
+    """The line that makes the embedding whose weight is called `name`, with sparse=True."""
+    module = name.split(".")[-2] if "." in name else ""
+    found = [
+        each
+        for file in where
+        for each in stores(file)
+        if each.value is not None
+        and any(
+            isinstance(node, ast.keyword) and node.arg == "sparse" for node in ast.walk(each.value)
+        )
+    ]
+    named = [each for each in found if each.name == module]
+    for group in (named, found):
+        if len(group) == 1:
+            return group[0].at
+    return None

@@ -1,0 +1,40 @@
+"""An optimizer of torch's refused its parameters, their gradients or a state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.language.lists import first_of
+from graphlab.rules.rule import Rule
+from graphlab.trace.finding import Finding, Help, Place, Versions
+from graphlab.trace.model import TensorInfo, Trace
+from graphlab.trace.sightings import OptimizerRefused
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for each in trace.sightings:
+        if not isinstance(each, OptimizerRefused):
+            continue
+        failed = Place(each.at, each.call)
+        if each.why == "sizes":
+            own, saved, what = each.told
+            cause = message("errors.gl016.built")
+            summary = message(f"errors.gl016.{what}", call=each.call, own=own, saved=saved)
+            tensor = None
+        else:
+            names = list(each.told)
+            cause = message("errors.gl016.told_sparse")
+            summary = message(f"errors.gl016.{each.why}", names=first_of(names), count=len(names))
+            tensor = Versions(TensorInfo(names[0], "parameter", (), ""), None, None)
+        yield Finding(
+            *RULE.label,
+            summary=summary,
+            tensor=tensor,
+            failed=failed,
+            cause=Place(each.cause, cause) if each.cause is not None else None,
+            help=(Help(message(f"errors.gl016.help_{each.why}")),),
+        )
+
+
+RULE = Rule("GL016", "optimizer-refused", "error", check)
