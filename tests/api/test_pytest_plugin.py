@@ -343,8 +343,8 @@ def test_strict_lets_even_an_info_fail(run: Run, monkeypatch: pytest.MonkeyPatch
     ("marker", "error", "help"),
     [
         (
-            "allow=['GL130']",
-            "allows 'GL130', which is no rule's code",
+            "allow=['GL199']",
+            "allows 'GL199', which is no rule's code",
             "did you mean GL???? *",
         ),
         ("allowed=['GL102']", "has no argument allowed", "it takes allow= and strict="),

@@ -179,7 +179,7 @@ def assert_refused(ran: Any, said: str) -> None:
         (("naiv",), "no scenario is called 'naiv'"),
         (("detach", "--figure", "f.png"), "--figure has no effect without --train"),
         (("detach", "--seeds", "3"), "--seeds has no effect without --train"),
-        (("detach", "--train", "0"), "Invalid value for '--train'"),
+        (("detach", "--train", "0"), "invalid value '0' for --train"),
         (("detach", "--train", "1", "--figure", "f.jpg"), "--figure f.jpg: a figure is a PNG"),
         (("detach", "--json", "-", "--markdown", "-"), "--json and --markdown both write to -"),
         (("detach", "--json", "here.txt"), "here.txt already exists"),

@@ -72,7 +72,7 @@ def odd_files(tmp_path: Path) -> None:
         (("run", "naive", "--trace", "a\0"), r"cannot write a\x00"),
         (("compare", "--json", "-", "--html", "-"), "--json and --html both write to -"),
         # Figures
-        (("render", "--timeout", "nan"), "invalid value nan for --timeout"),
+        (("render", "--timeout", "nan"), "invalid value 'nan' for --timeout"),
         (("render", "--timeout", "inf"), "invalid value inf for --timeout"),
         (("render", "--timeout", "0"), "invalid value 0 for --timeout"),
         (("render", "--timeout", "1e300"), "invalid value 1e+300 for --timeout"),
