@@ -239,6 +239,10 @@ def _literal(words: tuple[str, ...]) -> Reader:
     return read
 
 
+# How many of many names an error lists.
+_SHOWN = 8
+
+
 def _either(args: tuple[Any, ...], limits: tuple[Any, ...]) -> Reader:
     """Reads a value or null, or one of several dataclasses, told apart by the field ``event``."""
     kinds = [each for each in args if each is not type(None)]
@@ -250,7 +254,9 @@ def _either(args: tuple[Any, ...], limits: tuple[Any, ...]) -> Reader:
 
         return read
     readers = {kind.__name__: _reader(kind) for kind in kinds}
-    names = ", ".join(readers)
+    names, more = ", ".join([*readers][:_SHOWN]), len(readers) - _SHOWN
+    if more > 0:
+        names += f" and {more} more"
 
     def read_event(data: Any, sizes: Sizes) -> Any:
         event = an_object(data).get("event")

@@ -242,3 +242,11 @@ def test_sizes_are_those_of_lists() -> None:
     assert sizes_of({"a": [1, 2], "b": "xyz", "d": {}}, "a", "b", "c", "d") == {
         "a": 2, "b": 0, "c": 0, "d": 0
     }  # fmt: skip
+
+
+def test_of_many_names_a_few_are_listed() -> None:
+    with pytest.raises(ValueError) as raised:
+        films.loads_both(with_value(films.document(TRACE, FILM), "sightings", [{"event": "Jump"}]))
+    told = str(raised.value)
+    assert told.startswith("sightings[0].event: expected one of Fate, Starved, ")
+    assert told.endswith(" more, found 'Jump'") and len(told) < 200
