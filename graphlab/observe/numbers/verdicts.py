@@ -9,7 +9,7 @@ from typing import Any
 
 from graphlab.observe.graph.walk import grad_edge, sequence
 from graphlab.observe.live_objects import TensorTable
-from graphlab.observe.names import Names, parameters_of
+from graphlab.observe.names import Names, parameters_of, submodules
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawZero, located
 from graphlab.observe.numbers.births import phase_of, sighting
 from graphlab.observe.numbers.finite import odd
@@ -234,18 +234,12 @@ class Verdicts:
     def _from(self, iteration: int | None) -> int:
         """From where to look for what made a loss of this iteration not finite. What modules keep
         in buffers may have been so long before."""
-        stack = [ref() for ref in [*self._log.modules.values()]]
-        seen: set[int] = set()
-        while stack:
-            module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            own = attributes(module)
-            if any(odd(each).nan for _, each in items(own.get("_buffers"))):
+        called = [ref() for ref in [*self._log.modules.values()]]
+        # One that is never called keeps some as well, as a memory bank does.
+        inner = {id(each): each for one in called if one is not None for _, each in submodules(one)}
+        for each in inner.values():
+            if any(odd(kept).nan for _, kept in items(attributes(each).get("_buffers"))):
                 return 0
-            # One that is never called keeps some as well, as a memory bank does.
-            stack += [each for _, each in items(own.get("_modules"))]
         return iteration or 0
 
     def places(self, tensors: list[Any]) -> tuple[int, ...]:
