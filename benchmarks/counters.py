@@ -9,6 +9,7 @@ import platform
 import resource
 import struct
 import time
+from collections.abc import Callable
 
 
 class _Attributes(ctypes.Structure):
@@ -89,10 +90,15 @@ class Instructions:
 
 
 class Counters:
-    """Reads every counter that this machine has, by name; `why` says why one is missing."""
+    """Reads every counter that this machine has, by name; `why` says why one is missing.
+
+    After `wait_for` was set, such as to `torch.cuda.synchronize`, the time that passes is read too,
+    each time once it has returned.
+    """
 
     def __init__(self) -> None:
         self.why = ""
+        self.wait_for: Callable[[], None] | None = None
         self._instructions = None
         try:
             self._instructions = Instructions()
@@ -101,7 +107,10 @@ class Counters:
 
     def read(self) -> dict[str, float]:
         """Of this process alone, without those that it started."""
-        return self._with_instructions(time.process_time())
+        if self.wait_for is None:
+            return self._with_instructions(time.process_time())
+        self.wait_for()
+        return {"clock": time.perf_counter()} | self._with_instructions(time.process_time())
 
     def read_children(self) -> dict[str, float]:
         """Of the processes that it started and that have ended."""

@@ -15,13 +15,16 @@ from torch.nn import functional as F
 
 Train = Callable[[Iterable[int]], None]
 
+# Where the loops below that read it train: `overhead.py --device cuda` sets it.
+DEVICE = "cpu"
+
 
 def tiny() -> Train:
     """an MLP GAN on 8×8 images"""
     torch.manual_seed(0)
     G = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
     D = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
-    return _gan(G, D, torch.randn(64, 64), (64, 32))
+    return _gan(G.to(DEVICE), D.to(DEVICE), torch.randn(64, 64, device=DEVICE), (64, 32))
 
 
 def dcgan() -> Train:
@@ -36,7 +39,8 @@ def dcgan() -> Train:
         nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1),
         nn.BatchNorm2d(64), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64 * 49, 1),
     )  # fmt: skip
-    return _gan(G, D, torch.randn(64, 1, 28, 28), (64, 32, 1, 1))
+    img = torch.randn(64, 1, 28, 28, device=DEVICE)
+    return _gan(G.to(DEVICE), D.to(DEVICE), img, (64, 32, 1, 1))
 
 
 def _gan(G: nn.Module, D: nn.Module, img: Any, noise: tuple[int, ...]) -> Train:
@@ -46,7 +50,7 @@ def _gan(G: nn.Module, D: nn.Module, img: Any, noise: tuple[int, ...]) -> Train:
 
     def train(steps: Iterable[int]) -> None:
         for _ in steps:
-            gene_img = G(torch.randn(noise))
+            gene_img = G(torch.randn(noise, device=DEVICE))
             real_logit = D(img)
             gene_logit = D(gene_img.detach())
             D_loss = bce(real_logit, torch.ones_like(real_logit))
@@ -67,9 +71,9 @@ def transformer() -> Train:
     """six encoder layers, d = 256, 32 tokens, batch 8"""
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True)
-    net = nn.Sequential(nn.TransformerEncoder(layer, 6), nn.Linear(256, 256))
+    net = nn.Sequential(nn.TransformerEncoder(layer, 6), nn.Linear(256, 256)).to(DEVICE)
     optimizer = torch.optim.Adam(net.parameters(), 1e-4)
-    x, y = torch.randn(8, 32, 256), torch.randn(8, 32, 256)
+    x, y = torch.randn(2, 8, 32, 256, device=DEVICE)
 
     def train(steps: Iterable[int]) -> None:
         for _ in steps:

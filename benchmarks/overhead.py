@@ -6,7 +6,8 @@ Each round runs every watcher once, in turn, on a loop that is built anew; ratio
 the round. *First* is the first iterations of a new session, in a process that has watched before;
 *settled* is later, after a warm-up in the same session; each loop's heading says how many. CPU
 time is that of the process, on one thread of torch's. Instructions are those of user space, where
-the machine counts them (perf_event_open). *Scripts* are processes from start to end.
+the machine counts them (perf_event_open). *Scripts* are processes from start to end. With
+`--device cuda` the loops train on a GPU, and the time that passes until it is done is read too.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ SCRIPTS = {
         {"graphlab run --explain": ["-m", "graphlab", "run", str(NAIVE), "--explain"]},
     ),
 }
+
+# The loops that know of a device.
+ON_DEVICE = ("tiny", "dcgan", "transformer")
+NAMES = {"clock": " of the clock", "cpu": " of CPU", "instructions": " of instructions"}
 
 Costs = dict[str, float]
 Ratios = dict[str, dict[str, list[float]]]
@@ -192,6 +197,8 @@ def print_loop(name: str, measured: dict[str, Any]) -> None:
     first, warm, settled = measured["lengths"].values()
     step = measured["bare_step"]
     line = f"bare {step['cpu'] * 1e3:.2f} ms of CPU"
+    if "clock" in step:
+        line = f"bare {step['clock'] * 1e3:.2f} ms by the clock, {line[5:]}"
     if "instructions" in step:
         line += f", {step['instructions'] / 1e6:.1f} million instructions"
     print(f"\n{name}: {measured['about']}")
@@ -202,7 +209,7 @@ def print_loop(name: str, measured: dict[str, Any]) -> None:
             for stage, values in stages.items():
                 low, middle, high = min(values), statistics.median(values), max(values)
                 cells.append(f"{stage} {middle:6.2f} ({low:.2f}–{high:.2f})")
-            cells[-1] += " of CPU" if key == "cpu" else " of instructions"
+            cells[-1] += NAMES[key]
         for at in range(0, len(cells), 2):
             print(f"  {'' if at else each:<12}" + "".join(f"{c:<30}" for c in cells[at : at + 2]))
 
@@ -228,8 +235,11 @@ def main() -> None:
     parser.add_argument("--scripts", nargs="*", choices=SCRIPTS, default=list(SCRIPTS))
     parser.add_argument("--watchers", nargs="+", choices=WATCHERS, default=list(WATCHERS))
     parser.add_argument("--first", type=int, help="how many iterations are *first*, in every loop")
+    parser.add_argument("--device", default="cpu", help=f"cpu or cuda; of {', '.join(ON_DEVICE)}")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
+    if options.device != "cpu" and not set(options.loops) <= set(ON_DEVICE):
+        parser.error(f"--device is for --loops {' '.join(ON_DEVICE)}")
     # Before torch is imported, so that its threads are counted.
     counters = Counters()
     import torch
@@ -245,6 +255,9 @@ def main() -> None:
         # What a first session imports is part of the scripts' cost, not of a loop's.
         import loops
 
+        loops.DEVICE = options.device
+        if options.device != "cpu":
+            counters.wait_for = torch.cuda.synchronize
         for name in options.watchers:
             one_run(loops.tiny, Lengths(5, 5, 5), name, counters)
     for name in options.loops:

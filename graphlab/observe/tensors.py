@@ -339,8 +339,9 @@ _plain_types: dict[int, tuple[type, bool]] = {}
 
 
 def readable(tensor: Any) -> bool:
-    """Whether its values can be computed with: it has some, and no `__torch_dispatch__` class and
-    no transform wraps them. False for quantized and nested tensors, True for sparse COO ones."""
+    """Whether its values can be computed with now: it has some, and no `__torch_dispatch__` class
+    and no transform wraps them. False for quantized and nested tensors, True for sparse COO ones,
+    False while a CUDA graph is captured."""
     kind = type(tensor)
     known = _plain_types.get(id(kind))
     if known is None:
@@ -349,11 +350,17 @@ def readable(tensor: Any) -> bool:
         known = _plain_types[id(kind)] = kind, plain
     if not known[1] or _quantized(tensor) or _nested(tensor):
         return False
-    if not _is_cpu(tensor) and device_of(tensor) == "meta":
+    if not _is_cpu(tensor) and _out_of_reach(device_of(tensor)):
         return False
     if _layout(tensor) not in _LAYOUTS:
         return False
     return not (_is_wrapped(tensor) or _is_functional(tensor))
+
+
+def _out_of_reach(device: str) -> bool:
+    """Whether no value can be read on a device: it has none, or its work is being captured in a
+    CUDA graph, which a read would break and a computation become part of."""
+    return device == "meta" or (device == "cuda" and torch.cuda.is_current_stream_capturing())
 
 
 # Computing with a compressed sparse layout makes torch warn.

@@ -4,43 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
 from torch import nn
 
-import graphlab
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.numbers import steep_nodes, watch
+from graphlab.observe.numbers import steep_nodes
 from graphlab.observe.numbers.finite import largest
 from graphlab.observe.numbers.growth import Growth
 from graphlab.observe.numbers.steep_nodes import SteepNodes
-from graphlab.observe.process_state import PROCESS
 
 
 def backward(at: int, line: Any) -> RawBackward:
     record = RawBackward(2 * at, None, "loss.backward()", "loss", at, False)
     record.line = line
     return record
-
-
-def test_each_optimizer_keeps_its_own_look_that_is_not_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(watch, "device_of", lambda tensor: "cuda")
-    nets = [nn.Linear(3, 1), nn.Linear(3, 1)]
-    optimizers = [torch.optim.SGD(net.parameters(), 0.0) for net in nets]
-    with graphlab.watch():
-        for _ in range(watch.EVERY + 1):
-            for net, optimizer in zip(nets, optimizers, strict=True):
-                optimizer.zero_grad()
-                net(torch.ones(2, 3)).mean().backward()
-                optimizer.step()
-        unread = PROCESS.active.numbers._unread
-        assert len(unread) == 2
-        for net, (sum_of_tops, _) in zip(nets, unread.values(), strict=True):
-            assert float(sum_of_tops) == float(
-                sum(p.detach().abs().max() for p in net.parameters())
-            )
 
 
 def test_what_grew_is_told_behind_an_empty_parameter() -> None:

@@ -23,6 +23,7 @@ from graphlab.observe.tensors import (
     is_tensor,
     no_dispatch,
     requires_grad,
+    shape_of,
     version_of,
 )
 from graphlab.source.objects import class_name, exactly, is_a, items
@@ -189,8 +190,27 @@ def slots(node: Any) -> list[Slot]:
         else:
             for index, each in enumerate(raw):
                 if each is not None:
-                    _read(found, f"{short}[{index}]", each, each.unpack)
+                    _read(found, f"{short}[{index}]", each, _unpack(node, unpacked, each))
     return found
+
+
+def _unpack(node: Any, unpacked: str, raw: Any) -> Callable[[], Any]:
+    """What raises a RuntimeError where `raw`, one of several in a slot, was written since it was
+    saved. Torch before 2.13 unpacks them together only, and names the version of the one that it
+    cannot."""
+    alone = getattr(raw, "unpack", None)
+    return alone if alone is not None else partial(_unpack_together, node, unpacked, raw)
+
+
+def _unpack_together(node: Any, unpacked: str, raw: Any) -> None:
+    data = raw.data
+    try:
+        getattr(node, unpacked)
+    except RuntimeError as error:
+        said = str(error)
+        shape = ", ".join(map(str, shape_of(data)))
+        if f"[{shape}]]" in said and f"is at version {version_of(data)};" in said:
+            raise
 
 
 def _read(found: list[Slot], name: str, raw: Any, unpack: Callable[[], Any]) -> None:
@@ -240,15 +260,16 @@ def _read_custom(found: list[Slot], node: Any, raws: Any) -> None:
     read: list[Slot | None] = []
     outputs: list[tuple[int, Any]] = []
     for index, raw in enumerate(raws):
+        unpack = _unpack(node, "saved_tensors", raw)
         try:
-            raw.unpack()
+            unpack()
             read.append(Slot(f"tensors[{index}]", raw.data, False))
         except RuntimeError:
             data: Any = raw.data
             if data is not None and is_leaf(data) and not requires_grad(data):
                 outputs.append((index, raw))
             else:
-                read.append(Slot(f"tensors[{index}]", raw.data, True, raw.unpack))
+                read.append(Slot(f"tensors[{index}]", raw.data, True, unpack))
     nothing_stale = not any(slot is not None and slot.stale for slot in read)
     for index, raw in outputs:
         read.append(Slot(f"tensors[{index}]", raw.data, nothing_stale and version_of(raw.data) > 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from graphlab.observe.graph.walk import grad_edge, sequence
 from graphlab.observe.live_objects import TensorTable
@@ -55,17 +55,33 @@ class Verdicts:
                 return replace(seen, grown=found[1], grown_tensor=tensor)
         return replace(seen, grown=self.growth.of_loss(record))
 
+    def of_loss(self, record: RawBackward, kind: Literal["nan", "inf"]) -> NonFinite:
+        """A loss was not finite whose graph is gone, and whose parameters were."""
+        seen = NonFinite(
+            None, "", "forward", kind, record.iteration, in_loss=True, loss=record.loss,
+            call=record.call, call_at=located(record.spot), look_from=self._from(record.iteration),
+        )  # fmt: skip
+        return self.with_growth(seen, record)
+
     def from_parameters(
-        self, record: RawBackward | None, ill: list[Any], gone: tuple[int, Held] | None = None
+        self,
+        record: RawBackward | None,
+        ill: list[Any],
+        gone: tuple[int, Held] | None = None,
+        before: RawBackward | None = None,
     ) -> NonFinite:
         """A loss was not finite because parameters were not: an earlier iteration made them so.
-        `gone`: of an optimizer that is no more, its place, and `ill` as they were held."""
+        `gone`: of an optimizer that is no more, its place, and `ill` as they were held. before: the
+        last backward in which they were finite; the last one of all where it is not known."""
         places = self.places(ill) if gone is None else gone[1].places
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
         if births:
             birth = min(births, key=lambda each: each.order)
             return replace(sighting(birth, record, False), tensors=places)
-        before = self.last
+        since = gone[1].since if gone is not None else self.sound or 0
+        if before is not None:
+            since = before.iteration or 0
+        before = before or self.last
         nan = any(odd(each).nan for each in ill)
         phase: Phase | None = "before"
         either = False
@@ -88,7 +104,7 @@ class Verdicts:
             loss=before.loss if before is not None else "",
             call=before.call if before is not None and not either else "",
             call_at=located(before.spot) if before is not None else None,
-            look_from=gone[1].since if gone is not None else self.sound or 0,
+            look_from=since,
         )
 
     def _torchs_own(self, ill: list[Any]) -> bool:

@@ -1,9 +1,9 @@
 """Watches for the first number that is not finite in every run, and finds where it was made.
 
 At each backward the loss is looked at, and all parameters of an optimizer at every `EVERY`th of its
-steps; what is on another device than the CPU is read only then, and all of it at once, so that the
-program waits for its device no more often. What is found is told only once it did harm: a step has
-applied it, or a parameter has it. A loss may be infinite where the program skips the step.
+steps; what is on another device than the CPU is read late, so that the program never waits for it.
+What is found is told only once it did harm: a step has applied it, or a parameter has it. A loss
+may be infinite where the program skips the step.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from graphlab.observe.numbers.buffers import Buffers
 from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
 from graphlab.observe.numbers.finite import largest, odd
 from graphlab.observe.numbers.growth import SmallParameters
+from graphlab.observe.numbers.late import FIRST, LateLook
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.numbers.verdicts import Verdicts
 from graphlab.observe.optimizers.ledger import OptimizerLedger
@@ -43,8 +44,8 @@ from graphlab.observe.tensors import (
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.trace.sightings import NonFinite
 
-# At which steps of an optimizer, and of how many losses at once, what is on a device is read; how
-# many graphs are looked at whose numbers then did no harm.
+# At which steps of an optimizer all its parameters are looked at; how many graphs are looked at
+# whose numbers then did no harm.
 EVERY, LOOKS = 16, 50
 
 
@@ -73,14 +74,10 @@ class NumberWatch:
         # Called with the frame of a backward whose loss is not finite, or whose operations are
         # followed, before it runs and its graph is freed.
         self.on_alarm: Callable[[FrameType], None] = lambda frame: None
-        # Of losses on a device: those that are not read yet.
-        self._losses: list[Any] = []
-        # By the place of an optimizer: on a device what the last look at its parameters gave, not
-        # read.
-        self._unread: dict[int, tuple[Any, RawBackward | None]] = {}
         self._buffers = Buffers(log)
         self._small = SmallParameters(lambda each: table.tensor_index(each, None))
         self._verdicts = Verdicts(log, files, ledger, table, self._tracking)
+        self._late = LateLook(log, ledger, self._verdicts, self._small)
         ledger.on_step.append(self._on_step)
         ledger.on_stepped.append(self._on_stepped)
 
@@ -191,7 +188,7 @@ class NumberWatch:
 
     def begins(self, record: RawBackward, values: Mapping[str, Any], frame: FrameType) -> None:
         """A backward is about to run, that is not inside another one."""
-        if self._told is not None or record.is_grad:
+        if self._told is not None or record.is_grad or self._told_late():
             return
         loss: Any = values.get("tensors")
         tracking = self._tracking
@@ -215,12 +212,9 @@ class NumberWatch:
         count = count_of(loss)
         if count == 0 or not readable(loss):
             return False
-        if device_of(loss) != "cpu":
-            self._losses.append(loss.detach().sum().float().clone())
-            if len(self._losses) < EVERY:
-                return False
-            losses, self._losses = self._losses, []
-            return not math.isfinite(float(torch.stack(losses).sum()))
+        if device_of(loss) != "cpu" and not self._tracking.on:
+            self._late.ask_loss(record, loss)
+            return False
         if count != 1:
             return bool(odd(loss))
         # Not `loss.item`, which a subclass may define, and the program patch.
@@ -229,6 +223,12 @@ class NumberWatch:
             return False
         self._verdicts.growth.loss(record, value)
         return not math.isfinite(value)
+
+    def _told_late(self) -> bool:
+        """Whether what had been asked for of a device has arrived and told."""
+        if self._late.waits:
+            self._told = self._late.found()
+        return self._told is not None
 
     def _loss_is_odd(self, record: RawBackward, losses: list[Any], frame: FrameType) -> None:
         user = user_frame(frame.f_back, self._files)
@@ -265,13 +265,17 @@ class NumberWatch:
 
     def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
         """A step is about to begin."""
-        if self._told is not None:
+        if self._told is not None or self._told_late():
             return
+        last = self._verdicts.last
         if self._pending is not None or self._tracking.on:
             self._applied(state, parameters, spot)
             if self._told is not None:
                 return
-        if state.steps % EVERY == 0:
+        full = state.steps % EVERY == 0
+        if last is not None and parameters and device_of(parameters[0]) != "cpu":
+            self._late.ask_parameters(state.at, last, parameters if full else parameters[:FIRST])
+        if full:
             self._look_at(state, parameters)
             if self._told is None and self._pending is None:
                 self._told = self._verdicts.from_buffers(self._buffers.ill(), sys._getframe())
@@ -286,13 +290,9 @@ class NumberWatch:
         if tops is None:
             return
         self._verdicts.growth.parameters(at, iteration, tops)
+        if device_of(tops) != "cpu":
+            return
         now = tops.sum()
-        if device_of(now) != "cpu":
-            before = self._unread.get(at)
-            self._unread[at] = now, last
-            if before is None:
-                return
-            now, last = before
         if math.isfinite(float(now)):
             iteration = last.iteration if last is not None else None
             self._verdicts.sound = iteration if iteration is not None else self._verdicts.sound or 0
@@ -361,8 +361,10 @@ class NumberWatch:
 
     def _at_end(self) -> None:
         """The last step may have made a parameter not finite, and no loss was computed since."""
+        with Unnoticed():
+            self._told = self._late.at_end()
         last, sound = self._verdicts.last, self._verdicts.sound is not None
-        if last is None or last.raised_type is not None:
+        if last is None or last.raised_type is not None or self._told is not None:
             return
         with Unnoticed():
             for _, optimizer in self._ledger.registry.followed():

@@ -1,0 +1,204 @@
+"""Looks at losses and parameters that are on a device, without waiting for it.
+
+Each is asked for when a backward or a step begins, and read once the device has come so far: at the
+next backward or step, as a rule. By then its graph is gone. What is known is which loss, or whose
+gradients, were the first that were not finite; a second run looks from there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from graphlab.observe.names import parameters_of
+from graphlab.observe.notes import Log, RawBackward, RawStep, Spot, located
+from graphlab.observe.numbers.finite import largest, odd
+from graphlab.observe.numbers.growth import SmallParameters
+from graphlab.observe.numbers.verdicts import Verdicts
+from graphlab.observe.optimizers.ledger import OptimizerLedger
+from graphlab.trace.sightings import NonFinite
+
+# How many numbers wait at once; how many of an optimizer's parameters are looked at in every step.
+# A gradient that is not finite reaches those before the operation that made it: the first ones.
+WAITING, FIRST = 64, 8
+
+
+Kind = Literal["nan", "inf"]
+# A loss that was not finite, and how.
+_Odd = tuple[RawBackward, Kind]
+
+
+class Numbers:
+    """Numbers on their way from a device to the CPU, in order."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Any, Any, Any]] = deque()
+        # Where CUDA writes to while the program goes on; the next place in it.
+        self._room: Any = None
+        self._next = 0
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def ask(self, what: Any, number: Any) -> None:
+        """`number`: a tensor of one number. `what`: comes back beside its value."""
+        event = None
+        if number.is_cuda:
+            if self._room is None:
+                self._room = torch.empty(2 * WAITING, pin_memory=True)
+            place = self._room[self._next]
+            self._next = (self._next + 1) % len(self._room)
+            place.copy_(number, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record(torch.cuda.current_stream(number.device))
+            number = place
+        self._waiting.append((what, number, event))
+
+    def ready(self, at_once: bool = False) -> Iterator[tuple[Any, float]]:
+        """Those that have arrived. at_once: all, and the device is waited for. It is as well where
+        too many are on their way."""
+        waiting = self._waiting
+        while waiting:
+            what, number, event = waiting[0]
+            full = len(waiting) >= WAITING
+            if event is not None and not event.query():
+                if not (at_once or full):
+                    return
+                event.synchronize()
+            elif event is None and not (at_once or full):
+                # Not CUDA's: to be read together.
+                return
+            if event is None:
+                held = [*waiting]
+                waiting.clear()
+                values = torch.stack([each for _, each, _ in held]).tolist()
+                yield from zip((each for each, _, _ in held), values, strict=True)
+                return
+            waiting.popleft()
+            yield what, float(number)
+
+
+class _Asked(NamedTuple):
+    """A loss, or parameters as a step of their optimizer began: its place, and None for a loss.
+    record: the loss's backward, or the last one before the step."""
+
+    record: RawBackward
+    optimizer: int | None
+
+
+class LateLook:
+    def __init__(
+        self, log: Log, ledger: OptimizerLedger, verdicts: Verdicts, small: SmallParameters
+    ) -> None:
+        self._log, self._ledger, self._verdicts, self._small = log, ledger, verdicts, small
+        self._numbers = Numbers()
+        # The first loss that was not finite and the kind of number; by the place of the optimizer
+        # whose step came next: its parameters show whether the loss did harm.
+        self._loss: _Odd | None = None
+        self._applied_by: int | None = None
+        # By place: the last backward before the step at which its parameters were finite still.
+        self._sound: dict[int, RawBackward] = {}
+        # By line: the first of the losses that have been infinite ever since, without harm.
+        self._overflowed: dict[Spot | None, _Odd] = {}
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything was asked for that has not been read."""
+        return self._numbers.waiting
+
+    def ask_loss(self, record: RawBackward, loss: Any) -> None:
+        self._numbers.ask(_Asked(record, None), loss.detach().sum().float())
+
+    def ask_parameters(self, at: int, record: RawBackward, parameters: Sequence[Any]) -> None:
+        """A step of the optimizer at place `at` is about to begin."""
+        tops = largest(parameters)
+        if tops is not None:
+            self._numbers.ask(_Asked(record, at), tops.sum())
+
+    def found(self, at_once: bool = False) -> NonFinite | None:
+        """What the numbers that have arrived tell. To be called inside of Unnoticed."""
+        for asked, value in self._numbers.ready(at_once):
+            seen = self._arrived(asked, value)
+            if seen is not None:
+                return seen
+        return None
+
+    def at_end(self) -> NonFinite | None:
+        """The program has ended: what is left is waited for."""
+        seen = self.found(at_once=True)
+        if seen is None and self._loss is not None and self._applied_by is not None:
+            # Its gradients were the last that this optimizer applied.
+            seen = self._harm(self._applied_by)
+        return seen
+
+    def _arrived(self, asked: _Asked, value: float) -> NonFinite | None:
+        record, at = asked
+        fine = math.isfinite(value)
+        if at is None:
+            self._verdicts.growth.loss(record, value)
+            if fine:
+                self._overflowed.pop(record.spot, None)
+            elif self._loss is None:
+                self._loss = record, "nan" if math.isnan(value) else "inf"
+                self._applied_by = None
+            return None
+        if not fine:
+            return self._harm(at)
+        self._sound[at] = record
+        self._verdicts.sound = record.iteration if record.iteration is not None else 0
+        self._verdicts.sound_at = record
+        if self._loss is not None and self._applied_by is None:
+            self._applied_by = at
+        elif self._loss is not None and self._applied_by == at:
+            # It was applied, and they are finite: the step was left out, or its gradients were.
+            first, _ = self._loss
+            if first.scaler is None:
+                self._overflowed.setdefault(first.spot, self._loss)
+            self._loss = None
+        return None
+
+    def _harm(self, at: int) -> NonFinite | None:
+        """What made parameters of the optimizer at place `at` not finite, if any is."""
+        optimizer = self._ledger.registry.states[at].ref()
+        gone = self._small.of(at) if optimizer is None else None
+        values: list[Any] = []
+        if gone is not None:
+            gone = gone.ill()
+            values = [*gone.values]
+        elif optimizer is not None:
+            values = [each for each in parameters_of(optimizer) if odd(each)]
+        if not values:
+            return None
+        if self._loss is not None and self._applied_by is not None:
+            places = gone.places if gone is not None else self._verdicts.places(values)
+            return self._of_loss(*self._loss, places)
+        # No loss was ill before they were.
+        before = self._sound.get(at)
+        held = (at, gone) if gone is not None else None
+        seen = self._verdicts.from_parameters(None, values, held, before)
+        return self._verdicts.with_growth(seen, before) if before is not None else seen
+
+    def _of_loss(self, record: RawBackward, kind: Kind, places: tuple[int, ...]) -> NonFinite:
+        """With the step that applied its gradients: the next one."""
+        seen = self._verdicts.of_loss(record, kind)
+        first = self._overflowed.get(record.spot)
+        if first is not None and seen.grown is not None:
+            record = first[0]
+            seen = self._verdicts.of_loss(*first)
+        seen = replace(seen, tensors=places)
+        step: RawStep | None = None
+        for event in reversed(self._log.events):
+            if event is record:
+                break
+            if isinstance(event, RawStep):
+                step = event
+        if step is None:
+            return seen
+        name = self._ledger.registry.name_of(step.optimizer)
+        return replace(seen, step=f"{name}.step()", step_at=located(step.spot))
