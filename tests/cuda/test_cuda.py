@@ -14,7 +14,10 @@ import torch
 
 from graphlab import catalogue
 from graphlab.commands.check import OPTIMIZERS
+from graphlab.observe import program
 from graphlab.rules.expected import mismatch
+from graphlab.rules.registry import find
+from graphlab.trace.sightings import NonFinite
 
 pytestmark = [
     pytest.mark.cuda,
@@ -22,6 +25,7 @@ pytestmark = [
 ]
 
 NAMES = [each.name for each in catalogue.scenarios()]
+NUMBERS = ("GL201", "GL202")
 # What must not depend on the device: everything that a finding says but numbers.
 PLACES = ("saved", "mutated", "freed", "failed", "cause")
 
@@ -60,6 +64,22 @@ def ledger(trace: Any) -> list[Any]:
     ]  # fmt: skip
 
 
+def from_the_second_run(name: str, words: Any, device: str, first: int | None) -> list[Any]:
+    path = catalogue.scenario(name).path
+    given = [*words, "--device", device, "--steps", "8"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        ran = program.run(
+            program.script(str(path)), given, name,
+            started=lambda watch: watch.numbers.look_from(first or 0),
+        )  # fmt: skip
+    told = [each for each in find(ran.trace) if each.severity != "info"]
+    assert all(each.code in NUMBERS for each in told)
+    # Its values are the device's own, to rounding.
+    return [
+        (each.code, each.iteration, each.cause and each.cause.at, each.failed) for each in told
+    ]
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scenario_is_explained_as_on_the_cpu(observe: Any, name: str, optimizer: str) -> None:
@@ -76,6 +96,15 @@ def test_a_scenario_is_explained_as_on_the_cpu(observe: Any, name: str, optimize
     if expected.code == "GL101":
         found = [(f.code, f.failed, f.cause, f.help) for f in gpu.told]
         assert found == [(f.code, f.failed, f.cause, f.help) for f in cpu.told]
+    elif expected.code in NUMBERS:
+        # Read late: what the graph tells before its backward is told by a second run.
+        told = [(each.code, each.failed) for each in gpu.told]
+        assert told == [(each.code, each.failed) for each in cpu.told]
+        (seen,) = (each for each in gpu.trace.sightings if isinstance(each, NonFinite))
+        first = cpu.only.iteration
+        assert first in (seen.iteration, seen.look_from)
+        again = [from_the_second_run(name, words, device, first) for device in ("cpu", "cuda")]
+        assert again[0] == again[1]
     else:
         assert [essence(each) for each in gpu.told] == [essence(each) for each in cpu.told]
     assert ledger(gpu.trace) == ledger(cpu.trace)
@@ -145,25 +174,89 @@ def test_naive_raises_watched_what_it_raises_unwatched(foreach: bool) -> None:
     assert session.trace.unseen == ()
 
 
-def test_a_watch_keeps_no_memory_of_the_gpu(observe: Any) -> None:
+def train(steps: int, optimizer: str = "Adam", **options: Any) -> None:
+    net = torch.nn.Linear(512, 512).cuda()
+    chosen = getattr(torch.optim, optimizer)(net.parameters(), **options)
+    for _ in range(steps):
+        chosen.zero_grad()
+        loss = net(torch.ones(64, 512, device="cuda")).pow(2).sum()
+        loss.backward()
+        chosen.step()
+
+
+def test_a_watch_keeps_next_to_no_memory_of_the_gpu() -> None:
     import gc
 
     import graphlab
 
-    def train() -> None:
-        net = torch.nn.Linear(512, 512).cuda()
-        optimizer = torch.optim.Adam(net.parameters())
-        for _ in range(5):
-            optimizer.zero_grad()
-            loss = net(torch.ones(64, 512, device="cuda")).pow(2).sum()
-            loss.backward()
-            optimizer.step()
-
-    train()
+    train(5)
     gc.collect()
     before = torch.cuda.memory_allocated()
     with graphlab.watch() as session:
-        train()
+        train(5)
         gc.collect()
-        assert torch.cuda.memory_allocated() == before
+        # A few numbers; a copy of the weights would be a thousand times that.
+        assert torch.cuda.memory_allocated() - before < 2**15
     assert session.trace.optimizers[0].steps == 5
+
+
+def test_a_settled_watch_does_not_wait_for_the_gpu() -> None:
+    """Of the calls that torch itself can tell: it makes a warning of each."""
+    import warnings
+
+    import graphlab
+
+    def waits(steps: int) -> int:
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as caught, graphlab.watch():
+                warnings.simplefilter("always")
+                train(steps)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        return sum("synchroniz" in str(each.message) for each in caught)
+
+    waits(10)
+    # What a sampled look compares is read: in one of 61 iterations, and of 307 later.
+    assert waits(700) - waits(100) < 60
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_a_graph_is_captured_as_without_a_watch(optimizer: str) -> None:
+    import graphlab
+
+    def losses(watched: bool) -> list[float]:
+        torch.manual_seed(0)
+        net = torch.nn.Linear(16, 1).cuda()
+        options: dict[str, Any] = {"capturable": True} if optimizer == "Adam" else {}
+        chosen = getattr(torch.optim, optimizer)(net.parameters(), lr=0.05, **options)
+        x = torch.randn(32, 16, device="cuda")
+
+        def iteration() -> torch.Tensor:
+            chosen.zero_grad(set_to_none=True)
+            loss = (net(x) - x[:, :1]).square().mean()
+            loss.backward()
+            chosen.step()
+            return loss
+
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                iteration()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with graphlab.watch() if watched else contextlib.nullcontext() as session:
+            with torch.cuda.graph(graph):
+                loss = iteration()
+            found = []
+            for _ in range(10):
+                graph.replay()
+                found.append(loss.item())
+        if watched:
+            assert session is not None and session.trace.unseen == ()
+            assert [each for each in find(session.trace) if each.severity != "info"] == []
+        return found
+
+    assert losses(watched=True) == losses(watched=False)
