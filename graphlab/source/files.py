@@ -34,6 +34,8 @@ def _library_folders() -> tuple[str, ...]:
 def _folders(torch: str | None) -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     found = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    # Where the modules are in use may be another folder than the one that sysconfig names.
+    found.add(os.path.dirname(os.__file__))
     found.update(site.getsitepackages())
     found.add(site.getusersitepackages())
     if torch:

@@ -75,9 +75,7 @@ def from_the_second_run(name: str, words: Any, device: str, first: int | None) -
     told = [each for each in find(ran.trace) if each.severity != "info"]
     assert all(each.code in NUMBERS for each in told)
     # Its values are the device's own, to rounding.
-    return [
-        (each.code, each.iteration, each.cause and each.cause.at, each.failed) for each in told
-    ]
+    return [(each.code, each.iteration, each.cause and each.cause.at, each.failed) for each in told]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
