@@ -9,7 +9,6 @@ something has to be in an `Unnoticed` block.
 from __future__ import annotations
 
 import contextlib
-import types
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,15 +33,10 @@ _is_cpu = _Base.__dict__["is_cpu"].__get__
 _storage: Any = _Base.untyped_storage
 
 _no_dispatch = static(torch.Tensor, "__torch_dispatch__")
-
-
 _subclass = type.__subclasscheck__
-
 
 # Private to torch. Without them, the program's modes see the observer's calls.
 _functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
-
-
 _dispatch_modes: Any = getattr(_native, "_len_torch_dispatch_stack", lambda: 1)
 no_dispatch: Any = getattr(_native, "_DisableTorchDispatch", contextlib.nullcontext)
 
@@ -350,22 +344,21 @@ def readable(tensor: Any) -> bool:
         known = _plain_types[id(kind)] = kind, plain
     if not known[1] or _quantized(tensor) or _nested(tensor):
         return False
-    if not _is_cpu(tensor) and _out_of_reach(device_of(tensor)):
-        return False
-    if _layout(tensor) not in _LAYOUTS:
+    if _layout(tensor) not in _LAYOUTS or (not _is_cpu(tensor) and _out_of_reach(tensor)):
         return False
     return not (_is_wrapped(tensor) or _is_functional(tensor))
 
 
-def _out_of_reach(device: str) -> bool:
-    """Whether no value can be read on a device: it has none, or its work is being captured in a
-    CUDA graph, which a read would break and a computation become part of."""
+def _out_of_reach(tensor: Any) -> bool:
+    """Whether its device has no values to read now: none at all, or a CUDA graph is captured, which
+    a read would break and a computation become part of."""
+    device = device_of(tensor)
     return device == "meta" or (device == "cuda" and torch.cuda.is_current_stream_capturing())
 
 
 # Computing with a compressed sparse layout makes torch warn.
 _LAYOUTS = (torch.strided, torch.sparse_coo)
-_functorch: Any = getattr(_native, "_functorch", types.SimpleNamespace())
+_functorch: Any = getattr(_native, "_functorch", None)
 _is_wrapped: Any = getattr(_functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
 _is_functional: Any = getattr(torch, "_is_functional_tensor", lambda tensor: False)
 

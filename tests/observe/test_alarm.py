@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.numbers import steep_nodes
 from graphlab.observe.numbers.finite import largest
-from graphlab.observe.numbers.growth import Growth
-from graphlab.observe.numbers.steep_nodes import SteepNodes
+from graphlab.observe.numbers.kept import steep_nodes
+from graphlab.observe.numbers.kept.growth import Growth
+from graphlab.observe.numbers.kept.steep_nodes import SteepNodes
 
 
 def backward(at: int, line: Any) -> RawBackward:

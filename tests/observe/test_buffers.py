@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from graphlab.observe.notes import Log
-from graphlab.observe.numbers.buffers import Buffers
+from graphlab.observe.numbers.kept.buffers import Buffers
 from graphlab.trace.sightings import NonFinite
 from tests.observe.test_numbers import told
 
@@ -83,7 +83,7 @@ def test_a_loss_that_reads_it_is_told_of_by_the_loss(tmp_path: Path) -> None:
 
 
 def test_what_a_device_has_is_told_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphlab.observe.numbers.buffers.device_of", lambda tensor: "cuda")
+    monkeypatch.setattr("graphlab.observe.numbers.kept.buffers.device_of", lambda tensor: "cuda")
     log, norm = Log(), torch.nn.BatchNorm1d(3)
     log.modules[id(norm)] = weakref.ref(norm)
     buffers = Buffers(log)

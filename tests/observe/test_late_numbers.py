@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 import graphlab
+from graphlab import catalogue
 from graphlab.observe.numbers import late, watch
+from graphlab.rules.expected import mismatch
 from graphlab.rules.registry import find
 from graphlab.trace.sightings import NonFinite
 
@@ -161,3 +163,16 @@ def test_many_numbers_on_their_way_are_read_in_the_end(monkeypatch: pytest.Monke
     read = [*numbers.ready()]
     assert len(read) == late.WAITING and read[-1] == ("last", math.inf)
     assert not numbers.waiting
+
+
+@SOON
+@pytest.mark.parametrize("name", ["overflow", "overflow-masked"])
+def test_a_scenario_is_told_as_on_the_cpu(
+    behind: int | None, observe: Callable[..., Any], name: str
+) -> None:
+    """Two networks, each of which has losses that are not finite for the other's sake."""
+    ran = observe(name)
+    expected = catalogue.scenario(name).expected("adam")
+    assert expected is not None and mismatch(expected, ran.findings) is None
+    (seen,) = (each for each in ran.trace.sightings if isinstance(each, NonFinite))
+    assert 3 in (seen.iteration, seen.look_from)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from graphlab.observe import program
-from graphlab.observe.numbers.steep_nodes import _KINDS, SteepNodes
+from graphlab.observe.numbers.kept.steep_nodes import _KINDS, SteepNodes
 from graphlab.trace.sightings import NonFinite
 
 START = """\
@@ -180,7 +180,7 @@ def test_torch_saves_what_is_read_and_no_gradient_that_comes_in_makes_it_finite(
 
 def test_only_so_much_is_held() -> None:
     from graphlab.observe.notes import RawBackward
-    from graphlab.observe.numbers import steep_nodes
+    from graphlab.observe.numbers.kept import steep_nodes
 
     nodes = SteepNodes()
     for at in range(40):

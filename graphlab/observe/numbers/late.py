@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -18,7 +18,7 @@ import torch
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawStep, Spot, located
 from graphlab.observe.numbers.finite import largest, odd
-from graphlab.observe.numbers.growth import SmallParameters
+from graphlab.observe.numbers.kept.growth import SmallParameters
 from graphlab.observe.numbers.verdicts import Verdicts
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.trace.sightings import NonFinite
@@ -29,8 +29,17 @@ WAITING, FIRST = 64, 8
 
 
 Kind = Literal["nan", "inf"]
-# A loss that was not finite, and how.
-_Odd = tuple[RawBackward, Kind]
+# How many losses that were not finite are remembered.
+ODD = 16
+
+
+@dataclass(slots=True)
+class _Odd:
+    """A loss that was not finite. applied_by: the place of the optimizer whose step came next."""
+
+    record: RawBackward
+    kind: Kind
+    applied_by: int | None = None
 
 
 class Numbers:
@@ -98,10 +107,9 @@ class LateLook:
     ) -> None:
         self._log, self._ledger, self._verdicts, self._small = log, ledger, verdicts, small
         self._numbers = Numbers()
-        # The first loss that was not finite and the kind of number; by the place of the optimizer
-        # whose step came next: its parameters show whether the loss did harm.
-        self._loss: _Odd | None = None
-        self._applied_by: int | None = None
+        # The losses that were not finite, each with the place of the optimizer whose step came
+        # next: its parameters show whether the loss did harm.
+        self._odd: list[_Odd] = []
         # By place: the last backward before the step at which its parameters were finite still.
         self._sound: dict[int, RawBackward] = {}
         # By line: the first of the losses that have been infinite ever since, without harm.
@@ -132,9 +140,10 @@ class LateLook:
     def at_end(self) -> NonFinite | None:
         """The program has ended: what is left is waited for."""
         seen = self.found(at_once=True)
-        if seen is None and self._loss is not None and self._applied_by is not None:
-            # Its gradients were the last that this optimizer applied.
-            seen = self._harm(self._applied_by)
+        for each in [*self._odd]:
+            if seen is None and each.applied_by is not None:
+                # Its gradients were the last that this optimizer applied.
+                seen = self._harm(each.applied_by)
         return seen
 
     def _arrived(self, asked: _Asked, value: float) -> NonFinite | None:
@@ -144,23 +153,22 @@ class LateLook:
             self._verdicts.growth.loss(record, value)
             if fine:
                 self._overflowed.pop(record.spot, None)
-            elif self._loss is None:
-                self._loss = record, "nan" if math.isnan(value) else "inf"
-                self._applied_by = None
+            elif len(self._odd) < ODD:
+                self._odd.append(_Odd(record, "nan" if math.isnan(value) else "inf"))
             return None
         if not fine:
             return self._harm(at)
         self._sound[at] = record
         self._verdicts.sound = record.iteration if record.iteration is not None else 0
         self._verdicts.sound_at = record
-        if self._loss is not None and self._applied_by is None:
-            self._applied_by = at
-        elif self._loss is not None and self._applied_by == at:
-            # It was applied, and they are finite: the step was left out, or its gradients were.
-            first, _ = self._loss
-            if first.scaler is None:
-                self._overflowed.setdefault(first.spot, self._loss)
-            self._loss = None
+        for each in [*self._odd]:
+            if each.applied_by is None:
+                each.applied_by = at
+            elif each.applied_by == at:
+                # The step was left out, or its gradients were finite.
+                self._odd.remove(each)
+                if each.record.scaler is None:
+                    self._overflowed.setdefault(each.record.spot, each)
         return None
 
     def _harm(self, at: int) -> NonFinite | None:
@@ -175,22 +183,24 @@ class LateLook:
             values = [each for each in parameters_of(optimizer) if odd(each)]
         if not values:
             return None
-        if self._loss is not None and self._applied_by is not None:
+        applied = next((each for each in self._odd if each.applied_by == at), None)
+        if applied is not None:
             places = gone.places if gone is not None else self._verdicts.places(values)
-            return self._of_loss(*self._loss, places)
+            return self._of_loss(applied, places)
         # No loss was ill before they were.
         before = self._sound.get(at)
         held = (at, gone) if gone is not None else None
         seen = self._verdicts.from_parameters(None, values, held, before)
         return self._verdicts.with_growth(seen, before) if before is not None else seen
 
-    def _of_loss(self, record: RawBackward, kind: Kind, places: tuple[int, ...]) -> NonFinite:
+    def _of_loss(self, odd: _Odd, places: tuple[int, ...]) -> NonFinite:
         """With the step that applied its gradients: the next one."""
-        seen = self._verdicts.of_loss(record, kind)
+        record = odd.record
+        seen = self._verdicts.of_loss(record, odd.kind)
         first = self._overflowed.get(record.spot)
         if first is not None and seen.grown is not None:
-            record = first[0]
-            seen = self._verdicts.of_loss(*first)
+            record = first.record
+            seen = self._verdicts.of_loss(record, first.kind)
         seen = replace(seen, tensors=places)
         step: RawStep | None = None
         for event in reversed(self._log.events):

@@ -14,9 +14,9 @@ from graphlab.observe.notes import Log, RawBackward, RawStep, RawZero, located
 from graphlab.observe.numbers.births import phase_of, sighting
 from graphlab.observe.numbers.finite import odd
 from graphlab.observe.numbers.graph_look import look, spelt
-from graphlab.observe.numbers.growth import Growth, Held
+from graphlab.observe.numbers.kept.growth import Growth, Held
+from graphlab.observe.numbers.kept.steep_nodes import SteepNodes
 from graphlab.observe.numbers.operands import operand_text
-from graphlab.observe.numbers.steep_nodes import SteepNodes
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import is_tensor, storage_key
@@ -81,14 +81,14 @@ class Verdicts:
         since = gone[1].since if gone is not None else self.sound or 0
         if before is not None:
             since = before.iteration or 0
-        before = before or self.last
+        sure, before = before, before or self.last
         nan = any(odd(each).nan for each in ill)
         phase: Phase | None = "before"
         either = False
         if self.sound is not None:
             phase = phase_of(ill, self._ledger.registry.followed()) if gone is None else None
             owners = self._owners(ill[0]) if gone is None else {gone[0]}
-            seen = self._by_steps(owners, places) if phase != "step" else None
+            seen = self._by_steps(owners, places, sure) if phase != "step" else None
             if seen is not None:
                 return seen
             # A step of torch's own that keeps nothing makes no NaN of finite numbers.
@@ -157,10 +157,16 @@ class Verdicts:
             call_at=located(last.spot), tensors=places, look_from=last.iteration or 0,
         )  # fmt: skip
 
-    def _by_steps(self, owners: set[int], places: tuple[int, ...]) -> NonFinite | None:
+    def _by_steps(
+        self, owners: set[int], places: tuple[int, ...], sure: RawBackward | None
+    ) -> NonFinite | None:
         """What made parameters not finite, of the backwards whose gradients their owners applied to
-        them since they were all finite. As a rule it is one before the last step."""
-        applied = self._applied_by(owners)
+        them since they were all finite. As a rule it is one before the last step; `sure`, where it
+        is known, is one before the step that did."""
+        applied = self._applied_by(owners, sure or self.sound_at)
+        step = next((by for record, by in applied if record is sure), None)
+        if step is not None:
+            return self.by_kept([each for each in applied if each[1] is step], places)
         last = [each for each in applied if each[1] is applied[-1][1]]
         return self.by_kept(last, places) or self.by_kept(applied, places)
 
@@ -172,7 +178,9 @@ class Verdicts:
             if any(each is parameter for each in parameters_of(optimizer))
         }
 
-    def _applied_by(self, owners: set[int]) -> list[tuple[RawBackward, RawStep | None]]:
+    def _applied_by(
+        self, owners: set[int], sound_at: RawBackward | None
+    ) -> list[tuple[RawBackward, RawStep | None]]:
         """The backwards whose gradients a step of these optimizers applied since all parameters
         were known to be finite, with that step."""
         found: list[tuple[RawBackward, RawStep | None]] = []
@@ -188,7 +196,7 @@ class Verdicts:
             elif isinstance(event, RawBackward) and not event.is_grad and not event.nested:
                 if step is not None:
                     found.insert(0, (event, step))
-                enough = enough or event is self.sound_at
+                enough = enough or event is sound_at
         return found
 
     def from_graph(

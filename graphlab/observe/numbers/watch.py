@@ -23,10 +23,10 @@ from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
 from graphlab.observe.numbers.births import sighting
-from graphlab.observe.numbers.buffers import Buffers
 from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
 from graphlab.observe.numbers.finite import largest, odd
-from graphlab.observe.numbers.growth import SmallParameters
+from graphlab.observe.numbers.kept.buffers import Buffers
+from graphlab.observe.numbers.kept.growth import SmallParameters
 from graphlab.observe.numbers.late import FIRST, LateLook
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.numbers.verdicts import Verdicts

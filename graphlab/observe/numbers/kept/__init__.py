@@ -1,0 +1,1 @@
+"""What is kept from one look at the numbers to the next."""
