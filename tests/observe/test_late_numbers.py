@@ -40,12 +40,11 @@ def behind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> i
     """The CPU's tensors as a device's whose numbers arrive after so many looks each."""
     looks = request.param
 
-    def ask(self: Any, what: Any, number: Any) -> None:
-        event = None if looks is None else Event(looks)
-        self._waiting.append((what, number.clone(), event))
+    def carried(self: Any, numbers: Any) -> tuple[Any, Any]:
+        return numbers.clone(), None if looks is None else Event(looks)
 
     monkeypatch.setattr(watch, "device_of", lambda tensor: "cuda")
-    monkeypatch.setattr(late.Numbers, "ask", ask)
+    monkeypatch.setattr(late.Numbers, "_carried", carried)
     return looks
 
 
@@ -154,12 +153,14 @@ def test_what_does_no_harm_is_not_told(behind: int | None) -> None:
     assert watched(train) == ([], None)
 
 
-def test_many_numbers_on_their_way_are_read_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_numbers_on_their_way_are_read_in_the_end() -> None:
     numbers = late.Numbers()
     for at in range(late.WAITING - 1):
-        numbers.ask(at, torch.tensor(float(at)))
+        numbers.ask(at, [torch.tensor(float(at))])
+        numbers.send()
     assert [*numbers.ready()] == []
-    numbers.ask("last", torch.tensor(math.inf))
+    numbers.ask("last", [torch.tensor(1.0), torch.tensor(math.inf, dtype=torch.float64)])
+    numbers.send()
     read = [*numbers.ready()]
     assert len(read) == late.WAITING and read[-1] == ("last", math.inf)
     assert not numbers.waiting

@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -25,9 +26,7 @@ from graphlab.trace.sightings import NonFinite
 
 # How many numbers wait at once; how many of an optimizer's parameters are looked at in every step.
 # A gradient that is not finite reaches those before the operation that made it: the first ones.
-WAITING, FIRST = 64, 8
-
-
+WAITING, FIRST = 64, 2
 Kind = Literal["nan", "inf"]
 # How many losses that were not finite are remembered.
 ODD = 16
@@ -42,55 +41,86 @@ class _Odd:
     applied_by: int | None = None
 
 
+class _Batch(NamedTuple):
+    """Numbers that travel together. parts: what each was asked for, and how many are its own."""
+
+    parts: list[tuple[Any, int]]
+    values: Any
+    event: Any
+
+
 class Numbers:
     """Numbers on their way from a device to the CPU, in order."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Any, Any, Any]] = deque()
+        # Those that are asked for with the next ones, and those on their way.
+        self._open: list[tuple[Any, list[Any]]] = []
+        self._sent: deque[_Batch] = deque()
+        self._count = 0
         # Where CUDA writes to while the program goes on; the next place in it.
         self._room: Any = None
         self._next = 0
 
     @property
     def waiting(self) -> bool:
-        return bool(self._waiting)
+        return bool(self._sent)
 
-    def ask(self, what: Any, number: Any) -> None:
-        """`number`: a tensor of one number. `what`: comes back beside its value."""
-        event = None
-        if number.is_cuda:
-            if self._room is None:
-                self._room = torch.empty(2 * WAITING, pin_memory=True)
-            place = self._room[self._next]
-            self._next = (self._next + 1) % len(self._room)
-            place.copy_(number, non_blocking=True)
-            event = torch.cuda.Event()
-            event.record(torch.cuda.current_stream(number.device))
-            number = place
-        self._waiting.append((what, number, event))
+    def ask(self, what: Any, numbers: list[Any]) -> None:
+        """`numbers`: a few tensors of one number each, on one device. `what`: comes back with
+        their sum. They are not sent before `send` is called."""
+        self._open.append((what, numbers))
+
+    def send(self) -> None:
+        waiting, self._open = self._open, []
+        for _, together in groupby(waiting, key=lambda each: each[1][0].device):
+            parts: list[tuple[Any, int]] = []
+            numbers: list[Any] = []
+            for what, few in together:
+                parts.append((what, len(few)))
+                numbers += [each if each.dtype is torch.float32 else each.float() for each in few]
+            self._count += len(numbers)
+            self._sent.append(_Batch(parts, *self._carried(torch.stack(numbers))))
+
+    def _carried(self, numbers: Any) -> tuple[Any, Any]:
+        """Where they will be, and the event after which they are; None: they stay for now."""
+        if not numbers.is_cuda:
+            return numbers, None
+        if self._room is None:
+            self._room = torch.empty(4 * WAITING, pin_memory=True)
+        if self._next + len(numbers) > len(self._room):
+            self._next = 0
+        place = self._room[self._next : self._next + len(numbers)]
+        self._next += len(numbers)
+        place.copy_(numbers, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record(torch.cuda.current_stream(numbers.device))
+        return place, event
 
     def ready(self, at_once: bool = False) -> Iterator[tuple[Any, float]]:
         """Those that have arrived. at_once: all, and the device is waited for. It is as well where
         too many are on their way."""
-        waiting = self._waiting
-        while waiting:
-            what, number, event = waiting[0]
-            full = len(waiting) >= WAITING
-            if event is not None and not event.query():
-                if not (at_once or full):
+        if at_once:
+            self.send()
+        sent = self._sent
+        while sent:
+            batch = sent[0]
+            wanted = at_once or self._count >= WAITING
+            if batch.event is None:
+                if not wanted:
                     return
-                event.synchronize()
-            elif event is None and not (at_once or full):
-                # Not CUDA's: to be read together.
-                return
-            if event is None:
-                held = [*waiting]
-                waiting.clear()
-                values = torch.stack([each for _, each, _ in held]).tolist()
-                yield from zip((each for each, _, _ in held), values, strict=True)
-                return
-            waiting.popleft()
-            yield what, float(number)
+                # Not CUDA's: all are waited for, once.
+                at_once = True
+            elif not batch.event.query():
+                if not wanted:
+                    return
+                batch.event.synchronize()
+            sent.popleft()
+            values = batch.values.tolist()
+            self._count -= len(values)
+            start = 0
+            for what, many in batch.parts:
+                yield what, sum(values[start : start + many])
+                start += many
 
 
 class _Asked(NamedTuple):
@@ -121,13 +151,17 @@ class LateLook:
         return self._numbers.waiting
 
     def ask_loss(self, record: RawBackward, loss: Any) -> None:
-        self._numbers.ask(_Asked(record, None), loss.detach().sum().float())
+        loss = loss.detach()
+        whole = loss if loss.dim() == 0 else loss.sum()
+        self._numbers.ask(_Asked(record, None), [whole.real if whole.is_complex() else whole])
+        self._numbers.send()
 
     def ask_parameters(self, at: int, record: RawBackward, parameters: Sequence[Any]) -> None:
-        """A step of the optimizer at place `at` is about to begin."""
+        """A step of the optimizer at place `at` is about to begin. They are sent with the next
+        loss."""
         tops = largest(parameters)
         if tops is not None:
-            self._numbers.ask(_Asked(record, at), tops.sum())
+            self._numbers.ask(_Asked(record, at), [tops.sum()])
 
     def found(self, at_once: bool = False) -> NonFinite | None:
         """What the numbers that have arrived tell. To be called inside of Unnoticed."""
