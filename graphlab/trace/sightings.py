@@ -188,14 +188,19 @@ class ScheduleOff:
 
 @dataclass(frozen=True, slots=True)
 class OptimizerRefused:
-    """What an optimizer of torch's refused at `at`, by `call`. told: the parameters that a group
-    before had (`repeated`), or whose gradient is sparse; of `sizes`, what the optimizer has, what
-    was saved, and of what that is the number. cause: the line that made an embedding sparse, or the
-    optimizer what it is."""
+    """What an optimizer of torch's, or a GradScaler, refused at `at`, by `call`. told: the
+    parameters that a group before had (`repeated`), or whose gradient is sparse; of `sizes`, what
+    the optimizer has, what was saved, and of what that is the number; where no parameters were
+    given, the containers that hide them (`listed`), the tensors that are none (`plain`), the
+    generator that was `used` up before, or the module that is `frozen` as a whole. cause: the line
+    that made it so; of `unscaled`, the unscale_() before."""
 
     at: Location | None
     call: str
-    why: Literal["repeated", "sparse", "sizes"]
+    why: Literal[
+        "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
+        "not_updated",
+    ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None
 
