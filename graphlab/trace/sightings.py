@@ -150,11 +150,12 @@ class GradientKept:
 @dataclass(frozen=True, slots=True)
 class ResultDiscarded:
     """A statement at `at` whose `call` gives a new tensor that nothing holds; `written` is the
-    method in place that does what it says."""
+    method in place that does what it says, or, if that is `stored`, an assignment."""
 
     at: Location | None
     call: str
     written: str
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,8 @@ class SettingUnread:
 @dataclass(frozen=True, slots=True)
 class ScheduleOff:
     """A scheduler, last stepped at `at`, whose optimizer took `steps`: it was `planned` for as many
-    and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`."""
+    and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`: by a
+    factor of 0 if `zeroed`."""
 
     at: Location | None
     optimizer: OptimizerAt
@@ -184,6 +186,7 @@ class ScheduleOff:
     count: Count = 0
     gone: Count = 0
     rate: str = ""
+    zeroed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType, GeneratorType
-from typing import Any
+from typing import Any, Literal
 
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import located
@@ -62,7 +62,11 @@ def _unregistered(
     module: Any, name: str, at: Location | None, call: str, files: UserFiles
 ) -> OptimizerRefused | None:
     """What a module without parameters holds where nobody looks for them."""
-    for why, test in (("listed", _hides), ("plain", _is_weight)):
+    looks: tuple[tuple[Literal["listed", "plain"], Callable[[Any], bool]], ...] = (
+        ("listed", _hides),
+        ("plain", _is_weight),
+    )
+    for why, test in looks:
         found = [
             (owner, key, path)
             for path, owner in submodules(module)
