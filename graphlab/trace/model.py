@@ -88,9 +88,8 @@ class Refused:
     needed, a write to elements that share memory, a write under vmap to a tensor that is not
     mapped, a hook on a tensor without a graph, a use of a gradient that is None, a tensor that
     requires grad where NumPy wants numbers, a backward of a number of Python's, integers that
-    were to require grad. made: the line that made the tensor so, by
-    `made_by`. With an empty `by`: the use of a view that lost its gradient because its base was
-    written at `written` by `written_by`.
+    were to require grad. made: the line that made the tensor so, by `made_by`. With an empty `by`:
+    the use of a view that lost its gradient as its base was written at `written` by `written_by`.
     """
 
     seq: int
