@@ -11,9 +11,10 @@ from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.guards import called_with_gradients
 from graphlab.rules.repair.graph.kept_apart import gradients_with_graph
-from graphlab.rules.repair.refused_call import restore_graph
+from graphlab.rules.repair.refused_call import keep_graph, restore_graph
 from graphlab.rules.repair.trained.frozen import trains_what_it_holds
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import by_in_line
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Refused, Trace
 
@@ -33,6 +34,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         others=_others,
     )
     yield from refused_operations(RULE, trace, "hook", _summary, _help, others=hook_where_grad)
+    yield from refused_operations(RULE, trace, "number", _of_number, _keep_tensor)
+    yield from refused_operations(RULE, trace, "integer", _of_integers, _no_whole_numbers)
 
 
 def _others(trace: Trace, event: Backward) -> Iterator[Help]:
@@ -62,6 +65,26 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
         yield Help(message("errors.gl005.outside", name=name, cut=made_by(event)))
     else:
         yield Help(message("errors.gl005.before", cut=made_by(event)))
+
+
+def _of_number(event: Refused, name: str) -> str:
+    cut = made_by(event)
+    return message(f"errors.gl005.number{'_cut' if cut else ''}", name=name, cut=cut)
+
+
+def _keep_tensor(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
+    yield keep_graph(trace, event.made, event.made_by, name)
+
+
+def _of_integers(event: Refused, name: str) -> str:
+    cut = made_by(event)
+    if isinstance(event.made_by, Message) and event.made_by.key == _UNASKED and event.made:
+        cut = by_in_line(str(event.made_by.arguments["by"]), event.made)
+    return message(f"errors.gl005.integer{'_cut' if cut else ''}", name=name, cut=cut)
+
+
+def _no_whole_numbers(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
+    yield Help(message("errors.gl005.integer_help", name=name))
 
 
 RULE = Rule("GL005", "no-graph", "error", check)

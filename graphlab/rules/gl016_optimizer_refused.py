@@ -1,4 +1,4 @@
-"""An optimizer of torch's refused its parameters, their gradients or a state."""
+"""An optimizer of torch's, or a GradScaler, refused what it was given or when."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
 from graphlab.trace.sightings import OptimizerRefused
 
+# What is no parameter's fault: an optimizer was given none, or a GradScaler called out of turn.
+_SETUP = ("listed", "plain", "used", "frozen", "unscaled", "not_updated")
+
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
@@ -21,6 +24,13 @@ def check(trace: Trace) -> Iterator[Finding]:
             own, saved, what = each.told
             cause = message("errors.gl016.built")
             summary = message(f"errors.gl016.{what}", call=each.call, own=own, saved=saved)
+            tensor = None
+        elif each.why in _SETUP:
+            names = list(each.told)
+            cause = message(f"errors.gl016.cause_{each.why}")
+            summary = message(
+                f"errors.gl016.{each.why}", call=each.call, names=names, count=len(names)
+            )
             tensor = None
         else:
             names = list(each.told)

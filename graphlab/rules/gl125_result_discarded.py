@@ -18,7 +18,14 @@ def check(trace: Trace) -> Iterator[Finding]:
                 *RULE.label,
                 summary=message("training.gl125.summary", call=each.call),
                 cause=Place(each.at, each.call),
-                help=(Help(message("training.gl125.help", written=each.written)),),
+                help=(
+                    Help(
+                        message(
+                            f"training.gl125.{'store' if each.stored else 'help'}",
+                            written=each.written,
+                        )
+                    ),
+                ),
             )
 
 

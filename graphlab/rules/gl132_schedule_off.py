@@ -15,7 +15,7 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if not isinstance(each, ScheduleOff):
             continue
-        what = "seldom" if each.planned else "gone"
+        what = "seldom" if each.planned else "zeroed" if each.zeroed else "gone"
         yield Finding(
             *RULE.label,
             summary=message(

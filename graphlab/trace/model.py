@@ -28,7 +28,7 @@ from graphlab.trace.values import (
 # What torch refused an operation for: see Refused.
 Refusal = Literal[
     "leaf", "view", "inference", "non-leaf", "overlap", "unmapped", "statistics", "hook",
-    "no-gradient", "numpy",
+    "no-gradient", "numpy", "number", "integer",
 ]  # fmt: skip
 # Why a backward raised: refused before it ran, or failed as it ran.
 Trouble = Literal[
@@ -87,9 +87,9 @@ class Refused:
     kind: a write to a leaf or to a view, a tensor of inference mode, a result where a leaf is
     needed, a write to elements that share memory, a write under vmap to a tensor that is not
     mapped, a hook on a tensor without a graph, a use of a gradient that is None, a tensor that
-    requires grad where NumPy wants numbers. made: the line that made the tensor so, by
-    `made_by`. With an empty `by`: the use of a view that lost its gradient because its base was
-    written at `written` by `written_by`.
+    requires grad where NumPy wants numbers, a backward of a number of Python's, integers that
+    were to require grad. made: the line that made the tensor so, by `made_by`. With an empty `by`:
+    the use of a view that lost its gradient as its base was written at `written` by `written_by`.
     """
 
     seq: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
+from graphlab.trace.values import Count, Location, OptimizerAt, Shape, TensorAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,28 @@ class StatisticsLeft:
     layers: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LoneValues:
+    """A norm layer `name` in training mode that was given an input of `shape`, with one value for
+    each channel, by `call` at `failed`. mode: the outermost module in training mode around it,
+    which was called at `at`."""
+
+    at: Location | None
+    failed: Location | None
+    call: str
+    name: str
+    mode: str
+    shape: Shape
+
+
 ModuleSighting = (
-    Restored | NoFreeze | TieBroken | Repeated | Replaced | LeftInEval | EvalUndone | StatisticsLeft
+    Restored
+    | NoFreeze
+    | TieBroken
+    | Repeated
+    | Replaced
+    | LeftInEval
+    | EvalUndone
+    | StatisticsLeft
+    | LoneValues
 )

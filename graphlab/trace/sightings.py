@@ -150,11 +150,12 @@ class GradientKept:
 @dataclass(frozen=True, slots=True)
 class ResultDiscarded:
     """A statement at `at` whose `call` gives a new tensor that nothing holds; `written` is the
-    method in place that does what it says."""
+    method in place that does what it says, or, if that is `stored`, an assignment."""
 
     at: Location | None
     call: str
     written: str
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,8 @@ class SettingUnread:
 @dataclass(frozen=True, slots=True)
 class ScheduleOff:
     """A scheduler, last stepped at `at`, whose optimizer took `steps`: it was `planned` for as many
-    and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`."""
+    and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`: by a
+    factor of 0 if `zeroed`."""
 
     at: Location | None
     optimizer: OptimizerAt
@@ -184,18 +186,24 @@ class ScheduleOff:
     count: Count = 0
     gone: Count = 0
     rate: str = ""
+    zeroed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizerRefused:
-    """What an optimizer of torch's refused at `at`, by `call`. told: the parameters that a group
-    before had (`repeated`), or whose gradient is sparse; of `sizes`, what the optimizer has, what
-    was saved, and of what that is the number. cause: the line that made an embedding sparse, or the
-    optimizer what it is."""
+    """What an optimizer of torch's, or a GradScaler, refused at `at`, by `call`. told: the
+    parameters that a group before had (`repeated`), or whose gradient is sparse; of `sizes`, what
+    the optimizer has, what was saved, and of what that is the number; where no parameters were
+    given, the containers that hide them (`listed`), the tensors that are none (`plain`), the
+    generator that was `used` up before, or the module that is `frozen` as a whole. cause: the line
+    that made it so; of `unscaled`, the unscale_() before."""
 
     at: Location | None
     call: str
-    why: Literal["repeated", "sparse", "sizes"]
+    why: Literal[
+        "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
+        "not_updated",
+    ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None
 

@@ -39,6 +39,7 @@ RAISING = {
     "GL014": "vmap-in-place",
     "GL015": "graph-given-to-numpy",
     "GL016": "optimizer-refused",
+    "GL017": "one-value-per-channel",
 }
 SILENT = {
     "GL101": "mixed-gradients",
@@ -104,6 +105,7 @@ REFUSALS = {
     "GL014": "vmap: inplace",
     "GL015": "on Tensor that requires grad",
     "GL016": "more than one parameter group",
+    "GL017": "more than 1 value per channel",
 }
 # A gradient that D receives from G's loss and drops is no fault of either loop.
 INFO = {"GL108"}

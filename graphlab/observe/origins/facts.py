@@ -28,6 +28,14 @@ def is_inference(value: Any) -> bool:
     return is_tensor(value) and bool(_Base.is_inference(value))
 
 
+def holds_integers(value: Any) -> bool:
+    """Whether it is a tensor of numbers that no gradient leads to."""
+    if not is_tensor(value):
+        return False
+    dtype = _Base.dtype.__get__(value)
+    return not (dtype.is_floating_point or dtype.is_complex)
+
+
 def retains_grad(tensor: Any) -> bool:
     """Whether ``retain_grad()`` was called on it."""
     try:

@@ -18,7 +18,7 @@ from graphlab.observe.process_state import PROCESS
 
 Mistake = Literal[
     "stale", "freed", "leaf", "view", "outright", "inference", "overlap", "non-leaf", "hook",
-    "detached-view", "hook-value", "numpy",
+    "detached-view", "hook-value", "numpy", "integer",
 ]  # fmt: skip
 
 # Messages contain names and numbers: how much of the beginning is compared, and how alike it is. A
@@ -218,6 +218,14 @@ def _to_numpy(torch: Any) -> None:
     torch.ones(1, requires_grad=True).numpy()
 
 
+def _whole_numbers(torch: Any) -> None:
+    torch.ones(1, dtype=torch.long).requires_grad = True
+
+
+def _whole_numbers_asked(torch: Any) -> None:
+    torch._C.TensorBase.requires_grad_(torch.ones(1, dtype=torch.long))
+
+
 def _resized(torch: Any) -> None:
     _hook_gives(torch, lambda gradient: gradient[0])
 
@@ -266,6 +274,8 @@ _MISTAKES: tuple[tuple[Mistake, Callable[[Any], None]], ...] = (
     ("hook", _retained),
     ("detached-view", _detached_view),
     ("numpy", _to_numpy),
+    ("integer", _whole_numbers),
+    ("integer", _whole_numbers_asked),
     ("hook-value", _resized),
     ("hook-value", _retyped),
     ("hook-value", _no_tensor),

@@ -16,6 +16,7 @@ from graphlab.observe.notes import Log
 from graphlab.observe.origins.context import Context, Entry
 from graphlab.observe.origins.facts import (
     batch_levels,
+    holds_integers,
     is_inference,
     is_result,
     retains_grad,
@@ -35,7 +36,7 @@ from graphlab.observe.tensors import (
     requires_grad,
 )
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import variables
+from graphlab.source.objects import exactly, variables
 from graphlab.source.places import statement_at
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location, Refusal, TensorInfo
@@ -89,7 +90,7 @@ class _Refused:
             if type(self._error) is RuntimeError and is_result(copied):
                 return self._told("non-leaf", Subject(copied), self._text(), self._within(copied))
         if isinstance(self._error, AttributeError | TypeError):
-            return self._without_gradient()
+            return self._number() or self._without_gradient()
         if not isinstance(self._error, RuntimeError):
             return None
         return self._unmapped() or self._by_message()
@@ -124,10 +125,31 @@ class _Refused:
             subject = self._call.subject(requires_grad)
             name = self._within(subject.tensor) if subject is not None else None
             return self._told("numpy", subject, self._call.operation(subject), name)
+        if mistake == "integer":
+            subject = self._call.subject(holds_integers)
+            return self._told("integer", subject, self._call.operation(subject))
         if mistake == "detached-view":
             subject = self._call.subject(is_view)
             return self._told("view", subject, self._call.operation(subject))
         return None
+
+    # A loss that is no tensor -------------------------------------------------
+
+    def _number(self) -> Operation | None:
+        """``loss.backward()`` of a number of Python's."""
+        error, node = self._error, self._node
+        if type(error) is not AttributeError or error.name != "backward" or self._below:
+            return None
+        func = node.func if isinstance(node, ast.Call) else node
+        if not exactly(error.obj, float, int) or not isinstance(func, ast.Attribute):
+            return None
+        name = ast.unparse(func.value)
+        info = TensorInfo(name, "activation", (), type(error.obj).__name__)
+        stack = [(each.frame, each.at.line) for each in reversed(self._tb.stack())]
+        cut = find_cut(self._entry.frame, name, self._files, self._at.line, stack, self._log)
+        made = Made(cut.location(), cut.by) if cut is not None else None
+        by = f"{ast.unparse(func)}()"
+        return Operation("number", self._entry, self._at, by, info, made)
 
     # A gradient that is None --------------------------------------------------
 
@@ -249,7 +271,7 @@ class _Refused:
         start, context = self._start(tensor, node, info)
         if kind == "statistics":
             return None
-        if kind == "hook":
+        if kind in ("hook", "integer"):
             return self._cut(makers, start, tensor, info)
         if kind in ("non-leaf", "numpy"):
             return makers.result(tensor, start, context)

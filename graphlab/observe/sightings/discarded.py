@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from types import CodeType, FrameType
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.watched import Watched
 from graphlab.source.effects.discarded import discarded
+from graphlab.source.effects.unchanged import Lines, unchanged
+from graphlab.source.places import locate
 from graphlab.trace.sightings import ResultDiscarded
 
 
@@ -26,6 +29,7 @@ class DiscardedResults:
 
     def found(self) -> Iterator[ResultDiscarded]:
         self._ran |= {code for _, code, _, _ in self._log.marks if code is not None}
+        yield from self._without_effect()
         lines: dict[str, set[int]] = {}
         for code in self._ran:
             if code in self._files:
@@ -35,6 +39,35 @@ class DiscardedResults:
             for each in discarded(file, _writes):
                 if each.first in ran:
                     yield ResultDiscarded(each.at, each.call, each.written)
+
+    def _without_effect(self) -> Iterator[ResultDiscarded]:
+        """Of a tensor with a graph, which a line made and another one went on from: both have made
+        nodes."""
+        for file in {code.co_filename for code in self._ran if code in self._files}:
+            told = unchanged(file)
+            lines = self._lines(file, {each.first for each in told}) if told else {}
+            for each in told:
+                seen = lines.get(each.first, set())
+                if _any_of(seen, each.made) and _any_of(seen, each.used):
+                    yield ResultDiscarded(each.at, each.call, each.written, stored=True)
+
+    def _lines(self, file: str, firsts: set[int]) -> dict[int, set[int]]:
+        """By the first line of a function: the lines that have made nodes."""
+        found: dict[int, set[int]] = {}
+        marks = [*self._log.marks.unfolded()]
+        # Most lines make none: they have the count of the next.
+        made = {one[1:3] for one, after in pairwise(marks) if one[0] < after[0]}
+        for code, offset in made:
+            if code is None or code.co_filename != file:
+                continue
+            first = 0 if code.co_name == "<module>" else code.co_firstlineno
+            if first in firsts:
+                found.setdefault(first, set()).add(locate(code, offset).line)
+        return found
+
+
+def _any_of(seen: set[int], spans: tuple[Lines, ...]) -> bool:
+    return any(first <= line <= last for first, last in spans for line in seen)
 
 
 def _writes(name: str) -> bool:

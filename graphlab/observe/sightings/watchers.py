@@ -18,6 +18,7 @@ from graphlab.observe.sightings.ranks.steps import watchers_of_ranks
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.unused import UnusedLosses
+from graphlab.observe.sightings.usage.lone_values import LoneValuesRefused
 from graphlab.observe.sightings.usage.refusals import RefusedOptimizers
 from graphlab.observe.sightings.usage.watch import watchers_of_usage
 from graphlab.observe.sightings.watched import Watched, Watcher
@@ -35,6 +36,7 @@ class Watchers:
             watched.log, watched.tracer, watched.files, watched.ledger, watched.table, guard
         )
         self._refused = RefusedOptimizers(watched)
+        self._lone = LoneValuesRefused(watched)
         self._of_ranks = tuple(watchers_of_ranks(watched))
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
@@ -50,6 +52,7 @@ class Watchers:
             *watchers_of_state(watched),
             *watchers_of_usage(watched),
             self._refused,
+            self._lone,
             *self._of_ranks,
         )
 
@@ -72,6 +75,7 @@ class Watchers:
         """The program ended with `error`, whose traceback has its variables still."""
         self.numbers.raised(error)
         self._refused.raised(error)
+        self._lone.raised(error)
         for each in self._of_ranks:
             each.raised(error)
 

@@ -51,7 +51,7 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
         key = "leave_out"
         call = f".{word}" if word == "data" else f".{word}()"
         edits = _replaced(trace, at, call, "")
-    elif word in _NUMBERS:
+    elif word in _NUMBERS or by in ("float()", "int()"):
         key = "keep_tensor"
     elif word in _COPIES:
         key = "stack"

@@ -25,7 +25,7 @@ NOTHING, ENOUGH = 1e-8, 8
 class Schedule:
     """A scheduler's optimizer, by its place; where it was stepped last, and how often. planned: for
     how many steps it was made, 0 if it does not end. gone: how many steps the optimizer had taken
-    when its rate was gone, and what it was."""
+    when its rate was gone, and what it was. zeroed: the scheduler multiplies by 0."""
 
     optimizer: int
     spot: Spot | None
@@ -33,6 +33,7 @@ class Schedule:
     planned: int = 0
     gone: int | None = None
     rate: float = 0.0
+    zeroed: bool = False
 
 
 class Schedules:
@@ -58,6 +59,8 @@ class Schedules:
             cycle = is_a(scheduler, torch.optim.lr_scheduler.OneCycleLR)
             planned = attribute(scheduler, "total_steps") if cycle else 0
             known.planned = planned if type(planned) is int else 0
+            factor = attribute(scheduler, "gamma")
+            known.zeroed = exactly(factor, int, float) and factor == 0
             groups = [each for _, each in items(attributes(optimizer).get("param_groups"))]
             now, first = _largest(groups, "lr"), _largest(groups, "initial_lr")
             if now is None or first is None or now > NOTHING * first:
@@ -76,7 +79,10 @@ class Schedules:
                     located(each.spot), at, steps, planned=each.planned, count=each.count
                 )
             elif steps - gone >= max(ENOUGH, steps / 2):
-                yield ScheduleOff(located(each.spot), at, steps, gone=gone, rate=f"{each.rate:.0e}")
+                rate = f"{each.rate:.0e}" if each.rate else "0"
+                yield ScheduleOff(
+                    located(each.spot), at, steps, gone=gone, rate=rate, zeroed=each.zeroed
+                )
 
 
 def _largest(groups: list[Any], name: str) -> float | None:

@@ -9,22 +9,34 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.hooks.line_tracer import runs
 from graphlab.observe.names import Names, parameters_of
-from graphlab.observe.notes import RawBackward, located
+from graphlab.observe.notes import RawBackward, Spot, located
+from graphlab.observe.sightings.usage.nothing_given import nothing_given
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, is_tensor
 from graphlab.source.effects.origins import loaded_files
 from graphlab.source.effects.stores import stores
-from graphlab.source.objects import is_a, item, items, length
+from graphlab.source.objects import attribute, is_a, item, items, length
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import OptimizerRefused
 
 
 class RefusedOptimizers:
+    """Handles calls of a GradScaler's unscale_() as well, of which it refuses the second."""
+
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._found: OptimizerRefused | None = None
+        # The lines of the last unscale_() and of the one before, by the optimizer.
+        self._unscaled: dict[int, tuple[Spot | None, Spot | None]] = {}
+        watched.tracer.handle(torch.amp.GradScaler.unscale_, self._on_unscale, "call")
+
+    def _on_unscale(self, frame: FrameType, event: str, arg: Any) -> None:
+        key, outer = id(frame.f_locals.get("optimizer")), frame.f_back
+        last = self._unscaled.get(key, (None, None))[0]
+        self._unscaled[key] = self._watched.tracer.spot(outer) if outer is not None else None, last
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing: the error tells."""
@@ -44,11 +56,34 @@ class RefusedOptimizers:
         below = [each for each, _ in entries[mine[-1] + 1 :]] if mine else []
         inner = below[-1] if below else None
         optimizer = inner.f_locals.get("self") if inner is not None else None
-        if inner is None or not is_a(optimizer, torch.optim.Optimizer):
+        if inner is None:
             return
         frame, offset = entries[mine[-1]]
         with Unnoticed():
-            self._found = self._told(frame, offset, inner, optimizer)
+            if is_a(optimizer, torch.amp.GradScaler) and type(error) is RuntimeError:
+                self._found = self._scaled(frame, offset, inner)
+            elif runs(inner.f_code, torch.optim.Optimizer.__init__):
+                user = [entries[each] for each in reversed(mine)]
+                names = Names(self._watched.files).gather(frame)
+                if type(error) is ValueError and length(inner.f_locals.get("param_groups")) == 0:
+                    self._found = nothing_given(user, names, self._watched.files)
+            elif is_a(optimizer, torch.optim.Optimizer):
+                self._found = self._told(frame, offset, inner, optimizer)
+
+    def _scaled(self, frame: FrameType, offset: int, inner: FrameType) -> OptimizerRefused | None:
+        """What a GradScaler refused: it unscales once for each step, and is updated after each."""
+        name, optimizer = inner.f_code.co_name, inner.f_locals.get("optimizer")
+        stage = item(inner.f_locals.get("optimizer_state"), "stage")
+        # An enum of torch's own, whose members have these names.
+        word = attribute(stage, "_name_")
+        at = located((frame.f_code, offset))
+        call = call_text(at, name)[0]
+        if name in ("unscale_", "step") and word == "STEPPED":
+            return OptimizerRefused(at, call, "not_updated", ())
+        if name == "unscale_" and word == "UNSCALED":
+            before = self._unscaled.get(id(optimizer), (None, None))[1]
+            return OptimizerRefused(at, call, "unscaled", (), located(before))
+        return None
 
     def _told(
         self, frame: FrameType, offset: int, inner: FrameType, optimizer: Any
