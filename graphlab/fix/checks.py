@@ -180,6 +180,7 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
     before = _without(before, meant | missed | {*_misnamed(before)})
     reached_after = _reached(after)
     any_after = {names[at] for places in reached_after.values() for at in places}
+    asked = _only_asked(after)
     reached_before = _reached(before)
     # A program that died early may not have come to the losses of all optimizers.
     own = {
@@ -222,7 +223,7 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
             ):
                 yield message("fix.silences.not_held", name=name)
         for loss, places in reached_before.items():
-            if loss not in reached_after:
+            if loss not in reached_after or loss in asked:
                 continue
             still = {names[at] for at in reached_after[loss]}
             missing = [name for name, at in owned.items() if at in places and name not in still]
@@ -232,6 +233,14 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
                 missing = [name for name in missing if name not in any_after]
             if missing:
                 yield message("fix.silences.no_longer_reaches", loss=loss, name=missing[0])
+
+
+def _only_asked(trace: Trace) -> set[str]:
+    """What autograd.grad() alone differentiated, and nothing was trained by: its graph may lead to
+    parameters, of which it was not asked."""
+    ran = [each for each in trace.events if isinstance(each, Backward) and each.raised is None]
+    trains = {each.loss for each in ran if each.reached or not each.call.endswith("grad()")}
+    return {each.loss for each in ran} - trains
 
 
 def _misnamed(before: Trace) -> Iterator[int]:
