@@ -1,4 +1,4 @@
-"""Gradients were clipped while still scaled, after their step, too early, or of other parameters."""
+"""Gradients were clipped while still scaled, after their step, too early, or of others."""
 
 from __future__ import annotations
 

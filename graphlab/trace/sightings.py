@@ -80,8 +80,8 @@ class BroadcastLoss:
 class Clipped:
     """A call that clips gradients without effect: they are still `scaled` by a GradScaler, `spent`
     by the optimizer's step at `step`, there are `none` yet, they are `others` than those that this
-    step applies, or the iterator that was to give the parameters is `used_up`. calls: how often that
-    was seen."""
+    step applies, or the iterator that was to give the parameters is `used_up`. calls: how often
+    that was seen."""
 
     at: Location | None
     call: str
@@ -94,8 +94,8 @@ class Clipped:
 
 @dataclass(frozen=True, slots=True)
 class ScaledStep:
-    """A step at `at` that applied gradients which a GradScaler had multiplied by `scale`, before the
-    backward `call` at `call_at`, and which nobody had divided by it."""
+    """A step at `at` that applied gradients of the backward `call` at `call_at`, whose loss a
+    GradScaler had multiplied by `scale`, and which nobody had divided by it."""
 
     at: Location | None
     optimizer: OptimizerAt

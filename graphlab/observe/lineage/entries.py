@@ -1,4 +1,4 @@
-"""What an entry of a list, or the variable of a loop, stands for: no statement of its own says so."""
+"""What an entry of a list, or the variable of a loop, stands for."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ def _parameter(source: ast.expr, target: ast.expr, name: str, reach: Reach) -> A
     if not isinstance(source, ast.Call) or not isinstance(source.func, ast.Attribute):
         return LOST
     kind, names = source.func.attr, target_names(target)
-    if kind not in _OF_A_MODULE or names != [*names[:-1], name] or (kind == "parameters") != (
-        len(names) == 1
+    if (
+        kind not in _OF_A_MODULE
+        or names != [*names[:-1], name]
+        or (kind == "parameters") != (len(names) == 1)
     ):
         return LOST
     module = reach(source.func.value)
@@ -55,8 +57,8 @@ def _parameter(source: ast.expr, target: ast.expr, name: str, reach: Reach) -> A
 def entry_stores(
     scope: ast.AST | None, node: ast.Subscript, before: int, reach: Reach
 ) -> tuple[str, list[ast.stmt]]:
-    """The statements above line `before` that put something into ``scores[-1]``, the last one first,
-    and how they write it: ``scores[1]``, where the list has two entries."""
+    """The statements above line `before` that put something into ``scores[-1]``, the last one
+    first, and how they write it: ``scores[1]``, where the list has two entries."""
     index, size = _number(node.slice, reach), length(reach(node.value))
     if index is None or size is None:
         return "", []

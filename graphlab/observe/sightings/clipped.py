@@ -15,7 +15,7 @@ from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.optimizers.gradients.parameters import ParameterState
 from graphlab.observe.optimizers.registry import OptimizerState
-from graphlab.observe.optimizers.scalers import scale_of, unscaled
+from graphlab.observe.optimizers.scalers import scale_of, unscaled, written_since
 from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.sightings.watched import Watched
@@ -49,6 +49,7 @@ class ClipCalls:
 
     def __init__(self, watched: Watched) -> None:
         self._tracer, self._registry = watched.tracer, watched.ledger.registry
+        self._log = watched.log
         self._calls: Counter[Spot | None] = Counter()
         # {the line of the call: {why it had no effect, "" if it had one: how often}}
         self._seen: dict[Spot | None, Counter[str]] = {}
@@ -138,6 +139,7 @@ class ClipCalls:
                     scaler is not None
                     and unscaled(scaler, optimizer) is False
                     and limit < OF_SCALE * scale_of(scaler)
+                    and not written_since(self._log, record, [*grads.values()])
                 )
                 return "scaled" if scaled else "", state, record
             return "spent", state, record

@@ -161,9 +161,7 @@ def detach(
     return block.help(message(f"repairs.loops.{key}", name=variable, anew=anew), edits)
 
 
-def detach_others(
-    trace: Trace, lines: set[int], change: Location, failed: Location
-) -> Help | None:
+def detach_others(trace: Trace, lines: set[int], change: Location, failed: Location) -> Help | None:
     """Detach, where the later loss is computed, what was made before `change` by nothing but the
     network that this trains: an advantage in an actor's loss."""
     found = _block_between(trace, change, failed)

@@ -46,7 +46,9 @@ def _first(node: ast.FunctionDef) -> int:
 def _last_value(function: ast.FunctionDef, parameter: str) -> ast.Assign | None:
     """The last assignment to the parameter, if nothing reads that value and nothing is returned."""
     inside = [each for statement in function.body for each in ast.walk(statement)]
-    if any(isinstance(each, ast.Yield | ast.YieldFrom | ast.Global | ast.Nonlocal) for each in inside):
+    if any(
+        isinstance(each, ast.Yield | ast.YieldFrom | ast.Global | ast.Nonlocal) for each in inside
+    ):
         return None
     if any(isinstance(each, _SCOPES | ast.For | ast.While | ast.Try) for each in inside):
         # It may be read there at another time.
@@ -87,9 +89,11 @@ def _only_computes(value: ast.expr, parameter: str) -> bool:
         if isinstance(func, ast.Name):
             if func.id not in ("tuple", "list"):
                 return False
-        elif not isinstance(func, ast.Attribute) or func.attr.endswith("_"):
-            return False
-        elif _root(func) not in (parameter, "torch", "F", "nn"):
+        elif (
+            not isinstance(func, ast.Attribute)
+            or func.attr.endswith("_")
+            or _root(func) not in (parameter, "torch", "F", "nn")
+        ):
             return False
     return True
 

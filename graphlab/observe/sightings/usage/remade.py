@@ -38,7 +38,7 @@ class Made:
     identities: tuple[int, ...]
     first: Ref
     version: int
-    settings: tuple[tuple[str, Any], ...]
+    settings: tuple[tuple[Any, Any], ...]
     turn: str
     loop: Spot | None
 
@@ -131,7 +131,7 @@ def _keeps(optimizer: Any) -> bool:
     return False
 
 
-def _settings(optimizer: Any) -> tuple[tuple[str, Any], ...]:
+def _settings(optimizer: Any) -> tuple[tuple[Any, Any], ...]:
     """Its defaults that are plain values."""
     return tuple(
         (name, value)

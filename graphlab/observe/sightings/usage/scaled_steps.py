@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
+from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
-from graphlab.observe.optimizers.scalers import scale_of, unscaled
+from graphlab.observe.optimizers.scalers import scale_of, unscaled, written_since
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Unnoticed, grads_of, storage_key
+from graphlab.observe.tensors import Unnoticed, grads_of
 from graphlab.trace.sightings import ScaledStep
 
 # So many first steps of an optimizer are looked at, and a scale as small as this is none.
@@ -42,29 +42,17 @@ class ScaledSteps:
             return
         with Unnoticed():
             scale = scale_of(scaler)
-            if unscaled(scaler, state.ref()) is not False or scale < LEAST:
-                self._found[state.at] = None
-            elif self._changed(record, parameters):
+            if (
+                unscaled(scaler, state.ref()) is not False
+                or scale < LEAST
+                or written_since(self._log, record, grads_of(parameters))
+            ):
                 self._found[state.at] = None
             elif state.at not in self._found:
                 at, call_at = located(spot), located(record.spot)
-                self._found[state.at] = ScaledStep(at, state.at, f"{scale:,.0f}", record.call, call_at)
-
-    def _changed(self, record: RawBackward, parameters: list[Any]) -> bool:
-        """Whether the program has written to the gradients since the backward, other than by
-        clipping them: it may have unscaled them itself."""
-        grads = {storage_key(each) for each in grads_of(parameters) if each is not None}
-        for event in reversed(self._log.events):
-            if event is record:
-                break
-            if isinstance(event, RawWrite) and not grads.isdisjoint(e[0] for e in event.tensors):
-                at = located(event.spot)
-                if at is None or "clip_grad" not in at.code:
-                    return True
-        # Long ago, and no more is known.
-        else:
-            return True
-        return False
+                self._found[state.at] = ScaledStep(
+                    at, state.at, f"{scale:,.0f}", record.call, call_at
+                )
 
     def found(self) -> Iterator[ScaledStep]:
         for at, each in self._found.items():

@@ -97,7 +97,9 @@ def _handed_over(
 
 
 def _last(call: ast.Call) -> ast.AST:
-    return max([*call.args, *call.keywords], key=lambda each: (each.end_lineno, each.end_col_offset))
+    return max(
+        [*call.args, *call.keywords], key=lambda each: (each.end_lineno, each.end_col_offset)
+    )
 
 
 def _arguments(call: ast.Call, function: Function) -> dict[str, ast.expr] | None:

@@ -117,7 +117,7 @@ def clip_those_stepped(trace: Trace, clipped: Clipped) -> Help | None:
         return None
     given = calls[0].args[0]
     # In one step's names both stand: those of another function may be others.
-    new = f"[p for group in {stepped[1]}.param_groups for p in group[\"params\"]]"
+    new = f'[p for group in {stepped[1]}.param_groups for p in group["params"]]'
     held = _built_with(trace, built) if built is not None and built.file == at.file else None
     if held is not None and _parallel(held, given, file, clipping):
         new = ast.unparse(held)
