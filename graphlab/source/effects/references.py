@@ -37,9 +37,9 @@ def _copied(tree: ast.Module | None, line: int) -> ast.expr | None:
                 # ``p.data = p.data.float()`` may have nothing to do.
                 return node.value if not _reads(node.value, target.value) else None
         func = node.func if isinstance(node, ast.Call) and node.lineno == line else None
-        if isinstance(node, ast.Call) and isinstance(func, ast.Attribute):
-            if func.attr == "copy_" and node.args:
-                return node.args[0]
+        copies = isinstance(func, ast.Attribute) and func.attr == "copy_"
+        if isinstance(node, ast.Call) and copies and node.args:
+            return node.args[0]
     return None
 
 
@@ -108,5 +108,6 @@ def _is_empty(value: ast.expr) -> bool:
 def _is_reference(value: ast.expr) -> bool:
     if isinstance(value, ast.Attribute) and value.attr == "data":
         return True
-    detached = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
-    return detached and value.func.attr == "detach" and not value.args
+    if not isinstance(value, ast.Call) or value.args:
+        return False
+    return isinstance(value.func, ast.Attribute) and value.func.attr == "detach"

@@ -79,7 +79,15 @@ def _is_none(value: ast.expr | None) -> bool:
 
 
 def _only_computes(value: ast.expr, parameter: str) -> bool:
-    """Whether it calls torch's functions and the methods of the parameter alone, none in place."""
+    """Whether it calls torch's functions and the methods of the parameter, or of its items, alone,
+    and none in place."""
+    items = {
+        target.id
+        for each in ast.walk(value)
+        if isinstance(each, ast.comprehension) and _root(each.iter) == parameter
+        for target in ast.walk(each.target)
+        if isinstance(target, ast.Name)
+    }
     for each in ast.walk(value):
         if not isinstance(each, _PLAIN):
             return False
@@ -92,7 +100,7 @@ def _only_computes(value: ast.expr, parameter: str) -> bool:
         elif (
             not isinstance(func, ast.Attribute)
             or func.attr.endswith("_")
-            or _root(func) not in (parameter, "torch", "F", "nn")
+            or _root(func) not in (parameter, "torch", "F", "nn", *items)
         ):
             return False
     return True
