@@ -83,10 +83,11 @@ class ClipCalls:
             if found is None:
                 return
             why, state, record = found
-            if why or record is None:
+            given = {id(each) for _, each in items(values.get("parameters")) if is_tensor(each)}
+            # An iterator does not tell whose they are.
+            if why or record is None or not given:
                 self._note(spot, why, state, record)
                 return
-            given = {id(each) for _, each in items(values.get("parameters")) if is_tensor(each)}
             self._pending[spot] = _Pending(state, record, given)
 
     def _note(
