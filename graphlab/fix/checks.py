@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from graphlab.fix.reach import given_up, only_asked, reached, reached_by_any
 from graphlab.language import message
 from graphlab.rules.repair.trained.frozen import meant_to_train
 from graphlab.rules.steps import own_losses
@@ -84,13 +85,15 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
     lost = [*_lost(before, after)]
     if lost:
         return Check(SILENCES, False, lost[0])
+    for loss, name in given_up(before, after):
+        return Check(SILENCES, False, message("fix.silences.given_up", loss=loss, name=name))
     stepped = [each for each in after.optimizers if each.steps]
     elsewhere = [each.name for each in after.optimizers if each.elsewhere]
     if elsewhere:
         return Check(SILENCES, None, message("fix.silences.elsewhere", name=elsewhere[0]))
     if _asks_for_none(after) and any(_is_leafs(each) for each in before.events):
         return Check(SILENCES, True, message("fix.silences.none_asked"))
-    if not after.optimizers and not _reached(after):
+    if not after.optimizers and not reached(after):
         return Check(SILENCES, None, message("fix.silences.nothing_seen"))
     thawed = _thawed(before, after)
     if thawed:
@@ -98,7 +101,7 @@ def nothing_silenced(before: Trace, after: Trace) -> Check:
     untouched = _unreached(before, after)
     if untouched:
         return Check(SILENCES, None, message("fix.silences.unreached", name=untouched))
-    count = sum(len(set(each.owns) & _reached_by_any(after)) for each in stepped)
+    count = sum(len(set(each.owns) & reached_by_any(after)) for each in stepped)
     if not stepped:
         return Check(SILENCES, True, message("fix.silences.no_steps"))
     who = [each.name for each in stepped]
@@ -113,12 +116,12 @@ def _is_leafs(event: object) -> bool:
 def _unreached(before: Trace, after: Trace) -> str:
     """A parameter of an optimizer that steps, which no loss has reached, though the program as it
     was did not show it to be out of use."""
-    reached = _reached_by_any(after)
+    reached = reached_by_any(after)
     known = {
         before.tensors[at].name
         for each in before.optimizers
         if before.outcome == "completed"
-        for at in set(each.owns) - _reached_by_any(before)
+        for at in set(each.owns) - reached_by_any(before)
     }
     idle = _uncalled(after)
     for each in after.optimizers:
@@ -154,14 +157,14 @@ def _holders(name: str) -> Iterator[str]:
 
 def _thawed(before: Trace, after: Trace) -> str:
     """A parameter that trains now, which the program had frozen before any loss reached it."""
-    known = _reached_by_any(before)
+    known = reached_by_any(before)
     said = {at for each in meant_to_train(before) for at in each.owns}
     frozen = {
         each.name
         for at, each in enumerate(before.tensors)
         if each.kind == "parameter" and not each.requires_grad and at not in known | said
     }
-    reached = sorted(_reached_by_any(after))
+    reached = sorted(reached_by_any(after))
     return next((name for at in reached if (name := after.tensors[at].name) in frozen and name), "")
 
 
@@ -178,9 +181,10 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
         if each.name not in names and any(f".{each.name}".endswith(f".{name}") for name in one)
     }
     before = _without(before, meant | missed | {*_misnamed(before)})
-    reached_after = _reached(after)
+    reached_after = reached(after)
     any_after = {names[at] for places in reached_after.values() for at in places}
-    reached_before = _reached(before)
+    asked = only_asked(after)
+    reached_before = reached(before)
     # A program that died early may not have come to the losses of all optimizers.
     own = {
         trace.optimizers[at].name: loss
@@ -222,7 +226,7 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
             ):
                 yield message("fix.silences.not_held", name=name)
         for loss, places in reached_before.items():
-            if loss not in reached_after:
+            if loss not in reached_after or loss in asked:
                 continue
             still = {names[at] for at in reached_after[loss]}
             missing = [name for name, at in owned.items() if at in places and name not in still]
@@ -272,27 +276,11 @@ def _without(trace: Trace, left: set[int]) -> Trace:
 
 def _expected(before: Trace, optimizer: OptimizerInfo) -> bool:
     """Whether a loss was seen to lead to what it holds: else it may be there for later."""
-    return bool(set(optimizer.owns) & _reached_by_any(before))
+    return bool(set(optimizer.owns) & reached_by_any(before))
 
 
 def _trained(trace: Trace, optimizer: OptimizerInfo, at: int) -> bool:
-    return at in optimizer.touched or at in _reached_by_any(trace)
-
-
-def _reached(trace: Trace) -> dict[str, set[int]]:
-    """For each loss the parameters that it was seen to reach."""
-    found: dict[str, set[int]] = {}
-    # Within another backward, that of a custom Function say, the gradients are the outer one's.
-    ran = [each for each in trace.events if isinstance(each, Backward)]
-    inner = {(each.loss, each.at) for each in ran if each.raised is None and not each.reached}
-    for event in ran:
-        ahead = () if (event.loss, event.at) in inner else event.leads_to
-        found.setdefault(event.loss, set()).update(event.reached, ahead)
-    return found
-
-
-def _reached_by_any(trace: Trace) -> set[int]:
-    return {at for places in _reached(trace).values() for at in places}
+    return at in optimizer.touched or at in reached_by_any(trace)
 
 
 def as_meant(choices: Sequence[str]) -> tuple[Check, ...]:

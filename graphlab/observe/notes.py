@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import get_ident
@@ -262,6 +262,8 @@ class Log:
         self.memory: deque[tuple[RawWrite, int, int]] = deque(maxlen=2_000)
         # The last write of each line that no version counter shows.
         self.silent: dict[Spot | None, int] = {}
+        # How often each line has copied a tensor into the memory that it lay in already.
+        self.onto_itself: Counter[Spot] = Counter()
         self.modules: dict[int, weakref.ref[Any]] = {}
         self.gathered: dict[int, weakref.ref[Any]] = {}  # FSDP's shard by the whole's storage key
         # Where inference_mode has been on: by guard, the counts of marks at begin and end.

@@ -252,7 +252,7 @@ def storage_key(tensor: Any) -> int | None:
 def byte_span(tensor: Any) -> tuple[int, int]:
     """First and one-past-last byte that `tensor` may touch, counted within its storage; (0, 0)
     where it has no strides."""
-    layout = _laid_out(tensor)
+    layout = laid_out(tensor)
     if layout is None:
         return 0, 0
     size = _Base.element_size(tensor)
@@ -265,7 +265,7 @@ def byte_span(tensor: Any) -> tuple[int, int]:
     return first, first + (reach + 1) * size
 
 
-def _laid_out(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int] | None:
+def laid_out(tensor: Any) -> tuple[tuple[int, ...], tuple[int, ...], int] | None:
     """Its sizes, strides and offset; None if it has none, or one is symbolic: computing with it
     would add a guard to what traces the program."""
     try:
@@ -300,8 +300,8 @@ def overlap(one: Any, other: Any) -> bool:
 
 def same_place(one: Any, other: Any) -> bool:
     """Whether two tensors of one storage cover the same elements in the same order."""
-    layout = _laid_out(one)
-    return layout is not None and layout == _laid_out(other)
+    layout = laid_out(one)
+    return layout is not None and layout == laid_out(other)
 
 
 def version_of(tensor: Any) -> int:

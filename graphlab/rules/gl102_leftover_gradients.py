@@ -81,13 +81,16 @@ def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
 
 
 def _first(trace: Trace, step: Step) -> Location | None:
-    """Where the first backward was called whose gradients a step applied."""
-    found = (
-        each.at
-        for each in trace.events
-        if isinstance(each, Backward) and each.loss in step.sources and not each.handed_over
-    )
-    return next(found, None)
+    """Where the first backward was called whose gradients a step applied as the first one."""
+    found: Location | None = None
+    for each in trace.events:
+        if each is step:
+            break
+        if isinstance(each, Step) and each.optimizer == step.optimizer:
+            found = None
+        elif isinstance(each, Backward) and each.loss in step.sources and not each.handed_over:
+            found = found or each.at
+    return found
 
 
 def _late_zero(trace: Trace, step: Step) -> ZeroGrad | None:

@@ -1,11 +1,11 @@
-"""Values were loaded by load_state_dict() into the memory that they lie in already."""
+"""Values were loaded or copied into the memory that they lie in already."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.copies import clone_taken, copy_object, load_original
+from graphlab.rules.repair.copies import clone_kept, clone_taken, copy_object, load_original
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -36,6 +36,8 @@ def _summary(each: Restored) -> str:
     if each.one_object:
         words = {"receiver": each.receiver, "given": each.given, "call": each.call}
         return message("training.gl113.one_object", **words)
+    if each.copied:
+        return message("training.gl113.copied", call=each.call, taken=each.taken_by)
     return message("training.gl113.references", call=each.call, taken=each.taken_by)
 
 
@@ -44,7 +46,9 @@ def _help(trace: Trace, each: Restored) -> Help:
         edit = load_original(trace, each.at, each.receiver)
         return edit or Help(message("training.gl113.another", receiver=each.receiver))
     edit = None
-    if each.taken is not None:
+    if each.copied and each.taken is not None:
+        edit = clone_kept(trace, each.taken, each.taken_by)
+    elif each.taken is not None:
         edit = (copy_object if each.one_object else clone_taken)(trace, each.taken)
     if edit is not None:
         return edit

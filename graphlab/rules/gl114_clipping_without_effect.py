@@ -1,4 +1,4 @@
-"""Gradients were clipped while still scaled, after their step, too early, or of no parameter."""
+"""Gradients were clipped while still scaled, after their step, too early, or of others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from graphlab.language import message
 from graphlab.rules.repair.held.clipping import (
     clip_before_step,
     clip_beside_step,
+    clip_those_stepped,
     unscale_before,
 )
 from graphlab.rules.repair.held.stepping import clip_after_backward
@@ -32,6 +33,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             edit = clip_before_step(trace, each)
         elif each.why == "none":
             said, help = "none_yet", "between"
+        elif each.why == "others":
+            said, help = "others", "those_stepped"
+            edit = clip_those_stepped(trace, each)
         else:
             said, help = "used_up", "list"
         yield Finding(
@@ -40,7 +44,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=failed,
             cause=Place(each.at, each.call),
             help=(edit or Help(message(f"training.gl114.{help}", name=name)),),
-            others=(
+            others=()
+            if each.why == "others"
+            else (
                 *clip_after_backward(trace, each.at, each.backward),
                 *clip_beside_step(trace, each),
             ),

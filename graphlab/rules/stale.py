@@ -11,7 +11,13 @@ from graphlab.rules.repair.graph.kept_apart import copied_where_saved
 from graphlab.rules.repair.graph.once import cached, made_before_loop
 from graphlab.rules.repair.held.later import saved_after, written_later
 from graphlab.rules.repair.held.ordered import computed_again, stepped_later
-from graphlab.rules.repair.loops import lines_using, move_step, recompute, saving_lines
+from graphlab.rules.repair.loops import (
+    detach_others,
+    lines_using,
+    move_step,
+    recompute,
+    saving_lines,
+)
 from graphlab.rules.repair.reordered import copy_before_write, saved_later
 from graphlab.rules.repair.wrapped import detach_and_recompute, used_up_by, wrapped
 from graphlab.rules.repair.writes import save_a_copy, update_under_no_grad, write_out_of_place
@@ -241,6 +247,9 @@ def _help(
         if write.inferred and not lines:
             owners = {owner for each in problems if (owner := versions(trace, each).tensor.owner)}
             lines = lines_using(trace, owners, change, at)
+        apart = detach_others(trace, lines, change, at)
+        if apart is not None:
+            yield apart
         again = recompute(trace, lines, change, at, write.by)
         if again is not None:
             yield again
@@ -248,7 +257,7 @@ def _help(
             later = move_step(trace, change, at, mutated.what, again is not None)
             if later is not None:
                 yield later
-        if again is not None:
+        if again is not None or apart is not None:
             return
     if change is not None and at is not None and change.line > at.line:
         # A write further down in the loop: it happened in an earlier iteration.

@@ -56,6 +56,30 @@ def loops_around(filename: str, line: int) -> tuple[LoopLines, ...]:
     return tuple(sorted(around, key=lambda each: (each.first, each.start), reverse=True))
 
 
+@lru_cache(maxsize=1024)
+def loop_around(filename: str, line: int) -> Loop | None:
+    """The innermost loop that has a line in its body, in the function that the line is in."""
+    tree = parse(filename)
+    found: Loop | None = None
+    todo: list[ast.AST] = [tree] if tree is not None else []
+    while todo:
+        node = todo.pop()
+        for each in ast.iter_child_nodes(node):
+            if not _holds(each, line):
+                continue
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+                found = None
+            elif isinstance(each, Loop) and any(_holds(one, line) for one in each.body):
+                found = each
+            todo.append(each)
+    return found
+
+
+def _holds(node: ast.AST, line: int) -> bool:
+    """Whether a line is one of a node's."""
+    return getattr(node, "lineno", line) <= line <= (getattr(node, "end_lineno", None) or line)
+
+
 @lru_cache(maxsize=256)
 def repeated_lines(filename: str) -> frozenset[int]:
     """The first lines of the statements that come back to them: loops, and with at its end."""

@@ -14,6 +14,7 @@ class Restored:
     receiver, given: as written. taken, taken_by: the line that took those values, with training
     between; or, where `receiver` and `given` are two names of one object (`one_object`), the line
     that made them that. itself: it is given its own values, again and again, by one expression.
+    copied: what copies them is no load_state_dict(), but one tensor's copy_() or `data`.
     """
 
     at: Location | None
@@ -24,6 +25,7 @@ class Restored:
     taken_by: str
     one_object: bool = False
     itself: bool = False
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,16 +79,29 @@ class BroadcastLoss:
 @dataclass(frozen=True, slots=True)
 class Clipped:
     """A call that clips gradients without effect: they are still `scaled` by a GradScaler, `spent`
-    by the optimizer's step at `step`, there are `none` yet, or the iterator that was to give the
-    parameters is `used_up`. calls: how often that was seen."""
+    by the optimizer's step at `step`, there are `none` yet, they are `others` than those that this
+    step applies, or the iterator that was to give the parameters is `used_up`. calls: how often
+    that was seen."""
 
     at: Location | None
     call: str
-    why: Literal["scaled", "spent", "none", "used_up"]
+    why: Literal["scaled", "spent", "none", "others", "used_up"]
     optimizer: OptimizerAt
     calls: Count
     step: Location | None = None
     backward: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledStep:
+    """A step at `at` that applied gradients of the backward `call` at `call_at`, whose loss a
+    GradScaler had multiplied by `scale`, and which nobody had divided by it."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    scale: str
+    call: str
+    call_at: Location | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +244,29 @@ class HookAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class HookUnreturned:
+    """A hook, the function `function`, that was added by a method `added_by` of torch's and whose
+    statement at `at` gives its parameter `name` a value that it does not return."""
+
+    at: Location | None
+    function: str
+    name: str
+    added_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerRemade:
+    """An optimizer that the line at `at` made `times` in a row for the same parameters and with the
+    same settings, in each turn of the loop around `loop`; it had kept something of their gradients
+    every time. `loop` is `at`, or a line that leads to it."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    times: Count
+    loop: Location | None
+
+
+@dataclass(frozen=True, slots=True)
 class ScoresMixed:
     """Scores of the shape `before` that a view at `at` gave the shape `after`, with the classes in
     the place of the length, for a loss."""
@@ -318,6 +354,7 @@ Sighting = (
     | SoftmaxTwice
     | BroadcastLoss
     | Clipped
+    | ScaledStep
     | ZeroGradients
     | TermCut
     | LossUnused
@@ -328,6 +365,8 @@ Sighting = (
     | OptimizerRefused
     | NothingLoaded
     | HookAgain
+    | HookUnreturned
+    | OptimizerRemade
     | ScoresMixed
     | ZeroLabels
     | ModuleSighting

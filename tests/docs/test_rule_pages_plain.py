@@ -74,6 +74,9 @@ SILENT = {
     "GL130": "scores-viewed",
     "GL131": "labels-without-loss",
     "GL132": "schedule-off",
+    "GL133": "scaled-gradients-applied",
+    "GL134": "hook-returns-nothing",
+    "GL135": "optimizer-made-anew",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -181,6 +184,8 @@ class Oracle:
         # The values that state_dict() gave, by identity: (value, its version then).
         self.taken: dict[int, tuple[Any, int]] = {}
         self.tied: list[tuple[Any, str, str]] = []
+        # Whether a loss was scaled and the gradients have not been unscaled since.
+        self.scaled = False
         # Whether a dropout with gradients has dropped anything.
         self.dropped = False
 
@@ -216,6 +221,7 @@ class Oracle:
             self.codes.add("GL127")
         if all(g["lr"] < 1e-8 * g.get("initial_lr", g["lr"]) for g in groups):
             self.codes.add("GL132")
+        self.codes |= {"GL133"} if self.scaled else set()
         mine = [p for g in groups for p in g["params"]]
         with_gradient = [p for p in mine if p.grad is not None]
         fresh = [{p: c[p] for p in mine if p in c} for c in self.contributions]
@@ -353,6 +359,10 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
     def patched_construct(self: Any, *args: Any, **kwargs: Any) -> None:
         construct(self, *args, **kwargs)
+        mine = [p for g in self.param_groups for p in g["params"]]
+        before = [[*o.state] for o in oracle.optimizers if type(o) is type(self)]
+        if sum(len(each) == len(mine) and set(each) == {*mine} for each in before) > 1:
+            oracle.codes.add("GL135")
         oracle.optimizers.append(self)
         self.register_step_pre_hook(lambda optimizer, *_: oracle.before_step(optimizer))
         self.register_step_post_hook(lambda *_: oracle.after_step())
@@ -389,7 +399,8 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     dropout, batch_norm = functional.dropout, functional.batch_norm
     cosine = functional.cosine_embedding_loss
     item, add, subtract = torch.Tensor.item, torch.Tensor.__add__, torch.Tensor.__sub__
-    clamp = torch.Tensor.clamp
+    clamp, add_hook = torch.Tensor.clamp, torch.Tensor.register_hook
+    scale, unscale = torch.amp.GradScaler.scale, torch.amp.GradScaler.unscale_
 
     def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
         if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), torch.ones(len(logits))):
@@ -448,6 +459,24 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
             oracle.codes.add("GL125")
         return clamp(self, *args, **kwargs)
 
+    def patched_scale(self: Any, loss: Any) -> Any:
+        oracle.scaled = True
+        return scale(self, loss)
+
+    def patched_unscale(self: Any, optimizer: Any) -> None:
+        oracle.scaled = False
+        unscale(self, optimizer)
+
+    def patched_hook(self: Any, hook: Any) -> Any:
+        def called(grad: Any) -> Any:
+            given = hook(grad)
+            stored = {e.argval for e in dis.get_instructions(hook) if e.opname == "STORE_FAST"}
+            if given is None and {*stored} & {*hook.__code__.co_varnames[:1]}:
+                oracle.codes.add("GL134")
+            return given
+
+        return add_hook(self, called)
+
     def patched_subtract(self: Any, other: Any) -> Any:
         result = subtract(self, other)
         if isinstance(other, torch.Tensor) and result.numel() > max(self.numel(), other.numel()):
@@ -464,6 +493,9 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(torch.Tensor, "__add__", patched_add)
         patch.setattr(torch.Tensor, "__sub__", patched_subtract)
         patch.setattr(torch.Tensor, "clamp", patched_clamp)
+        patch.setattr(torch.Tensor, "register_hook", patched_hook)
+        patch.setattr(torch.amp.GradScaler, "scale", patched_scale)
+        patch.setattr(torch.amp.GradScaler, "unscale_", patched_unscale)
         patch.setattr(optimizer_class, "__init__", patched_construct)
         patch.setattr(optimizer_class, "zero_grad", patched_clear)
         patch.setattr(torch.Tensor, "backward", patched_backward)

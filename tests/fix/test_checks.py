@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from graphlab.fix import checks
+from graphlab.fix.reach import given_up, only_asked
 from graphlab.trace.model import Failure, Mix, Module, Share, Trace
 from graphlab.trace.module_sightings import Restored
 from tests.rules.build import Script, backward, optimizer, parameter, refused, step
@@ -219,3 +220,35 @@ def test_a_wrapper_whose_inner_optimizer_steps_is_not_silenced(owns: tuple[int, 
     after = replace(TWO, optimizers=(sam, inner)).trace(backward(at, "g_loss", reached=(0, 1)))
     told = checks.nothing_silenced(before, after)
     assert told.holds is (owns == (0, 1))
+
+
+def turns(*reaches: tuple[int, ...], call: str = "g_loss.backward()") -> Trace:
+    """A loss that reaches these parameters, turn by turn."""
+    events = [
+        replace(
+            backward(TWO.at("g_loss.backward()"), "g_loss", reached=each, nodes=5),
+            iteration=at,
+            call=call,
+        )
+        for at, each in enumerate(reaches)
+    ]
+    return TWO.trace(*events)
+
+
+def test_a_loss_that_reaches_a_parameter_in_its_first_turn_alone_has_given_it_up() -> None:
+    failed = replace(turns((0,)), outcome="raised")
+    stepping = replace(TWO, optimizers=(optimizer("opt_g", owns=(0,), steps=3),))
+    after = replace(turns((0,), (), ()), optimizers=stepping.optimizers)
+    assert [*given_up(failed, after)] == [("g_loss", "G.weight")]
+    # Once more later on, too few turns, or a program that did so as it was.
+    once_more = replace(turns((0,), (), (0,)), optimizers=stepping.optimizers)
+    assert [*given_up(failed, once_more)] == []
+    few = replace(turns((0,), ()), optimizers=stepping.optimizers)
+    assert [*given_up(failed, few)] == []
+    assert [*given_up(after, after)] == []
+
+
+def test_what_grad_alone_was_asked_of_is_no_loss() -> None:
+    assert only_asked(turns((), (), call="torch.autograd.grad()")) == {"g_loss"}
+    assert only_asked(turns((), (0,), call="torch.autograd.grad()")) == set()
+    assert only_asked(turns((), ())) == set()

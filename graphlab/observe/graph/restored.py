@@ -12,7 +12,14 @@ from typing import Any
 import torch
 
 from graphlab.observe.notes import Memory
-from graphlab.observe.tensors import address_of, byte_span, device_of, storage_key
+from graphlab.observe.tensors import (
+    address_of,
+    byte_span,
+    device_of,
+    is_tensor,
+    laid_out,
+    storage_key,
+)
 
 _native: Any = torch._C
 _storage: Any = _native.TensorBase.untyped_storage
@@ -27,6 +34,14 @@ def memory_of(tensor: Any) -> Memory | None:
         return None
     start, stop = byte_span(tensor)
     return Memory(key, start, stop, _digest(tensor, start, stop))
+
+
+def place_of(tensor: Any) -> Any:
+    """What tells whether two tensors read the same elements of one memory in the same order; None
+    for what is no tensor, or has no elements."""
+    layout = laid_out(tensor) if is_tensor(tensor) else None
+    key = storage_key(tensor) if layout is not None and 0 not in layout[0] else None
+    return (key, *layout) if key is not None and layout is not None else None
 
 
 def holds(tensor: Any, before: Memory) -> bool:

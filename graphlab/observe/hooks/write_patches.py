@@ -13,11 +13,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from threading import get_ident
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from graphlab.language import message
-from graphlab.observe.graph.restored import memory_of
+from graphlab.observe.graph.restored import memory_of, place_of
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import Log, Memory, RawWrite
 from graphlab.observe.tensors import (
@@ -113,6 +113,7 @@ class WritePatches:
         modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 
         quiet, detached = self.quiet, self._detached
+        copies = holder is Tensor and name == "copy_"
 
         def writer(*args: Any, **kwargs: Any) -> Any:
             if get_ident() in quiet:
@@ -131,6 +132,8 @@ class WritePatches:
                     raise
                 if version_of(target) != before:
                     self.note((target,), (before,), by, memory=memory)
+                    if copies and len(args) > 1:
+                        self._note_place(target, place_of(args[1]), sys._getframe(1))
                 return result
             # A mode or a subclass may be called with the function, and must get the original one.
             with self._unpatched(holder, name):
@@ -204,6 +207,13 @@ class WritePatches:
                 RawWrite(seq, spot, by, tuple(written), None, silent, direct, before=memory)
             )
 
+    def _note_place(self, target: Any, given: Any, caller: FrameType) -> None:
+        """`target` was given what lay at a place: perhaps its own."""
+        if given is not None and given == place_of(target):
+            spot = self._tracer.spot(caller)
+            if spot is not None:
+                self._log.onto_itself[spot] += 1
+
     def _data_of(self, tensor: Any) -> Any:
         """What came from `.data`, if `tensor` did or is a view of it: its version counter is its
         own. None otherwise."""
@@ -232,11 +242,12 @@ class WritePatches:
                 native.__set__(target, new)
                 return
             with Unnoticed():
-                memory = memory_of(target)
+                memory, place = memory_of(target), place_of(target)
             native.__set__(target, new)
             with Unnoticed():
                 versions = (version_of(target),)
                 self.note((target,), versions, ".data = …", silent=True, memory=memory)
+                self._note_place(target, place, sys._getframe(1))
 
         self._replace(tensor, "data", property(read, assign))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
 from graphlab.observe.lineage.callee import closed_over, entered
+from graphlab.observe.lineage.entries import entry_stores, first_of_loop
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
@@ -24,12 +25,12 @@ from graphlab.source.effects.assignments import (
 )
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import LOST, attributes, is_a, item, items, variables
+from graphlab.source.objects import LOST, is_a, variables
 from graphlab.source.places import nodes_of, parse
 from graphlab.source.vocabulary import CUTS, FACTS, SIZES
 
 _DEPTH = 16
-_LOOPS = ast.For, ast.comprehension
+_LOOPS = ast.For | ast.comprehension
 
 
 class Lineage:
@@ -90,7 +91,9 @@ class Lineage:
             stored = self.assignments(ast.unparse(node), before)
             if stored:
                 return self.stored(stored, ast.unparse(node), before, depth)
-            return self.value(node.value, before, depth)
+            name, stored = entry_stores(self.scope, node, before, self.reach)
+            found = self.stored(stored, name, before, depth)
+            return self.value(node.value, before, depth) if found is None else found
         if isinstance(node, ast.IfExp):
             return first_of([self.value(each, before, depth) for each in (node.body, node.orelse)])
         if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp):
@@ -134,8 +137,10 @@ class Lineage:
 
     def iterated(self, name: str) -> list[ast.expr]:
         """What loops and comprehensions take `name` from."""
-        loops = [each for each in nodes_of(self.scope) if isinstance(each, _LOOPS)]
-        return [each.iter for each in loops if name in target_names(each.target)]
+        return [each.iter for each in self.loops() if name in target_names(each.target)]
+
+    def loops(self) -> list[ast.For | ast.comprehension]:
+        return [each for each in nodes_of(self.scope) if isinstance(each, _LOOPS)]
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
         """The result of an attribute; ``.data`` drops the graph."""
@@ -377,15 +382,6 @@ class Lineage:
         return known if known is not None else self.element(name)
 
     def element(self, name: str) -> Any:
-        """The first value of a loop variable: the items of a list are assumed to be alike."""
-        for source in self.iterated(name):
-            if isinstance(source, ast.Call) and ast.unparse(source.func) == "enumerate":
-                source = source.args[0] if source.args else source
-            holder = self.reach(source)
-            if is_module(holder):
-                own = attributes(holder)
-                inner = own.get("_modules") or own.get("_parameters")
-                holder = [each for _, each in items(inner)]
-            if is_a(holder, (list, tuple)):
-                return item(holder, 0)
-        return LOST
+        """The first value of a loop variable."""
+        loops = [each for each in self.loops() if name in target_names(each.target)]
+        return first_of_loop(loops, name, self.reach)

@@ -11,9 +11,16 @@ import torch
 
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.names import parameters_of
-from graphlab.observe.notes import RawBackward
+from graphlab.observe.notes import Log, RawBackward, RawWrite, located
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
-from graphlab.observe.tensors import Unnoticed, WeakMap, is_tensor, readable, tensors_in
+from graphlab.observe.tensors import (
+    Unnoticed,
+    WeakMap,
+    is_tensor,
+    readable,
+    storage_key,
+    tensors_in,
+)
 from graphlab.source.objects import attribute, attributes, exactly, is_a, item, items
 
 # How many rates a scheduler must have set, and steps another optimizer taken meanwhile.
@@ -134,3 +141,17 @@ def scale_of(scaler: Any) -> float:
     """What a scaler multiplies losses with; 1 where that cannot be read."""
     scale: Any = attributes(scaler).get("_scale")
     return float(scale) if is_tensor(scale) and readable(scale) else 1.0
+
+
+def written_since(log: Log, record: RawBackward, grads: list[Any]) -> bool:
+    """Whether the program has written to gradients since a backward, other than by clipping them:
+    it may have unscaled them itself. True as well where that is too long ago to be known."""
+    keys = {storage_key(each) for each in grads if each is not None}
+    for event in reversed(log.events):
+        if event is record:
+            return False
+        if isinstance(event, RawWrite) and not keys.isdisjoint(each[0] for each in event.tensors):
+            at = located(event.spot)
+            if at is None or "clip_grad" not in at.code:
+                return True
+    return True

@@ -1,10 +1,11 @@
-"""Notices gradients clipped in vain: still scaled, after the step, before the backward, or of
-parameters that an iterator has given away already."""
+"""Notices gradients clipped in vain: still scaled, after the step, before the backward, of other
+parameters than those stepped, or of those that an iterator has given away already."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType, GeneratorType
 from typing import Any
 
@@ -14,7 +15,7 @@ from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.optimizers.gradients.parameters import ParameterState
 from graphlab.observe.optimizers.registry import OptimizerState
-from graphlab.observe.optimizers.scalers import scale_of, unscaled
+from graphlab.observe.optimizers.scalers import scale_of, unscaled, written_since
 from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.sightings.watched import Watched
@@ -30,17 +31,34 @@ FIRST = 8
 MEASURES, OF_SCALE = 1e4, 0.1
 
 
+@dataclass(slots=True)
+class _Pending:
+    """A clipping of gradients that `record` gave to `state`, until it is known what became of them:
+    `given` are the parameters, `stepped` is an optimizer of others that has applied what the same
+    backward gave it."""
+
+    state: OptimizerState
+    record: RawBackward
+    given: set[int]
+    stepped: OptimizerState | None = None
+    step: Spot | None = None
+
+
 class ClipCalls:
     """Handles the tracer's events of torch.nn.utils.clip_grad_norm_ and clip_grad_value_."""
 
     def __init__(self, watched: Watched) -> None:
         self._tracer, self._registry = watched.tracer, watched.ledger.registry
+        self._log = watched.log
         self._calls: Counter[Spot | None] = Counter()
         # {the line of the call: {why it had no effect, "" if it had one: how often}}
         self._seen: dict[Spot | None, Counter[str]] = {}
         self._about: dict[Spot | None, tuple[OptimizerState, RawBackward | None]] = {}
+        self._steps: dict[Spot | None, Spot | None] = {}
+        self._pending: dict[Spot | None, _Pending] = {}
         # Whether the call that runs was given an iterator that had come to its end before.
         self._used_up = False
+        watched.ledger.on_step.append(self._on_step)
         for function in (torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_):
             watched.tracer.handle(function, self._on_clip)
 
@@ -60,11 +78,41 @@ class ClipCalls:
         if limit >= MEASURES or (count >= FIRST and not sampled(count)):
             return
         with Unnoticed():
+            self._settle(spot)
             found = self._of_none() if self._used_up else self._judge(values, limit)
-        if found is not None:
+            if found is None:
+                return
             why, state, record = found
-            self._seen.setdefault(spot, Counter())[why] += 1
-            self._about.setdefault(spot, (state, record))
+            given = {id(each) for _, each in items(values.get("parameters")) if is_tensor(each)}
+            # An iterator does not tell whose they are.
+            if why or record is None or not given:
+                self._note(spot, why, state, record)
+                return
+            self._pending[spot] = _Pending(state, record, given)
+
+    def _note(
+        self, spot: Spot | None, why: str, state: OptimizerState, record: RawBackward | None
+    ) -> None:
+        self._seen.setdefault(spot, Counter())[why] += 1
+        self._about.setdefault(spot, (state, record))
+
+    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+        for at, each in list(self._pending.items()):
+            if not each.given.isdisjoint(map(id, parameters)):
+                self._settle(at)
+            elif each.stepped is None and _has(state, each.record):
+                each.stepped, each.step = state, spot
+
+    def _settle(self, spot: Spot | None) -> None:
+        """What became of the gradients that were clipped at `spot` the last time."""
+        each = self._pending.pop(spot, None)
+        if each is None:
+            return
+        if each.stepped is None or _has(each.state, each.record):
+            self._note(spot, "", each.state, each.record)
+            return
+        self._steps.setdefault(spot, each.step)
+        self._note(spot, "others", each.stepped, each.record)
 
     def _of_none(self) -> tuple[str, OptimizerState, None] | None:
         """Of an optimizer: whose gradients were meant is not known."""
@@ -92,6 +140,7 @@ class ClipCalls:
                     scaler is not None
                     and unscaled(scaler, optimizer) is False
                     and limit < OF_SCALE * scale_of(scaler)
+                    and not written_since(self._log, record, [*grads.values()])
                 )
                 return "scaled" if scaled else "", state, record
             return "spent", state, record
@@ -111,9 +160,14 @@ class ClipCalls:
                 why,  # pyright: ignore[reportArgumentType]
                 state.at,
                 count,
-                step=located(state.last_spot) if why != "used_up" else None,
+                step=located(self._steps.get(spot, state.last_spot)) if why != "used_up" else None,
                 backward=located(record.spot) if record is not None else None,
             )
+
+
+def _has(state: OptimizerState, record: RawBackward) -> bool:
+    """Whether some of its gradients hold what a backward gave them."""
+    return any(record in each.sources for each in state.facts())
 
 
 def _used_up(given: Any) -> bool:

@@ -37,6 +37,22 @@ def clone_taken(trace: Trace, at: Location) -> Help | None:
     return here.help(message("repairs.copies.clones"), new)
 
 
+def clone_kept(trace: Trace, at: Location, kept: str) -> Help | None:
+    """Keep a clone of ``p.data``, where the line at `at` has it once."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None else None
+    if file is None or statement is None:
+        return None
+    found = [
+        each
+        for each in ast.walk(statement)
+        if isinstance(each, ast.expr) and each.lineno == at.line and ast.unparse(each) == kept
+    ]
+    if len(found) != 1:
+        return None
+    return file.help(message("repairs.copies.clones"), *file.followed(found[0], ".clone()"))
+
+
 def copy_object(trace: Trace, at: Location) -> Help | None:
     """Bind the variable to a deep copy of the object that the statement at `at` gives it."""
     here = StatementInScope.of(trace, at)

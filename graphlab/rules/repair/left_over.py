@@ -228,11 +228,15 @@ def _accumulates(trace: Trace, step: Step, first: Location) -> bool:
 
 
 def _first_backward(trace: Trace, step: Step) -> Location | None:
-    """The place of the first backward in the step's iteration whose gradients the step applied."""
+    """The place of the first backward in the step's iteration whose gradients the step applied, and
+    no earlier step of the optimizer."""
+    first: Backward | None = None
     for event in trace.events:
         if event is step:
-            return None
+            break
+        if isinstance(event, Step) and event.optimizer == step.optimizer:
+            first = None
         feeds = isinstance(event, Backward) and event.loss in step.sources
         if isinstance(event, Backward) and feeds and event.iteration == step.iteration:
-            return event.at if not event.handed_over else None
-    return None
+            first = first or event
+    return first.at if first is not None and not first.handed_over else None

@@ -13,7 +13,7 @@ from graphlab.rules.steps import own_losses
 from graphlab.source.blocks import Block, DependentVariables, Edit, bound_names, read_names
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Backward, Location, Saved, Trace
+from graphlab.trace.model import Backward, Location, OptimizerInfo, Saved, Trace
 
 
 def recompute(
@@ -161,6 +161,56 @@ def detach(
     return block.help(message(f"repairs.loops.{key}", name=variable, anew=anew), edits)
 
 
+def detach_others(trace: Trace, lines: set[int], change: Location, failed: Location) -> Help | None:
+    """Detach, where the later loss is computed, what was made before `change` by nothing but the
+    network that this trains: an advantage in an actor's loss."""
+    found = _block_between(trace, change, failed)
+    target = _stepped_after(trace, found[0], found[2]) if found is not None else None
+    if found is None or target is None:
+        return None
+    block, middle, end = found
+    changing = block.statements[middle]
+    writer = next((o for o in trace.optimizers if _steps(changing, o.name)), None)
+    if writer is None or target is writer:
+        return None
+    own, other = _owner(trace, target.owns), _owner(trace, writer.owns)
+    if own is None or other is None or own == other:
+        return None
+    flow = DependentVariables(block, lines, middle)
+    places = flow.recompute(middle + 1, end)
+    if len(places) != 1:
+        return None
+    at, names = places[0]
+    statement = block.statements[at]
+    used = [name for name in names if name in read_names(statement)]
+    made = flow.statements(names)
+    if len(used) != 1 or not used[0].isidentifier() or not isinstance(statement, ast.Assign):
+        return None
+    if not all(_calls_only(each, other.rpartition(".")[2]) for each in made):
+        return None
+    text = message("repairs.loops.detach_others", name=used[0], owner=own)
+    return block.help(text, [Edit.of(statement, _detached(block, statement, used))])
+
+
+def _stepped_after(trace: Trace, block: Block, at: int) -> OptimizerInfo | None:
+    """The optimizer that steps next in a block."""
+    return next(
+        (o for s in block.statements[at:] for o in trace.optimizers if _steps(s, o.name)), None
+    )
+
+
+def _calls_only(statement: ast.stmt, network: str) -> bool:
+    """Whether it calls that network, functions of torch's and methods of tensors alone."""
+    for node in ast.walk(statement):
+        if not isinstance(node, ast.Call):
+            continue
+        parts = ast.unparse(node.func).split(".")
+        held = parts[-1] == network and parts[:-1] in ([], ["self"])
+        if not held and (len(parts) == 1 or parts[0] == "self"):
+            return False
+    return True
+
+
 def _made_by_other_network(trace: Trace, block: Block, at: int, freeing: int) -> bool:
     """Whether the statement calls a network that the optimizer stepped next does not train."""
     owners = {o.name: _owner(trace, o.owns) for o in trace.optimizers}
@@ -208,9 +258,7 @@ def move_step(
     step, backward = block.statements[middle], block.statements[end]
     if not isinstance(step, ast.Expr) or not isinstance(backward, ast.Expr):
         return None
-    target = next(
-        (o for s in block.statements[end:] for o in trace.optimizers if _steps(s, o.name)), None
-    )
+    target = _stepped_after(trace, block, end)
     owner = _owner(trace, target.owns) if target is not None else None
     limited = _with_inputs(block, backward, f"list({owner}.parameters())") if owner else None
     cleared = target is not None and any(

@@ -70,7 +70,7 @@ def scope_of(tree: ast.Module | None, first: int, name: str) -> ast.AST | None:
 def assignments_in(scope: ast.AST | None, name: str, before: int) -> list[ast.stmt]:
     """The statements of `scope` above line `before` that gave `name` its value, the last one first,
     and those that put something into it where it is a list."""
-    found = [each for each in _assignments(scope).get(name, ()) if each.lineno < before]
+    found = [each for each in stores_in(scope).get(name, ()) if each.lineno < before]
     found.sort(key=lambda each: each.lineno, reverse=True)
     for at, each in enumerate(found):
         if isinstance(each, ast.Assign | ast.AnnAssign):
@@ -79,7 +79,7 @@ def assignments_in(scope: ast.AST | None, name: str, before: int) -> list[ast.st
 
 
 @lru_cache(maxsize=1024)
-def _assignments(scope: ast.AST | None) -> dict[str, list[ast.stmt]]:
+def stores_in(scope: ast.AST | None) -> dict[str, list[ast.stmt]]:
     """The statements of `scope` by the names that they give values to."""
     found: dict[str, list[ast.stmt]] = {}
     for each in nodes_of(scope):

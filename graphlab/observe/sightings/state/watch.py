@@ -12,6 +12,7 @@ from graphlab.observe.names import Names
 from graphlab.observe.notes import Spot
 from graphlab.observe.sightings.state.averages import Averages
 from graphlab.observe.sightings.state.flags import Flags
+from graphlab.observe.sightings.state.kept_values import KeptValues
 from graphlab.observe.sightings.state.loads import Loads
 from graphlab.observe.sightings.state.modes import Modes
 from graphlab.observe.sightings.state.repeated import RepeatedModules
@@ -55,3 +56,4 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield ties
     yield RepeatedModules(watched)
     yield replacements
+    yield KeptValues(watched)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.observe.sightings.usage.hook_results import HookResults
 from graphlab.observe.sightings.usage.hooks import HooksAdded
 from graphlab.observe.sightings.usage.hyperparameters import Hyperparameters
 from graphlab.observe.sightings.usage.labels import Labels
 from graphlab.observe.sightings.usage.loading import EmptyLoads
 from graphlab.observe.sightings.usage.rates import Schedules
+from graphlab.observe.sightings.usage.remade import RemadeOptimizers
+from graphlab.observe.sightings.usage.scaled_steps import ScaledSteps
 from graphlab.observe.sightings.usage.views import ScoresViewed
 from graphlab.observe.sightings.watched import Watched, Watcher
 
@@ -21,3 +24,6 @@ def watchers_of_usage(watched: Watched) -> Iterator[Watcher]:
     yield ScoresViewed(watched)
     yield Labels(watched)
     yield Schedules(watched)
+    yield ScaledSteps(watched)
+    yield HookResults(watched)
+    yield RemadeOptimizers(watched)

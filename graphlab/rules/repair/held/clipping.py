@@ -11,8 +11,10 @@ from graphlab.language import message
 from graphlab.source.blocks import Block, Edit
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.sightings import Clipped
+
+_CLIPS = ("clip_grad_norm_", "clip_grad_value_")
 
 
 def unscale_before(trace: Trace, clipped: Clipped, optimizer: str) -> Help | None:
@@ -93,6 +95,58 @@ def clip_beside_step(trace: Trace, clipped: Clipped) -> Iterator[Help]:
     )
     if found is not None:
         yield found
+
+
+def clip_those_stepped(trace: Trace, clipped: Clipped) -> Help | None:
+    """Hand the clipping the parameters of the optimizer that steps next: as they were given to it
+    where it was built, if that says the same here, or else as it has them."""
+    at, step, built = clipped.at, clipped.step, trace.optimizers[clipped.optimizer].at
+    file = Rewriting.of(trace, at)
+    if file is None or at is None or step is None or at.file != step.file:
+        return None
+    clipping, stepping = file.statement(at.line), file.statement(step.line)
+    stepped = re.fullmatch(r"(?:.+ = )?([\w.]+)\.step\(\)", step.code.strip())
+    if clipping is None or stepping is None or stepped is None:
+        return None
+    calls = [
+        each
+        for each in ast.walk(clipping)
+        if isinstance(each, ast.Call) and ast.unparse(each.func).endswith(_CLIPS) and each.args
+    ]
+    if len(calls) != 1 or file.function(clipping) is not file.function(stepping):
+        return None
+    given = calls[0].args[0]
+    # In one step's names both stand: those of another function may be others.
+    new = f'[p for group in {stepped[1]}.param_groups for p in group["params"]]'
+    held = _built_with(trace, built) if built is not None and built.file == at.file else None
+    if held is not None and _parallel(held, given, file, clipping):
+        new = ast.unparse(held)
+    return file.help(message("repairs.clipping.those_stepped", new=new), (*file.span(given), new))
+
+
+def _built_with(trace: Trace, built: Location) -> ast.expr | None:
+    """The first argument of the optimizer that is built there."""
+    file = Rewriting.of(trace, built)
+    statement = file.statement(built.line) if file is not None else None
+    value = getattr(statement, "value", None)
+    return value.args[0] if isinstance(value, ast.Call) and value.args else None
+
+
+def _parallel(held: ast.expr, given: ast.expr, file: Rewriting, near: ast.stmt) -> bool:
+    """Whether both are ``….parameters()`` of an attribute of one object, or of global variables."""
+    names = [_owner(held), _owner(given)]
+    if not all(names):
+        return False
+    (one, *first), (other, *second) = (each.split(".") for each in names)
+    function = file.function(near)
+    if first and second:
+        return names[0].rpartition(".")[0] == names[1].rpartition(".")[0]
+    return not first and not second and (function is None or not {one, other} & _bound(function))
+
+
+def _owner(node: ast.expr) -> str:
+    found = re.fullmatch(r"([\w.]+)\.parameters\(\)", ast.unparse(node))
+    return found[1] if found is not None else ""
 
 
 def _bound(function: Function) -> set[str]:
