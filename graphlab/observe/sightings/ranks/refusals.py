@@ -90,9 +90,15 @@ class WrapperRefusals:
         if wrapper is None or record is None or "output" in frame.f_locals:
             return
         options = attributes(ddp)
-        if options.get("find_unused_parameters"):
+        static = options.get("static_graph") is True
+        if options.get("find_unused_parameters") and not static:
             return
-        if not wrapper.missing:
+        # In the first backward of a static graph the wrapper has counted every parameter that its
+        # outputs depend on, and waits for each from then on.
+        unreached = {*self._wrappers.places_of(wrapper)} - {*record.reached} if static else set()
+        reached_first = bool(wrapper.missing)
+        waits_for = wrapper.missing or unreached
+        if not waits_for:
             with Unnoticed():
                 self.found += self._replaced(frame, wrapper, record)
             return
@@ -102,13 +108,13 @@ class WrapperRefusals:
             missing = [
                 each
                 for each in parameters_in(attribute(ddp, "module"))
-                if self._table.place_of(each) in wrapper.missing
+                if self._table.place_of(each) in waits_for
             ]
             why, cause, by = self._reason(wrapper, missing, user)
             sighting = Unfinished(
-                at, call_text(at, "the wrapper")[0], tuple(sorted(wrapper.missing)),
+                at, call_text(at, "the wrapper")[0], tuple(sorted(waits_for)),
                 record.call, located(record.spot), self._loss_at.get(id(record)),
-                self._use_of(missing, ddp), why, cause, by, options.get("static_graph") is True,
+                self._use_of(missing, ddp), why, cause, by, static and reached_first,
             )  # fmt: skip
             self.found.append(sighting)
 
