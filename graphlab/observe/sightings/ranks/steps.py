@@ -26,6 +26,7 @@ from graphlab.observe.sightings.ranks.gathered import GatheredWeights
 from graphlab.observe.sightings.ranks.inputs.batches import Batches
 from graphlab.observe.sightings.ranks.inputs.epochs import Epochs
 from graphlab.observe.sightings.ranks.inputs.frozen import FrozenModules
+from graphlab.observe.sightings.ranks.inputs.labels import GatheredLabels
 from graphlab.observe.sightings.ranks.past import PastWrappers
 from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
 from graphlab.observe.sightings.ranks.shards import ShardGradients, shard_of
@@ -77,6 +78,7 @@ class RankSteps:
         self._buffers = OwnBuffers(watched, self._wrappers)
         self._norms = BatchNorms(watched, self._wrappers)
         self._inputs = (Epochs(watched), Batches(watched, self._wrappers))
+        self._labels = GatheredLabels(watched)
         self._frozen = FrozenModules(watched, self._wrappers)
         BufferBroadcasts(watched, collectives)
         self._gathered = GatheredWeights(watched)
@@ -105,6 +107,7 @@ class RankSteps:
         self._weights.inspect(record, frame)
         self._norms.inspect(record, nodes)
         self._frozen.inspect()
+        self._labels.inspect(record, nodes)
 
     def raised(self, error: BaseException) -> None:
         """The program ended with `error`."""
@@ -138,7 +141,7 @@ class RankSteps:
         yield from self._buffers.found()
         yield from self._norms.found()
         yield from self._frozen.found()
-        for each in (*self._inputs, self._clips, self._rates):
+        for each in (*self._inputs, self._labels, self._clips, self._rates):
             yield from each.found()
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
