@@ -10,6 +10,7 @@ from graphlab.language import message
 from graphlab.ranks.differences.buffers import buffers_apart
 from graphlab.ranks.differences.columns import apart_in_groups, unlike
 from graphlab.ranks.differences.inputs import frozen_apart, same_batches
+from graphlab.ranks.differences.models import modules_differ
 from graphlab.ranks.differences.updates import clipped_apart, rates_apart
 from graphlab.ranks.differences.weights import unequal
 from graphlab.ranks.parting import counts_of, parted
@@ -76,7 +77,8 @@ def compared(joint: Joint) -> Joint:
     frozen = frozen_apart(joint) if whole and not exchanged_by_hand(joint) else None
     batches = same_batches(joint) if whole else None
     clipped = clipped_apart(joint) if whole else None
-    for sighting in (parting, weighed, *buffers, frozen, batches, clipped):
+    refused = modules_differ(joint)
+    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, refused):
         if sighting is not None:
             for each in more.values():
                 each.append(sighting)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from graphlab.trace.ranks.inputs import InputSighting
+from graphlab.trace.ranks.models import ModelSighting
 from graphlab.trace.ranks.updates import UpdateSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
@@ -394,5 +395,5 @@ RankSighting = (
     RankStep | ShardStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns
     | WithoutGradient | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried
     | Exchanged | DividedLoss | Unequal | OwnBuffer
-    | BuffersApart | NormOverPart | InputSighting | UpdateSighting
+    | BuffersApart | NormOverPart | InputSighting | UpdateSighting | ModelSighting
 )  # fmt: skip
