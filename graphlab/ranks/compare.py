@@ -223,7 +223,8 @@ def _differences(
         among = rows[0].groups[values[0]] if rows[0].groups and not rows[0].step else ()
         if among:
             # It is by their average that they are to be the same, and they were not made so.
-            mean, _ = _written_by_some(steps, lambda step: step.writes)
+            source = _source(rows, values[0])
+            mean = GradientWrite(source.cause, source.cause_by)
             for rank in among:
                 yield rank, _apart(steps[rank], values, "among", mean, among, ())
             return

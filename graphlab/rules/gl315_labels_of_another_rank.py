@@ -60,7 +60,8 @@ def _made(trace: Trace, at: Location | None) -> Place | None:
     ]
     if len(found) != 1:
         return None
-    return Place(place(found[0], at.file, at.function, trace.sources[at.file]), *names)
+    where = place(found[0], at.file, at.function, trace.sources[at.file])
+    return Place(where, next(iter(names)))
 
 
 def _labels(call: ast.Call) -> str:

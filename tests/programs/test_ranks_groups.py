@@ -128,6 +128,7 @@ ENDS_ALONE = """\
 model = DDP(nn.Linear(4, 1))
 optimizer = torch.optim.SGD(model.parameters(), 0.05)
 for step in range(6):
+    optimizer.zero_grad()
     model(torch.randn(8, 4)).square().mean().backward()
     optimizer.step()
     if rank == 0 and step == 2:

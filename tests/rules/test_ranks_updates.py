@@ -9,7 +9,7 @@ import pytest
 from graphlab.rules.registry import find
 from graphlab.trace.ranks.inputs import OthersLabels
 from graphlab.trace.ranks.models import RefusedModule
-from graphlab.trace.ranks.sightings import GradientWrite
+from graphlab.trace.ranks.sightings import Source
 from graphlab.trace.ranks.updates import ClippedPart, Rated
 from tests.rules.build import Script
 from tests.rules.test_korean import is_korean, korean
@@ -68,10 +68,10 @@ def test_a_rate_that_was_apart_for_a_while() -> None:
 
 
 def grouped(rank: int, value: str, gradient: str, *groups: tuple[int, ...]) -> tuple[Any, ...]:
-    mean = GradientWrite(LOSS, "dist.all_reduce()")
+    mean = Source(BACKWARD, "loss.backward()", "", LOSS, "dist.all_reduce()")
     step = rank_step(
         values=(value, "b"), fresh=(f"{rank}", "d"), gradients=(gradient, "d"),
-        shared=(True, True), writes=(mean,), groups=groups,
+        shared=(True, True), sources=(mean,), groups=groups,
     )  # fmt: skip
     return (step,)
 

@@ -13,9 +13,7 @@ def unlike(rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]) ->
     return [at for at, each in enumerate(entries) if len(set(each)) > 1]
 
 
-def apart_in_groups(
-    rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]
-) -> list[int]:
+def apart_in_groups(rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]) -> list[int]:
     """The parameters of which an entry differs among ranks that are to hold the same one: where
     the program averages a gradient over a group, they are those of the group."""
     found: list[int] = []

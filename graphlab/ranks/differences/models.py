@@ -18,9 +18,7 @@ def modules_differ(joint: Joint) -> ModulesDiffer | None:
         return None
     tables = {rank: dict(each.parameters) for rank, each in found.items()}
     names = list(dict.fromkeys(name for table in tables.values() for name in table))
-    differing = [
-        name for name in names if len({table.get(name) for table in tables.values()}) > 1
-    ]
+    differing = [name for name in names if len({table.get(name) for table in tables.values()}) > 1]
     if not differing:
         return None
     name = differing[0]

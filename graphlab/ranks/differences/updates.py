@@ -34,7 +34,7 @@ def rates_apart(joint: Joint, name: str, steps: int) -> tuple[GradientWrite, lis
             if len({*rates.values()}) > 1:
                 first = next(iter(ranks.values()))
                 by = GradientWrite(first.at, message("ranks.gl303.scheduler"))
-                texts = [
+                texts: list[str] = [
                     message("ranks.of_rank", rank=rank, text=text) for rank, text in rates.items()
                 ]
                 return by, texts
@@ -56,7 +56,8 @@ def clipped_apart(joint: Joint) -> ClippedApart | None:
                 message("ranks.of_rank", rank=rank, text=f"{each.factor:.3g}")
                 for rank, each in parts.items()
             )
-            told.append(ClippedApart(next(iter(parts.values())), texts, tuple(joint.traces)))
+            part = next(iter(parts.values()))
+            told.append(ClippedApart(part.at, part, texts, tuple(joint.traces)))
     return told[0] if len(told) >= OFTEN else None
 
 

@@ -1,4 +1,4 @@
-"""Modules that DistributedDataParallel refuses, as their parameters are not the same on all ranks."""
+"""Modules that DistributedDataParallel refuses: their parameters differ between the ranks."""
 
 from __future__ import annotations
 

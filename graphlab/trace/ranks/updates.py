@@ -36,8 +36,10 @@ class ClippedPart:
 
 @dataclass(frozen=True, slots=True)
 class ClippedApart:
-    """Ranks whose gradients were clipped by factors that differ, as text, before the average."""
+    """Ranks whose gradients were clipped by factors that differ, as text, before the average and
+    the step at `at`; `part` is what the first of them did."""
 
+    at: Location | None
     part: ClippedPart
     factors: tuple[str, ...]
     ranks: tuple[int, ...]

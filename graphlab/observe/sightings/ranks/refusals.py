@@ -100,11 +100,13 @@ class WrapperRefusals:
             at = located(self._tracer.spot(user))
             self.found.append(
                 RefusedModule(
-                    at, call_text(at, "DDP")[0],
+                    at,
+                    call_text(at, "DDP")[0],
                     tuple((own[id(p)], tuple(shape_of(p))) for p in held if requires_grad(p)),
                     tuple(own[id(p)] for p in still),
-                    cut.location() if cut is not None else None, cut.by if cut is not None else "",
-                )  # fmt: skip
+                    cut.location() if cut is not None else None,
+                    cut.by if cut is not None else "",
+                )
             )
 
     def _forward(self, frame: FrameType, event: str, arg: Any) -> None:

@@ -219,6 +219,11 @@ class RankSteps:
                     source = _by_hand(source, others, copied)
                     if sharded and source.why == "never":
                         source = replace(source, why="unsharded")
+            mean = together.get(storage_key(grad) or -1)
+            if mean is not None and self._collectives.among(grad):
+                line = located(mean)
+                by = call_text(line, "all_reduce")[0]
+                source = replace(source, cause=line, cause_by=by)
             if source not in sources:
                 sources.append(source)
             source_of.append(sources.index(source))

@@ -13,7 +13,7 @@ import torch
 from graphlab.observe.graph.walk import operation, output_shape, sequence, slots
 from graphlab.observe.notes import Log, RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Unnoticed, is_tensor, readable, shape_of
+from graphlab.observe.tensors import Unnoticed, dtype_of, is_tensor, readable, shape_of
 from graphlab.source.wording import call_text
 from graphlab.trace.ranks.inputs import OthersLabels
 
@@ -62,9 +62,11 @@ class GatheredLabels:
 
     def _handler(self, operand: str) -> Any:
         def handle(frame: FrameType, event: str, arg: Any) -> None:
-            given = frame.f_locals.get(operand)
-            shape = shape_of(given) if is_tensor(given) else ()
-            if len(shape) == 2 and shape[0] and readable(given) and given.is_floating_point():
+            given: Any = frame.f_locals.get(operand)
+            if not is_tensor(given) or not readable(given):
+                return
+            shape = shape_of(given)
+            if len(shape) == 2 and shape[0] and "float" in dtype_of(given):
                 with Unnoticed(), torch.no_grad():
                     self._given.append((given.detach()[0].clone(), shape[0]))
 
@@ -89,10 +91,10 @@ class GatheredLabels:
             return 0
         mine, first = columns.detach()[:, rank * rows], columns.detach()[:, 0]
         for given, count in self._given:
-            if count == rows and given.shape == mine.shape and given.dtype == mine.dtype:
-                # Up to a factor: they may be scaled after they are gathered.
-                if _parallel(mine, given) and not _parallel(first, given):
-                    return rows
+            alike = given.shape == mine.shape and given.dtype == mine.dtype and count == rows
+            # Up to a factor: they may be scaled after they are gathered.
+            if alike and _parallel(mine, given) and not _parallel(first, given):
+                return rows
         return 0
 
 

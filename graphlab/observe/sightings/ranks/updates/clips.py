@@ -66,10 +66,16 @@ class Clips:
                 at, mean = located(clip.spot), located(averaged)
                 self._parts.append(
                     ClippedPart(
-                        located(state.last_spot), state.at, state.steps, iteration, clip.factor,
-                        at, call_text(at, "clip_grad_norm_")[0],
-                        mean, call_text(mean, "all_reduce")[0],
-                    )  # fmt: skip
+                        located(state.last_spot),
+                        state.at,
+                        state.steps,
+                        iteration,
+                        clip.factor,
+                        at,
+                        call_text(at, "clip_grad_norm_")[0],
+                        mean,
+                        call_text(mean, "all_reduce")[0],
+                    )
                 )
                 return
 
