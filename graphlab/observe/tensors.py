@@ -34,7 +34,6 @@ _storage: Any = _Base.untyped_storage
 
 _no_dispatch = static(torch.Tensor, "__torch_dispatch__")
 _subclass = type.__subclasscheck__
-
 # Private to torch. Without them, the program's modes see the observer's calls.
 _functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
 _dispatch_modes: Any = getattr(_native, "_len_torch_dispatch_stack", lambda: 1)
