@@ -34,7 +34,6 @@ _storage: Any = _Base.untyped_storage
 
 _no_dispatch = static(torch.Tensor, "__torch_dispatch__")
 _subclass = type.__subclasscheck__
-
 # Private to torch. Without them, the program's modes see the observer's calls.
 _functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
 _dispatch_modes: Any = getattr(_native, "_len_torch_dispatch_stack", lambda: 1)
@@ -333,9 +332,8 @@ _plain_types: dict[int, tuple[type, bool]] = {}
 
 
 def readable(tensor: Any) -> bool:
-    """Whether its values can be computed with now: it has some, and no `__torch_dispatch__` class
-    and no transform wraps them. False for quantized and nested tensors, True for sparse COO ones,
-    False while a CUDA graph is captured."""
+    """Whether its values can be computed with now: it has some, which no `__torch_dispatch__` class
+    and no transform wraps, is not quantized or nested, and no CUDA graph is being captured."""
     kind = type(tensor)
     known = _plain_types.get(id(kind))
     if known is None:
@@ -346,12 +344,14 @@ def readable(tensor: Any) -> bool:
         return False
     if _layout(tensor) not in _LAYOUTS or (not _is_cpu(tensor) and _out_of_reach(tensor)):
         return False
-    return not (_is_wrapped(tensor) or _is_functional(tensor))
+    if _is_wrapped(tensor) or _is_functional(tensor):
+        return False
+    # FSDP takes the memory of a gathered parameter away, and leaves its shape.
+    return _layout(tensor) == torch.sparse_coo or bool(_storage(tensor)) or not count_of(tensor)
 
 
 def _out_of_reach(tensor: Any) -> bool:
-    """Whether its device has no values to read now: none at all, or a CUDA graph is captured, which
-    a read would break and a computation become part of."""
+    """Whether its device has no values, or its work is captured, which a read would break."""
     device = device_of(tensor)
     return device == "meta" or (device == "cuda" and torch.cuda.is_current_stream_capturing())
 

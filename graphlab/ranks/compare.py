@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
-from graphlab.ranks.buffers import buffers_apart
-from graphlab.ranks.inputs import frozen_apart, same_batches
+from graphlab.ranks.differences.buffers import buffers_apart
+from graphlab.ranks.differences.columns import apart_in_groups, unlike
+from graphlab.ranks.differences.inputs import frozen_apart, same_batches
+from graphlab.ranks.differences.models import modules_differ
+from graphlab.ranks.differences.updates import clipped_apart, rates_apart
+from graphlab.ranks.differences.weights import unequal
 from graphlab.ranks.parting import counts_of, parted
-from graphlab.ranks.weights import unequal
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
@@ -73,7 +76,9 @@ def compared(joint: Joint) -> Joint:
     buffers = buffers_apart(joint) if not any(more.values()) else ()
     frozen = frozen_apart(joint) if whole and not exchanged_by_hand(joint) else None
     batches = same_batches(joint) if whole else None
-    for sighting in (parting, weighed, *buffers, frozen, batches):
+    clipped = clipped_apart(joint) if whole else None
+    refused = modules_differ(joint)
+    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, refused):
         if sighting is not None:
             for each in more.values():
                 each.append(sighting)
@@ -138,7 +143,7 @@ def _behind(before: Steps, steps: Steps) -> list[tuple[int, RankSighting]]:
     rows = [*steps.values()]
     if len(passed) < len(steps) or len({*passed.values()}) == 1 or not all(map(_is_shared, rows)):
         return []
-    values = _shared(rows, _unlike(rows, lambda step: step.values))
+    values = _shared(rows, apart_in_groups(rows, lambda step: step.values))
     fewest = min(passed.values())
     did = tuple(rank for rank, count in passed.items() if count == fewest)
     at = max(step.iteration or 0 for step in rows)
@@ -163,9 +168,9 @@ def _differences(
     if any(each != names[0] for each in names):
         return
     ranks = tuple(steps)
-    fresh = _unlike(rows, lambda step: step.fresh)
-    values = _unlike(rows, lambda step: step.values)
-    gradients = _unlike(rows, lambda step: step.gradients)
+    fresh = apart_in_groups(rows, lambda step: step.fresh)
+    values = apart_in_groups(rows, lambda step: step.values)
+    gradients = apart_in_groups(rows, lambda step: step.gradients)
     averaged = [
         at
         for at in values
@@ -196,7 +201,7 @@ def _differences(
         write, who = _written_by_some(steps, lambda step: step.writes)
         for rank, step in steps.items():
             yield rank, _apart(step, gradients, "written", write, who or ranks, ())
-    elif _unlike(rows, lambda step: step.rates):
+    elif unlike(rows, lambda step: step.rates):
         differs = tuple(
             message("ranks.of_rank", rank=rank, text=", ".join(step.rates))
             for rank, step in steps.items()
@@ -204,7 +209,7 @@ def _differences(
         write = _scheduler(joint) if rows[0].step else None
         for rank, step in steps.items():
             yield rank, _apart(step, range(len(step.tensors)), "rate", write, ranks, differs)
-    elif _unlike(rows, lambda step: step.settings):
+    elif unlike(rows, lambda step: step.settings):
         differs = tuple(
             message("ranks.of_rank", rank=rank, text="; ".join(step.settings))
             for rank, step in steps.items()
@@ -213,6 +218,20 @@ def _differences(
             yield rank, _apart(step, range(len(step.tensors)), "settings", None, ranks, differs)
     elif values:
         write, who = _written_by_some(steps, lambda step: step.value_writes)
+        name = _name(next(iter(joint.traces.values())), rows[0])
+        rated = rates_apart(joint, name, rows[0].step) if not who else None
+        among = rows[0].groups[values[0]] if rows[0].groups and not rows[0].step else ()
+        if among:
+            # It is by their average that they are to be the same, and they were not made so.
+            source = _source(rows, values[0])
+            mean = GradientWrite(source.cause, source.cause_by)
+            for rank in among:
+                yield rank, _apart(steps[rank], values, "among", mean, among, ())
+            return
+        if rated is not None:
+            for rank, step in steps.items():
+                yield rank, _apart(step, values, "rate", rated[0], ranks, tuple(rated[1]))
+            return
         if not who and not rows[0].step:
             # They were made differently: all ranks wrote to them alike.
             write = None
@@ -279,7 +298,7 @@ def _applied(rows: list[RankStep], differing: list[int], own: list[int]) -> list
     ones at the step still differ. Known reasons come first. Without a wrapper none of parameters
     that each rank may well have of its `own`: they differ, and the step compared before did not
     average them."""
-    still = set(_unlike(rows, lambda step: step.gradients))
+    still = set(apart_in_groups(rows, lambda step: step.gradients))
     found = [
         at
         for at in differing
@@ -320,7 +339,7 @@ def _alone(joint: Joint) -> set[str]:
         largest = max(math.prod(traces[0].tensors[at].shape) for at in rows[0].tensors)
         if most >= largest or most > LITTLE:
             continue
-        differ = _unlike(rows, lambda step: step.values)
+        differ = apart_in_groups(rows, lambda step: step.values)
         apart.setdefault(_name(traces[0], rows[0]), []).append(bool(differ))
     return {name for name, each in apart.items() if len(each) > 1 and not each[0] and all(each[1:])}
 
@@ -340,12 +359,6 @@ def exchanged_by_hand(joint: Joint) -> bool:
         or any(each.pairwise or each.in_graph for each in carried)
         or any(word in sources for word in _ELSEWHERE)
     )
-
-
-def _unlike(rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]) -> list[int]:
-    """Where the ranks' entries differ."""
-    entries = zip(*(column(row) for row in rows), strict=False)
-    return [at for at, each in enumerate(entries) if len(set(each)) > 1]
 
 
 def _written_by_some(

@@ -62,6 +62,36 @@ def first_difference(joint: Joint) -> FirstDifference | None:
     return FirstDifference(at(found), before, shortest - found <= 2)
 
 
+def counterparts(joint: Joint) -> set[tuple[str, int]]:
+    """The lines whose calls all met the same call of other ranks in a line of their own, which the
+    ranks that ran the one never ran: each has its part in what all do, as who trains and who
+    generates have. None where the orders are not known from the first call on."""
+    orders: dict[int, list[Exchange]] = {}
+    for rank, trace in joint.traces.items():
+        seen = next((each for each in trace.sightings if isinstance(each, Exchanged)), None)
+        if seen is None or seen.before:
+            return set()
+        orders[rank] = [seen.calls[at] for at in seen.order]
+    shortest = min(map(len, orders.values()))
+    met = next(
+        (i for i in range(shortest) if len({_what(each[i]) for each in orders.values()}) > 1),
+        shortest,
+    )
+    ran = {rank: {_place(each) for each in order} for rank, order in orders.items()}
+    found: set[tuple[str, int]] = set()
+    other: set[tuple[str, int] | None] = set()
+    for rank, order in orders.items():
+        for index, call in enumerate(order):
+            place = _place(call)
+            partners = {_place(each[index]) for each in orders.values()} if index < met else set()
+            mine = {each for each in partners if each in ran[rank]}
+            if len(partners) > 1 and mine == {place} and place is not None:
+                found.add(place)
+            else:
+                other.add(place)
+    return found - {each for each in other if each is not None}
+
+
 def waits_for_each_other(joint: Joint, stops: dict[int, Location]) -> dict[int, Exchange] | None:
     """Two ranks of which each was cut off as it sent to the other, or received from it, with these
     calls."""

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from graphlab.language import message
 from graphlab.ranks.order import (
     communicating,
+    counterparts,
     crossed,
     first_difference,
     loop_left,
@@ -159,6 +160,8 @@ def _by_crossing(waiting: Waiting) -> Parted | None:
 def _by_counts(waiting: Waiting) -> Parted | None:
     joint, stops = waiting.joint, waiting.stops
     lines = counts_of(joint, Communicated, None)
+    met = counterparts(joint)
+    lines = [row for row in lines if (row[0].file, row[0].line) not in met]
     if len(waiting.ranks) == len(joint.traces):
         # All wait, so that loops differ for the same reason: the calls at which they wait come
         # first. But first of all a call that one of them never made, and that ended, though

@@ -8,7 +8,7 @@ from graphlab.language import message
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
-from graphlab.trace.ranks.sightings import FULLY_SHARD, PastTheWrapper
+from graphlab.trace.ranks.sightings import DTENSOR, FULLY_SHARD, PastTheWrapper
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -18,10 +18,13 @@ def check(trace: Trace) -> Iterator[Finding]:
         name = each.tensor or message("words.a_parameter")
         failure = trace.exception
         help = "fully_shard_help" if each.kind == FULLY_SHARD else "help"
+        key = "called" if each.called else "summary"
+        if each.kind == DTENSOR:
+            key, help = ("mixed_by" if each.called else "mixed"), "mixed_help"
         yield Finding(
             *RULE.label,
             summary=message(
-                f"ranks.gl307.{'called' if each.called else 'summary'}",
+                f"ranks.gl307.{key}",
                 name=name,
                 kind=each.kind,
                 called=each.called,

@@ -170,6 +170,42 @@ def test_a_loop_that_is_longer_on_one_rank() -> None:
     assert (finding.code, cause(finding)) == ("GL304", "for x in loader:")
 
 
+ROLES = Script(
+    """\
+def train(batch):
+    for step in range(5):
+        broadcast(batch, 2)
+        all_reduce(grad)
+
+
+def generate():
+    for step in range(5):
+        broadcast(made, 2)
+""",
+    tensors=(parameter("model.weight"), parameter("model.bias")),
+    optimizers=(optimizer(owns=(0, 1)),),
+)
+TAKEN, MADE, MEAN = (
+    Exchange(operation, 8 if operation == "broadcast" else 4, None, (ROLES.at(line),))
+    for operation, line in (
+        ("broadcast", "broadcast(batch, 2)"),
+        ("broadcast", "broadcast(made, 2)"),
+        ("all_reduce", "all_reduce(grad)"),
+    )
+)
+
+
+def test_calls_that_meet_their_counterparts_are_no_difference() -> None:
+    ranks = [rank(TAKEN, MEAN), rank(TAKEN, MEAN), rank(MADE, MADE)]
+    ranks = [replace(each, sources=ROLES.trace().sources) for each in ranks]
+    (finding,) = told(*ranks)
+    assert (finding.code, cause(finding)) == ("GL304", "all_reduce(grad)")
+    # One that met another by accident is the difference still.
+    ranks = [rank(TAKEN, MADE), rank(MADE, MEAN)]
+    ranks = [replace(each, sources=ROLES.trace().sources) for each in ranks]
+    assert cause(told(*ranks)[0]) == "broadcast(batch, 2)"
+
+
 EVALUATING = Script(
     """\
 def evaluate(parts):

@@ -158,8 +158,5 @@ class Sample:
 def _some_of(tensor: Any) -> Any:
     if not readable(tensor) or tensor.layout is not torch.strided:
         return None
-    if tensor.numel() and not tensor.untyped_storage().nbytes():
-        # FSDP takes the memory of a gathered parameter away.
-        return None
     flat = tensor.detach().reshape(-1)
     return flat[:: max(1, flat.numel() // 64)].to("cpu", copy=True)

@@ -62,4 +62,17 @@ class FrozenApart:
     ranks: tuple[int, ...]
 
 
-InputSighting = SameOrder | Forwards | SameBatches | Frozen | FrozenApart
+@dataclass(frozen=True, slots=True)
+class OthersLabels:
+    """On this `rank`, the labels of the loss that `call` computes at `at` are 0, 1 and so on for
+    its own `rows`, which are in other columns of the scores: the first ones are of rank 0."""
+
+    at: Location | None
+    call: str
+    rows: Count
+    rank: Count
+    backward: str
+    backward_at: Location | None
+
+
+InputSighting = SameOrder | Forwards | SameBatches | Frozen | FrozenApart | OthersLabels

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from graphlab.trace.ranks.inputs import InputSighting
+from graphlab.trace.ranks.models import ModelSighting
+from graphlab.trace.ranks.updates import UpdateSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
-# The kinds of a wrapper.
+# The kinds of a wrapper, and of parameters that are in parts without one.
 DDP, FSDP, FULLY_SHARD = "DistributedDataParallel", "FullyShardedDataParallel", "fully_shard"
+DTENSOR = "DTensor"
 # By these two ranks exchange what no other has.
 PAIRWISE = ("send", "recv", "isend", "irecv", "batch_isend_irecv")
 # The key of what a write of DistributedDataParallel's to the buffers of its module is called.
@@ -29,9 +32,9 @@ Unsynced = Literal[
 # What differed first where ranks applied different steps: what was written to gradients, learning
 # rates, other settings, or the parameters, by a write, or by nothing that was seen; or some had run
 # the step in an iteration in which others did not, one of the first or a later one; or each had
-# scaled its shards of the gradients by a factor of its own.
+# scaled its shards by a factor of its own; or a group averages gradients of unlike parameters.
 Apart = Literal[
-    "written", "rate", "settings", "values", "drifted", "skipped", "behind", "scaled"
+    "written", "rate", "settings", "values", "drifted", "skipped", "behind", "scaled", "among"
 ]  # fmt: skip
 
 
@@ -84,6 +87,9 @@ class RankStep:
     # Of each parameter, whether a wrapper has it, or the program averages its gradient itself; none
     # where all are.
     shared: tuple[bool, ...] = ()
+    # Of each parameter, the ranks over which the program averaged its gradient last, where they are
+    # not all; none where that is so of no parameter.
+    groups: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,5 +395,5 @@ RankSighting = (
     RankStep | ShardStep | Wrapped | NotAveraged | StepsApart | Communicated | Turns
     | WithoutGradient | Unfinished | ReadyTwice | PastTheWrapper | Parted | Scheduled | Carried
     | Exchanged | DividedLoss | Unequal | OwnBuffer
-    | BuffersApart | NormOverPart | InputSighting
+    | BuffersApart | NormOverPart | InputSighting | UpdateSighting | ModelSighting
 )  # fmt: skip

@@ -46,6 +46,8 @@ OTHERS = ("barrier", "gather", "send", "all_gather_object", "broadcast_object_li
 # Those of torch.distributed._functional_collectives, by which DTensors communicate.
 FUNCTIONAL = ("all_gather_single", "all_gather_tensor", "all_reduce", "all_to_all_single",
               "broadcast", "reduce_scatter_single", "reduce_scatter_tensor")  # fmt: skip
+# Of so many pieces of memory it is kept which ranks overwrote them.
+MEMORIES = 1 << 14
 _WRAPPER = os.path.join("distributed", "c10d_logger.py")
 
 
@@ -59,8 +61,13 @@ class Collectives:
         self._gradientless = GradientlessResults(watched)
         self.copies = AveragedCopies(watched.ledger)
         self._largest, self._pairwise, self._in_graph = 0, False, False
+        # How many calls of the program's there were, and the last one of each line.
+        self.calls = 0
+        self._last: dict[Spot, int] = {}
         # The versions before, of each call that is running, by its frame's identity.
         self._versions: dict[int, list[int]] = {}
+        # {memory: the ranks among which it was overwritten last}, where they are not all.
+        self._among: dict[int, tuple[int, ...]] = {}
         for name in {*IN_PLACE, *INTO, *RECEIVING, *OTHERS, *PAIRWISE}:
             function = getattr(torch.distributed, name, None)
             if function is not None:
@@ -84,6 +91,14 @@ class Collectives:
         if spot is not None and size_of(group) not in (0, 1):
             self._counts[spot, operation] += 1
             self._exchanges.note(operation, elements, peer, group)
+
+    def last_call(self, spot: Spot | None) -> int | None:
+        """The number of the last call that a line made."""
+        return self._last.get(spot) if spot is not None else None
+
+    def among(self, tensor: Any) -> tuple[int, ...]:
+        """The ranks among which a collective overwrote a tensor last; none for all, or none."""
+        return self._among.get(storage_key(tensor) or -1, ())
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         self._gradientless.inspect(record, nodes)
@@ -116,11 +131,15 @@ class Collectives:
             if caller is None:
                 return
             targets = [*tensors_in(operands[0])] if operands and writes else []
+            group = frame.f_locals.get("group")
             if event == "call":
+                self.calls += 1
+                self._last[caller.f_code, caller.f_lasti] = self.calls
                 self._versions[id(frame)] = [*map(version_of, targets)]
                 given = operands[1] if name in INTO and len(operands) > 1 else None
                 sent = operands[0] if name in IN_PLACE else given
-                for each in tensors_in(sent):
+                # What a part of the ranks averages is no replica of all.
+                for each in tensors_in(sent) if size_of(group) == size_of(None) else ():
                     self.copies.called((caller.f_code, caller.f_lasti), each)
                 if name in IN_PLACE and is_tensor(operands[0]):
                     self._gradientless.overwrites(caller, name, operands[0])
@@ -135,6 +154,14 @@ class Collectives:
                 for each, version in zip(targets, before, strict=False)
                 if (key := storage_key(each)) is not None
             ]
+            ranks = _ranks_of(group) if written else ()
+            for key, *_ in written:
+                if ranks:
+                    self._among[key] = ranks
+                else:
+                    self._among.pop(key, None)
+            if len(self._among) > MEMORIES:
+                self._among.clear()
             if written:
                 spot = (caller.f_code, caller.f_lasti)
                 silent = all(each[3] == each[4] for each in written)
@@ -185,6 +212,15 @@ def _functional() -> Any:
     with contextlib.suppress(ImportError):
         return importlib.import_module("torch.distributed._functional_collectives")
     return None
+
+
+def _ranks_of(group: Any) -> tuple[int, ...]:
+    """Those in a group that are not all of the ranks."""
+    if group is None or not size_of(group) or size_of(group) == size_of(None):
+        return ()
+    kind = torch.distributed.ProcessGroup
+    found = torch.distributed.get_process_group_ranks(group) if isinstance(group, kind) else ()
+    return tuple(found)
 
 
 def _parameters(frame: FrameType) -> tuple[str, ...]:

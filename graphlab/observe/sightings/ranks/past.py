@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_module, is_tensor, shape_of
 from graphlab.source.objects import attributes, class_name, items
 from graphlab.source.wording import call_text
-from graphlab.trace.ranks.sightings import FSDP, FULLY_SHARD, PastTheWrapper
+from graphlab.trace.ranks.sightings import DTENSOR, FSDP, FULLY_SHARD, PastTheWrapper
 from graphlab.trace.values import Location
 
 
@@ -40,7 +41,8 @@ class PastWrappers:
             return
         call = RefusedCall(tb, self._files)
         modules = tb.names.held_modules()
-        for kind, found in ((FULLY_SHARD, _sharded(modules)), (FSDP, _flat(modules))):
+        gathers = FULLY_SHARD if any(map(_gathers, modules)) else DTENSOR
+        for kind, found in ((gathers, _sharded(modules)), (FSDP, _flat(modules))):
             parameters = {id(each): each for each in found}
             subject = self._subject(call, tb, parameters) if parameters else None
             if subject is None:
@@ -89,8 +91,14 @@ class PastWrappers:
         return tb.at if call.below else None
 
 
+def _gathers(module: Any) -> bool:
+    """Whether fully_shard was called on a module: other DTensors are never gathered."""
+    kind = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", None)
+    return isinstance(kind, type) and type.__subclasscheck__(kind, type(module))
+
+
 def _sharded(modules: list[Any]) -> Iterator[Any]:
-    """The parameters that FSDP2 keeps as shards: their class is DTensor."""
+    """The parameters of which this rank has a part: their class is DTensor."""
     for each in parameters_in(*modules):
         if is_tensor(each) and class_name(each) == "DTensor":
             yield each

@@ -19,15 +19,18 @@ from graphlab.observe.refusals.outright import nodes_behind
 from graphlab.observe.sightings.ranks.places import assigned_after, parameter_paths, uses_of
 from graphlab.observe.sightings.ranks.wrappers import Wrapper, Wrappers
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Unnoticed, is_module, requires_grad
+from graphlab.observe.tensors import Unnoticed, is_module, requires_grad, shape_of
 from graphlab.source.files import user_frame
 from graphlab.source.objects import attribute, attributes, class_name, items
 from graphlab.source.wording import call_text
+from graphlab.trace.ranks.models import RefusedModule
 from graphlab.trace.ranks.sightings import ReadyTwice, Unfinished
 from graphlab.trace.values import Location
 
 # For how many backwards of a wrapper it is asked why they miss parameters.
 ASKED = 2
+# Of a module that was refused so many parameters are kept.
+PARAMETERS = 4_096
 # What torch's errors say; nothing else tells them from any other RuntimeError.
 _TWICE, _CHANGED = "variable ready only once", "training graph has changed"
 
@@ -38,7 +41,7 @@ class WrapperRefusals:
     def __init__(self, watched: Watched, wrappers: Wrappers) -> None:
         self._log, self._tracer, self._files = watched.log, watched.tracer, watched.files
         self._table, self._wrappers = watched.table, wrappers
-        self.found: list[Unfinished | ReadyTwice] = []
+        self.found: list[Unfinished | ReadyTwice | RefusedModule] = []
         # The line that made the loss of a backward, by its identity.
         self._loss_at: dict[int, Location | None] = {}
         # How often it was asked for a wrapper, and what was found.
@@ -46,6 +49,7 @@ class WrapperRefusals:
         self._cuts: dict[int, Cut] = {}
         self._uncalled: dict[int, Location] = {}
         ddp = torch.nn.parallel.DistributedDataParallel
+        watched.tracer.handle(ddp.__init__, self._refused, "exception")
         watched.tracer.handle(ddp.forward, self._forward, "exception")
         watched.tracer.handle(torch.autograd.backward, self._backward, "exception")
 
@@ -80,6 +84,31 @@ class WrapperRefusals:
                     self._wrappers.twice[id(record), each] = at
                 seen.add(each)
 
+    def _refused(self, frame: FrameType, event: str, arg: Any) -> None:
+        """Why it was is seen where the ranks are compared."""
+        module = frame.f_locals.get("module")
+        if arg[0] is not RuntimeError or not is_module(module):
+            return
+        with Unnoticed():
+            user = user_frame(frame.f_back, self._files)
+            names = Names(self._files).gather(frame).tensors
+            paths = parameter_paths(module)
+            own = {key: names[key].name if key in names else path for key, path in paths.items()}
+            held = [each for each in parameters_in(module) if id(each) in own][:PARAMETERS]
+            still = [each for each in held if not requires_grad(each)]
+            cut = frozen_by(still[0], user, self._files, self._log) if still else None
+            at = located(self._tracer.spot(user))
+            self.found.append(
+                RefusedModule(
+                    at,
+                    call_text(at, "DDP")[0],
+                    tuple((own[id(p)], tuple(shape_of(p))) for p in held if requires_grad(p)),
+                    tuple(own[id(p)] for p in still),
+                    cut.location() if cut is not None else None,
+                    cut.by if cut is not None else "",
+                )
+            )
+
     def _forward(self, frame: FrameType, event: str, arg: Any) -> None:
         """An error of the forward itself: those of the module inside come through its call."""
         if arg[0] is not RuntimeError:
@@ -90,9 +119,15 @@ class WrapperRefusals:
         if wrapper is None or record is None or "output" in frame.f_locals:
             return
         options = attributes(ddp)
-        if options.get("find_unused_parameters"):
+        static = options.get("static_graph") is True
+        if options.get("find_unused_parameters") and not static:
             return
-        if not wrapper.missing:
+        # In the first backward of a static graph the wrapper has counted every parameter that its
+        # outputs depend on, and waits for each from then on.
+        unreached = {*self._wrappers.places_of(wrapper)} - {*record.reached} if static else set()
+        reached_first = bool(wrapper.missing)
+        waits_for = wrapper.missing or unreached
+        if not waits_for:
             with Unnoticed():
                 self.found += self._replaced(frame, wrapper, record)
             return
@@ -102,13 +137,13 @@ class WrapperRefusals:
             missing = [
                 each
                 for each in parameters_in(attribute(ddp, "module"))
-                if self._table.place_of(each) in wrapper.missing
+                if self._table.place_of(each) in waits_for
             ]
             why, cause, by = self._reason(wrapper, missing, user)
             sighting = Unfinished(
-                at, call_text(at, "the wrapper")[0], tuple(sorted(wrapper.missing)),
+                at, call_text(at, "the wrapper")[0], tuple(sorted(waits_for)),
                 record.call, located(record.spot), self._loss_at.get(id(record)),
-                self._use_of(missing, ddp), why, cause, by, options.get("static_graph") is True,
+                self._use_of(missing, ddp), why, cause, by, static and reached_first,
             )  # fmt: skip
             self.found.append(sighting)
 

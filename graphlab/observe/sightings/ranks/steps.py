@@ -26,9 +26,12 @@ from graphlab.observe.sightings.ranks.gathered import GatheredWeights
 from graphlab.observe.sightings.ranks.inputs.batches import Batches
 from graphlab.observe.sightings.ranks.inputs.epochs import Epochs
 from graphlab.observe.sightings.ranks.inputs.frozen import FrozenModules
+from graphlab.observe.sightings.ranks.inputs.labels import GatheredLabels
 from graphlab.observe.sightings.ranks.past import PastWrappers
 from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
 from graphlab.observe.sightings.ranks.shards import ShardGradients, shard_of
+from graphlab.observe.sightings.ranks.updates.clips import Clips
+from graphlab.observe.sightings.ranks.updates.rates import PlateauRates
 from graphlab.observe.sightings.ranks.weights import LossWeights
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
@@ -75,6 +78,7 @@ class RankSteps:
         self._buffers = OwnBuffers(watched, self._wrappers)
         self._norms = BatchNorms(watched, self._wrappers)
         self._inputs = (Epochs(watched), Batches(watched, self._wrappers))
+        self._labels = GatheredLabels(watched)
         self._frozen = FrozenModules(watched, self._wrappers)
         BufferBroadcasts(watched, collectives)
         self._gathered = GatheredWeights(watched)
@@ -82,7 +86,8 @@ class RankSteps:
         self._fresh: dict[int, tuple[RawBackward, str]] = {}
         self._shards = ShardGradients()
         self._last: RawBackward | None = None
-        self._clips: list[tuple[int, Spot | None]] = []
+        self._clips = Clips(watched, collectives)
+        self._rates = PlateauRates(watched)
         self._found: dict[int, list[RankStep]] = {}
         self._scaled: list[ShardStep] = []
         self._ledger.on_compared_step.append(self._step)
@@ -94,11 +99,6 @@ class RankSteps:
         rates = torch.optim.lr_scheduler
         for kind in (rates.LRScheduler, rates.ReduceLROnPlateau):
             watched.tracer.handle(kind.step, self._scheduled)
-        for function in (torch.nn.utils.clip_grad_norm_, torch.nn.utils.clip_grad_value_):
-            watched.tracer.handle(function, self._clipped)
-        # A scaler changes them inside its own step().
-        for function in (torch.amp.GradScaler.unscale_, torch.amp.GradScaler.step):
-            watched.tracer.handle(function, self._unscaled)
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """A sampled backward is about to run."""
@@ -107,6 +107,7 @@ class RankSteps:
         self._weights.inspect(record, frame)
         self._norms.inspect(record, nodes)
         self._frozen.inspect()
+        self._labels.inspect(record, nodes)
 
     def raised(self, error: BaseException) -> None:
         """The program ended with `error`."""
@@ -140,7 +141,7 @@ class RankSteps:
         yield from self._buffers.found()
         yield from self._norms.found()
         yield from self._frozen.found()
-        for each in self._inputs:
+        for each in (*self._inputs, self._labels, self._clips, self._rates):
             yield from each.found()
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
@@ -151,15 +152,6 @@ class RankSteps:
             loop = next((e for e in loops_of(code.co_filename) if e.start == start), None)
             if loop is not None and (code, start) not in iterations.lost:
                 yield Turns(line_place(code.co_filename, loop.first, code.co_name), count)
-
-    def _clipped(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event == "return":
-            self._clips = [*self._clips[-7:], (self._tracer.seq(), self._tracer.spot(frame.f_back))]
-
-    def _unscaled(self, frame: FrameType, event: str, arg: Any) -> None:
-        spot = self._tracer.spot(frame.f_back) if event == "call" else None
-        if spot is not None:
-            self._clips = [*self._clips[-7:], (self._tracer.seq(), spot)]
 
     def _step(self, parameters: list[Any], grads: list[Any]) -> None:
         found = self._state_of(parameters)
@@ -227,6 +219,11 @@ class RankSteps:
                     source = _by_hand(source, others, copied)
                     if sharded and source.why == "never":
                         source = replace(source, why="unsharded")
+            mean = together.get(storage_key(grad) or -1)
+            if mean is not None and self._collectives.among(grad):
+                line = located(mean)
+                by = call_text(line, "all_reduce")[0]
+                source = replace(source, cause=line, cause_by=by)
             if source not in sources:
                 sources.append(source)
             source_of.append(sources.index(source))
@@ -234,6 +231,9 @@ class RankSteps:
             place = self._table.place_of(parameter)
             places.append(place if place is not None else self._table.tensor_index(parameter, None))
         self._buffers.stepped(state.steps)
+        averaged = next(iter(together.values()), copied)
+        self._clips.stepping(state, self._iteration(), self._last, averaged)
+        among = tuple(self._collectives.among(grad) for _, grad, _ in pairs)
         groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]
         kept.append(
             RankStep(
@@ -256,6 +256,7 @@ class RankSteps:
                 rates=tuple(_number(item(group, "lr")) for group in groups),
                 settings=tuple(_settings(group) for group in groups),
                 shared=tuple(shared),
+                groups=among if any(among) else (),
             )
         )
 
@@ -297,12 +298,11 @@ class RankSteps:
         # What runs at a backward's own place is part of it, as where FSDP reduces.
         told = {began.spot} if isinstance(began, RawBackward) else set[Spot | None]()
         first = began.seq if began is not None else 0
-        for seq, spot in self._clips:
-            if seq >= first and spot not in told:
-                told.add(spot)
-                at = located(spot)
+        for clip in self._clips.taken():
+            if clip.seq >= first and clip.spot not in told:
+                told.add(clip.spot)
+                at = located(clip.spot)
                 yield GradientWrite(at, call_text(at, "clip_grad_norm_")[0])
-        self._clips = []
         for at in range(since, len(self._log.events)):
             raw = self._log.events[at]
             if not isinstance(raw, RawWrite) or raw.optimizer is not None or raw.spot in told:

@@ -127,14 +127,14 @@ class Wrappers:
 
     def found(self) -> Iterator[Wrapped]:
         for wrapper in self.all:
-            places = [*self._places(wrapper)]
+            places = [*self.places_of(wrapper)]
             if places:
                 yield Wrapped(located(wrapper.spot), DDP, tuple(places))
 
     def reached_by(self, record: RawBackward) -> bool:
         """Whether a backward reaches parameters of some wrapper."""
         reached = {*record.reached}
-        return any(place in reached for each in self.all for place in self._places(each))
+        return any(place in reached for each in self.all for place in self.places_of(each))
 
     def first_named(self, wrapper: Wrapper) -> tuple[int, str] | None:
         """A parameter of the wrapper's that is in the table, and its path inside of the module."""
@@ -144,7 +144,7 @@ class Wrappers:
                 return at, paths[id(each)]
         return None
 
-    def _places(self, wrapper: Wrapper) -> Iterator[int]:
+    def places_of(self, wrapper: Wrapper) -> Iterator[int]:
         """Of the parameters that the wrapper averages, those that are in the table."""
         for each in parameters_in(attribute(wrapper.ref(), "module")):
             if id(each) in wrapper.known and (place := self._table.place_of(each)) is not None:
@@ -165,7 +165,7 @@ class Wrappers:
             ddp = wrapper.ref()
             if ddp is None:
                 continue
-            mine = {*self._places(wrapper)}
+            mine = {*self.places_of(wrapper)}
             if not mine & reached:
                 continue
             through, around = self._calls(wrapper, ddp, record)

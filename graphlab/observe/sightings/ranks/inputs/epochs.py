@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DataLoader, DistributedSampler
 
 from graphlab.observe.notes import Spot, located
 from graphlab.observe.sightings.watched import Watched
@@ -18,13 +19,22 @@ from graphlab.trace.ranks.inputs import SameOrder
 PASSES = 256
 
 
+@dataclass(slots=True)
+class _Pass:
+    """Where it began, its epoch, and how many steps had been made when it began and ended."""
+
+    spot: Spot | None
+    epoch: int
+    began: int
+    ended: int | None = None
+
+
 class _Sampler:
-    """One of them, made at `spot`, and its passes: where each began, its epoch, and how many steps
-    there had been before."""
+    """One of them, made at `spot`, and its passes."""
 
     def __init__(self, spot: Spot | None) -> None:
         self.spot = spot
-        self.passes: list[tuple[Spot | None, int, int]] = []
+        self.passes: list[_Pass] = []
 
 
 class Epochs:
@@ -34,18 +44,22 @@ class Epochs:
         self._tracer, self._registry = watched.tracer, watched.ledger.registry
         self._all: list[_Sampler] = []
         self._known: dict[int, _Sampler] = {}
+        self._open: list[_Pass] = []
+        # Steps that follow belong to what another loader gives: those of the training, after a pass
+        # over what is only evaluated. Loaders that a loop zips begin one after the other, and their
+        # samplers after that.
+        watched.tracer.handle(DataLoader.__iter__, self._ends, "call")
         watched.tracer.handle(DistributedSampler.__init__, self._made, "return")
         watched.tracer.handle(DistributedSampler.__iter__, self._begins, "call")
 
     def found(self) -> Iterator[SameOrder]:
         for sampler in self._all:
-            ends = [steps for _, _, steps in sampler.passes[1:]] + [self._registry.taken()]
             trained = Counter(
-                spot
-                for (spot, _, steps), end in zip(sampler.passes, ends, strict=True)
-                if end > steps
+                each.spot
+                for each in sampler.passes
+                if (self._registry.taken() if each.ended is None else each.ended) > each.began
             )
-            epochs = {epoch for _, epoch, _ in sampler.passes}
+            epochs = {each.epoch for each in sampler.passes}
             for spot, count in trained.items():
                 if count > 1 and len(epochs) == 1:
                     yield SameOrder(located(sampler.spot), located(spot), count, epochs.pop())
@@ -64,4 +78,11 @@ class Epochs:
             return
         epoch = own.get("epoch")
         if type(epoch) is int:
-            known.passes.append((self._tracer.spot(frame.f_back), epoch, self._registry.taken()))
+            spot = self._tracer.spot(frame.f_back)
+            known.passes.append(_Pass(spot, epoch, self._registry.taken()))
+            self._open.append(known.passes[-1])
+
+    def _ends(self, frame: FrameType, event: str, arg: Any) -> None:
+        for each in self._open:
+            each.ended = self._registry.taken()
+        self._open.clear()

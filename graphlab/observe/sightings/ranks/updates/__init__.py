@@ -1,0 +1,1 @@
+"""What changes an optimizer's update on one rank, and not on another."""

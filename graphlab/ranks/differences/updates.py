@@ -1,0 +1,72 @@
+"""Compares learning rates that follow a rank's own numbers, and clippings before the average."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.trace.ranks.joint import Joint
+from graphlab.trace.ranks.sightings import GradientWrite
+from graphlab.trace.ranks.updates import ClippedApart, ClippedPart, Rated
+
+# By how much factors differ that are not the same, and how often that must be seen: the gradients
+# of one step alone may be beyond all measure.
+APART, OFTEN = 1e-3, 2
+
+
+def rates_apart(joint: Joint, name: str, steps: int) -> tuple[GradientWrite, list[str]] | None:
+    """The scheduler that gave the optimizer called `name` another learning rate on each rank within
+    its first `steps` steps, and the rates, as text, when they first were apart."""
+    lines: dict[object, dict[int, Rated]] = defaultdict(dict)
+    for rank, trace in joint.traces.items():
+        for each in trace.sightings:
+            if isinstance(each, Rated) and trace.optimizers[each.optimizer].name == name:
+                lines[each.at].setdefault(rank, each)
+    for ranks in lines.values():
+        if len(ranks) < len(joint.traces):
+            continue
+        # Before the first change on some rank it was the same everywhere, or that was told already.
+        begins = max(each.rates[0][0] for each in ranks.values())
+        changes = sorted({at for each in ranks.values() for at, _ in each.rates})
+        for at in (each for each in changes if begins <= each < steps):
+            rates = {rank: _rate(each, at) for rank, each in ranks.items()}
+            if len({*rates.values()}) > 1:
+                first = next(iter(ranks.values()))
+                by = GradientWrite(first.at, message("ranks.gl303.scheduler"))
+                texts: list[str] = [
+                    message("ranks.of_rank", rank=rank, text=text) for rank, text in rates.items()
+                ]
+                return by, texts
+    return None
+
+
+def _rate(rated: Rated, steps: int) -> str:
+    return next((text for at, text in reversed(rated.rates) if at <= steps), "")
+
+
+def clipped_apart(joint: Joint) -> ClippedApart | None:
+    """The first sampled step, if there are more, before which ranks clipped their gradients by
+    factors that differ, and averaged them after that."""
+    told: list[ClippedApart] = []
+    for parts in _same_parts(joint):
+        factors = [each.factor for each in parts.values()]
+        if max(factors) - min(factors) > APART * max(factors):
+            texts = tuple(
+                message("ranks.of_rank", rank=rank, text=f"{each.factor:.3g}")
+                for rank, each in parts.items()
+            )
+            part = next(iter(parts.values()))
+            told.append(ClippedApart(part.at, part, texts, tuple(joint.traces)))
+    return told[0] if len(told) >= OFTEN else None
+
+
+def _same_parts(joint: Joint) -> Iterator[dict[int, ClippedPart]]:
+    """Those of one step, and of the same lines, on all ranks."""
+    found: dict[object, dict[int, ClippedPart]] = {}
+    for rank, trace in joint.traces.items():
+        for each in trace.sightings:
+            if isinstance(each, ClippedPart):
+                name = trace.optimizers[each.optimizer].name
+                found.setdefault((name, each.step, each.clipped, each.averaged), {})[rank] = each
+    yield from (each for each in found.values() if len(each) == len(joint.traces))

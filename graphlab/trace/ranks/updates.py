@@ -1,0 +1,48 @@
+"""What goes into the updates that the ranks make alike: learning rates, and gradients that were
+changed before they were averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphlab.trace.values import Count, Location, OptimizerAt
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """The learning rates, as text, that a ReduceLROnPlateau stepped at `at` has given an optimizer:
+    each after so many steps of the optimizer's."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    rates: tuple[tuple[Count, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClippedPart:
+    """The program clipped this rank's gradients at `clipped`, which multiplied them by `factor`,
+    and averaged them over the ranks afterwards, at `averaged`, before the sampled step at `at`."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    step: Count
+    iteration: Count | None
+    factor: float
+    clipped: Location | None
+    clipped_by: str
+    averaged: Location | None
+    averaged_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClippedApart:
+    """Ranks whose gradients were clipped by factors that differ, as text, before the average and
+    the step at `at`; `part` is what the first of them did."""
+
+    at: Location | None
+    part: ClippedPart
+    factors: tuple[str, ...]
+    ranks: tuple[int, ...]
+
+
+UpdateSighting = Rated | ClippedPart | ClippedApart
