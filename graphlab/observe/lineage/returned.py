@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from graphlab.observe.graph.walk import grad_edge, listed, operation, sequence
+from graphlab.observe.lineage.callee import entered
 from graphlab.observe.lineage.cut import argument_of
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Trail
@@ -186,13 +187,19 @@ def _given(code: CodeType, frame: FrameType, files: UserFiles) -> dict[str, Any]
             each
             for each in nodes_of(scope)
             if isinstance(each, ast.Call)
-            and last_part(each.func) == code.co_name
+            and (last_part(each.func) == code.co_name or _runs(each.func, outer, code))
             and each.lineno < outer.f_lineno
         ]
         if calls:
             bound = names[1:] if names[:1] == ["self"] else names
             return _arguments(calls[0], bound, outer, scope) if len(calls) == 1 else {}
     return {}
+
+
+def _runs(func: ast.expr, frame: FrameType, code: CodeType) -> bool:
+    """Whether a library calls a function by a word of its own, such as ``loss_fn``."""
+    function = entered(in_frame(func, frame))[1]
+    return function is not None and function.__code__ is code
 
 
 def _arguments(
