@@ -146,10 +146,11 @@ class Waste:
 @dataclass(frozen=True, slots=True)
 class Carrier:
     """A variable that keeps an earlier iteration's graph alive: a tensor, a tuple, list or
-    dictionary of tensors, or another object that holds tensors."""
+    dictionary of tensors, or another object that holds tensors; inside: it keeps them to itself."""
 
     name: str
     form: Literal["tensor", "tuple", "list", "dict", "other"]
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
