@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.process_state import stored_parameters
 from graphlab.observe.tensors import (
     Named,
     is_module,
@@ -127,6 +128,9 @@ class Names:
             for private in (False, True):
                 for walk in several:
                     walk.run(private)
+        for name, parameter in stored_parameters():
+            if is_tensor(parameter):
+                self._add(parameter, name, "parameter", name.partition("(")[0])
         self._inner.clear()
 
     def inside(self, module: Any) -> tuple[_Submodules, _Submodules]:
