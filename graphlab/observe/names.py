@@ -45,8 +45,8 @@ _DEPTH, _ITEMS, _LIMIT = 4, 64, 20_000
 # Top-level packages that are not the user's.
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 
-# Attributes by which wrappers (DataParallel, FSDP, compile, Fabric) hold the user's module.
-_WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
+# Attributes by which wrappers (DataParallel, FSDP, compile, Fabric, opacus) hold the user's module.
+_WRAPPERS = {"module", "_module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 
 # A session may be a variable of the program; its own attributes are no names for tensors.
 _OWN = ("graphlab.observe.", "graphlab.api.")
