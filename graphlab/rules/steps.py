@@ -76,7 +76,9 @@ def losses_by_name(trace: Trace) -> dict[int, str]:
     losses = {event.loss for event in trace.events if isinstance(event, Backward)}
     pairs: dict[int, str] = {}
     for index, optimizer in enumerate(trace.optimizers):
-        owners = {trace.tensors[at].owner or "" for at in optimizer.owns} | {_part(trace, optimizer)}
+        owners = {trace.tensors[at].owner or "" for at in optimizer.owns} | {
+            _part(trace, optimizer)
+        }
         mine = name_parts(optimizer.name) | {w for owner in owners for w in name_parts(owner)}
         found = [loss for loss in losses if name_parts(loss) & mine]
         if len(found) == 1:

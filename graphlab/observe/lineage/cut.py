@@ -65,7 +65,11 @@ def find_cut(
     found = settled(value, trail, frame, files, log)
     if isinstance(found, Cut):
         return found
-    if around is not None or (value is not None and found is not None) or not torch.is_grad_enabled():
+    if (
+        around is not None
+        or (value is not None and found is not None)
+        or not torch.is_grad_enabled()
+    ):
         return around if isinstance(around, Cut) else None
     return all_frozen(frame, files, log)
 

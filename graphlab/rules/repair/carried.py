@@ -42,9 +42,7 @@ def _detach_variable(
     loop = _loop_around(trace.sources[file], line)
     body = loop.body if isinstance(loop, ast.For | ast.While) else []
     tree = ast.parse(trace.sources[file])
-    late = [
-        each for each in carriers if each.name != event.loss and _handed_on(each, body, tree)
-    ]
+    late = [each for each in carriers if each.name != event.loss and _handed_on(each, body, tree)]
     # Variables computed from these do not need a detach of their own.
     first = [each for each in late if "." in each.name or _feeds(each.name, body)] or late
     grown = next((each for each in first if _appended(trace.sources[file], each)), None)
@@ -99,7 +97,12 @@ def _is_result(carrier: Carrier, tree: ast.Module) -> bool:
         and [ast.unparse(each) for each in node.targets] == [carrier.name]
     ]
     names = [each.id for each in calls if isinstance(each, ast.Name)]
-    bound = {name for node in ast.walk(tree) if isinstance(node, ast.Assign) for name in bound_names(node)}
+    bound = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for name in bound_names(node)
+    }
     return bool(names) and names[0] in bound
 
 
