@@ -145,8 +145,7 @@ class Waste:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A variable that keeps an earlier iteration's graph alive: a tensor, a tuple, list or
-    dictionary of tensors, or another object that holds tensors; inside: it keeps them to itself."""
+    """A variable that keeps an earlier iteration's graph alive; inside: hidden in an object."""
 
     name: str
     form: Literal["tensor", "tuple", "list", "dict", "other"]
