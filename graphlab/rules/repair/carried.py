@@ -28,7 +28,7 @@ def detach_carried(trace: Trace, event: Backward) -> Help | None:
     if event.handed_over:
         steps = (found for each in plain if (found := _in_step(trace, each)))
         return next(steps, None)
-    return _detach_variable(trace, event, event.at, plain) or _kept_inside(trace, event, event.at)
+    return _detach_variable(trace, event, event.at, plain)
 
 
 def _detach_variable(
@@ -62,9 +62,12 @@ def _detach_variable(
     return _words(kept[0], loop) if kept else None
 
 
-def _kept_inside(trace: Trace, event: Backward, place: Location) -> Help | None:
+def kept_inside(trace: Trace, event: Backward) -> Help | None:
     """Help for an object of a library's that holds a graph somewhere inside."""
-    source = trace.sources.get(place.file, "")
+    place = event.at
+    source = trace.sources.get(place.file, "") if place is not None else ""
+    if place is None or Block(source, place.file, place.line, place.line).index(place.line) is None:
+        return None
     tree, loop = ast.parse(source), _loop_around(source, place.line)
     body = loop.body if isinstance(loop, ast.For | ast.While) else []
     read = {each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)}
