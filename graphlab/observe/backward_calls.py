@@ -13,7 +13,7 @@ from graphlab.language import message
 from graphlab.observe.failures.call import FailedCall
 from graphlab.observe.failures.checkpoints import in_checkpoint
 from graphlab.observe.failures.diagnosis import diagnose
-from graphlab.observe.graph.kept import carriers
+from graphlab.observe.graph.carriers import carriers
 from graphlab.observe.graph.saved import Inspector
 from graphlab.observe.graph.traced import compiling
 from graphlab.observe.graph.walk import sequence, sweep

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.process_state import stored_parameters
 from graphlab.observe.tensors import (
     Named,
     is_module,
@@ -44,8 +45,8 @@ _DEPTH, _ITEMS, _LIMIT = 4, 64, 20_000
 # Top-level packages that are not the user's.
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 
-# Attributes by which wrappers (DataParallel, FSDP, compile, Fabric) hold the user's module.
-_WRAPPERS = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
+# Attributes by which wrappers (DataParallel, FSDP, compile, Fabric, opacus) hold the user's module.
+_WRAPPERS = {"module", "_module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 
 # A session may be a variable of the program; its own attributes are no names for tensors.
 _OWN = ("graphlab.observe.", "graphlab.api.")
@@ -127,6 +128,9 @@ class Names:
             for private in (False, True):
                 for walk in several:
                     walk.run(private)
+        for name, parameter in stored_parameters():
+            if is_tensor(parameter):
+                self._add(parameter, name, "parameter", name.partition("(")[0])
         self._inner.clear()
 
     def inside(self, module: Any) -> tuple[_Submodules, _Submodules]:

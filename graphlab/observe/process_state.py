@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
+
+from graphlab.source.objects import attributes, items
 
 
 @dataclass(slots=True)
@@ -45,3 +49,11 @@ if hasattr(os, "register_at_fork"):
 # The dict is never freed, not even at interpreter exit: its nodes must outlive the program's own
 # variables.
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(PROCESS.held))
+
+
+def stored_parameters() -> Iterator[tuple[str, Any]]:
+    """The parameters that pyro keeps for the whole process, as its users ask for them. Private:
+    `ParamStoreDict._params`; without it they have no names."""
+    holder = attributes(sys.modules.get("pyro.primitives")).get("_PYRO_PARAM_STORE")
+    for name, each in items(attributes(holder).get("_params")):
+        yield f'pyro.param("{name}")', each

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.carried import detach_carried, kept_inside
 from graphlab.rules.repair.graph.growing import summed_apart
 from graphlab.rules.repair.graph.joined import each_for_its_own, joined, kept_for_the_next
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
@@ -112,7 +112,8 @@ def _help(
         yield found
         return
     if freeing is not None and freeing.at == event.at:
-        yield detach_carried(trace, event) or Help(message("errors.gl002.carried"))
+        carried = detach_carried(trace, event) or kept_inside(trace, event)
+        yield carried or Help(message("errors.gl002.carried"))
     else:
         yield Help(message("errors.gl002.shared"))
 

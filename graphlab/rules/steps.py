@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from graphlab.source.effects.uncalled import uncalled
 from graphlab.source.grad_reads import takes_gradients
 from graphlab.trace.finding import Versions
-from graphlab.trace.model import Backward, Step, Trace
+from graphlab.trace.model import Backward, OptimizerInfo, Step, Trace
 from graphlab.trace.sightings import Fate
 
 _COMMON = {
@@ -75,12 +76,21 @@ def losses_by_name(trace: Trace) -> dict[int, str]:
     losses = {event.loss for event in trace.events if isinstance(event, Backward)}
     pairs: dict[int, str] = {}
     for index, optimizer in enumerate(trace.optimizers):
-        owners = {trace.tensors[at].owner or "" for at in optimizer.owns}
+        owners = {trace.tensors[at].owner or "" for at in optimizer.owns} | {
+            _part(trace, optimizer)
+        }
         mine = name_parts(optimizer.name) | {w for owner in owners for w in name_parts(owner)}
         found = [loss for loss in losses if name_parts(loss) & mine]
         if len(found) == 1:
             pairs[index] = found[0]
     return pairs
+
+
+def _part(trace: Trace, optimizer: OptimizerInfo) -> str:
+    """The part of one model that all of an optimizer's parameters are in: ``self.generator``."""
+    paths = [(trace.tensors[at].name or "").split(".")[:-1] for at in optimizer.owns]
+    shared = itertools.takewhile(lambda each: len({*each}) == 1, zip(*paths, strict=False))
+    return ".".join(each[0] for each in shared)
 
 
 def first_step(trace: Trace, optimizer: int) -> Step | None:

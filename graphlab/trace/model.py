@@ -145,11 +145,11 @@ class Waste:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A variable that keeps an earlier iteration's graph alive: a tensor, a tuple, list or
-    dictionary of tensors, or another object that holds tensors."""
+    """A variable that keeps an earlier iteration's graph alive; inside: hidden in an object."""
 
     name: str
     form: Literal["tensor", "tuple", "list", "dict", "other"]
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,10 @@
-"""Finds graphs that a program keeps alive: those that grow with each iteration, and the variables
-that lead into an earlier iteration's graph when a backward fails on it."""
+"""Finds graphs that a program keeps alive and that grow with each iteration."""
 
 from __future__ import annotations
 
 import ast
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from itertools import pairwise
 from types import FrameType, FunctionType, ModuleType, NoneType
 from typing import Any
@@ -16,18 +15,17 @@ from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.tensors import base_of, grad_fn_of, is_module, is_tensor, is_view
 from graphlab.source.effects.origins import stores_behind
 from graphlab.source.effects.stores import Store, stores
-from graphlab.source.files import UserFiles, user_frame, user_frames
+from graphlab.source.files import UserFiles, installed, user_frame, user_frames
 from graphlab.source.objects import (
     attributes,
     class_module,
-    class_name,
-    exactly,
     is_a,
     items,
+    static,
     variables,
 )
 from graphlab.source.places import locate, parse
-from graphlab.trace.model import Carrier, Growing, Location
+from graphlab.trace.model import Growing, Location
 
 # So many inspected backwards in a row must each find a larger graph.
 ENOUGH = 5
@@ -105,8 +103,8 @@ class GrowingGraphs:
         """Sizes, over the inspected backwards, of the graphs behind the frames' variables."""
         now: dict[str, tuple[int, int]] = {}
         seen: set[int] = set()
-        holders = [*_variables(frame, self._files), *_in_libraries(frame, self._files)]
-        for where, label, each in _parts_of(holders):
+        holders = [*_variables(frame, self._files), *in_libraries(frame, self._files)]
+        for where, label, each in parts_of(holders):
             tensors = _held(each)
             edges = [n for t in tensors if (n := node_behind(t)) is not None]
             if edges and label not in now and id(each) not in seen:
@@ -152,10 +150,10 @@ class GrowingGraphs:
 
 
 # A frame, a variable of it, and the value of that.
-_Held = tuple[FrameType, str, Any]
+Held = tuple[FrameType, str, Any]
 
 
-def _variables(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
+def _variables(frame: FrameType | None, files: UserFiles) -> Iterator[Held]:
     """What the user's frames hold, the innermost first."""
     for each in user_frames(frame, files):
         for name, value in variables(each.f_locals).items():
@@ -163,7 +161,7 @@ def _variables(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
                 yield each, name, value
 
 
-def _in_libraries(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
+def in_libraries(frame: FrameType | None, files: UserFiles) -> Iterator[Held]:
     """The modules of the user's own classes that the frames of libraries hold."""
     names = Names(files)
     while frame is not None:
@@ -174,7 +172,7 @@ def _in_libraries(frame: FrameType | None, files: UserFiles) -> Iterator[_Held]:
         frame = frame.f_back
 
 
-def _parts_of(held: list[_Held]) -> list[_Held]:
+def parts_of(held: list[Held]) -> list[Held]:
     """The parts of what frames hold. What only a private attribute leads to comes last."""
     found = [
         (where, label, each) for where, name, value in held for label, each in parts(name, value)
@@ -221,10 +219,26 @@ def parts(name: str, value: Any, depth: int = 0) -> list[tuple[str, Any]]:
                 if id(type(item)) not in _PLAIN and not key.startswith("_"):
                     label = ".".join(filter(None, (name, path, key)))
                     found += [(label, item)] if is_module(item) else parts(label, item, depth + 1)
+            for key, item in items(attributes(each).get("_buffers")):
+                if is_tensor(item):
+                    found.append((".".join(filter(None, (name, path, str(key)))), item))
     elif depth < 2 and not class_module(value).startswith(FOREIGN):
         for key, each in list(attributes(value).items()):
-            found += parts(f"{name}.{key}", each, depth + 1)
+            # What a library's mapping keeps in a dictionary is written as its own entries.
+            own = key.startswith("_") and type(each) is dict and _is_mapping(value)
+            found += parts(name if own else f"{name}.{key}", each, depth + 1)[own:]
     return found
+
+
+def _is_mapping(value: Any) -> bool:
+    """Whether a library's object, such as a TensorDict, has entries."""
+    kind = type(value)
+    getter, names = static(kind, "__getitem__"), static(kind, "keys")
+    return installed(_file_of(getter)) and type(names) is FunctionType
+
+
+def _file_of(function: Any) -> str:
+    return function.__code__.co_filename if type(function) is FunctionType else ""
 
 
 def _carrier(names: list[str], frame: FrameType) -> str | None:
@@ -275,73 +289,3 @@ def _rank(store: Store) -> int:
         isinstance(each, ast.Name) for each in ast.walk(store.value)
     )
     return 0 if plain else 1
-
-
-_NONE = Carrier("", "other")
-# A graph larger than this is not searched once for each variable.
-LARGE = 20_000
-MOST = 24
-# How many entries of one dictionary are named one by one.
-FEW = 3
-
-
-def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...]:
-    """The variables of the function that the backward is called from, those of the module that it
-    uses, the user's modules that a library holds, and the attributes of all these, whose graph has
-    the node `seq`."""
-    user = user_frame(frame, files)
-    if user is None:
-        return ()
-    everywhere = variables(user.f_globals)
-    used = {name: everywhere[name] for name in user.f_code.co_names if name in everywhere}
-    found: dict[str, Carrier] = {}
-    seen: set[int] = set()
-    mine = {**used, **variables(user.f_locals)}
-    held = [(user, name, value) for name, value in mine.items()]
-    for _, label, each in _parts_of([*held, *_in_libraries(frame, files)]):
-        held_in = is_a(each, (list, tuple)) or _is_table(each)
-        whole = [one for _, one in items(each)] if held_in else [each]
-        tensors = [one for one in whole if is_tensor(one)]
-        if not tensors or id(each) in seen or len(found) >= MOST:
-            continue
-        if found.get(label.partition("[")[0], _NONE).form == "dict":
-            # An entry of a dictionary that is known as a whole.
-            continue
-        seen.add(id(each))
-        nodes = walk([node for t in tensors if (node := node_behind(t)) is not None], LARGE)
-        hold(nodes, tensors)
-        if any(sequence(node) == seq for node in nodes):
-            found[label] = Carrier(label, _form(each, len(tensors)))
-    return tuple(_together(found.values()))
-
-
-def _together(carriers: Iterable[Carrier]) -> Iterator[Carrier]:
-    """A dictionary that holds many of them stands for them."""
-    holders = Counter(each.name.rpartition("[")[0] for each in carriers)
-    many = {name for name, count in holders.items() if name and count > FEW}
-    for each in carriers:
-        holder = each.name.rpartition("[")[0]
-        if holder in many:
-            many.remove(holder)
-            yield Carrier(holder, "other")
-        elif holders[holder] <= FEW or not holder:
-            yield each
-
-
-def _is_table(value: Any) -> bool:
-    """Whether it is a dictionary of tensors by other keys than names, as those of a graph's nodes:
-    what has a name is a variable of its own."""
-    if type(value) is not dict or not value:
-        return False
-    entries = list(items(value))
-    return len(entries) == len(value) and all(
-        type(key) is int and is_tensor(each) for key, each in entries
-    )
-
-
-def _form(value: Any, tensors: int) -> Any:
-    if is_tensor(value):
-        return "tensor"
-    # A named tuple is built in another way.
-    plain = exactly(value, tuple, list, dict) and len(value) == tensors
-    return class_name(value) if plain else "other"

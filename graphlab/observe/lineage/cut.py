@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Sequence
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
 
+from graphlab.observe.lineage.callee import entered
 from graphlab.observe.lineage.frozen import frozen_by
 from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at, switched_off
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Result, Trail
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log
-from graphlab.observe.tensors import is_tensor, requires_grad
-from graphlab.source.effects.assignments import scope_of, target_names
+from graphlab.observe.tensors import is_module, is_tensor, requires_grad
+from graphlab.source.effects.assignments import call_or_source, scope_of, target_names
 from graphlab.source.effects.stores import last_part
-from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.objects import variables
+from graphlab.source.evaluate import in_frame
+from graphlab.source.files import UserFiles, installed, user_frame
+from graphlab.source.objects import is_a, static, variables
 from graphlab.source.places import locate, nodes_of, parse, statement_at
 from graphlab.source.wording import call_at, loss_in
 from graphlab.trace.model import Location
@@ -27,6 +30,7 @@ from graphlab.trace.model import Location
 # (frame, line that it was at), the innermost first.
 Stack = Sequence[tuple[FrameType, int]]
 
+_TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 # Calls that give indices.
 _INDICES = ("argmax", "argmin", "argsort", "searchsorted", "nonzero", "multinomial")
 # Of how many of the optimizers' parameters it is asked what froze them.
@@ -61,7 +65,11 @@ def find_cut(
     found = settled(value, trail, frame, files, log)
     if isinstance(found, Cut):
         return found
-    if around is not None or value is not None or not torch.is_grad_enabled():
+    if (
+        around is not None
+        or (value is not None and found is not None)
+        or not torch.is_grad_enabled()
+    ):
         return around if isinstance(around, Cut) else None
     return all_frozen(frame, files, log)
 
@@ -95,7 +103,40 @@ def all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | Non
     some = owned[:: len(owned) // _SOME + 1]
     cuts = [frozen_by(each, frame, files, log) for each in [*some, owned[-1]]]
     places = {cut.location() if cut is not None else None for cut in cuts}
+    if places == {None}:
+        return _handed_to_library(frame, files, owned)
     return cuts[0] if len(places) == 1 else None
+
+
+def _handed_to_library(frame: FrameType, files: UserFiles, frozen: list[Any]) -> Cut | None:
+    """The one call of an installed package's function, other than torch's, that was given a module
+    with all of these parameters, frozen by now: the user's own lines froze nothing."""
+    found: dict[int, Cut] = {}
+    wanted = {id(each) for each in frozen}
+    each: FrameType | None = frame
+    while each is not None:
+        lineage = lineage_of(each, files) if each.f_code in files else None
+        for node in nodes_of(lineage.scope) if lineage is not None else ():
+            if not isinstance(node, ast.Call) or node.lineno >= each.f_lineno:
+                continue
+            words = [*node.args, *(word.value for word in node.keywords)]
+            given = [in_frame(arg, each) for arg in words if isinstance(arg, ast.Name)]
+            modules = [value for value in given if is_module(value)]
+            if not wanted <= {id(p) for p in parameters_in(*modules)}:
+                continue
+            file = _file_of(in_frame(node.func, each))
+            if installed(file) and not file.startswith(_TORCH) and lineage is not None:
+                found[id(node)] = lineage.cut(node, call_or_source(node))
+        each = each.f_back
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _file_of(callee: Any) -> str:
+    function = entered(callee)[1]
+    if is_a(callee, type):
+        function = static(callee, "__init__")
+    code = getattr(function, "__code__", None) if type(function) is FunctionType else None
+    return code.co_filename if code is not None else ""
 
 
 def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from graphlab.observe.graph.walk import grad_edge, listed, operation, sequence
+from graphlab.observe.graph.walk import grad_edge, leaf_of, listed, operation, sequence
+from graphlab.observe.lineage.callee import entered
 from graphlab.observe.lineage.cut import argument_of
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, Spot
-from graphlab.observe.tensors import is_tensor, requires_grad
+from graphlab.observe.tensors import count_of, is_leaf, is_parameter, is_tensor, requires_grad
 from graphlab.source.effects.assignments import assignments_in, scope_of, target_names
 from graphlab.source.effects.stores import last_part
 from graphlab.source.evaluate import in_frame
@@ -64,7 +65,7 @@ def handed_over(frame: FrameType, log: Log, files: UserFiles) -> Returned | None
         if mark is not None and mark.code is not None and id(mark.code) not in running:
             made = sequence(node)
             break
-    if made is None and requires_grad(roots[0]):
+    if made is None and requires_grad(roots[0]) and leaf_below(roots[0]) is None:
         # A loss that the library computed.
         return None
     for begin, end, first, last in _calls(log, running):
@@ -74,6 +75,14 @@ def handed_over(frame: FrameType, log: Log, files: UserFiles) -> Returned | None
         if found is not None and (made is not None or _says_loss(found)):
             return found
     return None
+
+
+def leaf_below(root: Any) -> Any:
+    """The leaf that a backward's root is, or is made of by a library alone; None if there is none,
+    or if it is a parameter."""
+    leaf = root if is_leaf(root) else next(filter(None, map(leaf_of, below(root))), None)
+    mine = leaf is not None and not is_parameter(leaf) and count_of(leaf) == 1
+    return leaf if mine else None
 
 
 def below(root: Any) -> Iterator[Any]:
@@ -186,13 +195,19 @@ def _given(code: CodeType, frame: FrameType, files: UserFiles) -> dict[str, Any]
             each
             for each in nodes_of(scope)
             if isinstance(each, ast.Call)
-            and last_part(each.func) == code.co_name
+            and (last_part(each.func) == code.co_name or _runs(each.func, outer, code))
             and each.lineno < outer.f_lineno
         ]
         if calls:
             bound = names[1:] if names[:1] == ["self"] else names
             return _arguments(calls[0], bound, outer, scope) if len(calls) == 1 else {}
     return {}
+
+
+def _runs(func: ast.expr, frame: FrameType, code: CodeType) -> bool:
+    """Whether a library calls a function by a word of its own, such as ``loss_fn``."""
+    function = entered(in_frame(func, frame))[1]
+    return function is not None and function.__code__ is code
 
 
 def _arguments(

@@ -10,13 +10,13 @@ from graphlab.observe.lineage.callee import entered
 from graphlab.observe.lineage.cut import cut_among
 from graphlab.observe.lineage.loss import cut_before_loss
 from graphlab.observe.lineage.reader import Lineage
+from graphlab.observe.lineage.returned import handed_over, leaf_below
 from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import Names, parameters_in, parameters_of
-from graphlab.observe.notes import Cut, Log, RawBackward
+from graphlab.observe.notes import Cut, Log, RawBackward, located
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.refusals.asked import maker
-from graphlab.observe.tensors import is_leaf, is_parameter
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import variables
@@ -44,9 +44,12 @@ def look_for_cuts(
         }
         state.cut = cut_before_loss(frame, record.loss, files, log, missing)
         roots = listed(frame.f_locals.get("tensors"))
-        if roots and all(is_leaf(each) and not is_parameter(each) for each in roots):
+        if roots and all(leaf_below(each) is not None for each in roots):
             state.leaf_loss = maker(roots[0], frame.f_back, files, None)
             state.leaf_name = record.loss
+            handed = handed_over(frame, log, files) if state.leaf_loss is None else None
+            if handed is not None:
+                state.leaf_loss = located(handed.spot)
         if state.cut is None and state.read == ASK:
             names = Names(files).gather(frame)
             state.cut = _cut_in_forward(missing, names, files)

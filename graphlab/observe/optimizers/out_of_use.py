@@ -71,10 +71,12 @@ def _keeps_its_name(parameter: Any, registry: OptimizerRegistry, names: Names) -
 def frozen_steps(state: OptimizerState) -> int:
     """How many of the last steps found all of its parameters frozen, as they are to the end."""
     optimizer = state.ref()
-    if state.frozen_since is None or optimizer is None or state.elsewhere:
+    if state.frozen_since is None or state.elsewhere:
         return 0
     steps, fed = state.frozen_since
-    still = state.fed == fed and not any(map(requires_grad, parameters_of(optimizer)))
+    # Of one that has gone with the function that made it, no gradient tells of what was set back.
+    own = parameters_of(optimizer) if optimizer is not None else []
+    still = state.fed == fed and not any(map(requires_grad, own))
     return state.steps - steps if still else 0
 
 

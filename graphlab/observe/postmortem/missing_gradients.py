@@ -6,8 +6,11 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.lineage.cut import cut_among, lineage_of
+from graphlab.observe.lineage.returned import TORCH
 from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawRefused
@@ -15,8 +18,9 @@ from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.refusals.refused_call import RefusedCall
 from graphlab.observe.refusals.traceback import ErrorTraceback
-from graphlab.observe.tensors import describe, grad_of, is_tensor, requires_grad
-from graphlab.source.files import UserFiles
+from graphlab.observe.tensors import describe, grad_of, is_parameter, is_tensor, requires_grad
+from graphlab.source.files import UserFiles, installed
+from graphlab.source.objects import is_a
 from graphlab.source.places import locate
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location
@@ -30,13 +34,15 @@ def missing_gradient(
     registry: OptimizerRegistry,
 ) -> RawRefused | None:
     """What `error` is about, if it is that: told of parameters that an optimizer holds."""
-    if not isinstance(error, AttributeError | TypeError | AssertionError):
+    if not isinstance(error, AttributeError | TypeError | AssertionError | ValueError):
         return None
     tb = ErrorTraceback.of(error, files)
     if tb is None or tb.caller is None or tb.at is None:
         return None
     if isinstance(error, AssertionError):
         parameters, by = _of_scaler(tb), call_text(tb.at, "step")[0]
+    elif isinstance(error, ValueError):
+        parameters, by = _of_library(tb), call_text(tb.at, "step")[0]
     else:
         parameters, by = _of_attribute(RefusedCall(tb, files))
     reached = {
@@ -70,6 +76,19 @@ def _of_scaler(tb: ErrorTraceback) -> list[Any]:
         return []
     parameters = parameters_of(frame.f_locals.get("optimizer"))
     return [] if any(grad_of(each) is not None for each in parameters) else parameters
+
+
+def _of_library(tb: ErrorTraceback) -> list[Any]:
+    """The one parameter that an optimizer of an installed package's refused to step, in a function
+    of its own: as one for differential privacy, which needs a gradient of each sample."""
+    frame = tb.entries[-1].frame
+    code = frame.f_code
+    own = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    library = installed(code.co_filename) and not code.co_filename.startswith(TORCH)
+    if not library or not is_a(own, torch.optim.Optimizer):
+        return []
+    given = [each for each in frame.f_locals.values() if is_parameter(each)]
+    return given if len(given) == 1 else []
 
 
 def _of_attribute(call: RefusedCall) -> tuple[list[Any], str]:

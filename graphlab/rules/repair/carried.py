@@ -9,7 +9,7 @@ from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.source.blocks import Block, Edit, bound_names, read_names
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Backward, Carrier, Trace
+from graphlab.trace.model import Backward, Carrier, Location, Trace
 
 _ANEW = {
     "tensor": "{name} = {name}.detach()",
@@ -24,9 +24,17 @@ def detach_carried(trace: Trace, event: Backward) -> Help | None:
     lead there, where that is possible; None if they are not known."""
     if event.at is None or not event.carriers:
         return None
+    plain = [each for each in event.carriers if not each.inside]
     if event.handed_over:
-        return next((found for each in event.carriers if (found := _in_step(trace, each))), None)
-    file, line = event.at.file, event.at.line
+        steps = (found for each in plain if (found := _in_step(trace, each)))
+        return next(steps, None)
+    return _detach_variable(trace, event, event.at, plain)
+
+
+def _detach_variable(
+    trace: Trace, event: Backward, place: Location, carriers: list[Carrier]
+) -> Help | None:
+    file, line = place.file, place.line
     block = Block(trace.sources.get(file, ""), file, line, line)
     at = block.index(line)
     if at is None:
@@ -34,9 +42,7 @@ def detach_carried(trace: Trace, event: Backward) -> Help | None:
     loop = _loop_around(trace.sources[file], line)
     body = loop.body if isinstance(loop, ast.For | ast.While) else []
     tree = ast.parse(trace.sources[file])
-    late = [
-        each for each in event.carriers if each.name != event.loss and _handed_on(each, body, tree)
-    ]
+    late = [each for each in carriers if each.name != event.loss and _handed_on(each, body, tree)]
     # Variables computed from these do not need a detach of their own.
     first = [each for each in late if "." in each.name or _feeds(each.name, body)] or late
     grown = next((each for each in first if _appended(trace.sources[file], each)), None)
@@ -46,7 +52,7 @@ def detach_carried(trace: Trace, event: Backward) -> Help | None:
         return _detached(block, at, first)
     before = [
         each
-        for each in event.carriers
+        for each in carriers
         if body and not any(each.name in bound_names(statement) for statement in body)
     ]
     held = [
@@ -54,6 +60,53 @@ def detach_carried(trace: Trace, event: Backward) -> Help | None:
     ]
     kept = held or [each for each in before if each.form == "other" and "." in each.name]
     return _words(kept[0], loop) if kept else None
+
+
+def kept_inside(trace: Trace, event: Backward) -> Help | None:
+    """Help for an object of a library's that holds a graph somewhere inside."""
+    place = event.at
+    source = trace.sources.get(place.file, "") if place is not None else ""
+    if place is None or Block(source, place.file, place.line, place.line).index(place.line) is None:
+        return None
+    tree, loop = ast.parse(source), _loop_around(source, place.line)
+    body = loop.body if isinstance(loop, ast.For | ast.While) else []
+    read = {each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)}
+    for each in event.carriers if body else ():
+        first, _, path = each.name.partition(".")
+        if not each.inside and path and path.rpartition(".")[2] not in read:
+            # What the program never writes, a library's object keeps to itself.
+            each = Carrier(first, "other", True)
+        if not each.inside or any(first in bound_names(statement) for statement in body):
+            continue
+        made = [
+            node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and first in bound_names(node) and first == each.name
+        ]
+        if loop is not None and len(made) == 1 and made[0] < loop.lineno and _is_result(each, tree):
+            return Help(message("repairs.carried.inside_made", name=each.name, line=made[0]))
+        return Help(message("repairs.carried.inside_kept", name=each.name))
+    return None
+
+
+def _is_result(carrier: Carrier, tree: ast.Module) -> bool:
+    """Whether the object was made by a call of a variable, as a model's output, and not of a class
+    or of something of a module's."""
+    calls = [
+        node.value.func
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and [ast.unparse(each) for each in node.targets] == [carrier.name]
+    ]
+    names = [each.id for each in calls if isinstance(each, ast.Name)]
+    bound = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for name in bound_names(node)
+    }
+    return bool(names) and names[0] in bound
 
 
 def _in_step(trace: Trace, carrier: Carrier) -> Help | None:

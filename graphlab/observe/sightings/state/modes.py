@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -25,6 +26,8 @@ from graphlab.source.objects import (
 from graphlab.source.wording import call_text
 from graphlab.trace.module_sightings import LeftInEval
 
+# How many backwards in training mode tell how often a module is called before one.
+ROUNDS = 8
 # How many kinds of layers are named.
 NAMED = 3
 # What is not the same in training and in evaluation.
@@ -56,7 +59,8 @@ class Evaluation:
 class Modes:
     """Handles calls of Module.train(), which eval() calls as well, and of backward().
 
-    A module counts as evaluated if it was called without a graph after its eval(). If backwards of
+    A module counts as evaluated if it was called without a graph after its eval(), or more often
+    before the next backward than before any in training mode. If backwards of
     a line that had trained it in training mode then go on, with steps between, train() was
     forgotten. Fine-tuning in eval mode does not look like that.
     """
@@ -148,12 +152,49 @@ class Modes:
                 del self._open[key]
             elif spot in each.trained:
                 each.ran += 1
-                if each.ran == 1 and not self._was_called_without_graph(module, each):
+                if each.ran == 1 and not self._was_evaluated(module, each):
                     del self._open[key]
                 elif each.ran > 1:
                     del self._open[key]
                     if self._stepped(module, each) and not self._is_part(module):
                         self._found[key] = self._sighting(module, each, spot, frame)
+
+    def _was_evaluated(self, module: Any, evaluation: Evaluation) -> bool:
+        return self._was_called_without_graph(module, evaluation) or self._was_called_more_often(
+            module, evaluation
+        )
+
+    def _was_called_more_often(self, module: Any, evaluation: Evaluation) -> bool:
+        """Whether it, or what holds it, was called more often since than before any of the
+        backwards that trained it: an evaluation need not switch gradients off."""
+        since, now, rounds = Counter(), Counter(), []
+        met, backwards = False, 0
+        for event in reversed(self._watched.log.events):
+            if event is evaluation.after:
+                since, now, met = now, Counter(), True
+            if isinstance(event, RawModule):
+                now[event.module] += 1
+            elif isinstance(event, RawBackward) and not met:
+                backwards += 1
+                if backwards > 1:
+                    # There was another since, as that of an attack.
+                    return False
+            elif isinstance(event, RawBackward) and event.spot in evaluation.trained:
+                rounds.append(now)
+                now = Counter()
+                if len(rounds) > ROUNDS:
+                    break
+        # The first has what came after the last backward.
+        usual = rounds[1:]
+        return len(usual) >= 2 and any(
+            (most := max(each[key] for each in usual)) and count > most
+            for key, count in since.items()
+            if (called := self._called(key)) is not None and _holds(called, module)
+        )
+
+    def _called(self, key: int) -> Any:
+        ref = self._watched.log.modules.get(key)
+        return ref() if ref is not None else None
 
     def _was_called_without_graph(self, module: Any, evaluation: Evaluation) -> bool:
         """Whether two calls of it, or of what holds it, have the same count of nodes before them:
@@ -164,8 +205,7 @@ class Modes:
                 return False
             if not isinstance(event, RawModule):
                 continue
-            ref = self._watched.log.modules.get(event.module)
-            called = ref() if ref is not None else None
+            called = self._called(event.module)
             if called is None or not _holds(called, module):
                 continue
             if counts.get(event.module) == event.seq:

@@ -47,7 +47,9 @@ class Slot:
             module = item(attributes(module).get("_modules"), part) if module is not None else None
             if not is_module(module):
                 return None
-        found = item(attributes(module).get("_parameters"), self.path[-1]) if module else None
+        if module is None:
+            return None
+        found = item(attributes(module).get("_parameters"), self.path[-1])
         return found if is_tensor(found) else None
 
     @property
