@@ -188,8 +188,23 @@ def detach_others(trace: Trace, lines: set[int], change: Location, failed: Locat
         return None
     if not all(_calls_only(each, other.rpartition(".")[2]) for each in made):
         return None
+    # What its own network made has a way into the loss that is left, and none through the other.
+    owned = _made_from(block.statements[:at], own)
+    if any(read_names(each) & owned for each in made) or not read_names(statement) & owned:
+        return None
     text = message("repairs.loops.detach_others", name=used[0], owner=own)
     return block.help(text, [Edit.of(statement, _detached(block, statement, used))])
+
+
+def _made_from(statements: list[ast.stmt], network: str) -> set[str]:
+    """The variables that are computed from what a network's calls gave."""
+    name, found = network.rpartition(".")[2], set[str]()
+    for each in statements:
+        calls = (node for node in ast.walk(each) if isinstance(node, ast.Call))
+        called = any(name in ast.unparse(call.func).split(".") for call in calls)
+        if called or read_names(each) & found:
+            found |= bound_names(each)
+    return found
 
 
 def _stepped_after(trace: Trace, block: Block, at: int) -> OptimizerInfo | None:
