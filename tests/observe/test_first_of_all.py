@@ -9,7 +9,7 @@ import torch
 
 import graphlab
 from graphlab.errors import UserError
-from graphlab.observe.numbers import growth
+from graphlab.observe.numbers.kept import growth
 from graphlab.observe.numbers.kept.growth import SmallParameters
 from tests.observe.test_numbers import told
 
