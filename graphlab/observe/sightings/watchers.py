@@ -18,8 +18,8 @@ from graphlab.observe.sightings.ranks.steps import watchers_of_ranks
 from graphlab.observe.sightings.softmaxes import Softmaxes
 from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.unused import UnusedLosses
-from graphlab.observe.sightings.usage.lone_values import LoneValuesRefused
-from graphlab.observe.sightings.usage.refusals import RefusedOptimizers
+from graphlab.observe.sightings.usage.refused.lone_values import LoneValuesRefused
+from graphlab.observe.sightings.usage.refused.refusals import RefusedOptimizers
 from graphlab.observe.sightings.usage.watch import watchers_of_usage
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.sightings.zeros import ZeroWatch

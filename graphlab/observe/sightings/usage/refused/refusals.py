@@ -12,7 +12,7 @@ import torch
 from graphlab.observe.hooks.line_tracer import runs
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import RawBackward, Spot, located
-from graphlab.observe.sightings.usage.nothing_given import nothing_given
+from graphlab.observe.sightings.usage.refused.nothing_given import nothing_given
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, is_tensor
 from graphlab.source.effects.origins import loaded_files
