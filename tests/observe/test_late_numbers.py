@@ -45,6 +45,8 @@ def behind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> i
 
     monkeypatch.setattr(watch, "device_of", lambda tensor: "cuda")
     monkeypatch.setattr(late.Numbers, "_carried", carried)
+    # A torch without CUDA cannot be asked.
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     return looks
 
 
@@ -164,6 +166,34 @@ def test_many_numbers_on_their_way_are_read_in_the_end() -> None:
     read = [*numbers.ready()]
     assert len(read) == late.WAITING and read[-1] == ("last", math.inf)
     assert not numbers.waiting
+
+
+def test_steps_without_a_loss_do_not_pile_up() -> None:
+    numbers = late.Numbers()
+    for at in range(3 * late.WAITING):
+        numbers.ask(at, [torch.tensor(float(at))])
+        read = [what for what, _ in numbers.ready()]
+        assert len(read) in (0, late.WAITING)
+    assert len(numbers._open) < late.TOGETHER and not numbers.waiting
+
+
+def test_no_event_is_asked_for_in_a_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA ends the capture of a graph at such a question."""
+    asked: list[Event] = []
+
+    class Asked(Event):
+        def query(self) -> bool:
+            asked.append(self)
+            return super().query()
+
+    monkeypatch.setattr(late.Numbers, "_carried", lambda self, given: (given, Asked(0)))
+    numbers = late.Numbers()
+    numbers.ask("loss", [torch.tensor(1.0)])
+    numbers.send()
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    assert [*numbers.ready()] == [] and asked == []
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    assert [*numbers.ready()] == [("loss", 1.0)]
 
 
 @SOON

@@ -52,7 +52,7 @@ def test_a_custom_function() -> None:
             return 2 * tensor * gradients[0]
 
     tensor = torch.ones(2, requires_grad=True) * 1
-    # Torch before 2.13 lets go of what a Function saved with its result.
+    # Torch 2.11 lets go of what a Function saved with its result.
     squared: Any = Square.apply(tensor)
     tensor.mul_(2)
     (slot,) = stale_slots(squared.grad_fn)

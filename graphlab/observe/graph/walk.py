@@ -196,7 +196,7 @@ def slots(node: Any) -> list[Slot]:
 
 def _unpack(node: Any, unpacked: str, raw: Any) -> Callable[[], Any]:
     """What raises a RuntimeError where `raw`, one of several in a slot, was written since it was
-    saved. Torch before 2.13 unpacks them together only, and names the version of the one that it
+    saved. Torch 2.11 unpacks them together only, and names the version of the one that it
     cannot."""
     alone = getattr(raw, "unpack", None)
     return alone if alone is not None else partial(_unpack_together, node, unpacked, raw)

@@ -27,6 +27,8 @@ from graphlab.trace.sightings import NonFinite
 # How many numbers wait at once; how many of an optimizer's parameters are looked at in every step.
 # A gradient that is not finite reaches those before the operation that made it: the first ones.
 WAITING, FIRST = 64, 2
+# Steps without a loss, as of gradients from autograd.grad, are sent when there are so many.
+TOGETHER = 8
 Kind = Literal["nan", "inf"]
 # How many losses that were not finite are remembered.
 ODD = 16
@@ -67,8 +69,10 @@ class Numbers:
 
     def ask(self, what: Any, numbers: list[Any]) -> None:
         """`numbers`: a few tensors of one number each, on one device. `what`: comes back with
-        their sum. They are not sent before `send` is called."""
+        their sum. They are sent with the next ones that `send` is called for, or a few later."""
         self._open.append((what, numbers))
+        if len(self._open) == TOGETHER:
+            self.send()
 
     def send(self) -> None:
         waiting, self._open = self._open, []
@@ -110,6 +114,9 @@ class Numbers:
                     return
                 # Not CUDA's: all are waited for, once.
                 at_once = True
+            elif torch.cuda.is_current_stream_capturing():
+                # To ask for an event breaks the capture of a CUDA graph.
+                return
             elif not batch.event.query():
                 if not wanted:
                     return
