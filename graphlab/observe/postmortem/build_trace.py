@@ -30,7 +30,7 @@ from graphlab.observe.lineage.loss import direct
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log
 from graphlab.observe.postmortem.freed_by import freeing_call
-from graphlab.observe.postmortem.not_finite import refused_number
+from graphlab.observe.postmortem.refused import refused_elsewhere
 from graphlab.observe.postmortem.written_by import (
     LiveOptimizer,
     PossibleWriter,
@@ -60,7 +60,7 @@ from graphlab.trace.model import (
     Trace,
     Write,
 )
-from graphlab.trace.sightings import NonFinite
+from graphlab.trace.sightings import Sighting
 
 # Seconds of the processor that reading the graph may take, and tensors that one sentence names.
 PATIENCE, NAMED = 4.0, 6
@@ -113,8 +113,8 @@ class _PostMortem:
         self._events: list[Event] = []
         self._owners: list[LiveOptimizer] = []
         self._unseen: list[str] = []
-        # What the program itself refused as not finite.
-        self._number: NonFinite | None = None
+        # What the program itself, or a module or an optimizer, has refused.
+        self._refused: Sighting | None = None
 
     def trace(self, target: str) -> Trace | None:
         mistake = None
@@ -137,9 +137,9 @@ class _PostMortem:
         # Made before `tensors` is read, as this adds to it.
         optimizers = tuple(self._optimizer(each) for each in self._owners)
         sources = {place.file for event in self._events for place in places_of(event)}
-        number = self._number
-        if number is not None and number.at is not None:
-            sources.add(number.at.file)
+        seen = self._refused
+        if seen is not None and seen.at is not None:
+            sources.add(seen.at.file)
         return Trace(
             target=target,
             outcome="raised",
@@ -148,7 +148,7 @@ class _PostMortem:
             tensors=tuple(tb.tensors),
             optimizers=optimizers,
             events=tuple(self._events),
-            sightings=(number,) if number is not None else (),
+            sightings=(seen,) if seen is not None else (),
             sources={name: "".join(linecache.getlines(name)) for name in sorted(sources)},
             unseen=tuple(dict.fromkeys(self._unseen)),
         )
@@ -176,8 +176,8 @@ class _PostMortem:
             return True
         if self._operation():
             return True
-        self._number = refused_number(self._error, self._tb, self._files)
-        return self._number is not None
+        self._refused = refused_elsewhere(self._error, self._tb, self._files)
+        return self._refused is not None
 
     def _operation(self) -> bool:
         """Explain the refusal of an operation because of what a tensor is, if that is it."""

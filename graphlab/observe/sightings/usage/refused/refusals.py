@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
@@ -17,6 +17,7 @@ from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, is_tensor
 from graphlab.source.effects.origins import loaded_files
 from graphlab.source.effects.stores import stores
+from graphlab.source.files import UserFiles
 from graphlab.source.objects import attribute, is_a, item, items, length
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location
@@ -47,69 +48,95 @@ class RefusedOptimizers:
 
     def raised(self, error: BaseException) -> None:
         """The program has ended with `error`."""
-        entries: list[tuple[FrameType, int]] = []
-        trace = error.__traceback__
-        while trace is not None:
-            entries.append((trace.tb_frame, trace.tb_lasti))
-            trace = trace.tb_next
-        mine = [at for at, (each, _) in enumerate(entries) if each.f_code in self._watched.files]
-        below = [each for each, _ in entries[mine[-1] + 1 :]] if mine else []
-        inner = below[-1] if below else None
-        optimizer = inner.f_locals.get("self") if inner is not None else None
-        if inner is None:
-            return
-        frame, offset = entries[mine[-1]]
-        with Unnoticed():
-            if is_a(optimizer, torch.amp.GradScaler) and type(error) is RuntimeError:
-                self._found = self._scaled(frame, offset, inner)
-            elif runs(inner.f_code, torch.optim.Optimizer.__init__):
-                user = [entries[each] for each in reversed(mine)]
-                names = Names(self._watched.files).gather(frame)
-                if type(error) is ValueError and length(inner.f_locals.get("param_groups")) == 0:
-                    self._found = nothing_given(user, names, self._watched.files)
-            elif is_a(optimizer, torch.optim.Optimizer):
-                self._found = self._told(frame, offset, inner, optimizer)
+        registry = self._watched.ledger.registry
+        self._found = refused_optimizer(
+            error,
+            self._watched.files,
+            lambda optimizer: registry.state(optimizer).spot,
+            lambda optimizer: self._unscaled.get(id(optimizer), (None, None))[1],
+        )
 
-    def _scaled(self, frame: FrameType, offset: int, inner: FrameType) -> OptimizerRefused | None:
-        """What a GradScaler refused: it unscales once for each step, and is updated after each."""
-        name, optimizer = inner.f_code.co_name, inner.f_locals.get("optimizer")
-        stage = item(inner.f_locals.get("optimizer_state"), "stage")
-        # An enum of torch's own, whose members have these names.
-        word = attribute(stage, "_name_")
-        at = located((frame.f_code, offset))
-        call = call_text(at, name)[0]
-        if name in ("unscale_", "step") and word == "STEPPED":
-            return OptimizerRefused(at, call, "not_updated", ())
-        if name == "unscale_" and word == "UNSCALED":
-            before = self._unscaled.get(id(optimizer), (None, None))[1]
-            return OptimizerRefused(at, call, "unscaled", (), located(before))
+
+def refused_optimizer(
+    error: BaseException,
+    files: UserFiles,
+    built: Callable[[Any], Spot | None],
+    unscaled: Callable[[Any], Spot | None],
+) -> OptimizerRefused | None:
+    """What an optimizer or a GradScaler refused with `error`; None if it was neither. `built` and
+    `unscaled` tell the line that made an optimizer, and the unscale_() before its last."""
+    entries: list[tuple[FrameType, int]] = []
+    trace = error.__traceback__
+    while trace is not None:
+        entries.append((trace.tb_frame, trace.tb_lasti))
+        trace = trace.tb_next
+    mine = [at for at, (each, _) in enumerate(entries) if each.f_code in files]
+    below = [each for each, _ in entries[mine[-1] + 1 :]] if mine else []
+    inner = below[-1] if below else None
+    optimizer = inner.f_locals.get("self") if inner is not None else None
+    if inner is None:
         return None
+    frame, offset = entries[mine[-1]]
+    with Unnoticed():
+        if is_a(optimizer, torch.amp.GradScaler) and type(error) is RuntimeError:
+            return _scaled(frame, offset, inner, unscaled)
+        if runs(inner.f_code, torch.optim.Optimizer.__init__):
+            if type(error) is ValueError and length(inner.f_locals.get("param_groups")) == 0:
+                user = [entries[each] for each in reversed(mine)]
+                return nothing_given(user, Names(files).gather(frame), files)
+        elif is_a(optimizer, torch.optim.Optimizer):
+            return _told(frame, offset, inner, optimizer, files, built)
+    return None
 
-    def _told(
-        self, frame: FrameType, offset: int, inner: FrameType, optimizer: Any
-    ) -> OptimizerRefused | None:
-        code: CodeType = frame.f_code
-        at, name = located((code, offset)), inner.f_code.co_name
-        if name == "add_param_group":
-            call, why, found = "add_param_group", "repeated", _repeated(optimizer, inner)
-        elif name == "load_state_dict":
-            sizes = _sizes(inner)
-            built = self._watched.ledger.registry.state(optimizer).spot
-            call = call_text(at, name)[0]
-            return OptimizerRefused(at, call, "sizes", sizes, located(built)) if sizes else None
-        elif name == "_init_group":
-            # Private to torch: where each optimizer collects the gradients of a step.
-            found = [each for each in parameters_of(optimizer) if _is_sparse(grad_of(each))]
-            call, why = "step", "sparse"
-        else:
-            return None
-        names = Names(self._watched.files).gather(frame).tensors
-        told = [names[id(each)].name or "" for each in found if id(each) in names]
-        if not told:
-            return None
-        where = loaded_files(self._watched.files, frame)
-        cause = _told_to_be_sparse(told[0], where) if why == "sparse" else None
-        return OptimizerRefused(at, call_text(at, call)[0], why, tuple(told), cause)
+
+def _scaled(
+    frame: FrameType, offset: int, inner: FrameType, unscaled: Callable[[Any], Spot | None]
+) -> OptimizerRefused | None:
+    """What a GradScaler refused: it unscales once for each step, and is updated after each."""
+    name, optimizer = inner.f_code.co_name, inner.f_locals.get("optimizer")
+    stage = item(inner.f_locals.get("optimizer_state"), "stage")
+    # An enum of torch's own, whose members have these names.
+    word = attribute(stage, "_name_")
+    at = located((frame.f_code, offset))
+    call = call_text(at, name)[0]
+    if name in ("unscale_", "step") and word == "STEPPED":
+        return OptimizerRefused(at, call, "not_updated", ())
+    if name == "unscale_" and word == "UNSCALED":
+        return OptimizerRefused(at, call, "unscaled", (), located(unscaled(optimizer)))
+    return None
+
+
+def _told(
+    frame: FrameType,
+    offset: int,
+    inner: FrameType,
+    optimizer: Any,
+    files: UserFiles,
+    built: Callable[[Any], Spot | None],
+) -> OptimizerRefused | None:
+    code: CodeType = frame.f_code
+    at, name = located((code, offset)), inner.f_code.co_name
+    if name == "add_param_group":
+        call, why, found = "add_param_group", "repeated", _repeated(optimizer, inner)
+    elif name == "load_state_dict":
+        sizes = _sizes(inner)
+        call = call_text(at, name)[0]
+        return (
+            OptimizerRefused(at, call, "sizes", sizes, located(built(optimizer))) if sizes else None
+        )
+    elif name == "_init_group":
+        # Private to torch: where each optimizer collects the gradients of a step.
+        found = [each for each in parameters_of(optimizer) if _is_sparse(grad_of(each))]
+        call, why = "step", "sparse"
+    else:
+        return None
+    names = Names(files).gather(frame).tensors
+    told = [names[id(each)].name or "" for each in found if id(each) in names]
+    if not told:
+        return None
+    where = loaded_files(files, frame)
+    cause = _told_to_be_sparse(told[0], where) if why == "sparse" else None
+    return OptimizerRefused(at, call_text(at, call)[0], why, tuple(told), cause)
 
 
 def _repeated(optimizer: Any, inner: FrameType) -> list[Any]:
