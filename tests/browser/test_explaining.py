@@ -32,7 +32,7 @@ def test_one_object_with_two_ways_to_it(visit: Visit, record: Record) -> None:
     opened.get_by_role("slider").fill("11")
     assert cause.locator(".gl-object.gl-changed strong").inner_text() == "v2"
     assert cause.locator("li.gl-stale").count() == 2
-    assert "6 parameters of G. Their gradient comes through" in cause.inner_text()
+    assert "grad_input goes on through line 31 to 6 parameters of G." in cause.inner_text()
 
 
 def test_another_tensor_can_be_followed(visit: Visit, record: Record) -> None:

@@ -95,7 +95,7 @@ def test_it_plays_until_it_is_stopped(visit: Visit, record: Record) -> None:
     opened.get_by_role("button", name="Pause (space)").click()
     opened.clock.run_for(60_000)
     assert step(opened) == f"step {at} of 14"
-    opened.locator("body").click(position={"x": 600, "y": 100})
+    opened.locator(".gl-say:visible").click()
     press(opened, " ")
     opened.clock.run_for(200_000)
     assert step(opened) == "step 14 of 14"

@@ -66,7 +66,7 @@ class Frame:
 @dataclass(slots=True)
 class Drawing:
     """The boxes, arrows and frames of a figure, with its legend; `across` lays it out from left to
-    right, and otherwise from top to bottom."""
+    right, and otherwise from top to bottom; `tight` leaves less room between the boxes."""
 
     title: str
     caption: str
@@ -78,3 +78,4 @@ class Drawing:
     across: bool = True
     # For each graph node, the keys of the box that draws it and of the box that draws its output.
     home: dict[int, tuple[str, str]] = field(default_factory=dict)
+    tight: bool = False

@@ -62,6 +62,7 @@ def data(
         "reached": reached,
         "marks": _marks(timeline, saved),
         "watched": follow["row"] if follow is not None else None,
+        "failing_at": follow["failing"] if follow is not None else None,
         "tensors": tensors,
         "saved": saved,
         "ledger": ledger(timeline),

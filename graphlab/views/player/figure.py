@@ -58,7 +58,8 @@ def figures(
         limit = timeout * SHARES[level]
         look = FigureOptions(level, title="", order=order or {})
         sketch = drawing(graph, look)
-        sketch.across = False
+        # The narrower the picture, the larger its letters in the pane.
+        sketch.across, sketch.tight = False, True
         failing = calmed(sketch)
         _keep_room(sketch, graph)
         tries = [lambda sketch=sketch: dot.figure(sketch), lambda s=sketch: dot.figure(s, True)]

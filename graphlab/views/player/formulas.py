@@ -1,7 +1,8 @@
 """What a saved tensor is for: the line of an operation's backward that reads it.
 
 By the name of the node and of what it saved, as autograd's own generated code names them. Where an
-operation is not listed, nothing is said.
+operation is not listed, nothing is said. A formula has no word of any language, and so stands on
+every page.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ _SYMBOLS = {"self": "input", "result": "output"}
 
 _NORM = {
     "input": ("grad_weight = Σ grad_output * (input - mean) / std", "input"),
-    "weight": ("grad_input comes from grad_output * weight", "weight"),
+    "weight": ("grad_input = ∂norm/∂input · (grad_output * weight)", "weight"),
 }
 _INDEXED = {"indices": ("grad_input[indices] = grad_output", "indices")}
 _LARGEST = {
-    "self": ("grad_input = grad_output, shared where input == output", "input"),
-    "result": ("grad_input = grad_output, shared where input == output", "output"),
+    "self": ("grad_input = grad_output * (input == output) / count", "input"),
+    "result": ("grad_input = grad_output * (input == output) / count", "output"),
 }
 _CHOICE = {
-    "self": ("grad_input = grad_output where input is the chosen one", "input"),
-    "other": ("grad_input = grad_output where input is the chosen one", "other"),
+    "self": ("grad_input = grad_output * (input == output) / count", "input"),
+    "other": ("grad_other = grad_output * (other == output) / count", "other"),
 }
 _PRODUCT = {
     "self": ("grad_B = Aᵀ · grad_output", "A"),
@@ -78,10 +79,8 @@ _TABLE: dict[str, dict[str, Formula]] = {
     "Abs": _unary("sign(input)", "self"),
     "Sigmoid": _unary("output * (1 - output)", "result"),
     "Tanh": _unary("(1 - output²)", "result"),
-    "Relu": {"result": ("grad_input = grad_output where output > 0, else 0", "output")},
-    "LeakyRelu": {
-        "self": ("grad_input = grad_output where input > 0, else grad_output * slope", "input")
-    },
+    "Relu": {"result": ("grad_input = grad_output * (output > 0)", "output")},
+    "LeakyRelu": {"self": ("grad_input = grad_output * (1 if input > 0 else slope)", "input")},
     "Softplus": _unary("sigmoid(input)", "self"),
     "Gelu": _unary("gelu'(input)", "self"),
     "Silu": _unary("silu'(input)", "self"),
@@ -95,8 +94,8 @@ _TABLE: dict[str, dict[str, Formula]] = {
         "result": ("grad_input = grad_output * exp(input - output)", "output"),
     },
     "Convolution": {
-        "input": ("grad_weight = input correlated with grad_output", "input"),
-        "weight": ("grad_input = grad_output spread out by the weight", "weight"),
+        "input": ("grad_weight = conv(input, grad_output)", "input"),
+        "weight": ("grad_input = conv_transpose(grad_output, weight)", "weight"),
     },
     "NativeBatchNorm": _NORM,
     "CudnnBatchNorm": _NORM,
@@ -112,10 +111,10 @@ _TABLE: dict[str, dict[str, Formula]] = {
     "MaxPool2DWithIndices": {"result1": ("grad_input[indices] = grad_output", "indices")},
     "Gather": {"index": ("grad_input[index] += grad_output", "index")},
     "IndexSelect": {"index": ("grad_input[index] += grad_output", "index")},
-    "Where": {"condition": ("grad_a = grad_output where the condition holds", "condition")},
+    "Where": {"condition": ("grad_a = grad_output * condition", "condition")},
     "MseLoss": {
-        "self": ("grad_input = grad_output * 2 (input - target), over n for the mean", "input"),
-        "target": ("grad_input = grad_output * 2 (input - target), over n for the mean", "target"),
+        "self": ("grad_input = grad_output * 2 * (input - target) / n", "input"),
+        "target": ("grad_input = grad_output * 2 * (input - target) / n", "target"),
     },
     "BinaryCrossEntropyWithLogits": {
         "self": ("grad_input = grad_output * (sigmoid(input) - target)", "input"),
@@ -149,6 +148,25 @@ def formula(graph: Graph, node: int, slot: str) -> Formula | None:
     if name in ("Addmm", "Mm") and _transposed(graph, node):
         return _LINEAR.get(slot)
     return _TABLE.get(name, {}).get(slot) if number == "0" else None
+
+
+# What the left side of a formula calls the first operand of an operation, and where its operands
+# begin: others, such as the bias that it adds, stand before them.
+_FIRST = ("grad_input", "grad_a", "grad_A")
+_BEGIN = {"Addmm": 1, "Baddbmm": 1}
+# Formulas of these hold for each of their operands.
+_EACH = ("Maximum", "Minimum", "MseLoss", "BinaryCrossEntropyWithLogits")
+
+
+def computed(graph: Graph, node: int, text: str) -> tuple[int, ...]:
+    """The inputs of `node` whose gradient a formula of its backward computes."""
+    inputs = graph.inputs[node]
+    name = graph.operations[node].partition("Backward")[0]
+    left = text.partition(" ")[0].partition("[")[0]
+    at = _BEGIN.get(name, 0) + (left not in _FIRST)
+    if name in _EACH or at >= len(inputs):
+        return tuple(inputs)
+    return (inputs[at],)
 
 
 def _transposed(graph: Graph, node: int) -> bool:

@@ -24,6 +24,7 @@ from graphlab.views.player.compare import difference, pairs
 from graphlab.views.player.data import data
 from graphlab.views.player.figure import DrawnLevel, dark_colors, figures
 from graphlab.views.player.order import marks
+from graphlab.views.player.texts.changes import changes
 from graphlab.views.player.texts.quiz import questions
 
 # The parts of the script, each after those that it uses.
@@ -69,7 +70,12 @@ def fragment(
         content = _page_data(play, drawn, problem or _why_none(play.film), quiz)
         content["title"] = titles[at]
         content["others"] = [
-            {"run": index, "title": titles[index], "diff": difference(play.film, other.film)}
+            {
+                "run": index,
+                "title": titles[index],
+                "diff": difference(play.film, other.film),
+                "changes": changes(play, other),
+            }
             for index, other in enumerate(plays)
             if index != at
         ]
@@ -128,7 +134,8 @@ def _page_data(
     content["problem"] = problem
     row = content["watched"]
     name = content["tensors"][row]["name"] if row is not None else None
-    asked = questions(play.trace, play.film, play.findings, name) if quiz else []
+    holder = content.pop("failing_at")
+    asked = questions(play.trace, play.film, play.findings, name, holder) if quiz else []
     # Of two questions before one step, the script's own comes first.
     content["quiz"] = sorted(content.pop("asked") + asked, key=lambda each: each["step"])
     content["born"] = [{} for _ in drawn]

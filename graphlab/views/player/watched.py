@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphlab.trace.finding import Finding
-from graphlab.trace.graph import Graph
+from graphlab.trace.graph import NONE, Graph
 from graphlab.views.figure.grouping import failed_backward
-from graphlab.views.player.formulas import formula
+from graphlab.views.player.formulas import computed, formula
 from graphlab.views.player.texts.words import tally_of
 
 if TYPE_CHECKING:
@@ -31,12 +31,15 @@ def explained(graph: Graph, saved: list[dict[str, Any]]) -> None:
         each["formula"], each["symbol"] = known or ("", "")
         each["beyond"] = ""
         if count * len(graph) < WALKED:
-            each["beyond"] = _beyond(graph, each["node"], each["tensor"])
+            each["beyond"] = _beyond(graph, each["node"], each["tensor"], each["formula"])
 
 
-def _beyond(graph: Graph, node: int, name: str) -> str:
-    """The parameters behind a node: of other owners than the tensor's own, if there are any."""
-    behind = graph.reached_by(node) & graph.leaves.keys()
+def _beyond(graph: Graph, node: int, name: str, text: str) -> str:
+    """The parameters behind a node, as far as what its formula computes goes on to them: of other
+    owners than the tensor's own, if there are any."""
+    ways = computed(graph, node, text) if text else (node,)
+    reached = {at for way in ways if way != NONE for at in graph.reached_by(way)}
+    behind = reached & graph.leaves.keys()
     leaves = [leaf for at in sorted(behind) if (leaf := graph.leaves[at]).name != name]
     mine = {leaf.owner for leaf in graph.leaves.values() if leaf.name == name}
     named = [leaf for leaf in leaves if leaf.name and leaf.optimizers]

@@ -51,16 +51,23 @@ function accountPane(data, go, choose, quiz) {
       make("p", {}, say("clean_long"))) });
   }
   const first = Math.min(...cards.map((each) => each.step));
-  cards.push(...data.infos.map((info) => ({ step: first, card: findingCard(info, go, !data.others.length) })));
   for (const other of data.others) {
     const card = make("article", { class: "gl-card gl-other" },
       make("h3", {}, say(data.findings.length ? "against" : "beside", { name: other.title })));
     if (data.findings.length && other.diff.length) {
       card.append(make("p", { class: "gl-faint" }, say("from_to", { one: data.title, other: other.title })), diff(other.diff));
     }
+    if (other.changes.length) {
+      card.append(make("table", { class: "gl-changes" },
+        make("caption", {}, say("changes")),
+        make("thead", {}, make("tr", {}, make("td"), ...[data.title, other.title].map((name) => make("th", { scope: "col" }, name)))),
+        make("tbody", {}, ...other.changes.map(([what, here, there]) => make("tr", {},
+          make("th", { scope: "row" }, what), make("td", {}, here), make("td", {}, there))))));
+    }
     card.append(button(say("play_other", { name: other.title }), "", () => choose(other.run)));
     cards.push({ step: first, card });
   }
+  cards.push(...data.infos.map((info) => ({ step: first, card: findingCard(info, go, !data.others.length) })));
 
   const blocks = data.ledger.map((each) => {
     const steps = make("span", { class: "gl-faint" });

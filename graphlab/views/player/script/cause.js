@@ -46,7 +46,7 @@ function causePane(data) {
     const written = fresh || data.saved.some((each) => each.row === row && each.stale === n);
     const now = state === null ? "v?" : version(state[1], unseen);
 
-    const numbers = values(n);
+    const numbers = values(n) && `= ${values(n)}`;
     const object = make("div", { class: `gl-object${(changed && data.marks) || used ? " gl-changed" : ""}${written ? " gl-new" : ""}` },
       make("strong", {}, now),
       numbers ? make("code", {}, numbers) : make("span", { class: "gl-faint" }, tensor.shape));
@@ -59,10 +59,7 @@ function causePane(data) {
         make("span", {}, each.line === null ? say("saved_earlier") : say("saved_in", { line: each.line })), " ",
         make("b", {}, expected), ", ", make("i", {}, word));
     });
-    const code = make("code", {}, tensor.name);
-    // A short name stays on one line.
-    code.style.minWidth = `${Math.min(tensor.name.length, 14) + 1}ch`;
-    const name = make("div", { class: "gl-name" }, code, make("span", { class: "gl-faint" }, say("the_name")));
+    const name = make("div", { class: "gl-name" }, make("code", {}, tensor.name), make("span", { class: "gl-faint" }, say("the_name")));
     const arrow = (way) => make("span", { class: `gl-arrow gl-${way}`, "aria-hidden": "true" });
     const scene = make("div", { class: "gl-scene" },
       name, arrow("right"), object,
@@ -80,7 +77,10 @@ function causePane(data) {
         make("span", { class: "gl-faint" }, ` ${say("with", { symbol: main.symbol, name: tensor.name, version: version(main.version) })}`)));
     }
     const behind = (data.marks && found.findLast((each) => each.isStale && each.beyond)) || live.findLast((each) => each.beyond);
-    if (behind) lines.push(make("p", { class: "gl-faint" }, say("beyond", { line: behind.line ?? "?", beyond: behind.beyond })));
+    if (behind) {
+      const told = { line: behind.line ?? "?", beyond: behind.beyond, result: behind.formula.split(" ")[0] };
+      lines.push(make("p", { class: "gl-faint" }, say(told.result ? "goes_on" : "beyond", told)));
+    }
     element.replaceChildren(make("h3", {}, say("cause_title", { name: tensor.name })), scene, ...lines);
   }
 

@@ -89,12 +89,14 @@ function graphPane(section, data, uid, redraw) {
 
   // A large graph scrolls: what is lit should be seen.
   function reveal(figure) {
-    if (!lit.length || figure.scrollHeight <= figure.clientHeight + 1) return;
+    if (!lit.length) return;
     const frame = figure.getBoundingClientRect();
     const places = lit.map((found) => found.group.getBoundingClientRect());
-    const top = Math.min(...places.map((place) => place.top)) - frame.top;
-    const bottom = Math.max(...places.map((place) => place.bottom)) - frame.top;
-    if (top < 0 || bottom > frame.height) figure.scrollTop += (top + bottom - frame.height) / 2;
+    for (const [from, to, size, scroll] of [["top", "bottom", "height", "scrollTop"], ["left", "right", "width", "scrollLeft"]]) {
+      const low = Math.min(...places.map((place) => place[from])) - frame[from];
+      const high = Math.max(...places.map((place) => place[to])) - frame[from];
+      if (low < 0 || high > frame[size]) figure[scroll] += (low + high - frame[size]) / 2;
+    }
   }
 
   function draw(n, { byBox }) {

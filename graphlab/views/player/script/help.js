@@ -7,8 +7,9 @@ function helpDialog(secret, several) {
     legend.append(make("span", {}, make("i", { class: `gl-tick gl-${kind}` }), ` ${say(`legend_${kind}`)}`));
   }
   const help = make("dialog", { class: "gl-help", "aria-label": say("help") });
+  // Closing comes first: the dialog opens at what has the focus.
   help.append(
-    make("h3", {}, say("keys")),
+    make("div", { class: "gl-help-top" }, make("h3", {}, say("keys")), button(say("close"), "", () => help.close())),
     list([
       ["→ ←", say("key_step")],
       ["Shift → ←", say("key_mile")],
@@ -27,7 +28,9 @@ function helpDialog(secret, several) {
       [say("word_saved_name"), say("word_saved")],
       [say("is_stale"), say("word_stale")],
       [say("word_node_name"), say("word_node")],
-    ]),
-    button(say("close"), "", () => help.close()));
+      [".grad", say("word_grad")],
+      ["grad_output", say("word_grad_output")],
+      ["grad_input", say("word_grad_input")],
+    ]));
   return help;
 }

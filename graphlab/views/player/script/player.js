@@ -24,7 +24,9 @@ function player(section, data, uid, { titles, at, choose, remember, pane, more }
     length: (n) => data.steps[n].say.length,
   });
   const said = make("p", { class: "gl-say", "aria-live": "polite", role: "status" });
-  const moment = make("span", { class: "gl-faint" });
+  // How it ended has its room from the start, so that nothing moves when it is told.
+  const ended = make("span", {}, data.moment[1] ? `${data.moment[0] ? ", " : ""}${data.moment[1]}` : "");
+  const moment = make("span", { class: "gl-faint gl-moment" }, data.moment[0], ended);
   const tabs = make("div", { class: "gl-tabs", role: "group", "aria-label": say("panes") },
     ...PANES.map((name) => button(say(`pane_${name}`), "", () => pane(name))));
 
@@ -34,9 +36,11 @@ function player(section, data, uid, { titles, at, choose, remember, pane, more }
     return found;
   }));
   section.replaceChildren(
-    make("header", {}, ...(titles.length > 1 ? [runs] : []),
-      make("strong", { class: "gl-alone" }, data.title), moment, quiz.score, ...more()),
-    bar.element, said,
+    make("div", { class: "gl-top" },
+      make("header", {}, ...(titles.length > 1 ? [runs] : []),
+        make("strong", { class: "gl-alone", title: data.title }, data.title), moment, quiz.score, ...more()),
+      bar.element),
+    said,
     make("div", { class: "gl-panes" },
       source.element, tabs, cause.element, graph.element, tensors.element, account.element));
 
@@ -58,7 +62,7 @@ function player(section, data, uid, { titles, at, choose, remember, pane, more }
     draw(n);
     account.draw(n);
     for (const { n: step, kind, tick } of bar.ticks) tick.hidden = secret && kind === "raised" && step > n;
-    put(moment, secret && n < last ? data.moment[0] : data.moment.filter(Boolean).join(", "));
+    ended.classList.toggle("gl-secret", secret && n < last);
     bar.draw(n, quiz.left(n, last + 1));
     put(said, sentence(n));
     remember();

@@ -8,6 +8,11 @@ function indent(text) {
   return columns;
 }
 
+// A line that is too long is broken after a bracket, and inside a name only if it must.
+function breakable(text) {
+  return text.split(/(?<=\()(?=[^)])/).flatMap((part, at) => (at ? [make("wbr"), part] : [part]));
+}
+
 // The source, with the line that runs now.
 function sourcePane(data) {
   const name = make("h3", {});
@@ -36,7 +41,7 @@ function sourcePane(data) {
         if (remarks.has(number + 1)) return null;
         const left = hidden.has(number + 1);
         if (left && gap) return gap;
-        const code = make("code", {}, left ? say("left_out") : text || " ");
+        const code = make("code", {}, ...(left ? [say("left_out")] : breakable(text || " ")));
         code.style.setProperty("--indent", indent(text));
         const kind = shown(number + 1) ? "gl-line" : "gl-line gl-far";
         const line = make("div", { class: left ? `${kind} gl-gap` : kind }, make("b", {}, left ? "" : String(number + 1)), code);
@@ -46,6 +51,21 @@ function sourcePane(data) {
     }
     return listings[at];
   }
+
+  // No line is cut in half at an edge of the pane: what does not fit is not shown.
+  function trim() {
+    const top = element.scrollTop, bottom = top + element.clientHeight;
+    let above = 0, below = 0;
+    for (const line of element.children) {
+      const start = line.offsetTop, end = start + line.offsetHeight;
+      if (start < top - 1 && end > top + 1 && end < bottom) above = end - top;
+      if (end > bottom + 1 && start < bottom - 1 && start > top) below = bottom - start;
+      if (start >= bottom) break;
+    }
+    element.style.clipPath = above || below ? `inset(${above}px 0 ${below}px 0)` : "";
+  }
+  element.addEventListener("scroll", trim, { passive: true });
+  new ResizeObserver(trim).observe(element);
 
   function paint(step, ...kinds) {
     for (let line = step.line; line <= step.end; line += 1) {
@@ -79,6 +99,7 @@ function sourcePane(data) {
     if (top < element.scrollTop + 40 || top > element.scrollTop + room - 60) {
       element.scrollTop = top - room / 2;
     }
+    trim();
   }
 
   return { element: make("div", { class: "gl-code" }, name, element), draw };

@@ -43,7 +43,7 @@ function tensorPane(data, follow) {
     grad.classList.toggle("gl-faint", state === null || !state[2]);
     kept.replaceChildren(
       ...fresh.map((text) => make("span", { class: "gl-chip" }, text)),
-      ...stale.map((text) => make("span", { class: "gl-chip gl-stale" }, `${text} ${say("is_stale")}`)));
+      ...stale.map((text) => make("span", { class: "gl-chip gl-stale" }, say("box_stale", { versions: text }))));
   }
 
   function draw(n, { byRow, nameless }, followed) {

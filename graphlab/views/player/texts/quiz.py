@@ -18,10 +18,14 @@ Question = dict[str, Any]
 
 
 def questions(
-    trace: Trace, film: Film, findings: Sequence[Finding] = (), watched: str | None = None
+    trace: Trace,
+    film: Film,
+    findings: Sequence[Finding] = (),
+    watched: str | None = None,
+    holder: dict[str, Any] | None = None,
 ) -> list[Question]:
     """The questions about a run, without repetitions; `watched` is the tensor that the page
-    follows.
+    follows, and `holder` has what a backward that fails at it needs it for.
 
     step: the step before which it is asked, or the number of steps for what is asked at the end.
     options: the possible answers, answer: the indices of the right ones; many: whether there may be
@@ -29,7 +33,7 @@ def questions(
     from, with the values.
     """
     found: dict[tuple[str, tuple[int, ...]], Question] = {}
-    for each in _Quiz(document(trace, film), film, findings, watched).all():
+    for each in _Quiz(document(trace, film), film, findings, watched, holder).all():
         found.setdefault((each["text"], tuple(each["answer"])), each)
     return list(found.values())
 
@@ -54,9 +58,15 @@ class Reader:
 
 class _Quiz:
     def __init__(
-        self, whole: dict[str, Any], film: Film, findings: Sequence[Finding], watched: str | None
+        self,
+        whole: dict[str, Any],
+        film: Film,
+        findings: Sequence[Finding],
+        watched: str | None,
+        holder: dict[str, Any] | None,
     ) -> None:
         self.read, self.film, self.findings, self.watched = Reader(whole), film, findings, watched
+        self.holder = holder
         owners = [each.owner for each in film.tensors]
         self.owners = [owner for owner in owners if owner is not None]
         self.losses = [event.loss for event in film.events if isinstance(event, Backward)]
@@ -106,6 +116,7 @@ class _Quiz:
 
     def _backward(self, step: int, number: int, event: Backward) -> Iterator[Question]:
         path = f"/film/events/{number}"
+        yield from self._purpose(step, number, event)
         yield from self._needed(step, number, event)
         line = self.film.moments[step].at.line
         yes, no = say("player.quiz.yes"), say("player.quiz.no")
@@ -130,6 +141,26 @@ class _Quiz:
             text = say("player.quiz.whose_gradients", call=event.call)
             words = say("player.quiz.whose_gradients_why")
             yield self._question(step, text, self.owners, right, words, many=True)
+
+    def _purpose(self, step: int, number: int, event: Backward) -> Iterator[Question]:
+        """What a backward needs the watched tensor for, where it finds it written over."""
+        graph = self.film.graph
+        bad = {at for at, each in enumerate(event.problems) if self._of(each.tensor)}
+        if graph is None or not bad or self.holder is None:
+            return
+        text, line, beyond = (self.holder[key] for key in ("formula", "line", "beyond"))
+        if not text or not beyond or line is None:
+            return
+        self.read(f"/film/events/{number}/problems/{min(bad)}/tensor")
+        told = {"formula": text, "beyond": beyond, "name": self.watched, "line": line}
+        right = say("player.quiz.purpose_formula", **told)
+        wrong = [say("player.quiz.purpose_update", **told), say("player.quiz.purpose_again")]
+        asked = say("player.quiz.purpose", call=event.call, name=self.watched)
+        words = say("player.quiz.purpose_why", **told)
+        yield self._question(step, asked, self._mixed(right, wrong), [right], words)
+
+    def _of(self, tensor: int) -> bool:
+        return tensor >= 0 and self._is(self.film.tensors[tensor].name)
 
     def _needed(self, step: int, number: int, event: Backward) -> Iterator[Question]:
         """Which version of the watched tensor a backward needs, where it had several."""

@@ -200,7 +200,24 @@ def _step(timeline: Timeline, event: Step) -> str:
     losses = listing(event.sources)
     if not losses:
         return say("player.say.step_runs", name=name)
-    return say("player.say.applies", name=name, losses=losses)
+    return say("player.say.applies", name=name, losses=losses) + _mixed(event)
+
+
+def _mixed(event: Step) -> str:
+    """How much of the applied gradient came from which of two losses, if that was measured."""
+    mix = event.mix
+    if mix is None or len(mix.shares) != 2 or len(mix.cosines) != 1:
+        return ""
+    percents = [round(each.share * 100) for each in mix.shares]
+    if 0 in percents:
+        return ""
+    words = [
+        say("player.say.share", percent=percent, loss=each.loss)
+        for percent, each in zip(percents, mix.shares, strict=True)
+    ]
+    ((_, _, cosine),) = mix.cosines
+    key = "mixed" if cosine < 0 else "mixed_alike"
+    return " " + say(f"player.say.{key}", shares=listing(words), cosine=f"{cosine:.2f}")
 
 
 def _writes(timeline: Timeline, at: int, events: list[Write], said: Collection[str]) -> list[str]:
