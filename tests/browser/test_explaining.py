@@ -152,3 +152,32 @@ def test_a_phone_shows_one_line_for_each_that_waits(visit: Visit, record: Record
     header = opened.locator("header").first
     tops = header.evaluate("e => [...e.children].map(each => each.getBoundingClientRect().top)")
     assert max(tops) - min(tops) < 20
+
+
+def test_beside_another_run_it_is_said_what_the_change_does(visit: Visit, record: Record) -> None:
+    """Which of detach and recompute cures what, in words."""
+
+    def rows(one: str, other: str) -> dict[str, list[str]]:
+        opened = visit(page([record(one), record(other)]))
+        opened.get_by_role("button", name="findings", exact=True).first.click()
+        press(opened, "End")
+        found = opened.locator(".gl-changes:visible").first.locator("tbody tr").all()
+        cells = [each.locator("th, td").all_inner_texts() for each in found]
+        return {what: texts for what, *texts in cells}
+
+    everything = "6 parameters of D and 6 of G"
+    cured = {
+        "How the iteration ends": ["RuntimeError in line 43", "runs through"],
+        "G_loss_.backward() writes the gradients of": ["none: it raises", everything],
+        "G_loss_.backward() needs D.4.weight": ["at v1, but it is at v2", "at v2, as it is"],
+        "optimizer_G.step() applies the gradient of": ["it is not reached", "G_loss_"],
+    }
+    wrote = "D_loss_.backward() writes the gradients of"
+    assert rows("naive", "recompute") == cured
+    assert rows("naive", "detach") == cured | {wrote: [everything, "6 parameters of D"]}
+    assert rows("detach", "recompute") == {wrote: ["6 parameters of D", everything]}
+
+
+def test_the_sentence_of_a_mixed_step_has_the_shares(visit: Visit, record: Record) -> None:
+    said = visit(page([record("joint")])).locator(".gl-say").inner_text()
+    assert "One sum lies in .grad:" in said and "% of it from D_loss_" in said

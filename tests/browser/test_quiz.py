@@ -52,6 +52,7 @@ def test_it_asks_to_the_end_and_then_for_the_repair(visit: Visit, record: Record
     assert step(opened) == "step 14 of 14"
     for words in ("keep of D.4.weight", "retain_graph=True keep", "At which version is it after"):
         assert any(words in each for each in asked), words
+    assert "What does G_loss_.backward() need D.4.weight for?" in asked
     assert asked[-1] == "Which of these mends the loop?"
     assert opened.locator(".gl-score").inner_text().endswith("0 to come")
     press(opened, "ArrowLeft")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -102,18 +103,28 @@ def test_it_plays_until_it_is_stopped(visit: Visit, record: Record) -> None:
     assert opened.get_by_role("button", name="Play (space)").is_visible()
 
 
-def test_nothing_moves_from_step_to_step(visit: Visit, record: Record) -> None:
-    opened = visit(page([record("naive")]), "#step=1")
-    places = [".gl-controls", ".gl-panes", ".gl-code", ".gl-cause", ".gl-graph", ".gl-tensors"]
+@pytest.mark.parametrize("name", ["naive", "naive-fused"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_moves_from_step_to_step(
+    visit: Visit, record: Record, name: str, width: int
+) -> None:
+    size = {"width": width, "height": 720}
+    opened = visit(page([record(name)]), "#step=1", viewport=size)
+    places = [".gl-controls", ".gl-panes", ".gl-code", ".gl-cause", ".gl-name", ".gl-object"]
+    if width > 400:
+        places += [".gl-graph", ".gl-figure:visible svg", ".gl-tensors", ".gl-cause .gl-scene + p"]
+        places += ["thead th:nth-child(2)", "thead th:nth-child(4)"]
 
-    def layout() -> list[Any]:
+    def layout() -> list[float]:
         boxes = [opened.locator(place).bounding_box() for place in places]
-        return [*boxes, opened.locator(".gl-figure:visible svg").bounding_box()]
+        # A sentence below the drawing may have one line or two; it begins at one place.
+        return [each[side] for each in boxes for side in ("x", "y", "width")]
 
     first = layout()
     for _ in range(13):
         press(opened, "ArrowRight")
-        assert layout() == first
+        # Half a pixel is the rounding of a line's height.
+        assert layout() == pytest.approx(first, abs=1)
 
 
 def test_no_text_of_a_box_lies_on_another(visit: Visit, record: Record) -> None:
@@ -143,3 +154,98 @@ def test_a_scenarios_page_is_small(record: Record) -> None:
 def test_a_page_is_light(record: Record, name: str) -> None:
     """A class loads it by a school's network, or has it mailed."""
     assert len(page([record(name)], quiz=True).encode()) < 400_000
+
+
+def letters(opened: Any) -> float:
+    """The size of the smallest letters of the figure, in pixels of the page."""
+    return opened.evaluate(
+        """() => Math.min(...[...document.querySelectorAll('.gl-figure svg text')]
+          .filter((e) => e.textContent.trim() && e.getBoundingClientRect().width)
+          .map((e) => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a))"""
+    )
+
+
+def test_the_figures_letters_can_be_read(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive")]))
+    assert letters(opened) >= 9.9
+    # And yet all of it is seen at once.
+    figure = opened.locator(".gl-figure:visible")
+    assert figure.evaluate("e => e.scrollHeight - e.clientHeight") <= 1
+    assert figure.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
+    press(opened, "p")
+    opened.get_by_role("button", name="graph", exact=True).click()
+    assert letters(opened) >= 14.5
+    assert letters(visit(page([record("naive"), record("detach")]))) >= 9.9
+    phone = visit(page([record("naive")]), viewport={"width": 390, "height": 844})
+    phone.get_by_role("button", name="graph", exact=True).click()
+    assert letters(phone) >= 9.2
+
+
+@pytest.mark.parametrize("name", ["naive", "naive-fused"])
+def test_for_a_projector_nothing_is_cut_or_overlaps(
+    visit: Visit, record: Record, name: str
+) -> None:
+    opened = visit(page([record(name)]))
+    press(opened, "p")
+    for pane, place in PANES.items():
+        opened.get_by_role("button", name=pane, exact=True).click()
+        found = opened.locator(f".gl-{place}:visible")
+        assert found.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    opened.get_by_role("button", name="one tensor", exact=True).click()
+    parts = [
+        opened.locator(each).bounding_box()
+        for each in (".gl-name", ".gl-arrow.gl-right", ".gl-object", ".gl-arrow.gl-left")
+    ]
+    for one, other in pairwise(parts):
+        assert one["x"] + one["width"] <= other["x"]
+    text = "e => { const r = document.createRange(); r.selectNodeContents(e); "
+    text += "return r.getBoundingClientRect().right }"
+    assert opened.locator(".gl-name code").evaluate(text) <= parts[1]["x"]
+    bar = opened.locator(".gl-slide:visible").bounding_box()
+    assert bar["width"] > 150
+
+
+def test_no_line_is_cut_in_half(visit: Visit, record: Record) -> None:
+    """What the edge of the pane would cut is not shown, at every step and wherever one scrolls."""
+    opened = visit(page([record("naive")]), "#step=1")
+    shown_part = """e => {
+      const [top, , bottom] = (e.style.clipPath.match(/[\\d.]+/g) || [0, 0, 0]).map(Number);
+      return [e.scrollTop + top, e.scrollTop + e.clientHeight - bottom]; }"""
+    places = """e => [...e.children]
+      .map((each) => [each.offsetTop, each.offsetTop + each.offsetHeight])"""
+    source = opened.locator(".gl-source:visible")
+
+    def cut() -> list[Any]:
+        top, bottom = source.evaluate(shown_part)
+        return [
+            (start, end)
+            for start, end in source.evaluate(places)
+            if start < top - 1 < end - 2 or start < bottom - 1 < end - 2
+        ]
+
+    for _ in range(13):
+        assert cut() == []
+        press(opened, "ArrowRight")
+    source.evaluate("e => { e.scrollTop = 37 }")
+    opened.wait_for_timeout(100)
+    assert cut() == []
+
+
+def test_the_help_opens_at_its_top(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive")]), viewport={"width": 640, "height": 360})
+    press(opened, "?")
+    help = opened.locator("dialog.gl-help")
+    assert help.evaluate("e => e.scrollTop") == 0
+    assert help.get_by_role("button", name="Close").is_visible()
+    assert "grad_output" in help.inner_text()
+    press(opened, "Escape")
+    assert not help.is_visible()
+
+
+def test_on_a_phone_the_words_of_two_runs_have_room(visit: Visit, record: Record) -> None:
+    both = page([record("naive"), record("detach")])
+    opened = visit(both, viewport={"width": 390, "height": 844})
+    moment = opened.locator(".gl-moment:visible").first
+    assert moment.bounding_box()["height"] < 40
+    assert "raised RuntimeError" in moment.inner_text()
+    assert wide(opened) <= 0

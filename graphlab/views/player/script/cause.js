@@ -29,7 +29,7 @@ function causePane(data) {
 
   function values(at) {
     const state = holds(data.tensors[row].values || [], at);
-    return state === null ? "" : state[1].map((each) => Number(each.toPrecision(4))).join(", ");
+    return state === null ? [] : state[1].map((each) => Number(each.toPrecision(4)));
   }
 
   function draw(n) {
@@ -46,22 +46,25 @@ function causePane(data) {
     const written = fresh || data.saved.some((each) => each.row === row && each.stale === n);
     const now = state === null ? "v?" : version(state[1], unseen);
 
-    const numbers = values(n) && `= ${values(n)}`;
+    const numbers = values(n).length ? `= ${values(n).join(", ")}` : "";
     const object = make("div", { class: `gl-object${(changed && data.marks) || used ? " gl-changed" : ""}${written ? " gl-new" : ""}` },
       make("strong", {}, now),
       numbers ? make("code", {}, numbers) : make("span", { class: "gl-faint" }, tensor.shape));
     const sides = found.map((each) => {
       const word = say(each.isStale ? (each.isFreed ? "is_used" : "is_stale") : each.isFreed ? "is_freed" : "is_fresh");
       const kind = each.isStale ? "gl-stale" : each.isFreed ? "gl-gone" : "gl-held";
-      const then = values(Math.max(each.born, 0));
+      // Several values are told once, unless they were others.
+      const old = values(Math.max(each.born, 0)), several = old.length > 1;
+      const then = several && old.join() === values(n).join() ? "" : old.join(", ");
       const expected = say(then ? "expects_values" : "expects", { version: version(each.version), values: then });
       return make("li", { class: kind },
         make("span", {}, each.line === null ? say("saved_earlier") : say("saved_in", { line: each.line })), " ",
         make("b", {}, expected), ", ", make("i", {}, word));
     });
-    const name = make("div", { class: "gl-name" }, make("code", {}, tensor.name), make("span", { class: "gl-faint" }, say("the_name")));
+    const name = make("div", { class: "gl-name" }, make("code", {}, ...breakable(tensor.name)), make("span", { class: "gl-faint" }, say("the_name")));
     const arrow = (way) => make("span", { class: `gl-arrow gl-${way}`, "aria-hidden": "true" });
-    const scene = make("div", { class: "gl-scene" },
+    const valued = (tensor.values || []).some((each) => each[1].length > 1);
+    const scene = make("div", { class: `gl-scene${valued ? " gl-valued" : ""}` },
       name, arrow("right"), object,
       sides.length ? arrow("left") : make("span"),
       sides.length ? make("ul", {}, ...sides) : make("span", { class: "gl-faint" }, say("nobody")));

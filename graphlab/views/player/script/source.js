@@ -9,9 +9,7 @@ function indent(text) {
 }
 
 // A line that is too long is broken after a bracket, and inside a name only if it must.
-function breakable(text) {
-  return text.split(/(?<=\()(?=[^)])/).flatMap((part, at) => (at ? [make("wbr"), part] : [part]));
-}
+const BRACKET = /(?<=\()(?=[^)])/;
 
 // The source, with the line that runs now.
 function sourcePane(data) {
@@ -41,7 +39,7 @@ function sourcePane(data) {
         if (remarks.has(number + 1)) return null;
         const left = hidden.has(number + 1);
         if (left && gap) return gap;
-        const code = make("code", {}, ...(left ? [say("left_out")] : breakable(text || " ")));
+        const code = make("code", {}, ...(left ? [say("left_out")] : breakable(text || " ", BRACKET)));
         code.style.setProperty("--indent", indent(text));
         const kind = shown(number + 1) ? "gl-line" : "gl-line gl-far";
         const line = make("div", { class: left ? `${kind} gl-gap` : kind }, make("b", {}, left ? "" : String(number + 1)), code);
@@ -97,7 +95,8 @@ function sourcePane(data) {
     target.setAttribute("aria-current", "step");
     const top = target.offsetTop, room = element.clientHeight;
     if (top < element.scrollTop + 40 || top > element.scrollTop + room - 60) {
-      element.scrollTop = top - room / 2;
+      const above = top - room / 2;
+      element.scrollTop = lines.find((line) => line && line.offsetTop >= above)?.offsetTop ?? above;
     }
     trim();
   }

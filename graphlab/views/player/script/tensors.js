@@ -12,6 +12,7 @@ function tensorPane(data, follow) {
     }
     const cells = ["version", "grad", "saved"].map((kind) => make("td", { class: `gl-${kind}` }));
     const name = button(tensor.name, say("follow", { name: `${tensor.name}, ${tensor.shape}` }), () => follow(at));
+    name.replaceChildren(...breakable(tensor.name));
     bodies.get(tensor.owner).append(make("tr", {}, make("th", { scope: "row" }, name), ...cells));
     return { tensor, at, cells, name, key: "" };
   });

@@ -39,6 +39,11 @@ function icon(path) {
   return element;
 }
 
+// A name that is too long is broken after a point.
+function breakable(text, after = /(?<=\.)/) {
+  return text.split(after).flatMap((part, at) => (at ? [make("wbr"), part] : [part]));
+}
+
 function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
