@@ -38,7 +38,7 @@ _WORDS = {
 # The endings of English words that Korean writes with a final consonant, and with none. Words that
 # end otherwise (step is 스텝, weight is 웨이트) are not told by their spelling.
 _ENDS_CONSONANT = re.compile(r"(ng|[lmn]e?)$")
-_ENDS_VOWEL = re.compile(r"([aeiouyrdfgsvxzw]|ch|sh|th|ph)$")
+_ENDS_VOWEL = re.compile(r"([aeiouyrdfgsvxzw]|ch|sh|th|ph|[cflnrs]t|s[kp])$")
 
 
 class Texts(string.Formatter):

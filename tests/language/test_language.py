@@ -61,6 +61,8 @@ def test_korean_is_written_in_korean() -> None:
         ("h.clone()", "을", "을"),
         ("scale", "으로", "로"),
         ("p.data.clamp_()", "이", "가"),
+        ("largest", "은", "는"),
+        ("result", "을", "를"),
         ("flat", "을", "을(를)"),
         ("flat", "으로", "(으)로"),
     ],
