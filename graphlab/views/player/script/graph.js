@@ -5,6 +5,11 @@ function graphPane(section, data, uid, redraw) {
   const levels = make("div", { class: "gl-levels", role: "group", "aria-label": say("level") });
   const element = make("div", { class: "gl-graph", role: "region", "aria-label": say("graph") }, levels,
     ...figures, data.problem ? make("p", { class: "gl-faint" }, data.problem) : "");
+  // A figure that scrolls takes the focus, and says what it is.
+  figures.forEach((each, at) => {
+    each.setAttribute("role", "group");
+    each.setAttribute("aria-label", `${say("graph")}, ${say(`level_${data.levels[at]}`)}`);
+  });
   let level = 0, lit = [];
   if (figures.length > 1) {
     data.levels.forEach((text, at) =>
