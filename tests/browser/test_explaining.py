@@ -176,8 +176,3 @@ def test_beside_another_run_it_is_said_what_the_change_does(visit: Visit, record
     assert rows("naive", "recompute") == cured
     assert rows("naive", "detach") == cured | {wrote: [everything, "6 parameters of D"]}
     assert rows("detach", "recompute") == {wrote: ["6 parameters of D", everything]}
-
-
-def test_the_sentence_of_a_mixed_step_has_the_shares(visit: Visit, record: Record) -> None:
-    said = visit(page([record("joint")])).locator(".gl-say").inner_text()
-    assert "One sum lies in .grad:" in said and "% of it from D_loss_" in said

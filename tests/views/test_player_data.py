@@ -54,7 +54,7 @@ def test_a_step_for_each_line_that_ran() -> None:
         "it is. 1 saved tensor is freed.",
         "optimizer.step() applies the gradient of first. It writes weight in place: version 0 "
         "becomes 1. 1 saved tensor no longer holds what was saved: it is stale.",
-        "second.backward() raises RuntimeError. Its way leads back through line 8, where "
+        "second.backward() raises RuntimeError. It goes back through line 8, where "
         "grad_input = grad_output * k * input^(k-1) needs weight. weight was saved at v0 and is at "
         "v1: the values that it had have been written over.",
     ]

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from graphlab import language
+from graphlab.trace.model import Mix, Share, Step
 from graphlab.views.player import page as pages
 from graphlab.views.player.page import SCRIPT, TEXTS, page
+from graphlab.views.player.texts.sentences import mixed
 from tests.rules.cases import FILMED
 from tests.views.test_player_data import read, shown
 
@@ -68,3 +70,19 @@ def test_the_page_says_which_language_it_is(korean: None) -> None:
         assert HANGUL.search(question["text"]) and HANGUL.search(question["words"])
     figure = re.findall(r"<svg.*?</svg>", text, re.DOTALL)[0]
     assert "line " not in figure and "행" in figure
+
+
+def test_a_mixed_step_tells_the_shares_of_two_losses() -> None:
+    def told(*shares: tuple[str, float], cosine: float = -0.92) -> str:
+        losses = tuple(Share(loss, None, 2, 1.0, share, 0.0) for loss, share in shares)
+        pair = (losses[0].loss, losses[-1].loss, cosine)
+        return mixed(Step(0, None, 0, 0, tuple(loss for loss, _ in shares), Mix(losses, (pair,))))
+
+    assert told(("D_loss_", 0.65), ("G_loss_", 0.35)) == (
+        " One sum lies in .grad: 65% of it from D_loss_ and 35% of it from G_loss_, "
+        "and the two point apart (cosine -0.92)."
+    )
+    assert "point apart" not in told(("a", 0.5), ("b", 0.5), cosine=0.3)
+    # Of one alone, of next to nothing, and of what was not measured, nothing is said.
+    assert told(("D_loss_", 1.0)) == told(("a", 0.999), ("b", 0.001)) == ""
+    assert mixed(Step(0, None, 0, 0, ("a", "b"))) == ""

@@ -200,10 +200,10 @@ def _step(timeline: Timeline, event: Step) -> str:
     losses = listing(event.sources)
     if not losses:
         return say("player.say.step_runs", name=name)
-    return say("player.say.applies", name=name, losses=losses) + _mixed(event)
+    return say("player.say.applies", name=name, losses=losses) + mixed(event)
 
 
-def _mixed(event: Step) -> str:
+def mixed(event: Step) -> str:
     """How much of the applied gradient came from which of two losses, if that was measured."""
     mix = event.mix
     if mix is None or len(mix.shares) != 2 or len(mix.cosines) != 1:
