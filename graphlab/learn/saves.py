@@ -14,7 +14,7 @@ from graphlab.language import message
 
 def events(folder: Path) -> Iterator[Path | str]:
     """A Path for each Python file that is saved in `folder`, a string for each line that is typed.
-    Ends where the terminal's input does.
+    Ends where the terminal's input does. What happens before the first is asked for is kept.
 
     Raises:
         UserError: when the folder cannot be watched.
@@ -40,6 +40,14 @@ def events(folder: Path) -> Iterator[Path | str]:
 
     for work in (saved, typed):
         threading.Thread(target=work, daemon=True).start()
+    return _told(happened, stop, folder)
+
+
+def _told(
+    happened: queue.SimpleQueue[Path | str | BaseException | None],
+    stop: threading.Event,
+    folder: Path,
+) -> Iterator[Path | str]:
     try:
         while True:
             # With a limit, as Windows lets Ctrl-C through only between two waits.

@@ -64,9 +64,11 @@ class Lesson:
             "h": self._hint, "n": self._next, "": self._next, "l": self._list, "r": self.answer,
         }  # fmt: skip
         places = {self._folder.place(each).resolve(): each for each in self._known}
+        # From now on, so that what is saved while the first answer is worked out counts.
+        happened = events(self._folder.path)
         self.answer()
         self._menu()
-        for what in events(self._folder.path):
+        for what in happened:
             if isinstance(what, Path):
                 saved = places.get(what.resolve())
                 if saved is None:
