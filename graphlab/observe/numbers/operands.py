@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import dis
+import inspect
 from collections.abc import Iterable, Sequence
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, TypeGuard
 
 from graphlab.observe.tensors import is_tensor, shape_of, storage_key
 from graphlab.source.evaluate import in_frame
-from graphlab.source.objects import exactly
+from graphlab.source.objects import attributes, exactly
 from graphlab.source.places import nodes_of, parse, place, statement_at
 from graphlab.source.vocabulary import LIBRARIES
 from graphlab.source.wording import short
@@ -75,7 +77,7 @@ def operand_text(
     certain. `direct`: the line calls the operation itself, and no function that does. `operation`:
     its name, where `at` is a whole statement."""
     node = expression_at(at) if not operation else None
-    node = node or _only(at, operation) or _statement(at)
+    node = node or only(at, operation) or _statement(at)
     if node is None or not 0 <= which < len(tensors):
         return ""
     written = operands(node)
@@ -101,7 +103,7 @@ _OPERATORS: dict[str, type[ast.operator]] = {
 }  # fmt: skip
 
 
-def _only(at: Location, operation: str) -> ast.expr | None:
+def only(at: Location, operation: str) -> ast.expr | None:
     """The only expression of the statement at `at` that is this operation."""
     statement = statement_at(at.file, at.line) if operation else None
     found = [each for each in nodes_of(statement) if _is(each, operation)]
@@ -136,6 +138,52 @@ def written(
             if _same(in_frame(each, frame), value):
                 return place(node, file, code.co_name), short(each)
     return None
+
+
+def is_direct(frame: FrameType, user: FrameType | None) -> bool:
+    """Whether no Python function of torch's lies between the operation and the user's line."""
+    each: FrameType | None = frame
+    while each is not None and each is not user:
+        name = each.f_globals.get("__name__", "")
+        if name.startswith(("torch.nn", "torch.distributions")) or name == "torch.functional":
+            return False
+        each = each.f_back
+    return True
+
+
+def handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str:
+    """How the user has written what the call at `at` handed to a function in which `inner` runs,
+    where `tensor` is that; or the attribute of what the method is called on, ``dist.scale``."""
+    while inner.f_back is not None and inner.f_back is not user:
+        inner = inner.f_back
+    node = expression_at(at)
+    if not isinstance(node, ast.Call) or any(isinstance(each, ast.Starred) for each in node.args):
+        return ""
+    code, values = inner.f_code, inner.f_locals
+    kept = [each for each in code.co_varnames[: code.co_argcount] if each not in _stored(code)]
+    names = [*code.co_varnames[: code.co_argcount]]
+    method = names[:1] == ["self"]
+    given = [values.get(each) if each in kept else None for each in names[method:]]
+    if code.co_flags & inspect.CO_VARARGS:
+        rest = values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+        given += rest if type(rest) is tuple else ()
+    for written, value in zip(node.args, given, strict=False):
+        if _same(value, tensor):
+            return short(written)
+    for each in node.keywords:
+        if each.arg in kept and _same(values.get(each.arg), tensor):
+            return short(each.value)
+    if method and isinstance(node.func, ast.Attribute):
+        for name, value in attributes(values.get("self")).items():
+            if _same(value, tensor):
+                return f"{short(node.func.value)}.{name}"
+    return ""
+
+
+def _stored(code: CodeType) -> set[str]:
+    """The variables that a function gives a value to."""
+    found = dis.get_instructions(code)
+    return {each.argval for each in found if each.opname.startswith(("STORE_", "DELETE_"))}
 
 
 def _known_other(node: ast.expr, frame: FrameType, others: list[int]) -> bool:

@@ -16,14 +16,21 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from graphlab.observe.graph.walk import is_function, operation, sequence, slots
+from graphlab.observe.graph.walk import is_function, operation, sequence
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, located
 from graphlab.observe.numbers.births import Birth, first
-from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd, steep
-from graphlab.observe.numbers.operands import operand_text
+from graphlab.observe.numbers.derivatives import (
+    meets_zero,
+    saved_by,
+    spoilt_by_data,
+    steep,
+    steep_operand,
+)
+from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd
+from graphlab.observe.numbers.operands import handed, is_direct, operand_text
 from graphlab.observe.tensors import Unnoticed, count_of, is_parameter, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import exactly
@@ -177,7 +184,11 @@ class Tracking:
             had_nan = had_nan or found.nan > 0
         nan_now = any(found.nan for _, found in bad)
         real = [each for each in known if not each.meant]
-        if not known or (nan_now and not had_nan and not real):
+        anew = nan_now and not had_nan and not real
+        if anew and node is not None and spoilt_by_data(operation(node).split("Backward")[0]):
+            # An infinite number that came with the data is what has spoilt this derivative.
+            anew = any(each.phase != "data" or each.operation for each in known)
+        if not known or anew:
             tensor, found = max(bad, key=lambda each: sum(each[1]))
             numbers = [each for each in given if exactly(each, int, float)]
             birth = self._born(name, given, numbers, tensor, found, frame, node)
@@ -252,14 +263,16 @@ class Tracking:
                 tensor, found, user,
             )  # fmt: skip
             kind = birth.operation.split("Backward")[0]
-            if not is_function(node):
-                birth.critical = steep(kind, {each.name: each.data for each in slots(node)})
+            saved = {} if is_function(node) else saved_by(node)
+            birth.critical = steep(kind, saved)
+            if birth.critical:
+                birth.operand = steep_operand(birth.at, kind)
             # A decomposition divides by differences of its own, which are 0 as well.
             decomposed = kind.startswith(("LinalgEig", "LinalgSvd"))
             if found.nan > 0 and not decomposed:
-                saved = {storage_key(each.data) for each in slots(node) if is_tensor(each.data)}
-                came = [each for each in tensors if storage_key(each) not in self._own | saved]
-                birth.zero_met = _meets_zero(tensor, came)
+                kept = {storage_key(each) for each in saved_by(node).values() if is_tensor(each)}
+                came = [each for each in tensors if storage_key(each) not in self._own | kept]
+                birth.zero_met = meets_zero(tensor, came)
             self.last_in_backward = self.last_in_backward or birth
             birth.module = self.module_of(sequence(node))
             return birth
@@ -273,8 +286,10 @@ class Tracking:
             self.last_in_backward = self.last_in_backward or birth
         which, birth.critical = critical(name, tensors, numbers)
         if at is not None and phase != "step":
-            direct = self._direct(frame, user)
+            direct = is_direct(frame, user)
             birth.operand = operand_text(at, user, tensors, which, direct)
+            if not birth.operand and not direct and user is not None and tensors:
+                birth.operand = handed(at, user, frame, tensors[which])
             birth.module = self.module_of(self._tracer.seq())
         return birth
 
@@ -299,16 +314,6 @@ class Tracking:
                 return user_frame(each, self._files), False
             each = each.f_back
         return each, node is not None and each is not None
-
-    def _direct(self, frame: FrameType, user: FrameType | None) -> bool:
-        """Whether no Python function of torch's lies between the operation and the user's line."""
-        each: FrameType | None = frame
-        while each is not None and each is not user:
-            name = each.f_globals.get("__name__", "")
-            if name.startswith(("torch.nn", "torch.distributions")) or name == "torch.functional":
-                return False
-            each = each.f_back
-        return True
 
     def module_of(self, seq: int) -> str | None:
         """The name of the module in which the node `seq` was made."""
@@ -384,14 +389,3 @@ def _tensors(value: Any) -> Iterator[Any]:
 def _whole(tensor: Any) -> bool:
     """Whether it takes up all of its storage."""
     return tensor.untyped_storage().nbytes() <= count_of(tensor) * tensor.element_size()
-
-
-def _meets_zero(result: Any, tensors: list[Any]) -> bool:
-    """Whether, where the result is not finite, what came in is 0: of a branch not taken."""
-    where = ~torch.isfinite(result.detach())
-    for each in tensors:
-        if counts(each) and each.shape == result.shape and not is_parameter(each):
-            there = each.detach()[where]
-            if count_of(there) and bool((there == 0).all()):
-                return True
-    return False

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import sequence, slot_names
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.numbers.finite import counts, in_memory, steep
+from graphlab.observe.numbers.derivatives import steep
+from graphlab.observe.numbers.finite import counts, in_memory
 from graphlab.observe.numbers.recompute import kind_of_node
 from graphlab.observe.tensors import version_of
 
