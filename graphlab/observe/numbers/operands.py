@@ -11,8 +11,9 @@ from typing import Any, TypeGuard
 
 from graphlab.observe.tensors import is_tensor, shape_of, storage_key
 from graphlab.source.evaluate import in_frame
+from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, exactly
-from graphlab.source.places import nodes_of, parse, place, statement_at
+from graphlab.source.places import locate, nodes_of, parse, place, statement_at
 from graphlab.source.vocabulary import LIBRARIES
 from graphlab.source.wording import short
 from graphlab.trace.model import Location
@@ -96,6 +97,17 @@ def operand_text(
     if len(written) == len(tensors) and len(written) > 1:
         return short(written[which])
     return short(maybe[0]) if len(maybe) == 1 else ""
+
+
+def taken(
+    tensors: Sequence[Any], tensor: Any, frame: FrameType, files: UserFiles
+) -> tuple[FrameType | None, Location | None, str]:
+    """The user's frame and line in which the operation that runs in `frame` took `tensor`, one of
+    its operands, and how that is written there."""
+    user = user_frame(frame, files)
+    at = locate(user.f_code, user.f_lasti) if user is not None else None
+    which = next((i for i, each in enumerate(tensors) if each is tensor), 0)
+    return user, at, operand_text(at, user, tensors, which, True) if at is not None else ""
 
 
 _OPERATORS: dict[str, type[ast.operator]] = {

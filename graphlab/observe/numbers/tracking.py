@@ -30,8 +30,8 @@ from graphlab.observe.numbers.derivatives import (
     steep_operand,
 )
 from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd
-from graphlab.observe.numbers.operands import handed, is_direct, operand_text
-from graphlab.observe.tensors import Unnoticed, count_of, is_parameter, is_tensor, storage_key
+from graphlab.observe.numbers.operands import handed, is_direct, operand_text, taken
+from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import exactly
 from graphlab.source.places import locate
@@ -166,6 +166,8 @@ class Tracking:
         had_nan = False
         for tensor, found in inputs:
             births = self._births.get(storage_key(tensor) or 0)
+            if any(each.phase == "data" and not each.operand for each in births or ()):
+                self._name(births, tensor, given, frame)
             births = births or self._met(tensor, found, given, bad, frame)
             if not births:
                 return
@@ -225,11 +227,7 @@ class Tracking:
     ) -> Births:
         """A number that is not finite and that no operation seen has made. None of a parameter or
         buffer where `bad`, what has it now, is a part of that: it has yet to be read."""
-        user = user_frame(frame, self._files)
-        at = locate(user.f_code, user.f_lasti) if user is not None else None
-        tensors = [*_tensors(given)]
-        which = next((i for i, each in enumerate(tensors) if each is tensor), 0)
-        text = operand_text(at, user, tensors, which, True) if at is not None else ""
+        user, at, text = taken([*_tensors(given)], tensor, frame, self._files)
         named = Names(self._files).gather(user).of_tensor(tensor)
         phase: Phase = "before" if named and named[1].kind in ("parameter", "buffer") else "data"
         if named is not None and (phase == "before" or not text):
@@ -238,12 +236,18 @@ class Tracking:
         if phase == "before" and all(storage_key(each) == key for each, _ in bad):
             return ()
         birth = self._new(at, "", phase, tensor, found, user)
-        birth.operand = text or "a tensor"
+        birth.operand = text
         # An infinite number that was there before is a mask as likely as a mistake.
         birth.meant = not found.nan and phase == "data"
         if key is not None:
             self._births[key] = (birth,)
         return (birth,)
+
+    def _name(self, births: Births, tensor: Any, given: list[Any], frame: FrameType) -> None:
+        """What came with such a number is called by the name under which it is taken first."""
+        for each in births:
+            if each.phase == "data" and not each.operand:
+                each.operand = taken([*_tensors(given)], tensor, frame, self._files)[2]
 
     def _born(
         self,

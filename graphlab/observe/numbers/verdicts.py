@@ -134,7 +134,7 @@ class Verdicts:
             record.iteration,
             operand=steep_operand(at, found.kind),
             critical=found.said(), module=self._tracking.module_of(found.sequence),
-            zero_met=not found.finite, loss=record.loss, call=record.call,
+            zero_met=not found.finite and not found.sums, loss=record.loss, call=record.call,
             call_at=located(record.spot), tensors=places,
         )  # fmt: skip
         if step is None:
