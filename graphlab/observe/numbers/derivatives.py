@@ -11,9 +11,8 @@ import torch
 from graphlab.language.lists import listing
 from graphlab.observe.graph.walk import slots
 from graphlab.observe.numbers.finite import counts, real, some
-from graphlab.observe.numbers.operands import only, operands
+from graphlab.observe.numbers.operands import as_written, only, operands
 from graphlab.observe.tensors import count_of, is_parameter
-from graphlab.source.wording import short
 from graphlab.trace.model import Location
 
 # Of a node of the graph, what it saved, and the key of at which of its values its derivative has
@@ -105,7 +104,7 @@ def steep_operand(at: Location | None, kind: str) -> str:
         given = given[: len(given) - len(node.keywords)]
     if any(place >= len(given) or isinstance(given[place], ast.Starred) for place in places):
         return ""
-    return listing(list(dict.fromkeys(short(given[place]) for place in places)))
+    return listing(list(dict.fromkeys(as_written(given[place]) for place in places)))
 
 
 def spoilt_by_data(kind: str) -> bool:

@@ -15,8 +15,18 @@ from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, exactly
 from graphlab.source.places import locate, nodes_of, parse, place, statement_at
 from graphlab.source.vocabulary import LIBRARIES
-from graphlab.source.wording import short
 from graphlab.trace.model import Location
+
+# A longer operand is cut.
+_LONG = 60
+
+
+def as_written(node: ast.expr) -> str:
+    """An operand as the user wrote it; its beginning where it is long."""
+    text = ast.unparse(node)
+    if len(text) > _LONG and isinstance(node, ast.Call):
+        text = f"{ast.unparse(node.func)}(…)"
+    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
 def expression_at(at: Location) -> ast.expr | None:
@@ -86,7 +96,7 @@ def operand_text(
     if frame is not None:
         for each in written:
             if _same(in_frame(each, frame), value):
-                return short(each)
+                return as_written(each)
     if not direct:
         return ""
     maybe = [each for each in written if not _is_number(each)]
@@ -94,9 +104,10 @@ def operand_text(
         # What is known to be something else is not meant.
         others = [id(each) for at_, each in enumerate(tensors) if at_ != which]
         maybe = [each for each in maybe if not _known_other(each, frame, others)]
-    if len(written) == len(tensors) and len(written) > 1:
-        return short(written[which])
-    return short(maybe[0]) if len(maybe) == 1 else ""
+    by_place = not isinstance(node, ast.Call) or not node.keywords
+    if len(written) == len(tensors) and len(written) > 1 and by_place:
+        return as_written(written[which])
+    return as_written(maybe[0]) if len(maybe) == 1 else ""
 
 
 def taken(
@@ -148,7 +159,7 @@ def written(
             continue
         for each in operands(node):
             if _same(in_frame(each, frame), value):
-                return place(node, file, code.co_name), short(each)
+                return place(node, file, code.co_name), as_written(each)
     return None
 
 
@@ -181,14 +192,14 @@ def handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str:
         given += rest if type(rest) is tuple else ()
     for written, value in zip(node.args, given, strict=False):
         if _same(value, tensor):
-            return short(written)
+            return as_written(written)
     for each in node.keywords:
         if each.arg in kept and _same(values.get(each.arg), tensor):
-            return short(each.value)
+            return as_written(each.value)
     if method and isinstance(node.func, ast.Attribute):
         for name, value in attributes(values.get("self")).items():
             if _same(value, tensor):
-                return f"{short(node.func.value)}.{name}"
+                return f"{as_written(node.func.value)}.{name}"
     return ""
 
 
