@@ -15,7 +15,8 @@ from tests.observe.test_numbers import seen, told
     ("body", "operand"),
     [
         # What the user's line hands to a module or a function of torch's.
-        ("far = 1e30 * int(step == 4)\nloss = nn.MSELoss()(net(x).mul(far), x)\n", "net(x).mul(far)"),
+        ("far = 1e30 * int(step == 4)\nloss = nn.MSELoss()(net(x).mul(far), x)\n",
+         "net(x).mul(far)"),
         ("far = 1e30 * int(step == 4)\nloss = F.mse_loss(target=x, input=net(x).mul(far))\n",
          "net(x).mul(far)"),
         # What the method is called on has it.
@@ -125,3 +126,23 @@ def test_the_operand_of_a_derivative(tmp_path: Path, line: str, kind: str, opera
     path.write_text(line + "\n")
     at = Location(str(path), 1, 1, 1, len(line) + 1, "<module>", line)
     assert steep_operand(at, kind) == operand
+
+
+def test_what_torchs_own_function_computed_is_called_by_its_name(tmp_path: Path) -> None:
+    body = """\
+    one = torch.distributions.Normal(net(x), (x + net(x)).abs(), validate_args=False)
+    loss = torch.distributions.kl_divergence(one, torch.distributions.Normal(0.0, 1.0)).mean()
+    """
+    (found,) = seen(tmp_path, body, 0)
+    assert (found.operation, found.iteration) == ("log", 4)
+    assert found.operand == "var_ratio in torch's _kl_normal_normal()"
+
+
+def test_parameters_that_the_program_wrote_are_not_a_backwards_doing(tmp_path: Path) -> None:
+    text = RATE.replace("{rate}", "1.0").replace(
+        "{begin}",
+        "if step == 18:\n        kept = {k: v * torch.nan for k, v in net.state_dict().items()}\n"
+        "        net.load_state_dict(kept)\n    ",
+    )
+    (found,) = told(tmp_path, text.replace("1 / (4 - n)", "1.0"))
+    assert (found.phase, found.call) == ("before", "loss.backward()")

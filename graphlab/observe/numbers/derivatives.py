@@ -81,7 +81,8 @@ def steep(kind: str, saved: dict[str, Any]) -> str:
             return said
     if kind in _STEEP_TOGETHER:
         first, second, what, both = _STEEP_TOGETHER[kind]
-        one, other = saved.get(first), saved.get(second)
+        one: Any = saved.get(first)
+        other: Any = saved.get(second)
         if counts(one) and counts(other):
             one, other = torch.broadcast_tensors(one.detach(), other.detach())
             return some(one, what, lambda v: both(v, other))

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from types import CodeType, FrameType
 from typing import Any, TypeGuard
 
-from graphlab.observe.tensors import is_tensor, shape_of, storage_key
+from graphlab.language import message
+from graphlab.observe.tensors import count_of, is_tensor, shape_of, storage_key
 from graphlab.source.evaluate import in_frame
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, exactly
@@ -174,7 +175,17 @@ def is_direct(frame: FrameType, user: FrameType | None) -> bool:
     return True
 
 
-def handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str:
+# What runs between an operation and the function that asks for it.
+_BETWEEN = ("graphlab.", "torch._dynamo", "torch._compile")
+
+
+def named_by_call(at: Location, user: FrameType, frame: FrameType, tensor: Any) -> str:
+    """What an operand is called of an operation that runs in `frame`, in a function of torch's that
+    the line `at` of the frame `user` has called."""
+    return _handed(at, user, frame, tensor) or _variable(frame, tensor)
+
+
+def _handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str:
     """How the user has written what the call at `at` handed to a function in which `inner` runs,
     where `tensor` is that; or the attribute of what the method is called on, ``dist.scale``."""
     while inner.f_back is not None and inner.f_back is not user:
@@ -190,9 +201,11 @@ def handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str:
     if code.co_flags & inspect.CO_VARARGS:
         rest = values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
         given += rest if type(rest) is tuple else ()
-    for written, value in zip(node.args, given, strict=False):
-        if _same(value, tensor):
-            return as_written(written)
+    # What the function took is as a rule a view of what it was handed.
+    for same in (_same, _view):
+        for written, value in zip(node.args, given, strict=False):
+            if same(value, tensor):
+                return as_written(written)
     for each in node.keywords:
         if each.arg in kept and _same(values.get(each.arg), tensor):
             return as_written(each.value)
@@ -224,6 +237,23 @@ def _same(value: Any, tensor: Any) -> bool:
         and storage_key(value) == storage_key(tensor)
         and shape_of(value) == shape_of(tensor)
     )
+
+
+def _view(value: Any, tensor: Any) -> bool:
+    """Whether a tensor is another one of all the values."""
+    if not is_tensor(value) or not is_tensor(tensor) or storage_key(value) is None:
+        return False
+    return storage_key(value) == storage_key(tensor) and count_of(value) == count_of(tensor)
+
+
+def _variable(frame: FrameType | None, tensor: Any) -> str:
+    """The variable that has a tensor in the function of torch's that `frame` runs in."""
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_BETWEEN):
+        frame = frame.f_back
+    for name, value in frame.f_locals.items() if frame is not None else ():
+        if frame is not None and _same(value, tensor):
+            return message("observed.values.inside", name=name, function=frame.f_code.co_name)
+    return ""
 
 
 def _statement(at: Location) -> ast.AST | None:

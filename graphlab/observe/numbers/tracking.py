@@ -30,7 +30,7 @@ from graphlab.observe.numbers.derivatives import (
     steep_operand,
 )
 from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd
-from graphlab.observe.numbers.operands import handed, is_direct, operand_text, taken
+from graphlab.observe.numbers.operands import is_direct, named_by_call, operand_text, taken
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import exactly
@@ -165,8 +165,8 @@ class Tracking:
         known: list[Birth] = []
         had_nan = False
         for tensor, found in inputs:
-            births = self._births.get(storage_key(tensor) or 0)
-            if any(each.phase == "data" and not each.operand for each in births or ()):
+            births = self._births.get(storage_key(tensor) or 0, ())
+            if any(each.phase == "data" and not each.operand for each in births):
                 self._name(births, tensor, given, frame)
             births = births or self._met(tensor, found, given, bad, frame)
             if not births:
@@ -293,7 +293,7 @@ class Tracking:
             direct = is_direct(frame, user)
             birth.operand = operand_text(at, user, tensors, which, direct)
             if not birth.operand and not direct and user is not None and tensors:
-                birth.operand = handed(at, user, frame, tensors[which])
+                birth.operand = named_by_call(at, user, frame, tensors[which])
             birth.module = self.module_of(self._tracer.seq())
         return birth
 

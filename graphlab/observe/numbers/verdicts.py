@@ -10,7 +10,7 @@ from typing import Any, Literal
 from graphlab.observe.graph.walk import grad_edge, sequence
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names, parameters_of, submodules
-from graphlab.observe.notes import Log, RawBackward, RawStep, RawZero, located
+from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, located
 from graphlab.observe.numbers.births import phase_of, sighting
 from graphlab.observe.numbers.derivatives import steep_operand
 from graphlab.observe.numbers.finite import odd
@@ -95,6 +95,9 @@ class Verdicts:
             seen = self._by_steps(owners, places, sure) if phase != "step" else None
             if seen is not None:
                 return seen
+            if phase in (None, "step") and self._written(ill, sure or self.sound_at):
+                # The program may have written it there itself.
+                phase = "before"
             # A step of torch's own that keeps nothing makes no NaN of finite numbers.
             plain = self._torchs_own(ill) if gone is None else gone[1].plain
             either = phase is None and not (nan and plain)
@@ -156,6 +159,17 @@ class Verdicts:
             None, "", "backward", "odd", last.iteration, loss=last.loss, call=last.call,
             call_at=located(last.spot), tensors=places, look_from=last.iteration or 0,
         )  # fmt: skip
+
+    def _written(self, tensors: list[Any], since: RawBackward | None) -> bool:
+        """Whether the program has written to one of them, and no optimizer, since a backward."""
+        keys = {storage_key(each) for each in tensors}
+        for event in reversed(self._log.events):
+            if event is since:
+                return False
+            own = isinstance(event, RawWrite) and event.optimizer is None
+            if own and not keys.isdisjoint(each[0] for each in event.tensors):
+                return True
+        return False
 
     def _by_rate(
         self, owners: set[int], ill: list[Any], places: tuple[int, ...]
