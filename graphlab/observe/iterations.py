@@ -62,6 +62,15 @@ class Iterations:
         self._known = {place: known for place, known in self._known.items() if known != loop}
         self._at.clear()
 
+    def lose_before(self, code: CodeType, line: int) -> None:
+        """Whatever of `code` ran up to `line` was not counted. A loop further down has not begun
+        yet, unless another loop is around both; one that trains has not in an earlier call either,
+        as it would have been noticed there."""
+        around = loops_around(code.co_filename, line)
+        for each in loops_of(code.co_filename):
+            if around or not each.trains or each.first <= line:
+                self.lose((code, each.start))
+
     def advance(self, frame: FrameType | None, iteration: int) -> None:
         """Note that `iteration` runs, and once per loop how many there will be."""
         self.done = iteration + 1

@@ -54,6 +54,8 @@ def _made(trace: Trace, each: NonFinite) -> str:
         return message(f"numbers.gl201.{key}", name=name, **many, **words)
     if each.phase == "step":
         key = "step_operation" if each.operation else "step" if each.call else "step_or_gradient"
+        if each.critical and not each.operation:
+            return message("numbers.gl201.step_setting", critical=each.critical, **words)
         words["given"] = given(each)
         return message(f"numbers.gl201.{key}", operation=each.operation, **words)
     if each.operation in _UNWRITTEN:
@@ -85,6 +87,10 @@ def _help(each: NonFinite) -> str:
 
 
 def _help_of_step(each: NonFinite) -> str:
+    if key_of(each.critical) == "observed.values.setting":
+        return message("numbers.gl201.rate_help")
+    if key_of(each.critical) == "observed.values.and_setting":
+        return message("numbers.gl201.eps_help")
     mine = each.at is not None and each.at != each.step_at
     if each.operation and mine and (known := _HELPS.get(spelt(each.operation))) is not None:
         return message(f"numbers.gl201.help.{known}")

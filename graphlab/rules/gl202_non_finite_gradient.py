@@ -19,7 +19,13 @@ _STEEP = {
     "log2": "log", "log10": "log", "log1p": "log", "div": "div", "reciprocal": "div",
     "linalg_eigh": "eigh", "linalg_svd": "eigh", "xlogy": "xlogy", "hypot": "hypot",
     "angle": "angle", "logaddexp": "logaddexp", "logaddexp2": "logaddexp",
+    "logsumexp": "logsumexp",
 }  # fmt: skip
+# Of which the results are counted, and not the values of the operand.
+_BY_RESULT = (
+    "rsqrt", "reciprocal", "exp", "norm", "linalg_vector_norm", "std", "linalg_eigh",
+    "linalg_svd", "logsumexp",
+)  # fmt: skip
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -36,7 +42,13 @@ def _made(each: NonFinite) -> str:
     if each.inside:
         return message("numbers.gl202.own_backward", operand=operand(each), **words)
     zero = message("numbers.gl202.zero") if each.zero_met else ""
-    words |= {"module": in_module(each.module), "given": given(each), "zero": zero}
+    of = operand(each)
+    if words["operation"] in _BY_RESULT:
+        of = given(each)
+        if each.operand:
+            both = {"operation": words["operation"], "operand": each.operand}
+            words["operation"] = message("numbers.place.operation_of", **both)
+    words |= {"module": in_module(each.module), "given": of, "zero": zero}
     return message("numbers.gl202.derivative", **words)
 
 

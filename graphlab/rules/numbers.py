@@ -117,7 +117,9 @@ def _notes(trace: Trace, each: NonFinite) -> Iterator[str]:
             after=f"{grown.after:.3g}", last=grown.last,
         )  # fmt: skip
     if each.look_from is not None:
-        yield message("numbers.look_from", iteration=each.look_from)
+        known = each.at is not None and each.operation and each.phase != "data"
+        key = "look_from_operand" if known else "look_from"
+        yield message(f"numbers.{key}", iteration=each.look_from)
 
 
 def reached_at(each: NonFinite) -> Location | None:

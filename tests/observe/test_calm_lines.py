@@ -6,6 +6,7 @@ import contextlib
 import random
 import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 import graphlab
+from graphlab.observe import program
 from graphlab.observe.process_state import PROCESS
 
 
@@ -184,3 +186,34 @@ def test_other_tools_keep_working() -> None:
     finally:
         monitoring.set_local_events(3, counted.__code__, 0)
         monitoring.free_tool_id(3)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="sys.monitoring follows every line")
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_loop_that_begins_after_much_python_is_counted(tmp_path: Path, epochs: int) -> None:
+    text = f"""\
+import torch
+
+def much():
+    cells = []
+    for i in range(400):
+        cells.append(["%.3f" % v for v in range(5)])
+    return cells
+
+def run():
+    much()
+    net = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for epoch in range({epochs}):
+        for step in range(4):
+            loss = net(torch.randn(3, 2)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+run()
+"""
+    path = tmp_path / "train.py"
+    path.write_text(text)
+    ran = program.run(program.script(str(path)), [], "train", lambda _: None)
+    assert ran.trace.iterations == 4 * epochs

@@ -100,6 +100,7 @@ def test_a_backward_is_told_apart_at_once_and_exactly_by_following(
 def test_a_branch_that_is_not_taken(tmp_path: Path) -> None:
     (found,) = seen(tmp_path, TRAP, 0)
     assert (found.operation, found.zero_met) == ("LogBackward0", True)
+    assert found.operand == "z.abs()"
 
 
 def test_data_is_named_where_it_comes_in(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from graphlab.observe import program
-from graphlab.observe.numbers.kept.steep_nodes import _KINDS, SteepNodes
+from graphlab.observe.numbers.kept.steep_nodes import _ALSO, _KINDS, SteepNodes
 from graphlab.trace.sightings import NonFinite
 
 START = """\
@@ -64,6 +64,15 @@ ROOT = "    d = net(x).pow(2).sum(-1)\n    loss = d.sqrt().mean()\n"
         ("    n = net(x).norm(dim=-1, keepdim=True)\n"
          "    loss = torch.where(n > 0, x / n, x).mean()\n",
          "Div", "n", "1 of 6 values is 0", True),
+        ("    p = net(x).abs()\n    loss = torch.xlogy(p, p).mean()\n", "Xlogy", "p",
+         "4 of 24 values are 0", False),
+        ("    low = torch.full((6, 4), -torch.inf).where(x == 0, 0.0) + net(x)\n"
+         "    both = torch.logaddexp(low, low)\n    loss = both.logsumexp(0).logsumexp(0)\n"
+         "    loss = (torch.cat([both, net(x) + 1]).logsumexp(0)).mean()\n",
+         "Logaddexp", "low", "4 of 24 values are -inf", False),
+        ("    z = (net(x) + torch.where(x == 0, -torch.inf, 0.0)).logsumexp(-1)\n"
+         "    loss = z[z.isfinite()].mean()\n", "Logsumexp",
+         "net(x) + torch.where(x == 0, -torch.inf, 0.0)", "1 of 6 values is -inf", False),
     ],
 )  # fmt: skip
 def test_what_a_node_saved_tells(
@@ -160,6 +169,10 @@ def test_torch_saves_what_is_read_and_no_gradient_that_comes_in_makes_it_finite(
     }  # fmt: skip
     calls["Hypot"] = lambda x: torch.hypot(x, 0 * x.detach()), 0
     calls["Angle"] = lambda x: torch.angle(torch.complex(x, x.detach())), 1e-24
+    calls["Xlogy"] = lambda x: torch.xlogy(0 * x.detach(), x), 0
+    calls["Logaddexp"] = lambda x: torch.logaddexp(x, x.detach()), -torch.inf
+    calls["Logaddexp2"] = lambda x: torch.logaddexp2(x, x.detach()), -torch.inf
+    calls["Logsumexp"] = lambda x: torch.logsumexp(x, 0, keepdim=True), -torch.inf
     assert calls.keys() == _KINDS.keys() - {"LinalgEigh", "LinalgSvd"}
     for kind, (call, value) in calls.items():
         for given in (0.0, 1.0):
@@ -168,6 +181,7 @@ def test_torch_saves_what_is_read_and_no_gradient_that_comes_in_makes_it_finite(
             y.backward(torch.tensor([given]))
             assert x.grad is not None and not x.grad.isfinite().any(), kind
         assert hasattr(call(x).grad_fn, f"_raw_saved_{_KINDS[kind][0]}"), kind
+        assert hasattr(call(x).grad_fn, f"_raw_saved_{_ALSO.get(kind, _KINDS[kind][0])}"), kind
     x = torch.eye(3, requires_grad=True)
     vectors = [torch.linalg.eigh(x)[1], torch.linalg.svd(x)[0], torch.linalg.svd(x)[2]]
     for each in vectors:
@@ -176,6 +190,25 @@ def test_torch_saves_what_is_read_and_no_gradient_that_comes_in_makes_it_finite(
     assert hasattr(vectors[1].grad_fn, "_raw_saved_S")
     (grad,) = torch.autograd.grad(torch.linalg.svd(x)[1].sum(), x)
     assert grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # Neither operand alone spoils the slope.
+        "    one = net(x).masked_fill(x == 0, -torch.inf)\n"
+        "    loss = torch.logaddexp(one, net(x)).mean()\n",
+        # Of what is constant no slope is asked for.
+        "    p = x.abs()\n    loss = (torch.xlogy(p, p) * net(x)).mean()\n",
+        "    z = net(x).masked_fill(x == 0, -torch.inf)\n"
+        "    loss = z[(x != 0).any(-1)].logsumexp(-1).mean()\n",
+        # What fills in the mask takes the slope out again.
+        "    z = net(x).masked_fill(x == 0, -torch.inf).logsumexp(-1)\n"
+        "    loss = z[z.isfinite()].mean()\n",
+    ],
+)
+def test_sums_and_products_that_have_a_slope(tmp_path: Path, body: str) -> None:
+    assert seen(tmp_path, body) == []
 
 
 def test_only_so_much_is_held() -> None:

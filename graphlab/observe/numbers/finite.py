@@ -121,16 +121,16 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
             return Critical(0, message("observed.values.divided"))
         # A count is a whole number, and may be 0 as well.
         divisor = tensors[at] if is_tensor(tensors[at]) and readable(tensors[at]) else None
-        if (found := _some(divisor, "zero", lambda v: v == 0)) and len(known) > 1:
+        if (found := some(divisor, "zero", lambda v: v == 0)) and len(known) > 1:
             return Critical(at, found)
     if name in ("pow", "float_power") and first is not None:
         exponent = known[1] if len(known) > 1 else next(iter(numbers), None)
         power = torch.as_tensor(exponent if exponent is not None else 1.0)
         if bool((power != power.round()).any()) and (
-            found := _some(first, "negative", lambda v: v < 0)
+            found := some(first, "negative", lambda v: v < 0)
         ):
             return Critical(0, found)
-        if bool((power < 0).any()) and (found := _some(first, "zero", lambda v: v == 0)):
+        if bool((power < 0).any()) and (found := some(first, "zero", lambda v: v == 0)):
             return Critical(0, found)
     if name in _SPREAD and first is not None:
         shape = str([*first.shape])
@@ -140,11 +140,11 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
     if name == "mean" and tensors and is_tensor(tensors[0]) and count_of(tensors[0]) == 0:
         return Critical(0, message("observed.values.none"))
     for at, value in enumerate(known[:1] if name in _ILL else ()):
-        said = [text for what, test in _ILL[name] if (text := _some(value, what, test))]
+        said = [text for what, test in _ILL[name] if (text := some(value, what, test))]
         if said:
             return Critical(at, listing(said))
     for at, value in enumerate(known):
-        if value is not None and (inf := _some(value, "infinite", torch.isinf)):
+        if value is not None and (inf := some(value, "infinite", torch.isinf)):
             whole = _has_full_row(value)
             return Critical(at, message("observed.values.rows", some=inf) if whole else inf)
     return _largest(known)
@@ -159,18 +159,18 @@ def _largest(known: Sequence[Any]) -> Critical:
     if best < 0:
         return Critical(0, "")
     value = known[best]
-    low, high = (float(each) for each in torch.aminmax(_real(value)))
+    low, high = (float(each) for each in torch.aminmax(real(value)))
     kind = str(value.dtype).removeprefix("torch.")
     key = "observed.values.range" if count_of(value) > 1 else "observed.values.value"
     said = message(key, low=f"{low:.4g}", high=f"{high:.4g}", type=kind)
     return Critical(best, said)
 
 
-def _real(value: Any) -> Any:
+def real(value: Any) -> Any:
     return value.abs() if value.is_complex() else value
 
 
-def _some(value: Any, what: str, test: Any) -> str:
+def some(value: Any, what: str, test: Any) -> str:
     """`3 of 64 values are 0`, or nothing where none is; `what` is the key of "0"."""
     if value is None or value.is_complex():
         return ""
@@ -186,45 +186,3 @@ def _some(value: Any, what: str, test: Any) -> str:
 def _has_full_row(value: Any) -> bool:
     rows = torch.isneginf(value).all(-1) if value.dim() > 1 else torch.isneginf(value).all()
     return bool(rows.any())
-
-
-# Of a node of the graph, what it saved, and the key of at which of its values its derivative has
-# no value.
-_STEEP: dict[str, tuple[tuple[str, str, Any], ...]] = {
-    "Sqrt": (("result", "zero", lambda v: v == 0),),
-    "Rsqrt": (("result", "infinite", torch.isinf),),
-    "Log": (("self", "zero", lambda v: v == 0),),
-    "Log1p": (("self", "minus_one", lambda v: v == -1),),
-    "Pow": (("self", "zero", lambda v: v == 0),),
-    "Div": (("other", "zero", lambda v: v == 0),),
-    "Reciprocal": (("result", "infinite", torch.isinf),),
-    "Acos": (("self", "ones", lambda v: v.abs() == 1),),
-    "Atanh": (("self", "ones", lambda v: v.abs() == 1),),
-    "Norm": (("result", "zero", lambda v: v == 0),),
-    "LinalgVectorNorm": (("result", "zero", lambda v: v == 0),),
-    "Std": (("result", "zero", lambda v: v == 0),),
-    "Exp": (("result", "infinite", torch.isinf),),
-    "Hypot": (("result", "zero", lambda v: v == 0),),
-    "Xlogy": (("other", "zero", lambda v: v == 0),),
-    "Angle": (("self", "tiny", lambda v: (v * v == 0) & (v != 0)),),
-    "LinalgEigh": (("eigenvalues", "repeated", lambda v: _repeated(v)),),
-    "LinalgSvd": (("S", "repeated", lambda v: _repeated(v)),),
-}
-_STEEP["Log2"] = _STEEP["Log10"] = _STEEP["Log"]
-_STEEP["Asin"] = _STEEP["Acosh"] = _STEEP["Acos"]
-_STEEP["TensorPow"] = _STEEP["Pow"]
-
-
-def _repeated(sorted_values: Any) -> Any:
-    same = sorted_values.diff(dim=-1) == 0
-    none = torch.zeros_like(same[..., :1])
-    return torch.cat([same, none], -1) | torch.cat([none, same], -1)
-
-
-def steep(kind: str, saved: dict[str, Any]) -> str:
-    """Which values of what a node of this kind (``Sqrt``) saved its derivative cannot take."""
-    for slot, what, test in _STEEP.get(kind, ()):
-        value: Any = saved.get(slot)
-        if counts(value) and (said := _some(_real(value.detach()), what, test)):
-            return said
-    return ""

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import ast
+import dis
+import inspect
 from collections.abc import Iterable, Sequence
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, TypeGuard
 
-from graphlab.observe.tensors import is_tensor, shape_of, storage_key
+from graphlab.language import message
+from graphlab.observe.tensors import count_of, is_tensor, shape_of, storage_key
 from graphlab.source.evaluate import in_frame
-from graphlab.source.objects import exactly
-from graphlab.source.places import nodes_of, parse, place, statement_at
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import attributes, exactly
+from graphlab.source.places import locate, nodes_of, parse, place, statement_at
 from graphlab.source.vocabulary import LIBRARIES
-from graphlab.source.wording import short
 from graphlab.trace.model import Location
+
+# A longer operand is cut.
+_LONG = 60
+
+
+def as_written(node: ast.expr) -> str:
+    """An operand as the user wrote it; its beginning where it is long."""
+    text = ast.unparse(node)
+    if len(text) > _LONG and isinstance(node, ast.Call):
+        text = f"{ast.unparse(node.func)}(…)"
+    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
 def expression_at(at: Location) -> ast.expr | None:
@@ -75,7 +89,7 @@ def operand_text(
     certain. `direct`: the line calls the operation itself, and no function that does. `operation`:
     its name, where `at` is a whole statement."""
     node = expression_at(at) if not operation else None
-    node = node or _only(at, operation) or _statement(at)
+    node = node or only(at, operation) or _statement(at)
     if node is None or not 0 <= which < len(tensors):
         return ""
     written = operands(node)
@@ -83,7 +97,7 @@ def operand_text(
     if frame is not None:
         for each in written:
             if _same(in_frame(each, frame), value):
-                return short(each)
+                return as_written(each)
     if not direct:
         return ""
     maybe = [each for each in written if not _is_number(each)]
@@ -91,9 +105,21 @@ def operand_text(
         # What is known to be something else is not meant.
         others = [id(each) for at_, each in enumerate(tensors) if at_ != which]
         maybe = [each for each in maybe if not _known_other(each, frame, others)]
-    if len(written) == len(tensors) and len(written) > 1:
-        return short(written[which])
-    return short(maybe[0]) if len(maybe) == 1 else ""
+    by_place = not isinstance(node, ast.Call) or not node.keywords
+    if len(written) == len(tensors) and len(written) > 1 and by_place:
+        return as_written(written[which])
+    return as_written(maybe[0]) if len(maybe) == 1 else ""
+
+
+def taken(
+    tensors: Sequence[Any], tensor: Any, frame: FrameType, files: UserFiles
+) -> tuple[FrameType | None, Location | None, str]:
+    """The user's frame and line in which the operation that runs in `frame` took `tensor`, one of
+    its operands, and how that is written there."""
+    user = user_frame(frame, files)
+    at = locate(user.f_code, user.f_lasti) if user is not None else None
+    which = next((i for i, each in enumerate(tensors) if each is tensor), 0)
+    return user, at, operand_text(at, user, tensors, which, True) if at is not None else ""
 
 
 _OPERATORS: dict[str, type[ast.operator]] = {
@@ -101,7 +127,7 @@ _OPERATORS: dict[str, type[ast.operator]] = {
 }  # fmt: skip
 
 
-def _only(at: Location, operation: str) -> ast.expr | None:
+def only(at: Location, operation: str) -> ast.expr | None:
     """The only expression of the statement at `at` that is this operation."""
     statement = statement_at(at.file, at.line) if operation else None
     found = [each for each in nodes_of(statement) if _is(each, operation)]
@@ -134,8 +160,66 @@ def written(
             continue
         for each in operands(node):
             if _same(in_frame(each, frame), value):
-                return place(node, file, code.co_name), short(each)
+                return place(node, file, code.co_name), as_written(each)
     return None
+
+
+def is_direct(frame: FrameType, user: FrameType | None) -> bool:
+    """Whether no Python function of torch's lies between the operation and the user's line."""
+    each: FrameType | None = frame
+    while each is not None and each is not user:
+        name = each.f_globals.get("__name__", "")
+        if name.startswith(("torch.nn", "torch.distributions")) or name == "torch.functional":
+            return False
+        each = each.f_back
+    return True
+
+
+# What runs between an operation and the function that asks for it.
+_BETWEEN = ("graphlab.", "torch._dynamo", "torch._compile")
+
+
+def named_by_call(at: Location, user: FrameType, frame: FrameType, tensor: Any) -> str:
+    """What an operand is called of an operation that runs in `frame`, in a function of torch's that
+    the line `at` of the frame `user` has called."""
+    return _handed(at, user, frame, tensor) or _variable(frame, tensor)
+
+
+def _handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str:
+    """How the user has written what the call at `at` handed to a function in which `inner` runs,
+    where `tensor` is that; or the attribute of what the method is called on, ``dist.scale``."""
+    while inner.f_back is not None and inner.f_back is not user:
+        inner = inner.f_back
+    node = expression_at(at)
+    if not isinstance(node, ast.Call) or any(isinstance(each, ast.Starred) for each in node.args):
+        return ""
+    code, values = inner.f_code, inner.f_locals
+    kept = [each for each in code.co_varnames[: code.co_argcount] if each not in _stored(code)]
+    names = [*code.co_varnames[: code.co_argcount]]
+    method = names[:1] == ["self"]
+    given = [values.get(each) if each in kept else None for each in names[method:]]
+    if code.co_flags & inspect.CO_VARARGS:
+        rest = values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+        given += rest if type(rest) is tuple else ()
+    # What the function took is as a rule a view of what it was handed.
+    for same in (_same, _view):
+        for written, value in zip(node.args, given, strict=False):
+            if same(value, tensor):
+                return as_written(written)
+    for each in node.keywords:
+        if each.arg in kept and _same(values.get(each.arg), tensor):
+            return as_written(each.value)
+    if method and isinstance(node.func, ast.Attribute):
+        for name, value in attributes(values.get("self")).items():
+            if _same(value, tensor):
+                return f"{as_written(node.func.value)}.{name}"
+    return ""
+
+
+def _stored(code: CodeType) -> set[str]:
+    """The variables that a function gives a value to."""
+    found = dis.get_instructions(code)
+    return {each.argval for each in found if each.opname.startswith(("STORE_", "DELETE_"))}
 
 
 def _known_other(node: ast.expr, frame: FrameType, others: list[int]) -> bool:
@@ -153,6 +237,23 @@ def _same(value: Any, tensor: Any) -> bool:
         and storage_key(value) == storage_key(tensor)
         and shape_of(value) == shape_of(tensor)
     )
+
+
+def _view(value: Any, tensor: Any) -> bool:
+    """Whether a tensor is another one of all the values."""
+    if not is_tensor(value) or not is_tensor(tensor) or storage_key(value) is None:
+        return False
+    return storage_key(value) == storage_key(tensor) and count_of(value) == count_of(tensor)
+
+
+def _variable(frame: FrameType | None, tensor: Any) -> str:
+    """The variable that has a tensor in the function of torch's that `frame` runs in."""
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_BETWEEN):
+        frame = frame.f_back
+    for name, value in frame.f_locals.items() if frame is not None else ():
+        if frame is not None and _same(value, tensor):
+            return message("observed.values.inside", name=name, function=frame.f_code.co_name)
+    return ""
 
 
 def _statement(at: Location) -> ast.AST | None:

@@ -16,15 +16,22 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from graphlab.observe.graph.walk import is_function, operation, sequence, slots
+from graphlab.observe.graph.walk import is_function, operation, sequence
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, located
 from graphlab.observe.numbers.births import Birth, first
-from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd, steep
-from graphlab.observe.numbers.operands import operand_text
-from graphlab.observe.tensors import Unnoticed, count_of, is_parameter, is_tensor, storage_key
+from graphlab.observe.numbers.derivatives import (
+    meets_zero,
+    saved_by,
+    spoilt_by_data,
+    steep,
+    steep_operand,
+)
+from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd
+from graphlab.observe.numbers.operands import is_direct, named_by_call, operand_text, taken
+from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import exactly
 from graphlab.source.places import locate
@@ -158,7 +165,9 @@ class Tracking:
         known: list[Birth] = []
         had_nan = False
         for tensor, found in inputs:
-            births = self._births.get(storage_key(tensor) or 0)
+            births = self._births.get(storage_key(tensor) or 0, ())
+            if any(each.phase == "data" and not each.operand for each in births):
+                self._name(births, tensor, given, frame)
             births = births or self._met(tensor, found, given, bad, frame)
             if not births:
                 return
@@ -177,7 +186,11 @@ class Tracking:
             had_nan = had_nan or found.nan > 0
         nan_now = any(found.nan for _, found in bad)
         real = [each for each in known if not each.meant]
-        if not known or (nan_now and not had_nan and not real):
+        anew = nan_now and not had_nan and not real
+        if anew and node is not None and spoilt_by_data(operation(node).split("Backward")[0]):
+            # An infinite number that came with the data is what has spoilt this derivative.
+            anew = any(each.phase != "data" or each.operation for each in known)
+        if not known or anew:
             tensor, found = max(bad, key=lambda each: sum(each[1]))
             numbers = [each for each in given if exactly(each, int, float)]
             birth = self._born(name, given, numbers, tensor, found, frame, node)
@@ -214,11 +227,7 @@ class Tracking:
     ) -> Births:
         """A number that is not finite and that no operation seen has made. None of a parameter or
         buffer where `bad`, what has it now, is a part of that: it has yet to be read."""
-        user = user_frame(frame, self._files)
-        at = locate(user.f_code, user.f_lasti) if user is not None else None
-        tensors = [*_tensors(given)]
-        which = next((i for i, each in enumerate(tensors) if each is tensor), 0)
-        text = operand_text(at, user, tensors, which, True) if at is not None else ""
+        user, at, text = taken([*_tensors(given)], tensor, frame, self._files)
         named = Names(self._files).gather(user).of_tensor(tensor)
         phase: Phase = "before" if named and named[1].kind in ("parameter", "buffer") else "data"
         if named is not None and (phase == "before" or not text):
@@ -227,12 +236,18 @@ class Tracking:
         if phase == "before" and all(storage_key(each) == key for each, _ in bad):
             return ()
         birth = self._new(at, "", phase, tensor, found, user)
-        birth.operand = text or "a tensor"
+        birth.operand = text
         # An infinite number that was there before is a mask as likely as a mistake.
         birth.meant = not found.nan and phase == "data"
         if key is not None:
             self._births[key] = (birth,)
         return (birth,)
+
+    def _name(self, births: Births, tensor: Any, given: list[Any], frame: FrameType) -> None:
+        """What came with such a number is called by the name under which it is taken first."""
+        for each in births:
+            if each.phase == "data" and not each.operand:
+                each.operand = taken([*_tensors(given)], tensor, frame, self._files)[2]
 
     def _born(
         self,
@@ -252,14 +267,16 @@ class Tracking:
                 tensor, found, user,
             )  # fmt: skip
             kind = birth.operation.split("Backward")[0]
-            if not is_function(node):
-                birth.critical = steep(kind, {each.name: each.data for each in slots(node)})
+            saved = {} if is_function(node) else saved_by(node)
+            birth.critical = steep(kind, saved)
+            if birth.critical:
+                birth.operand = steep_operand(birth.at, kind)
             # A decomposition divides by differences of its own, which are 0 as well.
             decomposed = kind.startswith(("LinalgEig", "LinalgSvd"))
             if found.nan > 0 and not decomposed:
-                saved = {storage_key(each.data) for each in slots(node) if is_tensor(each.data)}
-                came = [each for each in tensors if storage_key(each) not in self._own | saved]
-                birth.zero_met = _meets_zero(tensor, came)
+                kept = {storage_key(each) for each in saved_by(node).values() if is_tensor(each)}
+                came = [each for each in tensors if storage_key(each) not in self._own | kept]
+                birth.zero_met = meets_zero(tensor, came)
             self.last_in_backward = self.last_in_backward or birth
             birth.module = self.module_of(sequence(node))
             return birth
@@ -273,8 +290,10 @@ class Tracking:
             self.last_in_backward = self.last_in_backward or birth
         which, birth.critical = critical(name, tensors, numbers)
         if at is not None and phase != "step":
-            direct = self._direct(frame, user)
+            direct = is_direct(frame, user)
             birth.operand = operand_text(at, user, tensors, which, direct)
+            if not birth.operand and not direct and user is not None and tensors:
+                birth.operand = named_by_call(at, user, frame, tensors[which])
             birth.module = self.module_of(self._tracer.seq())
         return birth
 
@@ -299,16 +318,6 @@ class Tracking:
                 return user_frame(each, self._files), False
             each = each.f_back
         return each, node is not None and each is not None
-
-    def _direct(self, frame: FrameType, user: FrameType | None) -> bool:
-        """Whether no Python function of torch's lies between the operation and the user's line."""
-        each: FrameType | None = frame
-        while each is not None and each is not user:
-            name = each.f_globals.get("__name__", "")
-            if name.startswith(("torch.nn", "torch.distributions")) or name == "torch.functional":
-                return False
-            each = each.f_back
-        return True
 
     def module_of(self, seq: int) -> str | None:
         """The name of the module in which the node `seq` was made."""
@@ -384,14 +393,3 @@ def _tensors(value: Any) -> Iterator[Any]:
 def _whole(tensor: Any) -> bool:
     """Whether it takes up all of its storage."""
     return tensor.untyped_storage().nbytes() <= count_of(tensor) * tensor.element_size()
-
-
-def _meets_zero(result: Any, tensors: list[Any]) -> bool:
-    """Whether, where the result is not finite, what came in is 0: of a branch not taken."""
-    where = ~torch.isfinite(result.detach())
-    for each in tensors:
-        if counts(each) and each.shape == result.shape and not is_parameter(each):
-            there = each.detach()[where]
-            if count_of(there) and bool((there == 0).all()):
-                return True
-    return False

@@ -10,11 +10,13 @@ from typing import Any, Literal
 from graphlab.observe.graph.walk import grad_edge, sequence
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names, parameters_of, submodules
-from graphlab.observe.notes import Log, RawBackward, RawStep, RawZero, located
+from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, located
 from graphlab.observe.numbers.births import phase_of, sighting
+from graphlab.observe.numbers.derivatives import steep_operand
 from graphlab.observe.numbers.finite import odd
 from graphlab.observe.numbers.graph_look import look, spelt
 from graphlab.observe.numbers.kept.growth import Growth, Held
+from graphlab.observe.numbers.kept.settings import Rates
 from graphlab.observe.numbers.kept.steep_nodes import SteepNodes
 from graphlab.observe.numbers.operands import operand_text
 from graphlab.observe.numbers.tracking import Tracking
@@ -38,7 +40,7 @@ class Verdicts:
     ) -> None:  # fmt: skip
         self._log, self._files, self._ledger, self._table = log, files, ledger, table
         self._tracking = tracking
-        self.growth, self.steep = Growth(), SteepNodes()
+        self.growth, self.steep, self.rates = Growth(), SteepNodes(), Rates()
         self.sound: int | None = None
         self.sound_at: RawBackward | None = None
         self.last: RawBackward | None = None
@@ -88,9 +90,14 @@ class Verdicts:
         if self.sound is not None:
             phase = phase_of(ill, self._ledger.registry.followed()) if gone is None else None
             owners = self._owners(ill[0]) if gone is None else {gone[0]}
+            if (found := self._by_rate(owners, ill, places)) is not None:
+                return found
             seen = self._by_steps(owners, places, sure) if phase != "step" else None
             if seen is not None:
                 return seen
+            if phase in (None, "step") and self._written(ill, sure or self.sound_at):
+                # The program may have written it there itself.
+                phase = "before"
             # A step of torch's own that keeps nothing makes no NaN of finite numbers.
             plain = self._torchs_own(ill) if gone is None else gone[1].plain
             either = phase is None and not (nan and plain)
@@ -125,16 +132,12 @@ class Verdicts:
         if found is None or at is None:
             return None
         record, step = next(each for each in applied if each[0] is found.record)
-        name = spelt(found.kind)
-        # A divisor is the second operand.
-        tensors = [None, found.value] if found.slot == "other" else [found.value]
-        text = operand_text(at, None, tensors, len(tensors) - 1, True, name)
         seen = NonFinite(
             at, f"{found.kind}Backward", "backward", "odd" if found.finite else "nan",
             record.iteration,
-            operand=text,
+            operand=steep_operand(at, found.kind),
             critical=found.said(), module=self._tracking.module_of(found.sequence),
-            zero_met=not found.finite, loss=record.loss, call=record.call,
+            zero_met=not found.finite and not found.sums, loss=record.loss, call=record.call,
             call_at=located(record.spot), tensors=places,
         )  # fmt: skip
         if step is None:
@@ -156,6 +159,31 @@ class Verdicts:
             None, "", "backward", "odd", last.iteration, loss=last.loss, call=last.call,
             call_at=located(last.spot), tensors=places, look_from=last.iteration or 0,
         )  # fmt: skip
+
+    def _written(self, tensors: list[Any], since: RawBackward | None) -> bool:
+        """Whether the program has written to one of them, and no optimizer, since a backward."""
+        keys = {storage_key(each) for each in tensors}
+        for event in reversed(self._log.events):
+            if event is since:
+                return False
+            own = isinstance(event, RawWrite) and event.optimizer is None
+            if own and not keys.isdisjoint(each[0] for each in event.tensors):
+                return True
+        return False
+
+    def _by_rate(
+        self, owners: set[int], ill: list[Any], places: tuple[int, ...]
+    ) -> NonFinite | None:
+        """An optimizer's step at a rate that is not finite."""
+        for at in owners:
+            if (rate := self.rates.of(at, self.sound_at)) is not None:
+                kind = "nan" if all(odd(each).inf == 0 for each in ill) else "inf"
+                return NonFinite(
+                    located(rate.spot), "", "step", kind, rate.record.iteration,
+                    critical=rate.said, tensors=places, step_at=located(rate.spot),
+                    step=f"{self._ledger.registry.name_of(at)}.step()",
+                )  # fmt: skip
+        return None
 
     def _by_steps(
         self, owners: set[int], places: tuple[int, ...], sure: RawBackward | None
@@ -238,7 +266,8 @@ class Verdicts:
             count=sum(found.made),
             whole=found.whole,
             module=module,
-            look_from=self._from(iteration) if at is None else None,
+            # What it was given may be told by the frames of a second run.
+            look_from=self._from(iteration) if at is None or not text else None,
         )
 
     def from_buffers(self, ill: list[Any], frame: FrameType | None) -> NonFinite | None:

@@ -27,6 +27,7 @@ from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
 from graphlab.observe.numbers.finite import largest, odd
 from graphlab.observe.numbers.kept.buffers import Buffers
 from graphlab.observe.numbers.kept.growth import SmallParameters
+from graphlab.observe.numbers.kept.settings import with_setting
 from graphlab.observe.numbers.late import FIRST, LateLook
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.numbers.verdicts import Verdicts
@@ -272,6 +273,8 @@ class NumberWatch:
             self._applied(state, parameters, spot)
             if self._told is not None:
                 return
+        if last is not None:
+            self._verdicts.rates.stepping(state, last, spot)
         full = state.steps % EVERY == 0
         if last is not None and parameters and device_of(parameters[0]) != "cpu":
             self._late.ask_parameters(state.at, last, parameters if full else parameters[:FIRST])
@@ -357,6 +360,7 @@ class NumberWatch:
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
         if births:
             seen = sighting(min(births, key=lambda each: each.order), self._verdicts.last, False)
+            seen = with_setting(seen, state.ref())
             self._told = self._applied_by(seen, ill, state, spot)
 
     def _at_end(self) -> None:

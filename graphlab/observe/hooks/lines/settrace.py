@@ -194,8 +194,7 @@ class SettraceTracer(LineTracer):
                 if last or frame.f_trace is None:
                     frame.f_trace = self._local_for(own, code)
                 # The turns of its loops were not counted.
-                for start in self.iterations.body_starts(code):
-                    self.iterations.lose((code, start))
+                self.iterations.lose_before(code, frame.f_lineno)
             frame = None if last else frame.f_back
         sys.settrace(own.trace)
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import sequence, slot_names
 from graphlab.observe.notes import RawBackward
-from graphlab.observe.numbers.finite import counts, in_memory, steep
+from graphlab.observe.numbers.derivatives import steep
+from graphlab.observe.numbers.finite import counts, in_memory
 from graphlab.observe.numbers.recompute import kind_of_node
 from graphlab.observe.tensors import version_of
 
@@ -26,7 +27,11 @@ _KINDS = {
     "Reciprocal": ("result", False), "Acos": ("self", True), "Asin": ("self", True),
     "Acosh": ("self", True), "Atanh": ("self", False), "LinalgEigh": ("eigenvalues", True),
     "LinalgSvd": ("S", True), "Hypot": ("result", True), "Angle": ("self", True),
+    "Xlogy": ("other", True), "Logaddexp": ("self", False), "Logaddexp2": ("self", False),
+    "Logsumexp": ("result", False),
 }  # fmt: skip
+# What is read of these as well: only together with that the values are such.
+_ALSO = {"Xlogy": "self", "Logaddexp": "other", "Logaddexp2": "other"}
 # Which outputs of a decomposition are vectors: those alone have no slope.
 _VECTORS = {"LinalgEigh": (1,), "LinalgSvd": (0, 2)}
 # What hides a number from a loss, and what hands a gradient on as it is. Where others come
@@ -39,6 +44,9 @@ _HANDS_ON = {
     "Neg", "Add", "Sub", "Rsub", "Sum", "Mean", "View", "UnsafeView", "ReshapeAlias", "Squeeze",
     "Unsqueeze", "Expand", "T", "Transpose", "Permute", "Clone", "Alias", "ToCopy", "Abs", "Relu",
 }  # fmt: skip
+# A sum of exponentials takes one that is -inf, and is such a node itself where all are.
+_SUMS = {"Logaddexp", "Logaddexp2", "Logsumexp"}
+_HANDS_ON_TO_SUMS = _HANDS_ON | _SUMS | {"Cat", "Stack"}
 # How many nodes a graph may have, how many are looked up in it, how many graphs are known, how many
 # backwards are remembered, and how many values are held: of one tensor, and of all.
 NODES, LOOKED_UP, PLANS, BACKWARDS, ONE, ALL = 5_000, 64, 64, 16, 1 << 20, 1 << 22
@@ -48,7 +56,8 @@ LEARNED, EVERY = 8, 16
 
 class Kept(NamedTuple):
     """A tensor that a node saved, and its version as `record` began. sequence, kind: the node's;
-    finite: whether its result is where the derivative is not."""
+    finite: whether its result is where the derivative is not. also: another one, that goes with
+    it."""
 
     record: RawBackward
     sequence: int
@@ -57,13 +66,30 @@ class Kept(NamedTuple):
     value: Any
     version: int
     finite: bool
+    also: tuple[Any, int] | None = None
+
+    @property
+    def sums(self) -> bool:
+        """Whether it is no mask that hides its result, but a sum of exponentials."""
+        return self.kind in _SUMS
 
     def said(self) -> str:
         """Which of its values have no finite slope, in words; "" where all do, or where it was
         written since."""
-        if version_of(self.value) != self.version:
+        both = [(self.value, self.version), *([self.also] if self.also is not None else [])]
+        if any(version_of(value) != version for value, version in both):
             return ""
-        return steep(self.kind, {self.slot: self.value})
+        saved = {self.slot: self.value}
+        if self.also is not None:
+            saved[_ALSO[self.kind]] = self.also[0]
+        if self.kind == "Xlogy" and not _meet(saved["self"], saved["other"]):
+            return ""
+        return steep(self.kind, saved)
+
+
+def _meet(first: Any, second: Any) -> bool:
+    """Whether both are 0 at all the places where `second` is."""
+    return bool((first == 0)[second == 0].all()) if first.shape == second.shape else False
 
 
 class _Look(NamedTuple):
@@ -167,6 +193,8 @@ def _plan(root: Any) -> _Plan:
         slot, finite = _KINDS[kind]
         if slot not in slot_names(node) or (kind == "Pow" and not _below_one(node)):
             continue
+        if kind == "Xlogy" and node.next_functions[1][0] is None:
+            continue
         if _first_to_fail(node, kind, finite, users):
             looks.append(_Look(at, type(node), kind, slot, finite))
     needed = {0}
@@ -195,17 +223,24 @@ def _first_to_fail(
         return any(number in _VECTORS[kind] for _, number in users.get(node, ()))
     if finite:
         return True
+    handing = _HANDS_ON_TO_SUMS if kind in _SUMS else _HANDS_ON
     stack, seen = [node], {node}
     while stack:
         for user, _ in users.get(stack.pop(), ()):
             known = kind_of_node(user)
             if known in _HIDES or user in seen:
                 continue
-            if known not in _HANDS_ON:
+            if known not in handing:
                 return False
             seen.add(user)
             stack.append(user)
     return True
+
+
+def _saved(node: Any, slot: str) -> Any:
+    """Private to torch, as in graph/walk.py."""
+    raw: Any = getattr(node, f"_raw_saved_{slot}")
+    return raw.data if raw.unpack_hook is None else None
 
 
 def _read(plan: _Plan, record: RawBackward, root: Any) -> list[Kept] | None:
@@ -220,13 +255,16 @@ def _read(plan: _Plan, record: RawBackward, root: Any) -> list[Kept] | None:
                 return None
             if look.kind == "Pow" and not _below_one(node):
                 continue
-            # Private to torch, as in graph/walk.py.
-            raw: Any = getattr(node, f"_raw_saved_{look.slot}")
-            value: Any = raw.data if raw.unpack_hook is None else None
+            value, also = _saved(node, look.slot), None
             if counts(value) and in_memory(value) <= ONE:
+                if look.kind in _ALSO:
+                    other = _saved(node, _ALSO[look.kind])
+                    if not counts(other) or in_memory(other) > ONE:
+                        continue
+                    also = other.detach(), version_of(other)
                 number, version = sequence(node), version_of(value)
                 found = record, number, look.kind, look.slot, value.detach(), version, look.finite
-                kept.append(Kept(*found))
+                kept.append(Kept(*found, also))
     except (AttributeError, IndexError, RuntimeError):
         return None
     return kept
