@@ -22,7 +22,6 @@ from graphlab.source.places import parse
 from graphlab.source.wording import call_text
 from graphlab.trace.model import FailedNode
 
-
 _COMPILED = "CompiledFunctionBackward"
 
 
