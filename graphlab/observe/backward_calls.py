@@ -37,8 +37,9 @@ from graphlab.trace.model import FailedNode
 FIRST = 6
 # How many are inspected once more when a new optimizer has been built, and for how many of these.
 AGAIN, AGAINS = 3, 8
-# How often a line's next backward is inspected because this one reached other parameters.
-CHANGES = 16
+# How often a line's next backward is inspected because this one reached other parameters, and how
+# often one that had more or fewer operations behind it than as many before it had.
+CHANGES, ALIKE = 16, 4
 # A graph larger than this is inspected only when its backward raises.
 LARGE = 200_000
 # How many backwards keep the exact list of nodes that they ran through.
@@ -71,7 +72,7 @@ class BackwardListener(Protocol):
 class Line:
     """What is known of the backwards of one line; others know more by it."""
 
-    __slots__ = ("changed", "changes", "counts", "reached", "seq")
+    __slots__ = ("alike", "changed", "changes", "counts", "made", "reached", "seq", "turns")
 
     def __init__(self) -> None:
         # How many there were, by what had been written unseen since the one before.
@@ -81,6 +82,21 @@ class Line:
         self.reached: tuple[int, ...] | None = None
         self.changes = 0
         self.changed = False
+        # How many operations were recorded since the one before, how often that was so in a row,
+        # and how often it then was another number.
+        self.made, self.alike, self.turns = -1, 0, 0
+
+    def turns_at(self, seq: int) -> bool:
+        """Whether a settled line's backward has another number of operations behind it: a part of
+        the network may have been frozen or thawed."""
+        made = seq - self.seq
+        if made == self.made:
+            self.alike += 1
+            return False
+        turned = self.alike >= ALIKE and self.turns < CHANGES
+        self.turns += turned
+        self.made, self.alike = made, 0
+        return turned
 
     def reaches(self, parameters: tuple[int, ...]) -> None:
         if self.reached is not None and self.changes < CHANGES:
@@ -311,10 +327,11 @@ class BackwardCalls:
         silent, writers = self._log.silent, _NONE
         if silent:
             writers = frozenset(spot for spot, seq in silent.items() if seq >= line.seq)
+        turned = line.turns_at(record.seq)
         line.seq = record.seq
         count = line.counts[writers] = line.counts.get(writers, 0) + 1
         changed, line.changed = line.changed, False
-        if count <= FIRST or ((changed or sampled(count)) and not self._rests):
+        if count <= FIRST or ((changed or turned or sampled(count)) and not self._rests):
             return True
         self._again = max(self._again - 1, -1)
         return self._again >= 0

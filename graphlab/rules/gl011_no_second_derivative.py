@@ -33,6 +33,8 @@ def _help(trace: Trace, event: Backward) -> Help | None:
         return Help(message("errors.gl011.decorator", function=node.function))
     if "ScaledDotProduct" in node.operation:
         return Help(message("errors.gl011.attention"))
+    if node.operation == "CompiledFunctionBackward":
+        return Help(message("errors.gl011.compiled"))
     if "Cudnn" in node.operation:
         return Help(message("errors.gl011.cudnn"))
     return None

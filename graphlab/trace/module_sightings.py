@@ -106,6 +106,17 @@ class EvalUndone:
 
 
 @dataclass(frozen=True, slots=True)
+class DropsInEval:
+    """The functional dropout `call` at `at`, which says nothing of the mode, ran in the forward of
+    the module `name` after that was put into eval mode at `mode_at`."""
+
+    at: Location | None
+    call: str
+    name: str
+    mode_at: Location | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatisticsLeft:
     """The module `name` is called in eval mode while its weights are moved after those of `leader`,
     and the statistics of its norm layers, of the classes `layers`, are not. at: the line that moves
@@ -139,6 +150,7 @@ ModuleSighting = (
     | Replaced
     | LeftInEval
     | EvalUndone
+    | DropsInEval
     | StatisticsLeft
     | LoneValues
 )

@@ -77,6 +77,7 @@ SILENT = {
     "GL133": "scaled-gradients-applied",
     "GL134": "hook-returns-nothing",
     "GL135": "optimizer-made-anew",
+    "GL136": "dropout-in-evaluation",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -416,7 +417,12 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
             oracle.codes.add("GL131")
         return cosine(one, other, target, *args, **kwargs)
 
-    def patched_dropout(values: Any, p: float, training: bool, *args: Any) -> Any:
+    def patched_dropout(
+        values: Any, p: float = 0.5, training: bool | None = None, *args: Any
+    ) -> Any:
+        if training is None:
+            oracle.codes |= set() if torch.is_grad_enabled() else {"GL136"}
+            return dropout(values, p)
         if torch.is_grad_enabled():
             oracle.codes |= {"GL122"} if oracle.dropped and not training else set()
             oracle.dropped |= training

@@ -252,6 +252,18 @@ def test_a_storage_without_an_address_is_told_by_its_memory(
     assert tensors.storage_key(object()) is None
 
 
+def test_a_compiled_gradient_is_told_by_torchs_own_function() -> None:
+    """Lost: that what torch.compile made has no second derivative (GL000 in the place of GL011)."""
+    torch.compiler.reset()
+    square = torch.compile(lambda x: (x * x * x).sum(), backend="aot_eager")
+    x = torch.ones(3, requires_grad=True)
+    with graphlab.watch() as session, pytest.raises(RuntimeError):
+        (grad,) = torch.autograd.grad(square(x), x, create_graph=True)
+        grad.sum().backward()
+    (found,) = [each for each in session.findings if each.severity == "error"]
+    assert found.code == "GL011" and "torch.compile()" in found.summary
+
+
 def test_dynamo_says_when_it_compiles() -> None:
     """Lost: a compiled region would be compiled in pieces, one for each write in it."""
     from torch._dynamo.callback import CompilationCallbackHandler as Handler

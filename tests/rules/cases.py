@@ -277,6 +277,8 @@ SPEAKING = (
          cause=11),
     Case("GL135", "tests/corpus/silent/adam_made_in_each_epoch.py", "warning",
          failed=27, cause=9),
+    Case("GL136", "tests/corpus/silent/dropout_untold_of_the_mode.py", "warning",
+         failed=31, cause=20),
     Case("GL125", "tests/corpus/silent/fisher_never_added.py", "warning",
          cause=24),
     Case("GL124", "tests/corpus/silent/teacher_in_training_mode.py", "warning",
@@ -364,6 +366,7 @@ SILENT = (
     Case("GL133", "tests/corpus/clean/scales_taken_out_by_hand.py"),
     Case("GL134", "tests/corpus/clean/hooks_that_return_or_look.py"),
     Case("GL135", "tests/corpus/clean/optimizers_that_begin_again.py"),
+    Case("GL136", "tests/corpus/clean/dropouts_told_of_the_mode.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

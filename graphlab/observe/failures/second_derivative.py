@@ -19,17 +19,39 @@ from graphlab.observe.notes import Cut, CutAt
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.objects import class_name, is_a
 from graphlab.source.places import parse
+from graphlab.source.wording import call_text
 from graphlab.trace.model import FailedNode
+
+_COMPILED = "CompiledFunctionBackward"
 
 
 def no_second_derivative(call: FailedCall) -> Diagnosis | None:
     """The failure at a node that can only raise; None where it was at another."""
     if len(call.possible) != 1 or class_name(call.possible[0]) not in RAISERS:
-        return _of_derivative(call)
+        return _of_compiled(call) or _of_derivative(call)
     raiser = call.possible[0]
     if class_name(raiser) == "NotImplemented":
         return _of_torch(call, raiser)
     return _of_function(call, raiser)
+
+
+def _of_compiled(call: FailedCall) -> Diagnosis | None:
+    """A gradient of what torch.compile compiled: its own Function there can only raise, a private
+    one, whose frame tells of it."""
+    code = call.below[-1].frame.f_code if call.below else None
+    if code is None or code.co_qualname.rsplit(".", 2)[-2:] != [_COMPILED, "backward"]:
+        return None
+    if not code.co_filename.replace("\\", "/").endswith("_aot_autograd/runtime_wrappers.py"):
+        return None
+    made = [each for each in call.nodes if operation(each).startswith(_COMPILED + "Backward")]
+    lines = {at for each in made if (at := call.forward(each)) is not None}
+    at = lines.pop() if len(lines) == 1 else None
+    compiling = call.only_call(lambda node: ast.unparse(node.func) in ("torch.compile", "compile"))
+    function, cut = "torch.compile()", None
+    if compiling is not None:
+        function, cut = call_text(compiling, "compile")[0], CutAt(compiling, "torch.compile()")
+    node = FailedNode(_COMPILED, at, function=function)
+    return Diagnosis("no-second-derivative", node, cut=cut)
 
 
 def _of_torch(call: FailedCall, raiser: Any) -> Diagnosis:

@@ -31,7 +31,7 @@ ROUNDS = 8
 # How many kinds of layers are named.
 NAMED = 3
 # What is not the same in training and in evaluation.
-_DROPOUTS = (
+DROPOUTS = (
     nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
 )  # fmt: skip
 NORMS = (
@@ -251,7 +251,7 @@ def _holds(outer: Any, module: Any) -> bool:
 
 def _by_mode(module: Any) -> bool:
     """Whether a module itself does something else in training than in evaluation."""
-    if is_a(module, _DROPOUTS):
+    if is_a(module, DROPOUTS):
         return attribute(module, "p") != 0
     if is_a(module, NORMS):
         return attribute(module, "running_mean") is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.observe.sightings.usage.dropouts import Dropouts
 from graphlab.observe.sightings.usage.hook_results import HookResults
 from graphlab.observe.sightings.usage.hooks import HooksAdded
 from graphlab.observe.sightings.usage.hyperparameters import Hyperparameters
@@ -27,3 +28,4 @@ def watchers_of_usage(watched: Watched) -> Iterator[Watcher]:
     yield ScaledSteps(watched)
     yield HookResults(watched)
     yield RemadeOptimizers(watched)
+    yield Dropouts(watched)
