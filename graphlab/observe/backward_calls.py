@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from threading import get_ident
@@ -176,6 +177,7 @@ class BackwardCalls:
             nodes = nodes_behind(values, is_grad)
             if len(nodes) <= LARGE:
                 record.nodes = len(nodes)
+                record.root = _root_of(values, is_grad)
                 self._inspected[record.spot] = record
                 self._note_coverage(record, nodes)
                 if not record.nested:
@@ -266,6 +268,9 @@ class BackwardCalls:
             if problem.write is not None and problem.write.at is not None:
                 self._log.insert(problem.write, before=record)
         if record.problems:
+            by, root = record.problems[0].freed_by, _root_of(values, record.is_grad)
+            began = by.root() if by is not None and by.root is not None else None
+            record.again = began is not None and root is not None and root() is began
             self.troubled.setdefault(record.spot, record)
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
         if record.problems or record.trouble is not None:
@@ -344,3 +349,12 @@ class BackwardCalls:
             mark = self._log.mark_of(seq)
             if mark is not None and mark.code is not None:
                 lines.add((mark.code, mark.offset))
+
+
+def _root_of(values: dict[str, Any], is_grad: bool) -> weakref.ref[Any] | None:
+    """The one tensor that a backward begins at."""
+    root: Any = values.get("outputs" if is_grad else "tensors")
+    # torch puts it into a tuple as it goes on.
+    if type(root) is tuple and len(root) == 1:
+        root = root[0]
+    return weakref.ref(root) if is_tensor(root) else None

@@ -240,7 +240,7 @@ class TraceBuilder:
             relative_error=raw.harm.relative_error if raw.harm is not None else None,
             # The statement that made the loss, and not the instruction of a call.
             handed_over=raw.spot is not None and raw.spot[1] < 0,
-            leads_to=raw.leads_to,
+            leads_to=raw.leads_to, again=raw.again,
         )
         return [backward]
 

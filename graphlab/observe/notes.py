@@ -196,6 +196,10 @@ class RawBackward:
     cleared_at: Spot | None = None
     # The GradScaler that has scaled its loss.
     scaler: weakref.ref[Any] | None = None
+    # The tensor that it began at, if it was inspected; and whether what freed its graph began there
+    # as well.
+    root: weakref.ref[Any] | None = None
+    again = False
     raised_type: str | None = None
     problems: Sequence[Problem] = ()
     completed = False

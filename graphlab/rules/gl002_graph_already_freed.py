@@ -15,6 +15,7 @@ from graphlab.rules.repair.graph.once import (
     made_before_loop,
     made_elsewhere,
 )
+from graphlab.rules.repair.graph.twice import backward_once, if_twice_is_meant
 from graphlab.rules.repair.loops import (
     detach_and_recompute,
     recompute,
@@ -74,11 +75,13 @@ def _freed(freeing: Backward | None, by: str) -> Place | None:
 
 def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator[Help]:
     freed = [each for each in event.problems if each.state == "freed"]
-    yield from joined(trace)
-    yield from graph_once_more(trace, freeing, event)
+    yield from backward_once(trace, freeing, event)
+    if not event.again:
+        yield from joined(trace)
+    yield from if_twice_is_meant(event, graph_once_more(trace, freeing, event))
     if freeing is not None and freeing.at == event.at:
         yield from summed_apart(trace, event.at, event.loss)
-        yield from kept_for_the_next(trace, freeing, event)
+        yield from if_twice_is_meant(event, kept_for_the_next(trace, freeing, event))
         yield from loss_per_backward(trace, event)
         yield from each_for_its_own(trace, event)
         yield from detach_given(trace, event)

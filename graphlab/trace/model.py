@@ -179,7 +179,8 @@ class Backward:
     by what. node: where it failed, if it was not refused. nodes: the size of the graph, if it was
     counted. inferred: as for a Write. cosine, relative_error: the gradient that bypassed problems
     gave against the one without, if that was measured. handed_over: a library's loop called it, on
-    what the user's function returned; `at` is the line that made that.
+    what the user's function returned; `at` is the line that made that. again: it began where that which freed its
+    graph had begun.
     """
 
     seq: int
@@ -205,6 +206,7 @@ class Backward:
     relative_error: Norm | None = None
     handed_over: bool = False
     leads_to: tuple[TensorAt, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
