@@ -38,9 +38,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             others=()
             if each.constant
             else tuple(
-                which_is_meant(
-                    trace, each.at, graph_kept(trace, each.at, each.by, each.call_at)
-                )
+                which_is_meant(trace, each.at, graph_kept(trace, each.at, each.by, each.call_at))
             ),
         )
 

@@ -23,6 +23,7 @@ from graphlab.trace.values import (
     TensorAt,
     TensorAtOrNone,
     TensorInfo,
+    Twice,
 )
 
 # What torch refused an operation for: see Refused.
@@ -172,15 +173,13 @@ class FailedNode:
 class Backward:
     """One call of backward() or torch.autograd.grad().
 
-    call: the call as written, without its arguments. reached: the parameters whose gradient it
-    wrote. problems: the saved tensors that are not as they were, if it was inspected. carriers:
-    the variables that led to the first of them, if it raised. trouble: why autograd refused it
-    before it ran, subject: the tensor concerned, cut, cut_by: the line that detached the loss, and
-    by what. node: where it failed, if it was not refused. nodes: the size of the graph, if it was
-    counted. inferred: as for a Write. cosine, relative_error: the gradient that bypassed problems
-    gave against the one without, if that was measured. handed_over: a library's loop called it, on
-    what the user's function returned; `at` is the line that made that. again: it began where that which freed its
-    graph had begun.
+    call: without its arguments. reached: the parameters whose gradient it wrote. problems: the saved
+    tensors that are not as they were. carriers: the variables that led to the first. trouble: why
+    it was refused before it ran, subject: the tensor concerned, cut, cut_by: what detached the
+    loss, and where. node: where it failed. nodes: the size of the graph. inferred: as for a Write.
+    cosine, relative_error: the gradient that bypassed problems gave against the one without.
+    handed_over: a library's loop called it, on what a function returned at `at`. twice: what its
+    loss is to that of the backward that freed its graph.
     """
 
     seq: int
@@ -206,7 +205,7 @@ class Backward:
     relative_error: Norm | None = None
     handed_over: bool = False
     leads_to: tuple[TensorAt, ...] = ()
-    again: bool = False
+    twice: Twice = ""
 
 
 @dataclass(frozen=True, slots=True)
