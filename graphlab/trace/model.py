@@ -173,13 +173,12 @@ class FailedNode:
 class Backward:
     """One call of backward() or torch.autograd.grad().
 
-    call: without its arguments. reached: the parameters whose gradient it wrote. problems: the saved
+    call: without its arguments. reached: the parameters whose gradient it wrote. problems: saved
     tensors that are not as they were. carriers: the variables that led to the first. trouble: why
     it was refused before it ran, subject: the tensor concerned, cut, cut_by: what detached the
     loss, and where. node: where it failed. nodes: the size of the graph. inferred: as for a Write.
-    cosine, relative_error: the gradient that bypassed problems gave against the one without.
-    handed_over: a library's loop called it, on what a function returned at `at`. twice: what its
-    loss is to that of the backward that freed its graph.
+    cosine, relative_error: the gradient of bypassed problems against the one without. handed_over:
+    a library called it, on what a function returned at `at`. twice: its loss, to what freed it.
     """
 
     seq: int
