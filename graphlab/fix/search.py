@@ -24,8 +24,9 @@ DEPTH, WIDTH, TRIALS = 4, 6, 20
 # The rule about parameters that no optimizer holds.
 _UNHELD = "GL103"
 # Choices that a trial of the other way settles: a value that is computed once and detached, or in
-# each turn; and elements that are assigned without their graph, or with it.
-_ONCE, _VALUES = "fix.meant.once", "fix.meant.values"
+# each turn; elements that are assigned without their graph, or with it; and which operand of a
+# summand is to have one.
+_ONCE, _VALUES, _CUT = "fix.meant.once", "fix.meant.values", "fix.meant.which_cut"
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
 _AT_LEAST = 5.0
@@ -293,6 +294,9 @@ def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
         settled = all(any(_silenced(check) for check in each.checks) for each in others)
     elif key_of(choice) == _VALUES:
         others = [each for each in others if each.mends is trial.mends and not each.choices]
+        settled = all(each.verdict == "rejected" for each in others)
+    elif key_of(choice) == _CUT:
+        others = [each for each in others if each.mends is trial.mends]
         settled = all(each.verdict == "rejected" for each in others)
     else:
         return

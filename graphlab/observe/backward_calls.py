@@ -28,10 +28,11 @@ from graphlab.observe.process_state import PROCESS
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
 from graphlab.observe.refusals.traceback import entries_of
-from graphlab.observe.tensors import count_of, is_tensor, readable
+from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor, readable
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate
 from graphlab.trace.model import FailedNode
+from graphlab.trace.values import Twice
 
 # The first calls at a line are inspected before they run.
 FIRST = 6
@@ -192,6 +193,7 @@ class BackwardCalls:
             nodes = nodes_behind(values, is_grad)
             if len(nodes) <= LARGE:
                 record.nodes = len(nodes)
+                record.root = _root_of(values, is_grad)
                 self._inspected[record.spot] = record
                 self._note_coverage(record, nodes)
                 if not record.nested:
@@ -282,6 +284,8 @@ class BackwardCalls:
             if problem.write is not None and problem.write.at is not None:
                 self._log.insert(problem.write, before=record)
         if record.problems:
+            by = record.problems[0].freed_by
+            record.twice = _twice(by, _root_of(values, record.is_grad), nodes) if by else ""
             self.troubled.setdefault(record.spot, record)
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
         if record.problems or record.trouble is not None:
@@ -361,3 +365,24 @@ class BackwardCalls:
             mark = self._log.mark_of(seq)
             if mark is not None and mark.code is not None:
                 lines.add((mark.code, mark.offset))
+
+
+def _root_of(values: dict[str, Any], is_grad: bool) -> int:
+    """The sequence number of the one node that a backward begins at; -1 if it is not known."""
+    root: Any = values.get("outputs" if is_grad else "tensors")
+    # torch puts it into a tuple as it goes on.
+    if type(root) is tuple and len(root) == 1:
+        root = root[0]
+    node = grad_fn_of(root) if is_tensor(root) else None
+    return sequence(node) if node is not None else -1
+
+
+def _twice(by: RawBackward, root: int, nodes: list[Any]) -> Twice:
+    """What the loss that began at `root`, with this graph, is to that of the backward `by`."""
+    if root < 0 or by.root < 0:
+        return ""
+    if root == by.root:
+        return "same"
+    if by.root in map(sequence, nodes):
+        return "whole"
+    return "part" if by.covered is not None and root in by.covered else ""

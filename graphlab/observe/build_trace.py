@@ -219,17 +219,8 @@ class TraceBuilder:
             ]  # fmt: skip
         assert isinstance(raw, RawBackward)
         backward: Event = Backward(
-            raw.seq,
-            at,
-            raw.call,
-            raw.loss,
-            raw.iteration,
-            raw.retain_graph,
-            raw.reached,
-            raw.raised_type,
-            (),
-            raw.thrown_away,
-            raw.trouble,
+            raw.seq, at, raw.call, raw.loss, raw.iteration, raw.retain_graph, raw.reached,
+            raw.raised_type, (), raw.thrown_away, raw.trouble,
             self.table.add(raw.subject) if raw.subject is not None else None,
             raw.cut.location() if raw.cut is not None else None,
             raw.cut.by if raw.cut is not None else "",
@@ -241,7 +232,8 @@ class TraceBuilder:
             # The statement that made the loss, and not the instruction of a call.
             handed_over=raw.spot is not None and raw.spot[1] < 0,
             leads_to=raw.leads_to,
-        )
+            twice=raw.twice,
+        )  # fmt: skip
         return [backward]
 
     def _with_problems(

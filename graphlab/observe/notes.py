@@ -18,6 +18,7 @@ from graphlab.observe.marks import Mark, Marks
 from graphlab.observe.tensors import Named
 from graphlab.source.places import Spots, locate, place
 from graphlab.trace.model import Carrier, FailedNode, Location, Refusal, TensorInfo, Trouble
+from graphlab.trace.values import Twice
 
 # At ten events a step, hundreds of iterations, in a few megabytes.
 KEEP_EVENTS = 8_000
@@ -196,6 +197,10 @@ class RawBackward:
     cleared_at: Spot | None = None
     # The GradScaler that has scaled its loss.
     scaler: weakref.ref[Any] | None = None
+    # The node that it began at, if it was inspected; and, where another backward had freed its
+    # graph, what its loss is to that one's.
+    root = -1
+    twice: Twice = ""
     raised_type: str | None = None
     problems: Sequence[Problem] = ()
     completed = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.carried import detach_carried, kept_inside
+from graphlab.rules.repair.carried import detach_carried, if_cut_is_meant, kept_inside
 from graphlab.rules.repair.graph.growing import summed_apart
 from graphlab.rules.repair.graph.joined import each_for_its_own, joined, kept_for_the_next
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
@@ -15,6 +15,7 @@ from graphlab.rules.repair.graph.once import (
     made_before_loop,
     made_elsewhere,
 )
+from graphlab.rules.repair.graph.twice import adds_up, backward_once, if_twice_is_meant
 from graphlab.rules.repair.loops import (
     detach_and_recompute,
     recompute,
@@ -74,11 +75,13 @@ def _freed(freeing: Backward | None, by: str) -> Place | None:
 
 def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator[Help]:
     freed = [each for each in event.problems if each.state == "freed"]
-    yield from joined(trace)
-    yield from graph_once_more(trace, freeing, event)
+    yield from backward_once(trace, freeing, event)
+    if not adds_up(trace, event):
+        yield from joined(trace)
+    yield from if_twice_is_meant(trace, event, graph_once_more(trace, freeing, event))
     if freeing is not None and freeing.at == event.at:
         yield from summed_apart(trace, event.at, event.loss)
-        yield from kept_for_the_next(trace, freeing, event)
+        yield from if_twice_is_meant(trace, event, kept_for_the_next(trace, freeing, event))
         yield from loss_per_backward(trace, event)
         yield from each_for_its_own(trace, event)
         yield from detach_given(trace, event)
@@ -113,6 +116,8 @@ def _help(
         return
     if freeing is not None and freeing.at == event.at:
         carried = detach_carried(trace, event) or kept_inside(trace, event)
+        if carried is not None:
+            carried = if_cut_is_meant(trace, freeing, event, carried)
         yield carried or Help(message("errors.gl002.carried"))
     else:
         yield Help(message("errors.gl002.shared"))

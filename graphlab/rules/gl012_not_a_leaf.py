@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
-from graphlab.rules.repair.asked.leaves import kept_detached, leaf_of_result
+from graphlab.rules.repair.asked.leaves import kept_detached, leaf_each_turn, leaf_of_result
 from graphlab.rules.repair.calls import flag_left_out
 from graphlab.rules.repair.operations import leaf_last, update_under_no_grad
 from graphlab.rules.rule import Rule
@@ -29,6 +29,7 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     if event.by.endswith(".grad"):
         update = update_under_no_grad(trace, made) if made is not None else None
         first = update or (leaf_last(trace, made) if made is not None else None)
+        first = first or next(leaf_each_turn(trace, made), None)
         if first is not None:
             yield first
         if update is None:

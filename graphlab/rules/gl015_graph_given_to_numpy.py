@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
+from graphlab.rules.repair.asked.numbers import detached_for_numpy
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help
@@ -13,7 +14,7 @@ from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_operations(RULE, trace, "numpy", _summary, _help)
+    yield from refused_operations(RULE, trace, "numpy", _summary, _help, others=detached_for_numpy)
 
 
 def _summary(event: Refused, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.graph.cuts import graph_kept
+from graphlab.rules.repair.graph.cuts import graph_kept, which_is_meant
 from graphlab.rules.repair.refused_call import keep_graph
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import in_line, loss_word
@@ -20,6 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, TermCut) or each.at in told:
             continue
         told.add(each.at)
+        first = keep_graph(trace, each.at, each.by, each.term)
         yield Finding(
             *RULE.label,
             summary=message(
@@ -31,14 +32,14 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             failed=Place(each.call_at, each.call),
             cause=Place(each.at, each.by),
-            help=(
-                Help(message("training.gl118.compare"))
-                if each.constant
-                else keep_graph(trace, each.at, each.by, each.term),
-            ),
+            help=(Help(message("training.gl118.compare")),)
+            if each.constant
+            else tuple(which_is_meant(trace, each.at, [first])),
             others=()
             if each.constant
-            else tuple(graph_kept(trace, each.at, each.by, each.call_at)),
+            else tuple(
+                which_is_meant(trace, each.at, graph_kept(trace, each.at, each.by, each.call_at))
+            ),
         )
 
 

@@ -23,6 +23,7 @@ from graphlab.trace.values import (
     TensorAt,
     TensorAtOrNone,
     TensorInfo,
+    Twice,
 )
 
 # What torch refused an operation for: see Refused.
@@ -172,14 +173,12 @@ class FailedNode:
 class Backward:
     """One call of backward() or torch.autograd.grad().
 
-    call: the call as written, without its arguments. reached: the parameters whose gradient it
-    wrote. problems: the saved tensors that are not as they were, if it was inspected. carriers:
-    the variables that led to the first of them, if it raised. trouble: why autograd refused it
-    before it ran, subject: the tensor concerned, cut, cut_by: the line that detached the loss, and
-    by what. node: where it failed, if it was not refused. nodes: the size of the graph, if it was
-    counted. inferred: as for a Write. cosine, relative_error: the gradient that bypassed problems
-    gave against the one without, if that was measured. handed_over: a library's loop called it, on
-    what the user's function returned; `at` is the line that made that.
+    call: without its arguments. reached: the parameters whose gradient it wrote. problems: saved
+    tensors that are not as they were. carriers: the variables that led to the first. trouble: why
+    it was refused before it ran, subject: the tensor concerned, cut, cut_by: what detached the
+    loss, and where. node: where it failed. nodes: the size of the graph. inferred: as for a Write.
+    cosine, relative_error: the gradient of bypassed problems against the one without. handed_over:
+    a library called it, on what a function returned at `at`. twice: its loss, to what freed it.
     """
 
     seq: int
@@ -205,6 +204,7 @@ class Backward:
     relative_error: Norm | None = None
     handed_over: bool = False
     leads_to: tuple[TensorAt, ...] = ()
+    twice: Twice = ""
 
 
 @dataclass(frozen=True, slots=True)

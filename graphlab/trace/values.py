@@ -23,6 +23,8 @@ OptimizerAt = Annotated[int, PositionIn("optimizers")]
 EventAt = Annotated[int, PositionIn("events")]
 
 Kind = Literal["parameter", "buffer", "activation", "input"]
+# What one loss is to another: the very same, the whole of it, or a part of it.
+Twice = Literal["", "same", "whole", "part"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.source.blocks import Block, Edit, bound_names, read_names
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Backward, Carrier, Location, Trace
+from graphlab.trace.model import Backward, Carrier, Location, Step, Trace
 
 _ANEW = {
     "tensor": "{name} = {name}.detach()",
@@ -60,6 +61,17 @@ def _detach_variable(
     ]
     kept = held or [each for each in before if each.form == "other" and "." in each.name]
     return _words(kept[0], loop) if kept else None
+
+
+def if_cut_is_meant(trace: Trace, freeing: Backward, event: Backward, help: Help) -> Help:
+    """The same repair. Where no optimizer stepped in between, the whole gradient is there to
+    be had, and the program does not say that it is to end at the turn."""
+    first, last = trace.events.index(freeing), trace.events.index(event)
+    stepped = any(isinstance(each, Step) for each in trace.events[first:last])
+    names = [e.name for e in event.carriers if not e.inside and e.name != event.loss]
+    if stepped or not names:
+        return help
+    return replace(help, choice=message("fix.meant.carried", names=names))
 
 
 def kept_inside(trace: Trace, event: Backward) -> Help | None:

@@ -90,6 +90,50 @@ def leaf_of_result(trace: Trace, made: Location | None) -> Iterator[Help]:
         yield found
 
 
+def leaf_each_turn(trace: Trace, made: Location | None) -> Iterator[Help]:
+    """``x = f(x).detach().requires_grad_()`` at the end of a turn that reads ``x.grad``, for a
+    variable that is a leaf in the first turn alone."""
+    file = Rewriting.of(trace, made)
+    statement = file.statement(made.line) if file is not None and made is not None else None
+    if file is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return
+    target, body = statement.targets[0], file.body(statement)
+    loop = file.parents.get(id(statement))
+    if not isinstance(target, ast.Name) or not isinstance(loop, ast.For | ast.While) or not body:
+        return
+    stores = [
+        each
+        for each in ast.walk(loop)
+        if isinstance(each, ast.Assign) and [ast.unparse(e) for e in each.targets] == [target.id]
+    ]
+    reads = [
+        each.lineno
+        for each in ast.walk(loop)
+        if isinstance(each, ast.Attribute)
+        and each.attr == "grad"
+        and ast.unparse(each.value) == target.id
+    ]
+    last = max(stores, key=lambda each: each.lineno, default=None)
+    if last is None or last not in body or not reads or max(reads) > min(e.lineno for e in stores):
+        return
+    scope = file.function(loop) or file.tree
+    first = [
+        each
+        for each in ast.walk(scope)
+        if isinstance(each, ast.Assign)
+        and [ast.unparse(e) for e in each.targets] == [target.id]
+        and each.lineno < loop.lineno
+    ]
+    if not first:
+        return
+    found = file.help(
+        message("repairs.asked.leaf_each_turn", name=target.id),
+        *file.followed(last.value, ".detach().requires_grad_()"),
+    )
+    if found is not None:
+        yield found
+
+
 def _is_own(node: ast.Attribute) -> bool:
     """Whether it is an attribute of `self`, which lives on."""
     return isinstance(node.value, ast.Name) and node.value.id == "self"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
+from graphlab.rules.repair.graph.which_cut import choice_at, rival_cuts
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.source.vocabulary import GUARDS
 from graphlab.trace.finding import Help
@@ -106,6 +108,9 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
         if found is not None:
             yield found
         return
+    rivals = rival_cuts(file, statement, at, _inner)
+    if len(rivals) > 1:
+        yield from _each_alone(file, at, rivals)
     cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
     here = [each for each in cuts if file.is_at(each, at)]
     listed = _fed_lists(file, statement)
@@ -117,6 +122,25 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
                 found = file.help(message("repairs.tried.keep_graph", line=at.line), *edits)
                 if found is not None:
                     yield found
+
+
+def _each_alone(file: Rewriting, at: Location, rivals: list[ast.AST]) -> Iterator[Help]:
+    for each in rivals:
+        given = _inner(file, each)
+        name = file.text(given[0]) if given is not None else ""
+        text = message(
+            "repairs.tried.keep_graph_of", name=name, line=getattr(each, "lineno", at.line)
+        )
+        found = file.help(text, *_without(file, [each]))
+        if found is not None:
+            yield found
+
+
+def which_is_meant(trace: Trace, at: Location | None, helps: Iterable[Help]) -> Iterator[Help]:
+    """The same repairs of the summand that lost its graph at `at`, each with what it decides."""
+    choice = choice_at(trace, at, _inner)
+    for each in helps:
+        yield replace(each, choice=each.choice or choice)
 
 
 def _in_torch(file: Rewriting, statement: ast.stmt, cuts: list[ast.AST]) -> Iterator[Help]:

@@ -39,10 +39,17 @@ def made_before_loop(trace: Trace, event: Backward) -> Iterator[Help]:
             and isinstance(each.ctx, ast.Store)
             for each in ast.walk(loop)
         )
-        if carrier.form != "tensor" or not made or inside or not carrier.name.isidentifier():
+        if carrier.form != "tensor" or inside or not carrier.name.isidentifier():
+            continue
+        if not made:
+            yield from _unpacked(file, scope, loop, carrier.name)
             continue
         last = max(made, key=lambda each: each.lineno)
-        open_ = message("fix.meant.once", name=carrier.name) if _computes(last.value) else ""
+        open_ = (
+            message("fix.meant.once", name=carrier.name)
+            if _computes(last.value, carrier.name)
+            else ""
+        )
         found = file.help(
             message("repairs.kept_apart.made_detached", name=carrier.name, line=last.lineno),
             *file.followed(last.value, ".detach()"),
@@ -134,12 +141,39 @@ def _asks_for(test: ast.expr, last: str) -> bool:
     return name == last and ast.unparse(test.comparators[0]) == "None"
 
 
-def _computes(value: ast.expr) -> bool:
+def _unpacked(
+    file: Rewriting, scope: ast.AST, loop: ast.For | ast.While, name: str
+) -> Iterator[Help]:
+    """``ret = ret.detach()`` below ``obs, ret = batch``, which was collected before."""
+    for each in ast.walk(scope):
+        if not isinstance(each, ast.Assign) or each.lineno >= loop.lineno:
+            continue
+        target = each.targets[0]
+        if not isinstance(target, ast.Tuple) or not isinstance(each.value, ast.Name):
+            continue
+        if (
+            name not in (ast.unparse(one) for one in target.elts)
+            or file.function(each) is not scope
+        ):
+            continue
+        place = file.whole(each)[1]
+        found = file.help(
+            message("repairs.kept_apart.made_detached", name=name, line=each.lineno),
+            (place, place, f"{' ' * each.col_offset}{name} = {name}.detach()\n"),
+        )
+        if found is not None:
+            yield found
+
+
+def _computes(value: ast.expr, name: str) -> bool:
     """Whether something of the program's is called, a network say, and not torch alone with what
-    was collected before: that is data by then."""
+    was collected before, `name` as it was: that is data by then."""
     return any(
         isinstance(each, ast.Call)
-        and not (isinstance(each.func, ast.Attribute) and is_library(each.func.value))
+        and not (
+            isinstance(each.func, ast.Attribute)
+            and (is_library(each.func.value) or ast.unparse(each.func.value) == name)
+        )
         for each in ast.walk(value)
     )
 

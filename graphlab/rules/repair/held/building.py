@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
-from graphlab.rules.repair.held.callers import Callers
+from graphlab.rules.repair.held.callers import Callers, handed_in
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -27,12 +27,18 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
     if file is None or call is None or statement is None:
         return []
     found = [_group_appended(file, call, statement), _unfiltered(file, given_parameters(call))]
-    owners = [file.spelled(call, each) for each in _holders(file, missing)]
     given = _resolved(file, given_parameters(call))
+    outside = handed_in(trace, built, file, given) if built is not None else None
+    here, place = file, call
+    if outside is not None:
+        # The names are the caller's.
+        here, given = outside
+        place = given
+    owners = [here.spelled(place, each) for each in _holders(here, missing)]
     if given is not None and owners and not isinstance(given, ast.Dict):
         plain = {each.name for each in missing}
         more = [each if each in plain else f"*{each}.parameters()" for each in owners]
-        inner = file.text(given)
+        inner = here.text(given)
         if isinstance(given, ast.List):
             known = inner[1:-1].rstrip().rstrip(",")
             grouped = any(isinstance(each, ast.Dict) for each in given.elts)
@@ -42,9 +48,9 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
         else:
             inner = inner[5:-1] if inner.startswith("list(") else inner
             whole = f"[*{inner}, {', '.join(more)}]"
-        start, end = file.span(given)
+        start, end = here.span(given)
         text = message("repairs.tried.give_as_well", names=owners)
-        found.append(file.help(text, (start, end, whole)))
+        found.append(here.help(text, (start, end, whole)))
     found.append(_later(file, statement))
     return [each for each in found if each is not None]
 

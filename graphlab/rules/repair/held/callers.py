@@ -100,3 +100,40 @@ def leads(file: Rewriting, statement: ast.stmt, place: Location, names: set[str]
 def called(call: ast.Call) -> str:
     func = call.func
     return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+
+
+def handed_in(
+    trace: Trace, at: Location, file: Rewriting, given: ast.expr | None
+) -> tuple[Rewriting, ast.expr] | None:
+    """The argument, in the caller's file, that ``given``, a parameter of the function around it,
+    stands for; None where it is no parameter, or has another value by then, or several callers."""
+    function = file.function(given) if given is not None else None
+    if function is None or not isinstance(given, ast.Name):
+        return None
+    own = [*function.args.posonlyargs, *function.args.args]
+    names = [each.arg for each in own]
+    stored = {
+        each.id
+        for each in ast.walk(function)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+    if given.id not in names or given.id in stored or function.decorator_list:
+        return None
+    bound = isinstance(file.parents.get(id(function)), ast.ClassDef)
+    place = names.index(given.id) - bound
+    known = Callers(trace, at)
+    same = [each for each in known.functions if each.name == function.name]
+    calls = [
+        (other, node)
+        for other in known.files
+        for node in ast.walk(other.tree)
+        if isinstance(node, ast.Call) and called(node) == function.name
+    ]
+    if len(calls) != 1 or len(same) != 1 or place < 0:
+        return None
+    other, call = calls[0]
+    words = [each.value for each in call.keywords if each.arg == given.id]
+    plain = not any(isinstance(each, ast.Starred) for each in call.args)
+    if words:
+        return other, words[0]
+    return (other, call.args[place]) if plain and place < len(call.args) else None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Step, Trace
+from graphlab.trace.model import Backward, Location, Step, Trace
 from graphlab.trace.sightings import Fate
 
 _CALLED = {"backward", "step", "zero_grad"}
@@ -119,9 +119,13 @@ def cleared_by_hand(trace: Trace, at: Location | None, name: str) -> Iterator[He
 def clip_after_backward(
     trace: Trace, clip: Location | None, backward: Location | None
 ) -> Iterator[Help]:
-    """Move the clipping behind the backward, further down in the same body."""
+    """Move the clipping behind the backward, further down in the same body: the only one there,
+    where the clipping found no gradient that would tell which one is meant."""
     file = Rewriting.of(trace, clip)
-    if file is None or clip is None or backward is None or clip.file != backward.file:
+    if file is None or clip is None:
+        return
+    backward = backward or _only_backward(trace, file, clip)
+    if backward is None or clip.file != backward.file:
         return
     one, other = file.statement(clip.line), file.statement(backward.line)
     if one is None or other is None or one is other or one.lineno > other.lineno:
@@ -130,3 +134,15 @@ def clip_after_backward(
         found = file.help(message("repairs.tried.clip_between"), *file.moved(one, other))
         if found is not None:
             yield found
+
+
+def _only_backward(trace: Trace, file: Rewriting, clip: Location) -> Location | None:
+    statement = file.statement(clip.line)
+    body = file.body(statement) if statement is not None else []
+    found = {
+        each.at.line: each.at
+        for each in trace.events
+        if isinstance(each, Backward) and each.at is not None and each.at.file == clip.file
+        if each.at.line > clip.line and file.statement(each.at.line) in body
+    }
+    return next(iter(found.values())) if len(found) == 1 else None

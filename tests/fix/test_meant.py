@@ -1,0 +1,104 @@
+"""Repairs that run and are not proved, as the program does not say that they are meant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# One loss, gone back from by a helper and by its caller, with a clipping in between.
+TWICE = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+
+def compute(x):
+    loss = net(x).square().mean()
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 0.5)
+    return loss
+
+
+for turn in range(6):
+    optimizer.zero_grad()
+    loss = compute(torch.randn(8, 4))
+    loss.backward()
+    optimizer.step()
+"""
+# A term in which nothing has a graph: the commitment of a codebook, which has no way past it.
+CUTS = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+encoder, book, decoder = nn.Linear(8, 4), nn.Embedding(8, 4), nn.Linear(4, 8)
+optimizer = torch.optim.Adam([*encoder.parameters(), *book.parameters(), *decoder.parameters()])
+x = torch.randn(32, 8)
+for turn in range(6):
+    z = encoder(x)
+    q = book((z.unsqueeze(1) - book.weight).square().sum(-1).argmin(1))
+    commit = (q.detach() - z.detach()).square().mean()
+    loss = (decoder(q) - x).square().mean() + 0.25 * commit
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+# The same, of a student and a teacher that is not trained.
+TEACHER = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+student, teacher = nn.Linear(8, 4), nn.Linear(8, 4)
+optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+for turn in range(6):
+    x = torch.randn(32, 8)
+    s, t = student(x), teacher(x)
+    distance = (s.detach() - t.detach()).square().mean()
+    loss = s.square().mean() + 0.25 * distance
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+Fix = Callable[[str], tuple[int, str, list[str]]]
+
+
+@pytest.fixture
+def fix(command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fix:
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str) -> tuple[int, str, list[str]]:
+        (tmp_path / "train.py").write_text(text)
+        done = command("fix", "train.py", "--apply", "--json", "r.json")
+        report = json.loads((tmp_path / "r.json").read_text())
+        verdicts = [each["verdict"] for each in report["candidates"]]
+        return done.returncode, (tmp_path / "train.py").read_text(), verdicts
+
+    return run
+
+
+def test_a_loss_is_gone_back_from_once_where_what_lies_between_needs_it(fix: Fix) -> None:
+    code, text, verdicts = fix(TWICE)
+    assert (code, verdicts) == (0, ["proved", "runs", "rejected"])
+    assert text == TWICE.replace(
+        "    loss.backward()\n    optimizer.step()", "    optimizer.step()"
+    )
+
+
+def test_which_operand_of_a_term_is_to_train_is_for_the_author_to_say(fix: Fix) -> None:
+    code, text, verdicts = fix(CUTS)
+    assert code == 1 and text == CUTS
+    assert "runs" in verdicts and "proved" not in verdicts
+
+
+def test_the_operand_that_nobody_trains_is_not_the_one(fix: Fix) -> None:
+    code, text, _ = fix(TEACHER)
+    assert code == 0 and text == TEACHER.replace("(s.detach() - t", "(s - t")
