@@ -10,6 +10,9 @@ from graphlab.trace.ranks.joint import Joint
 
 # So many forwards must have been given the same.
 ENOUGH = 4
+# At so many looks must what was the same have differed, to the last: a rank may send it to the
+# others now and then.
+PARTED = 3
 _Kind = TypeVar("_Kind", Forwards, Frozen)
 
 
@@ -32,12 +35,24 @@ def same_batches(joint: Joint) -> SameBatches | None:
 
 
 def frozen_apart(joint: Joint) -> FrozenApart | None:
-    """The first frozen module whose parameters have never been the same on all ranks."""
+    """The first frozen module whose parameters have never been the same on all ranks, or no longer
+    were after one of the looks."""
     for rows in _on_all(joint, Frozen):
-        looks = [*zip(*(each.values for each in rows), strict=False)]
-        if all(len({*each}) > 1 for each in looks):
-            moves = all(len({*each.values}) > 1 for each in rows)
-            return FrozenApart(rows[0].at, rows[0].name, moves, tuple(joint.traces))
+        values = [dict(zip(each.looks or range(len(each.values)), each.values)) for each in rows]
+        looks = sorted(set(values[0]).intersection(*values[1:]))
+        apart = [len({each[look] for each in values}) > 1 for look in looks]
+        ranks = tuple(joint.traces)
+        moved = [len({*each.values()}) > 1 for each in values]
+        at, name = rows[0].at, rows[0].name
+        if looks and all(apart):
+            return FrozenApart(at, name, all(moved), ranks)
+        first = apart.index(True) if True in apart else len(apart)
+        if first and all(apart[first:]) and len(apart) - first >= PARTED:
+            some = tuple(rank for rank, each in zip(ranks, moved, strict=True) if each)
+            write = next((each for each in rows if each.written is not None), rows[0])
+            return FrozenApart(
+                at, name, True, ranks, True, some, write.written, write.written_by
+            )
     return None
 
 

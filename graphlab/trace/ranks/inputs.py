@@ -44,22 +44,32 @@ class SameBatches:
 @dataclass(frozen=True, slots=True)
 class Frozen:
     """A checksum of the parameters of the module `name`, none of which is trained or wrapped, that
-    `at` calls, at each of the backwards that were looked at."""
+    `at` calls, at each of the backwards that were looked at. looks: their numbers; written: a line
+    that wrote to one of them meanwhile, by `written_by`."""
 
     at: Location | None
     name: str
     values: tuple[str, ...]
+    looks: tuple[Count, ...] = ()
+    written: Location | None = None
+    written_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenApart:
     """The parameters of the frozen module `name`, called at `at`, differ between the ranks. moves:
-    whether the program writes to them, as to an average of others."""
+    whether the program writes to them, as to an average of others. parted: they were the same at
+    first; the line `written` then wrote to them, by `written_by`, on the ranks `some` alone, if
+    these are not all."""
 
     at: Location | None
     name: str
     moves: bool
     ranks: tuple[int, ...]
+    parted: bool = False
+    some: tuple[int, ...] = ()
+    written: Location | None = None
+    written_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
