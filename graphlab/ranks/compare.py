@@ -9,7 +9,7 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.ranks.differences.buffers import buffers_apart
 from graphlab.ranks.differences.columns import apart_in_groups, unlike
-from graphlab.ranks.differences.inputs import frozen_apart, same_batches
+from graphlab.ranks.differences.inputs import frozen_apart, modes_apart, same_batches
 from graphlab.ranks.differences.models import modules_differ
 from graphlab.ranks.differences.updates import clipped_apart, rates_apart
 from graphlab.ranks.differences.weights import unequal
@@ -77,8 +77,8 @@ def compared(joint: Joint) -> Joint:
     frozen = frozen_apart(joint) if whole and not exchanged_by_hand(joint) else None
     batches = same_batches(joint) if whole else None
     clipped = clipped_apart(joint) if whole else None
-    refused = modules_differ(joint)
-    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, refused):
+    others = (modes_apart(joint) if parting is None else None, modules_differ(joint))
+    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, *others):
         if sighting is not None:
             for each in more.values():
                 each.append(sighting)
@@ -183,6 +183,10 @@ def _differences(
     if exchanged_by_hand(joint):
         # Experts of each rank's own are whole beside sharded parameters.
         applied = [at for at in applied if _source(rows, at).why != "unsharded"]
+    # Where nobody waited for the average, it is luck whether it was there.
+    applied = [
+        at for at in range(len(names[0])) if _source(rows, at).why == "in-flight"
+    ] or applied
     if applied:
         for rank, step in steps.items():
             source = _source(rows, applied[0])

@@ -1,11 +1,11 @@
-"""Compares what the ranks trained with beside the model: batches, and frozen networks."""
+"""Compares what the ranks trained with beside the parameters: batches, frozen networks, modes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TypeVar
 
-from graphlab.trace.ranks.inputs import Forwards, Frozen, FrozenApart, SameBatches
+from graphlab.trace.ranks.inputs import Forwards, Frozen, FrozenApart, Modes, ModesApart, SameBatches
 from graphlab.trace.ranks.joint import Joint
 
 # So many forwards must have been given the same.
@@ -13,7 +13,9 @@ ENOUGH = 4
 # At so many looks must what was the same have differed, to the last: a rank may send it to the
 # others now and then.
 PARTED = 3
-_Kind = TypeVar("_Kind", Forwards, Frozen)
+# At so many forwards must modes have differed: one may be a trial.
+OFTEN = 2
+_Kind = TypeVar("_Kind", Forwards, Frozen, Modes)
 
 
 def same_batches(joint: Joint) -> SameBatches | None:
@@ -53,6 +55,31 @@ def frozen_apart(joint: Joint) -> FrozenApart | None:
             return FrozenApart(
                 at, name, True, ranks, True, some, write.written, write.written_by
             )
+    return None
+
+
+def modes_apart(joint: Joint) -> ModesApart | None:
+    """The first forward at which a module was in evaluation on some ranks and in training on
+    others, if it was so at as many as are asked for."""
+    ranks = tuple(joint.traces)
+    for rows in _on_all(joint, Modes):
+        modes = [dict(each.modes) for each in rows]
+        if len({each.paths for each in rows}) > 1:
+            continue
+        numbers = sorted(set(modes[0]).intersection(*modes[1:]))
+        apart = [number for number in numbers if len({each[number] for each in modes}) > 1]
+        if len(apart) < OFTEN:
+            continue
+        columns = [*zip(*(each[apart[0]] for each in modes), strict=True)]
+        unlike = [at for at, column in enumerate(columns) if len({*column}) > 1]
+        some = tuple(
+            rank for rank, mode in zip(ranks, columns[unlike[0]], strict=True) if mode == "e"
+        )
+        put = next(row for rank, row in zip(ranks, rows, strict=True) if rank in some)
+        return ModesApart(
+            put.at, put.name, put.paths[unlike[0]], len(unlike) - 1, apart[0], some,
+            put.put, put.put_by, ranks,
+        )  # fmt: skip
     return None
 
 

@@ -85,4 +85,34 @@ class OthersLabels:
     backward_at: Location | None
 
 
-InputSighting = SameOrder | Forwards | SameBatches | Frozen | FrozenApart | OthersLabels
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """Of the modules at `paths` of the wrapper `name`, called at `at`, that compute otherwise in
+    evaluation: "t" for training and "e" for evaluation of each, by the number of the forward.
+    put: the last call that put one of them into evaluation, `put_by`."""
+
+    at: Location | None
+    name: str
+    paths: tuple[str, ...]
+    modes: tuple[tuple[Count, str], ...]
+    put: Location | None
+    put_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModesApart:
+    """In the forward `number` of the wrapper `name` at `at`, its module `path`, and `more`, were in
+    evaluation on the ranks `some`, which `put` them there, and in training on the others."""
+
+    at: Location | None
+    name: str
+    path: str
+    more: Count
+    number: Count
+    some: tuple[int, ...]
+    put: Location | None
+    put_by: str
+    ranks: tuple[int, ...]
+
+
+InputSighting = SameOrder | Forwards | SameBatches | Frozen | FrozenApart | OthersLabels | Modes | ModesApart
