@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
-from graphlab.trace.ranks.inputs import Forwards, Frozen, FrozenApart, Modes, ModesApart, SameBatches
+from graphlab.trace.ranks.inputs import (
+    Forwards,
+    Frozen,
+    FrozenApart,
+    Modes,
+    ModesApart,
+    SameBatches,
+)
 from graphlab.trace.ranks.joint import Joint
 
 # So many forwards must have been given the same.
@@ -52,9 +59,7 @@ def frozen_apart(joint: Joint) -> FrozenApart | None:
         if first and all(apart[first:]) and len(apart) - first >= PARTED:
             some = tuple(rank for rank, each in zip(ranks, moved, strict=True) if each)
             write = next((each for each in rows if each.written is not None), rows[0])
-            return FrozenApart(
-                at, name, True, ranks, True, some, write.written, write.written_by
-            )
+            return FrozenApart(at, name, True, ranks, True, some, write.written, write.written_by)
     return None
 
 

@@ -115,4 +115,6 @@ class ModesApart:
     ranks: tuple[int, ...]
 
 
-InputSighting = SameOrder | Forwards | SameBatches | Frozen | FrozenApart | OthersLabels | Modes | ModesApart
+InputSighting = (
+    SameOrder | Forwards | SameBatches | Frozen | FrozenApart | OthersLabels | Modes | ModesApart
+)

@@ -46,9 +46,7 @@ class TrainingModes:
         self._tracer, self._table, self._wrappers = watched.tracer, watched.table, wrappers
         self._seen: dict[int, _Seen] = {}
         self._evaluated: dict[int, Spot | None] = {}
-        watched.tracer.handle(
-            nn.parallel.DistributedDataParallel.forward, self._forward, "call"
-        )
+        watched.tracer.handle(nn.parallel.DistributedDataParallel.forward, self._forward, "call")
         watched.tracer.handle(nn.Module.eval, self._evaluates, "call")
 
     def found(self) -> Iterator[Modes]:
