@@ -28,7 +28,6 @@ from graphlab.trace.ranks.sightings import (
     NotAveraged,
     RankSighting,
     RankStep,
-    Scheduled,
     ShardStep,
     Source,
     StepsApart,

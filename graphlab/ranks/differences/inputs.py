@@ -47,7 +47,7 @@ def frozen_apart(joint: Joint) -> FrozenApart | None:
     """The first frozen module whose parameters have never been the same on all ranks, or no longer
     were after one of the looks."""
     for rows in _on_all(joint, Frozen):
-        values = [dict(zip(each.looks or range(len(each.values)), each.values)) for each in rows]
+        values = [_by_look(each) for each in rows]
         looks = sorted(set(values[0]).intersection(*values[1:]))
         apart = [len({each[look] for each in values}) > 1 for look in looks]
         ranks = tuple(joint.traces)
@@ -61,6 +61,10 @@ def frozen_apart(joint: Joint) -> FrozenApart | None:
             write = next((each for each in rows if each.written is not None), rows[0])
             return FrozenApart(at, name, True, ranks, True, some, write.written, write.written_by)
     return None
+
+
+def _by_look(each: Frozen) -> dict[int, str]:
+    return dict(zip(each.looks or range(len(each.values)), each.values, strict=True))
 
 
 def modes_apart(joint: Joint) -> ModesApart | None:

@@ -78,9 +78,9 @@ class FrozenModules:
         """The program's last write to one of them."""
         keys = {storage_key(each) for each in parameters}
         for event in islice(reversed(self._log.events), BACK):
-            if isinstance(event, RawWrite) and event.spot is not None:
-                if any(each[0] in keys for each in event.tensors):
-                    return event
+            told = isinstance(event, RawWrite) and event.spot is not None
+            if told and any(each[0] in keys for each in event.tensors):
+                return event
         return None
 
     def _called(self) -> Iterator[tuple[Spot | None, Any]]:
