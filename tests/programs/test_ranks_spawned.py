@@ -100,8 +100,6 @@ def test_what_starts_processes_is_where_it_was(name: str) -> None:
     """Where it moves, spawned ranks are not seen any more."""
     import importlib
 
-    import torch.multiprocessing
-
     from graphlab.ranks.spawned import SpawnedRanks
 
     module = importlib.import_module(name)
