@@ -29,6 +29,29 @@ def test_the_same_batches_on_every_rank() -> None:
     assert finding.cause is not None and finding.cause.at == LOSS
 
 
+def noise(*states: str) -> Forwards:
+    return forwards(*"efgh", at=BACKWARD, name="G", random=states)
+
+
+def test_noise_that_all_ranks_draw_alike() -> None:
+    one, other = (forwards(*"abcd"), noise(*"stuv")), (forwards(*"ijkl"), noise(*"stuv"))
+    (finding,) = told(one, other)
+    assert (finding.code, finding.severity) == ("GL312", "info")
+    assert finding.cause is not None and finding.cause.at == BACKWARD
+    assert "draw the same random numbers: G" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(noise(*"stuv"), noise(*"wxyz"), id="each rank draws its own"),
+        pytest.param(noise(*"ssss"), noise(*"ssss"), id="nothing is drawn"),
+    ],
+)
+def test_inputs_in_common_that_are_not_drawn(one: Forwards, other: Forwards) -> None:
+    assert told((forwards(*"abcd"), one), (forwards(*"ijkl"), other)) == []
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -141,10 +164,11 @@ def test_all_are_told_in_korean() -> None:
         *told(*2 * ((forwards(*"abcd", loader=None),),)),
         *told(written(*"abcd", written=CLIP, written_by="p.mul_()"), written(*"aaaa")),
         *told(written(*"abcd"), written(*"aefg")),
+        *told((forwards(*"abcd"), noise(*"stuv")), (forwards(*"ijkl"), noise(*"stuv"))),
         *told((modes("ee", "ee", put=CLIP, put_by="model.eval()"),), (modes("tt", "tt"),)),
         *told((modes("te", "te"),), (modes("tt", "tt"),)),
     ]
-    codes = "GL311 GL312 GL313 GL313 GL312 GL313 GL313 GL317 GL317"
+    codes = "GL311 GL312 GL313 GL313 GL312 GL313 GL313 GL312 GL317 GL317"
     assert [each.code for each in found] == codes.split()
     for each in found:
         is_korean(each)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from graphlab.trace.ranks.inputs import (
@@ -26,21 +27,29 @@ _Kind = TypeVar("_Kind", Forwards, Frozen, Modes)
 
 
 def same_batches(joint: Joint) -> SameBatches | None:
-    """The first wrapper whose compared forwards were all given the same on all ranks, if a line of
-    no other wrapper was given something else: what the parts of one training take in common."""
-    told: list[SameBatches] = []
+    """The first wrapper whose compared forwards were all given the same on all ranks. Where a line
+    of another was given something else, it may be what the parts of one training take in common,
+    unless the ranks draw the same random numbers."""
+    told: list[tuple[SameBatches, bool]] = []
+    unlike = False
     for rows in _on_all(joint, Forwards):
         given = [dict(each.given) for each in rows]
         numbers = set(given[0]).intersection(*given[1:])
         if any(len({each[number] for each in given}) > 1 for number in numbers):
-            return None
+            unlike = True
+            continue
         varied = {given[0][number] for number in numbers}
         if len(numbers) >= ENOUGH and len(varied) > 1:
             first = rows[0]
-            told.append(
-                SameBatches(first.at, first.name, len(numbers), first.loader, tuple(joint.traces))
+            random = {each.random for each in rows}
+            drawn = len(random) == 1 and len({*first.random}) == len(first.random) > 0
+            found = SameBatches(
+                first.at, first.name, len(numbers), first.loader, tuple(joint.traces)
             )
-    return told[0] if told else None
+            told.append((found, drawn))
+    if unlike:
+        told = [(replace(found, loader=None, drawn=True), True) for found, drawn in told if drawn]
+    return told[0][0] if told else None
 
 
 def frozen_apart(joint: Joint) -> FrozenApart | None:

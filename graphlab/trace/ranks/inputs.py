@@ -21,24 +21,28 @@ class SameOrder:
 @dataclass(frozen=True, slots=True)
 class Forwards:
     """Checksums of what the forwards of the wrapper `name` at `at` were given, by their numbers.
-    loader: where the DataLoader was made whose batches were under way."""
+    loader: where the DataLoader was made whose batches were under way. random: checksums of the
+    state of the random number generator at each."""
 
     at: Location | None
     name: str
     given: tuple[tuple[Count, str], ...]
     loader: Location | None
+    random: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SameBatches:
     """The `count` compared forwards of the wrapper `name` at `at` were each given the same on all
-    `ranks`. loader: as of Forwards."""
+    `ranks`. loader: as of Forwards. drawn: other wrappers were given what differs, and the ranks
+    draw the same random numbers."""
 
     at: Location | None
     name: str
     count: Count
     loader: Location | None
     ranks: tuple[int, ...]
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
