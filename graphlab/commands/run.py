@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from graphlab.catalogue import scenarios
 from graphlab.commands.player import no_film
-from graphlab.commands.ranks.run import replay_ranks, run_as_rank, run_ranks
+from graphlab.commands.ranks.run import replay_ranks, report_spawned, run_as_rank, run_ranks
 from graphlab.commands.recording import record, resolve, shown_by
 from graphlab.commands.report import Asked, Report
 from graphlab.commands.saved import load
@@ -24,6 +24,7 @@ from graphlab.trace.model import Trace
 
 if TYPE_CHECKING:
     from graphlab.observe.observation import Observation
+    from graphlab.ranks.spawned import SpawnedRanks
 
 
 def run(
@@ -46,9 +47,14 @@ def run(
     place = placement()
     if place is not None:
         return run_as_rank(place, target, arguments, asked, is_module, last, tell)
-    asked = asked.checked()
+    as_asked, asked = asked, asked.checked()
+    spawned: list[SpawnedRanks] = []
 
     def prepare(observation: Observation) -> None:
+        from graphlab.ranks.spawned import SpawnedRanks
+
+        spawned.append(SpawnedRanks(target, observation.files.targets))
+        spawned[0].start()
         if asked.films:
             observation.keep_film()
         if asked.nan_from is not None:
@@ -61,7 +67,14 @@ def run(
     except Unreported as lost:
         tell([lost])
         return lost.exit_code
+    finally:
+        for each in spawned:
+            each.stop()
     ran = recorded.ran
+    for each in spawned:
+        code = report_spawned(each, target, arguments, as_asked, is_module, ran.exit_code, tell)
+        if code is not None:
+            return code
     if ran.exit_code == 2 and not any(o.steps for o in ran.trace.optimizers):
         # A usage error of the script, which has printed its message: there is nothing to report.
         return 2

@@ -9,11 +9,16 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.ranks.differences.buffers import buffers_apart
 from graphlab.ranks.differences.columns import apart_in_groups, unlike
-from graphlab.ranks.differences.inputs import frozen_apart, same_batches
+from graphlab.ranks.differences.inputs import frozen_apart, modes_apart, same_batches
 from graphlab.ranks.differences.models import modules_differ
-from graphlab.ranks.differences.updates import clipped_apart, rates_apart
+from graphlab.ranks.differences.updates import (
+    clipped_apart,
+    only_scheduler,
+    rates_apart,
+    restored_by_some,
+)
 from graphlab.ranks.differences.weights import unequal
-from graphlab.ranks.parting import counts_of, parted
+from graphlab.ranks.parting import parted
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
@@ -23,7 +28,6 @@ from graphlab.trace.ranks.sightings import (
     NotAveraged,
     RankSighting,
     RankStep,
-    Scheduled,
     ShardStep,
     Source,
     StepsApart,
@@ -77,8 +81,8 @@ def compared(joint: Joint) -> Joint:
     frozen = frozen_apart(joint) if whole and not exchanged_by_hand(joint) else None
     batches = same_batches(joint) if whole else None
     clipped = clipped_apart(joint) if whole else None
-    refused = modules_differ(joint)
-    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, refused):
+    others = (modes_apart(joint) if parting is None else None, modules_differ(joint))
+    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, *others):
         if sighting is not None:
             for each in more.values():
                 each.append(sighting)
@@ -183,6 +187,8 @@ def _differences(
     if exchanged_by_hand(joint):
         # Experts of each rank's own are whole beside sharded parameters.
         applied = [at for at in applied if _source(rows, at).why != "unsharded"]
+    # Where nobody waited for the average, it is luck whether it was there.
+    applied = [at for at in range(len(names[0])) if _source(rows, at).why == "in-flight"] or applied
     if applied:
         for rank, step in steps.items():
             source = _source(rows, applied[0])
@@ -206,7 +212,7 @@ def _differences(
             message("ranks.of_rank", rank=rank, text=", ".join(step.rates))
             for rank, step in steps.items()
         )
-        write = _scheduler(joint) if rows[0].step else None
+        write = only_scheduler(joint) if rows[0].step else None
         for rank, step in steps.items():
             yield rank, _apart(step, range(len(step.tensors)), "rate", write, ranks, differs)
     elif unlike(rows, lambda step: step.settings):
@@ -235,7 +241,7 @@ def _differences(
         if not who and not rows[0].step:
             # They were made differently: all ranks wrote to them alike.
             write = None
-        elif not who and (restored := _restored(joint))[0] is not None:
+        elif not who and (restored := restored_by_some(joint))[0] is not None:
             write, who = restored
         why = "values" if write is not None or not rows[0].step else "drifted"
         for rank, step in steps.items():
@@ -271,26 +277,6 @@ def _scaled(joint: Joint) -> Iterator[tuple[int, RankSighting]]:
                 tuple(steps), differs,
             )  # fmt: skip
         return
-
-
-def _scheduler(joint: Joint) -> GradientWrite | None:
-    """The line that steps a scheduler on some ranks more often than on others; else the only one
-    that steps any."""
-    rows = [row for row in counts_of(joint, Scheduled, None) if row[1] == "step"]
-    unequal = [row for row in rows if len({*row[2].values()}) > 1]
-    if not unequal and len(rows) != 1:
-        return None
-    return GradientWrite((unequal or rows)[0][0], message("ranks.gl303.scheduler"))
-
-
-def _restored(joint: Joint) -> tuple[GradientWrite | None, tuple[int, ...]]:
-    """The line that restored an optimizer's state on some ranks only, and on which."""
-    for at, operation, counts in counts_of(joint, Scheduled, None):
-        if operation == "load_state_dict" and len(set(counts.values())) > 1:
-            most = max(counts.values())
-            who = tuple(rank for rank, count in counts.items() if count == most)
-            return GradientWrite(at, "load_state_dict()"), who
-    return None, ()
 
 
 def _applied(rows: list[RankStep], differing: list[int], own: list[int]) -> list[int]:

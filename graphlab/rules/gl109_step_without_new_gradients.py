@@ -26,8 +26,12 @@ def check(trace: Trace) -> Iterator[Finding]:
         # It is torch that steps there, for a rank that has no more batches.
         joined = step.at is not None and step.at.code.startswith("with Join(")
         help = f"training.gl109.{'joined_' if joined else ''}help"
+        # What it does there is as its documentation has it.
+        severity = "info" if joined else RULE.severity
         yield Finding(
-            *RULE.label,
+            RULE.code,
+            RULE.name,
+            severity,
             summary=message("training.gl109.summary", name=optimizer.name),
             iteration=step.iteration,
             tensor=unversioned(trace, optimizer.owns[0]) if optimizer.owns else None,

@@ -34,8 +34,11 @@ def _finding(trace: Trace, each: ZeroGradients) -> Finding:
     names = message("words.a_parameter")
     if each.tensors:
         names = several_parameters(trace, each.tensors)
+    called = f"{function}()" if operation else each.call
     code, name, severity = RULE.label
-    if operation in FLAT:
+    if not operation:
+        why, help = "given", "given_help"
+    elif operation in FLAT:
         why, help = "flat", "flat_help"
     elif operation in _CHOICES:
         # Which branch is taken may change with the data, and with the training.
@@ -57,11 +60,11 @@ def _finding(trace: Trace, each: ZeroGradients) -> Finding:
             "training.gl120.summary",
             names=names,
             checks=each.checks,
-            why=message(f"training.gl120.{why}", call=f"{function}()", line=line),
+            why=message(f"training.gl120.{why}", call=called, line=line),
         ),
         tensor=unversioned(trace, index) if index is not None else None,
         failed=Place(each.call_at, each.call),
-        cause=Place(each.at, f"{function}()") if each.at is not None else None,
+        cause=Place(each.at, called) if each.at is not None else None,
         help=(Help(message(f"training.gl120.{help}", function=function)),),
         others=tuple(straight_through(trace, each.at, operation)) if operation in FLAT else (),
     )

@@ -22,7 +22,7 @@ from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, NotAveraged
 
 # Why the gradients were not averaged, where that is known.
 _KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied", "never", "grad"}
-_KNOWN |= {"hook", "moved", "group", "unsharded"}
+_KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight"}
 
 
 def check(trace: Trace) -> Iterator[Finding]:

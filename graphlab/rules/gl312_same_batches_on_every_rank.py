@@ -17,7 +17,11 @@ def check(trace: Trace) -> Iterator[Finding]:
             how = "loaded" if each.loader is not None else "drawn"
             yield Finding(
                 *RULE.label,
-                summary=message("ranks.gl312.summary", name=each.name, count=each.count),
+                summary=message(
+                    f"ranks.gl312.{'noise' if each.drawn else 'summary'}",
+                    name=each.name,
+                    count=each.count,
+                ),
                 cause=Place(each.loader or each.at, message(f"ranks.gl312.{how}")),
                 failed=Place(each.at, message("ranks.gl312.forward", name=each.name)),
                 help=(Help(message(f"ranks.gl312.{how}_help")),),

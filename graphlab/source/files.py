@@ -90,7 +90,7 @@ class UserFiles:
     user's even inside site-packages: the script to run, or the package given to -m."""
 
     def __init__(self, targets: tuple[str, ...] = ()) -> None:
-        self._targets = tuple(os.path.realpath(path) for path in targets)
+        self.targets = tuple(os.path.realpath(path) for path in targets)
         self._libraries = _library_folders()
         # The answers that are true of a whole file; where the code tells, there is none.
         self.known: dict[str, bool] = {}
@@ -131,7 +131,7 @@ class UserFiles:
                 linecache.getlines(filename)
             )
         path = self._real(filename)
-        for target in self._targets:
+        for target in self.targets:
             if path == target:
                 return True
             if path.startswith(os.path.join(target, "")):

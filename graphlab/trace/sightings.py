@@ -109,8 +109,8 @@ class ZeroGradients:
     """Parameters whose gradient was exactly zero at each of the `checks` steps that were looked at.
 
     at: the line of the node `operation` that was given a gradient and handed zeros on. by_weight:
-    that is because it multiplies by zero. whole: no other parameter of an optimizer got a gradient
-    from that backward.
+    that is because it multiplies by zero; without an operation, the backward itself was given
+    zeros. whole: no other parameter of an optimizer got a gradient from that backward.
     """
 
     at: Location | None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graphlab.trace.ranks.inputs import Forwards, Frozen, SameOrder
+from graphlab.trace.ranks.inputs import Forwards, Frozen, Modes, SameOrder
 from graphlab.trace.ranks.sightings import Carried
 from tests.rules.test_korean import is_korean, korean
 from tests.rules.test_ranks import BACKWARD
@@ -27,6 +27,29 @@ def test_the_same_batches_on_every_rank() -> None:
     assert finding.cause is not None and finding.cause.at == CLIP
     (finding,) = told(*2 * ((forwards(*"abcd", loader=None),),))
     assert finding.cause is not None and finding.cause.at == LOSS
+
+
+def noise(*states: str) -> Forwards:
+    return forwards(*"efgh", at=BACKWARD, name="G", random=states)
+
+
+def test_noise_that_all_ranks_draw_alike() -> None:
+    one, other = (forwards(*"abcd"), noise(*"stuv")), (forwards(*"ijkl"), noise(*"stuv"))
+    (finding,) = told(one, other)
+    assert (finding.code, finding.severity) == ("GL312", "info")
+    assert finding.cause is not None and finding.cause.at == BACKWARD
+    assert "draw the same random numbers: G" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(noise(*"stuv"), noise(*"wxyz"), id="each rank draws its own"),
+        pytest.param(noise(*"ssss"), noise(*"ssss"), id="nothing is drawn"),
+    ],
+)
+def test_inputs_in_common_that_are_not_drawn(one: Forwards, other: Forwards) -> None:
+    assert told((forwards(*"abcd"), one), (forwards(*"ijkl"), other)) == []
 
 
 @pytest.mark.parametrize(
@@ -67,6 +90,64 @@ def test_a_frozen_network_that_all_have_in_common() -> None:
     assert told(*parts) == []
 
 
+def written(*values: str, **fields: Any) -> tuple[Any, ...]:
+    return Frozen(LOSS, "teacher", values, tuple(range(len(values))), **fields), NOTHING_BETWEEN
+
+
+def test_a_frozen_network_that_one_rank_alone_writes_to() -> None:
+    wrote = written(*"abcd", written=CLIP, written_by="p.mul_()")
+    (finding,) = told(wrote, written(*"aaaa"))
+    assert (finding.code, finding.severity, finding.ranks) == ("GL313", "warning", (0, 1))
+    assert finding.cause is not None and finding.cause.at == CLIP
+    assert "only rank 0 wrote to it" in finding.summary
+    (finding,) = told(written(*"abcd"), written(*"aefg"))
+    assert "no longer is" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(written(*"aabc"), written(*"aaaa"), id="seen too seldom"),
+        pytest.param(written(*"abcd"), written(*"aaad"), id="sent to the others in the end"),
+        pytest.param(written(*"abcde"), written(*"abcde"), id="written to alike"),
+    ],
+)
+def test_frozen_networks_of_which_nothing_is_said(one: Any, other: Any) -> None:
+    assert told(one, other) == []
+
+
+def test_a_look_that_one_rank_missed() -> None:
+    late = Frozen(LOSS, "teacher", ("b", "c", "d"), (1, 2, 3)), NOTHING_BETWEEN
+    assert told(written(*"abcd"), late) == []
+
+
+def modes(*seen: str, **fields: Any) -> Modes:
+    same: dict[str, Any] = {"put": None, "put_by": "", **fields}
+    return Modes(LOSS, "model", ("norm", "drop"), tuple(enumerate(seen)), **same)
+
+
+def test_modules_in_evaluation_on_one_rank() -> None:
+    stays = modes("tt", "tt", "ee", "ee", put=CLIP, put_by="model.eval()")
+    (finding,) = told((stays,), (modes("tt", "tt", "tt", "tt"),))
+    assert (finding.code, finding.severity, finding.ranks) == ("GL317", "warning", (0, 1))
+    assert finding.cause is not None and finding.cause.at == CLIP
+    assert "model.norm and 1 other module" in finding.summary and "forward 2" in finding.summary
+    (finding,) = told((modes("te", "te"),), (modes("tt", "tt"),))
+    assert "model.drop computed in evaluation mode on rank 0" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param((modes("tt", "te", "tt"),), (modes("tt", "tt", "tt"),), id="once"),
+        pytest.param((modes("te", "te"),), (modes("te", "te"),), id="frozen everywhere"),
+        pytest.param((modes("ee", "ee"),), (), id="a model of one rank"),
+    ],
+)
+def test_modes_of_which_nothing_is_said(one: Any, other: Any) -> None:
+    assert told(one, other) == []
+
+
 def test_an_order_that_no_epoch_changes() -> None:
     (finding,) = told(*2 * ((SameOrder(CLIP, LOSS, 3, 0),),))
     assert (finding.code, finding.severity, finding.ranks) == ("GL311", "info", (0, 1))
@@ -81,7 +162,13 @@ def test_all_are_told_in_korean() -> None:
         *told((*seen, *frozen("a", "b")), (*seen, *frozen("c", "d"))),
         *told(frozen("a"), frozen("c")),
         *told(*2 * ((forwards(*"abcd", loader=None),),)),
+        *told(written(*"abcd", written=CLIP, written_by="p.mul_()"), written(*"aaaa")),
+        *told(written(*"abcd"), written(*"aefg")),
+        *told((forwards(*"abcd"), noise(*"stuv")), (forwards(*"ijkl"), noise(*"stuv"))),
+        *told((modes("ee", "ee", put=CLIP, put_by="model.eval()"),), (modes("tt", "tt"),)),
+        *told((modes("te", "te"),), (modes("tt", "tt"),)),
     ]
-    assert [each.code for each in found] == ["GL311", "GL312", "GL313", "GL313", "GL312"]
+    codes = "GL311 GL312 GL313 GL313 GL312 GL313 GL313 GL312 GL317 GL317"
+    assert [each.code for each in found] == codes.split()
     for each in found:
         is_korean(each)

@@ -6,6 +6,7 @@ import contextlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graphlab.commands.ranks.report import JointReport, checked
 from graphlab.commands.recording import record
@@ -19,6 +20,9 @@ from graphlab.ranks.launch import launch, launched_by
 from graphlab.ranks.survivor import leave_behind
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
+
+if TYPE_CHECKING:
+    from graphlab.ranks.spawned import SpawnedRanks
 
 Tell = Callable[[list[Exception]], None]
 
@@ -105,6 +109,31 @@ def run_as_rank(
     finally:
         for each in endings:
             each.stop()
+
+
+def report_spawned(
+    spawned: SpawnedRanks,
+    target: str,
+    arguments: list[str],
+    asked: Asked,
+    is_module: bool,
+    code: int,
+    tell: Tell,
+) -> int | None:
+    """Report on the ranks that the program, which ended with `code`, has started itself. Returns
+    the exit code; None where there were none.
+
+    Raises:
+        UserError: for options that cannot be met.
+    """
+    try:
+        found = spawned.ranks()
+        if found is None:
+            return None
+        again = f"graphlab run {shlex.join(_explaining(target, arguments, is_module))}"
+        return _finish(*found, checked(asked), again, code, tell)
+    finally:
+        spawned.remove()
 
 
 def _quietly(leave: Callable[[Trace, int, bool], int], trace: Trace) -> None:

@@ -18,8 +18,19 @@ class Placement:
     local_world: int
 
 
+# What is known of this process by who has started it, where no variables say so.
+_assumed: list[Placement] = []
+
+
+def assume(place: Placement) -> None:
+    """This process is that rank: the program has started it so itself."""
+    _assumed[:] = [place]
+
+
 def placement(environ: Mapping[str, str] = os.environ) -> Placement | None:
     """This process's, None where it is the only one, or no launcher has started it."""
+    if _assumed:
+        return _assumed[0]
     if not ("TORCHELASTIC_RUN_ID" in environ or "MASTER_ADDR" in environ):
         return None
     rank, world = _number(environ, "RANK"), _number(environ, "WORLD_SIZE")

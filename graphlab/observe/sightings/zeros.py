@@ -71,6 +71,11 @@ class ZeroWatch:
         if not goals:
             return
         self._looks[record.spot] += 1
+        given = frame.f_locals.get("grad_tensors")
+        given = listed(given) if given is not None else []
+        if given and all(_read(each) and not any_nonzero(each) for each in given):
+            self._given(record, {id(leaf) for node in goals if (leaf := leaf_of(node)) is not None})
+            return
         self._leaves = {id(leaf) for node in nodes if (leaf := leaf_of(node)) is not None}
         self._at_zero = any(_is_zero(each) for each in listed(frame.f_locals.get("tensors")))
         self._nodes = needed(nodes, goals)
@@ -121,18 +126,28 @@ class ZeroWatch:
             if keys and not any(key in self._found for key in keys):
                 self._note(record, node, keys, not _penalty(node, nodes))
 
-    def _note(self, record: RawBackward, node: Any, keys: set[int], whole: bool) -> None:
-        indices = sorted(
+    def _given(self, record: RawBackward, keys: set[int]) -> None:
+        """The program has handed zeros to the backward itself."""
+        at = located(record.spot)
+        indices = tuple(self._indices(keys))
+        found = ZeroGradients(at, "", indices, 0, record.call, at, whole=True)
+        for key in keys - self._found.keys():
+            self._found[key] = found
+
+    def _indices(self, keys: set[int]) -> list[int]:
+        return sorted(
             index
             for key in keys
             if (parameter := self._known[key][0]()) is not None
             and (index := self._table.place_of(parameter)) is not None
         )
+
+    def _note(self, record: RawBackward, node: Any, keys: set[int], whole: bool) -> None:
         name = _named(node)
         found = ZeroGradients(
             located(self._log.line_of(sequence(node))),
             name,
-            tuple(indices),
+            tuple(self._indices(keys)),
             0,
             record.call,
             located(record.spot),

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.ranks.parting import counts_of
 from graphlab.trace.ranks.joint import Joint
-from graphlab.trace.ranks.sightings import GradientWrite
+from graphlab.trace.ranks.sightings import GradientWrite, Scheduled
 from graphlab.trace.ranks.updates import ClippedApart, ClippedPart, Rated
 
 # By how much factors differ that are not the same, and how often that must be seen: the gradients
@@ -70,3 +71,23 @@ def _same_parts(joint: Joint) -> Iterator[dict[int, ClippedPart]]:
                 name = trace.optimizers[each.optimizer].name
                 found.setdefault((name, each.step, each.clipped, each.averaged), {})[rank] = each
     yield from (each for each in found.values() if len(each) == len(joint.traces))
+
+
+def only_scheduler(joint: Joint) -> GradientWrite | None:
+    """The line that steps a scheduler on some ranks more often than on others; else the only one
+    that steps any."""
+    rows = [row for row in counts_of(joint, Scheduled, None) if row[1] == "step"]
+    unequal = [row for row in rows if len({*row[2].values()}) > 1]
+    if not unequal and len(rows) != 1:
+        return None
+    return GradientWrite((unequal or rows)[0][0], message("ranks.gl303.scheduler"))
+
+
+def restored_by_some(joint: Joint) -> tuple[GradientWrite | None, tuple[int, ...]]:
+    """The line that restored an optimizer's state on some ranks only, and on which."""
+    for at, operation, counts in counts_of(joint, Scheduled, None):
+        if operation == "load_state_dict" and len(set(counts.values())) > 1:
+            most = max(counts.values())
+            who = tuple(rank for rank, count in counts.items() if count == most)
+            return GradientWrite(at, "load_state_dict()"), who
+    return None, ()

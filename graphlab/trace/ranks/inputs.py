@@ -21,45 +21,59 @@ class SameOrder:
 @dataclass(frozen=True, slots=True)
 class Forwards:
     """Checksums of what the forwards of the wrapper `name` at `at` were given, by their numbers.
-    loader: where the DataLoader was made whose batches were under way."""
+    loader: where the DataLoader was made whose batches were under way. random: checksums of the
+    state of the random number generator at each."""
 
     at: Location | None
     name: str
     given: tuple[tuple[Count, str], ...]
     loader: Location | None
+    random: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SameBatches:
     """The `count` compared forwards of the wrapper `name` at `at` were each given the same on all
-    `ranks`. loader: as of Forwards."""
+    `ranks`. loader: as of Forwards. drawn: other wrappers were given what differs, and the ranks
+    draw the same random numbers."""
 
     at: Location | None
     name: str
     count: Count
     loader: Location | None
     ranks: tuple[int, ...]
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
     """A checksum of the parameters of the module `name`, none of which is trained or wrapped, that
-    `at` calls, at each of the backwards that were looked at."""
+    `at` calls, at each of the backwards that were looked at. looks: their numbers; written: a line
+    that wrote to one of them meanwhile, by `written_by`."""
 
     at: Location | None
     name: str
     values: tuple[str, ...]
+    looks: tuple[Count, ...] = ()
+    written: Location | None = None
+    written_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenApart:
     """The parameters of the frozen module `name`, called at `at`, differ between the ranks. moves:
-    whether the program writes to them, as to an average of others."""
+    whether the program writes to them, as to an average of others. parted: they were the same at
+    first; the line `written` then wrote to them, by `written_by`, on the ranks `some` alone, if
+    these are not all."""
 
     at: Location | None
     name: str
     moves: bool
     ranks: tuple[int, ...]
+    parted: bool = False
+    some: tuple[int, ...] = ()
+    written: Location | None = None
+    written_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +89,36 @@ class OthersLabels:
     backward_at: Location | None
 
 
-InputSighting = SameOrder | Forwards | SameBatches | Frozen | FrozenApart | OthersLabels
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """Of the modules at `paths` of the wrapper `name`, called at `at`, that compute otherwise in
+    evaluation: "t" for training and "e" for evaluation of each, by the number of the forward.
+    put: the last call that put one of them into evaluation, `put_by`."""
+
+    at: Location | None
+    name: str
+    paths: tuple[str, ...]
+    modes: tuple[tuple[Count, str], ...]
+    put: Location | None
+    put_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModesApart:
+    """In the forward `number` of the wrapper `name` at `at`, its module `path`, and `more`, were in
+    evaluation on the ranks `some`, which `put` them there, and in training on the others."""
+
+    at: Location | None
+    name: str
+    path: str
+    more: Count
+    number: Count
+    some: tuple[int, ...]
+    put: Location | None
+    put_by: str
+    ranks: tuple[int, ...]
+
+
+InputSighting = (
+    SameOrder | Forwards | SameBatches | Frozen | FrozenApart | OthersLabels | Modes | ModesApart
+)

@@ -17,6 +17,7 @@ from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.sightings.ranks.by_hand import AveragedCopies
 from graphlab.observe.sightings.ranks.exchanges import Exchanges, size_of
 from graphlab.observe.sightings.ranks.gradientless import GradientlessResults
+from graphlab.observe.sightings.ranks.places import waits
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import (
     byte_span,
@@ -41,8 +42,8 @@ INTO = ("all_gather", "all_gather_into_tensor", "all_gather_single", "all_to_all
         "all_to_all_single", "reduce_scatter", "reduce_scatter_tensor",
         "reduce_scatter_single")  # fmt: skip
 RECEIVING = ("recv", "scatter")
-OTHERS = ("barrier", "gather", "send", "all_gather_object", "broadcast_object_list",
-          "gather_object", "scatter_object_list")  # fmt: skip
+OTHERS = ("barrier", "monitored_barrier", "gather", "send", "all_gather_object",
+          "broadcast_object_list", "gather_object", "scatter_object_list")  # fmt: skip
 # Those of torch.distributed._functional_collectives, by which DTensors communicate.
 FUNCTIONAL = ("all_gather_single", "all_gather_tensor", "all_reduce", "all_to_all_single",
               "broadcast", "reduce_scatter_single", "reduce_scatter_tensor")  # fmt: skip
@@ -68,6 +69,9 @@ class Collectives:
         self._versions: dict[int, list[int]] = {}
         # {memory: the ranks among which it was overwritten last}, where they are not all.
         self._among: dict[int, tuple[int, ...]] = {}
+        # The lines that went on before the call was done, and the number of the last barrier.
+        self._barrier = 0
+        self._unawaited: set[Spot] = set()
         for name in {*IN_PLACE, *INTO, *RECEIVING, *OTHERS, *PAIRWISE}:
             function = getattr(torch.distributed, name, None)
             if function is not None:
@@ -99,6 +103,13 @@ class Collectives:
     def among(self, tensor: Any) -> tuple[int, ...]:
         """The ranks among which a collective overwrote a tensor last; none for all, or none."""
         return self._among.get(storage_key(tensor) or -1, ())
+
+    def in_flight(self, spot: Spot) -> bool:
+        """Whether a line lets its calls run on, nothing in the program's files waits for any, and
+        no barrier has come since."""
+        if spot not in self._unawaited or self._last.get(spot, 0) < self._barrier:
+            return False
+        return not any(own and waits(name) for name, own in [*self._files.known.items()])
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         self._gradientless.inspect(record, nodes)
@@ -135,6 +146,10 @@ class Collectives:
             if event == "call":
                 self.calls += 1
                 self._last[caller.f_code, caller.f_lasti] = self.calls
+                if "barrier" in name:
+                    self._barrier = self.calls
+                if frame.f_locals.get("async_op") is True:
+                    self._unawaited.add((caller.f_code, caller.f_lasti))
                 self._versions[id(frame)] = [*map(version_of, targets)]
                 given = operands[1] if name in INTO and len(operands) > 1 else None
                 sent = operands[0] if name in IN_PLACE else given

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from graphlab.observe.names import submodules
@@ -107,3 +108,21 @@ def _leading_to(method: str, classes: list[ast.ClassDef]) -> set[str]:
         more = {caller for caller, called in calls if called in found} - found
         found |= more
     return found
+
+
+# What waits for a collective that runs on.
+_WAITS = {"wait", "wait_all", "get_future", "synchronize"}
+
+
+@lru_cache(maxsize=256)
+def waits(path: str) -> bool:
+    """Whether a file names anything that waits; true where it cannot be read."""
+    tree = parse(path)
+    if tree is None:
+        return True
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr in _WAITS)
+        or (isinstance(node, ast.Name) and node.id in _WAITS)
+        or (isinstance(node, ast.Constant) and node.value in _WAITS)
+        for node in ast.walk(tree)
+    )

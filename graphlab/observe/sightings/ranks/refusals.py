@@ -126,7 +126,7 @@ class WrapperRefusals:
         # outputs depend on, and waits for each from then on.
         unreached = {*self._wrappers.places_of(wrapper)} - {*record.reached} if static else set()
         reached_first = bool(wrapper.missing)
-        waits_for = wrapper.missing or unreached
+        waits_for = wrapper.missing or unreached or {*self._frozen_since(frame, wrapper)}
         if not waits_for:
             with Unnoticed():
                 self.found += self._replaced(frame, wrapper, record)
@@ -146,6 +146,17 @@ class WrapperRefusals:
                 self._use_of(missing, ddp), why, cause, by, static and reached_first,
             )  # fmt: skip
             self.found.append(sighting)
+
+    def _frozen_since(self, frame: FrameType, wrapper: Wrapper) -> list[int]:
+        """Those that it waits for and that nothing else has ever asked about: no backward can have
+        reached them."""
+        with Unnoticed():
+            names = Names(self._files).gather(frame)
+            return [
+                self._table.tensor_index(each, names)
+                for each in parameters_in(attribute(wrapper.ref(), "module"))
+                if id(each) in wrapper.known and not requires_grad(each)
+            ]
 
     def _replaced(
         self, frame: FrameType, wrapper: Wrapper, record: RawBackward

@@ -27,6 +27,7 @@ from graphlab.observe.sightings.ranks.inputs.batches import Batches
 from graphlab.observe.sightings.ranks.inputs.epochs import Epochs
 from graphlab.observe.sightings.ranks.inputs.frozen import FrozenModules
 from graphlab.observe.sightings.ranks.inputs.labels import GatheredLabels
+from graphlab.observe.sightings.ranks.inputs.modes import TrainingModes
 from graphlab.observe.sightings.ranks.past import PastWrappers
 from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
 from graphlab.observe.sightings.ranks.shards import ShardGradients, shard_of
@@ -78,6 +79,7 @@ class RankSteps:
         self._buffers = OwnBuffers(watched, self._wrappers)
         self._norms = BatchNorms(watched, self._wrappers)
         self._inputs = (Epochs(watched), Batches(watched, self._wrappers))
+        self._modes = TrainingModes(watched, self._wrappers)
         self._labels = GatheredLabels(watched)
         self._frozen = FrozenModules(watched, self._wrappers)
         BufferBroadcasts(watched, collectives)
@@ -141,7 +143,7 @@ class RankSteps:
         yield from self._buffers.found()
         yield from self._norms.found()
         yield from self._frozen.found()
-        for each in (*self._inputs, self._labels, self._clips, self._rates):
+        for each in (*self._inputs, self._modes, self._labels, self._clips, self._rates):
             yield from each.found()
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
@@ -224,6 +226,10 @@ class RankSteps:
                 line = located(mean)
                 by = call_text(line, "all_reduce")[0]
                 source = replace(source, cause=line, cause_by=by)
+            if mean is not None and self._collectives.in_flight(mean):
+                line = located(mean)
+                by = call_text(line, "all_reduce")[0]
+                source = replace(source, why="in-flight", cause=line, cause_by=by)
             if source not in sources:
                 sources.append(source)
             source_of.append(sources.index(source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -31,6 +32,7 @@ class _Call:
     def __init__(self) -> None:
         self.count = 0
         self.given: dict[int, str] = {}
+        self.random: list[str] = []
         self.loaders: set[Spot | None] = set()
 
 
@@ -55,7 +57,7 @@ class Batches:
             loader = next(iter(call.loaders)) if len(call.loaders) == 1 else None
             yield Forwards(
                 located(spot), self._table.module_name(own), tuple(call.given.items()),
-                located(loader),
+                located(loader), tuple(call.random),
             )  # fmt: skip
 
     def _loader(self, frame: FrameType, event: str, arg: Any) -> None:
@@ -82,10 +84,17 @@ class Batches:
         ]
         if sum(map(count_of, given)) > FEW:
             call.given[number] = " ".join(map(checksum, given))
+            call.random.append(_generator())
             call.loaders.add(self._under_way)
 
     def _of(self, ddp: Any) -> Wrapper | None:
         return next((each for each in self._wrappers.all if each.ref() is ddp), None)
+
+
+def _generator() -> str:
+    """A checksum of where the program's random numbers are."""
+    state = torch.get_rng_state().numpy().tobytes()
+    return hashlib.blake2b(state, digest_size=6).hexdigest()
 
 
 def _tensors(value: Any, depth: int) -> Iterator[Any]:

@@ -10,21 +10,24 @@ from typing import Any
 
 from graphlab.observe.distributed.checksums import NOTHING, WHOLE, checksum
 from graphlab.observe.names import parameters_in
-from graphlab.observe.notes import RawModule, Spot, located
+from graphlab.observe.notes import RawModule, RawWrite, Spot, located
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import requires_grad
+from graphlab.observe.tensors import requires_grad, storage_key
 from graphlab.source.objects import exactly
+from graphlab.source.wording import written_by
 from graphlab.trace.ranks.inputs import Frozen
 
 # So many modules are looked at, at so many backwards; of one, so many parameters; and so far back.
-MODULES, LOOKS, PARAMETERS, BACK = 8, 3, 64, 1024
+MODULES, LOOKS, PARAMETERS, BACK = 8, 6, 64, 1024
 
 
 class _Seen:
     def __init__(self, module: Any, spot: Spot | None) -> None:
         self.ref, self.spot = weakref.ref(module), spot
-        self.values: list[str] = []
+        # By the number of the look.
+        self.values: dict[int, str] = {}
+        self.write: RawWrite | None = None
 
 
 class FrozenModules:
@@ -59,13 +62,26 @@ class FrozenModules:
             sums = [*map(checksum, parameters[:PARAMETERS])]
             if NOTHING not in sums:
                 whole = hashlib.blake2b(" ".join(sums).encode(), digest_size=6)
-                known.values.append(whole.hexdigest())
+                known.values[self._looks] = whole.hexdigest()
+            known.write = known.write or self._write_to(parameters)
 
     def found(self) -> Iterator[Frozen]:
         for own, each in self._seen.items():
             if each.values:
                 name = self._table.module_name(own)
-                yield Frozen(located(each.spot), name, tuple(each.values))
+                values, looks = tuple(each.values.values()), tuple(each.values)
+                at = located(each.write.spot) if each.write is not None else None
+                by = written_by(at, each.write.by, each.write.direct) if each.write else ""
+                yield Frozen(located(each.spot), name, values, looks, at, by)
+
+    def _write_to(self, parameters: list[Any]) -> RawWrite | None:
+        """The program's last write to one of them."""
+        keys = {storage_key(each) for each in parameters}
+        for event in islice(reversed(self._log.events), BACK):
+            told = isinstance(event, RawWrite) and event.spot is not None
+            if told and any(each[0] in keys for each in event.tensors):
+                return event
+        return None
 
     def _called(self) -> Iterator[tuple[Spot | None, Any]]:
         """The modules that the program itself called of late, each once."""

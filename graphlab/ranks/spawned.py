@@ -1,0 +1,102 @@
+"""Watches the ranks that a program starts itself, by torch.multiprocessing.spawn."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from graphlab.observe.distributed.placement import Placement, assume
+from graphlab.observe.observation import Observation
+from graphlab.ranks.folder import RunFolder, new_folder, traces_in
+from graphlab.ranks.termination import Termination
+from graphlab.trace import store
+from graphlab.trace.model import Trace
+from graphlab.trace.ranks.sightings import Communicated
+
+# The function that starts the processes is public; it is found in both.
+_MODULES, _STARTS = ("torch.multiprocessing.spawn", "torch.multiprocessing"), "start_processes"
+# What was forked goes on with this process's observation, which leaves it alone.
+_METHOD = "spawn"
+
+
+class Watched:
+    """What a spawned process is given to call in place of the program's `function`."""
+
+    def __init__(
+        self, function: Callable[..., Any], folder: RunFolder, count: int, target: str,
+        targets: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self._function, self._folder, self._count = function, folder, count
+        self._target, self._targets = target, targets
+
+    def __call__(self, index: int, *arguments: Any) -> Any:
+        place = Placement(index, self._count, self._count)
+        assume(place)
+        observation = Observation(self._target, self._targets)
+        ending = Termination(observation, lambda trace: self._folder.write(place, trace))
+        ending.start()
+        try:
+            with observation:
+                return self._function(index, *arguments)
+        finally:
+            ending.program_ended()
+            self._folder.write(place, observation.trace)
+            ending.stop()
+
+
+class SpawnedRanks:
+    """From `start` to `stop`, what spawns processes has them watched."""
+
+    def __init__(self, target: str, targets: tuple[str, ...]) -> None:
+        self._target, self._targets = target, targets
+        self._runs: list[tuple[RunFolder, int]] = []
+        self._before: list[tuple[Any, Any]] = []
+
+    def start(self) -> None:
+        """torch must have been imported."""
+        for name in _MODULES:
+            module = sys.modules.get(name)
+            function = getattr(module, _STARTS, None)
+            if function is not None:
+                self._before.append((module, function))
+                setattr(module, _STARTS, self._starting(function))
+
+    def stop(self) -> None:
+        """Put back what was there before. Safe to call twice."""
+        while self._before:
+            module, function = self._before.pop()
+            setattr(module, _STARTS, function)
+
+    def remove(self) -> None:
+        for folder, _ in self._runs:
+            folder.remove()
+
+    def ranks(self) -> tuple[RunFolder, int] | None:
+        """The first that were started together and communicated with each other, and their number:
+        processes that do not are no ranks."""
+        for folder, count in self._runs:
+            if any(_communicated(store.loads(path.read_text())) for path in _files(folder)):
+                return folder, count
+        return None
+
+    def _starting(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def start_processes(
+            fn: Any, args: Any = (), nprocs: int = 1, join: bool = True, daemon: bool = False,
+            start_method: str = _METHOD,
+        ) -> Any:  # fmt: skip
+            if start_method == _METHOD and type(nprocs) is int and nprocs > 1:
+                folder = new_folder()
+                self._runs.append((folder, nprocs))
+                fn = Watched(fn, folder, nprocs, self._target, self._targets)
+            return function(fn, args, nprocs, join, daemon, start_method)
+
+        return start_processes
+
+
+def _files(folder: RunFolder) -> list[Any]:
+    return [*traces_in(folder.path).values()]
+
+
+def _communicated(trace: Trace) -> bool:
+    return any(isinstance(each, Communicated) for each in trace.sightings)

@@ -1,0 +1,111 @@
+"""Programs that start their ranks themselves, by torch.multiprocessing.spawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.programs.test_ranks import pytestmark as pytestmark
+from tests.programs.test_ranks import report
+
+RUN = ("-m", "graphlab", "run")
+HEAD = """\
+import socket
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel as DDP
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+"""
+TRAIN = """\
+def train(rank, world, port):
+    where = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=world)
+    torch.manual_seed(0)
+    model = DDP(nn.Linear(4, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    torch.manual_seed(rank)
+    for step in range(3):
+        loss = CALL(torch.randn(8, 4)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        AFTER
+    dist.barrier()
+    dist.destroy_process_group()
+
+if __name__ == "__main__":
+    mp.spawn(train, args=(2, free_port()), nprocs=2)
+"""
+APART = """\
+def train(index, seed):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    torch.manual_seed(seed + index)
+    for step in range(3):
+        optimizer.zero_grad()
+        model(torch.randn(8, 4)).square().mean().backward()
+        optimizer.step()
+
+if __name__ == "__main__":
+    context = mp.spawn(train, args=(5,), nprocs=2, join=False)
+    while not context.join():
+        pass
+    print("both have ended")
+"""
+
+
+def training(call: str = "model", after: str = "pass") -> str:
+    return HEAD + TRAIN.replace("CALL", call).replace("AFTER", after)
+
+
+def test_spawned_ranks_are_reported_together(tmp_path: Path) -> None:
+    code, found, _ = report(training("model.module"), tmp_path, *RUN)
+    assert code == 0 and found["world"] == 2
+    assert [each["outcome"] for each in found["ranks"]] == ["completed", "completed"]
+    (finding,) = found["findings"]
+    assert (finding["code"], finding["ranks"]) == ("GL301", [0, 1])
+    assert "model.module(" in finding["cause"]["code"]
+
+
+def test_right_spawned_ranks(tmp_path: Path) -> None:
+    code, found, _ = report(training(), tmp_path, *RUN)
+    assert (code, found["findings"], found["world"]) == (0, [], 2)
+
+
+def test_a_spawned_rank_that_raises(tmp_path: Path) -> None:
+    after = "if rank == 1 and step == 1: raise ValueError('of rank 1')"
+    code, found, _ = report(training(after=after), tmp_path, *RUN)
+    assert code == 1 and found["world"] == 2
+    (raised,) = [each for each in found["ranks"] if each["rank"] == 1]
+    assert raised["exception"]["message"] == "of rank 1"
+
+
+def test_spawned_processes_that_do_not_communicate_are_no_ranks(tmp_path: Path) -> None:
+    code, found, out = report(HEAD + APART, tmp_path, *RUN)
+    assert (code, found["findings"]) == (0, [])
+    assert "world" not in found and "both have ended" in out
+
+
+@pytest.mark.parametrize("name", ["torch.multiprocessing.spawn", "torch.multiprocessing"])
+def test_what_starts_processes_is_where_it_was(name: str) -> None:
+    """Where it moves, spawned ranks are not seen any more."""
+    import importlib
+
+    from graphlab.ranks.spawned import SpawnedRanks
+
+    module = importlib.import_module(name)
+    before = module.start_processes
+    spawned = SpawnedRanks("train.py", ())
+    spawned.start()
+    assert module.start_processes is not before
+    spawned.stop()
+    assert module.start_processes is before
