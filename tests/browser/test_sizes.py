@@ -251,3 +251,34 @@ def test_on_a_phone_the_words_of_two_runs_have_room(visit: Visit, record: Record
     assert moment.bounding_box()["height"] < 40
     assert "raised RuntimeError" in moment.inner_text()
     assert wide(opened) <= 0
+
+
+@pytest.mark.parametrize("width, height", [(1280, 720), (390, 844)])
+@pytest.mark.parametrize("names", [["naive"], ["naive", "detach"]])
+def test_tab_goes_as_the_eye_does(
+    visit: Visit, record: Record, width: int, height: int, names: list[str]
+) -> None:
+    opened = visit(page([*map(record, names)]), viewport={"width": width, "height": height})
+    focused = """() => {
+        const it = document.activeElement, box = it.getBoundingClientRect();
+        return [it.closest(".gl-top") !== null, box.y + box.height / 2, box.x, it.textContent];
+    }"""
+    places = []
+    for _ in range(14):
+        press(opened, "Tab")
+        inside, middle, left, text = opened.evaluate(focused)
+        if inside:
+            places.append((round(middle / 20), left, text))
+    assert {"Present", "?"} <= {text for *_, text in places}
+    assert places == sorted(places, key=lambda place: place[:2])
+
+
+def test_a_button_that_changes_places_keeps_the_focus(visit: Visit, record: Record) -> None:
+    opened = visit(page([record("naive")]))
+    button = opened.locator(".gl-modes button", has_text="Present")
+    before = button.bounding_box()
+    button.focus()
+    opened.set_viewport_size({"width": 390, "height": 844})
+    opened.wait_for_function("document.querySelector('.gl-flow') !== null")
+    assert button.bounding_box() != before
+    assert opened.evaluate("document.activeElement.textContent") == "Present"

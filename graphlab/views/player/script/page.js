@@ -59,7 +59,16 @@ function arrange() {
   root.classList.toggle("gl-one", both || large || wide < 68);
   root.classList.toggle("gl-stack", both || wide < 48);
   root.classList.toggle("gl-column", column);
-  root.classList.toggle("gl-flow", column || wide < 48 || (wholePage && !large && innerHeight / size < 34));
+  const flow = column || wide < 48 || (wholePage && !large && innerHeight / size < 34);
+  root.classList.toggle("gl-flow", flow);
+  // By Tab as by eye: before the controls where they are a row of their own, else after them.
+  for (const modes of root.querySelectorAll(".gl-modes")) {
+    const top = modes.closest(".gl-top"), place = flow ? top.querySelector("header") : top;
+    if (modes.parentElement === place) continue;
+    const focus = modes.contains(document.activeElement) ? document.activeElement : null;
+    place.append(modes);
+    focus?.focus();
+  }
   for (const name of ["present", "side_by_side"]) {
     for (const found of root.querySelectorAll(".gl-modes button")) {
       if (found.textContent !== say(name)) continue;
