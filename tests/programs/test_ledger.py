@@ -215,17 +215,19 @@ def test_a_loop_in_functions_and_classes_is_named_alike(observe: Any, tmp_path: 
     assert found[name]["steps"] == 2
 
 
-def test_parameters_added_later_are_owned_too(observe: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("added", [1, 20])
+def test_parameters_added_later_are_owned_too(observe: Any, tmp_path: Path, added: int) -> None:
+    """Also once the first steps, which are compared by value, are over."""
     path = script(
         tmp_path,
-        """
+        f"""
         import torch
 
         one, two = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
         optimizer = torch.optim.SGD(one.parameters(), lr=0.1)
-        for step in range(3):
-            if step == 1:
-                optimizer.add_param_group({"params": list(two.parameters())})
+        for step in range(24):
+            if step == {added}:
+                optimizer.add_param_group({{"params": list(two.parameters())}})
             optimizer.zero_grad()
             loss = two(one(torch.ones(1, 2))).sum()
             loss.backward()

@@ -93,6 +93,8 @@ class OptimizerState:
         self.doubles = False
         # Whether its next step is one of those that are compared by value.
         self.due = True
+        # Whether it was given more parameters after its first step, of which none was compared yet.
+        self.grown = False
         # Those that the same calls make, and whether the last ones of them tell its names and what
         # its first steps do.
         self.series: Series | None = None
@@ -140,8 +142,9 @@ class OptimizerState:
     def stepped(self) -> None:
         self.steps += 1
         early = self.steps < FIRST and not self.alike
-        later = sampled(self.steps) or (self.doubles and _doubled(self.steps))
+        later = sampled(self.steps) or (self.doubles and _doubled(self.steps)) or self.grown
         self.due = early or (not self.rests and later)
+        self.grown = False
 
     def like_the_last(self, alike: bool) -> None:
         """It was built, perhaps as the last ones of its series were."""
@@ -234,9 +237,11 @@ class OptimizerRegistry:
     def learn(self, state: OptimizerState, optimizer: Any, names: Names) -> None:
         """Note the names of an optimizer and of its parameters, and that it holds them."""
         state.name = names.optimizers.get(id(optimizer)) or state.name
+        before = len(state.owns)
         for parameter in parameters_of(optimizer):
             state.owns[self.place_of(parameter, names)] = None
             self._held[id(parameter)] = state.spot
+        state.grown = state.steps > 0 and len(state.owns) > before
 
     def shown(self, state: OptimizerState) -> None:
         """It takes its first step: its names are as good as they get."""
