@@ -108,6 +108,54 @@ def test_a_table_of_nodes_in_an_object_of_the_network_is_detached(
     assert not observe(path).findings
 
 
+ONCE = """\
+import torch
+from torch import nn
+
+
+class Matcher(nn.Module):
+    def __init__(self, labels):
+        super().__init__()
+        self.encoder, self.texts = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.shown = torch.cat([self.encoder(each).tanh() for each in labels])
+
+    def forward(self, x):
+        shown = self.texts(x) @ self.shown.t()
+        %s
+        return shown
+
+
+model = Matcher(torch.randn(3, 1, 4))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(4):
+    loss = model(torch.randn(2, 4)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "once"),
+    [
+        ("pass", True),
+        ("self.shown = self.shown.tanh()", False),
+        ("self.shown += shown.mean()", False),
+        ("self.shown[0] = shown.mean()", False),
+        ("self.shown.mul_(0.5)", False),
+    ],
+)
+def test_what_an_init_computes_is_handed_on_by_none(
+    observe: Any, tmp_path: Path, more: str, once: bool
+) -> None:
+    path = tmp_path / "train.py"
+    path.write_text(ONCE % more, encoding="utf-8")
+    finding = observe(path).only
+    said = finding.help[0].text.startswith("model.shown was computed once, in line 9")
+    assert said == once
+    assert finding.code == "GL002" or not once
+
+
 def test_a_state_in_an_attribute_is_detached(observe: Any, applied: Any, tmp_path: Path) -> None:
     source = (CARRIED % ("GRU(4, 4)", "")).replace(
         "model(torch.randn(3, 2, 4), state)",

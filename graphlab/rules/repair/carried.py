@@ -44,6 +44,9 @@ def _detach_variable(
     body = loop.body if isinstance(loop, ast.For | ast.While) else []
     tree = ast.parse(trace.sources[file])
     late = [each for each in carriers if each.name != event.loss and _handed_on(each, body, tree)]
+    once = [made for each in late if (made := _made_once(trace, each)) is not None]
+    if once and len(once) == len(late):
+        return once[0]
     # Variables computed from these do not need a detach of their own.
     first = [each for each in late if "." in each.name or _feeds(each.name, body)] or late
     grown = next((each for each in first if _appended(trace.sources[file], each)), None)
@@ -154,12 +157,49 @@ def _in_step(trace: Trace, carrier: Carrier) -> Help | None:
     return Help(message("repairs.carried.attribute_once", name=name, line=line))
 
 
+def _made_once(trace: Trace, carrier: Carrier) -> Help | None:
+    """Help for an attribute that an `__init__` computes and nothing else writes: no iteration hands
+    it on to the next."""
+    name, last = carrier.name, carrier.name.rpartition(".")[2]
+    if "." not in name or carrier.form != "tensor":
+        return None
+    nodes = [node for source in trace.sources.values() for node in _nodes(source)]
+    stores = [each for each in nodes if _is_attribute(each, last, ast.Store)]
+    read = {id(each) for each in nodes if _is_attribute(each, last, ast.Load)}
+    in_place = any(
+        (
+            isinstance(each, ast.Subscript)
+            and isinstance(each.ctx, ast.Store)
+            and id(each.value) in read
+        )
+        or (isinstance(each, ast.Attribute) and each.attr.endswith("_") and id(each.value) in read)
+        for each in nodes
+    )
+    made = [
+        node.lineno
+        for each in nodes
+        if isinstance(each, ast.FunctionDef) and each.name == "__init__"
+        for node in ast.walk(each)
+        if isinstance(node, ast.Assign) and node.targets == stores
+    ]
+    if in_place or len(made) != 1:
+        return None
+    return Help(message("repairs.carried.attribute_once", name=name, line=made[0]))
+
+
+def _is_attribute(node: ast.AST, name: str, context: type[ast.expr_context]) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, context)
+
+
 def _assignments(source: str) -> list[ast.Assign]:
+    return [each for each in _nodes(source) if isinstance(each, ast.Assign)]
+
+
+def _nodes(source: str) -> list[ast.AST]:
     try:
-        tree = ast.parse(source)
+        return [*ast.walk(ast.parse(source))]
     except SyntaxError:
         return []
-    return [each for each in ast.walk(tree) if isinstance(each, ast.Assign)]
 
 
 def _targets(statement: ast.Assign) -> list[ast.expr]:
