@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from graphlab.errors import UserError
 from graphlab.observe.distributed.placement import Placement, assume
 from graphlab.observe.observation import Observation
 from graphlab.ranks.folder import RunFolder, new_folder, traces_in
@@ -34,15 +37,20 @@ class Watched:
         place = Placement(index, self._count, self._count)
         assume(place)
         observation = Observation(self._target, self._targets)
-        ending = Termination(observation, lambda trace: self._folder.write(place, trace))
+        ending = Termination(observation, lambda trace: self._leave(place, trace))
         ending.start()
         try:
             with observation:
                 return self._function(index, *arguments)
         finally:
             ending.program_ended()
-            self._folder.write(place, observation.trace)
+            self._leave(place, observation.trace)
             ending.stop()
+
+    def _leave(self, place: Placement, trace: Trace) -> None:
+        # Nobody may be waiting for it: the program that started this process has not joined it.
+        with contextlib.suppress(UserError):
+            self._folder.write(place, trace)
 
 
 class SpawnedRanks:
@@ -81,15 +89,16 @@ class SpawnedRanks:
         return None
 
     def _starting(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
         def start_processes(
             fn: Any, args: Any = (), nprocs: int = 1, join: bool = True, daemon: bool = False,
-            start_method: str = _METHOD,
+            start_method: str = _METHOD, **more: Any,
         ) -> Any:  # fmt: skip
             if start_method == _METHOD and type(nprocs) is int and nprocs > 1:
                 folder = new_folder()
                 self._runs.append((folder, nprocs))
                 fn = Watched(fn, folder, nprocs, self._target, self._targets)
-            return function(fn, args, nprocs, join, daemon, start_method)
+            return function(fn, args, nprocs, join, daemon, start_method, **more)
 
         return start_processes
 

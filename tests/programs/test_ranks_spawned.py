@@ -109,3 +109,19 @@ def test_what_starts_processes_is_where_it_was(name: str) -> None:
     assert module.start_processes is not before
     spawned.stop()
     assert module.start_processes is before
+
+
+def test_ranks_that_nobody_joins_end_as_they_would(tmp_path: Path) -> None:
+    """The report does not wait for them, and what they leave then is for nobody."""
+    source = training().replace("import socket\n", "import atexit, socket, time\n", 1)
+    source = source.replace("    dist.destroy_process_group()\n", "    time.sleep(4)\n")
+    source = source.replace(
+        "    mp.spawn(train, args=(2, free_port()), nprocs=2)\n",
+        """\
+    ranks = mp.spawn(train, args=(2, free_port()), nprocs=2, join=False).processes
+    atexit.register(lambda: print("codes", [each.join() or each.exitcode for each in ranks]))
+""",
+    )
+    code, _, printed = report(source, tmp_path, *RUN)
+    assert code == 0
+    assert "codes [0, 0]" in printed
