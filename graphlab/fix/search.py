@@ -297,13 +297,20 @@ def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
         settled = all(each.verdict == "rejected" for each in others)
     elif key_of(choice) == _CUT:
         others = [each for each in others if each.mends is trial.mends]
-        settled = all(each.verdict == "rejected" for each in others)
+        settled = _every_way(choice) and all(each.verdict == "rejected" for each in others)
     else:
         return
     if others and settled:
         kept = (check for check in trial.checks if check.name != checks.MEANT)
         trial.choices = trial.choices[:-1]
         trial.checks = (*kept, *checks.as_meant(trial.choices))
+
+
+def _every_way(choice: str) -> bool:
+    """Whether each way of the cut values to choose among was tried: one alone, the other, or both.
+    Of three and more nobody tries every subset."""
+    names = choice.arguments["names"] if isinstance(choice, Message) else ()
+    return len(names) == 2
 
 
 def _silenced(check: Check) -> bool:

@@ -67,6 +67,29 @@ for turn in range(6):
     loss.backward()
     optimizer.step()
 """
+# SimSiam, whose targets alone are to be detached: here the predictions are as well.
+SIAMESE = """
+import torch
+from torch import nn
+from torch.nn.functional import cosine_similarity
+
+torch.manual_seed(0)
+encoder, predictor = nn.Linear(8, 4), nn.Linear(4, 4)
+optimizer = torch.optim.SGD([*encoder.parameters(), *predictor.parameters()], lr=0.1)
+
+
+def views(x):
+    one, two = encoder(x), encoder(x + 0.1)
+    return predictor(one).detach(), predictor(two).detach(), one.detach(), two.detach()
+
+
+for turn in range(6):
+    p, q, one, two = views(torch.randn(32, 8))
+    loss = -(cosine_similarity(p, two).mean() + cosine_similarity(q, one).mean())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 
 Fix = Callable[[str], tuple[int, str, list[str]]]
 
@@ -96,6 +119,12 @@ def test_a_loss_is_gone_back_from_once_where_what_lies_between_needs_it(fix: Fix
 def test_which_operand_of_a_term_is_to_train_is_for_the_author_to_say(fix: Fix) -> None:
     code, text, verdicts = fix(CUTS)
     assert code == 1 and text == CUTS
+    assert "runs" in verdicts and "proved" not in verdicts
+
+
+def test_which_of_four_cuts_are_meant_is_not_settled_by_trying_some(fix: Fix) -> None:
+    code, text, verdicts = fix(SIAMESE)
+    assert code == 1 and text == SIAMESE
     assert "runs" in verdicts and "proved" not in verdicts
 
 

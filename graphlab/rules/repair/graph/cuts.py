@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
-from graphlab.rules.repair.graph.which_cut import choice_at, rival_cuts
+from graphlab.rules.repair.graph.which_cut import choice_among, choice_at, rival_cuts
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.source.vocabulary import GUARDS
 from graphlab.trace.finding import Help
@@ -109,8 +109,9 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
             yield found
         return
     rivals = rival_cuts(file, statement, at, _inner)
+    meant = choice_among(file, rivals, _inner)
     if len(rivals) > 1:
-        yield from _each_alone(file, at, rivals)
+        yield from _each_alone(file, at, rivals, meant)
     cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
     here = [each for each in cuts if file.is_at(each, at)]
     listed = _fed_lists(file, statement)
@@ -121,10 +122,10 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
             if edits and (chosen or more):
                 found = file.help(message("repairs.tried.keep_graph", line=at.line), *edits)
                 if found is not None:
-                    yield found
+                    yield replace(found, choice=meant)
 
 
-def _each_alone(file: Rewriting, at: Location, rivals: list[ast.AST]) -> Iterator[Help]:
+def _each_alone(file: Rewriting, at: Location, rivals: list[ast.AST], meant: str) -> Iterator[Help]:
     for each in rivals:
         given = _inner(file, each)
         name = file.text(given[0]) if given is not None else ""
@@ -133,7 +134,7 @@ def _each_alone(file: Rewriting, at: Location, rivals: list[ast.AST]) -> Iterato
         )
         found = file.help(text, *_without(file, [each]))
         if found is not None:
-            yield found
+            yield replace(found, choice=meant)
 
 
 def which_is_meant(trace: Trace, at: Location | None, helps: Iterable[Help]) -> Iterator[Help]:

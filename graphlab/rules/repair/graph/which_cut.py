@@ -36,6 +36,14 @@ def rival_cuts(file: Rewriting, statement: ast.stmt, at: Location, inner: Inner)
     return found if len(lossy) != 1 else []
 
 
+def choice_among(file: Rewriting, cuts: Sequence[ast.AST], inner: Inner) -> str:
+    """What keeping the graph of one of these cuts decides, or of all; "" where two of them were not
+    written as cuts: nobody takes a number out of two of a loss's operands and means it."""
+    if sum(_detaches(each) for each in cuts) < 2:
+        return ""
+    return choice_of(file, cuts, inner)
+
+
 def choice_of(file: Rewriting, cuts: Sequence[ast.AST], inner: Inner) -> str:
     names = [file.text(given[0]) for each in cuts if (given := inner(file, each)) is not None]
     return message("fix.meant.which_cut", names=list(dict.fromkeys(names)))
