@@ -35,7 +35,10 @@ class Iterations:
         # The loops of which turns may have gone by without being counted.
         self.lost: set[LoopKey] = set()
         # The offset at which a body is entered that begins with one of `repeated_starts`.
-        self.entered: dict[tuple[CodeType, int], int] = {}
+        self._entered: dict[tuple[CodeType, int], int] = {}
+        # Of each body's first line, by the identity of its code: the loop, and whether that line is
+        # one of `repeated_starts`.
+        self._bodies: dict[tuple[int, int], tuple[LoopKey, bool]] = {}
         self._sized: dict[tuple[int, int], CodeType] = {}
         # The loop that the last backward was numbered by, those that ever were, and all loops that
         # were around the last one.
@@ -92,6 +95,19 @@ class Iterations:
         """Those of `body_starts` whose line runs again: a loop's, a with's at the block's end."""
         return self.body_starts(code) & repeated_lines(code.co_filename)
 
+    def begins(self, code: CodeType, line: int, offset: int) -> None:
+        """The first line of a loop's body begins, unless it runs again within the same turn."""
+        known = self._bodies.get((id(code), line))
+        if known is None:
+            known = hashed(code, line), line in self.repeated_starts(code)
+            self._bodies[id(code), line] = known
+        loop, repeats = known
+        # A block's end, or a loop's next turn, has another offset than its beginning.
+        if repeats and self._entered.setdefault(loop, offset) != offset:
+            return
+        counts = self.counts
+        counts[loop] = counts.get(loop, 0) + 1
+
     def of_backward(self, frame: FrameType | None) -> int | None:
         """The iteration of a backward called in `frame`: see `place`."""
         if self.given is not None:
@@ -126,7 +142,10 @@ class Iterations:
         if frame is not None:
             loop = self._at.get((id(frame.f_code), frame.f_lasti)) or self._learn(frame)
             counted = self.counts.get(loop) if loop is not None else None
-            if counted is not None and (self._training is None or loop in self._numbering):
+            training = self._training
+            if counted is not None and (
+                training is None or loop is training or loop in self._numbering
+            ):
                 return counted - 1
         return self._by_steps(self.place(frame)[1])
 

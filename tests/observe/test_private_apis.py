@@ -7,6 +7,7 @@ itself survives the loss.
 from __future__ import annotations
 
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import graphlab
 from graphlab import catalogue
 from graphlab.observe import tensors
 from graphlab.observe.graph.walk import sequence, slots
+from graphlab.observe.hooks import write_patches
 from graphlab.observe.hooks.step_hooks import _blocks
 
 
@@ -37,6 +39,16 @@ def test_get_sequence_nr_counts_this_threads_nodes() -> None:
     assert before <= y.grad_fn._sequence_nr() < middle
     assert middle <= z.grad_fn._sequence_nr() < after
     assert sequence(y.grad_fn) == y.grad_fn._sequence_nr()
+
+
+def test_threads_beside_the_main_one_are_counted() -> None:
+    """Lost: some price, as each write inside a step asks which thread it is in."""
+    before, done = write_patches._others(), threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    assert write_patches._others() == before + 1
+    done.set()
+    thread.join()
 
 
 def test_counting_makes_no_node() -> None:

@@ -186,3 +186,40 @@ def test_a_write_before_a_second_thread_came_was_before_the_forward() -> None:
                 loader.join()
                 net(found[0]).sum().backward()
     assert session.findings == []
+
+
+class Waiting(torch.optim.SGD):
+    """Whose step waits for another thread's work."""
+
+    def __init__(self, parameters: Any, asked: threading.Event, done: threading.Event) -> None:
+        super().__init__(parameters, lr=0.1)
+        self.asked, self.done = asked, done
+
+    def step(self, closure: Any = None) -> Any:
+        self.asked.set()
+        assert self.done.wait(10)
+        return super().step(closure)
+
+
+def test_what_another_thread_writes_while_a_step_runs_is_noted() -> None:
+    net = nn.Linear(3, 1)
+    scale = torch.ones(5, 1)
+    asked, done = threading.Event(), threading.Event()
+
+    def rescale() -> None:
+        assert asked.wait(10)
+        scale.mul_(2)
+        done.set()
+
+    with graphlab.watch() as session, contextlib.suppress(RuntimeError):
+        helper = threading.Thread(target=rescale)
+        helper.start()
+        optimizer = Waiting(net.parameters(), asked, done)
+        late = (net(torch.randn(5, 3)) * scale).sum()
+        net(torch.randn(5, 3)).pow(2).mean().backward()
+        optimizer.step()
+        helper.join()
+        late.backward()
+    (finding,) = [each for each in session.findings if each.code == "GL001"]
+    assert finding.mutated is not None and finding.mutated.at is not None
+    assert finding.mutated.at.line == line_of("scale.mul_(2)")

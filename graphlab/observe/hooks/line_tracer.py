@@ -303,15 +303,7 @@ class LineTracer(ABC):
 
     def body_begins(self, code: CodeType, line: int, offset: int) -> None:
         """The first line of a loop's body begins."""
-        key = (code, line)
-        iterations = self.iterations
-        # A block's end, or a loop's next turn, has another offset than its beginning.
-        if line in iterations.repeated_starts(code) and (
-            iterations.entered.setdefault(key, offset) != offset
-        ):
-            return
-        counts = iterations.counts
-        counts[key] = counts.get(key, 0) + 1
+        self.iterations.begins(code, line, offset)
         self.here().marks.trim()
 
     @staticmethod

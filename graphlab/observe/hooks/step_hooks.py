@@ -165,13 +165,12 @@ class StepHooks:
 
     def _quiet(self, running: Sequence[ActiveStep]) -> None:
         """Pause the tracer and the write patches while a step is running, but not its closure."""
-        quiet = self._write_patches.quiet
         for each in running:
             if each.quiet:
-                quiet.add(get_ident())
+                self._write_patches.hush()
                 self._tracer.pause()
                 return
-        quiet.discard(get_ident())
+        self._write_patches.unhush()
         self._tracer.resume()
 
     def _closure_enters(self, frame: FrameType) -> None:

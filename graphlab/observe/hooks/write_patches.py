@@ -7,6 +7,7 @@ the version counter before and after, so a function that does not write after al
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import functools
 import os
@@ -34,6 +35,9 @@ from graphlab.source.objects import exactly
 from graphlab.source.vocabulary import NOT_WRITERS, OPERATORS
 
 _ABSENT = object()
+# How many threads there are beside the main one. Private to Python; where it is not there, there
+# always may be another.
+_others: Callable[[], int] = getattr(_thread, "_count", lambda: 1)
 
 
 class WritePatches:
@@ -49,6 +53,19 @@ class WritePatches:
         # The threads in which nothing is noted: the observer is working there, or an optimizer's
         # step is running.
         self.quiet: set[int] = set()
+        # The thread in which a step is running, while there is no other: not to ask each time.
+        self._alone: set[int] = set()
+
+    def hush(self) -> None:
+        """Note nothing in this thread: a step runs in it."""
+        self.quiet.add(get_ident())
+        if not _others():
+            self._alone.add(get_ident())
+
+    def unhush(self) -> None:
+        """Note again what this thread writes."""
+        self._alone.clear()
+        self.quiet.discard(get_ident())
 
     def start(self) -> None:
         import torch
@@ -112,12 +129,12 @@ class WritePatches:
         # Whether a torch function mode of the program's is active (private to torch).
         modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 
-        quiet, detached = self.quiet, self._detached
+        quiet, alone, detached = self.quiet, self._alone, self._detached
         copies = holder is Tensor and name == "copy_"
 
         def writer(*args: Any, **kwargs: Any) -> Any:
-            if get_ident() in quiet:
-                return original(*args, **kwargs)
+            if alone or get_ident() in quiet:
+                return original(*args, **kwargs) if kwargs else original(*args)
             # torch calls what it writes `input`, and a list of tensors `self`.
             target = args[0] if args else kwargs.get("input", kwargs.get("self"))
             kind = type(target)

@@ -30,7 +30,10 @@ class Rates:
 
     def stepping(self, state: OptimizerState, last: RawBackward, spot: Spot | None) -> None:
         """A step is about to begin."""
-        for group in _groups(state.ref()):
+        groups = attributes(state.ref()).get("param_groups")
+        for group in groups if type(groups) is list else ():
+            if type(group) is not dict:
+                continue
             # Compared, as a call for every step costs more.
             if type(rate := group.get("lr")) is float and not -math.inf < rate < math.inf:
                 self._odd.setdefault(state.at, OddRate(last, spot, _said("lr", rate)))
