@@ -9,7 +9,12 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.ranks.differences.buffers import buffers_apart
 from graphlab.ranks.differences.columns import apart_in_groups, rewritten, unlike
-from graphlab.ranks.differences.inputs import frozen_apart, modes_apart, same_batches
+from graphlab.ranks.differences.inputs import (
+    frozen_apart,
+    modes_apart,
+    orders_apart,
+    same_batches,
+)
 from graphlab.ranks.differences.models import modules_differ
 from graphlab.ranks.differences.updates import (
     clipped_apart,
@@ -82,7 +87,8 @@ def compared(joint: Joint) -> Joint:
     batches = same_batches(joint) if whole else None
     clipped = clipped_apart(joint) if whole else None
     others = (modes_apart(joint) if parting is None else None, modules_differ(joint))
-    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, *others):
+    orders = orders_apart(joint)
+    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, *others, orders):
         if sighting is not None:
             for each in more.values():
                 each.append(sighting)

@@ -11,8 +11,8 @@ from graphlab.trace.values import Count, Location, OptimizerAt
 # What differed first where ranks applied different steps: what was written to gradients, learning
 # rates, other settings, or the parameters, by a write, or by nothing that was seen; or some had run
 # the step in an iteration in which others did not, one of the first or a later one; or each had
-# scaled its shards by a factor of its own; or a group averages gradients of unlike parameters. rewritten: by what every
-# rank wrote to them after their wrapper had made them the same.
+# scaled its shards by a factor of its own; or a group averages gradients of unlike parameters.
+# rewritten: by what every rank wrote to them after their wrapper had made them the same.
 Apart = Literal[
     "written", "rate", "settings", "values", "rewritten", "drifted", "skipped", "behind", "scaled",
     "among",
