@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.samplers import one_order
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -19,7 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 summary=message(f"ranks.gl318.{each.by}", numbers=list(each.numbers)),
                 cause=Place(each.at, "DistributedSampler"),
                 failed=Place(each.loop, message("ranks.gl311.loop")),
-                help=(Help(message(f"ranks.gl318.{each.by}_help")),),
+                help=(one_order(trace, each) or Help(message(f"ranks.gl318.{each.by}_help")),),
                 ranks=each.ranks,
             )
 

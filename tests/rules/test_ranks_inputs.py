@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from graphlab.trace.ranks.inputs import Forwards, Frozen, Modes, SameOrder, Shuffled
+from graphlab.rules.registry import find
+from graphlab.trace.ranks.inputs import (
+    Forwards,
+    Frozen,
+    Modes,
+    OrdersApart,
+    SameOrder,
+    Shuffled,
+)
 from graphlab.trace.ranks.sightings import Carried
+from tests.rules.build import Script
 from tests.rules.test_korean import is_korean, korean
 from tests.rules.test_ranks import BACKWARD
 from tests.rules.test_ranks_means import CLIP, LOSS, told
@@ -186,6 +195,24 @@ def test_samplers_that_shuffle_by_other_numbers() -> None:
 )
 def test_samplers_of_which_nothing_is_said(one: Any, other: Any) -> None:
     assert told(one, other) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "told_epoch", "by", "after"),
+    [
+        ("DistributedSampler(data, seed=seed + rank)", "epoch", "seed", "seed=seed)"),
+        ("DistributedSampler(data, seed=rank * cfg.seed)", "epoch", "seed", "seed=cfg.seed)"),
+        ("DistributedSampler(data, seed=own)", "epoch", "seed", ""),
+        ("DistributedSampler(data)", "epoch + dist.get_rank()", "epoch", "set_epoch(epoch)"),
+    ],
+)
+def test_the_number_without_the_rank(made: str, told_epoch: str, by: Any, after: str) -> None:
+    script = Script(f"sampler = {made}\nsampler.set_epoch({told_epoch})\n")
+    apart = OrdersApart(script.at(f"sampler = {made}"), None, by, ("7", "8"), (0, 1))
+    (finding,) = find(script.trace(sightings=(apart,)))
+    (help,) = finding.help
+    assert (help.after or "").strip().endswith(after)
+    assert bool(help.before) is bool(after)
 
 
 @pytest.mark.usefixtures("korean")
