@@ -8,8 +8,13 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.ranks.differences.buffers import buffers_apart
-from graphlab.ranks.differences.columns import apart_in_groups, unlike
-from graphlab.ranks.differences.inputs import frozen_apart, modes_apart, same_batches
+from graphlab.ranks.differences.columns import apart_in_groups, rewritten, unlike
+from graphlab.ranks.differences.inputs import (
+    frozen_apart,
+    modes_apart,
+    orders_apart,
+    same_batches,
+)
 from graphlab.ranks.differences.models import modules_differ
 from graphlab.ranks.differences.updates import (
     clipped_apart,
@@ -22,7 +27,6 @@ from graphlab.ranks.parting import parted
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
-    Apart,
     Carried,
     GradientWrite,
     NotAveraged,
@@ -33,6 +37,7 @@ from graphlab.trace.ranks.sightings import (
     StepsApart,
     Unfinished,
 )
+from graphlab.trace.ranks.updates import Apart
 
 Steps = dict[int, RankStep]
 # With these reasons, parameters that differ before may well be each rank's own.
@@ -82,7 +87,8 @@ def compared(joint: Joint) -> Joint:
     batches = same_batches(joint) if whole else None
     clipped = clipped_apart(joint) if whole else None
     others = (modes_apart(joint) if parting is None else None, modules_differ(joint))
-    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, *others):
+    orders = orders_apart(joint)
+    for sighting in (parting, weighed, *buffers, frozen, batches, clipped, *others, orders):
         if sighting is not None:
             for each in more.values():
                 each.append(sighting)
@@ -238,12 +244,14 @@ def _differences(
             for rank, step in steps.items():
                 yield rank, _apart(step, values, "rate", rated[0], ranks, tuple(rated[1]))
             return
+        again = rewritten(rows, values[0]) if not who and not rows[0].step else None
         if not who and not rows[0].step:
             # They were made differently: all ranks wrote to them alike.
-            write = None
+            write = again
         elif not who and (restored := restored_by_some(joint))[0] is not None:
             write, who = restored
         why = "values" if write is not None or not rows[0].step else "drifted"
+        why = "rewritten" if again is not None else why
         for rank, step in steps.items():
             yield rank, _apart(step, values, why, write, who or ranks, ())
 

@@ -15,6 +15,7 @@ from graphlab.rules.repair.ranks.replicas import (
 )
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
+from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import ranks_in_words
@@ -42,6 +43,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         how = "skipped" if each.why == "behind" else each.why
         key = "values_by" if each.why == "values" and each.by else each.why
         words = {
+            "tensor": parameter_word(trace, each.tensors[0]) if each.tensors else "",
             "name": optimizer.name,
             "by": by,
             "ranks": ranks_in_words(each.ranks) if each.ranks else "",

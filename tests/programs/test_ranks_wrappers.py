@@ -262,3 +262,33 @@ def repaired(script: str, finding: dict[str, Any], folder: Path) -> None:
     assert script.count(help["before"]) == 1
     code, document, _ = report(script.replace(help["before"], help["after"]), folder, *LAUNCH)
     assert (code, grave(document)) == (0, [])
+
+
+INITIALIZED = """\
+def initialize(module):
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.1)
+        nn.init.zeros_(module.bias)
+
+
+torch.manual_seed(SEED)
+model = DDP(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)))
+model.apply(initialize)
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+torch.manual_seed(100 + rank)
+for step in range(3):
+    loss = model(torch.randn(8, 6)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+dist.destroy_process_group()
+"""
+
+
+def test_weights_drawn_after_the_wrapper_was_built(tmp_path: Path) -> None:
+    _, document, _ = report(HEAD + INITIALIZED.replace("SEED", "rank"), tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert finding["code"] == "GL303"
+    assert finding["cause"]["code"] == "nn.init.normal_(module.weight, 0.0, 0.1)"
+    _, document, _ = report(HEAD + INITIALIZED.replace("SEED", "0"), tmp_path, *LAUNCH)
+    assert grave(document) == []

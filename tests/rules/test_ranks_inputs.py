@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from graphlab.trace.ranks.inputs import Forwards, Frozen, Modes, SameOrder
+from graphlab.rules.registry import find
+from graphlab.trace.ranks.inputs import (
+    Forwards,
+    Frozen,
+    Modes,
+    OrdersApart,
+    SameOrder,
+    Shuffled,
+)
 from graphlab.trace.ranks.sightings import Carried
+from tests.rules.build import Script
 from tests.rules.test_korean import is_korean, korean
 from tests.rules.test_ranks import BACKWARD
 from tests.rules.test_ranks_means import CLIP, LOSS, told
@@ -155,6 +164,57 @@ def test_an_order_that_no_epoch_changes() -> None:
     assert finding.summary.startswith("3 passes")
 
 
+def shuffled(part: int, seed: int, *epochs: int, **fields: Any) -> tuple[Shuffled, ...]:
+    same: dict[str, Any] = {"at": CLIP, "loop": LOSS, "samples": 32, "parts": 2, **fields}
+    return (Shuffled(part=part, seed=seed, epochs=epochs, **same),)
+
+
+def test_samplers_that_shuffle_by_other_numbers() -> None:
+    (finding,) = told(shuffled(0, 7, 0), shuffled(1, 8, 0))
+    assert (finding.code, finding.severity, finding.ranks) == ("GL318", "warning", (0, 1))
+    assert finding.cause is not None and finding.cause.at == CLIP
+    assert "a seed of its own (rank 0: 7; rank 1: 8)" in finding.summary
+    (finding,) = told(shuffled(0, 7, 0, 1), shuffled(1, 7, 1, 2))
+    assert "told another epoch (rank 0: 0; rank 1: 1)" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(shuffled(0, 7, 0, 1), shuffled(1, 7, 0, 1), id="the same order"),
+        pytest.param(shuffled(0, 7, 0), shuffled(0, 8, 0), id="the same part of two models"),
+        pytest.param(
+            shuffled(0, 7, 0, parts=1), shuffled(0, 8, 0, parts=1), id="each rank has the whole"
+        ),
+        pytest.param(shuffled(0, 7, 0), shuffled(1, 8, 0, samples=30), id="data of its own"),
+        pytest.param(shuffled(0, 7, 0, 1), shuffled(1, 7, 1), id="one pass alone"),
+        pytest.param(shuffled(0, 7, 0, 1), shuffled(1, 7, 0, 2), id="a later pass alone"),
+        pytest.param(shuffled(0, 7, 1), shuffled(1, 8, 0), id="the sum is the same"),
+        pytest.param(shuffled(0, 7, 0), (), id="on one rank alone"),
+    ],
+)
+def test_samplers_of_which_nothing_is_said(one: Any, other: Any) -> None:
+    assert told(one, other) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "told_epoch", "by", "after"),
+    [
+        ("DistributedSampler(data, seed=seed + rank)", "epoch", "seed", "seed=seed)"),
+        ("DistributedSampler(data, seed=rank * cfg.seed)", "epoch", "seed", "seed=cfg.seed)"),
+        ("DistributedSampler(data, seed=own)", "epoch", "seed", ""),
+        ("DistributedSampler(data)", "epoch + dist.get_rank()", "epoch", "set_epoch(epoch)"),
+    ],
+)
+def test_the_number_without_the_rank(made: str, told_epoch: str, by: Any, after: str) -> None:
+    script = Script(f"sampler = {made}\nsampler.set_epoch({told_epoch})\n")
+    apart = OrdersApart(script.at(f"sampler = {made}"), None, by, ("7", "8"), (0, 1))
+    (finding,) = find(script.trace(sightings=(apart,)))
+    (help,) = finding.help
+    assert (help.after or "").strip().endswith(after)
+    assert bool(help.before) is bool(after)
+
+
 @pytest.mark.usefixtures("korean")
 def test_all_are_told_in_korean() -> None:
     seen = (SameOrder(CLIP, LOSS, 3, 0), forwards(*"abcd"))
@@ -167,8 +227,10 @@ def test_all_are_told_in_korean() -> None:
         *told((forwards(*"abcd"), noise(*"stuv")), (forwards(*"ijkl"), noise(*"stuv"))),
         *told((modes("ee", "ee", put=CLIP, put_by="model.eval()"),), (modes("tt", "tt"),)),
         *told((modes("te", "te"),), (modes("tt", "tt"),)),
+        *told(shuffled(0, 7, 0), shuffled(1, 8, 0)),
+        *told(shuffled(0, 7, 0, 1), shuffled(1, 7, 1, 2)),
     ]
-    codes = "GL311 GL312 GL313 GL313 GL312 GL313 GL313 GL312 GL317 GL317"
+    codes = "GL311 GL312 GL313 GL313 GL312 GL313 GL313 GL312 GL317 GL317 GL318 GL318"
     assert [each.code for each in found] == codes.split()
     for each in found:
         is_korean(each)

@@ -9,7 +9,7 @@ import pytest
 from graphlab.rules.registry import find
 from graphlab.trace.ranks.inputs import OthersLabels
 from graphlab.trace.ranks.models import RefusedModule
-from graphlab.trace.ranks.sightings import Source
+from graphlab.trace.ranks.sightings import GradientWrite, Source
 from graphlab.trace.ranks.updates import ClippedPart, Rated
 from tests.rules.build import Script
 from tests.rules.test_korean import is_korean, korean
@@ -139,3 +139,20 @@ def test_what_the_ranks_do_is_told_in_korean(korean: None) -> None:
     modules = told(refused(HEAD, frozen=("model.weight",)), refused(WEIGHT, HEAD))
     for finding in (*told(first, second), *told(*ranks), *modules):
         is_korean(finding)
+
+
+def rewritten(value: str, *writes: GradientWrite) -> tuple[Any, ...]:
+    return (rank_step(values=(value, "b"), rewritten=tuple((0, each) for each in writes)),)
+
+
+def test_a_write_of_every_rank_after_its_wrapper_was_built() -> None:
+    write = GradientWrite(CLIP, "nn.init.normal_()")
+    (finding,) = told(rewritten("a", write), rewritten("x", write))
+    assert (finding.code, finding.ranks) == ("GL303", (0, 1))
+    assert finding.cause is not None and finding.cause.at == CLIP
+    assert "model.weight was then written on each rank with values of its own" in finding.summary
+    assert told(rewritten("a", write), rewritten("a", write)) == []
+    # Of a write by one rank alone, or by none, it is not known to be that.
+    for other in (), (GradientWrite(LOSS, "fill_()"),):
+        (finding,) = told(rewritten("a", write), rewritten("x", *other))
+        assert finding.cause is None or finding.cause.at != CLIP

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from graphlab.trace.ranks.sightings import RankStep
+from graphlab.trace.ranks.sightings import GradientWrite, RankStep
 
 
 def unlike(rows: list[RankStep], column: Callable[[RankStep], Sequence[str]]) -> list[int]:
@@ -24,3 +24,10 @@ def apart_in_groups(rows: list[RankStep], column: Callable[[RankStep], Sequence[
         if any(len(each) > 1 for each in groups.values()):
             found.append(at)
     return found
+
+
+def rewritten(rows: list[RankStep], at: int) -> GradientWrite | None:
+    """What wrote to a parameter on every rank since its wrapper had made it the same on all."""
+    found = [dict(row.rewritten).get(at) for row in rows]
+    first = found[0]
+    return first if first is not None and all(each == first for each in found) else None

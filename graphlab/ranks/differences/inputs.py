@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from graphlab.language import message
 from graphlab.trace.ranks.inputs import (
     Forwards,
     Frozen,
     FrozenApart,
     Modes,
     ModesApart,
+    OrdersApart,
     SameBatches,
+    Shuffled,
 )
 from graphlab.trace.ranks.joint import Joint
 
@@ -50,6 +53,38 @@ def same_batches(joint: Joint) -> SameBatches | None:
     if unlike:
         told = [(replace(found, loader=None, drawn=True), True) for found, drawn in told if drawn]
     return told[0][0] if told else None
+
+
+def orders_apart(joint: Joint) -> OrdersApart | None:
+    """The first sampler of which ranks with other parts shuffle by other numbers. Where only the
+    epochs differ, more than one pass must show it, and in each: the ranks may have begun to train
+    at other epochs of theirs."""
+    samplers: dict[object, dict[int, Shuffled]] = {}
+    for rank, trace in joint.traces.items():
+        for each in trace.sightings:
+            if isinstance(each, Shuffled) and each.parts > 1:
+                key = (each.at, each.samples, each.parts)
+                samplers.setdefault(key, {}).setdefault(rank, each)
+    for ranks in samplers.values():
+        rows = [*ranks.values()]
+        if len(rows) < len(joint.traces) or len({each.part for each in rows}) < 2:
+            continue
+        by, numbers = "seed", [each.seed for each in rows]
+        passes = [*zip(*(each.epochs for each in rows), strict=False)]
+        if len({*numbers}) == 1 and len(passes) > 1 and all(len({*each}) > 1 for each in passes):
+            by, numbers = "epoch", [each.epochs[0] for each in rows]
+        totals = {(each.part, each.seed + each.epochs[0]) for each in rows}
+        if len({*numbers}) == 1 or len({total for _, total in totals}) == 1:
+            continue
+        texts = tuple(
+            message("ranks.of_rank", rank=rank, text=str(number))
+            for rank, number in zip(ranks, numbers, strict=True)
+        )
+        first = rows[0]
+        return OrdersApart(
+            first.at, first.loop, "seed" if by == "seed" else "epoch", texts, tuple(ranks)
+        )
+    return None
 
 
 def frozen_apart(joint: Joint) -> FrozenApart | None:

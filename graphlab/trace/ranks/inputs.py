@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from graphlab.trace.values import Count, Location
 
@@ -16,6 +17,32 @@ class SameOrder:
     loop: Location | None
     passes: Count
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shuffled:
+    """A DistributedSampler made at `at` shuffles `samples` by its `seed` and the epoch and takes
+    the part `part` of `parts`. epochs: those of its passes that began at `loop` and trained."""
+
+    at: Location | None
+    loop: Location | None
+    samples: Count
+    part: Count
+    parts: Count
+    seed: int
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersApart:
+    """The samplers made at `at`, whose passes begin at `loop`, take parts of other orders on each
+    of the `ranks`: by their seeds, or by the epochs that they were told; both as text."""
+
+    at: Location | None
+    loop: Location | None
+    by: Literal["seed", "epoch"]
+    numbers: tuple[str, ...]
+    ranks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +147,6 @@ class ModesApart:
 
 
 InputSighting = (
-    SameOrder | Forwards | SameBatches | Frozen | FrozenApart | OthersLabels | Modes | ModesApart
-)
+    SameOrder | Shuffled | OrdersApart | Forwards | SameBatches | Frozen | FrozenApart
+    | OthersLabels | Modes | ModesApart
+)  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Literal
 
 from graphlab.trace.ranks.inputs import InputSighting
 from graphlab.trace.ranks.models import ModelSighting
-from graphlab.trace.ranks.updates import UpdateSighting
+from graphlab.trace.ranks.updates import Apart, UpdateSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 # The kinds of a wrapper, and of parameters that are in parts without one.
@@ -27,15 +27,6 @@ BROADCAST = "observed.by.broadcast"
 Unsynced = Literal[
     "around", "used-up", "no-sync", "unknown", "grad", "twice", "hook", "moved", "by-hand",
     "copied", "group", "unsharded", "in-flight", "never", "",
-]  # fmt: skip
-
-
-# What differed first where ranks applied different steps: what was written to gradients, learning
-# rates, other settings, or the parameters, by a write, or by nothing that was seen; or some had run
-# the step in an iteration in which others did not, one of the first or a later one; or each had
-# scaled its shards by a factor of its own; or a group averages gradients of unlike parameters.
-Apart = Literal[
-    "written", "rate", "settings", "values", "drifted", "skipped", "behind", "scaled", "among"
 ]  # fmt: skip
 
 
@@ -91,6 +82,9 @@ class RankStep:
     # Of each parameter, the ranks over which the program averaged its gradient last, where they are
     # not all; none where that is so of no parameter.
     groups: tuple[tuple[int, ...], ...] = ()
+    # Of a first step: the one write to a parameter, by its place here, since its wrapper sent rank
+    # 0's to all.
+    rewritten: tuple[tuple[Count, GradientWrite], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,19 @@ changed before they were averaged."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from graphlab.trace.values import Count, Location, OptimizerAt
+
+# What differed first where ranks applied different steps: what was written to gradients, learning
+# rates, other settings, or the parameters, by a write, or by nothing that was seen; or some had run
+# the step in an iteration in which others did not, one of the first or a later one; or each had
+# scaled its shards by a factor of its own; or a group averages gradients of unlike parameters.
+# rewritten: by what every rank wrote to them after their wrapper had made them the same.
+Apart = Literal[
+    "written", "rate", "settings", "values", "rewritten", "drifted", "skipped", "behind", "scaled",
+    "among",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

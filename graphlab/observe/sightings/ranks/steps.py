@@ -263,6 +263,11 @@ class RankSteps:
                 settings=tuple(_settings(group) for group in groups),
                 shared=tuple(shared),
                 groups=among if any(among) else (),
+                rewritten=tuple(
+                    self._wrappers.rewritten([(each, wrapper) for each, _, wrapper in pairs])
+                    if not kept
+                    else ()
+                ),
             )
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import FrameType, FunctionType
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.names import parameters_in, submodules
-from graphlab.observe.notes import RawBackward, RawModule, Spot, located
+from graphlab.observe.notes import RawBackward, RawModule, RawWrite, Spot, located
 from graphlab.observe.sightings.ranks.exchanges import size_of
 from graphlab.observe.sightings.ranks.places import (
     assigned_after,
@@ -27,16 +28,18 @@ from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad, storage_key
 from graphlab.source.objects import attribute, attributes, items, static
 from graphlab.source.places import parse, place
-from graphlab.source.wording import call_text
-from graphlab.trace.ranks.sightings import DDP, Source, Unsynced, Wrapped
+from graphlab.source.wording import call_text, written_by
+from graphlab.trace.ranks.sightings import DDP, GradientWrite, Source, Unsynced, Wrapped
 from graphlab.trace.values import Location
 
 
 class Wrapper:
     """One instance, and what is known of it."""
 
-    def __init__(self, ddp: Any, spot: Spot | None) -> None:
+    def __init__(self, ddp: Any, spot: Spot | None, born: Any) -> None:
         self.ref, self.spot = weakref.ref(ddp), spot
+        # The last event before its parameters were sent to all ranks.
+        self.born = born
         self.module = attribute(ddp, "module")
         self.inner = {id(each) for _, each in submodules(self.module)} | {id(self.module)}
         self.paths = parameter_paths(self.module)
@@ -136,6 +139,30 @@ class Wrappers:
         reached = {*record.reached}
         return any(place in reached for each in self.all for place in self.places_of(each))
 
+    def rewritten(
+        self, parameters: list[tuple[Any, Wrapper | None]]
+    ) -> Iterator[tuple[int, GradientWrite]]:
+        """What wrote to each of the parameters, by its place among them, since its wrapper sent
+        rank 0's to all, where it was one line and no optimizer: of several it is not known which
+        of them the values are of."""
+        left = {
+            storage_key(each): (at, wrapper)
+            for at, (each, wrapper) in enumerate(parameters)
+            if wrapper is not None and id(each) in wrapper.known
+        }
+        found: dict[int, list[RawWrite]] = defaultdict(list)
+        for raw in reversed(self._log.events):
+            left = {key: each for key, each in left.items() if each[1].born is not raw}
+            if not left:
+                break
+            if isinstance(raw, RawWrite) and raw.optimizer is None:
+                for key in {each[0] for each in raw.tensors} & {*left}:
+                    found[left[key][0]].append(raw)
+        for at, (raw, *more) in found.items():
+            if all(each.spot == raw.spot for each in more):
+                place = located(raw.spot)
+                yield at, GradientWrite(place, written_by(place, raw.by, raw.direct))
+
     def first_named(self, wrapper: Wrapper) -> tuple[int, str] | None:
         """A parameter of the wrapper's that is in the table, and its path inside of the module."""
         paths = parameter_paths(attribute(wrapper.ref(), "module"))
@@ -231,7 +258,8 @@ class Wrappers:
         if event == "return":
             ddp = frame.f_locals.get("self")
             with Unnoticed():
-                wrapper = Wrapper(ddp, self._tracer.spot(frame.f_back))
+                born = self._log.events[-1] if self._log.events else None
+                wrapper = Wrapper(ddp, self._tracer.spot(frame.f_back), born)
                 self.all.append(wrapper)
                 for each in self.on_made:
                     each(ddp, wrapper)

@@ -1,4 +1,4 @@
-"""Notices a DistributedSampler that is never told the epoch, and so shuffles always alike."""
+"""Notices by what each DistributedSampler shuffles: the seed, and the epoch that it is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from graphlab.observe.notes import Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.source.objects import attributes
-from graphlab.trace.ranks.inputs import SameOrder
+from graphlab.trace.ranks.inputs import SameOrder, Shuffled
 
 # So many passes of one sampler are kept.
 PASSES = 256
@@ -34,6 +34,8 @@ class _Sampler:
 
     def __init__(self, spot: Spot | None) -> None:
         self.spot = spot
+        # How many samples it shares out, which part it takes, of how many, and its seed.
+        self.plan: tuple[int, int, int, int] | None = None
         self.passes: list[_Pass] = []
 
 
@@ -52,13 +54,17 @@ class Epochs:
         watched.tracer.handle(DistributedSampler.__init__, self._made, "return")
         watched.tracer.handle(DistributedSampler.__iter__, self._begins, "call")
 
-    def found(self) -> Iterator[SameOrder]:
+    def found(self) -> Iterator[SameOrder | Shuffled]:
         for sampler in self._all:
-            trained = Counter(
-                each.spot
+            passes = [
+                each
                 for each in sampler.passes
                 if (self._registry.taken() if each.ended is None else each.ended) > each.began
-            )
+            ]
+            if passes and sampler.plan is not None:
+                loop, told = located(passes[0].spot), tuple(each.epoch for each in passes)
+                yield Shuffled(located(sampler.spot), loop, *sampler.plan, told)
+            trained = Counter(each.spot for each in passes)
             epochs = {each.epoch for each in sampler.passes}
             for spot, count in trained.items():
                 if count > 1 and len(epochs) == 1:
@@ -78,6 +84,7 @@ class Epochs:
             return
         epoch = own.get("epoch")
         if type(epoch) is int:
+            known.plan = _plan(own)
             spot = self._tracer.spot(frame.f_back)
             known.passes.append(_Pass(spot, epoch, self._registry.taken()))
             self._open.append(known.passes[-1])
@@ -86,3 +93,10 @@ class Epochs:
         for each in self._open:
             each.ended = self._registry.taken()
         self._open.clear()
+
+
+def _plan(own: Any) -> tuple[int, int, int, int] | None:
+    total, parts, part, seed = map(own.get, ("total_size", "num_replicas", "rank", "seed"))
+    if type(total) is type(parts) is type(part) is type(seed) is int:
+        return total, part, parts, seed
+    return None

@@ -1,0 +1,47 @@
+"""Repairs of what a DistributedSampler is told."""
+
+from __future__ import annotations
+
+import ast
+
+from graphlab.language import message
+from graphlab.rules.repair.ranks.replicas import only_call
+from graphlab.source.blocks import StatementInScope
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Trace
+from graphlab.trace.ranks.inputs import OrdersApart
+
+
+def one_order(trace: Trace, found: OrdersApart) -> Help | None:
+    """Give the samplers of all ranks the number that is written there without the rank's."""
+    name = "DistributedSampler" if found.by == "seed" else "set_epoch"
+    at = found.at if found.by == "seed" else only_call(trace, name)
+    here = StatementInScope.of(trace, at) if at is not None else None
+    if here is None:
+        return None
+    calls = [
+        node
+        for node in ast.walk(here.statement)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name
+    ]
+    if len(calls) != 1:
+        return None
+    call = calls[0]
+    given = [each.value for each in call.keywords if each.arg == found.by]
+    given = given or (call.args[:1] if found.by == "epoch" else [])
+    new = _without_rank(given[0]) if given else None
+    text, whole = here.text(here.statement), here.text(call)
+    old = here.text(given[0]) if given else ""
+    if new is None or text.count(whole) != 1 or whole.count(old) != 1:
+        return None
+    edited = text.replace(whole, whole.replace(old, here.text(new)))
+    option = f"{found.by}={here.text(new)}" if found.by == "seed" else here.text(new)
+    return here.help(message("repairs.wrapped.option", option=option), edited)
+
+
+def _without_rank(value: ast.expr) -> ast.expr | None:
+    """The side of a sum or product in which no rank is named, if there is just one."""
+    if not isinstance(value, ast.BinOp):
+        return None
+    sides = [each for each in (value.left, value.right) if "rank" not in ast.unparse(each).lower()]
+    return sides[0] if len(sides) == 1 else None
