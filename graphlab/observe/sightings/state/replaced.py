@@ -107,9 +107,9 @@ class Replacements:
                         continue
                     module = in_frame(each.target, outer)
                     own = parameters_in(module) if is_module(module) else []
-                    if own and not any(id(p) in held for p in own):
-                        if any(grad_of(p) is not None for p in own):
-                            yield each
+                    trained = any(grad_of(p) is not None for p in own)
+                    if trained and not any(id(p) in held for p in own):
+                        yield each
 
     def _lost_from(self, name: str) -> int:
         """How many parts at the beginning of a parameter's name stand for modules that live."""
