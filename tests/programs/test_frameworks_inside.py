@@ -48,10 +48,10 @@ class Agent:
 class Wrapper(torch.nn.Module):
     def __init__(self, model):
         super().__init__()
-        self.base = model
+        self._base = model
 
     def forward(self, *args):
-        return self.base(*args)
+        return self._base(*args)
 
 
 class Strategy(torch.nn.Module):
@@ -222,3 +222,24 @@ def test_a_graph_that_a_librarys_module_keeps_to_itself(told: Any, anew: bool) -
     assert [each.code for each in found] == ([] if anew else ["GL002"])
     if not anew:
         assert "model.strategy" in str(found[0].help[0].text)
+
+
+def test_a_state_behind_a_librarys_wrapper_is_detached_where_it_is_computed(told: Any) -> None:
+    (found,) = told(
+        "class Retriever(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.encode, self.context = nn.Linear(4, 3), torch.zeros(3)\n"
+        "    def forward(self, x):\n"
+        "        out = self.encode(x)\n"
+        "        self.context = 0.9 * self.context + 0.1 * out.mean(0)\n"
+        "        return out * self.context\n"
+        "model = insidelib.Wrapper(Retriever())\n"
+        "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "for x, y in batches:\n"
+        "    loss = nn.functional.cross_entropy(model(x), y)\n"
+        "    loss.backward()\n"
+        "    optimizer.step()\n"
+    )
+    assert found.code == "GL002"
+    assert "self.context = self.context.detach()" in found.help[0].after
