@@ -54,6 +54,14 @@ class Wrapper(torch.nn.Module):
         return self._base(*args)
 
 
+def classify(model, optimizer, batches):
+    for x, y in batches:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.nll_loss(torch.log(model(x) + 1e-8), y)
+        loss.backward()
+        optimizer.step()
+
+
 class Strategy(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -243,3 +251,21 @@ def test_a_state_behind_a_librarys_wrapper_is_detached_where_it_is_computed(told
     )
     assert found.code == "GL002"
     assert "self.context = self.context.detach()" in found.help[0].after
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_what_a_library_takes_the_logarithm_of(told: Any, twice: bool) -> None:
+    found = told(
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.linear = nn.Linear(4, 3)\n"
+        "    def forward(self, x):\n"
+        f"        return nn.functional.{'log_' if twice else ''}softmax(self.linear(x), dim=-1)\n"
+        "net = Net()\n"
+        "optimizer = torch.optim.SGD(net.parameters(), lr=0.1)\n"
+        "insidelib.classify(net, optimizer, batches)\n"
+    )
+    assert [each.code for each in found] == (["GL201"] if twice else [])
+    if twice:
+        assert "line 14 made" in " ".join(map(str, found[0].notes))
