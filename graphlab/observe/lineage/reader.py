@@ -6,7 +6,6 @@ import ast
 from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
-from graphlab.observe.lineage.branches import assignments_run
 from graphlab.observe.lineage.callee import closed_over, entered, unwrapped
 from graphlab.observe.lineage.entries import entry_stores, first_of_loop
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
@@ -24,6 +23,7 @@ from graphlab.source.effects.assignments import (
     scope_of,
     target_names,
 )
+from graphlab.source.effects.truth import assignments_run
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, is_a, variables
