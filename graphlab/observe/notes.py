@@ -54,6 +54,8 @@ class Memory(NamedTuple):
     start: int
     stop: int
     digest: int | None
+    # The id of the one tensor that reads elsewhere from then on, where no memory was written.
+    reader: int = 0
 
 
 class RawWrite(NamedTuple):

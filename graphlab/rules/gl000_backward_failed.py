@@ -13,6 +13,7 @@ from graphlab.rules.repair.held.later import written_later
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace
+from graphlab.trace.module_sightings import LeftInEval
 from graphlab.trace.sightings import NonFinite
 
 # What torch's anomaly detection raises.
@@ -42,7 +43,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         failed=Place(event.at, event.call),
         cause=cause,
         help=(Help(message("errors.gl000.nan") if nan is not None else _help(event, node)),),
-        notes=tuple(_notes(node)),
+        notes=(*_notes(node), *_in_eval_mode(trace)),
         others=tuple(_others(trace, event, node)),
     )
 
@@ -106,6 +107,12 @@ def _notes(node: FailedNode) -> Iterator[str]:
         yield message("errors.gl000.operands", operands=operands)
     if not node.operation and node.raised_at is None and not node.why:
         yield message("errors.gl000.unknown")
+
+
+def _in_eval_mode(trace: Trace) -> Iterator[str]:
+    for each in trace.sightings:
+        if isinstance(each, LeftInEval) and each.raised and each.at is not None:
+            yield message("errors.gl000.eval_mode", name=each.name, line=each.at.line)
 
 
 def _told(tensor: TensorInfo) -> str:

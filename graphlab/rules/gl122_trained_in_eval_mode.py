@@ -15,7 +15,7 @@ from graphlab.trace.module_sightings import LeftInEval
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
-        if not isinstance(each, LeftInEval):
+        if not isinstance(each, LeftInEval) or (each.raised and trace.outcome != "raised"):
             continue
         by = each.at.code if each.at is not None else f"{each.name}.eval()"
         whose = by.removesuffix(".eval()") if by.endswith(".eval()") else each.name

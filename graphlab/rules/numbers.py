@@ -116,6 +116,9 @@ def _notes(trace: Trace, each: NonFinite) -> Iterator[str]:
             f"numbers.{key}", name=name, before=f"{grown.before:.3g}", first=grown.first,
             after=f"{grown.after:.3g}", last=grown.last,
         )  # fmt: skip
+    if each.given_at is not None:
+        by, line = each.given_at.code.removeprefix("return "), each.given_at.line
+        yield message("numbers.given_by", operation=called(each), by=by, line=line)
     if each.look_from is not None:
         known = each.at is not None and each.operation and each.phase != "data"
         key = "look_from_operand" if known else "look_from"

@@ -79,7 +79,8 @@ class Replaced:
 class LeftInEval:
     """The module `name`, put into eval mode at `at` to be evaluated, and trained on in it by
     `call` at `call_at`, as in training mode before. layers: the classes that this matters to.
-    mixed: some of them were in eval mode before that, so that train() would change them too."""
+    mixed: some of them were in eval mode before that, so that train() would change them too.
+    raised: that call, the first in eval mode, raised an error."""
 
     at: Location | None
     name: str
@@ -87,6 +88,7 @@ class LeftInEval:
     call: str
     call_at: Location | None
     mixed: bool = False
+    raised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -319,7 +319,8 @@ class NonFinite:
     the backward that it reached. in_loss: it is in the loss itself. step, step_at: the step that
     applied it. tensors: parameters that it reached. look_from: the iteration from which a second
     run has to look, where only that can tell more. grown, grown_tensor: the parameter, or else the
-    loss, that had grown beyond measure before.
+    loss, that had grown beyond measure before. given_at: the line that made what a library gave
+    the operation, where the library's code has it and the program's has not.
     """
 
     at: Location | None
@@ -345,6 +346,7 @@ class NonFinite:
     grown: Grown | None = None
     grown_tensor: TensorAt | None = None
     reached: Count | None = None
+    given_at: Location | None = None
 
 
 # A Trace holds these under `sightings`.

@@ -83,3 +83,16 @@ def test_a_storage_without_memory() -> None:
         (part * part).sum().backward()
     assert codes(session) == []
     assert part.grad is not None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_buffer_that_is_given_what_backward_saved(shared: bool) -> None:
+    """`.data = largest` writes no memory: only what reads the buffer itself is stale."""
+    x, limit = torch.randn(5, requires_grad=True), torch.zeros(())
+    with graphlab.watch() as session:
+        doubled = x * 2
+        largest = doubled.max()
+        scaled = doubled * (largest if shared else limit)
+        limit.data = largest
+        scaled.sum().backward()
+    assert codes(session) == ([] if shared else ["GL105"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from graphlab.observe.graph.kept import Held, in_libraries, node_behind, parts_of
 from graphlab.observe.graph.walk import hold, sequence, walk
-from graphlab.observe.tensors import is_tensor
+from graphlab.observe.tensors import is_module, is_tensor
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, class_name, exactly, is_a, items, variables
 from graphlab.trace.model import Carrier
@@ -22,6 +22,8 @@ MOST = 24
 FEW = 3
 # So many objects are looked at for one that has it deep inside.
 DEEPEST = 4_000
+# Where a module keeps what is written as its attributes.
+_OF_MODULES = ("_modules", "_parameters", "_buffers")
 _NO_HOLDER = frozenset(map(id, (FunctionType, bool, int, float, str, bytes, type(None))))
 
 
@@ -106,7 +108,7 @@ def _way_to(name: str, value: Any, seq: int) -> str | None:
             continue
         if id(type(each)) in _NO_HOLDER or is_a(each, (type, ModuleType)):
             continue
-        own = [*attributes(each).items()]
+        own = [*_own(each)]
         # A cache has keys of any kind.
         entries = dict.values(each) if is_a(each, dict) else (one for _, one in items(each))
         for key, inner in [*own, *((0, one) for one in [*entries])]:
@@ -115,8 +117,18 @@ def _way_to(name: str, value: Any, seq: int) -> str | None:
             seen.add(id(inner))
             met.append(inner)
             private = hidden or type(key) is not str or key.startswith("_")
-            waiting.append((label if private else f"{label}.{key}", inner, private))
+            part = f"[{key}]" if str(key).isdigit() else f".{key}"
+            waiting.append((label if private else f"{label}{part}", inner, private))
     return None
+
+
+def _own(value: Any) -> Iterator[tuple[Any, Any]]:
+    """The attributes of an object by name; those of a module as its users write them."""
+    for key, inner in attributes(value).items():
+        if key in _OF_MODULES and is_module(value) and is_a(inner, dict):
+            yield from dict.items(inner)
+        else:
+            yield key, inner
 
 
 def _together(carriers: Iterable[Carrier]) -> Iterator[Carrier]:

@@ -307,7 +307,13 @@ class Inspector:
         writes = [
             event
             for event, (_, start, stop, _, _) in self._writes.get(key, ())
-            if event.silent and self._log.after(event, seq) and start < end and first < stop
+            if event.silent
+            and self._log.after(event, seq)
+            and start < end
+            and first < stop
+            # `p.data = new` writes no memory: it makes `p` read that of `new`, where backward may
+            # have saved something long before.
+            and (event.before is None or event.before.reader in (0, id(tensor)))
         ]
         if not writes:
             return None

@@ -263,6 +263,8 @@ class WritePatches:
             native.__set__(target, new)
             with Unnoticed():
                 versions = (version_of(target),)
+                if memory is not None:
+                    memory = memory._replace(reader=id(target))
                 self.note((target,), versions, ".data = …", silent=True, memory=memory)
                 self._note_place(target, place, sys._getframe(1))
 

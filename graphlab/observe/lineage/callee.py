@@ -6,7 +6,8 @@ import types
 from typing import Any
 
 from graphlab.observe.tensors import is_module
-from graphlab.source.objects import static
+from graphlab.source.files import UserFiles
+from graphlab.source.objects import attributes, static
 
 
 def entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
@@ -24,6 +25,24 @@ def entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
     while type(function) is types.FunctionType and "__wrapped__" in function.__dict__:
         function = function.__dict__["__wrapped__"]
     return holder, function if type(function) is types.FunctionType else None
+
+
+def unwrapped(callee: Any, files: UserFiles) -> Any:
+    """The user's module that a library's wrappers (DDP, a PEFT model, GradSampleModule) hand their
+    calls on to: each has that one module in it and no parameter of its own. `callee` itself if it
+    is none of these."""
+    inner = callee
+    while is_module(inner):
+        function = static(type(inner), "forward")
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_filename in files:
+            return inner
+        own = attributes(inner)
+        parts = [*dict.values(own["_modules"])] if type(own.get("_modules")) is dict else []
+        if len(parts) != 1 or own.get("_parameters"):
+            break
+        inner = parts[0]
+    return callee
 
 
 def closed_over(function: types.FunctionType | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
-from graphlab.observe.lineage.callee import closed_over, entered
+from graphlab.observe.lineage.callee import closed_over, entered, unwrapped
 from graphlab.observe.lineage.entries import entry_stores, first_of_loop
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
 from graphlab.observe.names import parameters_in
@@ -23,6 +23,7 @@ from graphlab.source.effects.assignments import (
     scope_of,
     target_names,
 )
+from graphlab.source.effects.truth import assignments_run
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, is_a, variables
@@ -303,7 +304,7 @@ class Lineage:
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int
     ) -> Lineage | None:
         """The lineage inside the user's own function that `node` calls; None for any other."""
-        holder, function = entered(callee)
+        holder, function = entered(unwrapped(callee, self.files))
         code = function.__code__ if function is not None else None
         file = code.co_filename if code is not None else ""
         scope: Any = None
@@ -369,7 +370,7 @@ class Lineage:
     def assignments(self, name: str, before: int) -> list[ast.stmt]:
         """The statements above line `before` that gave `name` its value, the last one first, and
         those that put something into it where it is a list."""
-        return assignments_in(self.scope, name, before)
+        return assignments_run(self.scope, name, before, lambda each: self.values.get(each, LOST))
 
     def reach(self, node: ast.AST) -> Any:
         """The object that an expression evaluates to, None if that is not known without running any

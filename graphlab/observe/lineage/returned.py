@@ -7,7 +7,7 @@ import ast
 import os
 import sys
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MethodType
 from typing import Any, NamedTuple
 
 import torch
@@ -240,6 +240,9 @@ def _self(code: CodeType, frame: FrameType, files: UserFiles) -> dict[str, Any]:
     while inner is not None:
         if "self" in inner.f_code.co_varnames[:1]:
             candidates.append(inner.f_locals.get("self"))
+        # A bound method that the library was handed.
+        bound = [each for each in inner.f_locals.values() if type(each) is MethodType]
+        candidates += [each.__self__ for each in bound if entered(each)[1] is not None]
         inner = inner.f_back
     fitting = {
         id(each): each

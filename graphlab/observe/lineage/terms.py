@@ -13,9 +13,10 @@ from graphlab.observe.graph.walk import leaf_of, walk
 from graphlab.observe.lineage.cut import lineage_of
 from graphlab.observe.lineage.loss import written_in
 from graphlab.observe.lineage.reader import Lineage
-from graphlab.observe.lineage.trail import HAS_GRAPH, Result
+from graphlab.observe.lineage.returned import handed_over, lineage_of_returned
+from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail
 from graphlab.observe.names import parameters_in
-from graphlab.observe.notes import Cut
+from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import grad_fn_of, is_leaf, is_module, is_tensor, requires_grad
 from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
@@ -52,17 +53,13 @@ class Term(NamedTuple):
 
 
 def cut_terms(
-    frame: FrameType, files: UserFiles, trained: Collection[int]
+    frame: FrameType, files: UserFiles, trained: Collection[int], log: Log
 ) -> Iterator[tuple[str, Cut, list[Any]]]:
     """(the summand as it is written, where it lost its graph, the modules and leaves behind that)
     for each summand of a loss that was computed from something with a graph, where other summands
     still have theirs. The loss is that of the backward that runs in `frame`, autograd's own.
     `trained` are the optimizers' parameters, by identity."""
-    user = user_frame(frame.f_back, files)
-    expression = written_in(frame, user)[1] if user is not None else None
-    if user is None or expression is None:
-        return
-    terms = [*_terms(lineage_of(user, files), expression, user.f_lineno)]
+    terms = [*_of_loss(frame, files, log)]
     results = [(each, each.result) for each in terms]
     alive = {text for each, result in results if result is HAS_GRAPH for text in each.via}
     cut = [(each, result) for each, result in results if isinstance(result, Cut)]
@@ -78,6 +75,20 @@ def cut_terms(
             yield each.text, result, mine
         elif (call := _criterion(each)) is not None:
             yield each.text, call, []
+
+
+def _of_loss(frame: FrameType, files: UserFiles, log: Log) -> Iterator[Term]:
+    """The summands of the loss as the user's line with the backward has it, or as the user's
+    function returned it to a library."""
+    user = user_frame(frame.f_back, files)
+    if user is None:
+        return
+    expression = written_in(frame, user)[1]
+    if expression is not None:
+        yield from _terms(lineage_of(user, files), expression, user.f_lineno)
+    elif (found := handed_over(frame, log, files)) is not None:
+        lineage = lineage_of_returned(found, frame, files, Trail())
+        yield from _terms(lineage, found.node, found.line)
 
 
 class OfConstants(Cut):
@@ -174,7 +185,7 @@ def _terms(
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         yield from _terms(lineage, node.operand, before, depth + 1, via)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
-        factor = _only_factor(node)
+        factor = _only_factor(lineage, node)
         yield from [here] if factor is None else _terms(lineage, factor, before, depth + 1, via)
     elif isinstance(node, ast.Name):
         yield from _stored(here, node.id, depth)
@@ -186,13 +197,19 @@ def _terms(
         yield here
 
 
-def _only_factor(node: ast.BinOp) -> ast.expr | None:
+def _only_factor(lineage: Lineage, node: ast.BinOp) -> ast.expr | None:
     """What a number is multiplied with, or what is divided by one."""
-    if isinstance(node.right, ast.Constant):
+    if _is_number(lineage, node.right):
         return node.left
-    if isinstance(node.left, ast.Constant) and isinstance(node.op, ast.Mult):
+    if _is_number(lineage, node.left) and isinstance(node.op, ast.Mult):
         return node.right
     return None
+
+
+def _is_number(lineage: Lineage, node: ast.expr) -> bool:
+    if isinstance(node, ast.Attribute):
+        return type(lineage.reach(node)) in (int, float)
+    return isinstance(node, ast.Constant)
 
 
 def _stored(term: Term, name: str, depth: int) -> Iterator[Term]:

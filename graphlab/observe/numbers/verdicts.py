@@ -3,31 +3,38 @@ was kept of the backwards before."""
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from types import FrameType
 from typing import Any, Literal
 
-from graphlab.observe.graph.walk import grad_edge, sequence
+from graphlab.observe.graph.walk import grad_edge, leaf_of, sequence
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names, parameters_of, submodules
-from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, located
+from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot, located
 from graphlab.observe.numbers.births import phase_of, sighting
 from graphlab.observe.numbers.derivatives import steep_operand
 from graphlab.observe.numbers.finite import odd
-from graphlab.observe.numbers.graph_look import look, spelt
+from graphlab.observe.numbers.graph_look import Found, look, spelt
 from graphlab.observe.numbers.kept.growth import Growth, Held
 from graphlab.observe.numbers.kept.settings import Rates
 from graphlab.observe.numbers.kept.steep_nodes import SteepNodes
-from graphlab.observe.numbers.operands import operand_text
+from graphlab.observe.numbers.operands import expression_at, operand_text
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import is_tensor, storage_key
+from graphlab.source.effects.stores import last_part
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, items
+from graphlab.source.places import locate
+from graphlab.trace.model import Location
 from graphlab.trace.sightings import NonFinite, Phase
 
 # How many parameters are named.
 NAMED = 64
+# How many operations of a library's are gone back over.
+_FED = 4
+_OPERATORS = (ast.BinOp, ast.UnaryOp, ast.Compare)
 
 
 class Verdicts:
@@ -256,6 +263,7 @@ class Verdicts:
         text = ""
         if at is not None and found.tensors:
             text = operand_text(at, None, found.tensors, found.which, True, name)
+        fed = self._fed(found, spot, name) if spot is not None and not text else None
         return replace(
             base,
             at=at,
@@ -267,8 +275,30 @@ class Verdicts:
             whole=found.whole,
             module=module,
             # What it was given may be told by the frames of a second run.
-            look_from=self._from(iteration) if at is None or not text else None,
+            look_from=self._from(iteration) if at is None or not (text or fed) else None,
+            given_at=fed,
         )
+
+    def _fed(self, found: Found, spot: Spot, name: str) -> Location | None:
+        """The line of the program's that made what a library, called at `spot`, gave the node that
+        was found; None as well where the operation is the program's own."""
+        node: Any = found.node
+        at = locate(*spot)
+        written = expression_at(at) if at is not None else None
+        parts = [*ast.walk(written)] if isinstance(written, ast.Call) else []
+        if not parts or any(isinstance(each, _OPERATORS) or _calls(each, name) for each in parts):
+            return None
+        for _ in range(_FED):
+            inner = [each for each, _ in node.next_functions if each is not None]
+            if len(inner) != 1:
+                return None
+            (node,) = inner
+            line = self._log.line_of(sequence(node)) if leaf_of(node) is None else None
+            if line is None:
+                return None
+            if line[0] is not spot[0]:
+                return located(line)
+        return None
 
     def from_buffers(self, ill: list[Any], frame: FrameType | None) -> NonFinite | None:
         """Buffers of modules came to hold a NaN; `frame`: where their names may be known."""
@@ -305,3 +335,7 @@ def _named(tensor: Any, user: FrameType | None) -> str:
         if is_tensor(each) and storage_key(each) == storage_key(tensor):
             return name
     return ""
+
+
+def _calls(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name | ast.Attribute) and name in last_part(node)

@@ -35,8 +35,8 @@ class CutTerms:
             return
         self._looks[record.spot] += 1
         place_of = self._watched.table.place_of
-        trained = self._watched.ledger.registry.owned().keys()
-        for term, cut, behind in cut_terms(frame, self._files, trained):
+        trained, log = self._watched.ledger.registry.owned().keys(), self._watched.log
+        for term, cut, behind in cut_terms(frame, self._files, trained, log):
             at = cut.location()
             key = (record.spot, term, at)
             self._seen[key] += 1

@@ -52,6 +52,10 @@ def _detach_variable(
     grown = next((each for each in first if _appended(trace.sources[file], each)), None)
     if grown is not None:
         return _words(grown, loop)
+    if len(first) == 1 and _through_library(trace, first[0].name):
+        step = _in_step(trace, first[0])
+        if step is not None:
+            return step
     if first and all(each.form in _ANEW for each in first):
         return _detached(block, at, first)
     before = [
@@ -64,6 +68,12 @@ def _detach_variable(
     ]
     kept = held or [each for each in before if each.form == "other" and "." in each.name]
     return _words(kept[0], loop) if kept else None
+
+
+def _through_library(trace: Trace, name: str) -> bool:
+    """Whether a way leads through what a library keeps to itself: ``model._module.context``."""
+    private = [each for each in re.findall(r"\w+", name) if each.startswith("_")]
+    return any(all(each not in text for text in trace.sources.values()) for each in private)
 
 
 def if_cut_is_meant(trace: Trace, freeing: Backward, event: Backward, help: Help) -> Help:

@@ -58,6 +58,9 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
         listed = _listed(trace, at, word)
         if listed is not None:
             edits = _replaced(trace, at, f"torch.{word}({listed})", f"torch.stack({listed})")
+    elif word in ("checkpoint", "checkpoint_sequential"):
+        key = "checkpoint"
+        edits = _replaced(trace, at, "use_reentrant=True", "use_reentrant=False")
     elif word not in CUTS:
         key = "see_what"
     else:

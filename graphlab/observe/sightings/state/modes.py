@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -45,7 +45,7 @@ class Evaluation:
     """A module that was put into eval mode at `spot`. trained: the lines of the backwards that had
     run while it was in training mode. mixed: some of its layers were in eval mode all along.
     after: the last event before; steps: how many each optimizer had made; ran: how many backwards
-    of such a line came since."""
+    of such a line came since. first: the first of them, and what there is to say if it raised."""
 
     ref: Ref
     spot: Spot | None
@@ -54,6 +54,7 @@ class Evaluation:
     steps: dict[int, int]
     mixed: bool
     ran: int = 0
+    first: tuple[RawBackward, LeftInEval] | None = None
 
 
 class Modes:
@@ -78,7 +79,11 @@ class Modes:
         """Nothing: all backwards count, not only those that are inspected."""
 
     def found(self) -> Iterable[LeftInEval]:
-        return self._found.values()
+        yield from self._found.values()
+        for each in self._open.values():
+            # Hooks that were placed in training mode, say, find nothing in eval mode.
+            if each.first is not None and each.first[0].raised_type is not None:
+                yield replace(each.first[1], raised=True)
 
     def _on_train(self, frame: FrameType, event: str, arg: Any) -> None:
         code, outer = frame.f_code, frame.f_back
@@ -143,8 +148,9 @@ class Modes:
             return
         # It was noted first, by backward_calls.py.
         events = reversed(self._watched.log.events)
-        spot = next((each.spot for each in events if isinstance(each, RawBackward)), None)
-        if spot is None:
+        record = next((each for each in events if isinstance(each, RawBackward)), None)
+        spot = record.spot if record is not None else None
+        if record is None or spot is None:
             return
         for key, each in [*self._open.items()]:
             module = each.ref()
@@ -154,7 +160,10 @@ class Modes:
                 each.ran += 1
                 if each.ran == 1 and not self._was_evaluated(module, each):
                     del self._open[key]
-                elif each.ran > 1:
+                elif each.ran == 1:
+                    if not self._is_part(module):
+                        each.first = record, self._sighting(module, each, spot, frame)
+                else:
                     del self._open[key]
                     if self._stepped(module, each) and not self._is_part(module):
                         self._found[key] = self._sighting(module, each, spot, frame)

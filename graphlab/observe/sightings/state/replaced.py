@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from types import FrameType
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 from graphlab.observe.names import Names, parameters_in
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Ref
+from graphlab.observe.tensors import Ref, grad_of, is_module
 from graphlab.source.effects.origins import loaded_files
 from graphlab.source.effects.stores import Store, last_part, stores
+from graphlab.source.evaluate import in_frame
+from graphlab.source.files import user_frames
 from graphlab.source.places import locate
 from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import Replaced
@@ -75,6 +77,9 @@ class Replacements:
                 name = self._watched.table.tensors[place].name or ""
                 for each in replacing(name, self._lost_from(name), built, where):
                     found[each.file, each.node.lineno] = each
+            if not any(self._watched.table.tensors[place].name for place in state.strangers):
+                for each in self._put_in(built, where, frame):
+                    found[each.file, each.node.lineno] = each
             stores = sorted(found.values(), key=lambda each: each.node.lineno)
             # A forward that makes several anew does so in each call.
             made_in = {(each.file, each.function) for each in stores}
@@ -82,6 +87,29 @@ class Replacements:
             if len(stores) == 1 or anew:
                 store = stores[0]
                 self._found.append(Replaced(store.at, store.at.code, state.at, state.strangers))
+
+    def _put_in(
+        self, built: Location | None, where: list[str], frame: FrameType | None
+    ) -> Iterator[Store]:
+        """The statements below the optimizer's that put a module somewhere which no optimizer
+        holds and which is trained: where a library built both the modules and the optimizer, what
+        was replaced never had a name in the program."""
+        held = self._watched.ledger.registry.places()
+        frames = [*user_frames(frame, self._watched.files)]
+        for file in where if built is not None else ():
+            for each in stores(file):
+                if each.adds or not isinstance(each.target, ast.Attribute):
+                    continue
+                if built is None or file != built.file or each.node.lineno <= built.line:
+                    continue
+                for outer in frames:
+                    if outer.f_code.co_filename != file or _function(outer) != each.function:
+                        continue
+                    module = in_frame(each.target, outer)
+                    own = parameters_in(module) if is_module(module) else []
+                    trained = any(grad_of(p) is not None for p in own)
+                    if trained and not any(id(p) in held for p in own):
+                        yield each
 
     def _lost_from(self, name: str) -> int:
         """How many parts at the beginning of a parameter's name stand for modules that live."""
@@ -96,6 +124,13 @@ class Replacements:
         # A step may have been looked over that no inspected backward followed.
         self._search(None)
         return self._found
+
+
+def _function(frame: FrameType) -> str:
+    """As `Store` calls it: "" for a module's own code."""
+    code = frame.f_code
+    name = getattr(code, "co_qualname", code.co_name).replace("<locals>.", "")
+    return "" if name == "<module>" else name
 
 
 def replacing(name: str, kept: int, built: Location | None, where: list[str]) -> list[Store]:
