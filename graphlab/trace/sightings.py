@@ -190,7 +190,8 @@ class SettingUnread:
 class ScheduleOff:
     """A scheduler, last stepped at `at`, whose optimizer took `steps`: it was `planned` for as many
     and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`: by a
-    factor of 0 if `zeroed`."""
+    factor of 0 if `zeroed`; or it was stepped before the optimizer each time (`early`), so that
+    `rate`, its first one, was never used."""
 
     at: Location | None
     optimizer: OptimizerAt
@@ -200,6 +201,7 @@ class ScheduleOff:
     gone: Count = 0
     rate: str = ""
     zeroed: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Repair of a scheduler whose optimizer was built anew: build it anew as well."""
+"""Repairs of a scheduler whose optimizer was built anew, or that is stepped before it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.held.callers import Callers, Common
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Location, Step, Trace
+from graphlab.trace.sightings import ScheduleOff
+
+_LOOPS = (ast.For, ast.While, ast.AsyncFor)
 
 
 def scheduled_anew(trace: Trace, step: Location | None) -> Iterator[Help]:
@@ -47,3 +51,32 @@ def _scheduled(statement: ast.AST) -> str:
     known = "lr_scheduler." in func or func.endswith(("LR", "OnPlateau", "WarmRestarts"))
     given = call.args[0]
     return ast.unparse(given) if known and isinstance(given, ast.Name | ast.Attribute) else ""
+
+
+def steps_in_turn(trace: Trace, off: ScheduleOff) -> Common | None:
+    """Where the scheduler's step leads to the optimizer's, further down in the body of one loop, or
+    of a function that a loop calls. None where each is in a loop of its own."""
+    steps = [e.at for e in trace.events if isinstance(e, Step) and e.optimizer == off.optimizer]
+    places = {(at.file, at.line): at for at in steps if at is not None}
+    if off.at is None or len(places) != 1 or len(steps) < 2:
+        return None
+    step = next(iter(places.values()))
+    callers = Callers(trace, step)
+    for each in callers.common(off.at, step):
+        looped = [node for node in each.file.around(each.first) if isinstance(node, _LOOPS)]
+        held = any(each.last in ast.walk(loop) for loop in looped)
+        alone = not any(isinstance(node, (ast.ClassDef, *_LOOPS)) for node in ast.walk(each.first))
+        if alone and (held or each.file.function(each.first) is not None):
+            return each
+    return None
+
+
+def scheduled_last(both: Common) -> Help | None:
+    """The scheduler's step behind the statement that leads to the optimizer's."""
+    first = both.first
+    if not isinstance(first, ast.Expr) or not ast.unparse(first).endswith(".step()"):
+        return None
+    return both.file.help(
+        message("repairs.held.schedule_last", line=both.last.lineno),
+        *both.file.moved(first, both.last),
+    )
