@@ -1,4 +1,4 @@
-"""A learning-rate schedule was stepped too seldom, too early, or so often that the rate was gone."""
+"""A schedule of the learning rate was stepped too seldom, too early, or until the rate was gone."""
 
 from __future__ import annotations
 

@@ -106,6 +106,8 @@ SPEAKING = (
          failed=38, cause=16),
     Case("GL016", "tests/corpus/errors/unscaled_with_each_micro_batch.py", "error",
          failed=15, cause=15),
+    Case("GL016", "tests/corpus/errors/one_cycle_without_the_last_batch.py", "error",
+         failed=15, cause=25),
     Case("GL017", "tests/corpus/errors/picture_through_a_net_in_training.py", "error",
          failed=18, cause=32),
     Case("GL012", "tests/corpus/errors/prompt_moved_after_requires_grad.py", "error",
