@@ -287,6 +287,8 @@ SPEAKING = (
          cause=24),
     Case("GL124", "tests/corpus/silent/teacher_in_training_mode.py", "warning",
          failed=34, cause=30),
+    Case("GL137", "tests/corpus/silent/teacher_mixed_into_the_student.py", "warning",
+         cause=23),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
          "policy.body.0.weight", failed=33, cause=18),
     Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
@@ -372,6 +374,7 @@ SILENT = (
     Case("GL134", "tests/corpus/clean/hooks_that_return_or_look.py"),
     Case("GL135", "tests/corpus/clean/optimizers_that_begin_again.py"),
     Case("GL136", "tests/corpus/clean/dropouts_told_of_the_mode.py"),
+    Case("GL137", "tests/corpus/clean/averages_in_both_orders.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip
