@@ -1,4 +1,4 @@
-"""A moving average is written into the network that is trained, and not into the one that follows."""
+"""A moving average is written into the network that is trained, and not into its follower."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ from graphlab.observe.tensors import (
     storage_key,
     version_of,
 )
+from graphlab.source.effects.mixing import mixed_at
 from graphlab.source.effects.origins import loaded_files
 from graphlab.source.files import UserFiles, user_frames
-from graphlab.source.mixing import mixed_at
 from graphlab.source.objects import attribute, attributes, class_name, is_a
 from graphlab.source.places import parse, place
 from graphlab.trace.model import Location

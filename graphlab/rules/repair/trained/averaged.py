@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from graphlab.language import message
-from graphlab.source.mixing import mixed_at
+from graphlab.source.effects.mixing import mixed_at
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Trace
