@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.repair.held.scheduled import one_cycle_built, planned_for_loader
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -25,6 +26,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause = message("errors.gl016.built")
             summary = message(f"errors.gl016.{what}", call=each.call, own=own, saved=saved)
             tensor = None
+        elif each.why == "over":
+            yield from _over(trace, each)
+            continue
         elif each.why in _SETUP:
             names = list(each.told)
             cause = message(f"errors.gl016.cause_{each.why}")
@@ -45,6 +49,19 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=Place(each.cause, cause) if each.cause is not None else None,
             help=(Help(message(f"errors.gl016.help_{each.why}")),),
         )
+
+
+def _over(trace: Trace, each: OptimizerRefused) -> Iterator[Finding]:
+    """The schedule is at its end: it was planned for fewer steps than the loop takes."""
+    built = one_cycle_built(trace, each)
+    edit = planned_for_loader(trace, each)
+    yield Finding(
+        *RULE.label,
+        summary=message("errors.gl016.over", call=each.call, steps=each.told[0]),
+        failed=Place(each.at, each.call),
+        cause=Place(built, message("errors.gl016.cause_over")) if built is not None else None,
+        help=(edit or Help(message("errors.gl016.help_over")),),
+    )
 
 
 RULE = Rule("GL016", "optimizer-refused", "error", check)

@@ -1,19 +1,24 @@
-"""A schedule of the learning rate was stepped too seldom, or so often that the rate was gone."""
+"""A schedule of the learning rate was stepped too seldom, too early, or until the rate was gone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.held.scheduled import scheduled_last, steps_in_turn
 from graphlab.rules.rule import Rule
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Step, Trace
 from graphlab.trace.sightings import ScheduleOff
 
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if not isinstance(each, ScheduleOff):
+            continue
+        if each.early:
+            yield from _early(trace, each)
             continue
         what = "seldom" if each.planned else "zeroed" if each.zeroed else "gone"
         yield Finding(
@@ -30,6 +35,23 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=Place(each.at, message("training.gl132.stepped")) if each.at else None,
             help=(Help(message(f"training.gl132.help_{what}")),),
         )
+
+
+def _early(trace: Trace, each: ScheduleOff) -> Iterator[Finding]:
+    both = steps_in_turn(trace, each)
+    if both is None and Rewriting.of(trace, each.at) is not None:
+        return
+    name = trace.optimizers[each.optimizer].name
+    steps = (e.at for e in trace.events if isinstance(e, Step) and e.optimizer == each.optimizer)
+    step = next(steps, None)
+    edit = scheduled_last(both) if both is not None else None
+    yield Finding(
+        *RULE.label,
+        summary=message("training.gl132.early", optimizer=name, rate=each.rate),
+        failed=Place(step, f"{name}.step()") if step is not None else None,
+        cause=Place(each.at, message("training.gl132.stepped")) if each.at else None,
+        help=(edit or Help(message("training.gl132.help_early", optimizer=name)),),
+    )
 
 
 RULE = Rule("GL132", "schedule-off", "warning", check)

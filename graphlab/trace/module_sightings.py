@@ -131,6 +131,16 @@ class StatisticsLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class AveragedInto:
+    """The line at `at` mixes the weights of `name`, which has not changed since, into those of
+    `trained`, after each step: a moving average that is written into the wrong one of the two."""
+
+    at: Location | None
+    name: str
+    trained: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoneValues:
     """A norm layer `name` in training mode that was given an input of `shape`, with one value for
     each channel, by `call` at `failed`. mode: the outermost module in training mode around it,
@@ -154,5 +164,6 @@ ModuleSighting = (
     | EvalUndone
     | DropsInEval
     | StatisticsLeft
+    | AveragedInto
     | LoneValues
 )

@@ -190,7 +190,8 @@ class SettingUnread:
 class ScheduleOff:
     """A scheduler, last stepped at `at`, whose optimizer took `steps`: it was `planned` for as many
     and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`: by a
-    factor of 0 if `zeroed`."""
+    factor of 0 if `zeroed`; or it was stepped before the optimizer each time (`early`), so that
+    `rate`, its first one, was never used."""
 
     at: Location | None
     optimizer: OptimizerAt
@@ -200,6 +201,7 @@ class ScheduleOff:
     gone: Count = 0
     rate: str = ""
     zeroed: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +210,15 @@ class OptimizerRefused:
     parameters that a group before had (`repeated`), or whose gradient is sparse; of `sizes`, what
     the optimizer has, what was saved, and of what that is the number; where no parameters were
     given, the containers that hide them (`listed`), the tensors that are none (`plain`), the
-    generator that was `used` up before, or the module that is `frozen` as a whole. cause: the line
-    that made it so; of `unscaled`, the unscale_() before."""
+    generator that was `used` up before, or the module that is `frozen` as a whole; of a one-cycle
+    schedule that is `over`, for how many steps it was. cause: the line that made it so; of
+    `unscaled`, the unscale_() before."""
 
     at: Location | None
     call: str
     why: Literal[
         "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
-        "not_updated",
+        "not_updated", "over",
     ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None

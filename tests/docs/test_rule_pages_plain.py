@@ -78,6 +78,7 @@ SILENT = {
     "GL134": "hook-returns-nothing",
     "GL135": "optimizer-made-anew",
     "GL136": "dropout-in-evaluation",
+    "GL137": "averaged-into-the-trained",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -401,6 +402,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     cosine = functional.cosine_embedding_loss
     item, add, subtract = torch.Tensor.item, torch.Tensor.__add__, torch.Tensor.__sub__
     clamp, add_hook = torch.Tensor.clamp, torch.Tensor.register_hook
+    lerp = torch.Tensor.lerp_
     scale, unscale = torch.amp.GradScaler.scale, torch.amp.GradScaler.unscale_
 
     def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
@@ -439,6 +441,10 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
             first = oracle.norms.setdefault(id(weight), weight.detach().clone())
             oracle.codes |= set() if torch.equal(first, weight) else {"GL126"}
         return batch_norm(values, mean, var, weight, bias, training, *args)
+
+    def patched_lerp(self: Any, other: Any, weight: float) -> Any:
+        oracle.codes |= {"GL137"} if self.requires_grad and not other.requires_grad else set()
+        return lerp(self, other, weight)
 
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
         parameters = list(parameters)
@@ -496,6 +502,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(functional, "batch_norm", patched_norm)
         patch.setattr(utils, "clip_grad_norm_", patched_clip)
         patch.setattr(torch.Tensor, "item", patched_item)
+        patch.setattr(torch.Tensor, "lerp_", patched_lerp)
         patch.setattr(torch.Tensor, "__add__", patched_add)
         patch.setattr(torch.Tensor, "__sub__", patched_subtract)
         patch.setattr(torch.Tensor, "clamp", patched_clamp)

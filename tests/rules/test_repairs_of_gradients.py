@@ -108,6 +108,18 @@ def test_a_leaf_of_a_list_is_made_last() -> None:
     assert found is not None and outcomes(source, [found]) == [wanted]
 
 
+def test_what_requires_grad_within_an_expression_is_told_to_last() -> None:
+    source = "w = mean.to(device).requires_grad_(True) + 0.05 * torch.randn(8)\n"
+    script = Script(source)
+    found = leaf_last(script.trace(), script.at(source.strip()))
+    wanted = "w = (mean.to(device) + 0.05 * torch.randn(8)).requires_grad_()\n"
+    assert found is not None and outcomes(source, [found]) == [wanted]
+    # Not where it is said twice, or taken back.
+    for each in (source.replace("8)", "8).requires_grad_()"), source.replace("True", "False")):
+        script = Script(each)
+        assert leaf_last(script.trace(), script.at(each.strip())) is None
+
+
 def test_rows_of_a_part_are_put_back_into_it() -> None:
     source = (
         "import torch\n\n\ndef shown(image):\n    image = image.clone()\n"

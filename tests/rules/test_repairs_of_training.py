@@ -10,12 +10,13 @@ from graphlab.language import key_of
 from graphlab.rules.repair.asked.twice import by_differences
 from graphlab.rules.repair.double_softmax import has_logarithms, with_logarithm
 from graphlab.rules.repair.held.building import hold_more
+from graphlab.rules.repair.held.scheduled import planned_for_loader
 from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.repair.trained.frozen import meant_to_train, trains_what_it_holds
 from graphlab.rules.repair.trained.modes import back_to_training
 from graphlab.rules.repair.trained.pairs import without_last_dimension
 from graphlab.trace.model import FailedNode
-from graphlab.trace.sightings import BroadcastLoss
+from graphlab.trace.sightings import BroadcastLoss, OptimizerRefused
 from tests.rules.build import Script, backward, optimizer, parameter
 from tests.rules.test_more_repairs import outcomes
 
@@ -260,3 +261,42 @@ def test_what_was_frozen_as_the_optimizer_was_built_is_not_filtered_out(
     first = hold_more(script.trace(), script.at(line), [parameter("net.body.weight")])[0]
     found = outcomes(script.source, [first])
     assert (found == ["opt = Adam(net.parameters(), lr=1e-3)\n"]) is whole
+
+
+CYCLE = """\
+def run(net, loader, optimizer, scheduler):
+    for x in loader:
+        net(x).backward()
+        optimizer.step()
+        scheduler.step()
+
+
+def main(data):
+    batches = DataLoader(data, batch_size=8)
+    scheduler = OneCycleLR(optimizer, 0.1, epochs=2, steps_per_epoch=len(data) // 8)
+    for _ in range(2):
+        run(net, batches, optimizer, scheduler)
+"""
+
+
+def test_a_schedule_is_planned_for_the_loader_that_its_steps_go_over() -> None:
+    script = Script(CYCLE)
+    refused = OptimizerRefused(script.at("scheduler.step()"), "scheduler.step()", "over", ("12",))
+    found = planned_for_loader(script.trace(), refused)
+    wanted = CYCLE.replace("len(data) // 8", "len(batches)")
+    assert found is not None and outcomes(CYCLE, [found]) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # Planned so already; over something that has no length; the loader comes later.
+        ("len(data) // 8", "len(batches)"),
+        ("in loader", "in read(loader)"),
+        ("    batches = DataLoader(data, batch_size=8)\n", ""),
+    ],
+)
+def test_a_schedule_is_left_as_planned(old: str, new: str) -> None:
+    script = Script(CYCLE.replace(old, new))
+    refused = OptimizerRefused(script.at("scheduler.step()"), "scheduler.step()", "over", ("12",))
+    assert planned_for_loader(script.trace(), refused) is None

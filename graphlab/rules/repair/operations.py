@@ -28,7 +28,8 @@ def _no_grad(found: re.Match[str]) -> str:
 
 def leaf_last(trace: Trace, at: Location) -> Help | None:
     """``x = (torch.randn(3) * 0.01).requires_grad_()`` for ``x = torch.randn(3,
-    requires_grad=True) * 0.01``; within a list for each of its elements."""
+    requires_grad=True) * 0.01``, or for ``torch.randn(3).requires_grad_() * 0.01``; within a list
+    for each of its elements."""
     here = StatementInScope.of(trace, at)
     statement = here.statement if here is not None else None
     if here is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -41,17 +42,28 @@ def leaf_last(trace: Trace, at: Location) -> Help | None:
         for word in call.keywords
         if word.arg == "requires_grad" and getattr(word.value, "value", None) is True
     ]
-    if value is None or len(words) != 1 or statement.lineno != statement.end_lineno:
+    told = [
+        call
+        for call in (ast.walk(value) if value is not None else ())
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "requires_grad_"
+        and all(getattr(each, "value", None) is True for each in call.args)
+        and not call.keywords
+    ]
+    if value is None or len(words) + len(told) != 1 or statement.lineno != statement.end_lineno:
         return None
-    call, word = words[0]
+    call = words[0][0] if words else told[0]
     value = _element(value, call)
     if call is value:
         return None
-    kept = [here.text(each) for each in call.args]
-    kept += [here.text(each) for each in call.keywords if each is not word]
-    inner = here.text(value).replace(
-        here.text(call), f"{here.text(call.func)}({', '.join(kept)})", 1
-    )
+    if words:
+        kept = [here.text(each) for each in call.args]
+        kept += [here.text(each) for each in call.keywords if each is not words[0][1]]
+        plain = f"{here.text(call.func)}({', '.join(kept)})"
+    else:
+        plain = here.text(told[0].func.value) if isinstance(told[0].func, ast.Attribute) else ""
+    inner = here.text(value).replace(here.text(call), plain, 1)
     if not isinstance(value, ast.Call | ast.Name | ast.Attribute):
         inner = f"({inner})"
     text = here.text(statement).replace(here.text(value), f"{inner}.requires_grad_()", 1)

@@ -1,4 +1,5 @@
-"""Notices a moving average of a network whose weights follow and whose norm statistics do not."""
+"""Notices a moving average of a network whose weights follow and whose norm statistics do not, and
+one that is written into the network itself."""
 
 from __future__ import annotations
 
@@ -10,17 +11,26 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.names import Names, parameters_in, submodules
-from graphlab.observe.notes import RawBackward, RawModule
+from graphlab.observe.notes import RawBackward, RawModule, RawWrite, located
 from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.sightings.state.modes import NORMS
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Ref, is_tensor, requires_grad, shape_of, version_of
+from graphlab.observe.tensors import (
+    Ref,
+    grad_of,
+    is_tensor,
+    requires_grad,
+    shape_of,
+    storage_key,
+    version_of,
+)
+from graphlab.source.effects.mixing import mixed_at
 from graphlab.source.effects.origins import loaded_files
 from graphlab.source.files import UserFiles, user_frames
 from graphlab.source.objects import attribute, attributes, class_name, is_a
 from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
-from graphlab.trace.module_sightings import StatisticsLeft
+from graphlab.trace.module_sightings import AveragedInto, StatisticsLeft
 
 # At how many backwards all of it must have been so, how many modules are looked at, and among how
 # many of the last events.
@@ -83,20 +93,7 @@ class Averages:
                 yield module
 
     def _called(self, since: Any) -> list[Any]:
-        """The modules that were called after the event `since`, as the log knows."""
-        found: dict[int, Any] = {}
-        for event in islice(reversed(self._watched.log.events), BACK):
-            if event is since:
-                break
-            ref = (
-                self._watched.log.modules.get(event.module)
-                if isinstance(event, RawModule)
-                else None
-            )
-            module = ref() if ref is not None else None
-            if module is not None:
-                found[id(module)] = module
-        return [*found.values()]
+        return _called(self._watched.log, since)
 
     def _look(self, known: Follower, module: Any, frame: FrameType) -> None:
         leader = known.leader()
@@ -122,6 +119,113 @@ class Averages:
                 names.get(id(leader), class_name(leader)),
                 tuple(dict.fromkeys(norms)),
             )
+
+
+@dataclass(slots=True)
+class Still:
+    """A module without gradients, the values of its parameters, and at how many backwards the same
+    line, `at`, had just mixed them into those of `trained`, its like."""
+
+    ref: Ref
+    trained: Ref
+    values: list[Sample]
+    at: Location
+    seen: int = 0
+
+
+class WrongWay:
+    """Looks, at inspected backwards, for a line that mixes a module's parameters into those of its
+    trained twin, while nothing ever changes the module's own."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._known: dict[int, Still] = {}
+        self._after: Any = None
+        self._found: dict[int, AveragedInto] = {}
+
+    def found(self) -> Iterator[AveragedInto]:
+        # Of modules within each other, the outermost.
+        outer: dict[Location, int] = {}
+        for key, each in self._found.items():
+            size, best = len(self._known[key].values), outer.get(each.at) if each.at else None
+            if each.at and (best is None or size > len(self._known[best].values)):
+                outer[each.at] = key
+        yield from (self._found[key] for key in outer.values())
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        log = self._watched.log
+        events = log.events
+        since, self._after = self._after, events[-1] if events else None
+        if record.is_grad:
+            return
+        for each in [*self._known.values()]:
+            module = each.ref()
+            if module is None or not _unchanged(each, module):
+                # It follows after all, or is set from time to time.
+                gone = [key for key, one in self._known.items() if one is each]
+                self._found.pop(gone[0], None)
+                self._known = {key: one for key, one in self._known.items() if one is not each}
+        mixing = self._mixing(since)
+        if not mixing:
+            return
+        called = _called(log, since)
+        if len(called) > MOST:
+            return
+        for module in called:
+            parameters = parameters_in(module)
+            if not parameters or any(grad_of(each) is not None for each in parameters):
+                continue
+            trained = _leader(module, called)
+            at = mixing.get(storage_key(parameters_in(trained)[0])) if trained is not None else None
+            if at is not None and trained is not module:
+                self._note(module, trained, at, frame)
+
+    def _mixing(self, since: Any) -> dict[Any, Location]:
+        """The lines that mix one tensor into another, by the storage of what they wrote."""
+        found: dict[Any, Location] = {}
+        for event in islice(reversed(self._watched.log.events), BACK):
+            if event is since:
+                break
+            if isinstance(event, RawWrite) and event.optimizer is None and event.spot is not None:
+                keys = [written[0] for written in event.tensors]
+                at = located(event.spot)
+                if at is not None and mixed_at(parse(at.file), at.line) is not None:
+                    found.update((key, at) for key in keys)
+        return found
+
+    def _note(self, module: Any, trained: Any, at: Location, frame: FrameType) -> None:
+        known = self._known.get(id(module))
+        if known is None or known.at != at or known.trained() is not trained:
+            values = [*map(Sample, parameters_in(module))]
+            known = self._known[id(module)] = Still(Ref(module), Ref(trained), values, at)
+        known.seen += 1
+        if known.seen >= ENOUGH - 1:
+            names = Names(self._watched.files).gather(frame).modules
+            self._found[id(module)] = AveragedInto(
+                at,
+                names.get(id(module), class_name(module)),
+                names.get(id(trained), class_name(trained)),
+            )
+
+
+def _unchanged(known: Still, module: Any) -> bool:
+    now = parameters_in(module)
+    return len(now) == len(known.values) and all(
+        a.same(b) for a, b in zip(known.values, now, strict=True)
+    )
+
+
+def _called(log: Any, since: Any) -> list[Any]:
+    """The modules that were called after the event `since`, as the log knows."""
+    found: dict[int, Any] = {}
+    for event in islice(reversed(log.events), BACK):
+        if event is since:
+            break
+        ref = log.modules.get(event.module) if isinstance(event, RawModule) else None
+        module = ref() if ref is not None else None
+        if module is not None:
+            found[id(module)] = module
+    return [*found.values()]
 
 
 def _in_eval_mode(module: Any) -> bool:

@@ -10,7 +10,7 @@ import torch
 
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Spot
-from graphlab.observe.sightings.state.averages import Averages
+from graphlab.observe.sightings.state.averages import Averages, WrongWay
 from graphlab.observe.sightings.state.flags import Flags
 from graphlab.observe.sightings.state.kept_values import KeptValues
 from graphlab.observe.sightings.state.loads import Loads
@@ -53,6 +53,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield Modes(watched)
     yield UndoneEvals(watched)
     yield Averages(watched)
+    yield WrongWay(watched)
     yield ties
     yield RepeatedModules(watched)
     yield replacements

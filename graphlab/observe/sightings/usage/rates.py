@@ -1,5 +1,5 @@
-"""Notices schedules of the learning rate that are stepped too seldom, or so often that nothing is
-left of the rate."""
+"""Notices schedules of the learning rate that are stepped too seldom, so often that nothing is left
+of the rate, or before the optimizer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from graphlab.trace.sightings import ScheduleOff
 # A rate of this part of the first one moves no parameter in float32; at how many steps it must have
 # been so, which is also to be half of them all.
 NOTHING, ENOUGH = 1e-8, 8
+# How often the program must have stepped it before the optimizer.
+TURNS = 2
 
 
 @dataclass(slots=True)
 class Schedule:
     """A scheduler's optimizer, by its place; where it was stepped last, and how often. planned: for
     how many steps it was made, 0 if it does not end. gone: how many steps the optimizer had taken
-    when its rate was gone, and what it was. zeroed: the scheduler multiplies by 0."""
+    when its rate was gone, and what it was. zeroed: the scheduler multiplies by 0. first: the rate
+    that it began with. early: the optimizer had taken no step when the program first stepped it,
+    and some between any two of its steps since. behind: how many by the last of these."""
 
     optimizer: int
     spot: Spot | None
@@ -34,11 +38,16 @@ class Schedule:
     gone: int | None = None
     rate: float = 0.0
     zeroed: bool = False
+    first: float = 0.0
+    early: bool = False
+    calls: int = 0
+    behind: int = 0
 
 
 class Schedules:
     def __init__(self, watched: Watched) -> None:
         self._tracer, self._registry = watched.tracer, watched.ledger.registry
+        self._files = watched.files
         # By the optimizer: the scheduler that was stepped last.
         self._last: dict[int, Schedule] = {}
         watched.tracer.handle(torch.optim.lr_scheduler.LRScheduler.step, self._stepped, "return")
@@ -63,10 +72,22 @@ class Schedules:
             known.zeroed = exactly(factor, int, float) and factor == 0
             groups = [each for _, each in items(attributes(optimizer).get("param_groups"))]
             now, first = _largest(groups, "lr"), _largest(groups, "initial_lr")
+            if frame.f_back is not None and frame.f_back.f_code in self._files:
+                self._called(known, state.steps, frame.f_locals.get("epoch") is None)
+            elif not known.calls:
+                known.first = now or 0.0
             if now is None or first is None or now > NOTHING * first:
                 known.gone = None
             elif known.gone is None:
                 known.gone, known.rate = state.steps, now
+
+    @staticmethod
+    def _called(known: Schedule, steps: int, counts: bool) -> None:
+        """The program stepped it; it `counts` by itself and was not told the epoch."""
+        # A rate of 0 to begin with is one that programs skip on purpose.
+        first = not steps and known.first > 0
+        known.early = counts and (known.early and steps > known.behind if known.calls else first)
+        known.calls, known.behind = known.calls + 1, steps
 
     def found(self) -> Iterator[ScheduleOff]:
         for at, each in self._last.items():
@@ -83,6 +104,8 @@ class Schedules:
                 yield ScheduleOff(
                     located(each.spot), at, steps, gone=gone, rate=rate, zeroed=each.zeroed
                 )
+            elif each.early and each.calls >= TURNS and steps > each.behind:
+                yield ScheduleOff(located(each.spot), at, steps, rate=f"{each.first:g}", early=True)
 
 
 def _largest(groups: list[Any], name: str) -> float | None:

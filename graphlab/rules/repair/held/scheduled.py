@@ -1,4 +1,4 @@
-"""Repair of a scheduler whose optimizer was built anew: build it anew as well."""
+"""Repairs of a scheduler whose optimizer was built anew, or that is stepped before it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.held.callers import Callers, Common, handed_in, leads
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Location, Step, Trace
+from graphlab.trace.sightings import OptimizerRefused, ScheduleOff
+
+_LOOPS = (ast.For, ast.While, ast.AsyncFor)
 
 
 def scheduled_anew(trace: Trace, step: Location | None) -> Iterator[Help]:
@@ -47,3 +51,120 @@ def _scheduled(statement: ast.AST) -> str:
     known = "lr_scheduler." in func or func.endswith(("LR", "OnPlateau", "WarmRestarts"))
     given = call.args[0]
     return ast.unparse(given) if known and isinstance(given, ast.Name | ast.Attribute) else ""
+
+
+def steps_in_turn(trace: Trace, off: ScheduleOff) -> Common | None:
+    """Where the scheduler's step leads to the optimizer's, further down in the body of one loop, or
+    of a function that a loop calls. None where each is in a loop of its own."""
+    steps = [e.at for e in trace.events if isinstance(e, Step) and e.optimizer == off.optimizer]
+    places = {(at.file, at.line): at for at in steps if at is not None}
+    if off.at is None or len(places) != 1 or len(steps) < 2:
+        return None
+    step = next(iter(places.values()))
+    callers = Callers(trace, step)
+    for each in callers.common(off.at, step):
+        looped = [node for node in each.file.around(each.first) if isinstance(node, _LOOPS)]
+        held = any(each.last in ast.walk(loop) for loop in looped)
+        alone = not any(isinstance(node, (ast.ClassDef, *_LOOPS)) for node in ast.walk(each.first))
+        if alone and (held or each.file.function(each.first) is not None):
+            return each
+    return None
+
+
+def scheduled_last(both: Common) -> Help | None:
+    """The scheduler's step behind the statement that leads to the optimizer's."""
+    first = both.first
+    if not isinstance(first, ast.Expr) or not ast.unparse(first).endswith(".step()"):
+        return None
+    return both.file.help(
+        message("repairs.held.schedule_last", line=both.last.lineno),
+        *both.file.moved(first, both.last),
+    )
+
+
+def one_cycle_built(trace: Trace, refused: OptimizerRefused) -> Location | None:
+    """The one line that builds a one-cycle schedule."""
+    built = _one_cycle(trace, refused.at)
+    if built is None:
+        return None
+    file, call = built
+    code = file.lines[call.lineno - 1].strip()
+    first = file.function(call)
+    name = first.name if first is not None else "<module>"
+    return Location(file.file, call.lineno, call.col_offset + 1, call.end_lineno or call.lineno,
+                    (call.end_col_offset or 0) + 1, name, code)  # fmt: skip
+
+
+def planned_for_loader(trace: Trace, refused: OptimizerRefused) -> Help | None:
+    """``steps_per_epoch=len(loader)`` where the schedule is stepped once in each turn of a loop
+    over that loader."""
+    built = _one_cycle(trace, refused.at)
+    if built is None or refused.at is None:
+        return None
+    file, call = built
+    words = [each.value for each in call.keywords if each.arg == "steps_per_epoch"]
+    callers = Callers(trace, refused.at)
+    names = callers.leading_to(refused.at)
+    loops = [
+        node
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.For)
+        and any(leads(file, each, refused.at, names) for each in node.body)
+    ]
+    # The innermost one around the step itself, if there is one.
+    around = [each for each in loops if refused.at.line in range(each.lineno, _last(each))]
+    loop = max(around or loops, key=lambda each: each.lineno, default=None)
+    over = _iterated(loop.iter) if loop is not None else None
+    handed = handed_in(trace, refused.at, file, over)
+    if handed is not None and handed[0].file == file.file:
+        over = handed[1] if isinstance(handed[1], ast.Name | ast.Attribute) else None
+    if len(words) != 1 or over is None:
+        return None
+    loader = file.spelled(call, ast.unparse(over))
+    new = f"len({loader})"
+    if ast.unparse(words[0]) == new or not _known(file, call, loader):
+        return None
+    return file.help(message("repairs.held.planned", loader=loader), (*file.span(words[0]), new))
+
+
+def _one_cycle(trace: Trace, at: Location | None) -> tuple[Rewriting, ast.Call] | None:
+    """The only call that builds a one-cycle schedule, in the file of `at`."""
+    file = Rewriting.of(trace, at)
+    found = [
+        node
+        for node in (ast.walk(file.tree) if file is not None else ())
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("OneCycleLR")
+    ]
+    return (file, found[0]) if file is not None and len(found) == 1 else None
+
+
+def _iterated(node: ast.expr) -> ast.expr | None:
+    """``loader`` of ``enumerate(tqdm(loader), 1)``."""
+    while isinstance(node, ast.Call) and node.args:
+        if ast.unparse(node.func).rpartition(".")[2] not in ("enumerate", "tqdm"):
+            return None
+        node = node.args[0]
+    return node if isinstance(node, ast.Name | ast.Attribute) else None
+
+
+def _last(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) + 1
+
+
+def _known(file: Rewriting, call: ast.Call, name: str) -> bool:
+    """Whether the name has a value by the line of the call: a parameter of its function, or
+    assigned before."""
+    function, root = file.function(call), name.partition(".")[0]
+    if function is not None and root in {each.arg for each in ast.walk(function.args)
+                                         if isinstance(each, ast.arg)}:  # fmt: skip
+        return root == name or any(
+            ast.unparse(each) == name
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and node.lineno < call.lineno
+            for each in node.targets
+        )
+    return any(
+        root in {getattr(each, "id", "") for target in node.targets for each in ast.walk(target)}
+        for node in ast.walk(function or file.tree)
+        if isinstance(node, ast.Assign) and node.lineno < call.lineno
+    )

@@ -84,6 +84,8 @@ def refused_optimizer(
             if type(error) is ValueError and length(inner.f_locals.get("param_groups")) == 0:
                 user = [entries[each] for each in reversed(mine)]
                 return nothing_given(user, Names(files).gather(frame), files)
+        elif is_a(optimizer, torch.optim.lr_scheduler.OneCycleLR) and type(error) is ValueError:
+            return _over(frame, offset, inner, optimizer)
         elif is_a(optimizer, torch.optim.Optimizer):
             return _told(frame, offset, inner, optimizer, files, built)
     return None
@@ -104,6 +106,19 @@ def _scaled(
     if name == "unscale_" and word == "UNSCALED":
         return OptimizerRefused(at, call, "unscaled", (), located(unscaled(optimizer)))
     return None
+
+
+def _over(
+    frame: FrameType, offset: int, inner: FrameType, scheduler: Any
+) -> OptimizerRefused | None:
+    """A one-cycle schedule that has come to its end, and was stepped once more."""
+    total, count = attribute(scheduler, "total_steps"), attribute(scheduler, "last_epoch")
+    if inner.f_code.co_name != "get_lr" or type(total) is not int or type(count) is not int:
+        return None
+    if count <= total:
+        return None
+    at = located((frame.f_code, offset))
+    return OptimizerRefused(at, call_text(at, "step")[0], "over", (str(total),))
 
 
 def _told(

@@ -1,0 +1,70 @@
+"""Finds the statement that mixes the parameters of one network into those of another."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+# What keeps a part of what it writes to.
+_KEEPING = ("mul_", "lerp_")
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """A loop over the parameters of two networks side by side, `into` and `of`: its body writes to
+    the one what is left of it and a part of the other."""
+
+    loop: ast.For
+    into: str
+    of: str
+
+
+def mixed_at(tree: ast.Module | None, line: int) -> Mixing | None:
+    """The loop whose body has this line and nothing but such statements."""
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.For) and node.lineno < line <= (node.end_lineno or 0):
+            found = _mixing(node)
+            if found is not None:
+                return found
+    return None
+
+
+def _mixing(loop: ast.For) -> Mixing | None:
+    target, over = loop.target, loop.iter
+    if not isinstance(target, ast.Tuple) or not isinstance(over, ast.Call):
+        return None
+    names = [each.id for each in target.elts if isinstance(each, ast.Name)]
+    sides = [ast.unparse(each) for each in over.args]
+    if len(names) != 2 or len(target.elts) != 2 or ast.unparse(over.func) != "zip":
+        return None
+    if len(sides) != 2 or not all(each.endswith(".parameters()") for each in sides):
+        return None
+    calls = [_methods(each) for each in loop.body]
+    roots = {root for root, _ in calls}
+    if len(roots) != 1 or not roots <= {*names}:
+        return None
+    into = roots.pop()
+    of = names[1 - names.index(into)]
+    keeps = any(method in _KEEPING for _, methods in calls for method in methods)
+    reads = any(
+        isinstance(each, ast.Name) and each.id == of
+        for statement in loop.body
+        for each in ast.walk(statement)
+    )
+    return Mixing(loop, into, of) if keeps and reads else None
+
+
+def _methods(statement: ast.stmt) -> tuple[str, list[str]]:
+    """The variable at the start of a chain of calls in place, and their names."""
+    node = statement.value if isinstance(statement, ast.Expr) else None
+    methods: list[str] = []
+    while isinstance(node, ast.Call | ast.Attribute):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            methods.append(node.func.attr)
+            node = node.func.value
+        elif isinstance(node, ast.Attribute) and node.attr == "data":
+            node = node.value
+        else:
+            return "", []
+    written = methods and all(each.endswith("_") for each in methods)
+    return (node.id, methods) if isinstance(node, ast.Name) and written else ("", [])
