@@ -177,8 +177,9 @@ class Iterations:
         if loop is None or self.given is not None:
             return loop, self.given
         if self._training is not None and loop not in self._numbering:
-            shared = (self._running(stack()) - {loop}) & self._around
-            if shared and self._training not in shared:
+            running = self._running(stack())
+            # A loop inside of the training loop, as over the parameters, counts something else.
+            if self._training in running or (running - {loop}) & self._around:
                 loop = self._training
         counted = self.counts.get(loop)
         return (loop, counted - 1) if counted is not None else (None, None)

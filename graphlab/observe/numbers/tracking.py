@@ -293,7 +293,7 @@ class Tracking:
             direct = is_direct(frame, user)
             birth.operand = operand_text(at, user, tensors, which, direct)
             if not birth.operand and not direct and user is not None and tensors:
-                birth.operand = named_by_call(at, user, frame, tensors[which])
+                birth.operand = named_by_call(at, user, frame, tensors, which)
             birth.module = self.module_of(self._tracer.seq())
         return birth
 
