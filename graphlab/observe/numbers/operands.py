@@ -202,6 +202,19 @@ def named_by_call(
     return _handed(at, user, frame, tensors[which]) or _variable(frame, tensors, which)
 
 
+def called_whole(user: FrameType | None) -> tuple[str, str, Any] | None:
+    """The function that the instruction of a frame calls, and its only operand, as written and as
+    it is: of one that computes with a constant of its own, as `torch.logdet` does."""
+    node = expression_of(user.f_code, user.f_lasti) if user is not None else None
+    if user is None or not isinstance(node, ast.Call):
+        return None
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    given = operands(node)
+    if not name or len(given) != 1:
+        return None
+    return name, as_written(given[0]), in_frame(given[0], user)
+
+
 def _handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str:
     """How the user has written what the call at `at` handed to a function in which `inner` runs,
     where `tensor` is that; or the attribute of what the method is called on, ``dist.scale``."""
