@@ -113,3 +113,39 @@ def test_a_gradient_that_outgrew_its_type_is_told(tmp_path: Path) -> None:
     assert (found.phase, found.kind, found.iteration) == ("backward", "inf", 4)
     assert found.operand == "the gradient that came in"
     assert "float16" in str(found.critical)
+
+
+CENTERED = """\
+import torch
+
+p = torch.nn.Parameter(torch.zeros(40))
+torch.manual_seed(0)
+slope = 5 * torch.randn(40)
+optimizer = torch.optim.RMSprop([p], lr=1e-3, alpha=0.5, centered=True)
+for step in range(40):
+    loss = (p * slope).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_what_was_written_over_is_told_by_the_result(tmp_path: Path) -> None:
+    (found,) = told(tmp_path, CENTERED, 0)
+    assert (found.phase, found.operation) == ("step", "sqrt")
+    assert str(found.critical).endswith("negative")
+
+
+@pytest.mark.parametrize(
+    ("line", "operation", "critical"),
+    [
+        ("y.log_()", "log", "are 0"),
+        ("y.sub_(1).sqrt_()", "sqrt", "are negative"),
+        ("y.reciprocal_()", "reciprocal", "are 0"),
+    ],
+)
+def test_an_operation_in_place(tmp_path: Path, line: str, operation: str, critical: str) -> None:
+    body = f"y = torch.full((3, 2), float(step != 4))\n{line}\nloss = net(x).mean() * y.sum()\n"
+    (found,) = seen(tmp_path, body, 0)
+    assert (found.iteration, found.operation) == (4, operation)
+    assert str(found.critical).endswith(critical)

@@ -156,6 +156,26 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
     return _largest(known)
 
 
+# What a result says of an operand that an operation in place has written over.
+_WRITTEN_OVER: dict[str, tuple[tuple[str, Any], ...]] = {
+    "sqrt": (("negative", torch.isnan),),
+    "rsqrt": (("zero", torch.isinf), ("negative", torch.isnan)),
+    "log": (("zero", torch.isinf), ("negative", torch.isnan)),
+    "reciprocal": (("zero", torch.isinf),),
+    "acos": (("beyond_ones", torch.isnan),),
+}
+_WRITTEN_OVER["asin"] = _WRITTEN_OVER["acos"]
+_WRITTEN_OVER["log2"] = _WRITTEN_OVER["log10"] = _WRITTEN_OVER["log"]
+
+
+def critical_in_place(name: str, result: Any) -> str:
+    """As `critical`, of an operation whose only operand was finite and has its result now."""
+    if not counts(result):
+        return ""
+    tests = _WRITTEN_OVER.get(name, ())
+    return listing([said for what, test in tests if (said := some(result.detach(), what, test))])
+
+
 def of_call(name: str, value: Any) -> str:
     """As `critical`, of a function that answers with a constant: `logdet` with a NaN."""
     if name == "logdet" and counts(value) and bool((torch.linalg.det(value.detach()) < 0).any()):

@@ -30,7 +30,15 @@ from graphlab.observe.numbers.dispatched import (
     tensors_in,
     written_by,
 )
-from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd, of_call
+from graphlab.observe.numbers.finite import (
+    FINITE,
+    Odd,
+    counts,
+    critical,
+    critical_in_place,
+    odd,
+    of_call,
+)
 from graphlab.observe.numbers.operands import (
     called_whole,
     is_direct,
@@ -292,6 +300,8 @@ class Tracking:
             birth.module = self.module_of(self._tracer.seq())
             return birth
         which, birth.critical = critical(name, tensors, numbers)
+        if len(tensors) == 1 and tensors[0] is tensor:
+            birth.critical = critical_in_place(name, tensor)
         if at is not None and phase != "step":
             direct = is_direct(frame, user)
             birth.operand = operand_text(at, user, tensors, which, direct)
