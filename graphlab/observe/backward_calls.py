@@ -176,7 +176,7 @@ class BackwardCalls:
         spot, call, loss, by_library = self._losses_named.name(frame, is_grad, user)
         iteration = self._iterations.of_backward(user)
         if iteration is None:
-            iteration = self._iterations.of_library(by_library)
+            iteration = self._iterations.of_library(by_library, user)
         create = bool(values.get("create_graph"))
         retain = values.get("retain_graph")
         keeps = create if retain is None else bool(retain)

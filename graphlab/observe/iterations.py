@@ -9,7 +9,7 @@ from threading import get_ident
 from types import CodeType, FrameType, TracebackType
 
 from graphlab.source.evaluate import in_frame
-from graphlab.source.loops import loops_around, loops_of, repeated_lines
+from graphlab.source.loops import in_comprehension, loops_around, loops_of, repeated_lines
 from graphlab.source.objects import length
 from graphlab.source.places import hashed, parse
 
@@ -125,10 +125,11 @@ class Iterations:
             self._around = self._running(_stack(frame))
         return counted - 1
 
-    def of_library(self, runs: bool) -> int | None:
+    def of_library(self, runs: bool, frame: FrameType | None = None) -> int | None:
         """The iteration of a backward in no loop of the user's. `runs`: whether a library that the
-        user has called runs it, or the user's code around it."""
-        self._in_library = runs
+        user has called runs it, or the user's code around it; a comprehension around `frame` turns
+        unseen as well."""
+        self._in_library = runs or _by_comprehension(frame)
         return self._by_steps(None)
 
     def _by_steps(self, counted: int | None) -> int | None:
@@ -196,8 +197,9 @@ class Iterations:
         if loop is None or self.given is not None:
             return loop, self.given
         if self._training is not None and loop not in self._numbering:
-            shared = (self._running(stack()) - {loop}) & self._around
-            if shared and self._training not in shared:
+            running = self._running(stack())
+            # A loop inside of the training loop, as over the parameters, counts something else.
+            if self._training in running or (running - {loop}) & self._around:
                 loop = self._training
         counted = self.counts.get(loop)
         return (loop, counted - 1) if counted is not None else (None, None)
@@ -244,6 +246,17 @@ def _stack(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:
     while frame is not None and frame.f_code.co_filename != _RUNS:
         yield frame.f_code, frame.f_lineno
         frame = frame.f_back
+
+
+def _by_comprehension(frame: FrameType | None) -> bool:
+    """Whether a comprehension of the same file runs what a frame is at."""
+    file = frame.f_code.co_filename if frame is not None else None
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename == file and in_comprehension(code, frame.f_lasti):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def length_of_loops(frame: FrameType) -> int | None:

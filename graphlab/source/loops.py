@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from types import CodeType
 
 from graphlab.source.effects.assignments import target_names
-from graphlab.source.places import parse
+from graphlab.source.places import expression_of, nodes_of, parse
 
 Loop = ast.For | ast.While | ast.AsyncFor
 
@@ -88,6 +89,18 @@ def repeated_lines(filename: str) -> frozenset[int]:
         node.lineno
         for node in (ast.walk(tree) if tree is not None else ())
         if isinstance(node, ast.With | ast.AsyncWith | Loop)
+    )
+
+
+@lru_cache(maxsize=1024)
+def in_comprehension(code: CodeType, offset: int) -> bool:
+    """Whether an instruction is in what a comprehension makes for each of its turns."""
+    node = expression_of(code, offset)
+    return node is not None and any(
+        node in nodes_of(made)
+        for each in nodes_of(parse(code.co_filename))
+        if isinstance(each, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp)
+        for made in ([each.key, each.value] if isinstance(each, ast.DictComp) else [each.elt])
     )
 
 

@@ -38,6 +38,18 @@ def nodes_of(tree: ast.AST | None) -> tuple[ast.AST, ...]:
     return tuple(ast.walk(tree)) if tree is not None else ()
 
 
+def expression_of(code: CodeType, offset: int) -> ast.expr | None:
+    """The expression that a bytecode offset belongs to, over however many lines it is written."""
+    positions = _positions(code)
+    there = positions[offset // 2] if 0 <= offset // 2 < len(positions) else None
+    for node in nodes_of(parse(code.co_filename)) if there is not None else ():
+        if isinstance(node, ast.expr) and there == (
+            node.lineno, node.end_lineno, node.col_offset, node.end_col_offset,
+        ):  # fmt: skip
+            return node
+    return None
+
+
 def source_line(filename: str, line: int) -> str:
     """A line of a file, counted from 1, without its newline; "" if there is none."""
     return linecache.getline(filename, line).rstrip("\n")

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from graphlab.language import key_of, message
 from graphlab.language.lists import listing
-from graphlab.observe.graph.walk import slots
-from graphlab.observe.numbers.finite import counts, real, some
+from graphlab.observe.graph.walk import is_function, slots
+from graphlab.observe.numbers.births import Birth
+from graphlab.observe.numbers.finite import LARGE, Odd, counts, critical, real, some
 from graphlab.observe.numbers.operands import as_written, only, operands
-from graphlab.observe.tensors import count_of, is_parameter
+from graphlab.observe.tensors import count_of, is_parameter, is_tensor, storage_key
 from graphlab.trace.model import Location
 
 # Of a node of the graph, what it saved, and the key of at which of its values its derivative has
@@ -127,3 +129,33 @@ def meets_zero(result: Any, tensors: list[Any]) -> bool:
             if count_of(there) and bool((there == 0).all()):
                 return True
     return False
+
+
+def explain(
+    birth: Birth,
+    node: Any,
+    name: str,
+    tensors: list[Any],
+    numbers: list[Any],
+    result: Any,
+    found: Odd,
+    own: set[int | None],
+) -> None:
+    """Which values made the derivative of `node` give `result`, in its operation `name` on
+    `tensors`; `own`: the memory of what it had computed before."""
+    kind = birth.operation.split("Backward")[0]
+    saved = {} if is_function(node) else saved_by(node)
+    birth.critical = steep(kind, saved)
+    if birth.critical:
+        birth.operand = steep_operand(birth.at, kind)
+    # A decomposition divides by differences of its own, which are 0 as well.
+    decomposed = kind.startswith(("LinalgEig", "LinalgSvd"))
+    kept = {storage_key(each) for each in saved_by(node).values() if is_tensor(each)} | own
+    came = [each for each in tensors if storage_key(each) not in kept]
+    if found.nan > 0 and not decomposed:
+        birth.zero_met = meets_zero(result, came)
+    if not birth.critical and not found.nan:
+        which, said = critical(name, tensors, numbers)
+        # What has outgrown its type.
+        if key_of(said) in LARGE and any(each is tensors[which] for each in came):
+            birth.operand, birth.critical = message("observed.values.incoming"), said

@@ -100,6 +100,8 @@ _DIVISOR = {
     "div": 1, "true_divide": 1, "addcdiv": 2, "remainder": 1, "fmod": 1, "floor_divide": 1,
     "xlogy": 1,
 }  # fmt: skip
+# How an operand of no special values is described: by its range, or its one value.
+LARGE = ("observed.values.range", "observed.values.value")
 _SPREAD = ("std", "var", "std_mean", "var_mean")
 
 
@@ -132,6 +134,10 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
             return Critical(0, found)
         if bool((power < 0).any()) and (found := some(first, "zero", lambda v: v == 0)):
             return Critical(0, found)
+    if name == "ctc_loss" and len(tensors) > 3:
+        found = _too_long(*tensors[1:4])
+        if found:
+            return Critical(3, found)
     if name in _SPREAD and first is not None:
         shape = str([*first.shape])
         return Critical(0, message("observed.values.spread", shape=shape))
@@ -148,6 +154,45 @@ def critical(name: str, tensors: Sequence[Any], numbers: Sequence[Any] = ()) -> 
             whole = _has_full_row(value)
             return Critical(at, message("observed.values.rows", some=inf) if whole else inf)
     return _largest(known)
+
+
+# What a result says of an operand that an operation in place has written over.
+_WRITTEN_OVER: dict[str, tuple[tuple[str, Any], ...]] = {
+    "sqrt": (("negative", torch.isnan),),
+    "rsqrt": (("zero", torch.isinf), ("negative", torch.isnan)),
+    "log": (("zero", torch.isinf), ("negative", torch.isnan)),
+    "reciprocal": (("zero", torch.isinf),),
+    "acos": (("beyond_ones", torch.isnan),),
+}
+_WRITTEN_OVER["asin"] = _WRITTEN_OVER["acos"]
+_WRITTEN_OVER["log2"] = _WRITTEN_OVER["log10"] = _WRITTEN_OVER["log"]
+
+
+def critical_in_place(name: str, result: Any) -> str:
+    """As `critical`, of an operation whose only operand was finite and has its result now."""
+    if not counts(result):
+        return ""
+    tests = _WRITTEN_OVER.get(name, ())
+    return listing([said for what, test in tests if (said := some(result.detach(), what, test))])
+
+
+def of_call(name: str, value: Any) -> str:
+    """As `critical`, of a function that answers with a constant: `logdet` with a NaN."""
+    if name == "logdet" and counts(value) and bool((torch.linalg.det(value.detach()) < 0).any()):
+        return message("observed.values.determinant")
+    return ""
+
+
+def _too_long(targets: Any, inputs: Any, lengths: Any) -> str:
+    """How many targets a CTC loss cannot align: one that repeats a label needs a blank between."""
+    if not all(is_tensor(each) and readable(each) for each in (targets, inputs, lengths)):
+        return ""
+    needed, start = [], 0
+    for row, length in enumerate(lengths.tolist()):
+        label = targets[row, :length] if targets.dim() == 2 else targets[start : start + length]
+        start += length
+        needed.append(length + int((label[1:] == label[:-1]).sum()))
+    return some(lengths, "too_long", lambda v: torch.tensor(needed) > inputs.cpu())
 
 
 def _largest(known: Sequence[Any]) -> Critical:

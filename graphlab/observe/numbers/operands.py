@@ -14,7 +14,14 @@ from graphlab.observe.tensors import count_of, is_tensor, shape_of, storage_key
 from graphlab.source.evaluate import in_frame
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, exactly
-from graphlab.source.places import locate, nodes_of, parse, place, statement_at
+from graphlab.source.places import (
+    expression_of,
+    locate,
+    nodes_of,
+    parse,
+    place,
+    statement_at,
+)
 from graphlab.source.vocabulary import LIBRARIES
 from graphlab.trace.model import Location
 
@@ -30,8 +37,11 @@ def as_written(node: ast.expr) -> str:
     return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
-def expression_at(at: Location) -> ast.expr | None:
-    """The expression that an instruction belongs to; of an assignment with an operator, None."""
+def expression_at(at: Location, frame: FrameType | None = None) -> ast.expr | None:
+    """The expression that an instruction belongs to; of an assignment with an operator, None.
+    `frame`: the one that is at that instruction, if it runs still."""
+    if frame is not None:
+        return expression_of(frame.f_code, frame.f_lasti)
     best: ast.expr | None = None
     for node in nodes_of(parse(at.file)):
         if not isinstance(node, ast.expr) or node.lineno != at.line:
@@ -65,10 +75,15 @@ def operands(node: ast.AST | None) -> list[ast.expr]:
     return given
 
 
-def _is_number(node: ast.expr) -> bool:
-    while isinstance(node, ast.UnaryOp):
-        node = node.operand
-    return isinstance(node, ast.Constant)
+def _is_number(node: ast.expr, frame: FrameType | None) -> bool:
+    """Whether it is known to be a number of Python's: ``2 * (gamma - 1)``."""
+    if isinstance(node, ast.UnaryOp):
+        return _is_number(node.operand, frame)
+    if isinstance(node, ast.BinOp):
+        return _is_number(node.left, frame) and _is_number(node.right, frame)
+    if isinstance(node, ast.Constant):
+        return True
+    return frame is not None and exactly(in_frame(node, frame), int, float)
 
 
 def _is_library(node: ast.expr) -> bool:
@@ -88,7 +103,7 @@ def operand_text(
     """How the operand number `which` of the operation at `at` is written; "" where that is not
     certain. `direct`: the line calls the operation itself, and no function that does. `operation`:
     its name, where `at` is a whole statement."""
-    node = expression_at(at) if not operation else None
+    node = expression_at(at, frame) if not operation else None
     node = node or only(at, operation) or _statement(at)
     if node is None or not 0 <= which < len(tensors):
         return ""
@@ -100,7 +115,7 @@ def operand_text(
                 return as_written(each)
     if not direct:
         return ""
-    maybe = [each for each in written if not _is_number(each)]
+    maybe = [each for each in written if not _is_number(each, frame)]
     if frame is not None:
         # What is known to be something else is not meant.
         others = [id(each) for at_, each in enumerate(tensors) if at_ != which]
@@ -179,10 +194,25 @@ def is_direct(frame: FrameType, user: FrameType | None) -> bool:
 _BETWEEN = ("graphlab.", "torch._dynamo", "torch._compile")
 
 
-def named_by_call(at: Location, user: FrameType, frame: FrameType, tensor: Any) -> str:
-    """What an operand is called of an operation that runs in `frame`, in a function of torch's that
-    the line `at` of the frame `user` has called."""
-    return _handed(at, user, frame, tensor) or _variable(frame, tensor)
+def named_by_call(
+    at: Location, user: FrameType, frame: FrameType, tensors: Sequence[Any], which: int
+) -> str:
+    """What the operand number `which` is called of an operation that runs in `frame`, in a function
+    of torch's that the line `at` of the frame `user` has called."""
+    return _handed(at, user, frame, tensors[which]) or _variable(frame, tensors, which)
+
+
+def called_whole(user: FrameType | None) -> tuple[str, str, Any] | None:
+    """The function that the instruction of a frame calls, and its only operand, as written and as
+    it is: of one that computes with a constant of its own, as `torch.logdet` does."""
+    node = expression_of(user.f_code, user.f_lasti) if user is not None else None
+    if user is None or not isinstance(node, ast.Call):
+        return None
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    given = operands(node)
+    if not name or len(given) != 1:
+        return None
+    return name, as_written(given[0]), in_frame(given[0], user)
 
 
 def _handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str:
@@ -190,7 +220,7 @@ def _handed(at: Location, user: FrameType, inner: FrameType, tensor: Any) -> str
     where `tensor` is that; or the attribute of what the method is called on, ``dist.scale``."""
     while inner.f_back is not None and inner.f_back is not user:
         inner = inner.f_back
-    node = expression_at(at)
+    node = expression_at(at, user)
     if not isinstance(node, ast.Call) or any(isinstance(each, ast.Starred) for each in node.args):
         return ""
     code, values = inner.f_code, inner.f_locals
@@ -246,14 +276,19 @@ def _view(value: Any, tensor: Any) -> bool:
     return storage_key(value) == storage_key(tensor) and count_of(value) == count_of(tensor)
 
 
-def _variable(frame: FrameType | None, tensor: Any) -> str:
-    """The variable that has a tensor in the function of torch's that `frame` runs in."""
+def _variable(frame: FrameType | None, tensors: Sequence[Any], which: int) -> str:
+    """The variable that has a tensor in the function of torch's that `frame` runs in, or how that
+    function writes it: ``2 * var``."""
     while frame is not None and frame.f_globals.get("__name__", "").startswith(_BETWEEN):
         frame = frame.f_back
-    for name, value in frame.f_locals.items() if frame is not None else ():
-        if frame is not None and _same(value, tensor):
-            return message("observed.values.inside", name=name, function=frame.f_code.co_name)
-    return ""
+    if frame is None:
+        return ""
+    function = frame.f_code.co_name
+    for name, value in frame.f_locals.items():
+        if _same(value, tensors[which]):
+            return message("observed.values.inside", name=name, function=function)
+    text = operand_text(locate(frame.f_code, frame.f_lasti), frame, tensors, which, True)
+    return message("observed.values.inside", name=text, function=function) if text else ""
 
 
 def _statement(at: Location) -> ast.AST | None:

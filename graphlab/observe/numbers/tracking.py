@@ -9,28 +9,43 @@ on, until there is something to tell.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from graphlab.observe.graph.walk import is_function, operation, sequence
+from graphlab.observe.graph.walk import operation, sequence
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, located
 from graphlab.observe.numbers.births import Birth, first
-from graphlab.observe.numbers.derivatives import (
-    meets_zero,
-    saved_by,
-    spoilt_by_data,
-    steep,
-    steep_operand,
+from graphlab.observe.numbers.derivatives import explain, spoilt_by_data
+from graphlab.observe.numbers.dispatched import (
+    CONSTANTS,
+    name_of,
+    overwrites,
+    tensors_in,
+    written_by,
 )
-from graphlab.observe.numbers.finite import FINITE, Odd, counts, critical, odd
-from graphlab.observe.numbers.operands import is_direct, named_by_call, operand_text, taken
+from graphlab.observe.numbers.finite import (
+    FINITE,
+    Odd,
+    counts,
+    critical,
+    critical_in_place,
+    odd,
+    of_call,
+)
+from graphlab.observe.numbers.operands import (
+    called_whole,
+    is_direct,
+    named_by_call,
+    operand_text,
+    taken,
+)
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import exactly
@@ -98,7 +113,7 @@ class Tracking:
         frame = sys._getframe(1)
         try:
             with Unnoticed():
-                before = [(each, odd(each)) for each in _written(func, args, kwargs)]
+                before = [(each, odd(each)) for each in written_by(func, args, kwargs)]
         except Exception as error:
             self._failed(error)
         result = func(*args, **kwargs)
@@ -129,12 +144,12 @@ class Tracking:
         lists = [each for each in args if isinstance(each, list | tuple)]
         apart = func.__name__.startswith(("_foreach_", "_fused_")) and bool(lists)
         if not apart:
-            made = [*_tensors(result)]
+            made = [*tensors_in(result)]
             made += [each for each, _ in before if not any(each is other for other in made)]
             given = [*args, *kwargs.values()]
             self._one(func, given, made, before, frame, node)
             if node is not None:
-                self._own.update({*map(storage_key, made)} - {*map(storage_key, _tensors(given))})
+                self._own.update({*map(storage_key, made)} - {*map(storage_key, tensors_in(given))})
             return
         # An operation on lists is one on each of their entries.
         length = max(len(each) for each in lists)
@@ -216,8 +231,8 @@ class Tracking:
     def _inputs(self, given: list[Any], made: list[Any], before: Seen, func: Any) -> Seen:
         """What it was given that was not finite, with what that was before it ran."""
         written = {id(tensor) for tensor, _ in before}
-        found = [entry for entry in before if entry[1] and not _overwrites(func)]
-        for each in _tensors(given):
+        found = [entry for entry in before if entry[1] and not overwrites(func)]
+        for each in tensors_in(given):
             if id(each) not in written and counts(each) and (now := odd(each)):
                 found.append((each, now))
         return found
@@ -227,7 +242,7 @@ class Tracking:
     ) -> Births:
         """A number that is not finite and that no operation seen has made. None of a parameter or
         buffer where `bad`, what has it now, is a part of that: it has yet to be read."""
-        user, at, text = taken([*_tensors(given)], tensor, frame, self._files)
+        user, at, text = taken([*tensors_in(given)], tensor, frame, self._files)
         named = Names(self._files).gather(user).of_tensor(tensor)
         phase: Phase = "before" if named and named[1].kind in ("parameter", "buffer") else "data"
         if named is not None and (phase == "before" or not text):
@@ -247,7 +262,7 @@ class Tracking:
         """What came with such a number is called by the name under which it is taken first."""
         for each in births:
             if each.phase == "data" and not each.operand:
-                each.operand = taken([*_tensors(given)], tensor, frame, self._files)[2]
+                each.operand = taken([*tensors_in(given)], tensor, frame, self._files)[2]
 
     def _born(
         self,
@@ -260,23 +275,13 @@ class Tracking:
         node: Any,
     ) -> Birth:
         user, inside = self._frame_of(frame, node)
-        tensors = [*_tensors(given)]
+        tensors = [*tensors_in(given)]
         if node is not None and not inside:
             birth = self._new(
                 located(self._log.line_of(sequence(node))), operation(node), "backward",
                 tensor, found, user,
             )  # fmt: skip
-            kind = birth.operation.split("Backward")[0]
-            saved = {} if is_function(node) else saved_by(node)
-            birth.critical = steep(kind, saved)
-            if birth.critical:
-                birth.operand = steep_operand(birth.at, kind)
-            # A decomposition divides by differences of its own, which are 0 as well.
-            decomposed = kind.startswith(("LinalgEig", "LinalgSvd"))
-            if found.nan > 0 and not decomposed:
-                kept = {storage_key(each) for each in saved_by(node).values() if is_tensor(each)}
-                came = [each for each in tensors if storage_key(each) not in self._own | kept]
-                birth.zero_met = meets_zero(tensor, came)
+            explain(birth, node, name, tensors, numbers, tensor, found, self._own)
             self.last_in_backward = self.last_in_backward or birth
             birth.module = self.module_of(sequence(node))
             return birth
@@ -288,12 +293,20 @@ class Tracking:
         birth.inside, birth.node = inside, self._tracer.seq() - 1
         if inside:
             self.last_in_backward = self.last_in_backward or birth
+        whole = None if tensors or name not in CONSTANTS else called_whole(user)
+        if whole is not None:
+            birth.operation, birth.operand, value = whole
+            birth.critical = of_call(birth.operation, value)
+            birth.module = self.module_of(self._tracer.seq())
+            return birth
         which, birth.critical = critical(name, tensors, numbers)
+        if len(tensors) == 1 and tensors[0] is tensor:
+            birth.critical = critical_in_place(name, tensor)
         if at is not None and phase != "step":
             direct = is_direct(frame, user)
             birth.operand = operand_text(at, user, tensors, which, direct)
             if not birth.operand and not direct and user is not None and tensors:
-                birth.operand = named_by_call(at, user, frame, tensors[which])
+                birth.operand = named_by_call(at, user, frame, tensors, which)
             birth.module = self.module_of(self._tracer.seq())
         return birth
 
@@ -343,51 +356,6 @@ def _innermost() -> Any:
     from torch.utils._python_dispatch import _get_current_dispatch_mode
 
     return _get_current_dispatch_mode()
-
-
-def name_of(func: Any) -> str:
-    """``div`` for the operation `aten._foreach_div_.List`."""
-    name: str = func.__name__.partition(".")[0]
-    name = name.removeprefix("_foreach_").removeprefix("_fused_").strip("_")
-    return _SHORT.get(name, name)
-
-
-_SHORT = {
-    "linalg_vector_norm": "norm", "safe_softmax": "softmax", "true_divide": "div",
-    "native_layer_norm": "layer_norm", "native_batch_norm": "batch_norm",
-    "nll_loss_forward": "nll_loss", "nll_loss2d_forward": "nll_loss2d",
-}  # fmt: skip
-
-
-def _written(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[Any]:
-    """The tensors among its arguments that an operation writes to."""
-    schema = func._schema
-    if not schema.is_mutable:
-        return
-    for at, each in enumerate(schema.arguments):
-        if each.alias_info is not None and each.alias_info.is_write:
-            value = args[at] if at < len(args) else kwargs.get(each.name)
-            yield from _tensors(value)
-
-
-# In-place operations that use nothing of what was there.
-_FILLS = (
-    "fill_", "zero_", "copy_", "normal_", "uniform_", "random_", "bernoulli_", "exponential_",
-    "_foreach_copy_", "_foreach_zero_", "set_", "out",
-)  # fmt: skip
-
-
-def _overwrites(func: Any) -> bool:
-    name, _, overload = func.__name__.partition(".")
-    return name in _FILLS or overload.endswith("out")
-
-
-def _tensors(value: Any) -> Iterator[Any]:
-    if is_tensor(value):
-        yield value
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _tensors(each)
 
 
 def _whole(tensor: Any) -> bool:
