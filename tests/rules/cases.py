@@ -285,6 +285,10 @@ SPEAKING = (
          cause=15),
     Case("GL124", "tests/corpus/silent/teacher_in_training_mode.py", "warning",
          failed=34, cause=30),
+    Case("GL139", "tests/corpus/silent/spikes_with_their_own_slope.py", "warning",
+         cause=20),
+    Case("GL139", "tests/corpus/silent/reversal_as_a_module.py", "warning",
+         cause=17),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
          "policy.body.0.weight", failed=33, cause=18),
     Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
@@ -370,6 +374,7 @@ SILENT = (
     Case("GL134", "tests/corpus/clean/hooks_that_return_or_look.py"),
     Case("GL135", "tests/corpus/clean/optimizers_that_begin_again.py"),
     Case("GL136", "tests/corpus/clean/dropouts_told_of_the_mode.py"),
+    Case("GL139", "tests/corpus/clean/backwards_of_ones_own.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

@@ -36,8 +36,7 @@ def _found(folder: Path, *lines: str) -> list[tuple[int, str]]:
             "p += lr",
         ),
         (
-            ["for p in net.parameters():", "    p = p + lr"]
-            + ["for p in keep.parameters():", "    p.mul_(2)"],
+            ["for p in net.parameters():", "    p = p + lr", "for p in keep:", "    p.mul_(2)"],
             "p += lr",
         ),
     ],
@@ -54,8 +53,7 @@ def test_thrown_away(tmp_path: Path, lines: list[str], written: str) -> None:
         ["for p in net.parameters():", "    p = p - lr", "    out.append(lambda: p)"],
         # Read after the loop, or by an earlier line of a loop around it.
         ["for p in net.parameters():", "    p = p - lr", "print(p)"],
-        ["p = 0", "for k in range(3):", "    print(p)", "    for p in net.parameters():"]
-        + ["        p = p - lr"],
+        ["p = 0", "for k in keep:", " print(p)", " for p in net.parameters():", "  p = p - lr"],
         # In place, moved or let go, or of what is no parameter.
         ["for p in net.parameters():", "    p -= lr"],
         ["for p in net.parameters():", "    p = p.sub_(lr)"],

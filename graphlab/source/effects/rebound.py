@@ -88,8 +88,8 @@ def _assigned(body: list[ast.stmt], name: str) -> Iterator[ast.Assign]:
 
 
 def _updates(value: ast.expr, name: str) -> bool:
-    """Whether it only computes, and what it gives can have been meant for the parameter. A move to a
-    device or a copy is nothing lost, and a function of the program's may write the parameter."""
+    """Whether it only computes, and what it gives can have been meant for the parameter. A move to
+    a device or a copy is nothing lost, and a function of the program's may write the parameter."""
     for each in ast.walk(value):
         if isinstance(each, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
             return False
