@@ -39,7 +39,7 @@ class OwnBackwards:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._left = LOOKS
-        # The types of nodes that were judged or are torch's own, and what was found, by the Function.
+        # The types of nodes that were judged or are torch's own; what was found, by the Function.
         self._judged: set[type] = set()
         self._found: dict[Any, OwnBackward] = {}
         self._modules: dict[type, str] = {}
@@ -70,7 +70,7 @@ class OwnBackwards:
         if given and _never_reads(source, given):
             told = next((each for each in returns(source) if _gives(each, source)), None)
             if told is not None:
-                at = place(told, code.co_filename, function.backward.co_qualname)
+                at = place(told, code.co_filename, f"{function.name}.{code.co_name}")
                 self._found[function.kind] = OwnBackward(at, function.name, given[0], False)
 
     def _look_at_modules(self) -> None:
@@ -96,8 +96,9 @@ class OwnBackwards:
                 continue
             source = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
             if isinstance(source, ast.FunctionDef) and _gives_a_gradient(source):
-                at = place(source, code.co_filename, code.co_qualname)
-                yield OwnBackward(at, self._modules[kind], source.args.args[1].arg, True)
+                owner = self._modules[kind]
+                at = place(source, code.co_filename, f"{owner}.{code.co_name}")
+                yield OwnBackward(at, owner, source.args.args[1].arg, True)
 
 
 def _through_a_change(nodes: list[Any]) -> set[Any]:
