@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphlab.language import message
+from graphlab.language import Message, message
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -16,17 +16,24 @@ def check(trace: Trace) -> Iterator[Finding]:
         if isinstance(each, ResultDiscarded):
             yield Finding(
                 *RULE.label,
-                summary=message("training.gl125.summary", call=each.call),
-                cause=Place(each.at, each.call),
-                help=(
-                    Help(
-                        message(
-                            f"training.gl125.{'store' if each.stored else 'help'}",
-                            written=each.written,
-                        )
-                    ),
-                ),
+                summary=_summary(each),
+                cause=Place(each.at, _cause(each)),
+                help=(Help(message(f"training.gl125.{_help(each)}", written=each.written)),),
             )
+
+
+def _summary(each: ResultDiscarded) -> Message:
+    if not each.rebound:
+        return message("training.gl125.summary", call=each.call)
+    return message("training.gl125.rebound", name=each.call)
+
+
+def _cause(each: ResultDiscarded) -> str | Message:
+    return message("training.gl125.named", name=each.call) if each.rebound else each.call
+
+
+def _help(each: ResultDiscarded) -> str:
+    return "store" if each.stored else "write" if each.rebound else "help"
 
 
 RULE = Rule("GL125", "result-discarded", "warning", check)

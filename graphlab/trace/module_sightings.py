@@ -154,6 +154,17 @@ class LoneValues:
     shape: Shape
 
 
+@dataclass(frozen=True, slots=True)
+class OwnBackward:
+    """A backward of the program's own, of the class `owner`, that never reads the gradient `given`
+    in the return at `at`; or the method at `at` of a module, which nobody calls (`uncalled`)."""
+
+    at: Location | None
+    owner: str
+    given: str
+    uncalled: bool
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -166,4 +177,5 @@ ModuleSighting = (
     | StatisticsLeft
     | AveragedInto
     | LoneValues
+    | OwnBackward
 )

@@ -163,12 +163,15 @@ class GradientKept:
 @dataclass(frozen=True, slots=True)
 class ResultDiscarded:
     """A statement at `at` whose `call` gives a new tensor that nothing holds; `written` is the
-    method in place that does what it says, or, if that is `stored`, an assignment."""
+    method in place that does what it says, or, if that is `stored`, an assignment. rebound: the
+    statement stores the tensor in the variable `call` of a loop over parameters, which the next
+    turn gives another one."""
 
     at: Location | None
     call: str
     written: str
     stored: bool = False
+    rebound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,12 +126,22 @@ class _Refused:
             name = self._within(subject.tensor) if subject is not None else None
             return self._told("numpy", subject, self._call.operation(subject), name)
         if mistake == "integer":
-            subject = self._call.subject(holds_integers)
+            subject = self._call.subject(holds_integers) or self._of_numbers()
             return self._told("integer", subject, self._call.operation(subject))
         if mistake == "detached-view":
             subject = self._call.subject(is_view)
             return self._told("view", subject, self._call.operation(subject))
         return None
+
+    def _of_numbers(self) -> Subject | None:
+        """What ``torch.tensor(values, requires_grad=True)`` was to be made of: no tensor is there
+        yet that holds the integers."""
+        node = self._node
+        if self._below or not isinstance(node, ast.Call) or not node.args:
+            return None
+        named = isinstance(node.func, ast.Attribute) and node.func.attr in ("tensor", "as_tensor")
+        asked = any(each.arg == "requires_grad" for each in node.keywords)
+        return Subject(None, node.args[0]) if named and asked else None
 
     # A loss that is no tensor -------------------------------------------------
 

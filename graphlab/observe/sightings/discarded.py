@@ -12,6 +12,7 @@ import torch
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.watched import Watched
 from graphlab.source.effects.discarded import discarded
+from graphlab.source.effects.rebound import rebound
 from graphlab.source.effects.unchanged import Lines, unchanged
 from graphlab.source.places import locate
 from graphlab.trace.sightings import ResultDiscarded
@@ -39,6 +40,9 @@ class DiscardedResults:
             for each in discarded(file, _writes):
                 if each.first in ran:
                     yield ResultDiscarded(each.at, each.call, each.written)
+            for each in rebound(file):
+                if each.first in ran:
+                    yield ResultDiscarded(each.at, each.name, each.written, rebound=True)
 
     def _without_effect(self) -> Iterator[ResultDiscarded]:
         """Of a tensor with a graph, which a line made and another one went on from: both have made

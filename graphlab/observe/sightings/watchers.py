@@ -8,6 +8,7 @@ from typing import Any
 
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.numbers.watch import NumberWatch
+from graphlab.observe.sightings.by_hand import OwnBackwards
 from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.discarded import DiscardedResults
@@ -47,6 +48,7 @@ class Watchers:
             CutTerms(watched),
             UnusedLosses(watched),
             DiscardedResults(watched),
+            OwnBackwards(watched),
             self._kept,
             self.numbers,
             *watchers_of_state(watched),

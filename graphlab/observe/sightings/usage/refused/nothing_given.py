@@ -52,8 +52,7 @@ def nothing_given(
         if not any(requires_grad(each) for each in held):
             return OptimizerRefused(at, text, "frozen", (name,))
         # It has some, so that a generator of all of them was empty by then.
-        generator = exactly(context.value(given), GeneratorType)
-        if made is not None and generator and asked is getattr(made[0].func, "value", None):
+        if made is not None and _asks_again(made[0], asked, context.value(given)):
             return OptimizerRefused(at, text, "used", (ast.unparse(given),), made[1])
     return None
 
@@ -94,14 +93,35 @@ def _is_weight(value: Any) -> bool:
     return is_tensor(value) and requires_grad(value) and is_leaf(value)
 
 
-def _assigned(given: ast.expr, context: Context) -> tuple[ast.Call, Location] | None:
-    """The one call that a variable was given its value by, and its line."""
+def _assigned(given: ast.expr, context: Context) -> tuple[ast.expr, Location] | None:
+    """The one call or generator that a variable was given its value by, and its line."""
     if not isinstance(given, ast.Name):
         return None
     found = [each for each in stores_named(context.file, given.id) if each.node in _body(context)]
-    if len(found) != 1 or not isinstance(found[0].value, ast.Call):
+    if len(found) != 1 or not isinstance(found[0].value, ast.Call | ast.GeneratorExp):
         return None
     return found[0].value, found[0].at
+
+
+def _asks_again(made: ast.expr, asked: ast.expr, value: Any) -> bool:
+    """Whether `made` would give the parameters that require grad if it were asked anew: it is
+    ``model.parameters()``, or that with no other condition than that they do."""
+    if isinstance(made, ast.GeneratorExp):
+        part = made.generators[0]
+        told = len(made.generators) == 1 and ast.unparse(made.elt) == ast.unparse(part.target)
+        wanted = [f"{ast.unparse(part.target)}.requires_grad"]
+        conditions = [ast.unparse(each) for each in part.ifs]
+        return told and conditions in ([], wanted) and exactly(value, GeneratorType)
+    if not isinstance(made, ast.Call):
+        return False
+    if asked is getattr(made.func, "value", None):
+        return exactly(value, GeneratorType)
+    test = made.args[0] if made.args else None
+    if not isinstance(test, ast.Lambda) or len(test.args.args) != 1:
+        return False
+    # Of the class `filter`: nothing of the program's has taken its name.
+    plain = ast.unparse(test.body) == f"{test.args.args[0].arg}.requires_grad"
+    return plain and exactly(value, filter)
 
 
 def _body(context: Context) -> set[ast.AST]:
