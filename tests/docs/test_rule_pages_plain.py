@@ -79,7 +79,7 @@ SILENT = {
     "GL135": "optimizer-made-anew",
     "GL136": "dropout-in-evaluation",
     "GL137": "averaged-into-the-trained",
-    "GL139": "backward-by-hand",
+    "GL138": "backward-by-hand",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -390,7 +390,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     def patched_backward(self: Any, *args: Any, **kwargs: Any) -> None:
         before = {p: p.grad.clone() for p in oracle.owned() if p.grad is not None}
         oracle.before_backward(self.grad_fn)
-        oracle.codes |= {"GL139"} if _forgets_the_gradient(self.grad_fn) else set()
+        oracle.codes |= {"GL138"} if _forgets_the_gradient(self.grad_fn) else set()
         backward(self, *args, **kwargs)
         oracle.after_backward(before)
         finite = all(bool(p.grad.isfinite().all()) for p in oracle.owned() if p.grad is not None)

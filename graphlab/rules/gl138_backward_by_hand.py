@@ -18,10 +18,10 @@ def check(trace: Trace) -> Iterator[Finding]:
         how = "uncalled" if each.uncalled else "unread"
         yield Finding(
             *RULE.label,
-            summary=message(f"training.gl139.{how}", owner=each.owner, given=each.given),
+            summary=message(f"training.gl138.{how}", owner=each.owner, given=each.given),
             cause=Place(each.at, f"{each.owner}.backward()"),
-            help=(Help(message(f"training.gl139.help_{how}", owner=each.owner, given=each.given)),),
+            help=(Help(message(f"training.gl138.help_{how}", owner=each.owner, given=each.given)),),
         )
 
 
-RULE = Rule("GL139", "backward-by-hand", "warning", check)
+RULE = Rule("GL138", "backward-by-hand", "warning", check)
