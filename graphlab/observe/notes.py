@@ -330,8 +330,7 @@ class Log:
 
     def write(self, event: RawWrite) -> None:
         # `_replace` would take ten times as long.
-        *same, _, before = event
-        self.events.append(RawWrite(*same, get_ident(), before))
+        self.events.append(RawWrite(*event[:9], get_ident(), event.before))
         if event.silent:
             self.silent[event.spot] = event.seq
 
