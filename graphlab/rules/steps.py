@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from graphlab.source.effects.uncalled import uncalled
+from graphlab.source.effects.idle.uncalled import uncalled
 from graphlab.source.grad_reads import takes_gradients
 from graphlab.trace.finding import Versions
 from graphlab.trace.model import Backward, OptimizerInfo, Step, Trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphlab.language import message
-from graphlab.source.effects.uncalled import uncalled
+from graphlab.source.effects.idle.uncalled import uncalled
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Trace
 

@@ -444,9 +444,10 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
             oracle.codes |= set() if torch.equal(first, weight) else {"GL126"}
         return batch_norm(values, mean, var, weight, bias, training, *args)
 
-    def patched_lerp(self: Any, other: Any, weight: float) -> Any:
-        oracle.codes |= {"GL137"} if self.requires_grad and not other.requires_grad else set()
-        return lerp(self, other, weight)
+    def patched_lerp(values: Any, other: Any, weight: float) -> Any:
+        # Not `self`: GL116 holds a flag that some method reads of its own object to be meant.
+        oracle.codes |= {"GL137"} if values.requires_grad and not other.requires_grad else set()
+        return lerp(values, other, weight)
 
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
         parameters = list(parameters)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graphlab.source.effects.discarded import discarded
+from graphlab.source.effects.idle.discarded import discarded
 
 
 def _writes(name: str) -> bool:

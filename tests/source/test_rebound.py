@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graphlab.source.effects.rebound import rebound
+from graphlab.source.effects.idle.rebound import rebound
 
 
 def _found(folder: Path, *lines: str) -> list[tuple[int, str]]:

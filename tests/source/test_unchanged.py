@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graphlab.source.effects.unchanged import unchanged
+from graphlab.source.effects.idle.unchanged import unchanged
 
 
 def _found(folder: Path, *lines: str) -> list[tuple[int, str]]:

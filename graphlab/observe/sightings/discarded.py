@@ -11,9 +11,9 @@ import torch
 
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.watched import Watched
-from graphlab.source.effects.discarded import discarded
-from graphlab.source.effects.rebound import rebound
-from graphlab.source.effects.unchanged import Lines, unchanged
+from graphlab.source.effects.idle.discarded import discarded
+from graphlab.source.effects.idle.rebound import rebound
+from graphlab.source.effects.idle.unchanged import Lines, unchanged
 from graphlab.source.places import locate
 from graphlab.trace.sightings import ResultDiscarded
 

@@ -11,7 +11,7 @@ import torch
 
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.watched import Watched
-from graphlab.source.effects.unreturned import unreturned
+from graphlab.source.effects.idle.unreturned import unreturned
 from graphlab.trace.sightings import HookUnreturned
 
 # Which argument the hook may give another value, counted from its end.

@@ -1,0 +1,1 @@
+"""What statements do that comes to nothing: a value that nobody reads, a call that is none."""
