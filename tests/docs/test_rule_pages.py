@@ -11,6 +11,7 @@ import pytest
 
 from graphlab.observe import program
 from graphlab.rules.registry import RULES, find
+from tests.alone import alone
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "rules"
 
@@ -20,7 +21,8 @@ def findings(page: str, section: str, folder: Path) -> list[tuple[str, str]]:
     assert found is not None
     script = folder / "page.py"
     script.write_text(found[1])
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), alone():
         ran = program.run(program.script(str(script)), [], "page")
     assert ran.trace.unseen == ()
     return [(each.code, each.severity) for each in find(ran.trace)]

@@ -13,13 +13,15 @@ import torch
 
 from graphlab.observe import program
 from graphlab.rules.registry import find
+from tests.alone import alone
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 SCRIPTS = sorted(CORPUS.glob("*/*.py"))
 
 
 def observe(path: Path) -> tuple[Any, list[Any]]:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), alone():
         ran = program.run(program.script(str(path)), [], path.stem)
     return ran.trace, find(ran.trace)
 
