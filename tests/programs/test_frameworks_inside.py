@@ -5,11 +5,12 @@ The library here is a stand-in for transformers, stable-baselines3, peft and gpy
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.programs.libraries import told_beside
 
 LIBRARY = """\
 import torch
@@ -118,19 +119,7 @@ SPREAD = "z = features.detach().numpy()\n        term = torch.tensor(np.abs(z).m
 @pytest.fixture
 def told(observe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The findings of a program that can import the library."""
-    installed = tmp_path / "site-packages"
-    installed.mkdir()
-    (installed / "insidelib.py").write_text(LIBRARY, encoding="utf-8")
-    monkeypatch.setattr(sys, "path", [*sys.path, str(installed)])
-    monkeypatch.delitem(sys.modules, "insidelib", raising=False)
-
-    def run(body: str) -> list[Any]:
-        path = tmp_path / f"train_{len([*tmp_path.iterdir()])}.py"
-        path.write_text(START + body, encoding="utf-8")
-        return [each for each in observe(path).told if each.severity != "info"]
-
-    yield run
-    sys.modules.pop("insidelib", None)
+    yield from told_beside({"insidelib": LIBRARY}, START, observe, tmp_path, monkeypatch)
 
 
 def test_a_summand_that_lost_its_graph_in_a_loss_handed_to_a_library(told: Any) -> None:

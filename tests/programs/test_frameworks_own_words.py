@@ -5,11 +5,12 @@ The libraries here are stand-ins for ignite, peft, opacus, gpytorch and tensordi
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.programs.libraries import told_beside
 
 LIBRARY = """\
 import torch
@@ -92,19 +93,7 @@ batches = [(torch.randn(8, 4), torch.randint(0, 3, (8,))) for _ in range(8)]
 @pytest.fixture
 def told(observe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The findings of a program that can import the library."""
-    installed = tmp_path / "site-packages"
-    installed.mkdir()
-    (installed / "wordlib.py").write_text(LIBRARY, encoding="utf-8")
-    monkeypatch.setattr(sys, "path", [*sys.path, str(installed)])
-    monkeypatch.delitem(sys.modules, "wordlib", raising=False)
-
-    def run(body: str) -> list[Any]:
-        path = tmp_path / f"train_{len([*tmp_path.iterdir()])}.py"
-        path.write_text(START + body, encoding="utf-8")
-        return [each for each in observe(path).told if each.severity != "info"]
-
-    yield run
-    sys.modules.pop("wordlib", None)
+    yield from told_beside({"wordlib": LIBRARY}, START, observe, tmp_path, monkeypatch)
 
 
 def test_a_criterion_that_a_library_calls_by_its_own_word_is_followed(told: Any) -> None:

@@ -42,7 +42,8 @@ class OwnBackwards:
         # The types of nodes that were judged or are torch's own; what was found, by the Function.
         self._judged: set[type] = set()
         self._found: dict[Any, OwnBackward] = {}
-        self._modules: dict[type, str] = {}
+        # By the identity of a module's class, which may have a metaclass of the program's.
+        self._modules: dict[int, tuple[type, str]] = {}
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         own: dict[type, Any] = {}
@@ -77,26 +78,26 @@ class OwnBackwards:
         for ref in list(self._watched.log.modules.values()):
             module = ref()
             for _, each in submodules(module) if module is not None else ():
-                if type(each) not in self._modules and attributes(each).get("training") is True:
-                    self._modules[type(each)] = class_name(each)
+                kind = type(each)
+                if id(kind) not in self._modules and attributes(each).get("training") is True:
+                    self._modules[id(kind)] = kind, class_name(each)
 
     def found(self) -> Iterator[OwnBackward]:
         yield from self._found.values()
-        names = {
-            kind: method
-            for kind in self._modules
+        own = [
+            (owner, method)
+            for kind, owner in self._modules.values()
             if (method := static(kind, "backward")) is not None
             and static(torch.nn.Module, "backward") is not method
-        }
-        if not names or any(map(_calls_one, loaded_files(self._watched.files))):
+        ]
+        if not own or any(map(_calls_one, loaded_files(self._watched.files))):
             return
-        for kind, method in names.items():
+        for owner, method in own:
             code = getattr(method, "__code__", None) if callable(method) else None
             if code is None or code not in self._watched.files or code.co_argcount < 2:
                 continue
             source = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
             if isinstance(source, ast.FunctionDef) and _gives_a_gradient(source):
-                owner = self._modules[kind]
                 at = place(source, code.co_filename, f"{owner}.{code.co_name}")
                 yield OwnBackward(at, owner, source.args.args[1].arg, True)
 

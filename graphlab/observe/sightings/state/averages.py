@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.observe.names import Names, parameters_in, submodules
-from graphlab.observe.notes import RawBackward, RawModule, RawWrite, located
+from graphlab.observe.notes import RawBackward, RawModule, RawWrite, Spot, located
 from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.sightings.state.modes import NORMS
 from graphlab.observe.sightings.watched import Watched
@@ -142,6 +142,8 @@ class WrongWay:
         self._known: dict[int, Still] = {}
         self._after: Any = None
         self._found: dict[int, AveragedInto] = {}
+        # Of each line that wrote: itself, if it mixes.
+        self._lines: dict[Spot, Location | None] = {}
 
     def found(self) -> Iterator[AveragedInto]:
         # Of modules within each other, the outermost.
@@ -187,10 +189,13 @@ class WrongWay:
             if event is since:
                 break
             if isinstance(event, RawWrite) and event.optimizer is None and event.spot is not None:
-                keys = [written[0] for written in event.tensors]
-                at = located(event.spot)
-                if at is not None and mixed_at(parse(at.file), at.line) is not None:
-                    found.update((key, at) for key in keys)
+                if event.spot not in self._lines:
+                    at = located(event.spot)
+                    mixes = at is not None and mixed_at(parse(at.file), at.line) is not None
+                    self._lines[event.spot] = at if mixes else None
+                at = self._lines[event.spot]
+                if at is not None:
+                    found.update((written[0], at) for written in event.tensors)
         return found
 
     def _note(self, module: Any, trained: Any, at: Location, frame: FrameType) -> None:
