@@ -51,6 +51,13 @@ def test_threads_beside_the_main_one_are_counted() -> None:
     thread.join()
 
 
+def test_the_constructor_of_the_wrapper_compares_parameters_by_a_function_of_its_own() -> None:
+    """Lost: on Python 3.12 and later, why DistributedDataParallel refused a module (GL316)."""
+    compares = torch.distributed.utils._verify_param_shape_across_processes
+    wrapper = torch.nn.parallel.DistributedDataParallel.__init__
+    assert compares.__name__ in wrapper.__code__.co_names
+
+
 def test_counting_makes_no_node() -> None:
     """Lost: watching would change what it measures."""
     count = torch._C._autograd._get_sequence_nr

@@ -80,7 +80,10 @@ class MonitoringTracer(LineTracer):
         # The codes whose return is not told, as no line of them made a node.
         self._silent: set[int] = set()
         # An exception leaves no event of the function itself.
-        raising = ("backward", "grad", "DistributedDataParallel.forward")
+        raising = (
+            "backward", "grad", "DistributedDataParallel.forward",
+            "_verify_param_shape_across_processes",
+        )  # fmt: skip
         self._anchors = Anchors(self, lambda each: each.__qualname__ in raising)
         self._restarts = RESTARTS
 

@@ -49,7 +49,11 @@ class WrapperRefusals:
         self._cuts: dict[int, Cut] = {}
         self._uncalled: dict[int, Location] = {}
         ddp = torch.nn.parallel.DistributedDataParallel
-        watched.tracer.handle(ddp.__init__, self._refused, "exception")
+        # Private to torch: what the constructor compares the ranks' parameters by. That of the
+        # constructor itself is seen on Python 3.11 alone, as its code refers to its class.
+        utils = getattr(torch.distributed, "utils", None)
+        compares = getattr(utils, "_verify_param_shape_across_processes", None)
+        watched.tracer.handle(compares or ddp.__init__, self._refused, "exception")
         watched.tracer.handle(ddp.forward, self._forward, "exception")
         watched.tracer.handle(torch.autograd.backward, self._backward, "exception")
 
@@ -86,6 +90,8 @@ class WrapperRefusals:
 
     def _refused(self, frame: FrameType, event: str, arg: Any) -> None:
         """Why it was is seen where the ranks are compared."""
+        if "module" not in frame.f_locals and frame.f_back is not None:
+            frame = frame.f_back
         module = frame.f_locals.get("module")
         if arg[0] is not RuntimeError or not is_module(module):
             return
