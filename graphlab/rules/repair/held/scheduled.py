@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.held.callers import Callers, Common, handed_in, leads
+from graphlab.source.places import place
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Step, Trace
@@ -88,11 +89,9 @@ def one_cycle_built(trace: Trace, refused: OptimizerRefused) -> Location | None:
     if built is None:
         return None
     file, call = built
-    code = file.lines[call.lineno - 1].strip()
-    first = file.function(call)
-    name = first.name if first is not None else "<module>"
-    return Location(file.file, call.lineno, call.col_offset + 1, call.end_lineno or call.lineno,
-                    (call.end_col_offset or 0) + 1, name, code)  # fmt: skip
+    function = file.function(call)
+    name = function.name if function is not None else "<module>"
+    return place(call, file.file, name, file.source)
 
 
 def planned_for_loader(trace: Trace, refused: OptimizerRefused) -> Help | None:
