@@ -11,10 +11,18 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.engine import Stopped, in_order, named_in, raises, stopped_at
+from graphlab.observe.graph.engine import (
+    Stopped,
+    in_order,
+    in_threads_of_its_own,
+    named_in,
+    raises,
+    stopped_at,
+)
 from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.walk import LEAF_SEQ, sequence
 from graphlab.observe.hooks.line_tracer import runs
+from graphlab.observe.marks import Marks
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.refusals.traceback import TracebackEntry
@@ -153,10 +161,18 @@ class FailedCall:
         ]
         return place(found[0][1], found[0][0]) if len(found) == 1 else None
 
+    @cached_property
+    def elsewhere(self) -> Marks | None:
+        """The marks of the engine's own thread: none where that is not followed, as before Python
+        3.12. None if this backward runs in the caller's thread."""
+        if self.log is None or not in_threads_of_its_own(self.nodes):
+            return None
+        return self.log.in_engine()
+
     def ran_last(self, code: CodeType) -> Location | None:
         """The last line of the function `code` that ran."""
         if self.log is not None:
-            for _, other, offset, _ in reversed(self.log.marks):
+            for _, other, offset, _ in reversed([*self.log.marks, *(self.elsewhere or ())]):
                 if other is code:
                     return locate(code, offset)
         return None

@@ -40,7 +40,7 @@ def checkpoint_mismatch(call: FailedCall) -> Diagnosis | None:
         return None
     found = None
     if call.log is not None:
-        found = passes(call.log, call.spot, _made(call), reentrant)
+        found = passes(call.log, call.spot, _made(call), reentrant, call.elsewhere)
     blame = blamed(_bodies(function), found, call.files, call.log)
     cut = CutAt(blame.at, blame.by) if blame is not None else None
     key = "observed.checkpoint.again" if blame is None else "observed.checkpoint.changed"

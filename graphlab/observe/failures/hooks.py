@@ -46,6 +46,9 @@ def _ran_last(call: FailedCall) -> CodeType | None:
     noted, so it is the hook itself."""
     if call.log is None or call.spot is None:
         return None
+    if call.elsewhere is not None:
+        last = call.elsewhere.last_call()
+        return last[-1].code if last else None
     caller, at = call.spot
     line = locate(caller, at).line
     marks = [(code, offset) for _, code, offset, _ in call.log.marks if code is not None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import CodeType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from graphlab.observe.marks import Marks
 from graphlab.observe.notes import Log, Spot
 from graphlab.source.places import locate, statement_at
 
@@ -56,13 +58,16 @@ class Passes(NamedTuple):
         return None
 
 
-def passes(log: Log, called: Spot | None, node: int | None, reentrant: bool) -> Passes | None:
+def passes(
+    log: Log, called: Spot | None, node: int | None, reentrant: bool, elsewhere: Marks | None
+) -> Passes | None:
     """The passes of the checkpoint that was computed again last, in the backward which was called
     at `called`. `node` is the sequence number of a node of its first pass or, of a reentrant one,
-    of its own; `first` is empty if the log has let go of that."""
+    of its own; `elsewhere`, the marks of the engine's own thread, if it has one. `first` is empty
+    if the log has let go of that."""
     if called is None or log.no_counter:
         return None
-    ran = _lines(log)
+    ran = _lines(log.marks)
     caller = called[0]
     at = locate(caller, called[1]).line
     statement = statement_at(caller.co_filename, at)
@@ -73,7 +78,10 @@ def passes(log: Log, called: Spot | None, node: int | None, reentrant: bool) -> 
         ran[start - 1].code is caller and not first <= ran[start - 1].line <= last
     ):
         start -= 1
-    segments = _segments(ran, start, caller)
+    if elsewhere is None:
+        segments = _segments(ran, start, caller)
+    else:
+        segments = [_apart(_lines(elsewhere.last_call()))] if elsewhere else []
     if not segments:
         return None
     second = segments[-1]
@@ -104,10 +112,10 @@ def passes(log: Log, called: Spot | None, node: int | None, reentrant: bool) -> 
     return Passes(_apart(ran[at:end]), second, ran[end:start])
 
 
-def _lines(log: Log) -> list[Ran]:
+def _lines(marks: Iterable[Any]) -> list[Ran]:
     return [
         Ran(code, locate(code, offset).line, seq, module)
-        for seq, code, offset, module in log.marks
+        for seq, code, offset, module in marks
         if code is not None
     ]
 

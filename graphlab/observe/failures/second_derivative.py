@@ -190,7 +190,8 @@ def _in_log(call: FailedCall) -> Iterator[CustomFunction]:
     """The marked Functions whose backward ran: the graph need not lead to their forward."""
     if call.log is None:
         return
-    codes = {code for _, code, _, _ in call.log.marks if code is not None}
+    marks = [*call.log.marks, *(call.elsewhere or ())]
+    codes = {code for _, code, _, _ in marks if code is not None}
     for code in codes:
         source = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
         if isinstance(source, ast.FunctionDef) and _decorator(source) is not None:

@@ -139,3 +139,15 @@ def metadata(node: Any, at: int) -> Metadata | None:
         return Metadata(tuple(int(n) for n in found.shape), str(found.dtype)[len("torch.") :])
     except Exception:
         return None
+
+
+def in_threads_of_its_own(nodes: list[Any]) -> bool:
+    """Whether the engine runs some of `nodes` in other threads than the caller's: it does for a
+    GPU. Rests on `Node._input_metadata`, private to torch."""
+    for node in nodes:
+        try:
+            if any(each.device.type not in ("cpu", "meta") for each in node._input_metadata):
+                return True
+        except Exception:
+            continue
+    return False

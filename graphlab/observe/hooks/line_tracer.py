@@ -31,6 +31,8 @@ Handler = Callable[[FrameType, str, Any], None]
 EVENTS = ("call", "return", "exception")
 Onlooker = Callable[[FrameType, bool], None]
 
+# What `threading` has for a thread that it did not start. Private to Python.
+_Dummy: Any = getattr(threading, "_DummyThread", ())
 ELSEWHERE = message("observed.unseen.threads_before")
 
 
@@ -65,6 +67,12 @@ def sequence_counter() -> Callable[[], int] | None:
     import torch
 
     return getattr(getattr(torch._C, "_autograd", None), "_get_sequence_nr", None)
+
+
+def is_pythons(ident: int) -> bool:
+    """Whether a thread was started by Python: not one of torch's, in which it calls hooks."""
+    found = next((each for each in threading.enumerate() if each.ident == ident), None)
+    return found is not None and not isinstance(found, _Dummy)
 
 
 class Following:
@@ -197,7 +205,8 @@ class LineTracer(ABC):
 
     def follow(self, ident: int) -> Following:
         """Begin to follow a thread."""
-        own = self.followings[ident] = Following(ident, self.log.begin_marks(ident))
+        marks = self.log.begin_marks(ident, native=not is_pythons(ident))
+        own = self.followings[ident] = Following(ident, marks)
         own.seq = self.seq()
         return own
 

@@ -35,6 +35,11 @@ from graphlab.source.objects import exactly
 from graphlab.source.vocabulary import NOT_WRITERS, OPERATORS
 
 _ABSENT = object()
+# What a torch function mode or a subclass is called with, where an operator is used.
+_HANDED = {
+    "__iadd__": "add_", "__isub__": "sub_", "__imul__": "mul_", "__itruediv__": "div_",
+    "__ifloordiv__": "floor_divide_", "__imod__": "remainder_", "__ipow__": "pow_",
+}  # fmt: skip
 # How many threads there are beside the main one. Private to Python; where it is not there, there
 # always may be another.
 _others: Callable[[], int] = getattr(_thread, "_count", lambda: 1)
@@ -153,14 +158,18 @@ class WritePatches:
                         self._note_place(target, place_of(args[1]), sys._getframe(1))
                 return result
             # A mode or a subclass may be called with the function, and must get the original one.
-            with self._unpatched(holder, name):
-                return self._write_others(original, by, target, args, kwargs)
+            with self._unpatched(holder, name), self._unpatched(holder, _HANDED.get(name, "")):
+                result = self._write_others(original, by, target, args, kwargs)
+            if copies and len(args) > 1 and is_tensor(target) and is_tensor(args[1]):
+                with Unnoticed():
+                    self._note_place(target, place_of(args[1]), sys._getframe(1))
+            return result
 
         return functools.wraps(original)(writer) if hasattr(original, "__name__") else writer
 
     @contextlib.contextmanager
     def _unpatched(self, holder: Any, name: str) -> Iterator[None]:
-        """While this is open, `holder.name` is torch's own."""
+        """While this is open, `holder.name` is torch's own, if it is patched."""
         found = self._places.get((id(holder), name))
         if found is None or vars(holder).get(name) is not found[3]:
             yield
@@ -181,6 +190,8 @@ class WritePatches:
             return original(*args, **kwargs)
         with Unnoticed():
             before = versions_of([*targets])
+            data = self._data_of(target) if targets is not target else None
+            memory = memory_of(data) if data is not None else None
         try:
             result = original(*args, **kwargs)
         except RuntimeError:
@@ -188,7 +199,7 @@ class WritePatches:
                 self._on_refusal(each, by, sys._getframe(2))
             raise
         with Unnoticed():
-            self.note(targets, before, by, depth=3)
+            self.note(targets, before, by, depth=3, memory=memory)
         return result
 
     def _is_quiet(self) -> bool:
@@ -260,7 +271,8 @@ class WritePatches:
                 return
             with Unnoticed():
                 memory, place = memory_of(target), place_of(target)
-            native.__set__(target, new)
+            with self._unpatched(tensor, "data"):
+                native.__set__(target, new)
             with Unnoticed():
                 versions = (version_of(target),)
                 if memory is not None:

@@ -28,13 +28,14 @@ class Mark(NamedTuple):
 
 class Marks(list[Any]):
     """In order of `seq`: each a Mark or as the tuple of one, and those of a module's call with what
-    is `Inside` of it as a fifth part. `dropped` is how many were let go of."""
+    is `Inside` of it as a fifth part. `dropped` is how many were let go of; `native`, whether torch
+    itself started the thread, as it does to run backward on a GPU."""
 
-    __slots__ = ("_folded", "dropped")
+    __slots__ = ("_folded", "dropped", "native")
 
-    def __init__(self) -> None:
+    def __init__(self, native: bool = False) -> None:
         super().__init__()
-        self.dropped = 0
+        self.dropped, self.native = 0, native
         # The place of the first that is folded, -1 for none.
         self._folded = -1
 
@@ -59,6 +60,17 @@ class Marks(list[Any]):
             self.dropped += sum(len(each[4]) if len(each) > 4 else 1 for each in self[:gone])
             del self[:gone]
             self._folded = max(self._folded - gone, 0) if self._folded >= 0 else -1
+
+    def last_call(self) -> list[Mark]:
+        """The marks of the last call that torch made in a thread of its own: each leaves one that
+        is nobody's line as it returns."""
+        end = len(self.unfolded())
+        while end and self[end - 1][1] is None:
+            end -= 1
+        start = end
+        while start and self[start - 1][1] is not None:
+            start -= 1
+        return [Mark(*each) for each in self[start:end]]
 
     def index_of(self, seq: int) -> int:
         """The index of the mark that a node belongs to, -1 if it is older than all."""

@@ -19,6 +19,8 @@ from graphlab.trace.model import Location, TensorInfo
 
 # How many of the user's files are searched for writers.
 FILES = 200
+# Where a call is handed on while a torch function mode is active, as set_default_device() has one.
+_HANDS_ON = ("torch/overrides.py", "torch/utils/_device.py")
 
 
 class TracebackEntry(NamedTuple):
@@ -33,10 +35,12 @@ class TracebackEntry(NamedTuple):
 
 
 def entries_of(traceback: TracebackType | None) -> list[TracebackEntry]:
-    """The entries of a traceback, outermost first."""
+    """The entries of a traceback, outermost first, without those that only hand a call on."""
     found = []
     while traceback is not None:
-        found.append(TracebackEntry(traceback.tb_frame, traceback.tb_lasti))
+        file = traceback.tb_frame.f_code.co_filename
+        if not file.replace("\\", "/").endswith(_HANDS_ON):
+            found.append(TracebackEntry(traceback.tb_frame, traceback.tb_lasti))
         traceback = traceback.tb_next
     return found
 
