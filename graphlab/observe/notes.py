@@ -282,8 +282,10 @@ class Log(ThreadMarks):
         return self.holding(seq) is not self._marks.get(event.thread)
 
     def write(self, event: RawWrite) -> None:
-        # `_replace` would take ten times as long.
-        self.events.append(RawWrite(*event[:9], get_ident(), event.before))
+        if not event.thread:
+            # `_replace` would take ten times as long.
+            event = RawWrite(*event[:9], get_ident(), event.before)
+        self.events.append(event)
         if event.silent:
             self.silent[event.spot] = event.seq
 

@@ -13,6 +13,9 @@ from graphlab.observe.tensors import count_of, is_tensor, readable
 
 # Private to torch; without it the tensors are read one by one.
 _norms: Any = getattr(torch, "_foreach_norm", None)
+_Base: Any = torch._C.TensorBase
+_dtype: Any = _Base.__dict__["dtype"].__get__
+_FLOATS = {torch.float32, torch.float64, torch.float16, torch.bfloat16}
 
 
 class Odd(NamedTuple):
@@ -26,6 +29,18 @@ class Odd(NamedTuple):
 
 
 FINITE = Odd(0, 0)
+
+
+def number(value: Any) -> float | None:
+    """The number in a plain tensor of one; None for any other, which may have one as well. Read at
+    every backward, so at a fraction of what it costs to ask whether it is `readable`."""
+    if type(value) is not torch.Tensor or _dtype(value) not in _FLOATS:
+        return None
+    try:
+        # Not `value.item`, which the program may patch; it raises for more than one number.
+        return _Base.item(value)
+    except Exception:
+        return None
 
 
 def counts(value: Any) -> bool:
@@ -69,10 +84,14 @@ def largest(tensors: Sequence[Any]) -> Any:
         return None
     found = [each.abs() if each.is_complex() else each for each in found]
     try:
+        if found[0].is_cpu:
+            # The norm takes up to seventeen times as long there.
+            ends = [end.float() for each in found for end in torch.aminmax(each)]
+            return torch.stack(ends).abs().view(-1, 2).amax(1)
         tops = _norms(found, float("inf"))
     except (RuntimeError, AttributeError, TypeError):
         tops = [each.abs().max() for each in found]
-    return torch.stack([each if each.dtype is torch.float32 else each.float() for each in tops])
+    return torch.stack([each.float() for each in tops])
 
 
 # What the operand of an operation must not be, and the key of what to call the values that are.

@@ -24,7 +24,7 @@ from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, RawZero, Spot, located
 from graphlab.observe.numbers.births import sighting
 from graphlab.observe.numbers.checks import checked_by, refused_by_clipping
-from graphlab.observe.numbers.finite import largest, odd
+from graphlab.observe.numbers.finite import largest, number, odd
 from graphlab.observe.numbers.kept.buffers import Buffers
 from graphlab.observe.numbers.kept.growth import SmallParameters
 from graphlab.observe.numbers.kept.settings import with_setting
@@ -208,6 +208,10 @@ class NumberWatch:
                 self._verdicts.steep.begins(record, root)
 
     def _is_odd(self, record: RawBackward, loss: Any) -> bool:
+        plain = type(loss) is torch.Tensor and device_of(loss) == "cpu"
+        if plain and (value := number(loss)) is not None:
+            self._verdicts.growth.loss(record, value)
+            return not math.isfinite(value)
         if not is_tensor(loss):
             return any(self._is_odd(record, each) for each in listed(loss) if is_tensor(each))
         count = count_of(loss)

@@ -317,7 +317,8 @@ class OptimizerLedger:
             written, silent = active.state.writes.note(parameters, active.versions, after)
         active.versions = after
         if written:
-            self._log.write(RawWrite(step.seq, step.spot, "step", written, step.optimizer, silent))
+            said = step.seq, step.spot, "step", written, step.optimizer, silent
+            self._log.write(RawWrite(*said, thread=active.state.thread))
         return silent
 
     @staticmethod

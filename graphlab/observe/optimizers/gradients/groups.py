@@ -137,10 +137,11 @@ class Groups:
     ) -> list[bool] | None:
         """A backward has run; the gradients were `before` and are `now`. Returns for each parameter
         whether it was written, or None for all."""
-        marks = [*map(ne, now[0], before[0])]
-        if not all(marks):
-            marks = [*map(or_, marks, map(ne, now[1], before[1]))]
-        if NONE in now[0]:
+        # All at once, as in most programs: every gradient is a new one, or was added to.
+        at = 1 if now[0] == before[0] else 0
+        marks: list[bool] = []
+        if NONE in now[0] or not all(map(ne, now[at], before[at])):
+            marks = [*map(or_, map(ne, now[0], before[0]), map(ne, now[1], before[1]))]
             marks = [mark and each != NONE for mark, each in zip(marks, now[0], strict=True)]
         if all(marks):
             self.noted = now
