@@ -107,7 +107,7 @@ class LiveObjects:
     def note_losses(self, record: RawBackward, values: dict[str, Any]) -> None:
         """Remember which tensors a backward with these arguments begins at."""
         roots: Any = values.get("outputs" if record.is_grad else "tensors")
-        for root in listed(roots):
+        for root in (roots,) if is_tensor(roots) else listed(roots):
             if is_tensor(root):
                 self._losses.put(root, record.loss)
 
