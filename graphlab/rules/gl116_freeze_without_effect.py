@@ -1,4 +1,4 @@
-"""A flag that should freeze a module, and does not."""
+"""A flag that should freeze a module, or its parameters, and does not."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from graphlab.rules.words import parameter_word
 from graphlab.source.blocks import StatementInScope
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
-from graphlab.trace.module_sightings import NoFreeze
+from graphlab.trace.module_sightings import FrozenMoved, NoFreeze
 
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
+        if isinstance(each, FrozenMoved):
+            yield _moved(trace, each)
         if not isinstance(each, NoFreeze):
             continue
         names = [parameter_word(trace, at) for at in each.tensors]
@@ -35,6 +37,25 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(_help(trace, each),),
             notes=(message("training.gl116.all", names=names),) if len(names) > 1 else (),
         )
+
+
+def _moved(trace: Trace, each: FrozenMoved) -> Finding:
+    names = [parameter_word(trace, at) for at in each.tensors]
+    optimizer = trace.optimizers[each.optimizer].name
+    return Finding(
+        *RULE.label,
+        summary=message(
+            f"training.gl116.{'moved' if each.zeros else 'stale'}",
+            names=first_of(names),
+            count=len(names),
+            optimizer=optimizer,
+        ),
+        tensor=unversioned(trace, each.tensors[0]),
+        cause=Place(each.at, each.by) if each.at is not None else None,
+        failed=Place(each.step_at, f"{optimizer}.step()"),
+        help=(Help(message("training.gl116.drop", optimizer=optimizer)),),
+        notes=(message("training.gl116.moved_all", names=names),) if len(names) > 1 else (),
+    )
 
 
 def _help(trace: Trace, each: NoFreeze) -> Help:

@@ -42,6 +42,19 @@ class NoFreeze:
 
 
 @dataclass(frozen=True, slots=True)
+class FrozenMoved:
+    """`tensors`, which `by` froze at `at`, were moved by the optimizer's step at `step_at` all the
+    same, with no new gradient. zeros: the gradients that they have still are all zero."""
+
+    at: Location | None
+    by: str
+    step_at: Location | None
+    tensors: tuple[TensorAt, ...]
+    optimizer: OptimizerAt
+    zeros: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TieBroken:
     """Parameters that were one under both `names`, and are two since the line `at` (`by`)."""
 
@@ -168,6 +181,7 @@ class OwnBackward:
 ModuleSighting = (
     Restored
     | NoFreeze
+    | FrozenMoved
     | TieBroken
     | Repeated
     | Replaced

@@ -11,6 +11,7 @@ import torch
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Spot
 from graphlab.observe.sightings.state.averages import Averages, WrongWay
+from graphlab.observe.sightings.state.drift import Drift
 from graphlab.observe.sightings.state.flags import Flags
 from graphlab.observe.sightings.state.kept_values import KeptValues
 from graphlab.observe.sightings.state.loads import Loads
@@ -50,6 +51,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     watched.tracer.handle(torch.nn.Module.register_parameter, ties.registered)
     yield Loads(watched, loading)
     yield Flags(watched)
+    yield Drift(watched)
     yield Modes(watched)
     yield UndoneEvals(watched)
     yield Averages(watched)
