@@ -84,7 +84,5 @@ def test_moved_after_the_freeze(tmp_path: Path, optimizer: str, clear: str, zero
         {"optimizer": "SGD(head.parameters(), lr=0.1, momentum=0.9)"},
     ],
 )
-def test_not_where_it_stays_or_has_a_new_gradient(
-    tmp_path: Path, changed: dict[str, str]
-) -> None:
+def test_not_where_it_stays_or_has_a_new_gradient(tmp_path: Path, changed: dict[str, str]) -> None:
     assert seen(tmp_path, **changed) == []

@@ -55,6 +55,17 @@ def seen(tmp_path: Path, loss: str) -> list[BroadcastLoss]:
         ("loss = nn.MSELoss()(net(x).squeeze(1), y[:, None])", (12,)),
         ("loss = F.smooth_l1_loss(net(x), y, reduction='sum')", (12, 1)),
         ("loss = nn.HuberLoss()(net(x), y)", (12, 1)),
+        ("loss = (net(x) - y).abs().mean()", (12, 1)),
+        ("loss = (y - net(x)).abs().clamp(max=3.0).sum() / 12", (12, 1)),
+        ("loss = ((net(x) - y) ** 2 * torch.rand(12)).mean()", (12, 1)),
+        ("loss = torch.sqrt((net(x) - y) ** 2 + 1e-6).mean()", (12, 1)),
+        ("loss = torch.log(torch.cosh(net(x) - y)).mean()", (12, 1)),
+        (
+            "e = net(x) - y; loss = torch.where(e.abs() < 1, e**2 / 2, e.abs() - 0.5).mean()",
+            (12, 1),
+        ),
+        ("e = y - net(x); loss = torch.max(0.9 * e, (0.9 - 1) * e).mean()", (12, 1)),
+        ("e = y - net(x); loss = torch.max(0.9 * e, -0.1 * e).mean()", (12, 1)),
     ],
 )
 def test_a_column_and_a_row(tmp_path: Path, loss: str, prediction: tuple[int, ...]) -> None:
@@ -78,7 +89,18 @@ def test_a_column_and_a_row(tmp_path: Path, loss: str, prediction: tuple[int, ..
         "loss = F.softplus(net(x) - net(x).squeeze(1)).mean()",
         "loss = ((net(x) - net(x).T) ** 2).mean()",
         "loss = torch.exp(-(net(x) - y) ** 2).mean()",
-        "loss = (net(x) - y).abs().mean()",
+        # An energy distance compares the predictions with each other as well.
+        "p = net(x); loss = (p - y).abs().mean() - 0.5 * (p - p.T).abs().mean()",
+        "p = net(x); loss = (p - y).abs().mean() - 0.5 * torch.cdist(p, p).mean()",
+        # A hinge, of each score above each bound.
+        "loss = torch.relu(net(x) - y).mean()",
+        "loss = (net(x) - y).clamp(min=0).mean()",
+        "loss = (net(x).squeeze(1) - y).abs().mean()",
+        # Quantiles of one distribution: each sample pulls at all of them.
+        "e = y - net(x).squeeze(1).view(-1, 1); loss = torch.max(0.9 * e, (0.9 - 1) * e).mean()",
+        "e = y - net(x).T.reshape(-1, 1); loss = torch.where(e.abs() < 1, e**2, e.abs()).mean()",
+        "e = y - net(x).squeeze(1); loss = torch.max(0.9 * e, (0.9 - 1) * e).mean()",
+        "loss = torch.max(net(x) - y, 0.1 * (net(x) - y).detach()).mean()",
         "loss = ((net(x) - torch.linspace(-1, 1, 5)) ** 2).mean()",
         "loss = ((net(x) - y) ** 2).min(dim=1).values.mean()",
         # Two of them are no matrix to tell by.

@@ -25,6 +25,17 @@ _REDUCED = ("MeanBackward0", "SumBackward0")
 _DIFFERENCES = ("SubBackward0", "RsubBackward1")
 # What may lie between a product and the mean over it: none of it mixes elements.
 _ELEMENTWISE = ("NegBackward0", "MinimumBackward0", "MaximumBackward0", "ClampBackward1")
+# What is as large for a difference as for its opposite: so an error is measured, on each pair.
+_EVEN = ("PowBackward0", "AbsBackward0", "CoshBackward0")
+# What may lie around it: it hands the order of the pairs on, or chooses between measures of one.
+_AROUND = ("MulBackward0", "DivBackward0", "NegBackward0", "AddBackward0", "SubBackward0",
+           "SqrtBackward0", "LogBackward0", "Log1PBackward0", "WhereBackward0",
+           "MaximumBackward0", "MinimumBackward0", "ClampBackward1", "ClampMaxBackward0")  # fmt: skip
+# Where the program compares the values with each other, all pairs are meant: an energy distance.
+_DISTANCES = ("CdistBackward0", "PdistBackward0", "EuclideanDistBackward0")
+_SCALES = ("MulBackward0", "DivBackward0", "NegBackward0")
+# How many nodes around a difference are gone through, and how many that scale it.
+AROUND, SCALED = 24, 4
 # What makes a column of a row where all pairs are meant.
 _MEANT = ("UnsqueezeBackward0", "ExpandBackward0", "RepeatBackward0")
 
@@ -53,7 +64,7 @@ class Pairs:
             kind = type(node).__name__
             pair = _of_loss(node) if kind in _LOSSES else None
             if kind in _REDUCED and output_shape(node) == ():
-                pair = _of_difference(node) or _of_product(node)
+                pair = _of_difference(node, nodes) or _of_product(node)
             spot = self._log.line_of(sequence(pair.node)) if pair is not None else None
             if pair is not None and spot is not None:
                 self._found[spot] = BroadcastLoss(
@@ -90,12 +101,65 @@ def _repeated(tensor: Any) -> set[int]:
     return {at for at, size in enumerate(shape_of(tensor)) if size > 1 and strides[at] == 0}
 
 
-def _of_difference(node: Any) -> Pair | None:
-    """Of a mean or a sum over ``(prediction - target) ** 2``, of all pairs of the two."""
+def _of_difference(node: Any, nodes: list[Any]) -> Pair | None:
+    """Of a mean or a sum over a measure of ``prediction - target``, as its square is, or Huber's, of
+    all pairs of the two."""
     power = node.next_functions[0][0]
-    if type(power).__name__ != "PowBackward0" or power._saved_exponent != 2:
-        return None
-    made = power.next_functions[0][0]
+    squared = type(power).__name__ == "PowBackward0" and power._saved_exponent == 2
+    for measure in [power] if squared else _measures(power):
+        saved = [s.data for s in slots(measure) if s.name in ("self", "other") and not s.stale]
+        made = _behind(measure)
+        pair = _pair(made) if made is not None else None
+        if pair is None or not saved or not _is_outer(saved[0]):
+            continue
+        if squared or not (_made_a_column(made) or any(_compares(each) for each in nodes)):
+            return pair
+    return None
+
+
+def _measures(node: Any) -> Iterator[Any]:
+    """The nodes under a reduction that measure an error, whatever lies around them."""
+    waiting, seen = [node], 0
+    while waiting and seen < AROUND:
+        each, seen = waiting.pop(), seen + 1
+        kind = type(each).__name__
+        if kind in _EVEN and (kind != "PowBackward0" or each._saved_exponent in (2, 4)):
+            yield each
+        elif kind == "MaximumBackward0" and _behind(each) is not None:
+            # The larger of two multiples of one error, as of a quantile.
+            yield each
+        elif kind in _AROUND:
+            waiting += _known(each)
+
+
+def _behind(measure: Any) -> Any:
+    """The difference that a measure was taken of; None if there is none."""
+    inner = _known(measure)
+    if type(measure).__name__ == "MaximumBackward0":
+        found = [_multiple(each) for each in inner]
+        same = len(found) == 2 and found[0] is not None and found[0] is found[1]
+        return found[0] if same else None
+    return _multiple(inner[0]) if len({*map(id, inner)}) == 1 else None
+
+
+def _multiple(node: Any) -> Any:
+    """The difference that a node has a multiple of; None if it is none."""
+    for _ in range(SCALED):
+        if _pair(node) is not None:
+            return node
+        inner = _known(node)
+        if type(node).__name__ not in _SCALES or len(inner) != 1:
+            return None
+        node = inner[0]
+    return None
+
+
+def _known(node: Any) -> list[Any]:
+    return [each for each, _ in node.next_functions if each is not None]
+
+
+def _pair(made: Any) -> Pair | None:
+    """What a difference compares, if its shape is that of all pairs."""
     if type(made).__name__ not in _DIFFERENCES:
         return None
     # The target has no graph.
@@ -107,8 +171,28 @@ def _of_difference(node: Any) -> Pair | None:
     shape = output_shape(prediction)
     if shape not in ((result[0], 1), (result[0],)) or type(prediction).__name__ in _MEANT:
         return None
-    saved = [slot.data for slot in slots(power) if slot.name == "self" and not slot.stale]
-    return Pair(made, shape, result) if saved and _is_outer(saved[0]) else None
+    return Pair(made, shape, result)
+
+
+def _made_a_column(difference: Any) -> bool:
+    """Whether a row was viewed as a column, as quantiles are that all samples pull at."""
+    (prediction,) = _known(difference)
+    kind, inner = type(prediction).__name__, _known(prediction)
+    if kind not in ("ViewBackward0", "ReshapeAliasBackward0", "UnsafeViewBackward0") or not inner:
+        return kind == "TBackward0"
+    shape = output_shape(inner[0])
+    return len(shape) < 2 or shape[0] == 1
+
+
+def _compares(node: Any) -> bool:
+    """Whether a node makes pairs of values that both have a graph."""
+    kind = type(node).__name__
+    if kind in _DISTANCES:
+        return True
+    if kind not in _DIFFERENCES:
+        return False
+    result = output_shape(node)
+    return len(_known(node)) == 2 and len(result) == 2 and 2 < result[0] == result[1]
 
 
 def _of_product(node: Any) -> Pair | None:
