@@ -61,7 +61,7 @@ def seen(tmp_path: Path, loss: str) -> list[BroadcastLoss]:
         ("loss = torch.sqrt((net(x) - y) ** 2 + 1e-6).mean()", (12, 1)),
         ("loss = torch.log(torch.cosh(net(x) - y)).mean()", (12, 1)),
         (
-            "e = net(x) - y; loss = torch.where(e.abs() < 1, e**2 / 2, e.abs() - 0.5).mean()",
+            "e = net(x) - y; loss = torch.where(e.abs() < 1, e**2, 2 * e.abs() - 1).mean()",
             (12, 1),
         ),
         ("e = y - net(x); loss = torch.max(0.9 * e, (0.9 - 1) * e).mean()", (12, 1)),

@@ -30,7 +30,8 @@ _EVEN = ("PowBackward0", "AbsBackward0", "CoshBackward0")
 # What may lie around it: it hands the order of the pairs on, or chooses between measures of one.
 _AROUND = ("MulBackward0", "DivBackward0", "NegBackward0", "AddBackward0", "SubBackward0",
            "SqrtBackward0", "LogBackward0", "Log1PBackward0", "WhereBackward0",
-           "MaximumBackward0", "MinimumBackward0", "ClampBackward1", "ClampMaxBackward0")  # fmt: skip
+           "MaximumBackward0", "MinimumBackward0", "ClampBackward1",
+           "ClampMaxBackward0")  # fmt: skip
 # Where the program compares the values with each other, all pairs are meant: an energy distance.
 _DISTANCES = ("CdistBackward0", "PdistBackward0", "EuclideanDistBackward0")
 _SCALES = ("MulBackward0", "DivBackward0", "NegBackward0")
@@ -102,7 +103,7 @@ def _repeated(tensor: Any) -> set[int]:
 
 
 def _of_difference(node: Any, nodes: list[Any]) -> Pair | None:
-    """Of a mean or a sum over a measure of ``prediction - target``, as its square is, or Huber's, of
+    """Of a mean or a sum over a measure of ``prediction - target``, as its square or Huber's is, of
     all pairs of the two."""
     power = node.next_functions[0][0]
     squared = type(power).__name__ == "PowBackward0" and power._saved_exponent == 2

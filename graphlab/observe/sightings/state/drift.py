@@ -65,11 +65,12 @@ class Drift:
                 before = last.get(id(each))
                 # A gradient that is new may have been put there by hand, as estimated ones are; and
                 # one backward may run before what it reached is frozen and stepped.
-                if before is not None and mark.zero and before.zero:
+                if before is None:
+                    continue
+                if mark.zero and before.zero:
                     zero.append(each)
-                elif before is not None and mark.version == before.version:
-                    if before.grad() is grad_of(each):
-                        stale.append(each)
+                elif mark.version == before.version and before.grad() is grad_of(each):
+                    stale.append(each)
             self._last[state.at] = marks
             moved = zero or stale
             if moved:
