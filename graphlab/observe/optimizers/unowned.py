@@ -11,9 +11,10 @@ from typing import Any
 from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot, located
+from graphlab.observe.optimizers.gradients.passing import PassingParameters
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
 from graphlab.observe.optimizers.vectors import Sample
-from graphlab.observe.tensors import Ref, byte_span, is_tensor, requires_grad, storage_key
+from graphlab.observe.tensors import Ref, byte_span, is_parameter, is_tensor, requires_grad, storage_key
 from graphlab.source.effects.origins import stores_of_attribute
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes
@@ -78,7 +79,7 @@ class ReachedParameters:
         # The identities of those that have had a name, one after the other.
         self._bearers: dict[str, list[int]] = {}
         self._inspected: Counter[Spot | None] = Counter()
-        self.loose = LooseLeaves(files)
+        self.loose, self._passing = LooseLeaves(files), PassingParameters(log)
 
     def inspect(
         self, record: RawBackward, nodes: list[Any], frame: FrameType, index_of: Any
@@ -132,6 +133,9 @@ class ReachedParameters:
                     byte_span(leaf)[1],
                 )
         self.loose.add(free, record, nodes, names, frame, mates, index_of)
+        nameless = [p for p in free if is_parameter(p) and id(p) not in self.loose.leaves]
+        if nameless:
+            self._passing.note(nameless, record, nodes, names, mates, index_of)
 
     def _list_lines(self, name: str, names: Names) -> tuple[Location | None, Location | None]:
         """The line that made the plain list, an attribute of a module, that a module is in, and the
@@ -249,6 +253,8 @@ class ReachedParameters:
     def _loose(self, owned: Mapping[int, Spot | None]) -> Iterator[Unowned]:
         for each in self.loose.forgotten(owned):
             yield Unowned(each.index, each.record, _built(each.mates, owned), each.made)
+        for each in self._passing.forgotten(owned):
+            yield Unowned(each.index, each.record, _built(each.mates, owned), each.made, anew=True)
 
 
 def _line(spot: Spot | None) -> tuple[str, int] | None:
