@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
 from graphlab.rules.repair.asked.functions import named_backward
 from graphlab.rules.repair.asked.returned import complete_return
 from graphlab.rules.rule import Rule
-from graphlab.trace.finding import Finding, Help
+from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Trace
+from graphlab.trace.module_sightings import FunctionUnfit
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -30,6 +32,15 @@ def check(trace: Trace) -> Iterator[Finding]:
         lambda trace, event: None,
         _renamed,
     )
+    for each in trace.sightings:
+        if isinstance(each, FunctionUnfit):
+            yield Finding(
+                *RULE.label,
+                summary=message(f"errors.gl010.no_{each.lacks}", function=each.name),
+                cause=Place(each.at, f"class {each.name}") if each.at is not None else None,
+                failed=Place(each.call_at, each.call),
+                help=(Help(message(f"errors.gl010.define_{each.lacks}")),),
+            )
 
 
 def _renamed(trace: Trace, event: Backward) -> Iterator[Help]:

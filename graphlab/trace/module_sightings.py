@@ -178,6 +178,18 @@ class OwnBackward:
     uncalled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionUnfit:
+    """A transform of torch.func refused `call` at `call_at`: the custom Function of the class
+    `name`, defined at `at`, has no static method `lacks`."""
+
+    at: Location | None
+    call_at: Location | None
+    call: str
+    name: str
+    lacks: str
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -192,4 +204,5 @@ ModuleSighting = (
     | AveragedInto
     | LoneValues
     | OwnBackward
+    | FunctionUnfit
 )

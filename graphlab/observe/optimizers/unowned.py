@@ -14,7 +14,14 @@ from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.gradients.passing import PassingParameters
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
 from graphlab.observe.optimizers.vectors import Sample
-from graphlab.observe.tensors import Ref, byte_span, is_parameter, is_tensor, requires_grad, storage_key
+from graphlab.observe.tensors import (
+    Ref,
+    byte_span,
+    is_parameter,
+    is_tensor,
+    requires_grad,
+    storage_key,
+)
 from graphlab.source.effects.origins import stores_of_attribute
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes

@@ -22,6 +22,7 @@ from graphlab.observe.sightings.unused import UnusedLosses
 from graphlab.observe.sightings.usage.refused.lone_values import LoneValuesRefused
 from graphlab.observe.sightings.usage.refused.refusals import RefusedOptimizers
 from graphlab.observe.sightings.usage.watch import watchers_of_usage
+from graphlab.observe.sightings.usage.refused.transforms import TransformsRefused
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.sightings import Sighting
@@ -38,6 +39,7 @@ class Watchers:
         )
         self._refused = RefusedOptimizers(watched)
         self._lone = LoneValuesRefused(watched)
+        self._transforms = TransformsRefused(watched)
         self._of_ranks = tuple(watchers_of_ranks(watched))
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
@@ -55,6 +57,7 @@ class Watchers:
             *watchers_of_usage(watched),
             self._refused,
             self._lone,
+            self._transforms,
             *self._of_ranks,
         )
 
@@ -78,6 +81,7 @@ class Watchers:
         self.numbers.raised(error)
         self._refused.raised(error)
         self._lone.raised(error)
+        self._transforms.raised(error)
         for each in self._of_ranks:
             each.raised(error)
 

@@ -1,0 +1,82 @@
+"""Tells which custom Function torch.func refused, as its class lacks what a transform needs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import torch
+
+from graphlab.observe.notes import RawBackward, located
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import Unnoticed
+from graphlab.source.files import UserFiles
+from graphlab.source.objects import attribute, is_a, static
+from graphlab.source.places import nodes_of, parse, place
+from graphlab.trace.module_sightings import FunctionUnfit
+from graphlab.trace.values import Location
+
+_Base: Any = torch.autograd.Function
+
+
+class TransformsRefused:
+    def __init__(self, watched: Watched) -> None:
+        self._files = watched.files
+        self._found: FunctionUnfit | None = None
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        """Nothing: the error tells."""
+
+    def found(self) -> Iterator[FunctionUnfit]:
+        if self._found is not None:
+            yield self._found
+
+    def raised(self, error: BaseException) -> None:
+        """The program has ended with `error`."""
+        if type(error) is not RuntimeError:
+            return
+        entries: list[tuple[FrameType, int]] = []
+        trace = error.__traceback__
+        while trace is not None:
+            entries.append((trace.tb_frame, trace.tb_lasti))
+            trace = trace.tb_next
+        with Unnoticed():
+            self._found = _told(entries, self._files)
+
+
+def _told(entries: list[tuple[FrameType, int]], files: UserFiles) -> FunctionUnfit | None:
+    mine = [each for each in entries if each[0].f_code in files]
+    last = entries[-1][0] if entries else None
+    if last is None or not mine or last is mine[-1][0]:
+        return None
+    values = last.f_locals
+    # The two places in which torch itself raises, by what only they have.
+    if last.f_code is getattr(_Base.apply, "__code__", None):
+        kind, lacks = values.get("cls"), "setup_context"
+        apart = values.get("is_setup_ctx_defined") is not False
+    else:
+        kind, lacks = values.get("autograd_function"), "vmap"
+        apart = last.f_code.co_name != "custom_function_call_vmap"
+    own = static(kind, lacks) if is_a(kind, type) else None
+    missing = own is not None and own is static(_Base, lacks)
+    if apart or not missing or attribute(kind, "generate_vmap_rule") is True and lacks == "vmap":
+        return None
+    name = type.__dict__["__name__"].__get__(kind)
+    frame, lasti = mine[-1]
+    call_at = located((frame.f_code, lasti))
+    return FunctionUnfit(_defined(kind, name, files), call_at, f"{name}.apply()", name, lacks)
+
+
+def _defined(kind: Any, name: str, files: UserFiles) -> Location | None:
+    """The line ``class Name(Function):``."""
+    forward = getattr(attribute(kind, "forward"), "__code__", None)
+    if forward is None or forward not in files:
+        return None
+    for node in nodes_of(parse(forward.co_filename)):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            if node.lineno <= forward.co_firstlineno <= (node.end_lineno or 0):
+                inside = forward.co_qualname.rpartition(".")[0]
+                return place(node, forward.co_filename, inside)
+    return None
