@@ -21,8 +21,8 @@ from graphlab.observe.sightings.state.watch import watchers_of_state
 from graphlab.observe.sightings.unused import UnusedLosses
 from graphlab.observe.sightings.usage.refused.lone_values import LoneValuesRefused
 from graphlab.observe.sightings.usage.refused.refusals import RefusedOptimizers
-from graphlab.observe.sightings.usage.watch import watchers_of_usage
 from graphlab.observe.sightings.usage.refused.transforms import TransformsRefused
+from graphlab.observe.sightings.usage.watch import watchers_of_usage
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.sightings import Sighting

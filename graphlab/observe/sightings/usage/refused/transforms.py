@@ -54,14 +54,16 @@ def _told(entries: list[tuple[FrameType, int]], files: UserFiles) -> FunctionUnf
     values = last.f_locals
     # The two places in which torch itself raises, by what only they have.
     if last.f_code is getattr(_Base.apply, "__code__", None):
-        kind, lacks = values.get("cls"), "setup_context"
+        kind: Any = values.get("cls")
+        lacks = "setup_context"
         apart = values.get("is_setup_ctx_defined") is not False
     else:
         kind, lacks = values.get("autograd_function"), "vmap"
         apart = last.f_code.co_name != "custom_function_call_vmap"
     own = static(kind, lacks) if is_a(kind, type) else None
     missing = own is not None and own is static(_Base, lacks)
-    if apart or not missing or attribute(kind, "generate_vmap_rule") is True and lacks == "vmap":
+    ruled = lacks == "vmap" and attribute(kind, "generate_vmap_rule") is True
+    if apart or not missing or ruled:
         return None
     name = type.__dict__["__name__"].__get__(kind)
     frame, lasti = mine[-1]
@@ -75,8 +77,9 @@ def _defined(kind: Any, name: str, files: UserFiles) -> Location | None:
     if forward is None or forward not in files:
         return None
     for node in nodes_of(parse(forward.co_filename)):
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            if node.lineno <= forward.co_firstlineno <= (node.end_lineno or 0):
-                inside = forward.co_qualname.rpartition(".")[0]
-                return place(node, forward.co_filename, inside)
+        if not isinstance(node, ast.ClassDef) or node.name != name:
+            continue
+        if node.lineno <= forward.co_firstlineno <= (node.end_lineno or 0):
+            inside = forward.co_qualname.rpartition(".")[0]
+            return place(node, forward.co_filename, inside)
     return None
