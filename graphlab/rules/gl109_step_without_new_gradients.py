@@ -10,9 +10,19 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, never_stepped, unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
+from graphlab.trace.sightings import IdleClosure
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    for each in trace.sightings:
+        if isinstance(each, IdleClosure):
+            name = trace.optimizers[each.optimizer].name
+            yield Finding(
+                *RULE.label,
+                summary=message("training.gl109.closure", name=name),
+                failed=Place(each.at, f"{name}.step()"),
+                help=(Help(message("training.gl109.compute", name=name)),),
+            )
     # GL111 tells of a step in another optimizer's place.
     wrong = {each.instead.at for each in never_stepped(trace) if each.instead is not None}
     for step in first_per_optimizer(trace, lambda step: step.nothing_new and not step.shared):

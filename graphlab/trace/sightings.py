@@ -105,6 +105,14 @@ class ScaledStep:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleClosure:
+    """The step at `at` called its closure more than once, which computed no gradient anew."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+
+
+@dataclass(frozen=True, slots=True)
 class ZeroGradients:
     """Parameters whose gradient was exactly zero at each of the `checks` steps that were looked at.
 
@@ -363,6 +371,7 @@ Sighting = (
     | BroadcastLoss
     | Clipped
     | ScaledStep
+    | IdleClosure
     | ZeroGradients
     | TermCut
     | LossUnused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.observe.sightings.usage.closures import Closures
 from graphlab.observe.sightings.usage.dropouts import Dropouts
 from graphlab.observe.sightings.usage.hook_results import HookResults
 from graphlab.observe.sightings.usage.hooks import HooksAdded
@@ -26,6 +27,7 @@ def watchers_of_usage(watched: Watched) -> Iterator[Watcher]:
     yield Labels(watched)
     yield Schedules(watched)
     yield ScaledSteps(watched)
+    yield Closures(watched)
     yield HookResults(watched)
     yield RemadeOptimizers(watched)
     yield Dropouts(watched)
