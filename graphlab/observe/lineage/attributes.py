@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any
 
-from graphlab.observe.lineage.callee import entered
+from graphlab.observe.lineage.callee import closed_over, entered
 from graphlab.observe.names import submodules
 from graphlab.observe.tensors import is_module
 from graphlab.source.effects.assignments import scope_of
@@ -56,6 +56,8 @@ def stored_elsewhere(
                 for module, function, owner in hooks
                 if _within(each, function)
             ]
+            # Several objects may have hung up the same hook, each for itself.
+            given = [each for each in given if _of(holder, each[1], each[2])] or given
             if given:
                 modules = tuple(module for module, _, _ in given)
                 yield Stored(each, given[0][1], given[0][2], modules)
@@ -64,6 +66,11 @@ def stored_elsewhere(
                 _, function = entered(static(type(holder), last))
                 if function is not None and last != "__init__" and _within(each, function):
                     yield Stored(each, function, holder, ())
+
+
+def _of(holder: Any, function: Any, owner: Any) -> bool:
+    """Whether the `self` of a hook, its own or its closure's, is `holder`."""
+    return holder is None or (owner or closed_over(function).get("self", holder)) is holder
 
 
 def _hooks(roots: list[Any]) -> Iterator[tuple[Any, FunctionType, Any]]:

@@ -60,7 +60,7 @@ def cut_terms(
     still have theirs. The loss is that of the backward that runs in `frame`, autograd's own.
     `trained` are the optimizers' parameters, by identity."""
     terms = [*_of_loss(frame, files, log)]
-    results = [(each, each.result) for each in terms]
+    results = [(each, each.result or _stored_cut(each)) for each in terms]
     alive = {text for each, result in results if result is HAS_GRAPH for text in each.via}
     cut = [(each, result) for each, result in results if isinstance(result, Cut)]
     if not alive or any(alive & _behind(each, result).keys() for each, result in cut):
@@ -68,6 +68,8 @@ def cut_terms(
         return
     for each, result in cut:
         behind = _behind(each, result)
+        if isinstance(result, FromElsewhere) and result.modules:
+            behind = {f"hooked {at}": module for at, module in enumerate(result.modules)}
         if result.by.endswith(_FREEZES):
             continue
         if _trains(behind, trained):
@@ -75,6 +77,40 @@ def cut_terms(
             yield each.text, result, mine
         elif (call := _criterion(each)) is not None:
             yield each.text, call, []
+
+
+class FromElsewhere(Cut):
+    """Where another function than the loss's stored a part of it without its graph, as a forward
+    hook does; `modules` are those that the hook is on."""
+
+    __slots__ = ("modules",)
+
+    def __init__(self, cut: Cut, modules: list[Any]) -> None:
+        super().__init__(cut.node, cut.by, cut.file, cut.function)
+        self.modules = modules
+
+
+def _stored_cut(term: Term) -> Cut | None:
+    """Where a summand lost its graph outside of the functions that compute the loss. Its own value
+    must still be there, and have none."""
+    lineage = term.lineage
+    tensors = [
+        value
+        for each in ast.walk(term.node)
+        if isinstance(each, ast.Name | ast.Attribute)
+        if is_tensor(value := lineage.reach(each))
+    ]
+    if not tensors or any(requires_grad(each) for each in tensors):
+        return None
+    trail = Trail(thorough=True)
+    again = Lineage(
+        lineage.file, lineage.scope, lineage.function, lineage.values, lineage.files, trail=trail
+    )
+    found = again.value(term.node, term.before)
+    if not isinstance(found, Cut):
+        return None
+    modules = [module for cut, several in trail.cuts if cut is found for module in several]
+    return FromElsewhere(found, modules)
 
 
 def _of_loss(frame: FrameType, files: UserFiles, log: Log) -> Iterator[Term]:
