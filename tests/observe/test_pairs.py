@@ -59,6 +59,7 @@ def seen(tmp_path: Path, loss: str) -> list[BroadcastLoss]:
         ("loss = (y - net(x)).abs().clamp(max=3.0).sum() / 12", (12, 1)),
         ("loss = ((net(x) - y) ** 2 * torch.rand(12)).mean()", (12, 1)),
         ("loss = torch.sqrt((net(x) - y) ** 2 + 1e-6).mean()", (12, 1)),
+        ("e = net(x) - y; loss = torch.sqrt(e * e + 1e-6).mean()", (12, 1)),
         ("loss = torch.log(torch.cosh(net(x) - y)).mean()", (12, 1)),
         (
             "e = net(x) - y; loss = torch.where(e.abs() < 1, e**2, 2 * e.abs() - 1).mean()",

@@ -126,11 +126,17 @@ def _measures(node: Any) -> Iterator[Any]:
         kind = type(each).__name__
         if kind in _EVEN and (kind != "PowBackward0" or each._saved_exponent in (2, 4)):
             yield each
-        elif kind == "MaximumBackward0" and _behind(each) is not None:
+        elif (kind == "MaximumBackward0" or _squares(each)) and _behind(each) is not None:
             # The larger of two multiples of one error, as of a quantile.
             yield each
         elif kind in _AROUND:
             waiting += _known(each)
+
+
+def _squares(node: Any) -> bool:
+    """Whether it is ``error * error``."""
+    inner = _known(node)
+    return type(node).__name__ == "MulBackward0" and len(inner) == 2 and inner[0] is inner[1]
 
 
 def _behind(measure: Any) -> Any:
