@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from itertools import takewhile
 from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
@@ -325,8 +326,9 @@ class Lineage:
         spread = spread or any(each.arg is None for each in node.keywords)
         given = dict.fromkeys(names, first_of(inputs) if spread else None)
         pairs = [(each.arg, each.value) for each in node.keywords if each.arg is not None]
-        if not spread:
-            pairs += zip(names, node.args, strict=False)
+        # What stands before the first ``*rest`` has its place.
+        placed = takewhile(lambda each: not isinstance(each, ast.Starred), node.args)
+        pairs += zip(names, placed, strict=False)
         for each, argument in pairs:
             first = len(self.trail.modules)
             given[each] = self.value(argument, before, depth)
