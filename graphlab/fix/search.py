@@ -15,14 +15,15 @@ from graphlab.fix.sources import Source
 from graphlab.language import Message, key_of, message
 from graphlab.rules.gl101_mixed_gradients import mixed_at_all
 from graphlab.trace.finding import Finding, Help
-from graphlab.trace.model import Backward, Module, Trace
+from graphlab.trace.model import Backward, Module, Step, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
 from graphlab.trace.sightings import NonFinite
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
-# The rule about parameters that no optimizer holds.
-_UNHELD = "GL103"
+# The rule about parameters that no optimizer holds, and the one about graphs that were freed.
+_UNHELD, _FREED = "GL103", "GL002"
+_AGAIN = ("repairs.loops.recompute", "repairs.loops.recompute_many")
 # Choices that a trial of the other way settles: a value that is computed once and detached, or in
 # each turn; elements that are assigned without their graph, or with it; and which operand of a
 # summand is to have one.
@@ -158,7 +159,7 @@ class Search:
         for base in grown:
             problems = base.problems or _mixed(base)
             for finding in sorted(problems, key=lambda each: each.severity != "error"):
-                offered = (*finding.help, *finding.others)
+                offered = _in_order(finding, base.trace)
                 made = [each for help in offered if (each := self._on(base, finding, help))]
                 yield from made
                 if made:
@@ -251,6 +252,20 @@ class Search:
             each.checks,
             _cost(each),
         )
+
+
+def _in_order(finding: Finding, trace: Trace | None) -> Sequence[Help]:
+    """The repairs of a finding as they are tried, and shown where they do equally well. What no
+    step has changed since is not computed twice where going back once, or keeping it, does too."""
+    offered = (*finding.help, *finding.others)
+    events = trace.events if trace is not None else ()
+    for at, each in enumerate(events if finding.code == _FREED else ()):
+        if not isinstance(each, Backward) or finding.failed is None or each.at != finding.failed.at:
+            continue
+        froms = [one.freed_by for one in each.problems if one.freed_by is not None]
+        if froms and not any(isinstance(one, Step) for one in events[froms[0] : at]):
+            return sorted(offered, key=lambda help: key_of(help.text) in _AGAIN)
+    return offered
 
 
 def _alone(text: str) -> str:
