@@ -305,8 +305,12 @@ def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
     choice = trial.choices[-1] if trial.choices else ""
     others = [each for each in wave if each is not trial and each.over is trial.over]
     if key_of(choice) == _ONCE:
+        anew = [each for each in others if each.mends is trial.mends and _anew(each, choice)]
         others = [each for each in others if each.choices == trial.choices]
         settled = all(any(_silenced(check) for check in each.checks) for each in others)
+        if not others:
+            # Where it is computed in each turn, and leads to the old graph all the same.
+            others, settled = anew, not any(_helped(each) for each in anew)
     elif key_of(choice) == _VALUES:
         others = [each for each in others if each.mends is trial.mends and not each.choices]
         settled = all(each.verdict == "rejected" for each in others)
@@ -319,6 +323,14 @@ def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
         kept = (check for check in trial.checks if check.name != checks.MEANT)
         trial.choices = trial.choices[:-1]
         trial.checks = (*kept, *checks.as_meant(trial.choices))
+
+
+def _anew(trial: _Trial, choice: str) -> bool:
+    """Whether it computes in each turn what is detached where that choice is made."""
+    text = trial.words[-1]
+    names = text.arguments.get("names", ()) if isinstance(text, Message) else ()
+    mine = choice.arguments["name"] if isinstance(choice, Message) else ""
+    return key_of(text) == "repairs.kept_apart.each_turn" and mine in names
 
 
 def _every_way(choice: str) -> bool:

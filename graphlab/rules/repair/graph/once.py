@@ -186,12 +186,13 @@ def _asks_for(test: ast.expr, last: str) -> bool:
 def _unpacked(
     file: Rewriting, scope: ast.AST, loop: ast.For | ast.While, name: str
 ) -> Iterator[Help]:
-    """``ret = ret.detach()`` below ``obs, ret = batch``, which was collected before."""
+    """``ret = ret.detach()`` below ``obs, ret = batch``, which was collected before; what a call
+    gives may be computed by it."""
     for each in ast.walk(scope):
         if not isinstance(each, ast.Assign) or each.lineno >= loop.lineno:
             continue
         target = each.targets[0]
-        if not isinstance(target, ast.Tuple) or not isinstance(each.value, ast.Name):
+        if not isinstance(target, ast.Tuple) or not isinstance(each.value, ast.Name | ast.Call):
             continue
         if (
             name not in (ast.unparse(one) for one in target.elts)
@@ -204,7 +205,8 @@ def _unpacked(
             (place, place, f"{' ' * each.col_offset}{name} = {name}.detach()\n"),
         )
         if found is not None:
-            yield found
+            called = isinstance(each.value, ast.Call)
+            yield replace(found, choice=message("fix.meant.once", name=name) if called else "")
 
 
 def _computes(value: ast.expr, name: str) -> bool:
