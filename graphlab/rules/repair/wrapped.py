@@ -209,7 +209,8 @@ def outside_no_sync(trace: Trace, backward: Location, step: Location) -> Help | 
     if isinstance(stepping, ast.If) and not stepping.orelse:
         bound = {name for each in block.statements[at or 0 : end] for name in bound_names(each)}
         plain = _null_context(source)
-        if plain and not bound & read_names(stepping.test):
+        read = {each.id for each in ast.walk(stepping.test) if isinstance(each, ast.Name)}
+        if plain and not bound & read:
             lines = block.text(statement)
             old = ast.get_source_segment(source, guard) or ""
             test = ast.get_source_segment(source, stepping.test) or ""

@@ -110,8 +110,9 @@ def _edited(file: Rewriting, node: ast.AST) -> Edits | None:
             return [] if node.attr in _SAME else None
         return [(*file.span(node), f"torch.{_SAME[node.attr]}")] if node.attr in _SAME else None
     if not isinstance(node, ast.Call):
-        data = isinstance(node, ast.Attribute) and node.attr == "data"
-        return _taken_off(file, node) if data and isinstance(node.ctx, ast.Load) else []
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            return _taken_off(file, node) if node.attr == "data" else []
+        return []
     func = node.func
     if _of_numpy(func) and isinstance(func, ast.Attribute):
         return _called(file, node, func)
