@@ -15,14 +15,15 @@ from graphlab.fix.sources import Source
 from graphlab.language import Message, key_of, message
 from graphlab.rules.gl101_mixed_gradients import mixed_at_all
 from graphlab.trace.finding import Finding, Help
-from graphlab.trace.model import Backward, Module, Trace
+from graphlab.trace.model import Backward, Module, Step, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
 from graphlab.trace.sightings import NonFinite
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
-# The rule about parameters that no optimizer holds.
-_UNHELD = "GL103"
+# The rule about parameters that no optimizer holds, and the one about graphs that were freed.
+_UNHELD, _FREED = "GL103", "GL002"
+_AGAIN = ("repairs.loops.recompute", "repairs.loops.recompute_many")
 # Choices that a trial of the other way settles: a value that is computed once and detached, or in
 # each turn; elements that are assigned without their graph, or with it; and which operand of a
 # summand is to have one.
@@ -158,7 +159,7 @@ class Search:
         for base in grown:
             problems = base.problems or _mixed(base)
             for finding in sorted(problems, key=lambda each: each.severity != "error"):
-                offered = (*finding.help, *finding.others)
+                offered = _in_order(finding, base.trace)
                 made = [each for help in offered if (each := self._on(base, finding, help))]
                 yield from made
                 if made:
@@ -253,6 +254,20 @@ class Search:
         )
 
 
+def _in_order(finding: Finding, trace: Trace | None) -> Sequence[Help]:
+    """The repairs of a finding as they are tried, and shown where they do equally well. What no
+    step has changed since is not computed twice where going back once, or keeping it, does too."""
+    offered = (*finding.help, *finding.others)
+    events = trace.events if trace is not None else ()
+    for at, each in enumerate(events if finding.code == _FREED else ()):
+        if not isinstance(each, Backward) or finding.failed is None or each.at != finding.failed.at:
+            continue
+        froms = [one.freed_by for one in each.problems if one.freed_by is not None]
+        if froms and not any(isinstance(one, Step) for one in events[froms[0] : at]):
+            return sorted(offered, key=lambda help: key_of(help.text) in _AGAIN)
+    return offered
+
+
 def _alone(text: str) -> str:
     """The text of a help that stands beside no other: such as begins with "Or" has a sister."""
     if not isinstance(text, Message) or ".or_" not in text.key:
@@ -290,8 +305,12 @@ def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
     choice = trial.choices[-1] if trial.choices else ""
     others = [each for each in wave if each is not trial and each.over is trial.over]
     if key_of(choice) == _ONCE:
+        anew = [each for each in others if each.mends is trial.mends and _anew(each, choice)]
         others = [each for each in others if each.choices == trial.choices]
         settled = all(any(_silenced(check) for check in each.checks) for each in others)
+        if not others:
+            # Where it is computed in each turn, and leads to the old graph all the same.
+            others, settled = anew, not any(_helped(each) for each in anew)
     elif key_of(choice) == _VALUES:
         others = [each for each in others if each.mends is trial.mends and not each.choices]
         settled = all(each.verdict == "rejected" for each in others)
@@ -304,6 +323,14 @@ def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
         kept = (check for check in trial.checks if check.name != checks.MEANT)
         trial.choices = trial.choices[:-1]
         trial.checks = (*kept, *checks.as_meant(trial.choices))
+
+
+def _anew(trial: _Trial, choice: str) -> bool:
+    """Whether it computes in each turn what is detached where that choice is made."""
+    text = trial.words[-1]
+    names = text.arguments.get("names", ()) if isinstance(text, Message) else ()
+    mine = choice.arguments["name"] if isinstance(choice, Message) else ""
+    return key_of(text) == "repairs.kept_apart.each_turn" and mine in names
 
 
 def _every_way(choice: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.carried import detach_carried, if_cut_is_meant, kept_inside
+from graphlab.rules.repair.graph.emptied import emptied
 from graphlab.rules.repair.graph.growing import summed_apart
 from graphlab.rules.repair.graph.joined import each_for_its_own, joined, kept_for_the_next
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
@@ -14,6 +15,7 @@ from graphlab.rules.repair.graph.once import (
     cached_each_turn,
     made_before_loop,
     made_elsewhere,
+    made_once_in_init,
 )
 from graphlab.rules.repair.graph.twice import adds_up, backward_once, if_twice_is_meant
 from graphlab.rules.repair.loops import (
@@ -86,7 +88,9 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         yield from each_for_its_own(trace, event)
         yield from detach_given(trace, event)
         yield from made_before_loop(trace, event)
+        yield from made_once_in_init(trace, event)
         yield from made_elsewhere(trace, freed, event)
+        yield from emptied(trace, event)
         yield from cached(trace, event)
         yield from cached_each_turn(trace, event)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
 from graphlab.rules.repair.asked.numbers import detached_for_numpy
+from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help
@@ -14,7 +15,12 @@ from graphlab.trace.model import Refused, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_operations(RULE, trace, "numpy", _summary, _help, others=detached_for_numpy)
+    yield from refused_operations(RULE, trace, "numpy", _summary, _help, others=_others)
+
+
+def _others(trace: Trace, event: Refused) -> Iterator[Help]:
+    yield from detached_for_numpy(trace, event)
+    yield from in_torch(trace, event.at)
 
 
 def _summary(event: Refused, name: str) -> str:

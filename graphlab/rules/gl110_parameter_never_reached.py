@@ -10,6 +10,7 @@ from graphlab.language.lists import first_of
 from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
+from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.uncalled import not_called
@@ -83,6 +84,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             others=(
                 *([named[1]] if named is not None and not unknown else []),
                 *_kept(trace, optimizer),
+                *in_torch(trace, optimizer.leaf_loss),
                 *not_reentrant_at_all(trace, optimizer.at),
                 *handed_over(trace, optimizer.at, never),
             ),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.repair.held.building import tied
+from graphlab.rules.repair.held.tied_elements import one_parameter
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -17,6 +18,9 @@ from graphlab.trace.module_sightings import Replaced, TieBroken
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if not isinstance(each, TieBroken) or told_with(trace, each):
+            continue
+        if each.shared:
+            yield _shared(trace, each)
             continue
         since = message("training.gl117.now")
         if each.by.endswith(")") and len(each.by) < 40:
@@ -33,6 +37,18 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(Help(_again(each)),),
             others=tuple(tied(trace, each.at, each.names)),
         )
+
+
+def _shared(trace: Trace, tie: TieBroken) -> Finding:
+    """Two parameters with the same elements: whoever wrote that meant one."""
+    edit = one_parameter(trace, tie.at)
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl117.shared", names=listing(tie.names)),
+        tensor=unversioned(trace, tie.tensor) if tie.tensor is not None else None,
+        cause=Place(tie.at, tie.by) if tie.at is not None else None,
+        help=(edit or Help(message("training.gl117.assign")),),
+    )
 
 
 def _again(tie: TieBroken) -> str:

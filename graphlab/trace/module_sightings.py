@@ -56,12 +56,14 @@ class FrozenMoved:
 
 @dataclass(frozen=True, slots=True)
 class TieBroken:
-    """Parameters that were one under both `names`, and are two since the line `at` (`by`)."""
+    """Parameters that were one under both `names`, and are two since the line `at` (`by`). shared:
+    that line gave them the same elements, and they never were one."""
 
     at: Location | None
     by: str
     names: tuple[str, ...]
     tensor: TensorAt | None = None
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from itertools import takewhile
 from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
@@ -157,7 +158,7 @@ class Lineage:
         stored = self.assignments(text, before)
         if stored:
             return self.stored(stored, text, before, depth)
-        if self.trail.thorough and not has_graph(known):
+        if not has_graph(known) and (self.trail.thorough or is_tensor(known)):
             found = self.elsewhere(self.reach(node.value), node.attr, depth)
             if found is not None:
                 return found
@@ -172,6 +173,9 @@ class Lineage:
         for each in stored_elsewhere(holder, name, self.scope, self.values, self.files):
             scope, value, function = each.scope, each.store.value, each.function
             if scope is None or value is None or depth > _DEPTH:
+                continue
+            if not self.trail.thorough and not each.trained:
+                # What a method keeps for the next call, a baseline say, may be a number on purpose.
                 continue
             values = {**variables(function.__globals__), **closed_over(function)}
             values |= {"self": each.holder} if each.holder is not None else {}
@@ -325,8 +329,9 @@ class Lineage:
         spread = spread or any(each.arg is None for each in node.keywords)
         given = dict.fromkeys(names, first_of(inputs) if spread else None)
         pairs = [(each.arg, each.value) for each in node.keywords if each.arg is not None]
-        if not spread:
-            pairs += zip(names, node.args, strict=False)
+        # What stands before the first ``*rest`` has its place.
+        placed = takewhile(lambda each: not isinstance(each, ast.Starred), node.args)
+        pairs += zip(names, placed, strict=False)
         for each, argument in pairs:
             first = len(self.trail.modules)
             given[each] = self.value(argument, before, depth)

@@ -191,7 +191,8 @@ def _inner(function: ast.expr) -> ast.expr | None:
 
 
 def outside_no_sync(trace: Trace, backward: Location, step: Location) -> Help | None:
-    """Take the ``with model.no_sync()`` around a backward away, where a step follows each time."""
+    """Take the ``with model.no_sync()`` around a backward away, where a step follows each time; in
+    the turns in which one does, where it is under a condition."""
     if backward.file != step.file:
         return None
     source = trace.sources.get(step.file, "")
@@ -204,9 +205,32 @@ def outside_no_sync(trace: Trace, backward: Location, step: Location) -> Help | 
     named = guard.func if isinstance(guard, ast.Call) else None
     if not isinstance(named, ast.Attribute) or named.attr != "no_sync":
         return None
-    if not isinstance(block.statements[end], ast.Expr):
+    stepping = block.statements[end]
+    if isinstance(stepping, ast.If) and not stepping.orelse:
+        bound = {name for each in block.statements[at or 0 : end] for name in bound_names(each)}
+        plain = _null_context(source)
+        read = {each.id for each in ast.walk(stepping.test) if isinstance(each, ast.Name)}
+        if plain and not bound & read:
+            lines = block.text(statement)
+            old = ast.get_source_segment(source, guard) or ""
+            test = ast.get_source_segment(source, stepping.test) or ""
+            new = lines.replace(old, f"{plain} if {test} else {old}", 1)
+            text = message("repairs.wrapped.no_sync_but", test=test)
+            return block.help(text, [Edit.of(statement, new)])
+    elif not isinstance(stepping, ast.Expr):
         return None
     body = "".join(block.lines[statement.body[0].lineno - 1 : statement.end_lineno])
     body = textwrap.indent(textwrap.dedent(body), " " * statement.col_offset)
     edit = Edit.of(statement, body)
-    return block.help(message("repairs.wrapped.no_sync"), [edit])
+    key = "no_sync" if isinstance(stepping, ast.Expr) else "no_sync_at_all"
+    return block.help(message(f"repairs.wrapped.{key}"), [edit])
+
+
+def _null_context(source: str) -> str:
+    """How the file can call a block that does nothing; "" where it has not imported it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import) and any(e.name == "contextlib" for e in node.names):
+            return "contextlib.nullcontext()"
+        if isinstance(node, ast.ImportFrom) and any(e.name == "nullcontext" for e in node.names):
+            return "nullcontext()"
+    return ""

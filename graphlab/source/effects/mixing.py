@@ -46,12 +46,28 @@ def _mixing(loop: ast.For) -> Mixing | None:
     into = roots.pop()
     of = names[1 - names.index(into)]
     keeps = any(method in _KEEPING for _, methods in calls for method in methods)
+    keeps = keeps or any(_copies_itself(each, into) for each in loop.body)
     reads = any(
         isinstance(each, ast.Name) and each.id == of
         for statement in loop.body
         for each in ast.walk(statement)
     )
     return Mixing(loop, into, of) if keeps and reads else None
+
+
+def _copies_itself(statement: ast.stmt, into: str) -> bool:
+    """Whether it is ``s.copy_(a * s + b * t)``, of what `into` was as well."""
+    return any(
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "copy_"
+        and any(
+            isinstance(each, ast.Name) and each.id == into
+            for given in call.args
+            for each in ast.walk(given)
+        )
+        for call in ast.walk(statement)
+    )
 
 
 def _methods(statement: ast.stmt) -> tuple[str, list[str]]:

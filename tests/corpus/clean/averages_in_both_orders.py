@@ -48,6 +48,11 @@ def lookahead(net, other, step):
             fast.copy_(slow)
 
 
+def teacher_copied(net, other, step):
+    for param, average in zip(net.parameters(), other.parameters(), strict=True):
+        average.copy_(0.9 * average + 0.1 * param)
+
+
 def pulled_to_the_start(net, other, step):
     # A penalty on what moves away from the start, which is never called.
     for param, start in zip(net.parameters(), other.parameters(), strict=True):
@@ -65,7 +70,7 @@ def frozen(net):
     return copy.deepcopy(net).requires_grad_(False)
 
 
-for update in (teacher_first, student_first, lookahead, each_to_the_other):
+for update in (teacher_first, student_first, teacher_copied, lookahead, each_to_the_other):
     net = network()
     train(net, frozen(net), update)
 net = network()

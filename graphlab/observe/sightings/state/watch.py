@@ -18,6 +18,7 @@ from graphlab.observe.sightings.state.loads import Loads
 from graphlab.observe.sightings.state.modes import Modes
 from graphlab.observe.sightings.state.repeated import RepeatedModules
 from graphlab.observe.sightings.state.replaced import Replacements
+from graphlab.observe.sightings.state.shared_elements import SharedElements
 from graphlab.observe.sightings.state.ties import Ties
 from graphlab.observe.sightings.state.undone import UndoneEvals
 from graphlab.observe.sightings.watched import Watched, Watcher
@@ -57,6 +58,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield Averages(watched)
     yield WrongWay(watched)
     yield ties
+    yield SharedElements(watched)
     yield RepeatedModules(watched)
     yield replacements
     yield KeptValues(watched)

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
+from graphlab.rules.repair.graph.in_torch import in_torch
+from graphlab.rules.repair.graph.leaving import left_graph, whole, without
+from graphlab.rules.repair.graph.scores import scores_instead
 from graphlab.rules.repair.graph.which_cut import choice_among, choice_at, rival_cuts
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.source.vocabulary import GUARDS
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
-_LEAVING = {"detach", "detach_", "item", "tolist", "numpy"}
-_COPYING = {
-    "tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "float", "asarray",
-    "Variable",
-}  # fmt: skip
 # Functions that torch and NumPy call alike.
 _ALIKE = {
     "abs", "add", "arctan", "cos", "diff", "dot", "exp", "expm1", "log", "log1p", "matmul",
-    "maximum", "mean", "minimum", "multiply", "prod", "sin", "sqrt", "square", "std", "subtract",
-    "sum", "tanh", "trace", "var", "where",
+    "maximum", "mean", "minimum", "multiply", "prod", "sin", "sqrt", "square", "subtract",
+    "sum", "tanh", "trace", "where",
 }  # fmt: skip
-_LISTS = (ast.List, ast.Tuple, ast.ListComp)
 
 
 def graph_kept(
@@ -43,7 +39,9 @@ def graph_kept(
     if "requires_grad" in by:
         return [*_thawed(trace, call)]
     drawn = _drawn_with_graph(file, at) if ".sample(" in by else []
-    return drawn or [*_later(file, at, call), *_undone(file, at)] or [*_thawed(trace, call)]
+    kept = [*_later(file, at, call), *_undone(file, at)]
+    kept += [*in_torch(trace, at), *scores_instead(trace, at)]
+    return drawn or kept or [*_thawed(trace, call)]
 
 
 def _drawn_with_graph(file: Rewriting, at: Location) -> list[Help]:
@@ -68,7 +66,7 @@ def argument_cut(trace: Trace, at: Location | None) -> str:
         return ""
     given = [each.arg for each in function.args.args if each.arg != "self"]
     name = ast.unparse(cut.targets[0])
-    rebound = name in given and _whole(file, cut.value) == name
+    rebound = name in given and whole(file, cut.value) == name
     return name if rebound and len(given) > 1 else ""
 
 
@@ -80,18 +78,11 @@ def _later(file: Rewriting, at: Location, call: Location | None) -> Iterator[Hel
     if not isinstance(one, ast.Assign) or other is None or other not in file.body(one):
         return
     names = {ast.unparse(each) for each in one.targets}
-    if _whole(file, one.value) in names and one.lineno < other.lineno:
+    if whole(file, one.value) in names and one.lineno < other.lineno:
         found = file.help(message("repairs.tried.after_backward", line=other.lineno),
                           *file.moved(one, other))  # fmt: skip
         if found is not None:
             yield found
-
-
-def _whole(file: Rewriting, value: ast.expr) -> str:
-    """What an expression is without all that leaves the graph around it."""
-    while (inner := _inner(file, value)) is not None:
-        value = inner[0]
-    return ast.unparse(value)
 
 
 def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
@@ -100,7 +91,7 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
         return
     targets = getattr(statement, "targets", [])
     value = statement.value if isinstance(statement, ast.Assign) else None
-    same = value is not None and [_whole(file, value)] == [ast.unparse(each) for each in targets]
+    same = value is not None and [whole(file, value)] == [ast.unparse(each) for each in targets]
     if same and len(file.body(statement)) > 1:
         # Nothing would be left of it but ``x = x``.
         text = message("repairs.tried.keep_graph", line=at.line)
@@ -108,17 +99,17 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
         if found is not None:
             yield found
         return
-    rivals = rival_cuts(file, statement, at, _inner)
-    meant = choice_among(file, rivals, _inner)
+    rivals = rival_cuts(file, statement, at, left_graph)
+    meant = choice_among(file, rivals, left_graph)
     if len(rivals) > 1:
         yield from _each_alone(file, at, rivals, meant)
-    cuts = [each for each in ast.walk(statement) if _inner(file, each) is not None]
+    cuts = [each for each in ast.walk(statement) if left_graph(file, each) is not None]
     here = [each for each in cuts if file.is_at(each, at)]
     listed = _fed_lists(file, statement)
     yield from _in_torch(file, statement, cuts)
     for chosen in (here[:1], cuts):
         for more in ((), listed):
-            edits = _without(file, [*chosen, *more])
+            edits = without(file, [*chosen, *more])
             if edits and (chosen or more):
                 found = file.help(message("repairs.tried.keep_graph", line=at.line), *edits)
                 if found is not None:
@@ -127,19 +118,19 @@ def _undone(file: Rewriting, at: Location) -> Iterator[Help]:
 
 def _each_alone(file: Rewriting, at: Location, rivals: list[ast.AST], meant: str) -> Iterator[Help]:
     for each in rivals:
-        given = _inner(file, each)
+        given = left_graph(file, each)
         name = file.text(given[0]) if given is not None else ""
         text = message(
             "repairs.tried.keep_graph_of", name=name, line=getattr(each, "lineno", at.line)
         )
-        found = file.help(text, *_without(file, [each]))
+        found = file.help(text, *without(file, [each]))
         if found is not None:
             yield replace(found, choice=meant)
 
 
 def which_is_meant(trace: Trace, at: Location | None, helps: Iterable[Help]) -> Iterator[Help]:
     """The same repairs of the summand that lost its graph at `at`, each with what it decides."""
-    choice = choice_at(trace, at, _inner)
+    choice = choice_at(trace, at, left_graph)
     for each in helps:
         yield replace(each, choice=each.choice or choice)
 
@@ -158,10 +149,10 @@ def _in_torch(file: Rewriting, statement: ast.stmt, cuts: list[ast.AST]) -> Iter
         node
         for node in ast.walk(file.tree)
         if isinstance(node, ast.Call)
-        and _inner(file, node) is not None
+        and left_graph(file, node) is not None
         and any(isinstance(each, ast.Name) and each.id in bound for each in node.args)
     ]
-    edits = _without(file, [*cuts, *used])
+    edits = without(file, [*cuts, *used])
     edits += [(*file.span(each.value), "torch") for each in calls]
     found = file.help(message("repairs.tried.with_torch", line=statement.lineno), *edits)
     if found is not None:
@@ -172,50 +163,6 @@ def _stores(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Store)
 
 
-def _without(file: Rewriting, cuts: list[ast.AST]) -> list[tuple[int, int, str]]:
-    """The edits that leave these out: what stands before and after the value that each is given."""
-    edits = []
-    for node in dict.fromkeys(cuts):
-        inner = _inner(file, node)
-        assert inner is not None
-        value, stacked = inner
-        (start, end), (first, last) = file.span(node), file.span(value)
-        loose = isinstance(value, ast.BinOp | ast.UnaryOp | ast.IfExp | ast.Compare)
-        before = "torch.stack(" if stacked else "(" if loose else ""
-        edits += [(start, first, before), (last, end, ")" if before else "")]
-    return [each for each in edits if each[0] < each[1] or each[2]]
-
-
-def _inner(file: Rewriting, node: ast.AST) -> tuple[ast.expr, bool] | None:
-    """What a call or attribute that leaves the graph is given, and whether that is a list; None for
-    any other node."""
-    if isinstance(node, ast.Attribute) and node.attr == "data" and isinstance(node.ctx, ast.Load):
-        return node.value, False
-    if not isinstance(node, ast.Call):
-        return None
-    func = node.func
-    if isinstance(func, ast.Attribute) and func.attr in _LEAVING and not node.args:
-        return func.value, False
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    library = not isinstance(func, ast.Attribute) or ast.unparse(func.value) in ("torch", "np")
-    if name not in _COPYING or not library or len(node.args) != 1:
-        return None
-    given = node.args[0]
-    return given, isinstance(given, _LISTS) or _is_list(file, given)
-
-
-def _is_list(file: Rewriting, given: ast.expr) -> bool:
-    if not isinstance(given, ast.Name | ast.Attribute):
-        return False
-    name = given.id if isinstance(given, ast.Name) else given.attr
-    return any(
-        isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.List | ast.ListComp)
-        and name in (ast.unparse(each) for each in node.targets)
-        for node in ast.walk(file.tree)
-    ) or bool(re.search(rf"\b{name}\.append\(", file.source))
-
-
 def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:
     """What leaves the graph as it is appended to a list that the statement reads; or as the list to
     which the statement appends is copied."""
@@ -223,7 +170,7 @@ def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:
     copied = [
         node
         for node in ast.walk(file.tree)
-        if _appends_to(statement, node) and _inner(file, node) is not None
+        if _appends_to(statement, node) and left_graph(file, node) is not None
     ]
     return copied + [
         inner
@@ -233,7 +180,7 @@ def _fed_lists(file: Rewriting, statement: ast.stmt) -> list[ast.AST]:
         and node.func.attr == "append"
         and ast.unparse(node.func.value) in read
         for inner in ast.walk(node)
-        if inner is not node and _inner(file, inner) is not None
+        if inner is not node and left_graph(file, inner) is not None
     ]
 
 

@@ -97,6 +97,48 @@ def made_elsewhere(trace: Trace, problems: Iterable[Saved], event: Backward) -> 
         yield replace(found, choice="" if loose else message("fix.meant.once", name=name))
 
 
+def made_once_in_init(trace: Trace, event: Backward) -> Iterator[Help]:
+    """``self.alpha = self.log_alpha.exp()`` of an ``__init__``, or such a variable of the module:
+    computed at the beginning of each call of the function that goes back through it."""
+    file = Rewriting.of(trace, event.at)
+    going = file.statement(event.at.line) if file is not None and event.at is not None else None
+    function = file.function(going) if file is not None and going is not None else None
+    if file is None or function is None or event.handed_over:
+        return
+    holder = file.parents.get(id(function))
+    for carrier in event.carriers:
+        last = carrier.name.rpartition(".")[2]
+        made = [e for e in ast.walk(file.tree) if isinstance(e, ast.Assign) and _stores(e, last)]
+        if carrier.form != "tensor" or len(made) != 1 or file.function(made[0]) is function:
+            continue
+        inside = file.function(made[0])
+        own = {each.arg for each in inside.args.args[1:]} if inside is not None else set[str]()
+        if inside is not None:
+            in_init = inside.name == "__init__" and file.parents.get(id(inside)) is holder
+            own |= {n.id for n in ast.walk(inside) if isinstance(n, ast.Name) and _bound(n)}
+            if not in_init or not isinstance(made[0].targets[0], ast.Attribute):
+                continue
+        elif holder is not file.tree or not isinstance(made[0].targets[0], ast.Name):
+            continue
+        read = {n.id for n in ast.walk(made[0].value) if isinstance(n, ast.Name)}
+        mine = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and _bound(n)}
+        if read & own or mine & {last} or (inside is None and read & mine):
+            continue
+        told = ast.get_docstring(function) is not None
+        first = function.body[told:][0] if function.body[told:] else function.body[0]
+        place = file.whole(first)[0]
+        again = file.indented(made[0], made[0], first.col_offset - made[0].col_offset)
+        name = ast.unparse(made[0].targets[0])
+        text = message("repairs.kept_apart.each_call", name=name, function=function.name)
+        found = file.help(text, (place, place, again))
+        if found is not None:
+            yield replace(found, choice=message("fix.meant.once", name=name))
+
+
+def _bound(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
 def cached(trace: Trace, event: Backward) -> Iterator[Help]:
     """``if self.made is None: self.made = f(x)`` for a graph that each turn needs anew: compute it
     in each turn, or keep it detached."""
@@ -144,12 +186,13 @@ def _asks_for(test: ast.expr, last: str) -> bool:
 def _unpacked(
     file: Rewriting, scope: ast.AST, loop: ast.For | ast.While, name: str
 ) -> Iterator[Help]:
-    """``ret = ret.detach()`` below ``obs, ret = batch``, which was collected before."""
+    """``ret = ret.detach()`` below ``obs, ret = batch``, which was collected before; what a call
+    gives may be computed by it."""
     for each in ast.walk(scope):
         if not isinstance(each, ast.Assign) or each.lineno >= loop.lineno:
             continue
         target = each.targets[0]
-        if not isinstance(target, ast.Tuple) or not isinstance(each.value, ast.Name):
+        if not isinstance(target, ast.Tuple) or not isinstance(each.value, ast.Name | ast.Call):
             continue
         if (
             name not in (ast.unparse(one) for one in target.elts)
@@ -162,7 +205,8 @@ def _unpacked(
             (place, place, f"{' ' * each.col_offset}{name} = {name}.detach()\n"),
         )
         if found is not None:
-            yield found
+            called = isinstance(each.value, ast.Call)
+            yield replace(found, choice=message("fix.meant.once", name=name) if called else "")
 
 
 def _computes(value: ast.expr, name: str) -> bool:
