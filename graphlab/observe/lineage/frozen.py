@@ -31,11 +31,7 @@ def frozen_by(
 ) -> Cut | None:
     """The one statement that sets `tensor.requires_grad` to False; None where it is not certain.
     `frame` is the user's, from which its variables and those of its callers are read."""
-    frames = []
-    while frame is not None:
-        if frame.f_code in files:
-            frames.append(frame)
-        frame = frame.f_back
+    frames = _user_frames(frame, files)
     names = Names(files).gather_frames(frames)
     sources = _files(frames, files)
     search = _Search(frames, names, sources)
@@ -63,6 +59,20 @@ def frozen_by(
     freeze, node = next(iter(found.values()))
     by = ast.unparse(node)
     return Cut(node, by if len(by) < 60 else by[:57] + "…", freeze.scope.file, freeze.scope.path)
+
+
+def files_of(frame: FrameType | None, files: UserFiles) -> list[str]:
+    """The user's files in which a statement may have frozen what `frame` and its callers hold."""
+    return _files(_user_frames(frame, files), files)
+
+
+def _user_frames(frame: FrameType | None, files: UserFiles) -> list[FrameType]:
+    frames = []
+    while frame is not None:
+        if frame.f_code in files:
+            frames.append(frame)
+        frame = frame.f_back
+    return frames
 
 
 def _born(tensor: Any, names: Names, files: UserFiles) -> Cut | None:
