@@ -37,6 +37,19 @@ def prepared(model):
     return model
 
 
+class Loaded(torch.nn.Linear):
+    def freeze(self):
+        self.requires_grad_(False)
+
+
+def loaded(*sizes):
+    return Loaded(*sizes)
+
+
+def restored(*sizes):
+    return Loaded(*sizes).requires_grad_(False)
+
+
 class Private(torch.optim.SGD):
     def step(self):
         for group in self.param_groups:
@@ -113,6 +126,18 @@ def test_a_criterion_that_a_library_calls_by_its_own_word_is_followed(told: Any)
         ("model = wordlib.adapted(model, train=False)\n", 8),
         # Which of two calls froze it is not known.
         ("model = wordlib.prepared(model)\nmodel = wordlib.adapted(model, train=False)\n", None),
+        # One that makes the model says so itself.
+        ("model = wordlib.restored(4, 3)\n", 8),
+        # What it made may have been frozen since.
+        (
+            "model = wordlib.loaded(4, 3)\n"
+            "def freeze(some):\n"
+            "    for one, other in zip(some, some):\n"
+            "        one.requires_grad = False\n"
+            "freeze([*model.parameters()])\n",
+            11,
+        ),
+        ("model = wordlib.loaded(4, 3)\nmodel.freeze()\n", None),
     ],
 )
 def test_the_one_library_call_that_was_given_the_model_froze_it(

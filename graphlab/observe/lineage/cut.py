@@ -11,10 +11,11 @@ from typing import Any
 import torch
 
 from graphlab.observe.lineage.callee import entered
-from graphlab.observe.lineage.frozen import files_of, frozen_by
+from graphlab.observe.lineage.frozen import frozen_by
 from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at, switched_off
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Result, Trail
+from graphlab.observe.lineage.values import files_of, user_frames
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
@@ -116,7 +117,7 @@ def _handed_to_library(frame: FrameType, files: UserFiles, frozen: list[Any]) ->
     wanted = {id(each) for each in frozen}
     gave = not any(
         constant(freeze.value) is not True
-        for file in files_of(frame, files)
+        for file in files_of(user_frames(frame, files), files)
         for freeze in freezes(file)
     )
     each: FrameType | None = frame
