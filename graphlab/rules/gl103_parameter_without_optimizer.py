@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.repair.held.building import hold_more, hold_others, registered
-from graphlab.rules.repair.held.made_once import made_in_constructor
+from graphlab.rules.repair.held.made_once import made_in_constructor, made_where
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -40,6 +40,13 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
     elif first.built is not None:
         cause = Place(first.built, message("training.gl103.optimizer_built"))
     notes = (message("training.gl103.all", names=names),) if len(names) > 1 else ()
+    if made is None and first.built is not None and first.built == first.at:
+        # The loop's library builds the optimizers as it goes, in the call that trains.
+        owner = made_where(trace, first.built, names)
+        if owner is not None:
+            cause = Place(owner, owner.code)
+        notes += (message("training.gl103.built_by", call=first.call),)
+        help = message("training.gl103.tell", call=first.call)
     if made is not None and first.built is not None and not first.anew:
         line = first.built.line
         notes += (message("training.gl103.built_without", line=line, count=len(names)),)
