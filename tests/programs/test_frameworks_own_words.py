@@ -86,7 +86,7 @@ class Table:
 
 
 class Fitting:
-    """Builds an optimizer for each parameter that it is told of, as it first meets it."""
+    # Builds an optimizer for each parameter that it is told of, as it first meets it.
 
     def __init__(self, compute_loss):
         self.compute_loss, self.told, self.optimizers = compute_loss, [], {}

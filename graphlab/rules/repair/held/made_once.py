@@ -1,4 +1,4 @@
-"""Where a layer is made; repair of one that forward makes in each call: the constructor makes it."""
+"""Where a layer is made; repair of one that forward makes in each call."""
 
 from __future__ import annotations
 
