@@ -48,7 +48,7 @@ def _in_vain(trace: Trace, fate: Fate) -> bool:
         return False
     holders = [trace.optimizers[at] for at in fate.holders]
     owned = {tensor for each in holders for tensor in each.owns}
-    if not holders or any(each.by_hand for each in holders):
+    if not holders or any(each.by_hand or not each.fed for each in holders):
         return False
     if any(_LOOKED_AT.search(source) for source in trace.sources.values()):
         return False
