@@ -12,6 +12,7 @@ from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
+from graphlab.rules.stored import store_read
 from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
@@ -72,6 +73,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         if unknown and named is not None:
             cause, repair = named
+        asked = store_read(trace, optimizer.at, names[0]) if unknown and optimizer.at else None
+        if asked is not None and named is None:
+            # Its optimizer is built in the call that trains, which says nothing.
+            cause = asked
         yield Finding(
             *RULE.label,
             summary=message(
