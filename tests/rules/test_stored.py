@@ -12,9 +12,7 @@ from tests.rules.build import Script
 
 
 @pytest.mark.parametrize(("end", "by"), [(".item()", ".item()"), (".data", ".data"), ("", "")])
-def test_a_parameter_of_a_librarys_store_is_told_where_it_is_asked_for(
-    end: str, by: str
-) -> None:
+def test_a_parameter_of_a_librarys_store_is_told_where_it_is_asked_for(end: str, by: str) -> None:
     source = f"import pyro\n\ndef model():\n    scale = pyro.param('scale', start){end}\n"
     at = Location("model.py", 1, 1, 1, 12, "", "import pyro")
     whole = Script("print(1)").trace()
