@@ -170,6 +170,7 @@ class TraceBuilder:
                 leaf.made,
                 leaf.added,
                 leaf.anew,
+                leaf.meant,
             )
             for leaf in reached.unowned(registry.owned(), any(map(kept_frozen, registry.states)))
         )

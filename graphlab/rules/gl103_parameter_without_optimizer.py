@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.repair.held.building import hold_more, hold_others, registered
-from graphlab.rules.repair.held.made_once import made_in_constructor
+from graphlab.rules.repair.held.made_once import made_in_constructor, made_where
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Forgotten, Location, Trace
+from graphlab.trace.model import Forgotten, Location, Step, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
     if any(each.strangers for each in trace.optimizers):
         return
-    several: dict[Location | None, list[Forgotten]] = {}
+    several: dict[tuple[Location | None, bool], list[Forgotten]] = {}
     for each in trace.forgotten:
-        several.setdefault(each.made, []).append(each)
-    for made, those in several.items():
+        several.setdefault((each.made, each.meant), []).append(each)
+    for (made, _), those in several.items():
         yield _finding(trace, made, those)
 
 
@@ -30,6 +30,9 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
     names = [parameter_word(trace, each.tensor) for each in those]
     cause, help = None, message("training.gl103.build_later")
     how = "summary" if made is None else "unregistered"
+    code, name, severity = RULE.label
+    if first.meant:
+        how, severity, help = "for_nothing", "info", message("training.gl103.freeze_or_hold")
     if made is not None and first.anew:
         how = "anew"
         cause = Place(made, message("training.gl103.made_anew"))
@@ -40,11 +43,24 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
     elif first.built is not None:
         cause = Place(first.built, message("training.gl103.optimizer_built"))
     notes = (message("training.gl103.all", names=names),) if len(names) > 1 else ()
+    steps = {each.at: each for each in trace.events if isinstance(each, Step)}
+    if made is None and first.built is not None and first.built in steps:
+        # A library builds the optimizers as it goes, in the call that steps them.
+        call = f"{first.built.code.partition('(')[0]}()"
+        call = first.call if first.built == first.at else call
+        owner = made_where(trace, first.built, names)
+        if owner is not None:
+            cause = Place(owner, owner.code)
+        notes += (message("training.gl103.built_by", call=call),)
+        if not first.meant:
+            help = message("training.gl103.tell", call=call)
     if made is not None and first.built is not None and not first.anew:
         line = first.built.line
         notes += (message("training.gl103.built_without", line=line, count=len(names)),)
     return Finding(
-        *RULE.label,
+        code,
+        name,
+        severity,
         summary=message(
             f"training.gl103.{how}",
             names=first_of(names),

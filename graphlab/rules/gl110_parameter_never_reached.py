@@ -13,10 +13,12 @@ from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
+from graphlab.rules.stored import store_read
 from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Refused, Trace
+from graphlab.trace.module_sightings import LeftInEval
 from graphlab.trace.sightings import TermCut
 
 # A parameter may belong to a branch that is rarely taken: it is reported after this many steps; and
@@ -44,6 +46,8 @@ def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
 def check(trace: Trace) -> Iterator[Finding]:
     # GL118 tells of a summand of the loss that was cut off there.
     told = {each.at for each in trace.sightings if isinstance(each, TermCut)}
+    # What works otherwise in eval mode may lead past a parameter: GL122 tells of that.
+    in_eval = any(isinstance(each, LeftInEval) and each.first for each in trace.sightings)
     for event in trace.events:
         if isinstance(event, Refused) and event.kind == "no-gradient":
             yield _needed(trace, event)
@@ -66,8 +70,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         repair = Help(message(f"training.gl110.{help}"))
         unknown = cause is None or cause.at == optimizer.at
         named = not_called(trace, "backward")
+        if unknown and named is None and in_eval:
+            continue
         if unknown and named is not None:
             cause, repair = named
+        asked = store_read(trace, optimizer.at, names[0]) if unknown and optimizer.at else None
+        if asked is not None and named is None:
+            # Its optimizer is built in the call that trains, which says nothing.
+            cause = asked
         yield Finding(
             *RULE.label,
             summary=message(

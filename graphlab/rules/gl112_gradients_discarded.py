@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from graphlab.language import message
@@ -13,6 +14,11 @@ from graphlab.source.grad_reads import takes_gradients
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, Step, Trace
 from graphlab.trace.sightings import Fate, Starved
+
+# As often must a line's gradients have been cleared.
+LEAST = 4
+# What uses gradients beside an optimizer's steps.
+_LOOKED_AT = re.compile(r"\.grad\b(?!\s*=[^=])|hook|autograd\.grad")
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -29,6 +35,51 @@ def check(trace: Trace) -> Iterator[Finding]:
                 # It has used them in its own way before they are cleared.
                 continue
             yield _some_lost(trace, each)
+        elif isinstance(each, Fate) and each.cleared not in told and _in_vain(trace, each):
+            yield _never_applied(trace, each)
+
+
+def _in_vain(trace: Trace, fate: Fate) -> bool:
+    """Whether zero_grad() clears all that the backwards of a line write, while steps between them
+    apply what others write to the same parameters: a loss whose backward comes after the step. A
+    program that looks at gradients, or writes to parameters itself (SAM), has its own use of them;
+    a gradient of an input is asked for by an attack."""
+    if fate.applied or fate.discarded < LEAST or not fate.cleared_by.endswith(".zero_grad()"):
+        return False
+    holders = [trace.optimizers[at] for at in fate.holders]
+    owned = {tensor for each in holders for tensor in each.owns}
+    if not holders or any(each.by_hand or not each.fed for each in holders):
+        return False
+    if any(_LOOKED_AT.search(source) for source in trace.sources.values()):
+        return False
+    stepped, seen = True, 0
+    for event in trace.events:
+        if isinstance(event, Step):
+            stepped = stepped or event.optimizer in fate.holders
+        elif isinstance(event, Backward) and event.at == fate.at and fate.at is not None:
+            if not stepped or not event.reached or not owned.issuperset(event.reached):
+                return False
+            stepped, seen = False, seen + 1
+    return seen > 1
+
+
+def _never_applied(trace: Trace, fate: Fate) -> Finding:
+    step = next((s for at in fate.holders if (s := first_step(trace, at)) is not None), None)
+    name = trace.optimizers[fate.holders[0]].name
+    return Finding(
+        *RULE.label,
+        summary=message(
+            "training.gl112.never", by=fate.cleared_by, call=fate.call, count=fate.discarded
+        ),
+        tensor=None,
+        failed=Place(fate.at, fate.call),
+        cause=Place(fate.cleared, fate.cleared_by),
+        help=(Help(message("training.gl112.before_step", call=fate.call, name=name)),),
+        notes=(message("training.gl112.stepped", name=name, line=step.at.line),)
+        if step is not None and step.at is not None
+        else (),
+        measured={"applied": 0, "discarded": fate.discarded},
+    )
 
 
 def _by_turns(fate: Fate) -> bool:

@@ -22,7 +22,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             *RULE.label,
             summary=message(
-                "training.gl122.summary",
+                f"training.gl122.{'summary_first' if each.first else 'summary'}",
                 name=each.name,
                 by=by,
                 line=line_in_brackets(each.at),

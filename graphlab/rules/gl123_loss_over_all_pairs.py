@@ -14,9 +14,15 @@ from graphlab.trace.sightings import BroadcastLoss
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    told: set[tuple[object, ...]] = set()
     for each in trace.sightings:
         if not isinstance(each, BroadcastLoss) or each.at is None:
             continue
+        # A library's training and its validation have one line of the user's.
+        key = each.at, each.prediction, each.result, each.weight
+        if key in told:
+            continue
+        told.add(key)
         column = len(each.prediction) == len(each.result)
         what = "product" if each.weight else "summary"
         help = "weights" if each.weight else "column" if column else "row"

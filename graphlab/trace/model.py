@@ -326,10 +326,9 @@ class OptimizerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A parameter that gets gradients but belongs to no optimizer. built: where the optimizer was
-    built that holds the others that `call` reaches. made: the line that kept it from a module's
-    parameters(), as it made a plain list; added: the one that put it into that. anew: `made` is
-    run again and again, each time with a new parameter."""
+    """A parameter that gets gradients but belongs to no optimizer. built: where that was built
+    which holds the others that `call` reaches. made, added: the line that made a plain list, and
+    the one that put it there; or (anew) that makes it each time. meant: maybe on purpose."""
 
     tensor: TensorAt
     call: str
@@ -338,6 +337,7 @@ class Forgotten:
     made: Location | None = None
     added: Location | None = None
     anew: bool = False
+    meant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

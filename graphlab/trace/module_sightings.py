@@ -95,7 +95,8 @@ class LeftInEval:
     """The module `name`, put into eval mode at `at` to be evaluated, and trained on in it by
     `call` at `call_at`, as in training mode before. layers: the classes that this matters to.
     mixed: some of them were in eval mode before that, so that train() would change them too.
-    raised: that call, the first in eval mode, raised an error."""
+    raised: that call, the first in eval mode, raised an error. first: no backward came before the
+    evaluation, so that all of the training is in eval mode."""
 
     at: Location | None
     name: str
@@ -104,6 +105,7 @@ class LeftInEval:
     call_at: Location | None
     mixed: bool = False
     raised: bool = False
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,9 +113,136 @@ def test_a_forward_that_reads_its_own_mode(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "layers"),
+    [
+        ("validate()\ntrain()", ("BatchNorm1d", "Dropout")),
+        ("before = validate()\nfor epoch in range(3):\n    train()", ("BatchNorm1d", "Dropout")),
+        # The whole function runs without gradients.
+        (
+            """
+            @torch.no_grad()
+            def baseline(model):
+                model.eval()
+                return model(torch.randn(8, 4)).mean().item()
+
+            baseline(net)
+            train()
+            """,
+            ("BatchNorm1d", "Dropout"),
+        ),
+        # A method that forward calls reads the mode.
+        (
+            """
+            class Noisy(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.inner = nn.Linear(4, 1)
+
+                def noise(self, x):
+                    return x + torch.randn_like(x) if self.training else x
+
+                def forward(self, x):
+                    return self.inner(self.noise(x))
+
+            net = Noisy()
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            validate(module=net)
+            train(module=net)
+            """,
+            ("Noisy",),
+        ),
+    ],
+)
+def test_an_evaluation_before_all_training(
+    tmp_path: Path, body: str, layers: tuple[str, ...]
+) -> None:
+    (left,) = seen(tmp_path, body)
+    assert left.first
+    assert left.layers == layers
+
+
+def test_a_library_whose_modules_have_a_call_and_a_train_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "site-packages" / "processes.py"
+    library.parent.mkdir()
+    library.write_text(
+        "from torch import nn\n\n"
+        "class Process(nn.Module):\n"
+        "    def train(self, mode=True):\n"
+        "        return super().train(mode)\n\n"
+        "    def __call__(self, x):\n"
+        "        return self.forward(x * 2 if self.training else x)\n",
+        encoding="utf-8",
+    )
+    # Running a script puts its own folder first.
+    monkeypatch.syspath_prepend(str(library.parent))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    body = """
+    from processes import Process
+
+    class Own(Process):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.inner(x)
+
+    net = Own()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    validate(module=net)
+    train(module=net)
+    """
+    (left,) = seen(tmp_path, body)
+    assert (left.first, left.layers) == (True, ("Own",))
+    assert left.at is not None and left.at.code == "module.eval()"
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "for epoch in range(3):\n    train()\n    validate(back=True)",
+        # Evaluated before, and put back.
+        "validate(back=True)\ntrain()",
+        "validate()\nnet.train()\ntrain()",
+        # A function that only loads, and one that trains in eval mode by what it says itself.
+        """
+        def load():
+            net.eval()
+            return net
+
+        model = load()
+        with torch.no_grad():
+            model(torch.randn(8, 4))
+        train()
+        """,
+        """
+        def finetune():
+            net.eval()
+            with torch.no_grad():
+                before = net(torch.randn(8, 4)).mean()
+            train()
+
+        finetune()
+        """,
+        # An evaluation of a part that stays frozen: the whole is in training mode.
+        """
+        outer = nn.Sequential(net, nn.Linear(1, 1))
+        outer.register_forward_hook(lambda *given: None)
+        optimizer = torch.optim.SGD(outer.parameters(), lr=0.1)
+        outer(torch.randn(8, 4))
+        validate()
+        train(module=outer)
+        """,
+        # A network that is only asked: nothing steps it.
+        """
+        judge = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
+        validate(module=judge)
+        student = nn.Linear(4, 4)
+        optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+        train(module=nn.Sequential(student, judge, nn.Linear(4, 1)))
+        """,
         "for epoch in range(3):\n    net.train()\n    train()\n    validate()",
         "for epoch in range(3):\n    validate()\n    net.train()\n    train()",
         # Fine-tuning in eval mode, from the start, and from some epoch on.

@@ -37,6 +37,19 @@ def prepared(model):
     return model
 
 
+class Loaded(torch.nn.Linear):
+    def freeze(self):
+        self.requires_grad_(False)
+
+
+def loaded(*sizes):
+    return Loaded(*sizes)
+
+
+def restored(*sizes):
+    return Loaded(*sizes).requires_grad_(False)
+
+
 class Private(torch.optim.SGD):
     def step(self):
         for group in self.param_groups:
@@ -70,6 +83,23 @@ class Table:
 
     def keys(self):
         return self._entries.keys()
+
+
+class Fitting:
+    # Builds an optimizer for each parameter that it is told of, as it first meets it.
+
+    def __init__(self, compute_loss):
+        self.compute_loss, self.told, self.optimizers = compute_loss, [], {}
+
+    def step(self, x, y):
+        self.compute_loss(x, y, self.told).backward()
+        for each in self.told:
+            if each not in self.optimizers:
+                self.optimizers[each] = torch.optim.SGD([each], lr=0.1)
+            self.optimizers[each].step()
+        for each in self.told:
+            each.grad = None
+        self.told = []
 
 
 def fit(compute_loss, optimizer, batches):
@@ -113,6 +143,18 @@ def test_a_criterion_that_a_library_calls_by_its_own_word_is_followed(told: Any)
         ("model = wordlib.adapted(model, train=False)\n", 8),
         # Which of two calls froze it is not known.
         ("model = wordlib.prepared(model)\nmodel = wordlib.adapted(model, train=False)\n", None),
+        # One that makes the model says so itself.
+        ("model = wordlib.restored(4, 3)\n", 8),
+        # What it made may have been frozen since.
+        (
+            "model = wordlib.loaded(4, 3)\n"
+            "def freeze(some):\n"
+            "    for one, other in zip(some, some):\n"
+            "        one.requires_grad = False\n"
+            "freeze([*model.parameters()])\n",
+            11,
+        ),
+        ("model = wordlib.loaded(4, 3)\nmodel.freeze()\n", None),
     ],
 )
 def test_the_one_library_call_that_was_given_the_model_froze_it(
@@ -127,6 +169,28 @@ def test_the_one_library_call_that_was_given_the_model_froze_it(
     )
     assert found.code == "GL005"
     assert (found.cause.at.line if found.cause is not None else None) == line
+
+
+def test_a_library_that_builds_optimizers_as_it_goes_was_not_told_of_a_module(told: Any) -> None:
+    body = """\
+class Coder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+        self.decoder = nn.Linear(8, 3)
+    def loss(self, x, y, told):
+        told.extend([*self.encoder.parameters(){more}])
+        return nn.functional.cross_entropy(self.decoder(self.encoder(x)), y)
+coder = Coder()
+fitting = wordlib.Fitting(coder.loss)
+for x, y in batches:
+    fitting.step(x, y)
+"""
+    (found,) = told(body.format(more=""))
+    assert (found.code, found.severity, found.cause.at.line) == ("GL103", "warning", 12)
+    assert found.cause.at.code.startswith("self.decoder = ")
+    assert "fitting.step() builds its optimizers itself" in found.notes[-1]
+    assert told(body.format(more=", *self.decoder.parameters()")) == []
 
 
 def test_an_optimizer_from_before_the_adapters_tells_of_it_when_it_has_gone(told: Any) -> None:

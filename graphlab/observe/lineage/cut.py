@@ -15,12 +15,14 @@ from graphlab.observe.lineage.frozen import frozen_by
 from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at, switched_off
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Result, Trail
+from graphlab.observe.lineage.values import files_of, user_frames
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
 from graphlab.source.effects.assignments import call_or_source, scope_of, target_names
+from graphlab.source.effects.freezes import freezes
 from graphlab.source.effects.stores import last_part
-from graphlab.source.evaluate import in_frame
+from graphlab.source.evaluate import constant, in_frame
 from graphlab.source.files import UserFiles, installed, user_frame
 from graphlab.source.objects import is_a, static, variables
 from graphlab.source.places import locate, nodes_of, parse, statement_at
@@ -110,16 +112,23 @@ def all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | Non
 
 def _handed_to_library(frame: FrameType, files: UserFiles, frozen: list[Any]) -> Cut | None:
     """The one call of an installed package's function, other than torch's, that was given a module
-    with all of these parameters, frozen by now: the user's own lines froze nothing."""
+    with all of these parameters, frozen by now, or gave it: the user's own lines froze nothing."""
     found: dict[int, Cut] = {}
     wanted = {id(each) for each in frozen}
+    gave = not any(
+        constant(freeze.value) is not True
+        for file in files_of(user_frames(frame, files), files)
+        for freeze in freezes(file)
+    )
     each: FrameType | None = frame
     while each is not None:
         lineage = lineage_of(each, files) if each.f_code in files else None
-        for node in nodes_of(lineage.scope) if lineage is not None else ():
+        nodes = [*nodes_of(lineage.scope)] if lineage is not None else []
+        into = _targets(nodes) if gave else {}
+        for node in nodes:
             if not isinstance(node, ast.Call) or node.lineno >= each.f_lineno:
                 continue
-            words = [*node.args, *(word.value for word in node.keywords)]
+            words = [*node.args, *(word.value for word in node.keywords), *into.get(id(node), ())]
             given = [in_frame(arg, each) for arg in words if isinstance(arg, ast.Name)]
             modules = [value for value in given if is_module(value)]
             if not wanted <= {id(p) for p in parameters_in(*modules)}:
@@ -129,6 +138,18 @@ def _handed_to_library(frame: FrameType, files: UserFiles, frozen: list[Any]) ->
                 found[id(node)] = lineage.cut(node, call_or_source(node))
         each = each.f_back
     return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _targets(nodes: list[ast.AST]) -> dict[int, list[ast.expr]]:
+    """What the values of calls are assigned to; nothing where a method says that it freezes."""
+    for node in nodes:
+        if isinstance(node, ast.Call) and "freez" in ast.unparse(node.func).lower():
+            return {}
+    return {
+        id(node.value): node.targets
+        for node in nodes
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+    }
 
 
 def _file_of(callee: Any) -> str:

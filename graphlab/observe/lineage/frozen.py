@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from types import FrameType, FunctionType, ModuleType
+from types import FrameType
 from typing import Any, Literal
 
-from graphlab.observe.lineage.values import Values
+from graphlab.observe.lineage.values import Values, files_of, user_frames
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_module, is_parameter, is_tensor
@@ -17,7 +17,7 @@ from graphlab.source.effects.stores import stores_named
 from graphlab.source.effects.truth import value_of
 from graphlab.source.evaluate import constant, evaluate
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import LOST, attributes, class_name, is_a, items, variables
+from graphlab.source.objects import LOST, attributes, class_name, is_a, items
 from graphlab.source.places import locate, parse
 from graphlab.source.statements import Scope, assigned
 
@@ -31,13 +31,9 @@ def frozen_by(
 ) -> Cut | None:
     """The one statement that sets `tensor.requires_grad` to False; None where it is not certain.
     `frame` is the user's, from which its variables and those of its callers are read."""
-    frames = []
-    while frame is not None:
-        if frame.f_code in files:
-            frames.append(frame)
-        frame = frame.f_back
+    frames = user_frames(frame, files)
     names = Names(files).gather_frames(frames)
-    sources = _files(frames, files)
+    sources = files_of(frames, files)
     search = _Search(frames, names, sources)
     every = [each for file in sources for each in freezes(file)]
     found: dict[tuple[str, int], tuple[Freeze, ast.AST]] = {}
@@ -103,24 +99,6 @@ def _lines_run(log: Log) -> set[tuple[str, int]]:
         for _, code, offset, _ in log.marks
         if code is not None
     }
-
-
-def _files(frames: list[FrameType], files: UserFiles) -> list[str]:
-    """The files of the frames, and of what they import that is the user's."""
-    found = dict.fromkeys(frame.f_code.co_filename for frame in frames)
-    for frame in frames:
-        for value in variables(frame.f_globals).values():
-            file: Any = None
-            if type(value) is FunctionType:
-                file = value.__code__.co_filename
-            elif is_a(value, ModuleType):
-                file = attributes(value).get("__file__")
-            elif is_a(value, type):
-                made = [m for m in attributes(value).values() if type(m) is FunctionType]
-                file = made[0].__code__.co_filename if made else None
-            if type(file) is str and file in files:
-                found.setdefault(file)
-    return list(found)
 
 
 class _Search:

@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import ast
 import sys
-from types import FrameType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 from graphlab.observe.names import Names
 from graphlab.source.evaluate import evaluate
-from graphlab.source.objects import LOST, attributes, class_name, lookup
+from graphlab.source.files import UserFiles
+from graphlab.source.objects import LOST, attributes, class_name, is_a, lookup, variables
 from graphlab.source.statements import Scope
+
+
+def user_frames(frame: FrameType | None, files: UserFiles) -> list[FrameType]:
+    """The user's among `frame` and its callers, the innermost first."""
+    frames = []
+    while frame is not None:
+        if frame.f_code in files:
+            frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def files_of(frames: list[FrameType], files: UserFiles) -> list[str]:
+    """The files of the frames, and of what they import that is the user's."""
+    found = dict.fromkeys(frame.f_code.co_filename for frame in frames)
+    for frame in frames:
+        for value in variables(frame.f_globals).values():
+            file: Any = None
+            if type(value) is FunctionType:
+                file = value.__code__.co_filename
+            elif is_a(value, ModuleType):
+                file = attributes(value).get("__file__")
+            elif is_a(value, type):
+                made = [m for m in attributes(value).values() if type(m) is FunctionType]
+                file = made[0].__code__.co_filename if made else None
+            if type(file) is str and file in files:
+                found.setdefault(file)
+    return list(found)
 
 
 class Values:

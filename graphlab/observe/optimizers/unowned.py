@@ -61,7 +61,8 @@ class ReachedParameter:
 
 @dataclass(frozen=True, slots=True)
 class Unowned:
-    """A parameter in no optimizer. built: the optimizer that holds what was reached with it."""
+    """A parameter in no optimizer. built: the optimizer that holds what was reached with it.
+    meant: it may have been left out on purpose."""
 
     index: int
     record: RawBackward
@@ -69,6 +70,7 @@ class Unowned:
     made: Location | None
     added: Location | None = None
     anew: bool = False
+    meant: bool = False
 
 
 class ReachedParameters:
@@ -175,7 +177,8 @@ class ReachedParameters:
         """What is outside `owned`: where each parameter's optimizer was built, by the identities of
         all that any optimizer holds.
 
-        A network that is mostly left out is left out on purpose (a frozen backbone), and so is one
+        A network that is mostly left out may be so on purpose (a backbone), and gets its gradients
+        for nothing. Left out on purpose is one
         in eval mode (a loss network), a part in eval mode of one that trains, a copy that is made
         for one backward, one whose gradients are only asked for, and a parameter that the program
         writes by hand. So is everything where no optimizer holds what losses lead to, unless one
@@ -220,6 +223,7 @@ class ReachedParameters:
             elif leaf.name not in anew:
                 missing.setdefault(leaf.owner, []).append(leaf)
         found: list[ReachedParameter] = []
+        meant: list[ReachedParameter] = []
         for owner, leaves in missing.items() if held or steps_frozen else ():
             whole = owner not in held and all(
                 leaf.training and not self._for_one_backward(leaf) and self._is_trained(leaf, owned)
@@ -230,14 +234,30 @@ class ReachedParameters:
             # What was frozen at first and is trained now was not left out on purpose.
             thawed = owner in held and all(leaf.late and leaf.training for leaf in leaves)
             # A private list may keep a network from parameters() on purpose.
-            found += [
+            mine = [
                 leaf
                 for leaf in leaves
                 if whole or part or thawed or (leaf.listed and (leaf.training or not leaf.hidden))
             ]
+            found += mine
+            if (
+                not mine
+                and owner in held
+                and all(
+                    leaf.training
+                    and not self._for_one_backward(leaf)
+                    and self._is_trained(leaf, owned)
+                    for leaf in leaves
+                )
+            ):
+                meant += leaves
         told = [
             Unowned(each.index, each.record, _built(each.mates, owned), each.made, each.added)
             for each in found
+        ]
+        told += [
+            Unowned(each.index, each.record, _built(each.mates, owned), None, meant=True)
+            for each in meant
         ]
         told += [
             Unowned(each.index, each.record, _built(each.mates, owned), each.anew, anew=True)

@@ -30,6 +30,10 @@ from graphlab.trace.module_sightings import LeftInEval
 ROUNDS = 8
 # How many kinds of layers are named.
 NAMED = 3
+# How many methods of a class are read for what they ask of the mode.
+METHODS = 16
+# What switches gradients off, as a function that evaluates says it.
+SWITCHES = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 # What is not the same in training and in evaluation.
 DROPOUTS = (
     nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
@@ -43,9 +47,10 @@ NORMS = (
 @dataclass(slots=True)
 class Evaluation:
     """A module that was put into eval mode at `spot`. trained: the lines of the backwards that had
-    run while it was in training mode. mixed: some of its layers were in eval mode all along.
-    after: the last event before; steps: how many each optimizer had made; ran: how many backwards
-    of such a line came since. first: the first of them, and what there is to say if it raised."""
+    run while it was in training mode; empty where there was none yet. mixed: some of its layers
+    were in eval mode all along. after: the last event before; steps: how many each optimizer had
+    made; ran: how many backwards of such a line came since. first: the first of them, and what
+    there is to say if it raised. apart: a function of its own evaluates, without gradients."""
 
     ref: Ref
     spot: Spot | None
@@ -53,7 +58,9 @@ class Evaluation:
     after: Any
     steps: dict[int, int]
     mixed: bool
+    apart: bool
     ran: int = 0
+    early: bool = False
     first: tuple[RawBackward, LeftInEval] | None = None
 
 
@@ -64,6 +71,10 @@ class Modes:
     before the next backward than before any in training mode. If backwards of
     a line that had trained it in training mode then go on, with steps between, train() was
     forgotten. Fine-tuning in eval mode does not look like that.
+
+    An evaluation may come before all training, to have a number to compare with. It counts where a
+    function of the user's own puts the module into eval mode, runs it without gradients and has
+    returned when training begins: a script that says eval() beside its loop may mean it.
     """
 
     def __init__(self, watched: Watched) -> None:
@@ -89,22 +100,25 @@ class Modes:
         code, outer = frame.f_code, frame.f_back
         if outer is None:
             return
-        caller = outer.f_code
-        if (caller.co_name, caller.co_filename) == (code.co_name, code.co_filename):
-            # It hands the mode on to its submodules.
-            return
+        caller: FrameType | None = outer
+        while caller is not None and caller.f_code.co_name in ("train", "eval"):
+            if caller.f_code is code:
+                # It hands the mode on to its submodules.
+                return
+            # A library's modules may have a train() of their own around it.
+            caller = caller.f_back if caller.f_code not in self._watched.files else None
         module, mode = frame.f_locals.get("self"), frame.f_locals.get("mode")
         if not is_module(module):
             return
         if mode is False:
-            self._evaluated(module, self._watched.tracer.spot(outer))
+            self._evaluated(module, self._watched.tracer.spot(outer), caller)
             return
         self._trains.put(module, self._watched.tracer.seq())
         if self._open:
             for _, each in submodules(module):
                 self._open.pop(id(each), None)
 
-    def _evaluated(self, module: Any, spot: Spot | None) -> None:
+    def _evaluated(self, module: Any, spot: Spot | None, caller: FrameType | None) -> None:
         key = id(module)
         if (
             key in self._open
@@ -113,8 +127,11 @@ class Modes:
         ):
             return
         trained = self._lines_since(max(self._put_into_training(module), default=-1))
+        apart = spot is not None and caller is not None and _evaluates(caller, spot)
+        if not trained and not apart:
+            return
         layers = [each for _, each in submodules(module) if _by_mode(each)]
-        if not trained or not layers:
+        if not layers:
             return
         events = self._watched.log.events
         states = self._watched.ledger.registry.alive
@@ -125,6 +142,8 @@ class Modes:
             events[-1] if events else None,
             {state.at: state.steps for state in states},
             any(attributes(each).get("training") is False for each in layers),
+            apart,
+            early=not trained,
         )
 
     def _put_into_training(self, module: Any) -> Iterator[int]:
@@ -156,7 +175,14 @@ class Modes:
             module = each.ref()
             if module is None or attributes(module).get("training") is not False:
                 del self._open[key]
-            elif spot in each.trained:
+                continue
+            if not each.trained:
+                if _runs(frame, each.spot):
+                    del self._open[key]
+                    continue
+                # What trains it first is what goes on doing so.
+                each.trained = frozenset({spot})
+            if spot in each.trained:
                 each.ran += 1
                 if each.ran == 1 and not self._was_evaluated(module, each):
                     del self._open[key]
@@ -169,6 +195,8 @@ class Modes:
                         self._found[key] = self._sighting(module, each, spot, frame)
 
     def _was_evaluated(self, module: Any, evaluation: Evaluation) -> bool:
+        if evaluation.apart and _calls_itself(module):
+            return True
         return self._was_called_without_graph(module, evaluation) or self._was_called_more_often(
             module, evaluation
         )
@@ -251,7 +279,30 @@ class Modes:
             call_text(at, "backward")[0],
             at,
             evaluation.mixed,
+            first=evaluation.early,
         )
+
+
+def _evaluates(caller: FrameType, spot: Spot) -> bool:
+    """Whether a function of the user's own says eval() itself, and runs without gradients."""
+    code = caller.f_code
+    if code is not spot[0] or code.co_name == "<module>":
+        return False
+    return not torch.is_grad_enabled() or not SWITCHES.isdisjoint(code.co_names)
+
+
+def _runs(frame: FrameType, spot: Spot | None) -> bool:
+    outer: FrameType | None = frame
+    while outer is not None:
+        if spot is not None and outer.f_code is spot[0]:
+            return True
+        outer = outer.f_back
+    return False
+
+
+def _calls_itself(module: Any) -> bool:
+    """Whether its class has a __call__ of its own: calls of it need not be seen."""
+    return static(type(module), "__call__") is not static(nn.Module, "__call__")
 
 
 def _holds(outer: Any, module: Any) -> bool:
@@ -268,5 +319,28 @@ def _by_mode(module: Any) -> bool:
         return attribute(module, "dropout") != 0
     if class_module(module).startswith("torch."):
         return False
-    code = getattr(static(type(module), "forward"), "__code__", None)
-    return code is not None and "training" in code.co_names
+    return _asks_for_mode(type(module))
+
+
+def _asks_for_mode(kind: type) -> bool:
+    """Whether the forward or __call__ of a class, or what it calls of its own in the same file,
+    reads self.training."""
+    todo = [("forward", ""), ("__call__", "")]
+    seen: set[str] = set()
+    while todo and len(seen) < METHODS:
+        name, file = todo.pop()
+        seen.add(name)
+        for base in type.__dict__["__mro__"].__get__(kind):
+            if base is nn.Module:
+                break
+            code = getattr(attributes(base).get(name), "__code__", None)
+            if code is None:
+                continue
+            if file in ("", code.co_filename):
+                if "training" in code.co_names:
+                    return True
+                todo += [(each, code.co_filename) for each in code.co_names if each not in seen]
+            # Its base's own one runs only where it says so.
+            if "super" not in code.co_names:
+                break
+    return False

@@ -1,12 +1,14 @@
-"""Repair of a layer that forward makes in each call: the constructor makes it."""
+"""Where a layer is made; repair of one that forward makes in each call."""
 
 from __future__ import annotations
 
 import ast
 import builtins
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.source.places import place
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, TensorInfo, Trace
@@ -145,3 +147,23 @@ def _is_known(node: ast.expr, known: set[str]) -> bool:
     return isinstance(node, ast.Constant) or (
         bool(inner) and all(_is_known(each, known) for each in inner)
     )
+
+
+def made_where(trace: Trace, at: Location, names: Sequence[str]) -> Location | None:
+    """The one statement that gives the attribute or variable its value that holds all the
+    parameters `names`. at: any place of the user's."""
+    parts = [name.split(".")[:-1] for name in names]
+    shared = [each[0] for each in zip(*parts, strict=False) if len(set(each)) == 1]
+    found: dict[Location, None] = {}
+    for path, source in sorted(trace.sources.items()):
+        file = Rewriting.of(trace, replace(at, file=path)) if shared else None
+        for node in ast.walk(file.tree) if file is not None else ():
+            if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+                continue
+            for target in node.targets:
+                own = target.attr if isinstance(target, ast.Attribute) else None
+                if isinstance(target, ast.Name) and len(shared) == 1:
+                    own = target.id
+                if own == shared[-1]:
+                    found[place(node, path, source=source)] = None
+    return next(iter(found)) if len(found) == 1 else None
