@@ -55,6 +55,75 @@ for step in range(8):
     assert found.operand == "row" and (found.count, found.whole) == (1, 12)
 
 
+@pytest.mark.parametrize(
+    ("body", "operation", "operand"),
+    [
+        # The statement has the operation more than once, and has done it as often.
+        ("p = net(x).sigmoid() * int(step < 4)\n"
+         "loss = -(x * torch.log(1 - p) + (1 - x) * torch.log(p)).mean()\n", "log", "p"),
+        ("n = net(x).abs() * int(step < 4)\nloss = (x / (n + 1) - x / n + n / 2).mean()\n",
+         "div", "n"),
+        ("h = net(x).abs() * int(step < 4)\nloss = (h ** -0.5 * x).mean()\n", "pow", "h"),
+        ("q = net(x) * 1e30 ** int(step == 4)\nk = net(x) * 1e20 ** int(step == 4)\n"
+         "loss = torch.softmax(torch.matmul(q, k.T), 0).square().mean()\n", "mm", "q"),
+        ("q = net(x) * 1e30 ** int(step == 4)\nk = net(x) * 1e20 ** int(step == 4)\n"
+         "loss = torch.softmax(k @ q.T, 0).square().mean()\n", "mm", "q.T"),
+    ],
+)  # fmt: skip
+def test_the_one_of_several_that_it_was(
+    tmp_path: Path, body: str, operation: str, operand: str
+) -> None:
+    (found,) = seen(tmp_path, body)
+    assert (found.iteration, found.operation) == (4, operation)
+    assert (found.operand, found.look_from) == (operand, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # A part that is not differentiated leaves no node, so that they cannot be counted.
+        "p = net(x).sigmoid() * int(step < 4)\n"
+        "loss = -(x * torch.log(x.abs() + 1) + torch.log(p) + torch.log(1 - p)).mean()\n",
+        # One of them runs and the other does not, or both run in what is called.
+        "p = net(x).sigmoid() * int(step < 4)\n"
+        "loss = torch.log(p).mean() if step else torch.log(p + 1).mean()\n",
+        "p = net(x).sigmoid() * int(step < 4)\nmore = lambda v: torch.log(v + 1)\n"
+        "loss = (more(p) + torch.log(p)).mean() + torch.log(p + 2).mean()\n",
+    ],
+)
+def test_which_of_several_is_not_guessed(tmp_path: Path, body: str) -> None:
+    (found,) = seen(tmp_path, body)
+    assert (found.iteration, found.operand, found.look_from) == (4, "", 4)
+    (found,) = seen(tmp_path, body, 4)
+    assert (found.iteration, found.operation, found.operand) == (4, "log", "p")
+
+
+QUOTIENTS = """\
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 2)
+optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+for step in range(8):
+    w, h = net(torch.randn(6, 4)).abs().unbind(1)
+    h = h * int(step != 4)
+    angles = torch.atan(torch.ones(6) / torch.ones(6)) - torch.atan(w / h)
+    loss = angles.square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_the_second_run_knows_which_quotient_a_derivative_is_of(tmp_path: Path) -> None:
+    (found,) = told(tmp_path, QUOTIENTS, None)
+    assert (found.iteration, found.operation, found.operand) == (4, "DivBackward", "")
+    assert found.look_from == 4 and found.zero_met
+    (found,) = told(tmp_path, QUOTIENTS, 4)
+    assert (found.iteration, found.operation, found.operand) == (4, "DivBackward0", "h")
+
+
 RATE = """\
 import torch
 from torch import nn

@@ -20,8 +20,9 @@ from graphlab.observe.tensors import count_of, grad_fn_of, is_parameter, is_tens
 
 class Found(NamedTuple):
     """The node that made it, and how many of how many values. tensors: its operands, as far as they
-    are known; which, critical: as in finite.Critical. met: it made none of it, and was given the
-    only one of `tensors`, which is not of the graph."""
+    are known; which, critical: as in finite.Critical; slot: the name under which that one was
+    saved. met: it made none of it, and was given the only one of `tensors`, which is not of the
+    graph."""
 
     node: Any
     operation: str
@@ -31,6 +32,7 @@ class Found(NamedTuple):
     which: int
     critical: str
     met: bool = False
+    slot: str = ""
 
 
 _RESULTS = ("result", "output", "values")
@@ -206,7 +208,10 @@ def _judge(
         given = [values.get(parents[0], torch.ones(())), *given]
     numbers = [getattr(node, "_saved_exponent", None)]
     said = critical(spelt(kind), given, [n for n in numbers if type(n) in (int, float)])
-    return Found(node, kind, found, count_of(values[node]), given, said.operand, said.text)
+    meant_by = given[said.operand] if said.operand < len(given) else None
+    slot = next((each.name for each in own if each.data is meant_by), "")
+    whole = count_of(values[node])
+    return Found(node, kind, found, whole, given, said.operand, said.text, slot=slot)
 
 
 def spelt(kind: str) -> str:

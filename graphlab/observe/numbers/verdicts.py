@@ -13,13 +13,14 @@ from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names, parameters_of, submodules
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot, located
 from graphlab.observe.numbers.births import phase_of, sighting
-from graphlab.observe.numbers.derivatives import steep_operand
+from graphlab.observe.numbers.derivatives import is_one_of, steep_operand
 from graphlab.observe.numbers.finite import odd
 from graphlab.observe.numbers.graph_look import Found, look, spelt
 from graphlab.observe.numbers.kept.growth import Growth, Held
 from graphlab.observe.numbers.kept.settings import Rates
 from graphlab.observe.numbers.kept.steep_nodes import SteepNodes
-from graphlab.observe.numbers.operands import expression_at, operand_text
+from graphlab.observe.numbers.operands import Turn, expression_at, operand_text
+from graphlab.observe.numbers.recompute import kind_of_node
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import is_tensor, storage_key
@@ -139,13 +140,16 @@ class Verdicts:
         if found is None or at is None:
             return None
         record, step = next(each for each in applied if each[0] is found.record)
+        turn = self._turn_of(found.sequence, self.steep.alike(found))
+        operand = steep_operand(at, found.kind, turn)
         seen = NonFinite(
             at, f"{found.kind}Backward", "backward", "odd" if found.finite else "nan",
             record.iteration,
-            operand=steep_operand(at, found.kind),
-            critical=found.said(), module=self._tracking.module_of(found.sequence),
+            operand=operand, critical=found.said(), module=self._tracking.module_of(found.sequence),
             zero_met=not found.finite and not found.sums, loss=record.loss, call=record.call,
             call_at=located(record.spot), tensors=places,
+            # Which of several operations it is may be told by the frames of a second run.
+            look_from=None if operand or not is_one_of(at, found.kind) else record.iteration,
         )  # fmt: skip
         if step is None:
             return seen
@@ -262,7 +266,9 @@ class Verdicts:
             )  # fmt: skip
         text = ""
         if at is not None and found.tensors:
-            text = operand_text(at, None, found.tensors, found.which, True, name)
+            turn = self._turn(found.node, nodes)
+            given = found.tensors, found.which, True, name, found.slot, turn
+            text = operand_text(at, None, *given)
         fed = self._fed(found, spot, name) if spot is not None and not text else None
         return replace(
             base,
@@ -278,6 +284,17 @@ class Verdicts:
             look_from=self._from(iteration) if at is None or not (text or fed) else None,
             given_at=fed,
         )
+
+    def _turn(self, node: Any, nodes: list[Any]) -> Turn | None:
+        """Which of its kind a node is, of those that the same run of its line made."""
+        kind = kind_of_node(node)
+        alike = [sequence(each) for each in nodes if kind_of_node(each) == kind]
+        return self._turn_of(sequence(node), alike)
+
+    def _turn_of(self, number: int, alike: list[int]) -> Turn | None:
+        mark = self._log.mark_of(number)
+        same = sorted(each for each in alike if self._log.mark_of(each) == mark)
+        return Turn(same.index(number), len(same)) if mark is not None else None
 
     def _fed(self, found: Found, spot: Spot, name: str) -> Location | None:
         """The line of the program's that made what a library, called at `spot`, gave the node that
