@@ -175,6 +175,82 @@ for step in range(5):
     assert str(found.critical).endswith("and the optimizer's eps is 0")
 
 
+EPS = """\
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.{net}
+other = nn.Linear(2, 2)
+optimizer = torch.optim.{optimizer}
+for step in range(8):
+    loss = other(torch.randn(3, 2)).square().mean()
+    if step >= 4:
+        loss = loss + {more}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+PARAMETERS = "[*net.parameters(), *other.parameters()]"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name"),
+    [
+        ("Adam({}, eps=0)", "exp_avg_sq"),
+        ("AdamW({}, eps=0.0, foreach=False)", "exp_avg_sq"),
+        ("RMSprop({}, eps=0)", "square_avg"),
+        ("Adagrad({}, eps=0)", "sum"),
+    ],
+)
+def test_the_first_run_tells_an_eps_that_is_zero(tmp_path: Path, optimizer: str, name: str) -> None:
+    text = EPS.replace("{net}", "Embedding(5, 2)").replace("{more}", "net(torch.tensor(1)).sum()")
+    text = text.replace("{optimizer}", optimizer.replace("{}", PARAMETERS))
+    text = text.replace("tensor(1)", "tensor(step % 2)")
+    (found,) = told(tmp_path, text)
+    assert (found.phase, found.iteration, found.look_from) == ("step", None, 0)
+    assert str(found.critical) == (
+        f"8 of 10 values of its {name} are 0, and the optimizer's eps is 0"
+    )
+    assert found.at is not None and found.at.code == "optimizer.step()"
+
+
+def test_the_first_run_tells_an_eps_that_is_zero_in_float16(tmp_path: Path) -> None:
+    more = "(net(torch.randn(2, 2).half()).float() * torch.tensor([1.0, 0])).mean()"
+    text = EPS.replace("{net}", "Linear(2, 2).half()").replace("{more}", more)
+    text = text.replace("{optimizer}", f"Adam({PARAMETERS})")
+    (found,) = told(tmp_path, text)
+    assert (found.phase, found.iteration, found.look_from) == ("step", None, 0)
+    assert str(found.critical) == (
+        "2 of 4 values of its exp_avg_sq are 0, and the optimizer's eps of 1e-08 is 0 in float16"
+    )
+    (again,) = told(tmp_path, text, 4)
+    assert again.iteration == 4 and "the optimizer's eps of 1e-08 is 0" in str(again.critical)
+
+
+def test_an_eps_of_zero_in_the_only_step_so_far(tmp_path: Path) -> None:
+    text = EPS.replace("{net}", "Embedding(9, 2)").replace(
+        "{more}", "net(torch.tensor(step)).sum()"
+    )
+    text = text.replace("step >= 4", "True").replace("{optimizer}", f"Adam({PARAMETERS}, eps=0)")
+    (found,) = told(tmp_path, text)
+    assert (found.phase, found.iteration, found.look_from) == ("step", 0, None)
+    # Of one that is there still, it is not known whether the last step made it.
+    text = text.replace("if True", "if step != 1").replace(
+        "tensor(step)", "tensor(max(step - 1, 0))"
+    )
+    (found,) = told(tmp_path, text)
+    assert (found.phase, found.iteration, found.look_from) == ("step", None, 0)
+
+
+def test_gradients_that_overflow_in_float16_are_no_matter_of_eps(tmp_path: Path) -> None:
+    more = "(net(torch.ones(2, 2).half()) * 1e4).float().pow(2).sum() * 1e4"
+    text = EPS.replace("{net}", "Linear(2, 2).half()").replace("{more}", more)
+    text = text.replace("{optimizer}", f"Adam({PARAMETERS})")
+    (found,) = told(tmp_path, text)
+    assert "eps" not in str(found.critical)
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "operand"),
     [

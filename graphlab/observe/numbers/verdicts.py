@@ -17,7 +17,7 @@ from graphlab.observe.numbers.derivatives import is_one_of, steep_operand
 from graphlab.observe.numbers.finite import odd
 from graphlab.observe.numbers.graph_look import Found, look, spelt
 from graphlab.observe.numbers.kept.growth import Growth, Held
-from graphlab.observe.numbers.kept.settings import Rates
+from graphlab.observe.numbers.kept.settings import Rates, by_eps
 from graphlab.observe.numbers.kept.steep_nodes import SteepNodes
 from graphlab.observe.numbers.operands import Turn, expression_at, operand_text
 from graphlab.observe.numbers.recompute import kind_of_node
@@ -99,6 +99,8 @@ class Verdicts:
             phase = phase_of(ill, self._ledger.registry.followed()) if gone is None else None
             owners = self._owners(ill[0]) if gone is None else {gone[0]}
             if (found := self._by_rate(owners, ill, places)) is not None:
+                return found
+            if gone is None and (found := self._by_eps(ill, places, since)) is not None:
                 return found
             seen = self._by_steps(owners, places, sure) if phase != "step" else None
             if seen is not None:
@@ -194,6 +196,24 @@ class Verdicts:
                     critical=rate.said, tensors=places, step_at=located(rate.spot),
                     step=f"{self._ledger.registry.name_of(at)}.step()",
                 )  # fmt: skip
+        return None
+
+    def _by_eps(self, ill: list[Any], places: tuple[int, ...], since: int) -> NonFinite | None:
+        """A step that divided by an eps that is 0. Which one did so first is known only where there
+        was no other."""
+        for state, optimizer in self._ledger.registry.followed():
+            if (said := by_eps(optimizer, ill)) is None:
+                continue
+            steps = [each for each in self._log.events if isinstance(each, RawStep)]
+            mine = [each for each in steps if each.optimizer == state.at]
+            at = located(mine[-1].spot) if mine else None
+            only = mine[0] if len(mine) == state.steps == 1 else None
+            return NonFinite(
+                at, "", "step", "nan" if any(odd(each).nan for each in ill) else "inf",
+                only.iteration if only is not None else None, critical=said, tensors=places,
+                step=f"{self._ledger.registry.name_of(state.at)}.step()", step_at=at,
+                look_from=since if only is None else None,
+            )  # fmt: skip
         return None
 
     def _by_steps(
