@@ -36,6 +36,9 @@ class Found(NamedTuple):
 
 
 _RESULTS = ("result", "output", "values")
+# Of more than one result, which are saved under such names; the losses of a CTC loss are the first.
+_NUMBERED = "result"
+_FIRST = {"CtcLoss": "result0"}
 _MOST = 20_000
 # What chooses among its operands, so that an operand need not be in its result.
 _CHOOSING = (
@@ -61,10 +64,10 @@ def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Foun
     values: dict[Any, Any] = {}
     for node, own in saved.items():
         for slot in own:
-            if slot.name in _RESULTS:
+            if slot.name in _RESULTS or slot.name == _FIRST.get(kind_of_node(node)):
                 if _known(slot.data):
                     values[node] = slot.data
-            else:
+            elif not slot.name.startswith(_NUMBERED):
                 _learn(values, slot.data)
     for each in outputs:
         _learn(values, each)
@@ -91,10 +94,14 @@ def _met(saved: dict[Any, list[Slot]], suspects: list[Any]) -> Iterator[Found]:
     for node in sorted(suspects, key=sequence):
         for slot in saved.get(node, ()):
             value: Any = slot.data
-            if slot.name in _RESULTS or not counts(value) or is_parameter(value):
+            if _is_result(slot) or not counts(value) or is_parameter(value):
                 continue
             if grad_fn_of(value) is None and (found := odd(value)).nan:
                 yield Found(node, kind_of_node(node), found, count_of(value), [value], 0, "", True)
+
+
+def _is_result(slot: Slot) -> bool:
+    return slot.name in _RESULTS or slot.name.startswith(_NUMBERED)
 
 
 def _known(value: Any) -> bool:
@@ -186,7 +193,7 @@ def _judge(
     tensors = [
         each.data
         for each in sorted(own, key=lambda slot: slot.name != "self")
-        if each.name not in _RESULTS and is_tensor(each.data)
+        if not _is_result(each) and is_tensor(each.data)
     ]  # fmt: skip
     kind = kind_of_node(node)
     found = made.get(node)
@@ -206,6 +213,9 @@ def _judge(
     if kind == "Div" and not any(each.name == "self" for each in own):
         # What is divided was not saved.
         given = [values.get(parents[0], torch.ones(())), *given]
+    if kind == "CtcLoss":
+        lengths = [getattr(node, f"_saved_{name}_lengths", ()) for name in ("input", "target")]
+        given = [*tensors[:2], *(torch.tensor(each) for each in lengths)]
     numbers = [getattr(node, "_saved_exponent", None)]
     said = critical(spelt(kind), given, [n for n in numbers if type(n) in (int, float)])
     meant_by = given[said.operand] if said.operand < len(given) else None

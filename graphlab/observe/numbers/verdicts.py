@@ -289,7 +289,8 @@ class Verdicts:
             turn = self._turn(found.node, nodes)
             given = found.tensors, found.which, True, name, found.slot, turn
             text = operand_text(at, None, *given)
-        fed = self._fed(found, spot, name) if spot is not None and not text else None
+        first = spot is not None and not text and found.which == 0
+        fed = self._fed(found, spot, name) if first and spot is not None else None
         return replace(
             base,
             at=at,
