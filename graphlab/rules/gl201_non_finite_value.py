@@ -91,6 +91,8 @@ def _help_of_step(each: NonFinite) -> str:
         return message("numbers.gl201.rate_help")
     if key_of(each.critical) == "observed.values.and_setting":
         return message("numbers.gl201.eps_help")
+    if key_of(each.critical) == "observed.values.and_rounded":
+        return message("numbers.gl201.rounded_help")
     mine = each.at is not None and each.at != each.step_at
     if each.operation and mine and (known := _HELPS.get(spelt(each.operation))) is not None:
         return message(f"numbers.gl201.help.{known}")

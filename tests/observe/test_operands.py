@@ -55,6 +55,75 @@ for step in range(8):
     assert found.operand == "row" and (found.count, found.whole) == (1, 12)
 
 
+@pytest.mark.parametrize(
+    ("body", "operation", "operand"),
+    [
+        # The statement has the operation more than once, and has done it as often.
+        ("p = net(x).sigmoid() * int(step < 4)\n"
+         "loss = -(x * torch.log(1 - p) + (1 - x) * torch.log(p)).mean()\n", "log", "p"),
+        ("n = net(x).abs() * int(step < 4)\nloss = (x / (n + 1) - x / n + n / 2).mean()\n",
+         "div", "n"),
+        ("h = net(x).abs() * int(step < 4)\nloss = (h ** -0.5 * x).mean()\n", "pow", "h"),
+        ("q = net(x) * 1e30 ** int(step == 4)\nk = net(x) * 1e20 ** int(step == 4)\n"
+         "loss = torch.softmax(torch.matmul(q, k.T), 0).square().mean()\n", "mm", "q"),
+        ("q = net(x) * 1e30 ** int(step == 4)\nk = net(x) * 1e20 ** int(step == 4)\n"
+         "loss = torch.softmax(k @ q.T, 0).square().mean()\n", "mm", "q.T"),
+    ],
+)  # fmt: skip
+def test_the_one_of_several_that_it_was(
+    tmp_path: Path, body: str, operation: str, operand: str
+) -> None:
+    (found,) = seen(tmp_path, body)
+    assert (found.iteration, found.operation) == (4, operation)
+    assert (found.operand, found.look_from) == (operand, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # A part that is not differentiated leaves no node, so that they cannot be counted.
+        "p = net(x).sigmoid() * int(step < 4)\n"
+        "loss = -(x * torch.log(x.abs() + 1) + torch.log(p) + torch.log(1 - p)).mean()\n",
+        # One of them runs and the other does not, or both run in what is called.
+        "p = net(x).sigmoid() * int(step < 4)\n"
+        "loss = torch.log(p).mean() if step else torch.log(p + 1).mean()\n",
+        "p = net(x).sigmoid() * int(step < 4)\nmore = lambda v: torch.log(v + 1)\n"
+        "loss = (more(p) + torch.log(p)).mean() + torch.log(p + 2).mean()\n",
+    ],
+)
+def test_which_of_several_is_not_guessed(tmp_path: Path, body: str) -> None:
+    (found,) = seen(tmp_path, body)
+    assert (found.iteration, found.operand, found.look_from) == (4, "", 4)
+    (found,) = seen(tmp_path, body, 4)
+    assert (found.iteration, found.operation, found.operand) == (4, "log", "p")
+
+
+QUOTIENTS = """\
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 2)
+optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+for step in range(8):
+    w, h = net(torch.randn(6, 4)).abs().unbind(1)
+    h = h * int(step != 4)
+    angles = torch.atan(torch.ones(6) / torch.ones(6)) - torch.atan(w / h)
+    loss = angles.square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_the_second_run_knows_which_quotient_a_derivative_is_of(tmp_path: Path) -> None:
+    (found,) = told(tmp_path, QUOTIENTS, None)
+    assert (found.iteration, found.operation, found.operand) == (4, "DivBackward", "")
+    assert found.look_from == 4 and found.zero_met
+    (found,) = told(tmp_path, QUOTIENTS, 4)
+    assert (found.iteration, found.operation, found.operand) == (4, "DivBackward0", "h")
+
+
 RATE = """\
 import torch
 from torch import nn
@@ -104,6 +173,82 @@ for step in range(5):
     (found,) = told(tmp_path, text, 0)
     assert (found.phase, found.iteration) == ("step", 0)
     assert str(found.critical).endswith("and the optimizer's eps is 0")
+
+
+EPS = """\
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.{net}
+other = nn.Linear(2, 2)
+optimizer = torch.optim.{optimizer}
+for step in range(8):
+    loss = other(torch.randn(3, 2)).square().mean()
+    if step >= 4:
+        loss = loss + {more}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+PARAMETERS = "[*net.parameters(), *other.parameters()]"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name"),
+    [
+        ("Adam({}, eps=0)", "exp_avg_sq"),
+        ("AdamW({}, eps=0.0, foreach=False)", "exp_avg_sq"),
+        ("RMSprop({}, eps=0)", "square_avg"),
+        ("Adagrad({}, eps=0)", "sum"),
+    ],
+)
+def test_the_first_run_tells_an_eps_that_is_zero(tmp_path: Path, optimizer: str, name: str) -> None:
+    text = EPS.replace("{net}", "Embedding(5, 2)").replace("{more}", "net(torch.tensor(1)).sum()")
+    text = text.replace("{optimizer}", optimizer.replace("{}", PARAMETERS))
+    text = text.replace("tensor(1)", "tensor(step % 2)")
+    (found,) = told(tmp_path, text)
+    assert (found.phase, found.iteration, found.look_from) == ("step", None, 0)
+    assert str(found.critical) == (
+        f"8 of 10 values of its {name} are 0, and the optimizer's eps is 0"
+    )
+    assert found.at is not None and found.at.code == "optimizer.step()"
+
+
+def test_the_first_run_tells_an_eps_that_is_zero_in_float16(tmp_path: Path) -> None:
+    more = "(net(torch.randn(2, 2).half()).float() * torch.tensor([1.0, 0])).mean()"
+    text = EPS.replace("{net}", "Linear(2, 2).half()").replace("{more}", more)
+    text = text.replace("{optimizer}", f"Adam({PARAMETERS})")
+    (found,) = told(tmp_path, text)
+    assert (found.phase, found.iteration, found.look_from) == ("step", None, 0)
+    assert str(found.critical) == (
+        "2 of 4 values of its exp_avg_sq are 0, and the optimizer's eps of 1e-08 is 0 in float16"
+    )
+    (again,) = told(tmp_path, text, 4)
+    assert again.iteration == 4 and "the optimizer's eps of 1e-08 is 0" in str(again.critical)
+
+
+def test_an_eps_of_zero_in_the_only_step_so_far(tmp_path: Path) -> None:
+    text = EPS.replace("{net}", "Embedding(9, 2)").replace(
+        "{more}", "net(torch.tensor(step)).sum()"
+    )
+    text = text.replace("step >= 4", "True").replace("{optimizer}", f"Adam({PARAMETERS}, eps=0)")
+    (found,) = told(tmp_path, text)
+    assert (found.phase, found.iteration, found.look_from) == ("step", 0, None)
+    # Of one that is there still, it is not known whether the last step made it.
+    text = text.replace("if True", "if step != 1").replace(
+        "tensor(step)", "tensor(max(step - 1, 0))"
+    )
+    (found,) = told(tmp_path, text)
+    assert (found.phase, found.iteration, found.look_from) == ("step", None, 0)
+
+
+def test_gradients_that_overflow_in_float16_are_no_matter_of_eps(tmp_path: Path) -> None:
+    more = "(net(torch.ones(2, 2).half()) * 1e4).float().pow(2).sum() * 1e4"
+    text = EPS.replace("{net}", "Linear(2, 2).half()").replace("{more}", more)
+    text = text.replace("{optimizer}", f"Adam({PARAMETERS})")
+    (found,) = told(tmp_path, text)
+    assert "eps" not in str(found.critical)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ operand is written."""
 from __future__ import annotations
 
 import ast
+from types import CodeType
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from graphlab.language.lists import listing
 from graphlab.observe.graph.walk import is_function, slots
 from graphlab.observe.numbers.births import Birth
 from graphlab.observe.numbers.finite import LARGE, Odd, counts, critical, real, some
-from graphlab.observe.numbers.operands import as_written, only, operands
+from graphlab.observe.numbers.operands import Turn, as_written, is_written, only, operands
 from graphlab.observe.tensors import count_of, is_parameter, is_tensor, storage_key
+from graphlab.source.places import expression_of, nodes_of, statement_at
 from graphlab.trace.model import Location
 
 # Of a node of the graph, what it saved, and the key of at which of its values its derivative has
@@ -52,9 +54,9 @@ _STEEP_TOGETHER["Logaddexp2"] = _STEEP_TOGETHER["Logaddexp"]
 _OF = {
     "Sqrt": ((0,), ("sqrt",)), "Log": ((0,), ("log",)), "Log2": ((0,), ("log2",)),
     "Log10": ((0,), ("log10",)), "Log1p": ((0,), ("log1p",)), "Pow": ((0,), ("pow",)),
-    "TensorPow": ((0,), ("pow",)), "Div": ((1,), ("div",)), "Acos": ((0,), ("acos", "arccos")),
-    "Asin": ((0,), ("asin", "arcsin")), "Acosh": ((0,), ("acosh", "arccosh")),
-    "Atanh": ((0,), ("atanh", "arctanh")), "Xlogy": ((1,), ("xlogy",)),
+    "TensorPow": ((0,), ("pow",)), "Div": ((1,), ("div",)), "Acos": ((0,), ("acos",)),
+    "Asin": ((0,), ("asin",)), "Acosh": ((0,), ("acosh",)),
+    "Atanh": ((0,), ("atanh",)), "Xlogy": ((1,), ("xlogy",)),
     "Angle": ((0,), ("angle",)), "Logaddexp": ((0, 1), ("logaddexp",)),
     "Logaddexp2": ((0, 1), ("logaddexp2",)),
     # What is counted of these is results, of this operand.
@@ -91,16 +93,24 @@ def steep(kind: str, saved: dict[str, Any]) -> str:
     return ""
 
 
-def steep_operand(at: Location | None, kind: str) -> str:
-    """How the operand that `steep` speaks of is written at `at`; "" where that is not certain."""
+def steep_operand(
+    at: Location | None,
+    kind: str,
+    turn: Turn | None = None,
+    spot: tuple[CodeType, int] | None = None,
+) -> str:
+    """How the operand that `steep` speaks of is written at `at`; "" where that is not certain.
+    `turn` is as of a `Turn`, `spot` the instruction that ran the operation, where it is known."""
     places, names = _OF.get(kind, ((), ()))
-    found = [each for name in names if at is not None and (each := only(at, name)) is not None]
-    if kind == "Reciprocal" and not found and at is not None and (quotient := only(at, "div")):
-        # What ``1 / x`` is computed by.
-        places, found = (1,), [quotient]
-    if len(found) != 1:
-        return ""
-    node = found[0]
+    node = expression_of(*spot) if spot is not None else None
+    if node is None or not any(is_written(node, name) for name in names):
+        found = [one for name in names if at is not None and (one := only(at, name, turn))]
+        if kind == "Reciprocal" and not found and at is not None and (quotient := only(at, "div")):
+            # What ``1 / x`` is computed by.
+            places, found = (1,), [quotient]
+        if len(found) != 1:
+            return ""
+        node = found[0]
     given = operands(node)
     if isinstance(node, ast.Call):
         # One that is given by its name may stand anywhere.
@@ -108,6 +118,12 @@ def steep_operand(at: Location | None, kind: str) -> str:
     if any(place >= len(given) or isinstance(given[place], ast.Starred) for place in places):
         return ""
     return listing(list(dict.fromkeys(as_written(given[place]) for place in places)))
+
+
+def is_one_of(at: Location, kind: str) -> bool:
+    """Whether the statement at `at` has several operations of this kind."""
+    statement, (_, names) = statement_at(at.file, at.line), _OF.get(kind, ((), ()))
+    return sum(is_written(each, name) for name in names for each in nodes_of(statement)) > 1
 
 
 def spoilt_by_data(kind: str) -> bool:
@@ -140,14 +156,16 @@ def explain(
     result: Any,
     found: Odd,
     own: set[int | None],
+    spot: tuple[CodeType, int] | None,
 ) -> None:
     """Which values made the derivative of `node` give `result`, in its operation `name` on
-    `tensors`; `own`: the memory of what it had computed before."""
+    `tensors`; `own`: the memory of what it had computed before; `spot`: the instruction of the
+    program's that made the node."""
     kind = birth.operation.split("Backward")[0]
     saved = {} if is_function(node) else saved_by(node)
     birth.critical = steep(kind, saved)
     if birth.critical:
-        birth.operand = steep_operand(birth.at, kind)
+        birth.operand = steep_operand(birth.at, kind, spot=spot)
     # A decomposition divides by differences of its own, which are 0 as well.
     decomposed = kind.startswith(("LinalgEig", "LinalgSvd"))
     kept = {storage_key(each) for each in saved_by(node).values() if is_tensor(each)} | own

@@ -20,8 +20,9 @@ from graphlab.observe.tensors import count_of, grad_fn_of, is_parameter, is_tens
 
 class Found(NamedTuple):
     """The node that made it, and how many of how many values. tensors: its operands, as far as they
-    are known; which, critical: as in finite.Critical. met: it made none of it, and was given the
-    only one of `tensors`, which is not of the graph."""
+    are known; which, critical: as in finite.Critical; slot: the name under which that one was
+    saved. met: it made none of it, and was given the only one of `tensors`, which is not of the
+    graph."""
 
     node: Any
     operation: str
@@ -31,9 +32,13 @@ class Found(NamedTuple):
     which: int
     critical: str
     met: bool = False
+    slot: str = ""
 
 
 _RESULTS = ("result", "output", "values")
+# Of more than one result, which are saved under such names; the losses of a CTC loss are the first.
+_NUMBERED = "result"
+_FIRST = {"CtcLoss": "result0"}
 _MOST = 20_000
 # What chooses among its operands, so that an operand need not be in its result.
 _CHOOSING = (
@@ -59,10 +64,10 @@ def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Foun
     values: dict[Any, Any] = {}
     for node, own in saved.items():
         for slot in own:
-            if slot.name in _RESULTS:
+            if slot.name in _RESULTS or slot.name == _FIRST.get(kind_of_node(node)):
                 if _known(slot.data):
                     values[node] = slot.data
-            else:
+            elif not slot.name.startswith(_NUMBERED):
                 _learn(values, slot.data)
     for each in outputs:
         _learn(values, each)
@@ -89,10 +94,14 @@ def _met(saved: dict[Any, list[Slot]], suspects: list[Any]) -> Iterator[Found]:
     for node in sorted(suspects, key=sequence):
         for slot in saved.get(node, ()):
             value: Any = slot.data
-            if slot.name in _RESULTS or not counts(value) or is_parameter(value):
+            if _is_result(slot) or not counts(value) or is_parameter(value):
                 continue
             if grad_fn_of(value) is None and (found := odd(value)).nan:
                 yield Found(node, kind_of_node(node), found, count_of(value), [value], 0, "", True)
+
+
+def _is_result(slot: Slot) -> bool:
+    return slot.name in _RESULTS or slot.name.startswith(_NUMBERED)
 
 
 def _known(value: Any) -> bool:
@@ -184,7 +193,7 @@ def _judge(
     tensors = [
         each.data
         for each in sorted(own, key=lambda slot: slot.name != "self")
-        if each.name not in _RESULTS and is_tensor(each.data)
+        if not _is_result(each) and is_tensor(each.data)
     ]  # fmt: skip
     kind = kind_of_node(node)
     found = made.get(node)
@@ -204,9 +213,15 @@ def _judge(
     if kind == "Div" and not any(each.name == "self" for each in own):
         # What is divided was not saved.
         given = [values.get(parents[0], torch.ones(())), *given]
+    if kind == "CtcLoss":
+        lengths = [getattr(node, f"_saved_{name}_lengths", ()) for name in ("input", "target")]
+        given = [*tensors[:2], *(torch.tensor(each) for each in lengths)]
     numbers = [getattr(node, "_saved_exponent", None)]
     said = critical(spelt(kind), given, [n for n in numbers if type(n) in (int, float)])
-    return Found(node, kind, found, count_of(values[node]), given, said.operand, said.text)
+    meant_by = given[said.operand] if said.operand < len(given) else None
+    slot = next((each.name for each in own if each.data is meant_by), "")
+    whole = count_of(values[node])
+    return Found(node, kind, found, whole, given, said.operand, said.text, slot=slot)
 
 
 def spelt(kind: str) -> str:

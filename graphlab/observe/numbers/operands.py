@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import dis
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType, FrameType
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
+
+import torch
 
 from graphlab.language import message
 from graphlab.observe.tensors import count_of, is_tensor, shape_of, storage_key
@@ -27,6 +29,17 @@ from graphlab.trace.model import Location
 
 # A longer operand is cut.
 _LONG = 60
+
+
+class Turn(NamedTuple):
+    """Of how many operations of its kind that one run of a line did an operation was which."""
+
+    at: int
+    of: int
+
+
+# The place, among the operands as written, of what a node of the graph has saved under a name.
+_PLACES = {"self": 0, "other": 1, "exponent": 1, "mat2": 1, "vec": 1, "tensor": 1}
 
 
 def as_written(node: ast.expr) -> str:
@@ -99,15 +112,21 @@ def operand_text(
     which: int,
     direct: bool,
     operation: str = "",
+    slot: str = "",
+    turn: Turn | None = None,
 ) -> str:
     """How the operand number `which` of the operation at `at` is written; "" where that is not
-    certain. `direct`: the line calls the operation itself, and no function that does. `operation`:
-    its name, where `at` is a whole statement."""
+    certain. `direct`: the line calls the operation itself, and no function that does. Where `at` is
+    a whole statement, `operation` is its name, `slot` that under which it has saved the operand,
+    and `turn` as of a `Turn`."""
     node = expression_at(at, frame) if not operation else None
-    node = node or only(at, operation) or _statement(at)
+    node = node or only(at, operation, turn) or _statement(at)
     if node is None or not 0 <= which < len(tensors):
         return ""
     written = operands(node)
+    at_place = _PLACES.get(slot, len(written))
+    if at_place < len(written) and is_written(node, operation) and _by_place(node):
+        return as_written(written[at_place])
     value = tensors[which]
     if frame is not None:
         for each in written:
@@ -139,22 +158,68 @@ def taken(
 
 _OPERATORS: dict[str, type[ast.operator]] = {
     "div": ast.Div, "mul": ast.Mult, "pow": ast.Pow, "add": ast.Add, "sub": ast.Sub,
+    "mm": ast.MatMult, "bmm": ast.MatMult, "mv": ast.MatMult, "dot": ast.MatMult,
+}  # fmt: skip
+# What else an operation is written as.
+_SPELLINGS = {
+    "div": ("divide", "true_divide"), "mul": ("multiply",), "pow": ("square",),
+    "mm": ("matmul",), "bmm": ("matmul",), "mv": ("matmul",), "dot": ("matmul",),
+    "acos": ("arccos",), "asin": ("arcsin",), "acosh": ("arccosh",), "atanh": ("arctanh",),
 }  # fmt: skip
 
 
-def only(at: Location, operation: str) -> ast.expr | None:
-    """The only expression of the statement at `at` that is this operation."""
+def only(at: Location, operation: str, turn: Turn | None = None) -> ast.expr | None:
+    """The expression of the statement at `at` that is this operation: the only one, or of several
+    the one whose `turn` it was."""
     statement = statement_at(at.file, at.line) if operation else None
-    found = [each for each in nodes_of(statement) if _is(each, operation)]
-    return found[0] if len(found) == 1 else None
+    found = [each for each in nodes_of(statement) if is_written(each, operation)]
+    if len(found) <= 1 or turn is None or statement is None:
+        return found[0] if len(found) == 1 else None
+    ordered = [each for each in _in_order(statement) if is_written(each, operation)]
+    in_line = [each for each in ordered if each.lineno == at.line]
+    return in_line[turn.at] if turn.of == len(in_line) and _is_straight(statement) else None
 
 
-def _is(node: ast.AST, operation: str) -> TypeGuard[ast.expr]:
+def _in_order(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of an expression in the order in which they are computed, it after them."""
+    for each in ast.iter_child_nodes(node):
+        yield from _in_order(each)
+    yield node
+
+
+_BRANCHES = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.comprehension, ast.Dict)
+
+
+def _is_straight(statement: ast.stmt) -> bool:
+    """Whether a simple statement computes each of its parts once, in their order, and calls nothing
+    but torch's own operations, so that all it does is written in it."""
+    simple = isinstance(statement, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return)
+    for each in nodes_of(statement):
+        if isinstance(each, _BRANCHES):
+            return False
+        if isinstance(each, ast.Call) and not hasattr(torch.Tensor, _called(each)):
+            return False
+    return simple
+
+
+def _called(node: ast.Call) -> str:
+    called = node.func
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+
+
+def _by_place(node: ast.AST) -> bool:
+    """Whether all operands of an expression are given by their places."""
+    if not isinstance(node, ast.Call):
+        return True
+    return not node.keywords and not any(isinstance(each, ast.Starred) for each in node.args)
+
+
+def is_written(node: ast.AST, operation: str) -> TypeGuard[ast.expr]:
+    """Whether a syntax node is an operation of this name."""
     if isinstance(node, ast.BinOp):
         return type(node.op) is _OPERATORS.get(operation)
-    called = node.func if isinstance(node, ast.Call) else None
-    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-    return bool(name) and name == operation
+    name = _called(node).rstrip("_") if isinstance(node, ast.Call) else ""
+    return bool(name) and name in (operation, *_SPELLINGS.get(operation, ()))
 
 
 def written(
@@ -163,7 +228,10 @@ def written(
     """Where an operation on `value` stands, and that operand as written: None unless it stands once
     in all of `files`, in the function of one of `frames`, whose variables have that operand."""
     found = [
-        (node, file) for file in files for node in nodes_of(parse(file)) if _is(node, operation)
+        (node, file)
+        for file in files
+        for node in nodes_of(parse(file))
+        if is_written(node, operation)
     ]
     if len(found) != 1:
         return None
@@ -208,8 +276,7 @@ def called_whole(user: FrameType | None) -> tuple[str, str, Any] | None:
     node = expression_of(user.f_code, user.f_lasti) if user is not None else None
     if user is None or not isinstance(node, ast.Call):
         return None
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    given = operands(node)
+    name, given = _called(node), operands(node)
     if not name or len(given) != 1:
         return None
     return name, as_written(given[0]), in_frame(given[0], user)

@@ -132,7 +132,37 @@ def _binary(operation: Callable[[Any, Any], Any]) -> Callable[[_Call], Any]:
     return lambda call: operation(call.saved("self", 0), call.saved("other", 1))
 
 
+def _extreme(call: _Call) -> Any:
+    """The largest or smallest along a dimension, by where it was found."""
+    dim, found = call.number("dim"), call.saved("indices")
+    if call.number("keepdim"):
+        return call.input().gather(dim, found)
+    return call.input().gather(dim, found.unsqueeze(dim)).squeeze(dim)
+
+
+def _spread(call: _Call) -> Any:
+    correction, dim = call.number("correction"), call.number("dim")
+    correction = 1 if correction is None else correction
+    return torch.var(call.saved("self"), dim, correction=correction, keepdim=call.number("keepdim"))
+
+
 _REDUCTIONS = ("none", "mean", "sum")
+
+
+def _loss(operation: Callable[..., Any], *names: str, **also: str) -> Callable[[_Call], Any]:
+    """A loss of an input and a target, with weights of these names, and numbers by name."""
+
+    def formula(call: _Call) -> Any:
+        words: dict[str, Any] = {name: call.given(name) for name in names}
+        words |= {name: call.number(kept) for name, kept in also.items()}
+        reduction = _REDUCTIONS[call.number("reduction")]
+        return operation(
+            call.saved("self", 0), call.saved("target", 1), reduction=reduction, **words
+        )
+
+    return formula
+
+
 _FORMULAS: dict[str, Callable[[_Call], Any]] = {
     "Add": lambda call: torch.add(call.input(0), call.input(1), alpha=call.number("alpha")),
     "Sub": lambda call: torch.sub(call.input(0), call.input(1), alpha=call.number("alpha")),
@@ -175,14 +205,24 @@ _FORMULAS: dict[str, Callable[[_Call], Any]] = {
     "NativeLayerNorm": _layer_norm,
     "Cumsum": lambda call: torch.cumsum(call.input(), call.number("dim")),
     "ToCopy": lambda call: call.input().to(_metadata(call._node).dtype),
-    "MseLoss": lambda call: F.mse_loss(
-        call.saved("self", 0), call.saved("target", 1),
-        reduction=_REDUCTIONS[call.number("reduction")],
+    "MseLoss": _loss(F.mse_loss),
+    "SmoothL1Loss": _loss(F.smooth_l1_loss, beta="beta"),
+    "HuberLoss": _loss(F.huber_loss, delta="delta"),
+    "BinaryCrossEntropy": _loss(F.binary_cross_entropy, "weight"),
+    "BinaryCrossEntropyWithLogits": _loss(
+        F.binary_cross_entropy_with_logits, "weight", "pos_weight"
     ),
-    "NllLoss": lambda call: F.nll_loss(
-        call.saved("self"), call.saved("target"), call.given("weight"),
-        ignore_index=call.number("ignore_index"), reduction=_REDUCTIONS[call.number("reduction")],
-    ),
+    "NllLoss": _loss(F.nll_loss, "weight", ignore_index="ignore_index"),
+    "Xlogy": _binary(torch.xlogy),
+    "ClampMin": lambda call: call.saved("self").clamp_min(call.number("min")),
+    "ClampMax": lambda call: call.saved("self").clamp_max(call.number("max")),
+    "Max": _extreme,
+    "Min": _extreme,
+    "Var": _spread,
+    "Gather": lambda call: call.input().gather(call.number("dim"), call.saved("index")),
+    "IndexSelect": lambda call: call.input().index_select(call.number("dim"), call.saved("index")),
+    "Flip": lambda call: call.input().flip(call.number("dims")),
+    "Repeat": lambda call: call.input().repeat(call.number("repeats")),
     # Its parts are taken where they are used.
     "Split": lambda call: call.input(),
     "Unbind": lambda call: call.input(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -56,6 +56,8 @@ from graphlab.trace.sightings import Phase
 # a forward's, of the line that calls backward().
 _at_node: Callable[[], Any] = getattr(torch._C, "_current_autograd_node", lambda: None)
 _ENGINE = "_engine_run_backward"
+# How many nodes are remembered with the instruction that made them.
+_SPOTS = 100_000
 Births = tuple[Birth, ...]
 Values = list[Any]
 Seen = list[tuple[Any, Odd]]
@@ -87,6 +89,8 @@ class Tracking:
         # The node that a backward is at, by its number, and the memory of what it has computed.
         self._at: int | None = None
         self._own: set[int | None] = set()
+        # The instruction of the program's that made a node, by the node's number.
+        self._spots: dict[int, tuple[CodeType, int]] = {}
 
     @property
     def on(self) -> bool:
@@ -141,6 +145,8 @@ class Tracking:
         node = _at_node()
         if (number := sequence(node) if node is not None else None) != self._at:
             self._at, self._own = number, set()
+        if node is None:
+            self._note_spot(frame)
         lists = [each for each in args if isinstance(each, list | tuple)]
         apart = func.__name__.startswith(("_foreach_", "_fused_")) and bool(lists)
         if not apart:
@@ -164,6 +170,16 @@ class Tracking:
             if at < len(results) and is_tensor(results[at]):
                 made.append(results[at])
             self._one(func, given, made, mine, frame, node)
+
+    def _note_spot(self, frame: FrameType) -> None:
+        """An operation of a forward runs: the node made last is its own, unless it has one."""
+        number = self._tracer.seq() - 1
+        if number not in self._spots:
+            if len(self._spots) >= _SPOTS:
+                self._spots.clear()
+            user = user_frame(frame, self._files)
+            if user is not None:
+                self._spots[number] = user.f_code, user.f_lasti
 
     def _one(
         self, func: Any, given: Values, made: Values, before: Seen, frame: FrameType, node: Any
@@ -281,7 +297,8 @@ class Tracking:
                 located(self._log.line_of(sequence(node))), operation(node), "backward",
                 tensor, found, user,
             )  # fmt: skip
-            explain(birth, node, name, tensors, numbers, tensor, found, self._own)
+            spot = self._spots.get(sequence(node))
+            explain(birth, node, name, tensors, numbers, tensor, found, self._own, spot)
             self.last_in_backward = self.last_in_backward or birth
             birth.module = self.module_of(sequence(node))
             return birth

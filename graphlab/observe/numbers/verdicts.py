@@ -13,13 +13,14 @@ from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names, parameters_of, submodules
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot, located
 from graphlab.observe.numbers.births import phase_of, sighting
-from graphlab.observe.numbers.derivatives import steep_operand
+from graphlab.observe.numbers.derivatives import is_one_of, steep_operand
 from graphlab.observe.numbers.finite import odd
 from graphlab.observe.numbers.graph_look import Found, look, spelt
 from graphlab.observe.numbers.kept.growth import Growth, Held
-from graphlab.observe.numbers.kept.settings import Rates
+from graphlab.observe.numbers.kept.settings import Rates, by_eps
 from graphlab.observe.numbers.kept.steep_nodes import SteepNodes
-from graphlab.observe.numbers.operands import expression_at, operand_text
+from graphlab.observe.numbers.operands import Turn, expression_at, operand_text
+from graphlab.observe.numbers.recompute import kind_of_node
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import is_tensor, storage_key
@@ -99,6 +100,8 @@ class Verdicts:
             owners = self._owners(ill[0]) if gone is None else {gone[0]}
             if (found := self._by_rate(owners, ill, places)) is not None:
                 return found
+            if gone is None and (found := self._by_eps(ill, places, since)) is not None:
+                return found
             seen = self._by_steps(owners, places, sure) if phase != "step" else None
             if seen is not None:
                 return seen
@@ -139,13 +142,16 @@ class Verdicts:
         if found is None or at is None:
             return None
         record, step = next(each for each in applied if each[0] is found.record)
+        turn = self._turn_of(found.sequence, self.steep.alike(found))
+        operand = steep_operand(at, found.kind, turn)
         seen = NonFinite(
             at, f"{found.kind}Backward", "backward", "odd" if found.finite else "nan",
             record.iteration,
-            operand=steep_operand(at, found.kind),
-            critical=found.said(), module=self._tracking.module_of(found.sequence),
+            operand=operand, critical=found.said(), module=self._tracking.module_of(found.sequence),
             zero_met=not found.finite and not found.sums, loss=record.loss, call=record.call,
             call_at=located(record.spot), tensors=places,
+            # Which of several operations it is may be told by the frames of a second run.
+            look_from=None if operand or not is_one_of(at, found.kind) else record.iteration,
         )  # fmt: skip
         if step is None:
             return seen
@@ -190,6 +196,24 @@ class Verdicts:
                     critical=rate.said, tensors=places, step_at=located(rate.spot),
                     step=f"{self._ledger.registry.name_of(at)}.step()",
                 )  # fmt: skip
+        return None
+
+    def _by_eps(self, ill: list[Any], places: tuple[int, ...], since: int) -> NonFinite | None:
+        """A step that divided by an eps that is 0. Which one did so first is known only where there
+        was no other."""
+        for state, optimizer in self._ledger.registry.followed():
+            if (said := by_eps(optimizer, ill)) is None:
+                continue
+            steps = [each for each in self._log.events if isinstance(each, RawStep)]
+            mine = [each for each in steps if each.optimizer == state.at]
+            at = located(mine[-1].spot) if mine else None
+            only = mine[0] if len(mine) == state.steps == 1 else None
+            return NonFinite(
+                at, "", "step", "nan" if any(odd(each).nan for each in ill) else "inf",
+                only.iteration if only is not None else None, critical=said, tensors=places,
+                step=f"{self._ledger.registry.name_of(state.at)}.step()", step_at=at,
+                look_from=since if only is None else None,
+            )  # fmt: skip
         return None
 
     def _by_steps(
@@ -262,8 +286,11 @@ class Verdicts:
             )  # fmt: skip
         text = ""
         if at is not None and found.tensors:
-            text = operand_text(at, None, found.tensors, found.which, True, name)
-        fed = self._fed(found, spot, name) if spot is not None and not text else None
+            turn = self._turn(found.node, nodes)
+            given = found.tensors, found.which, True, name, found.slot, turn
+            text = operand_text(at, None, *given)
+        first = spot is not None and not text and found.which == 0
+        fed = self._fed(found, spot, name) if first and spot is not None else None
         return replace(
             base,
             at=at,
@@ -278,6 +305,17 @@ class Verdicts:
             look_from=self._from(iteration) if at is None or not (text or fed) else None,
             given_at=fed,
         )
+
+    def _turn(self, node: Any, nodes: list[Any]) -> Turn | None:
+        """Which of its kind a node is, of those that the same run of its line made."""
+        kind = kind_of_node(node)
+        alike = [sequence(each) for each in nodes if kind_of_node(each) == kind]
+        return self._turn_of(sequence(node), alike)
+
+    def _turn_of(self, number: int, alike: list[int]) -> Turn | None:
+        mark = self._log.mark_of(number)
+        same = sorted(each for each in alike if self._log.mark_of(each) == mark)
+        return Turn(same.index(number), len(same)) if mark is not None else None
 
     def _fed(self, found: Found, spot: Spot, name: str) -> Location | None:
         """The line of the program's that made what a library, called at `spot`, gave the node that

@@ -364,7 +364,7 @@ class NumberWatch:
         births = [birth for each in ill if (birth := self._tracking.of(each)) is not None]
         if births:
             seen = sighting(min(births, key=lambda each: each.order), self._verdicts.last, False)
-            seen = with_setting(seen, state.ref())
+            seen = with_setting(seen, state.ref(), ill)
             self._told = self._applied_by(seen, ill, state, spot)
 
     def _at_end(self) -> None:

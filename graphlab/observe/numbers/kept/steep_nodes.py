@@ -38,7 +38,7 @@ _VECTORS = {"LinalgEigh": (1,), "LinalgSvd": (0, 2)}
 # between an operation and what hides its result, one of them may have failed before it.
 _HIDES = {
     "Where", "MaskedFill", "MaskedSelect", "Index", "IndexSelect", "Gather", "Select", "Slice",
-    "Clamp", "ClampMin", "ClampMax",
+    "Clamp", "ClampMin", "ClampMax", "Minimum", "Maximum", "Atan", "Sigmoid", "Tanh", "Erf",
 }  # fmt: skip
 _HANDS_ON = {
     "Neg", "Add", "Sub", "Rsub", "Sum", "Mean", "View", "UnsafeView", "ReshapeAlias", "Squeeze",
@@ -155,6 +155,11 @@ class SteepNodes:
             gone = held.popleft()[1]
             if gone is not _NOTHING:
                 self._held -= sum(in_memory(each.value) for each in gone)
+
+    def alike(self, kept: Kept) -> list[int]:
+        """The numbers of the nodes of the same kind that were looked up in the same graph."""
+        held = next(each for record, each in self._kept if record is kept.record)
+        return [each.sequence for each in held if each.kind == kept.kind]
 
     def first(self, records: list[RawBackward]) -> Kept | None:
         """The first node whose derivative was not finite in these backwards, which are in the order
