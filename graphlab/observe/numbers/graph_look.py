@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from graphlab.observe.graph.walk import Slot, leaf_of, sequence, slots
+from graphlab.observe.graph.walk import Slot, leaf_of, saved_number, sequence, slots
 from graphlab.observe.numbers.finite import Odd, counts, critical, odd
 from graphlab.observe.numbers.recompute import kind_of_node, recompute
 from graphlab.observe.tensors import count_of, grad_fn_of, is_parameter, is_tensor, readable
@@ -204,7 +204,7 @@ def _judge(
     if kind == "Div" and not any(each.name == "self" for each in own):
         # What is divided was not saved.
         given = [values.get(parents[0], torch.ones(())), *given]
-    numbers = [getattr(node, "_saved_exponent", None)]
+    numbers = [saved_number(node, "exponent")]
     said = critical(spelt(kind), given, [n for n in numbers if type(n) in (int, float)])
     return Found(node, kind, found, count_of(values[node]), given, said.operand, said.text)
 
