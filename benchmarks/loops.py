@@ -17,6 +17,9 @@ Train = Callable[[Iterable[int]], None]
 
 # Where the loops below that read it train: `overhead.py --device cuda` sets it.
 DEVICE = "cpu"
+# How many images or sequences dcgan and transformer train on at once: `instructions.py --batch`
+# sets it, as Valgrind would take hours for the usual ones.
+BATCH = 0
 
 
 def tiny() -> Train:
@@ -39,8 +42,9 @@ def dcgan() -> Train:
         nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1),
         nn.BatchNorm2d(64), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64 * 49, 1),
     )  # fmt: skip
-    img = torch.randn(64, 1, 28, 28, device=DEVICE)
-    return _gan(G.to(DEVICE), D.to(DEVICE), img, (64, 32, 1, 1))
+    batch = BATCH or 64
+    img = torch.randn(batch, 1, 28, 28, device=DEVICE)
+    return _gan(G.to(DEVICE), D.to(DEVICE), img, (batch, 32, 1, 1))
 
 
 def _gan(G: nn.Module, D: nn.Module, img: Any, noise: tuple[int, ...]) -> Train:
@@ -73,7 +77,7 @@ def transformer() -> Train:
     layer = nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True)
     net = nn.Sequential(nn.TransformerEncoder(layer, 6), nn.Linear(256, 256)).to(DEVICE)
     optimizer = torch.optim.Adam(net.parameters(), 1e-4)
-    x, y = torch.randn(2, 8, 32, 256, device=DEVICE)
+    x, y = torch.randn(2, BATCH or 8, 32, 256, device=DEVICE)
 
     def train(steps: Iterable[int]) -> None:
         for _ in steps:
@@ -269,10 +273,11 @@ def ppo() -> Train:
     return train
 
 
-def _parameters(count: int) -> Train:
+def _parameters(count: int, listed: bool = False) -> Train:
     torch.manual_seed(0)
-    weights = nn.ParameterList(torch.randn(4) for _ in range(count))
-    optimizer = torch.optim.Adam(weights.parameters(), 1e-3)
+    made = [nn.Parameter(torch.randn(4)) for _ in range(count)]
+    weights: Any = made if listed else nn.ParameterList(made)
+    optimizer = torch.optim.Adam(made, 1e-3)
 
     def train(steps: Iterable[int]) -> None:
         for _ in steps:
@@ -287,6 +292,11 @@ def _parameters(count: int) -> Train:
 def parameters_1000() -> Train:
     """1,000 parameters of 4 numbers under one Adam"""
     return _parameters(1000)
+
+
+def listed_1000() -> Train:
+    """1,000 parameters as above, in a plain list: torch's is a loop of Python"""
+    return _parameters(1000, listed=True)
 
 
 def parameters_5000() -> Train:

@@ -74,6 +74,7 @@ LENGTHS = {
     "pydata": SMALL,
     "pysearch": Lengths(200, 100, 50),
     "parameters_1000": LARGE,
+    "listed_1000": LARGE,
     "parameters_5000": Lengths(6, 6, 6),
     "modules_1000": MIDDLE,
 }

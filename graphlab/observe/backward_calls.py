@@ -273,7 +273,7 @@ class BackwardCalls:
         stale = inspector.written(nodes)
         freed = inspector.freed(nodes)
         # The autograd engine runs the latest node first, so the later problem is the one it met.
-        if freed and (not stale or freed[0].seq > stale[0].seq):
+        if freed and (not stale or freed[0].seq > stale[0].seq) and self._met(arg[1]):
             record.problems = freed
         elif stale:
             record.problems = stale
@@ -290,6 +290,12 @@ class BackwardCalls:
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
         if record.problems or record.trouble is not None:
             self._refused(record, frame, arg[1])
+
+    def _met(self, error: BaseException) -> bool:
+        """Whether `error` is about what an earlier backward had freed. In one thread it is: only
+        what was made before that one is. Threads count their nodes each from 0, so what this
+        backward has freed as it ran looks as if another's had."""
+        return not self._log.several or mistake_of(error) == "freed"
 
     def _failed(
         self, record: RawBackward, frame: FrameType, arg: Any, nodes: list[Any], names: Names

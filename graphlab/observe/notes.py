@@ -275,11 +275,12 @@ class Log(ThreadMarks):
         self.hooked_all: Spot | None = None
 
     def after(self, event: RawWrite | RawBackward, seq: int) -> bool:
-        """Whether an event came after the node `seq`; true where that was made in another thread,
-        whose count of nodes says nothing of this one's."""
-        if event.seq > seq or not self.several:
-            return event.seq > seq
-        return self.holding(seq) is not self._marks.get(event.thread)
+        """Whether an event came after the node `seq`; true where another thread has made that."""
+        return event.seq > seq or not self.beside(event, seq)
+
+    def beside(self, event: RawWrite | RawBackward, seq: int) -> bool:
+        """Whether an event was in the thread in which the node `seq` was made."""
+        return not self.several or self.holding(seq) is self._marks.get(event.thread)
 
     def write(self, event: RawWrite) -> None:
         if not event.thread:

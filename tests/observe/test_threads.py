@@ -223,3 +223,58 @@ def test_what_another_thread_writes_while_a_step_runs_is_noted() -> None:
     (finding,) = [each for each in session.findings if each.code == "GL001"]
     assert finding.mutated is not None and finding.mutated.at is not None
     assert finding.mutated.at.line == line_of("scale.mul_(2)")
+
+
+def spoiled(steps: int, how: str = "") -> None:
+    """A training that ends at its last step, in one of several ways."""
+    encoder, head = nn.Linear(3, 4), nn.Linear(4, 1)
+    optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.01)
+    for step in range(steps):
+        hidden = encoder(torch.randn(5, 3)).exp()
+        loss = head(hidden).pow(2).mean()
+        if step == steps - 1 and how == "written":
+            hidden.add_(1)
+        if step == steps - 1 and how == "hook":
+            hidden.register_hook(lambda grad: grad.no_such_attribute)
+        optimizer.zero_grad()
+        loss.backward()
+        if step == steps - 1 and how == "freed":
+            loss.backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("how, code", [("written", "GL001"), ("freed", "GL002"), ("hook", "")])
+@pytest.mark.parametrize("steps", [3, 40])
+def test_an_error_in_one_of_two_trainings_at_once(how: str, code: str, steps: int) -> None:
+    """Their nodes have the same numbers, and the failing backward has freed some as it ran."""
+    with graphlab.watch() as session, ThreadPoolExecutor(2) as pool:
+        right_one = pool.submit(spoiled, steps)
+        wrong_one = pool.submit(spoiled, steps, how)
+        assert right_one.exception() is None
+        assert wrong_one.exception() is not None
+    found = [each for each in session.findings if each.code in ("GL001", "GL002")]
+    assert [each.code for each in found] == [code] * bool(code)
+    if how == "written":
+        assert found[0].mutated is not None and found[0].mutated.at is not None
+        assert found[0].mutated.at.line == line_of("hidden.add_(1)")
+    if how == "freed":
+        assert found[0].iteration == steps - 1
+
+
+def test_what_a_backward_in_another_thread_needs_was_written() -> None:
+    net = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.Linear(4, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    with graphlab.watch() as session, ThreadPoolExecutor(1) as pool:
+        for step in range(30):
+            hidden = net[:2](torch.randn(5, 3))
+            loss = net[2](hidden).pow(2).mean()
+            if step == 29:
+                hidden.mul_(2)
+            optimizer.zero_grad()
+            failed = pool.submit(loss.backward).exception() is not None
+            assert failed == (step == 29)
+            optimizer.step()
+    (finding,) = [each for each in session.findings if each.code in ("GL001", "GL002")]
+    assert finding.code == "GL001"
+    assert finding.mutated is not None and finding.mutated.at is not None
+    assert finding.mutated.at.line == line_of("hidden.mul_(2)")

@@ -29,7 +29,7 @@ def benchmarks():
 
 LOOPS = [
     "tiny", "dcgan", "transformer", "lstm", "gnn", "gpt", "ppo", "pyrl", "pydata", "pysearch",
-    "parameters_1000", "parameters_5000", "modules_1000",
+    "parameters_1000", "listed_1000", "parameters_5000", "modules_1000",
 ]  # fmt: skip
 
 

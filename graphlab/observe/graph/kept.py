@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import deque
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import FrameType, FunctionType, ModuleType, NoneType
 from typing import Any
 
@@ -37,6 +37,10 @@ WIDEST = 64
 
 # A kept graph is measured up to this many nodes.
 LARGEST = 50_000
+
+
+# Of a longer list, such as a replay buffer of a million entries, the newest ones are looked at.
+NEWEST = 1_024
 
 
 # After so many inspected backwards at a line, a graph that is not known to grow does not.
@@ -105,7 +109,7 @@ class GrowingGraphs:
         seen: set[int] = set()
         holders = [*_variables(frame, self._files), *in_libraries(frame, self._files)]
         for where, label, each in parts_of(holders):
-            tensors = _held(each)
+            tensors, others = held_in(each)
             edges = [n for t in tensors if (n := node_behind(t)) is not None]
             if edges and label not in now and id(each) not in seen:
                 # What two names stand for is told by the nearer one.
@@ -113,8 +117,8 @@ class GrowingGraphs:
                 self._homes[label] = where
                 nodes = walk(edges[-64:])
                 hold(nodes, tensors)
-                oldest = min(sequence(node) for node in nodes)
-                now[label] = len(nodes) + len(edges), oldest
+                oldest = min(sequence(node) for node in (*nodes, edges[0]))
+                now[label] = len(nodes) + len(edges) + others, oldest
         for name in [key[1] for key in self._kept if key[0] == spot and key[1] not in now]:
             del self._kept[(spot, name)]
         for name, (size, oldest) in now.items():
@@ -180,17 +184,21 @@ def parts_of(held: list[Held]) -> list[Held]:
     return sorted(found, key=lambda each: "._" in each[1])
 
 
-def _held(value: Any) -> list[Any]:
+def held_in(value: Any) -> tuple[list[Any], int]:
     """The tensors that a variable holds: itself, or what is in a list or a deque, and in the tuples
-    and dictionaries there, as in a replay buffer."""
+    and dictionaries there, as in a replay buffer; and how many entries were not looked at."""
     if not is_a(value, (list, deque)):
-        return [value] if is_tensor(value) else []
+        return ([value] if is_tensor(value) else []), 0
     kind = list if is_a(value, list) else deque
-    found = []
-    for each in list(kind.__iter__(value)):
-        inner = (one for _, one in items(each, 16)) if is_a(each, (tuple, dict)) else (each,)
-        found += [one for one in inner if is_tensor(one)]
-    return found
+    newest = list(islice(kind.__reversed__(value), NEWEST))
+    found: list[Any] = []
+    for each in reversed(newest):
+        if type(each) is tuple:
+            inner = each[:16]
+        else:
+            inner = [one for _, one in items(each, 16)] if is_a(each, (tuple, dict)) else [each]
+        found += [one for one in inner if id(type(one)) not in _PLAIN and is_tensor(one)]
+    return found, max(0, kind.__len__(value) - NEWEST)
 
 
 def node_behind(tensor: Any) -> Any:

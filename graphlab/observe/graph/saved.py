@@ -327,9 +327,13 @@ class Inspector:
         return None
 
     def _freed_by(self, seq: int) -> RawBackward | None:
-        """The first backward since the node was made that ran through it and kept nothing."""
+        """The first backward since the node was made that ran through it and kept nothing. Of
+        another thread than the node, whose counts say nothing of which came first, the last."""
+        elsewhere = None
         for event in self._backwards:
             freeing = event.completed and not event.retain_graph
             if freeing and self._log.after(event, seq) and self._log.covers(event, seq):
-                return event
-        return None
+                if self._log.beside(event, seq):
+                    return event
+                elsewhere = event
+        return elsewhere

@@ -99,8 +99,12 @@ def grad_edge(tensor: Any) -> Any:
     if not is_tensor(tensor):
         return tensor.node if type(tensor) is torch.autograd.graph.GradientEdge else None
     node = grad_fn_of(tensor)
-    if node is not None or not (requires_grad(tensor) and is_leaf(tensor)):
-        return node
+    try:
+        if node is not None or not (requires_grad(tensor) and is_leaf(tensor)):
+            return node
+    except RuntimeError:
+        # One of several views, as of `unbind`, whose base was written.
+        return None
     try:
         with torch.enable_grad(), no_dispatch():
             view: Any = torch._C.TensorBase.view_as(tensor, tensor)
@@ -141,6 +145,14 @@ def output_shape(node: Any) -> tuple[int, ...]:
 def slot_names(node: Any) -> tuple[str, ...]:
     """The names of what a node like this one saves."""
     return tuple(short for short, _, _ in _attributes_of(type(node)))
+
+
+def saved_number(node: Any, name: str) -> Any:
+    """What a node saved under `name` that is no tensor; None if there is none. To read a tensor is
+    to unpack it: it may be stale or freed, or a hook of the program's would run."""
+    if hasattr(type(node), f"_raw_saved_{name}"):
+        return None
+    return getattr(node, f"_saved_{name}", None)
 
 
 def _attributes_of(kind: type) -> tuple[tuple[str, str, str], ...]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from graphlab.observe.graph.walk import Slot, leaf_of, sequence, slots
+from graphlab.observe.graph.walk import Slot, leaf_of, saved_number, sequence, slots
 from graphlab.observe.numbers.finite import Odd, counts, critical, odd
 from graphlab.observe.numbers.recompute import kind_of_node, recompute
 from graphlab.observe.tensors import count_of, grad_fn_of, is_parameter, is_tensor, readable
@@ -216,7 +216,7 @@ def _judge(
     if kind == "CtcLoss":
         lengths = [getattr(node, f"_saved_{name}_lengths", ()) for name in ("input", "target")]
         given = [*tensors[:2], *(torch.tensor(each) for each in lengths)]
-    numbers = [getattr(node, "_saved_exponent", None)]
+    numbers = [saved_number(node, "exponent")]
     said = critical(spelt(kind), given, [n for n in numbers if type(n) in (int, float)])
     meant_by = given[said.operand] if said.operand < len(given) else None
     slot = next((each.name for each in own if each.data is meant_by), "")

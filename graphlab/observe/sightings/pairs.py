@@ -3,7 +3,6 @@ weight, as their shapes were broadcast."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -12,12 +11,12 @@ import torch
 
 from graphlab.observe.graph.walk import output_shape, sequence, slots
 from graphlab.observe.notes import RawBackward, Spot, located
-from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.sightings.watched import Looks, Watched
 from graphlab.observe.tensors import base_of, readable, shape_of
 from graphlab.trace.sightings import BroadcastLoss
 
-# How many backwards of a line are looked at, and how many rows and columns of a difference.
-LOOKS, ROWS = 2, 8
+# How many rows and columns of a difference are looked at.
+ROWS = 8
 # How far a difference may be from one of a column and a row, in units of its rounding.
 ROUNDINGS = 16
 _LOSSES = ("MseLossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0")
@@ -54,13 +53,12 @@ class Pair(NamedTuple):
 class Pairs:
     def __init__(self, watched: Watched) -> None:
         self._log = watched.log
-        self._looks: Counter[Spot | None] = Counter()
+        self._looks = Looks()
         self._found: dict[Spot | None, BroadcastLoss] = {}
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        if self._looks[record.spot] >= LOOKS:
+        if not self._looks.due(record, nodes):
             return
-        self._looks[record.spot] += 1
         for node in nodes:
             kind = type(node).__name__
             pair = _of_loss(node) if kind in _LOSSES else None

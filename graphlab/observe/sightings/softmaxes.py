@@ -14,14 +14,14 @@ import torch
 
 from graphlab.observe.graph.walk import output_shape, sequence
 from graphlab.observe.notes import RawBackward, Spot, located
-from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.sightings.watched import Looks, Watched
 from graphlab.observe.tensors import grad_fn_of, is_tensor
 from graphlab.source.objects import attributes, class_module, class_name
 from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import SoftmaxTwice
 
-# How many backwards of a line are looked at, and how many views are followed.
+# How many calls of a loss are looked at, and how many views are followed.
 LOOKS, VIEWS = 2, 16
 _SOFTMAXES = {"SoftmaxBackward0": "softmax", "LogSoftmaxBackward0": "log_softmax"}
 _NAMES = {**_SOFTMAXES, "SigmoidBackward0": "sigmoid", "ExpBackward0": "exp"}
@@ -38,7 +38,8 @@ _RESHAPES = (
 class Softmaxes:
     def __init__(self, watched: Watched) -> None:
         self._log, self._tracer = watched.log, watched.tracer
-        self._looks: Counter[Spot | None] = Counter()
+        self._looks = Looks()
+        self._calls: Counter[Spot | None] = Counter()
         self._found: dict[tuple[Spot | None, Spot | None], SoftmaxTwice] = {}
         # A divergence has no node of its own in the graph.
         for function in (torch.nn.functional.kl_div, torch.nn.KLDivLoss.forward):
@@ -47,9 +48,8 @@ class Softmaxes:
             watched.tracer.handle(function, self._on_poisson, "call")
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        if self._looks[record.spot] >= LOOKS:
+        if not self._looks.due(record, nodes):
             return
-        self._looks[record.spot] += 1
         for node in nodes:
             logs = type(node).__name__ in _LOGS
             if logs or type(node).__name__ in _SECOND:
@@ -72,9 +72,9 @@ class Softmaxes:
     def _on_loss(self, frame: FrameType, name: str, kinds: tuple[str, ...], loss: str) -> None:
         """A loss is called: of what kind is the node that made its argument `name`?"""
         loss_spot = self._tracer.spot(frame.f_back)
-        if self._looks[loss_spot] >= LOOKS:
+        if self._calls[loss_spot] >= LOOKS:
             return
-        self._looks[loss_spot] += 1
+        self._calls[loss_spot] += 1
         given = frame.f_locals.get(name)
         node = grad_fn_of(given) if is_tensor(given) else None
         for _ in range(VIEWS):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from graphlab.observe.graph.walk import sequence, slot_names
+from graphlab.observe.graph.walk import saved_number, sequence, slot_names
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.numbers.derivatives import steep
 from graphlab.observe.numbers.finite import counts, in_memory
@@ -216,7 +216,7 @@ def _plan(root: Any) -> _Plan:
 
 def _below_one(node: Any) -> bool:
     """Whether it is a power that is finite at 0 and whose slope is not."""
-    exponent: Any = getattr(node, "_saved_exponent", None)
+    exponent = saved_number(node, "exponent")
     return type(exponent) in (int, float) and 0 < exponent < 1
 
 

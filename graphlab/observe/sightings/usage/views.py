@@ -3,18 +3,15 @@ which does not transpose them."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import output_shape, sequence
 from graphlab.observe.notes import RawBackward, Spot, located
-from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.sightings.watched import Looks, Watched
 from graphlab.trace.sightings import ScoresMixed
 
-# How many backwards of a line are looked at.
-LOOKS = 2
 _LOSSES = ("NllLossBackward0", "NllLoss2DBackward0")
 _VIEWS = ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0")
 _FLAT = (*_VIEWS, "UnsqueezeBackward0", "SqueezeBackward1")
@@ -25,13 +22,12 @@ _PRODUCTS = ("AddmmBackward0", "MmBackward0")
 class ScoresViewed:
     def __init__(self, watched: Watched) -> None:
         self._log = watched.log
-        self._looks: Counter[Spot | None] = Counter()
+        self._looks = Looks()
         self._found: dict[Spot | None, ScoresMixed] = {}
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        if self._looks[record.spot] >= LOOKS:
+        if not self._looks.due(record, nodes):
             return
-        self._looks[record.spot] += 1
         for node in nodes:
             found = _mixed(node) if type(node).__name__ in _LOSSES else None
             if found is None:
