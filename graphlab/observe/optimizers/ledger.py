@@ -249,8 +249,7 @@ class OptimizerLedger:
         return fresh, any_gradient
 
     def measure_harm(self, record: RawBackward, values: dict[str, Any], nodes: list[Any]) -> None:
-        """Measure what the last step did to a backward that is about to run, at the first one of
-        each line."""
+        """Measure what the last step did to the backward to come, at the first one of each line."""
         if self.unseen_step is None or record.is_grad or record.spot in self._measured:
             return
         self._measured.add(record.spot)
