@@ -69,7 +69,7 @@ class Closures:
 
 def _calls(optimizer: Any) -> int:
     """How often LBFGS has called its closures by now; it notes that as it ends a step."""
-    states = attributes(optimizer).get("state")
+    states: Any = attributes(optimizer).get("state")
     # By parameter; only the first one has a state.
     for values in list(dict.values(states)) if is_a(states, dict) else ():
         count = item(values, "func_evals")
