@@ -178,11 +178,10 @@ class ReachedParameters:
         all that any optimizer holds.
 
         A network that is mostly left out may be so on purpose (a backbone), and gets its gradients
-        for nothing. Left out on purpose is one
-        in eval mode (a loss network), a part in eval mode of one that trains, a copy that is made
-        for one backward, one whose gradients are only asked for, and a parameter that the program
-        writes by hand. So is everything where no optimizer holds what losses lead to, unless one
-        steps frozen parameters alone (`steps_frozen`).
+        for nothing. Left out on purpose is one in eval mode (a loss network), a part in eval mode
+        of one that trains, a copy that is made for one backward, one whose gradients are only asked
+        for, and a parameter that the program writes by hand. So is everything where no optimizer
+        holds what losses lead to, unless one steps frozen parameters alone (`steps_frozen`).
         """
         # The last write by hand to each storage, and how far it went. An initialisation comes
         # before the backward; that of what is made anew may be in memory that one before it had.

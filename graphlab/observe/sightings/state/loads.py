@@ -14,7 +14,7 @@ import torch
 
 from graphlab.observe.names import submodules
 from graphlab.observe.notes import RawBackward, Spot
-from graphlab.observe.sightings.state.one_object import line_of_union
+from graphlab.observe.sightings.state.sharing.one_object import line_of_union
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, Unnoticed, address_of, grad_of, is_tensor, version_of
 from graphlab.source.files import user_frame

@@ -18,8 +18,8 @@ from graphlab.observe.sightings.state.loads import Loads
 from graphlab.observe.sightings.state.modes import Modes
 from graphlab.observe.sightings.state.repeated import RepeatedModules
 from graphlab.observe.sightings.state.replaced import Replacements
-from graphlab.observe.sightings.state.shared_elements import SharedElements
-from graphlab.observe.sightings.state.ties import Ties
+from graphlab.observe.sightings.state.sharing.shared_elements import SharedElements
+from graphlab.observe.sightings.state.sharing.ties import Ties
 from graphlab.observe.sightings.state.undone import UndoneEvals
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.tensors import Unnoticed
