@@ -45,6 +45,8 @@ class Iterations:
         self._training: LoopKey | None = None
         self._numbering: set[LoopKey] = set()
         self._around: set[LoopKey] = set()
+        # Each loop's one key: to find the very same object costs half as much as an equal one.
+        self._keys: dict[LoopKey, LoopKey] = {}
         # The training loop around a line, and around an instruction, by the identity of the code:
         # Python has to search for the line of an instruction.
         self._known: dict[tuple[int, int], LoopKey] = {}
@@ -88,6 +90,10 @@ class Iterations:
             self.total = length_of_loops(frame) or self.total
             frame = frame.f_back
 
+    def _key(self, code: CodeType, line: int) -> LoopKey:
+        key = hashed(code, line)
+        return self._keys.setdefault(key, key)
+
     def body_starts(self, code: CodeType) -> frozenset[int]:
         return frozenset(each.start for each in loops_of(code.co_filename))
 
@@ -99,7 +105,7 @@ class Iterations:
         """The first line of a loop's body begins, unless it runs again within the same turn."""
         known = self._bodies.get((id(code), line))
         if known is None:
-            known = hashed(code, line), line in self.repeated_starts(code)
+            known = self._key(code, line), line in self.repeated_starts(code)
             self._bodies[id(code), line] = known
         loop, repeats = known
         # A block's end, or a loop's next turn, has another offset than its beginning.
@@ -224,7 +230,7 @@ class Iterations:
             ]
             training = [each for each in around if each.trains]
             if training:
-                found = self._known[id(code), line] = hashed(code, training[-1].start)
+                found = self._known[id(code), line] = self._key(code, training[-1].start)
                 return found
             if around and plain is None:
                 plain = code, around[0].start
