@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -12,13 +13,15 @@ import torch
 from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed
+from graphlab.source.evaluate import in_frame
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import attribute, is_a, static
-from graphlab.source.places import nodes_of, parse, place
+from graphlab.source.objects import attribute, is_a, static, variables
+from graphlab.source.places import expression_of, nodes_of, parse, place
 from graphlab.trace.module_sightings import FunctionUnfit
 from graphlab.trace.values import Location
 
 _Base: Any = torch.autograd.Function
+_BuiltIn: Any = type(len)
 
 
 class TransformsRefused:
@@ -43,18 +46,27 @@ class TransformsRefused:
             entries.append((trace.tb_frame, trace.tb_lasti))
             trace = trace.tb_next
         with Unnoticed():
-            self._found = _told(entries, self._files)
+            self._found = _told(entries, self._files, str(error))
 
 
-def _told(entries: list[tuple[FrameType, int]], files: UserFiles) -> FunctionUnfit | None:
+def _told(
+    entries: list[tuple[FrameType, int]], files: UserFiles, said: str
+) -> FunctionUnfit | None:
     mine = [each for each in entries if each[0].f_code in files]
-    last = entries[-1][0] if entries else None
-    if last is None or not mine or last is mine[-1][0]:
+    if not mine:
         return None
+    last, at = entries[-1]
     values = last.f_locals
+    kind: Any
     # The two places in which torch itself raises, by what only they have.
-    if last.f_code is getattr(_Base.apply, "__code__", None):
-        kind: Any = values.get("cls")
+    if not _raises(last, at) and (kind := _applied(last, at)) is not None:
+        # Since torch 2.15 `apply` is C++, which has no frame: its message tells what was missed.
+        lacks = "setup_context"
+        apart = lacks not in said
+    elif not _raises(last, at):
+        return None
+    elif last.f_code is getattr(_Base.apply, "__code__", None):
+        kind = values.get("cls")
         lacks = "setup_context"
         apart = values.get("is_setup_ctx_defined") is not False
     else:
@@ -69,6 +81,23 @@ def _told(entries: list[tuple[FrameType, int]], files: UserFiles) -> FunctionUnf
     frame, lasti = mine[-1]
     call_at = located((frame.f_code, lasti))
     return FunctionUnfit(_defined(kind, name, files), call_at, f"{name}.apply()", name, lacks)
+
+
+def _applied(frame: FrameType, offset: int) -> Any:
+    """The class whose ``apply``, if it is C++, a frame called: in so many words, or by a variable
+    that holds it."""
+    node = expression_of(frame.f_code, offset)
+    called = node.func if isinstance(node, ast.Call) else None
+    if isinstance(called, ast.Attribute) and called.attr == "apply":
+        return in_frame(called.value, frame)
+    held = [each for each in variables(frame.f_locals).values() if type(each) is _BuiltIn]
+    kinds = {id(each.__self__): each.__self__ for each in held if each.__name__ == "apply"}
+    return next(iter(kinds.values())) if len(kinds) == 1 else None
+
+
+def _raises(frame: FrameType, offset: int) -> bool:
+    """Whether it is a ``raise`` that raised, not what the frame had called: torch's own apply()."""
+    return dis.opname[frame.f_code.co_code[offset]] == "RAISE_VARARGS"
 
 
 def _defined(kind: Any, name: str, files: UserFiles) -> Location | None:
