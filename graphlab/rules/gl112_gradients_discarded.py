@@ -43,7 +43,8 @@ def _in_vain(trace: Trace, fate: Fate) -> bool:
     """Whether zero_grad() clears all that the backwards of a line write, while steps between them
     apply what others write to the same parameters: a loss whose backward comes after the step. A
     program that looks at gradients, or writes to parameters itself (SAM), has its own use of them;
-    a gradient of an input is asked for by an attack."""
+    a gradient of an input is asked for by an attack; and where another optimizer steps as well,
+    the loss may be its, though it leads elsewhere (GL110)."""
     if fate.applied or fate.discarded < LEAST or not fate.cleared_by.endswith(".zero_grad()"):
         return False
     holders = [trace.optimizers[at] for at in fate.holders]
@@ -55,7 +56,9 @@ def _in_vain(trace: Trace, fate: Fate) -> bool:
     stepped, seen = True, 0
     for event in trace.events:
         if isinstance(event, Step):
-            stepped = stepped or event.optimizer in fate.holders
+            if event.optimizer not in fate.holders:
+                return False
+            stepped = True
         elif isinstance(event, Backward) and event.at == fate.at and fate.at is not None:
             if not stepped or not event.reached or not owned.issuperset(event.reached):
                 return False
