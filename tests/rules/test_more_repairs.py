@@ -245,6 +245,17 @@ def test_a_copy_is_made_only_where_nobody_keeps_the_old_one() -> None:
     assert not list(copy_before_write(script.trace(), script.at("m.diagonal().add_(n)")))
 
 
+def test_of_what_unbind_gave_each_is_copied() -> None:
+    source = "def f(m, n):\n    parts = m.unbind(0)\n    parts[0].add_(n)\n    return parts\n"
+    script = Script(source)
+    helps = copy_before_write(script.trace(), script.at("parts[0].add_(n)"))
+    write = "    parts[0].add_(n)"
+    copied = source.replace(write, f"    parts = [each.clone() for each in parts]\n{write}")
+    made = outcomes(source, helps)
+    assert copied in made
+    assert not any("parts.clone()" in each for each in made)
+
+
 def test_a_summand_of_the_loss_is_not_moved_out_of_it() -> None:
     source = "import torch\nloss = loss + f(x).item()\nloss.backward()\n"
     script = Script(source)

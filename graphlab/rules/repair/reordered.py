@@ -8,11 +8,17 @@ from collections.abc import Iterable, Iterator
 from graphlab.language import message
 from graphlab.rules.repair.writes import out_of_place
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.effects.stores import last_part
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Saved, Trace
 
 _PLACES = ast.Name | ast.Attribute | ast.Subscript
+# What gives several tensors at once.
+_SEVERAL = {
+    "unbind", "split", "chunk", "tensor_split", "split_with_sizes", "hsplit", "vsplit", "list",
+    "tuple",
+}  # fmt: skip
 
 
 def view_after_write(
@@ -58,12 +64,29 @@ def copy_before_write(trace: Trace, at: Location | None) -> Iterator[Help]:
     start, indent = file.whole(statement)[0], " " * statement.col_offset
     for name in dict.fromkeys(places):
         if name != "self":
+            several = any(map(_are_several, _given_to(name, here)))
+            copied = f"[each.clone() for each in {name}]" if several else f"{name}.clone()"
             found = file.help(
                 message("repairs.tried.write_copy", name=name),
-                (start, start, f"{indent}{name} = {name}.clone()\n"),
+                (start, start, f"{indent}{name} = {copied}\n"),
             )
             if found is not None:
                 yield found
+
+
+def _given_to(name: str, here: StatementInScope) -> Iterator[ast.expr]:
+    """What the function assigns to `name`."""
+    for node in ast.walk(here.scope):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.Assign) and name in map(ast.unparse, targets):
+            yield node.value
+
+
+def _are_several(value: ast.expr) -> bool:
+    """Whether a value is a list or a tuple, of tensors where a write needs a copy of them."""
+    if isinstance(value, ast.Call):
+        return last_part(value.func) in _SEVERAL
+    return isinstance(value, ast.List | ast.Tuple | ast.ListComp)
 
 
 def _is_its_own(file: Rewriting, here: StatementInScope, target: ast.expr) -> bool:
