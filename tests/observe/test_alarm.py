@@ -37,7 +37,7 @@ def test_a_part_of_a_large_tensor_is_not_kept() -> None:
     nodes = SteepNodes()
     for count in (8, steep_nodes.ONE + 8):
         whole = torch.ones(count, requires_grad=True) * 1.0
-        nodes.begins(backward(count, object()), whole[:4].log().sum().grad_fn)
+        nodes.begins(backward(count, object()), whole[:4].log().sum())
     kept = [[each.kind for each in every] for _, every in nodes._kept]
     assert kept == [["Log"], []]
 
@@ -47,6 +47,6 @@ def test_two_losses_by_turns_each_keep_their_own_nodes() -> None:
     for at in range(8):
         x = torch.ones(3, requires_grad=True)
         loss = x.sqrt().sum() if at % 2 else (x * 2).log().sum()
-        nodes.begins(backward(at, lines[at % 2]), loss.grad_fn)
+        nodes.begins(backward(at, lines[at % 2]), loss)
     kept = [[each.kind for each in every] for _, every in nodes._kept]
     assert kept == [["Log"], ["Sqrt"]] * 4

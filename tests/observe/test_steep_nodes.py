@@ -219,6 +219,6 @@ def test_only_so_much_is_held() -> None:
     for at in range(40):
         record = RawBackward(2 * at, None, "loss.backward()", "loss", at, False)
         loss = torch.rand(1 << 19, requires_grad=True).sqrt().sum()
-        nodes.begins(record, loss.grad_fn)
+        nodes.begins(record, loss)
     held = sum(each.value.numel() for _, kept in nodes._kept for each in kept)
     assert 0 < held <= steep_nodes.ALL and len(nodes._kept) <= steep_nodes.BACKWARDS

@@ -13,9 +13,7 @@ from graphlab.observe.tensors import count_of, is_tensor, readable
 
 # Private to torch; without it the tensors are read one by one.
 _norms: Any = getattr(torch, "_foreach_norm", None)
-_Base: Any = torch._C.TensorBase
-_dtype: Any = _Base.__dict__["dtype"].__get__
-_FLOATS = {torch.float32, torch.float64, torch.float16, torch.bfloat16}
+_item: Any = torch._C.TensorBase.item
 
 
 class Odd(NamedTuple):
@@ -34,13 +32,12 @@ FINITE = Odd(0, 0)
 def number(value: Any) -> float | None:
     """The number in a plain tensor of one; None for any other, which may have one as well. Read at
     every backward, so at a fraction of what it costs to ask whether it is `readable`."""
-    if type(value) is not torch.Tensor or _dtype(value) not in _FLOATS:
-        return None
     try:
         # Not `value.item`, which the program may patch; it raises for more than one number.
-        return _Base.item(value)
+        found = _item(value) if type(value) is torch.Tensor else None
     except Exception:
         return None
+    return found if type(found) is float else None
 
 
 def counts(value: Any) -> bool:

@@ -202,10 +202,8 @@ class NumberWatch:
         if not tracking.finite_root:
             self._loss_is_odd(record, listed(loss), frame)
         elif not tracking.on and values.get("inputs") is None and is_tensor(loss):
-            root = grad_fn_of(loss)
-            if root is not None:
-                # What would tell which node of this backward made a gradient not finite.
-                self._verdicts.steep.begins(record, root)
+            # What would tell which node of this backward made a gradient not finite.
+            self._verdicts.steep.begins(record, loss)
 
     def _is_odd(self, record: RawBackward, loss: Any) -> bool:
         plain = type(loss) is torch.Tensor and device_of(loss) == "cpu"

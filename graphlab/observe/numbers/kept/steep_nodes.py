@@ -16,7 +16,7 @@ from graphlab.observe.notes import RawBackward
 from graphlab.observe.numbers.derivatives import steep
 from graphlab.observe.numbers.finite import counts, in_memory
 from graphlab.observe.numbers.recompute import kind_of_node
-from graphlab.observe.tensors import version_of
+from graphlab.observe.tensors import grad_fn_of, version_of
 
 # Of the kinds whose derivative is infinite or NaN wherever the values are such, whatever gradient
 # comes in: what they saved, and whether their result is finite there.
@@ -122,23 +122,24 @@ class SteepNodes:
         self._kept: deque[tuple[RawBackward, list[Kept]]] = deque()
         self._held = self._learned = self._seen = self._last = 0
 
-    def begins(self, record: RawBackward, root: Any) -> None:
-        """A backward is about to run, from the node `root` of its only loss."""
+    def begins(self, record: RawBackward, loss: Any) -> None:
+        """A backward is about to run, from its only loss."""
         made, self._last = record.seq - self._last, record.seq
         self._seen += 1
         plan = self._plans.get((record.line, made))
         if plan is None:
-            plan = self._learn(record, root, made) or self._latest.get(record.line)
+            plan = self._learn(record, loss, made) or self._latest.get(record.line)
         kept: list[Kept] | None = None
-        if plan is not None and plan.looks:
+        # Python makes an object for a node, which most plans can do without.
+        if plan is not None and plan.looks and (root := grad_fn_of(loss)) is not None:
             kept = _read(plan, record, root)
             if kept is None:
-                plan = self._learn(record, root, made)
+                plan = self._learn(record, loss, made)
                 kept = _read(plan, record, root) if plan is not None else None
         self._hold(record, kept or _NOTHING)
 
-    def _learn(self, record: RawBackward, root: Any, made: int) -> _Plan | None:
-        if self._learned > LEARNED + self._seen // EVERY:
+    def _learn(self, record: RawBackward, loss: Any, made: int) -> _Plan | None:
+        if self._learned > LEARNED + self._seen // EVERY or (root := grad_fn_of(loss)) is None:
             return None
         self._learned += 1
         if len(self._plans) >= PLANS:
