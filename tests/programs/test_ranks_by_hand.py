@@ -89,7 +89,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-dist.init_process_group("gloo", timeout=timedelta(seconds=5))
+dist.init_process_group("gloo", timeout=timedelta(seconds=12))
 rank = dist.get_rank()
 x, y = torch.ones(4), torch.ones(4)
 dist.send(x, 1 - rank)
