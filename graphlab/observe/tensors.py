@@ -35,22 +35,21 @@ _storage: Any = _Base.untyped_storage
 _no_dispatch = static(torch.Tensor, "__torch_dispatch__")
 _subclass = type.__subclasscheck__
 # Private to torch. Without them, the program's modes see the observer's calls.
-functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
-dispatch_modes: Any = getattr(_native, "_len_torch_dispatch_stack", lambda: 1)
+_functions_off: Any = getattr(_native, "DisableTorchFunction", contextlib.nullcontext)
+_dispatch_modes: Any = getattr(_native, "_len_torch_dispatch_stack", lambda: 1)
 no_dispatch: Any = getattr(_native, "_DisableTorchDispatch", contextlib.nullcontext)
 
 
 class Unnoticed:
     """A block in which no torch function or dispatch mode, and no subclass, of the program's is
-    called. Costs less than a microsecond; `functions_off()` alone, where there are no
-    `dispatch_modes()`, half of that."""
+    called. Costs less than a microsecond."""
 
     __slots__ = ("_dispatch", "_functions")
 
     def __enter__(self) -> None:
-        self._functions, self._dispatch = functions_off(), None
+        self._functions, self._dispatch = _functions_off(), None
         self._functions.__enter__()
-        if dispatch_modes():
+        if _dispatch_modes():
             self._dispatch = no_dispatch()
             self._dispatch.__enter__()
 
@@ -58,6 +57,11 @@ class Unnoticed:
         if self._dispatch is not None:
             self._dispatch.__exit__(None, None, None)
         self._functions.__exit__(None, None, None)
+
+
+def unnoticed() -> Any:
+    """An `Unnoticed` block, made and left in C where no dispatch mode is on."""
+    return Unnoticed() if _dispatch_modes() else _functions_off()
 
 
 def is_tensor(value: Any) -> bool:

@@ -23,7 +23,7 @@ from graphlab.observe.iterations import Iterations
 from graphlab.observe.marks import Marks
 from graphlab.observe.notes import Log, Spot
 from graphlab.observe.process_state import PROCESS
-from graphlab.observe.tensors import Unnoticed, dispatch_modes, functions_off
+from graphlab.observe.tensors import Unnoticed, unnoticed
 from graphlab.source.files import UserFiles, user_frame
 
 Handler = Callable[[FrameType, str, Any], None]
@@ -187,7 +187,7 @@ class LineTracer(ABC):
         handlers = self.handlers[id(code)][event]
         if not handlers or (PROCESS.hidden and PROCESS.hidden == threading.get_ident()):
             return
-        with self.lock, Unnoticed() if dispatch_modes() else functions_off():
+        with self.lock, unnoticed():
             for handler in handlers:
                 try:
                     handler(frame, event, value)

@@ -12,7 +12,7 @@ from graphlab.observe.hooks.closures import ClosureCalls, outside
 from graphlab.observe.hooks.line_tracer import LineTracer, code_of
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.notes import RawStep
-from graphlab.observe.tensors import Unnoticed, dispatch_modes, functions_off
+from graphlab.observe.tensors import Unnoticed, unnoticed
 
 
 class ActiveStep:
@@ -28,8 +28,6 @@ class ActiveStep:
     # What the listener knows of the optimizer.
     state: Any = None
     handed_on = False
-    # The optimizer's, as the step begins.
-    parameters: Any = ()
     copies: Any = None
     # Its own parameters' values, if it has no new gradient.
     idle: Any = None
@@ -160,7 +158,7 @@ class StepHooks:
         self._quiet(running)
         try:
             if not again:
-                with self._tracer.lock, Unnoticed() if dispatch_modes() else functions_off():
+                with self._tracer.lock, unnoticed():
                     self._listener.step_begins(active, frame)
         except Exception as error:
             self._guard(error)
@@ -229,7 +227,7 @@ class StepHooks:
         if not running:
             return
         try:
-            with self._tracer.lock, Unnoticed() if dispatch_modes() else functions_off():
+            with self._tracer.lock, unnoticed():
                 self._listener.step_ended(running.pop())
         except Exception as error:
             self._guard(error)

@@ -11,6 +11,7 @@ import torch
 from graphlab.observe.hooks.line_tracer import runs
 from graphlab.observe.names import Names
 from graphlab.observe.notes import RawBackward, located
+from graphlab.observe.refusals.traceback import TracebackEntry, entries_of
 from graphlab.observe.sightings.state.modes import NORMS
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, is_module, is_tensor, shape_of
@@ -41,16 +42,12 @@ def lone_values(error: BaseException, files: UserFiles) -> LoneValues | None:
     """What a norm layer refused with `error`; None if it is another error."""
     if type(error) is not ValueError:
         return None
-    entries: list[tuple[FrameType, int]] = []
-    trace = error.__traceback__
-    while trace is not None:
-        entries.append((trace.tb_frame, trace.tb_lasti))
-        trace = trace.tb_next
+    entries = entries_of(error.__traceback__)
     with Unnoticed():
         return _told(entries, files)
 
 
-def _told(entries: list[tuple[FrameType, int]], files: UserFiles) -> LoneValues | None:
+def _told(entries: list[TracebackEntry], files: UserFiles) -> LoneValues | None:
     norm = torch.nn.functional.batch_norm
     # Its own check of the size has raised.
     refused = entries[-2][0] if len(entries) > 1 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, GeneratorType
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ _ITEMS = 64
 
 
 def nothing_given(
-    entries: list[tuple[FrameType, int]], names: Names, files: UserFiles
+    entries: Sequence[tuple[FrameType, int]], names: Names, files: UserFiles
 ) -> OptimizerRefused | None:
     """`entries` are the user's frames, the innermost first: the call that builds the optimizer is
     in one of them. None where neither a module nor a generator is found that explains it."""

@@ -12,6 +12,7 @@ import torch
 from graphlab.observe.hooks.line_tracer import runs
 from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import RawBackward, Spot, located
+from graphlab.observe.refusals.traceback import entries_of
 from graphlab.observe.sightings.usage.refused.nothing_given import nothing_given
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, is_tensor
@@ -65,11 +66,7 @@ def refused_optimizer(
 ) -> OptimizerRefused | None:
     """What an optimizer or a GradScaler refused with `error`; None if it was neither. `built` and
     `unscaled` tell the line that made an optimizer, and the unscale_() before its last."""
-    entries: list[tuple[FrameType, int]] = []
-    trace = error.__traceback__
-    while trace is not None:
-        entries.append((trace.tb_frame, trace.tb_lasti))
-        trace = trace.tb_next
+    entries = entries_of(error.__traceback__)
     mine = [at for at, (each, _) in enumerate(entries) if each.f_code in files]
     below = [each for each, _ in entries[mine[-1] + 1 :]] if mine else []
     inner = below[-1] if below else None

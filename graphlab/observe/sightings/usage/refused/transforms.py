@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.notes import RawBackward, located
+from graphlab.observe.refusals.traceback import TracebackEntry, entries_of
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed
 from graphlab.source.evaluate import in_frame
@@ -40,18 +41,12 @@ class TransformsRefused:
         """The program has ended with `error`."""
         if type(error) is not RuntimeError:
             return
-        entries: list[tuple[FrameType, int]] = []
-        trace = error.__traceback__
-        while trace is not None:
-            entries.append((trace.tb_frame, trace.tb_lasti))
-            trace = trace.tb_next
+        entries = entries_of(error.__traceback__)
         with Unnoticed():
             self._found = _told(entries, self._files, str(error))
 
 
-def _told(
-    entries: list[tuple[FrameType, int]], files: UserFiles, said: str
-) -> FunctionUnfit | None:
+def _told(entries: list[TracebackEntry], files: UserFiles, said: str) -> FunctionUnfit | None:
     mine = [each for each in entries if each[0].f_code in files]
     if not mine:
         return None
