@@ -247,9 +247,16 @@ def spoiled(steps: int, how: str = "") -> None:
 @pytest.mark.parametrize("steps", [3, 40])
 def test_an_error_in_one_of_two_trainings_at_once(how: str, code: str, steps: int) -> None:
     """Their nodes have the same numbers, and the failing backward has freed some as it ran."""
+    # Without the barrier a pool gives the second training to the thread whose first has ended.
+    both = threading.Barrier(2)
+
+    def at_once(*of_spoiled: Any) -> None:
+        both.wait(10)
+        spoiled(*of_spoiled)
+
     with graphlab.watch() as session, ThreadPoolExecutor(2) as pool:
-        right_one = pool.submit(spoiled, steps)
-        wrong_one = pool.submit(spoiled, steps, how)
+        right_one = pool.submit(at_once, steps)
+        wrong_one = pool.submit(at_once, steps, how)
         assert right_one.exception() is None
         assert wrong_one.exception() is not None
     found = [each for each in session.findings if each.code in ("GL001", "GL002")]
