@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,13 @@ UNKNOWN = -1
 _native: Any = torch._C
 _Base: Any = _native.TensorBase
 _shape, _dtype, _device = (_Base.__dict__[name].__get__ for name in ("shape", "dtype", "device"))
-_requires_grad, _is_leaf = (_Base.__dict__[name].__get__ for name in ("requires_grad", "is_leaf"))
 _grad, _grad_fn, _base = (_Base.__dict__[name].__get__ for name in ("grad", "grad_fn", "_base"))
 _version, _layout = (_Base.__dict__[name].__get__ for name in ("_version", "layout"))
-_quantized, _nested = (_Base.__dict__[name].__get__ for name in ("is_quantized", "is_nested"))
+_quantized = _Base.__dict__["is_quantized"].__get__
+# The getters themselves: a function around one takes several times as long.
+requires_grad: Callable[[Any], bool] = _Base.__dict__["requires_grad"].__get__
+is_leaf: Callable[[Any], bool] = _Base.__dict__["is_leaf"].__get__
+is_nested: Callable[[Any], bool] = _Base.__dict__["is_nested"].__get__
 _is_cpu = _Base.__dict__["is_cpu"].__get__
 _storage: Any = _Base.untyped_storage
 
@@ -121,20 +124,8 @@ def dtype_name(dtype: Any) -> str:
     return name
 
 
-def requires_grad(tensor: Any) -> bool:
-    return _requires_grad(tensor)
-
-
-def is_leaf(tensor: Any) -> bool:
-    return _is_leaf(tensor)
-
-
 def is_view(tensor: Any) -> bool:
     return _Base._is_view(tensor)
-
-
-def is_nested(tensor: Any) -> bool:
-    return _nested(tensor)
 
 
 def is_complex(tensor: Any) -> bool:
@@ -151,7 +142,7 @@ def base_of(tensor: Any) -> Any:
 
 def grad_of(tensor: Any) -> Any:
     """Its ``.grad``; None for a non-leaf subclass, where reading it would make torch warn."""
-    if not _is_one(tensor) and not _is_leaf(tensor):
+    if not _is_one(tensor) and not is_leaf(tensor):
         return None
     return _grad(tensor)
 
@@ -212,7 +203,7 @@ def describe(tensor: Any, name: str | None, kind: Kind, owner: str | None = None
         shape=shape_of(tensor),
         dtype=dtype_of(tensor),
         owner=owner,
-        requires_grad=bool(_requires_grad(tensor)),
+        requires_grad=bool(requires_grad(tensor)),
     )
 
 
@@ -228,10 +219,10 @@ class Named:
 def kind_of(tensor: Any) -> Kind:
     if is_parameter(tensor):
         return "parameter"
-    if not _requires_grad(tensor):
+    if not requires_grad(tensor):
         return "input"
     # A view's grad_fn is not read: torch makes a new one, or raises, if its base was written.
-    return "parameter" if not is_view(tensor) and _is_leaf(tensor) else "activation"
+    return "parameter" if not is_view(tensor) and is_leaf(tensor) else "activation"
 
 
 def storage_key(tensor: Any) -> int | None:
@@ -340,7 +331,7 @@ def readable(tensor: Any) -> bool:
         own = _subclass(torch.nn.parameter.UninitializedTensorMixin, kind)  # pyright: ignore
         plain = not own and static(kind, "__torch_dispatch__") is _no_dispatch
         known = _plain_types[id(kind)] = kind, plain
-    if not known[1] or _quantized(tensor) or _nested(tensor):
+    if not known[1] or _quantized(tensor) or is_nested(tensor):
         return False
     if _layout(tensor) not in _LAYOUTS or (not _is_cpu(tensor) and _out_of_reach(tensor)):
         return False

@@ -25,8 +25,9 @@ class ActiveStep:
     # How often the closure has returned.
     calls = 0
     step: RawStep | None = None
-    # What the listener knows of the optimizer.
+    # What the listener knows of the optimizer, and the parameters that it began with.
     state: Any = None
+    parameters: list[Any]
     handed_on = False
     copies: Any = None
     # Its own parameters' values, if it has no new gradient.

@@ -128,7 +128,7 @@ class OptimizerLedger:
             self.registry.learn(state, optimizer, Names(self._files).gather(user))
         if state.steps == 0 and not state.alike:
             self.registry.shown(state)
-        active.state = state
+        active.state, active.parameters = state, parameters
         active.step = RawStep(self._tracer.seq(), spot, state.at, self._iterations.iteration(user))
         if active.closure is None:
             self._has_gradients(active, parameters, user)
@@ -274,7 +274,7 @@ class OptimizerLedger:
         if step is None:
             return
         state: OptimizerState = active.state
-        parameters = parameters_of(optimizer)
+        parameters = active.parameters if active.closure is None else parameters_of(optimizer)
         if active.closure is not None and not active.calls:
             # When its closure returned is not known: too late to compare values.
             self._judge(step, active, parameters)

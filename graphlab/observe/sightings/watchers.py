@@ -41,6 +41,7 @@ class Watchers:
         self._lone = LoneValuesRefused(watched)
         self._transforms = TransformsRefused(watched)
         self._of_ranks = tuple(watchers_of_ranks(watched))
+        self._after_backwards = self._zeros, self._kept, self.numbers, *self._of_ranks
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
             ClipCalls(watched),
@@ -70,7 +71,7 @@ class Watchers:
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
-        for each in (self._zeros, self._kept, self.numbers, *self._of_ranks):
+        for each in self._after_backwards:
             try:
                 each.ended(record)
             except Exception as error:

@@ -48,8 +48,11 @@ class Drift:
         self._before = None
         if not parameters or state.at in self._found:
             return
-        turn = parameters[state.steps % len(parameters)]
-        if not (state.due or _frozen(turn) or _frozen(parameters[0])):
+        one, turn = parameters[0], parameters[state.steps % len(parameters)]
+        # Without a call where neither is frozen.
+        if not state.due and requires_grad(one) and requires_grad(turn):
+            return
+        if not (state.due or _frozen(one) or _frozen(turn)):
             return
         if self._looks.get(state.at, 0) >= LOOKS:
             return
