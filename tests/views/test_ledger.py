@@ -83,3 +83,10 @@ def test_the_reach_of_a_backward_is_told_once_a_line() -> None:
     again = replace(first, iteration=1, reached=(0, 1, 2))
     text = console.text(Ledger(GAN.trace(first, again)))
     assert text == "d_loss.backward() in line 1 wrote gradients of 2 of D, 1 of G\n"
+
+
+def test_one_line_may_train_several_layers_by_turns() -> None:
+    first = backward(GAN.at("d_loss.backward()"), "d_loss", reached=(0, 1))
+    other = replace(first, iteration=1, reached=(2,))
+    text = console.text(Ledger(GAN.trace(first, other)))
+    assert text == "d_loss.backward() in line 1 wrote gradients of 2 of D, 1 of G\n"

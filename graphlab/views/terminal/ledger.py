@@ -106,14 +106,15 @@ def _tally(trace: Trace, indices: tuple[int, ...], owners: list[str]) -> str:
 
 
 def _reach(trace: Trace) -> RenderResult:
-    """Whose gradients each backward call wrote, by the last call of each line."""
-    last: dict[tuple[int, str], Backward] = {}
+    """Whose gradients the backward calls of each line wrote: one line may train several layers by
+    turns."""
+    reached: dict[tuple[int, str], dict[int, None]] = {}
     for event in trace.events:
         if isinstance(event, Backward) and event.reached and event.at is not None:
-            last[(event.at.line, event.call)] = event
-    for (number, call), event in sorted(last.items()):
+            reached.setdefault((event.at.line, event.call), {}).update(dict.fromkeys(event.reached))
+    for (number, call), tensors in sorted(reached.items()):
         yield Text.assemble(
             (one_line(call), "bold"),
-            _say("wrote", line=number, what=_tally(trace, event.reached, [])),
+            _say("wrote", line=number, what=_tally(trace, tuple(tensors), [])),
             overflow="fold",
         )
