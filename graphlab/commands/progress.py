@@ -15,6 +15,8 @@ from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
+from graphlab.output import streams
+
 if TYPE_CHECKING:
     from graphlab.observe.observation import Observation
 
@@ -49,7 +51,7 @@ class Line:
 
 
 class Progress:
-    """Shows how far an observed program is."""
+    """Shows how far an observed program is, while what it prints goes elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -62,7 +64,10 @@ class Progress:
 
     def start(self, session: Observation) -> None:
         """Show the progress of `session` from a thread of its own."""
-        if not self._console.is_terminal or "rich" not in sys.modules:
+        if not self._console.is_terminal or streams.out().isatty():
+            # What the program prints on the same screen would be erased, a bar of its own as well.
+            return
+        if "rich" not in sys.modules:
             # With a rich of the program's imported, graphlab's would load parts of that one.
             return
         self._session = session

@@ -110,7 +110,8 @@ class Report:
 
     `again` is the command that shows the whole story; `shown` are the scenarios that show the
     repair, a line each; `arguments` are the script's, for a second run to compare with; `closer`
-    gives the command that follows numbers that are not finite from an iteration on.
+    gives the command that follows numbers that are not finite from an iteration on. `follows`:
+    the program has just printed, and its last line may have no end.
     """
 
     def __init__(
@@ -122,12 +123,13 @@ class Report:
         arguments: tuple[str, ...] = (),
         film: Film | None = None,
         closer: Callable[[int], str] | None = None,
+        follows: bool = False,
     ) -> None:
         self.trace, self.film = trace, film
         # Why a part that was asked for is missing.
         self.failures: list[UserError] = []
         self._asked, self._again, self._shown = asked, again, shown
-        self._arguments, self._closer = arguments, closer
+        self._arguments, self._closer, self._follows = arguments, closer, follows
         self._findings: list[Finding] = []
 
     @property
@@ -167,14 +169,17 @@ class Report:
                 self._write_page(asked.html_file)
 
     def _print(self) -> None:
+        from graphlab.output import streams
         from graphlab.views import console
         from graphlab.views.terminal import report as terminal
 
+        file = streams.err() if self._asked.to_stdout else streams.out()
+        if self._follows:
+            file.write("\n")
+            file.flush()
         if self._asked.form != "text":
-            from graphlab.output import streams
             from graphlab.views.machine import lines
 
-            file = streams.err() if self._asked.to_stdout else streams.out()
             for line in lines.render(self._findings, self._asked.form, self._asked.root):
                 streams.line(line, file)
             return

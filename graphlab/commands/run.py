@@ -85,8 +85,9 @@ def run(
     def closer(iteration: int) -> str:
         return f"graphlab run {shlex.join([*words, '--nan-from', str(iteration), *given])}"
 
+    shown, follows = shown_by(recorded.scenario), recorded.scenario is None
     report = Report(
-        ran.trace, asked, again, shown_by(recorded.scenario), tuple(arguments), closer=closer
+        ran.trace, asked, again, shown, tuple(arguments), closer=closer, follows=follows
     )
     if asked.films:
         with report.surviving("the film of the run"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
+from types import SimpleNamespace
 
 import pytest
 
-from graphlab.commands.progress import Line
+from graphlab.commands.progress import Line, Progress
 from graphlab.views.console import Screen
 
 
@@ -35,3 +37,21 @@ def test_it_is_gone_before_a_result_and_at_the_end() -> None:
 @pytest.mark.parametrize(("terminal", "kind"), [(False, "xterm"), (True, "dumb")])
 def test_nothing_but_a_terminal_sees_it(terminal: bool, kind: str) -> None:
     assert shown(terminal, kind) == "result\n"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("prints_there", [False, True])
+def test_a_run_shows_it_only_where_the_program_prints_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, prints_there: bool
+) -> None:
+    began: list[object] = []
+    session = SimpleNamespace(show_losses=lambda: began.append(None))
+    monkeypatch.setattr(sys, "stdout", _Terminal() if prints_there else io.StringIO())
+    progress = Progress(Screen(file=io.StringIO(), force_terminal=True))
+    progress.start(session)  # pyright: ignore[reportArgumentType]
+    progress.stop()
+    assert bool(began) is not prints_there

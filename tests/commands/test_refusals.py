@@ -127,7 +127,7 @@ def test_a_rule_that_fails_costs_no_exit_code(
     monkeypatch.setattr("graphlab.rules.registry.find", fail)
     code, out, err = main("run", "script.py", "--json", "report.json")
     assert code == 7
-    assert out.startswith("✓ script.py completed")
+    assert out.startswith("\n✓ script.py completed")
     assert err == "error: internal error in the findings: KeyError: 'slip'\n"
     assert (tmp_path / "report.json").exists()
 

@@ -41,6 +41,24 @@ def test_every_ending_writes_its_report_and_passes_its_code(
     assert ("the end" in err) == ("the end" in ending)
 
 
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_the_report_begins_a_line_of_its_own(main: Main, tmp_path: Path, form: str) -> None:
+    """After a bar that the program drew, as tqdm does; CI reads `::warning` at a line's start."""
+    (tmp_path / "script.py").write_text(
+        "import sys, torch\n"
+        "net = torch.nn.Linear(2, 1)\n"
+        "optimizer = torch.optim.SGD(net.parameters(), 0.1)\n"
+        "for step in range(3):\n"
+        "    net(torch.ones(1, 2)).sum().backward()\n"
+        "    optimizer.step()\n"
+        "    sys.stdout.write(f'\\r{step} of 3')\n"
+    )
+    _, out, _ = main("run", "script.py", "--format", form)
+    bar, told = out.split("\n")[:2]
+    assert bar == "\r0 of 3\r1 of 3\r2 of 3"
+    assert told.startswith("::warning" if form == "github" else "✓ script.py completed")
+
+
 def test_strict_makes_a_warning_count(main: Main) -> None:
     words = ("--steps", "8", "--device", "cpu")
     assert main("run", "joint", *words)[0] == 0
