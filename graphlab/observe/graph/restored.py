@@ -52,6 +52,24 @@ def holds(tensor: Any, before: Memory) -> bool:
     return _digest(tensor, start, stop) == before.digest
 
 
+def put_back(tensor: Any, writes: list[Memory | None]) -> bool:
+    """Whether all that `writes` changed in the memory of `tensor` has come back since: each part
+    has what lay there before its first write. `tensor` may be one element of it."""
+    first: dict[tuple[int, int], Memory] = {}
+    for each in writes:
+        if each is None or each.digest is None or each.reader:
+            return False
+        first.setdefault((each.start, each.stop), each)
+    base = address_of(tensor) - byte_span(tensor)[0]
+    if base <= 0 or device_of(tensor) != "cpu":
+        return False
+    held = _storage(tensor).nbytes()
+    return all(
+        stop <= held and hash(ctypes.string_at(base + start, stop - start)) == each.digest
+        for (start, stop), each in first.items()
+    )
+
+
 def _digest(tensor: Any, start: int, stop: int) -> int | None:
     if not 0 < stop - start <= _LIMIT or device_of(tensor) != "cpu":
         return None
