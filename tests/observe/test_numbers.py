@@ -238,6 +238,38 @@ def test_following_tells_of_a_step_of_the_programs_own(tmp_path: Path) -> None:
     assert found.at is not None and found.at.line == 13
 
 
+OWN_OPTIMIZER = """\
+import torch
+class Trust(torch.optim.Optimizer):
+    def __init__(self, params):
+        super().__init__(params, {})
+    @torch.no_grad()
+    def step(self):
+        for p in self.param_groups[0]["params"]:
+            p.sub_(self.ratio(p) * p.grad, alpha=0.1)
+    def ratio(self, p):
+        size, slope = p.norm(), p.grad.norm()
+        return size / slope
+w = torch.nn.Parameter(torch.ones(3))
+optimizer = Trust([w])
+for step in range(6):
+    loss = (w * int(step != 3)).relu().sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_following_names_the_operand_in_a_step_of_an_optimizer_of_the_programs(
+    tmp_path: Path,
+) -> None:
+    (first,) = told(tmp_path, OWN_OPTIMIZER)
+    (found,) = told(tmp_path, OWN_OPTIMIZER, first.look_from)
+    assert (found.operation, found.iteration, found.operand) == ("div", 3, "slope")
+    assert found.phase == "step" and found.module is None
+    assert found.at is not None and found.at.line == 11
+
+
 CODEBOOK = """\
 import torch
 from torch import nn
