@@ -83,6 +83,22 @@ def test_a_forward_is_told_by_the_graph_and_by_following(
     assert found.in_loss and found.step == "optimizer.step()" and found.look_from is None
 
 
+@pytest.mark.parametrize("nan_from", [None, 4])
+@pytest.mark.parametrize(
+    ("quotient", "operation"),
+    [("1 / p", "div"), ("scale / p", "div"), ("p.sum() - scale / p", "div"),
+     ("p.reciprocal()", "reciprocal"), ("2 * torch.reciprocal(p) / 3", "reciprocal")],
+)  # fmt: skip
+def test_a_number_that_is_divided_is_divided(
+    tmp_path: Path, nan_from: int | None, quotient: str, operation: str
+) -> None:
+    # torch multiplies by a reciprocal, of which the program knows nothing.
+    body = f"scale = 2.0\np = net(x).abs()\nloss = ({quotient}).mean()\n"
+    (found,) = seen(tmp_path, body, nan_from)
+    assert (found.operation, found.operand) == (operation, "p")
+    assert found.critical == "4 of 24 values are 0"
+
+
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
 def test_a_backward_is_told_apart_at_once_and_exactly_by_following(
     tmp_path: Path, optimizer: str

@@ -45,6 +45,7 @@ from graphlab.observe.numbers.operands import (
     named_by_call,
     operand_text,
     taken,
+    written_as,
 )
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
@@ -317,6 +318,7 @@ class Tracking:
             birth.module = self.module_of(self._tracer.seq())
             return birth
         which, birth.critical = critical(name, tensors, numbers)
+        birth.operation = written_as(name, at, user)
         if len(tensors) == 1 and tensors[0] is tensor:
             birth.critical = critical_in_place(name, tensor)
         direct = at is not None and is_direct(frame, user)
