@@ -83,6 +83,36 @@ def test_a_forward_is_told_by_the_graph_and_by_following(
     assert found.in_loss and found.step == "optimizer.step()" and found.look_from is None
 
 
+OWN_SOFTMAX = """\
+hide = (torch.arange(4) >= 2) | ((torch.arange(6) == 2)[:, None] & (step == 4))
+scores = net(x)[:, :1] * torch.arange(4.0)
+scores = scores.masked_fill(hide, {value})
+e = (scores - scores.{peak}).exp()
+loss = (e / e.sum(-1, keepdim=True) * x).sum()
+"""
+
+
+@pytest.mark.parametrize("nan_from", [None, 4])
+@pytest.mark.parametrize("peak", ["max(-1, keepdim=True).values", "amax(-1, keepdim=True)"])
+def test_a_softmax_of_the_programs_own_whose_row_is_masked_whole(
+    tmp_path: Path, nan_from: int | None, peak: str
+) -> None:
+    body = OWN_SOFTMAX.replace("{peak}", peak).replace("{value}", "-torch.inf")
+    (found,) = seen(tmp_path, body, nan_from)
+    assert (found.operation, found.operand, found.iteration) == ("sub", "scores", 4)
+    assert found.at is not None and found.at.code.startswith("e = ") and found.look_from is None
+
+
+def test_a_mask_of_the_programs_own_that_is_no_infinity(tmp_path: Path) -> None:
+    body = OWN_SOFTMAX.replace("{peak}", "amax(-1, keepdim=True)").replace("{value}", "-1e9")
+    assert seen(tmp_path, body) == []
+    # Another operation makes the NaN, and the mask is not taken for one that could have.
+    body = body.replace("e / e", "torch.log(0 * e) * e / e")
+    (tmp_path / "log").mkdir()
+    (found,) = seen(tmp_path / "log", body)
+    assert found.operation != "sub"
+
+
 @pytest.mark.parametrize("nan_from", [None, 4])
 @pytest.mark.parametrize(
     ("quotient", "operation"),
