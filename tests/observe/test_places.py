@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import graphlab
-from graphlab.observe.graph.places import apart, part_of
+from graphlab.observe.graph.restored import apart, part_of
 
 
 def codes(session: graphlab.Session) -> list[str]:

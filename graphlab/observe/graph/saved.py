@@ -13,8 +13,7 @@ from typing import Any
 
 from graphlab.language import message
 from graphlab.observe.graph.engine import in_order, released
-from graphlab.observe.graph.places import apart, part_of
-from graphlab.observe.graph.restored import holds, put_back
+from graphlab.observe.graph.restored import apart, holds, part_of, put_back
 from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots

@@ -18,8 +18,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from graphlab.language import message
-from graphlab.observe.graph.places import part_of
-from graphlab.observe.graph.restored import memory_of, place_of
+from graphlab.observe.graph.restored import memory_of, part_of, place_of
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import Log, Memory, RawWrite
 from graphlab.observe.tensors import (
