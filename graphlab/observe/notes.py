@@ -56,6 +56,8 @@ class Memory(NamedTuple):
     digest: int | None
     # The id of the one tensor that reads elsewhere from then on, where no memory was written.
     reader: int = 0
+    # Sizes, strides and offset, in bytes, of the part that was written; None if not known.
+    part: tuple[tuple[int, ...], tuple[int, ...], int] | None = None
 
 
 class RawWrite(NamedTuple):

@@ -56,7 +56,7 @@ def _made(trace: Trace, each: NonFinite) -> str:
         key = "step_operation" if each.operation else "step" if each.call else "step_or_gradient"
         if each.critical and not each.operation:
             return message("numbers.gl201.step_setting", critical=each.critical, **words)
-        words["given"] = given(each)
+        words["given"] = operand(each) if each.operand else given(each)
         return message(f"numbers.gl201.{key}", operation=each.operation, **words)
     if each.operation in _UNWRITTEN:
         return message("numbers.gl201.unwritten", operation=each.operation, **words)

@@ -83,6 +83,52 @@ def test_a_forward_is_told_by_the_graph_and_by_following(
     assert found.in_loss and found.step == "optimizer.step()" and found.look_from is None
 
 
+OWN_SOFTMAX = """\
+hide = (torch.arange(4) >= 2) | ((torch.arange(6) == 2)[:, None] & (step == 4))
+scores = net(x)[:, :1] * torch.arange(4.0)
+scores = scores.masked_fill(hide, {value})
+e = (scores - scores.{peak}).exp()
+loss = (e / e.sum(-1, keepdim=True) * x).sum()
+"""
+
+
+@pytest.mark.parametrize("nan_from", [None, 4])
+@pytest.mark.parametrize("peak", ["max(-1, keepdim=True).values", "amax(-1, keepdim=True)"])
+def test_a_softmax_of_the_programs_own_whose_row_is_masked_whole(
+    tmp_path: Path, nan_from: int | None, peak: str
+) -> None:
+    body = OWN_SOFTMAX.replace("{peak}", peak).replace("{value}", "-torch.inf")
+    (found,) = seen(tmp_path, body, nan_from)
+    assert (found.operation, found.operand, found.iteration) == ("sub", "scores", 4)
+    assert found.at is not None and found.at.code.startswith("e = ") and found.look_from is None
+
+
+def test_a_mask_of_the_programs_own_that_is_no_infinity(tmp_path: Path) -> None:
+    body = OWN_SOFTMAX.replace("{peak}", "amax(-1, keepdim=True)").replace("{value}", "-1e9")
+    assert seen(tmp_path, body) == []
+    # Another operation makes the NaN, and the mask is not taken for one that could have.
+    body = body.replace("e / e", "torch.log(0 * e) * e / e")
+    (tmp_path / "log").mkdir()
+    (found,) = seen(tmp_path / "log", body)
+    assert found.operation != "sub"
+
+
+@pytest.mark.parametrize("nan_from", [None, 4])
+@pytest.mark.parametrize(
+    ("quotient", "operation"),
+    [("1 / p", "div"), ("scale / p", "div"), ("p.sum() - scale / p", "div"),
+     ("p.reciprocal()", "reciprocal"), ("2 * torch.reciprocal(p) / 3", "reciprocal")],
+)  # fmt: skip
+def test_a_number_that_is_divided_is_divided(
+    tmp_path: Path, nan_from: int | None, quotient: str, operation: str
+) -> None:
+    # torch multiplies by a reciprocal, of which the program knows nothing.
+    body = f"scale = 2.0\np = net(x).abs()\nloss = ({quotient}).mean()\n"
+    (found,) = seen(tmp_path, body, nan_from)
+    assert (found.operation, found.operand) == (operation, "p")
+    assert found.critical == "4 of 24 values are 0"
+
+
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
 def test_a_backward_is_told_apart_at_once_and_exactly_by_following(
     tmp_path: Path, optimizer: str
@@ -236,6 +282,38 @@ def test_following_tells_of_a_step_of_the_programs_own(tmp_path: Path) -> None:
     (found,) = told(tmp_path, OWN_STEP, first.look_from)
     assert (found.operation, found.iteration, found.operand) == ("div", 5, "change")
     assert found.at is not None and found.at.line == 13
+
+
+OWN_OPTIMIZER = """\
+import torch
+class Trust(torch.optim.Optimizer):
+    def __init__(self, params):
+        super().__init__(params, {})
+    @torch.no_grad()
+    def step(self):
+        for p in self.param_groups[0]["params"]:
+            p.sub_(self.ratio(p) * p.grad, alpha=0.1)
+    def ratio(self, p):
+        size, slope = p.norm(), p.grad.norm()
+        return size / slope
+w = torch.nn.Parameter(torch.ones(3))
+optimizer = Trust([w])
+for step in range(6):
+    loss = (w * int(step != 3)).relu().sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_following_names_the_operand_in_a_step_of_an_optimizer_of_the_programs(
+    tmp_path: Path,
+) -> None:
+    (first,) = told(tmp_path, OWN_OPTIMIZER)
+    (found,) = told(tmp_path, OWN_OPTIMIZER, first.look_from)
+    assert (found.operation, found.iteration, found.operand) == ("div", 3, "slope")
+    assert found.phase == "step" and found.module is None
+    assert found.at is not None and found.at.line == 11
 
 
 CODEBOOK = """\

@@ -36,6 +36,21 @@ def test_an_item_that_is_moved(back: bool) -> None:
     assert codes(session) == ([] if back else ["GL105"])
 
 
+@pytest.mark.parametrize("back", [True, False])
+def test_one_element_is_saved_of_what_is_moved(back: bool) -> None:
+    times = torch.linspace(0.0, 1.0, 4, dtype=torch.double)
+    y = torch.ones(3, dtype=torch.double, requires_grad=True)
+    with graphlab.watch() as session:
+        loss = (y * times[2]).sum()
+        for at in range(4):
+            own = times[at].clone()
+            times.data[at].copy_(own + 1)
+            if back:
+                times.data[at].copy_(own)
+        loss.backward()
+    assert codes(session) == ([] if back else ["GL105"])
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("back", [True, False])
 def test_averaged_weights_that_are_swapped_in(back: bool, size: int) -> None:

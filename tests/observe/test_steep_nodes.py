@@ -15,6 +15,8 @@ from graphlab.observe.numbers.kept.steep_nodes import _ALSO, _KINDS, SteepNodes
 from graphlab.trace.sightings import NonFinite
 
 START = """\
+import math
+
 import torch
 from torch import nn
 
@@ -64,6 +66,11 @@ ROOT = "    d = net(x).pow(2).sum(-1)\n    loss = d.sqrt().mean()\n"
         ("    n = net(x).norm(dim=-1, keepdim=True)\n"
          "    loss = torch.where(n > 0, x / n, x).mean()\n",
          "Div", "n", "1 of 6 values is 0", True),
+        ("    z = net(x)\n    loss = torch.where(z == 0, z, 1 / z).clamp(-9, 9).mean()\n",
+         "Reciprocal", "z", "4 of 24 values are infinite", True),
+        ("    p = net(x).abs()\n    bits = torch.log(p) / math.log(2)\n"
+         "    loss = torch.where(p > 0, -0.5 * bits, p).mean()\n",
+         "Log", "p", "4 of 24 values are 0", True),
         ("    p = net(x).abs()\n    loss = torch.xlogy(p, p).mean()\n", "Xlogy", "p",
          "4 of 24 values are 0", False),
         ("    low = torch.full((6, 4), -torch.inf).where(x == 0, 0.0) + net(x)\n"

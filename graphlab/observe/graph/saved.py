@@ -13,7 +13,7 @@ from typing import Any
 
 from graphlab.language import message
 from graphlab.observe.graph.engine import in_order, released
-from graphlab.observe.graph.restored import holds
+from graphlab.observe.graph.restored import apart, holds, part_of, put_back
 from graphlab.observe.graph.traced import traced_line
 from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
@@ -299,6 +299,7 @@ class Inspector:
         if key is None:
             return None
         first, end = byte_span(tensor)
+        part = part_of(tensor)
         if self._log.memory and device_of(tensor) == "cpu":
             base = address_of(tensor) - first
             for event, start, stop in self._log.memory:
@@ -311,6 +312,7 @@ class Inspector:
             and self._log.after(event, seq)
             and start < end
             and first < stop
+            and not (event.before is not None and apart(event.before.part, part))
             # `p.data = new` writes no memory: it makes `p` read that of `new`, where backward may
             # have saved something long before.
             and (event.before is None or event.before.reader in (0, id(tensor)))
@@ -319,6 +321,8 @@ class Inspector:
             return None
         before = writes[0].before
         if before is not None and holds(tensor, before):
+            return None
+        if put_back(tensor, [event.before for event in writes]):
             return None
         for event in writes:
             taken = self._gives_back.get(id(event))

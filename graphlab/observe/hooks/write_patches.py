@@ -18,7 +18,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from graphlab.language import message
-from graphlab.observe.graph.restored import memory_of, place_of
+from graphlab.observe.graph.restored import memory_of, part_of, place_of
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.notes import Log, Memory, RawWrite
 from graphlab.observe.tensors import (
@@ -136,6 +136,7 @@ class WritePatches:
 
         quiet, alone, detached = self.quiet, self._alone, self._detached
         copies = holder is Tensor and name == "copy_"
+        assigns = name == "__setitem__"
 
         def writer(*args: Any, **kwargs: Any) -> Any:
             if alone or get_ident() in quiet:
@@ -147,6 +148,9 @@ class WritePatches:
                 before = version_of(target)
                 data = self._data_of(target) if detached else None
                 memory = memory_of(data) if data is not None else None
+                if memory is not None:
+                    index = args[1:2] if assigns else None
+                    memory = memory._replace(part=part_of(target, index))
                 try:
                     result = original(*args, **kwargs)
                 except RuntimeError:

@@ -73,11 +73,13 @@ def look(roots: Iterable[Any], nodes: list[Any], outputs: Iterable[Any]) -> Foun
         _learn(values, each)
     recompute(nodes, values)
     meant = {mask for node in saved if (mask := _masked(node, saved, values)) is not None}
+    meant |= _proved(nodes, saved, values)
     for node, own in saved.items():
         if node not in values and (divided := _by_zero(node, own)) is not None:
             values[node] = divided
     for node, value in values.items():
         made[node] = odd(value)
+    _hand_on(meant, nodes, made)
     suspects = _reached(roots, made)
     certain: list[Found] = []
     for node in suspects:
@@ -159,6 +161,57 @@ def _masked(node: Any, saved: dict[Any, list[Slot]], values: dict[Any, Any]) -> 
         return None
     values[mask_node] = before.detach().masked_fill(mask, -torch.inf)
     return mask_node
+
+
+def _proved(nodes: list[Any], saved: dict[Any, list[Slot]], values: dict[Any, Any]) -> set[Any]:
+    """The nodes that masked with -inf what an exponential of the program's own softmax took. What a
+    mask writes is not saved; that it is -inf is proved where all that is computed with it gives the
+    exponentials that were saved: 0 where rows are masked in part, and NaN in those masked whole."""
+    found: set[Any] = set()
+    exponentials = [each for each in saved if kind_of_node(each) == "Exp" and each in values]
+    for node, own in saved.items() if exponentials else ():
+        if kind_of_node(node) != "MaskedFill":
+            continue
+        before = values.get(node.next_functions[0][0])
+        mask: Any = next((each.data for each in own if each.name == "mask"), None)
+        if mask is None or before is None or odd(before):
+            continue
+        if (known := values.get(node)) is not None:
+            known = known.detach()
+            if bool(torch.isneginf(known[mask.expand(known.shape)]).all()):
+                found.add(node)
+            continue
+        tried = {**values, node: before.detach().masked_fill(mask, -torch.inf)}
+        recompute(nodes, tried)
+        for each in exponentials:
+            parent = each.next_functions[0][0]
+            if parent not in values and _agree(tried.get(parent), values[each].detach(), mask):
+                values.update(tried)
+                found.add(node)
+                break
+    return found
+
+
+def _agree(given: Any, result: Any, mask: Any) -> bool:
+    """Whether `result` are the exponentials of `given`, and the mask made some of them 0."""
+    if given is None or given.shape != result.shape or mask.dim() > result.dim():
+        return False
+    try:
+        hidden = result[mask.expand(result.shape)]
+    except RuntimeError:
+        return False
+    return bool((hidden == 0).any()) and torch.allclose(
+        given.detach().exp(), result, 1e-3, 1e-6, equal_nan=True
+    )
+
+
+def _hand_on(meant: set[Any], nodes: list[Any], made: dict[Any, Odd]) -> None:
+    """Add to `meant` what has a mask's infinite numbers from it alone, as the largest of a row."""
+    for node in sorted(nodes, key=sequence) if meant else ():
+        own = made.get(node)
+        odd_parents = [each for each, _ in node.next_functions if made.get(each)]
+        if own and not own.nan and odd_parents and all(each in meant for each in odd_parents):
+            meant.add(node)
 
 
 def _reached(roots: Iterable[Any], made: dict[Any, Odd]) -> list[Any]:

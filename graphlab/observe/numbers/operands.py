@@ -120,7 +120,10 @@ def operand_text(
     a whole statement, `operation` is its name, `slot` that under which it has saved the operand,
     and `turn` as of a `Turn`."""
     node = expression_at(at, frame) if not operation else None
-    node = node or only(at, operation, turn) or _statement(at)
+    node = node or only(at, operation, turn)
+    if node is None and (quotient := _quotient(at, operation)) is not None:
+        return as_written(quotient.right)
+    node = node or _statement(at)
     if node is None or not 0 <= which < len(tensors):
         return ""
     written = operands(node)
@@ -143,6 +146,23 @@ def operand_text(
     if len(written) == len(tensors) and len(written) > 1 and by_place:
         return as_written(written[which])
     return as_written(maybe[0]) if len(maybe) == 1 else ""
+
+
+def written_as(operation: str, at: Location | None, frame: FrameType | None = None) -> str:
+    """The name of an operation as the program has it: ``1 / x`` is a division, which torch computes
+    by a reciprocal. `frame`: the one that runs it, if it runs still."""
+    if operation != "reciprocal" or at is None:
+        return operation
+    node = expression_at(at, frame) if frame is not None else _quotient(at, operation)
+    return "div" if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) else operation
+
+
+def _quotient(at: Location, operation: str) -> ast.BinOp | None:
+    """The one division of the statement at `at`, which may stand for a reciprocal."""
+    if operation != "reciprocal" or only(at, operation) is not None:
+        return None
+    node = only(at, "div")
+    return node if isinstance(node, ast.BinOp) else None
 
 
 def taken(
@@ -218,8 +238,16 @@ def is_written(node: ast.AST, operation: str) -> TypeGuard[ast.expr]:
     """Whether a syntax node is an operation of this name."""
     if isinstance(node, ast.BinOp):
         return type(node.op) is _OPERATORS.get(operation)
-    name = _called(node).rstrip("_") if isinstance(node, ast.Call) else ""
+    name = _called(node).rstrip("_") if isinstance(node, ast.Call) and not _of_numbers(node) else ""
     return bool(name) and name in (operation, *_SPELLINGS.get(operation, ()))
+
+
+def _of_numbers(node: ast.Call) -> bool:
+    """Whether it is a function of a library that makes no nodes, as ``math.log(2)``."""
+    called = node.func
+    return isinstance(called, ast.Attribute) and (
+        isinstance(called.value, ast.Name) and called.value.id in ("math", "np", "numpy")
+    )
 
 
 def written(

@@ -45,6 +45,7 @@ from graphlab.observe.numbers.operands import (
     named_by_call,
     operand_text,
     taken,
+    written_as,
 )
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, storage_key
 from graphlab.source.files import UserFiles, user_frame
@@ -317,13 +318,16 @@ class Tracking:
             birth.module = self.module_of(self._tracer.seq())
             return birth
         which, birth.critical = critical(name, tensors, numbers)
+        birth.operation = written_as(name, at, user)
         if len(tensors) == 1 and tensors[0] is tensor:
             birth.critical = critical_in_place(name, tensor)
-        if at is not None and phase != "step":
-            direct = is_direct(frame, user)
+        direct = at is not None and is_direct(frame, user)
+        # The line that calls a step of torch's has no operands of what that computes.
+        if at is not None and (phase != "step" or direct):
             birth.operand = operand_text(at, user, tensors, which, direct)
             if not birth.operand and not direct and user is not None and tensors:
                 birth.operand = named_by_call(at, user, frame, tensors, which)
+        if at is not None and phase != "step":
             birth.module = self.module_of(self._tracer.seq())
         return birth
 

@@ -19,7 +19,7 @@ from graphlab.observe.numbers.graph_look import Found, look, spelt
 from graphlab.observe.numbers.kept.growth import Growth, Held
 from graphlab.observe.numbers.kept.settings import Rates, by_eps
 from graphlab.observe.numbers.kept.steep_nodes import SteepNodes
-from graphlab.observe.numbers.operands import Turn, expression_at, operand_text
+from graphlab.observe.numbers.operands import Turn, expression_at, operand_text, written_as
 from graphlab.observe.numbers.recompute import kind_of_node
 from graphlab.observe.numbers.tracking import Tracking
 from graphlab.observe.optimizers.ledger import OptimizerLedger
@@ -294,7 +294,7 @@ class Verdicts:
         return replace(
             base,
             at=at,
-            operation=name,
+            operation=written_as(name, at),
             kind="nan" if found.made.nan else "inf",
             operand=text,
             critical=found.critical,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.hooks.line_tracer import sequence_counter
 from graphlab.observe.lineage.frozen import frozen_by
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log
@@ -50,10 +51,13 @@ def look_over(
         for p in bare
         if called and is_parameter(p) and id(p) not in alive
     )
+    # Steps that only move a schedule on, to draw it, come with nothing that gives gradients.
+    computed = sequence_counter() is None or log.now() != log.began
     state.never_reached = tuple(
         registry.place_of(p, None)
         for p in bare
-        if id(p) in alive
+        if computed
+        and id(p) in alive
         and requires_grad(p)
         and not registry.gradient(p).seen
         and grad_of(p) is None

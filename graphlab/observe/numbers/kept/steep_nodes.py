@@ -16,7 +16,7 @@ from graphlab.observe.notes import RawBackward
 from graphlab.observe.numbers.derivatives import steep
 from graphlab.observe.numbers.finite import counts, in_memory
 from graphlab.observe.numbers.recompute import kind_of_node
-from graphlab.observe.tensors import grad_fn_of, version_of
+from graphlab.observe.tensors import grad_fn_of, is_tensor, shape_of, version_of
 
 # Of the kinds whose derivative is infinite or NaN wherever the values are such, whatever gradient
 # comes in: what they saved, and whether their result is finite there.
@@ -236,11 +236,27 @@ def _first_to_fail(
             known = kind_of_node(user)
             if known in _HIDES or user in seen:
                 continue
-            if known not in handing:
+            if known not in handing and not _by_number(user, known):
                 return False
             seen.add(user)
             stack.append(user)
     return True
+
+
+def _by_number(node: Any, kind: str) -> bool:
+    """Whether it only multiplies or divides by a number, as ``1 / x`` does after its reciprocal."""
+    edges = node.next_functions
+    if (
+        kind not in ("Mul", "Div")
+        or len(edges) != 2
+        or (edges[0][0] is None) == (edges[1][0] is None)
+    ):
+        return False
+    slot = "other" if edges[1][0] is None else "self"
+    if slot not in slot_names(node) or (kind == "Div" and slot == "self"):
+        return False
+    value = _saved(node, slot)
+    return is_tensor(value) and len(shape_of(value)) == 0
 
 
 def _saved(node: Any, slot: str) -> Any:
