@@ -197,16 +197,16 @@ class WrongWay:
     def _candidates(
         self, called: list[Any], lines: set[Location], frame: FrameType
     ) -> Iterator[Any]:
-        """What may be an average: what is called; and as an average may be called at the end alone,
-        what is not, where a name says that it is one. Else weights may be pulled to it on purpose."""
+        """What may be an average: what is called; and what is not, as an average may be called at
+        the end alone, where a name says that it is one. Else the pull may be meant."""
         yield from called
         known, kinds = {*map(id, called)}, {id(type(each)) for each in called}
         names = Names(self._watched.files).gather(frame)
         said = any(_says_average(each.function) for each in lines)
         for module in names.held_modules():
-            if id(module) not in known and id(type(module)) in kinds:
-                if said or _says_average(names.modules[id(module)]):
-                    yield module
+            other = id(module) not in known and id(type(module)) in kinds
+            if other and (said or _says_average(names.modules[id(module)])):
+                yield module
 
     def _mixing(self, since: Any) -> dict[Any, Location]:
         """The lines that mix one tensor into another, by the storage of what they wrote."""
