@@ -22,7 +22,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         what = "seldom" if each.planned else "zeroed" if each.zeroed else "gone"
         never = what == "gone" and not each.gone
-        what = "never" if never else what
+        if never:
+            what = "never" if each.count else "unstepped"
         yield Finding(
             *RULE.label,
             summary=message(

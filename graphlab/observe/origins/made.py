@@ -100,7 +100,7 @@ class Makers:
         guard = guard_of(found, self.project, self._log, self._times)
         if guard is not None:
             return Made(guard.at, ast.unparse(guard.node)[:_LONG])
-        # A library's guard, as that of a trainer's validation: what ran under it and kept the value.
+        # A library's guard, as a trainer has for validation: what ran under it and was kept.
         lines = {(each.context.file, _line(each.node)) for each in found}
         return _made(found[0]) if len(lines) == 1 and not guards(self.project) else None
 

@@ -25,12 +25,12 @@ TURNS = 2
 
 @dataclass(slots=True)
 class Schedule:
-    """A scheduler's optimizer, by its place; where it was stepped last, where it was `built`, and how
-    often it was stepped. planned: for
-    how many steps it was made, 0 if it does not end. gone: how many steps the optimizer had taken
-    when its rate was gone, and what it was. zeroed: the scheduler multiplies by 0. first: the rate
-    that it began with. early: the optimizer had taken no step when the program first stepped it,
-    and some between any two of its steps since. behind: how many by the last of these."""
+    """A scheduler's optimizer, by its place; where it was stepped last, where it was `built`, and
+    how often it was stepped. planned: for how many steps it was made, 0 if it does not end. gone:
+    how many steps the optimizer had taken when its rate was gone, and what it was. zeroed: the
+    scheduler multiplies by 0. first: the rate that it began with. early: the optimizer had taken no
+    step when the program first stepped it, and some between any two of its steps since. behind: how
+    many by the last of these."""
 
     optimizer: int
     spot: Spot | None
@@ -115,9 +115,7 @@ class Schedules:
                 rate = f"{each.rate:.0e}" if each.rate else "0"
                 # One that never began was built so.
                 spot = each.spot if gone or each.zeroed else each.built or each.spot
-                yield ScheduleOff(
-                    located(spot), at, steps, gone=gone, rate=rate, zeroed=each.zeroed
-                )
+                yield ScheduleOff(located(spot), at, steps, 0, each.count, gone, rate, each.zeroed)
             elif each.early and each.calls >= TURNS and steps > each.behind:
                 yield ScheduleOff(located(each.spot), at, steps, rate=f"{each.first:g}", early=True)
 
