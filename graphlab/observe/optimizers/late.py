@@ -88,7 +88,9 @@ class LateParameters:
         late = self._late.get(key)
         if late is None:
             return "", None
-        told = {late.since.get(each, "") for each in ([built] if built else self._began)}
+        told: set[Since] = {
+            late.since.get(each, "") for each in ([built] if built else self._began)
+        }
         return (told.pop(), late.at) if len(told) == 1 else ("", None)
 
 

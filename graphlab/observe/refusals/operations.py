@@ -149,15 +149,16 @@ class _Refused:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         called = getattr(self._node, "func", None) if isinstance(self._node, ast.Call) else None
         for each in (*targets, called):
-            read = getattr(each, "value", None)
-            flag = isinstance(each, ast.Attribute) and each.attr.startswith("requires_grad")
-            if not flag or not isinstance(read, ast.Attribute):
+            if not isinstance(each, ast.Attribute) or not each.attr.startswith("requires_grad"):
+                continue
+            read = each.value
+            if not isinstance(read, ast.Attribute):
                 continue
             holder = self._call.value(read.value)
             own = static(type(holder), read.attr) if is_module(holder) else None
             if is_a(own, property):
                 told = self._told("non-leaf", Subject(None, read), ast.unparse(each))
-                code = getattr(own.fget, "__code__", None)
+                code = getattr(getattr(own, "fget", None), "__code__", None)
                 names = [str(key) for key, _ in items(attributes(holder).get("_parameters"))]
                 of = [each for each in names if each in getattr(code, "co_names", ())]
                 outer = ast.unparse(read.value)
