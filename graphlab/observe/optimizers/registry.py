@@ -14,8 +14,8 @@ from graphlab.observe.notes import Cut, RawStep, Spot, located
 from graphlab.observe.optimizers.gradients.groups import Groups
 from graphlab.observe.optimizers.gradients.parameters import Facts, Fingerprint, ParameterState
 from graphlab.observe.optimizers.gradients.step_writes import StepWrites
+from graphlab.observe.optimizers.left_out.late import LateParameters
 from graphlab.observe.optimizers.shares import Contributions
-from graphlab.observe.origins.late import LateParameters
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.price.series import Series
 from graphlab.observe.tensors import WeakMap

@@ -12,10 +12,10 @@ from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.gradients.passing import PassingParameters
+from graphlab.observe.optimizers.left_out.late import Since
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.optimizers.vectors import Sample
-from graphlab.observe.origins.late import Since
 from graphlab.observe.tensors import (
     Ref,
     byte_span,
