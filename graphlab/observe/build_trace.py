@@ -171,6 +171,7 @@ class TraceBuilder:
                 leaf.added,
                 leaf.anew,
                 leaf.meant,
+                leaf.since,
             )
             for leaf in reached.unowned(registry.owned(), any(map(kept_frozen, registry.states)))
         )

@@ -84,7 +84,7 @@ class Observation:
         watched = Watched(log, tracer, files, ledger, table)
         self._watchers = Watchers(watched, self._own_error)
         self.numbers = self._watchers.numbers
-        self._reached_parameters = ReachedParameters(log, files, ledger.registry.taken)
+        self._reached_parameters = ReachedParameters(log, files, ledger.registry)
         self._notices: list[str] = []
         self.snapshots = Snapshots(log, files, iterations, target, ledger.registry.name_of)
         self.numbers.on_alarm = self.snapshots.alarmed

@@ -25,7 +25,8 @@ def _summary(event: Refused, name: str) -> str:
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     if event.made is not None:
         edit = guard_with_no_grad(trace, event.made)
-        yield edit or Help(message("errors.gl009.ordinary"))
+        mine = "inference_mode" in event.made_by
+        yield edit or Help(message(f"errors.gl009.{'ordinary' if mine else 'of_library'}"))
     yield Help(message("errors.gl009.copy", name=name))
 
 

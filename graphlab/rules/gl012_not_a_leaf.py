@@ -21,7 +21,9 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _summary(event: Refused, name: str) -> str:
     line = message("words.of_line", line=event.made.line) if event.made is not None else ""
     key = "no_grad_here" if event.by.endswith(".grad") else "summary"
-    return message(f"errors.gl012.{key}", name=name, line=line, by=event.by)
+    if event.made is None and event.made_by:
+        key = "property"
+    return message(f"errors.gl012.{key}", name=name, line=line, by=event.by, of=event.made_by)
 
 
 def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
@@ -38,6 +40,8 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
         direct = event.at is None or name in event.at.code
         key = "before_a_copy" if direct else "inside_a_copy"
         yield Help(message(f"errors.gl012.{key}", name=name))
+    elif made is None and event.made_by:
+        yield Help(message("errors.gl012.flag_of", of=event.made_by))
     elif "requires_grad" in event.by:
         yield Help(message("errors.gl012.stop_here", name=name))
     else:

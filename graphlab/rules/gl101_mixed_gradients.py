@@ -23,6 +23,9 @@ def check(trace: Trace) -> Iterator[Finding]:
     # Conflicting losses are reported only if no step went uphill, and once.
     conflicts = [*_steps_with_mixture(trace, _losses_conflict)][:1]
     found = harms or conflicts or [*_steps_with_mixture(trace, _all_parameters, _leaking(trace))]
+    found = found or [
+        each for each in _steps_with_mixture(trace, _all_parameters) if _left_since(trace, *each)
+    ]
     for index, mine, event, mix, others in found:
         yield _finding(trace, trace.optimizers[index].name, mine, event, mix, others)
 
@@ -108,6 +111,29 @@ def _leaking(trace: Trace) -> dict[int, set[str]]:
             if loss != mine and reached[loss] & theirs and not reached[mine] & theirs:
                 found.setdefault(index, set()).add(loss)
     return found
+
+
+def _left_since(
+    trace: Trace, index: int, mine: str, event: Step, mix: Mix, others: set[str]
+) -> bool:
+    """Whether what another's loss has put there was left over from the iteration before: its own
+    optimizer has stepped since, and this one's loss has come only then. Losses that are meant to
+    train it together come together."""
+    foreign = max((s for s in mix.shares if s.loss in others), key=lambda s: s.share).loss
+    owner = next(at for at, loss in own_losses(trace).items() if loss == foreign)
+    theirs, seen = {*trace.optimizers[owner].owns}, False
+    stepped = False
+    for each in reversed(trace.events[: trace.events.index(event)]):
+        if isinstance(each, Step):
+            stepped = stepped or (seen and each.optimizer == owner)
+        elif isinstance(each, Backward) and each.loss == mine:
+            if theirs & {*each.reached}:
+                return False
+            seen = True
+        elif isinstance(each, Backward) and each.loss == foreign:
+            here, then = event.iteration, each.iteration
+            return stepped and here is not None and then is not None and then < here
+    return False
 
 
 def _all_parameters(mix: Mix, mine: str, others: set[str]) -> bool:

@@ -18,10 +18,10 @@ from graphlab.trace.model import Forgotten, Location, Step, Trace
 def check(trace: Trace) -> Iterator[Finding]:
     if any(each.strangers for each in trace.optimizers):
         return
-    several: dict[tuple[Location | None, bool], list[Forgotten]] = {}
+    several: dict[tuple[Location | None, bool, str], list[Forgotten]] = {}
     for each in trace.forgotten:
-        several.setdefault((each.made, each.meant), []).append(each)
-    for (made, _), those in several.items():
+        several.setdefault((each.made, each.meant, each.since), []).append(each)
+    for (made, _, _), those in several.items():
         yield _finding(trace, made, those)
 
 
@@ -40,6 +40,8 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
     elif made is not None:
         cause = Place(made, message("training.gl103.made_here"))
         help = message("training.gl103.register")
+    elif first.since and first.added is not None:
+        cause = Place(first.added, message(f"training.gl103.since_{first.since}"))
     elif first.built is not None:
         cause = Place(first.built, message("training.gl103.optimizer_built"))
     notes = (message("training.gl103.all", names=names),) if len(names) > 1 else ()
@@ -54,7 +56,10 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         notes += (message("training.gl103.built_by", call=call),)
         if not first.meant:
             help = message("training.gl103.tell", call=call)
-    if made is not None and first.built is not None and not first.anew:
+    if first.since:
+        how, help = first.since, message(f"training.gl103.help_{first.since}")
+    later = made is not None and not first.anew
+    if first.built is not None and (later or (first.since and first.added is not None)):
         line = first.built.line
         notes += (message("training.gl103.built_without", line=line, count=len(names)),)
     return Finding(
@@ -67,7 +72,9 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
             count=len(names),
         ),
         tensor=unversioned(trace, first.tensor),
-        mutated=Place(first.added, first.added.code) if first.added is not None else None,
+        mutated=Place(first.added, first.added.code)
+        if first.added is not None and not first.since
+        else None,
         failed=Place(first.at, first.call),
         cause=cause,
         help=(Help(help),),

@@ -28,7 +28,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 "training.gl104.summary",
                 name=optimizer.name,
                 count=len(optimizer.strangers),
-                how=_how(known),
+                how=_how(known, optimizer),
             ),
             iteration=step.iteration if step is not None else None,
             tensor=unversioned(trace, optimizer.strangers[0]),
@@ -37,6 +37,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(
                 Help(message("training.gl103.make_once"))
                 if _in_forward(known)
+                else Help(message("training.gl104.one_of_both"))
+                if _for_another(known, optimizer)
                 else Help(message("training.gl104.help", name=optimizer.name)),
             ),
             others=(
@@ -72,7 +74,14 @@ def _replaced(trace: Trace, index: int) -> Replaced | None:
     return None
 
 
-def _how(known: Replaced | None) -> str:
+def _for_another(known: Replaced | None, optimizer: OptimizerInfo) -> bool:
+    """Whether it never had a parameter of what is trained."""
+    return known is None and not optimizer.touched and {*optimizer.owns} <= {*optimizer.strangers}
+
+
+def _how(known: Replaced | None, optimizer: OptimizerInfo) -> str:
+    if _for_another(known, optimizer):
+        return message("training.gl104.another")
     if known is not None and known.by.startswith("load_state_dict"):
         return message("training.gl104.replaced_by", by=known.by)
     if _in_forward(known):

@@ -67,6 +67,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         help = "loss_help" if loss else "help"
         if cause is not None and cause.at == optimizer.unused:
             help = "use_it"
+        elif not loss and optimizer.cut_by.split("(")[0].rpartition(".")[2] == "checkpoint":
+            help = "reentrant"
         repair = Help(message(f"training.gl110.{help}"))
         unknown = cause is None or cause.at == optimizer.at
         named = not_called(trace, "backward")

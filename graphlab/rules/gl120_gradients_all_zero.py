@@ -38,6 +38,8 @@ def _finding(trace: Trace, each: ZeroGradients) -> Finding:
     code, name, severity = RULE.label
     if not operation:
         why, help = "given", "given_help"
+    elif each.cancelled:
+        why, help = "cancelled", "cancelled_help"
     elif operation in FLAT:
         why, help = "flat", "flat_help"
     elif operation in _CHOICES:

@@ -21,6 +21,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             yield from _early(trace, each)
             continue
         what = "seldom" if each.planned else "zeroed" if each.zeroed else "gone"
+        never = what == "gone" and not each.gone
+        if never:
+            what = "never" if each.count else "unstepped"
         yield Finding(
             *RULE.label,
             summary=message(
@@ -32,7 +35,9 @@ def check(trace: Trace) -> Iterator[Finding]:
                 gone=each.gone,
                 rate=each.rate,
             ),
-            cause=Place(each.at, message("training.gl132.stepped")) if each.at else None,
+            cause=Place(each.at, message(f"training.gl132.{'planned' if never else 'stepped'}"))
+            if each.at
+            else None,
             help=(Help(message(f"training.gl132.help_{what}")),),
         )
 

@@ -1,8 +1,7 @@
 """The Trace: everything a run leaves behind, as frozen dataclasses.
 
-`seq` is autograd's sequence number at the time of the event: how many backward nodes the thread had
-made. A node was made before an event exactly when ``node.seq < event.seq``. Events refer to tensors
-by their index in `Trace.tensors`, and to optimizers by theirs in `Trace.optimizers`.
+`seq` is autograd's sequence number at an event: how many backward nodes the thread had made, so a
+node was made before it exactly when ``node.seq < event.seq``. Tensors, optimizers: by their index.
 """
 
 from __future__ import annotations
@@ -326,9 +325,9 @@ class OptimizerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A parameter that gets gradients but belongs to no optimizer. built: where that was built
-    which holds the others that `call` reaches. made, added: the line that made a plain list, and
-    the one that put it there; or (anew) that makes it each time. meant: maybe on purpose."""
+    """A parameter that gets gradients and is in no optimizer. built: where that was built which has
+    the others that `call` reaches; since: it was "made" or "thawed" later, by `added`. Else made,
+    added: the lines that made a plain list and put it there, or (anew) that make it each time."""
 
     tensor: TensorAt
     call: str
@@ -338,6 +337,7 @@ class Forgotten:
     added: Location | None = None
     anew: bool = False
     meant: bool = False
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)

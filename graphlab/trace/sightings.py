@@ -118,7 +118,8 @@ class ZeroGradients:
 
     at: the line of the node `operation` that was given a gradient and handed zeros on. by_weight:
     that is because it multiplies by zero; without an operation, the backward itself was given
-    zeros. whole: no other parameter of an optimizer got a gradient from that backward.
+    zeros. whole: no other parameter of an optimizer got a gradient from that backward. cancelled:
+    the gradients that came over both sides of the operation were each other's opposite.
     """
 
     at: Location | None
@@ -130,6 +131,7 @@ class ZeroGradients:
     module: str | None = None
     by_weight: bool = False
     whole: bool = False
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,3 +328,54 @@ def test_layers_that_were_in_eval_mode_all_along_are_told(
         """,
     )
     assert found.mixed is mixed
+
+
+LOOPS = """\
+import torch
+
+
+def evaluator(model):
+    def look(batch):
+        model.eval()
+        with torch.no_grad():
+            return model(batch).square().mean().item()
+
+    return look
+
+
+def trainer(model, update, batches):
+    for batch in batches:
+        {back}
+        update(batch)
+"""
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_an_evaluation_that_a_library_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    library = tmp_path / "site-packages" / f"engines_{back}.py"
+    library.parent.mkdir()
+    library.write_text(LOOPS.format(back="model.train()" if back else "pass"), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(library.parent))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = seen(
+        tmp_path,
+        f"""
+        from engines_{back} import evaluator, trainer
+
+        def update(x):
+            loss = (net(x) - x.sum(1, keepdim=True)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+        look = evaluator(net)
+        for epoch in range(3):
+            trainer(net, update, torch.randn(3, 8, 4))
+            for batch in torch.randn(2, 8, 4):
+                look(batch)
+        """,
+    )
+    lines = [each.at.code for each in found if each.at is not None]
+    assert lines == ([] if back else ["look(batch)"])

@@ -56,3 +56,19 @@ def closed_over(function: types.FunctionType | None) -> dict[str, Any]:
         except ValueError:
             continue
     return found
+
+
+def counts(holder: Any) -> bool:
+    """Whether it is a metric, as torchmetrics' are: a module that says whether its result can be
+    differentiated. It adds up without gradients, so what it computes of all that it was given has
+    no graph; what it gives for one call may have one."""
+    return is_module(holder) and type(_differentiable(holder)) is bool
+
+
+def is_apart(callee: Any) -> bool:
+    """Whether it is a metric whose result never has a graph: it counts, or chooses."""
+    return is_module(callee) and _differentiable(callee) is False
+
+
+def _differentiable(module: Any) -> Any:
+    return static(type(module), "is_differentiable")

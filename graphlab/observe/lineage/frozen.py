@@ -31,10 +31,23 @@ def frozen_by(
 ) -> Cut | None:
     """The one statement that sets `tensor.requires_grad` to False; None where it is not certain.
     `frame` is the user's, from which its variables and those of its callers are read."""
+    return _set_by(tensor, False, frame, files, log)
+
+
+def thawed_by(
+    tensor: Any, frame: FrameType | None, files: UserFiles, log: Log | None = None
+) -> Cut | None:
+    """The same of the statement that sets `tensor.requires_grad` to True."""
+    return _set_by(tensor, True, frame, files, log)
+
+
+def _set_by(
+    tensor: Any, to: bool, frame: FrameType | None, files: UserFiles, log: Log | None
+) -> Cut | None:
     frames = user_frames(frame, files)
     names = Names(files).gather_frames(frames)
     sources = files_of(frames, files)
-    search = _Search(frames, names, sources)
+    search = _Search(frames, names, sources, to)
     every = [each for file in sources for each in freezes(file)]
     found: dict[tuple[str, int], tuple[Freeze, ast.AST]] = {}
     unknown = []
@@ -44,7 +57,7 @@ def frozen_by(
             unknown.append(each)
         elif not isinstance(verdict, bool):
             found[(each.scope.file, _line(verdict))] = each, verdict
-    born = _born(tensor, names, files) if not found else None
+    born = _born(tensor, names, files) if not found and not to else None
     if born is not None:
         return born
     if not found and len(unknown) == 1 and is_parameter(tensor):
@@ -102,14 +115,15 @@ def _lines_run(log: Log) -> set[tuple[str, int]]:
 
 
 class _Search:
-    def __init__(self, frames: list[FrameType], names: Names, sources: list[str]) -> None:
+    def __init__(self, frames: list[FrameType], names: Names, sources: list[str], to: bool) -> None:
         self._values, self._names, self._sources = Values(frames, names), names, sources
+        self._to = to
 
     def froze(self, freeze: Freeze, tensor: Any) -> ast.AST | Literal[False] | None:
-        """The node to name if the statement set `tensor`'s flag to False: the statement itself or,
+        """The node to name if the statement set `tensor`'s flag so: the statement itself or,
         where the value is an argument of a function, the call that gave it. False if it did not,
         None if that cannot be told."""
-        if constant(freeze.value) is True:
+        if constant(freeze.value) is (not self._to):
             return False
         given = self._arguments(freeze.scope)
         if given is None:
@@ -143,7 +157,7 @@ class _Search:
             value = self._value(freeze.value, freeze.scope, known)
             if value is LOST:
                 unknown = True
-            elif not value:
+            elif bool(value) is self._to:
                 return node
         return None if unknown else False
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
-from graphlab.observe.lineage.callee import closed_over, entered, unwrapped
+from graphlab.observe.lineage.callee import closed_over, counts, entered, is_apart, unwrapped
 from graphlab.observe.lineage.entries import entry_stores, first_of_loop
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
 from graphlab.observe.names import parameters_in
@@ -251,8 +251,10 @@ class Lineage:
         operands = first_of(inputs)
         if name.startswith("checkpoint") and self.reentrant(node, callee):
             return self.recomputed(node, before, depth)
-        if cuts:
+        if cuts or is_apart(callee):
             return self.dropped(operands, node)
+        if name == "compute" and isinstance(func, ast.Attribute) and counts(self.reach(func.value)):
+            return self.cut(node, call_or_source(node))
         found = self.entered(node, callee, inputs, before, depth, element)
         if found is not None:
             return found

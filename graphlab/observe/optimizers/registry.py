@@ -14,6 +14,7 @@ from graphlab.observe.notes import Cut, RawStep, Spot, located
 from graphlab.observe.optimizers.gradients.groups import Groups
 from graphlab.observe.optimizers.gradients.parameters import Facts, Fingerprint, ParameterState
 from graphlab.observe.optimizers.gradients.step_writes import StepWrites
+from graphlab.observe.optimizers.left_out.late import LateParameters
 from graphlab.observe.optimizers.shares import Contributions
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.price.series import Series
@@ -160,6 +161,7 @@ class OptimizerRegistry:
         self.info_of: Callable[[int], TensorInfo] = lambda index: _NAMELESS
         # The place of a parameter that has one already; set there as well.
         self.known_place: Callable[[Any], Any] = lambda parameter: None
+        self.late = LateParameters()
         self.states: list[OptimizerState] = []
         # Those that may still be alive: a program may make a new one for every task.
         self.alive: list[OptimizerState] = []
@@ -237,6 +239,8 @@ class OptimizerRegistry:
     def learn(self, state: OptimizerState, optimizer: Any, names: Names) -> None:
         """Note the names of an optimizer and of its parameters, and that it holds them."""
         state.name = names.optimizers.get(id(optimizer)) or state.name
+        if not state.steps:
+            self.late.built(state.spot, names)
         before = len(state.owns)
         for parameter in parameters_of(optimizer):
             state.owns[self.place_of(parameter, names)] = None

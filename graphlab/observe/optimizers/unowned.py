@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -12,7 +12,9 @@ from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.gradients.passing import PassingParameters
+from graphlab.observe.optimizers.left_out.late import Since
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
+from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.tensors import (
     Ref,
@@ -62,7 +64,8 @@ class ReachedParameter:
 @dataclass(frozen=True, slots=True)
 class Unowned:
     """A parameter in no optimizer. built: the optimizer that holds what was reached with it.
-    meant: it may have been left out on purpose."""
+    meant: it may have been left out on purpose. since: why that optimizer has not got it; `added`
+    is the line of that."""
 
     index: int
     record: RawBackward
@@ -71,16 +74,16 @@ class Unowned:
     added: Location | None = None
     anew: bool = False
     meant: bool = False
+    since: Since = ""
 
 
 class ReachedParameters:
     """The parameters that losses lead to, named while their module can still be found."""
 
-    def __init__(self, log: Log, files: UserFiles, steps: Callable[[], int]) -> None:
-        """`steps` counts what all optimizers have taken."""
+    def __init__(self, log: Log, files: UserFiles, registry: OptimizerRegistry) -> None:
         self._log = log
         self._files = files
-        self._steps = steps
+        self._steps, self._late = registry.taken, registry.late
         # The steps at each line's first backward, and the lines that had one more after another.
         self._first: dict[Spot | None, int] = {}
         self._trained: set[Spot | None] = set()
@@ -124,6 +127,7 @@ class ReachedParameters:
             elif named.kind == "parameter" and "." in named.name:
                 bearers = self._bearers.setdefault(named.name, [])
                 bearers.append(id(leaf))
+                self._late.reached(leaf, named.name, names, frame, self._files, self._log)
                 self.leaves[id(leaf)] = ReachedParameter(
                     Ref(leaf),
                     storage_key(leaf),
@@ -250,10 +254,8 @@ class ReachedParameters:
                 )
             ):
                 meant += leaves
-        told = [
-            Unowned(each.index, each.record, _built(each.mates, owned), each.made, each.added)
-            for each in found
-        ]
+        keys = {id(leaf): key for key, leaf in self.leaves.items()}
+        told = [self._told(keys[id(each)], each, owned) for each in found]
         told += [
             Unowned(each.index, each.record, _built(each.mates, owned), None, meant=True)
             for each in meant
@@ -264,6 +266,12 @@ class ReachedParameters:
             if each.owner in held
         ]
         return [*told, *self._loose(owned)]
+
+    def _told(self, key: int, leaf: ReachedParameter, owned: Mapping[int, Spot | None]) -> Unowned:
+        built = _built(leaf.mates, owned)
+        since, at = self._late.since(key, built) if leaf.made is None else ("", None)
+        added = leaf.added if not since else at
+        return Unowned(leaf.index, leaf.record, built, leaf.made, added, since=since)
 
     def _for_one_backward(self, leaf: ReachedParameter) -> bool:
         """Whether each backward meets another parameter by its name: that of a copy of a network

@@ -13,7 +13,7 @@ from graphlab.observe.notes import Log
 from graphlab.observe.origins.bindings import scope_around
 from graphlab.observe.origins.context import Context, Entry
 from graphlab.observe.origins.flow import Flow, Origin
-from graphlab.observe.origins.guards import guard_of
+from graphlab.observe.origins.guards import guard_of, guards
 from graphlab.observe.origins.project import Project
 from graphlab.observe.origins.properties import Property
 from graphlab.observe.origins.times import Times
@@ -98,7 +98,11 @@ class Makers:
         """The guard under which a tensor of inference mode was made."""
         found, _ = self._origins("inference", tensor, node, context)
         guard = guard_of(found, self.project, self._log, self._times)
-        return Made(guard.at, ast.unparse(guard.node)[:_LONG]) if guard is not None else None
+        if guard is not None:
+            return Made(guard.at, ast.unparse(guard.node)[:_LONG])
+        # A library's guard, as a trainer has for validation: what ran under it and was kept.
+        lines = {(each.context.file, _line(each.node)) for each in found}
+        return _made(found[0]) if len(lines) == 1 and not guards(self.project) else None
 
     def freezing(self) -> Made | None:
         """The one statement that sets requires_grad to False."""

@@ -185,7 +185,7 @@ class _PostMortem:
         if found is None:
             return False
         tensor = self._tb.add_info(found.info)
-        at, by = (found.made.at, found.made.by) if found.made is not None else (None, "")
+        at, by = found.why
         self._events.append(Refused(0, found.at, found.by, tensor, found.kind, made=at, made_by=by))
         return True
 

@@ -45,7 +45,7 @@ class UnseenErrors:
             found = refused_operation(each, self._files, self._log)
             if found is not None:
                 frame, offset = found.entry
-                made = (found.made.at, found.made.by) if found.made is not None else (None, "")
+                made = found.why
                 return RawRefused(
                     self._log.last_seq(), (frame.f_code, offset), found.by, found.info, found.kind,
                     self._iterations.iteration(frame), made[0], None, made[1],

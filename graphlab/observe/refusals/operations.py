@@ -36,14 +36,15 @@ from graphlab.observe.tensors import (
     requires_grad,
 )
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import exactly, variables
+from graphlab.source.objects import attributes, exactly, is_a, items, static, variables
 from graphlab.source.places import statement_at
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location, Refusal, TensorInfo
 
 
 class Operation(NamedTuple):
-    """A refused operation: where, how it is written, on which tensor, and why that is so."""
+    """A refused operation: where, how it is written, on which tensor, and why that is so. of: the
+    parameter that a property computes that tensor from at each reading."""
 
     kind: Refusal
     entry: TracebackEntry
@@ -51,6 +52,12 @@ class Operation(NamedTuple):
     by: str
     info: TensorInfo
     made: Made | None
+    of: str = ""
+
+    @property
+    def why(self) -> tuple[Location | None, str]:
+        """The line that made the tensor so, and what it did."""
+        return (self.made.at, self.made.by) if self.made is not None else (None, self.of)
 
 
 def refused_operation(error: BaseException, files: UserFiles, log: Log | None) -> Operation | None:
@@ -115,6 +122,8 @@ class _Refused:
             return self._told("overlap", subject, self._call.operation(subject))
         if mistake == "non-leaf":
             subject = self._call.subject(is_result)
+            if subject is None:
+                return self._flagged_property()
             return self._told("non-leaf", subject, self._call.operation(subject))
         if mistake == "hook":
             subject = self._call.subject(lambda each: is_tensor(each) and not requires_grad(each))
@@ -131,6 +140,29 @@ class _Refused:
         if mistake == "detached-view":
             subject = self._call.subject(is_view)
             return self._told("view", subject, self._call.operation(subject))
+        return None
+
+    def _flagged_property(self) -> Operation | None:
+        """``module.scale.requires_grad = …``, where that is a property: it computes its value at
+        each reading, from a parameter of the module."""
+        statement = statement_at(self._at.file, self._at.line)
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        called = getattr(self._node, "func", None) if isinstance(self._node, ast.Call) else None
+        for each in (*targets, called):
+            if not isinstance(each, ast.Attribute) or not each.attr.startswith("requires_grad"):
+                continue
+            read = each.value
+            if not isinstance(read, ast.Attribute):
+                continue
+            holder = self._call.value(read.value)
+            own = static(type(holder), read.attr) if is_module(holder) else None
+            if is_a(own, property):
+                told = self._told("non-leaf", Subject(None, read), ast.unparse(each))
+                code = getattr(getattr(own, "fget", None), "__code__", None)
+                names = [str(key) for key, _ in items(attributes(holder).get("_parameters"))]
+                of = [each for each in names if each in getattr(code, "co_names", ())]
+                outer = ast.unparse(read.value)
+                return told._replace(of=f"{outer}.{of[0]}") if told and len(of) == 1 else told
         return None
 
     def _of_numbers(self) -> Subject | None:
@@ -284,6 +316,8 @@ class _Refused:
         if kind in ("hook", "integer"):
             return self._cut(makers, start, tensor, info)
         if kind in ("non-leaf", "numpy"):
+            if tensor is None:
+                return None
             return makers.result(tensor, start, context)
         if kind == "inference":
             return makers.guard(tensor, start, context)

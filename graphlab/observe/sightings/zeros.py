@@ -7,7 +7,7 @@ each time, one backward is run with a hook on each node on the way to them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -32,6 +32,8 @@ class ZeroWatch:
         self._known: dict[int, list[Any]] = {}
         self._handles: list[Any] = []
         self._hits: list[tuple[Any, int]] = []
+        # The edges over which a gradient that is not zero went.
+        self._alive: list[tuple[Any, int]] = []
         self._nodes: list[Any] = []
         # The leaves of the backward that is looked at, by identity.
         self._leaves: set[int] = set()
@@ -89,11 +91,13 @@ class ZeroWatch:
                 with Unnoticed():
                     if any(_read(each) and any_nonzero(each) for each in _tuple(grad_outputs)):
                         for at, each in enumerate(_tuple(grad_inputs)):
-                            if _read(each) and count_of(each) and not any_nonzero(each):
-                                self._hits.append((node, at))
+                            if _read(each) and count_of(each):
+                                zero = not any_nonzero(each)
+                                (self._hits if zero else self._alive).append((node, at))
             except Exception:
                 # In the backward, an exception would be the program's.
                 self._hits.clear()
+                self._alive.clear()
 
         return look
 
@@ -105,6 +109,7 @@ class ZeroWatch:
         for each in handles:
             each.remove()
         hits, self._hits = self._hits, []
+        alive, self._alive = self._alive, []
         nodes, self._nodes = self._nodes, []
         zero = self._always_zero(ARMED)
         for node, at in sorted(hits, key=lambda hit: -sequence(hit[0])):
@@ -125,6 +130,31 @@ class ZeroWatch:
             keys &= zero.keys()
             if keys and not any(key in self._found for key in keys):
                 self._note(record, node, keys, not _penalty(node, nodes))
+        if zero.keys().isdisjoint(self._found):
+            self._cancelled(record, alive, nodes, zero.keys())
+
+    def _cancelled(
+        self, record: RawBackward, alive: list[tuple[Any, int]], nodes: list[Any], zero: Set[int]
+    ) -> None:
+        """Gradients came on several ways, and their sum is zero: what a difference is of depends on
+        the same parameters on both sides. A bias that shifts both alike has that by nature."""
+        into: dict[int, list[Any]] = {}
+        leaves: dict[int, Any] = {}
+        for node, at in alive:
+            edge = node.next_functions[at] if at < len(node.next_functions) else (None, 0)
+            leaf = leaf_of(edge[0]) if edge[0] is not None else None
+            if leaf is not None and id(leaf) in zero:
+                into.setdefault(id(leaf), []).append(node)
+                leaves[id(leaf)] = leaf
+        keys = {key for key, ways in into.items() if len(ways) > 1}
+        if not any(leaves[key].dim() > 1 for key in keys):
+            return
+        first = next(key for key in keys if leaves[key].dim() > 1)
+        common = set(nodes)
+        for way in into[first]:
+            common &= set(needed(nodes, [way]))
+        if common:
+            self._note(record, min(common, key=sequence), keys, True, cancelled=True)
 
     def _given(self, record: RawBackward, keys: set[int]) -> None:
         """The program has handed zeros to the backward itself."""
@@ -142,7 +172,9 @@ class ZeroWatch:
             and (index := self._table.place_of(parameter)) is not None
         )
 
-    def _note(self, record: RawBackward, node: Any, keys: set[int], whole: bool) -> None:
+    def _note(
+        self, record: RawBackward, node: Any, keys: set[int], whole: bool, cancelled: bool = False
+    ) -> None:
         name = _named(node)
         found = ZeroGradients(
             located(self._log.line_of(sequence(node))),
@@ -154,6 +186,7 @@ class ZeroWatch:
             by_weight=name.startswith(("Mul", "Div")),
             # Those that no optimizer holds are not known: a network that is only passed through.
             whole=whole and self._leaves & self._known.keys() <= keys,
+            cancelled=cancelled,
         )
         for key in keys:
             self._found[key] = found

@@ -4,6 +4,7 @@ one that is written into the network itself."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,13 +13,16 @@ from typing import Any
 
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, RawWrite, Spot, located
-from graphlab.observe.optimizers.vectors import Sample
+from graphlab.observe.optimizers.vectors import Sample, dense
 from graphlab.observe.sightings.state.modes import NORMS
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import (
     Ref,
+    Unnoticed,
+    count_of,
     grad_of,
     is_tensor,
+    readable,
     requires_grad,
     shape_of,
     storage_key,
@@ -35,6 +39,14 @@ from graphlab.trace.module_sightings import AveragedInto, StatisticsLeft
 # At how many backwards all of it must have been so, how many modules are looked at, and among how
 # many of the last events.
 ENOUGH, MOST, BACK = 4, 256, 4096
+# How far weights may have gone from an average of theirs, in parts of its norm: two networks that
+# began for themselves are farther apart than either is from zero.
+FAR = 0.7
+# What the name of an average, or of the function that writes it, has among its words.
+_AVERAGES = frozenset({
+    "ema", "emas", "avg", "average", "averaged", "averages", "averaging", "shadow", "momentum",
+    "polyak", "swa", "soft",
+})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -173,7 +185,7 @@ class WrongWay:
         called = _called(log, since)
         if len(called) > MOST:
             return
-        for module in called:
+        for module in self._candidates(called, {*mixing.values()}, frame):
             parameters = parameters_in(module)
             if not parameters or any(grad_of(each) is not None for each in parameters):
                 continue
@@ -181,6 +193,20 @@ class WrongWay:
             at = mixing.get(storage_key(parameters_in(trained)[0])) if trained is not None else None
             if at is not None and trained is not module:
                 self._note(module, trained, at, frame)
+
+    def _candidates(
+        self, called: list[Any], lines: set[Location], frame: FrameType
+    ) -> Iterator[Any]:
+        """What may be an average: what is called; and what is not, as an average may be called at
+        the end alone, where a name says that it is one. Else the pull may be meant."""
+        yield from called
+        known, kinds = {*map(id, called)}, {id(type(each)) for each in called}
+        names = Names(self._watched.files).gather(frame)
+        said = any(_says_average(each.function) for each in lines)
+        for module in names.held_modules():
+            other = id(module) not in known and id(type(module)) in kinds
+            if other and (said or _says_average(names.modules[id(module)])):
+                yield module
 
     def _mixing(self, since: Any) -> dict[Any, Location]:
         """The lines that mix one tensor into another, by the storage of what they wrote."""
@@ -201,6 +227,8 @@ class WrongWay:
     def _note(self, module: Any, trained: Any, at: Location, frame: FrameType) -> None:
         known = self._known.get(id(module))
         if known is None or known.at != at or known.trained() is not trained:
+            if not _began_alike(module, trained):
+                return
             values = [*map(Sample, parameters_in(module))]
             known = self._known[id(module)] = Still(Ref(module), Ref(trained), values, at)
         known.seen += 1
@@ -211,6 +239,22 @@ class WrongWay:
                 names.get(id(module), class_name(module)),
                 names.get(id(trained), class_name(trained)),
             )
+
+
+def _says_average(name: str) -> bool:
+    return not _AVERAGES.isdisjoint(re.split(r"[\W_]+", name.lower()))
+
+
+def _began_alike(module: Any, trained: Any) -> bool:
+    """Whether the one may be a copy of the other that was taken not long ago, as an average begins;
+    a network that was trained before, or for itself, has weights of its own."""
+    pairs = zip(parameters_in(module), parameters_in(trained), strict=True)
+    own, other = max(pairs, key=lambda pair: count_of(pair[0]))
+    if not (readable(own) and readable(other)) or own.device != other.device:
+        return True
+    with Unnoticed():
+        one, two = dense(own), dense(other)
+        return bool((one - two).norm() <= FAR * one.norm())
 
 
 def _unchanged(known: Still, module: Any) -> bool:

@@ -50,7 +50,8 @@ class Evaluation:
     run while it was in training mode; empty where there was none yet. mixed: some of its layers
     were in eval mode all along. after: the last event before; steps: how many each optimizer had
     made; ran: how many backwards of such a line came since. first: the first of them, and what
-    there is to say if it raised. apart: a function of its own evaluates, without gradients."""
+    there is to say if it raised. apart: a function of its own evaluates, without gradients, and
+    `library`: it is a library's, whose calls of the module are not noted."""
 
     ref: Ref
     spot: Spot | None
@@ -59,6 +60,7 @@ class Evaluation:
     steps: dict[int, int]
     mixed: bool
     apart: bool
+    library: bool = False
     ran: int = 0
     early: bool = False
     first: tuple[RawBackward, LeftInEval] | None = None
@@ -135,6 +137,7 @@ class Modes:
             return
         events = self._watched.log.events
         states = self._watched.ledger.registry.alive
+        library = caller is not None and caller.f_code not in self._watched.files
         self._open[key] = Evaluation(
             Ref(module),
             spot,
@@ -143,6 +146,7 @@ class Modes:
             {state.at: state.steps for state in states},
             any(attributes(each).get("training") is False for each in layers),
             apart,
+            library and caller is not None and _without_gradients(caller),
             early=not trained,
         )
 
@@ -195,7 +199,7 @@ class Modes:
                         self._found[key] = self._sighting(module, each, spot, frame)
 
     def _was_evaluated(self, module: Any, evaluation: Evaluation) -> bool:
-        if evaluation.apart and _calls_itself(module):
+        if evaluation.library or (evaluation.apart and _calls_itself(module)):
             return True
         return self._was_called_without_graph(module, evaluation) or self._was_called_more_often(
             module, evaluation
@@ -288,7 +292,11 @@ def _evaluates(caller: FrameType, spot: Spot) -> bool:
     code = caller.f_code
     if code is not spot[0] or code.co_name == "<module>":
         return False
-    return not torch.is_grad_enabled() or not SWITCHES.isdisjoint(code.co_names)
+    return _without_gradients(caller)
+
+
+def _without_gradients(caller: FrameType) -> bool:
+    return not torch.is_grad_enabled() or not SWITCHES.isdisjoint(caller.f_code.co_names)
 
 
 def _runs(frame: FrameType, spot: Spot | None) -> bool:

@@ -12,7 +12,7 @@ import torch
 
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Unnoticed
+from graphlab.observe.tensors import Unnoticed, WeakMap
 from graphlab.source.objects import attribute, attributes, exactly, is_a, item, items
 from graphlab.trace.sightings import ScheduleOff
 
@@ -25,14 +25,16 @@ TURNS = 2
 
 @dataclass(slots=True)
 class Schedule:
-    """A scheduler's optimizer, by its place; where it was stepped last, and how often. planned: for
-    how many steps it was made, 0 if it does not end. gone: how many steps the optimizer had taken
-    when its rate was gone, and what it was. zeroed: the scheduler multiplies by 0. first: the rate
-    that it began with. early: the optimizer had taken no step when the program first stepped it,
-    and some between any two of its steps since. behind: how many by the last of these."""
+    """A scheduler's optimizer, by its place; where it was stepped last, where it was `built`, and
+    how often it was stepped. planned: for how many steps it was made, 0 if it does not end. gone:
+    how many steps the optimizer had taken when its rate was gone, and what it was. zeroed: the
+    scheduler multiplies by 0. first: the rate that it began with. early: the optimizer had taken no
+    step when the program first stepped it, and some between any two of its steps since. behind: how
+    many by the last of these."""
 
     optimizer: int
     spot: Spot | None
+    built: Spot | None = None
     count: int = 0
     planned: int = 0
     gone: int | None = None
@@ -50,10 +52,19 @@ class Schedules:
         self._files = watched.files
         # By the optimizer: the scheduler that was stepped last.
         self._last: dict[int, Schedule] = {}
-        watched.tracer.handle(torch.optim.lr_scheduler.LRScheduler.step, self._stepped, "return")
+        # Where a scheduler was built.
+        self._built = WeakMap()
+        kind = torch.optim.lr_scheduler.LRScheduler
+        watched.tracer.handle(kind.step, self._stepped, "return")
+        watched.tracer.handle(kind.__init__, self._constructed, "call")
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing: the calls themselves are seen."""
+
+    def _constructed(self, frame: FrameType, event: str, arg: Any) -> None:
+        scheduler = frame.f_locals.get("self")
+        if is_a(scheduler, torch.optim.lr_scheduler.LRScheduler):
+            self._built.put(scheduler, self._tracer.spot(frame.f_back))
 
     def _stepped(self, frame: FrameType, event: str, arg: Any) -> None:
         scheduler = frame.f_locals.get("self")
@@ -65,6 +76,7 @@ class Schedules:
             state = self._registry.state(optimizer)
             known = self._last.setdefault(state.at, Schedule(state.at, None))
             known.spot, known.count = self._tracer.spot(frame.f_back), count
+            known.built = self._built.get(scheduler)
             cycle = is_a(scheduler, torch.optim.lr_scheduler.OneCycleLR)
             planned = attribute(scheduler, "total_steps") if cycle else 0
             known.planned = planned if type(planned) is int else 0
@@ -101,9 +113,9 @@ class Schedules:
                 )
             elif steps - gone >= max(ENOUGH, steps / 2):
                 rate = f"{each.rate:.0e}" if each.rate else "0"
-                yield ScheduleOff(
-                    located(each.spot), at, steps, gone=gone, rate=rate, zeroed=each.zeroed
-                )
+                # One that never began was built so.
+                spot = each.spot if gone or each.zeroed else each.built or each.spot
+                yield ScheduleOff(located(spot), at, steps, 0, each.count, gone, rate, each.zeroed)
             elif each.early and each.calls >= TURNS and steps > each.behind:
                 yield ScheduleOff(located(each.spot), at, steps, rate=f"{each.first:g}", early=True)
 

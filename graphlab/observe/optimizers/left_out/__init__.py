@@ -1,0 +1,1 @@
+"""What an optimizer could not be given when it was built."""
