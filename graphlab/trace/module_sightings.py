@@ -158,6 +158,18 @@ class AveragedInto:
 
 
 @dataclass(frozen=True, slots=True)
+class FixedInTraining:
+    """The module `name`, last called at `at`, is in training mode and nothing trains it. layers:
+    the classes of its norm layers, whose statistics that moves, or of its dropouts if it has none
+    of these (not `moves`)."""
+
+    at: Location | None
+    name: str
+    layers: tuple[str, ...]
+    moves: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LoneValues:
     """A norm layer `name` in training mode that was given an input of `shape`, with one value for
     each channel, by `call` at `failed`. mode: the outermost module in training mode around it,
@@ -206,6 +218,7 @@ ModuleSighting = (
     | DropsInEval
     | StatisticsLeft
     | AveragedInto
+    | FixedInTraining
     | LoneValues
     | OwnBackward
     | FunctionUnfit

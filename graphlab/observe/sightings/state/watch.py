@@ -12,6 +12,7 @@ from graphlab.observe.names import Names
 from graphlab.observe.notes import Spot
 from graphlab.observe.sightings.state.averages import Averages, WrongWay
 from graphlab.observe.sightings.state.drift import Drift
+from graphlab.observe.sightings.state.fixed import FixedNetworks
 from graphlab.observe.sightings.state.flags import Flags
 from graphlab.observe.sightings.state.kept_values import KeptValues
 from graphlab.observe.sightings.state.loads import Loads
@@ -55,6 +56,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield Drift(watched)
     yield Modes(watched)
     yield UndoneEvals(watched)
+    yield FixedNetworks(watched)
     yield Averages(watched)
     yield WrongWay(watched)
     yield ties
