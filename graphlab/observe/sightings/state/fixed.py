@@ -70,7 +70,7 @@ class FixedNetworks:
                 continue
             known, weights = self._known.get(key), parameters_in(module)
             if known is None or known.ref() is not module:
-                if weights and self._is_left_alone(module, called, reached):
+                if not weights or self._is_left_alone(module, called, reached):
                     continue
                 self._known[key] = Fixed(Ref(module), [*map(Sample, weights)], steps, _ran(module))
                 continue
@@ -81,8 +81,10 @@ class FixedNetworks:
             known.steps, known.spot = steps, spot
             known.calls = max(known.calls, calls)
             if known.seen == ENOUGH:
-                names = Names(self._watched.files).gather(frame).modules
-                known.name = names.get(key, "")
+                names = Names(self._watched.files).gather(frame)
+                # What holds it may be called by methods of its own alone.
+                if not any(_holds(each, module) for each in names.held_modules()):
+                    known.name = names.modules.get(key, "")
 
     def _called(self, since: Any) -> dict[int, tuple[Any, Spot | None, int]]:
         """The modules called since then, each with the place of its last call and their number."""
@@ -110,10 +112,7 @@ class FixedNetworks:
         return any(
             each is not None
             and each is not module
-            and (
-                any(part is module for _, part in submodules(each))
-                or [*map(shape_of, parameters_in(each))] == shapes
-            )
+            and (_holds(each, module) or [*map(shape_of, parameters_in(each))] == shapes)
             for each in [*alive, *(one for one, _, _ in called.values())]
         )
 
@@ -133,6 +132,10 @@ class FixedNetworks:
                 kinds = [one for one in layers if is_a(one, NORMS)] if ran else layers
                 names = tuple(dict.fromkeys(map(class_name, kinds)))
                 yield FixedInTraining(located(each.spot), each.name, names, ran)
+
+
+def _holds(outer: Any, module: Any) -> bool:
+    return outer is not module and any(each is module for _, each in submodules(outer))
 
 
 def _layers(module: Any) -> list[Any]:
