@@ -79,6 +79,17 @@ class Repeated:
 
 
 @dataclass(frozen=True, slots=True)
+class OneNetwork:
+    """A trained network of class `kind` that is called `one` and `other`, names of two; at: the
+    line that made them one."""
+
+    at: Location | None
+    one: str
+    other: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Replaced:
     """Parameters that an optimizer holds, by their place in the trace, were replaced in their
     module at `at`, by `by`. now: how those are called that took their place."""
@@ -212,6 +223,7 @@ ModuleSighting = (
     | FrozenMoved
     | TieBroken
     | Repeated
+    | OneNetwork
     | Replaced
     | LeftInEval
     | EvalUndone

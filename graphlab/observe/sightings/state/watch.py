@@ -21,6 +21,7 @@ from graphlab.observe.sightings.state.repeated import RepeatedModules
 from graphlab.observe.sightings.state.replaced import Replacements
 from graphlab.observe.sightings.state.sharing.shared_elements import SharedElements
 from graphlab.observe.sightings.state.sharing.ties import Ties
+from graphlab.observe.sightings.state.sharing.two_names import TwoNames
 from graphlab.observe.sightings.state.undone import UndoneEvals
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.tensors import Unnoticed
@@ -62,5 +63,6 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield ties
     yield SharedElements(watched)
     yield RepeatedModules(watched)
+    yield TwoNames(watched)
     yield replacements
     yield KeptValues(watched)
