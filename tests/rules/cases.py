@@ -297,7 +297,7 @@ SPEAKING = (
          cause=20),
     Case("GL138", "tests/corpus/silent/reversal_as_a_module.py", "warning",
          cause=17),
-    Case("GL121", "tests/corpus/silent/reference_is_the_policy.py", "info",
+    Case("GL121", "tests/corpus/clean/reference_is_the_policy.py", "info",
          cause=28),
     Case("GL139", "tests/corpus/silent/teacher_never_put_into_eval.py", "warning",
          cause=42),
