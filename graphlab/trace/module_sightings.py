@@ -14,7 +14,8 @@ class Restored:
     receiver, given: as written. taken, taken_by: the line that took those values, with training
     between; or, where `receiver` and `given` are two names of one object (`one_object`), the line
     that made them that. itself: it is given its own values, again and again, by one expression.
-    copied: what copies them is no load_state_dict(), but one tensor's copy_() or `data`.
+    copied: what copies them is no load_state_dict(), but one tensor's copy_() or `data`; `mixed`:
+    or an average of them, which mixes each with itself.
     """
 
     at: Location | None
@@ -26,6 +27,7 @@ class Restored:
     one_object: bool = False
     itself: bool = False
     copied: bool = False
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

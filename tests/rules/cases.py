@@ -299,6 +299,8 @@ SPEAKING = (
          cause=17),
     Case("GL121", "tests/corpus/clean/reference_is_the_policy.py", "info",
          cause=28),
+    Case("GL113", "tests/corpus/silent/average_of_the_model_itself.py", "warning",
+         tensor="model.state_dict()", failed=16, cause=10),
     Case("GL139", "tests/corpus/silent/teacher_never_put_into_eval.py", "warning",
          cause=42),
     Case("GL103", "tests/corpus/silent/uncertainties_read_one_by_one.py", "warning",
