@@ -28,16 +28,16 @@ def line_of_union(one: str, other: str, frame: FrameType, files: UserFiles) -> L
         if one == other:
             return locate(where.f_code, where.f_lasti)
     where = where or frame
-    stores = [stores_behind(each, where, files) for each in (one, other)]
-    return _in_stores(one, other, *stores, where, files)
+    first, second = (stores_behind(each, where, files) for each in (one, other))
+    return _in_stores(one, other, first, second, where, files)
 
 
 def line_of_attributes(
     owner: Any, one: str, other: str, frame: FrameType, files: UserFiles
 ) -> Location | None:
     """Where two attributes of an object became the same; None if that cannot be told."""
-    stores = [stores_of_attribute(owner, each, files) for each in (one, other)]
-    return _in_stores(one, other, *stores, frame, files)
+    first, second = (stores_of_attribute(owner, each, files) for each in (one, other))
+    return _in_stores(one, other, first, second, frame, files)
 
 
 def _in_stores(
