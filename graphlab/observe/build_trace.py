@@ -54,6 +54,7 @@ from graphlab.trace.model import (
 )
 from graphlab.trace.module_sightings import Restored
 from graphlab.trace.sightings import Sighting
+from graphlab.trace.values import IN_PLACE
 
 # How many events a Trace keeps: the last ones, as that is where an error is.
 KEEP = 2_000
@@ -197,7 +198,8 @@ class TraceBuilder:
                 found.append(Write(raw.seq, at, by, index, before, after, raw.silent))
             return found or [Write(raw.seq, at, by, -1, None, None, raw.silent)]
         if isinstance(raw, RawRefused):
-            write_of_a_graph = bool(raw.by) and raw.kind in ("leaf", "view")
+            by_module = raw.by.endswith(IN_PLACE)
+            write_of_a_graph = bool(raw.by) and raw.kind in ("leaf", "view") and not by_module
             by = written_by(at, raw.by, True) if write_of_a_graph else raw.by
             tensor = self.table.add(raw.info)
             write = raw.write

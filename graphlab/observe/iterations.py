@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Iterable, Iterator
+from math import prod
 from threading import get_ident
 from types import CodeType, FrameType, TracebackType
 
@@ -268,26 +269,28 @@ def _by_comprehension(frame: FrameType | None) -> bool:
 def length_of_loops(frame: FrameType) -> int | None:
     """The product of the lengths of the for-loops around `frame`'s line, where each can be read
     off a variable that is Python's own."""
+    found = lengths_of_loops(frame)
+    return prod(each or 0 for each in found) if found and None not in found else None
+
+
+def lengths_of_loops(frame: FrameType) -> list[int | None]:
+    """The length of each for-loop around `frame`'s line, None where it cannot be read."""
     tree = parse(frame.f_code.co_filename)
-    total = 1
-    found = False
-    for node in ast.walk(tree) if tree is not None else ():
-        if not isinstance(node, ast.For):
-            continue
-        if node.lineno < frame.f_lineno <= (node.end_lineno or node.lineno):
-            length = _length(node.iter, frame)
-            if length is None:
-                return None
-            found = True
-            total *= length
-    return total if found else None
+    return [
+        _length(node.iter, frame)
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.For)
+        if node.lineno < frame.f_lineno <= (node.end_lineno or node.lineno)
+    ]
 
 
 def _length(node: ast.expr, frame: FrameType) -> int | None:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-        if node.func.id == "range" and len(node.args) == 1:
-            value = in_frame(node.args[0], frame)
-            return value if type(value) is int else None
+        if node.func.id in ("range", "trange") and len(node.args) <= 2:
+            ends = [in_frame(each, frame) for each in node.args]
+            if not all(type(each) is int for each in ends):
+                return None
+            return max(ends[-1] - (ends[0] if len(ends) == 2 else 0), 0)
         if node.func.id in ("enumerate", "tqdm"):
             return _length(node.args[0], frame)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
@@ -13,10 +14,25 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.words import tensor_word
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import Refused, Trace
+from graphlab.trace.values import IN_PLACE
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    yield from refused_writes(
+    for finding in _refused(trace):
+        by = finding.failed.what if finding.failed is not None else ""
+        module = by.removesuffix(IN_PLACE) if isinstance(by, str) else by
+        if module != by:
+            # It is no statement of the program's that could be written otherwise.
+            told = Help(message("errors.gl004.build_it", name=module))
+            finding = replace(finding, help=(told,))
+        yield finding
+    for event in trace.events:
+        if isinstance(event, Refused) and event.kind == "view" and not event.by:
+            yield _base_written(trace, event)
+
+
+def _refused(trace: Trace) -> Iterator[Finding]:
+    return refused_writes(
         RULE,
         trace,
         "view",
@@ -29,9 +45,6 @@ def check(trace: Trace) -> Iterator[Finding]:
             *built_not_in_place(trace, event.at),
         ),
     )
-    for event in trace.events:
-        if isinstance(event, Refused) and event.kind == "view" and not event.by:
-            yield _base_written(trace, event)
 
 
 def _apart(trace: Trace, event: Refused) -> Help | None:

@@ -11,12 +11,16 @@ from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_step, never_stepped
 from graphlab.source.grad_reads import takes_gradients
+from graphlab.source.wording import call_text
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, Step, Trace
-from graphlab.trace.sightings import Fate, Starved
+from graphlab.trace.sightings import Starved
+from graphlab.trace.steps.sightings import Fate
 
 # As often must a line's gradients have been cleared.
 LEAST = 4
+# The part of all backwards that must have been left over for them to be worth a word.
+LEFT = 0.05
 # What uses gradients beside an optimizer's steps.
 _LOOKED_AT = re.compile(r"\.grad\b(?!\s*=[^=])|hook|autograd\.grad")
 
@@ -37,6 +41,10 @@ def check(trace: Trace) -> Iterator[Finding]:
             yield _some_lost(trace, each)
         elif isinstance(each, Fate) and each.cleared not in told and _in_vain(trace, each):
             yield _never_applied(trace, each)
+        elif isinstance(each, Fate) and each.left * each.times >= LEFT * max(each.all, 1):
+            file = each.at.file if each.at is not None else ""
+            if each.left and not takes_gradients(trace.sources.get(file, "")):
+                yield _left_over(trace, each)
 
 
 def _in_vain(trace: Trace, fate: Fate) -> bool:
@@ -82,6 +90,32 @@ def _never_applied(trace: Trace, fate: Fate) -> Finding:
         if step is not None and step.at is not None
         else (),
         measured={"applied": 0, "discarded": fate.discarded},
+    )
+
+
+def _left_over(trace: Trace, fate: Fate) -> Finding:
+    step = next((s for at in fate.holders if (s := first_step(trace, at)) is not None), None)
+    by = call_text(fate.left_at, "zero_grad")[0] if fate.left_at is not None else "zero_grad()"
+    name = trace.optimizers[fate.holders[0]].name
+    return Finding(
+        *RULE.label,
+        summary=message(
+            "training.gl112.left_over",
+            by=by,
+            call=fate.call,
+            left=fate.left,
+            times=fate.times,
+            window=fate.window,
+            name=name,
+        ),
+        tensor=None,
+        failed=Place(fate.at, fate.call),
+        cause=Place(fate.left_at, by),
+        help=(Help(message("training.gl112.step_for_rest", name=name, left=fate.left)),),
+        notes=(message("training.gl112.stepped_here", name=name, line=step.at.line),)
+        if step is not None and step.at is not None
+        else (),
+        measured={"left": fate.left, "times": fate.times, "window": fate.window},
     )
 
 

@@ -36,6 +36,8 @@ def _summary(each: Restored) -> str:
     if each.one_object:
         words = {"receiver": each.receiver, "given": each.given, "call": each.call}
         return message("training.gl113.one_object", **words)
+    if each.mixed:
+        return message("training.gl113.mixed", call=each.call, taken=each.taken_by)
     if each.copied:
         return message("training.gl113.copied", call=each.call, taken=each.taken_by)
     return message("training.gl113.references", call=each.call, taken=each.taken_by)
@@ -46,6 +48,8 @@ def _help(trace: Trace, each: Restored) -> Help:
         edit = load_original(trace, each.at, each.receiver)
         return edit or Help(message("training.gl113.another", receiver=each.receiver))
     edit = None
+    if each.mixed and each.taken_by.endswith(".state_dict()"):
+        return Help(message("training.gl113.copies"))
     if each.copied and each.taken is not None:
         edit = clone_kept(trace, each.taken, each.taken_by)
     elif each.taken is not None:

@@ -1,4 +1,4 @@
-"""One module stands several times in a container that looks like several modules."""
+"""One module stands where several seem to: in a container, or under the names of two networks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
-from graphlab.trace.module_sightings import Repeated
+from graphlab.trace.module_sightings import OneNetwork, Repeated, Restored
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    # GL113 tells of one that is loaded into itself.
+    loaded = any(isinstance(each, Restored) and each.one_object for each in trace.sightings)
+    for each in trace.sightings:
+        if isinstance(each, OneNetwork) and not loaded:
+            names = {"one": each.one, "other": each.other}
+            yield Finding(
+                *RULE.label,
+                summary=message("training.gl121.one", kind=each.kind, **names),
+                cause=Place(each.at, message("training.gl121.made_one")) if each.at else None,
+                help=(Help(message("training.gl121.help_one", **names)),),
+            )
     for each in trace.sightings:
         if not isinstance(each, Repeated):
             continue

@@ -1,4 +1,4 @@
-"""A schedule of the learning rate was stepped too seldom, too early, or until the rate was gone."""
+"""A schedule of the learning rate was stepped too seldom, too early, or far too often."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphlab.rules.rule import Rule
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Step, Trace
-from graphlab.trace.sightings import ScheduleOff
+from graphlab.trace.steps.sightings import ScheduleOff
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -21,6 +21,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             yield from _early(trace, each)
             continue
         what = "seldom" if each.planned else "zeroed" if each.zeroed else "gone"
+        what = "epochs" if each.epochs else what
         never = what == "gone" and not each.gone
         if never:
             what = "never" if each.count else "unstepped"
@@ -34,6 +35,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 count=each.count,
                 gone=each.gone,
                 rate=each.rate,
+                epochs=each.epochs,
             ),
             cause=Place(each.at, message(f"training.gl132.{'planned' if never else 'stepped'}"))
             if each.at

@@ -14,7 +14,8 @@ class Restored:
     receiver, given: as written. taken, taken_by: the line that took those values, with training
     between; or, where `receiver` and `given` are two names of one object (`one_object`), the line
     that made them that. itself: it is given its own values, again and again, by one expression.
-    copied: what copies them is no load_state_dict(), but one tensor's copy_() or `data`.
+    copied: what copies them is no load_state_dict(), but one tensor's copy_() or `data`; `mixed`:
+    or an average of them, which mixes each with itself.
     """
 
     at: Location | None
@@ -26,6 +27,7 @@ class Restored:
     one_object: bool = False
     itself: bool = False
     copied: bool = False
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,17 @@ class Repeated:
     kind: str
     times: Count
     tensor: TensorAt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OneNetwork:
+    """A trained network of class `kind` that is called `one` and `other`, names of two; at: the
+    line that made them one."""
+
+    at: Location | None
+    one: str
+    other: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +171,18 @@ class AveragedInto:
 
 
 @dataclass(frozen=True, slots=True)
+class FixedInTraining:
+    """The module `name`, last called at `at`, is in training mode and nothing trains it. layers:
+    the classes of its norm layers, whose statistics that moves, or of its dropouts if it has none
+    of these (not `moves`)."""
+
+    at: Location | None
+    name: str
+    layers: tuple[str, ...]
+    moves: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LoneValues:
     """A norm layer `name` in training mode that was given an input of `shape`, with one value for
     each channel, by `call` at `failed`. mode: the outermost module in training mode around it,
@@ -200,12 +225,14 @@ ModuleSighting = (
     | FrozenMoved
     | TieBroken
     | Repeated
+    | OneNetwork
     | Replaced
     | LeftInEval
     | EvalUndone
     | DropsInEval
     | StatisticsLeft
     | AveragedInto
+    | FixedInTraining
     | LoneValues
     | OwnBackward
     | FunctionUnfit

@@ -7,30 +7,8 @@ from typing import Literal
 
 from graphlab.trace.module_sightings import ModuleSighting
 from graphlab.trace.ranks.sightings import RankSighting
+from graphlab.trace.steps.sightings import Fate, ScheduleOff
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of the gradients of the first backwards at one line.
-
-    holders: the optimizers of the parameters that they reached. applied: how many backwards had
-    gradients that a step applied. discarded: how many had only gradients that were cleared before
-    any step. least_between: the fewest of these between one that was applied and the next. cleared,
-    cleared_by: the one call that cleared them; it also `clears_applied` ones, or would have, as it
-    runs before every one of these backwards.
-    """
-
-    at: Location | None
-    call: str
-    holders: tuple[OptimizerAt, ...]
-    backwards: Count
-    applied: Count
-    discarded: Count
-    least_between: Count = 0
-    cleared: Location | None = None
-    cleared_by: str = ""
-    clears_applied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,24 +175,6 @@ class SettingUnread:
     given: str
     used: str
     kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleOff:
-    """A scheduler, last stepped at `at`, whose optimizer took `steps`: it was `planned` for as many
-    and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`: by a
-    factor of 0 if `zeroed`; or it was stepped before the optimizer each time (`early`), so that
-    `rate`, its first one, was never used."""
-
-    at: Location | None
-    optimizer: OptimizerAt
-    steps: Count
-    planned: Count = 0
-    count: Count = 0
-    gone: Count = 0
-    rate: str = ""
-    zeroed: bool = False
-    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

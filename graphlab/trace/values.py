@@ -22,6 +22,8 @@ TensorAtOrNone = Annotated[int, PositionIn("tensors", or_none=True)]
 OptimizerAt = Annotated[int, PositionIn("optimizers")]
 EventAt = Annotated[int, PositionIn("events")]
 
+# What follows the name of a module of torch's that was told to write in place, and did.
+IN_PLACE = "(inplace=True)"
 Kind = Literal["parameter", "buffer", "activation", "input"]
 # What one loss is to another: the very same, the whole of it, or a part of it.
 Twice = Literal["", "same", "whole", "part"]

@@ -80,6 +80,7 @@ SILENT = {
     "GL136": "dropout-in-evaluation",
     "GL137": "averaged-into-the-trained",
     "GL138": "backward-by-hand",
+    "GL139": "fixed-network-in-training-mode",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -435,6 +436,8 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     def patched_norm(
         values: Any, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
     ) -> Any:
+        if training and mean is not None and not torch.is_grad_enabled():
+            oracle.codes |= {"GL139"} if all(weight is not p for p in oracle.owned()) else set()
         if training and mean is not None:
             oracle.statistics |= {mean.data_ptr(), var.data_ptr()}
         if training and weight is not None and not weight.requires_grad:

@@ -135,7 +135,7 @@ class WritePatches:
         modes: Any = getattr(torch._C, "_is_torch_function_mode_enabled", lambda: True)
 
         quiet, alone, detached = self.quiet, self._alone, self._detached
-        copies = holder is Tensor and name == "copy_"
+        copies = holder is Tensor and name in ("copy_", "lerp_", "add_")
         assigns = name == "__setitem__"
 
         def writer(*args: Any, **kwargs: Any) -> Any:
@@ -158,7 +158,7 @@ class WritePatches:
                     raise
                 if version_of(target) != before:
                     self.note((target,), (before,), by, memory=memory)
-                    if copies and len(args) > 1:
+                    if copies and len(args) > 1 and is_tensor(args[1]):
                         self._note_place(target, place_of(args[1]), sys._getframe(1))
                 return result
             # A mode or a subclass may be called with the function, and must get the original one.

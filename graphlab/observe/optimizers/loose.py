@@ -202,27 +202,33 @@ _WEIGHTS = {
 # Operations that hand the same elements on.
 _VIEWS = ("T", "Transpose", "View", "Unsqueeze", "Expand", "Permute", "UnsafeView", "Squeeze",
           "Reshape", "Alias", "ToCopy", "Clone", "Copy", "Copys")  # fmt: skip
+# Operations that hand some of the elements on, and those that turn each into another.
+_PARTS = ("Select", "Slice", "Unbind", "Split", "Chunk")
+_MAPS = ("Exp", "Neg", "Sigmoid", "Softplus", "Tanh", "Softmax", "LogSoftmax", "Relu", "Log")
 
 
 def _is_weight(leaf: Any, uses: dict[int, list[tuple[Any, int]]]) -> bool:
-    """Whether the graph uses a leaf as a weight and not as data: it is one number, stands where an
-    operation has its weights, or is broadcast over a batch."""
-    size = count_of(leaf)
-    if size == 1:
+    """Whether the graph uses a leaf as a weight and not as data: it is one number, is read one by
+    one, stands where an operation has its weights, or is broadcast over a batch."""
+    whole = count_of(leaf)
+    if whole == 1:
         return True
-    found = list(uses.get(id(leaf), ()))
+    found = [(*each, whole) for each in uses.get(id(leaf), ())]
     weight = False
     for _ in range(64):
         if not found:
             break
-        node, at = found.pop()
+        node, at, size = found.pop()
         kind = operation(node).partition("Backward")[0]
         if kind in _WEIGHTS:
             if at not in _WEIGHTS[kind]:
                 return False
             weight = True
-        elif kind in _VIEWS:
-            found += uses.get(id(node), ())
+        elif kind in _PARTS and _made(node) == 1:
+            weight = True
+        elif kind in _VIEWS or kind in _PARTS or kind in _MAPS:
+            size = _made(node) if kind in _PARTS else size
+            found += [(*each, size) for each in uses.get(id(node), ())]
         elif kind in ("Mul", "Add", "Sub", "Div"):
             if _made(node) <= size:
                 return False

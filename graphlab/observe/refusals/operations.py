@@ -36,7 +36,15 @@ from graphlab.observe.tensors import (
     requires_grad,
 )
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import attributes, exactly, is_a, items, static, variables
+from graphlab.source.objects import (
+    attribute,
+    attributes,
+    exactly,
+    is_a,
+    items,
+    static,
+    variables,
+)
 from graphlab.source.places import statement_at
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location, Refusal, TensorInfo
@@ -247,6 +255,9 @@ class _Refused:
             return None
         if self._below and _runs(self._below[-1], "batch_norm", "torch/nn/functional.py"):
             return self._statistics()
+        if self._below and _runs(self._below[-1], "forward", "torch/nn/modules/batchnorm.py"):
+            # Within a grad() torch refuses the layer's counter, which comes first.
+            return self._counted()
         if not self._call.is_write():
             return None
         statement = statement_at(self._at.file, self._at.line)
@@ -273,6 +284,13 @@ class _Refused:
         if given.get("training") is not True or not is_tensor(mean):
             return None
         if not batch_levels(given.get("input")) - own:
+            return None
+        return self._told("statistics", Subject(mean), self._text())
+
+    def _counted(self) -> Operation | None:
+        layer = variables(self._below[-1].frame.f_locals).get("self")
+        mean = attribute(layer, "running_mean")
+        if attribute(layer, "training") is not True or not is_tensor(mean):
             return None
         return self._told("statistics", Subject(mean), self._text())
 

@@ -27,6 +27,7 @@ from graphlab.observe.tensors import (
     base_of,
     describe,
     is_leaf,
+    is_module,
     is_tensor,
     is_view,
     kind_of,
@@ -35,11 +36,12 @@ from graphlab.observe.tensors import (
     storage_key,
 )
 from graphlab.source.files import UserFiles, user_frame
-from graphlab.source.objects import LOST, exactly, items, lookup, variables
+from graphlab.source.objects import LOST, attribute, class_name, exactly, items, lookup, variables
 from graphlab.source.places import locate, statement_at
 from graphlab.source.statements import statements
 from graphlab.source.wording import call_text, target_text
 from graphlab.trace.model import Location, Refused
+from graphlab.trace.values import IN_PLACE
 
 
 def unseen_refusal(
@@ -182,6 +184,11 @@ def refusal(
     text = target_text(locate(*spot)) if spot is not None and frame is user else None
     if named is None and text is not None:
         named = Named(text, kind_of(subject), None)
+    module = _writing_module(frame, files) if named is None else None
+    if module is not None:
+        # Another variable of the same memory, as a hook keeps, is not what is written to.
+        by = f"{names.modules.get(id(module), class_name(module))}{IN_PLACE}"
+        named = Named("", kind_of(subject), None)
     if named is None:
         named = known[1] if known is not None else Named("", kind_of(subject), None)
     info = describe(subject, named.name or None, named.kind, named.owner)
@@ -193,6 +200,17 @@ def refusal(
     return RawRefused(
         tracer.seq(), spot, by, info, kind, iterations.iteration(user), made, None, made_by
     )
+
+
+def _writing_module(frame: FrameType | None, files: UserFiles) -> Any:
+    """The module of torch's that was told to write in place, and does so in `frame`; None if it is
+    the program's own statement."""
+    while frame is not None and frame.f_code not in files:
+        module = variables(frame.f_locals).get("self")
+        if is_module(module):
+            return module if attribute(module, "inplace") is True else None
+        frame = frame.f_back
+    return None
 
 
 def _view_made(

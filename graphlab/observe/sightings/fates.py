@@ -3,17 +3,28 @@ first."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 from graphlab.observe.names import parameters_of
-from graphlab.observe.notes import RawBackward, RawWrite, RawZero, Spot, located
+from graphlab.observe.notes import (
+    KEEP_EVENTS,
+    RawBackward,
+    RawStep,
+    RawWrite,
+    RawZero,
+    Spot,
+    located,
+)
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import storage_key
 from graphlab.source.wording import call_text
-from graphlab.trace.sightings import Fate, Sighting, Starved
+from graphlab.trace.sightings import Sighting, Starved
+from graphlab.trace.steps.sightings import Fate
 
 
 class Fates:
@@ -31,10 +42,47 @@ class Fates:
             reached = {index for record in records for index in record.reached}
             holders = tuple(each.at for each in states if not reached.isdisjoint(each.owns))
             before = {clears[id(each)] for each in records if id(each) in clears}
-            yield _fate(spot, records, holders, before)
+            yield self._with_leftovers(_fate(spot, records, holders, before), spot)
         for state in states:
             if state.steps > 1 and not state.fed and not state.handed_on:
                 yield from self._starved(state)
+
+    def _with_leftovers(self, fate: Fate, spot: Spot | None) -> Fate:
+        """As it is; or, where one optimizer steps once in several backwards of this one line, with
+        what a call clears again and again of those that are too few for a step."""
+        stepping = [each.at for each in self._ledger.registry.states if each.steps]
+        if len(stepping) != 1 or fate.holders != tuple(stepping) or spot is None:
+            return fate
+        windows, left, clears = Counter[int](), Counter[tuple[Spot, int]](), Counter[Spot | None]()
+        pending = seen = 0
+        events = list(self._log.events)
+        # What was before the first event that is kept is not known.
+        whole = len(events) < KEEP_EVENTS
+        for event in events:
+            if isinstance(event, RawBackward) and not event.is_grad:
+                if event.spot != spot or event.raised_type is not None:
+                    return fate
+                pending, seen = pending + 1, seen + 1
+            elif isinstance(event, RawStep):
+                windows[pending] += whole
+                pending, whole = 0, True
+            elif isinstance(event, RawZero):
+                if not pending:
+                    clears[event.spot] += 1
+                elif event.spot is not None and whole:
+                    left[event.spot, pending] += 1
+                pending, whole = 0, True
+        if len(windows) != 1 or len(left) != 1:
+            return fate
+        ((window, _),), (((at, count), times),) = windows.items(), left.items()
+        # The clearing after each step is another call, or the gradients would be kept on purpose.
+        if (
+            count >= window
+            or times < 2
+            or not any(clears[each] > 1 for each in clears if each != at)
+        ):
+            return fate
+        return replace(fate, window=window, left=count, times=times, all=seen, left_at=located(at))
 
     def _starved(self, state: OptimizerState) -> Iterator[Starved]:
         lost = self._ledger.provenance.lost

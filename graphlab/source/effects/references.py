@@ -17,7 +17,8 @@ _COMPREHENSIONS = ast.ListComp | ast.GeneratorExp | ast.SetComp
 
 def kept_by_reference(file: str, line: int) -> tuple[Location, str] | None:
     """(where, what) of the one place at which the values were kept that the statement at `line`
-    copies: ``p.data`` or ``p.detach()``, of which no copy was made. None where that is not sure."""
+    copies, or mixes into: ``p.data``, ``p.detach()`` or ``model.state_dict()``, of which no copy
+    was made. None where that is not sure."""
     tree = parse(file)
     given = _copied(tree, line)
     if tree is None or given is None:
@@ -29,7 +30,7 @@ def kept_by_reference(file: str, line: int) -> tuple[Location, str] | None:
 
 
 def _copied(tree: ast.Module | None, line: int) -> ast.expr | None:
-    """``q`` of ``p.data.copy_(q)``, and of ``p.data = q``."""
+    """``q`` of ``p.data.copy_(q)``, of ``p.data = q``, and of ``q.mul_(a).add_(p)``."""
     for node in nodes_of(tree):
         if isinstance(node, ast.Assign) and node.lineno == line:
             target = node.targets[0]
@@ -40,7 +41,27 @@ def _copied(tree: ast.Module | None, line: int) -> ast.expr | None:
         copies = isinstance(func, ast.Attribute) and func.attr == "copy_"
         if isinstance(node, ast.Call) and copies and node.args:
             return node.args[0]
+        if isinstance(func, ast.Attribute) and mixes(func):
+            inner: ast.expr = func.value
+            while isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+                inner = inner.func.value
+            return inner
     return None
+
+
+def mixes(func: ast.expr | None) -> bool:
+    """Whether a call of it mixes its argument into what it keeps a part of."""
+    if not isinstance(func, ast.Attribute):
+        return False
+    kept = func.value.func if isinstance(func.value, ast.Call) else None
+    scaled = isinstance(kept, ast.Attribute) and kept.attr == "mul_"
+    return func.attr == "lerp_" or (func.attr == "add_" and scaled)
+
+
+def mixes_at(file: str, line: int) -> bool:
+    """Whether the statement at `line` does so."""
+    calls = (n for n in nodes_of(parse(file)) if isinstance(n, ast.Call) and n.lineno == line)
+    return any(mixes(each.func) for each in calls)
 
 
 def _reads(node: ast.expr, target: ast.expr) -> bool:
@@ -110,4 +131,4 @@ def _is_reference(value: ast.expr) -> bool:
         return True
     if not isinstance(value, ast.Call) or value.args:
         return False
-    return isinstance(value.func, ast.Attribute) and value.func.attr == "detach"
+    return isinstance(value.func, ast.Attribute) and value.func.attr in ("detach", "state_dict")

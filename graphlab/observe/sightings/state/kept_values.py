@@ -8,7 +8,7 @@ from typing import Any
 
 from graphlab.observe.notes import RawBackward, RawWrite, located
 from graphlab.observe.sightings.watched import Watched
-from graphlab.source.effects.references import kept_by_reference
+from graphlab.source.effects.references import kept_by_reference, mixes_at
 from graphlab.trace.module_sightings import Restored
 
 # A line is judged by so many copies, all of which changed nothing.
@@ -34,4 +34,6 @@ class KeptValues:
             at = located(spot)
             kept = kept_by_reference(at.file, at.line) if at is not None else None
             if at is not None and kept is not None:
-                yield Restored(at, at.code.strip(), "", "", kept[0], kept[1], copied=True)
+                mixed = mixes_at(at.file, at.line)
+                code = at.code.strip()
+                yield Restored(at, code, "", "", *kept, copied=True, mixed=mixed)

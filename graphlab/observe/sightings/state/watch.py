@@ -12,6 +12,7 @@ from graphlab.observe.names import Names
 from graphlab.observe.notes import Spot
 from graphlab.observe.sightings.state.averages import Averages, WrongWay
 from graphlab.observe.sightings.state.drift import Drift
+from graphlab.observe.sightings.state.fixed import FixedNetworks
 from graphlab.observe.sightings.state.flags import Flags
 from graphlab.observe.sightings.state.kept_values import KeptValues
 from graphlab.observe.sightings.state.loads import Loads
@@ -20,6 +21,7 @@ from graphlab.observe.sightings.state.repeated import RepeatedModules
 from graphlab.observe.sightings.state.replaced import Replacements
 from graphlab.observe.sightings.state.sharing.shared_elements import SharedElements
 from graphlab.observe.sightings.state.sharing.ties import Ties
+from graphlab.observe.sightings.state.sharing.two_names import TwoNames
 from graphlab.observe.sightings.state.undone import UndoneEvals
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.tensors import Unnoticed
@@ -55,10 +57,12 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield Drift(watched)
     yield Modes(watched)
     yield UndoneEvals(watched)
+    yield FixedNetworks(watched)
     yield Averages(watched)
     yield WrongWay(watched)
     yield ties
     yield SharedElements(watched)
     yield RepeatedModules(watched)
+    yield TwoNames(watched)
     yield replacements
     yield KeptValues(watched)

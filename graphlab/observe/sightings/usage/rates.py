@@ -1,5 +1,5 @@
 """Notices schedules of the learning rate that are stepped too seldom, so often that nothing is left
-of the rate, or before the optimizer."""
+of the rate or that it comes back up, or before the optimizer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
+from graphlab.observe.iterations import lengths_of_loops
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, WeakMap
+from graphlab.source.files import user_frames
 from graphlab.source.objects import attribute, attributes, exactly, is_a, item, items
-from graphlab.trace.sightings import ScheduleOff
+from graphlab.trace.steps.sightings import ScheduleOff
 
 # A rate of this part of the first one moves no parameter in float32; at how many steps it must have
 # been so, which is also to be half of them all.
@@ -30,7 +32,8 @@ class Schedule:
     how many steps the optimizer had taken when its rate was gone, and what it was. zeroed: the
     scheduler multiplies by 0. first: the rate that it began with. early: the optimizer had taken no
     step when the program first stepped it, and some between any two of its steps since. behind: how
-    many by the last of these."""
+    many by the last of these. period: in how many steps a cosine goes down; epochs: whether a loop
+    around has as many turns, None until its rate comes back up."""
 
     optimizer: int
     spot: Spot | None
@@ -44,6 +47,8 @@ class Schedule:
     early: bool = False
     calls: int = 0
     behind: int = 0
+    period: int = 0
+    epochs: bool | None = None
 
 
 class Schedules:
@@ -77,9 +82,9 @@ class Schedules:
             known = self._last.setdefault(state.at, Schedule(state.at, None))
             known.spot, known.count = self._tracer.spot(frame.f_back), count
             known.built = self._built.get(scheduler)
-            cycle = is_a(scheduler, torch.optim.lr_scheduler.OneCycleLR)
-            planned = attribute(scheduler, "total_steps") if cycle else 0
-            known.planned = planned if type(planned) is int else 0
+            known.planned, known.period = _planned(scheduler)
+            if known.epochs is None and 0 < known.period < count:
+                known.epochs = known.period in self._turns(frame.f_back)
             factor = attribute(scheduler, "gamma")
             known.zeroed = exactly(factor, int, float) and factor == 0
             groups = [each for _, each in items(attributes(optimizer).get("param_groups"))]
@@ -92,6 +97,12 @@ class Schedules:
                 known.gone = None
             elif known.gone is None:
                 known.gone, known.rate = state.steps, now
+
+    def _turns(self, frame: FrameType | None) -> list[int | None]:
+        """The lengths of the loops around the one in which a scheduler is stepped: a cosine may be
+        meant to go down in that one, and up in its next run."""
+        frames = user_frames(frame, self._files)
+        return [each for one in frames for each in reversed(lengths_of_loops(one))][1:]
 
     @staticmethod
     def _called(known: Schedule, steps: int, counts: bool) -> None:
@@ -111,6 +122,10 @@ class Schedules:
                 yield ScheduleOff(
                     located(each.spot), at, steps, planned=each.planned, count=each.count
                 )
+            elif each.epochs and each.count > 2 * each.period and 2 * each.count > steps:
+                yield ScheduleOff(
+                    located(each.spot), at, steps, count=each.count, epochs=each.period
+                )
             elif steps - gone >= max(ENOUGH, steps / 2):
                 rate = f"{each.rate:.0e}" if each.rate else "0"
                 # One that never began was built so.
@@ -118,6 +133,22 @@ class Schedules:
                 yield ScheduleOff(located(spot), at, steps, 0, each.count, gone, rate, each.zeroed)
             elif each.early and each.calls >= TURNS and steps > each.behind:
                 yield ScheduleOff(located(each.spot), at, steps, rate=f"{each.first:g}", early=True)
+
+
+def _planned(scheduler: Any) -> tuple[int, int]:
+    """For how many steps a schedule is, 0 if it does not end; and in how many a cosine goes down,
+    which comes up again after them."""
+    schedules = torch.optim.lr_scheduler
+    for kind, name in (
+        (schedules.OneCycleLR, "total_steps"),
+        (schedules.CosineAnnealingLR, "T_max"),
+        (schedules.PolynomialLR, "total_iters"),
+    ):
+        if is_a(scheduler, kind):
+            planned = attribute(scheduler, name)
+            planned = planned if type(planned) is int else 0
+            return planned, planned if name == "T_max" else 0
+    return 0, 0
 
 
 def _largest(groups: list[Any], name: str) -> float | None:

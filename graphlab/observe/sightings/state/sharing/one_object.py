@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from types import FrameType
+from typing import Any
 
-from graphlab.source.effects.origins import loaded_files, stores_behind
+from graphlab.source.effects.origins import loaded_files, stores_behind, stores_of_attribute
 from graphlab.source.effects.stores import Store, last_part
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate, parse, statement_at
@@ -26,12 +27,29 @@ def line_of_union(one: str, other: str, frame: FrameType, files: UserFiles) -> L
         where, (one, other) = outer
         if one == other:
             return locate(where.f_code, where.f_lasti)
-    return _in_stores(one, other, where or frame, files)
+    where = where or frame
+    first, second = (stores_behind(each, where, files) for each in (one, other))
+    return _in_stores(one, other, first, second, where, files)
 
 
-def _in_stores(one: str, other: str, frame: FrameType, files: UserFiles) -> Location | None:
-    first = [each for each in stores_behind(one, frame, files) if each.value is not None]
-    second = [each for each in stores_behind(other, frame, files) if each.value is not None]
+def line_of_attributes(
+    owner: Any, one: str, other: str, frame: FrameType, files: UserFiles
+) -> Location | None:
+    """Where two attributes of an object became the same; None if that cannot be told."""
+    first, second = (stores_of_attribute(owner, each, files) for each in (one, other))
+    return _in_stores(one, other, first, second, frame, files)
+
+
+def _in_stores(
+    one: str,
+    other: str,
+    first: list[Store],
+    second: list[Store],
+    frame: FrameType,
+    files: UserFiles,
+) -> Location | None:
+    first = [each for each in first if each.value is not None]
+    second = [each for each in second if each.value is not None]
     for mine, theirs in ((first, other), (second, one)):
         for each in mine:
             if each.value is not None and _same(_text(each.value), theirs):
@@ -52,7 +70,9 @@ def _in_stores(one: str, other: str, frame: FrameType, files: UserFiles) -> Loca
 
 
 def _text(value: ast.expr) -> str:
-    """The variable behind ``copy.copy(model).eval()``."""
+    """The variable behind ``copy.copy(model).eval()``, or what is left of ``given or model``."""
+    if isinstance(value, ast.BoolOp) and isinstance(value.op, ast.Or):
+        value = value.values[-1]
     while isinstance(value, ast.Call):
         name = last_part(value.func)
         if isinstance(value.func, ast.Attribute) and name in _SELF:

@@ -1,0 +1,97 @@
+"""Finds one network under two names that speak of two: a target, a reference or a teacher that is
+the very network which is trained, or a pair of critics that is one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.names import parameters_in
+from graphlab.observe.notes import RawBackward
+from graphlab.observe.sightings.state.sharing.one_object import (
+    line_of_attributes,
+    line_of_union,
+)
+from graphlab.observe.sightings.watched import Watched
+from graphlab.observe.tensors import is_module
+from graphlab.source.files import user_frames
+from graphlab.source.objects import attributes, class_name, items, variables
+from graphlab.trace.module_sightings import OneNetwork
+
+# How many inspected backwards look for them, and how many variables of a function or object.
+LOOKS, MOST = 2, 256
+# What a name says of a network that is not the one which is trained.
+_APART = frozenset({"target", "ref", "reference", "teacher", "ema", "momentum", "old", "shadow"})
+# Of two of these, which their numbers tell apart, one is there to correct the other.
+_TWINS = re.compile(r"(?:.*_)?(?:q|qf|qnet|critic|q_?network)(?:_net)?", re.IGNORECASE)
+
+
+class TwoNames:
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._left = LOOKS
+        self._found: dict[tuple[str, str], OneNetwork] = {}
+
+    def found(self) -> Iterator[OneNetwork]:
+        yield from self._found.values()
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        if self._left <= 0 or record.is_grad:
+            return
+        self._left -= 1
+        trained = self._watched.ledger.registry.places()
+        files = self._watched.files
+        for prefix, owner, names in self._spaces(frame):
+            for (one, mine), (other, theirs) in combinations(list(names.items())[:MOST], 2):
+                if not _speak_of_two(one, other) or not _one_network(mine, theirs):
+                    continue
+                if not any(id(each) in trained for each in parameters_in(mine)):
+                    continue
+                key = prefix + one, prefix + other
+                at = line_of_union(*key, frame, files)
+                if at is None and owner is not None:
+                    at = line_of_attributes(owner, one, other, frame, files)
+                self._found.setdefault(key, OneNetwork(at, *key, class_name(mine)))
+
+    def _spaces(self, frame: FrameType) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+        """The modules in the variables of each of the user's functions that run, and in the
+        attributes of what these hold, by their names."""
+        seen: set[int] = set()
+        owners: list[tuple[str, Any]] = []
+        for each in user_frames(frame, self._watched.files):
+            values = variables(each.f_locals)
+            yield "", None, _modules(values)
+            owners += [(f"{name}.", value) for name, value in values.items() if type(name) is str]
+        for prefix, owner in owners:
+            if (
+                id(owner) not in seen
+                and (type(owner).__module__ or "").partition(".")[0] != "torch"
+            ):
+                seen.add(id(owner))
+                inner = attributes(owner)
+                held = items(inner.get("_modules")) if is_module(owner) else inner.items()
+                yield prefix, owner, _modules(dict(held))
+
+
+def _modules(values: dict[Any, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if type(name) is str and is_module(value)}
+
+
+def _one_network(one: Any, other: Any) -> bool:
+    """Whether two are one object, or have the very same parameters, as copy.copy() leaves them."""
+    mine, theirs = parameters_in(one), parameters_in(other)
+    return bool(mine) and [*map(id, mine)] == [*map(id, theirs)]
+
+
+def _speak_of_two(one: str, other: str) -> bool:
+    apart = [
+        _APART.intersection(re.split(r"_+|(?<=[a-z])(?=[A-Z])", each)) for each in (one, other)
+    ]
+    if bool(apart[0]) != bool(apart[1]):
+        return True
+    stems = {re.sub(r"_?\d+", "", each) for each in (one, other)}
+    numbered = all(re.search(r"\d", each) for each in (one, other))
+    return numbered and len(stems) == 1 and _TWINS.fullmatch(stems.pop()) is not None

@@ -1,0 +1,1 @@
+"""What a Trace holds of the steps of optimizers."""
