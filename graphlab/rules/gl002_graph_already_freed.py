@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.anew.closures import computed_in_closure
+from graphlab.rules.repair.anew.kept_values import values_written
+from graphlab.rules.repair.anew.totals import begun_again
 from graphlab.rules.repair.carried import detach_carried, if_cut_is_meant, kept_inside
 from graphlab.rules.repair.graph.emptied import emptied
 from graphlab.rules.repair.graph.growing import summed_apart
@@ -93,6 +96,10 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         yield from emptied(trace, event)
         yield from cached(trace, event)
         yield from cached_each_turn(trace, event)
+        yield from computed_in_closure(trace, event)
+        yield from begun_again(trace, event)
+        for each in values_written(trace, event):
+            yield if_cut_is_meant(trace, freeing, event, each)
 
 
 def _notes(freeing: Backward | None) -> tuple[str, ...]:
