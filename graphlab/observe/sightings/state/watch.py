@@ -20,6 +20,7 @@ from graphlab.observe.sightings.state.repeated import RepeatedModules
 from graphlab.observe.sightings.state.replaced import Replacements
 from graphlab.observe.sightings.state.sharing.shared_elements import SharedElements
 from graphlab.observe.sightings.state.sharing.ties import Ties
+from graphlab.observe.sightings.state.targets import TrainedTargets
 from graphlab.observe.sightings.state.undone import UndoneEvals
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.tensors import Unnoticed
@@ -62,3 +63,4 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield RepeatedModules(watched)
     yield replacements
     yield KeptValues(watched)
+    yield TrainedTargets(watched)
