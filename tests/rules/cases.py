@@ -297,6 +297,10 @@ SPEAKING = (
          cause=20),
     Case("GL138", "tests/corpus/silent/reversal_as_a_module.py", "warning",
          cause=17),
+    Case("GL139", "tests/corpus/silent/values_chase_their_own_target.py", "warning",
+         tensor="learner.q.body.0.weight", failed=34, cause=28),
+    Case("GL139", "tests/corpus/silent/policy_trains_its_critic.py", "warning",
+         tensor="critic.0.weight", failed=31, cause=26),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
          "policy.body.0.weight", failed=33, cause=18),
     Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
@@ -386,6 +390,7 @@ SILENT = (
     Case("GL136", "tests/corpus/clean/dropouts_told_of_the_mode.py"),
     Case("GL137", "tests/corpus/clean/averages_in_both_orders.py"),
     Case("GL138", "tests/corpus/clean/backwards_of_ones_own.py"),
+    Case("GL139", "tests/corpus/clean/target_of_a_second_network.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

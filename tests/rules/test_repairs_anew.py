@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import pytest
 
+from graphlab.language import key_of
 from graphlab.rules.repair.anew.closures import computed_in_closure
+from graphlab.rules.repair.anew.handed_on import detached_as_stored, detached_by_text
 from graphlab.rules.repair.anew.kept_values import values_written
 from graphlab.rules.repair.anew.totals import begun_again
 from graphlab.rules.repair.carried import detach_carried
+from graphlab.rules.repair.graph.once import made_before_loop
 from graphlab.rules.repair.held.building import build_again, hold_others
 from graphlab.rules.repair.held.clearing import cleared_elsewhere
 from graphlab.rules.repair.held.scaling import unscaled_once, updated
@@ -254,3 +257,83 @@ def test_from_outside_it_is_built_again_by_the_name_of_its_owner() -> None:
     assert outcomes(source, build_again(script.trace(), built, changed)) == [
         f"{source}{new}, momentum=0.9)\n"
     ]
+
+
+NORM = """\
+class Norm(nn.Module):
+    def __init__(self):
+        self.u = torch.randn(4)
+    def sigma(self):
+        v = self.weight.t() @ self.u
+        u = self.weight @ v
+        self.u = u
+        return u @ v
+for x in data:
+    loss = net(x).mean()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_an_attribute_is_detached_as_its_one_method_stores_it() -> None:
+    script = Script(NORM)
+    event = backward(script.at("loss.backward()"), carriers=(Carrier("net.2.u", "tensor"),))
+    (found,) = detached_as_stored(script.trace(event), event)
+    assert outcomes(NORM, [found]) == [NORM.replace("self.u = u\n", "self.u = u.detach()\n")]
+    assert not found.choice
+
+
+def test_a_state_of_its_input_may_be_meant_to_go_on_from_call_to_call() -> None:
+    source = NORM.replace("sigma(self)", "forward(self, x)").replace("@ self.u", "@ x")
+    script = Script(source)
+    event = backward(script.at("loss.backward()"), carriers=(Carrier("net.2.u", "tensor"),))
+    (found,) = detached_as_stored(script.trace(event), event)
+    assert key_of(found.choice) == "fix.meant.carried"
+
+
+def test_an_attribute_that_is_read_after_it_was_stored_keeps_its_graph() -> None:
+    source = NORM.replace("return u @ v", "return self.u @ v")
+    script = Script(source)
+    event = backward(script.at("loss.backward()"), carriers=(Carrier("net.2.u", "tensor"),))
+    assert not [*detached_as_stored(script.trace(event), event)]
+
+
+def test_what_a_call_hands_on_is_detached_in_each_form() -> None:
+    source = """\
+mems = None
+for x in data:
+    out, mems = model(x, mems)
+    loss = out.mean()
+    loss.backward()
+    optimizer.step()
+"""
+    script = Script(source)
+    event = backward(script.at("loss.backward()"))
+    first, second, third = outcomes(source, detached_by_text(script.trace(event), event))
+    assert first == source + "    mems = [each.detach() for each in mems]\n"
+    assert "tuple(" in second and third.endswith("    mems = mems.detach()\n")
+    # One that begins in each turn hands nothing on.
+    inside = source.replace("mems = None\nfor x in data:\n", "for x in data:\n    mems = None\n")
+    event = backward(Script(inside).at("loss.backward()"))
+    assert not [*detached_by_text(Script(inside).trace(event), event)]
+
+
+@pytest.mark.parametrize(("held", "choice"), [("net", ""), ("features", "fix.meant.once")])
+def test_a_list_that_was_made_before_the_loop_is_detached_where_it_is_made(
+    held: str, choice: str
+) -> None:
+    source = """\
+targets = [gram(f) for f in features(style)]
+for step in range(9):
+    loss = distance(net(image), targets)
+    loss.backward()
+    optimizer.step()
+"""
+    tensors = (parameter("net.weight"), parameter("features.weight"))
+    owns = (0,) if held == "net" else (1,)
+    script = Script(source, tensors=tensors, optimizers=(optimizer(owns=owns),))
+    event = backward(script.at("loss.backward()"), carriers=(Carrier("targets", "list"),))
+    (found,) = made_before_loop(script.trace(event), event)
+    line = "targets = [each.detach() for each in targets]\n"
+    assert outcomes(source, [found]) == [source.replace("for step", f"{line}for step")]
+    assert key_of(found.choice) == choice

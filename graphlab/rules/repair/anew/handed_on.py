@@ -23,12 +23,13 @@ _ANEW = {
 def detached_as_stored(trace: Trace, event: Backward) -> Iterator[Help]:
     """``self.u = u.detach()`` in the one method, beside a constructor, that stores the attribute
     which leads to an earlier turn's graph: each call ends what the one before it began."""
-    for carrier in event.carriers if event.at is not None and not event.handed_over else ():
+    at = event.at
+    for carrier in event.carriers if at is not None and not event.handed_over else ():
         holder, _, last = carrier.name.rpartition(".")
         if not holder or carrier.form not in _ANEW or carrier.inside:
             continue
-        for path in sorted(trace.sources) if event.at is not None else ():
-            file = Rewriting.of(trace, replace(event.at, file=path))
+        for path in sorted(trace.sources) if at is not None else ():
+            file = Rewriting.of(trace, replace(at, file=path)) if at is not None else None
             stores = [*_stores(file, last)] if file is not None else []
             if file is None or len(stores) != 1:
                 continue
