@@ -12,11 +12,14 @@ from graphlab.rules.words import several_parameters
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Step, Trace
 from graphlab.trace.module_sightings import TrainedAsNumber
+from graphlab.trace.sightings import ResultDiscarded
 
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
-        if isinstance(each, TrainedAsNumber) and _applied(trace, each):
+        if not isinstance(each, TrainedAsNumber) or _thrown_away(trace, each):
+            continue
+        if _applied(trace, each):
             edit = detached(trace, each)
             yield Finding(
                 *RULE.label,
@@ -28,6 +31,18 @@ def check(trace: Trace) -> Iterator[Finding]:
                 failed=Place(each.call_at, each.call),
                 help=(edit or Help(message(f"training.gl139.help_{each.what}")),),
             )
+
+
+def _thrown_away(trace: Trace, each: TrainedAsNumber) -> bool:
+    """Whether the function detaches, and throws that away: GL125 tells of it."""
+    return any(
+        isinstance(other, ResultDiscarded)
+        and other.at is not None
+        and each.at is not None
+        and (other.at.file, other.at.function) == (each.at.file, each.at.function)
+        and "detach" in other.call
+        for other in trace.sightings
+    )
 
 
 def _applied(trace: Trace, each: TrainedAsNumber) -> bool:
