@@ -39,7 +39,8 @@ def _thrown_away(trace: Trace, each: TrainedAsNumber) -> bool:
         isinstance(other, ResultDiscarded)
         and other.at is not None
         and each.at is not None
-        and (other.at.file, other.at.function) == (each.at.file, each.at.function)
+        and other.at.file == each.at.file
+        and other.at.function.rpartition(".")[2] == each.at.function.rpartition(".")[2]
         and "detach" in other.call
         for other in trace.sightings
     )
