@@ -80,7 +80,7 @@ SILENT = {
     "GL136": "dropout-in-evaluation",
     "GL137": "averaged-into-the-trained",
     "GL138": "backward-by-hand",
-    "GL139": "trained-as-a-number",
+    "GL140": "trained-as-a-number",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -452,7 +452,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         return lerp(values, other, weight)
 
     def patched_mse_loss(values: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
-        oracle.codes |= {"GL139"} if values.requires_grad and target.requires_grad else set()
+        oracle.codes |= {"GL140"} if values.requires_grad and target.requires_grad else set()
         return mse_loss(values, target, *args, **kwargs)
 
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:

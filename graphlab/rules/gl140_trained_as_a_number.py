@@ -24,12 +24,12 @@ def check(trace: Trace) -> Iterator[Finding]:
             yield Finding(
                 *RULE.label,
                 summary=message(
-                    f"training.gl139.{each.what}", names=several_parameters(trace, each.tensors)
+                    f"training.gl140.{each.what}", names=several_parameters(trace, each.tensors)
                 ),
                 tensor=unversioned(trace, each.tensors[0]),
-                cause=Place(each.at, message(f"training.gl139.{each.what}_here")),
+                cause=Place(each.at, message(f"training.gl140.{each.what}_here")),
                 failed=Place(each.call_at, each.call),
-                help=(edit or Help(message(f"training.gl139.help_{each.what}")),),
+                help=(edit or Help(message(f"training.gl140.help_{each.what}")),),
             )
 
 
@@ -58,4 +58,4 @@ def _applied(trace: Trace, each: TrainedAsNumber) -> bool:
     )
 
 
-RULE = Rule("GL139", "trained-as-a-number", "warning", check)
+RULE = Rule("GL140", "trained-as-a-number", "warning", check)
