@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.anew.closures import computed_in_closure
+from graphlab.rules.repair.anew.handed_on import detached_as_stored, detached_by_text
+from graphlab.rules.repair.anew.kept_values import values_written
+from graphlab.rules.repair.anew.totals import begun_again
 from graphlab.rules.repair.carried import detach_carried, if_cut_is_meant, kept_inside
 from graphlab.rules.repair.graph.emptied import emptied
 from graphlab.rules.repair.graph.growing import summed_apart
@@ -27,8 +31,10 @@ from graphlab.rules.repair.loops import (
 from graphlab.rules.repair.refused_call import add_create_graph
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import inferred
+from graphlab.source.blocks import bound_names
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Backward, Saved, Trace
+from graphlab.trace.model import Backward, Carrier, Saved, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -93,6 +99,28 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         yield from emptied(trace, event)
         yield from cached(trace, event)
         yield from cached_each_turn(trace, event)
+        yield from computed_in_closure(trace, event)
+        yield from begun_again(trace, event)
+        for each in (*values_written(trace, event), *detached_as_stored(trace, event)):
+            yield each if each.choice else if_cut_is_meant(trace, freeing, event, each)
+        if all(each.inside or each.name == event.loss for each in _carried_on(trace, event)):
+            for each in detached_by_text(trace, event):
+                yield if_cut_is_meant(trace, freeing, event, each)
+
+
+def _carried_on(trace: Trace, event: Backward) -> Iterator[Carrier]:
+    """The carriers that the loop of the backward does not make anew before it reads them."""
+    file = Rewriting.of(trace, event.at)
+    going = file.statement(event.at.line) if file is not None and event.at is not None else None
+    before = (
+        [each for each in file.body(going) if each.lineno < going.lineno]
+        if file is not None and going is not None
+        else []
+    )
+    bound = {name for each in before for name in bound_names(each)}
+    for each in event.carriers:
+        if each.name not in bound:
+            yield each
 
 
 def _notes(freeing: Backward | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.repair.held.scaling import unscaled_once, updated
 from graphlab.rules.repair.held.scheduled import one_cycle_built, planned_for_loader
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
@@ -48,7 +49,15 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=failed,
             cause=Place(each.cause, cause) if each.cause is not None else None,
             help=(Help(message(f"errors.gl016.help_{each.why}")),),
+            others=tuple(_others(trace, each)),
         )
+
+
+def _others(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
+    if each.why == "unscaled":
+        yield from unscaled_once(trace, each)
+    elif each.why == "not_updated":
+        yield from updated(trace, each)
 
 
 def _over(trace: Trace, each: OptimizerRefused) -> Iterator[Finding]:

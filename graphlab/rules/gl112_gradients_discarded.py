@@ -149,7 +149,7 @@ def _some_lost(trace: Trace, fate: Fate) -> Finding:
         failed=Place(fate.at, fate.call),
         cause=Place(fate.cleared, fate.cleared_by),
         help=(edit or Help(message("training.gl112.once_per_step", count=parts)),),
-        others=tuple(cleared_elsewhere(trace, fate.cleared)),
+        others=tuple(cleared_elsewhere(trace, fate.cleared, step.at if step is not None else None)),
         measured={"applied": fate.applied, "discarded": fate.discarded},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import Message, message
+from graphlab.rules.repair.trained.stored import written
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -19,6 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 summary=_summary(each),
                 cause=Place(each.at, _cause(each)),
                 help=(Help(message(f"training.gl125.{_help(each)}", written=each.written)),),
+                others=tuple(written(trace, each)),
             )
 
 

@@ -139,7 +139,7 @@ class DependentVariables:
             touched = any(_first(statement) <= line <= _last(statement) for line in lines)
             targets = bound_names(statement)
             if touched or read_names(statement) & self.origin.keys():
-                plain = isinstance(statement, ast.Assign | ast.AnnAssign) and not _acts(statement)
+                plain = isinstance(statement, ast.Assign | ast.AnnAssign) and not acts(statement)
                 if targets and not plain:
                     self.simple = False
                 for name in targets:
@@ -182,7 +182,7 @@ class DependentVariables:
         return [self._block.statements[place] for place in places]
 
 
-def _acts(statement: ast.stmt) -> bool:
+def acts(statement: ast.stmt) -> bool:
     """Whether it would do something else when it runs once more: draw an action, step what it acts
     on, or take the next of something."""
     for node in ast.walk(statement):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from graphlab.trace.values import Count, Location, OptimizerAt, Shape, TensorAt
 
@@ -219,6 +220,19 @@ class FunctionUnfit:
     lacks: str
 
 
+@dataclass(frozen=True, slots=True)
+class TrainedAsNumber:
+    """`tensors` are trained through what the loss of `call`, at `call_at`, is to take as a number:
+    its bootstrapped target, or the advantage that weighs its log-probabilities, at `at`."""
+
+    at: Location | None
+    what: Literal["target", "advantage"]
+    loss: str
+    call: str
+    call_at: Location | None
+    tensors: tuple[TensorAt, ...]
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -236,4 +250,5 @@ ModuleSighting = (
     | LoneValues
     | OwnBackward
     | FunctionUnfit
+    | TrainedAsNumber
 )

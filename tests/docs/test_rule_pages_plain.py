@@ -81,6 +81,7 @@ SILENT = {
     "GL137": "averaged-into-the-trained",
     "GL138": "backward-by-hand",
     "GL139": "fixed-network-in-training-mode",
+    "GL140": "trained-as-a-number",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -406,6 +407,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     item, add, subtract = torch.Tensor.item, torch.Tensor.__add__, torch.Tensor.__sub__
     clamp, add_hook = torch.Tensor.clamp, torch.Tensor.register_hook
     lerp = torch.Tensor.lerp_
+    mse_loss = torch.nn.functional.mse_loss
     scale, unscale = torch.amp.GradScaler.scale, torch.amp.GradScaler.unscale_
 
     def patched_cross_entropy(logits: Any, *args: Any, **kwargs: Any) -> Any:
@@ -451,6 +453,10 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         # Not `self`: GL116 holds a flag that some method reads of its own object to be meant.
         oracle.codes |= {"GL137"} if values.requires_grad and not other.requires_grad else set()
         return lerp(values, other, weight)
+
+    def patched_mse_loss(values: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+        oracle.codes |= {"GL140"} if values.requires_grad and target.requires_grad else set()
+        return mse_loss(values, target, *args, **kwargs)
 
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
         parameters = list(parameters)
@@ -509,6 +515,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(utils, "clip_grad_norm_", patched_clip)
         patch.setattr(torch.Tensor, "item", patched_item)
         patch.setattr(torch.Tensor, "lerp_", patched_lerp)
+        patch.setattr(torch.nn.functional, "mse_loss", patched_mse_loss)
         patch.setattr(torch.Tensor, "__add__", patched_add)
         patch.setattr(torch.Tensor, "__sub__", patched_subtract)
         patch.setattr(torch.Tensor, "clamp", patched_clamp)

@@ -309,6 +309,10 @@ SPEAKING = (
          failed=34, cause=30),
     Case("GL132", "tests/corpus/silent/cosine_of_epochs_by_batches.py", "warning",
          cause=38),
+    Case("GL140", "tests/corpus/silent/values_chase_their_own_target.py", "warning",
+         tensor="learner.q.body.0.weight", failed=34, cause=28),
+    Case("GL140", "tests/corpus/silent/policy_trains_its_critic.py", "warning",
+         tensor="critic.0.weight", failed=31, cause=26),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
          "policy.body.0.weight", failed=33, cause=18),
     Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
@@ -402,6 +406,7 @@ SILENT = (
     Case("GL139", "tests/corpus/clean/in_training_mode_on_purpose.py"),
     Case("GL112", "tests/corpus/clean/windows_and_cosines_that_fit.py"),
     Case("GL103", "tests/corpus/clean/points_read_by_coordinate.py"),
+    Case("GL140", "tests/corpus/clean/target_of_a_second_network.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

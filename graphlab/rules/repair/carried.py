@@ -228,7 +228,8 @@ def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
             after = index
             break
     for index in range(after + 1, len(block.statements)):
-        if {each.name for each in carriers} & bound_names(block.statements[index]):
+        statement = block.statements[index]
+        if {each.name for each in carriers} & bound_names(statement) or _asks(statement, carriers):
             after = index
     last = block.statements[after]
     indent = " " * last.col_offset
@@ -237,6 +238,16 @@ def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
     key = "detach" if len(carriers) == 1 else "detach_many"
     text = message(f"repairs.carried.{key}", names=names)
     return block.help(text, [Edit.of(last, block.text(last) + "".join(lines))])
+
+
+def _asks(statement: ast.stmt, carriers: list[Carrier]) -> bool:
+    """Whether a statement is a call of a method of the object that holds one of the carriers, as
+    ``memory.update(feature)`` is for ``memory.bank``: it may write it."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return False
+    holder = ast.unparse(call.func.value)
+    return any(each.name.rpartition(".")[0] == holder for each in carriers)
 
 
 def _words(carrier: Carrier, loop: ast.stmt | None) -> Help:

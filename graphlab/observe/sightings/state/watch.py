@@ -22,6 +22,7 @@ from graphlab.observe.sightings.state.replaced import Replacements
 from graphlab.observe.sightings.state.sharing.shared_elements import SharedElements
 from graphlab.observe.sightings.state.sharing.ties import Ties
 from graphlab.observe.sightings.state.sharing.two_names import TwoNames
+from graphlab.observe.sightings.state.targets import TrainedTargets
 from graphlab.observe.sightings.state.undone import UndoneEvals
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.tensors import Unnoticed
@@ -66,3 +67,4 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield TwoNames(watched)
     yield replacements
     yield KeptValues(watched)
+    yield TrainedTargets(watched)

@@ -39,7 +39,11 @@ def made_before_loop(trace: Trace, event: Backward) -> Iterator[Help]:
             and isinstance(each.ctx, ast.Store)
             for each in ast.walk(loop)
         )
-        if carrier.form != "tensor" or inside or not carrier.name.isidentifier():
+        if inside or not carrier.name.isidentifier():
+            continue
+        if carrier.form == "list":
+            yield from _each_detached(trace, file, made, carrier.name)
+        if carrier.form != "tensor":
             continue
         if not made:
             yield from _unpacked(file, scope, loop, carrier.name)
@@ -47,7 +51,7 @@ def made_before_loop(trace: Trace, event: Backward) -> Iterator[Help]:
         last = max(made, key=lambda each: each.lineno)
         open_ = (
             message("fix.meant.once", name=carrier.name)
-            if _computes(last.value, carrier.name)
+            if _computes(last.value, carrier.name) and not _only_untrained(trace, last.value)
             else ""
         )
         found = file.help(
@@ -64,6 +68,33 @@ def made_before_loop(trace: Trace, event: Backward) -> Iterator[Help]:
         )
         if found is not None:
             yield replace(found, choice=open_)
+
+
+def _each_detached(
+    trace: Trace, file: Rewriting, made: list[ast.Assign], name: str
+) -> Iterator[Help]:
+    """``targets = [each.detach() for each in targets]`` below the one line that makes the list."""
+    if len(made) != 1 or made[0] not in file.body(made[0]):
+        return
+    place, indent = file.whole(made[0])[1], " " * made[0].col_offset
+    found = file.help(
+        message("repairs.kept_apart.made_detached", name=name, line=made[0].lineno),
+        (place, place, f"{indent}{name} = [each.detach() for each in {name}]\n"),
+    )
+    if found is not None:
+        known = _only_untrained(trace, made[0].value)
+        yield replace(found, choice="" if known else message("fix.meant.once", name=name))
+
+
+def _only_untrained(trace: Trace, value: ast.expr) -> bool:
+    """Whether networks are called there of which no optimizer holds a parameter: their results are
+    the same in each turn."""
+    read = {
+        ast.unparse(each) for each in ast.walk(value) if isinstance(each, ast.Name | ast.Attribute)
+    }
+    held = {trace.tensors[place].owner for each in trace.optimizers for place in each.owns}
+    known = {each.owner for each in trace.tensors if each.kind == "parameter"}
+    return bool(read & known) and not read & held and bool(trace.optimizers)
 
 
 def made_elsewhere(trace: Trace, problems: Iterable[Saved], event: Backward) -> Iterator[Help]:

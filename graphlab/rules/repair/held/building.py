@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
-from graphlab.rules.repair.held.callers import Callers, handed_in
+from graphlab.rules.repair.anew.rebuilt import rebuilt_there
+from graphlab.rules.repair.held.callers import Callers, called_here, handed_in
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -123,6 +124,8 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
         given = given_parameters(call) if call is not None else None
         if file is not None and call is not None and given is not None and owner is not None:
             here = file.spelled(call, owner)
+            if here == owner and each.at is not None:
+                here = called_here(trace, each.at, file, call, owner)
             found = file.help(
                 message("repairs.tried.give_parameters", name=each.name, owner=here),
                 (*file.span(given), f"{here}.parameters()"),
@@ -228,13 +231,15 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     if file is None or statement is None or changed is None or changed.file != file.file:
         return [each for each in found if each is not None]
     found.append(_later(file, statement))
-    after = file.statement(changed.line)
+    there = after = file.statement(changed.line)
     if file.function(statement) is not file.function(after or statement):
         # In a function that is called where the optimizer was built, or further down.
         led = next(Callers(trace, changed).common(built, changed), None) if built else None
         here = led is not None and led.file.file == file.file
         here = here and led is not None and led.first.lineno == statement.lineno
         after = file.statement(led.last.lineno) if led is not None and here else None
+        if after is None and there is not None and built is not None:
+            found.append(rebuilt_there(trace, file, built, statement, there))
     if after is None or hasattr(after, "body") or after is statement:
         return [each for each in found if each is not None]
     body = file.body(statement)

@@ -110,17 +110,57 @@ def handed_in(
     function = file.function(given) if given is not None else None
     if function is None or not isinstance(given, ast.Name):
         return None
-    own = [*function.args.posonlyargs, *function.args.args]
-    names = [each.arg for each in own]
+    called_once = _only_call(trace, at, file, function)
+    names = _arguments(function)
     stored = {
         each.id
         for each in ast.walk(function)
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
     }
-    if given.id not in names or given.id in stored or function.decorator_list:
+    if given.id not in names or given.id in stored or called_once is None:
         return None
+    other, call, bound = called_once
+    value = _given(call, names.index(given.id) - bound, given.id)
+    return (other, value) if value is not None else None
+
+
+def called_here(trace: Trace, at: Location, file: Rewriting, near: ast.AST, name: str) -> str:
+    """What the function around `near` calls what its one caller calls `name`: its parameter; the
+    same name where there is no such function, caller or parameter."""
+    function = file.function(near)
+    called_once = _only_call(trace, at, file, function) if function is not None else None
+    if function is None or called_once is None:
+        return name
+    _, call, bound = called_once
+    root, dot, rest = name.partition(".")
+    for place, own in enumerate(_arguments(function)):
+        value = _given(call, place - bound, own)
+        said = ast.unparse(value) if value is not None else ""
+        if said == name:
+            return own
+        if said == root:
+            return f"{own}{dot}{rest}"
+    return name
+
+
+def _arguments(function: Function) -> list[str]:
+    return [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+
+
+def _given(call: ast.Call, place: int, name: str) -> ast.expr | None:
+    words = [each.value for each in call.keywords if each.arg == name]
+    plain = not any(isinstance(each, ast.Starred) for each in call.args)
+    if words:
+        return words[0]
+    return call.args[place] if plain and 0 <= place < len(call.args) else None
+
+
+def _only_call(
+    trace: Trace, at: Location, file: Rewriting, function: Function
+) -> tuple[Rewriting, ast.Call, bool] | None:
+    """The one call of a function, the file of the caller, and whether it is a method; None where it
+    is called in several places, or others have its name."""
     bound = isinstance(file.parents.get(id(function)), ast.ClassDef)
-    place = names.index(given.id) - bound
     known = Callers(trace, at)
     same = [each for each in known.functions if each.name == function.name]
     calls = [
@@ -129,11 +169,6 @@ def handed_in(
         for node in ast.walk(other.tree)
         if isinstance(node, ast.Call) and called(node) == function.name
     ]
-    if len(calls) != 1 or len(same) != 1 or place < 0:
+    if len(calls) != 1 or len(same) != 1 or function.decorator_list:
         return None
-    other, call = calls[0]
-    words = [each.value for each in call.keywords if each.arg == given.id]
-    plain = not any(isinstance(each, ast.Starred) for each in call.args)
-    if words:
-        return other, words[0]
-    return (other, call.args[place]) if plain and place < len(call.args) else None
+    return (*calls[0], bound)

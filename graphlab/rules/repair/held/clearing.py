@@ -12,13 +12,16 @@ from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
 
-def cleared_elsewhere(trace: Trace, cleared: Location | None) -> Iterator[Help]:
+def cleared_elsewhere(
+    trace: Trace, cleared: Location | None, stepped: Location | None = None
+) -> Iterator[Help]:
     """Move the zero_grad() at `cleared` behind the step that follows it, or out of the loop that is
-    run for one step."""
+    run for one step; or behind the step at `stepped`, which is in another function."""
     file = Rewriting.of(trace, cleared)
     statement = file.statement(cleared.line) if file is not None and cleared is not None else None
     if file is None or not isinstance(statement, ast.Expr):
         return
+    yield from _cleared_where_stepped(trace, file, statement, stepped)
     body = file.body(statement)
     after = body[body.index(statement) + 1 :] if statement in body else []
     step = next((each for each in after if ".step(" in file.text(each)), None)
@@ -38,6 +41,26 @@ def cleared_elsewhere(trace: Trace, cleared: Location | None) -> Iterator[Help]:
         )  # fmt: skip
         if found is not None:
             yield found
+
+
+def _cleared_where_stepped(
+    trace: Trace, file: Rewriting, clearing: ast.Expr, stepped: Location | None
+) -> Iterator[Help]:
+    there = file if stepped is not None and stepped.file == file.file else None
+    step = there.statement(stepped.line) if there is not None and stepped is not None else None
+    called = re.match(r"([\w.]+)\.step\(", file.text(step)) if isinstance(step, ast.Expr) else None
+    if step is None or called is None or file.function(step) is file.function(clearing):
+        return
+    if len(file.body(clearing)) < 2 or step not in file.body(step):
+        return
+    place = file.whole(step)[1]
+    found = file.help(
+        message("repairs.left_over.when_applied"),
+        (*file.whole(clearing), ""),
+        (place, place, f"{' ' * step.col_offset}{called[1]}.zero_grad()\n"),
+    )
+    if found is not None:
+        yield found
 
 
 def cleared_before(trace: Trace, backward: Location | None, name: str) -> Iterator[Help]:

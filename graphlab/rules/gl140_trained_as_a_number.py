@@ -1,0 +1,61 @@
+"""A network is trained through what its own loss is to take as a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.rules.repair.trained.as_number import detached
+from graphlab.rules.rule import Rule
+from graphlab.rules.steps import unversioned
+from graphlab.rules.words import several_parameters
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Step, Trace
+from graphlab.trace.module_sightings import TrainedAsNumber
+from graphlab.trace.sightings import ResultDiscarded
+
+
+def check(trace: Trace) -> Iterator[Finding]:
+    for each in trace.sightings:
+        if not isinstance(each, TrainedAsNumber) or _thrown_away(trace, each):
+            continue
+        if _applied(trace, each):
+            edit = detached(trace, each)
+            yield Finding(
+                *RULE.label,
+                summary=message(
+                    f"training.gl140.{each.what}", names=several_parameters(trace, each.tensors)
+                ),
+                tensor=unversioned(trace, each.tensors[0]),
+                cause=Place(each.at, message(f"training.gl140.{each.what}_here")),
+                failed=Place(each.call_at, each.call),
+                help=(edit or Help(message(f"training.gl140.help_{each.what}")),),
+            )
+
+
+def _thrown_away(trace: Trace, each: TrainedAsNumber) -> bool:
+    """Whether the function detaches, and throws that away: GL125 tells of it."""
+    return any(
+        isinstance(other, ResultDiscarded)
+        and other.at is not None
+        and each.at is not None
+        and other.at.file == each.at.file
+        and other.at.function.rpartition(".")[2] == each.at.function.rpartition(".")[2]
+        and "detach" in other.call
+        for other in trace.sightings
+    )
+
+
+def _applied(trace: Trace, each: TrainedAsNumber) -> bool:
+    """Whether a step has applied such gradients: some programs clear them before their own loss's
+    are there."""
+    held = {
+        at for at, optimizer in enumerate(trace.optimizers) if {*optimizer.owns} & {*each.tensors}
+    }
+    return any(
+        isinstance(event, Step) and event.optimizer in held and each.loss in event.sources
+        for event in trace.events
+    )
+
+
+RULE = Rule("GL140", "trained-as-a-number", "warning", check)

@@ -1,0 +1,1 @@
+"""Repairs of what every backward needs made anew, and is made or begun once."""
