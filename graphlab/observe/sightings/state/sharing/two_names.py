@@ -18,7 +18,7 @@ from graphlab.observe.sightings.state.sharing.one_object import (
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import is_module
 from graphlab.source.files import user_frames
-from graphlab.source.objects import attributes, class_name, items, variables
+from graphlab.source.objects import attributes, class_module, class_name, items, variables
 from graphlab.trace.module_sightings import OneNetwork
 
 # How many inspected backwards look for them, and how many variables of a function or object.
@@ -66,10 +66,7 @@ class TwoNames:
             yield "", None, _modules(values)
             owners += [(f"{name}.", value) for name, value in values.items() if type(name) is str]
         for prefix, owner in owners:
-            if (
-                id(owner) not in seen
-                and (type(owner).__module__ or "").partition(".")[0] != "torch"
-            ):
+            if id(owner) not in seen and class_module(owner).partition(".")[0] != "torch":
                 seen.add(id(owner))
                 inner = attributes(owner)
                 held = items(inner.get("_modules")) if is_module(owner) else inner.items()
