@@ -8,10 +8,10 @@ from __future__ import annotations
 import ast
 import weakref
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import get_ident
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from graphlab.observe.marks.threads import ThreadMarks
@@ -268,6 +268,8 @@ class Log(ThreadMarks):
         self.silent: dict[Spot | None, int] = {}
         # How often each line has copied a tensor into the memory that it lay in already.
         self.onto_itself: Counter[Spot] = Counter()
+        # Told of each write as it is noted: what was written, where, how, and the frame that did.
+        self.on_write: list[Callable[[Sequence[Any], Spot | None, str, FrameType], None]] = []
         self.modules: dict[int, weakref.ref[Any]] = {}
         self.gathered: dict[int, weakref.ref[Any]] = {}  # FSDP's shard by the whole's storage key
         # Where inference_mode has been on: by guard, the counts of marks at begin and end.

@@ -233,6 +233,17 @@ class TrainedAsNumber:
     tensors: tuple[TensorAt, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredChanged:
+    """A data set of the class `owner` changes in place, at `at`, what it stores in `name`, as it
+    hands out an item; `within` is then the line of its own method."""
+
+    at: Location | None
+    name: str
+    owner: str
+    within: Location | None
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -251,4 +262,5 @@ ModuleSighting = (
     | OwnBackward
     | FunctionUnfit
     | TrainedAsNumber
+    | StoredChanged
 )

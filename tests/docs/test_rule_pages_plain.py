@@ -82,6 +82,7 @@ SILENT = {
     "GL138": "backward-by-hand",
     "GL139": "fixed-network-in-training-mode",
     "GL140": "trained-as-a-number",
+    "GL141": "stored-items-changed",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -458,6 +459,15 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         oracle.codes |= {"GL140"} if values.requires_grad and target.requires_grad else set()
         return mse_loss(values, target, *args, **kwargs)
 
+    subtract_in_place, changed = torch.Tensor.__isub__, {}
+
+    def patched_subtract_in_place(self: Any, other: Any) -> Any:
+        result = subtract_in_place(self, other)
+        if self._is_view():
+            before = changed.setdefault(self.data_ptr(), self.tolist())
+            oracle.codes |= set() if before == self.tolist() else {"GL141"}
+        return result
+
     def patched_clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
         parameters = list(parameters)
         norm = clip(parameters, *args, **kwargs)
@@ -516,6 +526,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(torch.Tensor, "item", patched_item)
         patch.setattr(torch.Tensor, "lerp_", patched_lerp)
         patch.setattr(torch.nn.functional, "mse_loss", patched_mse_loss)
+        patch.setattr(torch.Tensor, "__isub__", patched_subtract_in_place)
         patch.setattr(torch.Tensor, "__add__", patched_add)
         patch.setattr(torch.Tensor, "__sub__", patched_subtract)
         patch.setattr(torch.Tensor, "clamp", patched_clamp)

@@ -313,6 +313,8 @@ SPEAKING = (
          tensor="learner.q.body.0.weight", failed=34, cause=28),
     Case("GL140", "tests/corpus/silent/policy_trains_its_critic.py", "warning",
          tensor="critic.0.weight", failed=31, cause=26),
+    Case("GL141", "tests/corpus/silent/readings_normalised_where_they_lie.py", "warning",
+         cause=20),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
          "policy.body.0.weight", failed=33, cause=18),
     Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
@@ -407,6 +409,7 @@ SILENT = (
     Case("GL112", "tests/corpus/clean/windows_and_cosines_that_fit.py"),
     Case("GL103", "tests/corpus/clean/points_read_by_coordinate.py"),
     Case("GL140", "tests/corpus/clean/target_of_a_second_network.py"),
+    Case("GL141", "tests/corpus/clean/items_changed_apart_from_what_is_stored.py"),
     Case("GL201", "tests/corpus/clean/infinite_on_purpose.py"),
     Case("GL202", "tests/corpus/clean/distances_with_an_epsilon.py"),
 )  # fmt: skip

@@ -238,6 +238,8 @@ class WritePatches:
             self._log.write(
                 RawWrite(seq, spot, by, tuple(written), None, silent, direct, before=memory)
             )
+            for each in self._log.on_write:
+                each(tensors, spot, by, caller)
 
     def _note_place(self, target: Any, given: Any, caller: FrameType) -> None:
         """`target` was given what lay at a place: perhaps its own."""

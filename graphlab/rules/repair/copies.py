@@ -53,6 +53,27 @@ def clone_kept(trace: Trace, at: Location, kept: str) -> Help | None:
     return file.help(message("repairs.copies.clones"), *file.followed(found[0], ".clone()"))
 
 
+def clone_read(trace: Trace, at: Location, kept: str) -> Help | None:
+    """Clone the item that is read from `kept`, where the function around `at` reads one once, and
+    before that line or in it."""
+    file = Rewriting.of(trace, at)
+    around = [
+        each
+        for each in (ast.walk(file.tree) if file is not None else ())
+        if isinstance(each, ast.FunctionDef) and each.lineno <= at.line <= (each.end_lineno or 0)
+    ]
+    if file is None or not around:
+        return None
+    found = [
+        each
+        for each in ast.walk(max(around, key=lambda each: each.lineno))
+        if isinstance(each, ast.Subscript) and ast.unparse(each.value) == kept
+    ]
+    if len(found) != 1 or not isinstance(found[0].ctx, ast.Load) or found[0].lineno > at.line:
+        return None
+    return file.help(message("repairs.copies.item"), *file.followed(found[0], ".clone()"))
+
+
 def copy_object(trace: Trace, at: Location) -> Help | None:
     """Bind the variable to a deep copy of the object that the statement at `at` gives it."""
     here = StatementInScope.of(trace, at)

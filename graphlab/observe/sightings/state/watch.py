@@ -20,6 +20,7 @@ from graphlab.observe.sightings.state.modes import Modes
 from graphlab.observe.sightings.state.repeated import RepeatedModules
 from graphlab.observe.sightings.state.replaced import Replacements
 from graphlab.observe.sightings.state.sharing.shared_elements import SharedElements
+from graphlab.observe.sightings.state.sharing.stored_items import StoredItems
 from graphlab.observe.sightings.state.sharing.ties import Ties
 from graphlab.observe.sightings.state.sharing.two_names import TwoNames
 from graphlab.observe.sightings.state.targets import TrainedTargets
@@ -68,3 +69,4 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield replacements
     yield KeptValues(watched)
     yield TrainedTargets(watched)
+    yield StoredItems(watched)

@@ -1,1 +1,1 @@
-"""Parameters and modules that are one where the program may want two, or two where it wants one."""
+"""Parameters, modules and items that are one where the program may want two, or the reverse."""
