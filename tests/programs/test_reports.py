@@ -203,7 +203,7 @@ def test_a_run_without_optimizers_or_findings_is_one_line(
     (tmp_path / "script.py").write_text("import torch\n")
     monkeypatch.chdir(tmp_path)
     out = shown(capsys, "script.py")
-    assert out == "✓ script.py completed; no backward was seen\n"
+    assert out == "\n✓ script.py completed; no backward was seen\n"
 
 
 def test_markup_in_a_users_names_is_text(observe: Any, tmp_path: Path) -> None:
