@@ -157,10 +157,10 @@ def test_an_average_that_one_rank_puts_back_late(tmp_path: Path) -> None:
 def test_shards_that_are_clipped_by_a_norm(norm: str, tmp_path: Path) -> None:
     together = "    dist.all_reduce(square)\n" if norm == "that of all" else ""
     script = HEAD + CLIPPED_SHARDS.replace("    # together\n", together) + END
-    code, document, _ = report(script, tmp_path, *LAUNCH)
+    code, document, out = report(script, tmp_path, *LAUNCH)
     found = [(each["code"], each["cause"]["code"]) for each in grave(document)]
     assert found == ([] if together else [("GL303", "grad.mul_(0.1 / square.sqrt())")])
-    assert code == 0
+    assert code == 0, out
 
 
 def test_two_ranks_that_send_to_each_other_first(tmp_path: Path) -> None:
