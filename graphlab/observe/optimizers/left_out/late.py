@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from graphlab.observe.lineage.frozen import thawed_by
 from graphlab.observe.names import Names, parameters_in
 from graphlab.observe.notes import Log, Spot, located
-from graphlab.observe.optimizers.left_out.library import library_call
+from graphlab.observe.optimizers.left_out.called_once import library_call
 from graphlab.observe.tensors import Ref, requires_grad
 from graphlab.source.effects.origins import stores_of_attribute
 from graphlab.source.files import UserFiles, user_frame

@@ -51,7 +51,7 @@ class Evaluation:
     were in eval mode all along. after: the last event before; steps: how many each optimizer had
     made; ran: how many backwards of such a line came since. first: the first of them, and what
     there is to say if it raised. apart: a function of its own evaluates, without gradients, and
-    `library`: it is a library's, whose calls of the module are not noted."""
+    `by_library`: it is a library's, whose calls of the module are not noted."""
 
     ref: Ref
     spot: Spot | None
@@ -60,7 +60,7 @@ class Evaluation:
     steps: dict[int, int]
     mixed: bool
     apart: bool
-    library: bool = False
+    by_library: bool = False
     ran: int = 0
     early: bool = False
     first: tuple[RawBackward, LeftInEval] | None = None
@@ -199,7 +199,7 @@ class Modes:
                         self._found[key] = self._sighting(module, each, spot, frame)
 
     def _was_evaluated(self, module: Any, evaluation: Evaluation) -> bool:
-        if evaluation.library or (evaluation.apart and _calls_itself(module)):
+        if evaluation.by_library or (evaluation.apart and _calls_itself(module)):
             return True
         return self._was_called_without_graph(module, evaluation) or self._was_called_more_often(
             module, evaluation
