@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from graphlab.commands.recording import check_against
 from graphlab.errors import UserError
 from graphlab.language import message, say
-from graphlab.output import files
+from graphlab.output import files, streams
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
@@ -53,6 +53,13 @@ class Asked:
     def to_stdout(self) -> bool:
         """Whether a document goes to stdout, so that the report goes to stderr."""
         return "-" in (self.json_file, self.trace_file, self.html_file, self.sarif_file)
+
+    def end_line(self) -> None:
+        """End the line that the program may have left open where the report goes, as a progress bar
+        does."""
+        stream = streams.err() if self.to_stdout else streams.out()
+        stream.write("\n")
+        stream.flush()
 
     def words(self) -> list[str]:
         """Those options that are about a report, as one types them."""
@@ -111,7 +118,7 @@ class Report:
     `again` is the command that shows the whole story; `shown` are the scenarios that show the
     repair, a line each; `arguments` are the script's, for a second run to compare with; `closer`
     gives the command that follows numbers that are not finite from an iteration on. `follows`:
-    the program has just printed, and its last line may have no end.
+    the program has just printed.
     """
 
     def __init__(
@@ -169,17 +176,15 @@ class Report:
                 self._write_page(asked.html_file)
 
     def _print(self) -> None:
-        from graphlab.output import streams
         from graphlab.views import console
         from graphlab.views.terminal import report as terminal
 
-        file = streams.err() if self._asked.to_stdout else streams.out()
         if self._follows:
-            file.write("\n")
-            file.flush()
+            self._asked.end_line()
         if self._asked.form != "text":
             from graphlab.views.machine import lines
 
+            file = streams.err() if self._asked.to_stdout else streams.out()
             for line in lines.render(self._findings, self._asked.form, self._asked.root):
                 streams.line(line, file)
             return

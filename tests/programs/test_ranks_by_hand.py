@@ -183,3 +183,9 @@ def test_a_group_of_one_rank_waits_for_nobody(tmp_path: Path) -> None:
 @pytest.mark.skip(reason="torch's SyncBatchNorm trains on GPUs alone, and raises on a CPU")
 def test_nothing_is_said_of_batch_norm_over_all_ranks() -> None:
     """In tests/cuda/test_ranks.py."""
+
+
+def test_the_report_begins_a_line_of_its_own(tmp_path: Path) -> None:
+    bar = TRAIN + "    print(end=f'\\r{step}')\n"
+    _, _, out = report(HEAD + bar + END, tmp_path, *LAUNCH)
+    assert "\n✓ train.py completed" in out

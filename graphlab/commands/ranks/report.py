@@ -47,9 +47,11 @@ def checked(asked: Asked) -> Asked:
 class JointReport:
     """The one report of several ranks, and the files that were asked for."""
 
-    def __init__(self, joint: Joint, asked: Asked, again: str) -> None:
+    def __init__(self, joint: Joint, asked: Asked, again: str, follows: bool = False) -> None:
+        """`follows`: the ranks have just printed."""
         self.failures: list[UserError] = []
         self._joint, self._asked, self._again = compared(joint), asked, again
+        self._follows = follows
         self._findings: list[Finding] = []
 
     @property
@@ -88,6 +90,8 @@ class JointReport:
         from graphlab.views import console
         from graphlab.views.terminal import report as terminal
 
+        if self._follows:
+            self._asked.end_line()
         if self._asked.form != "text":
             from graphlab.output import streams
             from graphlab.views.machine import lines

@@ -155,7 +155,7 @@ def _finish(folder: RunFolder, world: int, asked: Asked, again: str, code: int, 
         return code
     if code == 2 and not any(o.steps for trace in traces.values() for o in trace.optimizers):
         return 2
-    report = JointReport(Joint(traces, max(world, *traces)), asked, again)
+    report = JointReport(Joint(traces, max(world, *traces)), asked, again, follows=True)
     report.show()
     tell(list(report.failures))
     return 1 if code == 0 and asked.strict and report.warned else code

@@ -16,7 +16,7 @@ from graphlab.observe.graph.walk import leaf_of, listed, needed, operation, sequ
 from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Ref, Unnoticed, count_of, is_tensor, readable
+from graphlab.observe.tensors import Ref, Unnoticed, count_of, is_tensor, readable, shape_of
 from graphlab.source.vocabulary import FLAT
 from graphlab.trace.sightings import ZeroGradients
 
@@ -147,9 +147,9 @@ class ZeroWatch:
                 into.setdefault(id(leaf), []).append(node)
                 leaves[id(leaf)] = leaf
         keys = {key for key, ways in into.items() if len(ways) > 1}
-        if not any(leaves[key].dim() > 1 for key in keys):
+        if not any(len(shape_of(leaves[key])) > 1 for key in keys):
             return
-        first = next(key for key in keys if leaves[key].dim() > 1)
+        first = next(key for key in keys if len(shape_of(leaves[key])) > 1)
         common = set(nodes)
         for way in into[first]:
             common &= set(needed(nodes, [way]))

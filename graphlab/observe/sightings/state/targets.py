@@ -11,6 +11,7 @@ from graphlab.observe.graph.walk import leaf_of, sequence, walk
 from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.sightings.watched import Looks, Watched
 from graphlab.source.effects.bootstraps import target_in, weight_in
+from graphlab.source.objects import class_name
 from graphlab.source.places import statement_at
 from graphlab.trace.module_sightings import TrainedAsNumber
 from graphlab.trace.values import Location
@@ -37,12 +38,12 @@ class TrainedTargets:
         if not self._looks.due(record, nodes):
             return
         for node in nodes:
-            kind = type(node).__name__
+            kind = class_name(node)
             if kind in _LOSSES:
                 self._of_loss(record, node, _both(node))
             elif kind == "PowBackward0" and node._saved_exponent == 2:
                 inner = node.next_functions[0][0]
-                if type(inner).__name__ == "SubBackward0":
+                if class_name(inner) == "SubBackward0":
                     self._of_loss(record, inner, _both(inner))
             elif kind == "MulBackward0":
                 self._of_product(record, node, _both(node))
@@ -50,9 +51,9 @@ class TrainedTargets:
     def _of_loss(self, record: RawBackward, node: Any, both: tuple[Any, Any] | None) -> None:
         for side, other in (both, both[::-1]) if both is not None else ():
             added = _through(side)
-            value = _one_known(added) if type(added).__name__ == "AddBackward0" else None
+            value = _one_known(added) if class_name(added) == "AddBackward0" else None
             # One summand is a number; the other one is scaled by numbers.
-            if type(value).__name__ != "MulBackward0" or _one_known(value) is None:
+            if class_name(value) != "MulBackward0" or _one_known(value) is None:
                 continue
             # One network has made both; its derivative has not all of its parameters.
             shared = _leaves(value)
@@ -102,7 +103,7 @@ def _both(node: Any) -> tuple[Any, Any] | None:
 def _through(node: Any) -> Any:
     """The node behind views and copies."""
     for _ in range(_DEEP):
-        if type(node).__name__ not in _VIEWS:
+        if class_name(node) not in _VIEWS:
             break
         node = node.next_functions[0][0]
     return node
@@ -116,10 +117,10 @@ def _one_known(node: Any) -> Any:
 
 def _is_difference(node: Any) -> bool:
     """Whether it is a number less a value with a graph, or a bootstrapped sum less that."""
-    if type(node).__name__ != "SubBackward0" or len(node.next_functions) != 2:
+    if class_name(node) != "SubBackward0" or len(node.next_functions) != 2:
         return False
     minuend, value = (each for each, _ in node.next_functions)
-    return value is not None and (minuend is None or type(minuend).__name__ == "AddBackward0")
+    return value is not None and (minuend is None or class_name(minuend) == "AddBackward0")
 
 
 def _leaves(node: Any) -> set[Any]:
