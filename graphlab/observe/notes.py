@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from graphlab.trace.values import Twice
 
 # At ten events a step, hundreds of iterations, in a few megabytes.
 KEEP_EVENTS = 8_000
+# Those that are looked at first, from the newest on.
+FEW_EVENTS = 64
 
 # An instruction's offset in its code. ``~offset`` says instead "somewhere on the statement that it
 # belongs to": `on_statement` makes one of the other, where no microsecond counts.
@@ -250,6 +253,43 @@ class RawStep:
     again: Spot | None = None
 
 
+class Events(deque[Any]):
+    """In order of time, the last ones alone. May be read while other threads add to them, which a
+    deque of its own refuses."""
+
+    def __init__(self, before: Iterable[Any] = ()) -> None:
+        super().__init__(before, KEEP_EVENTS)
+
+    def __iter__(self) -> Iterator[Any]:
+        return reversed(self._newest(None))
+
+    def __reversed__(self) -> Iterator[Any]:
+        # Who asks for the newest first rarely needs all of them.
+        few = self._newest(FEW_EVENTS)
+        yield from few
+        if len(few) == FEW_EVENTS:
+            older = iter(self._newest(None))
+            for each in older:
+                if each is few[-1]:
+                    break
+            yield from older
+
+    def _newest(self, count: int | None) -> list[Any]:
+        while True:
+            try:
+                return [*islice(super().__reversed__(), count)]
+            except RuntimeError:
+                # Another thread came in between, as it may while Python frees memory.
+                continue
+
+    def put(self, event: Any, before: Any) -> None:
+        """`event` goes to where it must have been, while there is room."""
+        newer = self._newest(None)
+        at = next((n for n, each in enumerate(newer, 1) if each is before), 0)
+        if at and len(newer) < KEEP_EVENTS:
+            super().insert(len(newer) - at, event)
+
+
 class Log(ThreadMarks):
     """Marks of each thread in order of `seq` and events in order of time, both bounded."""
 
@@ -259,7 +299,7 @@ class Log(ThreadMarks):
         # tensors, modules or nodes, or for the gradient of a result.
         self.began = 0
         self.hooks_used = False
-        self.events: deque[Any] = deque(maxlen=KEEP_EVENTS)
+        self.events = Events()
         self.spots = Spots()
         # The lines whose nodes each backward call has been seen to run through.
         self.reach: dict[Spot, set[Spot]] = {}
@@ -296,8 +336,7 @@ class Log(ThreadMarks):
 
     def insert(self, event: RawWrite, before: RawBackward) -> None:
         """A write that was concluded later, put where it must have happened."""
-        if len(self.events) < KEEP_EVENTS:
-            self.events.insert(self.events.index(before), event)
+        self.events.put(event, before)
 
     def write_memory(self, seq: int, spot: Spot, first: int, end: int) -> None:
         """A write into memory that is known by its address alone: a NumPy array's."""

@@ -6,14 +6,13 @@ iteration is kept, and those that `snapshots.py` keeps.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.film.small_values import GradientPair, SmallValues, Values
-from graphlab.observe.notes import KEEP_EVENTS, Log, RawBackward, RawModule, RawStep
+from graphlab.observe.notes import Events, Log, RawBackward, RawModule, RawStep
 from graphlab.observe.tensors import Unnoticed, grad_of, version_of
 from graphlab.source.loops import headers_around
 
@@ -212,11 +211,11 @@ class Recorder:
                 known[place] = last.changes[place] = now
 
 
-class _WatchedEvents(deque[Any]):
+class _WatchedEvents(Events):
     """The log's events; calls `tell` with each new one."""
 
-    def __init__(self, tell: Callable[[Any], None], before: deque[Any]) -> None:
-        super().__init__(before, KEEP_EVENTS)
+    def __init__(self, tell: Callable[[Any], None], before: Events) -> None:
+        super().__init__(before)
         self._tell = tell
 
     def append(self, raw: Any) -> None:

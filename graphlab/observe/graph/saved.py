@@ -302,7 +302,7 @@ class Inspector:
         part = part_of(tensor)
         if self._log.memory and device_of(tensor) == "cpu":
             base = address_of(tensor) - first
-            for event, start, stop in self._log.memory:
+            for event, start, stop in list(self._log.memory):
                 if event.seq > seq and start < base + end and base + first < stop:
                     return event
         writes = [
