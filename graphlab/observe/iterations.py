@@ -10,9 +10,15 @@ from threading import get_ident
 from types import CodeType, FrameType, TracebackType
 
 from graphlab.source.evaluate import in_frame
-from graphlab.source.loops import in_comprehension, loops_around, loops_of, repeated_lines
+from graphlab.source.loops import (
+    for_loops,
+    in_comprehension,
+    loops_around,
+    loops_of,
+    repeated_lines,
+)
 from graphlab.source.objects import length
-from graphlab.source.places import hashed, parse
+from graphlab.source.places import hashed
 
 # A loop: the code that it is in, and the first line of its body.
 LoopKey = tuple[CodeType, int]
@@ -275,11 +281,9 @@ def length_of_loops(frame: FrameType) -> int | None:
 
 def lengths_of_loops(frame: FrameType) -> list[int | None]:
     """The length of each for-loop around `frame`'s line, None where it cannot be read."""
-    tree = parse(frame.f_code.co_filename)
     return [
         _length(node.iter, frame)
-        for node in (ast.walk(tree) if tree is not None else ())
-        if isinstance(node, ast.For)
+        for node in for_loops(frame.f_code.co_filename)
         if node.lineno < frame.f_lineno <= (node.end_lineno or node.lineno)
     ]
 

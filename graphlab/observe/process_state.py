@@ -21,8 +21,8 @@ class ProcessState:
     that have run, whose threads and exit functions may still use them. held: lists of autograd
     nodes by `id()`, each kept until the losses that it was walked from are gone. alive: how many of
     each list's losses are alive. gone: the lists with none left. skipped: graphlab's modules whose
-    code Dynamo was told to skip. hidden: the thread that runs torch for the observer's own sake,
-    which is not to be noted; 0 for none.
+    code Dynamo was told to skip. modules: how many modules there were in the process then. hidden:
+    the thread that runs torch for the observer's own sake, which is not to be noted; 0 for none.
     """
 
     active: Any = None
@@ -31,6 +31,7 @@ class ProcessState:
     alive: dict[int, int] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
+    modules: int = 0
     hidden: int = 0
 
 

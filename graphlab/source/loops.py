@@ -50,6 +50,14 @@ def loops_of(filename: str) -> tuple[LoopLines, ...]:
     )
 
 
+@lru_cache(maxsize=256)
+def for_loops(filename: str) -> tuple[ast.For, ...]:
+    """Every for-loop of a file: the outer ones before those in them."""
+    tree = parse(filename)
+    nodes = ast.walk(tree) if tree is not None else ()
+    return tuple(node for node in nodes if isinstance(node, ast.For))
+
+
 @lru_cache(maxsize=4096)
 def loops_around(filename: str, line: int) -> tuple[LoopLines, ...]:
     """The loops around a line, the innermost first."""

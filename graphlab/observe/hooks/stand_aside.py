@@ -138,6 +138,10 @@ class StandAside:
         skip = getattr(frames, "skip_code", None)
         if skip is not None and not self._skipped:
             self._skipped = True
+            if len(sys.modules) == PROCESS.modules:
+                # Nothing was imported since another session has done it.
+                return
+            PROCESS.modules = len(sys.modules)
             # What was skipped once stays so in this process.
             new = [each for each in own_modules() if each.__name__ not in PROCESS.skipped]
             PROCESS.skipped.update(each.__name__ for each in new)
