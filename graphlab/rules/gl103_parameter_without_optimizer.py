@@ -10,7 +10,8 @@ from graphlab.rules.repair.held.building import hold_more, hold_others, register
 from graphlab.rules.repair.held.made_once import made_in_constructor, made_where
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
-from graphlab.rules.words import parameter_word
+from graphlab.rules.twins import twin
+from graphlab.rules.words import parameter_word, several_parameters
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Forgotten, Location, Step, Trace
 
@@ -56,6 +57,15 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         notes += (message("training.gl103.built_by", call=call),)
         if not first.meant:
             help = message("training.gl103.tell", call=call)
+    other = twin(trace, those)
+    if other is not None and other.at is not None:
+        how, help = "twin", message("training.gl103.help_twin", optimizer=other.name)
+        cause = Place(other.at, message("words.built", name=other.name))
+        held = several_parameters(trace, other.owns)
+        count = len(other.owns)
+        notes += (
+            message("training.gl103.twins", optimizer=other.name, held=held, count=count),
+        )
     if first.since:
         how, help = first.since, message(f"training.gl103.help_{first.since}")
     later = made is not None and not first.anew
@@ -70,6 +80,7 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
             f"training.gl103.{how}",
             names=first_of(names),
             count=len(names),
+            **({"optimizer": other.name} if how == "twin" and other is not None else {}),
         ),
         tensor=unversioned(trace, first.tensor),
         mutated=Place(first.added, first.added.code)
@@ -90,6 +101,8 @@ def _others(trace: Trace, made: Location | None, those: list[Forgotten]) -> Iter
         return
     if made is not None:
         yield from registered(trace, made, missing)
+        return
+    if twin(trace, those) is not None:
         return
     yield from hold_others(trace, missing)
     yield from hold_more(trace, those[0].built, missing)

@@ -14,6 +14,7 @@ from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.stored import store_read
+from graphlab.rules.twins import twins
 from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
@@ -48,6 +49,8 @@ def check(trace: Trace) -> Iterator[Finding]:
     told = {each.at for each in trace.sightings if isinstance(each, TermCut)}
     # What works otherwise in eval mode may lead past a parameter: GL122 tells of that.
     in_eval = any(isinstance(each, LeftInEval) and each.first for each in trace.sightings)
+    # GL103 tells of an optimizer that was built from another copy of what is trained.
+    others = twins(trace)
     for event in trace.events:
         if isinstance(event, Refused) and event.kind == "no-gradient":
             yield _needed(trace, event)
@@ -59,7 +62,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         patience = PATIENCE if len(never) < len(optimizer.owns) or optimizer.fed else OF_NONE
         if not never or optimizer.steps < patience or optimizer.strangers:
             continue
-        if optimizer.cut is not None and optimizer.cut in told:
+        if (optimizer.cut is not None and optimizer.cut in told) or optimizer in others:
             continue
         names = [parameter_word(trace, each) for each in never]
         cause, failed = _places(optimizer)

@@ -6,6 +6,7 @@ import ast
 from itertools import takewhile
 from typing import Any
 
+from graphlab.observe.lineage.arrays import array_given
 from graphlab.observe.lineage.attributes import stored_elsewhere
 from graphlab.observe.lineage.callee import closed_over, counts, entered, is_apart, unwrapped
 from graphlab.observe.lineage.entries import entry_stores, first_of_loop
@@ -135,6 +136,8 @@ class Lineage:
         if found is None and not alive:
             sources = [self.value(each, before, depth + 1) for each in self.iterated(name)]
             found = self.given.get(name) or first_of(sources)
+            made = array_given(value, self.assignments(name, before), self.reach, self.files)
+            found = self.cut(made, call_or_source(made)) if made and not found else found
         return HAS_GRAPH if alive else found
 
     def iterated(self, name: str) -> list[ast.expr]:

@@ -78,6 +78,7 @@ def _cut_in_forward(missing: set[int], names: Names, files: UserFiles) -> Cut | 
     return None
 
 
-def _uses(found: list[Any], missing: set[int]) -> int:
-    """How many of these modules have some of the parameters `missing`."""
-    return sum(any(id(p) in missing for p in parameters_in(each)) for each in found)
+def _uses(found: list[Any], missing: set[int]) -> set[int]:
+    """Those of these modules that have some of the parameters `missing`, by identity: an expression
+    is read once for each function that it goes through."""
+    return {id(each) for each in found if any(id(p) in missing for p in parameters_in(each))}

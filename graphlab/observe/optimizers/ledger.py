@@ -94,7 +94,7 @@ class OptimizerLedger:
             state.like_the_last(names is not None)
             # Named now: the variables may be gone later.
             names = names or Names(self._files).gather(frame.f_back)
-            self.registry.learn(state, optimizer, names)
+            self.registry.learn(state, optimizer, names, frame.f_back)
             if not state.alike:
                 self.on_built()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import weakref
 from collections.abc import Callable
+from types import FrameType
 from threading import get_ident
 from typing import Any
 
@@ -236,11 +237,18 @@ class OptimizerRegistry:
             self._by_id[id(optimizer)] = state
         return state
 
-    def learn(self, state: OptimizerState, optimizer: Any, names: Names) -> None:
-        """Note the names of an optimizer and of its parameters, and that it holds them."""
+    def learn(
+        self,
+        state: OptimizerState,
+        optimizer: Any,
+        names: Names,
+        frame: FrameType | None = None,
+    ) -> None:
+        """Note the names of an optimizer and of its parameters, and that it holds them; `frame` is
+        what builds it."""
         state.name = names.optimizers.get(id(optimizer)) or state.name
         if not state.steps:
-            self.late.built(state.spot, names)
+            self.late.built(state.spot, names, frame)
         before = len(state.owns)
         for parameter in parameters_of(optimizer):
             state.owns[self.place_of(parameter, names)] = None

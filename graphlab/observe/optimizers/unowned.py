@@ -10,7 +10,7 @@ from typing import Any
 
 from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
-from graphlab.observe.notes import Log, RawBackward, RawWrite, Spot, located
+from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.gradients.passing import PassingParameters
 from graphlab.observe.optimizers.left_out.late import Since
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
@@ -227,6 +227,7 @@ class ReachedParameters:
                 missing.setdefault(leaf.owner, []).append(leaf)
         found: list[ReachedParameter] = []
         meant: list[ReachedParameter] = []
+        stepped = {each.spot for each in self._log.events if type(each) is RawStep} - {None}
         for owner, leaves in missing.items() if held or steps_frozen else ():
             whole = owner not in held and all(
                 leaf.training and not self._for_one_backward(leaf) and self._is_trained(leaf, owned)
@@ -236,11 +237,15 @@ class ReachedParameters:
             part = held.get(owner, 0) >= len(leaves) and not asleep
             # What was frozen at first and is trained now was not left out on purpose.
             thawed = owner in held and all(leaf.late and leaf.training for leaf in leaves)
+            # Where a library builds the optimizers in the call that steps them, nobody chose a part.
+            unchosen = all(
+                leaf.training and _built(leaf.mates, owned) in stepped for leaf in leaves
+            )
             # A private list may keep a network from parameters() on purpose.
             mine = [
                 leaf
                 for leaf in leaves
-                if whole or part or thawed or (leaf.listed and (leaf.training or not leaf.hidden))
+                if whole or part or thawed or unchosen or (leaf.listed and (leaf.training or not leaf.hidden))
             ]
             found += mine
             if (

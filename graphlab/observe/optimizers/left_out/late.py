@@ -4,6 +4,7 @@ frozen then and trained later."""
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Literal, NamedTuple
 
@@ -11,9 +12,9 @@ from graphlab.observe.lineage.frozen import thawed_by
 from graphlab.observe.names import Names, parameters_in
 from graphlab.observe.notes import Log, Spot, located
 from graphlab.observe.optimizers.left_out.called_once import library_call
-from graphlab.observe.tensors import Ref, requires_grad
+from graphlab.observe.tensors import Ref, is_module, requires_grad
 from graphlab.source.effects.origins import stores_of_attribute
-from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.files import UserFiles, installed, user_frame
 from graphlab.source.objects import attributes
 from graphlab.trace.model import Location
 
@@ -48,11 +49,12 @@ class LateParameters:
         self._late: dict[int, Late] = {}
         self._asked = 0
 
-    def built(self, spot: Spot | None, names: Names) -> None:
-        """An optimizer was built at `spot`, where modules and parameters have these names."""
+    def built(self, spot: Spot | None, names: Names, frame: FrameType | None = None) -> None:
+        """An optimizer was built at `spot`, where modules and parameters have these names, by what
+        runs in `frame`."""
         if spot is None or spot in self._began or len(self._began) >= BUILT:
             return
-        modules = names.held_modules()
+        modules = [*names.held_modules(), *_building(frame)]
         mine = parameters_in(*modules)
         self._began[spot] = Began(
             [Ref(each) for each in modules],
@@ -92,6 +94,16 @@ class LateParameters:
             late.since.get(each, "") for each in ([built] if built else self._began)
         }
         return (told.pop(), late.at) if len(told) == 1 else ("", None)
+
+
+def _building(frame: FrameType | None) -> Iterator[Any]:
+    """The modules of a library that are being built, as they build their optimizer: the user has no
+    name for them yet."""
+    while frame is not None and installed(frame.f_code.co_filename):
+        module = frame.f_locals.get("self")
+        if is_module(module):
+            yield module
+        frame = frame.f_back
 
 
 def _holds(began: Began, leaf: Any) -> bool:
