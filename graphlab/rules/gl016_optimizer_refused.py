@@ -30,6 +30,15 @@ def check(trace: Trace) -> Iterator[Finding]:
         elif each.why == "over":
             yield from _over(trace, each)
             continue
+        elif each.why in ("strangers", "replaced"):
+            optimizer, model = each.told
+            cause = message("words.built", name=optimizer)
+            if each.why == "replaced":
+                cause = message("errors.gl016.cause_replaced", model=model)
+            summary = message(
+                "errors.gl016.strangers", call=each.call, optimizer=optimizer, model=model
+            )
+            tensor = None
         elif each.why in _SETUP:
             names = list(each.told)
             cause = message(f"errors.gl016.cause_{each.why}")

@@ -185,13 +185,15 @@ class OptimizerRefused:
     given, the containers that hide them (`listed`), the tensors that are none (`plain`), the
     generator that was `used` up before, or the module that is `frozen` as a whole; of a one-cycle
     schedule that is `over`, for how many steps it was. cause: the line that made it so; of
-    `unscaled`, the unscale_() before."""
+    `unscaled`, the unscale_() before. Of a library's call that was given an optimizer of another
+    module than the one beside it (`strangers`), how the two are written; `replaced`: since `cause`.
+    """
 
     at: Location | None
     call: str
     why: Literal[
         "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
-        "not_updated", "over",
+        "not_updated", "over", "strangers", "replaced",
     ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None

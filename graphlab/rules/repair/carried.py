@@ -190,11 +190,17 @@ def _made_once(trace: Trace, carrier: Carrier) -> Help | None:
         for each in nodes
         if isinstance(each, ast.FunctionDef) and each.name == "__init__"
         for node in ast.walk(each)
-        if isinstance(node, ast.Assign) and node.targets == stores
+        if isinstance(node, ast.Assign) and node.targets == stores and not _builds(node.value)
     ]
     if in_place or len(made) != 1:
         return None
     return Help(message("repairs.carried.attribute_once", name=name, line=made[0]))
+
+
+def _builds(value: ast.expr) -> bool:
+    """Whether it makes an object of a class, as a class is called: what holds the tensor, then."""
+    called = ast.unparse(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    return called[:1].isupper()
 
 
 def _is_attribute(node: ast.AST, name: str, context: type[ast.expr_context]) -> bool:

@@ -14,6 +14,7 @@ from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.refusals.traceback import entries_of
 from graphlab.observe.sightings.usage.refused.nothing_given import nothing_given
+from graphlab.observe.sightings.usage.refused.strangers import strangers_given
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, is_tensor
 from graphlab.source.effects.origins import loaded_files
@@ -85,6 +86,7 @@ def refused_optimizer(
             return _over(frame, offset, inner, optimizer)
         elif is_a(optimizer, torch.optim.Optimizer):
             return _told(frame, offset, inner, optimizer, files, built)
+        return strangers_given(frame, offset, inner, built)
     return None
 
 
