@@ -18,11 +18,25 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if isinstance(each, OneNetwork) and not loaded:
             names = {"one": each.one, "other": each.other}
+            code, name, severity = RULE.label
             yield Finding(
-                *RULE.label,
-                summary=message("training.gl121.one", kind=each.kind, **names),
+                code,
+                name,
+                # Nobody begins with two networks to train one under both names.
+                "warning" if each.were_two else severity,
+                summary=message(
+                    f"training.gl121.{'were_two' if each.were_two else 'one'}",
+                    kind=each.kind,
+                    **names,
+                ),
                 cause=Place(each.at, message("training.gl121.made_one")) if each.at else None,
-                help=(Help(message("training.gl121.help_one", **names)),),
+                help=(
+                    Help(
+                        message(
+                            f"training.gl121.{'help_two' if each.were_two else 'help_one'}", **names
+                        )
+                    ),
+                ),
             )
     for each in trace.sightings:
         if not isinstance(each, Repeated):

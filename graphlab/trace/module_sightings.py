@@ -84,12 +84,13 @@ class Repeated:
 @dataclass(frozen=True, slots=True)
 class OneNetwork:
     """A trained network of class `kind` that is called `one` and `other`, names of two; at: the
-    line that made them one."""
+    line that made them one. were_two: the training had begun with two."""
 
     at: Location | None
     one: str
     other: str
     kind: str
+    were_two: bool = False
 
 
 @dataclass(frozen=True, slots=True)

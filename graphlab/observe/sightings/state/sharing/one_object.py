@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Any
 
 from graphlab.source.effects.origins import loaded_files, stores_behind, stores_of_attribute
-from graphlab.source.effects.stores import Store, last_part
+from graphlab.source.effects.stores import Store, last_part, stores
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.places import locate, parse, statement_at
 from graphlab.trace.model import Location
@@ -37,7 +37,24 @@ def line_of_attributes(
 ) -> Location | None:
     """Where two attributes of an object became the same; None if that cannot be told."""
     first, second = (stores_of_attribute(owner, each, files) for each in (one, other))
-    return _in_stores(one, other, first, second, frame, files)
+    return _in_stores(one, other, first, second, frame, files) or _from_outside(
+        {one, other}, frame, files
+    )
+
+
+def _from_outside(names: set[str], frame: FrameType, files: UserFiles) -> Location | None:
+    """The one ``self.model.target_net = self.model.net``, of an object of another class."""
+    found = [
+        each.at
+        for file in loaded_files(files, frame)
+        if file in files
+        for each in stores(file)
+        if isinstance(each.target, ast.Attribute)
+        and isinstance(each.value, ast.Attribute)
+        and {each.target.attr, each.value.attr} == names
+        and ast.unparse(each.target.value) == ast.unparse(each.value.value)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _in_stores(

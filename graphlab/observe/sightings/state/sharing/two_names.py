@@ -21,7 +21,8 @@ from graphlab.source.files import user_frames
 from graphlab.source.objects import attributes, class_module, class_name, items, variables
 from graphlab.trace.module_sightings import OneNetwork
 
-# How many inspected backwards look for them, and how many variables of a function or object.
+# How many inspected backwards look for them at first, later every time that their number has
+# doubled, as a target may be replaced at any time; and how many variables of a function or object.
 LOOKS, MOST = 2, 256
 # What a name says of a network that is not the one which is trained.
 _APART = frozenset({"target", "ref", "reference", "teacher", "ema", "momentum", "old", "shadow"})
@@ -32,29 +33,39 @@ _TWINS = re.compile(r"(?:.*_)?(?:q|qf|qnet|critic|q_?network)(?:_net)?", re.IGNO
 class TwoNames:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
-        self._left = LOOKS
+        self._seen, self._next = 0, 1
         self._found: dict[tuple[str, str], OneNetwork] = {}
+        # Those that were seen to be two.
+        self._two: set[tuple[str, str]] = set()
 
     def found(self) -> Iterator[OneNetwork]:
         yield from self._found.values()
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
-        if self._left <= 0 or record.is_grad:
+        if record.is_grad:
             return
-        self._left -= 1
+        self._seen += 1
+        if self._seen < self._next:
+            return
+        self._next = self._seen + (1 if self._seen < LOOKS else self._seen)
         trained = self._watched.ledger.registry.places()
         files = self._watched.files
         for prefix, owner, names in self._spaces(frame):
             for (one, mine), (other, theirs) in combinations(list(names.items())[:MOST], 2):
-                if not _speak_of_two(one, other) or not _one_network(mine, theirs):
+                if not _speak_of_two(one, other):
+                    continue
+                key = prefix + one, prefix + other
+                if not _one_network(mine, theirs):
+                    self._two.add(key)
                     continue
                 if not any(id(each) in trained for each in parameters_in(mine)):
                     continue
-                key = prefix + one, prefix + other
+                if key in self._found:
+                    continue
                 at = line_of_union(*key, frame, files)
                 if at is None and owner is not None:
                     at = line_of_attributes(owner, one, other, frame, files)
-                self._found.setdefault(key, OneNetwork(at, *key, class_name(mine)))
+                self._found[key] = OneNetwork(at, *key, class_name(mine), key in self._two)
 
     def _spaces(self, frame: FrameType) -> Iterator[tuple[str, Any, dict[str, Any]]]:
         """The modules in the variables of each of the user's functions that run, and in the
