@@ -12,7 +12,7 @@ from graphlab.rules.repair.asked.functions import saved_for_backward
 from graphlab.rules.repair.held.later import written_later
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace
+from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace, ZeroGrad
 from graphlab.trace.module_sightings import LeftInEval
 from graphlab.trace.sightings import NonFinite
 
@@ -35,6 +35,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         cause = Place(node.raised_at, message("errors.gl000.raised", error=event.raised))
     if event.cut is not None:
         cause = Place(event.cut, event.cut_by)
+    before = _uncleared(trace, event, node) if node.library else None
+    if before is not None and before.at is not None and before.at != event.at:
+        cause = Place(before.at, before.call)
     yield Finding(
         *RULE.label,
         summary=message("errors.gl000.summary", call=event.call, error=event.raised, where=where),
@@ -42,7 +45,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         saved=Place(node.at, node.operation, node.module) if node.at is not None else None,
         failed=Place(event.at, event.call),
         cause=cause,
-        help=(Help(message("errors.gl000.nan") if nan is not None else _help(event, node)),),
+        help=(
+            Help(message("errors.gl000.nan") if nan is not None else _help(event, node, before)),
+        ),
         notes=(*_notes(node), *_in_eval_mode(trace)),
         others=tuple(_others(trace, event, node)),
     )
@@ -57,10 +62,13 @@ def _others(trace: Trace, event: Backward, node: FailedNode) -> Iterator[Help]:
 def _where(node: FailedNode) -> str:
     if node.why:
         return message("errors.gl000.function", function=node.function, why=node.why)
-    if node.operation:
+    if node.operation or node.library:
         at, inside = node.at, node.module
         line = message("errors.gl000.backward_of", line=at.line) if at is not None else ""
         module = message("errors.gl000.module", module=inside) if inside else ""
+        if node.library:
+            library = node.library
+            return message("errors.gl000.library", library=library, line=line, module=module)
         operation = node.operation
         return message("errors.gl000.operation", operation=operation, line=line, module=module)
     if node.raised_at is not None:
@@ -105,7 +113,7 @@ def _notes(node: FailedNode) -> Iterator[str]:
     if node.operands:
         operands = listing([_told(each) for each in node.operands])
         yield message("errors.gl000.operands", operands=operands)
-    if not node.operation and node.raised_at is None and not node.why:
+    if not (node.operation or node.raised_at or node.why or node.library):
         yield message("errors.gl000.unknown")
 
 
@@ -120,13 +128,37 @@ def _told(tensor: TensorInfo) -> str:
     return f"{tensor.name} {shape}" if tensor.name else shape
 
 
-def _help(event: Backward, node: FailedNode) -> str:
+def _uncleared(trace: Trace, event: Backward, node: FailedNode) -> Backward | None:
+    """The backward before that gave the module of the failed node its gradients, where nothing has
+    cleared them since."""
+    before = [each for each in trace.events if each.seq < event.seq]
+    for each in reversed(before):
+        if isinstance(each, ZeroGrad):
+            return None
+        if isinstance(each, Backward) and each.raised is None and node.module:
+            names = [trace.tensors[place].name or "" for place in each.reached]
+            if any(name.startswith(f"{node.module}.") for name in names):
+                return each
+    return None
+
+
+def _help(event: Backward, node: FailedNode, before: Backward | None) -> str:
     if "OutOfMemory" in (event.raised or ""):
         return message("errors.gl000.memory")
     if event.subject is not None:
         return message("errors.gl000.data_replaced")
     if node.why:
         return message("errors.gl000.hook")
+    if before is not None and before.at is not None:
+        return message(
+            "errors.gl000.uncleared",
+            call=before.call,
+            line=before.at.line,
+            module=node.module,
+            library=node.library,
+        )
+    if node.library:
+        return message("errors.gl000.library_help", library=node.library)
     if node.raised_at is not None:
         return message("errors.gl000.your_line", line=node.raised_at.line)
     if node.at is not None:

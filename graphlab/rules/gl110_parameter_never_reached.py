@@ -47,6 +47,7 @@ def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
 def check(trace: Trace) -> Iterator[Finding]:
     # GL118 tells of a summand of the loss that was cut off there.
     told = {each.at for each in trace.sightings if isinstance(each, TermCut)}
+    empty = [each for each in trace.sightings if isinstance(each, TermCut) and each.constant]
     # What works otherwise in eval mode may lead past a parameter: GL122 tells of that.
     in_eval = any(isinstance(each, LeftInEval) and each.first for each in trace.sightings)
     # GL103 tells of an optimizer that was built from another copy of what is trained.
@@ -66,6 +67,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         names = [parameter_word(trace, each) for each in never]
         cause, failed = _places(optimizer)
+        built = cause
         loss = optimizer.leaf_name if optimizer.leaf_loss is not None else ""
         help = "loss_help" if loss else "help"
         if cause is not None and cause.at == optimizer.unused:
@@ -83,6 +85,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         if asked is not None and named is None:
             # Its optimizer is built in the call that trains, which says nothing.
             cause = asked
+        elif unknown and named is None and len(empty) == 1 and empty[0].at is not None:
+            cause, failed = Place(empty[0].at, empty[0].by), built
         yield Finding(
             *RULE.label,
             summary=message(

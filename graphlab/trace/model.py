@@ -156,8 +156,8 @@ class Carrier:
 class FailedNode:
     """The node at which a backward raised: its operation, the forward line that made it (`at`), in
     which module, and what it computed with. raised_at: the user's own line that raised, in a hook
-    or in a custom Function's backward. function: the Function or the checkpointed function that it
-    is about; why: what is wrong with that, as the end of a sentence."""
+    or a Function's backward. function: the Function or checkpointed function that it is about; why:
+    what is wrong with that, as the end of a sentence. library: the package whose hook raised."""
 
     operation: str
     at: Location | None
@@ -166,6 +166,7 @@ class FailedNode:
     raised_at: Location | None = None
     function: str = ""
     why: str = ""
+    library: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +238,7 @@ class Share:
     norm: its Euclidean norm over the optimizer's parameters. share: norm / sum of the norms of all
     losses. cosine_to_total: cosine with the whole applied gradient. change: the loss's change by
     the step to first order, that is the inner product of its own gradient with the change of the
-    parameters; above 0, the step made this loss worse.
-    """
+    parameters; above 0, the step made this loss worse."""
 
     loss: str
     line: Line | None

@@ -26,8 +26,8 @@ from graphlab.observe.marks import Marks
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, Log, Spot
 from graphlab.observe.refusals.traceback import TracebackEntry
-from graphlab.source.files import UserFiles
-from graphlab.source.objects import is_a, lookup
+from graphlab.source.files import UserFiles, installed
+from graphlab.source.objects import is_a, lookup, variables
 from graphlab.source.places import locate, parse, place
 from graphlab.trace.model import FailedNode, Location, TensorInfo, Trouble
 
@@ -83,6 +83,16 @@ class FailedCall:
         """The user's own line that raised, below the engine."""
         mine = [each for each in self.below if each.frame.f_code in self.files]
         return mine[-1].at if mine else None
+
+    @property
+    def library(self) -> str:
+        """The installed package, other than torch, whose own hook raised below the engine."""
+        last = self.below[-1].frame if self.below and self.raised_at is None else None
+        if last is None or not installed(last.f_code.co_filename):
+            return ""
+        name = variables(last.f_globals).get("__name__")
+        package = name.partition(".")[0] if type(name) is str else ""
+        return package if package != "torch" else ""
 
     @cached_property
     def stopped(self) -> Stopped:

@@ -19,9 +19,11 @@ def failed_node(call: FailedCall, function: str = "", why: str = "") -> FailedNo
     nodes = call.possible
     operations = {operation(each) for each in nodes}
     if len(operations) != 1 or (len(nodes) > 1 and not function and call.keeps is False):
-        if call.raised_at is None:
+        if call.raised_at is None and not call.library:
             return None
-        return FailedNode("", None, raised_at=call.raised_at, function=function, why=why)
+        return FailedNode(
+            "", None, raised_at=call.raised_at, function=function, why=why, library=call.library
+        )
     lines = {call.forward(each) for each in nodes}
     modules = {call.module(each) for each in nodes}
     return FailedNode(
@@ -32,6 +34,7 @@ def failed_node(call: FailedCall, function: str = "", why: str = "") -> FailedNo
         raised_at=call.raised_at,
         function=function,
         why=why,
+        library=call.library,
     )
 
 

@@ -77,6 +77,9 @@ def cut_terms(
             yield each.text, result, mine
         elif (call := _criterion(each)) is not None:
             yield each.text, call, []
+    for each, result in results:
+        if result is None and (call := _of_data(each)) is not None:
+            yield each.text, call, []
 
 
 class FromElsewhere(Cut):
@@ -131,6 +134,23 @@ class OfConstants(Cut):
     """The call of a loss of torch's that was given nothing with a graph."""
 
     __slots__ = ()
+
+
+class OfData(OfConstants):
+    """A call of which it is known only that its result has no graph: where a library keeps what it
+    was given, nothing tells from what that was computed."""
+
+    __slots__ = ()
+
+
+def _of_data(term: Term) -> Cut | None:
+    """The call of a loss of torch's that gave the summand its value, which is there and has no
+    graph."""
+    value = term.lineage.reach(ast.parse(term.text, mode="eval").body)
+    if not is_tensor(value) or requires_grad(value) or not torch.is_grad_enabled():
+        return None
+    call = _criterion(term)
+    return OfData(call.node, call.by, call.file, call.function) if call is not None else None
 
 
 def _criterion(term: Term) -> Cut | None:

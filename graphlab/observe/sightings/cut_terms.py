@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.lineage.terms import OfConstants, cut_terms
+from graphlab.observe.lineage.terms import OfConstants, OfData, cut_terms
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import RawBackward, RawStep, Spot
 from graphlab.observe.sightings.watched import Watched
@@ -27,6 +27,8 @@ class CutTerms:
         self._files, self._watched = watched.files, watched
         self._looks: Counter[Spot | None] = Counter()
         self._seen: Counter[tuple[Spot | None, str, Location]] = Counter()
+        # Those of which it is not known what they were computed from.
+        self._of_data: set[tuple[Spot | None, str, Location]] = set()
         self._found: dict[tuple[Spot | None, str, Location], TermCut] = {}
         self._behind: dict[tuple[Spot | None, str, Location], set[int]] = {}
 
@@ -40,6 +42,8 @@ class CutTerms:
             at = cut.location()
             key = (record.spot, term, at)
             self._seen[key] += 1
+            if isinstance(cut, OfData):
+                self._of_data.add(key)
             self._found[key] = TermCut(
                 at,
                 cut.by,
@@ -56,8 +60,15 @@ class CutTerms:
 
     def found(self) -> Iterator[TermCut]:
         for key, each in self._found.items():
+            if key in self._of_data and not self._misses_some():
+                continue
             if self._seen[key] == self._looks[key[0]] >= 2 and self._meant(key):
                 yield each
+
+    def _misses_some(self) -> bool:
+        """Whether an optimizer that has stepped has parameters which no loss has reached."""
+        states = self._watched.ledger.registry.states
+        return any(each.never_reached and each.steps for each in states)
 
     def _meant(self, key: tuple[Spot | None, str, Location]) -> bool:
         """Whether the summand was to train something: what it was cut off from is not only another
