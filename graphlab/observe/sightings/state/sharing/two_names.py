@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations
 from types import FrameType
 from typing import Any
@@ -21,9 +22,9 @@ from graphlab.source.files import user_frames
 from graphlab.source.objects import attributes, class_module, class_name, items, variables
 from graphlab.trace.module_sightings import OneNetwork
 
-# How many inspected backwards look for them at first, later every time that their number has
-# doubled, as a target may be replaced at any time; and how many variables of a function or object.
-LOOKS, MOST = 2, 256
+# How many variables of a function or object are looked at. Every inspected backward looks, as a
+# target may be replaced at any time.
+MOST = 256
 # What a name says of a network that is not the one which is trained.
 _APART = frozenset({"target", "ref", "reference", "teacher", "ema", "momentum", "old", "shadow"})
 # Of two of these, which their numbers tell apart, one is there to correct the other.
@@ -33,7 +34,6 @@ _TWINS = re.compile(r"(?:.*_)?(?:q|qf|qnet|critic|q_?network)(?:_net)?", re.IGNO
 class TwoNames:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
-        self._seen, self._next = 0, 1
         self._found: dict[tuple[str, str], OneNetwork] = {}
         # Those that were seen to be two.
         self._two: set[tuple[str, str]] = set()
@@ -44,10 +44,6 @@ class TwoNames:
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if record.is_grad:
             return
-        self._seen += 1
-        if self._seen < self._next:
-            return
-        self._next = self._seen + (1 if self._seen < LOOKS else self._seen)
         trained = self._watched.ledger.registry.places()
         files = self._watched.files
         for prefix, owner, names in self._spaces(frame):
@@ -94,6 +90,7 @@ def _one_network(one: Any, other: Any) -> bool:
     return bool(mine) and [*map(id, mine)] == [*map(id, theirs)]
 
 
+@lru_cache(maxsize=4096)
 def _speak_of_two(one: str, other: str) -> bool:
     apart = [
         _APART.intersection(re.split(r"_+|(?<=[a-z])(?=[A-Z])", each)) for each in (one, other)
