@@ -63,9 +63,7 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         cause = Place(other.at, message("words.built", name=other.name))
         held = several_parameters(trace, other.owns)
         count = len(other.owns)
-        notes += (
-            message("training.gl103.twins", optimizer=other.name, held=held, count=count),
-        )
+        notes += (message("training.gl103.twins", optimizer=other.name, held=held, count=count),)
     if first.since:
         how, help = first.since, message(f"training.gl103.help_{first.since}")
     later = made is not None and not first.anew

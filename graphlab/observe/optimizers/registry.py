@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import weakref
 from collections.abc import Callable
-from types import FrameType
 from threading import get_ident
+from types import FrameType
 from typing import Any
 
 from graphlab.language import message

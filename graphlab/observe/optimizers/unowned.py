@@ -237,7 +237,7 @@ class ReachedParameters:
             part = held.get(owner, 0) >= len(leaves) and not asleep
             # What was frozen at first and is trained now was not left out on purpose.
             thawed = owner in held and all(leaf.late and leaf.training for leaf in leaves)
-            # Where a library builds the optimizers in the call that steps them, nobody chose a part.
+            # Nobody chose a part where a library builds the optimizers in the call that steps.
             unchosen = all(
                 leaf.training and _built(leaf.mates, owned) in stepped for leaf in leaves
             )
@@ -245,7 +245,11 @@ class ReachedParameters:
             mine = [
                 leaf
                 for leaf in leaves
-                if whole or part or thawed or unchosen or (leaf.listed and (leaf.training or not leaf.hidden))
+                if whole
+                or part
+                or thawed
+                or unchosen
+                or (leaf.listed and (leaf.training or not leaf.hidden))
             ]
             found += mine
             if (
