@@ -6,10 +6,9 @@ import ast
 from itertools import takewhile
 from typing import Any
 
-from graphlab.observe.lineage.arrays import array_given
 from graphlab.observe.lineage.attributes import stored_elsewhere
 from graphlab.observe.lineage.callee import closed_over, counts, entered, is_apart, unwrapped
-from graphlab.observe.lineage.entries import entry_stores, first_of_loop
+from graphlab.observe.lineage.entries import array_given, entry_stores, first_of_loop
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
