@@ -10,6 +10,7 @@ from graphlab.rules.repair.held.building import hold_more, hold_others, register
 from graphlab.rules.repair.held.made_once import made_in_constructor, made_where
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
+from graphlab.rules.stored import named_twice
 from graphlab.rules.twins import twin
 from graphlab.rules.words import parameter_word, several_parameters
 from graphlab.trace.finding import Finding, Help, Place
@@ -57,6 +58,10 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         notes += (message("training.gl103.built_by", call=call),)
         if not first.meant:
             help = message("training.gl103.tell", call=call)
+        twice = named_twice(trace, first.built, names[0])
+        if twice is not None and not first.meant:
+            how, cause = "named_twice", twice
+            help = message("training.gl103.help_named_twice", call=twice.what)
     other = twin(trace, those)
     if other is not None and other.at is not None:
         how, help = "twin", message("training.gl103.help_twin", optimizer=other.name)
@@ -64,6 +69,7 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         held = several_parameters(trace, other.owns)
         count = len(other.owns)
         notes += (message("training.gl103.twins", optimizer=other.name, held=held, count=count),)
+    more = {"optimizer": other.name} if how == "twin" and other is not None else {}
     if first.since:
         how, help = first.since, message(f"training.gl103.help_{first.since}")
     later = made is not None and not first.anew
@@ -78,7 +84,7 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
             f"training.gl103.{how}",
             names=first_of(names),
             count=len(names),
-            **({"optimizer": other.name} if how == "twin" and other is not None else {}),
+            **more,
         ),
         tensor=unversioned(trace, first.tensor),
         mutated=Place(first.added, first.added.code)

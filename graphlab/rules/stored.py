@@ -44,3 +44,29 @@ def store_read(trace: Trace, at: Location, name: str) -> Place | None:
             (first if begins else found)[place(whole, path, source=source)] = f"{name}{end}"
     found = first or found
     return Place(*next(iter(found.items()))) if len(found) == 1 else None
+
+
+def named_twice(trace: Trace, at: Location, parameter: str) -> Place | None:
+    """Where the module that has `parameter` is given to a library under a name, as in
+    ``pyro.module("net", self.decoder)``, that another module is given under as well."""
+    given: dict[str, dict[str, Location]] = {}
+    for path, source in sorted(trace.sources.items()):
+        file = Rewriting.of(trace, replace(at, file=path))
+        for node in ast.walk(file.tree) if file is not None else ():
+            if not isinstance(node, ast.Call) or len(node.args) < 2:
+                continue
+            name, module = node.args[:2]
+            told = isinstance(name, ast.Constant) and isinstance(name.value, str)
+            if told and isinstance(node.func, ast.Attribute) and node.func.attr == "module":
+                text = f"{ast.unparse(node.func)}({ast.unparse(name)}, …)"
+                places = given.setdefault(text, {})
+                places.setdefault(ast.unparse(module), place(node, path, source=source))
+    for text, places in given.items():
+        mine = [where for each, where in places.items() if f".{_last(each)}." in f".{parameter}"]
+        if len(places) > 1 and len(mine) == 1:
+            return Place(mine[0], text)
+    return None
+
+
+def _last(text: str) -> str:
+    return text.rpartition(".")[2]

@@ -22,7 +22,12 @@ from torch import nn
 
 class SVI:
     def __init__(self, loss_fn, modules):
-        self.loss_fn, self.modules, self.optimizers = loss_fn, modules, {}
+        self.loss_fn, self.modules, self.optimizers, self.names = loss_fn, modules, {}, set()
+
+    def module(self, name, module):
+        if name not in self.names:
+            self.names.add(name)
+            self.modules.append(module)
 
     def step(self, x):
         loss = self.loss_fn(x)
@@ -387,3 +392,12 @@ def test_a_loss_of_what_a_library_computed_without_gradients(told: Any) -> None:
 )
 def test_a_loss_without_a_graph_is_not_told_where_all_is_reached(told: Any, value: str) -> None:
     assert told(VALUES.format(value=value)) == []
+
+
+def test_two_modules_that_a_library_was_given_under_one_name(told: Any) -> None:
+    named = "svi.module('net', vae.decoder)\nsvi.module('{name}', vae.encoder)\n"
+    source = VAE.format(before="", told="[]").replace("for x, _", named + "for x, _")
+    (found,) = told(source.format(name="net"))
+    assert (found.code, found.cause.at.code) == ("GL103", "svi.module('net', vae.encoder)")
+    assert "under one name" in found.summary
+    assert told(source.format(name="other")) == []

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from graphlab.rules.stored import store_read
+from graphlab.rules.stored import named_twice, store_read
 from graphlab.trace.model import Location
 from tests.rules.build import Script
 
@@ -24,3 +24,21 @@ def test_a_parameter_of_a_librarys_store_is_told_where_it_is_asked_for(end: str,
     assert store_read(trace, at, "net.weight") is None
     twice = replace(trace, sources={"model.py": source, "guide.py": source})
     assert store_read(twice, at, 'pyro.param("scale")') is None
+
+
+def test_two_modules_that_are_given_to_a_library_under_one_name() -> None:
+    source = "def model():\n    pyro.module('net', vae.decoder)\n\ndef guide():\n    "
+    at = Location("model.py", 1, 1, 1, 12, "", "def model():")
+    whole = Script("print(1)").trace()
+
+    def told(last: str, name: str = "vae.encoder.weight") -> tuple[int, str] | None:
+        trace = replace(whole, sources={"model.py": source + last})
+        found = named_twice(trace, at, name)
+        return (found.at.line, found.what) if found is not None and found.at else None
+
+    call = "pyro.module('net', …)"
+    assert told("pyro.module('net', vae.encoder)\n") == (5, call)
+    assert told("pyro.module('net', vae.encoder)\n", "vae.decoder.weight") == (2, call)
+    assert told("pyro.module('net', vae.encoder)\n", "vae.prior.weight") is None
+    assert told("pyro.module('other', vae.encoder)\n") is None
+    assert told("pyro.module('net', vae.decoder)\n", "vae.decoder.weight") is None

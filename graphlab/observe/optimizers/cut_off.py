@@ -69,16 +69,17 @@ def _cut_in_forward(missing: set[int], names: Names, files: UserFiles) -> Cut | 
         values = {**variables(function.__globals__), **this}
         trail = Trail(thorough=True)
         lineage = Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
-        for each in lineage.returns():
-            lineage.value(each, each.lineno)
+        given = [lineage.value(each, each.lineno) for each in lineage.returns()]
         cut = cut_among(trail, missing)
         behind = [each for _, found in trail.cuts for each in found]
-        if cut is not None and _uses(trail.modules, missing) == _uses(behind, missing):
+        # Where all that it returns is cut off, there is no other way. An expression may be read
+        # more than once, and what it uses counted as often.
+        whole = all(isinstance(each, Cut) for each in given)
+        if cut is not None and (whole or _uses(trail.modules, missing) == _uses(behind, missing)):
             return cut
     return None
 
 
-def _uses(found: list[Any], missing: set[int]) -> set[int]:
-    """Those of these modules that have some of the parameters `missing`, by identity: an expression
-    is read once for each function that it goes through."""
-    return {id(each) for each in found if any(id(p) in missing for p in parameters_in(each))}
+def _uses(found: list[Any], missing: set[int]) -> int:
+    """How many of these modules have some of the parameters `missing`."""
+    return sum(any(id(p) in missing for p in parameters_in(each)) for each in found)
