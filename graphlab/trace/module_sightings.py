@@ -244,6 +244,27 @@ class StoredChanged:
     within: Location | None
 
 
+@dataclass(frozen=True, slots=True)
+class StatesCut:
+    """The `state` of the recurrent module `name` is detached at `at`, and `others` of the same
+    statement, between all steps of one backward, so that no gradient goes from one to another."""
+
+    at: Location | None
+    state: str
+    name: str
+    others: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepUndone:
+    """A forward writes over `tensors` at `at`, after each step of an optimizer that moves them:
+    they have the same values before every step."""
+
+    at: Location | None
+    tensors: tuple[TensorAt, ...]
+    optimizer: OptimizerAt
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -263,4 +284,6 @@ ModuleSighting = (
     | FunctionUnfit
     | TrainedAsNumber
     | StoredChanged
+    | StatesCut
+    | StepUndone
 )

@@ -325,6 +325,16 @@ class NonFinite:
     given_at: Location | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StraightCancelled:
+    """The difference `given - kept` at `at`, with a graph, was added to `kept`: the sum has the
+    value and the gradient of `given`, and `kept` has none."""
+
+    at: Location | None
+    kept: str
+    given: str
+
+
 # A Trace holds these under `sightings`.
 Sighting = (
     Fate
@@ -348,6 +358,7 @@ Sighting = (
     | OptimizerRemade
     | ScoresMixed
     | ZeroLabels
+    | StraightCancelled
     | ModuleSighting
     | NonFinite
     | RankSighting

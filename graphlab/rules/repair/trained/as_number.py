@@ -1,13 +1,16 @@
-"""Repair of a target, or an advantage, that has a graph: detached where the loss takes it."""
+"""Repair of what has a graph and is to be a number: a target, an advantage, the difference of a
+straight-through estimator."""
 
 from __future__ import annotations
 
 from graphlab.language import message
 from graphlab.source.effects.bootstraps import target_in, weight_in
+from graphlab.source.effects.straight import straight_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Trace
 from graphlab.trace.module_sightings import TrainedAsNumber
+from graphlab.trace.sightings import StraightCancelled
 
 
 def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
@@ -21,3 +24,14 @@ def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
     if node is None:
         return None
     return file.help(message(f"repairs.trained.{each.what}"), *file.followed(node, ".detach()"))
+
+
+def difference_detached(trace: Trace, each: StraightCancelled) -> Help | None:
+    """``x + (q - x).detach()``."""
+    file = Rewriting.of(trace, each.at)
+    statement = file.statement(each.at.line) if file is not None and each.at is not None else None
+    told = straight_in(statement) if statement is not None else None
+    if file is None or told is None:
+        return None
+    edits = file.followed(told.difference, ".detach()")
+    return file.help(message("repairs.trained.difference", name=each.kept), *edits)
