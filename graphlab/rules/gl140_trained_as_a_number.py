@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.trained.as_number import detached
+from graphlab.rules.repair.trained.as_number import detached, kept_apart
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import several_parameters
@@ -20,7 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, TrainedAsNumber) or _thrown_away(trace, each):
             continue
         if _applied(trace, each):
-            edit = detached(trace, each)
+            edit = kept_apart(trace, each) if each.what == "critic" else detached(trace, each)
             yield Finding(
                 *RULE.label,
                 summary=message(
@@ -28,7 +28,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 ),
                 tensor=unversioned(trace, each.tensors[0]),
                 cause=Place(each.at, message(f"training.gl140.{each.what}_here")),
-                failed=Place(each.call_at, each.call),
+                failed=Place(each.call_at, each.call) if each.at != each.call_at else None,
                 help=(edit or Help(message(f"training.gl140.help_{each.what}")),),
             )
 

@@ -223,10 +223,11 @@ class FunctionUnfit:
 @dataclass(frozen=True, slots=True)
 class TrainedAsNumber:
     """`tensors` are trained through what the loss of `call`, at `call_at`, is to take as a number:
-    its bootstrapped target, or the advantage that weighs its log-probabilities, at `at`."""
+    its bootstrapped target, the advantage that weighs its log-probabilities, or the critic that an
+    actor is to please, at `at`."""
 
     at: Location | None
-    what: Literal["target", "advantage"]
+    what: Literal["target", "advantage", "critic"]
     loss: str
     call: str
     call_at: Location | None

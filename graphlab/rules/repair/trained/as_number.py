@@ -4,6 +4,8 @@ straight-through estimator."""
 from __future__ import annotations
 
 from graphlab.language import message
+from graphlab.rules.repair.loops import isolation_edits
+from graphlab.source.blocks import Block
 from graphlab.source.effects.bootstraps import target_in, weight_in
 from graphlab.source.effects.straight import straight_in
 from graphlab.source.rewriting import Rewriting
@@ -24,6 +26,19 @@ def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
     if node is None:
         return None
     return file.help(message(f"repairs.trained.{each.what}"), *file.followed(node, ".detach()"))
+
+
+def kept_apart(trace: Trace, each: TrainedAsNumber) -> Help | None:
+    """``loss.backward(inputs=list(actor.parameters()))``."""
+    if each.call_at is None:
+        return None
+    file, line = each.call_at.file, each.call_at.line
+    block = Block(trace.sources.get(file, ""), file, line, line)
+    for groups in (False, True):
+        edits = [edit for edit in isolation_edits(trace, block, groups=groups) if edit.first == line]
+        if edits:
+            return block.help(message("repairs.trained.kept_apart", loss=each.loss), edits)
+    return None
 
 
 def difference_detached(trace: Trace, each: StraightCancelled) -> Help | None:
