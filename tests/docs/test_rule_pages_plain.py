@@ -83,6 +83,9 @@ SILENT = {
     "GL139": "fixed-network-in-training-mode",
     "GL140": "trained-as-a-number",
     "GL141": "stored-items-changed",
+    "GL147": "straight-through-cancelled",
+    "GL148": "state-cut-each-step",
+    "GL149": "step-undone",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }

@@ -104,5 +104,5 @@ class UndoneSteps:
                         spots.setdefault(event.spot, []).append(each)
         place_of = self._watched.ledger.registry.place_of
         for spot, of in spots.items():
-            places = tuple(place_of(each, None) for each in of)
+            places = tuple(sorted(place_of(each, None) for each in of))
             self._found[len(self._found)] = StepUndone(located(spot), places, state.at)
