@@ -39,21 +39,10 @@ for it in range(10):
     alpha_opt.step()
     print(it, round(q_loss.item(), 4), round(a_loss.item(), 4))
 
-# A critic of a GAN is raised by the one loss and lowered by the other, and the actor's gradients are
-# cleared before the critic's own.
-G, D = mlp(3, 2), mlp(2, 1)
-g_opt, d_opt = torch.optim.Adam(G.parameters(), 1e-3), torch.optim.Adam(D.parameters(), 1e-3)
+# The actor's gradients are cleared before the critic's own.
 value = mlp(4, 1)
 v_opt = torch.optim.Adam(value.parameters(), 1e-3)
 for it in range(6):
-    real, fake = torch.randn(16, 2), G(torch.randn(16, 3))
-    d_opt.zero_grad()
-    (D(fake.detach()).mean() - D(real).mean()).backward()
-    d_opt.step()
-    g_opt.zero_grad()
-    g_loss = -D(fake).mean()
-    g_loss.backward()
-    g_opt.step()
     s = torch.randn(16, 4)
     pi_loss = -value(torch.cat([s[:, :2], actor(s)], 1)).mean()
     a_opt.zero_grad()
@@ -63,4 +52,4 @@ for it in range(6):
     v_loss = F.mse_loss(value(s), s[:, :1])
     v_loss.backward()
     v_opt.step()
-    print(it, round(g_loss.item(), 4), round(v_loss.item(), 4))
+    print(it, round(v_loss.item(), 4))
