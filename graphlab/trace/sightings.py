@@ -153,13 +153,14 @@ class ResultDiscarded:
     """A statement at `at` whose `call` gives a new tensor that nothing holds; `written` is the
     method in place that does what it says, or, if that is `stored`, an assignment. rebound: the
     statement stores the tensor in the variable `call` of a loop over parameters, which the next
-    turn gives another one."""
+    turn gives another one. anew: `call` writes to `written`, which is computed for each use."""
 
     at: Location | None
     call: str
     written: str
     stored: bool = False
     rebound: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
