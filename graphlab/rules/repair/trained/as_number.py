@@ -3,6 +3,10 @@ straight-through estimator."""
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+
 from graphlab.language import message
 from graphlab.rules.repair.loops import isolation_edits
 from graphlab.source.blocks import Block
@@ -10,9 +14,11 @@ from graphlab.source.effects.bootstraps import target_in, weight_in
 from graphlab.source.effects.straight import straight_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.module_sightings import TrainedAsNumber
 from graphlab.trace.sightings import StraightCancelled
+
+_OLD = re.compile(r"(^|_)(old|prev|previous|behaviou?r|ref|reference)(_|$)", re.IGNORECASE)
 
 
 def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
@@ -50,3 +56,27 @@ def difference_detached(trace: Trace, each: StraightCancelled) -> Help | None:
         return None
     edits = file.followed(told.difference, ".detach()")
     return file.help(message("repairs.trained.difference", name=each.kept), *edits)
+
+
+def old_side_detached(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """``(new - old.detach()).exp()``, where one side of the one difference, or ratio, at `at` is
+    called old."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    found = [
+        each
+        for each in (ast.walk(statement) if statement is not None else ())
+        if isinstance(each, ast.BinOp) and isinstance(each.op, ast.Sub | ast.Div)
+    ]
+    sides = [each for one in found for each in (one.left, one.right) if _is_old(each)]
+    if file is None or len(found) != 1 or len(sides) != 1:
+        return
+    name = file.text(sides[0])
+    help = file.help(message("repairs.trained.old", name=name), *file.followed(sides[0], ".detach()"))
+    if help is not None:
+        yield help
+
+
+def _is_old(node: ast.expr) -> bool:
+    """Whether a name says that it is of before."""
+    return isinstance(node, ast.Name | ast.Attribute) and bool(_OLD.search(ast.unparse(node)))
