@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.trained.latent import real_values_stepped
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import several_parameters
@@ -25,7 +26,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 ),
                 tensor=unversioned(trace, each.tensors[0]),
                 cause=Place(each.at, message("training.gl149.here")) if each.at else None,
-                help=(Help(message("training.gl149.help")),),
+                help=(real_values_stepped(trace, each) or Help(message("training.gl149.help")),),
             )
 
 

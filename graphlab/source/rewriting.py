@@ -148,7 +148,9 @@ class Rewriting:
         said = {ast.unparse(each) for each in ast.walk(holder) if isinstance(each, ast.Attribute)}
         for at in range(len(rest)):
             # ``self.loss.align``, where the class says ``self.loss``.
-            known = any(".".join([own, *rest[at:end]]) in said for end in range(at + 1, len(rest) + 1))
+            known = any(
+                ".".join([own, *rest[at:end]]) in said for end in range(at + 1, len(rest) + 1)
+            )
             if known:
                 return ".".join([own, *rest[at:]])
         return name

@@ -175,8 +175,12 @@ class ZeroWatch:
             if at < len(node.next_functions):
                 edges.setdefault(node.next_functions[at], []).append(node)
         met = [(edge[0], ways) for edge, ways in edges.items() if len(ways) > 1]
-        for behind, ways in sorted((m for m in met if m[0] in still), key=lambda m: -sequence(m[0])):
-            leaves = [leaf for each in _within(behind, nodes) if (leaf := leaf_of(each)) is not None]
+        for behind, ways in sorted(
+            (m for m in met if m[0] in still), key=lambda m: -sequence(m[0])
+        ):
+            leaves = [
+                leaf for each in _within(behind, nodes) if (leaf := leaf_of(each)) is not None
+            ]
             keys = {id(leaf) for leaf in leaves} & zero
             if any(id(leaf) in keys and len(shape_of(leaf)) > 1 for leaf in leaves):
                 self._note_difference(record, ways, nodes, keys)

@@ -125,9 +125,7 @@ class CutStates:
         for each in user_frames(frame.f_back, files):
             file, line = each.f_code.co_filename, each.f_lineno
             told = [
-                one
-                for one in detaches_around(parse(file), line)
-                if _is_state(one.of, each, keys)
+                one for one in detaches_around(parse(file), line) if _is_state(one.of, each, keys)
             ]
             if told:
                 # Those of one statement: a state may be a pair.
@@ -155,7 +153,9 @@ class CutStates:
                 continue
             each.seen += 1
             if each.seen == ENOUGH and each.at:
-                self._found[id(each)] = StatesCut(each.at[0], each.state_name, each.name, each.at[1:])
+                self._found[id(each)] = StatesCut(
+                    each.at[0], each.state_name, each.name, each.at[1:]
+                )
 
 
 def _one_step(module: Any, given: Any) -> bool:

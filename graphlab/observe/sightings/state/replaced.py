@@ -171,7 +171,9 @@ def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
     if not isinstance(store.target, ast.Attribute):
         return False
     holder = last_part(store.target.value)
-    meant = {holder, *_behind(store, holder)} if isinstance(store.target.value, ast.Name) else {holder}
+    meant = (
+        {holder, *_behind(store, holder)} if isinstance(store.target.value, ast.Name) else {holder}
+    )
     return any(
         store.name == part and not meant.isdisjoint((before, "self"))
         for before, part in pairwise(parts)

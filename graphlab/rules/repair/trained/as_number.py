@@ -41,7 +41,9 @@ def kept_apart(trace: Trace, each: TrainedAsNumber) -> Help | None:
     file, line = each.call_at.file, each.call_at.line
     block = Block(trace.sources.get(file, ""), file, line, line)
     for groups in (False, True):
-        edits = [edit for edit in isolation_edits(trace, block, groups=groups) if edit.first == line]
+        edits = [
+            edit for edit in isolation_edits(trace, block, groups=groups) if edit.first == line
+        ]
         if edits:
             return block.help(message("repairs.trained.kept_apart", loss=each.loss), edits)
     return None
@@ -72,7 +74,9 @@ def old_side_detached(trace: Trace, at: Location | None) -> Iterator[Help]:
     if file is None or len(found) != 1 or len(sides) != 1:
         return
     name = file.text(sides[0])
-    help = file.help(message("repairs.trained.old", name=name), *file.followed(sides[0], ".detach()"))
+    help = file.help(
+        message("repairs.trained.old", name=name), *file.followed(sides[0], ".detach()")
+    )
     if help is not None:
         yield help
 

@@ -83,6 +83,8 @@ def assigned(trace: Trace, each: ResultDiscarded) -> Iterator[Help]:
         f"{indent}if {test}:\n{indent}    {name} = {made}\n"
         f"{indent}else:\n{indent}    {file.text(statement)}\n"
     )
-    found = file.help(message("repairs.trained.assigned", name=name), (*file.whole(statement), text))
+    found = file.help(
+        message("repairs.trained.assigned", name=name), (*file.whole(statement), text)
+    )
     if found is not None:
         yield found
