@@ -13,8 +13,8 @@ _AROUND = ("detach", "isinstance", "tuple", "list", "map", "type", "dict", "item
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """``of.detach()``, ``of.data`` or ``repackage(of)`` at `node`, in a simple statement. In a comprehension over a
-    state, `of` is that."""
+    """``of.detach()``, ``of.data`` or ``repackage(of)`` at `node`, in a simple statement. In a
+    comprehension over a state, `of` is that."""
 
     node: ast.expr
     of: ast.expr
@@ -72,9 +72,9 @@ def _in(outer: ast.stmt, helpers: frozenset[str]) -> Iterator[Detach]:
 def _detached(node: ast.AST, helpers: frozenset[str]) -> ast.expr | None:
     if isinstance(node, ast.Attribute) and node.attr == "data":
         return node.value
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
-        if node.func.attr in ("detach", "detach_"):
-            return node.func.value
+    func = node.func if isinstance(node, ast.Call) and not node.args else None
+    if isinstance(func, ast.Attribute) and func.attr in ("detach", "detach_"):
+        return func.value
     if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
         return node.args[0] if name in helpers else None

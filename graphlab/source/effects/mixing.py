@@ -95,9 +95,10 @@ def part_kept(tree: ast.Module, statement: ast.stmt, into: str) -> float | None:
             for side, factor in ((node.left, node.right), (node.right, node.left)):
                 if _root(side) == into:
                     return _number(tree, factor)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-            if node.func.attr == "mul_" and _root(node.func.value) == into:
-                return _number(tree, node.args[0])
+        func = node.func if isinstance(node, ast.Call) and node.args else None
+        scaled = isinstance(func, ast.Attribute) and func.attr == "mul_"
+        if scaled and isinstance(node, ast.Call) and _root(node.func) == into:
+            return _number(tree, node.args[0])
     return None
 
 

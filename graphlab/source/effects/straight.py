@@ -1,4 +1,4 @@
-"""Finds, in a statement, the difference of a straight-through estimator: that of ``x + (q - x)``."""
+"""Finds, in a statement, the difference of a straight-through estimator, ``x + (q - x)``."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from graphlab.observe.tensors import (
     storage_key,
     tensors_in,
 )
-from graphlab.source.effects.detached import Detach, detaches_around
+from graphlab.source.effects.detached import detaches_around
 from graphlab.source.evaluate import in_frame
 from graphlab.source.files import user_frames
 from graphlab.source.objects import LOST, attribute, class_name, is_a

@@ -185,9 +185,9 @@ def _behind(store: Store, variable: str) -> Iterator[str]:
     self.model``."""
     for each in stores(store.file):
         same = each.function == store.function and each.node.lineno < store.node.lineno
-        if same and isinstance(each.target, ast.Name) and each.target.id == variable:
-            if each.value is not None:
-                yield last_part(each.value)
+        named = isinstance(each.target, ast.Name) and each.target.id == variable
+        if same and named and each.value is not None:
+            yield last_part(each.value)
 
 
 def _chain(name: str) -> list[str]:

@@ -84,7 +84,7 @@ def scheduled_last(both: Common) -> Help | None:
 
 
 def once_an_epoch(trace: Trace, off: ScheduleOff) -> Help | None:
-    """The scheduler's step behind the loop over batches that it stands in, which another loop has."""
+    """The scheduler's step behind the loop over batches that it stands in."""
     file = Rewriting.of(trace, off.at)
     statement = file.statement(off.at.line) if file is not None and off.at is not None else None
     if file is None or not isinstance(statement, ast.Expr):

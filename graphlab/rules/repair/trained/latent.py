@@ -113,7 +113,8 @@ def as_a_function(trace: Trace, each: OwnBackward) -> Iterator[Help]:
     )
     indent = " " * forward.col_offset
     place, inner = file.whole(owner)[0], file.whole(forward)[0]
-    new = f"{indent}def forward({given[0]}, {x}):\n{indent}    return {kind}.apply({given[0]}, {x})\n\n"
+    body = f"return {kind}.apply({given[0]}, {x})"
+    new = f"{indent}def forward({given[0]}, {x}):\n{indent}    {body}\n\n"
     at = file.source.index("forward", file.span(forward)[0])
     found = file.help(
         message("repairs.trained.function", name=owner.name),

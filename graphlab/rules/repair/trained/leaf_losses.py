@@ -32,7 +32,9 @@ def _untold(trace: Trace, leaf: Location | None) -> Help | None:
     if _only_tells(statement):
         return file.help("", (*file.whole(statement), ""))
     value = statement.value if isinstance(statement, ast.Assign) else None
-    if not isinstance(value, ast.Call) or len(value.args) != 1:
+    if not isinstance(statement, ast.Assign) or not isinstance(value, ast.Call):
+        return None
+    if len(value.args) != 1:
         return None
     given = value.args[0]
     if ast.unparse(value.func) not in _MAKERS:
@@ -58,14 +60,17 @@ def _only_tells(statement: ast.stmt) -> bool:
 
 def _both(trace: Trace, one: Help, other: Help) -> Help | None:
     """Two repairs of one file as one; None where they overlap, or lie in two files."""
-    if not one.before or one.file != other.file or not one.file:
+    if not one.before or one.file is None or one.file != other.file:
+        return None
+    if one.line is None or other.line is None:
         return None
     lines = trace.sources.get(one.file, "").splitlines(keepends=True)
-    first, last = sorted((one, other), key=lambda each: each.line)
-    ends = [each.line - 1 + len(each.before.splitlines()) for each in (first, last)]
-    if ends[0] > last.line - 1:
+    first, last = (one, other) if one.line <= other.line else (other, one)
+    end = (first.line or 0) - 1 + len(first.before.splitlines())
+    begin = (last.line or 0) - 1
+    if end > begin:
         return None
-    between = "".join(lines[ends[0] : last.line - 1])
+    between = "".join(lines[end:begin])
     return replace(
         one,
         before=first.before + between + last.before,

@@ -62,8 +62,8 @@ def _without_graph(file: Rewriting, statement: ast.stmt) -> bool:
 
 
 def assigned(trace: Trace, each: ResultDiscarded) -> Iterator[Help]:
-    """``m.weight = m.weight.detach().clone().normal_()`` for ``m.weight.data.normal_()``, where it is
-    parametrised: torch makes of the values what it keeps."""
+    """``m.weight = m.weight.detach().clone().normal_()`` for ``m.weight.data.normal_()``, where it
+    is parametrised: torch makes of the values what it keeps."""
     file = Rewriting.of(trace, each.at)
     statement = file.statement(each.at.line) if file is not None and each.at is not None else None
     target = attribute_written(statement) if statement is not None else None

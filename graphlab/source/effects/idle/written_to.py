@@ -14,10 +14,10 @@ def attribute_written(statement: ast.stmt) -> ast.Attribute | None:
         return None
     for node in (call.func.value, *call.args[:1]):
         inner = _without_data(node)
-        written = isinstance(inner, ast.Attribute) and isinstance(
-            inner.value, ast.Name | ast.Attribute
-        )
-        if written and ast.unparse(inner.value) not in ("nn", "torch.nn", "torch"):
+        if not isinstance(inner, ast.Attribute):
+            continue
+        held = isinstance(inner.value, ast.Name | ast.Attribute)
+        if held and ast.unparse(inner.value) not in ("nn", "torch.nn", "torch"):
             return inner
     return None
 
