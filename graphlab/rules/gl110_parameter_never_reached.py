@@ -11,6 +11,7 @@ from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.repair.graph.in_torch import in_torch
+from graphlab.rules.repair.trained.leaf_losses import not_told_either
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.stored import store_read
@@ -115,7 +116,8 @@ def _kept(trace: Trace, optimizer: OptimizerInfo) -> Iterator[Help]:
     some = len(optimizer.never_reached) < len(optimizer.owns)
     name = argument_cut(trace, optimizer.cut) if some else ""
     choice = message("fix.meant.argument", name=name) if name else ""
-    for each in graph_kept(trace, optimizer.cut, optimizer.cut_by):
+    kept = graph_kept(trace, optimizer.cut, optimizer.cut_by)
+    for each in not_told_either(trace, optimizer.leaf_loss, kept):
         yield replace(each, choice=choice or each.choice)
 
 

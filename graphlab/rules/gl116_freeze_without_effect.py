@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.repair.trained.frozen import gradient_dropped
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -53,7 +54,10 @@ def _moved(trace: Trace, each: FrozenMoved) -> Finding:
         tensor=unversioned(trace, each.tensors[0]),
         cause=Place(each.at, each.by) if each.at is not None else None,
         failed=Place(each.step_at, f"{optimizer}.step()"),
-        help=(Help(message("training.gl116.drop", optimizer=optimizer)),),
+        help=(
+            gradient_dropped(trace, each.at)
+            or Help(message("training.gl116.drop", optimizer=optimizer)),
+        ),
         notes=(message("training.gl116.moved_all", names=names),) if len(names) > 1 else (),
     )
 

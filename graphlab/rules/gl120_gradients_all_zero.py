@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.calls import straight_through
+from graphlab.rules.repair.trained.as_number import old_side_detached
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import in_line, several_parameters
@@ -68,8 +69,15 @@ def _finding(trace: Trace, each: ZeroGradients) -> Finding:
         failed=Place(each.call_at, each.call),
         cause=Place(each.at, called) if each.at is not None else None,
         help=(Help(message(f"training.gl120.{help}", function=function)),),
-        others=tuple(straight_through(trace, each.at, operation)) if operation in FLAT else (),
+        others=tuple(_others(trace, each, operation)),
     )
+
+
+def _others(trace: Trace, each: ZeroGradients, operation: str) -> Iterator[Help]:
+    if each.cancelled:
+        yield from old_side_detached(trace, each.at)
+    elif operation in FLAT:
+        yield from straight_through(trace, each.at, operation)
 
 
 RULE = Rule("GL120", "gradients-all-zero", "warning", check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import Message, message
-from graphlab.rules.repair.trained.stored import written
+from graphlab.rules.repair.trained.stored import assigned, written
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -20,21 +20,27 @@ def check(trace: Trace) -> Iterator[Finding]:
                 summary=_summary(each),
                 cause=Place(each.at, _cause(each)),
                 help=(Help(message(f"training.gl125.{_help(each)}", written=each.written)),),
-                others=tuple(written(trace, each)),
+                others=tuple(assigned(trace, each) if each.anew else written(trace, each)),
             )
 
 
 def _summary(each: ResultDiscarded) -> Message:
+    if each.anew:
+        return message("training.gl125.anew", name=each.written)
     if not each.rebound:
         return message("training.gl125.summary", call=each.call)
     return message("training.gl125.rebound", name=each.call)
 
 
 def _cause(each: ResultDiscarded) -> str | Message:
+    if each.anew:
+        return message("training.gl125.anew_here")
     return message("training.gl125.named", name=each.call) if each.rebound else each.call
 
 
 def _help(each: ResultDiscarded) -> str:
+    if each.anew:
+        return "anew_help"
     return "store" if each.stored else "write" if each.rebound else "help"
 
 

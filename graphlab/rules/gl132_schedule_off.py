@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.held.scheduled import scheduled_last, steps_in_turn
+from graphlab.rules.repair.held.scheduled import once_an_epoch, scheduled_last, steps_in_turn
 from graphlab.rules.rule import Rule
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
@@ -25,6 +25,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         never = what == "gone" and not each.gone
         if never:
             what = "never" if each.count else "unstepped"
+        edit = once_an_epoch(trace, each) if what in ("epochs", "gone") else None
         yield Finding(
             *RULE.label,
             summary=message(
@@ -40,7 +41,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=Place(each.at, message(f"training.gl132.{'planned' if never else 'stepped'}"))
             if each.at
             else None,
-            help=(Help(message(f"training.gl132.help_{what}")),),
+            help=(edit or Help(message(f"training.gl132.help_{what}")),),
         )
 
 

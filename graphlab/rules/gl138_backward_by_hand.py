@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.trained.latent import as_a_function
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -21,6 +22,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             summary=message(f"training.gl138.{how}", owner=each.owner, given=each.given),
             cause=Place(each.at, f"{each.owner}.backward()"),
             help=(Help(message(f"training.gl138.help_{how}", owner=each.owner, given=each.given)),),
+            others=tuple(as_a_function(trace, each)),
         )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.trained.as_number import detached
+from graphlab.rules.gl101_mixed_gradients import check as mixed_gradients
+from graphlab.rules.repair.trained.as_number import detached, kept_apart
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import several_parameters
@@ -19,8 +20,11 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if not isinstance(each, TrainedAsNumber) or _thrown_away(trace, each):
             continue
+        if each.what == "critic" and next(mixed_gradients(trace), None) is not None:
+            # GL101 has measured what that does to the critic's own loss.
+            continue
         if _applied(trace, each):
-            edit = detached(trace, each)
+            edit = kept_apart(trace, each) if each.what == "critic" else detached(trace, each)
             yield Finding(
                 *RULE.label,
                 summary=message(
@@ -28,7 +32,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 ),
                 tensor=unversioned(trace, each.tensors[0]),
                 cause=Place(each.at, message(f"training.gl140.{each.what}_here")),
-                failed=Place(each.call_at, each.call),
+                failed=Place(each.call_at, each.call) if each.at != each.call_at else None,
                 help=(edit or Help(message(f"training.gl140.help_{each.what}")),),
             )
 

@@ -146,8 +146,14 @@ class Rewriting:
             return name
         own = function.args.args[0].arg
         said = {ast.unparse(each) for each in ast.walk(holder) if isinstance(each, ast.Attribute)}
-        tails = (".".join([own, *rest[at:]]) for at in range(len(rest)))
-        return next((each for each in tails if each in said), name)
+        for at in range(len(rest)):
+            # ``self.loss.align``, where the class says ``self.loss``.
+            known = any(
+                ".".join([own, *rest[at:end]]) in said for end in range(at + 1, len(rest) + 1)
+            )
+            if known:
+                return ".".join([own, *rest[at:]])
+        return name
 
     def indented(self, first: ast.stmt, last: ast.stmt, by: int) -> str:
         """The lines of some statements of one body, indented by so many more columns."""

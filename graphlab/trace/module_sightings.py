@@ -224,10 +224,11 @@ class FunctionUnfit:
 @dataclass(frozen=True, slots=True)
 class TrainedAsNumber:
     """`tensors` are trained through what the loss of `call`, at `call_at`, is to take as a number:
-    its bootstrapped target, or the advantage that weighs its log-probabilities, at `at`."""
+    its bootstrapped target, the advantage that weighs its log-probabilities, or the critic that an
+    actor is to please, at `at`."""
 
     at: Location | None
-    what: Literal["target", "advantage"]
+    what: Literal["target", "advantage", "critic"]
     loss: str
     call: str
     call_at: Location | None
@@ -243,6 +244,27 @@ class StoredChanged:
     name: str
     owner: str
     within: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatesCut:
+    """The `state` of the recurrent module `name` is detached at `at`, and `others` of the same
+    statement, between all steps of one backward, so that no gradient goes from one to another."""
+
+    at: Location | None
+    state: str
+    name: str
+    others: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepUndone:
+    """A forward writes over `tensors` at `at`, after each step of an optimizer that moves them:
+    they have the same values before every step."""
+
+    at: Location | None
+    tensors: tuple[TensorAt, ...]
+    optimizer: OptimizerAt
 
 
 ModuleSighting = (
@@ -264,4 +286,6 @@ ModuleSighting = (
     | FunctionUnfit
     | TrainedAsNumber
     | StoredChanged
+    | StatesCut
+    | StepUndone
 )

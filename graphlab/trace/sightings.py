@@ -153,13 +153,14 @@ class ResultDiscarded:
     """A statement at `at` whose `call` gives a new tensor that nothing holds; `written` is the
     method in place that does what it says, or, if that is `stored`, an assignment. rebound: the
     statement stores the tensor in the variable `call` of a loop over parameters, which the next
-    turn gives another one."""
+    turn gives another one. anew: `call` writes to `written`, which is computed for each use."""
 
     at: Location | None
     call: str
     written: str
     stored: bool = False
     rebound: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +328,16 @@ class NonFinite:
     given_at: Location | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StraightCancelled:
+    """The difference `given - kept` at `at`, with a graph, was added to `kept`: the sum has the
+    value and the gradient of `given`, and `kept` has none."""
+
+    at: Location | None
+    kept: str
+    given: str
+
+
 # A Trace holds these under `sightings`.
 Sighting = (
     Fate
@@ -350,6 +361,7 @@ Sighting = (
     | OptimizerRemade
     | ScoresMixed
     | ZeroLabels
+    | StraightCancelled
     | ModuleSighting
     | NonFinite
     | RankSighting

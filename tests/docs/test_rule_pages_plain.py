@@ -83,6 +83,9 @@ SILENT = {
     "GL139": "fixed-network-in-training-mode",
     "GL140": "trained-as-a-number",
     "GL141": "stored-items-changed",
+    "GL147": "straight-through-cancelled",
+    "GL148": "state-cut-each-step",
+    "GL149": "step-undone",
     "GL201": "non-finite-value",
     "GL202": "non-finite-gradient",
 }
@@ -180,6 +183,7 @@ class Oracle:
         self.ran: set[Any] = set()
         self.nonzero: set[Any] = set()
         self.before: list[Any] = []
+        self.moved: set[Any] = set()
         self.nothing_new = False
         # The weights of frozen norm layers with the statistics that they began with, as they were.
         self.norms: dict[int, Any] = {}
@@ -237,6 +241,10 @@ class Oracle:
             self.codes.add("GL114")
         self.clipped = {}
         self.nothing_new = not any(fresh)
+        for p, began in self.before:
+            # The step before has moved it, and it is where that one began.
+            same = p in self.moved and any(p is each for each in mine)
+            self.codes |= {"GL149"} if same and torch.equal(p, began) else set()
         self.before = [(p, p.detach().clone()) for p in mine]
         # A gradient that was cleared comes back as a new tensor; one that was not is the same.
         again = [by for p in with_gradient for g, by in self.applied if p.grad is g]
@@ -261,6 +269,7 @@ class Oracle:
                 contribution.pop(p, None)
 
     def after_step(self) -> None:
+        self.moved = {p for p, began in self.before if not torch.equal(p, began)}
         if self.nothing_new and any(not torch.equal(p, old) for p, old in self.before):
             self.codes.add("GL109")
 
@@ -394,6 +403,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         before = {p: p.grad.clone() for p in oracle.owned() if p.grad is not None}
         oracle.before_backward(self.grad_fn)
         oracle.codes |= {"GL138"} if _forgets_the_gradient(self.grad_fn) else set()
+        oracle.codes |= {"GL147"} if _cancels(self.grad_fn) else set()
         backward(self, *args, **kwargs)
         oracle.after_backward(before)
         finite = all(bool(p.grad.isfinite().all()) for p in oracle.owned() if p.grad is not None)
@@ -458,6 +468,15 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     def patched_mse_loss(values: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
         oracle.codes |= {"GL140"} if values.requires_grad and target.requires_grad else set()
         return mse_loss(values, target, *args, **kwargs)
+
+    cell, given = torch.nn.GRUCell.forward, []
+
+    def patched_cell(self: Any, values: Any, state: Any = None) -> Any:
+        cut = state is not None and not state.requires_grad
+        if cut and given and given[-1].data_ptr() == state.data_ptr():
+            oracle.codes.add("GL148")
+        given.append(cell(self, values, state))
+        return given[-1]
 
     subtract_in_place, changed = torch.Tensor.__isub__, {}
 
@@ -526,6 +545,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(torch.Tensor, "item", patched_item)
         patch.setattr(torch.Tensor, "lerp_", patched_lerp)
         patch.setattr(torch.nn.functional, "mse_loss", patched_mse_loss)
+        patch.setattr(torch.nn.GRUCell, "forward", patched_cell)
         patch.setattr(torch.Tensor, "__isub__", patched_subtract_in_place)
         patch.setattr(torch.Tensor, "__add__", patched_add)
         patch.setattr(torch.Tensor, "__sub__", patched_subtract)
@@ -539,6 +559,16 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(module_class, "state_dict", patched_give)
         patch.setattr(module_class, "load_state_dict", patched_load)
         yield
+
+
+def _cancels(node: Any) -> bool:
+    """Whether a sum behind `node` adds what its other summand takes off."""
+    inner = [each for each in node.next_functions if each[0] is not None] if node else []
+    if inner and node.name() == "AddBackward0" and len(inner) == 2:
+        for one, other in (inner, inner[::-1]):
+            if other[0].name() == "SubBackward0" and other[0].next_functions[1] == one:
+                return True
+    return any(_cancels(each) for each, _ in inner)
 
 
 def _forgets_the_gradient(node: Any) -> bool:

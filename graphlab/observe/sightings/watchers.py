@@ -13,6 +13,7 @@ from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.discarded import DiscardedResults
 from graphlab.observe.sightings.fates import Fates
+from graphlab.observe.sightings.flow.watch import watchers_of_flow
 from graphlab.observe.sightings.kept_gradients import KeptGradients
 from graphlab.observe.sightings.pairs import Pairs
 from graphlab.observe.sightings.ranks.steps import watchers_of_ranks
@@ -56,6 +57,7 @@ class Watchers:
             self.numbers,
             *watchers_of_state(watched),
             *watchers_of_usage(watched),
+            *watchers_of_flow(watched),
             self._refused,
             self._lone,
             self._transforms,

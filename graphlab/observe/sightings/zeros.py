@@ -34,6 +34,8 @@ class ZeroWatch:
         self._hits: list[tuple[Any, int]] = []
         # The edges over which a gradient that is not zero went.
         self._alive: list[tuple[Any, int]] = []
+        # The nodes that only zeros came to.
+        self._still: list[Any] = []
         self._nodes: list[Any] = []
         # The leaves of the backward that is looked at, by identity.
         self._leaves: set[int] = set()
@@ -94,10 +96,13 @@ class ZeroWatch:
                             if _read(each) and count_of(each):
                                 zero = not any_nonzero(each)
                                 (self._hits if zero else self._alive).append((node, at))
+                    elif any(map(_read, _tuple(grad_outputs))):
+                        self._still.append(node)
             except Exception:
                 # In the backward, an exception would be the program's.
                 self._hits.clear()
                 self._alive.clear()
+                self._still.clear()
 
         return look
 
@@ -110,6 +115,7 @@ class ZeroWatch:
             each.remove()
         hits, self._hits = self._hits, []
         alive, self._alive = self._alive, []
+        still, self._still = self._still, []
         nodes, self._nodes = self._nodes, []
         zero = self._always_zero(ARMED)
         for node, at in sorted(hits, key=lambda hit: -sequence(hit[0])):
@@ -132,6 +138,8 @@ class ZeroWatch:
                 self._note(record, node, keys, not _penalty(node, nodes))
         if zero.keys().isdisjoint(self._found):
             self._cancelled(record, alive, nodes, zero.keys())
+        if zero.keys().isdisjoint(self._found):
+            self._cancelled_within(record, alive, still, nodes, zero.keys())
 
     def _cancelled(
         self, record: RawBackward, alive: list[tuple[Any, int]], nodes: list[Any], zero: Set[int]
@@ -150,8 +158,40 @@ class ZeroWatch:
         if not any(len(shape_of(leaves[key])) > 1 for key in keys):
             return
         first = next(key for key in keys if len(shape_of(leaves[key])) > 1)
+        self._note_difference(record, into[first], nodes, keys)
+
+    def _cancelled_within(
+        self,
+        record: RawBackward,
+        alive: list[tuple[Any, int]],
+        still: list[Any],
+        nodes: list[Any],
+        zero: Set[int],
+    ) -> None:
+        """The same at a result on the way: both sides are made of it, as two log-probabilities of
+        one distribution are."""
+        edges: dict[tuple[Any, int], list[Any]] = {}
+        for node, at in alive:
+            if at < len(node.next_functions):
+                edges.setdefault(node.next_functions[at], []).append(node)
+        met = [(edge[0], ways) for edge, ways in edges.items() if len(ways) > 1]
+        for behind, ways in sorted(
+            (m for m in met if m[0] in still), key=lambda m: -sequence(m[0])
+        ):
+            leaves = [
+                leaf for each in _within(behind, nodes) if (leaf := leaf_of(each)) is not None
+            ]
+            keys = {id(leaf) for leaf in leaves} & zero
+            if any(id(leaf) in keys and len(shape_of(leaf)) > 1 for leaf in leaves):
+                self._note_difference(record, ways, nodes, keys)
+                return
+
+    def _note_difference(
+        self, record: RawBackward, ways: list[Any], nodes: list[Any], keys: set[int]
+    ) -> None:
+        """Note the node at which several ways part."""
         common = set(nodes)
-        for way in into[first]:
+        for way in ways:
             common &= set(needed(nodes, [way]))
         if common:
             self._note(record, min(common, key=sequence), keys, True, cancelled=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 # What keeps a part of what it writes to.
@@ -84,3 +85,68 @@ def _methods(statement: ast.stmt) -> tuple[str, list[str]]:
             return "", []
     written = methods and all(each.endswith("_") for each in methods)
     return (node.id, methods) if isinstance(node, ast.Name) and written else ("", [])
+
+
+def part_kept(tree: ast.Module, statement: ast.stmt, into: str) -> float | None:
+    """The factor of `into` itself in what is written to it, where the file says it: a number, or
+    what has the name of one; None if it does not say."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            for side, factor in ((node.left, node.right), (node.right, node.left)):
+                if _root(side) == into:
+                    return _number(tree, factor)
+        func = node.func if isinstance(node, ast.Call) and node.args else None
+        scaled = isinstance(func, ast.Attribute) and func.attr == "mul_"
+        if scaled and isinstance(node, ast.Call) and _root(node.func) == into:
+            return _number(tree, node.args[0])
+    return None
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _number(tree: ast.Module, node: ast.expr) -> float | None:
+    if isinstance(node, ast.Constant):
+        return float(node.value) if isinstance(node.value, int | float) else None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        left, right = _number(tree, node.left), _number(tree, node.right)
+        return left - right if left is not None and right is not None else None
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    told = {*_given_to(tree, name)} if name else set()
+    return told.pop() if len(told) == 1 else None
+
+
+def _given_to(tree: ast.Module, name: str) -> Iterator[float]:
+    """The numbers that a file gives to variables, attributes and arguments of a name."""
+    for node in ast.walk(tree):
+        pairs: list[tuple[str, ast.expr | None]] = []
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                pairs += _assigned(target, node.value)
+        elif isinstance(node, ast.AnnAssign):
+            pairs += _assigned(node.target, node.value)
+        elif isinstance(node, ast.arguments):
+            given = [*node.posonlyargs, *node.args]
+            last = given[len(given) - len(node.defaults) :]
+            pairs += [(arg.arg, value) for arg, value in zip(last, node.defaults, strict=True)]
+            pairs += [
+                (arg.arg, value)
+                for arg, value in zip(node.kwonlyargs, node.kw_defaults, strict=True)
+            ]
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            pairs.append((node.arg, node.value))
+        for told, value in pairs:
+            number = value.value if isinstance(value, ast.Constant) else None
+            if told == name and isinstance(number, int | float):
+                yield float(number)
+
+
+def _assigned(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, ast.expr | None]]:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, given in zip(target.elts, value.elts, strict=False):
+            yield from _assigned(one, given)
+    else:
+        yield target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", ""), value

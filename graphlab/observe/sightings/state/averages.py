@@ -295,7 +295,8 @@ def _leader(module: Any, called: list[Any]) -> Any:
     found = [
         each
         for each in called
-        if type(each) is type(module)
+        if each is not module
+        and type(each) is type(module)
         and attributes(each).get("training") is True
         and any(map(requires_grad, parameters_in(each)))
         and [*map(shape_of, parameters_in(each))] == shapes

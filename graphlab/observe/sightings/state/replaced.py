@@ -83,9 +83,12 @@ class Replacements:
             stores = sorted(found.values(), key=lambda each: each.node.lineno)
             # A forward that makes several anew does so in each call.
             made_in = {(each.file, each.function) for each in stores}
-            anew = len(made_in) == 1 and stores[0].function.endswith(".forward")
-            if len(stores) == 1 or anew:
-                store = stores[0]
+            one = len(made_in) == 1
+            anew = one and stores[0].function.endswith(".forward")
+            # One function that replaces several parts; else one of two branches may have run.
+            several = one and len({ast.unparse(each.target) for each in stores}) == len(stores)
+            if len(stores) == 1 or anew or several:
+                store = stores[0] if anew else stores[-1]
                 self._found.append(Replaced(store.at, store.at.code, state.at, state.strangers))
 
     def _put_in(
@@ -168,9 +171,23 @@ def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
     if not isinstance(store.target, ast.Attribute):
         return False
     holder = last_part(store.target.value)
-    return any(
-        store.name == part and holder in (before, "self") for before, part in pairwise(parts)
+    meant = (
+        {holder, *_behind(store, holder)} if isinstance(store.target.value, ast.Name) else {holder}
     )
+    return any(
+        store.name == part and not meant.isdisjoint((before, "self"))
+        for before, part in pairwise(parts)
+    )
+
+
+def _behind(store: Store, variable: str) -> Iterator[str]:
+    """The last parts of what a variable is given in the function of a store: "model" of ``m =
+    self.model``."""
+    for each in stores(store.file):
+        same = each.function == store.function and each.node.lineno < store.node.lineno
+        named = isinstance(each.target, ast.Name) and each.target.id == variable
+        if same and named and each.value is not None:
+            yield last_part(each.value)
 
 
 def _chain(name: str) -> list[str]:

@@ -83,6 +83,21 @@ def scheduled_last(both: Common) -> Help | None:
     )
 
 
+def once_an_epoch(trace: Trace, off: ScheduleOff) -> Help | None:
+    """The scheduler's step behind the loop over batches that it stands in."""
+    file = Rewriting.of(trace, off.at)
+    statement = file.statement(off.at.line) if file is not None and off.at is not None else None
+    if file is None or not isinstance(statement, ast.Expr):
+        return None
+    batches = file.parents.get(id(statement))
+    epochs = file.parents.get(id(batches))
+    if not isinstance(batches, _LOOPS) or not isinstance(epochs, _LOOPS) or batches.orelse:
+        return None
+    if len(batches.body) < 2 or not ast.unparse(statement).endswith(".step()"):
+        return None
+    return file.help(message("repairs.held.once_an_epoch"), *file.moved(statement, batches))
+
+
 def one_cycle_built(trace: Trace, refused: OptimizerRefused) -> Location | None:
     """The one line that builds a one-cycle schedule."""
     built = _one_cycle(trace, refused.at)

@@ -124,10 +124,11 @@ def clip_after_backward(
     file = Rewriting.of(trace, clip)
     if file is None or clip is None:
         return
-    backward = backward or _only_backward(trace, file, clip)
+    one = _with_guard(file, file.statement(clip.line))
+    backward = backward or (_only_backward(trace, file, clip, one) if one is not None else None)
     if backward is None or clip.file != backward.file:
         return
-    one, other = file.statement(clip.line), file.statement(backward.line)
+    other = file.statement(backward.line)
     if one is None or other is None or one is other or one.lineno > other.lineno:
         return
     if other in file.body(one):
@@ -136,9 +137,18 @@ def clip_after_backward(
             yield found
 
 
-def _only_backward(trace: Trace, file: Rewriting, clip: Location) -> Location | None:
-    statement = file.statement(clip.line)
-    body = file.body(statement) if statement is not None else []
+def _with_guard(file: Rewriting, statement: ast.stmt | None) -> ast.stmt | None:
+    """With the condition that it is under, where nothing else is."""
+    guard = file.parents.get(id(statement))
+    if isinstance(guard, ast.If) and guard.body == [statement] and not guard.orelse:
+        return guard
+    return statement
+
+
+def _only_backward(
+    trace: Trace, file: Rewriting, clip: Location, statement: ast.stmt
+) -> Location | None:
+    body = file.body(statement)
     found = {
         each.at.line: each.at
         for each in trace.events

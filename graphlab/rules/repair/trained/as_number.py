@@ -1,13 +1,24 @@
-"""Repair of a target, or an advantage, that has a graph: detached where the loss takes it."""
+"""Repair of what has a graph and is to be a number: a target, an advantage, the difference of a
+straight-through estimator."""
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+
 from graphlab.language import message
+from graphlab.rules.repair.loops import isolation_edits
+from graphlab.source.blocks import Block
 from graphlab.source.effects.bootstraps import target_in, weight_in
+from graphlab.source.effects.straight import straight_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.module_sightings import TrainedAsNumber
+from graphlab.trace.sightings import StraightCancelled
+
+_OLD = re.compile(r"(^|_)(old|prev|previous|behaviou?r|ref|reference)(_|$)", re.IGNORECASE)
 
 
 def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
@@ -21,3 +32,55 @@ def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
     if node is None:
         return None
     return file.help(message(f"repairs.trained.{each.what}"), *file.followed(node, ".detach()"))
+
+
+def kept_apart(trace: Trace, each: TrainedAsNumber) -> Help | None:
+    """``loss.backward(inputs=list(actor.parameters()))``."""
+    if each.call_at is None:
+        return None
+    file, line = each.call_at.file, each.call_at.line
+    block = Block(trace.sources.get(file, ""), file, line, line)
+    for groups in (False, True):
+        edits = [
+            edit for edit in isolation_edits(trace, block, groups=groups) if edit.first == line
+        ]
+        if edits:
+            return block.help(message("repairs.trained.kept_apart", loss=each.loss), edits)
+    return None
+
+
+def difference_detached(trace: Trace, each: StraightCancelled) -> Help | None:
+    """``x + (q - x).detach()``."""
+    file = Rewriting.of(trace, each.at)
+    statement = file.statement(each.at.line) if file is not None and each.at is not None else None
+    told = straight_in(statement) if statement is not None else None
+    if file is None or told is None:
+        return None
+    edits = file.followed(told.difference, ".detach()")
+    return file.help(message("repairs.trained.difference", name=each.kept), *edits)
+
+
+def old_side_detached(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """``(new - old.detach()).exp()``, where one side of the one difference, or ratio, at `at` is
+    called old."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    found = [
+        each
+        for each in (ast.walk(statement) if statement is not None else ())
+        if isinstance(each, ast.BinOp) and isinstance(each.op, ast.Sub | ast.Div)
+    ]
+    sides = [each for one in found for each in (one.left, one.right) if _is_old(each)]
+    if file is None or len(found) != 1 or len(sides) != 1:
+        return
+    name = file.text(sides[0])
+    help = file.help(
+        message("repairs.trained.old", name=name), *file.followed(sides[0], ".detach()")
+    )
+    if help is not None:
+        yield help
+
+
+def _is_old(node: ast.expr) -> bool:
+    """Whether a name says that it is of before."""
+    return isinstance(node, ast.Name | ast.Attribute) and bool(_OLD.search(ast.unparse(node)))

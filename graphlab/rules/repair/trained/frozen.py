@@ -1,4 +1,5 @@
-"""Repair of a freeze that took what an optimizer is to train: that part requires grad again."""
+"""Repairs of a freeze: one that took what an optimizer is to train, whose part requires grad again,
+and one that left gradients behind, which a step goes on with."""
 
 from __future__ import annotations
 
@@ -104,3 +105,44 @@ def _collected(trace: Trace, optimizer: OptimizerInfo, cut: Location) -> ast.Con
     same = file.function(statement) is file.function(beside)
     mates = file.body(statement)
     return flag if same and appended in map(ast.unparse, mates) else None
+
+
+def gradient_dropped(trace: Trace, at: Location | None) -> Help | None:
+    """``p.grad = None`` after ``p.requires_grad = False``."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    told = _told(statement) if statement is not None else None
+    if file is None or statement is None or told is None:
+        return None
+    indent, name = " " * statement.col_offset, ast.unparse(told)
+    lines = [f"{name}.grad = None"]
+    if isinstance(statement, ast.Expr) and not _loops_over(file, statement, name):
+        lines = [f"for parameter in {name}.parameters():", "    parameter.grad = None"]
+    place = file.whole(statement)[1]
+    return file.help(
+        message("repairs.trained.gradient_dropped", name=name),
+        (place, place, "".join(f"{indent}{each}\n" for each in lines)),
+    )
+
+
+def _told(statement: ast.stmt) -> ast.expr | None:
+    """``p`` of ``p.requires_grad = …`` or ``p.requires_grad_(…)``."""
+    if isinstance(statement, ast.Assign):
+        target = statement.targets[0]
+        flag = isinstance(target, ast.Attribute) and target.attr == "requires_grad"
+        return target.value if flag and isinstance(target, ast.Attribute) else None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    func = call.func if isinstance(call, ast.Call) else None
+    if isinstance(func, ast.Attribute) and func.attr == "requires_grad_":
+        return func.value
+    return None
+
+
+def _loops_over(file: Rewriting, statement: ast.stmt, name: str) -> bool:
+    """Whether it is a parameter of a loop: ``for p in model.parameters()``."""
+    return any(
+        isinstance(each, ast.For)
+        and "parameters(" in file.text(each.iter)
+        and name in {n.id for n in ast.walk(each.target) if isinstance(n, ast.Name)}
+        for each in file.around(statement)
+    )

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.source.effects.idle.written_to import attribute_written
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Trace
@@ -58,3 +59,32 @@ def _without_graph(file: Rewriting, statement: ast.stmt) -> bool:
         if any(word in said for word in _OFF):
             return True
     return False
+
+
+def assigned(trace: Trace, each: ResultDiscarded) -> Iterator[Help]:
+    """``m.weight = m.weight.detach().clone().normal_()`` for ``m.weight.data.normal_()``, where it
+    is parametrised: torch makes of the values what it keeps."""
+    file = Rewriting.of(trace, each.at)
+    statement = file.statement(each.at.line) if file is not None and each.at is not None else None
+    target = attribute_written(statement) if statement is not None else None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if file is None or statement is None or target is None or not isinstance(call, ast.Call):
+        return
+    name, func = file.text(target), call.func
+    copy = f"{name}.detach().clone()"
+    given = [file.text(one) for one in call.args] + [file.text(one) for one in call.keywords]
+    if isinstance(func, ast.Attribute) and file.text(func.value).startswith(name):
+        made = f"{copy}.{func.attr}({', '.join(given)})"
+    else:
+        made = f"{file.text(func)}({', '.join([copy, *given[1:]])})"
+    indent = " " * statement.col_offset
+    test = f'torch.nn.utils.parametrize.is_parametrized({file.text(target.value)}, "{target.attr}")'
+    text = (
+        f"{indent}if {test}:\n{indent}    {name} = {made}\n"
+        f"{indent}else:\n{indent}    {file.text(statement)}\n"
+    )
+    found = file.help(
+        message("repairs.trained.assigned", name=name), (*file.whole(statement), text)
+    )
+    if found is not None:
+        yield found

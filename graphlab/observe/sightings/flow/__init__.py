@@ -1,0 +1,1 @@
+"""Watchers of where gradients, and what an optimizer makes of them, go."""

@@ -1,0 +1,73 @@
+"""Finds critics that the loss of an actor trains as well: to raise what they say of the actor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.graph.walk import leaf_of, walk
+from graphlab.observe.notes import RawBackward, located
+from graphlab.observe.sightings.watched import Looks, Watched
+from graphlab.source.objects import class_name
+from graphlab.trace.module_sightings import TrainedAsNumber
+
+_LOSSES = ("MseLossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0", "PowBackward0")
+# What takes means and the like of a critic's output. All of them keep its sign.
+_MEANS = ("MeanBackward0", "MeanBackward1", "SumBackward0", "ViewBackward0", "SqueezeBackward0",
+          "SqueezeBackward1", "StackBackward0", "CatBackward0", "MinimumBackward0", "MinBackward0",
+          "ReshapeAliasBackward0", "UnsqueezeBackward0")  # fmt: skip
+_LINEAR = ("AddmmBackward0", "LinearBackward0", "MmBackward0")
+# A loss is taken in so many nodes at the most, and its graph is no larger than this.
+_DEEP, _LARGE = 12, 5_000
+
+
+class RaisedCritics:
+    """Asked of each backward: what it compares with a target, and whether all it does is to raise
+    the output of a network."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._table = watched.table
+        self._looks = Looks()
+        self._compared: set[int] = set()
+        self._raised: dict[str, tuple[RawBackward, set[int]]] = {}
+
+    def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
+        if record.is_grad or not nodes or not self._looks.due(record, nodes):
+            return
+        compared = [each for each in nodes if class_name(each) in _LOSSES]
+        if compared:
+            self._compared |= self._places(walk(compared, _LARGE))
+        elif _only_raises(nodes[0]):
+            self._raised[record.loss] = record, self._places(nodes)
+
+    def _places(self, nodes: list[Any]) -> set[int]:
+        """Of the parameters behind some nodes; none of a graph that is too large."""
+        leaves = (leaf_of(each) for each in (nodes if len(nodes) < _LARGE else ()))
+        places = (self._table.place_of(each) for each in leaves if each is not None)
+        return {each for each in places if each is not None}
+
+    def found(self) -> Iterator[TrainedAsNumber]:
+        for record, places in self._raised.values():
+            critics = sorted(places & self._compared)
+            # The actor, which it trains, is compared with nothing.
+            if critics and places - self._compared:
+                at = located(record.spot)
+                yield TrainedAsNumber(at, "critic", record.loss, record.call, at, tuple(critics))
+
+
+def _only_raises(root: Any) -> bool:
+    """Whether a loss is nothing but the mean, negated, of what linear layers give."""
+    nodes, negated = [root], 0
+    for _ in range(_DEEP):
+        kinds = {class_name(each) for each in nodes}
+        if kinds <= {*_LINEAR}:
+            return negated == 1
+        if len(kinds) == 1 and kinds == {"NegBackward0"}:
+            negated += 1
+        inner = [each for each in nodes if class_name(each) not in _LINEAR]
+        if any(class_name(each) not in (*_MEANS, "NegBackward0") for each in inner):
+            return False
+        nodes = [each for each in nodes if class_name(each) in _LINEAR]
+        nodes += [one for each in inner for one, _ in each.next_functions if one is not None]
+    return False
