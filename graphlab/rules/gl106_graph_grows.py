@@ -13,7 +13,12 @@ from graphlab.trace.model import Growing, TensorInfo, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    told = set()
     for each in trace.growing:
+        # Each of several backwards in one turn finds the same list.
+        if not each.behind_loss and (each.name, each.kept_at) in told:
+            continue
+        told.add((each.name, each.kept_at))
         sizes = " → ".join(str(size) for size in each.sizes)
         yield Finding(
             *RULE.label,

@@ -91,15 +91,19 @@ def settled(
     return found
 
 
-def all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+def all_frozen(
+    frame: FrameType, files: UserFiles, log: Log | None, by_library: bool = False
+) -> Cut | None:
     """The statement that froze all that the optimizers own, or all modules where nothing was left
     for an optimizer to own: whatever the loss was computed from, none of that could give it a
-    graph."""
+    graph. by_library: a library computes the loss and steps, with an optimizer of its own."""
     names = Names(files).gather(frame)
     optimizers = names.held_optimizers()
     owned = [p for optimizer in optimizers for p in parameters_of(optimizer)]
-    if optimizers and not owned:
-        owned = parameters_in(*names.held_modules())
+    if not owned and (optimizers or by_library):
+        # What the function that trains was given, before what other functions keep.
+        mine = [each for each in variables(frame.f_locals).values() if is_module(each)]
+        owned = parameters_in(*mine) or parameters_in(*names.held_modules())
     if not owned or any(requires_grad(each) for each in owned):
         return None
     some = owned[:: len(owned) // _SOME + 1]

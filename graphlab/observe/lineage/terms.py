@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -24,7 +25,6 @@ from graphlab.source.objects import class_module
 
 # How many sums and calls are gone into, and how many assignments behind what was cut.
 DEEP, BEHIND = 8, 4
-# How many nodes of a graph are searched for a parameter.
 LARGEST = 20_000
 _CRITERIA = (
     "kl_div", "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
@@ -53,13 +53,18 @@ class Term(NamedTuple):
 
 
 def cut_terms(
-    frame: FrameType, files: UserFiles, trained: Collection[int], log: Log
+    frame: FrameType, files: UserFiles, trained: Collection[int], log: Log, past: bool = False
 ) -> Iterator[tuple[str, Cut, list[Any]]]:
     """(the summand as it is written, where it lost its graph, the modules and leaves behind that)
     for each summand of a loss that was computed from something with a graph, where other summands
     still have theirs. The loss is that of the backward that runs in `frame`, autograd's own.
-    `trained` are the optimizers' parameters, by identity."""
+    `trained` are the optimizers' parameters, by identity. past: some summand's graph leads to none
+    of them."""
     terms = [*_of_loss(frame, files, log)]
+    for each in terms if past else ():
+        found = _past_trained(each, trained)
+        if found is not None:
+            yield each.text, *found
     results = [(each, each.result or _stored_cut(each)) for each in terms]
     alive = {text for each, result in results if result is HAS_GRAPH for text in each.via}
     cut = [(each, result) for each, result in results if isinstance(result, Cut)]
@@ -88,6 +93,31 @@ class FromElsewhere(Cut):
     def __init__(self, cut: Cut, modules: list[Any]) -> None:
         super().__init__(cut.node, cut.by, cut.file, cut.function)
         self.modules = modules
+
+
+def _past_trained(term: Term, trained: Collection[int]) -> tuple[Cut, list[Any]] | None:
+    """Where a summand was cut off from what is trained, with the modules behind, if all else that
+    it is computed with is trained by nobody: of the two, the wrong one was detached."""
+    lineage, trail = term.lineage, Trail(thorough=True)
+    again = Lineage(
+        lineage.file, lineage.scope, lineage.function, lineage.values, lineage.files, trail=trail
+    )
+    if again.value(term.node, term.before) is not HAS_GRAPH:
+        return None
+    found = Counter(map(id, trail.modules))
+    cut = [
+        (each, behind)
+        for each, behind in trail.cuts
+        if each.by.removesuffix("()").endswith((".detach", ".data"))
+        and any(any(id(p) in trained for p in parameters_in(m)) for m in behind if is_module(m))
+    ]
+    for _, behind in trail.cuts:
+        found.subtract(map(id, behind))
+    alive = [each for each in trail.modules if found[id(each)] > 0]
+    leaves = [p for each in alive for p in (parameters_in(each) if is_module(each) else [each])]
+    if len(cut) != 1 or not leaves or any(id(p) in trained for p in leaves):
+        return None
+    return cut[0]
 
 
 def _stored_cut(term: Term) -> Cut | None:
