@@ -36,6 +36,19 @@ def restored(model):
     return holder
 
 
+class Adapted(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = restored(model)
+        self.scale = torch.nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        return self.model(x) * self.scale
+
+    def merged(self):
+        return self.model
+
+
 class Trainer:
     def __init__(self, model, batches):
         self.model, self.batches = model, batches
@@ -103,6 +116,34 @@ def test_what_a_library_made_frozen_and_trains_itself(told: Any) -> None:
         "    model = stocklib.restored(nn.Linear(4, 3))\n    train(model)\n\n\nmain()\n"
     )
     assert (found.code, found.cause.at.line) == ("GL005", 25)
+
+
+MERGED = """\
+
+def main():
+    base = nn.Linear(4, 3)
+    model = stocklib.Adapted(base)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    for epoch in range(2):
+        for x, y in batches:
+            loss = nn.functional.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        {then}
+
+
+main()
+"""
+
+
+def test_a_model_that_was_merged_and_is_trained_on(told: Any) -> None:
+    (found,) = told(MERGED.format(then="model = model.merged()"))
+    assert (found.code, found.cause.at.line, found.failed.at.line) == ("GL005", 28, 26)
+
+
+def test_a_model_that_is_merged_under_a_name_of_its_own(told: Any) -> None:
+    assert told(MERGED.format(then="merged = model.merged()")) == []
 
 
 THAW = """\
