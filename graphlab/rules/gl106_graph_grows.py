@@ -16,9 +16,10 @@ def check(trace: Trace) -> Iterator[Finding]:
     told = set()
     for each in trace.growing:
         # Each of several backwards in one turn finds the same list.
-        if not each.behind_loss and (each.name, each.kept_at) in told:
+        kept = None if each.behind_loss else (each.name, each.kept_at)
+        if kept in told:
             continue
-        told.add((each.name, each.kept_at))
+        told |= {kept} - {None}
         sizes = " → ".join(str(size) for size in each.sizes)
         yield Finding(
             *RULE.label,
