@@ -11,7 +11,7 @@ from graphlab.rules.repair.held.clearing import cleared_before
 from graphlab.rules.repair.held.stepping import cleared_by_hand
 from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import first_per_optimizer, unversioned
+from graphlab.rules.steps import first_per_optimizer, never_stepped, unversioned
 from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import several_parameters
 from graphlab.trace.finding import Finding, Help, Place
@@ -25,7 +25,11 @@ def _may_clear(trace: Trace, name: str, owner: str) -> bool:
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    # GL111 tells of a step that stands where another optimizer's was meant.
+    meant = {each.instead.at for each in never_stepped(trace) if each.instead is not None}
     for step in first_per_optimizer(trace, lambda step: bool(step.leftover)):
+        if step.at in meant:
+            continue
         optimizer = trace.optimizers[step.optimizer]
         late = _late_zero(trace, step)
         cause = Place(late.at, late.target) if late is not None else None

@@ -13,7 +13,13 @@ from graphlab.trace.model import Growing, TensorInfo, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    told = set()
     for each in trace.growing:
+        # Each of several backwards in one turn finds the same list.
+        kept = None if each.behind_loss else (each.name, each.kept_at)
+        if kept in told:
+            continue
+        told |= {kept} - {None}
         sizes = " → ".join(str(size) for size in each.sizes)
         yield Finding(
             *RULE.label,

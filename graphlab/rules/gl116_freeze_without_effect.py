@@ -23,11 +23,11 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, NoFreeze):
             continue
         names = [parameter_word(trace, at) for at in each.tensors]
-        what = f"{each.holder}.{each.flag} = False"
+        what = f"{each.holder}.{each.flag} = {each.thaws}"
         yield Finding(
             *RULE.label,
             summary=message(
-                f"training.gl116.{'module' if each.on_module else 'parameter'}",
+                f"training.gl116.{_kind(each)}",
                 what=what,
                 names=first_of(names),
                 count=len(names),
@@ -36,8 +36,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensors[0]),
             cause=Place(each.at, what) if each.at is not None else None,
             help=(_help(trace, each),),
-            notes=(message("training.gl116.all", names=names),) if len(names) > 1 else (),
+            notes=(message(f"training.gl116.{'frozen' if each.thaws else 'all'}", names=names),)
+            if len(names) > 1
+            else (),
         )
+
+
+def _kind(each: NoFreeze) -> str:
+    if each.thaws:
+        return "thaws"
+    return "module" if each.on_module else "parameter"
 
 
 def _moved(trace: Trace, each: FrozenMoved) -> Finding:
@@ -64,12 +72,14 @@ def _moved(trace: Trace, each: FrozenMoved) -> Finding:
 
 def _help(trace: Trace, each: NoFreeze) -> Help:
     new = (
-        f"{each.holder}.requires_grad_(False)"
+        f"{each.holder}.requires_grad_({each.thaws})"
         if each.on_module
         else f"{each.holder}.requires_grad = False"
     )
     here = StatementInScope.of(trace, each.at) if each.at is not None else None
-    if here is not None and here.text(here.statement) == f"{each.holder}.{each.flag} = False":
+    if here is not None and here.text(here.statement) == (
+        f"{each.holder}.{each.flag} = {each.thaws}"
+    ):
         return here.help(message("training.gl116.set_it"), new)
     return Help(message("training.gl116.set_it_so", new=new))
 

@@ -144,7 +144,32 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
             own = [each for each in shared if each.backwards >= LEAST_BACKWARDS][-1:]
         if own:
             found.append(NeverStepped(index, own[0], _in_its_place(trace, own[0]), sure))
+        elif mine and (wrong := _by_another_name(trace, mine[-1], optimizer)) is not None:
+            found.append(NeverStepped(index, mine[-1], wrong, True))
     return found
+
+
+def _by_another_name(trace: Trace, fate: Fate, optimizer: OptimizerInfo) -> Step | None:
+    """The step that another optimizer takes each time after the backward of `fate`, as well as one
+    at a line of its own, while the program nowhere says that this one steps."""
+    word = f"{optimizer.name.rpartition('.')[2]}.step("
+    if any(word in text for text in trace.sources.values()):
+        return None
+    after, mine = False, []
+    for event in trace.events:
+        if isinstance(event, Backward):
+            after = event.at == fate.at
+        elif isinstance(event, Step) and after:
+            after = False
+            mine.append(event)
+    if len(mine) < LEAST_BACKWARDS or len({(each.at, each.optimizer) for each in mine}) != 1:
+        return None
+    other = mine[0]
+    elsewhere = any(
+        isinstance(each, Step) and each.optimizer == other.optimizer and each.at != other.at
+        for each in trace.events
+    )
+    return other if elsewhere else None
 
 
 def _in_its_place(trace: Trace, fate: Fate) -> Step | None:

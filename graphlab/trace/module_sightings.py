@@ -34,7 +34,8 @@ class Restored:
 @dataclass(frozen=True, slots=True)
 class NoFreeze:
     """A flag that freezes nothing: `flag` is False on a module (or on a parameter, misspelt), and
-    an optimizer steps `tensors`. at: the assignment; holder: what it was set on."""
+    an optimizer steps `tensors`. at: the assignment; holder: what it was set on. thaws: it is True
+    on a module, and sets nothing free: `tensors` stay frozen."""
 
     at: Location | None
     flag: str
@@ -42,6 +43,7 @@ class NoFreeze:
     on_module: bool
     tensors: tuple[TensorAt, ...]
     optimizer: OptimizerAt
+    thaws: bool = False
 
 
 @dataclass(frozen=True, slots=True)

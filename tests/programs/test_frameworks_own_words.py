@@ -154,7 +154,7 @@ def test_a_criterion_that_a_library_calls_by_its_own_word_is_followed(told: Any)
             "freeze([*model.parameters()])\n",
             11,
         ),
-        ("model = wordlib.loaded(4, 3)\nmodel.freeze()\n", None),
+        ("model = wordlib.loaded(4, 3)\nmodel.freeze()\n", 9),
     ],
 )
 def test_the_one_library_call_that_was_given_the_model_froze_it(

@@ -365,6 +365,8 @@ def test_a_graph_grows_behind_a_loss_or_behind_what_is_kept() -> None:
     assert one.failed is not None and other.failed is None
     assert one.summary.startswith("the graph behind loss.backward() grows")
     assert other.summary.startswith("the graph of hidden grows")
+    # Both backwards of a turn find the list that keeps them.
+    assert len(find(LOOP.trace(growing=(kept, replace(kept, sizes=(4, 7)))))) == 1
 
 
 def test_a_little_waste_is_not_worth_a_word() -> None:

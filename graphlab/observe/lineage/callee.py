@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import types
+from collections.abc import Callable
 from typing import Any
 
 from graphlab.observe.tensors import is_module
@@ -72,3 +74,26 @@ def is_apart(callee: Any) -> bool:
 
 def _differentiable(module: Any) -> Any:
     return static(type(module), "is_differentiable")
+
+
+def is_base_forward(func: ast.expr) -> bool:
+    """Whether it is ``super().forward``: its class, or a library's, computes with the module."""
+    if not isinstance(func, ast.Attribute) or func.attr != "forward":
+        return False
+    holder = func.value
+    return isinstance(holder, ast.Call) and ast.unparse(holder.func) == "super"
+
+
+def is_reentrant(node: ast.Call, callee: Any, reach: Callable[[ast.AST], Any]) -> bool:
+    """Whether a checkpoint is of the kind that looks at its inputs alone: torch's default."""
+    _, function = entered(callee)
+    if function is None or not function.__module__.startswith("torch.utils.checkpoint"):
+        return False
+    flags = [each.value for each in node.keywords if each.arg == "use_reentrant"]
+    return bool(node.args) and not any(reach(each) is False for each in flags)
+
+
+def run_by_checkpoint(node: ast.Call) -> ast.Call:
+    """The call that a checkpoint makes of what it is given, of a list of functions the first."""
+    given = node.args[2:] if len(node.args) > 2 and "seq" in ast.unparse(node.func) else []
+    return ast.copy_location(ast.Call(node.args[0], given or node.args[1:], []), node)

@@ -24,7 +24,7 @@ from graphlab.source.effects.freezes import freezes
 from graphlab.source.effects.stores import last_part
 from graphlab.source.evaluate import constant, in_frame
 from graphlab.source.files import UserFiles, installed, user_frame
-from graphlab.source.objects import is_a, static, variables
+from graphlab.source.objects import LOST, is_a, static, variables
 from graphlab.source.places import locate, nodes_of, parse, statement_at
 from graphlab.source.wording import call_at, loss_in
 from graphlab.trace.model import Location
@@ -91,15 +91,19 @@ def settled(
     return found
 
 
-def all_frozen(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
+def all_frozen(
+    frame: FrameType, files: UserFiles, log: Log | None, by_library: bool = False
+) -> Cut | None:
     """The statement that froze all that the optimizers own, or all modules where nothing was left
     for an optimizer to own: whatever the loss was computed from, none of that could give it a
-    graph."""
+    graph. by_library: a library computes the loss and steps, with an optimizer of its own."""
     names = Names(files).gather(frame)
     optimizers = names.held_optimizers()
     owned = [p for optimizer in optimizers for p in parameters_of(optimizer)]
-    if optimizers and not owned:
-        owned = parameters_in(*names.held_modules())
+    if not owned and (optimizers or by_library):
+        # What the function that trains was given, before what other functions keep.
+        mine = [each for each in variables(frame.f_locals).values() if is_module(each)]
+        owned = parameters_in(*mine) or parameters_in(*names.held_modules())
     if not owned or any(requires_grad(each) for each in owned):
         return None
     some = owned[:: len(owned) // _SOME + 1]
@@ -164,7 +168,35 @@ def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) ->
     """The statement that froze a module: of several, the one of its last parameter, which is its
     head's as a rule."""
     parameters = [each for each in parameters_in(module) if not requires_grad(each)]
-    return frozen_by(parameters[-1], frame, files, log) if parameters else None
+    if not parameters:
+        return None
+    found = frozen_by(parameters[-1], frame, files, log)
+    return found or _rebound(frame, files, parameters)
+
+
+def _rebound(frame: FrameType, files: UserFiles, frozen: list[Any]) -> Cut | None:
+    """The only ``model = model.merge_and_unload()`` that gave the module with these parameters in
+    place of a wrapper: what was trained stayed in the wrapper, which alone had such a method, so
+    that it has run, in an earlier turn at the latest."""
+    found: list[Cut] = []
+    wanted = {id(each) for each in frozen}
+    for each in user_frames(frame, files):
+        lineage = lineage_of(each, files)
+        for node in nodes_of(lineage.scope):
+            call = node.value if isinstance(node, ast.Assign) else None
+            func = call.func if isinstance(call, ast.Call) else None
+            if not isinstance(node, ast.Assign) or not isinstance(func, ast.Attribute):
+                continue
+            holder, target = func.value, node.targets[0]
+            if (
+                isinstance(holder, ast.Name)
+                and ast.unparse(target) == holder.id
+                and is_module(value := in_frame(holder, each))
+                and static(type(value), func.attr) is LOST
+                and wanted <= {id(p) for p in parameters_in(value)}
+            ):
+                found.append(lineage.cut(node, ast.unparse(node)))
+    return found[0] if len(found) == 1 else None
 
 
 def _is_trained(module: Any, frame: FrameType, files: UserFiles) -> bool:

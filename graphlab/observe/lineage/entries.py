@@ -109,3 +109,22 @@ def array_given(
     held = [holder, *dict.values(attributes(holder))]
     networks = [each for each in held if is_module(each)]
     return call if any(map(requires_grad, parameters_in(*networks))) else None
+
+
+def call_behind(
+    node: ast.Subscript | ast.Attribute, assignments: Callable[[str], list[ast.stmt]]
+) -> tuple[ast.Call, str | int, ast.stmt | None] | None:
+    """The call that gives what an entry is of, as in ``model(x)["loss"]``, the entry's key, and the
+    statement that stored it in a variable in between, the only one of its `assignments`."""
+    key: Any = node.attr if isinstance(node, ast.Attribute) else None
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        key = node.slice.value
+    whole, statement = node.value, None
+    made = assignments(whole.id) if isinstance(whole, ast.Name) else []
+    if len(made) == 1 and isinstance(made[0], ast.Assign):
+        whole, statement = made[0].value, made[0]
+        if not isinstance(made[0].targets[0], ast.Name):
+            return None
+    if not isinstance(whole, ast.Call) or type(key) not in (str, int):
+        return None
+    return whole, key, statement

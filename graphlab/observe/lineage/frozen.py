@@ -4,11 +4,19 @@ cover it by what the program's variables hold."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Literal
 
-from graphlab.observe.lineage.values import Values, files_of, user_frames
+from graphlab.observe.lineage.values import (
+    Values,
+    bound_to,
+    calls_in,
+    defaults,
+    files_of,
+    named_parameters,
+    user_frames,
+)
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_module, is_parameter, is_tensor
@@ -16,8 +24,8 @@ from graphlab.source.effects.freezes import Freeze, freezes
 from graphlab.source.effects.stores import stores_named
 from graphlab.source.effects.truth import value_of
 from graphlab.source.evaluate import constant, evaluate
-from graphlab.source.files import UserFiles
-from graphlab.source.objects import LOST, attributes, class_name, is_a, items
+from graphlab.source.files import UserFiles, installed
+from graphlab.source.objects import LOST, attributes, class_name, is_a, items, static
 from graphlab.source.places import locate, parse
 from graphlab.source.statements import Scope, assigned
 
@@ -60,6 +68,10 @@ def _set_by(
     born = _born(tensor, names, files) if not found and not to else None
     if born is not None:
         return born
+    told = found or unknown or to
+    by_library = _by_library(tensor, search, names, sources) if not told else None
+    if by_library is not None:
+        return by_library
     if not found and len(unknown) == 1 and is_parameter(tensor):
         # A parameter requires grad until something takes that away, and no other statement did.
         only = unknown[0]
@@ -92,6 +104,34 @@ def _born(tensor: Any, names: Names, files: UserFiles) -> Cut | None:
                         found[each.file, each.node.lineno] = cut if _frozen(each.value) else None
     every = [*found.values()]
     return every[0] if len(every) == 1 else None
+
+
+def _by_library(tensor: Any, search: _Search, names: Names, sources: list[str]) -> Cut | None:
+    """The only call of a library's method that freezes the module it is of: ``self.freeze()``."""
+    found: list[Cut] = []
+    for file in sources:
+        tree = parse(file)
+        for scope, call in calls_in(tree.body if tree is not None else [], Scope(file)):
+            func = call.func
+            word = func.attr.lower() if isinstance(func, ast.Attribute) else ""
+            if "freez" not in word or "unfreez" in word or not isinstance(func, ast.Attribute):
+                continue
+            held = search.held(func.value, scope, {}) or []
+            if any(each is tensor for each in held) and any(
+                _freezes(static(type(module), func.attr), tensor, module)
+                for module in names.held_modules()
+            ):
+                found.append(Cut(call, ast.unparse(call), file, scope.path))
+    return found[0] if len(found) == 1 else None
+
+
+def _freezes(method: Any, tensor: Any, module: Any) -> bool:
+    """Whether an installed package's method sets the flag, and the module has the tensor."""
+    code = getattr(method, "__code__", None)
+    if code is None or not installed(code.co_filename):
+        return False
+    says = not {"requires_grad", "requires_grad_"}.isdisjoint(code.co_names)
+    return says and any(each is tensor for each in parameters_in(module))
 
 
 def _frozen(made: ast.expr) -> bool:
@@ -148,7 +188,7 @@ class _Search:
             if known is None:
                 unknown = True
                 continue
-            holders = self._held(freeze.holder, freeze.scope, known)
+            holders = self.held(freeze.holder, freeze.scope, known)
             if holders is None:
                 unknown = True
                 continue
@@ -182,7 +222,7 @@ class _Search:
             yield None
             return
         for value in over[:_ROUNDS]:
-            inner = {**known, **_bound(first.target, value)}
+            inner = {**known, **bound_to(first.target, value)}
             yield from self._rounds(freeze, rest, inner)
 
     def _value(self, node: ast.expr, scope: Scope, known: Round) -> Any:
@@ -210,7 +250,7 @@ class _Search:
     def _object(self, node: ast.expr, scope: Scope, known: Round) -> Any:
         return evaluate(node, lambda name: self._name(name, scope, known))
 
-    def _held(self, node: ast.expr, scope: Scope, known: Round) -> list[Any] | None:
+    def held(self, node: ast.expr, scope: Scope, known: Round) -> list[Any] | None:
         """The tensors whose flag a statement sets, by what it calls requires_grad of."""
         found = self._object(node, scope, known)
         if found is LOST:
@@ -293,7 +333,7 @@ class _Search:
         if func.attr == "parameters":
             return parameters_in(holder)
         if func.attr == "named_parameters":
-            return _named(holder)
+            return named_parameters(holder)
         if func.attr in ("modules", "named_modules"):
             found = [*submodules(holder)]
             return found if func.attr == "named_modules" else [each for _, each in found]
@@ -317,7 +357,7 @@ class _Search:
             name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
             if name != function.name or len(found) >= _CALLS:
                 continue
-            bound: Round = dict(_defaults(function))
+            bound: Round = dict(defaults(function))
             for word, node in zip(arguments, call.args, strict=False):
                 bound[word] = self._given(node, around)
             for each in call.keywords:
@@ -330,57 +370,10 @@ class _Search:
     def _every_call(self, scope: Scope) -> Iterator[tuple[Scope, ast.Call]]:
         for file in dict.fromkeys([scope.file, *self._sources]):
             tree = parse(file)
-            yield from _calls(tree.body if tree is not None else [], Scope(file))
+            yield from calls_in(tree.body if tree is not None else [], Scope(file))
 
     def _given(self, node: ast.expr, scope: Scope) -> Any:
         if isinstance(node, ast.List | ast.Tuple):
             found = [self._values.of(each, scope) for each in node.elts]
             return LOST if any(each is LOST for each in found) else found
         return value_of(node, lambda name: self._name(name, scope, {}))
-
-
-def _defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, Any]]:
-    given = function.args
-    plain = [*given.posonlyargs, *given.args]
-    pairs: Iterable[tuple[ast.arg, ast.expr | None]] = [
-        *zip(reversed(plain), reversed(given.defaults), strict=False),
-        *zip(given.kwonlyargs, given.kw_defaults, strict=True),
-    ]
-    for argument, value in pairs:
-        if isinstance(value, ast.Constant):
-            yield argument.arg, value.value
-
-
-def _calls(body: list[ast.stmt], scope: Scope) -> Iterator[tuple[Scope, ast.Call]]:
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            path = f"{scope.path}.{node.name}" if scope.path else node.name
-            yield from _calls(node.body, Scope(scope.file, node, scope.owner, (), path))
-        elif isinstance(node, ast.ClassDef):
-            path = f"{scope.path}.{node.name}" if scope.path else node.name
-            yield from _calls(node.body, Scope(scope.file, None, node.name, (), path))
-        else:
-            for each in ast.walk(node):
-                if isinstance(each, ast.Call):
-                    yield scope, each
-
-
-def _named(module: Any) -> list[Any]:
-    """As ``list(module.named_parameters())``."""
-    return [
-        (f"{path}.{key}" if path else str(key), parameter)
-        for path, each in submodules(module)
-        for key, parameter in items(attributes(each).get("_parameters"))
-        if is_tensor(parameter)
-    ]
-
-
-def _bound(target: ast.expr, value: Any) -> Round:
-    if isinstance(target, ast.Name):
-        return {target.id: value}
-    if isinstance(target, ast.Tuple) and type(value) is tuple and len(target.elts) == len(value):
-        found: Round = {}
-        for one, other in zip(target.elts, value, strict=True):
-            found |= _bound(one, other)
-        return found
-    return {}

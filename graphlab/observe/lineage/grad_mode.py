@@ -7,7 +7,7 @@ from typing import Final
 
 from graphlab.observe.notes import Cut
 from graphlab.source.effects.assignments import call_or_source, is_guard
-from graphlab.source.places import parse
+from graphlab.source.places import nodes_of, parse
 from graphlab.source.vocabulary import HARMLESS_BLOCKS
 
 # A block turns gradients on, or may do either.
@@ -42,6 +42,24 @@ def mode_at(file: str, scope: ast.AST | None, line: int, function: str) -> Cut |
             # What is around a function's definition is not around its calls.
             break
     return unknown
+
+
+def guard_around(file: str, tree: ast.Module | None, line: int, function: str) -> Cut | None:
+    """The last of the guards that turn gradients off around a line: a block's or a decorator's."""
+    best: ast.expr | None = None
+    for each in nodes_of(tree):
+        last = getattr(each, "end_lineno", 0) or 0
+        told: list[ast.expr] = []
+        if isinstance(each, ast.With) and each.lineno < line <= last:
+            told = [item.context_expr for item in each.items]
+        if isinstance(each, ast.FunctionDef) and each.lineno < line <= last:
+            told = each.decorator_list[::-1]
+        best = next((one for one in reversed(told) if is_guard(one)), best)
+    return Cut(best, _short(ast.unparse(best)), file, function) if best is not None else None
+
+
+def _short(by: str) -> str:
+    return by if len(by) < 60 else by[:57] + "…"
 
 
 def switched_off(file: str, function: str) -> Cut | None:

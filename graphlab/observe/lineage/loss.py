@@ -201,7 +201,7 @@ def cut_of_loss(frame: FrameType, files: UserFiles, log: Log | None) -> Cut | No
         return find_cut(outer or user, ast.unparse(node), files, log=log)
     found = handed_over(frame, log, files) if log is not None else None
     if found is None:
-        return all_frozen(user, files, log)
+        return all_frozen(user, files, log, by_library=True)
     trail = Trail()
     lineage = lineage_of_returned(found, frame, files, trail)
     cut = settled(lineage.value(found.node, found.line), trail, user, files, log)

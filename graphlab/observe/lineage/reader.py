@@ -7,8 +7,18 @@ from itertools import takewhile
 from typing import Any
 
 from graphlab.observe.lineage.attributes import stored_elsewhere
-from graphlab.observe.lineage.callee import closed_over, counts, entered, is_apart, unwrapped
-from graphlab.observe.lineage.entries import array_given, entry_stores, first_of_loop
+from graphlab.observe.lineage.callee import (
+    closed_over,
+    counts,
+    entered,
+    is_apart,
+    is_base_forward,
+    is_reentrant,
+    run_by_checkpoint,
+    unwrapped,
+)
+from graphlab.observe.lineage.entries import array_given, call_behind, entry_stores, first_of_loop
+from graphlab.observe.lineage.grad_mode import guard_around
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
@@ -19,7 +29,6 @@ from graphlab.source.effects.assignments import (
     call_or_source,
     element_of,
     function_called,
-    is_guard,
     is_integer,
     scope_of,
     target_names,
@@ -90,12 +99,7 @@ class Lineage:
         if isinstance(node, ast.Compare):
             return self.dropped(self.parts(node, before, depth), node)
         if isinstance(node, ast.Subscript):
-            stored = self.assignments(ast.unparse(node), before)
-            if stored:
-                return self.stored(stored, ast.unparse(node), before, depth)
-            name, stored = entry_stores(self.scope, node, before, self.reach)
-            found = self.stored(stored, name, before, depth)
-            return self.value(node.value, before, depth) if found is None else found
+            return self.entry(node, before, depth)
         if isinstance(node, ast.IfExp):
             return first_of([self.value(each, before, depth) for each in (node.body, node.orelse)])
         if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp):
@@ -164,9 +168,32 @@ class Lineage:
             found = self.elsewhere(self.reach(node.value), node.attr, depth)
             if found is not None:
                 return found
+        found = self.of_call(node, before, depth) if self.trail.thorough or known is None else None
         if known is not None:
-            return HAS_GRAPH if has_graph(known) else None
-        return self.value(node.value, before, depth)
+            return HAS_GRAPH if has_graph(known) else found
+        return found or self.value(node.value, before, depth)
+
+    def entry(self, node: ast.Subscript, before: int, depth: int) -> Result:
+        """The result of an entry of a list or a dict, or of what an index takes out of a tensor."""
+        stored = self.assignments(ast.unparse(node), before)
+        if stored:
+            return self.stored(stored, ast.unparse(node), before, depth)
+        name, stored = entry_stores(self.scope, node, before, self.reach)
+        found = self.stored(stored, name, before, depth) or self.of_call(node, before, depth)
+        found = found or self.value(node.value, before, depth)
+        if found is None and self.trail.thorough:
+            # ``table[logits.argmax(-1)]``
+            return self.value(node.slice, before, depth)
+        return found
+
+    def of_call(self, node: ast.Subscript | ast.Attribute, before: int, depth: int) -> Result:
+        """The result of one entry of what a call gives."""
+        found = call_behind(node, lambda name: self.assignments(name, before))
+        if found is None:
+            return None
+        call, key, statement = found
+        result = self.call(call, statement.lineno if statement else before, depth + 1, key)
+        return (self.guard(statement or node) or result) if result is HAS_GRAPH else result
 
     def elsewhere(self, holder: Any, name: str, depth: int) -> Result:
         """The result of what another function stores, such as a forward hook: an attribute `name`
@@ -233,13 +260,15 @@ class Lineage:
             return self.cut(statement, ast.unparse(statement))
         return HAS_GRAPH
 
-    def call(self, node: ast.Call, before: int, depth: int, element: int | None = None) -> Result:
+    def call(self, node: ast.Call, before: int, depth: int, at: int | str | None = None) -> Result:
         """The result of a call, or of one element of the tuple that it gives, from its arguments
         and, if it is known, the function or module."""
         func = node.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         given = [*node.args, *(each.value for each in node.keywords)]
         callee = self.reach(func)
+        if callee is None and is_base_forward(func):
+            callee = self.values.get("self")
         if name in SIZES and entered(callee)[1] is None:
             return None
         if name in ("to", "type"):
@@ -251,13 +280,13 @@ class Lineage:
         if isinstance(func, ast.Attribute) and not is_module(callee):
             inputs.insert(0, self.value(func.value, before, depth))
         operands = first_of(inputs)
-        if name.startswith("checkpoint") and self.reentrant(node, callee):
+        if name.startswith("checkpoint") and is_reentrant(node, callee, self.reach):
             return self.recomputed(node, before, depth)
         if cuts or is_apart(callee):
             return self.dropped(operands, node)
         if name == "compute" and isinstance(func, ast.Attribute) and counts(self.reach(func.value)):
             return self.cut(node, call_or_source(node))
-        found = self.entered(node, callee, inputs, before, depth, element)
+        found = self.entered(node, callee, inputs, before, depth, at)
         if found is not None:
             return found
         if is_module(callee) and (parameters := parameters_in(callee)):
@@ -269,28 +298,17 @@ class Lineage:
             return operands or self.freezing(node, callee)
         return operands
 
-    def reentrant(self, node: ast.Call, callee: Any) -> bool:
-        """Whether a checkpoint is of the kind that looks at its inputs alone: torch's default."""
-        _, function = entered(callee)
-        if function is None or not function.__module__.startswith("torch.utils.checkpoint"):
-            return False
-        flags = [each.value for each in node.keywords if each.arg == "use_reentrant"]
-        return bool(node.args) and not any(self.reach(each) is False for each in flags)
-
     def recomputed(self, node: ast.Call, before: int, depth: int) -> Result:
         """The result of a reentrant checkpoint: without a graph if all of its inputs are."""
-        given = node.args[2:] if len(node.args) > 2 and "seq" in ast.unparse(node.func) else None
-        inputs = [self.value(each, before, depth) for each in given or node.args[1:]]
-        if HAS_GRAPH in inputs:
+        call = run_by_checkpoint(node)
+        if HAS_GRAPH in [self.value(each, before, depth) for each in call.args]:
             return HAS_GRAPH
-        # What it runs, of a list the first.
-        call = ast.copy_location(ast.Call(node.args[0], given or node.args[1:], []), node)
         inner = self.call(call, before, depth + 1)
         return self.cut(node, call_or_source(node)) if inner is HAS_GRAPH else inner
 
     def entered(
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int,
-        element: int | None = None,
+        at: int | str | None = None,
     ) -> Result:  # fmt: skip
         """The result of the user's own function that `node` calls, from its return statements."""
         inner = self.inside(node, callee, inputs, before, depth)
@@ -299,7 +317,7 @@ class Lineage:
         results: list[Result] = []
         for each in inner.returns():
             assert each.value is not None
-            result = inner.value(element_of(each.value, element), each.lineno, depth + 1)
+            result = inner.value(element_of(each.value, at), each.lineno, depth + 1)
             results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
         return next((each for each in results if isinstance(each, Cut)), first_of(results))
 
@@ -358,23 +376,7 @@ class Lineage:
         return self.guard_at(getattr(statement, "lineno", 0))
 
     def guard_at(self, line: int) -> Cut | None:
-        best: Cut | None = None
-        for each in nodes_of(self.tree):
-            last = getattr(each, "end_lineno", 0) or 0
-            if isinstance(each, ast.With) and each.lineno < line <= last:
-                for item in each.items:
-                    if is_guard(item.context_expr):
-                        best = self.cut(item.context_expr, ast.unparse(item.context_expr))
-            if isinstance(each, ast.FunctionDef) and each.lineno < line <= last:
-                best = self.decorated(each) or best
-        return best
-
-    def decorated(self, function: ast.FunctionDef) -> Cut | None:
-        """The decorator of a function that turns gradients off."""
-        for each in function.decorator_list:
-            if is_guard(each):
-                return self.cut(each, ast.unparse(each))
-        return None
+        return guard_around(self.file, self.tree, line, self.function)
 
     def assignments(self, name: str, before: int) -> list[ast.stmt]:
         """The statements above line `before` that gave `name` its value, the last one first, and

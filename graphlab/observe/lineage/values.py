@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterable, Iterator
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-from graphlab.observe.names import Names
+from graphlab.observe.names import Names, submodules
+from graphlab.observe.tensors import is_tensor
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import LOST, attributes, class_name, is_a, lookup, variables
+from graphlab.source.objects import LOST, attributes, class_name, is_a, items, lookup, variables
 from graphlab.source.statements import Scope
 
 
@@ -112,3 +114,50 @@ def _own_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
     return {each.arg for each in every}.union(stored)
+
+
+def defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, Any]]:
+    given = function.args
+    plain = [*given.posonlyargs, *given.args]
+    pairs: Iterable[tuple[ast.arg, ast.expr | None]] = [
+        *zip(reversed(plain), reversed(given.defaults), strict=False),
+        *zip(given.kwonlyargs, given.kw_defaults, strict=True),
+    ]
+    for argument, value in pairs:
+        if isinstance(value, ast.Constant):
+            yield argument.arg, value.value
+
+
+def calls_in(body: list[ast.stmt], scope: Scope) -> Iterator[tuple[Scope, ast.Call]]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            path = f"{scope.path}.{node.name}" if scope.path else node.name
+            yield from calls_in(node.body, Scope(scope.file, node, scope.owner, (), path))
+        elif isinstance(node, ast.ClassDef):
+            path = f"{scope.path}.{node.name}" if scope.path else node.name
+            yield from calls_in(node.body, Scope(scope.file, None, node.name, (), path))
+        else:
+            for each in ast.walk(node):
+                if isinstance(each, ast.Call):
+                    yield scope, each
+
+
+def named_parameters(module: Any) -> list[Any]:
+    """As ``list(module.named_parameters())``."""
+    return [
+        (f"{path}.{key}" if path else str(key), parameter)
+        for path, each in submodules(module)
+        for key, parameter in items(attributes(each).get("_parameters"))
+        if is_tensor(parameter)
+    ]
+
+
+def bound_to(target: ast.expr, value: Any) -> dict[str, Any]:
+    if isinstance(target, ast.Name):
+        return {target.id: value}
+    if isinstance(target, ast.Tuple) and type(value) is tuple and len(target.elts) == len(value):
+        found: dict[str, Any] = {}
+        for one, other in zip(target.elts, value, strict=True):
+            found |= bound_to(one, other)
+        return found
+    return {}

@@ -6,6 +6,7 @@ or out of habit. A Parameter is a weight; of other tensors it is told by how the
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
@@ -31,8 +32,10 @@ from graphlab.observe.tensors import (
 )
 from graphlab.source.effects.origins import stores_behind, stores_of_attribute
 from graphlab.source.effects.stores import Store
+from graphlab.source.evaluate import constant
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attributes, is_a, items
+from graphlab.source.places import statement_at
 from graphlab.trace.model import Location
 
 # So many inspected backwards must reach a leaf, the last ones with the gradient of an earlier one.
@@ -94,7 +97,8 @@ class LooseLeaves:
                 continue
             if not is_parameter(leaf):
                 uses = uses or _uses(nodes)
-                if not _is_weight(leaf, uses):
+                weight = _is_weight(leaf, uses)
+                if not weight and not _made_to_learn(self._called(leaf, names, frame)[1]):
                     self.data[id(leaf)] = Ref(leaf)
                     continue
             name, made = self._called(leaf, names, frame)
@@ -140,6 +144,18 @@ class LooseLeaves:
                 continue
             if any(mate in owned for mate in each.mates):
                 yield each
+
+
+def _made_to_learn(made: Location | None) -> bool:
+    """Whether a constructor made it an attribute of its module, and asked for its gradient there:
+    no input is."""
+    if made is None or not made.function.endswith("__init__"):
+        return False
+    statement = statement_at(made.file, made.line)
+    value = getattr(statement, "value", None)
+    return isinstance(value, ast.Call) and any(
+        each.arg == "requires_grad" and constant(each.value) is True for each in value.keywords
+    )
 
 
 def making(found: list[Store]) -> Location | None:

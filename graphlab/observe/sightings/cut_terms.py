@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.lineage.terms import OfConstants, OfData, cut_terms
+from graphlab.observe.graph.walk import leaf_of, operation, walk
+from graphlab.observe.lineage.summands.terms import OfConstants, OfData, cut_terms
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import RawBackward, RawStep, Spot
 from graphlab.observe.sightings.watched import Watched
@@ -18,6 +19,10 @@ from graphlab.trace.sightings import TermCut
 
 # A summand is reported if it had no graph at each of so many backwards.
 LOOKS = 3
+# How many nodes of sums are gone through, and how many nodes of a summand's graph.
+DEEP, LARGEST = 64, 20_000
+_SUMS = ("Add", "Sub")
+_HANDED_ON = ("Mul", "Div", "Neg", "Clone", "ToCopy", "View", "Squeeze", "Alias")
 
 
 class CutTerms:
@@ -38,7 +43,8 @@ class CutTerms:
         self._looks[record.spot] += 1
         place_of = self._watched.table.place_of
         trained, log = self._watched.ledger.registry.owned().keys(), self._watched.log
-        for term, cut, behind in cut_terms(frame, self._files, trained, log):
+        past = any(_leads_past(each, trained) for each in _summands(nodes))
+        for term, cut, behind in cut_terms(frame, self._files, trained, log, past):
             at = cut.location()
             key = (record.spot, term, at)
             self._seen[key] += 1
@@ -83,3 +89,31 @@ class CutTerms:
             if isinstance(event, RawStep) and loss in event.sources
         }
         return not holders or not trained or bool(holders & trained)
+
+
+def _summands(nodes: list[Any]) -> list[Any]:
+    """The nodes of what a loss is the sum of, its own node being the first of `nodes`; none where
+    it is no sum."""
+    found: list[Any] = []
+    pending, sums = nodes[:1], 0
+    for _ in range(DEEP):
+        if not pending:
+            break
+        node = pending.pop()
+        inner = [each for each, _ in node.next_functions if each is not None]
+        kind = operation(node).partition("Backward")[0]
+        if kind in _SUMS and len(inner) > 1:
+            sums += 1
+            pending += inner
+        elif kind in _HANDED_ON and len(inner) == 1:
+            pending += inner
+        else:
+            found.append(node)
+    return found if sums and not pending else []
+
+
+def _leads_past(node: Any, trained: Collection[int]) -> bool:
+    """Whether there are leaves below a node, and none of them is `trained`."""
+    below = walk([node], LARGEST)
+    leaves = [leaf for each in below if (leaf := leaf_of(each)) is not None]
+    return len(below) < LARGEST and bool(leaves) and not any(id(p) in trained for p in leaves)

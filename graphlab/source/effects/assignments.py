@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import lru_cache
 
 from graphlab.source.places import nodes_of
@@ -89,12 +90,24 @@ def stores_in(scope: ast.AST | None) -> dict[str, list[ast.stmt]]:
     return found
 
 
-def element_of(node: ast.expr, at: int | None) -> ast.expr:
-    """The element number `at` of a tuple that is written out."""
+def element_of(node: ast.expr, at: int | str | None) -> ast.expr:
+    """The element number `at` of a tuple that is written out, or the entry of that name of a dict
+    or of what is made with it as a word: ``Output(loss=…)``."""
+    if isinstance(at, str):
+        return next((value for name, value in _entries(node) if name == at), node)
     if at is None or not isinstance(node, ast.Tuple | ast.List):
         return node
     known = at < len(node.elts) and not any(isinstance(each, ast.Starred) for each in node.elts)
     return node.elts[at] if known else node
+
+
+def _entries(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, value
+    elif isinstance(node, ast.Call):
+        yield from ((each.arg, each.value) for each in node.keywords if each.arg is not None)
 
 
 def function_called(tree: ast.Module | None, call: ast.Call) -> ast.FunctionDef | None:

@@ -44,10 +44,13 @@ class Flags:
         # By the identity of what has the flag: (it, flag, its parameters, the sighting or None).
         self._seen: dict[tuple[int, str], tuple[Ref, set[int], NoFreeze]] = {}
         self._toggled: dict[tuple[int, str], Ref] = {}
+        # Modules that were to be set free, with what is frozen in them still.
+        self._thawed: dict[int, tuple[Ref, list[Ref], NoFreeze]] = {}
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if record.is_grad:
             return
+        self._look_for_thaws(frame)
         leaves = {id(leaf): leaf for node in nodes if (leaf := leaf_of(node)) is not None}
         flagged = [*self._on_modules(leaves), *self._on_leaves(leaves)]
         if not flagged:
@@ -65,6 +68,45 @@ class Flags:
             sighting = self._sighting(holder, flag, owned, held[id(owned[0])][-1], names, frame)
             if sighting is not None:
                 self._seen[key] = Ref(holder), {*map(id, owned)}, sighting
+
+    def _look_for_thaws(self, frame: FrameType) -> None:
+        """Note the modules in use that have been given the flag as True, while all of their
+        parameters are frozen."""
+        files = self._watched.files
+        for key, (_, frozen, _) in [*self._thawed.items()]:
+            if any(p is not None and requires_grad(p) for p in (ref() for ref in frozen)):
+                # Another line has set it free since.
+                del self._thawed[key]
+        for ref in list(self._watched.log.modules.values()):
+            module = ref()
+            for _, each in submodules(module) if module is not None else ():
+                if (FLAG, True) not in _flags(each, True) or id(each) in self._thawed:
+                    continue
+                frozen = parameters_in(each)
+                registry = self._watched.ledger.registry
+                if not frozen or any(map(requires_grad, frozen)) or not registry.states:
+                    continue
+                names, where = Names(files).gather(frame), loaded_files(files, frame)
+                name = names.modules.get(id(each), "")
+                found = [
+                    one
+                    for file in where
+                    for one in stores(file)
+                    if one.name == FLAG and _is(one, True) and not _over_parameters(one)
+                ]
+                best = _nearest(found, name)
+                if best is None or best.holder is None or _read(where, FLAG, best, True):
+                    continue
+                sighting = NoFreeze(
+                    best.at,
+                    FLAG,
+                    ast.unparse(best.holder),
+                    True,
+                    tuple(registry.place_of(p, names) for p in frozen),
+                    registry.places().get(id(frozen[0]), [0])[-1],
+                    thaws=True,
+                )
+                self._thawed[id(each)] = Ref(each), [*map(Ref, frozen)], sighting
 
     def _on_modules(self, leaves: dict[int, Any]) -> Iterable[tuple[Any, str, list[Any]]]:
         visited: set[int] = set()
@@ -114,7 +156,7 @@ class Flags:
             each
             for file in where
             for each in stores(file)
-            if each.name == flag and _is_false(each) and _over_parameters(each) != on_module
+            if each.name == flag and _is(each, False) and _over_parameters(each) != on_module
         ]
         best = _nearest(found, name)
         if _read(where, flag, best, on_module):
@@ -145,6 +187,9 @@ class Flags:
                 each.at, each.flag, each.holder, each.on_module, tuple(dict.fromkeys(tensors)),
                 each.optimizer,
             )  # fmt: skip
+        for _, frozen, each in self._thawed.values():
+            if not any(p is not None and requires_grad(p) for p in (ref() for ref in frozen)):
+                told[(each.at, each.flag)] = each
         return sorted(told.values(), key=lambda each: not each.on_module)
 
 
@@ -163,11 +208,11 @@ def _flags(holder: Any, module: bool) -> list[tuple[str, bool]]:
 def _own_attribute(holder: Any, flag: str, files: UserFiles) -> bool:
     """Whether its class has such an attribute of its own, set from an argument or the like."""
     own = stores_of_attribute(holder, flag, files)
-    return any(not _is_false(each) for each in own)
+    return any(not _is(each, False) for each in own)
 
 
-def _is_false(store: Store) -> bool:
-    return isinstance(store.value, ast.Constant) and store.value.value is False
+def _is(store: Store, value: bool) -> bool:
+    return isinstance(store.value, ast.Constant) and store.value.value is value
 
 
 def _over_parameters(store: Store) -> bool:

@@ -14,7 +14,7 @@ from torch import nn
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Ref, WeakMap, is_module
+from graphlab.observe.tensors import Ref, WeakMap, is_module, requires_grad
 from graphlab.source.objects import (
     attribute,
     attributes,
@@ -201,9 +201,35 @@ class Modes:
     def _was_evaluated(self, module: Any, evaluation: Evaluation) -> bool:
         if evaluation.by_library or (evaluation.apart and _calls_itself(module)):
             return True
-        return self._was_called_without_graph(module, evaluation) or self._was_called_more_often(
-            module, evaluation
+        return (
+            self._was_called_without_graph(module, evaluation)
+            or self._was_called_more_often(module, evaluation)
+            or (evaluation.apart and self._part_ran_without_graph(module, evaluation))
         )
+
+    def _part_ran_without_graph(self, module: Any, evaluation: Evaluation) -> bool:
+        """Whether the function that says eval() itself called a part of it, such as a decoder, and
+        no node was made by the next call of something else."""
+        spot, later = evaluation.spot, None
+        for event in reversed(self._watched.log.events):
+            if event is evaluation.after or spot is None:
+                return False
+            if not isinstance(event, RawModule):
+                continue
+            called = self._called(event.module)
+            if (
+                called is not None
+                and later is not None
+                and event.spot is not None
+                and event.spot[0] is spot[0]
+                and later.seq == event.seq
+                and _holds(module, called)
+                and not _holds(called, self._called(later.module))
+                and any(map(requires_grad, parameters_in(called)))
+            ):
+                return True
+            later = event
+        return False
 
     def _was_called_more_often(self, module: Any, evaluation: Evaluation) -> bool:
         """Whether it, or what holds it, was called more often since than before any of the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -14,17 +15,16 @@ from graphlab.observe.lineage.cut import lineage_of
 from graphlab.observe.lineage.loss import written_in
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.returned import handed_over, lineage_of_returned
+from graphlab.observe.lineage.summands.written_out import DEEP, returned_by, unpacked, written
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import grad_fn_of, is_leaf, is_module, is_tensor, requires_grad
-from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import class_module
 
-# How many sums and calls are gone into, and how many assignments behind what was cut.
-DEEP, BEHIND = 8, 4
-# How many nodes of a graph are searched for a parameter.
+# How many assignments behind what was cut are gone into.
+BEHIND = 4
 LARGEST = 20_000
 _CRITERIA = (
     "kl_div", "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
@@ -53,13 +53,18 @@ class Term(NamedTuple):
 
 
 def cut_terms(
-    frame: FrameType, files: UserFiles, trained: Collection[int], log: Log
+    frame: FrameType, files: UserFiles, trained: Collection[int], log: Log, past: bool = False
 ) -> Iterator[tuple[str, Cut, list[Any]]]:
     """(the summand as it is written, where it lost its graph, the modules and leaves behind that)
     for each summand of a loss that was computed from something with a graph, where other summands
     still have theirs. The loss is that of the backward that runs in `frame`, autograd's own.
-    `trained` are the optimizers' parameters, by identity."""
+    `trained` are the optimizers' parameters, by identity. past: some summand's graph leads to none
+    of them."""
     terms = [*_of_loss(frame, files, log)]
+    for each in terms if past else ():
+        found = _past_trained(each, trained)
+        if found is not None:
+            yield each.text, *found
     results = [(each, each.result or _stored_cut(each)) for each in terms]
     alive = {text for each, result in results if result is HAS_GRAPH for text in each.via}
     cut = [(each, result) for each, result in results if isinstance(result, Cut)]
@@ -91,6 +96,31 @@ class FromElsewhere(Cut):
     def __init__(self, cut: Cut, modules: list[Any]) -> None:
         super().__init__(cut.node, cut.by, cut.file, cut.function)
         self.modules = modules
+
+
+def _past_trained(term: Term, trained: Collection[int]) -> tuple[Cut, list[Any]] | None:
+    """Where a summand was cut off from what is trained, with the modules behind, if all else that
+    it is computed with is trained by nobody: of the two, the wrong one was detached."""
+    lineage, trail = term.lineage, Trail(thorough=True)
+    again = Lineage(
+        lineage.file, lineage.scope, lineage.function, lineage.values, lineage.files, trail=trail
+    )
+    if again.value(term.node, term.before) is not HAS_GRAPH:
+        return None
+    found = Counter(map(id, trail.modules))
+    cut = [
+        (each, behind)
+        for each, behind in trail.cuts
+        if each.by.removesuffix("()").endswith((".detach", ".data"))
+        and any(any(id(p) in trained for p in parameters_in(m)) for m in behind if is_module(m))
+    ]
+    for _, behind in trail.cuts:
+        found.subtract(map(id, behind))
+    alive = [each for each in trail.modules if found[id(each)] > 0]
+    leaves = [p for each in alive for p in (parameters_in(each) if is_module(each) else [each])]
+    if len(cut) != 1 or not leaves or any(id(p) in trained for p in leaves):
+        return None
+    return cut[0]
 
 
 def _stored_cut(term: Term) -> Cut | None:
@@ -273,7 +303,7 @@ def _stored(term: Term, name: str, depth: int) -> Iterator[Term]:
     lineage = term.lineage
     statements = lineage.assignments(name, term.before)
     if len(statements) == 1 and isinstance(statements[0], ast.Assign):
-        entry = _entry(lineage, statements[0], name, depth)
+        entry = unpacked(lineage, statements[0], name, depth)
         if entry is not None:
             yield from _terms(*entry, depth + 1, term.via)
             return
@@ -292,69 +322,6 @@ def _stored(term: Term, name: str, depth: int) -> Iterator[Term]:
             yield from _terms(lineage, value, each.lineno, depth + 1, term.via)
 
 
-class Written(NamedTuple):
-    """A tuple, list or dict that is written out, at line `before` of its function."""
-
-    lineage: Lineage
-    node: ast.Tuple | ast.List | ast.Dict
-    before: int
-
-    def at(self, key: int | str) -> ast.expr | None:
-        """Its entry under an index or a key that is a string."""
-        if isinstance(self.node, ast.Dict):
-            for name, value in zip(self.node.keys, self.node.values, strict=True):
-                if isinstance(name, ast.Constant) and name.value == key:
-                    return value
-            return None
-        if not isinstance(key, int) or key >= len(self.node.elts):
-            return None
-        return self.node.elts[key]
-
-
-def _written(lineage: Lineage, node: ast.expr, before: int, depth: int) -> Written | None:
-    """Where the collection that an expression gives is written out: there, where its variable is
-    stored, or where a function of the user's returns it."""
-    if depth > DEEP:
-        return None
-    if isinstance(node, ast.Tuple | ast.List | ast.Dict):
-        return Written(lineage, node, before)
-    if isinstance(node, ast.Name):
-        stored = lineage.assignments(node.id, before)
-        made = stored[0] if len(stored) == 1 else None
-        if isinstance(made, ast.Assign) and isinstance(made.targets[0], ast.Name):
-            return _written(lineage, made.value, made.lineno, depth + 1)
-    elif isinstance(node, ast.Call):
-        returned = _returned(lineage, node, before, depth)
-        return _written(*returned, depth + 1) if returned is not None else None
-    return None
-
-
-def _returned(
-    lineage: Lineage, node: ast.Call, before: int, depth: int
-) -> tuple[Lineage, ast.expr, int] | None:
-    """What the user's own function returns, if it is at one place, and gradients are on there."""
-    inner = lineage.inside(node, lineage.reach(node.func), [], before, depth)
-    returned = inner.returns() if inner is not None else []
-    if inner is None or len(returned) != 1 or inner.guard(returned[0]):
-        return None
-    assert returned[0].value is not None
-    return inner, returned[0].value, returned[0].lineno
-
-
-def _entry(
-    lineage: Lineage, statement: ast.Assign, name: str, depth: int
-) -> tuple[Lineage, ast.expr, int] | None:
-    """What `name` gets in ``loss, parts = compute(batch)``: (lineage, expression, line)."""
-    target = statement.targets[0]
-    if not isinstance(target, ast.Tuple | ast.List):
-        return None
-    names = target_names(target)
-    found = _written(lineage, statement.value, statement.lineno, depth)
-    if found is None or isinstance(found.node, ast.Dict) or len(found.node.elts) != len(names):
-        return None
-    return found.lineage, found.node.elts[names.index(name)], found.before
-
-
 def _chosen(term: Term, depth: int) -> Iterator[Term]:
     """The summands of ``parts["pixel"]``, if that is written out somewhere."""
     lineage, node, before, via = term
@@ -362,7 +329,7 @@ def _chosen(term: Term, depth: int) -> Iterator[Term]:
     key = node.slice.value if isinstance(node.slice, ast.Constant) else None
     found = None
     if isinstance(key, int | str) and not lineage.assignments(ast.unparse(node), before):
-        found = _written(lineage, node.value, before, depth)
+        found = written(lineage, node.value, before, depth)
     entry = found.at(key) if found is not None and isinstance(key, int | str) else None
     if found is None or entry is None:
         yield term
@@ -378,13 +345,13 @@ def _called(term: Term, depth: int) -> Iterator[Term]:
         summed = node.args[0]
         if isinstance(summed, ast.Call) and isinstance(summed.func, ast.Attribute):
             summed = summed.func.value if summed.func.attr == "values" else summed
-        listed = _written(lineage, summed, before, depth)
+        listed = written(lineage, summed, before, depth)
         if listed is not None:
             inner = listed.node
             for each in inner.values if isinstance(inner, ast.Dict) else inner.elts:
                 yield from _terms(listed.lineage, each, listed.before, depth + 1, via)
             return
-    returned = _returned(lineage, node, before, depth)
+    returned = returned_by(lineage, node, before, depth)
     found = [*_terms(*returned, depth + 1, via)] if returned is not None else []
     # A function that returns no sum is one summand, as its caller wrote it.
     yield from found if len(found) > 1 else [term]

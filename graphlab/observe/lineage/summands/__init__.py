@@ -1,0 +1,1 @@
+"""What a loss is summed up from, as the source has it."""
