@@ -21,8 +21,9 @@ from graphlab.trace.sightings import NonFinite
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
-# The rule about parameters that no optimizer holds, and the one about graphs that were freed.
-_UNHELD, _FREED = "GL103", "GL002"
+# The rules about parameters that no optimizer holds, about graphs that were freed, and about
+# gradients that are all zero.
+_UNHELD, _FREED, _ZERO = "GL103", "GL002", "GL120"
 _AGAIN = ("repairs.loops.recompute", "repairs.loops.recompute_many")
 # Choices that a trial of the other way settles: a value that is computed once and detached, or in
 # each turn; elements that are assigned without their graph, or with it; and which operand of a
@@ -307,7 +308,9 @@ def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
     if key_of(choice) == _ONCE:
         anew = [each for each in others if each.mends is trial.mends and _anew(each, choice)]
         others = [each for each in others if each.choices == trial.choices]
-        settled = all(any(_silenced(check) for check in each.checks) for each in others)
+        settled = all(
+            any(_silenced(check) for check in each.checks) or _still(each) for each in others
+        )
         if not others:
             # Where it is computed in each turn, and leads to the old graph all the same.
             others, settled = anew, not any(_helped(each) for each in anew)
@@ -331,6 +334,12 @@ def _anew(trial: _Trial, choice: str) -> bool:
     names = text.arguments.get("names", ()) if isinstance(text, Message) else ()
     mine = choice.arguments["name"] if isinstance(choice, Message) else ""
     return key_of(text) == "repairs.kept_apart.each_turn" and mine in names
+
+
+def _still(trial: _Trial) -> bool:
+    """Whether every gradient of a loss is exactly zero in it, which trains nothing: a ratio to what
+    is computed anew from the same weights."""
+    return any(each.code == _ZERO for each in trial.problems)
 
 
 def _every_way(choice: str) -> bool:

@@ -9,6 +9,7 @@ from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.failures import refused_by_wrapper
 from graphlab.rules.repair.asked.functions import saved_for_backward
+from graphlab.rules.repair.asked.hooks import fitting_return
 from graphlab.rules.repair.held.later import written_later
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
@@ -55,6 +56,8 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _others(trace: Trace, event: Backward, node: FailedNode) -> Iterator[Help]:
     yield from saved_for_backward(trace, node.raised_at)
+    if node.why:
+        yield from fitting_return(trace, event)
     if event.subject is not None:
         yield from written_later(trace, event.cut, event)
 

@@ -9,6 +9,7 @@ from graphlab.rules.repair.anew.closures import computed_in_closure
 from graphlab.rules.repair.anew.handed_on import detached_as_stored, detached_by_text
 from graphlab.rules.repair.anew.kept_values import values_written
 from graphlab.rules.repair.anew.totals import begun_again
+from graphlab.rules.repair.anew.used_up import detached_after
 from graphlab.rules.repair.carried import detach_carried, if_cut_is_meant, kept_inside
 from graphlab.rules.repair.graph.emptied import emptied
 from graphlab.rules.repair.graph.growing import summed_apart
@@ -106,6 +107,7 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         if all(each.inside or each.name == event.loss for each in _carried_on(trace, event)):
             for each in detached_by_text(trace, event):
                 yield if_cut_is_meant(trace, freeing, event, each)
+    yield from detached_after(trace, freeing, event)
 
 
 def _carried_on(trace: Trace, event: Backward) -> Iterator[Carrier]:

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
+from graphlab.rules.repair.asked.guarded import guarded_and_imported
 from graphlab.rules.repair.asked.leaves import made_plain
 from graphlab.rules.repair.inplace_modules import built_not_in_place
 from graphlab.rules.repair.reordered import copy_in_call
+from graphlab.rules.repair.trained.latent import computed_from_latent
 from graphlab.rules.repair.writes import under_no_grad
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -23,13 +25,25 @@ def check(trace: Trace) -> Iterator[Finding]:
         "leaf",
         "errors.gl003.summary",
         ("errors.gl003.under_no_grad", "errors.gl003.into_a_copy"),
-        lambda trace, event: made_plain(trace, event) or _guarded(trace, event),
+        _repair,
         lambda trace, event: (
             *_as_values(trace, event),
+            *_imported(trace, event),
             *copy_in_call(trace, event.at, trace.tensors[event.tensor].name),
             *built_not_in_place(trace, event.at),
         ),
     )
+
+
+def _repair(trace: Trace, event: Refused) -> Help | None:
+    found = made_plain(trace, event) or computed_from_latent(trace, event)
+    return found or _guarded(trace, event)
+
+
+def _imported(trace: Trace, event: Refused) -> Iterator[Help]:
+    # Under no_grad, the signs of a weight would take its place for good.
+    if computed_from_latent(trace, event) is None:
+        yield from guarded_and_imported(trace, event.at)
 
 
 def _guarded(trace: Trace, event: Refused) -> Help | None:

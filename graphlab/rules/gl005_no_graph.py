@@ -11,7 +11,7 @@ from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.guards import called_with_gradients
 from graphlab.rules.repair.graph.kept_apart import gradients_with_graph
-from graphlab.rules.repair.refused_call import keep_graph, restore_graph
+from graphlab.rules.repair.refused_call import keep_graph, kept_as_tensor, restore_graph
 from graphlab.rules.repair.trained.frozen import trains_what_it_holds
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import by_in_line
@@ -34,7 +34,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         others=_others,
     )
     yield from refused_operations(RULE, trace, "hook", _summary, _help, others=hook_where_grad)
-    yield from refused_operations(RULE, trace, "number", _of_number, _keep_tensor)
+    yield from refused_operations(RULE, trace, "number", _of_number, _keep_tensor, others=_kept)
     yield from refused_operations(RULE, trace, "integer", _of_integers, _no_whole_numbers)
 
 
@@ -43,8 +43,13 @@ def _others(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from graph_kept(trace, event.cut, event.cut_by, event.at)
     yield from not_reentrant_at_all(trace, event.at)
     yield from gradients_with_graph(trace, event)
+    yield from kept_as_tensor(trace, event.cut, event.cut_by)
     if "requires_grad" in event.cut_by:
         yield from trains_what_it_holds(trace)
+
+
+def _kept(trace: Trace, event: Refused) -> Iterator[Help]:
+    return kept_as_tensor(trace, event.made, event.made_by)
 
 
 def _summary(event: Refused, name: str) -> str:

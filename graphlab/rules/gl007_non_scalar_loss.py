@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.rules.refusals import refused_backwards
 from graphlab.rules.repair.calls import one_real_number
+from graphlab.rules.repair.given.unfit import made_fit
 from graphlab.rules.repair.refused_call import reduce_to_scalar
 from graphlab.rules.rule import Rule
-from graphlab.trace.finding import Finding
+from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
+from graphlab.trace.module_sightings import GivenUnfit
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -37,6 +40,22 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl007.gradient",
         "errors.gl007.gradient_help",
         others=one_real_number,
+    )
+    for each in trace.sightings:
+        if isinstance(each, GivenUnfit) and each.why != "saved":
+            yield _unfit(trace, each)
+
+
+def _unfit(trace: Trace, each: GivenUnfit) -> Finding:
+    wanted, given = (str(list(shape)) for shape in each.shapes)
+    words = {"call": each.call, "name": each.name, "wanted": wanted, "given": given}
+    return Finding(
+        *RULE.label,
+        summary=message(f"errors.gl007.given_{each.why}", **words),
+        failed=Place(each.at, each.call),
+        cause=Place(each.within, f"{each.name}()") if each.within is not None else None,
+        help=(Help(message(f"errors.gl007.given_{each.why}_help", **words)),),
+        others=tuple(made_fit(trace, each)),
     )
 
 

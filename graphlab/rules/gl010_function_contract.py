@@ -8,10 +8,11 @@ from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
 from graphlab.rules.repair.asked.functions import named_backward
 from graphlab.rules.repair.asked.returned import complete_return
+from graphlab.rules.repair.given.unfit import made_fit
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Trace
-from graphlab.trace.module_sightings import FunctionUnfit
+from graphlab.trace.module_sightings import FunctionUnfit, GivenUnfit
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -40,6 +41,16 @@ def check(trace: Trace) -> Iterator[Finding]:
                 cause=Place(each.at, f"class {each.name}") if each.at is not None else None,
                 failed=Place(each.call_at, each.call),
                 help=(Help(message(f"errors.gl010.define_{each.lacks}")),),
+            )
+        elif isinstance(each, GivenUnfit) and each.why == "saved":
+            words = {"call": each.call, "name": each.name, "kind": each.kind}
+            yield Finding(
+                *RULE.label,
+                summary=message("errors.gl010.saved", **words),
+                cause=Place(each.within, "save_for_backward()"),
+                failed=Place(each.at, each.call),
+                help=(Help(message("errors.gl010.saved_help", **words)),),
+                others=tuple(made_fit(trace, each)),
             )
 
 

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
-from graphlab.rules.repair.asked.leaves import kept_detached, leaf_each_turn, leaf_of_result
+from graphlab.rules.repair.asked.leaves import (
+    forgotten_before_copy,
+    kept_detached,
+    leaf_each_turn,
+    leaf_of_result,
+)
 from graphlab.rules.repair.calls import flag_left_out
 from graphlab.rules.repair.operations import leaf_last, update_under_no_grad
 from graphlab.rules.rule import Rule
@@ -52,6 +57,7 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
 def _others(trace: Trace, event: Refused) -> Iterator[Help]:
     if "deepcopy" in event.by:
         yield from kept_detached(trace, event.made)
+        yield from forgotten_before_copy(trace, event)
     elif not event.by.endswith(".grad"):
         yield from flag_left_out(trace, event)
         yield from leaf_of_result(trace, event.made)

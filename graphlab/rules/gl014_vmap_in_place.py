@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.refusals import made_by, refused_operations
+from graphlab.rules.repair.asked.statistics import without_statistics
 from graphlab.rules.repair.calls import mapped_like_the_input
 from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
@@ -15,7 +16,9 @@ from graphlab.trace.model import Refused, Trace
 
 def check(trace: Trace) -> Iterator[Finding]:
     yield from refused_operations(RULE, trace, "unmapped", _summary, _help, True, _apart)
-    yield from refused_operations(RULE, trace, "statistics", _of_statistics, _without_them, True)
+    yield from refused_operations(
+        RULE, trace, "statistics", _of_statistics, _without_them, True, _untracked
+    )
 
 
 def _summary(event: Refused, name: str) -> str:
@@ -42,6 +45,10 @@ def _of_statistics(event: Refused, name: str) -> str:
 
 def _without_them(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
     yield Help(message("errors.gl014.no_statistics"))
+
+
+def _untracked(trace: Trace, event: Refused) -> Iterator[Help]:
+    return without_statistics(trace, event.at)
 
 
 RULE = Rule("GL014", "vmap-in-place", "error", check)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.repair.given.parameters import found_by_parameters, kept_in_a_list
 from graphlab.rules.repair.held.scaling import unscaled_once, updated
 from graphlab.rules.repair.held.scheduled import one_cycle_built, planned_for_loader
+from graphlab.rules.repair.trained.groups import groups_apart
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -67,6 +69,12 @@ def _others(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
         yield from unscaled_once(trace, each)
     elif each.why == "not_updated":
         yield from updated(trace, each)
+    elif each.why in ("listed", "plain"):
+        yield from found_by_parameters(trace, each)
+    elif each.why == "used":
+        yield from kept_in_a_list(trace, each)
+    elif each.why == "repeated":
+        yield from groups_apart(trace, each.at)
 
 
 def _over(trace: Trace, each: OptimizerRefused) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.trained.latent import real_values_stepped
+from graphlab.rules.repair.trained.undone_steps import real_values_stepped
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import several_parameters

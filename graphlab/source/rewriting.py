@@ -155,6 +155,25 @@ class Rewriting:
                 return ".".join([own, *rest[at:]])
         return name
 
+    def torch(self) -> tuple[str, list[tuple[int, int, str]]] | None:
+        """What the file calls torch, and the edits that import it where it does not; None where
+        the name is taken."""
+        imports = [each for each in self.tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+        for each in imports:
+            for alias in each.names if isinstance(each, ast.Import) else ():
+                if alias.name.partition(".")[0] == "torch" and (
+                    alias.name == "torch" or not alias.asname
+                ):
+                    return alias.asname or "torch", []
+        taken = any(
+            "torch" in (getattr(e, "id", ""), getattr(e, "arg", "")) for e in ast.walk(self.tree)
+        )
+        later = [each for each in imports if getattr(each, "module", "") != "__future__"]
+        if taken or not later or not self.body(later[-1]):
+            return None
+        place = self.whole(later[-1])[1]
+        return "torch", [(place, place, "import torch\n")]
+
     def indented(self, first: ast.stmt, last: ast.stmt, by: int) -> str:
         """The lines of some statements of one body, indented by so many more columns."""
         start, end = self.whole(first, last)

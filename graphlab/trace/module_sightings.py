@@ -224,6 +224,23 @@ class FunctionUnfit:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUnfit:
+    """torch refused at `at` what `call`, the ``.grad`` of `name`, was to be: of another shape or
+    type. Or, for a transform of torch.func, what the function `name`, defined at `within`, gave:
+    several numbers, or a tuple. shapes: what is needed, and what was given. `saved`: the custom
+    Function of `call` gave save_for_backward() at `within` the argument `name`, which is no tensor
+    but a `kind`."""
+
+    at: Location | None
+    call: str
+    why: Literal["shape", "type", "several", "tuple", "saved"]
+    name: str
+    shapes: tuple[Shape, Shape]
+    within: Location | None
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainedAsNumber:
     """`tensors` are trained through what the loss of `call`, at `call_at`, is to take as a number:
     its bootstrapped target, the advantage that weighs its log-probabilities, or the critic that an
@@ -286,6 +303,7 @@ ModuleSighting = (
     | LoneValues
     | OwnBackward
     | FunctionUnfit
+    | GivenUnfit
     | TrainedAsNumber
     | StoredChanged
     | StatesCut

@@ -91,6 +91,24 @@ for turn in range(6):
     optimizer.step()
 """
 
+# A ratio to the policy that acted: computed anew in each turn, it is 1 and trains nothing.
+RATIO = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+policy = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
+states, advantage = torch.randn(16, 4), torch.randn(16, 1)
+before = policy(states)
+for turn in range(12):
+    ratio = torch.exp(policy(states) - before)
+    loss = -torch.min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
 Fix = Callable[[str], tuple[int, str, list[str]]]
 
 
@@ -131,3 +149,9 @@ def test_which_of_four_cuts_are_meant_is_not_settled_by_trying_some(fix: Fix) ->
 def test_the_operand_that_nobody_trains_is_not_the_one(fix: Fix) -> None:
     code, text, _ = fix(TEACHER)
     assert code == 0 and text == TEACHER.replace("(s.detach() - t", "(s - t")
+
+
+def test_what_trains_nothing_when_computed_anew_was_to_be_computed_once(fix: Fix) -> None:
+    code, text, _ = fix(RATIO)
+    assert code == 0
+    assert text == RATIO.replace("before = policy(states)", "before = policy(states).detach()")

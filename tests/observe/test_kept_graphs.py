@@ -37,3 +37,22 @@ def test_a_list_of_losses_grows_however_long_it_is(before: int, each: int) -> No
             loss.backward()
             optimizer.step()
     assert [each.name for each in session.trace.growing] == ["losses"]
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_terms_that_a_backward_goes_through_in_the_end_were_kept_for_it(used: bool) -> None:
+    critic, policy = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    own = torch.optim.SGD(critic.parameters(), lr=0.1)
+    with graphlab.watch() as session:
+        for _ in range(2):
+            terms = []
+            for _ in range(8):
+                x = torch.randn(4, 2)
+                loss = critic(x).pow(2).mean()
+                own.zero_grad()
+                loss.backward()
+                own.step()
+                terms.append(policy(x).mean())
+            if used:
+                torch.stack(terms).sum().backward()
+    assert [each.name for each in session.trace.growing] == ([] if used else ["terms"])

@@ -10,7 +10,7 @@ from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.repair.graph.once import made_once_in_init
 from graphlab.rules.repair.graph.scores import scores_instead
 from graphlab.trace.model import Carrier
-from tests.rules.build import Script, backward
+from tests.rules.build import Script, backward, optimizer, parameter
 from tests.rules.test_more_repairs import outcomes
 
 NUMPY = """\
@@ -155,6 +155,24 @@ def test_what_an_init_computed_is_computed_in_each_call() -> None:
     assert key_of(help.choice) == "fix.meant.once"
     again = "        self.alpha = self.log_alpha.exp()\n        loss ="
     assert outcomes(AGENT, [help]) == [AGENT.replace("        loss =", again, 1)]
+
+
+@pytest.mark.parametrize(
+    ("made", "held", "choice"),
+    [
+        ("self.log_alpha.exp()", "log_alpha", ""),
+        ("torch.softmax(self.log_alpha, 0)", "log_alpha", ""),
+        ("self.log_alpha.exp()", "weight", "fix.meant.once"),
+        # Where the training began, perhaps.
+        ("self.log_alpha.clone()", "log_alpha", "fix.meant.once"),
+    ],
+)
+def test_what_a_trained_parameter_gives_changes_with_it(made: str, held: str, choice: str) -> None:
+    source = AGENT.replace("self.log_alpha.exp()", made)
+    script = Script(source, (parameter(f"agent.{held}"),), (optimizer(),))
+    event = backward(script.at("loss.backward()"), carriers=(Carrier("agent.alpha", "tensor"),))
+    (help,) = made_once_in_init(script.trace(event), event)
+    assert key_of(help.choice) == choice
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def test_the_graph_of_one_forward_is_kept_for_the_next_loss(
         ("g", "0", "g, None, None", ""),
         ("g", "1", "None, g, None", ""),
         ("g, h", "0 2", "g, None, h", "fix.meant.order"),
+        ("g, h", "0 1", "g, h, None", ""),
         # More gradients than inputs that need one: which is too much is not known.
         ("g, h", "0", None, ""),
     ],

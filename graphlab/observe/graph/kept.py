@@ -63,10 +63,16 @@ class GrowingGraphs:
         # In which frame each of them was met.
         self._homes: dict[str, FrameType] = {}
         self.found: dict[tuple[Spot, str], Growing] = {}
+        # The sequence number of the oldest node behind a kept variable that was told of, and those
+        # that a backward went back through after all.
+        self._roots: dict[tuple[Spot, str], int] = {}
+        self._used: set[tuple[Spot, str]] = set()
         self._settled: set[Spot] = set()
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Note the sizes of the graphs at an inspected backward."""
+        if self._roots:
+            self._withdraw(nodes)
         spot = record.spot
         user = user_frame(frame, self._files)
         if spot is None or user is None or spot in self._settled:
@@ -75,6 +81,14 @@ class GrowingGraphs:
             self._inspect(record, spot, nodes, user, frame)
         finally:
             self._homes.clear()
+
+    def _withdraw(self, nodes: list[Any]) -> None:
+        """A list was kept for this backward: the terms of an episode's loss, say, beside a critic
+        that is trained at each of its steps."""
+        reached = {sequence(node) for node in nodes}
+        for key in [key for key, oldest in self._roots.items() if oldest in reached]:
+            del self._roots[key], self.found[key]
+            self._used.add(key)
 
     def _inspect(
         self, record: RawBackward, spot: Spot, nodes: list[Any], user: FrameType, frame: FrameType
@@ -100,6 +114,8 @@ class GrowingGraphs:
             return
         for name in growing:
             self._report(record, spot, name, kept[name], False)
+            if (spot, name) in self.found:
+                self._roots.setdefault((spot, name), self._kept[(spot, name)][-1][1])
         if self.found and len(history) >= PATIENCE:
             self._settled.add(spot)
 
@@ -140,7 +156,7 @@ class GrowingGraphs:
     ) -> None:
         home = self._homes.get(name) if name is not None else None
         key = spot, (name if name is not None and not behind_loss else "")
-        if key in self.found:
+        if key in self.found or key in self._used:
             return
         self.found[key] = Growing(
             name=name or record.loss,

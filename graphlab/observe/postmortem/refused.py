@@ -6,6 +6,7 @@ from graphlab.observe.postmortem.not_finite import refused_number
 from graphlab.observe.refusals.traceback import ErrorTraceback
 from graphlab.observe.sightings.usage.refused.lone_values import lone_values
 from graphlab.observe.sightings.usage.refused.refusals import refused_optimizer
+from graphlab.observe.sightings.usage.refused.unfit import given_unfit
 from graphlab.source.files import UserFiles
 from graphlab.trace.sightings import Sighting
 
@@ -16,5 +17,6 @@ def refused_elsewhere(error: Exception, tb: ErrorTraceback, files: UserFiles) ->
     return (
         refused_number(error, tb, files)
         or lone_values(error, files)
+        or given_unfit(error, files)
         or refused_optimizer(error, files, lambda optimizer: None, lambda optimizer: None)
     )

@@ -23,6 +23,7 @@ from graphlab.observe.sightings.unused import UnusedLosses
 from graphlab.observe.sightings.usage.refused.lone_values import LoneValuesRefused
 from graphlab.observe.sightings.usage.refused.refusals import RefusedOptimizers
 from graphlab.observe.sightings.usage.refused.transforms import TransformsRefused
+from graphlab.observe.sightings.usage.refused.unfit import GivenRefused
 from graphlab.observe.sightings.usage.watch import watchers_of_usage
 from graphlab.observe.sightings.watched import Watched, Watcher
 from graphlab.observe.sightings.zeros import ZeroWatch
@@ -41,6 +42,7 @@ class Watchers:
         self._refused = RefusedOptimizers(watched)
         self._lone = LoneValuesRefused(watched)
         self._transforms = TransformsRefused(watched)
+        self._given = GivenRefused(watched)
         self._of_ranks = tuple(watchers_of_ranks(watched))
         self._after_backwards = self._zeros, self._kept, self.numbers, *self._of_ranks
         self._all: tuple[Watcher, ...] = (
@@ -61,6 +63,7 @@ class Watchers:
             self._refused,
             self._lone,
             self._transforms,
+            self._given,
             *self._of_ranks,
         )
 
@@ -85,6 +88,7 @@ class Watchers:
         self._refused.raised(error)
         self._lone.raised(error)
         self._transforms.raised(error)
+        self._given.raised(error)
         for each in self._of_ranks:
             each.raised(error)
 

@@ -42,8 +42,7 @@ def _detach_variable(
         return None
     loop = _loop_around(trace.sources[file], line)
     body = loop.body if isinstance(loop, ast.For | ast.While) else []
-    tree = ast.parse(trace.sources[file])
-    late = [each for each in carriers if each.name != event.loss and _handed_on(each, body, tree)]
+    late = [each for each in carriers if each.name != event.loss and _handed_on(trace, each, body)]
     once = [made for each in late if (made := _made_once(trace, each)) is not None]
     if once and len(once) == len(late):
         return once[0]
@@ -95,7 +94,12 @@ def kept_inside(trace: Trace, event: Backward) -> Help | None:
         return None
     tree, loop = ast.parse(source), _loop_around(source, place.line)
     body = loop.body if isinstance(loop, ast.For | ast.While) else []
-    read = {each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)}
+    read = {
+        each.attr
+        for text in trace.sources.values()
+        for each in _nodes(text)
+        if isinstance(each, ast.Attribute)
+    }
     for each in event.carriers if body else ():
         first, _, path = each.name.partition(".")
         if not each.inside and path and path.rpartition(".")[2] not in read:
@@ -263,24 +267,25 @@ def _words(carrier: Carrier, loop: ast.stmt | None) -> Help:
     return Help(message("repairs.carried.collected", name=name))
 
 
-def _handed_on(carrier: Carrier, body: list[ast.stmt], tree: ast.Module) -> bool:
+def _handed_on(trace: Trace, carrier: Carrier, body: list[ast.stmt]) -> bool:
     """Whether an iteration reads the variable before binding it, so that it has the value of the
-    iteration before. An attribute always persists, so any read of it counts."""
+    iteration before. An attribute always persists, so any read of it counts, in whichever file."""
     name = carrier.name
     if "[" in name:
         return True
     if "." in name:
-        last = name.rsplit(".", 1)[-1]
-        return any(
-            isinstance(each, ast.Attribute) and each.attr == last and isinstance(each.ctx, ast.Load)
-            for each in ast.walk(tree)
-        )
+        return name.rsplit(".", 1)[-1] in _attributes_read(trace)
     for statement in body:
         if name in _read_first(statement, name):
             return any(name in bound_names(each) for each in body)
         if name in bound_names(statement) and not hasattr(statement, "body"):
             return False
     return False
+
+
+def _attributes_read(trace: Trace) -> set[str]:
+    nodes = (each for source in trace.sources.values() for each in _nodes(source))
+    return {e.attr for e in nodes if isinstance(e, ast.Attribute) and isinstance(e.ctx, ast.Load)}
 
 
 def _read_first(statement: ast.stmt, name: str) -> set[str]:

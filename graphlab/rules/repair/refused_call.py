@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from graphlab.language import message
@@ -70,6 +71,17 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
     if edits is not None:
         return edits[0].help(text, [edits[1]])
     return Help(text)
+
+
+def kept_as_tensor(trace: Trace, at: Location | None, by: str) -> Iterator[Help]:
+    """``total += loss`` for ``total += loss.item()``, where the sum is trained on. Not where a new
+    tensor is made of the number."""
+    if at is None or _word(by) != "item" or "tensor(" in at.code:
+        return
+    edits = _replaced(trace, at, ".item()", "")
+    if edits is not None:
+        words = {"by": by, "line": at.line}
+        yield edits[0].help(message("repairs.call.keep_tensor", **words), [edits[1]])
 
 
 def reduce_to_scalar(trace: Trace, event: Backward) -> Help | None:

@@ -103,15 +103,15 @@ def update_under_no_grad(trace: Trace, saved: Saved, at: Location, alone: bool) 
     here = StatementInScope.of(trace, at)
     if here is None or not re.search(r"^import torch$", here.source, re.M):
         return None
-    if not _is_write(here.statement):
+    if not is_write(here.statement):
         return None
     first = last = here.statement
     for each in here.following():
-        if not (_is_write(each) and here.owns_its_lines(each)):
+        if not (is_write(each) and here.owns_its_lines(each)):
             break
         last = each
     for each in reversed(here.preceding()):
-        if not (_is_write(each) and here.owns_its_lines(each)):
+        if not (is_write(each) and here.owns_its_lines(each)):
             break
         first = each
     start, end = first.lineno, last.end_lineno or last.lineno
@@ -157,12 +157,12 @@ def under_no_grad(trace: Trace, at: Location) -> Help | None:
     here = StatementInScope.of(trace, at)
     if here is None or not re.search(r"^import torch$", here.source, re.M):
         return None
-    if not _is_write(here.statement):
+    if not is_write(here.statement):
         # Its result is used, and would have no graph under no_grad.
         return None
     last = here.statement
     for each in here.following():
-        if not _is_write(each) or not here.owns_its_lines(each):
+        if not is_write(each) or not here.owns_its_lines(each):
             break
         last = each
     first = here.statement.lineno
@@ -304,7 +304,7 @@ def _inplace(call: ast.Call) -> ast.AST | None:
     return only if isinstance(only, ast.Constant) and only.value is True else None
 
 
-def _is_write(statement: ast.stmt) -> bool:
+def is_write(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.AugAssign):
         return True
     if isinstance(statement, ast.Assign):

@@ -139,6 +139,38 @@ def _is_own(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
+def forgotten_before_copy(trace: Trace, event: Refused) -> Iterator[Help]:
+    """``module.map = None`` for all modules before a deepcopy of them, for an attribute that is
+    None until a forward stores a result there: the next forward does so again."""
+    file, at = Rewriting.of(trace, event.at), event.at
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    holder, _, last = (trace.tensors[event.tensor].name or "").rpartition(".")
+    if file is None or statement is None or not holder or not file.body(statement):
+        return
+    calls = [
+        each
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Call) and ast.unparse(each.func).rpartition(".")[2] == "deepcopy"
+    ]
+    empty = re.compile(rf"\bself\.{re.escape(last)}\b(: [^=]+)? = None\b")
+    if len(calls) != 1 or not calls[0].args or not last.isidentifier():
+        return
+    if not any(empty.search(text) for text in trace.sources.values()):
+        return
+    copied, indent = file.text(calls[0].args[0]), " " * statement.col_offset
+    taken = {each.id for each in ast.walk(file.tree) if isinstance(each, ast.Name)}
+    name = next(each for each in ("module", "part", "each_module") if each not in taken)
+    place = file.whole(statement)[0]
+    lines = (
+        f"{indent}for {name} in {copied}.modules():\n"
+        f'{indent}    if hasattr({name}, "{last}"):\n'
+        f"{indent}        {name}.{last} = None\n"
+    )
+    found = file.help(message("repairs.asked.forgotten", name=last), (place, place, lines))
+    if found is not None:
+        yield found
+
+
 def made_plain(trace: Trace, event: Refused) -> Help | None:
     """Leave ``requires_grad=True`` out where a tensor is made whose elements are then assigned, one
     by one: what is assigned has a graph of its own. Not of what an optimizer holds."""

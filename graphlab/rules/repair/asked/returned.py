@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
+from itertools import combinations
 
 from graphlab.language import Message, message
 from graphlab.language.lists import listing
@@ -12,6 +13,9 @@ from graphlab.source.blocks import StatementInScope
 from graphlab.source.rewriting import Function
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Trace
+
+# How torch tells the place of a gradient, the shape that it has and the one of its input.
+_MISSHAPEN = re.compile(r"at index (\d+) - got \[([\d, ]*)\] .*\[([\d, ]*)\]")
 
 
 def complete_return(trace: Trace, event: Backward) -> Help | None:
@@ -25,7 +29,8 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
     if not isinstance(why, Message) or isinstance(here.scope, ast.Module):
         return None
     if why.key != "observed.contract.number":
-        return _in_order(here, here.scope, here.statement.value)
+        ordered = _in_order(here, here.scope, here.statement.value)
+        return ordered or _summed(trace, here, here.statement.value)
     got, wanted = why.arguments["gradients"], why.arguments["inputs"]
     inputs = _inputs(here.source, here.scope)
     value = here.statement.value
@@ -45,7 +50,8 @@ def complete_return(trace: Trace, event: Backward) -> Help | None:
         in_turn = [mine.get(at, "None") for at in range(wanted)]
         named = _by_name(inputs, given, texts)
         found = here.help(text, f"return {', '.join(named or in_turn)}")
-        sure = got == 1 or named
+        # What is left out at the end alone leaves no doubt of the order.
+        sure = got == 1 or named or needed == [*range(got)]
         return found if sure else replace(found, choice=message("fix.meant.order"))
     if len(unused) != wanted - got or not texts:
         text = message("repairs.returned.too_few", count=wanted, inputs=listing(inputs))
@@ -68,6 +74,35 @@ def _in_order(here: StatementInScope, backward: Function, value: ast.expr) -> He
         return None
     text = message("repairs.returned.in_order", inputs=listing(inputs))
     return here.help(text, f"return {', '.join(ordered)}")
+
+
+def _summed(trace: Trace, here: StatementInScope, value: ast.expr) -> Help | None:
+    """The gradient of an input that forward has spread over further dimensions: summed over these.
+    None where the shapes fit in more ways than one."""
+    said = _MISSHAPEN.search(trace.exception.message if trace.exception is not None else "")
+    given = _elements(value)
+    if said is None or int(said[1]) >= len(given):
+        return None
+    at = int(said[1])
+    before = given[: at + 1]
+    if any(isinstance(each, ast.Constant) for each in before):
+        # torch counts the inputs that are tensors.
+        return None
+    got, wanted = ([int(n) for n in each.split(",") if n.strip()] for each in (said[2], said[3]))
+    ways = [
+        kept
+        for kept in combinations(range(len(got)), len(wanted))
+        if [got[each] for each in kept] == wanted
+    ]
+    if len(ways) != 1 or len(got) == len(wanted):
+        return None
+    over = [str(each) for each in range(len(got)) if each not in ways[0]]
+    dims = over[0] if len(over) == 1 else f"({', '.join(over)})"
+    texts = [here.text(each) for each in given]
+    bare = isinstance(given[at], ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+    texts[at] = f"{texts[at] if bare else f'({texts[at]})'}.sum({dims})"
+    text = message("repairs.returned.summed", shape=str(wanted))
+    return here.help(text, f"return {', '.join(texts)}")
 
 
 def _elements(value: ast.expr) -> list[ast.expr]:

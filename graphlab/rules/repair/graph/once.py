@@ -13,6 +13,11 @@ from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Saved, Trace
 
+# Functions that make of a parameter what is used in its place.
+_MAPS = {
+    "exp", "softplus", "sigmoid", "tanh", "softmax", "log_softmax", "relu", "elu", "square",
+}  # fmt: skip
+
 
 def made_before_loop(trace: Trace, event: Backward) -> Iterator[Help]:
     """A variable that was computed once before the loop of the backward: detach it where it is
@@ -163,7 +168,29 @@ def made_once_in_init(trace: Trace, event: Backward) -> Iterator[Help]:
         text = message("repairs.kept_apart.each_call", name=name, function=function.name)
         found = file.help(text, (place, place, again))
         if found is not None:
-            yield replace(found, choice=message("fix.meant.once", name=name))
+            trained = inside is not None and _of_trained(trace, made[0].value)
+            yield replace(found, choice="" if trained else message("fix.meant.once", name=name))
+
+
+def _of_trained(trace: Trace, value: ast.expr) -> bool:
+    """Whether it is a function of what an optimizer holds, and of nothing else, which each step
+    changes: ``log_alpha.exp()``. What is copied may be where the training began."""
+    calls = {
+        ast.unparse(each.func).rpartition(".")[2]
+        for each in ast.walk(value)
+        if isinstance(each, ast.Call)
+    }
+    read = {
+        each.attr
+        for each in ast.walk(value)
+        if isinstance(each, ast.Attribute) and ast.unparse(each.value) == "self"
+    }
+    held = {
+        (trace.tensors[place].name or "").rpartition(".")[2]
+        for each in trace.optimizers
+        for place in each.owns
+    }
+    return bool(read) and read <= held and bool(calls) and calls <= _MAPS
 
 
 def _bound(node: ast.Name) -> bool:

@@ -1,133 +1,58 @@
-"""Repairs of weights that a forward makes of real ones, and of a module's own backward."""
+"""Repair of a layer that writes the signs, or the steps, of its own weight into that weight: what
+it is trained by is lost there."""
 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.steps import last_step
-from graphlab.source.rewriting import Function, Rewriting
+from graphlab.source.rewriting import Rewriting
+from graphlab.source.vocabulary import FLAT
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Trace
-from graphlab.trace.module_sightings import OwnBackward, StepUndone
+from graphlab.trace.model import Refused, Trace
+
+_FLAT = {each.lower() for each in FLAT}
 
 
-def real_values_stepped(trace: Trace, each: StepUndone) -> Help | None:
-    """Put back what ``weight.data = sign(weight.org)`` was made of before the step; or compute with
-    other values than the parameter's, ``weight + (sign(weight) - weight).detach()``."""
-    file = Rewriting.of(trace, each.at)
-    statement = file.statement(each.at.line) if file is not None and each.at is not None else None
-    if file is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-        return None
-    target = statement.targets[0]
-    if not isinstance(target, ast.Attribute) or target.attr != "data":
-        return None
-    name = ast.unparse(target.value)
-    kept = {
-        node.attr
-        for node in ast.walk(statement.value)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == name
-    }
-    if kept <= {"data"}:
-        return _computed_beside(file, statement, target.value)
-    return _put_back(trace, each, kept.pop()) if len(kept) == 1 else None
-
-
-def _put_back(trace: Trace, each: StepUndone, kept: str) -> Help | None:
-    step = last_step(trace, each.optimizer)
-    at = step.at if step is not None else None
-    file = Rewriting.of(trace, at)
+def computed_from_latent(trace: Trace, event: Refused) -> Help | None:
+    """``weight = self.weight + (self.weight.sign() - self.weight).detach()`` for
+    ``self.weight.copy_(self.weight.sign())`` in the forward that uses it. None where what is
+    written is not flat: a weight that is kept in its bounds is written on purpose."""
+    file = Rewriting.of(trace, event.at)
+    at = event.at
     statement = file.statement(at.line) if file is not None and at is not None else None
-    called = re.fullmatch(r"([\w.]+)\.step\(\)", at.code.strip()) if at is not None else None
-    if file is None or called is None or not isinstance(statement, ast.Expr):
+    function = file.function(statement) if file is not None and statement is not None else None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if file is None or statement is None or function is None or not isinstance(call, ast.Call):
         return None
-    lines = (
-        f"for group in {called[1]}.param_groups:",
-        '    for p in group["params"]:',
-        f'        if hasattr(p, "{kept}"):',
-        f"            p.data.copy_(p.{kept})",
-    )
-    place, indent = file.whole(statement)[0], " " * statement.col_offset
-    text = "".join(f"{indent}{line}\n" for line in lines)
-    return file.help(message("repairs.trained.put_back", name=kept), (place, place, text))
-
-
-def _computed_beside(file: Rewriting, statement: ast.Assign, held: ast.expr) -> Help | None:
-    function, name = file.function(statement), ast.unparse(held)
-    variable = name.rpartition(".")[2]
-    if function is None or any(variable == getattr(n, "id", "") for n in ast.walk(function)):
+    target = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if function.name == "__init__" or not isinstance(target, ast.Attribute):
         return None
-    after = [
-        node
-        for node in ast.walk(function)
-        if isinstance(node, ast.Attribute)
-        and node.lineno > (statement.end_lineno or statement.lineno)
-        and ast.unparse(node) == name
+    own, flat = file.text(target), _flat(file, call, target)
+    later = [
+        each
+        for each in ast.walk(function)
+        if isinstance(each, ast.Attribute)
+        and each.lineno > (statement.end_lineno or 0)
+        and ast.unparse(each) == ast.unparse(target)
+        and isinstance(each.ctx, ast.Load)
     ]
-    if not after or not all(isinstance(node.ctx, ast.Load) for node in after):
+    taken = {getattr(each, "id", getattr(each, "arg", "")) for each in ast.walk(function)}
+    name = next((n for n in (target.attr, f"flat_{target.attr}") if n not in taken), None)
+    if not flat or not later or name is None:
         return None
-    made = file.text(statement.value).replace(f"{name}.data", name)
-    text = f"{variable} = {name} + ({made} - {name}).detach()"
-    return file.help(
-        message("repairs.trained.beside", name=name),
-        (*file.span(statement), text),
-        *((*file.span(node), variable) for node in after),
-    )
+    edits = [(*file.span(each), name) for each in later]
+    edits.append((*file.span(statement), f"{name} = {own} + ({flat} - {own}).detach()"))
+    return file.help(message("repairs.trained.latent", name=own), *edits)
 
 
-def as_a_function(trace: Trace, each: OwnBackward) -> Iterator[Help]:
-    """A custom Function whose two methods call those of the module, for a module without parts of
-    its own to train."""
-    file = Rewriting.of(trace, each.at)
-    method = file.statement(each.at.line) if file is not None and each.at is not None else None
-    owner = file.parents.get(id(method)) if file is not None else None
-    if file is None or not isinstance(owner, ast.ClassDef) or not each.uncalled:
-        return
-    forward = next(
-        (one for one in owner.body if isinstance(one, ast.FunctionDef) and one.name == "forward"),
-        None,
-    )
-    if forward is None or not isinstance(method, Function) or "import torch" not in file.source:
-        return
-    given, back = _arguments(forward), _arguments(method)
-    trains = any(
-        word in file.text(owner) for word in ("Parameter(", "nn.Linear(", "nn.Conv", "compute")
-    )
-    if len(given) != 2 or len(back) != 2 or trains or forward.decorator_list:
-        return
-    x, kind = given[1], f"_{owner.name}Function"
-    lines = (
-        f"class {kind}(torch.autograd.Function):",
-        "    @staticmethod",
-        f"    def forward(ctx, module, {x}):",
-        "        ctx.module = module",
-        f"        return module.compute({x})",
-        "",
-        "    @staticmethod",
-        f"    def backward(ctx, {back[1]}):",
-        f"        return None, ctx.module.backward({back[1]})",
-        "",
-        "",
-    )
-    indent = " " * forward.col_offset
-    place, inner = file.whole(owner)[0], file.whole(forward)[0]
-    body = f"return {kind}.apply({given[0]}, {x})"
-    new = f"{indent}def forward({given[0]}, {x}):\n{indent}    {body}\n\n"
-    at = file.source.index("forward", file.span(forward)[0])
-    found = file.help(
-        message("repairs.trained.function", name=owner.name),
-        (place, place, "".join(f"{' ' * owner.col_offset}{one}".rstrip() + "\n" for one in lines)),
-        (inner, inner, new),
-        (at, at + len("forward"), "compute"),
-    )
-    if found is not None:
-        yield found
-
-
-def _arguments(function: Function) -> list[str]:
-    plain = function.args
-    if plain.vararg or plain.kwarg or plain.kwonlyargs or plain.defaults or plain.posonlyargs:
-        return []
-    return [each.arg for each in plain.args]
+def _flat(file: Rewriting, call: ast.Call, target: ast.Attribute) -> str:
+    """What is written, where an operation that is flat everywhere makes it of what it is written
+    to."""
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    if method.rstrip("_") in _FLAT and method.endswith("_") and not call.args:
+        return f"{file.text(target)}.{method.rstrip('_')}()"
+    if method != "copy_" or len(call.args) != 1:
+        return ""
+    used = {each.attr for each in ast.walk(call.args[0]) if isinstance(each, ast.Attribute)}
+    return file.text(call.args[0]) if used & _FLAT and target.attr in used else ""

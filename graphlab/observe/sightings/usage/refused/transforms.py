@@ -54,7 +54,7 @@ def _told(entries: list[TracebackEntry], files: UserFiles, said: str) -> Functio
     values = last.f_locals
     kind: Any
     # The two places in which torch itself raises, by what only they have.
-    if not _raises(last, at) and (kind := _applied(last, at)) is not None:
+    if not _raises(last, at) and (kind := applied(last, at)) is not None:
         # Since torch 2.15 `apply` is C++, which has no frame: its message tells what was missed.
         lacks = "setup_context"
         apart = lacks not in said
@@ -78,7 +78,7 @@ def _told(entries: list[TracebackEntry], files: UserFiles, said: str) -> Functio
     return FunctionUnfit(_defined(kind, name, files), call_at, f"{name}.apply()", name, lacks)
 
 
-def _applied(frame: FrameType, offset: int) -> Any:
+def applied(frame: FrameType, offset: int) -> Any:
     """The class whose ``apply``, if it is C++, a frame called: in so many words, or by a variable
     that holds it."""
     node = expression_of(frame.f_code, offset)

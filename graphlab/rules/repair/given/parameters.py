@@ -1,0 +1,69 @@
+"""Repairs of an optimizer that was given no parameters, though the module has some."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.rules.repair.held.building import registered
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import TensorInfo, Trace
+from graphlab.trace.sightings import OptimizerRefused
+
+_LISTS = {ast.List: "ModuleList", ast.ListComp: "ModuleList", ast.Dict: "ModuleDict",
+          ast.DictComp: "ModuleDict"}  # fmt: skip
+
+
+def found_by_parameters(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
+    """A ModuleList for a list of modules, a Parameter for a tensor: for all that the finding names,
+    as what is hidden beside them would not be trained."""
+    file, at = Rewriting.of(trace, each.cause), each.cause
+    made = file.statement(at.line) if file is not None and at is not None else None
+    function = file.function(made) if file is not None and made is not None else None
+    if file is None or function is None or each.cause is None:
+        return
+    wanted = {name.rpartition(".")[2] for name in each.told}
+    stores = [
+        one
+        for one in ast.walk(function)
+        if isinstance(one, ast.Assign) and _attribute(one.targets[0]) in wanted
+    ]
+    if len(stores) != len(wanted) or not all(map(file.body, stores)):
+        return
+    if len(stores) == 1:
+        path = f"{each.told[0]}[0].weight" if each.why == "listed" else each.told[0]
+        yield from registered(trace, each.cause, [TensorInfo(path, "parameter", (), "")])
+        return
+    nn = "nn" if "nn." in file.source else "torch.nn"
+    kinds = {_LISTS.get(type(one.value), "") if each.why == "listed" else "" for one in stores}
+    if len(kinds) != 1 or (each.why == "listed" and kinds == {""}):
+        return
+    kind = kinds.pop() or "Parameter"
+    if any("Parameter" in file.text(one.value) for one in stores):
+        return
+    edits = [(*file.span(one.value), f"{nn}.{kind}({file.text(one.value)})") for one in stores]
+    key = "make_parameter" if kind == "Parameter" else "make_kind"
+    found = file.help(message(f"repairs.tried.{key}", kind=kind), *edits)
+    if found is not None:
+        yield found
+
+
+def _attribute(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def kept_in_a_list(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
+    """``list(model.parameters())`` for a generator of them that something else had used up."""
+    file, at = Rewriting.of(trace, each.cause), each.cause
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or not isinstance(statement, ast.Assign):
+        return
+    value, name = statement.value, ast.unparse(statement.targets[0])
+    new = f"list({file.text(value)})"
+    if isinstance(value, ast.GeneratorExp):
+        new = f"[{file.text(value)[1:-1].strip()}]"
+    found = file.help(message("repairs.given.listed", name=name), (*file.span(value), new))
+    if found is not None:
+        yield found
