@@ -2,158 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.mixtures import MOST_COSINE, every, harmful, share_of
 from graphlab.rules.repair.loops import isolation_edits
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import losses_by_name, own_losses
 from graphlab.source.blocks import Block
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Mix, Share, Step, Trace
 
-# Shares of the other optimizers' losses below this are not reported.
-LEAST_FOREIGN_SHARE = 0.1
-# Two losses whose gradients have this cosine or less mostly cancel each other.
-MOST_COSINE = -0.5
-
 
 def check(trace: Trace) -> Iterator[Finding]:
-    harms = [*_steps_with_mixture(trace, _goes_uphill)]
-    # Conflicting losses are reported only if no step went uphill, and once.
-    conflicts = [*_steps_with_mixture(trace, _losses_conflict)][:1]
-    found = harms or conflicts or [*_steps_with_mixture(trace, _all_parameters, _leaking(trace))]
-    found = found or [
-        each for each in _steps_with_mixture(trace, _all_parameters) if _left_since(trace, *each)
-    ]
-    for index, mine, event, mix, others in found:
-        yield _finding(trace, trace.optimizers[index].name, mine, event, mix, others)
+    for each in harmful(trace):
+        yield _finding(trace, *each)
 
 
 def mixed_at_all(trace: Trace) -> Iterator[Finding]:
     """As `check`, of whatever share another optimizer's loss has: no warning, but what keeps a
     repair from being right."""
-    found = _steps_with_mixture(trace, lambda mix, mine, others: True)
-    for index, mine, event, mix, others in found:
-        yield _finding(trace, trace.optimizers[index].name, mine, event, mix, others)
-
-
-def _steps_with_mixture(
-    trace: Trace,
-    bad: Callable[[Mix, str, set[str]], bool],
-    leaking: dict[int, set[str]] | None = None,
-) -> Iterator[tuple[int, str, Step, Mix, set[str]]]:
-    """(optimizer, its own loss, its worst step, that step's mix, the other optimizers' losses), for
-    each optimizer of whose sampled steps with mixed gradients at least half are `bad`. `leaking`
-    has the losses to look for by optimizer, else all other optimizers' are."""
-    own = own_losses(trace)
-    for index, mine in own.items() if len(own) > 1 else ():
-        others = {loss for at, loss in own.items() if at != index}
-        if leaking is not None:
-            others &= leaking.get(index, set())
-        mixed = [
-            (event, event.mix)
-            for event in trace.events
-            if isinstance(event, Step)
-            and event.optimizer == index
-            and event.mix is not None
-            and {share.loss for share in event.mix.shares} & others
-            and any(share.loss == mine for share in event.mix.shares)
-        ]
-        found = [(event, mix) for event, mix in mixed if bad(mix, mine, others)]
-        if found and 2 * len(found) >= len(mixed):
-            event, mix = min(found, key=lambda each: _share(each[1], mine).cosine_to_total or 0.0)
-            yield index, mine, event, mix, others
-
-
-def _share(mix: Mix, loss: str) -> Share:
-    return next(each for each in mix.shares if each.loss == loss)
-
-
-def _goes_uphill(mix: Mix, mine: str, others: set[str]) -> bool:
-    """Whether the applied gradient has a negative cosine with that of the optimizer's own loss, and
-    the step did not lower that loss to first order."""
-    foreign = sum(each.share for each in mix.shares if each.loss in others)
-    own = _share(mix, mine)
-    uphill = own.change is None or own.change > 0.0
-    return (
-        foreign >= LEAST_FOREIGN_SHARE
-        and own.cosine_to_total is not None
-        and own.cosine_to_total < 0.0
-        and uphill
-    )
-
-
-def _losses_conflict(mix: Mix, mine: str, others: set[str]) -> bool:
-    """Whether the gradient of another optimizer's loss largely cancels that of its own: even if its
-    own is larger, each step makes less progress."""
-    pair = {frozenset(each[:2]): each[2] for each in mix.cosines}
-    return any(
-        each.share >= LEAST_FOREIGN_SHARE
-        and pair.get(frozenset((mine, each.loss)), 0.0) <= MOST_COSINE
-        for each in mix.shares
-        if each.loss in others
-    )
-
-
-def _leaking(trace: Trace) -> dict[int, set[str]]:
-    """For each optimizer the losses of others that reach it, while its own loss is kept from
-    theirs: the program means to train them apart. Losses must be told by their names."""
-    named = losses_by_name(trace)
-    reached: dict[str, set[int]] = {}
-    for event in trace.events:
-        if isinstance(event, Backward):
-            reached.setdefault(event.loss, set()).update(event.reached)
-    found: dict[int, set[str]] = {}
-    for index, mine in named.items():
-        for other, loss in named.items():
-            theirs = set(trace.optimizers[other].owns)
-            if loss != mine and reached[loss] & theirs and not reached[mine] & theirs:
-                found.setdefault(index, set()).add(loss)
-    return found
-
-
-def _left_since(
-    trace: Trace, index: int, mine: str, event: Step, mix: Mix, others: set[str]
-) -> bool:
-    """Whether what another's loss has put there was left over from the iteration before: its own
-    optimizer has stepped since, and this one's loss has come only then. Losses that are meant to
-    train it together come together."""
-    foreign = max((s for s in mix.shares if s.loss in others), key=lambda s: s.share).loss
-    owner = next(at for at, loss in own_losses(trace).items() if loss == foreign)
-    theirs, seen = {*trace.optimizers[owner].owns}, False
-    stepped = False
-    for each in reversed(trace.events[: trace.events.index(event)]):
-        if isinstance(each, Step):
-            stepped = stepped or (seen and each.optimizer == owner)
-        elif isinstance(each, Backward) and each.loss == mine:
-            if theirs & {*each.reached}:
-                return False
-            seen = True
-        elif isinstance(each, Backward) and each.loss == foreign:
-            here, then = event.iteration, each.iteration
-            return stepped and here is not None and then is not None and then < here
-    return False
-
-
-def _all_parameters(mix: Mix, mine: str, others: set[str]) -> bool:
-    """Whether another's loss went through all that the own one trains: a trunk that is shared on
-    purpose is a part."""
-    own = _share(mix, mine).parameters
-    return any(
-        each.share >= LEAST_FOREIGN_SHARE and each.parameters >= own
-        for each in mix.shares
-        if each.loss in others
-    )
+    for each in every(trace):
+        yield _finding(trace, *each)
 
 
 def _finding(
-    trace: Trace, name: str, mine: str, event: Step, mix: Mix, others: set[str]
+    trace: Trace, index: int, mine: str, event: Step, mix: Mix, others: set[str]
 ) -> Finding:
+    name = trace.optimizers[index].name
     foreign = max((s for s in mix.shares if s.loss in others), key=lambda s: s.share)
     pair = {frozenset(each[:2]): each[2] for each in mix.cosines}
     between = pair.get(frozenset((mine, foreign.loss)))
-    own = _share(mix, mine)
+    own = share_of(mix, mine)
     cause = next(
         (
             each

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.gl101_mixed_gradients import check as mixed_gradients
+from graphlab.rules.mixtures import harmful
 from graphlab.rules.repair.trained.as_number import detached, kept_apart
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
@@ -20,7 +20,7 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if not isinstance(each, TrainedAsNumber) or _thrown_away(trace, each):
             continue
-        if each.what == "critic" and next(mixed_gradients(trace), None) is not None:
+        if each.what == "critic" and harmful(trace):
             # GL101 has measured what that does to the critic's own loss.
             continue
         if _applied(trace, each):

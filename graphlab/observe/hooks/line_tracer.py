@@ -172,13 +172,29 @@ class LineTracer(ABC):
             for event in events or EVENTS:
                 known[event].append(handler)
 
+    def drop(self, function: Any, handler: Handler) -> None:
+        """Call a handler no more, and let the function be if it has no other."""
+        function = inspect.unwrap(function)
+        if id(function) in self._registered:
+            handlers = self._registered[id(function)][1]
+            for event in EVENTS:
+                handlers[event] = [each for each in handlers[event] if each != handler]
+            if self.running and function in self.handled and not any(handlers.values()):
+                self.handled.remove(function)
+                self.let_be(function)
+
+    @abstractmethod
+    def let_be(self, function: Any) -> None:
+        """No handler asks for this function any more, which may be running."""
+
     def bind(self) -> None:
         """Note the codes of the functions that are handled, at each start: a session around this
         one may have swapped them while handlers were registered."""
         self.handlers.clear()
-        self.handled[:] = [function for function, _ in self._registered.values()]
+        bound = [each for each in self._registered.values() if any(each[1].values())]
+        self.handled[:] = [function for function, _ in bound]
         self._codes_handled[:] = [function.__code__ for function in self.handled]
-        for code, (_, handlers) in zip(self._codes_handled, self._registered.values(), strict=True):
+        for code, (_, handlers) in zip(self._codes_handled, bound, strict=True):
             self.handlers[id(code)] = handlers
 
     def call_handlers(self, code: CodeType, frame: FrameType, event: str, value: Any) -> None:

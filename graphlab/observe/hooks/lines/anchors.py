@@ -39,6 +39,12 @@ class Anchors:
                     if self._aside:
                         swap.step_aside()
 
+    def drop(self, function: Any) -> None:
+        """Restore one function."""
+        for swap in self._swaps:
+            if swap.holds(function):
+                swap.take_out()
+
     def take_out(self) -> None:
         """Restore every function. Safe to call twice."""
         for swap in self._swaps:

@@ -146,6 +146,12 @@ class MonitoringTracer(LineTracer):
         self._codes.clear()
         monitoring.free_tool_id(tool)
 
+    def let_be(self, function: Any) -> None:
+        self._anchors.drop(function)
+        self._handled.discard(id(function.__code__))
+        if self._tool is not None:
+            monitoring.set_local_events(self._tool, function.__code__, 0)
+
     def lost_sight(self) -> bool:
         return self.running and (
             self._tool is None or monitoring.get_tool(self._tool) != "graphlab"

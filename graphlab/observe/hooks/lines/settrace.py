@@ -160,6 +160,10 @@ class SettraceTracer(LineTracer):
         self._codes[id(code)] = _ANCHOR
         self._alive.append(code)
 
+    def let_be(self, function: Any) -> None:
+        self._anchors.drop(function)
+        self._codes[id(function.__code__)] = _OTHER
+
     def blind(self, own: Following) -> bool:
         away = own.paused or own.off_in_module or own.in_prelude or own.dark is not None
         return not away and not self.rests and sys.gettrace() is not own.trace
@@ -353,11 +357,8 @@ class SettraceTracer(LineTracer):
         seq, marks, stack, files, calls = self.seq, own.marks, own.stack, self.files, own.calls
         starts = self.iterations.body_starts(code)
         odd, pending = self.odd_lines(code), own.pending
-        write_begins, write_ended, body_begins = (
-            self.write_begins,
-            self.write_ended,
-            self.body_begins,
-        )
+        write_begins, write_ended = self.write_begins, self.write_ended
+        body_begins = self.body_begins
         calm, patience = self._calm, self._calm.PATIENCE
         # Dict look-ups: comparing strings needs stack that may not be left near the limit.
         is_line, is_return = _IS_LINE, _IS_RETURN

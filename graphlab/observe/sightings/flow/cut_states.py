@@ -7,7 +7,7 @@ A state that is cut between backwards is truncated on purpose. So is one that is
 from __future__ import annotations
 
 import ast
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
@@ -40,8 +40,8 @@ _LAYERS = (nn.RNN, nn.LSTM, nn.GRU)
 # How many steps are kept of each module, in how many of one backward it must have been so, and at
 # how many backwards.
 KEPT, STEPS, ENOUGH = 64, 2, 2
-# How many calls of one module are looked at.
-MOST = 4096
+# How many calls of one class are looked at, and how many if all of its modules are known by then.
+MOST, FEW = 4096, 128
 # A graph larger than this is not searched for a way around the cut.
 _LARGE = 5_000
 
@@ -57,9 +57,9 @@ class Chain:
     made: int = -1
     before: int = -1
     cuts: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=KEPT))
-    calls: int = 0
     seen: int = 0
     carried: bool = False
+    told: bool = False
     at: tuple[Location, ...] = ()
     state_name: str = ""
     name: str = ""
@@ -72,6 +72,7 @@ class CutStates:
         self._watched = watched
         self._known: dict[int, Chain] = {}
         self._found: dict[int, StatesCut] = {}
+        self._calls: Counter[Any] = Counter()
         for kind in (*_CELLS, *_LAYERS):
             watched.tracer.handle(kind.forward, self._on_call, "call", "return")
 
@@ -85,14 +86,27 @@ class CutStates:
             if not is_a(module, (*_CELLS, *_LAYERS)):
                 return
             known = self._known[id(module)] = Chain(Ref(module))
-        if known.carried or known.calls >= MOST:
-            known.state = []
-            return
         if event == "call":
-            known.calls += 1
+            self._count(module)
+        if known.carried or known.told:
+            known.state = []
+        elif event == "call":
             self._given(known, module, frame)
         else:
             self._gave(known, arg[-1] if is_a(module, _LAYERS) else arg)
+
+    def _count(self, module: Any) -> None:
+        """A handler costs as much as a cell's step: once enough is known it is called no more."""
+        kind = next(each for each in (*_CELLS, *_LAYERS) if is_a(module, each))
+        self._calls[kind] += 1
+        calls = self._calls[kind]
+        if calls % FEW:
+            return
+        known = [each for each in self._known.values() if is_a(each.ref(), kind)]
+        if calls >= MOST or all(each.carried or each.told for each in known):
+            self._watched.tracer.drop(kind.forward, self._on_call)
+            for each in known:
+                each.state = []
 
     def _given(self, known: Chain, module: Any, frame: FrameType) -> None:
         known.before = -1
@@ -153,6 +167,7 @@ class CutStates:
                 continue
             each.seen += 1
             if each.seen == ENOUGH and each.at:
+                each.told = True
                 self._found[id(each)] = StatesCut(
                     each.at[0], each.state_name, each.name, each.at[1:]
                 )
