@@ -15,6 +15,7 @@ from graphlab.commands.recording import check_against
 from graphlab.errors import UserError
 from graphlab.language import message, say
 from graphlab.output import files, streams
+from graphlab.rules.rule import Rule
 from graphlab.trace.film import Film
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
@@ -150,7 +151,7 @@ class Report:
 
         asked = self._asked
         with self.surviving("the findings"):
-            self._findings = find(self.trace)
+            self._findings = find(self.trace, self._failed)
         if asked.trace_file is not None:
             with self.surviving("the trace"):
                 from graphlab.trace.film import dumps
@@ -174,6 +175,13 @@ class Report:
             # Last, since it takes longest.
             with self.surviving("the player"):
                 self._write_page(asked.html_file)
+
+    def _failed(self, rule: Rule, error: Exception) -> None:
+        """A rule of ours raised: the others' findings are told, and that all is well is not."""
+        with self.surviving(rule.code):
+            raise error
+        notice = message("observed.unseen.rule", code=rule.code)
+        self.trace = replace(self.trace, unseen=(*self.trace.unseen, notice))
 
     def _print(self) -> None:
         from graphlab.views import console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import replace
 
 from graphlab import rules
@@ -29,9 +30,18 @@ RULES = _found()
 STRICT = False
 
 
-def find(trace: Trace) -> list[Finding]:
-    """The findings of all rules, in the order of the rules' codes."""
-    return [finding for rule in RULES for finding in _checked(rule, trace)]
+def find(trace: Trace, failed: Callable[[Rule, Exception], None] | None = None) -> list[Finding]:
+    """The findings of all rules, in the order of the rules' codes. `failed` is told of a rule that
+    cannot be checked; without it, its exception is raised."""
+    found: list[Finding] = []
+    for rule in RULES:
+        try:
+            found += _checked(rule, trace)
+        except Exception as error:
+            if failed is None or STRICT:
+                raise
+            failed(rule, error)
+    return found
 
 
 def _checked(rule: Rule, trace: Trace) -> list[Finding]:

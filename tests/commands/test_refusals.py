@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from graphlab.rules.registry import RULES
 
 Main = Callable[..., tuple[int, str, str]]
 
@@ -117,10 +120,31 @@ def test_what_fails_on_its_own_is_told_in_two_lines(
     assert "Traceback" in main("explain")[2]
 
 
-def test_a_rule_that_fails_costs_no_exit_code(
+def test_a_rule_that_fails_keeps_nothing_from_the_others(
     main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def fail(trace: object) -> list[object]:
+        raise KeyError("slip")
+
+    broken = tuple(replace(each, check=fail) if each.code == "GL101" else each for each in RULES)
+    monkeypatch.setattr("graphlab.rules.registry.RULES", broken)
+    monkeypatch.setattr("graphlab.rules.registry.STRICT", False)
+    (tmp_path / "right.py").write_text(
+        "import torch\ntorch.ones(1, requires_grad=True).backward()\n"
+    )
+    (tmp_path / "wrong.py").write_text("import torch\ntorch.ones(1).backward()\n")
+    code, out, err = main("run", "right.py")
+    assert code == 0 and "not everything was observed" in out and "nothing wrong" not in out
+    assert "notice: an internal error kept the rule GL101 from being checked" in out
+    assert err == "error: internal error in GL101: KeyError: 'slip'\n"
+    code, out, _ = main("run", "wrong.py")
+    assert code == 1 and "error[GL005]" in out
+
+
+def test_rules_that_fail_cost_no_exit_code(
+    main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> list[object]:
         raise KeyError("slip")
 
     (tmp_path / "script.py").write_text("import sys\nsys.exit(7)\n")
