@@ -138,7 +138,7 @@ def test_an_exception_belongs_to_the_iteration_that_ran(
 
 
 def test_no_file_of_torchs_or_of_graphlabs_is_read(tmp_path: Path, monkeypatch: Any) -> None:
-    from graphlab.observe import iterations, program
+    from graphlab.observe import program
     from graphlab.source import loops
 
     read: list[str] = []
@@ -147,8 +147,7 @@ def test_no_file_of_torchs_or_of_graphlabs_is_read(tmp_path: Path, monkeypatch: 
         read.append(filename)
         return places.parse(filename)
 
-    for module in (loops, iterations):
-        monkeypatch.setattr(module, "parse", parse)
+    monkeypatch.setattr(loops, "parse", parse)
     script = tmp_path / "script.py"
     script.write_text(
         START + "loss = model(torch.randn(2, 3)).sum()\n"

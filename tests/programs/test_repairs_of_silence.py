@@ -1,0 +1,148 @@
+"""Programs that run to their end and train nothing of what was meant: each repair ends that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HEAD = """\
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+torch.manual_seed(0)
+"""
+
+ROUNDED = """
+
+class Rounded(nn.Linear):
+    def forward(self, x):
+        self.weight.data = self.weight.data.sign()
+        return F.linear(x, self.weight, self.bias)
+
+
+model = nn.Sequential(Rounded(6, 16), nn.ReLU(), nn.Linear(16, 1))
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+for step in range(8):
+    x = torch.randn(32, 6)
+    loss = (model(x) - x[:, :1]).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+REVERSED = """
+
+class Reversal(nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x):
+        return x.view_as(x)
+
+    def backward(self, grad):
+        return grad.neg() * self.scale
+
+
+features, head = nn.Linear(4, 8), nn.Linear(8, 1)
+reverse = Reversal(0.5)
+optimizer = torch.optim.SGD([*features.parameters(), *head.parameters()], lr=0.1)
+for step in range(6):
+    x = torch.randn(16, 4)
+    loss = head(reverse(features(x))).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+NORMED = """
+from torch.nn.utils.parametrizations import weight_norm
+
+
+def init(m):
+    if isinstance(m, nn.Linear):
+        m.weight.data.normal_(0.0, 0.02)
+
+
+model = nn.Sequential(weight_norm(nn.Linear(4, 8)), nn.ReLU(), nn.Linear(8, 1))
+model.apply(init)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(6):
+    loss = model(torch.randn(16, 4)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+FROZEN = """
+model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+for step in range(8):
+    if step == 3:
+        for p in model[0].parameters():
+            p.requires_grad = False
+    loss = model(torch.randn(16, 4)).square().mean()
+    optimizer.zero_grad(set_to_none=False)
+    loss.backward()
+    optimizer.step()
+"""
+
+RATIO = """
+actor = nn.Linear(4, 2)
+optimizer = torch.optim.SGD(actor.parameters(), lr=0.1)
+for step in range(8):
+    state = torch.randn(16, 4)
+    policy = torch.distributions.Categorical(logits=actor(state))
+    action = policy.sample()
+    old_log_prob = policy.log_prob(action)
+    advantage = torch.randn(16)
+    log_prob = torch.distributions.Categorical(logits=actor(state)).log_prob(action)
+    ratio = (log_prob - old_log_prob).exp()
+    loss = -(ratio * advantage).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+STATES = """
+cell, head = nn.GRUCell(3, 8), nn.Linear(8, 1)
+optimizer = torch.optim.SGD([*cell.parameters(), *head.parameters()], lr=0.1)
+for step in range(6):
+    x = torch.randn(16, 5, 3)
+    h = torch.zeros(16, 8)
+    losses = []
+    for t in range(5):
+        h = cell(x[:, t], h.detach())
+        losses.append((head(h).squeeze(1) - x[:, 0, 0]).square().mean())
+    loss = sum(losses)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "source", "said"),
+    [
+        ("GL149", ROUNDED, "Compute with other values than those of self.weight"),
+        ("GL138", REVERSED, "Let a torch.autograd.Function call the backward() of Reversal"),
+        ("GL125", NORMED, "Assign the values of m.weight where it is parametrised"),
+        ("GL116", FROZEN, "Take the gradient away where p is frozen"),
+        ("GL120", RATIO, "Detach old_log_prob"),
+        ("GL148", STATES, "Hand h on with its graph from step to step"),
+    ],
+)
+def test_a_repair_leaves_nothing_to_tell(
+    observe: Any, applied: Any, tmp_path: Path, code: str, source: str, said: str
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + source)
+    (finding,) = [each for each in observe(script).told if each.code == code]
+    offered = (*finding.help, *finding.others)
+    (help,) = [each for each in offered if said in each.text and each.after]
+    script.write_text(applied(help, HEAD + source))
+    ran = observe(script)
+    assert (ran.exit_code, ran.told) == (0, []), script.read_text()
