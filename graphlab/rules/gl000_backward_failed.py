@@ -36,7 +36,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         cause = Place(node.raised_at, message("errors.gl000.raised", error=event.raised))
     if event.cut is not None:
         cause = Place(event.cut, event.cut_by)
-    before = _uncleared(trace, event, node) if node.library else None
+    before = _uncleared(trace, event, node) if node.package else None
     if before is not None and before.at is not None and before.at != event.at:
         cause = Place(before.at, before.call)
     yield Finding(
@@ -65,13 +65,12 @@ def _others(trace: Trace, event: Backward, node: FailedNode) -> Iterator[Help]:
 def _where(node: FailedNode) -> str:
     if node.why:
         return message("errors.gl000.function", function=node.function, why=node.why)
-    if node.operation or node.library:
+    if node.operation or node.package:
         at, inside = node.at, node.module
         line = message("errors.gl000.backward_of", line=at.line) if at is not None else ""
         module = message("errors.gl000.module", module=inside) if inside else ""
-        if node.library:
-            library = node.library
-            return message("errors.gl000.library", library=library, line=line, module=module)
+        if node.package:
+            return message("errors.gl000.package", package=node.package, line=line, module=module)
         operation = node.operation
         return message("errors.gl000.operation", operation=operation, line=line, module=module)
     if node.raised_at is not None:
@@ -116,7 +115,7 @@ def _notes(node: FailedNode) -> Iterator[str]:
     if node.operands:
         operands = listing([_told(each) for each in node.operands])
         yield message("errors.gl000.operands", operands=operands)
-    if not (node.operation or node.raised_at or node.why or node.library):
+    if not (node.operation or node.raised_at or node.why or node.package):
         yield message("errors.gl000.unknown")
 
 
@@ -158,10 +157,10 @@ def _help(event: Backward, node: FailedNode, before: Backward | None) -> str:
             call=before.call,
             line=before.at.line,
             module=node.module,
-            library=node.library,
+            package=node.package,
         )
-    if node.library:
-        return message("errors.gl000.library_help", library=node.library)
+    if node.package:
+        return message("errors.gl000.package_help", package=node.package)
     if node.raised_at is not None:
         return message("errors.gl000.your_line", line=node.raised_at.line)
     if node.at is not None:

@@ -157,7 +157,7 @@ class FailedNode:
     """The node at which a backward raised: its operation, the forward line that made it (`at`), in
     which module, and what it computed with. raised_at: the user's own line that raised, in a hook
     or a Function's backward. function: the Function or checkpointed function that it is about; why:
-    what is wrong with that, as the end of a sentence. library: the package whose hook raised."""
+    what is wrong with that, as the end of a sentence. package: the one whose hook raised."""
 
     operation: str
     at: Location | None
@@ -166,7 +166,7 @@ class FailedNode:
     raised_at: Location | None = None
     function: str = ""
     why: str = ""
-    library: str = ""
+    package: str = ""
 
 
 @dataclass(frozen=True, slots=True)

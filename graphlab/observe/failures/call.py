@@ -85,7 +85,7 @@ class FailedCall:
         return mine[-1].at if mine else None
 
     @property
-    def library(self) -> str:
+    def package(self) -> str:
         """The installed package, other than torch, whose own hook raised below the engine."""
         last = self.below[-1].frame if self.below and self.raised_at is None else None
         if last is None or not installed(last.f_code.co_filename):

@@ -19,10 +19,10 @@ def failed_node(call: FailedCall, function: str = "", why: str = "") -> FailedNo
     nodes = call.possible
     operations = {operation(each) for each in nodes}
     if len(operations) != 1 or (len(nodes) > 1 and not function and call.keeps is False):
-        if call.raised_at is None and not call.library:
+        if call.raised_at is None and not call.package:
             return None
         return FailedNode(
-            "", None, raised_at=call.raised_at, function=function, why=why, library=call.library
+            "", None, raised_at=call.raised_at, function=function, why=why, package=call.package
         )
     lines = {call.forward(each) for each in nodes}
     modules = {call.module(each) for each in nodes}
@@ -34,7 +34,7 @@ def failed_node(call: FailedCall, function: str = "", why: str = "") -> FailedNo
         raised_at=call.raised_at,
         function=function,
         why=why,
-        library=call.library,
+        package=call.package,
     )
 
 
