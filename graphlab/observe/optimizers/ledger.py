@@ -59,9 +59,7 @@ class OptimizerLedger:
         iterations.steps = registry.steps
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
-        # Called with (state, its optimizer's parameters, the user's line) as a step begins or ends.
-        self.on_step: list[Callable[[OptimizerState, list[Any], Spot | None], None]] = []
-        self.on_stepped: list[Callable[[OptimizerState, list[Any], Spot | None], None]] = []
+        self.on_step, self.on_stepped = registry.on_step, registry.on_stepped
         # Called when an optimizer has been built.
         self.on_built: Callable[[], None] = lambda: None
         self.unseen_step: tuple[int, Copies] | None = None
@@ -184,8 +182,9 @@ class OptimizerLedger:
             active.idle = copies_of(parameters)
         if state.due or (state.steps in EARLY and not state.alike):
             look_over(self.registry, state, parameters, self._log, self._files, user)
-        for each in self.on_step:
-            each(state, parameters, step.spot)
+        for each in state.on_step:
+            if each(state, parameters, step.spot):
+                state.drop(each)
         active.versions = versions_of(parameters)
 
     def _judge(self, step: RawStep, active: ActiveStep, parameters: list[Any]) -> None:
@@ -294,8 +293,9 @@ class OptimizerLedger:
             step.mix, state.measured = self._with_changes(step.mix, state, active), step
         state.contributions = None
         self._log.events.append(step)
-        for each in self.on_stepped:
-            each(state, parameters, step.spot)
+        for each in state.on_stepped:
+            if each(state, parameters, step.spot):
+                state.drop(each)
         silent = self._note_writes(active, parameters)
         # The values from before a step that no version counter shows.
         self.unseen_step = (step.optimizer, active.copies) if silent and active.copies else None

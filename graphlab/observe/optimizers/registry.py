@@ -113,6 +113,14 @@ class OptimizerState:
         self.groups: Groups | None = None
         self.waits, self.patience = 0, SOON
         self.writes = StepWrites()
+        # As the registry has them, without those that ask for no more of its steps.
+        self.on_step: list[StepListener] = []
+        self.on_stepped: list[StepListener] = []
+
+    def drop(self, listener: Any) -> None:
+        """Tell the object of which `listener` is a method of no more steps."""
+        self.on_step = [each for each in self.on_step if _owner(each) is not listener.__self__]
+        self.on_stepped = [e for e in self.on_stepped if _owner(e) is not listener.__self__]
 
     def group(self, places: list[int]) -> None:
         """Follow its gradients in groups, if it has long enough been none the worse for it."""
@@ -153,6 +161,13 @@ class OptimizerState:
         self.alike, self.due = alike, not alike
 
 
+StepListener = Callable[[OptimizerState, list[Any], Spot | None], bool | None]
+
+
+def _owner(method: Any) -> Any:
+    return method.__self__
+
+
 class OptimizerRegistry:
     """`name_parameter` gives a parameter its index in the trace."""
 
@@ -162,6 +177,10 @@ class OptimizerRegistry:
         self.info_of: Callable[[int], TensorInfo] = lambda index: _NAMELESS
         # The place of a parameter that has one already; set there as well.
         self.known_place: Callable[[Any], Any] = lambda parameter: None
+        # Called with (state, its optimizer's parameters, the user's line) as a step begins or ends.
+        # Methods; one that returns True asks for no more steps of that optimizer.
+        self.on_step: list[StepListener] = []
+        self.on_stepped: list[StepListener] = []
         self.late = LateParameters()
         self.states: list[OptimizerState] = []
         # Those that may still be alive: a program may make a new one for every task.
@@ -225,6 +244,7 @@ class OptimizerRegistry:
             state = OptimizerState(optimizer, spot)
             state.at, state.rests = len(self.states), self._rests
             state.doubles = self.doubles
+            state.on_step, state.on_stepped = [*self.on_step], [*self.on_stepped]
             for each in self.alive:
                 # They may be about to be let go of, and the new one may hold their parameters.
                 each.apart(wait=False)

@@ -89,6 +89,9 @@ class ClipCalls:
                 self._note(spot, why, state, record)
                 return
             self._pending[spot] = _Pending(state, record, given)
+            for each, _ in self._registry.followed():
+                if self._on_step not in each.on_step:
+                    each.on_step.append(self._on_step)
 
     def _note(
         self, spot: Spot | None, why: str, state: OptimizerState, record: RawBackward | None
@@ -96,12 +99,13 @@ class ClipCalls:
         self._seen.setdefault(spot, Counter())[why] += 1
         self._about.setdefault(spot, (state, record))
 
-    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> bool:
         for at, each in list(self._pending.items()):
             if not each.given.isdisjoint(map(id, parameters)):
                 self._settle(at)
             elif each.stepped is None and _has(state, each.record):
                 each.stepped, each.step = state, spot
+        return not self._pending
 
     def _settle(self, spot: Spot | None) -> None:
         """What became of the gradients that were clipped at `spot` the last time."""

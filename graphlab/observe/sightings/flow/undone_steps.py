@@ -50,16 +50,14 @@ class UndoneSteps:
     def found(self) -> Iterator[StepUndone]:
         yield from self._found.values()
 
-    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> bool:
         known = self._known.get(state.at)
         if known is None:
             with Unnoticed():
                 fed = [each for each in parameters if grad_of(each) is not None][:MOST]
                 if fed:
                     self._known[state.at] = {id(e): Held(Ref(e), Sample(e)) for e in fed}
-            return
-        if not known:
-            return
+            return False
         with Unnoticed():
             for key, each in [*known.items()]:
                 tensor = each.ref()
@@ -70,17 +68,19 @@ class UndoneSteps:
                 each.seen += 1
             if known and next(iter(known.values())).seen == ENOUGH:
                 self._note(state, [each.ref() for each in known.values()])
+        return not self._known[state.at]
 
-    def _on_stepped(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+    def _on_stepped(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> bool:
         known = self._known.get(state.at)
         if not known:
-            return
+            return known is not None
         with Unnoticed():
             for key, each in [*known.items()]:
                 tensor = each.ref()
                 each.moved = tensor is not None and not each.before.same(tensor)
                 if not each.moved:
                     del known[key]
+        return not known
 
     def _note(self, state: OptimizerState, tensors: list[Any]) -> None:
         """Where a forward has written to them since the last step."""

@@ -30,19 +30,18 @@ class Closures:
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing: the steps themselves are seen."""
 
-    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> bool:
         """The closure has returned for the first time."""
         self._before = None
-        if self._found.get(state.at, self) is None:
-            return
         optimizer = state.ref()
-        if not is_a(optimizer, torch.optim.LBFGS):
-            return
+        if self._found.get(state.at, self) is None or not is_a(optimizer, torch.optim.LBFGS):
+            return True
         with Unnoticed():
             given = [(p, grad_of(p)) for p in parameters]
             some = [(p, Ref(g), version_of(g)) for p, g in given if g is not None][:SOME]
             if some:
                 self._before = state.at, _calls(optimizer), some
+        return False
 
     def _on_stepped(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
         before, self._before = self._before, None

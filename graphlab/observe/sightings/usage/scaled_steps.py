@@ -28,18 +28,17 @@ class ScaledSteps:
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing: the steps themselves are seen."""
 
-    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> None:
+    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> bool:
         # What a scaler or a closure steps is theirs to unscale.
         if state.handed_on or (state.steps >= FIRST and not sampled(state.steps)):
-            return
+            return False
         facts = [each for each in state.facts() if each.sources]
         if not facts or any(each.by_hand for each in facts):
-            return
+            return False
         record = facts[0].sources[-1]
         scaler = record.scaler() if record.scaler is not None else None
         if scaler is None:
-            self._found.setdefault(state.at, None)
-            return
+            return self._found.setdefault(state.at, None) is None
         with Unnoticed():
             scale = scale_of(scaler)
             if (
@@ -53,6 +52,7 @@ class ScaledSteps:
                 self._found[state.at] = ScaledStep(
                     at, state.at, f"{scale:,.0f}", record.call, call_at
                 )
+        return self._found[state.at] is None
 
     def found(self) -> Iterator[ScaledStep]:
         for at, each in self._found.items():
