@@ -11,7 +11,7 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import several_parameters
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Step, Trace
+from graphlab.trace.model import Backward, Step, Trace
 from graphlab.trace.module_sightings import TrainedAsNumber
 from graphlab.trace.sightings import ResultDiscarded
 
@@ -23,7 +23,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         if each.what == "critic" and harmful(trace):
             # GL101 has measured what that does to the critic's own loss.
             continue
-        if _applied(trace, each):
+        if _applied(trace, each) and not _shares_its_name(trace, each):
             edit = kept_apart(trace, each) if each.what == "critic" else detached(trace, each)
             yield Finding(
                 *RULE.label,
@@ -58,6 +58,18 @@ def _applied(trace: Trace, each: TrainedAsNumber) -> bool:
     }
     return any(
         isinstance(event, Step) and event.optimizer in held and each.loss in event.sources
+        for event in trace.events
+    )
+
+
+def _shares_its_name(trace: Trace, each: TrainedAsNumber) -> bool:
+    """Whether the critic's own loss has the name of the actor's: a step tells its losses by name,
+    and each of a GAN's two methods may call its own ``loss``."""
+    return each.what == "critic" and any(
+        isinstance(event, Backward)
+        and event.loss == each.loss
+        and event.at != each.call_at
+        and {*event.reached} & {*each.tensors}
         for event in trace.events
     )
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from graphlab.observe.sightings import by_hand
+
 HEAD = """\
 import torch
 from torch import nn
@@ -136,9 +138,17 @@ for step in range(6):
     ],
 )
 def test_a_repair_leaves_nothing_to_tell(
-    observe: Any, applied: Any, tmp_path: Path, code: str, source: str, said: str
+    observe: Any,
+    applied: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    code: str,
+    source: str,
+    said: str,
 ) -> None:
     script = tmp_path / "train.py"
+    # Other tests have loaded files into this process that are no part of the program.
+    monkeypatch.setattr(by_hand, "loaded_files", lambda files: [str(script)])
     script.write_text(HEAD + source)
     (finding,) = [each for each in observe(script).told if each.code == code]
     offered = (*finding.help, *finding.others)
