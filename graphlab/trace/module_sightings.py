@@ -203,12 +203,14 @@ class LoneValues:
 @dataclass(frozen=True, slots=True)
 class OwnBackward:
     """A backward of the program's own, of the class `owner`, that never reads the gradient `given`
-    in the return at `at`; or the method at `at` of a module, which nobody calls (`uncalled`)."""
+    in the return at `at`; or the method at `at` of a module, which nobody calls (`uncalled`).
+    holds: some such module has parameters."""
 
     at: Location | None
     owner: str
     given: str
     uncalled: bool
+    holds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

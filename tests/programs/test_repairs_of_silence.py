@@ -156,3 +156,16 @@ def test_a_repair_leaves_nothing_to_tell(
     script.write_text(applied(help, HEAD + source))
     ran = observe(script)
     assert (ran.exit_code, ran.told) == (0, []), script.read_text()
+
+
+def test_a_module_with_parameters_is_no_function(
+    observe: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What its forward computes under a Function would have no graph: they would not be trained."""
+    script = tmp_path / "train.py"
+    monkeypatch.setattr(by_hand, "loaded_files", lambda files: [str(script)])
+    own = "self.scale = scale\n        self.table = nn.Embedding(2, 8)"
+    source = REVERSED.replace("self.scale = scale", own)
+    script.write_text(HEAD + source.replace("x.view_as(x)", "x + self.table.weight[0]"))
+    (finding,) = [each for each in observe(script).told if each.code == "GL138"]
+    assert finding.others == ()

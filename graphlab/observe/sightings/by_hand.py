@@ -15,7 +15,7 @@ import torch
 
 from graphlab.observe.failures.functions import CustomFunction, returns
 from graphlab.observe.graph.walk import operation
-from graphlab.observe.names import submodules
+from graphlab.observe.names import parameters_in, submodules
 from graphlab.observe.notes import RawBackward
 from graphlab.observe.sightings.watched import Watched
 from graphlab.source.effects.assignments import scope_of
@@ -42,8 +42,9 @@ class OwnBackwards:
         # The types of nodes that were judged or are torch's own; what was found, by the Function.
         self._judged: set[type] = set()
         self._found: dict[Any, OwnBackward] = {}
-        # By the identity of a module's class, which may have a metaclass of the program's.
-        self._modules: dict[int, tuple[type, str]] = {}
+        # By the identity of a module's class, which may have a metaclass of the program's; and
+        # whether one that was seen has parameters.
+        self._modules: dict[int, tuple[type, str, bool]] = {}
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         own: dict[type, Any] = {}
@@ -80,26 +81,26 @@ class OwnBackwards:
             for _, each in submodules(module) if module is not None else ():
                 kind = type(each)
                 if id(kind) not in self._modules and attributes(each).get("training") is True:
-                    self._modules[id(kind)] = kind, class_name(each)
+                    self._modules[id(kind)] = kind, class_name(each), bool(parameters_in(each))
 
     def found(self) -> Iterator[OwnBackward]:
         yield from self._found.values()
         own = [
-            (owner, method)
-            for kind, owner in self._modules.values()
+            (owner, method, holds)
+            for kind, owner, holds in self._modules.values()
             if (method := static(kind, "backward")) is not None
             and static(torch.nn.Module, "backward") is not method
         ]
         if not own or any(map(_calls_one, loaded_files(self._watched.files))):
             return
-        for owner, method in own:
+        for owner, method, holds in own:
             code = getattr(method, "__code__", None) if callable(method) else None
             if code is None or code not in self._watched.files or code.co_argcount < 2:
                 continue
             source = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
             if isinstance(source, ast.FunctionDef) and _gives_a_gradient(source):
                 at = place(source, code.co_filename, f"{owner}.{code.co_name}")
-                yield OwnBackward(at, owner, source.args.args[1].arg, True)
+                yield OwnBackward(at, owner, source.args.args[1].arg, True, holds)
 
 
 def _through_a_change(nodes: list[Any]) -> set[Any]:

@@ -27,10 +27,8 @@ def as_a_function(trace: Trace, each: OwnBackward) -> Iterator[Help]:
     if forward is None or not isinstance(method, Function) or "import torch" not in file.source:
         return
     given, back = _arguments(forward), _arguments(method)
-    trains = any(
-        word in file.text(owner) for word in ("Parameter(", "nn.Linear(", "nn.Conv", "compute")
-    )
-    if len(given) != 2 or len(back) != 2 or trains or forward.decorator_list:
+    taken = each.holds or "compute" in file.text(owner)
+    if len(given) != 2 or len(back) != 2 or taken or forward.decorator_list:
         return
     x, kind = given[1], f"_{owner.name}Function"
     lines = (
