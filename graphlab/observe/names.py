@@ -23,6 +23,7 @@ from graphlab.observe.tensors import (
     storage_key,
 )
 from graphlab.source.files import UserFiles
+from graphlab.source.loops import spaces_of
 from graphlab.source.objects import (
     LOST,
     attributes,
@@ -87,7 +88,7 @@ class Names:
     def gather_frames(self, frames: list[FrameType]) -> Names:
         """As `gather`, for a list of frames, innermost first."""
         frames = [each for each in frames if each.f_code in self._files]
-        spaces: list[Any] = [each.f_locals for each in frames]
+        spaces = [space for each in frames for space in spaces_of(each)]
         seen = {id(space) for space in spaces}
         for each in frames:
             if id(each.f_globals) not in seen:

@@ -6,12 +6,15 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, FrameType
+from typing import Any
 
 from graphlab.source.effects.assignments import target_names
+from graphlab.source.objects import variables
 from graphlab.source.places import expression_of, nodes_of, parse
 
 Loop = ast.For | ast.While | ast.AsyncFor
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,29 @@ def in_comprehension(code: CodeType, offset: int) -> bool:
         if isinstance(each, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp)
         for made in ([each.key, each.value] if isinstance(each, ast.DictComp) else [each.elt])
     )
+
+
+@lru_cache(maxsize=1024)
+def _comprehended(filename: str, line: int) -> frozenset[str]:
+    """The variables of the comprehensions in a line, but for generators."""
+    return frozenset(
+        name
+        for each in nodes_of(parse(filename))
+        if isinstance(each, Comprehension) and each.lineno <= line <= (each.end_lineno or 0)
+        for generator in each.generators
+        for name in target_names(generator.target)
+    )
+
+
+def spaces_of(frame: FrameType) -> list[Any]:
+    """The spaces of a frame's variables, the innermost first. From Python 3.12 on, those of the
+    comprehension that it is in are among its own: on 3.11 that had a frame."""
+    space = frame.f_locals
+    names = _comprehended(frame.f_code.co_filename, frame.f_lineno or 0)
+    if not any(name in space for name in names) or space is frame.f_globals:
+        return [space]
+    own = variables(space)
+    return [{name: own.pop(name) for name in names & own.keys()}, own]
 
 
 def headers_around(filename: str, line: int) -> frozenset[int]:

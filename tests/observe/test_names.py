@@ -104,3 +104,10 @@ def test_a_wrapper_with_a_rule_of_its_own_is_an_optimizer() -> None:
     sam = Sharpness(nn.Linear(2, 2).parameters())
     assert wrapped(sam) is sam
     assert names(optimizer=sam).optimizers == {id(sam): "optimizer"}
+
+
+def test_the_variable_of_a_comprehension_says_less_than_what_it_goes_through() -> None:
+    held = Holder(nets=[nn.Linear(2, 2), nn.Linear(2, 2)])
+    own = UserFiles((__file__,))
+    found = [Names(own).gather(sys._getframe()).modules[id(net)] for net in held.nets]
+    assert found == ["held.nets[0]", "held.nets[1]"]
