@@ -54,7 +54,7 @@ from graphlab.trace.model import (
 )
 from graphlab.trace.module_sightings import Restored
 from graphlab.trace.sightings import Sighting
-from graphlab.trace.values import IN_PLACE
+from graphlab.trace.values import IN_PLACE, by_parts
 
 # How many events a Trace keeps: the last ones, as that is where an error is.
 KEEP = 2_000
@@ -99,7 +99,7 @@ class TraceBuilder:
             outcome="completed" if exited else "interrupted" if interrupted else "raised",
             environment=environment(),
             exception=failure,
-            tensors=self.table.tensors,
+            tensors=by_parts(self.table.tensors, [each.owns for each in optimizers]),
             optimizers=tuple(
                 self._optimizer(each, name) for each, name in zip(optimizers, names, strict=True)
             ),

@@ -370,8 +370,8 @@ class Observation:
 
     def build_film(self, snapshot: Snapshot | None, filmed: FilmedIteration) -> Film:
         """One pair of `snapshots.films()` as plain data."""
-        names = [*map(self._ledger.registry.name_of, range(len(self._ledger.registry.states)))]
-        return build_film(filmed, snapshot, names, self._trace_builder, self.files)
+        registry = self._ledger.registry
+        return build_film(filmed, snapshot, registry, self._trace_builder, self.files)
 
     def _notice(self, text: str) -> None:
         if text not in self._notices and len(self._notices) < 5:

@@ -1,8 +1,10 @@
-"""The hints of numbers and indices, the Location and the TensorInfo that all of a Trace uses."""
+"""The hints of numbers and indices, the Location and the TensorInfo that all of a Trace uses, and
+who owns a parameter."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from graphlab.trace.checked import GREATEST, MOST, AtMost, Between, PositionIn
@@ -47,7 +49,8 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """A tensor, named as in the user's code; `owner` is the variable that holds its module."""
+    """A tensor, named as in the user's code; `owner` is the variable that holds its module, or
+    the part of it that one optimizer trains."""
 
     name: str | None
     kind: Kind
@@ -55,3 +58,71 @@ class TensorInfo:
     dtype: str
     owner: str | None = None
     requires_grad: bool = False
+
+
+# The most parts that a module is told in, and how far down from its variable.
+_PARTS, _DEPTH = 6, 2
+
+Named = Mapping[str, tuple[str, frozenset[int]]]
+
+
+def parts(named: Named) -> dict[str, str]:
+    """Who owns the parameters of a module that several optimizers train by parts, by their names:
+    ``model.critic`` for ``model``. `named` has the owner and the optimizers of each."""
+    members: dict[str, dict[str, frozenset[int]]] = {}
+    for name, (owner, optimizers) in named.items():
+        if name.startswith(f"{owner}."):
+            members.setdefault(owner, {})[name] = optimizers
+    found: dict[str, str] = {}
+    for owner, mine in members.items():
+        divided = _divided(owner, mine, _DEPTH)
+        if divided is not None and len({*divided.values()}) <= _PARTS:
+            found.update(divided)
+    return found
+
+
+def _divided(part: str, mine: Mapping[str, frozenset[int]], depth: int) -> dict[str, str] | None:
+    """The part of each of these parameters, or None where optimizers share what lies so deep."""
+    if len({each for each in mine.values() if each}) < 2:
+        return dict.fromkeys(mine, part)
+    if not depth:
+        return None
+    inner: dict[str, dict[str, frozenset[int]]] = {}
+    found: dict[str, str] = {}
+    for name, optimizers in mine.items():
+        step, _, rest = name[len(part) + 1 :].partition(".")
+        if rest:
+            inner.setdefault(f"{part}.{step}", {})[name] = optimizers
+        elif depth == _DEPTH:
+            found[name] = part
+        else:
+            return None
+    for name, those in inner.items():
+        divided = _divided(name, those, depth - 1)
+        if divided is None:
+            return None
+        found.update(divided)
+    return found
+
+
+def by_parts(
+    tensors: Sequence[TensorInfo], owns: Sequence[Iterable[int]]
+) -> tuple[TensorInfo, ...]:
+    """These tensors with the owners that `parts` tells. `owns` has the places that each optimizer
+    owns."""
+    optimizers: dict[int, set[int]] = {}
+    for at, places in enumerate(owns):
+        for place in places:
+            optimizers.setdefault(place, set()).add(at)
+    named = {
+        each.name: (each.owner, frozenset(optimizers.get(place, ())))
+        for place, each in enumerate(tensors)
+        if each.name is not None and each.owner is not None and each.kind == "parameter"
+    }
+    owners = parts(named)
+    return tuple(
+        replace(each, owner=owners.get(each.name or "", each.owner))
+        if each.kind == "parameter"
+        else each
+        for each in tensors
+    )

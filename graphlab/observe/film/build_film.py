@@ -11,22 +11,25 @@ from graphlab.observe.build_trace import TraceBuilder
 from graphlab.observe.film.recorder import FilmedIteration, LineEntry, TrackedState
 from graphlab.observe.film.snapshots import Snapshot
 from graphlab.observe.notes import RawBackward
+from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.source.files import UserFiles
 from graphlab.source.places import locate, statement_at
 from graphlab.trace.film import Change, Film, Moment, NodesRun, StaleGradient
 from graphlab.trace.graph import Graph
 from graphlab.trace.model import Location
+from graphlab.trace.values import by_parts
 
 
 def build_film(
     filmed: FilmedIteration,
     snapshot: Snapshot | None,
-    names: list[str],
+    registry: OptimizerRegistry,
     builder: TraceBuilder,
     files: UserFiles,
 ) -> Film:
-    """The film of one iteration, with the graph of `snapshot` if there is one. `names` are the
-    optimizers', by index."""
+    """The film of one iteration, with the graph of `snapshot` if there is one. `registry` knows the
+    optimizers."""
+    names = [registry.name_of(at) for at in range(len(registry.states))]
     entries = _joined(filmed.entries)
     raws = [raw for entry in entries for raw in entry.events]
     events, places = builder.events(raws, names, ())
@@ -43,7 +46,7 @@ def build_film(
     found = {moment.at.file for moment in moments}
     return Film(
         iteration=next((each for each in iterations if each is not None), None),
-        tensors=builder.table.tensors,
+        tensors=by_parts(builder.table.tensors, [each.owns for each in registry.states]),
         optimizers=tuple(names),
         before=_changes(filmed.before),
         events=events,

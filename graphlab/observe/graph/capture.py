@@ -35,6 +35,7 @@ from graphlab.source.places import locate, statement_at
 from graphlab.source.wording import written_by
 from graphlab.trace.graph import NONE, Graph, Leaf, Optimizer, Root, SavedTensor
 from graphlab.trace.model import Location
+from graphlab.trace.values import parts
 
 # The type of all nodes of C++ extensions, whose name() differs.
 _GENERIC = "CppFunction"
@@ -149,6 +150,7 @@ class Capture:
             optimizers=tuple(each for _, each in self._optimizers.values()),
             target=target, iteration=iteration, notices=notices,
         )  # fmt: skip
+        _take_apart(graph)
         if self._log is None:
             if not graph.leaves:
                 return graph
@@ -310,6 +312,27 @@ def capture(
         graph = taken.graph(found)
         taken.hold(roots.values())
     return graph
+
+
+def _take_apart(graph: Graph) -> None:
+    """Tell what several optimizers train by parts in these parts."""
+    named = {
+        leaf.name: (leaf.owner, frozenset(leaf.optimizers))
+        for leaf in graph.leaves.values()
+        if leaf.name is not None and leaf.owner is not None
+    }
+    owners = parts(named)
+    changed = {name for name, owner in owners.items() if named[name][0] != owner}
+    if not changed:
+        return
+    for node, leaf in graph.leaves.items():
+        if leaf.name in changed:
+            graph.leaves[node] = replace(leaf, owner=owners[leaf.name])
+    for node, saved in graph.saved.items():
+        if any(each.tensor in changed for each in saved):
+            graph.saved[node] = tuple(
+                replace(each, owner=owners.get(each.tensor or "", each.owner)) for each in saved
+            )
 
 
 def _sequences(nodes: list[Any]) -> list[int]:

@@ -164,7 +164,7 @@ class Palette:
                 for each in saved
                 if each.kind == "parameter"
             }
-            first = [call.module for call in graph.calls if call.parent == NONE]
+            first = [call.module for call in graph.calls]
             leaves = [leaf.owner for leaf in graph.leaves.values() if leaf.owner]
             # A module without parameters, such as a loss, has no colour.
             names = [*(each for each in dict.fromkeys(first) if each in owners), *leaves]
@@ -192,13 +192,13 @@ class Palette:
 
     @cached_property
     def _owners(self) -> list[tuple[str, ...]]:
-        """For each call, the network that it is part of, if that has a colour."""
+        """For each call, the network that it is or is part of, if that has a colour."""
         found: list[tuple[str, ...]] = []
         for call in self.graph.calls:
-            if call.parent != NONE:
-                found.append(found[call.parent])
+            if call.module in self._all_names:
+                found.append((call.module,))
             else:
-                found.append((call.module,) if call.module in self._all_names else ())
+                found.append(found[call.parent] if call.parent != NONE else ())
         return found
 
     @cached_property
