@@ -173,10 +173,11 @@ class BackwardCalls:
             sweep()
         values = frame.f_locals
         user = user_frame(frame.f_back, self._files)
-        spot, call, loss, by_library = self._losses_named.name(frame, is_grad, user)
+        called = self._losses_named.name(frame, is_grad, user)
+        spot, call, loss, by_library = called
         iteration = self._iterations.of_backward(user)
         if iteration is None:
-            iteration = self._iterations.of_library(by_library, user)
+            iteration = self._iterations.of_library(by_library, user, called.written)
         create = bool(values.get("create_graph"))
         retain = values.get("retain_graph")
         keeps = create if retain is None else bool(retain)

@@ -93,7 +93,6 @@ class TraceBuilder:
         failure = self._failure(error)
         interrupted = isinstance(error, KeyboardInterrupt)
         exited = isinstance(error, SystemExit) or error is None
-        iterations = [raw.iteration for raw in kept if getattr(raw, "iteration", None) is not None]
         return Trace(
             target=self._target,
             outcome="completed" if exited else "interrupted" if interrupted else "raised",
@@ -104,7 +103,7 @@ class TraceBuilder:
                 self._optimizer(each, name) for each, name in zip(optimizers, names, strict=True)
             ),
             events=events,
-            iterations=max(iterations) + 1 if iterations else 0,
+            iterations=_iterations(kept, exited),
             forgotten=self._forgotten(registry, reached),
             growing=tuple(growth.found.values()),
             sightings=sightings,
@@ -373,19 +372,24 @@ def _causes(sightings: tuple[Sighting, ...], growth: GrowingGraphs) -> Iterator[
     yield from (each.kept_at for each in growth.found.values())
 
 
+def _iterations(kept: list[Any], ended: bool) -> int:
+    """How many began. What runs after the last step, such as a test, begins none."""
+    numbers = [(getattr(each, "iteration", None), each) for each in kept]
+    numbered = [(at + 1, each) for at, each in numbers if at is not None]
+    trained = [at for at, each in numbered if isinstance(each, RawBackward | RawStep)]
+    return max((ended and trained) or [at for at, _ in numbered], default=0)
+
+
 def _unfollowed(optimizers: list[OptimizerState], names: list[str]) -> list[str]:
     away = [name for each, name in zip(optimizers, names, strict=True) if each.elsewhere]
-    if not away:
-        return []
-    return [message("observed.unseen.steps_elsewhere", names=listing(away))]
+    return [message("observed.unseen.steps_elsewhere", names=listing(away))] if away else []
 
 
 def environment() -> Environment:
     import torch
 
-    device = "cpu"
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        device = f"cuda ({torch.cuda.get_device_name()})"
+    used = torch.cuda.is_available() and torch.cuda.is_initialized()
+    device = f"cuda ({torch.cuda.get_device_name()})" if used else "cpu"
     return Environment(
         python=platform.python_version(),
         torch=str(torch.__version__),

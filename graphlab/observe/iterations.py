@@ -38,6 +38,8 @@ class Iterations:
         # How many steps the program's one optimizer has taken, None where it has several: they
         # number what is in no loop of the user's while a library runs the training.
         self.steps: Callable[[], int | None] = lambda: None
+        # With several, how often each place of the user's has called backward there.
+        self._turns: dict[tuple[int, int], int] = {}
         self._in_library = False
         # The loops of which turns may have gone by without being counted.
         self.lost: set[LoopKey] = set()
@@ -138,15 +140,25 @@ class Iterations:
             self._around = self._running(_stack(frame))
         return counted - 1
 
-    def of_library(self, runs: bool, frame: FrameType | None = None) -> int | None:
+    def of_library(
+        self, runs: bool, frame: FrameType | None = None, written: bool = False
+    ) -> int | None:
         """The iteration of a backward in no loop of the user's. `runs`: whether a library that the
         user has called runs it, or the user's code around it; a comprehension around `frame` turns
-        unseen as well."""
+        unseen as well. `written`: whether the user's own line, where `frame` is, calls it."""
         self._in_library = runs or _by_comprehension(frame)
+        if runs and written and frame is not None:
+            place = id(frame.f_code), frame.f_lasti
+            self._turns[place] = self._turns.get(place, 0) + 1
         return self._by_steps(None)
 
     def _by_steps(self, counted: int | None) -> int | None:
-        return self.steps() if counted is None and self._in_library else counted
+        if counted is not None or not self._in_library:
+            return counted
+        steps = self.steps()
+        if steps is None and self._turns:
+            return max(self._turns.values()) - 1
+        return steps
 
     def iteration(self, frame: FrameType | None) -> int | None:
         """The 0-based iteration of the training loop around `frame`'s line, counted over the whole

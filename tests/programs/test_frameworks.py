@@ -116,6 +116,11 @@ class Trainer:
             optimizer.zero_grad()
             (loss / 2).backward()
             optimizer.step()
+
+    def run(self, module, batches):
+        for at, batch in enumerate(batches):
+            module.training_step(batch, at)
+        module.test_step(batch)
 """
 
 MODULE = """\
@@ -142,6 +147,40 @@ class Model(nn.Module):
 model = Model()
 trainer = Trainer()
 trainer.fit(model, [torch.randn(3, 4) for _ in range(6)])
+"""
+
+MANUAL = """\
+import torch
+from torch import nn
+from looplib import Trainer
+
+
+class Adversaries(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.generator, self.critic = nn.Linear(2, 4), nn.Linear(4, 1)
+        self.opt_g = torch.optim.SGD(self.generator.parameters(), lr=0.1)
+        self.opt_d = torch.optim.SGD(self.critic.parameters(), lr=0.1)
+
+    def training_step(self, batch, at):
+        fake = self.generator(torch.randn(8, 2))
+        d_loss = self.critic(fake.detach()).mean() - self.critic(batch).mean()
+        self.opt_d.zero_grad()
+        d_loss.backward()
+        self.opt_d.step()
+        if at % 2 == 0:
+            g_loss = -self.critic(fake).mean()
+            self.opt_g.zero_grad()
+            g_loss.backward()
+            self.opt_g.step()
+
+    def test_step(self, batch):
+        with torch.no_grad():
+            self.critic(batch)
+
+
+model = Adversaries()
+Trainer().run(model, [torch.randn(8, 4) for _ in range(6)])
 """
 
 GAN = """\
@@ -298,6 +337,18 @@ def test_what_a_library_runs_is_numbered_by_the_steps(observe: Any, program: Any
     assert [each.iteration for each in backwards(trace)] == [*range(8)]
 
 
+def test_several_optimizers_are_numbered_by_what_calls_backward(observe: Any, program: Any) -> None:
+    trace = observe(program(MANUAL)).trace
+    numbers = {
+        loss: [each.iteration for each in backwards(trace) if each.loss == loss]
+        for loss in ("d_loss", "g_loss")
+    }
+    assert numbers == {"d_loss": [0, 1, 2, 3, 4, 5], "g_loss": [0, 2, 4]}
+    # The test after the training is no iteration.
+    assert trace.iterations == 6
+    assert {each.owner for each in trace.tensors} >= {"model.generator", "model.critic"}
+
+
 def test_what_no_loop_runs_has_no_number(observe: Any, program: Any) -> None:
     trace = observe(program(STRAIGHT)).trace
     assert [each.iteration for each in backwards(trace)] == [None, None]
@@ -310,7 +361,7 @@ def test_what_no_loop_runs_has_no_number(observe: Any, program: Any) -> None:
     assert [each.iteration for each in backwards(trace)] == [None, None]
 
 
-def test_several_optimizers_number_nothing(observe: Any, program: Any) -> None:
+def test_several_optimizers_of_a_librarys_loop_number_nothing(observe: Any, program: Any) -> None:
     twice = "other = torch.optim.SGD(self.head.parameters(), lr=0.1)\n        return torch"
     source = module("return self.head(batch).square().mean()").replace("return torch", twice)
     trace = observe(program(source)).trace

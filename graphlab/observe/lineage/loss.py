@@ -54,6 +54,11 @@ class Called(NamedTuple):
     loss: str
     by_library: bool = False
 
+    @property
+    def written(self) -> bool:
+        """Whether the user's own line calls it, rather than a library's."""
+        return self.spot is not None and self.spot[1] >= 0 and self.loss != THE_LOSS
+
 
 class LossNames:
     """Names the losses of backwards as they begin; an answer for a chain of callers is kept."""
