@@ -42,6 +42,8 @@ from graphlab.trace.model import Location
 ENOUGH = 3
 # At most so many operations lie between a leaf and the tensor that stands for it.
 SHORT = 8
+# So far a number is followed to the loss that it may only be a summand of.
+SUMS = 64
 
 
 @dataclass(slots=True)
@@ -220,15 +222,17 @@ _VIEWS = ("T", "Transpose", "View", "Unsqueeze", "Expand", "Permute", "UnsafeVie
           "Reshape", "Alias", "ToCopy", "Clone", "Copy", "Copys")  # fmt: skip
 # Operations that hand some of the elements on, and those that turn each into another.
 _PARTS = ("Select", "Slice", "Unbind", "Split", "Chunk")
+_SUMS = ("Add", "Sub", "Sum", "Mean", "Alias", "Clone", "View", "Squeeze", "ToCopy")
 _MAPS = ("Exp", "Neg", "Sigmoid", "Softplus", "Tanh", "Softmax", "LogSoftmax", "Relu", "Log")
 
 
 def _is_weight(leaf: Any, uses: dict[int, list[tuple[Any, int]]]) -> bool:
-    """Whether the graph uses a leaf as a weight and not as data: it is one number, is read one by
-    one, stands where an operation has its weights, or is broadcast over a batch."""
+    """Whether the graph uses a leaf as a weight and not as data: it is one number that is more than
+    a summand of the loss, is read one by one, stands where an operation has its weights, or is
+    broadcast over a batch."""
     whole = count_of(leaf)
     if whole == 1:
-        return True
+        return not _only_summed(leaf, uses)
     found = [(*each, whole) for each in uses.get(id(leaf), ())]
     weight = False
     for _ in range(64):
@@ -252,6 +256,24 @@ def _is_weight(leaf: Any, uses: dict[int, list[tuple[Any, int]]]) -> bool:
         else:
             return False
     return weight
+
+
+def _only_summed(leaf: Any, uses: dict[int, list[tuple[Any, int]]]) -> bool:
+    """Whether a number is but added to the loss: its gradient is the same whatever it is, so there
+    is nothing to learn, as where a sum of losses starts at a zero that was told to require grad."""
+    found = list(uses.get(id(leaf), ()))
+    for _ in range(SUMS):
+        if not found:
+            return True
+        node, _ = found.pop()
+        operands = sum(each is not None for each, _ in node.next_functions)
+        kind = operation(node).partition("Backward")[0]
+        if kind not in _SUMS and not (kind in ("Mul", "Div") and operands == 1):
+            return False
+        if _made(node) != 1:
+            return False
+        found += uses.get(id(node), ())
+    return False
 
 
 def _made(node: Any) -> int:
