@@ -17,6 +17,7 @@ _LOSSES = ("MseLossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0", "P
 _MEANS = ("MeanBackward0", "MeanBackward1", "SumBackward0", "ViewBackward0", "SqueezeBackward0",
           "SqueezeBackward1", "StackBackward0", "CatBackward0", "MinimumBackward0", "MinBackward0",
           "ReshapeAliasBackward0", "UnsqueezeBackward0")  # fmt: skip
+_SUMS = ("NegBackward0", "AddBackward0", "SubBackward0", "MulBackward0", "DivBackward0")
 _LINEAR = ("AddmmBackward0", "LinearBackward0", "MmBackward0")
 # A loss is taken in so many nodes at the most, and its graph is no larger than this.
 _DEEP, _LARGE = 12, 5_000
@@ -30,6 +31,7 @@ class RaisedCritics:
         self._table = watched.table
         self._looks = Looks()
         self._compared: set[int] = set()
+        self._scored: set[int] = set()
         self._raised: dict[str, tuple[RawBackward, set[int]]] = {}
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -38,6 +40,7 @@ class RaisedCritics:
         compared = [each for each in nodes if class_name(each) in _LOSSES]
         if compared:
             self._compared |= self._places(walk(compared, _LARGE))
+            self._scored |= self._places(walk(_summed(nodes[0]), _LARGE))
         elif _only_raises(nodes[0]):
             self._raised[record.loss] = record, self._places(nodes)
 
@@ -49,11 +52,26 @@ class RaisedCritics:
 
     def found(self) -> Iterator[TrainedAsNumber]:
         for record, places in self._raised.values():
-            critics = sorted(places & self._compared)
+            # The loss of a GAN's critic takes its output as it is, beside a penalty.
+            critics = sorted(places & self._compared - self._scored)
             # The actor, which it trains, is compared with nothing.
             if critics and places - self._compared:
                 at = located(record.spot)
                 yield TrainedAsNumber(at, "critic", record.loss, record.call, at, tuple(critics))
+
+
+def _summed(root: Any) -> list[Any]:
+    """What linear layers gave that is a term of a sum as it is, with either sign."""
+    found, nodes = [], [root]
+    for _ in range(_LARGE):
+        if not nodes:
+            break
+        node = nodes.pop()
+        if class_name(node) in _LINEAR:
+            found.append(node)
+        elif class_name(node) in (*_MEANS, *_SUMS):
+            nodes += [one for one, _ in node.next_functions if one is not None]
+    return found
 
 
 def _only_raises(root: Any) -> bool:
