@@ -49,9 +49,10 @@ FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 # Attributes by which wrappers (DataParallel, FSDP, compile, Fabric, opacus) hold the user's module.
 _WRAPPERS = {"module", "_module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 
-# A session may be a variable of the program; its own attributes are no names for tensors.
+# A session may be a variable of the program; its attributes are no names for tensors.
 _OWN = ("graphlab.observe.", "graphlab.api.")
 
+_SELVES = ("self", "cls")
 _PLAIN = (str, bytes, int, float, type)
 # The types of most variables that hold nothing with a name.
 _PLAIN_IDS = frozenset(map(id, (*_PLAIN, bool, FunctionType, BuiltinFunctionType, ModuleType)))
@@ -90,10 +91,9 @@ class Names:
         frames = [each for each in frames if each.f_code in self._files]
         spaces = [space for each in frames for space in spaces_of(each)]
         seen = {id(space) for space in spaces}
-        for each in frames:
-            if id(each.f_globals) not in seen:
-                seen.add(id(each.f_globals))
-                spaces.append(each.f_globals)
+        spaces += {
+            id(space): space for each in frames if id(space := each.f_globals) not in seen
+        }.values()
         self._collect([variables(space) for space in spaces])
         return self
 
@@ -121,11 +121,14 @@ class Names:
         """Name what the variables of `spaces` lead to, those of the innermost frame first.
 
         Modules come first, and the outermost frame with them: a model is called what the main
-        program calls it. What only private attributes lead to has its name from nowhere else.
+        program calls it. Of the rest, `self` leads to what no variable does, and what only private
+        attributes lead to has its name from nowhere else.
         """
-        walks = [_Walk(space, self, True) for space in reversed(spaces)]
-        others = [_Walk(space, self, False) for space in spaces]
-        for several in (walks, others):
+        selves = [{key: space.pop(key) for key in _SELVES if key in space} for space in spaces]
+        # The name of a variable says more than `self` does.
+        walks = [_Walk(a | b, self, True) for a, b in zip(spaces, selves, strict=True)]
+        others = [_Walk(space, self, False) for space in (*spaces, *selves)]
+        for several in (walks[::-1], others):
             for private in (False, True):
                 for walk in several:
                     walk.run(private)
@@ -239,10 +242,9 @@ class _Walk:
         named = [
             (name, value, 0, False)
             for name, value in space.items()
-            if not name.startswith("__") and not is_a(value, ModuleType)
+            # A temporary of pytest's ``assert`` or a comprehension's is called nothing to be read.
+            if name.isidentifier() and not name.startswith("__") and not is_a(value, ModuleType)
         ]
-        # `self` last: the name of a variable says more than `self` does.
-        named.sort(key=lambda each: each[0] in ("self", "cls"))
         self._queues = deque(named), deque[_Reached]()
         self._names, self._modules_only = names, modules_only
         self._visited: set[int] = set()
@@ -331,10 +333,8 @@ def submodules(module: Any) -> Iterator[tuple[str, Any]]:
 def _entries(own: dict[str, Any], drawer: str) -> Iterable[tuple[str | int, Any]]:
     """The parameters, buffers or submodules of a module, whose dictionary is `own`."""
     kept = own.get(drawer)
-    if type(kept) is not dict:
+    if type(kept) is not dict or not kept:
         return items(kept)
-    if not kept:
-        return ()
     # A copy, because another thread may write to it meanwhile.
     return [each for each in [*kept.items()] if type(each[0]) is str]
 

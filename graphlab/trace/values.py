@@ -68,7 +68,8 @@ Named = Mapping[str, tuple[str, frozenset[int]]]
 
 def parts(named: Named) -> dict[str, str]:
     """Who owns the parameters of a module that several optimizers train by parts, by their names:
-    ``model.critic`` for ``model``. `named` has the owner and the optimizers of each."""
+    ``model.critic`` for ``model``. A lone tensor beside modules, ``agent.log_alpha``, is its own.
+    `named` has the owner and the optimizers of each."""
     members: dict[str, dict[str, frozenset[int]]] = {}
     for name, (owner, optimizers) in named.items():
         if name.startswith(f"{owner}."):
@@ -78,7 +79,9 @@ def parts(named: Named) -> dict[str, str]:
         divided = _divided(owner, mine, _DEPTH)
         if divided is not None and len({*divided.values()}) <= _PARTS:
             found.update(divided)
-    return found
+    held = {each.rpartition(".")[0] for each in members}
+    lone = {owner: mine for owner, mine in members.items() if owner in held and len(mine) == 1}
+    return found | {name: name for mine in lone.values() for name in mine}
 
 
 def _divided(part: str, mine: Mapping[str, frozenset[int]], depth: int) -> dict[str, str] | None:

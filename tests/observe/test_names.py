@@ -111,3 +111,17 @@ def test_the_variable_of_a_comprehension_says_less_than_what_it_goes_through() -
     own = UserFiles((__file__,))
     found = [Names(own).gather(sys._getframe()).modules[id(net)] for net in held.nets]
     assert found == ["held.nets[0]", "held.nets[1]"]
+
+
+def test_a_tensor_is_called_by_the_variable_that_holds_its_object_rather_than_by_self() -> None:
+    class Agent:
+        def __init__(self) -> None:
+            self.log_alpha = torch.zeros(1, requires_grad=True)
+
+        def named_inside(self) -> str | None:
+            found = Names(UserFiles((__file__,))).gather(sys._getframe())
+            return found.tensors[id(self.log_alpha)].name
+
+    assert Agent().named_inside() == "self.log_alpha"
+    agent = Agent()
+    assert agent.named_inside() == "agent.log_alpha"

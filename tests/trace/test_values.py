@@ -40,6 +40,16 @@ def test_optimizers_that_share_layers_leave_the_module_whole() -> None:
     assert parts(deep) == {}
 
 
+def test_a_lone_tensor_beside_modules_is_its_own() -> None:
+    named = {
+        "agent.log_alpha": ("agent", G),
+        "agent.critic.weight": ("agent.critic", D),
+        "scale.weight": ("scale", D),
+    }
+    assert parts(named)["agent.log_alpha"] == "agent.log_alpha"
+    assert parts(named)["scale.weight"] == "scale"
+
+
 def test_only_parameters_change_their_owner() -> None:
     def made(name: str, kind: str) -> TensorInfo:
         return TensorInfo(name, kind, (2,), "float32", "net")  # pyright: ignore
