@@ -12,6 +12,8 @@ from graphlab.trace.film import Film, dumps, loads_both
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 
+# How the name of the folder begins that holds the jobs of a command, and all that is of them.
+FOLDER = "graphlab-fix-"
 # The longest that a program may take to leave once it is told to, in seconds.
 GRACE = 10.0
 
@@ -25,6 +27,7 @@ class Job:
     ranks: it runs as so many, each of which gives an answer of its own, at `answer_of`.
     look_from: every operation from this iteration on is asked whether its numbers are finite.
     film: the iteration that explains most is recorded line by line.
+    command: the process that waits for the answer.
     """
 
     target: str
@@ -40,6 +43,7 @@ class Job:
     ranks: int = 1
     look_from: int | None = None
     film: bool = False
+    command: int = 0
 
     def dumps(self) -> str:
         return json.dumps(dataclasses.asdict(self))

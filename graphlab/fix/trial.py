@@ -29,9 +29,9 @@ def main(path: str) -> None:
     # Neither is a trace of it to stay on disk, nor a trace on disk to be taken for the edited file.
     sys.dont_write_bytecode = True
     from graphlab.fix import overlay, sources
-    from graphlab.fix.leaving import end_with
+    from graphlab.fix.leaving import end, end_with
 
-    end_with(path, rank is not None)
+    end_with(path, job.command, rank is not None)
     texts = {}
     for name, text in job.texts.items():
         source = sources.read(name)
@@ -51,9 +51,8 @@ def main(path: str) -> None:
         # A child that the program forked ends here.
         raise
     answer.write(job.answer_of(rank or 0))
-    sys.stdout.flush()
     # The launcher ends the other ranks where one has failed.
-    os._exit(answer.exit_code if rank is not None and not answer.left else 0)
+    end(answer.exit_code if rank is not None and not answer.left else 0)
 
 
 def _run(job: Job, rank: int | None) -> Answer:
