@@ -80,8 +80,8 @@ class Processes:
         """The answers by the jobs' places, in the order in which they come."""
         waiting = list(enumerate(jobs))
         while waiting or self._running:
-            # Ranks are two processes at least.
-            while waiting and len(self._running) < (AT_ONCE if waiting[0][1].ranks == 1 else 1):
+            # Ranks are two processes at least, and those of a program's own have one port.
+            while waiting and len(self._running) < (1 if waiting[0][1].is_alone else AT_ONCE):
                 at, job = waiting.pop(0)
                 began(at)
                 self._start(at, job)
@@ -131,7 +131,13 @@ class Processes:
                 answers[rank] = Answer.loads(text)
         if not answers:
             return Answer(exit_code=process.returncode, left="time" if late else "")
-        return answers[0] if job.ranks == 1 else joined(answers, job.ranks, process.returncode)
+        if job.ranks > 1:
+            return joined(answers, job.ranks, process.returncode)
+        answer, spawned = answers[0], answers[0].joint
+        if spawned is None:
+            return answer
+        ranks = {rank: replace(answer, trace=each) for rank, each in spawned.traces.items()}
+        return joined(ranks, spawned.world, answer.exit_code)
 
 
 def _environment() -> dict[str, str]:

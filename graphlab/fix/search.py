@@ -227,6 +227,7 @@ class Search:
         return Job(
             asked.target, asked.name, asked.is_module, asked.arguments, "", texts, until, _AT_LEAST,
             limit, asked.scratch() if asked.scratch is not None else None, asked.ranks,
+            alone=self._before.joint is not None,
         )  # fmt: skip
 
     def _repairs(self, first: _Trial) -> Repairs:
