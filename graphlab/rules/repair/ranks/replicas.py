@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.places import line_place
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import DDP
@@ -176,7 +177,7 @@ def on_every_rank(trace: Trace, at: Location, of_rank: bool = False) -> Help | N
     test = ast.unparse(inner.test)
     if of_rank and "rank" not in test.lower():
         return None
-    lines = source.splitlines(keepends=True)
+    lines = lines_with_ends(source)
     last = inner.body[0].end_lineno
     before = "".join(lines[inner.lineno - 1 : last])
     if not before.lstrip().startswith("if "):
