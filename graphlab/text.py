@@ -50,6 +50,11 @@ def lines_of(source: str) -> list[str]:
     return found if found[-1] else found[:-1]
 
 
+def lines_with_ends(source: str) -> list[str]:
+    """The same, each with the ``\\n`` that ends it."""
+    return re.findall(r"[^\n]*\n|[^\n]+", source)
+
+
 def _escaped(match: re.Match[str]) -> str:
     number = ord(match[0])
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"

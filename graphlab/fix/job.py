@@ -12,6 +12,8 @@ from graphlab.trace.film import Film, dumps, loads_both
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 
+# How the name of the folder begins that holds the jobs of a command, and all that is of them.
+FOLDER = "graphlab-fix-"
 # The longest that a program may take to leave once it is told to, in seconds.
 GRACE = 10.0
 
@@ -25,6 +27,7 @@ class Job:
     ranks: it runs as so many, each of which gives an answer of its own, at `answer_of`.
     look_from: every operation from this iteration on is asked whether its numbers are finite.
     film: the iteration that explains most is recorded line by line.
+    command: the process that waits for the answer. alone: no other is to run beside it.
     """
 
     target: str
@@ -40,6 +43,12 @@ class Job:
     ranks: int = 1
     look_from: int | None = None
     film: bool = False
+    command: int = 0
+    alone: bool = False
+
+    @property
+    def is_alone(self) -> bool:
+        return self.alone or self.ranks > 1
 
     def dumps(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -61,7 +70,7 @@ class Job:
 class Answer:
     """How a run went. left: why it was left before its end, "iterations" or "time". refused: what
     is wrong with the target and what to do, where it could not be run. joint: the traces of several
-    ranks, of which `trace` is one for all; it is not written."""
+    ranks, of which `trace` is one for all; of a process that has spawned its ranks, theirs."""
 
     trace: Trace | None = None
     exit_code: int = 0
@@ -74,7 +83,10 @@ class Answer:
 
     def write(self, path: str) -> None:
         words = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        del words["film"], words["joint"]
+        del words["film"]
+        if self.joint is not None:
+            traces = {rank: dumps(each, None) for rank, each in self.joint.traces.items()}
+            words["joint"] = {"world": self.joint.world, "traces": traces}
         words["trace"] = dumps(self.trace, self.film) if self.trace is not None else None
         words["texts"] = table(list(self.refused or ()))
         files.write(path, json.dumps(words))
@@ -85,6 +97,10 @@ class Answer:
         words = json.loads(text)
         if words["trace"] is not None:
             words["trace"], words["film"] = loads_both(words["trace"])
+        if words["joint"] is not None:
+            written = words["joint"]["traces"]
+            traces = {int(rank): loads_both(text)[0] for rank, text in written.items()}
+            words["joint"] = Joint(traces, words["joint"]["world"])
         known = messages_in({"texts": words.pop("texts")})
         if words["refused"] is not None:
             words["refused"] = keyed(tuple(words["refused"]), known)

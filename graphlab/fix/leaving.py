@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -11,8 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
+from typing import NoReturn
 
-from graphlab.fix.job import GRACE, Job
+from graphlab.fix import offspring
+from graphlab.fix.job import FOLDER, GRACE, Job
 from graphlab.observe.observation import Observation
 from graphlab.observe.tensors import Unnoticed
 from graphlab.trace.model import Trace
@@ -22,22 +26,45 @@ _TICK = 0.05
 _AGAIN = 2.0
 
 
-def end_with(file: str, launched: bool) -> None:
-    """End this process and its group when nobody waits for its answer any more: when `file` is
-    gone, or the process that has started it, or the one that started the launcher of a rank."""
+def end_with(file: str, command: int, launched: bool) -> None:
+    """End this process and all that it has started when nobody waits for its answer any more: when
+    `file` is gone, or the process of the command, which has started it, or the launcher of a rank.
+    """
+    launcher = os.getppid()
 
-    def ancestors() -> tuple[int, str]:
+    def awaited() -> bool:
         parent = os.getppid()
-        return parent, _parent_of(parent) if launched else ""
-
-    began = ancestors()
+        if not launched:
+            return parent == command
+        return parent == launcher and _parent_of(parent) in (str(command), "")
 
     def watch() -> None:
-        while os.path.exists(file) and ancestors() == began:
+        while os.path.exists(file) and awaited():
             time.sleep(_TICK)
-        os.killpg(0, signal.SIGKILL)
+        offspring.end_started(file)
+        folder = os.path.dirname(file)
+        if os.path.basename(folder).startswith(FOLDER):
+            # The command was killed, and left it.
+            shutil.rmtree(folder, ignore_errors=True)
+        offspring.end_group(0)
 
     threading.Thread(target=watch, name="graphlab-end", daemon=True).start()
+
+
+def end(code: int) -> NoReturn:
+    """End this process when the program has done what it left to be done at exit: it removes its
+    temporary folders there, and ends what it has started. That may not take for ever."""
+    threading.Thread(target=_end_late, args=(code,), name="graphlab-end", daemon=True).start()
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os._exit(code)
+
+
+def _end_late(code: int) -> None:
+    time.sleep(GRACE)
+    os._exit(code)
 
 
 def _parent_of(process: int) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from graphlab.fix.job import GRACE, Answer, Job
+from graphlab.fix import offspring
+from graphlab.fix.job import FOLDER, GRACE, Answer, Job
 from graphlab.fix.on_ranks import joined
 from graphlab.ranks.launch import LAUNCHER
 
@@ -25,6 +26,8 @@ AT_ONCE = 2
 _TICK = 0.02
 # What Python and torch take to start and the report to be written, on a busy machine.
 _START = 60.0
+# What ends the command, besides Ctrl-C.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class _Running(NamedTuple):
@@ -38,25 +41,34 @@ class _Running(NamedTuple):
 
 class Processes:
     """The processes of one command. Use as a context manager: whatever way the block is left, also
-    by Ctrl-C or SIGTERM, they and all that they have started are gone."""
+    by Ctrl-C, SIGTERM or the end of the terminal, they and all that they have started are gone."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="graphlab-fix-"))
+        self.folder = Path()
         self._running: dict[int, _Running] = {}
         self._count = 0
-        self._before: Any = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Processes:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, _leave)
+            for each in _ENDING:
+                # What nohup has told to be ignored stays so.
+                if signal.getsignal(each) is not signal.SIG_IGN:
+                    self._before[each] = signal.signal(each, _leave)
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER))
         return self
 
     def __exit__(self, *left: object) -> None:
-        for running in self._running.values():
-            _kill(running)
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # A second Ctrl-C waits until everything is gone.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, signal.SIGINT})
+        try:
+            for running in self._running.values():
+                _kill(running)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            for each, before in self._before.items():
+                signal.signal(each, before)
 
     def run(self, job: Job) -> Answer:
         """The answer of one job."""
@@ -68,8 +80,8 @@ class Processes:
         """The answers by the jobs' places, in the order in which they come."""
         waiting = list(enumerate(jobs))
         while waiting or self._running:
-            # Ranks are two processes at least.
-            while waiting and len(self._running) < (AT_ONCE if waiting[0][1].ranks == 1 else 1):
+            # Ranks are two processes at least, and those of a program's own have one port.
+            while waiting and len(self._running) < (1 if waiting[0][1].is_alone else AT_ONCE):
                 at, job = waiting.pop(0)
                 began(at)
                 self._start(at, job)
@@ -81,10 +93,12 @@ class Processes:
 
     def _start(self, at: int, job: Job) -> None:
         self._count += 1
-        job = replace(job, answer=str(self.folder / f"answer-{self._count}.json"))
+        answer = str(self.folder / f"answer-{self._count}.json")
+        job = replace(job, answer=answer, command=os.getpid())
         file = self.folder / f"job-{self._count}.json"
         file.write_text(job.dumps(), encoding="utf-8")
         trial, environ = ["-m", "graphlab.fix.trial", str(file)], _environment()
+        environ[offspring.VARIABLE] = str(file)
         if job.ranks > 1:
             trial = ["-m", LAUNCHER, "--standalone", "--nproc-per-node", str(job.ranks), *trial]
             environ.setdefault("OMP_NUM_THREADS", "1")
@@ -117,7 +131,13 @@ class Processes:
                 answers[rank] = Answer.loads(text)
         if not answers:
             return Answer(exit_code=process.returncode, left="time" if late else "")
-        return answers[0] if job.ranks == 1 else joined(answers, job.ranks, process.returncode)
+        if job.ranks > 1:
+            return joined(answers, job.ranks, process.returncode)
+        answer, spawned = answers[0], answers[0].joint
+        if spawned is None:
+            return answer
+        ranks = {rank: replace(answer, trace=each) for rank, each in spawned.traces.items()}
+        return joined(ranks, spawned.world, answer.exit_code)
 
 
 def _environment() -> dict[str, str]:
@@ -131,7 +151,7 @@ def _environment() -> dict[str, str]:
 
 
 def _kill(running: _Running) -> None:
-    """End the process and all others of its group, which outlive it where it left them running.
+    """End the process and all that it has started, which outlives it where it was left running.
     Each rank has a group of its own."""
     # A rank that has not noted its process yet ends without this.
     running.file.unlink(missing_ok=True)
@@ -140,8 +160,8 @@ def _kill(running: _Running) -> None:
         with contextlib.suppress(OSError, ValueError):
             groups.append(int(Path(running.job.pid_of(rank)).read_text()))
     for group in groups:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+        offspring.end_group(group)
+    offspring.end_started(str(running.file))
     running.process.wait()
 
 

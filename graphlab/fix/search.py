@@ -116,8 +116,7 @@ class Search:
         self._first = first.findings
         if first.problems:
             self._search(first)
-        failure = before.trace.exception
-        return self._repairs(first, "" if failure is None else f"{failure.type}: {failure.message}")
+        return self._repairs(first)
 
     def _looked_into(self, before: Answer, trace: Trace) -> Answer:
         """The program run once more, to tell which operation made the first NaN; as it went before
@@ -228,9 +227,14 @@ class Search:
         return Job(
             asked.target, asked.name, asked.is_module, asked.arguments, "", texts, until, _AT_LEAST,
             limit, asked.scratch() if asked.scratch is not None else None, asked.ranks,
+            alone=self._before.joint is not None,
         )  # fmt: skip
 
-    def _repairs(self, first: _Trial, failure: str) -> Repairs:
+    def _repairs(self, first: _Trial) -> Repairs:
+        before = self._before
+        late = before.left == "time"
+        raised = before.trace.exception if before.trace is not None and not late else None
+        failure = "" if raised is None else f"{raised.type}: {raised.message}"
         bases = {id(each.over) for each in self._trials}
         # Of a chain only the whole is shown.
         shown = [each for each in self._trials if id(each) not in bases or each.verdict == "proved"]
@@ -241,7 +245,8 @@ class Search:
         proved = [at for at, each in enumerate(found) if each.verdict == "proved"]
         return Repairs(
             self._asked.name, tuple(first.findings), found, proved[0] if proved else None,
-            failure=failure,
+            failure=failure, exit_code=0 if before.left else before.exit_code,
+            left_after=before.seconds if late else None,
         )  # fmt: skip
 
     def _candidate(self, each: _Trial) -> Candidate:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from graphlab.errors import UserError
 from graphlab.language import message
 from graphlab.output import files
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
 from graphlab.trace.repairs.model import LineEdit
 
@@ -22,13 +23,15 @@ Texts = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as it is on disk: its bytes, and its text with ``\\n`` at the end of each line."""
+    """A file as it is on disk: its bytes, and its text with ``\\n`` at the end of each line.
+
+    raw: the text with the ends that its lines have, which need not all be the same."""
 
     path: str
     data: bytes
     text: str
     encoding: str
-    newline: str
+    raw: str
 
     def encoded(self, text: str) -> bytes:
         """`text` as it would stand in this file: in its encoding, with its ends of lines.
@@ -36,7 +39,21 @@ class Source:
         Raises:
             UnicodeError: for a character that its encoding has not.
         """
-        return text.replace("\n", self.newline).encode(self.encoding)
+        before, after = lines_with_ends(self.raw), lines_with_ends(text)
+        old = [_plain(each) for each in before]
+        parts: list[str] = []
+        for tag, a, b, c, d in difflib.SequenceMatcher(None, old, after, False).get_opcodes():
+            if tag == "equal":
+                parts += before[a:b]
+                continue
+            # A new line ends as the one before it does.
+            crlf = before[max(a - 1, 0) :][:1] and before[max(a - 1, 0)].endswith("\r\n")
+            parts += [each.replace("\n", "\r\n") if crlf else each for each in after[c:d]]
+        return "".join(parts).encode(self.encoding)
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n")
 
 
 def read(path: str) -> Source | None:
@@ -48,8 +65,11 @@ def read(path: str) -> Source | None:
         raw = data.decode(encoding)
     except (OSError, SyntaxError, UnicodeError, ValueError):
         return None
-    newline = "\r\n" if "\r\n" in raw else "\n"
-    source = Source(path, data, raw.replace("\r\n", "\n"), encoding, newline)
+    text = _plain(raw)
+    # To Python a lone carriage return ends a line as well.
+    if "\r" in text:
+        return None
+    source = Source(path, data, text, encoding, raw)
     return source if source.encoded(source.text) == data else None
 
 
@@ -65,7 +85,7 @@ def applied(help: Help, texts: Texts) -> dict[str, str] | None:
         if source is None:
             return None
         text = source.text
-    lines = text.splitlines(keepends=True)
+    lines = lines_with_ends(text)
     head = "".join(lines[: help.line - 1])
     rest = text[len(head) :]
     if not rest.startswith(help.before):
@@ -82,8 +102,8 @@ def edits(texts: Texts, originals: Mapping[str, Source]) -> tuple[LineEdit, ...]
     """What `texts` change, one for each run of changed lines; `line` is of the file as it is."""
     found = []
     for path, new in sorted(texts.items()):
-        before = originals[path].text.splitlines(keepends=True)
-        after = new.splitlines(keepends=True)
+        before = lines_with_ends(originals[path].text)
+        after = lines_with_ends(new)
         for tag, a, b, c, d in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
             if tag != "equal":
                 found.append(LineEdit(path, a + 1, "".join(before[a:b]), "".join(after[c:d])))
@@ -96,8 +116,8 @@ def patch(texts: Texts, originals: Mapping[str, Source], root: str) -> str:
     for path, new in sorted(texts.items()):
         name = os.path.relpath(path, os.path.realpath(root))
         name = path.lstrip(os.sep) if name.startswith("..") else name
-        before = originals[path].text.splitlines(keepends=True)
-        after = new.splitlines(keepends=True)
+        before = lines_with_ends(originals[path].text)
+        after = lines_with_ends(new)
         for line in difflib.unified_diff(before, after, f"a/{name}", f"b/{name}"):
             parts.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
     return "".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import replace
@@ -28,19 +29,17 @@ def main(path: str) -> None:
         Path(job.pid_of(rank)).write_text(str(os.getpid()))
     # Neither is a trace of it to stay on disk, nor a trace on disk to be taken for the edited file.
     sys.dont_write_bytecode = True
-    from graphlab.fix import overlay, sources
-    from graphlab.fix.leaving import end_with
+    from graphlab.fix import overlay
+    from graphlab.fix.leaving import end, end_with
 
-    end_with(path, rank is not None)
-    texts = {}
-    for name, text in job.texts.items():
-        source = sources.read(name)
-        texts[name] = source.encoded(text) if source is not None else text.encode()
+    end_with(path, job.command, rank is not None)
     if job.is_module and job.target == "pytest":
         # pytest reads test files by itself where it rewrites their assertions.
         given = os.environ.get("PYTEST_ADDOPTS", "")
         os.environ["PYTEST_ADDOPTS"] = f"{given} --assert=plain -p no:cacheprovider".strip()
-    overlay.serve(texts)
+    _serve(job)
+    if job.texts:
+        overlay.hand_on(path)
     try:
         answer = _run(job, rank)
     except UserError as refused:
@@ -51,15 +50,34 @@ def main(path: str) -> None:
         # A child that the program forked ends here.
         raise
     answer.write(job.answer_of(rank or 0))
-    sys.stdout.flush()
     # The launcher ends the other ranks where one has failed.
-    os._exit(answer.exit_code if rank is not None and not answer.left else 0)
+    end(answer.exit_code if rank is not None and not answer.left else 0)
+
+
+def spawned(path: str) -> None:
+    """What a process that the program spawns does first."""
+    sys.dont_write_bytecode = True
+    # Nobody waits for the answer any more where the job is gone.
+    with contextlib.suppress(FileNotFoundError):
+        _serve(Job.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def _serve(job: Job) -> None:
+    """Read the edited text in place of the files of the job."""
+    from graphlab.fix import overlay, sources
+
+    texts: dict[str, bytes] = {}
+    for name, text in job.texts.items():
+        source = sources.read(name)
+        texts[name] = source.encoded(text) if source is not None else text.encode()
+    overlay.serve(texts)
 
 
 def _run(job: Job, rank: int | None) -> Answer:
     from graphlab.fix.leaving import Leaving
     from graphlab.observe import program
     from graphlab.observe.film.choice import film_of
+    from graphlab.ranks.spawned import SpawnedRanks
     from graphlab.ranks.termination import Termination
     from graphlab.rules.registry import find
 
@@ -77,6 +95,7 @@ def _run(job: Job, rank: int | None) -> Answer:
 
     leaving = Leaving(job, rank, what.code, write)
     endings: list[Termination] = []
+    own_ranks: list[SpawnedRanks] = []
 
     def started(observation: Observation) -> None:
         begun.append(observation)
@@ -88,11 +107,19 @@ def _run(job: Job, rank: int | None) -> Answer:
         if rank is not None:
             endings.append(Termination(observation, write))
             endings[0].start()
+        else:
+            folder = Path(job.answer).parent
+            own_ranks.append(SpawnedRanks(job.name, observation.files.targets, folder))
+            own_ranks[0].start()
 
     ran = program.run(what, list(job.arguments), job.name, started, last=True)
     for each in endings:
         each.program_ended()
     answered = answer(ran.trace, ran.exit_code)
+    for each in own_ranks:
+        if leaving.why:
+            each.end()
+        answered = replace(answered, joint=each.joint())
     if not job.film:
         return answered
     # A trial that was left is no program that was interrupted: any iteration may be shown.

@@ -21,6 +21,7 @@ from graphlab.ranks.differences.updates import (
     only_scheduler,
     rates_apart,
     restored_by_some,
+    stepped_by_some,
 )
 from graphlab.ranks.differences.weights import unequal
 from graphlab.ranks.parting import parted
@@ -63,7 +64,8 @@ def compared(joint: Joint) -> Joint:
     )
     parting = parted(joint)
     # Ranks that wait for each other have made what others have not, of steps as of all else.
-    skipped = _skipped(joint) if not unfinished and parting is None else {}
+    goes_on = not unfinished and parting is None
+    skipped = (_skipped(joint) or stepped_by_some(joint)) if goes_on else {}
     for rank, sighting in skipped.items():
         more[rank].append(sighting)
     alone = _alone(joint)

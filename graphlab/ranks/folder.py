@@ -87,9 +87,9 @@ def traces_in(path: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def new_folder() -> RunFolder:
+def new_folder(within: Path | None = None) -> RunFolder:
     """An empty one, for ranks that graphlab launches."""
-    return RunFolder(Path(tempfile.mkdtemp(prefix="graphlab-ranks-")), True)
+    return RunFolder(Path(tempfile.mkdtemp(prefix="graphlab-ranks-", dir=within)), True)
 
 
 def folder_of_ranks() -> RunFolder:

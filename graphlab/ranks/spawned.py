@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import multiprocessing
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from graphlab.errors import UserError
@@ -15,12 +17,15 @@ from graphlab.ranks.folder import RunFolder, new_folder, traces_in
 from graphlab.ranks.termination import Termination
 from graphlab.trace import store
 from graphlab.trace.model import Trace
+from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import Communicated
 
 # The function that starts the processes is public; it is found in both.
 _MODULES, _STARTS = ("torch.multiprocessing.spawn", "torch.multiprocessing"), "start_processes"
 # What was forked goes on with this process's observation, which leaves it alone.
 _METHOD = "spawn"
+# The seconds in which a rank that was told to end has written its trace.
+_PATIENCE = 5.0
 
 
 class Watched:
@@ -56,8 +61,9 @@ class Watched:
 class SpawnedRanks:
     """From `start` to `stop`, what spawns processes has them watched."""
 
-    def __init__(self, target: str, targets: tuple[str, ...]) -> None:
-        self._target, self._targets = target, targets
+    def __init__(self, target: str, targets: tuple[str, ...], within: Path | None = None) -> None:
+        """within: the folder for those of the ranks, else that of temporary files."""
+        self._target, self._targets, self._within = target, targets, within
         self._runs: list[tuple[RunFolder, int]] = []
         self._before: list[tuple[Any, Any]] = []
 
@@ -88,6 +94,23 @@ class SpawnedRanks:
                 return folder, count
         return None
 
+    def joint(self) -> Joint | None:
+        """The traces of those that `ranks` gives."""
+        found = self.ranks()
+        if found is None:
+            return None
+        folder, count = found
+        traces = {rank: store.loads(at.read_text()) for rank, at in traces_in(folder.path).items()}
+        return Joint(traces, count)
+
+    def end(self) -> None:
+        """Have those that still run leave their traces, as a launcher ends its ranks."""
+        running = multiprocessing.active_children() if self._runs else []
+        for each in running:
+            each.terminate()
+        for each in running:
+            each.join(_PATIENCE)
+
     def _starting(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def start_processes(
@@ -95,7 +118,7 @@ class SpawnedRanks:
             start_method: str = _METHOD, **more: Any,
         ) -> Any:  # fmt: skip
             if start_method == _METHOD and type(nprocs) is int and nprocs > 1:
-                folder = new_folder()
+                folder = new_folder(self._within)
                 self._runs.append((folder, nprocs))
                 fn = Watched(fn, folder, nprocs, self._target, self._targets)
             return function(fn, args, nprocs, join, daemon, start_method, **more)

@@ -81,6 +81,9 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
     if each.why == "values" and each.cause is None and each.tensors:
         built = built_at(trace, each.tensors[0])
         return begins_alike(trace, built) if built is not None else None
+    if each.why == "skipped":
+        # Any other condition may be about what came of the step's own numbers.
+        return on_every_rank(trace, each.at, of_rank=True) if each.at is not None else None
     some = each.why in ("written", "values", "rate") and each.cause is not None
     return on_every_rank(trace, each.cause) if some and each.cause is not None else None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from graphlab.language import message
 from graphlab.source.effects.idle.uncalled import uncalled
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Trace
 
@@ -19,7 +20,7 @@ def not_called(
     at = uncalled(trace.sources, method)
     if at is None or not of(at.code.split(".")[-2]):
         return None
-    line = trace.sources[at.file].splitlines(keepends=True)[at.line - 1]
+    line = lines_with_ends(trace.sources[at.file])[at.line - 1]
     end = len(line.encode()[: at.end_column - 1].decode(errors="ignore"))
     return (
         Place(at, message("words.not_called", name=at.code)),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
@@ -32,7 +33,7 @@ class Block:
 
     def __init__(self, source: str, file: str, one: int, other: int) -> None:
         self.file = file
-        self.lines = source.splitlines(keepends=True)
+        self.lines = lines_with_ends(source)
         self.statements: list[ast.stmt] = []
         try:
             tree = ast.parse(source)

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from itertools import pairwise
 
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
@@ -18,7 +19,7 @@ class Rewriting:
 
     def __init__(self, file: str, source: str, tree: ast.Module) -> None:
         self.file, self.source, self.tree = file, source, tree
-        self.lines = source.splitlines(keepends=True)
+        self.lines = lines_with_ends(source)
         self._starts = [0]
         for line in self.lines:
             self._starts.append(self._starts[-1] + len(line))
@@ -181,7 +182,7 @@ class Rewriting:
         if by >= 0:
             return textwrap.indent(text, " " * by)
         return "".join(
-            line[-by:] if not line[:-by].strip() else line for line in text.splitlines(True)
+            line[-by:] if not line[:-by].strip() else line for line in lines_with_ends(text)
         )
 
     def under(self, header: str, first: ast.stmt, last: ast.stmt) -> tuple[int, int, str]:

@@ -330,6 +330,15 @@ def test_what_no_finding_explains_is_said_and_is_no_success(main: Main, tmp_path
     assert code == 1 and "raised ValueError: no data" in out and "no repair" in out
 
 
+def test_a_program_that_refuses_its_arguments_is_no_success(main: Main, tmp_path: Path) -> None:
+    """What it printed is seen nowhere, so that the command that shows it is."""
+    (tmp_path / "words.py").write_text("import argparse\nargparse.ArgumentParser().parse_args()\n")
+    code, out, _ = main("fix", "words.py", "--json", "r.json", "--", "--rate", "1")
+    assert code == 1 and "words.py ended with exit code 2" in out
+    assert "graphlab run words.py -- --rate 1" in out
+    assert json.loads((tmp_path / "r.json").read_text())["exit_code"] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -346,13 +355,37 @@ def test_mistakes_are_told_before_anything_runs(
     assert code == 2 and said in err and "help:" in err
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_running(tmp_path: Path, sent: signal.Signals) -> None:
+def test_a_program_that_was_left_raised_nothing(main: Main, tmp_path: Path) -> None:
     (tmp_path / "endless.py").write_text(ENDLESS)
+    code, out, _ = main("fix", "endless.py", "--limit", "2", "--json", "r.json")
+    assert code == 0 and "KeyboardInterrupt" not in out and "in the 2 s" in out
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["failure"] is None and report["left_after"] > 2
+    _wait(lambda: not _runs(int((tmp_path / "child.txt").read_text())))
+
+
+def test_what_a_program_leaves_to_be_done_at_exit_is_done(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(
+        "import atexit, tempfile\n"
+        "folder = tempfile.TemporaryDirectory(dir='.')\n"
+        "atexit.register(lambda: open('done.txt', 'w').write('x'))\n"
+    )
+    main("fix", "late.py")
+    assert {each.name for each in tmp_path.iterdir()} == {"late.py", "done.txt"}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_nothing_is_left_running(tmp_path: Path, sent: signal.Signals) -> None:
+    # Linux alone tells what a process has started that left its group.
+    of_its_own = Path("/proc/self/environ").exists()
+    text = ENDLESS.replace('600)"]', f'600)"], start_new_session={of_its_own}')
+    (tmp_path / "endless.py").write_text(text)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "graphlab", "fix", "endless.py"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "TMPDIR": str(scratch)},
     )  # fmt: skip
     child = tmp_path / "child.txt"
     _wait(lambda: child.exists() and child.read_text())
@@ -360,9 +393,10 @@ def test_nothing_is_left_running(tmp_path: Path, sent: signal.Signals) -> None:
     _, err = process.communicate(timeout=120)
     if sent is not signal.SIGKILL:
         assert process.returncode == 128 + sent and "Traceback" not in err
-    # Also what the program itself had started: it is of the same group.
+    # Also what the program itself had started, and the folder of the command.
     _wait(lambda: not _runs(int(child.read_text())))
-    assert (tmp_path / "endless.py").read_text() == ENDLESS
+    _wait(lambda: not [*scratch.glob("graphlab-*")])
+    assert (tmp_path / "endless.py").read_text() == text
 
 
 def _wait(condition: Callable[[], object]) -> None:

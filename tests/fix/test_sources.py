@@ -81,10 +81,29 @@ def test_encoding_and_ends_of_lines_stay(tmp_path: Path) -> None:
     assert path.read_bytes() == data.replace(b"x = 1", b"x = 2")
 
 
-def test_mixed_ends_of_lines_are_left_alone(tmp_path: Path) -> None:
+def test_each_line_keeps_its_own_end(tmp_path: Path) -> None:
     path = tmp_path / "mixed.py"
-    path.write_bytes(b"x = 1\r\ny = 2\n")
+    path.write_bytes(b"x = 1\r\ny = 2\nz = 3\r\n")
+    original = sources.read(str(path))
+    assert original is not None and original.encoded(original.text) == original.data
+    new = sources.applied(helped(path, "z = 3\n", "w = 0\nz = 4\n", 3), {})
+    assert new is not None
+    sources.write(new, {str(path): original})
+    assert path.read_bytes() == b"x = 1\r\ny = 2\nw = 0\nz = 4\n"
+
+
+def test_a_line_that_a_carriage_return_alone_ends_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "old.py"
+    path.write_bytes(b"x = 1\ry = 2\n")
     assert sources.read(str(path)) is None
+
+
+@pytest.mark.parametrize("mark", ["\x0c", "\u2028"])
+def test_lines_are_those_that_python_counts(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "page.py"
+    path.write_text(f"# one{mark}two\nx = 1\ny = 2\n", encoding="utf-8")
+    new = sources.applied(helped(path, "y = 2\n", "y = 3\n", 3), {})
+    assert new == {str(path): f"# one{mark}two\nx = 1\ny = 3\n"}
 
 
 def test_a_file_that_has_changed_is_not_written(script: Path) -> None:

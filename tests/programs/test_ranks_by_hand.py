@@ -26,6 +26,19 @@ SHOWN = """\
     dist.all_reduce(shown)
 """
 END = "dist.destroy_process_group()\n"
+# One rank steps; HANDED_ON gives what it made to the other one.
+ONE_STEPS = (
+    TRAIN.replace(
+        "    optimizer.step()\n",
+        "    if rank == 0:\n        optimizer.step()\n        print(step)\n",
+    )
+    .replace("model = nn", "model = DDP(nn")
+    .replace("16, 1))", "16, 1)))")
+)
+HANDED_ON = """\
+    for p in model.parameters():
+        dist.broadcast(p.data, 0)
+"""
 CLONES = """\
     grads = [p.grad.clone() for p in model.parameters()]
     for g in grads:
@@ -114,6 +127,7 @@ for step in range(4):
     [
         pytest.param(TRAIN + AVERAGED_LATER, id="parameters averaged now and then"),
         pytest.param("torch.manual_seed(rank)\n" + TRAIN + SHOWN, id="a model each"),
+        pytest.param(ONE_STEPS + HANDED_ON, id="one rank steps for all"),
     ],
 )
 def test_nothing_is_said_of_what_is_meant(script: str, tmp_path: Path) -> None:
@@ -135,6 +149,18 @@ def test_averages_that_are_never_written_back(tmp_path: Path) -> None:
     (finding,) = grave(document)
     assert (finding["code"], finding["cause"]["code"]) == ("GL301", "dist.all_reduce(g)")
     assert "[p.grad for p in model.parameters()]" in finding["help"][0]["after"]
+
+
+def test_a_step_that_one_rank_alone_ever_makes(tmp_path: Path) -> None:
+    _, document, _ = report(HEAD + ONE_STEPS + END, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (finding["code"], finding["ranks"]) == ("GL303", [0])
+    assert finding["cause"]["code"].startswith("if rank == 0:")
+    before = "    if rank == 0:\n        optimizer.step()\n"
+    (repair,) = finding["help"]
+    assert (repair["before"], repair["after"]) == (
+        before, "    optimizer.step()\n    if rank == 0:\n"
+    )  # fmt: skip
 
 
 def test_a_rank_that_gloo_aborts_is_in_the_report(tmp_path: Path) -> None:

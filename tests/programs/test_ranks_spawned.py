@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import graphlab
 from tests.programs.test_ranks import pytestmark as pytestmark
 from tests.programs.test_ranks import report
 
@@ -74,6 +79,21 @@ def test_spawned_ranks_are_reported_together(tmp_path: Path) -> None:
     (finding,) = found["findings"]
     assert (finding["code"], finding["ranks"]) == ("GL301", [0, 1])
     assert "model.module(" in finding["cause"]["code"]
+
+
+def test_a_repair_of_what_spawned_ranks_do(tmp_path: Path) -> None:
+    """They import the main file anew, and are to find the edited one."""
+    script = training("model.module")
+    (tmp_path / "train.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, *RUN[:2], "fix", "train.py", "--apply", "--json", "r.json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(Path(graphlab.__file__).parents[1])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    best = json.loads((tmp_path / "r.json").read_text())["candidates"][0]
+    assert best["verdict"] == "proved" and len(best["checks"]) == 4
+    assert (tmp_path / "train.py").read_text() == script.replace("model.module", "model")
 
 
 def test_right_spawned_ranks(tmp_path: Path) -> None:

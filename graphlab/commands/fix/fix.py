@@ -137,6 +137,13 @@ def _closing(repairs: Repairs, choice: Choice, words: str, given: str) -> Iterat
         if repairs.failure:
             yield say("fix.said.raised", target=repairs.target, failure=repairs.failure)
             yield say("fix.said.no_finding")
+        elif repairs.exit_code:
+            code = repairs.exit_code
+            yield say("fix.said.exit_code", target=repairs.target, code=code)
+            yield say("fix.said.see_print", command=f"graphlab run {words} {given}".rstrip())
+        elif repairs.left_after is not None:
+            seconds = f"{repairs.left_after:.0f}"
+            yield say("fix.said.left", target=repairs.target, seconds=seconds)
         else:
             yield say("fix.said.nothing", target=repairs.target)
         return
@@ -160,7 +167,7 @@ def _closing(repairs: Repairs, choice: Choice, words: str, given: str) -> Iterat
 
 def _code(repairs: Repairs, choice: Choice) -> int:
     if not repairs.problems:
-        return 1 if repairs.failure else 0
+        return 1 if repairs.failure or repairs.exit_code else 0
     if repairs.chosen is None:
         return 1
     return 0 if repairs.candidates[repairs.chosen].verdict == "proved" else 1

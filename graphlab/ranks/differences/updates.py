@@ -1,14 +1,24 @@
-"""Compares learning rates that follow a rank's own numbers, and clippings before the average."""
+"""Compares what ranks do about a step: learning rates, clippings before the average, and the step
+itself."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.ranks.parting import counts_of
+from graphlab.trace.model import Backward, OptimizerInfo, Step, Trace
 from graphlab.trace.ranks.joint import Joint
-from graphlab.trace.ranks.sightings import GradientWrite, Scheduled
+from graphlab.trace.ranks.sightings import (
+    DDP,
+    Carried,
+    GradientWrite,
+    Scheduled,
+    StepsApart,
+    Wrapped,
+)
 from graphlab.trace.ranks.updates import ClippedApart, ClippedPart, Rated
 
 # By how much factors differ that are not the same, and how often that must be seen: the gradients
@@ -44,6 +54,64 @@ def rates_apart(joint: Joint, name: str, steps: int) -> tuple[GradientWrite, lis
 
 def _rate(rated: Rated, steps: int) -> str:
     return next((text for at, text in reversed(rated.rates) if at <= steps), "")
+
+
+def stepped_by_some(joint: Joint) -> dict[int, StepsApart]:
+    """An optimizer that some ranks never step, by rank: a wrapper averages its gradients on all of
+    them, backwards gave it some on all, and nothing as large as a parameter was exchanged, which
+    could have handed the others what the step made."""
+    traces = joint.traces
+    if joint.missing or any(each.outcome != "completed" for each in traces.values()):
+        return {}
+    for first in (each for trace in traces.values() for each in trace.optimizers if each.steps):
+        found = {rank: _fed(trace, first) for rank, trace in traces.items()}
+        fed = {rank: at for rank, at in found.items() if at is not None}
+        idle = [rank for rank, at in fed.items() if not traces[rank].optimizers[at].steps]
+        if len(fed) < len(traces) or not idle or _handed_on(joint, fed):
+            continue
+        did = tuple(rank for rank in fed if rank not in idle)
+        step = next(
+            each
+            for each in traces[did[0]].events
+            if isinstance(each, Step) and each.optimizer == fed[did[0]]
+        )
+        return {
+            rank: StepsApart(step.at, at, step.iteration, (), "skipped", None, "", did)
+            for rank, at in fed.items()
+        }
+    return {}
+
+
+def _fed(trace: Trace, like: OptimizerInfo) -> int | None:
+    """The optimizer of a rank that another one has as `like`, where a wrapper averages what it
+    owns, and two backwards or more reached that."""
+    averaged = {
+        at
+        for each in trace.sightings
+        if isinstance(each, Wrapped) and each.kind == DDP
+        for at in each.tensors
+    }
+    for at, each in enumerate(trace.optimizers):
+        owns = averaged.intersection(each.owns)
+        reached = [e for e in trace.events if isinstance(e, Backward) and owns & {*e.reached}]
+        if each.name == like.name and each.at == like.at and len(reached) > 1:
+            return at if not each.elsewhere and not each.by_hand else None
+    return None
+
+
+def _handed_on(joint: Joint, optimizers: dict[int, int]) -> bool:
+    most = max(
+        (
+            each.elements
+            for trace in joint.traces.values()
+            for each in trace.sightings
+            if isinstance(each, Carried)
+        ),
+        default=0,
+    )
+    trace = joint.traces[next(iter(optimizers))]
+    owned = trace.optimizers[next(iter(optimizers.values()))].owns
+    return most >= max((math.prod(trace.tensors[at].shape) for at in owned), default=0)
 
 
 def clipped_apart(joint: Joint) -> ClippedApart | None:

@@ -12,6 +12,7 @@ from graphlab.language.lists import listing
 from graphlab.rules.steps import own_losses
 from graphlab.source.blocks import Block, DependentVariables, Edit, bound_names, read_names
 from graphlab.source.rewriting import Rewriting
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, OptimizerInfo, Saved, Trace
 
@@ -247,7 +248,7 @@ def _owner(trace: Trace, owns: tuple[int, ...]) -> str | None:
 
 
 def _detached(block: Block, statement: ast.stmt, names: list[str]) -> str:
-    lines = block.text(statement).splitlines(keepends=True)
+    lines = lines_with_ends(block.text(statement))
     places = [
         node
         for node in ast.walk(statement)

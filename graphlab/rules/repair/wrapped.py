@@ -17,6 +17,7 @@ from graphlab.source.blocks import (
     bound_names,
     read_names,
 )
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
 from graphlab.trace.ranks.sightings import DDP, Wrapped
@@ -146,7 +147,7 @@ def _outputs(statement: ast.stmt, made: set[str], others: set[str]) -> Iterator[
 
 
 def _with_detach(block: Block, statement: ast.stmt, nodes: list[ast.expr]) -> str:
-    lines = block.text(statement).splitlines(keepends=True)
+    lines = lines_with_ends(block.text(statement))
     for node in sorted(nodes, key=lambda n: (-(n.end_lineno or 0), -(n.end_col_offset or 0))):
         row = (node.end_lineno or 0) - statement.lineno
         raw, end = lines[row].encode(), node.end_col_offset or 0

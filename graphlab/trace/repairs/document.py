@@ -20,6 +20,8 @@ def document(repairs: Repairs) -> dict[str, Any]:
         "chosen": repairs.chosen,
         "applied": repairs.applied,
         "failure": repairs.failure or None,
+        "exit_code": repairs.exit_code,
+        "left_after": repairs.left_after,
     }
 
 

@@ -55,7 +55,8 @@ class Candidate:
 class Repairs:
     """What a run found, and the repairs that were tried, the best first. chosen: the place of the
     one that is offered; None where none is. failure: what ended the program, if it is no finding's.
-    """
+    exit_code: the program's own, as it is; 0 where it was left. left_after: the seconds after which
+    it was left, before its end."""
 
     target: str
     findings: tuple[Finding, ...]
@@ -63,6 +64,8 @@ class Repairs:
     chosen: int | None
     applied: bool = False
     failure: str = ""
+    exit_code: int = 0
+    left_after: float | None = None
 
     @property
     def problems(self) -> list[Finding]:

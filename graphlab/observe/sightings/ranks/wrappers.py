@@ -55,6 +55,7 @@ class Wrapper:
         known = [each for each in known or parameters_in(self.module) if requires_grad(each)]
         self.known = {id(each) for each in known}
         self.module = None
+        self.places: tuple[int, ...] = ()
         # The memory of each, and the call that registered a hook of the program's.
         self.storages = {id(each): storage_key(each) for each in known}
         self.hook: Spot | None = None
@@ -130,9 +131,8 @@ class Wrappers:
 
     def found(self) -> Iterator[Wrapped]:
         for wrapper in self.all:
-            places = [*self.places_of(wrapper)]
-            if places:
-                yield Wrapped(located(wrapper.spot), DDP, tuple(places))
+            if places := self.places_of(wrapper):
+                yield Wrapped(located(wrapper.spot), DDP, places)
 
     def reached_by(self, record: RawBackward) -> bool:
         """Whether a backward reaches parameters of some wrapper."""
@@ -171,11 +171,19 @@ class Wrappers:
                 return at, paths[id(each)]
         return None
 
-    def places_of(self, wrapper: Wrapper) -> Iterator[int]:
-        """Of the parameters that the wrapper averages, those that are in the table."""
-        for each in parameters_in(attribute(wrapper.ref(), "module")):
-            if id(each) in wrapper.known and (place := self._table.place_of(each)) is not None:
-                yield place
+    def places_of(self, wrapper: Wrapper) -> tuple[int, ...]:
+        """Of the parameters that the wrapper averages, those that are in the table; once it is
+        gone, with the function that had it, those that were there last."""
+        ddp = wrapper.ref()
+        if ddp is not None:
+            known = (
+                each
+                for each in parameters_in(attribute(ddp, "module"))
+                if id(each) in wrapper.known
+            )
+            places = (self._table.place_of(each) for each in known)
+            wrapper.places = tuple(each for each in places if each is not None)
+        return wrapper.places
 
     def ended(self, record: RawBackward) -> bool:
         """A backward has run: it was averaged, or there is a reason why not. Returns whether a

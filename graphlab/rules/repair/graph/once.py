@@ -10,6 +10,7 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.rules.repair.finite.operations import is_library
 from graphlab.source.rewriting import Rewriting
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Saved, Trace
 
@@ -297,7 +298,7 @@ def cached_each_turn(trace: Trace, event: Backward) -> Iterator[Help]:
         first, last = file.whole(loop)[0], file.whole(loop.body[0])[0]
         head = "".join(
             line[loop.col_offset - block.col_offset :]
-            for line in file.source[first:last].splitlines(True)
+            for line in lines_with_ends(file.source[first:last])
         )
         indent = " " * (block.col_offset + by)
         body = file.indented(loop.body[0], loop.body[-1], block.col_offset - loop.col_offset + by)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.places import line_place
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import DDP
@@ -153,8 +154,9 @@ def _wrapper_name(source: str) -> str | None:
     return f"{names['torch']}.nn.parallel.{DDP}" if "torch" in names else None
 
 
-def on_every_rank(trace: Trace, at: Location) -> Help | None:
-    """Take the ``if`` away in which the statement at `at` stands alone."""
+def on_every_rank(trace: Trace, at: Location, of_rank: bool = False) -> Help | None:
+    """Take the ``if`` away in which the statement at `at` stands alone, or the statement out of it
+    that comes first. of_rank: only where the condition names the rank."""
     source = trace.sources.get(at.file, "")
     try:
         tree = ast.parse(source)
@@ -165,7 +167,6 @@ def on_every_rank(trace: Trace, at: Location) -> Help | None:
         for node in ast.walk(tree)
         if isinstance(node, ast.If)
         and not node.orelse
-        and len(node.body) == 1
         and node.body[0].lineno <= at.line <= (node.body[0].end_lineno or 0)
         and node.lineno < node.body[0].lineno
     ]
@@ -173,14 +174,21 @@ def on_every_rank(trace: Trace, at: Location) -> Help | None:
     inner = max(holders, key=lambda node: node.lineno, default=None)
     if inner is None or hasattr(inner.body[0], "body"):
         return None
-    lines = source.splitlines(keepends=True)
-    before = "".join(lines[inner.lineno - 1 : inner.end_lineno])
+    test = ast.unparse(inner.test)
+    if of_rank and "rank" not in test.lower():
+        return None
+    lines = lines_with_ends(source)
+    last = inner.body[0].end_lineno
+    before = "".join(lines[inner.lineno - 1 : last])
     if not before.lstrip().startswith("if "):
         return None
-    body = "".join(lines[inner.body[0].lineno - 1 : inner.end_lineno])
+    body = "".join(lines[inner.body[0].lineno - 1 : last])
     after = textwrap.indent(textwrap.dedent(body), " " * inner.col_offset)
-    text = message("repairs.wrapped.every_rank", test=ast.unparse(inner.test))
-    test = ast.unparse(inner.test)
+    if len(inner.body) > 1:
+        if inner.body[1].lineno <= (last or 0):
+            return None
+        after += "".join(lines[inner.lineno - 1 : inner.body[0].lineno - 1])
+    text = message("repairs.wrapped.every_rank", test=test)
     # A condition that every rank decides for itself may be meant.
     choice = "" if "rank" in test.lower() else message("fix.meant.every_rank", test=test)
     return Help(text, before, after, file=at.file, line=inner.lineno, choice=choice)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from graphlab.source.rewriting import Rewriting
+from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
@@ -64,9 +65,9 @@ def _both(trace: Trace, one: Help, other: Help) -> Help | None:
         return None
     if one.line is None or other.line is None:
         return None
-    lines = trace.sources.get(one.file, "").splitlines(keepends=True)
+    lines = lines_with_ends(trace.sources.get(one.file, ""))
     first, last = (one, other) if one.line <= other.line else (other, one)
-    end = (first.line or 0) - 1 + len(first.before.splitlines())
+    end = (first.line or 0) - 1 + len(lines_with_ends(first.before))
     begin = (last.line or 0) - 1
     if end > begin:
         return None
