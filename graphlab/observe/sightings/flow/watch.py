@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.observe.sightings.flow.cut_states import CutStates
+from graphlab.observe.sightings.flow.drawn import DrawnValues
 from graphlab.observe.sightings.flow.lost_writes import LostWrites
 from graphlab.observe.sightings.flow.raised_critics import RaisedCritics
 from graphlab.observe.sightings.flow.straight_through import StraightThrough
@@ -19,3 +20,4 @@ def watchers_of_flow(watched: Watched) -> Iterator[Watcher]:
     yield UndoneSteps(watched)
     yield RaisedCritics(watched)
     yield LostWrites(watched)
+    yield DrawnValues(watched)
