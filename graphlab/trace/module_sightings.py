@@ -288,6 +288,16 @@ class StepUndone:
     optimizer: OptimizerAt
 
 
+@dataclass(frozen=True, slots=True)
+class HeldPlain:
+    """An optimizer holds `tensor`, which is no parameter and never requires grad. at: the one
+    line that made it."""
+
+    optimizer: OptimizerAt
+    tensor: TensorAt
+    at: Location | None
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -310,4 +320,5 @@ ModuleSighting = (
     | StoredChanged
     | StatesCut
     | StepUndone
+    | HeldPlain
 )

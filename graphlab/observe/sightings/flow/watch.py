@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.observe.sightings.flow.cut_states import CutStates
 from graphlab.observe.sightings.flow.drawn import DrawnValues
+from graphlab.observe.sightings.flow.held_plain import HeldPlains
 from graphlab.observe.sightings.flow.lost_writes import LostWrites
 from graphlab.observe.sightings.flow.raised_critics import RaisedCritics
 from graphlab.observe.sightings.flow.straight_through import StraightThrough
@@ -21,3 +22,4 @@ def watchers_of_flow(watched: Watched) -> Iterator[Watcher]:
     yield RaisedCritics(watched)
     yield LostWrites(watched)
     yield DrawnValues(watched)
+    yield HeldPlains(watched)
