@@ -1,5 +1,5 @@
-"""Finds tensors that an optimizer holds and that never require grad: no frozen parameters, but plain
-tensors, which were meant to be trained when the optimizer was given them."""
+"""Finds tensors that an optimizer holds and that never require grad: no parameters that are frozen,
+but plain tensors, which were meant to be trained when the optimizer was given them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from graphlab.language import message
 from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
 from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.repair.graph.leaving import left_graph, whole, without
-from graphlab.rules.repair.graph.scores import scores_instead
+from graphlab.rules.repair.graph.scores import probabilities_instead, scores_instead
 from graphlab.rules.repair.graph.which_cut import choice_among, choice_at, rival_cuts
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.source.vocabulary import GUARDS
@@ -40,7 +40,7 @@ def graph_kept(
         return [*_thawed(trace, call)]
     drawn = _drawn_with_graph(file, at) if ".sample(" in by else []
     kept = [*_later(file, at, call), *_undone(file, at)]
-    kept += [*in_torch(trace, at), *scores_instead(trace, at)]
+    kept += [*in_torch(trace, at), *scores_instead(trace, at), *probabilities_instead(trace, at)]
     return drawn or kept or [*_thawed(trace, call)]
 
 
