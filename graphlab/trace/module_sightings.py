@@ -298,6 +298,17 @@ class HeldPlain:
     at: Location | None
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduledTwice:
+    """The scheduler built at `at` does what the one built at `first` does, for the same optimizer,
+    and `other`, which steps as well, has none."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    other: OptimizerAt
+    first: Location | None
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -321,4 +332,5 @@ ModuleSighting = (
     | StatesCut
     | StepUndone
     | HeldPlain
+    | ScheduledTwice
 )
