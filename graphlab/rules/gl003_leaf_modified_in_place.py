@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
+from graphlab.rules.repair.anew.listed import differentiated_list, list_made_anew
 from graphlab.rules.repair.asked.guarded import guarded_and_imported
 from graphlab.rules.repair.asked.leaves import made_plain
 from graphlab.rules.repair.inplace_modules import built_not_in_place
@@ -31,12 +32,14 @@ def check(trace: Trace) -> Iterator[Finding]:
             *_imported(trace, event),
             *copy_in_call(trace, event.at, trace.tensors[event.tensor].name),
             *built_not_in_place(trace, event.at),
+            *list_made_anew(trace, event.at),
         ),
     )
 
 
 def _repair(trace: Trace, event: Refused) -> Help | None:
     found = made_plain(trace, event) or computed_from_latent(trace, event)
+    found = found or differentiated_list(trace, event.at)
     return found or _guarded(trace, event)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
+from graphlab.rules.repair.anew.listed import list_made_anew
 from graphlab.rules.repair.inplace_modules import built_not_in_place
 from graphlab.rules.repair.reordered import copy_before_write, rows_stacked, view_after_write
 from graphlab.rules.repair.writes import write_out_of_place
@@ -43,6 +44,7 @@ def _refused(trace: Trace) -> Iterator[Finding]:
             *rows_stacked(trace, event.at),
             *copy_before_write(trace, event.at),
             *built_not_in_place(trace, event.at),
+            *list_made_anew(trace, event.at),
         ),
     )
 

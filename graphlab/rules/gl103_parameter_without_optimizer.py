@@ -23,7 +23,11 @@ def check(trace: Trace) -> Iterator[Finding]:
     several: dict[tuple[Location | None, bool, str], list[Forgotten]] = {}
     for each in trace.forgotten:
         several.setdefault((each.made, each.meant, each.since), []).append(each)
+    # GL110 tells of what is made a parameter of others that are to be trained.
+    cut = {(each.cut.file, each.cut.line) for each in trace.optimizers if each.cut is not None}
     for (made, _, _), those in several.items():
+        if made is not None and those[0].anew and (made.file, made.line) in cut:
+            continue
         yield _finding(trace, made, those)
 
 

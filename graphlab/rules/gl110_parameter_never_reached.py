@@ -8,6 +8,7 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.repair.asked.handed_over import handed_over
+from graphlab.rules.repair.asked.requiring import made_requiring
 from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.repair.graph.in_torch import in_torch
@@ -20,7 +21,7 @@ from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Refused, Trace
-from graphlab.trace.module_sightings import LeftInEval
+from graphlab.trace.module_sightings import HeldPlain, LeftInEval
 from graphlab.trace.sightings import TermCut
 
 # A parameter may belong to a branch that is rarely taken: it is reported after this many steps; and
@@ -57,6 +58,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         if isinstance(event, Refused) and event.kind == "no-gradient":
             yield _needed(trace, event)
             return
+    for each in trace.sightings:
+        if isinstance(each, HeldPlain):
+            yield _plain(trace, each)
     for optimizer in trace.optimizers:
         if optimizer.frozen_steps >= PATIENCE and optimizer.owns:
             yield _frozen(trace, optimizer)
@@ -141,6 +145,23 @@ def _needed(trace: Trace, event: Refused) -> Finding:
         cause=cause,
         failed=Place(event.at, event.by),
         help=(Help(message("training.gl110.needed_help")),),
+    )
+
+
+def _plain(trace: Trace, each: HeldPlain) -> Finding:
+    """No parameter that was frozen: a tensor that nobody told to require grad."""
+    optimizer = trace.optimizers[each.optimizer]
+    cause = Place(each.at, message("training.gl110.made")) if each.at is not None else None
+    if cause is None and optimizer.at is not None:
+        cause = Place(optimizer.at, message("words.built", name=optimizer.name))
+    name = parameter_word(trace, each.tensor)
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl110.plain", name=optimizer.name, tensor=name),
+        tensor=unversioned(trace, each.tensor),
+        cause=cause,
+        help=(Help(message("training.gl110.plain_help", tensor=name)),),
+        others=tuple(made_requiring(trace, each.at)),
     )
 
 

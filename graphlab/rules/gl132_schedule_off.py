@@ -1,20 +1,29 @@
-"""A schedule of the learning rate was stepped too seldom, too early, or far too often."""
+"""A schedule of the learning rate was stepped too seldom, too early, or far too often, or is of
+another optimizer than it was meant for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.held.scheduled import once_an_epoch, scheduled_last, steps_in_turn
+from graphlab.rules.repair.held.scheduled import (
+    once_an_epoch,
+    scheduled_for,
+    scheduled_last,
+    steps_in_turn,
+)
 from graphlab.rules.rule import Rule
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Step, Trace
+from graphlab.trace.module_sightings import ScheduledTwice
 from graphlab.trace.steps.sightings import ScheduleOff
 
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
+        if isinstance(each, ScheduledTwice):
+            yield _twice(trace, each)
         if not isinstance(each, ScheduleOff):
             continue
         if each.early:
@@ -43,6 +52,19 @@ def check(trace: Trace) -> Iterator[Finding]:
             else None,
             help=(edit or Help(message(f"training.gl132.help_{what}")),),
         )
+
+
+def _twice(trace: Trace, each: ScheduledTwice) -> Finding:
+    name, other = (trace.optimizers[at].name for at in (each.optimizer, each.other))
+    first = Place(each.first, message("training.gl132.planned")) if each.first else None
+    edit = scheduled_for(trace, each.at, name, other)
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl132.twice", optimizer=name, other=other),
+        failed=first,
+        cause=Place(each.at, message("training.gl132.again")) if each.at else None,
+        help=(edit or Help(message("training.gl132.help_twice", other=other)),),
+    )
 
 
 def _early(trace: Trace, each: ScheduleOff) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import Message, key_of, message
+from graphlab.rules.repair.anew.listed import list_made_anew
 from graphlab.rules.repair.carried import detach_carried
 from graphlab.rules.repair.graph.joined import for_its_step
 from graphlab.rules.repair.graph.kept_apart import copied_where_saved
@@ -217,6 +218,7 @@ def _help(
             why = message("errors.stale.needs_old", name=tensor.name)
         element = bool(tensor.name) and tensor.name.endswith("]")
         apart = write_out_of_place(trace, change, write.by, why, element)
+        apart = apart or next(list_made_anew(trace, change), None)
         if apart is not None:
             yield apart
             return

@@ -288,6 +288,27 @@ class StepUndone:
     optimizer: OptimizerAt
 
 
+@dataclass(frozen=True, slots=True)
+class HeldPlain:
+    """An optimizer holds `tensor`, which is no parameter and never requires grad. at: the one
+    line that made it."""
+
+    optimizer: OptimizerAt
+    tensor: TensorAt
+    at: Location | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledTwice:
+    """The scheduler built at `at` does what the one built at `first` does, for the same optimizer,
+    and `other`, which steps as well, has none."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    other: OptimizerAt
+    first: Location | None
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -310,4 +331,6 @@ ModuleSighting = (
     | StoredChanged
     | StatesCut
     | StepUndone
+    | HeldPlain
+    | ScheduledTwice
 )

@@ -338,6 +338,18 @@ class StraightCancelled:
     given: str
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnWithoutGraph:
+    """The draw at `at`, written `by`, has no gradient for what it is drawn from, which a loss
+    trains by other terms alone; the backward of that was called at `call_at`."""
+
+    at: Location | None
+    by: str
+    loss: str
+    call: str
+    call_at: Location | None
+
+
 # A Trace holds these under `sightings`.
 Sighting = (
     Fate
@@ -362,6 +374,7 @@ Sighting = (
     | ScoresMixed
     | ZeroLabels
     | StraightCancelled
+    | DrawnWithoutGraph
     | ModuleSighting
     | NonFinite
     | RankSighting

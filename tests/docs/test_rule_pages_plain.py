@@ -83,6 +83,7 @@ SILENT = {
     "GL139": "fixed-network-in-training-mode",
     "GL140": "trained-as-a-number",
     "GL141": "stored-items-changed",
+    "GL146": "drawn-without-gradient",
     "GL147": "straight-through-cancelled",
     "GL148": "state-cut-each-step",
     "GL149": "step-undone",
@@ -404,6 +405,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         oracle.before_backward(self.grad_fn)
         oracle.codes |= {"GL138"} if _forgets_the_gradient(self.grad_fn) else set()
         oracle.codes |= {"GL147"} if _cancels(self.grad_fn) else set()
+        oracle.codes |= {"GL146"} if _has_one_of(self.grad_fn, drawn) else set()
         backward(self, *args, **kwargs)
         oracle.after_backward(before)
         finite = all(bool(p.grad.isfinite().all()) for p in oracle.owned() if p.grad is not None)
@@ -478,6 +480,12 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         given.append(cell(self, values, state))
         return given[-1]
 
+    sample, drawn = torch.distributions.Normal.sample, []
+
+    def patched_sample(self: Any, *args: Any) -> Any:
+        drawn.append(self.loc.grad_fn)
+        return sample(self, *args)
+
     subtract_in_place, changed = torch.Tensor.__isub__, {}
 
     def patched_subtract_in_place(self: Any, other: Any) -> Any:
@@ -546,6 +554,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(torch.Tensor, "lerp_", patched_lerp)
         patch.setattr(torch.nn.functional, "mse_loss", patched_mse_loss)
         patch.setattr(torch.nn.GRUCell, "forward", patched_cell)
+        patch.setattr(torch.distributions.Normal, "sample", patched_sample)
         patch.setattr(torch.Tensor, "__isub__", patched_subtract_in_place)
         patch.setattr(torch.Tensor, "__add__", patched_add)
         patch.setattr(torch.Tensor, "__sub__", patched_subtract)
@@ -559,6 +568,12 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(module_class, "state_dict", patched_give)
         patch.setattr(module_class, "load_state_dict", patched_load)
         yield
+
+
+def _has_one_of(node: Any, wanted: list[Any]) -> bool:
+    """Whether one of the nodes `wanted` is behind `node`."""
+    inner = [each for each, _ in node.next_functions if each is not None] if node else []
+    return node in wanted or any(_has_one_of(each, wanted) for each in inner)
 
 
 def _cancels(node: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -214,6 +214,13 @@ def cut_before(
 ) -> Cut | None:
     """Where, on the way to the expression `loss` in the user's `frame`, a graph was dropped that
     led to some of `parameters`, given by identity, or to modules with those."""
+    trails = trails_before(frame, loss, files)
+    return next((cut for each in trails if (cut := cut_among(each, parameters))), None)
+
+
+def trails_before(frame: FrameType | None, loss: str, files: UserFiles) -> Iterator[Trail]:
+    """What a thorough search meets on the way to the expression `loss` in the user's `frame`, and
+    then on the way to the arguments that its callers have given for it."""
     frame = user_frame(frame, files)
     line: int | None = None
     call = call_at(locate(frame.f_code, frame.f_lasti)) if frame is not None else None
@@ -221,24 +228,21 @@ def cut_before(
         # A helper of the user's has its own word for it, and a library's loop none.
         mine = loss_in(call)
         if mine is None:
-            return None
+            return
         loss = ast.unparse(mine)
     while frame is not None:
         try:
             expression = ast.parse(loss, mode="eval").body
         except SyntaxError:
-            return None
+            return
         trail = Trail(thorough=True)
         lineage_of(frame, files, trail).value(expression, line or frame.f_lineno)
-        cut = cut_among(trail, parameters)
-        if cut is not None:
-            return cut
+        yield trail
         # An argument of the function that calls backward was computed by its caller.
         outer = caller_argument(frame, loss, files)
         if outer is None:
-            return None
+            return
         frame, loss = outer
-    return None
 
 
 def cut_among(trail: Trail, parameters: set[int]) -> Cut | None:

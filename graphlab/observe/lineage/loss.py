@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+from collections.abc import Iterator
 from itertools import islice
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -18,9 +19,9 @@ from graphlab.observe.lineage.cut import (
     all_frozen,
     caller_argument,
     cut_among,
-    cut_before,
     find_cut,
     settled,
+    trails_before,
 )
 from graphlab.observe.lineage.returned import TORCH, below, handed_over, lineage_of_returned
 from graphlab.observe.lineage.trail import HAS_GRAPH, Trail
@@ -220,11 +221,19 @@ def cut_before_loss(
 ) -> Cut | None:
     """Where, on the way to the loss of the backward that runs in `frame`, autograd's own, a graph
     was dropped that led to some of `parameters`, given by identity, or to modules with those."""
+    trails = trails_to_loss(frame, loss, files, log)
+    return next((cut for each in trails if (cut := cut_among(each, parameters))), None)
+
+
+def trails_to_loss(frame: FrameType, loss: str, files: UserFiles, log: Log) -> Iterator[Trail]:
+    """What a thorough search meets on the way to the loss of the backward that runs in `frame`,
+    autograd's own."""
     user = user_frame(frame.f_back, files)
     mine = user is not None and written_in(frame, user)[1] is not None
     found = handed_over(frame, log, files) if not mine else None
     if found is None:
-        return cut_before(frame.f_back, loss, files, parameters)
+        yield from trails_before(frame.f_back, loss, files)
+        return
     trail = Trail(thorough=True)
     lineage_of_returned(found, frame, files, trail).value(found.node, found.line)
-    return cut_among(trail, parameters)
+    yield trail

@@ -275,6 +275,7 @@ class Lineage:
             given = [] if not any(is_integer(each) for each in given) else given
         cuts = name in CUTS or (isinstance(func, ast.Name) and name in ("float", "int", "bool"))
         cuts = cuts or (name in ("to", "type") and bool(given))
+        cuts = cuts or (name == "Parameter" and self.trail.thorough)  # It is a leaf of its own.
         cuts = cuts or (name == "grad" and "autograd" in ast.unparse(func) and not creates(node))
         inputs = [self.value(each, before, depth) for each in given]
         if isinstance(func, ast.Attribute) and not is_module(callee):

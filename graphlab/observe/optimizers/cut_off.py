@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from types import FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import listed
 from graphlab.observe.lineage.callee import entered
-from graphlab.observe.lineage.cut import cut_among
+from graphlab.observe.lineage.cut import cut_among, lineage_of
 from graphlab.observe.lineage.loss import cut_before_loss
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.returned import handed_over, leaf_below
@@ -18,7 +19,8 @@ from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.refusals.asked import maker
 from graphlab.source.effects.assignments import scope_of
-from graphlab.source.files import UserFiles
+from graphlab.source.effects.stores import last_part, stores
+from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import variables
 from graphlab.source.places import parse
 
@@ -53,6 +55,7 @@ def look_for_cuts(
         if state.cut is None and state.read == ASK:
             names = Names(files).gather(frame)
             state.cut = _cut_in_forward(missing, names, files)
+            state.cut = state.cut or _made_a_parameter(missing, frame, files)
             state.unused = never_called(missing, names, log, files)
 
 
@@ -76,6 +79,25 @@ def _cut_in_forward(missing: set[int], names: Names, files: UserFiles) -> Cut | 
         # more than once, and what it uses counted as often.
         whole = all(isinstance(each, Cut) for each in given)
         if cut is not None and (whole or _uses(trail.modules, missing) == _uses(behind, missing)):
+            return cut
+    return None
+
+
+def _made_a_parameter(missing: set[int], frame: FrameType, files: UserFiles) -> Cut | None:
+    """Where the function that calls backward makes a parameter of what comes from some of the
+    parameters `missing`, given by identity, and gives it to a module."""
+    user = user_frame(frame.f_back, files)
+    if user is None:
+        return None
+    for store in stores(user.f_code.co_filename):
+        value = store.value
+        mine = (store.function or "<module>") == user.f_code.co_qualname
+        if not mine or not isinstance(value, ast.Call) or last_part(value.func) != "Parameter":
+            continue
+        trail = Trail(thorough=True)
+        lineage_of(user, files, trail).value(value, store.node.lineno)
+        cut = cut_among(trail, missing)
+        if cut is not None and cut.node is value:
             return cut
     return None
 

@@ -183,6 +183,11 @@ def _augmented(here: StatementInScope, listed: bool) -> str | None:
         return None
     if not here.may_rebind(statement.target):
         return None
+    return f"{here.text(statement.target)} = {result_of(here, statement)}"
+
+
+def result_of(here: StatementInScope, statement: ast.AugAssign) -> str:
+    """``h + x`` for ``h += x``."""
     target, value = here.text(statement.target), here.text(statement.value)
     sign = ast.unparse(ast.BinOp(ast.Name("a"), statement.op, ast.Name("b")))[2:-2]
     tight = isinstance(statement.value, ast.BinOp) and isinstance(
@@ -190,7 +195,7 @@ def _augmented(here: StatementInScope, listed: bool) -> str | None:
     )
     if not isinstance(statement.value, _BARE) and not (tight and sign in "+-"):
         value = f"({value})"
-    return f"{target} = {target} {sign} {value}"
+    return f"{target} {sign} {value}"
 
 
 def _without_underscore(here: StatementInScope) -> str | None:

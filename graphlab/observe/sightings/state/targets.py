@@ -22,6 +22,8 @@ _VIEWS = ("ViewBackward0", "ReshapeAliasBackward0", "UnsafeViewBackward0", "Sque
           "SqueezeBackward1", "UnsqueezeBackward0", "CloneBackward0", "ToCopyBackward0",
           "ExpandBackward0", "TBackward0")  # fmt: skip
 _DEEP = 4
+# So many writes into one target are gone through.
+_WRITES = 64
 # A graph larger than this is not searched for its leaves.
 _LARGE = 5_000
 
@@ -49,8 +51,8 @@ class TrainedTargets:
                 self._of_product(record, node, _both(node))
 
     def _of_loss(self, record: RawBackward, node: Any, both: tuple[Any, Any] | None) -> None:
-        for side, other in (both, both[::-1]) if both is not None else ():
-            added = _through(side)
+        pairs = (both, both[::-1]) if both is not None else ()
+        for added, other in ((each, other) for side, other in pairs for each in _written(side)):
             value = _one_known(added) if class_name(added) == "AddBackward0" else None
             # One summand is a number; the other one is scaled by numbers.
             if class_name(value) != "MulBackward0" or _one_known(value) is None:
@@ -103,10 +105,27 @@ def _both(node: Any) -> tuple[Any, Any] | None:
 def _through(node: Any) -> Any:
     """The node behind views and copies."""
     for _ in range(_DEEP):
+        if class_name(node) == "WhereBackward0" and _one_known(node) is not None:
+            # Where an episode is over, the reward alone.
+            node = _one_known(node)
+            continue
         if class_name(node) not in _VIEWS:
             break
         node = node.next_functions[0][0]
     return node
+
+
+def _written(node: Any) -> Iterator[Any]:
+    """What made a target: the node behind views, or those of what was written into a copy."""
+    node = _through(node)
+    if class_name(node) != "CopySlices":
+        yield node
+    for _ in range(_WRITES):
+        if class_name(node) != "CopySlices":
+            break
+        base, *values = (each for each, _ in node.next_functions)
+        yield from (_through(each) for each in values if each is not None)
+        node = base
 
 
 def _one_known(node: Any) -> Any:

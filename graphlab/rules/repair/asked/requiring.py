@@ -39,6 +39,19 @@ def required_before_use(trace: Trace, event: Backward) -> Iterator[Help]:
         yield found
 
 
+def made_requiring(trace: Trace, made: Location | None) -> Iterator[Help]:
+    """``torch.randn(k, d).requires_grad_()`` where a tensor is made."""
+    file = Rewriting.of(trace, made)
+    statement = file.statement(made.line) if file is not None and made is not None else None
+    if file is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return
+    if isinstance(statement.value, ast.Call):
+        edits = file.followed(statement.value, ".requires_grad_()")
+        found = file.help(message("repairs.asked.made_requiring"), *edits)
+        if found is not None:
+            yield found
+
+
 def _bound(statement: ast.stmt) -> set[str]:
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     return {ast.unparse(each) for target in targets for each in getattr(target, "elts", [target])}

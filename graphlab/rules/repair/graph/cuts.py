@@ -9,8 +9,8 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.rules.repair.graph.guards import outside_guard, with_gradients
 from graphlab.rules.repair.graph.in_torch import in_torch
-from graphlab.rules.repair.graph.leaving import left_graph, whole, without
-from graphlab.rules.repair.graph.scores import scores_instead
+from graphlab.rules.repair.graph.leaving import left_graph, no_parameter, whole, without
+from graphlab.rules.repair.graph.scores import probabilities_instead, scores_instead
 from graphlab.rules.repair.graph.which_cut import choice_among, choice_at, rival_cuts
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.source.vocabulary import GUARDS
@@ -38,9 +38,11 @@ def graph_kept(
         return [*with_gradients(trace, call), *outside_guard(trace, at)]
     if "requires_grad" in by:
         return [*_thawed(trace, call)]
+    if "Parameter(" in by:
+        return [*no_parameter(file, at)]
     drawn = _drawn_with_graph(file, at) if ".sample(" in by else []
     kept = [*_later(file, at, call), *_undone(file, at)]
-    kept += [*in_torch(trace, at), *scores_instead(trace, at)]
+    kept += [*in_torch(trace, at), *scores_instead(trace, at), *probabilities_instead(trace, at)]
     return drawn or kept or [*_thawed(trace, call)]
 
 

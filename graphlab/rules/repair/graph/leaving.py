@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
+from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location
 
 _LEAVING = {"detach", "detach_", "item", "tolist", "numpy"}
 _COPYING = {
@@ -64,3 +68,38 @@ def whole(file: Rewriting, value: ast.expr) -> str:
     while (inner := left_graph(file, value)) is not None:
         value = inner[0]
     return ast.unparse(value)
+
+
+def no_parameter(file: Rewriting, at: Location) -> Iterator[Help]:
+    """``w`` for ``nn.Parameter(w)``, where `w` has a graph that is to be kept. A module takes it in
+    place of a parameter only after that is gone."""
+    statement = file.statement(at.line)
+    found = [
+        each
+        for each in (ast.walk(statement) if statement is not None else ())
+        if isinstance(each, ast.Call)
+        and ast.unparse(each.func).rpartition(".")[2] == "Parameter"
+        and len(each.args) == 1
+        and file.is_at(each, at)
+    ]
+    if statement is None or len(found) != 1:
+        return
+    call = found[0]
+    edits = [(*file.span(call), file.text(call.args[0]))]
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if targets and _assigns(statement, call) and isinstance(targets[0], ast.Attribute):
+        place = file.whole(statement)[0]
+        first = f"{' ' * statement.col_offset}del {file.text(targets[0])}\n"
+        edits.insert(0, (place, place, first))
+    help = file.help(message("repairs.tried.no_parameter"), *edits)
+    if help is not None:
+        yield help
+
+
+def _assigns(statement: ast.stmt, value: ast.expr) -> bool:
+    """Whether a statement assigns just that value to one target."""
+    return (
+        isinstance(statement, ast.Assign)
+        and statement.value is value
+        and len(statement.targets) == 1
+    )

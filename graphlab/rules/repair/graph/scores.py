@@ -1,4 +1,5 @@
-"""Repair of a cross entropy of labels that were chosen from scores: it is one of the scores."""
+"""Repairs of a loss of what was chosen from scores, which has no graph: it is one of the scores, or
+of the probabilities, themselves."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from graphlab.trace.model import Location, Trace
 
 _CHOOSING = ("argmax", "max", "topk")
 _NORMALIZING = ("softmax", "log_softmax", "sigmoid")
+_WHOLE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
 # What labels are cast by, after they were chosen or before they are compared.
 _CASTING = ("float", "double", "long", "int", "type", "to", "requires_grad_", "view", "squeeze")
 
@@ -122,3 +124,59 @@ def _named(
     indent = " " * statement.col_offset
     yield start, start, f"{indent}scores = {file.text(scores)}\n"
     yield *file.span(scores), "scores"
+
+
+def probabilities_instead(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """``prob`` for ``(prob > 0.5).float()``, and ``logits.sigmoid()`` for ``(logits > 0).float()``,
+    where the statement at `at` has one such comparison and it lost the graph."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or at is None or statement is None or hasattr(statement, "body"):
+        return
+    found = [each for each in ast.walk(statement) if isinstance(each, ast.Compare)]
+    if len(found) != 1 or not file.is_at(found[0], at):
+        return
+    node = found[0]
+    limit = node.comparators[0]
+    value = limit.value if isinstance(limit, ast.Constant) else None
+    if not isinstance(node.ops[0], ast.Gt | ast.GtE) or value not in (0, 0.5):
+        return
+    # A cast of the truth to numbers, which the loss computes with.
+    whole = next((each for each in ast.walk(statement) if _casts(each, node)), None)
+    if whole is None:
+        return
+    text = file.text(node.left)
+    if value == 0:
+        text = f"{text}.sigmoid()" if isinstance(node.left, _WHOLE) else f"({text}).sigmoid()"
+    elif not _is_probability(file, node.left):
+        return
+    help = file.help(message("repairs.tried.probabilities"), (*file.span(whole), text))
+    if help is not None:
+        yield help
+
+
+def _casts(node: ast.AST, inner: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("float", "double", "to", "type")
+        and node.func.value is inner
+    )
+
+
+def _is_probability(file: Rewriting, node: ast.expr) -> bool:
+    """Whether it is a sigmoid or a softmax, or a variable that is only given those."""
+    if isinstance(node, ast.Name):
+        values = [
+            each.value
+            for each in ast.walk(file.tree)
+            if isinstance(each, ast.Assign)
+            and any(ast.unparse(target) == node.id for target in each.targets)
+        ]
+        return bool(values) and all(
+            not isinstance(each, ast.Name) and _is_probability(file, each) for each in values
+        )
+    return any(
+        isinstance(each, ast.Call) and _given(each, ("sigmoid", "softmax")) is not None
+        for each in ast.walk(node)
+    )

@@ -83,6 +83,26 @@ def scheduled_last(both: Common) -> Help | None:
     )
 
 
+def scheduled_for(trace: Trace, at: Location | None, name: str, other: str) -> Help | None:
+    """``StepLR(optimizer_D, 30)`` for ``StepLR(optimizer_G, 30)`` where a scheduler is built."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None:
+        return None
+    written, better = (file.spelled(statement, each) for each in (name, other))
+    given = [
+        argument
+        for call in ast.walk(statement)
+        if isinstance(call, ast.Call)
+        for argument in (*call.args[:1], *(w.value for w in call.keywords if w.arg == "optimizer"))
+        if ast.unparse(argument) == written
+    ]
+    if len(given) != 1:
+        return None
+    text = message("repairs.held.scheduled_for", optimizer=other)
+    return file.help(text, (*file.span(given[0]), better))
+
+
 def once_an_epoch(trace: Trace, off: ScheduleOff) -> Help | None:
     """The scheduler's step behind the loop over batches that it stands in."""
     file = Rewriting.of(trace, off.at)

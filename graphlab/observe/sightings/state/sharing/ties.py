@@ -24,7 +24,7 @@ from graphlab.source.effects.origins import classes_of, loaded_files
 from graphlab.source.effects.stores import Store, last_part, stores
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, item, items
-from graphlab.source.places import locate
+from graphlab.source.places import locate, nodes_of, parse
 from graphlab.trace.module_sightings import TieBroken
 
 # So many of the inspected backwards look for ties; constructors of optimizers do as well, and so
@@ -245,13 +245,51 @@ def breaking(
                 own = (file, each.owner) in kinds and isinstance(each.holder, ast.Name)
                 built = each.function.endswith("__init__") and (file, each.owner) in constructors
                 if built_in:
-                    line = built_in.get((file, each.function))
-                    if line is not None and line < each.node.lineno and own:
+                    inner = holder == chain[at - 1] and (file, each.owner) in constructors
+                    if (own or inner) and _comes_after(each, built_in):
                         yield each
                 # What a constructor builds comes before every tie that was seen.
                 elif not built and (own or holder == chain[at - 1]):
                     yield each
         module = item(attributes(module).get("_modules"), part) if module is not None else None
+
+
+def _comes_after(store: Store, built_in: dict[tuple[str, str], int]) -> bool:
+    """Whether a statement runs after the tie: below it in a function that was running, or in a
+    method that such a function calls below it."""
+    owner, _, method = store.function.rpartition(".")
+    line = built_in.get((store.file, store.function))
+    if line is not None:
+        return line < store.node.lineno
+    for (file, function), line in built_in.items():
+        if file == store.file and function.rpartition(".")[0] == owner and owner:
+            calls = (each for each in nodes_of(parse(file)) if isinstance(each, ast.Call))
+            end = _end_of(file, function, line)
+            if any(line < each.lineno <= end and _calls(each, method) for each in calls):
+                return True
+    return False
+
+
+def _end_of(file: str, function: str, line: int) -> int:
+    """The last line of the function around a line."""
+    name = function.rpartition(".")[2]
+    ends = [
+        each.end_lineno or 0
+        for each in nodes_of(parse(file))
+        if isinstance(each, ast.FunctionDef) and each.name == name and each.lineno <= line
+    ]
+    return min((end for end in ends if end >= line), default=0)
+
+
+def _calls(call: ast.Call, method: str) -> bool:
+    """``self.reset()``, ``self.apply(self.reset)``."""
+    return any(
+        isinstance(each, ast.Attribute)
+        and each.attr == method
+        and isinstance(each.value, ast.Name)
+        and each.value.id == "self"
+        for each in (call.func, *call.args)
+    )
 
 
 def _mentions_another(store: Store, tie: Tie) -> bool:
