@@ -33,6 +33,7 @@ from graphlab.source.objects import (
     is_a,
     item,
     items,
+    read_by_key,
     static,
     variables,
 )
@@ -47,9 +48,9 @@ _DEPTH, _ITEMS, _LIMIT = 4, 64, 20_000
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 
 # Attributes by which wrappers (DataParallel, FSDP, compile, Fabric, opacus) hold the user's module.
-_WRAPPERS = {"module", "_module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
+WRAPPERS = {"module", "_module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 
-# A session may be a variable of the program; its attributes are no names for tensors.
+# A session may be a variable of the program; its attributes are no names.
 _OWN = ("graphlab.observe.", "graphlab.api.")
 
 _SELVES = ("self", "cls")
@@ -175,7 +176,7 @@ class Names:
                 kinds[path] = type(each)
                 # The path through a library's wrapper is left out: users do not write it.
                 full = shown[outer]
-                if not (last in _WRAPPERS and not self.is_users(kinds[outer])):
+                if not (last in WRAPPERS and not self.is_users(kinds[outer])):
                     full = f"{full}.{last}" if full else last
                 shown[path] = full
             prefix = f"{name}.{full}" if full else name
@@ -390,10 +391,10 @@ def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{name}{named}", each
     elif not is_a(value, (weakref.ref, ModuleType)):
         module = class_module(value)
-        if module.split(".")[0] in FOREIGN and static(type(value), "step") is LOST:
-            return
-        if module.startswith(_OWN):
+        foreign = module.split(".")[0] in FOREIGN and static(type(value), "step") is LOST
+        if foreign or module.startswith(_OWN):
             return
         for key, each in [*attributes(value).items()][:_ITEMS]:
             if type(key) is str and not _plain(each):
-                yield f"{name}.{key}", each
+                kept = read_by_key(value, key)
+                yield from _children(name, kept) if kept else ((f"{name}.{key}", each),)

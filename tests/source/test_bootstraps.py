@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from graphlab.source.effects.bootstraps import target_in, weight_in
+from graphlab.source.effects.bootstraps import said_to_be_advantage, target_in, weight_in
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,12 @@ from graphlab.source.effects.bootstraps import target_in, weight_in
         ("target = r + gamma * q(s2)", "r + gamma * q(s2)"),
         ("error = r + self.discount * v2 * (1 - done) - v", "r + self.discount * v2 * (1 - done)"),
         ("loss = F.mse_loss(v, gamma ** 3 * v3 + r)", "gamma ** 3 * v3 + r"),
+        (
+            'y = td["reward"] + 0.99 * td["q"].max(-1)[0]',
+            "td['reward'] + 0.99 * td['q'].max(-1)[0]",
+        ),
+        ("average = 0.01 * new + 0.99 * old", None),
+        ("reward = reward + 0.5 * bonus(s)", None),
         ("u = 1 + gamma * x", None),
         ("y = x + layer(x) * scale", None),
         ("loss = ce + alpha * (1 - p) ** gamma * x", None),
@@ -42,3 +48,19 @@ def test_a_weight_is_the_other_factor_of_log_probabilities(
 ) -> None:
     found = weight_in(ast.parse(line))
     assert (None if found is None else (ast.unparse(found[0]), found[1])) == weight
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        ('td["advantage"].squeeze(-1)', True),
+        ("norm_adv", True),
+        ("self.advantages_of(states)", True),
+        ("gae", True),
+        ("adversary", False),
+        ("p", False),
+        ("delta", False),
+    ],
+)
+def test_a_weight_may_say_that_it_is_an_advantage(weight: str, said: bool) -> None:
+    assert said_to_be_advantage(ast.parse(weight, mode="eval").body) is said

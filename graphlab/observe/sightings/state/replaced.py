@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.names import Names, parameters_in
+from graphlab.observe.names import WRAPPERS, Names, parameters_in
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, grad_of, is_module
@@ -16,6 +16,7 @@ from graphlab.source.effects.origins import loaded_files
 from graphlab.source.effects.stores import Store, last_part, stores
 from graphlab.source.evaluate import in_frame
 from graphlab.source.files import user_frames
+from graphlab.source.objects import attributes, item
 from graphlab.source.places import locate
 from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import Replaced
@@ -119,9 +120,21 @@ class Replacements:
         parts = name.split(".")
         for count in range(len(parts) - 1, 0, -1):
             known = self._roots.get(".".join(parts[:count]))
-            if known is not None and known() is not None:
+            if known is not None and known() is not None and self._in_place(parts[:count]):
                 return count
         return 0
+
+    def _in_place(self, parts: list[str]) -> bool:
+        """Whether each module on the way is where it was: one that was replaced may live on for a
+        while."""
+        for count in range(1, len(parts)):
+            outer, inner = (self._roots.get(".".join(parts[:to])) for to in (count, count + 1))
+            holder = outer() if outer is not None else None
+            if holder is not None and inner is not None:
+                now = item(attributes(holder).get("_modules"), parts[count])
+                if is_module(now) and now is not inner():
+                    return False
+        return True
 
     def found(self) -> Iterable[Replaced]:
         # A step may have been looked over that no inspected backward followed.
@@ -163,14 +176,14 @@ def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
         return near and bool(parts) and store.target.id == parts[0]
     if isinstance(store.target, ast.Subscript):
         # One of a Sequential or a list: ``net[2] = …``.
-        holder = last_part(store.target.value)
+        holder = _holder(store.target.value)
         return any(
             holder == before and part.isdigit() and not _is_word(store.target.slice)
             for before, part in pairwise(parts)
         )
     if not isinstance(store.target, ast.Attribute):
         return False
-    holder = last_part(store.target.value)
+    holder = _holder(store.target.value)
     meant = (
         {holder, *_behind(store, holder)} if isinstance(store.target.value, ast.Name) else {holder}
     )
@@ -178,6 +191,14 @@ def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
         store.name == part and not meant.isdisjoint((before, "self"))
         for before, part in pairwise(parts)
     )
+
+
+def _holder(node: ast.expr) -> str:
+    """The last part of what holds something, past a library's wrapper: "model" of
+    ``model._module``."""
+    while isinstance(node, ast.Attribute) and node.attr in WRAPPERS:
+        node = node.value
+    return last_part(node)
 
 
 def _behind(store: Store, variable: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from graphlab.observe.graph.walk import leaf_of, sequence, walk
 from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.sightings.watched import Looks, Watched
-from graphlab.source.effects.bootstraps import target_in, weight_in
+from graphlab.source.effects.bootstraps import said_to_be_advantage, target_in, weight_in
 from graphlab.source.objects import class_name
 from graphlab.source.places import statement_at
 from graphlab.trace.module_sightings import TrainedAsNumber
@@ -57,9 +57,10 @@ class TrainedTargets:
             # One summand is a number; the other one is scaled by numbers.
             if class_name(value) != "MulBackward0" or _one_known(value) is None:
                 continue
-            # One network has made both; its derivative has not all of its parameters.
-            shared = _leaves(value)
-            if shared != _leaves(other):
+            # One network has made both, or a copy of it, which a step then trains as well; the
+            # derivative of a network has not all of its parameters.
+            shared, online = _leaves(value), _leaves(other)
+            if shared != online and (shared & online or _shapes(shared) != _shapes(online)):
                 continue
             at = located(self._log.line_of(sequence(added)))
             statement = statement_at(at.file, at.line) if at is not None else None
@@ -67,14 +68,18 @@ class TrainedTargets:
                 self._note(record, "target", at, shared)
 
     def _of_product(self, record: RawBackward, node: Any, both: tuple[Any, Any] | None) -> None:
-        for index, side in enumerate(both or ()):
-            difference = _through(side)
-            value = difference.next_functions[1][0] if _is_difference(difference) else None
-            at = located(self._log.line_of(sequence(node))) if value is not None else None
-            statement = statement_at(at.file, at.line) if at is not None else None
-            weight = weight_in(statement) if statement is not None else None
-            if weight is not None and weight[1] == index:
-                self._note(record, "advantage", at, _leaves(value))
+        at = located(self._log.line_of(sequence(node))) if both is not None else None
+        statement = statement_at(at.file, at.line) if at is not None else None
+        weight = weight_in(statement) if statement is not None else None
+        if weight is None or both is None:
+            return
+        named, index = weight
+        difference = _through(both[index])
+        if _is_difference(difference):
+            self._note(record, "advantage", at, _leaves(difference.next_functions[1][0]))
+        elif said_to_be_advantage(named):
+            # A library may compute it in many steps; the policy itself is not its critic.
+            self._note(record, "advantage", at, _leaves(both[index]) - _leaves(both[1 - index]))
 
     def _note(
         self,
@@ -93,6 +98,10 @@ class TrainedTargets:
 
     def found(self) -> Iterator[TrainedAsNumber]:
         yield from self._found.values()
+
+
+def _shapes(leaves: set[Any]) -> list[tuple[int, ...]]:
+    return sorted(tuple(map(int, each.variable.shape)) for each in leaves)
 
 
 def _both(node: Any) -> tuple[Any, Any] | None:
