@@ -110,7 +110,8 @@ class Search:
                 message("fix.refused.nothing_left", name=asked.name, code=before.exit_code),
                 message("fix.do.see_print"),
             )
-        self._before = before = self._looked_into(before, before.trace)
+        again = self._job({}, None, asked.limit)
+        self._before = before = self._looked_into(before, before.trace, again)
         assert before.trace is not None
         first = _Trial({}, trace=before.trace, findings=on_ranks.findings(before))
         self._first = first.findings
@@ -118,13 +119,12 @@ class Search:
             self._search(first)
         return self._repairs(first)
 
-    def _looked_into(self, before: Answer, trace: Trace) -> Answer:
-        """The program run once more, to tell which operation made the first NaN; as it went before
+    def _looked_into(self, before: Answer, trace: Trace, job: Job) -> Answer:
+        """The `job` run once more, to tell which operation made the first NaN; as it went before
         where that tells no more. Trials are given the time that the first run took."""
         ahead = [each.look_from for each in trace.sightings if isinstance(each, NonFinite)]
         if not ahead or ahead[0] is None:
             return before
-        job = self._job({}, None, self._asked.limit)
         again = self._processes.run(replace(job, look_from=ahead[0]))
         told = again.trace is not None and any(
             isinstance(each, NonFinite) and each.operation for each in again.trace.sightings
@@ -198,8 +198,11 @@ class Search:
         def began(at: int) -> None:
             self._listener.trying(done + at + 1, done + len(wave))
 
-        for at, answer in self._processes.run_all(jobs, began):
+        for at, answer in [*self._processes.run_all(jobs, began)]:
             trial = wave[at]
+            if answer.trace is not None:
+                # One branch mended, the NaN may come from another one.
+                answer = self._looked_into(answer, answer.trace, jobs[at])
             trial.trace, trial.saved_bytes = answer.trace, answer.saved_bytes
             if answer.trace is None:
                 trial.checks = (Check(checks.RUNS, False, _lost(answer)),)

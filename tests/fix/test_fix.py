@@ -74,6 +74,25 @@ for turn in range(8):
     loss.backward()
     optimizer.step()
 """
+# Two branches that are not taken, each of which overflows in a turn of its own.
+BRANCHES = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for turn in range(8):
+    x = torch.ones(8, 4)
+    one = net(x) + (1000 if turn == 3 else 0)
+    two = net(x) + (1000 if turn == 5 else 0)
+    one_exp = torch.where(one < 80, torch.exp(one), 0)
+    two_exp = torch.where(two < 80, torch.exp(two), 0)
+    loss = one_exp.mean() + two_exp.mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 # A hidden state that leads into the graph of the turn before; long enough to be left.
 TWICE = """
 import time
@@ -312,6 +331,12 @@ def test_the_scenario_whose_branch_overflows_is_mended(main: Main) -> None:
     code, out, _ = main("fix", "overflow-masked", "--", "--steps", "12", "--device", "cpu")
     assert code == 0
     assert "torch.where(real_logit > -80, -real_logit, 1.0)" in " ".join(out.split())
+
+
+def test_a_nan_of_a_second_branch_is_looked_into_as_well(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "branches.py").write_text(BRANCHES)
+    code, _, _ = main("fix", "branches.py", "--apply")
+    assert code == 0 and (tmp_path / "branches.py").read_text().count("torch.where") == 4
 
 
 def test_the_repaired_run_is_played_beside_the_broken_one(main: Main, tmp_path: Path) -> None:
