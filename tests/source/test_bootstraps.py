@@ -1,4 +1,4 @@
-"""What reinforcement learning takes as a number, in strings of source."""
+"""Which sum of a statement is a bootstrapped target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphlab.source.effects.bootstraps import said_to_be_advantage, target_in, 
 
 
 @pytest.mark.parametrize(
-    ("line", "target"),
+    ("statement", "target"),
     [
         ("target = r + gamma * q(s2)", "r + gamma * q(s2)"),
         ("error = r + self.discount * v2 * (1 - done) - v", "r + self.discount * v2 * (1 - done)"),
@@ -25,10 +25,16 @@ from graphlab.source.effects.bootstraps import said_to_be_advantage, target_in, 
         ("y = x + layer(x) * scale", None),
         ("loss = ce + alpha * (1 - p) ** gamma * x", None),
         ("h = x + y", None),
+        ("y = r + self.gamma * best", "r + self.gamma * best"),
+        ("e = r + 0.95 * next_value - value", "r + 0.95 * next_value"),
+        ("y = reward + critic_next(s) * 0.99", "reward + critic_next(s) * 0.99"),
+        # A factor is no discount without a name that says so.
+        ("y = x + 0.95 * value", None),
+        ("y = r + 1.5 * next_value", None),
     ],
 )
-def test_a_target_is_a_sum_with_something_discounted(line: str, target: str | None) -> None:
-    found = target_in(ast.parse(line))
+def test_target(statement: str, target: str | None) -> None:
+    found = target_in(ast.parse(statement))
     assert (ast.unparse(found) if found is not None else None) == target
 
 

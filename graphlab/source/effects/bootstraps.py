@@ -8,6 +8,7 @@ import re
 
 _REWARD = re.compile(r"rewards?|\br\b", re.IGNORECASE)
 _DISCOUNT = re.compile(r"gamma|discount", re.IGNORECASE)
+_NEXT = re.compile(r"next|(^|_)new(_|$)|prime|bootstrap", re.IGNORECASE)
 _LOG_PROBABILITY = re.compile(r"log_?p(rob|robs|i)?s?\b|log_?prob", re.IGNORECASE)
 _SAID = re.compile(r"advantage|\bgae\b|(\b|_)advs?\b", re.IGNORECASE)
 _RATIO, _ADVANTAGE = re.compile(r"\bratios?\b", re.I), re.compile(r"adv|delta|td_err", re.I)
@@ -38,9 +39,11 @@ def _discounted(node: ast.expr, of_reward: bool) -> bool:
     return any(
         isinstance(each, ast.BinOp)
         and isinstance(each.op, ast.Mult)
-        and any(
-            _DISCOUNT.search(_last(side)) or (of_reward and _near_one(side))
-            for side in (each.left, each.right)
+        and (
+            any(_DISCOUNT.search(_last(side)) for side in (each.left, each.right))
+            or (of_reward and (_near_one(each.left) or _near_one(each.right)))
+            or _by_number(each.left, each.right)
+            or _by_number(each.right, each.left)
         )
         for each in ast.walk(node)
     )
@@ -48,6 +51,13 @@ def _discounted(node: ast.expr, of_reward: bool) -> bool:
 
 def _near_one(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and type(node.value) is float and 0.8 <= node.value < 1
+
+
+def _by_number(factor: ast.expr, value: ast.expr) -> bool:
+    """``0.99 * next_value``."""
+    number = factor.value if isinstance(factor, ast.Constant) else None
+    called = value.func if isinstance(value, ast.Call) else value
+    return isinstance(number, float) and 0.5 < number < 1 and bool(_NEXT.search(_last(called)))
 
 
 def _last(node: ast.expr) -> str:
