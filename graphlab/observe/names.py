@@ -27,6 +27,7 @@ from graphlab.source.loops import spaces_of
 from graphlab.source.objects import (
     LOST,
     attributes,
+    by_key,
     class_module,
     class_name,
     fields,
@@ -390,10 +391,10 @@ def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
                 yield f"{name}{named}", each
     elif not is_a(value, (weakref.ref, ModuleType)):
         module = class_module(value)
-        if module.split(".")[0] in FOREIGN and static(type(value), "step") is LOST:
-            return
-        if module.startswith(_OWN):
+        foreign = module.split(".")[0] in FOREIGN and static(type(value), "step") is LOST
+        if foreign or module.startswith(_OWN):
             return
         for key, each in [*attributes(value).items()][:_ITEMS]:
             if type(key) is str and not _plain(each):
-                yield f"{name}.{key}", each
+                kept = by_key(value, key)
+                yield from _children(name, each) if kept else ((f"{name}.{key}", each),)

@@ -34,16 +34,40 @@ def store_read(trace: Trace, at: Location, name: str) -> Place | None:
             same = ast.unparse(node.func) == ast.unparse(asked.func)
             if not same or ast.unparse(node.args[0]) != ast.unparse(asked.args[0]):
                 continue
-            whole, end = node, ""
-            outer = file.parents.get(id(node))
-            if isinstance(outer, ast.Attribute) and outer.attr in _LEAVING:
-                called = file.parents.get(id(outer))
-                whole = called if isinstance(called, ast.Call) else outer
-                end = f".{outer.attr}" + ("()" if whole is called else "")
+            left = _leaving(node, file) or _variable_leaves(node, file)
+            whole, text = left or (node, ast.unparse(node))
+            text = name if left is None else text.replace(ast.unparse(node), name)
             begins = len(node.args) + len(node.keywords) > 1
-            (first if begins else found)[place(whole, path, source=source)] = f"{name}{end}"
+            (first if begins else found)[place(whole, path, source=source)] = text
     found = first or found
     return Place(*next(iter(found.items()))) if len(found) == 1 else None
+
+
+def _leaving(node: ast.AST, file: Rewriting) -> tuple[ast.AST, str] | None:
+    """What takes the graph of the value of `node` where that stands, and how it is written."""
+    outer = file.parents.get(id(node))
+    if not isinstance(outer, ast.Attribute) or outer.attr not in _LEAVING:
+        return None
+    called = file.parents.get(id(outer))
+    whole = called if isinstance(called, ast.Call) and called.func is outer else outer
+    return whole, ast.unparse(outer) + ("()" if whole is called else "")
+
+
+def _variable_leaves(node: ast.AST, file: Rewriting) -> tuple[ast.AST, str] | None:
+    """What takes the graph of the variable that is given the value of `node`, where its function
+    uses it nowhere else: ``sigma.item()``."""
+    statement = file.parents.get(id(node))
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    (target,) = statement.targets
+    around = file.parents.get(id(statement))
+    while around is not None and not isinstance(around, ast.FunctionDef):
+        around = file.parents.get(id(around))
+    if around is None or not isinstance(target, ast.Name):
+        return None
+    named = [n for n in ast.walk(around) if isinstance(n, ast.Name) and n.id == target.id]
+    uses = [_leaving(each, file) for each in named if each is not target]
+    return uses[0] if len(uses) == 1 else None
 
 
 def named_twice(trace: Trace, at: Location, parameter: str) -> Place | None:

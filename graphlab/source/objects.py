@@ -174,6 +174,18 @@ def items(value: Any, limit: int | None = None) -> Iterator[tuple[str | int, Any
             return
 
 
+def by_key(value: Any, name: str) -> bool:
+    """Whether the private attribute `name` is the one dictionary behind an object that is read by
+    key: ``td["x"]`` is ``td._tensordict["x"]``."""
+    own = attributes(value)
+    if not name.startswith("_") or type(own.get(name)) is not dict or not own[name]:
+        return False
+    if LOST in (static(type(value), "__getitem__"), static(type(value), "__setitem__")):
+        return False
+    others = [key for key, each in [*own.items()] if type(each) is dict and each and key != name]
+    return not others and all(type(key) is str for key, _ in [*own[name].items()])
+
+
 def length(value: Any) -> int | None:
     """``len(value)`` of a list, tuple, dictionary, set, range or a subclass; None for the rest."""
     for kind in (list, tuple, dict, set, frozenset, range):

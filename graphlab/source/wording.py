@@ -190,7 +190,8 @@ def _variables(call: ast.Call) -> Iterator[str]:
     for arg in call.args:
         if isinstance(arg, ast.Call) and (arg.args or not isinstance(arg.func, ast.Attribute)):
             yield from _variables(arg)
-        elif not isinstance(arg, ast.Constant):
+        elif any(isinstance(each, ast.Name) for each in ast.walk(arg)):
+            # A number such as -1 is an expression, and no variable.
             yield ast.unparse(variable_behind(arg))
 
 

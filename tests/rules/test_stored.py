@@ -42,3 +42,21 @@ def test_two_modules_that_are_given_to_a_library_under_one_name() -> None:
     assert told("pyro.module('net', vae.encoder)\n", "vae.prior.weight") is None
     assert told("pyro.module('other', vae.encoder)\n") is None
     assert told("pyro.module('net', vae.decoder)\n", "vae.decoder.weight") is None
+
+
+@pytest.mark.parametrize(
+    ("uses", "line", "by"),
+    [
+        ("    obs(scale.item())\n", 5, "scale.item()"),
+        ("    obs(scale.item(), scale)\n", 4, 'pyro.param("scale")'),
+    ],
+)
+def test_a_variable_that_only_gives_a_number_is_where_the_graph_ends(
+    uses: str, line: int, by: str
+) -> None:
+    source = f"import pyro\n\ndef model():\n    scale = pyro.param('scale', start)\n{uses}"
+    at = Location("model.py", 1, 1, 1, 12, "", "import pyro")
+    trace = replace(Script("print(1)").trace(), sources={"model.py": source})
+    found = store_read(trace, at, 'pyro.param("scale")')
+    assert found is not None
+    assert (found.at.line, found.what) == (line, by)

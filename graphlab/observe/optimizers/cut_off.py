@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from graphlab.observe.graph.walk import listed
@@ -13,13 +13,13 @@ from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.returned import handed_over, leaf_below
 from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import Names, parameters_in, parameters_of
-from graphlab.observe.notes import Cut, Log, RawBackward, located
+from graphlab.observe.notes import Cut, Log, RawBackward, RawModule, located
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.refusals.asked import maker
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import variables
+from graphlab.source.objects import static, variables
 from graphlab.source.places import parse
 
 # For how many losses the source is read to see why they do not reach a parameter.
@@ -52,31 +52,53 @@ def look_for_cuts(
                 state.leaf_loss = located(handed.spot)
         if state.cut is None and state.read == ASK:
             names = Names(files).gather(frame)
-            state.cut = _cut_in_forward(missing, names, files)
+            state.cut = _cut_in_forward(missing, names, log, files)
             state.unused = never_called(missing, names, log, files)
 
 
-def _cut_in_forward(missing: set[int], names: Names, files: UserFiles) -> Cut | None:
-    """Where a module's forward of the user's, which a library may call, drops the graph of all that
-    comes from some of the parameters `missing`, given by identity."""
-    for module in names.held_modules():
+def _cut_in_forward(missing: set[int], names: Names, log: Log, files: UserFiles) -> Cut | None:
+    """Where a module's forward of the user's, or another method that a library calls (`message()`
+    of a graph network), drops the graph of all that comes from some of the parameters `missing`,
+    given by identity."""
+    modules = names.held_modules()
+    for module in modules:
         _, function = entered(module)
-        if function is None or function.__code__ not in files:
-            continue
-        code = function.__code__
-        scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
-        this = dict.fromkeys(code.co_varnames[:1], module)
-        values = {**variables(function.__globals__), **this}
-        trail = Trail(thorough=True)
-        lineage = Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
-        given = [lineage.value(each, each.lineno) for each in lineage.returns()]
-        cut = cut_among(trail, missing)
-        behind = [each for _, found in trail.cuts for each in found]
-        # Where all that it returns is cut off, there is no other way. An expression may be read
-        # more than once, and what it uses counted as often.
-        whole = all(isinstance(each, Cut) for each in given)
-        if cut is not None and (whole or _uses(trail.modules, missing) == _uses(behind, missing)):
+        cut = _cut_in(module, function, missing, files) if function is not None else None
+        if cut is not None:
             return cut
+    lost = {id(each) for each in modules if any(id(p) in missing for p in parameters_in(each))}
+    calling = {
+        event.spot[0]
+        for event in log.events
+        if type(event) is RawModule and event.spot is not None and event.module in lost
+    }
+    for module in modules:
+        for code in calling:
+            method = static(type(module), code.co_name)
+            if type(method) is FunctionType and method.__code__ is code:
+                cut = _cut_in(module, method, missing, files)
+                if cut is not None:
+                    return cut
+    return None
+
+
+def _cut_in(module: Any, function: FunctionType, missing: set[int], files: UserFiles) -> Cut | None:
+    code = function.__code__
+    if code not in files:
+        return None
+    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+    this = dict.fromkeys(code.co_varnames[:1], module)
+    values = {**variables(function.__globals__), **this}
+    trail = Trail(thorough=True)
+    lineage = Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
+    given = [lineage.value(each, each.lineno) for each in lineage.returns()]
+    cut = cut_among(trail, missing)
+    behind = [each for _, found in trail.cuts for each in found]
+    # Where all that it returns is cut off, there is no other way. An expression may be read
+    # more than once, and what it uses counted as often.
+    whole = all(isinstance(each, Cut) for each in given)
+    if cut is not None and (whole or _uses(trail.modules, missing) == _uses(behind, missing)):
+        return cut
     return None
 
 

@@ -30,6 +30,7 @@ from graphlab.observe.tensors import (
     kind_of,
     requires_grad,
 )
+from graphlab.source.effects.freezes import freezes
 from graphlab.source.effects.origins import stores_behind, stores_of_attribute
 from graphlab.source.effects.stores import Store
 from graphlab.source.evaluate import constant
@@ -155,8 +156,17 @@ def _made_to_learn(made: Location | None) -> bool:
         return False
     statement = statement_at(made.file, made.line)
     value = getattr(statement, "value", None)
-    return isinstance(value, ast.Call) and any(
+    if isinstance(value, ast.Call) and any(
         each.arg == "requires_grad" and constant(each.value) is True for each in value.keywords
+    ):
+        return True
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    names = {ast.unparse(each) for each in targets}
+    return any(
+        constant(each.value) is True
+        and each.scope.path == made.function
+        and (each.statement.lineno == made.line or ast.unparse(each.holder) in names)
+        for each in freezes(made.file)
     )
 
 

@@ -58,6 +58,8 @@ class OptimizerState:
         # How often a learning-rate scheduler of it has stepped, and where it did last.
         self.scheduled = 0
         self.scheduled_spot: Spot | None = None
+        # Whether it had gone, without a step, when one that was built later stepped its parameters.
+        self.given_up = False
         # The optimizer that steps the same parameters, at a rate that stays, while a scheduler
         # changes the rate of this one, which does not step any more.
         self.in_vain: int | None = None
@@ -187,7 +189,8 @@ class OptimizerRegistry:
         self.alive: list[OptimizerState] = []
         self._by_id: dict[int, OptimizerState] = {}
         self._parameters = WeakMap()
-        self._held: dict[int, Spot | None] = {}
+        # Which optimizers hold a parameter, by its identity: their places, in the order of building.
+        self._held: dict[int, dict[int, Spot | None]] = {}
         # The threads that step optimizers.
         self.threads: set[int] = set()
         # Whether one parameter is held by two optimizers.
@@ -272,22 +275,30 @@ class OptimizerRegistry:
         before = len(state.owns)
         for parameter in parameters_of(optimizer):
             state.owns[self.place_of(parameter, names)] = None
-            self._held[id(parameter)] = state.spot
+            self._held.setdefault(id(parameter), {})[state.at] = state.spot
         state.grown = state.steps > 0 and len(state.owns) > before
 
     def shown(self, state: OptimizerState) -> None:
         """It takes its first step: its names are as good as they get."""
+        for each in self.states[: state.at] if not state.alike else ():
+            gone = not each.steps and each.ref() is None
+            each.given_up |= gone and not each.owns.keys().isdisjoint(state.owns)
         if state.series is not None:
             state.series.shown(state.name, tuple(map(self.info_of, state.owns)))
 
     def hold(self, state: OptimizerState, optimizer: Any) -> None:
         """Note that it holds its parameters, without names."""
         for parameter in parameters_of(optimizer):
-            self._held[id(parameter)] = state.spot
+            self._held.setdefault(id(parameter), {})[state.at] = state.spot
 
     def owned(self) -> dict[int, Spot | None]:
-        """Identity of every parameter that an optimizer was ever seen to hold."""
-        return dict(self._held)
+        """Identity of every parameter that an optimizer was ever seen to hold, and where the last
+        of these was built."""
+        held = {
+            key: [spot for at, spot in each.items() if not self.states[at].given_up]
+            for key, each in self._held.items()
+        }
+        return {key: spots[-1] for key, spots in held.items() if spots}
 
     def places(self) -> dict[int, list[int]]:
         """The optimizers, by their place in `states`, that hold a parameter, by its identity."""
