@@ -48,7 +48,7 @@ _DEPTH, _ITEMS, _LIMIT = 4, 64, 20_000
 FOREIGN = ("torch", "numpy", "builtins", "graphlab")
 
 # Attributes by which wrappers (DataParallel, FSDP, compile, Fabric, opacus) hold the user's module.
-_WRAPPERS = {"module", "_module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
+WRAPPERS = {"module", "_module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module"}
 
 # A session may be a variable of the program; its attributes are no names for tensors.
 _OWN = ("graphlab.observe.", "graphlab.api.")
@@ -176,7 +176,7 @@ class Names:
                 kinds[path] = type(each)
                 # The path through a library's wrapper is left out: users do not write it.
                 full = shown[outer]
-                if not (last in _WRAPPERS and not self.is_users(kinds[outer])):
+                if not (last in WRAPPERS and not self.is_users(kinds[outer])):
                     full = f"{full}.{last}" if full else last
                 shown[path] = full
             prefix = f"{name}.{full}" if full else name

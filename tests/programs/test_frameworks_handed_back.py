@@ -52,6 +52,27 @@ class Table:
         self._table[key].copy_(value)
 
 
+class Private(torch.optim.SGD):
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.of_each_sample(p)
+        super().step()
+
+    def of_each_sample(self, p):
+        if p.grad is None:
+            raise ValueError("no gradient of each sample")
+
+
+class Wrapper(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self._module = module
+
+    def forward(self, x):
+        return self._module(x)
+
+
 def shift(x, m):
     return torch.cat([x, x.sum(1, keepdim=True).relu()], 1) @ m.inverse()[:5, :4]
 """
@@ -173,3 +194,25 @@ def test_what_a_constructor_sets_free_is_meant_to_learn(told: Any) -> None:
 def test_what_is_set_free_elsewhere_may_be_data(told: Any) -> None:
     body = MATRIX.replace("        self.m.requires_grad_(True)\n", "")
     assert told(body.replace("net = Warp()\n", "net = Warp()\nnet.m.requires_grad_(True)\n")) == []
+
+
+WRAPPED = """\
+net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 10))
+opt = backlib.Private(net.parameters(), lr=0.1)
+net = backlib.Wrapper(net)
+net._module[2] = nn.Linear(8, 3)
+for x, y in batches:
+    opt.zero_grad()
+    nn.functional.cross_entropy(net(x), y).backward()
+    opt.step()
+"""
+
+
+def test_a_layer_behind_a_wrapper_that_was_replaced_has_no_gradient(told: Any) -> None:
+    (found,) = told(WRAPPED)
+    assert (found.code, found.severity, found.cause.at.line) == ("GL110", "error", 10)
+    assert "net.2.weight" in found.summary
+    # One that is only passed by is told as before.
+    body = WRAPPED.replace("net._module[2] = nn.Linear(8, 3)", "net._module.add_module('1', None)")
+    (found,) = told(body.replace("net(x)", "net._module[0](x)[:, :3]"))
+    assert found.cause is None or found.cause.at.line != 10

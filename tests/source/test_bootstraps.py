@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from graphlab.source.effects.bootstraps import target_in, weight_in
+from graphlab.source.effects.bootstraps import said_to_be_advantage, target_in, weight_in
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,19 @@ def test_a_weight_is_the_other_factor_of_log_probabilities(
 ) -> None:
     found = weight_in(ast.parse(line))
     assert (None if found is None else (ast.unparse(found[0]), found[1])) == weight
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        ('td["advantage"].squeeze(-1)', True),
+        ("norm_adv", True),
+        ("self.advantages_of(states)", True),
+        ("gae", True),
+        ("adversary", False),
+        ("p", False),
+        ("delta", False),
+    ],
+)
+def test_a_weight_may_say_that_it_is_an_advantage(weight: str, said: bool) -> None:
+    assert said_to_be_advantage(ast.parse(weight, mode="eval").body) is said

@@ -189,7 +189,7 @@ class OptimizerRegistry:
         self.alive: list[OptimizerState] = []
         self._by_id: dict[int, OptimizerState] = {}
         self._parameters = WeakMap()
-        # Which optimizers hold a parameter, by its identity: their places, in the order of building.
+        # The optimizers that hold a parameter, by its identity, in the order of building.
         self._held: dict[int, dict[int, Spot | None]] = {}
         # The threads that step optimizers.
         self.threads: set[int] = set()

@@ -12,13 +12,15 @@ from graphlab.observe.iterations import Iterations
 from graphlab.observe.lineage.cut import cut_among, lineage_of
 from graphlab.observe.lineage.returned import TORCH
 from graphlab.observe.lineage.trail import Trail
-from graphlab.observe.names import parameters_of
-from graphlab.observe.notes import Log, RawBackward, RawRefused
+from graphlab.observe.names import parameters_in, parameters_of
+from graphlab.observe.notes import Log, RawBackward, RawRefused, located
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.refusals.refused_call import RefusedCall
 from graphlab.observe.refusals.traceback import ErrorTraceback
+from graphlab.observe.sightings.state.replaced import replacing
 from graphlab.observe.tensors import describe, grad_of, is_parameter, is_tensor, requires_grad
+from graphlab.source.effects.origins import loaded_files
 from graphlab.source.files import UserFiles, installed
 from graphlab.source.objects import is_a
 from graphlab.source.places import locate
@@ -58,9 +60,11 @@ def missing_gradient(
     if not parameters:
         return None
     named = tb.names.tensors.get(id(parameters[0]))
-    name, owner = (named.name, named.owner) if named is not None else (None, None)
+    known = registry.info_of(registry.place_of(parameters[0], None))
+    name, owner = (named.name, named.owner) if named is not None else (known.name, known.owner)
     info = describe(parameters[0], name, "parameter", owner)
-    at, made = _why(tb, {id(each) for each in parameters}, files, log)
+    replaced = _replaced(parameters[0], known.name, tb, registry, files)
+    at, made = replaced or _why(tb, {id(each) for each in parameters}, files, log)
     frame, offset = tb.caller
     return RawRefused(
         log.last_seq(), (frame.f_code, offset), by, info, "no-gradient",
@@ -118,6 +122,26 @@ def _used(node: ast.AST | None) -> Iterator[ast.AST]:
         yield node.operand
     elif isinstance(node, ast.AugAssign):
         yield from (node.target, node.value)
+
+
+def _replaced(
+    parameter: Any,
+    name: str | None,
+    tb: ErrorTraceback,
+    registry: OptimizerRegistry,
+    files: UserFiles,
+) -> tuple[Location, str] | None:
+    """The one line that put something else in the place of a parameter which no module has any
+    more, by the `name` that it had when the optimizer was built."""
+    modules = tb.names.held_modules()
+    if name is None or any(each is parameter for each in parameters_in(*modules)):
+        return None
+    spots = [registry.states[at].spot for at in registry.places().get(id(parameter), ())]
+    built = located(spots[0]) if spots else None
+    here = tb.caller[0] if tb.caller is not None else None
+    kept = int(name.partition(".")[0] in tb.names.modules.values())
+    found = replacing(name, kept, built, loaded_files(files, here))
+    return (found[0].at, found[0].at.code) if len(found) == 1 else None
 
 
 def _why(

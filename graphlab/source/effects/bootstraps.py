@@ -8,6 +8,7 @@ import re
 
 _DISCOUNT = re.compile(r"gamma|discount", re.IGNORECASE)
 _LOG_PROBABILITY = re.compile(r"log_?p(rob|robs|i)?s?\b|log_?prob", re.IGNORECASE)
+_SAID = re.compile(r"advantage|\bgae\b|(\b|_)advs?\b", re.IGNORECASE)
 _RATIO, _ADVANTAGE = re.compile(r"\bratios?\b", re.I), re.compile(r"adv|delta|td_err", re.I)
 
 
@@ -56,6 +57,11 @@ def weight_in(statement: ast.AST) -> tuple[ast.expr, int] | None:
                 if _is_weight(weight, both[1 - at]):
                     found.append((weight, at))
     return found[0] if len(found) == 1 else None
+
+
+def said_to_be_advantage(weight: ast.expr) -> bool:
+    """Whether its name says so: what made it need not be a difference."""
+    return bool(_SAID.search(ast.unparse(weight)))
 
 
 def _is_weight(weight: ast.expr, other: ast.expr) -> bool:

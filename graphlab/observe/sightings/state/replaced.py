@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.names import Names, parameters_in
+from graphlab.observe.names import WRAPPERS, Names, parameters_in
 from graphlab.observe.notes import RawBackward, Spot
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, grad_of, is_module
@@ -163,14 +163,14 @@ def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
         return near and bool(parts) and store.target.id == parts[0]
     if isinstance(store.target, ast.Subscript):
         # One of a Sequential or a list: ``net[2] = …``.
-        holder = last_part(store.target.value)
+        holder = _holder(store.target.value)
         return any(
             holder == before and part.isdigit() and not _is_word(store.target.slice)
             for before, part in pairwise(parts)
         )
     if not isinstance(store.target, ast.Attribute):
         return False
-    holder = last_part(store.target.value)
+    holder = _holder(store.target.value)
     meant = (
         {holder, *_behind(store, holder)} if isinstance(store.target.value, ast.Name) else {holder}
     )
@@ -178,6 +178,14 @@ def _stores_into(store: Store, parts: list[str], near: bool) -> bool:
         store.name == part and not meant.isdisjoint((before, "self"))
         for before, part in pairwise(parts)
     )
+
+
+def _holder(node: ast.expr) -> str:
+    """The last part of what holds something, past a library's wrapper: "model" of
+    ``model._module``."""
+    while isinstance(node, ast.Attribute) and node.attr in WRAPPERS:
+        node = node.value
+    return last_part(node)
 
 
 def _behind(store: Store, variable: str) -> Iterator[str]:

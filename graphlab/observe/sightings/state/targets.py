@@ -10,7 +10,7 @@ from typing import Any, Literal
 from graphlab.observe.graph.walk import leaf_of, sequence, walk
 from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.sightings.watched import Looks, Watched
-from graphlab.source.effects.bootstraps import target_in, weight_in
+from graphlab.source.effects.bootstraps import said_to_be_advantage, target_in, weight_in
 from graphlab.source.objects import class_name
 from graphlab.source.places import statement_at
 from graphlab.trace.module_sightings import TrainedAsNumber
@@ -65,14 +65,18 @@ class TrainedTargets:
                 self._note(record, "target", at, shared)
 
     def _of_product(self, record: RawBackward, node: Any, both: tuple[Any, Any] | None) -> None:
-        for index, side in enumerate(both or ()):
-            difference = _through(side)
-            value = difference.next_functions[1][0] if _is_difference(difference) else None
-            at = located(self._log.line_of(sequence(node))) if value is not None else None
-            statement = statement_at(at.file, at.line) if at is not None else None
-            weight = weight_in(statement) if statement is not None else None
-            if weight is not None and weight[1] == index:
-                self._note(record, "advantage", at, _leaves(value))
+        at = located(self._log.line_of(sequence(node))) if both is not None else None
+        statement = statement_at(at.file, at.line) if at is not None else None
+        weight = weight_in(statement) if statement is not None else None
+        if weight is None or both is None:
+            return
+        named, index = weight
+        difference = _through(both[index])
+        if _is_difference(difference):
+            self._note(record, "advantage", at, _leaves(difference.next_functions[1][0]))
+        elif said_to_be_advantage(named):
+            # A library may compute it in many steps; the policy itself is not its critic.
+            self._note(record, "advantage", at, _leaves(both[index]) - _leaves(both[1 - index]))
 
     def _note(
         self,
