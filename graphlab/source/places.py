@@ -107,6 +107,17 @@ def statement_at(filename: str, line: int) -> ast.stmt | None:
     return found
 
 
+def beside(filename: str, line: int) -> list[ast.stmt]:
+    """The statements of the innermost block that the simple one at `line` stands in."""
+    statement = statement_at(filename, line)
+    for node in nodes_of(parse(filename)) if statement is not None else ():
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and any(each is statement for each in block):
+                return block
+    return []
+
+
 def place(node: ast.AST, file: str, function: str = "", source: str | None = None) -> Location:
     """The location of a syntax node; its columns end with its first line. `source` is the file's
     text, where that is not to be asked of the disk."""

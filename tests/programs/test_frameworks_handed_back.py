@@ -52,6 +52,13 @@ class Table:
         self._table[key].copy_(value)
 
 
+class Process(nn.Module):
+    def __call__(self, x):
+        if self.training:
+            return self.forward(x)
+        return 0.5 * self.forward(x)
+
+
 class Private(torch.optim.SGD):
     def step(self):
         for group in self.param_groups:
@@ -216,3 +223,33 @@ def test_a_layer_behind_a_wrapper_that_was_replaced_has_no_gradient(told: Any) -
     body = WRAPPED.replace("net._module[2] = nn.Linear(8, 3)", "net._module.add_module('1', None)")
     (found,) = told(body.replace("net(x)", "net._module[0](x)[:, :3]"))
     assert found.cause is None or found.cause.at.line != 10
+
+
+PROCESS = """\
+class Model(backlib.Process):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 3)
+    def forward(self, x):
+        return self.lin(x)
+
+model = Model()
+opt = torch.optim.SGD(model.parameters(), lr=0.1)
+model.train()
+for i, (x, y) in enumerate(batches):
+    opt.zero_grad()
+    nn.functional.cross_entropy(model(x), y).backward()
+    opt.step()
+    if i % 3 == 0:
+        model.eval()
+        with torch.no_grad():
+            print(model(x).mean().item())
+"""
+
+
+def test_a_model_with_a_call_of_its_own_is_evaluated_in_the_loop(told: Any) -> None:
+    (found,) = told(PROCESS)
+    assert (found.code, found.cause.at.line) == ("GL122", 22)
+    assert told(PROCESS + "        model.train()\n") == []
+    # Nothing says that the model itself was evaluated.
+    assert told(PROCESS.replace("print(model(x)", "print(x")) == []

@@ -7,8 +7,9 @@ from typing import Final
 
 from graphlab.observe.notes import Cut
 from graphlab.source.effects.assignments import call_or_source, is_guard
-from graphlab.source.places import nodes_of, parse
+from graphlab.source.places import beside, nodes_of, parse, statement_at
 from graphlab.source.vocabulary import HARMLESS_BLOCKS
+from graphlab.trace.model import Location
 
 # A block turns gradients on, or may do either.
 ENABLED: Final = "on"
@@ -90,3 +91,20 @@ def _is_harmless(expression: ast.expr) -> bool:
     """Whether it is known to leave gradients alone, such as ``open()``."""
     called = expression.func if isinstance(expression, ast.Call) else expression
     return ast.unparse(called).rsplit(".", 1)[-1] in HARMLESS_BLOCKS
+
+
+def runs_below(at: Location | None) -> bool:
+    """Whether the statements beside ``model.eval()`` at `at` call the model with gradients off:
+    ``with torch.no_grad(): model(x)``."""
+    statement = statement_at(at.file, at.line) if at is not None else None
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    if at is None or not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
+        return False
+    name = ast.unparse(value.func.value)
+    return any(
+        isinstance(each, ast.With)
+        and each.lineno > at.line
+        and any(is_guard(item.context_expr) for item in each.items)
+        and any(isinstance(n, ast.Call) and ast.unparse(n.func) == name for n in ast.walk(each))
+        for each in beside(at.file, at.line)
+    )

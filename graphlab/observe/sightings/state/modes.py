@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from graphlab.observe.lineage.grad_mode import runs_below
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, Spot, located
 from graphlab.observe.sightings.watched import Watched
@@ -199,7 +200,9 @@ class Modes:
                         self._found[key] = self._sighting(module, each, spot, frame)
 
     def _was_evaluated(self, module: Any, evaluation: Evaluation) -> bool:
-        if evaluation.by_library or (evaluation.apart and _calls_itself(module)):
+        if evaluation.by_library:
+            return True
+        if _calls_itself(module) and (evaluation.apart or runs_below(located(evaluation.spot))):
             return True
         return (
             self._was_called_without_graph(module, evaluation)
