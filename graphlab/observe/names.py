@@ -27,13 +27,13 @@ from graphlab.source.loops import spaces_of
 from graphlab.source.objects import (
     LOST,
     attributes,
-    by_key,
     class_module,
     class_name,
     fields,
     is_a,
     item,
     items,
+    read_by_key,
     static,
     variables,
 )
@@ -396,5 +396,5 @@ def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             return
         for key, each in [*attributes(value).items()][:_ITEMS]:
             if type(key) is str and not _plain(each):
-                kept = by_key(value, key)
-                yield from _children(name, each) if kept else ((f"{name}.{key}", each),)
+                kept = read_by_key(value, key)
+                yield from _children(name, kept) if kept else ((f"{name}.{key}", each),)

@@ -174,16 +174,31 @@ def items(value: Any, limit: int | None = None) -> Iterator[tuple[str | int, Any
             return
 
 
-def by_key(value: Any, name: str) -> bool:
-    """Whether the private attribute `name` is the one dictionary behind an object that is read by
-    key: ``td["x"]`` is ``td._tensordict["x"]``."""
-    own = attributes(value)
-    if not name.startswith("_") or type(own.get(name)) is not dict or not own[name]:
-        return False
-    if LOST in (static(type(value), "__getitem__"), static(type(value), "__setitem__")):
-        return False
+def read_by_key(value: Any, name: str) -> dict[str, Any] | None:
+    """The one dictionary behind an object that is read by key, where the private attribute `name`
+    leads to it: ``td["x"]`` is ``td._tensordict["x"]``, and there may be one such object between
+    the two. None if it does not."""
+    if not name.startswith("_"):
+        return None
+    kept = _behind_key(value, name)
+    if type(kept) is dict:
+        return kept
+    further = [_behind_key(kept, each) for each in attributes(kept) if each[:1] == "_"]
+    found = [each for each in further if type(each) is dict]
+    return found[0] if kept is not None and len(found) == 1 else None
+
+
+def _behind_key(value: Any, name: str) -> Any:
+    """What the attribute is of an object that has `__getitem__` and no other dictionary with
+    anything in it; None if it is not such a one."""
+    own, kind = attributes(value), type(value)
+    kept = own.get(name)
+    if LOST in (static(kind, "__getitem__"), static(kind, "__setitem__")):
+        return None
     others = [key for key, each in [*own.items()] if type(each) is dict and each and key != name]
-    return not others and all(type(key) is str for key, _ in [*own[name].items()])
+    if others or (type(kept) is dict and not all(type(key) is str for key in [*kept])):
+        return None
+    return kept if kept is not None and (type(kept) is not dict or kept) else None
 
 
 def length(value: Any) -> int | None:

@@ -59,6 +59,16 @@ class Process(nn.Module):
         return 0.5 * self.forward(x)
 
 
+class Kernel(nn.Module):
+    # It calls its parts past Module.__call__, and they lead back to it.
+    def __init__(self):
+        super().__init__()
+        self.scale, self._me = nn.Parameter(torch.ones(1)), [self]
+
+    def __call__(self, x):
+        return x * self.scale
+
+
 class Private(torch.optim.SGD):
     def step(self):
         for group in self.param_groups:
@@ -253,3 +263,28 @@ def test_a_model_with_a_call_of_its_own_is_evaluated_in_the_loop(told: Any) -> N
     assert told(PROCESS + "        model.train()\n") == []
     # Nothing says that the model itself was evaluated.
     assert told(PROCESS.replace("print(model(x)", "print(x")) == []
+
+
+KERNELS = """\
+class Model(backlib.Process):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 3, bias=False)
+        self.kernel = backlib.Kernel()
+    def forward(self, x):
+        return self.kernel(x @ self.lin.weight.T)
+
+model = Model()
+opt = torch.optim.SGD(model.parameters(), lr=0.1)
+model.kernel = backlib.Kernel()
+for x, y in batches:
+    opt.zero_grad()
+    nn.functional.cross_entropy(model(x), y).backward()
+    opt.step()
+"""
+
+
+def test_a_part_that_was_replaced_where_no_call_is_seen(told: Any) -> None:
+    (found,) = told(KERNELS)
+    assert (found.code, found.cause.at.line) == ("GL104", 17)
+    assert told(KERNELS.replace("model.kernel = backlib.Kernel()\n", "")) == []

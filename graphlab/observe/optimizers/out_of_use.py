@@ -6,6 +6,8 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any
 
+from torch import nn
+
 from graphlab.observe.hooks.line_tracer import sequence_counter
 from graphlab.observe.lineage.frozen import frozen_by
 from graphlab.observe.names import Names, parameters_in, parameters_of
@@ -13,7 +15,9 @@ from graphlab.observe.notes import Log
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
 from graphlab.observe.tensors import grad_of, is_parameter, requires_grad
 from graphlab.source.files import UserFiles
+from graphlab.source.objects import static
 
+_CALL = static(nn.Module, "__call__")
 # After which steps it is looked for as well as at those that are compared by value.
 EARLY = (7, 15, 31)
 
@@ -44,7 +48,10 @@ def look_over(
     if any(id(p) not in alive for p in bare):
         # A module that is never called may live all the same, and so may a lone parameter.
         names = Names(files).gather(user)
-        alive |= {id(p) for p in parameters_in(*names.held_modules())}
+        held = names.held_modules()
+        alive |= {id(p) for p in parameters_in(*held)}
+        # Calls of those that have a __call__ of their own, as gpytorch's, are not seen.
+        called = called or any(static(type(each), "__call__") is not _CALL for each in held)
         alive |= {id(p) for p in bare if _keeps_its_name(p, registry, names)}
     state.strangers = tuple(
         registry.place_of(p, None)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 
+_REWARD = re.compile(r"rewards?|\br\b", re.IGNORECASE)
 _DISCOUNT = re.compile(r"gamma|discount", re.IGNORECASE)
 _LOG_PROBABILITY = re.compile(r"log_?p(rob|robs|i)?s?\b|log_?prob", re.IGNORECASE)
 _SAID = re.compile(r"advantage|\bgae\b|(\b|_)advs?\b", re.IGNORECASE)
@@ -25,16 +26,28 @@ def _is(node: ast.BinOp) -> bool:
     sides = (node.left, node.right)
     if not isinstance(node.op, ast.Add) or any(isinstance(each, ast.Constant) for each in sides):
         return False
-    return sum(map(_discounted, sides)) == 1
+    for one, other in (sides, sides[::-1]):
+        said = bool(_REWARD.search(ast.unparse(other)))
+        if _discounted(one, said) and not _discounted(other, said):
+            return True
+    return False
 
 
-def _discounted(node: ast.expr) -> bool:
+def _discounted(node: ast.expr, of_reward: bool) -> bool:
+    """Whether it has a factor that is a discount by its name; or by its value, beside a reward."""
     return any(
         isinstance(each, ast.BinOp)
         and isinstance(each.op, ast.Mult)
-        and any(_DISCOUNT.search(_last(side)) for side in (each.left, each.right))
+        and any(
+            _DISCOUNT.search(_last(side)) or (of_reward and _near_one(side))
+            for side in (each.left, each.right)
+        )
         for each in ast.walk(node)
     )
+
+
+def _near_one(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is float and 0.8 <= node.value < 1
 
 
 def _last(node: ast.expr) -> str:

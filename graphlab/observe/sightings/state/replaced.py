@@ -16,6 +16,7 @@ from graphlab.source.effects.origins import loaded_files
 from graphlab.source.effects.stores import Store, last_part, stores
 from graphlab.source.evaluate import in_frame
 from graphlab.source.files import user_frames
+from graphlab.source.objects import attributes, item
 from graphlab.source.places import locate
 from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import Replaced
@@ -119,9 +120,21 @@ class Replacements:
         parts = name.split(".")
         for count in range(len(parts) - 1, 0, -1):
             known = self._roots.get(".".join(parts[:count]))
-            if known is not None and known() is not None:
+            if known is not None and known() is not None and self._in_place(parts[:count]):
                 return count
         return 0
+
+    def _in_place(self, parts: list[str]) -> bool:
+        """Whether each module on the way is where it was: one that was replaced may live on for a
+        while."""
+        for count in range(1, len(parts)):
+            outer, inner = (self._roots.get(".".join(parts[:to])) for to in (count, count + 1))
+            holder = outer() if outer is not None else None
+            if holder is not None and inner is not None:
+                now = item(attributes(holder).get("_modules"), parts[count])
+                if is_module(now) and now is not inner():
+                    return False
+        return True
 
     def found(self) -> Iterable[Replaced]:
         # A step may have been looked over that no inspected backward followed.

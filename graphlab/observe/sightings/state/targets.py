@@ -55,9 +55,10 @@ class TrainedTargets:
             # One summand is a number; the other one is scaled by numbers.
             if class_name(value) != "MulBackward0" or _one_known(value) is None:
                 continue
-            # One network has made both; its derivative has not all of its parameters.
-            shared = _leaves(value)
-            if shared != _leaves(other):
+            # One network has made both, or a copy of it, which a step then trains as well; the
+            # derivative of a network has not all of its parameters.
+            shared, online = _leaves(value), _leaves(other)
+            if shared != online and (shared & online or _shapes(shared) != _shapes(online)):
                 continue
             at = located(self._log.line_of(sequence(added)))
             statement = statement_at(at.file, at.line) if at is not None else None
@@ -95,6 +96,10 @@ class TrainedTargets:
 
     def found(self) -> Iterator[TrainedAsNumber]:
         yield from self._found.values()
+
+
+def _shapes(leaves: set[Any]) -> list[tuple[int, ...]]:
+    return sorted(tuple(map(int, each.variable.shape)) for each in leaves)
 
 
 def _both(node: Any) -> tuple[Any, Any] | None:
