@@ -1,0 +1,42 @@
+"""What a training loop made for itself and never used: GL111 tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.source.effects.idle.unread import unread_helpers
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.model import Step, Trace
+from graphlab.trace.steps.sightings import ScheduleOff
+
+# A shorter run may end before a moving average is to begin.
+LEAST_STEPS = 12
+
+
+def unused_helpers(trace: Trace, label: tuple[str, str, str]) -> Iterator[Finding]:
+    """Said of a run that went to its end, and of lines above the steps of a function."""
+    if trace.outcome != "completed" or any(isinstance(e, ScheduleOff) for e in trace.sightings):
+        return
+    told: set[str] = set()
+    for event in trace.events:
+        if not isinstance(event, Step) or event.at is None:
+            continue
+        if trace.optimizers[event.optimizer].steps < LEAST_STEPS:
+            continue
+        place = f"{event.at.file}:{event.at.line}"
+        if place in told:
+            continue
+        told.add(place)
+        for each in unread_helpers(trace.sources, event.at.file, event.at.line):
+            if each.name in told:
+                continue
+            told.add(each.name)
+            call = f"{each.name}.{each.method}"
+            yield Finding(
+                *label,
+                summary=message("training.gl111.unread", name=each.name, kind=each.kind),
+                cause=Place(each.at, message("words.built", name=each.name)),
+                failed=Place(event.at, event.at.code),
+                help=(Help(message("training.gl111.help_unread", call=call)),),
+            )
