@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.source.effects.idle.unread import unread_helpers
-from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.finding import Finding, Help, Place, Severity
 from graphlab.trace.model import Step, Trace
 from graphlab.trace.steps.sightings import ScheduleOff
 
@@ -14,7 +14,7 @@ from graphlab.trace.steps.sightings import ScheduleOff
 LEAST_STEPS = 12
 
 
-def unused_helpers(trace: Trace, label: tuple[str, str, str]) -> Iterator[Finding]:
+def unused_helpers(trace: Trace, label: tuple[str, str, Severity]) -> Iterator[Finding]:
     """Said of a run that went to its end, and of lines above the steps of a function."""
     if trace.outcome != "completed" or any(isinstance(e, ScheduleOff) for e in trace.sightings):
         return

@@ -1,0 +1,76 @@
+"""Finds what a loop over epochs throws away in each turn: the network itself, or a library's store
+of parameters."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+
+from graphlab.source.places import place
+from graphlab.trace.values import Location
+
+# What gives new parameters the values of others, or keeps the old ones.
+_KEEPS = re.compile(
+    r"load_|\bload\(|deepcopy|copy_|state_dict|append|clone|average|best", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunAgain:
+    """The statement at `at` in a loop over epochs, at `loop`, makes `name` anew, or clears the
+    store that has all parameters, where `name` is the call."""
+
+    at: Location
+    loop: Location
+    name: str
+    store: bool
+
+
+def begun_again(file: str, source: str, step: int) -> BegunAgain | None:
+    """The one such statement in the loops around line `step`; None where there is none, or where
+    the loop says that something is kept."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return None
+    for loop in ast.walk(tree):
+        if not isinstance(loop, ast.For) or not loop.lineno < step <= (loop.end_lineno or 0):
+            continue
+        text = ast.get_source_segment(source, loop) or ""
+        if "epoch" not in ast.unparse(loop.target).lower() or _KEEPS.search(text):
+            continue
+        found = [each for each in map(_thrown_away, loop.body) if each is not None]
+        made = [(node, name) for node, name, store in found if not store and _trained(name, loop)]
+        cleared = [(node, name) for node, name, store in found if store]
+        if len(cleared) == 1 or (not cleared and len(made) == 1):
+            ((node, name),) = cleared or made
+            where = ast.copy_location(ast.Pass(), loop)
+            where.end_lineno = loop.lineno
+            return BegunAgain(
+                place(node, file, source=source),
+                place(where, file, source=source),
+                name,
+                bool(cleared),
+            )
+    return None
+
+
+def _thrown_away(node: ast.stmt) -> tuple[ast.stmt, str, bool] | None:
+    value = getattr(node, "value", None)
+    if not isinstance(value, ast.Call):
+        return None
+    called = ast.unparse(value.func)
+    if isinstance(node, ast.Expr) and called.rpartition(".")[2] == "clear_param_store":
+        return node, f"{called}()", True
+    made = isinstance(node, ast.Assign) and called.rpartition(".")[2][:1].isupper()
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    return (node, target.id, False) if made and isinstance(target, ast.Name) else None
+
+
+def _trained(name: str, loop: ast.For) -> bool:
+    """Whether the loop itself gives the parameters of `name` to something that it makes."""
+    return any(
+        isinstance(node, ast.Assign) and f"{name}.parameters()" in ast.unparse(node.value)
+        for node in loop.body
+    )
