@@ -288,3 +288,10 @@ def test_a_part_that_was_replaced_where_no_call_is_seen(told: Any) -> None:
     (found,) = told(KERNELS)
     assert (found.code, found.cause.at.line) == ("GL104", 17)
     assert told(KERNELS.replace("model.kernel = backlib.Kernel()\n", "")) == []
+
+
+def test_an_optimizer_is_not_built_after_what_trains(told: Any) -> None:
+    (found,) = told(REPLACED.replace("agent.learn", "rate = 0.1\nagent.learn"))
+    repairs = [each.after or "" for each in (*found.help, *found.others) if each.after]
+    assert any("agent.value" in each for each in repairs)
+    assert not [each for each in repairs if "agent.optimizer" in each.partition("agent.learn")[2]]

@@ -12,7 +12,7 @@ from graphlab.rules.repair.held.callers import Callers, called_here, handed_in
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, TensorInfo, Trace
+from graphlab.trace.model import Backward, Location, Step, TensorInfo, Trace
 
 # As many modules are named one by one.
 MOST = 6
@@ -52,7 +52,7 @@ def hold_more(trace: Trace, built: Location | None, missing: Sequence[TensorInfo
         start, end = here.span(given)
         text = message("repairs.tried.give_as_well", names=owners)
         found.append(here.help(text, (start, end, whole)))
-    found.append(_later(file, statement))
+    found.append(_later(file, statement, trace))
     return [each for each in found if each is not None]
 
 
@@ -187,17 +187,22 @@ def construction(
     return file, calls[0] if calls else None, statement
 
 
-def _later(file: Rewriting, statement: ast.stmt) -> Help | None:
-    """Build it as late as its own body allows: before it is used, or at the end."""
+def _later(file: Rewriting, statement: ast.stmt, trace: Trace) -> Help | None:
+    """Build it as late as its own body allows: before it is used or anything is trained, as in a
+    library's `learn()`, or at the end."""
     body, name = file.body(statement), _target(statement)
     after = body[body.index(statement) + 1 :] if statement in body else []
     if name is None:
         return None
+    events = [each.at for each in trace.events if isinstance(each, Backward | Step)]
+    trained = {at.line for at in events if at is not None and at.file == file.file}
     until = next(
         (
             at
             for at, each in enumerate(after)
-            if _reads(each, name) or isinstance(each, ast.Return | ast.For | ast.While)
+            if _reads(each, name)
+            or isinstance(each, ast.Return | ast.For | ast.While)
+            or any(each.lineno <= line <= (each.end_lineno or 0) for line in trained)
         ),
         len(after),
     )
@@ -230,7 +235,7 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     file, _, statement = construction(trace, built)
     if file is None or statement is None or changed is None or changed.file != file.file:
         return [each for each in found if each is not None]
-    found.append(_later(file, statement))
+    found.append(_later(file, statement, trace))
     there = after = file.statement(changed.line)
     if file.function(statement) is not file.function(after or statement):
         # In a function that is called where the optimizer was built, or further down.
