@@ -1,4 +1,4 @@
-"""A schedule of the learning rate was stepped too seldom, too early, or far too often."""
+"""A schedule of the learning rate was stepped never or too seldom, too early, or far too often."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.held.scheduled import once_an_epoch, scheduled_last, steps_in_turn
 from graphlab.rules.rule import Rule
+from graphlab.rules.uncalled import not_called
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Step, Trace
@@ -19,6 +20,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         if each.early:
             yield from _early(trace, each)
+            continue
+        if each.never:
+            yield _idle(trace, each)
             continue
         what = "seldom" if each.planned else "zeroed" if each.zeroed else "gone"
         what = "epochs" if each.epochs else what
@@ -38,11 +42,29 @@ def check(trace: Trace) -> Iterator[Finding]:
                 rate=each.rate,
                 epochs=each.epochs,
             ),
-            cause=Place(each.at, message(f"training.gl132.{'planned' if never else 'stepped'}"))
+            cause=Place(
+                each.at, message(f"training.gl132.{'planned' if never or each.plan else 'stepped'}")
+            )
             if each.at
             else None,
-            help=(edit or Help(message(f"training.gl132.help_{what}")),),
+            help=(edit or Help(message(f"training.gl132.help_{'plan' if each.plan else what}")),),
         )
+
+
+def _idle(trace: Trace, each: ScheduleOff) -> Finding:
+    name = trace.optimizers[each.optimizer].name
+    word = message("training.gl132.planned")
+    repair = Help(message("training.gl132.help_unstepped"))
+    if each.named and each.at is not None:
+        word = message("words.not_called", name=each.named)
+        named = not_called(trace, "step", lambda owner: owner != name.rpartition(".")[2])
+        repair = named[1] if named is not None else repair
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl132.idle", optimizer=name, steps=each.steps),
+        cause=Place(each.at, word) if each.at else None,
+        help=(repair,),
+    )
 
 
 def _early(trace: Trace, each: ScheduleOff) -> Iterator[Finding]:

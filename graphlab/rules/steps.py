@@ -143,7 +143,10 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
             shared = [each for each in fates if index in each.holders]
             own = [each for each in shared if each.backwards >= LEAST_BACKWARDS][-1:]
         if own:
-            found.append(NeverStepped(index, own[0], _in_its_place(trace, own[0]), sure))
+            wrong = _in_its_place(trace, own[0])
+            if wrong is None and not sure:
+                wrong = _by_another_name(trace, own[0], optimizer)
+            found.append(NeverStepped(index, own[0], wrong, sure))
         elif mine and (wrong := _by_another_name(trace, mine[-1], optimizer)) is not None:
             found.append(NeverStepped(index, mine[-1], wrong, True))
     return found

@@ -12,6 +12,7 @@ from typing import Any
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import (
     KEEP_EVENTS,
+    Memory,
     RawBackward,
     RawStep,
     RawWrite,
@@ -106,22 +107,28 @@ class Fates:
         return found
 
     def _note_writes(self) -> None:
-        """Note which optimizers' parameters the program has written itself, after a backward."""
-        first = min(
-            (records[0].seq for records in self._ledger.provenance.by_line.values()), default=None
-        )
-        if first is None:
-            return
-        written = {
-            tensor[0]
-            for event in list(self._log.events)
-            if isinstance(event, RawWrite) and event.optimizer is None and event.seq >= first
-            for tensor in event.tensors
-        }
+        """Note which optimizers' parameters the program has written itself, between two backwards:
+        what comes after the last one, as a library's move to another device, trains nothing."""
+        written: set[Any] = set()
+        since: set[Any] = set()
+        trained = False
+        for event in list(self._log.events):
+            if isinstance(event, RawBackward):
+                written |= since
+                since, trained = set(), trained or not event.is_grad
+            elif trained and isinstance(event, RawWrite) and event.optimizer is None:
+                since |= {
+                    tensor[0] for tensor in event.tensors if not _stays(event.before, tensor[0])
+                }
         for state in self._ledger.registry.alive if written else ():
             optimizer = state.ref()
             mine = parameters_of(optimizer) if optimizer is not None else ()
             state.by_hand = state.by_hand or any(storage_key(each) in written for each in mine)
+
+
+def _stays(before: Memory | None, storage: Any) -> bool:
+    """Whether a tensor was given the memory as its `.data` that it had already."""
+    return before is not None and bool(before.reader) and before.storage == storage
 
 
 def _fate(
