@@ -113,7 +113,8 @@ class LeftInEval:
     `call` at `call_at`, as in training mode before. layers: the classes that this matters to.
     mixed: some of them were in eval mode before that, so that train() would change them too.
     raised: that call, the first in eval mode, raised an error. first: no backward came before the
-    evaluation, so that all of the training is in eval mode."""
+    evaluation, so that all of the training is in eval mode. given: nothing was evaluated; a
+    library's call at `at` has made it and left it so."""
 
     at: Location | None
     name: str
@@ -123,6 +124,7 @@ class LeftInEval:
     mixed: bool = False
     raised: bool = False
     first: bool = False
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
