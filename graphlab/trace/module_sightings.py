@@ -177,6 +177,19 @@ class AveragedInto:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftSwappedIn:
+    """The line at `at` puts what is in `average` in the place of trained weights, `tensor` the
+    first, whose own values are in `kept`; `count` times steps came before anything put these back.
+    """
+
+    at: Location | None
+    tensor: TensorAt
+    average: str
+    kept: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
 class FixedInTraining:
     """The module `name`, last called at `at`, is in training mode and nothing trains it. layers:
     the classes of its norm layers, whose statistics that moves, or of its dropouts if it has none
@@ -303,6 +316,7 @@ ModuleSighting = (
     | DropsInEval
     | StatisticsLeft
     | AveragedInto
+    | LeftSwappedIn
     | FixedInTraining
     | LoneValues
     | OwnBackward

@@ -323,6 +323,8 @@ SPEAKING = (
          "model.actor.0.weight", failed=31, cause=24),
     Case("GL125", "tests/corpus/silent/vocoder_initialised_after_weight_norm.py", "warning",
          cause=10),
+    Case("GL137", "tests/corpus/silent/average_left_in_after_evaluation.py", "warning",
+         tensor="model.0.weight", cause=22),
     Case("GL137", "tests/corpus/silent/soft_update_into_the_online_nets.py", "warning",
          cause=54),
     Case("GL140", "tests/corpus/silent/critics_raised_by_the_policy.py", "warning",

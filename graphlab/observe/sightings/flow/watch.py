@@ -8,6 +8,7 @@ from graphlab.observe.sightings.flow.cut_states import CutStates
 from graphlab.observe.sightings.flow.lost_writes import LostWrites
 from graphlab.observe.sightings.flow.raised_critics import RaisedCritics
 from graphlab.observe.sightings.flow.straight_through import StraightThrough
+from graphlab.observe.sightings.flow.swapped_in import LeftIn
 from graphlab.observe.sightings.flow.undone_steps import UndoneSteps
 from graphlab.observe.sightings.watched import Watched, Watcher
 
@@ -19,3 +20,4 @@ def watchers_of_flow(watched: Watched) -> Iterator[Watcher]:
     yield UndoneSteps(watched)
     yield RaisedCritics(watched)
     yield LostWrites(watched)
+    yield LeftIn(watched)
