@@ -54,6 +54,27 @@ def linear(optimizer, steps):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
+class Held(torch.optim.Optimizer):
+    def __init__(self, optimizer, every):
+        self.optimizer, self.every, self.turn = optimizer, every, 0
+
+    def due(self):
+        return self.turn % self.every == 0
+
+    def step(self):
+        if self.due():
+            self.optimizer.step()
+
+    def zero_grad(self):
+        if self.due():
+            self.optimizer.zero_grad()
+
+
+def backward(loss, optimizer):
+    optimizer.turn += 1
+    loss.backward()
+
+
 class Engine:
     def __init__(self, update):
         self.update, self.handlers = update, []
@@ -249,3 +270,39 @@ def test_a_handler_that_names_the_step_and_does_not_call_it(told: Any) -> None:
     assert found.cause.what == "scheduler.step is named, and not called"
     for handler in ("lambda engine: scheduler.step()", "lambda engine: print(scheduler.step)"):
         assert told(ENGINE.format(handler=handler)) == []
+
+
+HELD = """\
+model = nn.Linear(4, 3)
+optimizer = steplib.Held(torch.optim.SGD(model.parameters(), lr=0.1), every=4)
+for i, (x, y) in enumerate(batches * 3):
+    loss = nn.functional.cross_entropy(model(x), y)
+    {backward}
+    {act}
+"""
+STEP = "optimizer.step()\n{indent}optimizer.zero_grad()"
+BACKWARD = "steplib.backward(loss, optimizer)"
+
+
+@pytest.mark.parametrize("condition", ["if i % 4 == 0:", "if i % 4 == 2:"])
+def test_a_count_of_the_programs_own_never_meets_the_wrappers(told: Any, condition: str) -> None:
+    act = f"{condition}\n        " + STEP.format(indent=" " * 8)
+    (found,) = told(HELD.format(backward=BACKWARD, act=act))
+    assert (found.code, found.severity) == ("GL111", "warning")
+    assert (found.cause.at.code, found.failed.at.line) == ("optimizer.step()", 11)
+    assert "optimizer took no step in 24 backwards" in found.summary
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        STEP.format(indent="    "),
+        # It may come yet, or never be asked for; gradients alone may be looked at.
+        "if i % 16 == 18:\n        optimizer.step()",
+        "if model.training is None:\n        optimizer.step()",
+        "pass",
+        "continue\n    optimizer.step()",
+    ],
+)
+def test_a_step_that_comes_or_may_come_later(told: Any, act: str) -> None:
+    assert [e for e in told(HELD.format(backward=BACKWARD, act=act)) if e.code == "GL111"] == []
