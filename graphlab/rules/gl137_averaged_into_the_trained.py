@@ -1,5 +1,4 @@
-"""A moving average is written into the network that is trained, and not into its follower, or stays
-there after an evaluation."""
+"""A moving average is written into the network that is trained, or stays there by mistake."""
 
 from __future__ import annotations
 

@@ -160,14 +160,14 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
 
 
 def _held_back(trace: Trace, fates: list[Fate], index: int) -> NeverStepped | None:
-    """Where the loop of the only backward says that the optimizer steps, and often enough: a
-    wrapper did not let it, as accelerate's does until its own count is full."""
+    """Where the loop of the only backward says that the optimizer steps every few turns, and had
+    enough of them: a wrapper did not let it, as accelerate's does until its own count is full."""
     if len(fates) != 1 or fates[0].holders != (index,) or fates[0].at is None:
         return None
     fate, at = fates[0], fates[0].at
     name = trace.optimizers[index].name
     said = step_behind(at.file, trace.sources.get(at.file, ""), name, at.line)
-    if said is None or fate.backwards < max(LEAST_KEPT, 3 * said[1]):
+    if said is None or said[1] == 1 or fate.backwards < max(LEAST_KEPT, 3 * said[1]):
         return None
     return NeverStepped(index, fate, None, True, said[0])
 
