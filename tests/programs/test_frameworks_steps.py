@@ -142,6 +142,35 @@ def test_the_other_optimizer_steps_though_the_library_moves_the_weights_in_the_e
     assert told(GAN.format(steps="opt_g")) == []
 
 
+FORGOTTEN = """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def configure(self):
+        return torch.optim.SGD(self.decoder.parameters(), lr=0.1), None
+
+    def training_step(self, batch):
+        loss = nn.functional.cross_entropy(self.decoder(self.encoder(batch[0])), batch[1])
+        self.optimizers.zero_grad()
+        loss.backward()
+        self.optimizers.step()
+
+
+steplib.fit({net}, batches)
+"""
+
+
+@pytest.mark.parametrize("net", ["Net()", "(net := Net())"])
+def test_a_part_that_the_optimizer_was_not_given_though_the_model_is_gone(
+    told: Any, net: str
+) -> None:
+    (found,) = told(FORGOTTEN.format(net=net))
+    assert (found.code, found.cause.at.line) == ("GL103", 13)
+    assert "encoder" in found.summary
+
+
 def test_what_the_program_writes_between_two_backwards_is_its_own_step(told: Any) -> None:
     by_hand = (
         "with torch.no_grad():\n"

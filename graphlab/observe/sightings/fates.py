@@ -12,7 +12,6 @@ from typing import Any
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import (
     KEEP_EVENTS,
-    Memory,
     RawBackward,
     RawStep,
     RawWrite,
@@ -116,19 +115,14 @@ class Fates:
             if isinstance(event, RawBackward):
                 written |= since
                 since, trained = set(), trained or not event.is_grad
-            elif trained and isinstance(event, RawWrite) and event.optimizer is None:
-                since |= {
-                    tensor[0] for tensor in event.tensors if not _stays(event.before, tensor[0])
-                }
+            elif not isinstance(event, RawWrite) or event.optimizer is not None:
+                continue
+            elif trained and not event.stays():
+                since |= {tensor[0] for tensor in event.tensors}
         for state in self._ledger.registry.alive if written else ():
             optimizer = state.ref()
             mine = parameters_of(optimizer) if optimizer is not None else ()
             state.by_hand = state.by_hand or any(storage_key(each) in written for each in mine)
-
-
-def _stays(before: Memory | None, storage: Any) -> bool:
-    """Whether a tensor was given the memory as its `.data` that it had already."""
-    return before is not None and bool(before.reader) and before.storage == storage
 
 
 def _fate(

@@ -26,6 +26,8 @@ from graphlab.trace.steps.sightings import ScheduleOff
 NOTHING, ENOUGH = 1e-8, 8
 # How often the program must have stepped it before the optimizer.
 TURNS = 2
+# For how many optimizers it is noted which files run as their schedules are built.
+READ = 32
 # What torch's own schedulers step by.
 STEPS = tuple(
     {
@@ -94,7 +96,8 @@ class Schedules:
             with Unnoticed():
                 state = self._registry.state(optimizer)
                 known = self._last.setdefault(state.at, Schedule(state.at, None, spot))
-                known.files = tuple(loaded_files(self._files, frame))
+                if len(self._last) <= READ:
+                    known.files = tuple(loaded_files(self._files, frame))
                 # One of the program's own kinds is not seen as it steps.
                 own = static(type(scheduler), "step")
                 known.moved = known.moved or all(own is not each for each in STEPS)
