@@ -78,6 +78,11 @@ class RawWrite(NamedTuple):
     # Of a silent one, the memory that the tensor read before it.
     before: Memory | None = None
 
+    def stays(self) -> bool:
+        """Whether a tensor was given as its `.data` what it had already, as by cpu() and to()."""
+        given = self.before if self.before is not None and self.before.reader else None
+        return given is not None and all(given.storage == each[0] for each in self.tensors)
+
 
 class RawRefused(NamedTuple):
     seq: int

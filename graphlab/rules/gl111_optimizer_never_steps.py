@@ -27,6 +27,9 @@ def check(trace: Trace) -> Iterator[Finding]:
     yield from unused_helpers(trace, RULE.label)
     for each, *others in told.values():
         name = trace.optimizers[each.optimizer].name
+        if each.said is not None:
+            yield _held_back(each, name)
+            continue
         wrong = each.instead
         if wrong is not None:
             other = trace.optimizers[wrong.optimizer].name
@@ -60,6 +63,17 @@ def check(trace: Trace) -> Iterator[Finding]:
             notes=tuple(also),
             others=tuple(stepped_before_clearing(trace, each.fate)) if wrong is None else (),
         )
+
+
+def _held_back(each: NeverStepped, name: str) -> Finding:
+    words = {"name": name, "count": each.fate.backwards}
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl111.held_back", **words),
+        failed=Place(each.fate.at, each.fate.call),
+        cause=Place(each.said, f"{name}.step()"),
+        help=(Help(message("training.gl111.let_it", name=name)),),
+    )
 
 
 def _in_its_place(optimizer: OptimizerInfo, fate: Fate) -> Place | None:

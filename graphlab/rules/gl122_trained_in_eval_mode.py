@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.trained.modes import back_to_training
+from graphlab.rules.repair.trained.modes import back_to_training, trained_once_given
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import line_in_brackets
 from graphlab.trace.finding import Finding, Help, Place
@@ -22,7 +22,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             *RULE.label,
             summary=message(
-                f"training.gl122.{'summary_first' if each.first else 'summary'}",
+                f"training.gl122.{_kind(each)}",
                 name=each.name,
                 by=by,
                 line=line_in_brackets(each.at),
@@ -31,11 +31,24 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             cause=Place(each.at, by) if each.at is not None else None,
             failed=Place(each.call_at, each.call) if each.call_at is not None else None,
-            help=(Help(message("training.gl122.help", back=f"{whose}.train()")),),
+            help=(_help(trace, each, whose),),
             others=()
             if each.mixed
             else tuple(back_to_training(trace, each.at, each.call_at, each.name)),
         )
+
+
+def _kind(each: LeftInEval) -> str:
+    return "given" if each.given else "summary_first" if each.first else "summary"
+
+
+def _help(trace: Trace, each: LeftInEval, whose: str) -> Help:
+    if not each.given:
+        return Help(message("training.gl122.help", back=f"{whose}.train()"))
+    back = f"{each.name}.train()"
+    return trained_once_given(trace, each.at) or Help(
+        message("training.gl122.help_given", back=back)
+    )
 
 
 RULE = Rule("GL122", "trained-in-eval-mode", "warning", check)

@@ -1,5 +1,5 @@
-"""A schedule of the learning rate was stepped too seldom, too early, or far too often, or is of
-another optimizer than it was meant for."""
+"""A schedule of the learning rate was stepped never or too seldom, too early, or far too often, or
+is of another optimizer than it was meant for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from graphlab.rules.repair.held.scheduled import (
     steps_in_turn,
 )
 from graphlab.rules.rule import Rule
+from graphlab.rules.uncalled import not_called
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Step, Trace
@@ -28,6 +29,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         if each.early:
             yield from _early(trace, each)
+            continue
+        if each.never:
+            yield _idle(trace, each)
             continue
         what = "seldom" if each.planned else "zeroed" if each.zeroed else "gone"
         what = "epochs" if each.epochs else what
@@ -47,10 +51,12 @@ def check(trace: Trace) -> Iterator[Finding]:
                 rate=each.rate,
                 epochs=each.epochs,
             ),
-            cause=Place(each.at, message(f"training.gl132.{'planned' if never else 'stepped'}"))
+            cause=Place(
+                each.at, message(f"training.gl132.{'planned' if never or each.plan else 'stepped'}")
+            )
             if each.at
             else None,
-            help=(edit or Help(message(f"training.gl132.help_{what}")),),
+            help=(edit or Help(message(f"training.gl132.help_{'plan' if each.plan else what}")),),
         )
 
 
@@ -64,6 +70,22 @@ def _twice(trace: Trace, each: ScheduledTwice) -> Finding:
         failed=first,
         cause=Place(each.at, message("training.gl132.again")) if each.at else None,
         help=(edit or Help(message("training.gl132.help_twice", other=other)),),
+    )
+
+
+def _idle(trace: Trace, each: ScheduleOff) -> Finding:
+    name = trace.optimizers[each.optimizer].name
+    word = message("training.gl132.planned")
+    repair = Help(message("training.gl132.help_unstepped"))
+    if each.named and each.at is not None:
+        word = message("words.not_called", name=each.named)
+        named = not_called(trace, "step", lambda owner: owner != name.rpartition(".")[2])
+        repair = named[1] if named is not None else repair
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl132.idle", optimizer=name, steps=each.steps),
+        cause=Place(each.at, word) if each.at else None,
+        help=(repair,),
     )
 
 

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from graphlab.source.effects.idle.held_back import step_behind
 from graphlab.source.effects.idle.uncalled import uncalled
 from graphlab.source.grad_reads import takes_gradients
 from graphlab.trace.finding import Versions
-from graphlab.trace.model import Backward, OptimizerInfo, Step, Trace
+from graphlab.trace.model import Backward, Location, OptimizerInfo, Step, Trace
 from graphlab.trace.sightings import Fate
 
 _COMMON = {
@@ -102,12 +103,14 @@ def first_step(trace: Trace, optimizer: int) -> Step | None:
 @dataclass(frozen=True, slots=True)
 class NeverStepped:
     """An optimizer without a step, a backward that reaches its parameters, and the step of another
-    optimizer that follows this backward with nothing new. sure: the backward is for it alone."""
+    optimizer that follows this backward with nothing new. sure: the backward is for it alone.
+    said: the program's own step() behind that backward, which has come to nothing each time."""
 
     optimizer: int
     fate: Fate
     instead: Step | None
     sure: bool
+    said: Location | None = None
 
 
 # A program may want to apply gradients later than its first few backwards.
@@ -125,7 +128,11 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
     for index, optimizer in enumerate(trace.optimizers):
         if optimizer.steps or optimizer.elsewhere or optimizer.handed_on or optimizer.by_hand:
             continue
-        if moved & set(optimizer.owns) or not (meant or optimizer.scheduled):
+        if moved & set(optimizer.owns):
+            continue
+        if not (meant or optimizer.scheduled):
+            held = _held_back(trace, fates, index)
+            found += [held] if held is not None else []
             continue
         mine = [
             each
@@ -143,10 +150,26 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
             shared = [each for each in fates if index in each.holders]
             own = [each for each in shared if each.backwards >= LEAST_BACKWARDS][-1:]
         if own:
-            found.append(NeverStepped(index, own[0], _in_its_place(trace, own[0]), sure))
+            wrong = _in_its_place(trace, own[0])
+            if wrong is None and not sure:
+                wrong = _by_another_name(trace, own[0], optimizer)
+            found.append(NeverStepped(index, own[0], wrong, sure))
         elif mine and (wrong := _by_another_name(trace, mine[-1], optimizer)) is not None:
             found.append(NeverStepped(index, mine[-1], wrong, True))
     return found
+
+
+def _held_back(trace: Trace, fates: list[Fate], index: int) -> NeverStepped | None:
+    """Where the loop of the only backward says that the optimizer steps every few turns, and had
+    enough of them: a wrapper did not let it, as accelerate's does until its own count is full."""
+    if len(fates) != 1 or fates[0].holders != (index,) or fates[0].at is None:
+        return None
+    fate, at = fates[0], fates[0].at
+    name = trace.optimizers[index].name
+    said = step_behind(at.file, trace.sources.get(at.file, ""), name, at.line)
+    if said is None or said[1] == 1 or fate.backwards < max(LEAST_KEPT, 3 * said[1]):
+        return None
+    return NeverStepped(index, fate, None, True, said[0])
 
 
 def _by_another_name(trace: Trace, fate: Fate, optimizer: OptimizerInfo) -> Step | None:

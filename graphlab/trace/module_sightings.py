@@ -113,7 +113,8 @@ class LeftInEval:
     `call` at `call_at`, as in training mode before. layers: the classes that this matters to.
     mixed: some of them were in eval mode before that, so that train() would change them too.
     raised: that call, the first in eval mode, raised an error. first: no backward came before the
-    evaluation, so that all of the training is in eval mode."""
+    evaluation, so that all of the training is in eval mode. given: nothing was evaluated; a
+    library's call at `at` has made it and left it so."""
 
     at: Location | None
     name: str
@@ -123,6 +124,7 @@ class LeftInEval:
     mixed: bool = False
     raised: bool = False
     first: bool = False
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,19 @@ class AveragedInto:
     at: Location | None
     name: str
     trained: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftSwappedIn:
+    """The line at `at` puts what is in `average` in the place of trained weights, `tensor` the
+    first, whose own values are in `kept`; `count` times steps came before anything put these back.
+    """
+
+    at: Location | None
+    tensor: TensorAt
+    average: str
+    kept: str
+    count: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +337,7 @@ ModuleSighting = (
     | DropsInEval
     | StatisticsLeft
     | AveragedInto
+    | LeftSwappedIn
     | FixedInTraining
     | LoneValues
     | OwnBackward

@@ -25,6 +25,17 @@ class Base(torch.nn.Module):
         for each in self.parameters():
             each.requires_grad = True
 
+    def toggle(self, optimizer):
+        self.flags = {p: p.requires_grad for p in self.parameters()}
+        for p in self.flags:
+            p.requires_grad = False
+        for p in optimizer.param_groups[0]["params"]:
+            p.requires_grad = self.flags[p]
+
+    def untoggle(self, optimizer):
+        for p, flag in self.flags.items():
+            p.requires_grad = flag
+
     def freeze_time(self):
         self.time = 0
 
@@ -182,3 +193,32 @@ def test_a_flag_that_sets_nothing_free(told: Any) -> None:
 )
 def test_what_is_set_free_or_meant(told: Any, first: str, then: str) -> None:
     assert told(THAW.format(first=first, then=then)) == []
+
+
+TOGGLED = """\
+    def training_step(self, x):
+        first, second = self.optimizers
+        self.toggle(first)
+        loss = self(x).square().mean()
+        loss.backward()
+        first.step()
+        {between}
+        self.toggle(second)
+        other = self(x).exp().mean()
+        other.backward()
+        second.step()
+        self.untoggle(second)
+
+
+net = Net()
+net.optimizers = [torch.optim.SGD(each.parameters(), lr=0.1) for each in (net.body, net.head)]
+for x, _ in batches:
+    net.zero_grad()
+    net.training_step(x)
+"""
+
+
+def test_a_toggle_without_its_counterpart(told: Any) -> None:
+    (found,) = told(TOGGLED.format(between="pass"))
+    assert (found.code, found.cause.at.code) == ("GL005", "self.toggle(first)")
+    assert told(TOGGLED.format(between="self.untoggle(first)")) == []

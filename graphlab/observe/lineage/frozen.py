@@ -4,6 +4,7 @@ cover it by what the program's variables hold."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Literal
@@ -107,14 +108,19 @@ def _born(tensor: Any, names: Names, files: UserFiles) -> Cut | None:
 
 
 def _by_library(tensor: Any, search: _Search, names: Names, sources: list[str]) -> Cut | None:
-    """The only call of a library's method that freezes the module it is of: ``self.freeze()``."""
+    """The only call of a library's method that freezes the module it is of: ``self.freeze()``, or
+    ``self.toggle_optimizer(opt)``, which freezes all others, without its counterpart."""
     found: list[Cut] = []
+    undone = _untoggled(sources)
     for file in sources:
         tree = parse(file)
         for scope, call in calls_in(tree.body if tree is not None else [], Scope(file)):
             func = call.func
             word = func.attr.lower() if isinstance(func, ast.Attribute) else ""
-            if "freez" not in word or "unfreez" in word or not isinstance(func, ast.Attribute):
+            freezes = "freez" in word and "unfreez" not in word
+            if not isinstance(func, ast.Attribute) or not (freezes or word.startswith("toggle")):
+                continue
+            if ast.unparse(call)[len(ast.unparse(func.value)) + 1 :] in undone:
                 continue
             held = search.held(func.value, scope, {}) or []
             if any(each is tensor for each in held) and any(
@@ -123,6 +129,12 @@ def _by_library(tensor: Any, search: _Search, names: Names, sources: list[str]) 
             ):
                 found.append(Cut(call, ast.unparse(call), file, scope.path))
     return found[0] if len(found) == 1 else None
+
+
+def _untoggled(sources: list[str]) -> set[str]:
+    """The calls that undo a toggle, as they are written, from the word "toggle" on."""
+    texts = (ast.unparse(tree) for file in sources if (tree := parse(file)) is not None)
+    return {each for text in texts for each in re.findall(r"\.un(toggle\w*\(.*\))", text)}
 
 
 def _freezes(method: Any, tensor: Any, module: Any) -> bool:

@@ -194,7 +194,7 @@ class ReachedParameters:
         written = {
             tensor[0]: (event.seq, tensor[2])
             for event in self._log.events
-            if isinstance(event, RawWrite) and event.optimizer is None
+            if isinstance(event, RawWrite) and event.optimizer is None and not event.stays()
             if not lines or _line(event.spot) not in lines
             for tensor in event.tensors
         }

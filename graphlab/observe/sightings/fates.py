@@ -106,18 +106,19 @@ class Fates:
         return found
 
     def _note_writes(self) -> None:
-        """Note which optimizers' parameters the program has written itself, after a backward."""
-        first = min(
-            (records[0].seq for records in self._ledger.provenance.by_line.values()), default=None
-        )
-        if first is None:
-            return
-        written = {
-            tensor[0]
-            for event in list(self._log.events)
-            if isinstance(event, RawWrite) and event.optimizer is None and event.seq >= first
-            for tensor in event.tensors
-        }
+        """Note which optimizers' parameters the program has written itself, between two backwards:
+        what comes after the last one, as a library's move to another device, trains nothing."""
+        written: set[Any] = set()
+        since: set[Any] = set()
+        trained = False
+        for event in list(self._log.events):
+            if isinstance(event, RawBackward):
+                written |= since
+                since, trained = set(), trained or not event.is_grad
+            elif not isinstance(event, RawWrite) or event.optimizer is not None:
+                continue
+            elif trained and not event.stays():
+                since |= {tensor[0] for tensor in event.tensors}
         for state in self._ledger.registry.alive if written else ():
             optimizer = state.ref()
             mine = parameters_of(optimizer) if optimizer is not None else ()

@@ -45,7 +45,9 @@ class ScheduleOff:
     and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`: by a
     factor of 0 if `zeroed`; or it was stepped before the optimizer each time (`early`), so that
     `rate`, its first one, was never used; or it goes down in `epochs` steps, which is how often the
-    loop over epochs runs, and was stepped `count` times, so that its rate came back up."""
+    loop over epochs runs, and was stepped `count` times, so that its rate came back up; or it was
+    built at `at` and is `never` stepped, or what is `named` there is not called. plan: a library
+    steps it, and `at` is where it was built."""
 
     at: Location | None
     optimizer: OptimizerAt
@@ -57,3 +59,6 @@ class ScheduleOff:
     zeroed: bool = False
     early: bool = False
     epochs: Count = 0
+    never: bool = False
+    named: str = ""
+    plan: bool = False

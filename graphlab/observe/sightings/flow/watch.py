@@ -11,6 +11,7 @@ from graphlab.observe.sightings.flow.lost_writes import LostWrites
 from graphlab.observe.sightings.flow.raised_critics import RaisedCritics
 from graphlab.observe.sightings.flow.scheduled_twice import ScheduledTwices
 from graphlab.observe.sightings.flow.straight_through import StraightThrough
+from graphlab.observe.sightings.flow.swapped_in import LeftIn
 from graphlab.observe.sightings.flow.undone_steps import UndoneSteps
 from graphlab.observe.sightings.watched import Watched, Watcher
 
@@ -25,3 +26,4 @@ def watchers_of_flow(watched: Watched) -> Iterator[Watcher]:
     yield DrawnValues(watched)
     yield HeldPlains(watched)
     yield ScheduledTwices(watched)
+    yield LeftIn(watched)

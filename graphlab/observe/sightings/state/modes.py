@@ -133,7 +133,7 @@ class Modes:
         apart = spot is not None and caller is not None and _evaluates(caller, spot)
         if not trained and not apart:
             return
-        layers = [each for _, each in submodules(module) if _by_mode(each)]
+        layers = [each for _, each in submodules(module) if by_mode(each)]
         if not layers:
             return
         events = self._watched.log.events
@@ -303,7 +303,7 @@ class Modes:
         self, module: Any, evaluation: Evaluation, spot: Spot, frame: FrameType
     ) -> LeftInEval:
         names = Names(self._watched.files).gather(frame)
-        kinds = [class_name(each) for _, each in submodules(module) if _by_mode(each)]
+        kinds = [class_name(each) for _, each in submodules(module) if by_mode(each)]
         at = located(spot)
         return LeftInEval(
             located(evaluation.spot),
@@ -346,7 +346,7 @@ def _holds(outer: Any, module: Any) -> bool:
     return any(each is module for _, each in submodules(outer))
 
 
-def _by_mode(module: Any) -> bool:
+def by_mode(module: Any) -> bool:
     """Whether a module itself does something else in training than in evaluation."""
     if is_a(module, DROPOUTS):
         return attribute(module, "p") != 0

@@ -1,10 +1,11 @@
-"""Notices schedules of the learning rate that are stepped too seldom, so often that nothing is left
-of the rate or that it comes back up, or before the optimizer."""
+"""Notices schedules of the learning rate that are stepped never, too seldom, so often that nothing
+is left of the rate or that it comes back up, or before the optimizer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -14,8 +15,10 @@ from graphlab.observe.iterations import lengths_of_loops
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, WeakMap
+from graphlab.source.effects.idle.unstepped import may_step, only_named
+from graphlab.source.effects.origins import loaded_files
 from graphlab.source.files import user_frames
-from graphlab.source.objects import attribute, attributes, exactly, is_a, item, items
+from graphlab.source.objects import attribute, attributes, exactly, is_a, item, items, static
 from graphlab.trace.steps.sightings import ScheduleOff
 
 # A rate of this part of the first one moves no parameter in float32; at how many steps it must have
@@ -23,6 +26,18 @@ from graphlab.trace.steps.sightings import ScheduleOff
 NOTHING, ENOUGH = 1e-8, 8
 # How often the program must have stepped it before the optimizer.
 TURNS = 2
+# For how many optimizers it is noted which files run as their schedules are built.
+READ = 32
+# What torch's own schedulers step by.
+STEPS = tuple(
+    {
+        id(kind.__dict__["step"]): kind.__dict__["step"]
+        for kind in vars(torch.optim.lr_scheduler).values()
+        if isinstance(kind, type)
+        and issubclass(kind, torch.optim.lr_scheduler.LRScheduler)
+        and "step" in kind.__dict__
+    }.values()
+)
 
 
 @dataclass(slots=True)
@@ -49,6 +64,8 @@ class Schedule:
     behind: int = 0
     period: int = 0
     epochs: bool | None = None
+    moved: bool = False
+    files: tuple[str, ...] = ()
 
 
 class Schedules:
@@ -61,15 +78,39 @@ class Schedules:
         self._built = WeakMap()
         kind = torch.optim.lr_scheduler.LRScheduler
         watched.tracer.handle(kind.step, self._stepped, "return")
-        watched.tracer.handle(kind.__init__, self._constructed, "call")
+        for each in (kind, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            watched.tracer.handle(each.__init__, self._constructed, "call")
+        for step in STEPS:
+            watched.tracer.handle(step, self._moved, "call")
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing: the calls themselves are seen."""
 
     def _constructed(self, frame: FrameType, event: str, arg: Any) -> None:
-        scheduler = frame.f_locals.get("self")
-        if is_a(scheduler, torch.optim.lr_scheduler.LRScheduler):
-            self._built.put(scheduler, self._tracer.spot(frame.f_back))
+        scheduler, optimizer = frame.f_locals.get("self"), frame.f_locals.get("optimizer")
+        if not is_a(scheduler, torch.optim.lr_scheduler.LRScheduler):
+            return
+        spot = self._tracer.spot(frame.f_back)
+        self._built.put(scheduler, spot)
+        if is_a(optimizer, torch.optim.Optimizer):
+            with Unnoticed():
+                state = self._registry.state(optimizer)
+                known = self._last.setdefault(state.at, Schedule(state.at, None, spot))
+                if len(self._last) <= READ:
+                    known.files = tuple(loaded_files(self._files, frame))
+                # One of the program's own kinds is not seen as it steps.
+                own = static(type(scheduler), "step")
+                known.moved = known.moved or all(own is not each for each in STEPS)
+
+    def _moved(self, frame: FrameType, event: str, arg: Any) -> None:
+        caller = frame.f_back
+        if caller is not None and caller.f_code.co_name == "_initial_step":
+            return
+        optimizer = attribute(frame.f_locals.get("self"), "optimizer")
+        if is_a(optimizer, torch.optim.Optimizer):
+            with Unnoticed():
+                at = self._registry.state(optimizer).at
+                self._last.setdefault(at, Schedule(at, None)).moved = True
 
     def _stepped(self, frame: FrameType, event: str, arg: Any) -> None:
         scheduler = frame.f_locals.get("self")
@@ -119,8 +160,12 @@ class Schedules:
             seldom = each.planned and abs(steps - each.planned) <= 1 and 4 * each.count < steps
             gone = each.gone if each.gone is not None else steps
             if seldom and steps >= ENOUGH:
+                stepped, built = located(each.spot), located(each.built)
+                ours = stepped is None or built is None or ".step" in stepped.code
+                # What a library steps was planned by the program.
+                place = stepped if ours else built
                 yield ScheduleOff(
-                    located(each.spot), at, steps, planned=each.planned, count=each.count
+                    place, at, steps, planned=each.planned, count=each.count, plan=not ours
                 )
             elif each.epochs and each.count > 2 * each.period and 2 * each.count > steps:
                 yield ScheduleOff(
@@ -133,6 +178,20 @@ class Schedules:
                 yield ScheduleOff(located(spot), at, steps, 0, each.count, gone, rate, each.zeroed)
             elif each.early and each.calls >= TURNS and steps > each.behind:
                 yield ScheduleOff(located(each.spot), at, steps, rate=f"{each.first:g}", early=True)
+            elif not each.moved and each.built is not None and steps >= ENOUGH:
+                yield from self._never(each, steps)
+
+    def _never(self, each: Schedule, steps: int) -> Iterator[ScheduleOff]:
+        """The program steps the optimizer itself, and nowhere says that a scheduler steps: that
+        would be for it to do as well."""
+        state = self._registry.states[each.optimizer]
+        step, names = located(state.last_spot), {(state.name or "").rpartition(".")[2]}
+        if step is None or ".step(" not in step.code or state.elsewhere:
+            return
+        files = dict.fromkeys([*each.files, *loaded_files(self._files), step.file])
+        if not may_step(files, names):
+            at, named = only_named(files, names) or (located(each.built), "")
+            yield ScheduleOff(at, each.optimizer, steps, never=True, named=named)
 
 
 def _planned(scheduler: Any) -> tuple[int, int]:
@@ -148,7 +207,15 @@ def _planned(scheduler: Any) -> tuple[int, int]:
             planned = attribute(scheduler, name)
             planned = planned if type(planned) is int else 0
             return planned, planned if name == "T_max" else 0
-    return 0, 0
+    return _told(attribute(scheduler, "lr_lambdas")), 0
+
+
+def _told(factors: Any) -> int:
+    """The number of all steps that the one factor of a schedule is told, as by transformers."""
+    if not exactly(factors, list) or len(factors) != 1 or not exactly(factors[0], partial):
+        return 0
+    planned = item(factors[0].keywords, "num_training_steps")
+    return planned if type(planned) is int else 0
 
 
 def _largest(groups: list[Any], name: str) -> float | None:

@@ -43,6 +43,21 @@ def back_to_training(
     yield from [help for _, help in sorted(found, key=lambda each: each[0])][:MOST]
 
 
+def trained_once_given(trace: Trace, given: Location | None) -> Help | None:
+    """``model.train()`` behind the statement that stores what a library's call has given."""
+    file = Rewriting.of(trace, given)
+    statement = file.statement(given.line) if file is not None and given is not None else None
+    if file is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    target, value = statement.targets[0], statement.value
+    if not isinstance(target, ast.Name | ast.Attribute) or not isinstance(value, ast.Call):
+        return None
+    end, indent = file.whole(statement)[1], " " * statement.col_offset
+    back = f"{ast.unparse(target)}.train()"
+    text = message("training.gl122.help_given", back=back)
+    return file.help(text, (end, end, f"{indent}{back}\n"))
+
+
 def _in_body(
     file: Rewriting,
     node: ast.AST,

@@ -1,0 +1,1 @@
+"""Sightings of modules that a library's call has given."""

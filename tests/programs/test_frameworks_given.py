@@ -1,0 +1,123 @@
+"""What a library's call gives: a model in eval mode, that is trained in it.
+
+The library here is a stand-in for transformers and lightning.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.programs.libraries import told_beside
+
+LIBRARY = """\
+import torch
+from torch import nn
+
+
+class Encoder(nn.Module):
+    def __init__(self, dropout=0.1):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 8), nn.Dropout(dropout), nn.Linear(8, 3))
+
+    def forward(self, x):
+        # As attention does, which hands the rate on.
+        return self.body(x) * (1 if self.training else 1)
+
+    @classmethod
+    def from_pretrained(cls, *given):
+        model = cls(*given)
+        return model.eval()
+
+
+def evaluate(model, batches):
+    model.eval()
+    with torch.no_grad():
+        for x, _ in batches:
+            model(x)
+
+
+def fit(model, optimizer, batches):
+    for x, y in batches:
+        loss = nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+START = """\
+import torch
+from torch import nn
+import givenlib
+
+torch.manual_seed(0)
+batches = [(torch.randn(8, 4), torch.randint(0, 3, (8,))) for _ in range(8)]
+"""
+
+
+@pytest.fixture
+def told(observe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The findings of a program that can import the library."""
+    yield from told_beside({"givenlib": LIBRARY}, START, observe, tmp_path, monkeypatch)
+
+
+MODEL = """\
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = {encoder}
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.head(self.encoder(x))
+
+
+model = Model()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+{before}
+{fit}
+"""
+FIT = "givenlib.fit(model, optimizer, batches)"
+LOOP = """\
+for x, y in batches:
+    loss = nn.functional.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+GIVEN = "givenlib.Encoder.from_pretrained()"
+
+
+@pytest.mark.parametrize("fit", [FIT, LOOP])
+def test_a_model_that_a_library_gives_in_eval_mode_and_nobody_puts_back(
+    told: Any, fit: str
+) -> None:
+    (found,) = told(MODEL.format(encoder=GIVEN, before="", fit=fit))
+    assert (found.code, found.severity, found.cause.at.line) == ("GL122", "warning", 10)
+    assert "all training of model.encoder is in eval mode" in found.summary
+    assert "Dropout" in found.summary
+    assert found.help[0].after.startswith("        self.encoder.train()\n")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "before"),
+    [
+        (GIVEN, "model.train()"),
+        (GIVEN, "model.encoder.train()"),
+        # The program says so itself.
+        (GIVEN, "model.encoder.eval()"),
+        (GIVEN, "model.encoder.requires_grad_(False)"),
+        # The mode is read, and makes no difference.
+        ("givenlib.Encoder.from_pretrained(0.0)", ""),
+        ("givenlib.Encoder()", ""),
+    ],
+)
+def test_a_model_that_is_put_back_or_meant(told: Any, encoder: str, before: str) -> None:
+    assert told(MODEL.format(encoder=encoder, before=before, fit=FIT)) == []
+
+
+def test_an_evaluation_by_a_library_gives_no_model(told: Any) -> None:
+    before = "givenlib.evaluate(model, batches)"
+    found = told(MODEL.format(encoder="givenlib.Encoder()", before=before, fit=FIT))
+    assert [each for each in found if "gives it so" in each.summary] == []
