@@ -12,15 +12,15 @@ LOOP = "for x in data:\n    optimizer.step()\n"
 @pytest.mark.parametrize(
     ("made", "rest", "found"),
     [
-        ("s = StepLR(optimizer, 3)\n", "", ("s", "StepLR", "step()")),
+        ("s = AveragedModel(net)\n", "", ("s", "AveragedModel", "update_parameters(model)")),
         ("u = objectives.SoftUpdate(loss, eps=0.9)\n", "", ("u", "SoftUpdate", "step()")),
         ("e = ModelEmaV2(net)\n", "", ("e", "ModelEmaV2", "update()")),
-        ("s = StepLR(optimizer, 3)\n", "    s.step()\n", None),
-        ("s = StepLR(optimizer, 3)\n", "    # s.step()\n", None),
-        ("s = StepLR(optimizer, 3)\n", "train(s)\n", None),
-        ("self.s = StepLR(optimizer, 3)\n", "", None),
+        ("s = AveragedModel(net)\n", "    s.step()\n", None),
+        ("s = AveragedModel(net)\n", "    # s.step()\n", None),
+        ("s = AveragedModel(net)\n", "train(s)\n", None),
+        ("self.s = AveragedModel(net)\n", "", None),
         ("s = Net(3)\n", "", None),
-        ("def f():\n    s = StepLR(optimizer, 3)\n", "", None),
+        ("def f():\n    s = AveragedModel(net)\n", "", None),
     ],
 )
 def test_what_is_made_above_the_loop(
@@ -33,8 +33,8 @@ def test_what_is_made_above_the_loop(
 
 
 def test_another_file_may_read_it() -> None:
-    source = "s = StepLR(optimizer, 3)\n" + LOOP
+    source = "s = AveragedModel(net)\n" + LOOP
     assert [*unread_helpers({"a.py": source, "b.py": "from a import s\n"}, "a.py", 3)] == []
     assert len([*unread_helpers({"a.py": source, "b.py": "import a\n"}, "a.py", 3)]) == 1
     # What is made below the steps is for what follows.
-    assert [*unread_helpers({"a.py": LOOP + "s = StepLR(optimizer, 3)\n"}, "a.py", 2)] == []
+    assert [*unread_helpers({"a.py": LOOP + "s = AveragedModel(net)\n"}, "a.py", 2)] == []

@@ -1,5 +1,5 @@
-"""Finds helpers of a training loop that are made and then used nowhere: a schedule, a moving
-average, the updater of a target network."""
+"""Finds helpers of a training loop that are made and then used nowhere: a moving average, the
+updater of a target network."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from graphlab.trace.values import Location
 # What such a helper is called by its maker, and the method that the loop is to call.
 _HELPERS = (
     (re.compile(r"(Soft|Hard)Update|TargetNetUpdater"), "step()"),
-    (re.compile(r"[A-Z]\w*LR|CosineAnnealingWarmRestarts|get_\w*schedule\w*"), "step()"),
-    (re.compile(r"ReduceLROnPlateau"), "step(loss)"),
     (re.compile(r"AveragedModel"), "update_parameters(model)"),
     (re.compile(r"(Model)?E(MA|ma)(V[23])?|ExponentialMovingAverage"), "update()"),
 )
