@@ -171,6 +171,31 @@ def test_a_part_that_the_optimizer_was_not_given_though_the_model_is_gone(
     assert "encoder" in found.summary
 
 
+HELD_BY_THE_LIBRARY = """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def configure(self):
+        optimizer = torch.optim.SGD({held}.parameters(), lr=0.1)
+        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 2)
+
+    def training_step(self, batch):
+        return nn.functional.cross_entropy(self.decoder(self.encoder(batch[0])), batch[1])
+
+
+steplib.train(Net(), batches)
+"""
+
+
+def test_a_model_that_only_the_library_holds_is_called_by_its_class(told: Any) -> None:
+    (found,) = told(HELD_BY_THE_LIBRARY.format(held="self.decoder"))
+    assert found.code == "GL103"
+    assert found.summary.startswith("Net.encoder.weight and 1 more get gradients")
+    assert told(HELD_BY_THE_LIBRARY.format(held="self")) == []
+
+
 def test_what_the_program_writes_between_two_backwards_is_its_own_step(told: Any) -> None:
     by_hand = (
         "with torch.no_grad():\n"

@@ -12,6 +12,7 @@ from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.gradients.passing import PassingParameters
+from graphlab.observe.optimizers.left_out.held import name_what_libraries_hold
 from graphlab.observe.optimizers.left_out.late import Since
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
 from graphlab.observe.optimizers.registry import OptimizerRegistry
@@ -118,6 +119,8 @@ class ReachedParameters:
             return
         mates = tuple(map(id, reached))
         names = Names(self._files).gather(frame)
+        if any(is_parameter(leaf) and id(leaf) not in names.tensors for leaf in unknown):
+            name_what_libraries_hold(names, frame, self._files)
         of_modules = registered(names)
         free = []
         for leaf in unknown:

@@ -1,0 +1,35 @@
+"""Names the user's modules that only a library's variables lead to, as ``Trainer().fit(Model())``
+leaves them: by their class."""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any
+
+from graphlab.observe.names import Names
+from graphlab.observe.tensors import is_module
+from graphlab.source.files import UserFiles
+from graphlab.source.objects import attributes, class_name, variables
+
+# So many frames are looked through, and so many of what each of their objects holds.
+FRAMES, ITEMS = 64, 256
+
+
+def name_what_libraries_hold(names: Names, frame: FrameType | None, files: UserFiles) -> None:
+    """Add what the variables of the libraries' frames from `frame` outwards hold, or their
+    ``self``."""
+    for _ in range(FRAMES):
+        if frame is None:
+            return
+        if frame.f_code not in files:
+            for value in _held(variables(frame.f_locals)):
+                mine = is_module(value) and id(value) not in names.modules
+                if mine and names.is_users(type(value)):
+                    names.see(class_name(value), value, modules_only=True, inner=False)
+        frame = frame.f_back
+
+
+def _held(space: dict[str, Any]) -> list[Any]:
+    own = space.get("self")
+    inner = [*attributes(own).values()] if own is not None and not is_module(own) else []
+    return [*space.values(), *inner[:ITEMS]]
