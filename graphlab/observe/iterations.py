@@ -39,6 +39,7 @@ class Iterations:
         # number what is in no loop of the user's while a library runs the training.
         self.steps: Callable[[], int | None] = lambda: None
         # With several, how often each place of the user's has called backward there.
+        self.several: Callable[[], bool] = lambda: False
         self._turns: dict[tuple[int, int], int] = {}
         self._in_library = False
         # The loops of which turns may have gone by without being counted.
@@ -156,7 +157,7 @@ class Iterations:
         if counted is not None or not self._in_library:
             return counted
         steps = self.steps()
-        if steps is None and self._turns:
+        if steps is None and self._turns and self.several():
             return max(self._turns.values()) - 1
         return steps
 

@@ -1,5 +1,4 @@
-"""A schedule of the learning rate was stepped never or too seldom, too early, or far too often, or
-is of another optimizer than it was meant for."""
+"""A schedule of the learning rate is stepped never, too seldom, early or often, or misplaced."""
 
 from __future__ import annotations
 

@@ -260,11 +260,11 @@ class GivenUnfit:
 @dataclass(frozen=True, slots=True)
 class TrainedAsNumber:
     """`tensors` are trained through what the loss of `call`, at `call_at`, is to take as a number:
-    its bootstrapped target, the advantage that weighs its log-probabilities, or the critic that an
-    actor is to please, at `at`."""
+    its bootstrapped target, which a copy of the network may make, the advantage that weighs its
+    log-probabilities, or the critic that an actor is to please, at `at`."""
 
     at: Location | None
-    what: Literal["target", "advantage", "critic"]
+    what: Literal["target", "copy", "advantage", "critic"]
     loss: str
     call: str
     call_at: Location | None

@@ -56,7 +56,7 @@ class OptimizerLedger:
     ) -> None:
         self._log, self._tracer, self._iterations, self._files = log, tracer, iterations, files
         self.registry = registry = OptimizerRegistry(name_parameter)
-        iterations.steps = registry.steps
+        iterations.steps, iterations.several = registry.steps, registry.several
         # Called with (parameters, gradients) at the steps that are compared by value.
         self.on_compared_step: list[Callable[[list[Any], list[Any]], None]] = []
         self.on_step, self.on_stepped = registry.on_step, registry.on_stepped

@@ -233,6 +233,9 @@ class OptimizerRegistry:
         """How many steps the program's one optimizer has taken; None where it has had several."""
         return self.states[0].steps if len(self.states) == 1 else None
 
+    def several(self) -> bool:
+        return len(self.states) > 1
+
     def taken(self) -> int:
         """How many steps all optimizers have taken together."""
         return sum([each.steps for each in self.states])

@@ -65,7 +65,7 @@ class TrainedTargets:
             at = located(self._log.line_of(sequence(added)))
             statement = statement_at(at.file, at.line) if at is not None else None
             if shared and statement is not None and target_in(statement) is not None:
-                self._note(record, "target", at, shared)
+                self._note(record, "target" if shared == online else "copy", at, shared)
 
     def _of_product(self, record: RawBackward, node: Any, both: tuple[Any, Any] | None) -> None:
         at = located(self._log.line_of(sequence(node))) if both is not None else None
@@ -84,7 +84,7 @@ class TrainedTargets:
     def _note(
         self,
         record: RawBackward,
-        what: Literal["target", "advantage"],
+        what: Literal["target", "copy", "advantage"],
         at: Location | None,
         leaves: set[Any],
     ) -> None:

@@ -22,7 +22,10 @@ _OLD = re.compile(r"(^|_)(old|prev|previous|behaviou?r|ref|reference)(_|$)", re.
 
 
 def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
-    """``(reward + gamma * value).detach()``; ``log_prob * advantage.detach()``."""
+    """``(reward + gamma * value).detach()``; ``log_prob * advantage.detach()``. A copy that makes
+    the target stays in its optimizer by that alone, so there is none."""
+    if each.what == "copy":
+        return None
     file = Rewriting.of(trace, each.at)
     statement = file.statement(each.at.line) if file is not None and each.at is not None else None
     if file is None or statement is None:
