@@ -140,7 +140,11 @@ def _replaced(
     built = located(spots[0]) if spots else None
     here = tb.caller[0] if tb.caller is not None else None
     kept = int(name.partition(".")[0] in tb.names.modules.values())
-    found = replacing(name, kept, built, loaded_files(files, here))
+    # The file that runs comes first: what else is loaded may know nothing of this program.
+    running = [tb.caller[0].f_code.co_filename] if tb.caller is not None else []
+    found = replacing(name, kept, built, running) or replacing(
+        name, kept, built, loaded_files(files, here)
+    )
     return (found[0].at, found[0].at.code) if len(found) == 1 else None
 
 
