@@ -411,6 +411,8 @@ def test_nothing_is_left_running(tmp_path: Path, sent: signal.Signals) -> None:
         [sys.executable, "-m", "graphlab", "fix", "endless.py"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "TMPDIR": str(scratch)},
+        # Under nohup a hang-up is ignored, as it should be.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )  # fmt: skip
     child = tmp_path / "child.txt"
     _wait(lambda: child.exists() and child.read_text())
