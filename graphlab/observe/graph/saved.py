@@ -7,14 +7,13 @@ backward are looked up in the log.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from graphlab.language import message
 from graphlab.observe.graph.engine import in_order, released
 from graphlab.observe.graph.restored import apart, holds, part_of, put_back
-from graphlab.observe.graph.traced import traced_line
+from graphlab.observe.graph.traced import traced_line, went_on
 from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
 from graphlab.observe.names import Names
@@ -124,21 +123,13 @@ class Inspector:
         return found
 
     def _conclude(self, found: list[Problem], nodes: list[Any], files: UserFiles) -> None:
-        """In a compiled region no write is seen: of a stale result, the writer is the only
-        operation that went on from it."""
         for problem in found:
-            made = [each for each in nodes if sequence(each) == problem.seq]
-            users = [
-                each for each in nodes if any(parent in made for parent, _ in each.next_functions)
-            ]
-            at = traced_line(users[0], files) if len(users) == 1 else None
-            if problem.write is None and at is not None:
-                name = re.sub(r"Backward\d*$", "", operation(users[0]))
-                name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+            node = next(each for each in nodes if sequence(each) == problem.seq)
+            writer = went_on(node, nodes, files) if problem.write is None else None
+            if writer is not None:
+                user, at, by = writer
                 why = message("observed.inferred.compiled")
-                problem.write = RawWrite(
-                    sequence(users[0]), None, f"torch.{name}_", (), at=at, inferred=why
-                )
+                problem.write = RawWrite(sequence(user), None, by, (), at=at, inferred=why)
 
     def problem_of(self, node: Any, slot: Slot) -> Problem | None:
         """What is wrong with one saved tensor; None if nothing is."""

@@ -7,6 +7,7 @@ import re
 from types import FrameType
 from typing import Any
 
+from graphlab.observe.graph.walk import operation
 from graphlab.source.files import UserFiles
 from graphlab.source.places import line_place
 from graphlab.trace.model import Location
@@ -26,11 +27,37 @@ def traced_line(node: Any, files: UserFiles) -> Location | None:
     return found
 
 
+def went_on(node: Any, nodes: list[Any], files: UserFiles) -> tuple[Any, Location, str] | None:
+    """In a compiled region no write is seen: of a stale result, the writer is the only operation
+    that went on from it. Its node and line, and what it is called."""
+    users = [each for each in nodes if any(parent is node for parent, _ in each.next_functions)]
+    at = traced_line(users[0], files) if len(users) == 1 else None
+    if at is None:
+        return None
+    name = re.sub(r"Backward\d*$", "", operation(users[0]))
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return users[0], at, f"torch.{name}_"
+
+
 def compiling(frame: FrameType | None, files: UserFiles) -> bool:
     """Whether torch.compile's tracing calls `frame`, for the user's code above it."""
     while frame is not None and frame.f_code not in files:
-        parts = frame.f_code.co_filename.replace("\\", "/").split("/")
-        if "torch" in parts and any(each in parts for each in _COMPILERS):
+        if _compiler(frame):
             return True
         frame = frame.f_back
     return False
+
+
+def compiled_in(frames: list[FrameType], files: UserFiles) -> bool:
+    """The same of the frames of a traceback, outermost first."""
+    for frame in reversed(frames):
+        if frame.f_code in files:
+            return False
+        if _compiler(frame):
+            return True
+    return False
+
+
+def _compiler(frame: FrameType) -> bool:
+    parts = frame.f_code.co_filename.replace("\\", "/").split("/")
+    return "torch" in parts and any(each in parts for each in _COMPILERS)

@@ -21,7 +21,8 @@ from graphlab.observe.build_trace import environment, places_of
 from graphlab.observe.failures.call import Diagnosis, FailedCall
 from graphlab.observe.failures.checkpoints import in_checkpoint
 from graphlab.observe.failures.diagnosis import diagnose
-from graphlab.observe.graph.traced import traced_line
+from graphlab.observe.graph.saved import assigned_at
+from graphlab.observe.graph.traced import compiled_in, traced_line, went_on
 from graphlab.observe.graph.versions import saved_version
 from graphlab.observe.graph.walk import listed, operation, sequence, slots
 from graphlab.observe.hooks.line_tracer import runs
@@ -40,13 +41,13 @@ from graphlab.observe.postmortem.written_by import (
 from graphlab.observe.refusals.mistakes import mistake_of
 from graphlab.observe.refusals.operations import refused_operation
 from graphlab.observe.refusals.outright import nodes_behind, refused_outright
-from graphlab.observe.refusals.traceback import ErrorTraceback
+from graphlab.observe.refusals.traceback import ErrorTraceback, chain
 from graphlab.observe.refusals.writes import invalidated_view, refused_write
 from graphlab.observe.tensors import Named, kind_of, requires_grad, version_of
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import class_name
 from graphlab.source.places import locate
-from graphlab.source.wording import call_text
+from graphlab.source.wording import call_text, written_by
 from graphlab.text import listing
 from graphlab.trace.model import (
     Backward,
@@ -84,25 +85,6 @@ def post_mortem(error: BaseException, target: str, targets: tuple[str, ...] = ()
             if trace is not None:
                 return trace
     return None
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """`error`, then those that a printed traceback shows with it."""
-    seen: set[int] = set()
-    stack = [error]
-    while stack:
-        each = stack.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        before = each.__cause__
-        if before is None and not each.__suppress_context__:
-            before = each.__context__
-        if before is not None:
-            stack.append(before)
-        if isinstance(each, BaseExceptionGroup):
-            stack.extend(each.exceptions)
 
 
 class _PostMortem:
@@ -229,7 +211,7 @@ class _PostMortem:
         problems: list[Saved] = []
         if mistake in ("stale", "freed"):
             stale = mistake == "stale"
-            problems = self._stale(nodes) if stale else self._freed(nodes, keeps, roots)
+            problems = self._stale(nodes, at) if stale else self._freed(nodes, keeps, roots)
         failed = None
         if not problems:
             failed = FailedCall(
@@ -246,7 +228,7 @@ class _PostMortem:
             only = failed.possible if len(failed.possible) == 1 else []
             if any(slot.stale for node in only for slot in slots(node)):
                 # As an error that wraps autograd's own, which has another message.
-                problems = self._stale(nodes)
+                problems = self._stale(nodes, at)
         if not problems and failed is not None:
             self._failed(diagnose(failed), place, call, loss, keeps)
             return True
@@ -286,8 +268,9 @@ class _PostMortem:
             for slot in slots(node):
                 yield node, slot
 
-    def _stale(self, nodes: list[Any]) -> list[Saved]:
+    def _stale(self, nodes: list[Any], at: int) -> list[Saved]:
         tb = self._tb
+        compiled = compiled_in([entry.frame for entry in tb.entries[:at]], self._files)
         found = [(node, slot) for node, slot in self._slots(nodes) if slot.stale]
         # The autograd engine runs the latest node first.
         found.sort(key=lambda pair: -sequence(pair[0]))
@@ -295,10 +278,11 @@ class _PostMortem:
         verdicts: dict[int, list[PossibleWriter]] = {}
         stale: list[tuple[Any, int, Any, bool]] = []
         for node, slot in found:
-            tensor, named = self._name(slot)
+            tensor, named = self._name(node, slot, compiled)
             index = tb.add(tensor, named)
             if index not in verdicts:
-                verdicts[index] = search.of(tensor, named)
+                only = went_on(node, nodes, self._files) if compiled else None
+                verdicts[index] = [_concluded(*only)] if only else search.of(tensor, named)
             stale.append((node, index, slot, requires_grad(tensor)))
         return [self._saved(*each, verdicts) for each in stale]
 
@@ -369,13 +353,15 @@ class _PostMortem:
             for node in sure
         ] or [Saved(0, "", None, None, -1, None, None, "freed", freed_by=by)]  # fmt: skip
 
-    def _name(self, slot: Any) -> tuple[Any, Named]:
+    def _name(self, node: Any, slot: Any, compiled: bool) -> tuple[Any, Named]:
         known = self._tb.names.of_tensor(slot.data)
         if known is not None:
             return known
         # An operation's own output is unpacked without its grad_fn.
         output = slot.name.startswith(("result", "output"))
-        return slot.data, Named("", "activation" if output else kind_of(slot.data), None)
+        at = traced_line(node, self._files) if compiled else None
+        name = assigned_at(at) if at is not None else None
+        return slot.data, Named(name or "", "activation" if output else kind_of(slot.data), None)
 
     def _module(self, index: int) -> str | None:
         """The module that holds a parameter, by the parameter's name."""
@@ -395,3 +381,7 @@ class _PostMortem:
             at=None,
             owns=tuple(self._tb.add(*each) for each in named),
         )
+
+
+def _concluded(_: Any, at: Location, by: str) -> PossibleWriter:
+    return PossibleWriter(written_by(at, by, False), at, "observed.inferred.compiled")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from graphlab.observe.iterations import Iterations
 from graphlab.observe.notes import Log, RawBackward, RawRefused
 from graphlab.observe.optimizers.registry import OptimizerRegistry
-from graphlab.observe.postmortem.build_trace import chain, post_mortem
+from graphlab.observe.postmortem.build_trace import post_mortem
 from graphlab.observe.postmortem.missing_gradients import missing_gradient
 from graphlab.observe.refusals.operations import refused_operation
+from graphlab.observe.refusals.traceback import chain
 from graphlab.observe.refusals.writes import invalidated_view, unseen_refusal
 from graphlab.source.files import UserFiles
 from graphlab.trace.model import Trace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+from collections.abc import Iterator
 from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
@@ -162,3 +163,22 @@ def _home(value: Any) -> ModuleType | None:
     if name is None and type(value) is FunctionType:
         name = value.__module__
     return sys.modules.get(name) if type(name) is str else None
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """`error`, then those that a printed traceback shows with it."""
+    seen: set[int] = set()
+    stack = [error]
+    while stack:
+        each = stack.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        before = each.__cause__
+        if before is None and not each.__suppress_context__:
+            before = each.__context__
+        if before is not None:
+            stack.append(before)
+        if isinstance(each, BaseExceptionGroup):
+            stack.extend(each.exceptions)
