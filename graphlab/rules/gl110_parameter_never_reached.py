@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.left_aside import PATIENCE, left_aside, patience
 from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.asked.requiring import made_requiring
 from graphlab.rules.repair.calls import not_reentrant_at_all
@@ -23,10 +24,6 @@ from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Refused, Trace
 from graphlab.trace.module_sightings import HeldPlain, LeftInEval
 from graphlab.trace.sightings import TermCut
-
-# A parameter may belong to a branch that is rarely taken: it is reported after this many steps; and
-# after so many where none of the optimizer's had a gradient.
-PATIENCE, OF_NONE = 6, 3
 
 
 def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
@@ -65,8 +62,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         if optimizer.frozen_steps >= PATIENCE and optimizer.owns:
             yield _frozen(trace, optimizer)
         never = optimizer.never_reached
-        patience = PATIENCE if len(never) < len(optimizer.owns) or optimizer.fed else OF_NONE
-        if not never or optimizer.steps < patience or optimizer.strangers:
+        if not never or optimizer.steps < patience(optimizer) or optimizer.strangers:
             continue
         if (optimizer.cut is not None and optimizer.cut in told) or optimizer in others:
             continue
@@ -90,6 +86,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         if asked is not None and named is None:
             # Its optimizer is built in the call that trains, which says nothing.
             cause = asked
+        elif unknown and named is None and (unused := left_aside(trace, optimizer)) is not None:
+            cause, failed = Place(unused.at, unused.name), built
+            repair = Help(message("training.gl110.add_loss", name=unused.name))
         elif unknown and named is None and len(empty) == 1 and empty[0].at is not None:
             cause, failed = Place(empty[0].at, empty[0].by), built
         yield Finding(

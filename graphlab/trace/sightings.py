@@ -128,11 +128,13 @@ class TermCut:
 
 @dataclass(frozen=True, slots=True)
 class LossUnused:
-    """A variable called a loss, with a graph, that was there at `count` backwards and in none."""
+    """A variable called a loss, with a graph, that was there at `count` backwards and in none.
+    leads: the parameters that its graph leads to."""
 
     at: Location | None
     name: str
     count: Count
+    leads: tuple[TensorAt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

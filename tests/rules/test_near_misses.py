@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from graphlab.rules.gl108_wasted_gradients import LEAST
-from graphlab.rules.gl110_parameter_never_reached import OF_NONE, PATIENCE
+from graphlab.rules.left_aside import OF_NONE, PATIENCE
 from graphlab.rules.mixtures import LEAST_FOREIGN_SHARE, MOST_COSINE
 from graphlab.rules.registry import find
 from graphlab.rules.steps import LEAST_BACKWARDS, LEAST_DISCARDED, LEAST_KEPT

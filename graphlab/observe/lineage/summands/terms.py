@@ -22,6 +22,7 @@ from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import grad_fn_of, is_leaf, is_module, is_tensor, requires_grad
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import class_module
+from graphlab.source.places import nodes_of, parse
 
 # How many assignments behind what was cut are gone into.
 BEHIND = 4
@@ -75,7 +76,7 @@ def cut_terms(
         behind = _behind(each, result)
         if isinstance(result, FromElsewhere) and result.modules:
             behind = {f"hooked {at}": module for at, module in enumerate(result.modules)}
-        if result.by.endswith(_FREEZES):
+        if result.by.endswith(_FREEZES) or _is_scored(result):
             continue
         if _trains(behind, trained):
             mine = [one for one in behind.values() if is_module(one) or _is_weight(one)]
@@ -209,6 +210,17 @@ def _is_weight(value: Any) -> bool:
 
 # What is frozen never was to be trained.
 _FREEZES = ("requires_grad = False", "requires_grad_(False)")
+
+
+def _is_scored(cut: Cut) -> bool:
+    """Whether it is a draw in a file that asks for a ``log_prob()``: what comes of such a draw, as
+    a reward does, is a number that weighs that, and never was to be trained."""
+    if not cut.by.removesuffix("()").endswith((".sample", ".multinomial")):
+        return False
+    return any(
+        isinstance(each, ast.Attribute) and each.attr == "log_prob"
+        for each in nodes_of(parse(cut.file))
+    )
 
 
 def _behind(term: Term, cut: Cut) -> dict[str, Any]:
