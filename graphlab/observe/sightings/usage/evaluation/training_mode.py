@@ -15,7 +15,7 @@ from graphlab.observe.optimizers.left_out.held import name_what_libraries_hold
 from graphlab.observe.sightings.state.modes import NAMED, by_mode
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, Unnoticed, WeakMap, is_module, requires_grad
-from graphlab.source.effects.evaluating import evaluating_call
+from graphlab.source.effects.meant.evaluating import evaluating_call
 from graphlab.source.objects import attributes, class_name
 from graphlab.trace.module_sightings import EvaluatedInTraining
 
