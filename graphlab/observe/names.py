@@ -260,7 +260,7 @@ class _Walk:
             self._left -= 1
             if inner and is_module(value) and self._names.is_users(type(value)):
                 # ``fit(Model())``: it has no variable, and the library's path to it says nothing.
-                name, inner = class_name(value), False
+                name, inner, depth = class_name(value), False, 0
             if not is_tensor(value):
                 self._visited.add(id(value))
             if not self._names.see(name, value, self._modules_only, inner) or depth == _DEPTH:

@@ -1,4 +1,4 @@
-"""A functional dropout goes on in eval mode, as it is not told of the mode."""
+"""Dropout goes on in an evaluation: it is not told of the mode, or nobody said eval()."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.trained.modes import evaluated_apart
 from graphlab.rules.rule import Rule
+from graphlab.rules.words import line_in_brackets
 from graphlab.source.blocks import StatementInScope
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
-from graphlab.trace.module_sightings import DropsInEval
+from graphlab.trace.module_sightings import DropsInEval, EvaluatedInTraining
 
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
+        if isinstance(each, EvaluatedInTraining):
+            yield _in_training(trace, each)
         if not isinstance(each, DropsInEval):
             continue
         yield Finding(
@@ -24,6 +28,26 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(each.mode_at, message("training.gl136.mode")),
             help=(_help(trace, each),),
         )
+
+
+def _in_training(trace: Trace, each: EvaluatedInTraining) -> Finding:
+    by = each.call.partition("(")[0]
+    return Finding(
+        *RULE.label,
+        summary=message(
+            "training.gl136.training",
+            name=each.name,
+            call=each.call,
+            line=line_in_brackets(each.at),
+            layers=list(each.layers),
+            count=len(each.layers),
+        ),
+        cause=Place(each.at, each.call),
+        help=(
+            evaluated_apart(trace, each.at, by)
+            or Help(message("training.gl136.help_training", name=by)),
+        ),
+    )
 
 
 def _help(trace: Trace, each: DropsInEval) -> Help:

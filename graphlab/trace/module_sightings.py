@@ -155,6 +155,17 @@ class DropsInEval:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluatedInTraining:
+    """The module `name`, which is trained, was evaluated in training mode by `call` at `at`, and
+    never was in eval mode. layers: the classes that this matters to."""
+
+    at: Location | None
+    call: str
+    name: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StatisticsLeft:
     """The module `name` is called in eval mode while its weights are moved after those of `leader`,
     and the statistics of its norm layers, of the classes `layers`, are not. at: the line that moves
@@ -335,6 +346,7 @@ ModuleSighting = (
     | LeftInEval
     | EvalUndone
     | DropsInEval
+    | EvaluatedInTraining
     | StatisticsLeft
     | AveragedInto
     | LeftSwappedIn

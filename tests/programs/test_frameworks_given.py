@@ -1,4 +1,4 @@
-"""What a library's call gives: a model in eval mode, that is trained in it.
+"""Modes beside a library: a model that it gives in eval mode, or that it evaluates.
 
 The library here is a stand-in for transformers and lightning.
 """
@@ -45,6 +45,20 @@ def fit(model, optimizer, batches):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+
+
+def trained(net, batches):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for epoch in range(2):
+        fit(net, optimizer, batches)
+        modes = {each: each.training for each in net.modules()}
+        net.eval()
+        with torch.no_grad():
+            for x, y in batches:
+                net.validation_step(x, y)
+        for each, mode in modes.items():
+            # As Lightning does, without a train().
+            each.training = mode
 """
 START = """\
 import torch
@@ -121,3 +135,58 @@ def test_an_evaluation_by_a_library_gives_no_model(told: Any) -> None:
     before = "givenlib.evaluate(model, batches)"
     found = told(MODEL.format(encoder="givenlib.Encoder()", before=before, fit=FIT))
     assert [each for each in found if "gives it so" in each.summary] == []
+
+
+VALIDATED = """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.two(nn.functional.dropout(self.one(x).relu(), 0.3{told}))
+
+    def validation_step(self, x, y):
+        return nn.functional.cross_entropy(self(x), y)
+
+
+givenlib.trained(Net(), batches)
+"""
+
+
+@pytest.mark.parametrize(("mode", "codes"), [("", ["GL136"]), (", self.training", [])])
+def test_a_dropout_in_what_only_a_library_holds_and_restores_itself(
+    told: Any, mode: str, codes: list[str]
+) -> None:
+    found = told(VALIDATED.format(told=mode))
+    assert [each.code for each in found] == codes
+    assert all("Net" in str(each.summary) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "codes"),
+    [
+        ("def validate():\n    with torch.no_grad():\n", ["GL136"]),
+        ("def peek():\n    with torch.no_grad():\n", []),
+        ("def validate():\n    model.train()\n    with torch.no_grad():\n", []),
+        ("def validate():\n    model.eval()\n    with torch.no_grad():\n", []),
+        ("def validate():\n    with torch.enable_grad():\n", []),
+    ],
+)
+def test_a_model_that_is_evaluated_in_training_mode(
+    told: Any, evaluation: str, codes: list[str]
+) -> None:
+    start = """\
+model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.Linear(8, 3))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+"""
+    loop = """\
+        return sum((model(x).argmax(1) == y).float().mean().item() for x, y in batches)
+
+
+for epoch in range(2):
+    model.train()
+    givenlib.fit(model, optimizer, batches)
+    print(validate() if "validate" in globals() else peek())
+"""
+    assert [each.code for each in told(start + evaluation + loop)] == codes

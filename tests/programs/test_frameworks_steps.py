@@ -45,6 +45,18 @@ def train(module, batches, epochs=4, each=False):
             scheduler.step()
 
 
+class Trainer:
+    def fit(self, module, batches):
+        # What leads to the module is as long as in Lightning.
+        self.loop = Part(strategy=Part(_module=module))
+        train(module, batches)
+
+
+class Part:
+    def __init__(self, **parts):
+        vars(self).update(parts)
+
+
 def _factor(step, *, num_training_steps):
     return max(0.0, 1 - step / num_training_steps)
 
@@ -360,3 +372,36 @@ def test_a_count_of_the_programs_own_never_meets_the_wrappers(told: Any, conditi
 )
 def test_a_step_that_comes_or_may_come_later(told: Any, act: str) -> None:
     assert [e for e in told(HELD.format(backward=BACKWARD, act=act)) if e.code == "GL111"] == []
+
+
+LAYERS = """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(4, 8), nn.Linear(8, 3)
+        self.blocks = {blocks}
+
+    def configure(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        return optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+
+    def training_step(self, batch):
+        x, y = batch
+        h = self.first(x)
+        for block in self.blocks:
+            h = h + block(h).relu()
+        return nn.functional.cross_entropy(self.head(h), y)
+
+
+trainer = steplib.Trainer()
+trainer.fit(Net(), batches)
+"""
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_layers_in_a_plain_list_of_what_only_a_trainer_holds(told: Any, plain: bool) -> None:
+    made = "[nn.Linear(8, 8) for _ in range(2)]"
+    found = told(LAYERS.format(blocks=made if plain else f"nn.ModuleList({made})"))
+    assert [each.code for each in found] == ["GL103"] * plain
+    assert all("Net.blocks[" in each.summary for each in found)
+    assert all(each.cause.at.code.startswith("self.blocks = [") for each in found)

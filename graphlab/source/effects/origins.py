@@ -120,12 +120,22 @@ def _of_name(name: str, frame: FrameType) -> list[Store]:
 
 
 def _global(store: Store, name: str) -> bool:
-    """Whether a store into the bare `name` is one into the module's variable."""
+    """Whether a store into the bare `name`, or into what it holds, is one into the module's
+    variable."""
     if not store.function:
         return True
     function = _function_of(store)
-    inner = ast.walk(function) if function is not None else ()
-    return any(isinstance(each, ast.Global) and name in each.names for each in inner)
+    inner = [*ast.walk(function)] if function is not None else []
+    if any(isinstance(each, ast.Global) and name in each.names for each in inner):
+        return True
+    # ``history.append(loss)`` needs no `global`.
+    bound = {each.id for each in inner if isinstance(each, ast.Name) and _binds(each)}
+    given = {each.arg for each in inner if isinstance(each, ast.arg)}
+    return bool(inner) and name not in bound | given
+
+
+def _binds(node: ast.Name) -> bool:
+    return not isinstance(node.ctx, ast.Load)
 
 
 def _function_of(store: Store) -> ast.AST | None:

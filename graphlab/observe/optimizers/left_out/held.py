@@ -17,16 +17,24 @@ FRAMES, ITEMS = 64, 256
 
 def name_what_libraries_hold(names: Names, frame: FrameType | None, files: UserFiles) -> None:
     """Add what the variables of the libraries' frames from `frame` outwards hold, or their
-    ``self``."""
+    ``self``, with what those modules lead to: also a plain list of layers."""
+    for each in held_by_libraries(names, frame, files):
+        if id(each) not in names.modules:
+            names.gather_from({class_name(each): each})
+
+
+def held_by_libraries(names: Names, frame: FrameType | None, files: UserFiles) -> list[Any]:
+    """The modules of the user's own classes that these frames hold."""
+    found: dict[int, Any] = {}
     for _ in range(FRAMES):
         if frame is None:
-            return
+            break
         if frame.f_code not in files:
             for value in _held(variables(frame.f_locals)):
-                mine = is_module(value) and id(value) not in names.modules
-                if mine and names.is_users(type(value)):
-                    names.see(class_name(value), value, modules_only=True, inner=False)
+                if is_module(value) and id(value) not in found and names.is_users(type(value)):
+                    found[id(value)] = value
         frame = frame.f_back
+    return [*found.values()]
 
 
 def _held(space: dict[str, Any]) -> list[Any]:

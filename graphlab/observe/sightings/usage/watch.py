@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.observe.sightings.usage.closures import Closures
-from graphlab.observe.sightings.usage.dropouts import Dropouts
+from graphlab.observe.sightings.usage.evaluation.dropouts import Dropouts
+from graphlab.observe.sightings.usage.evaluation.training_mode import TrainingModeEvaluations
 from graphlab.observe.sightings.usage.hook_results import HookResults
 from graphlab.observe.sightings.usage.hooks import HooksAdded
 from graphlab.observe.sightings.usage.hyperparameters import Hyperparameters
@@ -31,3 +32,4 @@ def watchers_of_usage(watched: Watched) -> Iterator[Watcher]:
     yield HookResults(watched)
     yield RemadeOptimizers(watched)
     yield Dropouts(watched)
+    yield TrainingModeEvaluations(watched)

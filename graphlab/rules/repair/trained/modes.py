@@ -1,4 +1,4 @@
-"""Repair of a training that goes on in eval mode: train() where the evaluation has ended."""
+"""Repairs of modes: train() where an evaluation has ended, eval() where it begins."""
 
 from __future__ import annotations
 
@@ -56,6 +56,30 @@ def trained_once_given(trace: Trace, given: Location | None) -> Help | None:
     back = f"{ast.unparse(target)}.train()"
     text = message("training.gl122.help_given", back=back)
     return file.help(text, (end, end, f"{indent}{back}\n"))
+
+
+def evaluated_apart(trace: Trace, call: Location | None, name: str) -> Help | None:
+    """eval() before the block without gradients that has the call, and train() behind it."""
+    file = Rewriting.of(trace, call)
+    statement = file.statement(call.line) if file is not None and call is not None else None
+    if file is None or statement is None or not all(map(str.isidentifier, name.split("."))):
+        return None
+    for each in file.around(statement):
+        if isinstance(each, Function):
+            return None
+        if isinstance(each, ast.With) and any(_guarded(one, set()) for one in each.items):
+            if not file.body(each) or _leaves(each):
+                return None
+            (start, end), indent = file.whole(each), " " * each.col_offset
+            before, after = f"{indent}{name}.eval()\n", f"{indent}{name}.train()\n"
+            text = message("training.gl136.help_training", name=name)
+            return file.help(text, (start, start, before), (end, end, after))
+    return None
+
+
+def _leaves(block: ast.With) -> bool:
+    """Whether what stands behind a block need not run."""
+    return any(isinstance(each, ast.Return | ast.Break | ast.Continue) for each in ast.walk(block))
 
 
 def _in_body(

@@ -10,8 +10,9 @@ from itertools import combinations
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.names import parameters_in
+from graphlab.observe.names import Names, parameters_in
 from graphlab.observe.notes import RawBackward
+from graphlab.observe.optimizers.left_out.held import held_by_libraries
 from graphlab.observe.sightings.state.sharing.one_object import (
     line_of_attributes,
     line_of_union,
@@ -72,6 +73,8 @@ class TwoNames:
             values = variables(each.f_locals)
             yield "", None, _modules(values)
             owners += [(f"{name}.", value) for name, value in values.items() if type(name) is str]
+        held = held_by_libraries(Names(self._watched.files), frame, self._watched.files)
+        owners += [(f"{class_name(each)}.", each) for each in held]
         for prefix, owner in owners:
             if id(owner) not in seen and class_module(owner).partition(".")[0] != "torch":
                 seen.add(id(owner))

@@ -9,11 +9,13 @@ from itertools import islice
 from types import FrameType, FunctionType
 from typing import Any
 
+import torch
 import torch.nn.functional as functional
 from torch import nn
 
 from graphlab.observe.names import Names, submodules
 from graphlab.observe.notes import RawBackward, RawModule, located
+from graphlab.observe.optimizers.left_out.held import name_what_libraries_hold
 from graphlab.observe.sightings.state.modes import DROPOUTS
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, Unnoticed, is_module
@@ -59,6 +61,7 @@ class Dropouts:
         self._known: dict[Any, list[tuple[Location, str, ast.Call]]] = {}
         self._looks = LOOKS
         watched.tracer.handle(nn.Module.train, self._on_train, "call")
+        watched.tracer.handle(torch.autograd.backward, self._on_backward, "call")
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         """Nothing: the modes are seen, and the calls of modules."""
@@ -82,6 +85,11 @@ class Dropouts:
             if mode is False and awake and self._stepped():
                 self._begin(module, outer)
 
+    def _on_backward(self, frame: FrameType, event: str, arg: Any) -> None:
+        if self._open:
+            with Unnoticed():
+                self._close()
+
     def _stepped(self) -> bool:
         return any(state.steps for state in self._watched.ledger.registry.states)
 
@@ -93,6 +101,8 @@ class Dropouts:
             return
         self._looks -= 1
         names = Names(files).gather(frame)
+        if any(id(each) not in names.modules for each, _ in several):
+            name_what_libraries_hold(names, frame, files)
         events = self._watched.log.events
         for each, calls in several:
             name = names.modules.get(id(each))
@@ -105,25 +115,28 @@ class Dropouts:
         opened, self._open = self._open, []
         for each in opened:
             module = each.ref()
-            # One that is gone was in eval mode to its end: a train() would have closed this.
-            if module is not None and attributes(module).get("training") is not False:
-                continue
-            if self._was_called(each.key, module, each.after):
+            # One that is gone was in eval mode to its end: a train() would have closed this. A
+            # library may set the flag itself, after an evaluation that it runs without gradients.
+            awake = module is not None and attributes(module).get("training") is not False
+            calls = self._calls_since(each.key, module, each.after)
+            if len(calls) > 1 and calls[0] == calls[1] if awake else calls:
                 for at, by in each.calls:
                     self._found.setdefault(at, DropsInEval(at, by, each.name, each.at))
                 self._looks = min(self._looks, 1)
 
-    def _was_called(self, key: int, module: Any, after: Any) -> bool:
-        """Whether it was called since `after`, and that was no later one with its identity."""
+    def _calls_since(self, key: int, module: Any, after: Any) -> list[int]:
+        """How many nodes had been made at each of its calls since `after`, the first one first;
+        none if that was a later module with its identity."""
         known, events = self._watched.log.modules.get(key), self._watched.log.events
+        found: list[int] = []
         if known is None or known() is not module:
-            return False
+            return found
         for event in islice(reversed(events), CALLS):
             if event is after:
-                return False
+                return found[::-1]
             if isinstance(event, RawModule) and event.module == key:
-                return True
-        return False
+                found.append(event.seq)
+        return []
 
     def _calls(self, module: Any) -> list[tuple[Location, str]]:
         """The dropouts that each forward of a module runs with the default of `training`."""
