@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.averages import (
+    averaged_before,
+    of_every_parameter,
+    written_back,
+)
 from graphlab.rules.repair.ranks.options import without_reentrance
 from graphlab.rules.repair.ranks.replicas import (
     built_at,
     gradients_themselves,
     only_call,
+    wrapped_again,
     wrapped_there,
 )
+from graphlab.rules.repair.ranks.syncing import synced_with_the_step
 from graphlab.rules.repair.wrapped import forward_again, outside_no_sync, through_the_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import in_line, parameter_word
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
-from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, NotAveraged
+from graphlab.trace.model import Location, Trace
+from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, NotAveraged, Wrapped
 
 # Why the gradients were not averaged, where that is known.
 _KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied", "never", "grad"}
-_KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight"}
+_KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight", "late"}
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -69,17 +76,37 @@ def _repair(trace: Trace, each: NotAveraged) -> Help | None:
         return wrapped_there(trace, built)
     if source.why == "twice" and source.cause is not None:
         return without_reentrance(trace, source.cause)
+    if source.why == "unknown":
+        return wrapped_again(trace, _wrapper(trace, each), source.cause)
     if source.why == "copied":
-        return gradients_themselves(trace)
+        return gradients_themselves(trace) or written_back(trace, source.cause)
+    if source.why == "late":
+        return averaged_before(trace, source.cause, each.at)
+    if source.why == "by-hand" and (owner := trace.tensors[each.tensors[0]].owner):
+        return next(of_every_parameter(trace, source.cause, owner), None)
     if source.why == "around" and source.cause is not None:
         return through_the_wrapper(trace, source.cause)
     if source.why == "no-sync" and source.at is not None and each.at is not None:
-        return outside_no_sync(trace, source.at, each.at)
+        repair = synced_with_the_step(trace, source.cause, source.at, each.at)
+        return repair or outside_no_sync(trace, source.at, each.at)
     if source.why == "used-up" and source.at is not None and source.before is not None:
         owner = trace.tensors[each.tensors[0]].owner
         done = message("ranks.gl301.backward_of", line=source.before.line)
         return forward_again(trace, owner, source.before, source.at, done) if owner else None
     return None
+
+
+def _wrapper(trace: Trace, each: NotAveraged) -> Location | None:
+    """Where the wrapper of a parameter's network was built, which has others of it."""
+    owners = {trace.tensors[at].owner for at in each.tensors}
+    built = [
+        one.at
+        for one in trace.sightings
+        if isinstance(one, Wrapped)
+        and one.kind == DDP
+        and any(trace.tensors[at].owner in owners for at in one.tensors)
+    ]
+    return built[0] if len(built) == 1 else None
 
 
 RULE = Rule("GL301", "gradients-not-averaged", "warning", check)

@@ -12,6 +12,7 @@ from graphlab.rules.repair.ranks.replicas import (
     built_at,
     item_assignments,
     on_every_rank,
+    sent_after,
 )
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
@@ -85,7 +86,12 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
         # Any other condition may be about what came of the step's own numbers.
         return on_every_rank(trace, each.at, of_rank=True) if each.at is not None else None
     some = each.why in ("written", "values", "rate") and each.cause is not None
-    return on_every_rank(trace, each.cause) if some and each.cause is not None else None
+    if not some or each.cause is None:
+        return None
+    repair = on_every_rank(trace, each.cause)
+    if repair is None and each.why == "values" and len(each.ranks) == 1:
+        return sent_after(trace, each.cause, each.ranks[0])
+    return repair
 
 
 RULE = Rule("GL303", "ranks-apply-different-steps", "warning", check)

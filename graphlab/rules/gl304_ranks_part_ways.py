@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.forks import diversion, fork, way_out
 from graphlab.rules.repair.ranks.replicas import on_every_rank
+from graphlab.rules.repair.ranks.together import decided_together, joined
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -37,7 +38,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             cause=condition or Place(each.at, what),
             failed=Place(each.failed, message("ranks.gl304.waiting")),
-            help=(_repair(trace, each) or Help(message(advice)),),
+            help=(_repair(trace, each, condition) or Help(message(advice)),),
             ranks=each.waiting,
         )
 
@@ -51,10 +52,16 @@ def _condition(trace: Trace, each: Parted) -> Place | None:
     return diversion(trace, each.at) if each.how == "call" else None
 
 
-def _repair(trace: Trace, each: Parted) -> Help | None:
-    """Of a call that only some ranks make, under an ``if`` of its own."""
+def _repair(trace: Trace, each: Parted, condition: Place | None) -> Help | None:
+    """Of a call that only some ranks make, under an ``if`` of its own, or behind one; of a loop
+    that some have left."""
+    if each.how == "loop" and condition is None:
+        return joined(trace, each.at)
     alone = each.never and each.how == "call"
-    return on_every_rank(trace, each.at) if alone and each.at is not None else None
+    repair = on_every_rank(trace, each.at) if alone and each.at is not None else None
+    if repair is None and condition is not None:
+        return decided_together(trace, condition.at)
+    return repair
 
 
 RULE = Rule("GL304", "ranks-part-ways", "warning", check)

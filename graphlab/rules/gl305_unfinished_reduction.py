@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.ranks.options import finds_unused
+from graphlab.rules.repair.ranks.replicas import wrapped_again
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import in_line, parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Location, Trace
-from graphlab.trace.ranks.sightings import Unfinished
+from graphlab.trace.ranks.sightings import DDP, Unfinished, Wrapped
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -70,7 +71,13 @@ def _cause(each: Unfinished) -> Place:
 
 def _repairs(trace: Trace, each: Unfinished, what: str) -> tuple[Help, ...]:
     text = Help(_help(each, what))
-    if each.why in ("frozen", "replaced", "cut"):
+    if each.why in ("frozen", "replaced"):
+        # What is there now is none of those that the wrapper knows.
+        wrappers = [e.at for e in trace.sightings if isinstance(e, Wrapped) and e.kind == DDP]
+        built = wrappers[0] if len(wrappers) == 1 else None
+        again = wrapped_again(trace, built, each.cause)
+        return (again,) if again is not None else (text,)
+    if each.why == "cut":
         return (text,)
     repair = finds_unused(trace, each.tensors)
     return (text, repair) if repair is not None else (text,)

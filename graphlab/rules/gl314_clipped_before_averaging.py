@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.averages import clipped_after
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -17,13 +18,14 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         part = each.part
         words = {"clip": part.clipped_by, "average": part.averaged_by, "factors": [*each.factors]}
+        repair = clipped_after(trace, part.clipped, part.averaged, part.at)
         yield Finding(
             *RULE.label,
             summary=message("ranks.gl314.summary", **words),
             iteration=part.iteration,
             cause=Place(part.clipped, part.clipped_by),
             failed=Place(part.averaged, part.averaged_by),
-            help=(Help(message("ranks.gl314.help", **words)),),
+            help=(repair or Help(message("ranks.gl314.help", **words)),),
             ranks=each.ranks,
         )
 

@@ -45,6 +45,11 @@ CLONES = """\
         dist.all_reduce(g)
         g /= 2
 """
+AFTER_THE_STEP = """\
+    for p in model.parameters():
+        dist.all_reduce(p.grad)
+        p.grad /= 2
+"""
 AVERAGED_LATER = """\
     if step % 20 == 19:
         with torch.no_grad():
@@ -149,6 +154,15 @@ def test_averages_that_are_never_written_back(tmp_path: Path) -> None:
     (finding,) = grave(document)
     assert (finding["code"], finding["cause"]["code"]) == ("GL301", "dist.all_reduce(g)")
     assert "[p.grad for p in model.parameters()]" in finding["help"][0]["after"]
+
+
+def test_gradients_that_are_averaged_after_the_step(tmp_path: Path) -> None:
+    _, document, _ = report(HEAD + TRAIN + AFTER_THE_STEP + END, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (finding["code"], finding["cause"]["code"]) == ("GL301", "dist.all_reduce(p.grad)")
+    (repair,) = finding["help"]
+    assert repair["before"] == "    optimizer.step()\n" + AFTER_THE_STEP
+    assert repair["after"] == AFTER_THE_STEP + "    optimizer.step()\n"
 
 
 def test_a_step_that_one_rank_alone_ever_makes(tmp_path: Path) -> None:

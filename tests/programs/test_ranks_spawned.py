@@ -1,4 +1,4 @@
-"""Programs that start their ranks themselves, by torch.multiprocessing.spawn."""
+"""Programs that start their ranks themselves, by torch.multiprocessing.spawn or one by one."""
 
 from __future__ import annotations
 
@@ -49,6 +49,17 @@ def train(rank, world, port):
 if __name__ == "__main__":
     mp.spawn(train, args=(2, free_port()), nprocs=2)
 """
+ONE_BY_ONE = """\
+if __name__ == "__main__":
+    mp.set_start_method("METHOD")
+    port = free_port()
+    ranks = [mp.Process(target=train, args=(rank, 2, port)) for rank in range(2)]
+    for each in ranks:
+        each.start()
+    for each in ranks:
+        each.join()
+    print("codes", [each.exitcode for each in ranks])
+"""
 APART = """\
 def train(index, seed):
     torch.manual_seed(0)
@@ -96,6 +107,17 @@ def test_a_repair_of_what_spawned_ranks_do(tmp_path: Path) -> None:
     assert (tmp_path / "train.py").read_text() == script.replace("model.module", "model")
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("call", ["model", "model.module"])
+def test_ranks_that_are_started_one_by_one(method: str, call: str, tmp_path: Path) -> None:
+    source = training(call).partition("if __name__")[0] + ONE_BY_ONE.replace("METHOD", method)
+    code, found, out = report(source, tmp_path, *RUN)
+    assert (code, found["world"]) == (0, 2) and "codes [0, 0]" in out
+    assert [each["environment"]["rank"] for each in found["ranks"]] == [0, 1]
+    codes = [each["code"] for each in found["findings"]]
+    assert codes == ([] if call == "model" else ["GL301"])
+
+
 def test_right_spawned_ranks(tmp_path: Path) -> None:
     code, found, _ = report(training(), tmp_path, *RUN)
     assert (code, found["findings"], found["world"]) == (0, [], 2)
@@ -129,6 +151,22 @@ def test_what_starts_processes_is_where_it_was(name: str) -> None:
     assert module.start_processes is not before
     spawned.stop()
     assert module.start_processes is before
+
+
+def test_what_starts_one_process_is_where_it_was() -> None:
+    """Also the private name under which a process keeps what it is to run."""
+    import multiprocessing.process as processes
+
+    from graphlab.ranks.spawned import SpawnedRanks
+
+    kind = processes.BaseProcess
+    assert kind(target=training)._target is training  # type: ignore[attr-defined]
+    before = kind.start
+    spawned = SpawnedRanks("train.py", ())
+    spawned.start()
+    assert kind.start is not before
+    spawned.stop()
+    assert kind.start is before
 
 
 def test_ranks_that_nobody_joins_end_as_they_would(tmp_path: Path) -> None:

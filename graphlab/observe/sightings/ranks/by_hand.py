@@ -9,25 +9,30 @@ from typing import Any
 import torch
 
 from graphlab.observe.names import parameters_of
-from graphlab.observe.notes import Log, RawWrite, Spot
+from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, Spot
 from graphlab.observe.optimizers.ledger import OptimizerLedger
 from graphlab.observe.tensors import Unnoticed, count_of, grad_fn_of, grad_of, readable, storage_key
 
 # How often a line is asked whether what it averages is a copy of a gradient, and how much is looked
 # at.
 ASKED, ELEMENTS = 256, 1 << 16
+# Between two of these a gradient is what the first has left.
+_TURNS = (RawBackward, RawStep)
 
 
 class AveragedCopies:
-    """Finds collectives that average a copy of a gradient, or of all of an optimizer's in a row."""
+    """Finds collectives that average a copy of a gradient, or of all of an optimizer's in a row;
+    and those that average the gradients themselves when the step has been made."""
 
-    def __init__(self, ledger: OptimizerLedger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: OptimizerLedger, log: Log) -> None:
+        self._ledger, self._log = ledger, log
         self._asked: Counter[Spot] = Counter()
         self._known: set[Spot] = set()
         # The last such call since this was asked last, and the optimizers that it was about.
         self._last: dict[int, Spot] = {}
         self._about: dict[Spot, set[int]] = {}
+        # The line that averages an optimizer's gradients too late.
+        self._late: dict[int, Spot] = {}
 
     def called(self, spot: Spot, operand: Any) -> None:
         """A collective is about to send `operand`."""
@@ -37,12 +42,29 @@ class AveragedCopies:
                 for at in self._copied(operand):
                     self._known.add(spot)
                     self._about.setdefault(spot, set()).add(at)
+                self._note_late(spot, operand)
         for at in self._about.get(spot, ()):
             self._last[at] = spot
 
     def taken(self, optimizer: int) -> Spot | None:
         """The line that has averaged a copy of gradients of the optimizer since its last step."""
         return self._last.pop(optimizer, None)
+
+    def late(self, optimizer: int) -> Spot | None:
+        """The line that has averaged gradients of the optimizer after a step of its, and before the
+        next backward."""
+        return self._late.get(optimizer)
+
+    def _note_late(self, spot: Spot, operand: Any) -> None:
+        own = storage_key(operand)
+        last = next((e for e in reversed(self._log.events) if isinstance(e, _TURNS)), None)
+        if own is None or not isinstance(last, RawStep):
+            return
+        for state, optimizer in self._ledger.registry.followed():
+            if state.at == last.optimizer and any(
+                storage_key(grad_of(each)) == own for each in parameters_of(optimizer)
+            ):
+                self._late.setdefault(state.at, spot)
 
     def _copied(self, operand: Any) -> Iterator[int]:
         count = count_of(operand)

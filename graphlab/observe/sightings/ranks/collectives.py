@@ -60,7 +60,7 @@ class Collectives:
         self._counts: Counter[tuple[Spot, str]] = Counter()
         self._exchanges = Exchanges(watched.files)
         self._gradientless = GradientlessResults(watched)
-        self.copies = AveragedCopies(watched.ledger)
+        self.copies = AveragedCopies(watched.ledger, watched.log)
         self._largest, self._pairwise, self._in_graph = 0, False, False
         # How many calls of the program's there were, and the last one of each line.
         self.calls = 0

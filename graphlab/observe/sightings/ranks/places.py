@@ -110,6 +110,36 @@ def _leading_to(method: str, classes: list[ast.ClassDef]) -> set[str]:
     return found
 
 
+def guarded(at: Location | None) -> tuple[Location, str] | None:
+    """The ``with model.no_sync()`` around a line, also one that is under a condition or made ahead,
+    and what stands there."""
+    tree = parse(at.file) if at is not None else None
+    if at is None or tree is None:
+        return None
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.With) or not node.lineno <= at.line <= (node.end_lineno or 0):
+            continue
+        for each in node.items:
+            guard = each.context_expr
+            if _names_no_sync(guard):
+                return place(guard, at.file, at.function), ast.unparse(guard)
+            name = guard.func if isinstance(guard, ast.Call) else guard
+            made = [
+                one
+                for one in ast.walk(tree)
+                if isinstance(one, ast.Assign)
+                and [*map(ast.unparse, one.targets)] == [ast.unparse(name)]
+                and _names_no_sync(one.value)
+            ]
+            if len(made) == 1:
+                return place(made[0], at.file, at.function), ast.unparse(made[0].value)
+    return None
+
+
+def _names_no_sync(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.Attribute) and n.attr == "no_sync" for n in ast.walk(node))
+
+
 # What waits for a collective that runs on.
 _WAITS = {"wait", "wait_all", "get_future", "synchronize"}
 

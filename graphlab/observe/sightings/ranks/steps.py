@@ -50,6 +50,7 @@ from graphlab.trace.ranks.sightings import (
     ShardStep,
     Source,
     Turns,
+    Unsynced,
 )
 
 # A trace keeps this many of an optimizer's sampled steps: the first ones, and the last.
@@ -218,7 +219,8 @@ class RankSteps:
                     source = Source(located(record.spot), record.call)
                 others = next(iter(together.values()), None)
                 if not shared[-1] and (others or record is not None):
-                    source = _by_hand(source, others, copied)
+                    late = self._collectives.copies.late(state.at)
+                    source = _by_hand(source, others, copied, late)
                     if sharded and source.why == "never":
                         source = replace(source, why="unsharded")
             mean = together.get(storage_key(grad) or -1)
@@ -352,17 +354,16 @@ class RankSteps:
             self._restored[spot] += 1
 
 
-def _by_hand(source: Source, others: Spot | None, copied: Spot | None) -> Source:
+def _by_hand(source: Source, others: Spot | None, copied: Spot | None, late: Spot | None) -> Source:
     """Of a gradient that no wrapper averages, and no collective overwrites: `others` are, in that
-    line, or a copy of it was `copied`."""
-    spot = others or copied
+    line, or a copy of it was `copied`, or those of the step before were averaged after it, `late`.
+    """
+    spot = others or copied or late
     if spot is None:
         return replace(source, why="never")
     at = located(spot)
-    return replace(
-        source, why="by-hand" if others else "copied", cause=at,
-        cause_by=call_text(at, "all_reduce")[0],
-    )  # fmt: skip
+    why: Unsynced = "by-hand" if others else "copied" if copied else "late"
+    return replace(source, why=why, cause=at, cause_by=call_text(at, "all_reduce")[0])
 
 
 def _number(value: Any) -> str:

@@ -6,7 +6,6 @@ of its parameters: once.
 
 from __future__ import annotations
 
-import ast
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -22,12 +21,12 @@ from graphlab.observe.sightings.ranks.exchanges import size_of
 from graphlab.observe.sightings.ranks.places import (
     assigned_after,
     called_from,
+    guarded,
     parameter_paths,
 )
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad, storage_key
 from graphlab.source.objects import attribute, attributes, items, static
-from graphlab.source.places import parse, place
 from graphlab.source.wording import call_text, written_by
 from graphlab.trace.ranks.sightings import DDP, GradientWrite, Source, Unsynced, Wrapped
 from graphlab.trace.values import Location
@@ -250,7 +249,7 @@ class Wrappers:
             by = call_text(cause, "the module")[0]
         elif paused:
             why = "no-sync"
-            cause, by = _guarded(at) or (at, by)
+            cause, by = guarded(at) or (at, by)
         elif wrapper.used_up is not None and not through:
             why = "used-up"
         before = located(wrapper.used_up.spot) if why == "used-up" and wrapper.used_up else None
@@ -271,18 +270,3 @@ class Wrappers:
                 self.all.append(wrapper)
                 for each in self.on_made:
                     each(ddp, wrapper)
-
-
-def _guarded(at: Location | None) -> tuple[Location, str] | None:
-    """The ``with model.no_sync()`` around a line, and that call."""
-    tree = parse(at.file) if at is not None else None
-    if at is None or tree is None:
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.With) and node.lineno <= at.line <= (node.end_lineno or 0):
-            for each in node.items:
-                guard = each.context_expr
-                named = guard.func if isinstance(guard, ast.Call) else None
-                if isinstance(named, ast.Attribute) and named.attr == "no_sync":
-                    return place(guard, at.file, at.function), ast.unparse(guard)
-    return None

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.places import line_place
+from graphlab.source.rewriting import Rewriting
 from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Location, Trace
-from graphlab.trace.ranks.sightings import DDP
+from graphlab.trace.ranks.sightings import DDP, Wrapped
 
 _WHOLE = f"torch.nn.parallel.{DDP}"
 
@@ -92,7 +93,7 @@ def begins_alike(trace: Trace, at: Location) -> Help | None:
     here = StatementInScope.of(trace, at)
     if here is None or not isinstance(here.statement, ast.Assign):
         return None
-    dist = _imported(here.source).get("torch.distributed")
+    dist = imported(here.source).get("torch.distributed")
     model = ast.unparse(here.statement.targets[0])
     if dist is None:
         return None
@@ -133,7 +134,7 @@ def _copied(statement: ast.stmt) -> list[tuple[str, str]]:
     return found
 
 
-def _imported(source: str) -> dict[str, str]:
+def imported(source: str) -> dict[str, str]:
     """The name by which a file knows what it has imported, by the whole name."""
     names: dict[str, str] = {}
     for node in ast.walk(ast.parse(source)):
@@ -146,12 +147,82 @@ def _imported(source: str) -> dict[str, str]:
 
 def _wrapper_name(source: str) -> str | None:
     """How a file can call DistributedDataParallel with what it has imported."""
-    names = _imported(source)
+    names = imported(source)
     if _WHOLE in names:
         return names[_WHOLE]
     if "torch.nn" in names and names["torch.nn"] != "torch.nn":
         return f"{names['torch.nn']}.parallel.{DDP}"
     return f"{names['torch']}.nn.parallel.{DDP}" if "torch" in names else None
+
+
+def wrapper_of(trace: Trace, within: ast.AST, file: Rewriting) -> str:
+    """How the code within calls the one DistributedDataParallel that is built; "" if it is not
+    known."""
+    built = [
+        each.at
+        for each in trace.sightings
+        if isinstance(each, Wrapped) and each.kind == DDP and each.at is not None
+    ]
+    made = file.statement(built[0].line) if len(built) == 1 and built[0].file == file.file else None
+    if not isinstance(made, ast.Assign) or len(made.targets) != 1:
+        return ""
+    name = file.text(made.targets[0])
+    called = {ast.unparse(each.func) for each in ast.walk(within) if isinstance(each, ast.Call)}
+    return name if name in called else ""
+
+
+def wrapped_again(trace: Trace, built: Location | None, changed: Location | None) -> Help | None:
+    """Wrap the module once more where it was changed after its wrapper was built."""
+    file = Rewriting.of(trace, changed)
+    if file is None or built is None or changed is None or built.file != file.file:
+        return None
+    made, change = file.statement(built.line), file.statement(changed.line)
+    if not isinstance(made, ast.Assign) or change is None or not file.body(change):
+        return None
+    # All that the change is in, up to the body that builds the wrapper or the loop of an epoch.
+    call, target = made.value, file.text(made.targets[0])
+    if not isinstance(call, ast.Call) or not call.args or len(made.targets) != 1:
+        return None
+    if file.function(made) is not file.function(change) or made.lineno >= change.lineno:
+        return None
+    text, first = file.text(call), file.text(call.args[0])
+    if text.count(first) < 1 or call.args[0].lineno != call.lineno:
+        return None
+    start = file.span(call.args[0])[0] - file.span(call)[0]
+    again = f"{text[:start]}{target}.module{text[start + len(first) :]}"
+    place, indent = file.whole(change)[1], " " * change.col_offset
+    return file.help(
+        message("repairs.wrapped.again", name=target),
+        (place, place, f"{indent}{target} = {again}\n"),
+    )  # fmt: skip
+
+
+def sent_after(trace: Trace, at: Location | None, source: int) -> Help | None:
+    """Send what one rank alone was to load, in an ``if`` about the rank, to all the others."""
+    file = Rewriting.of(trace, at)
+    loading = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or loading is None:
+        return None
+    call = getattr(loading, "value", None)
+    ifs = [
+        each
+        for each in file.around(loading)
+        if isinstance(each, ast.If) and "rank" in file.text(each.test).lower()
+    ]
+    dist = imported(file.source).get("torch.distributed")
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or not ifs:
+        return None
+    outer = ifs[-1]
+    if dist is None or call.func.attr != "load_state_dict" or not file.body(outer):
+        return None
+    model = file.text(call.func.value)
+    place, indent = file.whole(outer)[1], " " * outer.col_offset
+    lines = (
+        f"for tensor in {model}.state_dict().values():",
+        f"    {dist}.broadcast(tensor, {source})",
+    )
+    text = "".join(f"{indent}{each}\n" for each in lines)
+    return file.help(message("repairs.wrapped.sent", rank=source), (place, place, text))
 
 
 def on_every_rank(trace: Trace, at: Location, of_rank: bool = False) -> Help | None:

@@ -1,0 +1,187 @@
+"""Repairs of averages that a program makes itself: when, of what, and where they go."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from graphlab.language import message
+from graphlab.source.rewriting import Rewriting
+from graphlab.trace.finding import Help
+from graphlab.trace.model import Location, Trace
+
+_PLAIN = (ast.Expr, ast.Assign)
+_LOOPS = (ast.For, ast.AsyncFor)
+
+
+def averaged_before(trace: Trace, late: Location | None, step: Location | None) -> Help | None:
+    """Move what averages the gradients, at `late`, before the step that came first."""
+    file = Rewriting.of(trace, late)
+    pair = _in_one_body(file, step, late) if file is not None else None
+    if file is None or pair is None:
+        return None
+    stepping, averaging = pair
+    start, end = file.whole(averaging)
+    text = file.indented(averaging, averaging, 0)
+    place = file.whole(stepping)[0]
+    return file.help(message("repairs.averages.before"), (place, place, text), (start, end, ""))
+
+
+def clipped_after(
+    trace: Trace, clip: Location | None, mean: Location | None, step: Location | None
+) -> Help | None:
+    """Move the clipping behind the average: right before the step, where that follows."""
+    file = Rewriting.of(trace, clip)
+    pair = _in_one_body(file, clip, mean) if file is not None else None
+    if file is None or pair is None or not isinstance(pair[0], _PLAIN):
+        return None
+    clipping, averaging = pair
+    body = file.body(clipping)
+    after = body[body.index(averaging) + 1 :]
+    stepping = next((each for each in after if step and _leads_to(file, each, step)), None)
+    last = body[body.index(stepping) - 1] if stepping is not None else averaging
+    bound = {ast.unparse(e) for e in getattr(clipping, "targets", [])}
+    between = body[body.index(clipping) + 1 : body.index(last) + 1]
+    if any(getattr(n, "id", None) in bound for each in between for n in ast.walk(each)):
+        return None
+    return file.help(message("repairs.averages.clip_after"), *file.moved(clipping, last))
+
+
+def _in_one_body(
+    file: Rewriting, first: Location | None, second: Location | None
+) -> tuple[ast.stmt, ast.stmt] | None:
+    """Two statements of one body, the one before the other, that lead to these lines."""
+    if first is None or second is None or {first.file, second.file} != {file.file}:
+        return None
+    for node in ast.walk(file.tree):
+        for name in ("body", "orelse", "finalbody"):
+            body = getattr(node, name, None)
+            if not isinstance(body, list) or not body or not file.body(body[0]):
+                continue
+            ones = [each for each in body if _leads_to(file, each, first)]
+            others = [each for each in body if _leads_to(file, each, second)]
+            if len(ones) == len(others) == 1 and body.index(ones[0]) < body.index(others[0]):
+                return ones[0], others[0]
+    return None
+
+
+def _leads_to(file: Rewriting, statement: ast.stmt, at: Location) -> bool:
+    """Whether the line runs in the statement: it is one of its lines, or of a function of the file
+    that it calls by its name."""
+    if statement.lineno <= at.line <= (statement.end_lineno or 0):
+        return not isinstance(statement, ast.FunctionDef | ast.ClassDef)
+    inside = file.function(file.statement(at.line) or file.tree)
+    if inside is None or isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return False
+    return any(
+        isinstance(each, ast.Call) and ast.unparse(each.func).rpartition(".")[2] == inside.name
+        for each in ast.walk(statement)
+    )
+
+
+def written_back(trace: Trace, mean: Location | None) -> Help | None:
+    """Copy the average of a copy of a gradient, or of all in a row, back to where it is from."""
+    file = Rewriting.of(trace, mean)
+    averaging = file.statement(mean.line) if file is not None and mean is not None else None
+    body = file.body(averaging) if file is not None and averaging is not None else []
+    call = getattr(averaging, "value", None)
+    if file is None or averaging not in body or not isinstance(call, ast.Call) or not call.args:
+        return None
+    copy = call.args[0]
+    if not isinstance(copy, ast.Name):
+        return None
+    made = [
+        each.value
+        for each in body[: body.index(averaging)]
+        if isinstance(each, ast.Assign) and [ast.unparse(t) for t in each.targets] == [copy.id]
+    ]
+    last = [each for each in body if _works_on(each, copy.id)][-1:]
+    lines = [*_back(made[0], copy.id)] if len(made) == 1 else []
+    if len(lines) != 1 or not last:
+        return None
+    indent = " " * averaging.col_offset
+    place = file.whole(last[0])[1]
+    text = "".join(f"{indent}{line}\n" for line in lines[0])
+    return file.help(message("repairs.averages.back", name=copy.id), (place, place, text))
+
+
+def _works_on(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement computes or writes what `name` holds; what only reads it, as a return
+    does, is left to come after."""
+    if isinstance(statement, ast.Return | ast.FunctionDef | ast.ClassDef):
+        return False
+    return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(statement))
+
+
+def _back(value: ast.expr, name: str) -> Iterator[list[str]]:
+    """The lines that copy `name` back to the gradients that `value` is made of."""
+    row = next((each for each in ast.walk(value) if isinstance(each, _ROWS)), None)
+    if row is None:
+        grads = {ast.unparse(each) for each in ast.walk(value) if _is_grad(each)}
+        if len(grads) == 1:
+            yield [f"{grads.pop()}.copy_({name})"]
+        return
+    grads = {ast.unparse(each) for each in ast.walk(row.elt) if _is_grad(each)}
+    if len(row.generators) != 1 or len(grads) != 1:
+        return
+    grad, (each,) = grads.pop(), row.generators
+    target, over = ast.unparse(each.target), ast.unparse(each.iter)
+    only = "".join(f" if {ast.unparse(test)}" for test in each.ifs)
+    sizes = f"[{grad}.numel() for {target} in {over}{only}]"
+    parts = f"[{grad} for {target} in {over}{only}]"
+    yield [
+        f"for grad, part in zip({parts}, {name}.split({sizes})):",
+        "    grad.copy_(part.view_as(grad))",
+    ]
+
+
+_ROWS = ast.ListComp | ast.GeneratorExp
+
+
+def _is_grad(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "grad"
+
+
+def of_every_parameter(trace: Trace, mean: Location | None, owner: str) -> Iterator[Help]:
+    """Let the loop that averages gradients go over all parameters of `owner`, and pass over none of
+    them."""
+    file = Rewriting.of(trace, mean)
+    averaging = file.statement(mean.line) if file is not None and mean is not None else None
+    if file is None or averaging is None:
+        return
+    around = [*file.around(averaging)]
+    loop = next((each for each in around if isinstance(each, _LOOPS)), None)
+    if loop is None:
+        return
+    edits: list[tuple[int, int, str]] = []
+    listed = [
+        each
+        for each in ast.walk(loop.iter)
+        if isinstance(each, ast.Attribute) and each.attr in ("parameters", "named_parameters")
+    ]
+    root = _root(listed[0], owner) if len(listed) == 1 else ""
+    whole = f"{root}.{listed[0].attr}()" if root else ""
+    plain = isinstance(loop.iter, ast.Call) and loop.iter.func in listed
+    # A variable for each parameter, or one for its name as well.
+    if root and (plain or isinstance(loop.target, ast.Name)) and whole != file.text(loop.iter):
+        edits.append((*file.span(loop.iter), whole))
+    for each in loop.body:
+        test = getattr(each, "test", None)
+        if not isinstance(each, ast.If) or each.orelse or test is None or "None" in file.text(test):
+            continue
+        if averaging in each.body:
+            edits.append((*file.whole(each), file.indented(each.body[0], each.body[-1], -4)))
+        elif isinstance(each.body[-1], ast.Continue) and each.lineno < averaging.lineno:
+            edits.append((*file.whole(each), ""))
+    found = file.help(message("repairs.averages.every", name=owner), *edits)
+    if found is not None:
+        yield found
+
+
+def _root(listed: ast.expr, owner: str) -> str:
+    """Of ``net.encoder.parameters``, the whole network, as it is called there."""
+    parts = ast.unparse(listed).split(".")[:-1]
+    last = owner.rpartition(".")[2]
+    if last in parts:
+        return ".".join(parts[: parts.index(last) + 1])
+    return parts[0] if parts[0].isidentifier() and parts[0] != "self" else ""

@@ -1,0 +1,189 @@
+"""Repairs of programs of several ranks, as edits of their source."""
+
+from __future__ import annotations
+
+from graphlab.rules.repair.ranks.averages import (
+    averaged_before,
+    clipped_after,
+    of_every_parameter,
+    written_back,
+)
+from graphlab.rules.repair.ranks.replicas import sent_after, wrapped_again
+from graphlab.rules.repair.ranks.syncing import synced_with_the_step
+from graphlab.rules.repair.ranks.together import decided_together, joined
+from graphlab.trace.finding import Help
+from graphlab.trace.ranks.sightings import DDP, Wrapped
+from tests.rules.build import Script
+
+HAND = Script("""\
+import torch.distributed as dist
+
+
+def average(net, world):
+    for name, p in net.layers.named_parameters():
+        if "bias" in name:
+            continue
+        dist.all_reduce(p.grad)
+        p.grad /= world
+
+
+for x in batches:
+    loss.backward()
+    norm = clip_grad_norm_(model.parameters(), 1.0)
+    average(model, 2)
+    optimizer.step()
+    average(model, 1)
+""")
+COPY = Script("""\
+for p in model.parameters():
+    grad = p.grad / world
+    dist.all_reduce(grad)
+    grad *= 1.0
+flat = torch.cat([p.grad.view(-1) for p in net.parameters() if p.grad is not None])
+dist.all_reduce(flat)
+two = p.grad + q.grad
+dist.all_reduce(two)
+""")
+WRAPPED = Script("""\
+import torch
+import torch.distributed as dist
+
+model = DDP(Net(), device_ids=[rank])
+model.module.head = nn.Linear(16, 3)
+if rank == 0:
+    state = torch.load(path)
+    model.module.load_state_dict(state)
+if fresh:
+    model.load_state_dict(other)
+for x in batches:
+    loss = model(x).mean()
+    if torch.isnan(loss):
+        continue
+    if rank == 1 and late:
+        continue
+    if step % 10 == 0:
+        print(loss)
+    loss.backward()
+""")
+SYNC = Script("""\
+for i, x in enumerate(batches):
+    last = (i + 1) % 4 == 0
+    with model.no_sync() if last else nullcontext():
+        model(x).mean().backward()
+    if last:
+        optimizer.step()
+    ctx = model.no_sync if i % 4 else nullcontext
+    with ctx():
+        model(x).sum().backward()
+    if (i + 1) % 4 == 0:
+        optimizer.step(None)
+    if i % 2:
+        with model.no_sync():
+            loss.backward()
+    else:
+        loss.backward(None)
+""")
+MADE = Wrapped(WRAPPED.at("model = DDP(Net(), device_ids=[rank])"), DDP, (0,))
+
+
+def lines(help: Help | None) -> list[str]:
+    assert help is not None and help.before != help.after
+    return help.after.splitlines()
+
+
+def test_what_averages_goes_before_the_step() -> None:
+    late, step = HAND.at("average(model, 1)"), HAND.at("optimizer.step()")
+    assert lines(averaged_before(HAND.trace(), late, step)) == [
+        "    average(model, 1)", "    optimizer.step()"
+    ]  # fmt: skip
+    # Where it comes first already there is nothing to move.
+    assert averaged_before(HAND.trace(), step, late) is None
+
+
+def test_a_clipping_goes_behind_the_average() -> None:
+    clip = HAND.at("norm = clip_grad_norm_(model.parameters(), 1.0)")
+    mean, step = HAND.at("average(model, 2)"), HAND.at("optimizer.step()")
+    assert lines(clipped_after(HAND.trace(), clip, mean, step))[:2] == [
+        "    average(model, 2)", f"    {clip.code}"
+    ]  # fmt: skip
+    uses = Script(HAND.source.replace("average(model, 2)", "average(model, norm)"))
+    mean = uses.at("average(model, norm)")
+    assert clipped_after(uses.trace(), clip, mean, step) is None
+
+
+def test_an_average_goes_back_into_the_gradients() -> None:
+    one = written_back(COPY.trace(), COPY.at("dist.all_reduce(grad)"))
+    assert lines(one)[0] == "    p.grad.copy_(grad)"
+    assert one is not None and one.line == 5
+    rows = lines(written_back(COPY.trace(), COPY.at("dist.all_reduce(flat)")))
+    assert rows[:2] == [
+        "for grad, part in zip([p.grad for p in net.parameters() if p.grad is not None], "
+        "flat.split([p.grad.numel() for p in net.parameters() if p.grad is not None])):",
+        "    grad.copy_(part.view_as(grad))",
+    ]
+    # Of two gradients' sum it is not known how much is whose.
+    assert written_back(COPY.trace(), COPY.at("dist.all_reduce(two)")) is None
+
+
+def test_the_loop_goes_over_every_parameter() -> None:
+    mean = HAND.at("dist.all_reduce(p.grad)")
+    (found,) = of_every_parameter(HAND.trace(), mean, "model")
+    assert lines(found) == ["    for name, p in net.named_parameters():"]
+    some = Script("for p in net.layers.parameters():\n    dist.all_reduce(p.grad)\n")
+    (found,) = of_every_parameter(some.trace(), some.at("dist.all_reduce(p.grad)"), "model")
+    assert found.after == "for p in net.parameters():\n"
+
+
+def test_a_module_that_was_changed_is_wrapped_again() -> None:
+    changed = WRAPPED.at("model.module.head = nn.Linear(16, 3)")
+    found = wrapped_again(WRAPPED.trace(), MADE.at, changed)
+    assert lines(found)[0] == "model = DDP(model.module, device_ids=[rank])"
+    assert wrapped_again(WRAPPED.trace(), changed, MADE.at) is None
+
+
+def test_what_one_rank_has_loaded_is_sent_to_all() -> None:
+    loaded = WRAPPED.at("model.module.load_state_dict(state)")
+    assert lines(sent_after(WRAPPED.trace(), loaded, 0))[:2] == [
+        "for tensor in model.module.state_dict().values():", "    dist.broadcast(tensor, 0)"
+    ]  # fmt: skip
+    assert sent_after(WRAPPED.trace(), WRAPPED.at("model.load_state_dict(other)"), 0) is None
+
+
+def test_ranks_decide_together() -> None:
+    rows = lines(decided_together(WRAPPED.trace(), WRAPPED.at("if torch.isnan(loss):")))
+    assert rows[:3] == [
+        "    any_rank = torch.tensor(float(torch.isnan(loss)))",
+        "    dist.all_reduce(any_rank, op=dist.ReduceOp.MAX)",
+        "    if any_rank:",
+    ]
+    # What is about the rank is meant, and what passes nothing over parts no ranks.
+    for code in ("if rank == 1 and late:", "if step % 10 == 0:"):
+        assert decided_together(WRAPPED.trace(), WRAPPED.at(code)) is None
+
+
+def test_a_loop_of_unequal_turns_is_joined() -> None:
+    trace = WRAPPED.trace(sightings=(MADE,))
+    rows = lines(joined(trace, WRAPPED.at("for x in batches:")))
+    assert rows[:3] == [
+        "with model.join():",
+        "    for x in batches:",
+        "        loss = model(x).mean()",
+    ]
+    assert joined(WRAPPED.trace(), WRAPPED.at("for x in batches:")) is None
+
+
+def test_the_backward_before_a_step_is_the_one_that_averages() -> None:
+    def synced(cause: str, backward: str, step: str) -> list[str]:
+        places = [SYNC.at(each) for each in (cause, backward, step)]
+        return lines(synced_with_the_step(SYNC.trace(), *places))
+
+    inverted = "with model.no_sync() if last else nullcontext():"
+    assert synced(inverted, "model(x).mean().backward()", "optimizer.step()") == [
+        "    with nullcontext() if last else model.no_sync():"
+    ]
+    made = "ctx = model.no_sync if i % 4 else nullcontext"
+    assert synced(made, "model(x).sum().backward()", "optimizer.step(None)") == [
+        "    ctx = nullcontext if (i + 1) % 4 == 0 else model.no_sync"
+    ]
+    branch = synced("with model.no_sync():", "loss.backward()", "optimizer.step(None)")
+    assert branch == ["    if not (i % 2):"]
