@@ -366,3 +366,21 @@ def test_what_was_measured_and_inspected_last_outlives_the_log(
     assert len(backwards) < 30
     assert len([each for each in backwards if each.nodes is not None]) == 1
     assert [each.iteration for each in steps if each.mix is not None] == [61]
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_gradient_that_was_kept_and_put_back(scale: float) -> None:
+    """It is of the loss that it came from; times a number it is the program's own."""
+    two = Two()
+
+    def program() -> None:
+        one, other = two.losses()
+        one.backward(retain_graph=True)
+        kept = [each.grad * scale for each in two.net.parameters()]
+        other.backward()
+        for each, grad in zip(two.net.parameters(), kept, strict=True):
+            each.grad = grad
+        two.optimizer.step()
+
+    (loss,) = shares(first_mix(watched(program)))
+    assert loss == ("one" if scale == 1.0 else "(not attributed)")

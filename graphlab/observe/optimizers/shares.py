@@ -45,6 +45,9 @@ class Contributions:
         # backward, so before any clipping.
         self._products: dict[int, Products] = {}
         self._factor = 1.0
+        # For each parameter, by `id()`, the squared norms of the parts that its gradient had before
+        # it was taken away: the program may have kept one, to put it back before the step.
+        self._taken: dict[int, dict[Label, float]] = {}
         # More losses than the memory allows.
         self._given_up = False
 
@@ -52,7 +55,11 @@ class Contributions:
         """Its gradient was cleared."""
         for part in self._parts.values():
             part.pop(id(parameter), None)
-        if self._products.pop(id(parameter), None) is not None and not self._products:
+        products = self._products.pop(id(parameter), None)
+        if products is not None:
+            parts = {one: value for (one, other), value in products.items() if one == other}
+            self._taken.setdefault(id(parameter), {}).update(parts)
+        if products is not None and not self._products:
             self._parts.clear()
             self._open = None
 
@@ -112,7 +119,9 @@ class Contributions:
         if self._given_up or not _comparable(held):
             return None
         # Gradients that no backward has written since they were cleared.
+        held = [*map(self._put_back, held)]
         self._measure([each for each in held if id(each.parameter) not in self._products])
+        self._taken.clear()
         self._factor = self._scaled(held)
         if not math.isfinite(self._factor):
             return None
@@ -133,6 +142,17 @@ class Contributions:
             return None
         _, shares, cosines = _told(totals, counts, self._factor)
         return Mix(shares, cosines, self._factor == 1.0), tuple(alone)
+
+    def _put_back(self, held: OwnedParameter) -> OwnedParameter:
+        """With the loss whose part it is, where that was kept and then assigned to `.grad`."""
+        parameter, place, base = held
+        taken = self._taken.get(id(parameter)) if base == OUTSIDE else None
+        if not taken or grad_of(parameter) is None:
+            return held
+        grad = dense(grad_of(parameter))
+        (norm,) = numbers([dot(grad, grad)])
+        same = [label for label, each in taken.items() if norm and norm == each]
+        return OwnedParameter(parameter, place, same[0] if len(same) == 1 else base)
 
     def changes(self, moves: Iterable[tuple[Any, Any]]) -> dict[Label, float]:
         """The first-order change of each loss: the inner product of its own gradient with the step,
