@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.ranks.averages import (
     averaged_before,
+    averaged_by_hand,
     of_every_parameter,
     written_back,
 )
@@ -18,7 +19,7 @@ from graphlab.rules.repair.ranks.replicas import (
     wrapped_again,
     wrapped_there,
 )
-from graphlab.rules.repair.ranks.syncing import synced_with_the_step
+from graphlab.rules.repair.ranks.syncing import paused_but_the_last, synced_with_the_step
 from graphlab.rules.repair.wrapped import forward_again, outside_no_sync, through_the_wrapper
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
@@ -85,9 +86,14 @@ def _repair(trace: Trace, each: NotAveraged) -> Help | None:
     if source.why == "by-hand" and (owner := trace.tensors[each.tensors[0]].owner):
         return next(of_every_parameter(trace, source.cause, owner), None)
     if source.why == "around" and source.cause is not None:
-        return through_the_wrapper(trace, source.cause)
+        repair = through_the_wrapper(trace, source.cause)
+        owner = trace.tensors[each.tensors[0]].owner or ""
+        return repair or averaged_by_hand(trace, each.at, owner)
+    if source.why == "grad":
+        return averaged_by_hand(trace, each.at, trace.tensors[each.tensors[0]].owner or "")
     if source.why == "no-sync" and source.at is not None and each.at is not None:
         repair = synced_with_the_step(trace, source.cause, source.at, each.at)
+        repair = repair or paused_but_the_last(trace, source.cause, each.at)
         return repair or outside_no_sync(trace, source.at, each.at)
     if source.why == "used-up" and source.at is not None and source.before is not None:
         owner = trace.tensors[each.tensors[0]].owner

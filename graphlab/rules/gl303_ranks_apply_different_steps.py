@@ -13,6 +13,7 @@ from graphlab.rules.repair.ranks.replicas import (
     item_assignments,
     on_every_rank,
     sent_after,
+    sent_again,
 )
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
@@ -20,7 +21,7 @@ from graphlab.rules.words import parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import ranks_in_words
-from graphlab.trace.ranks.sightings import StepsApart
+from graphlab.trace.ranks.sightings import DDP, StepsApart, Wrapped
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -81,7 +82,11 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
     """Of what only some ranks did, under an ``if``."""
     if each.why == "values" and each.cause is None and each.tensors:
         built = built_at(trace, each.tensors[0])
-        return begins_alike(trace, built) if built is not None else None
+        owner = trace.tensors[each.tensors[0]].owner or ""
+        return begins_alike(trace, built, owner) if built is not None else None
+    if each.why == "rewritten":
+        wrappers = [e.at for e in trace.sightings if isinstance(e, Wrapped) and e.kind == DDP]
+        return sent_again(trace, wrappers[0] if len(wrappers) == 1 else None, each.cause)
     if each.why == "skipped":
         # Any other condition may be about what came of the step's own numbers.
         return on_every_rank(trace, each.at, of_rank=True) if each.at is not None else None

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.forks import diversion, fork, way_out
 from graphlab.rules.repair.ranks.replicas import on_every_rank
-from graphlab.rules.repair.ranks.together import decided_together, joined
+from graphlab.rules.repair.ranks.together import (
+    called_before_leaving,
+    decided_together,
+    joined,
+    past_the_wrapper,
+)
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -59,6 +64,10 @@ def _repair(trace: Trace, each: Parted, condition: Place | None) -> Help | None:
         return joined(trace, each.at)
     alone = each.never and each.how == "call"
     repair = on_every_rank(trace, each.at) if alone and each.at is not None else None
+    if repair is None and each.operation == "forward" and each.never:
+        repair = past_the_wrapper(trace, each.at)
+    if repair is None and each.never and condition is not None:
+        repair = called_before_leaving(trace, each.at, condition.at)
     if repair is None and condition is not None:
         return decided_together(trace, condition.at)
     return repair

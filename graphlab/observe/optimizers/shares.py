@@ -11,7 +11,14 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from graphlab.observe.optimizers.vectors import any_nonzero, computable, dense, dot, numbers
+from graphlab.observe.optimizers.vectors import (
+    any_nonzero,
+    computable,
+    dense,
+    dot,
+    numbers,
+    shard_of,
+)
 from graphlab.observe.tensors import grad_of
 from graphlab.trace.model import Mix, ParameterMix, Share
 
@@ -69,12 +76,8 @@ class Contributions:
         if self._given_up:
             return
         for parameter, _, base in held:
-            if (
-                base is not None
-                and grad_of(parameter) is not None
-                and any_nonzero(grad_of(parameter))
-            ):
-                self._parts.setdefault(base, {})[id(parameter)] = dense(grad_of(parameter)).clone()
+            if base is not None and _grad(parameter) is not None and any_nonzero(_grad(parameter)):
+                self._parts.setdefault(base, {})[id(parameter)] = dense(_grad(parameter)).clone()
         before, self._open, self._opened_from = self._open, label, None
         if before is None or before == label:
             return
@@ -86,10 +89,10 @@ class Contributions:
         others = list(self._parts.values())
         self._parts[before] = kept = {}
         for parameter, _, _ in held:
-            if grad_of(parameter) is None:
+            if _grad(parameter) is None:
                 continue
             key = id(parameter)
-            now = dense(grad_of(parameter))
+            now = dense(_grad(parameter))
             rest = mine[key].neg_().add_(now) if key in mine else now.clone()
             for other in others:
                 if key in other:
@@ -130,7 +133,7 @@ class Contributions:
         alone = []
         for parameter, place, _ in held:
             products = self._products.get(id(parameter))
-            if products is None or grad_of(parameter) is None:
+            if products is None or _grad(parameter) is None:
                 continue
             for (one, other), value in products.items():
                 totals[one, other] = totals.get((one, other), 0.0) + value
@@ -147,9 +150,9 @@ class Contributions:
         """With the loss whose part it is, where that was kept and then assigned to `.grad`."""
         parameter, place, base = held
         taken = self._taken.get(id(parameter)) if base == OUTSIDE else None
-        if not taken or grad_of(parameter) is None:
+        if not taken or _grad(parameter) is None:
             return held
-        grad = dense(grad_of(parameter))
+        grad = dense(_grad(parameter))
         (norm,) = numbers([dot(grad, grad)])
         same = [label for label, each in taken.items() if norm and norm == each]
         return OwnedParameter(parameter, place, same[0] if len(same) == 1 else base)
@@ -173,13 +176,13 @@ class Contributions:
     def _split(self, held: OwnedParameter, factor: float = 1.0) -> dict[Label, Any]:
         """The part of each loss in a gradient that was scaled by `factor`, scaled as well."""
         parameter, _, base = held
-        if grad_of(parameter) is None:
+        if _grad(parameter) is None:
             return {}
         key = id(parameter)
         found = {label: part[key] for label, part in self._parts.items() if key in part}
         if factor != 1.0:
             found = {label: part * factor for label, part in found.items()}
-        rest = dense(grad_of(parameter))
+        rest = dense(_grad(parameter))
         for part in found.values():
             rest = rest - part
         label = base if base is not None and base not in found else self._open
@@ -216,11 +219,11 @@ class Contributions:
         known = [
             (each.parameter, products)
             for each in held
-            if grad_of(each.parameter) is not None
+            if _grad(each.parameter) is not None
             and (products := self._products.get(id(each.parameter))) is not None
         ]
         before = sum(_whole(products) for _, products in known)
-        grads = [dense(grad_of(parameter)) for parameter, _ in known]
+        grads = [dense(_grad(parameter)) for parameter, _ in known]
         now = sum(numbers([dot(grad, grad) for grad in grads]))
         if not math.isfinite(now):
             return math.nan
@@ -237,8 +240,15 @@ class Contributions:
         )
 
 
+def _grad(parameter: Any) -> Any:
+    """Its gradient, or this rank's shard of it, in which the parts of losses add up as well."""
+    grad = grad_of(parameter)
+    own = shard_of(grad)
+    return grad if own is None else own
+
+
 def _comparable(held: list[OwnedParameter]) -> bool:
-    grads = [grad_of(each.parameter) for each in held]
+    grads = [_grad(each.parameter) for each in held]
     return all(grad is None or computable(grad) for grad in grads)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.tensors import bytes_of, readable, version_of
+from graphlab.observe.tensors import bytes_of, is_tensor, readable, version_of
+from graphlab.source.objects import attribute
 
 # Elements that are worked on at a time.
 PIECE = 1 << 18
@@ -38,6 +39,12 @@ def pieces(*tensors: Any) -> Iterator[tuple[Any, ...]]:
 def computable(grad: Any) -> bool:
     """Whether a gradient can be compared: its values can be read, and it is not too wide."""
     return readable(grad) and not (grad.is_sparse and grad.numel() > WIDEST)
+
+
+def shard_of(grad: Any) -> Any:
+    """This rank's part of a sharded gradient, None of another. Private: `_local_tensor`."""
+    own = attribute(grad, "_local_tensor") if grad is not None else None
+    return own if is_tensor(own) and readable(own) else None
 
 
 def dense(grad: Any) -> Any:

@@ -14,6 +14,9 @@ from graphlab.source.objects import attributes, class_name, items
 from graphlab.source.places import parse, place
 from graphlab.trace.values import Location
 
+# What a wrapper's no_sync() sets.
+FLAG, _GRAD = "require_backward_grad_sync", "requires_grad"
+
 
 def parameter_paths(module: Any) -> dict[int, str]:
     """The dotted path from `module` to each parameter, by the parameter's identity."""
@@ -134,6 +137,48 @@ def guarded(at: Location | None) -> tuple[Location, str] | None:
             if len(made) == 1:
                 return place(made[0], at.file, at.function), ast.unparse(made[0].value)
     return None
+
+
+def paused_at(at: Location | None) -> tuple[Location, str] | None:
+    """The only assignment of a wrapper's flag by which it averages or not, and what is assigned."""
+    tree = parse(at.file) if at is not None else None
+    if at is None or tree is None:
+        return None
+    found = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and any(isinstance(e, ast.Attribute) and e.attr == FLAG for e in node.targets)
+    ]
+    if len(found) != 1:
+        return None
+    return place(found[0], at.file, at.function), ast.unparse(found[0].targets[0])
+
+
+def unfrozen_after(built: Location | None) -> Location | None:
+    """The one line after `built` that lets parameters require a gradient again."""
+    tree = parse(built.file) if built is not None else None
+    if built is None or tree is None:
+        return None
+    found = [
+        place(node, built.file, built.function)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.Expr) and node.lineno > built.line and _thaws(node)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _thaws(node: ast.Assign | ast.Expr) -> bool:
+    if isinstance(node, ast.Assign):
+        sets = any(isinstance(e, ast.Attribute) and e.attr == _GRAD for e in node.targets)
+        return sets and isinstance(node.value, ast.Constant) and node.value.value is True
+    call = node.value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return False
+    given = [*call.args, *(each.value for each in call.keywords)]
+    return call.func.attr == f"{_GRAD}_" and (
+        not given or (isinstance(given[0], ast.Constant) and given[0].value is True)
+    )
 
 
 def _names_no_sync(node: ast.AST) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.tensors import Unnoticed, count_of, grad_of, is_tensor, readable
-from graphlab.source.objects import attribute
+from graphlab.observe.optimizers.vectors import shard_of
+from graphlab.observe.tensors import Unnoticed, count_of, grad_of
 
 # So much of a factor is rounding, at least: sums over ranks may round in another order on each.
 ROUNDING = 1e-4
@@ -47,9 +47,3 @@ class ShardGradients:
         if max(ratios) - min(ratios) > rounding * max(map(abs, ratios)):
             return None
         return ratios[0], rounding
-
-
-def shard_of(grad: Any) -> Any:
-    """This rank's part of a sharded gradient, None of another. Private: `_local_tensor`."""
-    own = attribute(grad, "_local_tensor") if grad is not None else None
-    return own if is_tensor(own) and readable(own) else None

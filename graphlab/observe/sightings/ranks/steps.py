@@ -17,6 +17,7 @@ from graphlab.observe.distributed.placement import placement
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
+from graphlab.observe.optimizers.vectors import shard_of
 from graphlab.observe.sightings.ranks.buffers.broadcasts import BufferBroadcasts
 from graphlab.observe.sightings.ranks.buffers.norms import BatchNorms
 from graphlab.observe.sightings.ranks.buffers.own import OwnBuffers
@@ -30,7 +31,7 @@ from graphlab.observe.sightings.ranks.inputs.labels import GatheredLabels
 from graphlab.observe.sightings.ranks.inputs.modes import TrainingModes
 from graphlab.observe.sightings.ranks.past import PastWrappers
 from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
-from graphlab.observe.sightings.ranks.shards import ShardGradients, shard_of
+from graphlab.observe.sightings.ranks.shards import ShardGradients
 from graphlab.observe.sightings.ranks.updates.clips import Clips
 from graphlab.observe.sightings.ranks.updates.rates import PlateauRates
 from graphlab.observe.sightings.ranks.weights import LossWeights

@@ -24,7 +24,7 @@ from graphlab.observe.graph.walk import (
 from graphlab.observe.names import parameters_of
 from graphlab.observe.notes import Log, RawBackward, located
 from graphlab.observe.optimizers.ledger import OptimizerLedger
-from graphlab.observe.sightings.ranks.shards import shard_of
+from graphlab.observe.optimizers.vectors import shard_of
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, count_of, is_tensor, readable

@@ -19,10 +19,13 @@ from graphlab.observe.names import parameters_in, submodules
 from graphlab.observe.notes import RawBackward, RawModule, RawWrite, Spot, located
 from graphlab.observe.sightings.ranks.exchanges import size_of
 from graphlab.observe.sightings.ranks.places import (
+    FLAG,
     assigned_after,
     called_from,
     guarded,
     parameter_paths,
+    paused_at,
+    unfrozen_after,
 )
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, requires_grad, storage_key
@@ -107,6 +110,8 @@ class Wrappers:
             at = located(wrapper.spot)
             path = parameter_paths(attribute(wrapper.ref(), "module")).get(id(parameter), "")
             assigned = assigned_after(wrapper.spot, path)
+            if id(parameter) in wrapper.paths:
+                assigned = unfrozen_after(at)
             if assigned is not None:
                 code = assigned.code
                 return Source(plain.at, plain.call, "unknown", assigned, code)
@@ -203,7 +208,7 @@ class Wrappers:
             if not mine & reached:
                 continue
             through, around = self._calls(wrapper, ddp, record)
-            paused = attributes(ddp).get("require_backward_grad_sync") is False
+            paused = attributes(ddp).get(FLAG) is False
             if through and not paused and around is None:
                 wrapper.used_up, communicated = record, True
                 wrapper.first = mine & reached if wrapper.first is None else wrapper.first
@@ -249,7 +254,7 @@ class Wrappers:
             by = call_text(cause, "the module")[0]
         elif paused:
             why = "no-sync"
-            cause, by = guarded(at) or (at, by)
+            cause, by = guarded(at) or paused_at(at) or (at, by)
         elif wrapper.used_up is not None and not through:
             why = "used-up"
         before = located(wrapper.used_up.spot) if why == "used-up" and wrapper.used_up else None

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.bodies import in_one_body, leads_to
+from graphlab.rules.repair.ranks.replicas import imported
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -17,7 +19,7 @@ _LOOPS = (ast.For, ast.AsyncFor)
 def averaged_before(trace: Trace, late: Location | None, step: Location | None) -> Help | None:
     """Move what averages the gradients, at `late`, before the step that came first."""
     file = Rewriting.of(trace, late)
-    pair = _in_one_body(file, step, late) if file is not None else None
+    pair = in_one_body(file, step, late) if file is not None else None
     if file is None or pair is None:
         return None
     stepping, averaging = pair
@@ -32,51 +34,19 @@ def clipped_after(
 ) -> Help | None:
     """Move the clipping behind the average: right before the step, where that follows."""
     file = Rewriting.of(trace, clip)
-    pair = _in_one_body(file, clip, mean) if file is not None else None
+    pair = in_one_body(file, clip, mean) if file is not None else None
     if file is None or pair is None or not isinstance(pair[0], _PLAIN):
         return None
     clipping, averaging = pair
     body = file.body(clipping)
     after = body[body.index(averaging) + 1 :]
-    stepping = next((each for each in after if step and _leads_to(file, each, step)), None)
+    stepping = next((each for each in after if step and leads_to(file, each, step)), None)
     last = body[body.index(stepping) - 1] if stepping is not None else averaging
     bound = {ast.unparse(e) for e in getattr(clipping, "targets", [])}
     between = body[body.index(clipping) + 1 : body.index(last) + 1]
     if any(getattr(n, "id", None) in bound for each in between for n in ast.walk(each)):
         return None
     return file.help(message("repairs.averages.clip_after"), *file.moved(clipping, last))
-
-
-def _in_one_body(
-    file: Rewriting, first: Location | None, second: Location | None
-) -> tuple[ast.stmt, ast.stmt] | None:
-    """Two statements of one body, the one before the other, that lead to these lines."""
-    if first is None or second is None or {first.file, second.file} != {file.file}:
-        return None
-    for node in ast.walk(file.tree):
-        for name in ("body", "orelse", "finalbody"):
-            body = getattr(node, name, None)
-            if not isinstance(body, list) or not body or not file.body(body[0]):
-                continue
-            ones = [each for each in body if _leads_to(file, each, first)]
-            others = [each for each in body if _leads_to(file, each, second)]
-            if len(ones) == len(others) == 1 and body.index(ones[0]) < body.index(others[0]):
-                return ones[0], others[0]
-    return None
-
-
-def _leads_to(file: Rewriting, statement: ast.stmt, at: Location) -> bool:
-    """Whether the line runs in the statement: it is one of its lines, or of a function of the file
-    that it calls by its name."""
-    if statement.lineno <= at.line <= (statement.end_lineno or 0):
-        return not isinstance(statement, ast.FunctionDef | ast.ClassDef)
-    inside = file.function(file.statement(at.line) or file.tree)
-    if inside is None or isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return False
-    return any(
-        isinstance(each, ast.Call) and ast.unparse(each.func).rpartition(".")[2] == inside.name
-        for each in ast.walk(statement)
-    )
 
 
 def written_back(trace: Trace, mean: Location | None) -> Help | None:
@@ -185,3 +155,26 @@ def _root(listed: ast.expr, owner: str) -> str:
     if last in parts:
         return ".".join(parts[: parts.index(last) + 1])
     return parts[0] if parts[0].isidentifier() and parts[0] != "self" else ""
+
+
+def averaged_by_hand(trace: Trace, step: Location | None, owner: str) -> Help | None:
+    """Average the gradients of `owner` right before the step."""
+    file = Rewriting.of(trace, step)
+    stepping = file.statement(step.line) if file is not None and step is not None else None
+    if file is None or not isinstance(stepping, ast.Expr) or not file.body(stepping):
+        return None
+    dist = imported(file.source).get("torch.distributed")
+    model = file.spelled(stepping, owner)
+    root = model.split(".")[0]
+    scope = file.function(stepping) or file.tree
+    if dist is None or all(getattr(each, "id", "") != root for each in ast.walk(scope)):
+        return None
+    place, indent = file.whole(stepping)[0], " " * stepping.col_offset
+    lines = (
+        f"for parameter in {model}.parameters():",
+        "    if parameter.grad is not None:",
+        f"        {dist}.all_reduce(parameter.grad)",
+        f"        parameter.grad /= {dist}.get_world_size()",
+    )
+    text = "".join(f"{indent}{each}\n" for each in lines)
+    return file.help(message("repairs.averages.by_hand", name=model), (place, place, text))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.bodies import in_one_body
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.places import line_place
 from graphlab.source.rewriting import Rewriting
@@ -15,6 +17,8 @@ from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import DDP, Wrapped
 
+# What gives the parts of a module.
+_PARTS = re.compile(r"\b(named_)?(parameters|modules|children)\(")
 _WHOLE = f"torch.nn.parallel.{DDP}"
 
 
@@ -88,13 +92,15 @@ def wrapped_there(trace: Trace, at: Location) -> Help | None:
     return here.help(message("repairs.wrapped.wrap"), text.replace(value, f"{name}({value})"))
 
 
-def begins_alike(trace: Trace, at: Location) -> Help | None:
-    """Broadcast the parameters of the model that the statement at `at` assigns."""
+def begins_alike(trace: Trace, at: Location, owner: str = "") -> Help | None:
+    """Broadcast the parameters of the model that the statement at `at` assigns, or of the `owner`
+    that what it assigns has."""
     here = StatementInScope.of(trace, at)
     if here is None or not isinstance(here.statement, ast.Assign):
         return None
     dist = imported(here.source).get("torch.distributed")
     model = ast.unparse(here.statement.targets[0])
+    model = owner if owner.startswith(f"{model}.") else model
     if dist is None:
         return None
     return here.help(
@@ -155,20 +161,26 @@ def _wrapper_name(source: str) -> str | None:
     return f"{names['torch']}.nn.parallel.{DDP}" if "torch" in names else None
 
 
+def wrapper_names(trace: Trace, file: Rewriting) -> set[str]:
+    """How a file calls the DistributedDataParallels that it builds."""
+    made = [
+        file.statement(each.at.line)
+        for each in trace.sightings
+        if isinstance(each, Wrapped)
+        and each.kind == DDP
+        and each.at is not None
+        and each.at.file == file.file
+    ]
+    targets = [each.targets for each in made if isinstance(each, ast.Assign)]
+    return {file.text(each[0]) for each in targets if len(each) == 1}
+
+
 def wrapper_of(trace: Trace, within: ast.AST, file: Rewriting) -> str:
     """How the code within calls the one DistributedDataParallel that is built; "" if it is not
     known."""
-    built = [
-        each.at
-        for each in trace.sightings
-        if isinstance(each, Wrapped) and each.kind == DDP and each.at is not None
-    ]
-    made = file.statement(built[0].line) if len(built) == 1 and built[0].file == file.file else None
-    if not isinstance(made, ast.Assign) or len(made.targets) != 1:
-        return ""
-    name = file.text(made.targets[0])
+    names = wrapper_names(trace, file)
     called = {ast.unparse(each.func) for each in ast.walk(within) if isinstance(each, ast.Call)}
-    return name if name in called else ""
+    return names.pop() if len(names) == 1 and names <= called else ""
 
 
 def wrapped_again(trace: Trace, built: Location | None, changed: Location | None) -> Help | None:
@@ -179,7 +191,11 @@ def wrapped_again(trace: Trace, built: Location | None, changed: Location | None
     made, change = file.statement(built.line), file.statement(changed.line)
     if not isinstance(made, ast.Assign) or change is None or not file.body(change):
         return None
-    # All that the change is in, up to the body that builds the wrapper or the loop of an epoch.
+    # Each turn of a loop over parameters changes one of them.
+    while isinstance(around := file.parents.get(id(change)), ast.For) and _PARTS.search(
+        file.text(around.iter)
+    ):
+        change = around
     call, target = made.value, file.text(made.targets[0])
     if not isinstance(call, ast.Call) or not call.args or len(made.targets) != 1:
         return None
@@ -225,6 +241,22 @@ def sent_after(trace: Trace, at: Location | None, source: int) -> Help | None:
     return file.help(message("repairs.wrapped.sent", rank=source), (place, place, text))
 
 
+def sent_again(trace: Trace, built: Location | None, written: Location | None) -> Help | None:
+    """Send rank 0's values to all once more, behind what each rank wrote after the wrapper did."""
+    file = Rewriting.of(trace, built)
+    pair = in_one_body(file, built, written) if file is not None else None
+    dist = imported(file.source).get("torch.distributed") if file is not None else None
+    if file is None or pair is None or dist is None or not isinstance(pair[0], ast.Assign):
+        return None
+    model = file.text(pair[0].targets[0])
+    place, indent = file.whole(pair[1])[1], " " * pair[1].col_offset
+    text = (
+        f"{indent}for tensor in {model}.state_dict().values():\n"
+        f"{indent}    {dist}.broadcast(tensor, 0)\n"
+    )
+    return file.help(message("repairs.wrapped.sent_again"), (place, place, text))
+
+
 def on_every_rank(trace: Trace, at: Location, of_rank: bool = False) -> Help | None:
     """Take the ``if`` away in which the statement at `at` stands alone, or the statement out of it
     that comes first. of_rank: only where the condition names the rank."""
@@ -243,7 +275,9 @@ def on_every_rank(trace: Trace, at: Location, of_rank: bool = False) -> Help | N
     ]
     # An `elif` is no statement of its own.
     inner = max(holders, key=lambda node: node.lineno, default=None)
-    if inner is None or hasattr(inner.body[0], "body"):
+    if inner is None:
+        return _last_on_every_rank(trace, at)
+    if hasattr(inner.body[0], "body"):
         return None
     test = ast.unparse(inner.test)
     if of_rank and "rank" not in test.lower():
@@ -263,3 +297,19 @@ def on_every_rank(trace: Trace, at: Location, of_rank: bool = False) -> Help | N
     # A condition that every rank decides for itself may be meant.
     choice = "" if "rank" in test.lower() else message("fix.meant.every_rank", test=test)
     return Help(text, before, after, file=at.file, line=inner.lineno, choice=choice)
+
+
+def _last_on_every_rank(trace: Trace, at: Location) -> Help | None:
+    """Put the statement at `at`, the last one under an ``if`` about the rank, behind that."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None else None
+    holder = file.parents.get(id(statement)) if file is not None else None
+    if file is None or statement is None or not isinstance(holder, ast.If) or holder.orelse:
+        return None
+    test = file.text(holder.test)
+    if "rank" not in test.lower() or hasattr(statement, "body") or not file.body(statement):
+        return None
+    if holder.body[-1] is not statement or len(holder.body) < 2:
+        return None
+    text = message("repairs.wrapped.every_rank", test=test)
+    return file.help(text, *file.moved(statement, holder))

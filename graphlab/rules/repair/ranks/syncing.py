@@ -76,3 +76,24 @@ def _other_branch(file: Rewriting, statement: ast.stmt) -> Help | None:
     negated = test.removeprefix("not ") if test.startswith("not ") else f"not ({test})"
     text = message("repairs.wrapped.no_sync_other")
     return file.help(text, (*file.span(holder.test), negated))
+
+
+def paused_but_the_last(trace: Trace, cause: Location | None, step: Location | None) -> Help | None:
+    """Let a wrapper's flag, which is assigned at `cause`, be true where the step follows: in the
+    last turn of the loop that ends before it, or in every one."""
+    file = Rewriting.of(trace, cause)
+    statement = file.statement(cause.line) if file is not None and cause is not None else None
+    if file is None or not isinstance(statement, ast.Assign) or step is None:
+        return None
+    target = statement.targets[0]
+    if not isinstance(target, ast.Attribute) or target.attr != "require_backward_grad_sync":
+        return None
+    new = _condition(file, statement, step) or "True"
+    loop = file.parents.get(id(statement))
+    if isinstance(loop, ast.For) and step.line > (loop.end_lineno or 0):
+        over = loop.iter if isinstance(loop.iter, ast.Call) else None
+        plain = over is not None and ast.unparse(over.func) == "range" and len(over.args) == 1
+        if over is not None and plain and isinstance(loop.target, ast.Name):
+            new = f"{loop.target.id} == {file.text(over.args[0])} - 1"
+    text = message("repairs.wrapped.no_sync_but", test=new)
+    return file.help(text, (*file.span(statement.value), new))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from graphlab.language import message
-from graphlab.rules.repair.ranks.replicas import imported, wrapper_of
+from graphlab.rules.repair.ranks.replicas import imported, wrapper_names, wrapper_of
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -59,6 +59,54 @@ def joined(trace: Trace, loop: Location | None) -> Help | None:
     return file.help(
         message("repairs.together.joined", name=name),
         file.under(f"with {name}.join()", statement, statement),
+    )
+
+
+def past_the_wrapper(trace: Trace, at: Location | None) -> Help | None:
+    """Evaluate the module itself where one rank alone does: the forward of the wrapper, at a line,
+    sends buffers to all. The wrapper is called there, or given to the function around."""
+    file = Rewriting.of(trace, at)
+    calling = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or calling is None:
+        return None
+    inside = file.function(calling)
+    names = wrapper_names(trace, file)
+    places: list[ast.expr] = []
+    for call in ast.walk(file.tree):
+        if not isinstance(call, ast.Call):
+            continue
+        if calling.lineno <= call.lineno <= (calling.end_lineno or 0):
+            places.append(call.func)
+        elif inside is not None and ast.unparse(call.func).rpartition(".")[2] == inside.name:
+            places += [*call.args, *(each.value for each in call.keywords)]
+    ends = [file.span(each)[1] for each in places if file.text(each) in names]
+    edits = [(end, end, ".module") for end in ends]
+    if len(edits) != 1:
+        return None
+    return file.help(message("repairs.together.module"), *edits)
+
+
+def called_before_leaving(
+    trace: Trace, at: Location | None, condition: Location | None
+) -> Help | None:
+    """Let the ranks that leave by an ``if`` about the rank make the call at a line too."""
+    file = Rewriting.of(trace, condition)
+    if file is None or at is None or condition is None or at.file != file.file:
+        return None
+    statement, calling = file.statement(condition.line), file.statement(at.line)
+    if not isinstance(statement, ast.If) or not isinstance(calling, ast.Expr):
+        return None
+    leaving = statement.body[-1]
+    if "rank" not in file.text(statement.test).lower() or not isinstance(leaving, _LEAVES):
+        return None
+    if file.function(statement) is not file.function(calling) or not file.body(leaving):
+        return None
+    place = file.whole(leaving)[0]
+    call = file.text(calling)
+    text = f"{' ' * leaving.col_offset}{call}\n"
+    test = file.text(statement.test)
+    return file.help(
+        message("repairs.together.before_leaving", call=call, test=test), (place, place, text)
     )
 
 
