@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from graphlab.rules.repair.ranks.averages import (
     averaged_before,
+    averaged_by_hand,
     clipped_after,
     of_every_parameter,
     written_back,
 )
-from graphlab.rules.repair.ranks.replicas import sent_after, wrapped_again
-from graphlab.rules.repair.ranks.syncing import synced_with_the_step
-from graphlab.rules.repair.ranks.together import decided_together, joined
+from graphlab.rules.repair.ranks.replicas import (
+    begins_alike,
+    on_every_rank,
+    sent_after,
+    sent_again,
+    wrapped_again,
+)
+from graphlab.rules.repair.ranks.syncing import paused_but_the_last, synced_with_the_step
+from graphlab.rules.repair.ranks.together import (
+    called_before_leaving,
+    decided_together,
+    joined,
+    past_the_wrapper,
+)
 from graphlab.trace.finding import Help
 from graphlab.trace.ranks.sightings import DDP, Wrapped
 from tests.rules.build import Script
@@ -187,3 +199,94 @@ def test_the_backward_before_a_step_is_the_one_that_averages() -> None:
     ]
     branch = synced("with model.no_sync():", "loss.backward()", "optimizer.step(None)")
     assert branch == ["    if not (i % 2):"]
+
+
+APART = Script("""\
+import torch.distributed as dist
+
+
+def validate(net, data):
+    return net(data)
+
+
+def init(m):
+    xavier_uniform_(m.weight)
+
+
+def save(rank):
+    if rank != 0:
+        return
+    store(rank)
+    dist.barrier()
+
+
+model = DDP(Net())
+model.apply(init)
+for epoch in range(9):
+    if epoch == 1:
+        for p in model.module.parameters():
+            p.requires_grad = True
+    for micro in range(steps):
+        model.require_backward_grad_sync = micro == steps
+        loss = model.module.work()
+    optimizer.step()
+    if rank == 0:
+        print(validate(model, x))
+        scheduler.step()
+""")
+BUILT = Wrapped(APART.at("model = DDP(Net())"), DDP, (0,))
+
+
+def test_a_module_that_is_thawed_is_wrapped_again_once() -> None:
+    found = wrapped_again(APART.trace(), BUILT.at, APART.at("p.requires_grad = True"))
+    assert lines(found)[0] == "        model = DDP(model.module)"
+
+
+def test_a_flag_is_set_for_the_last_turn_before_the_step() -> None:
+    flag = APART.at("model.require_backward_grad_sync = micro == steps")
+    found = paused_but_the_last(APART.trace(), flag, APART.at("optimizer.step()"))
+    assert lines(found) == ["        model.require_backward_grad_sync = micro == steps - 1"]
+
+
+def test_ranks_that_leave_make_the_call_too() -> None:
+    barrier, test = APART.at("dist.barrier()"), APART.at("if rank != 0:")
+    found = called_before_leaving(APART.trace(), barrier, test)
+    assert lines(found)[:2] == ["        dist.barrier()", "        return"]
+    assert called_before_leaving(APART.trace(), barrier, APART.at("if epoch == 1:")) is None
+
+
+def test_one_rank_evaluates_the_module_itself() -> None:
+    forward = APART.at("return net(data)")
+    found = past_the_wrapper(APART.trace(sightings=(BUILT,)), forward)
+    assert lines(found) == ["        print(validate(model.module, x))"]
+    assert past_the_wrapper(APART.trace(), forward) is None
+
+
+def test_what_is_written_after_wrapping_is_sent_again() -> None:
+    found = sent_again(APART.trace(), BUILT.at, APART.at("xavier_uniform_(m.weight)"))
+    assert lines(found)[:2] == [
+        "for tensor in model.state_dict().values():", "    dist.broadcast(tensor, 0)"
+    ]  # fmt: skip
+
+
+def test_the_last_statement_of_one_rank_is_made_by_all() -> None:
+    found = on_every_rank(APART.trace(), APART.at("scheduler.step()"))
+    assert lines(found) == ["    scheduler.step()"]
+    assert found is not None and not found.choice
+
+
+def test_gradients_are_averaged_by_hand_before_the_step() -> None:
+    rows = lines(averaged_by_hand(APART.trace(), APART.at("optimizer.step()"), "model"))
+    assert rows[:4] == [
+        "    for parameter in model.parameters():",
+        "        if parameter.grad is not None:",
+        "            dist.all_reduce(parameter.grad)",
+        "            parameter.grad /= dist.get_world_size()",
+    ]
+    assert averaged_by_hand(APART.trace(), APART.at("optimizer.step()"), "trained") is None
+
+
+def test_what_an_object_holds_is_sent_by_its_path() -> None:
+    held = Script("import torch.distributed as dist\n\ntrainer = Trainer(rank)\n")
+    found = begins_alike(held.trace(), held.at("trainer = Trainer(rank)"), "trainer.net")
+    assert lines(found)[1] == "for parameter in trainer.net.parameters():"
