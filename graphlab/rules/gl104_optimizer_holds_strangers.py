@@ -8,6 +8,7 @@ from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.repair.held.building import bound_again, build_again
 from graphlab.rules.repair.held.made_once import made_in_constructor
+from graphlab.rules.repair.ranks.options import built_after_sharding
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import last_step, unversioned
 from graphlab.rules.words import several_parameters
@@ -47,6 +48,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                     known.at if known is not None else None,
                     [trace.tensors[at] for at in optimizer.strangers],
                 ),
+                *filter(None, [built_after_sharding(trace, optimizer.at)]),
                 *build_again(
                     trace,
                     optimizer.at,

@@ -11,7 +11,12 @@ from graphlab.rules.repair.ranks.averages import (
     of_every_parameter,
     written_back,
 )
-from graphlab.rules.repair.ranks.options import without_reentrance
+from graphlab.rules.repair.ranks.options import (
+    given_to_all,
+    sharded_whole,
+    waited_for,
+    without_reentrance,
+)
 from graphlab.rules.repair.ranks.replicas import (
     built_at,
     gradients_themselves,
@@ -30,7 +35,7 @@ from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, NotAveraged, Wrappe
 
 # Why the gradients were not averaged, where that is known.
 _KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied", "never", "grad"}
-_KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight", "late"}
+_KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight", "late", "reduced"}
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -84,7 +89,14 @@ def _repair(trace: Trace, each: NotAveraged) -> Help | None:
     if source.why == "late":
         return averaged_before(trace, source.cause, each.at)
     if source.why == "by-hand" and (owner := trace.tensors[each.tensors[0]].owner):
-        return next(of_every_parameter(trace, source.cause, owner), None)
+        repair = next(of_every_parameter(trace, source.cause, owner), None)
+        return repair or averaged_by_hand(trace, each.at, owner)
+    if source.why == "reduced":
+        return given_to_all(trace, source.cause)
+    if source.why == "in-flight":
+        return waited_for(trace, source.cause)
+    if source.why == "unsharded":
+        return sharded_whole(trace, trace.tensors[each.tensors[0]].owner or "")
     if source.why == "around" and source.cause is not None:
         repair = through_the_wrapper(trace, source.cause)
         owner = trace.tensors[each.tensors[0]].owner or ""

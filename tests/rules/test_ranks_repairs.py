@@ -9,6 +9,12 @@ from graphlab.rules.repair.ranks.averages import (
     of_every_parameter,
     written_back,
 )
+from graphlab.rules.repair.ranks.options import (
+    built_after_sharding,
+    given_to_all,
+    sharded_whole,
+    waited_for,
+)
 from graphlab.rules.repair.ranks.replicas import (
     begins_alike,
     on_every_rank,
@@ -290,3 +296,51 @@ def test_what_an_object_holds_is_sent_by_its_path() -> None:
     held = Script("import torch.distributed as dist\n\ntrainer = Trainer(rank)\n")
     found = begins_alike(held.trace(), held.at("trainer = Trainer(rank)"), "trainer.net")
     assert lines(found)[1] == "for parameter in trainer.net.parameters():"
+
+
+OPTIONS = Script("""\
+from torch.distributed.fsdp import fully_shard
+
+optimizer = AdamW(model.parameters())
+for block in model.blocks:
+    fully_shard(block)
+dist.all_reduce(p.grad, async_op=True)
+dist.reduce(p.grad, dst=0, op=dist.ReduceOp.SUM)
+dist.reduce(q.grad, 0)
+
+
+def update(teacher):
+    teacher.mul_(0.9)
+
+
+for x in batches:
+    if rank == 0:
+        update(teacher)
+        print(x)
+""")
+
+
+def test_a_call_is_given_other_arguments() -> None:
+    trace = OPTIONS.trace()
+    async_ = waited_for(trace, OPTIONS.at("dist.all_reduce(p.grad, async_op=True)"))
+    assert lines(async_) == ["dist.all_reduce(p.grad)"]
+    named = given_to_all(trace, OPTIONS.at("dist.reduce(p.grad, dst=0, op=dist.ReduceOp.SUM)"))
+    assert lines(named) == ["dist.all_reduce(p.grad, op=dist.ReduceOp.SUM)"]
+    plain = given_to_all(trace, OPTIONS.at("dist.reduce(q.grad, 0)"))
+    assert lines(plain) == ["dist.all_reduce(q.grad)"]
+    assert given_to_all(trace, OPTIONS.at("fully_shard(block)")) is None
+
+
+def test_the_whole_model_is_sharded_before_its_optimizer_is_built() -> None:
+    trace = OPTIONS.trace()
+    assert lines(sharded_whole(trace, "model"))[0] == "fully_shard(model)"
+    assert sharded_whole(trace, "trained") is None
+    made = OPTIONS.at("optimizer = AdamW(model.parameters())")
+    moved = lines(built_after_sharding(trace, made))
+    assert moved[:3] == ["for block in model.blocks:", "    fully_shard(block)", made.code]
+    assert built_after_sharding(trace, OPTIONS.at("teacher.mul_(0.9)")) is None
+
+
+def test_what_one_rank_calls_is_called_by_all() -> None:
+    found = on_every_rank(OPTIONS.trace(), OPTIONS.at("teacher.mul_(0.9)"))
+    assert lines(found) == ["    update(teacher)", "    if rank == 0:"]

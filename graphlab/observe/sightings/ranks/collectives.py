@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -103,6 +103,12 @@ class Collectives:
     def among(self, tensor: Any) -> tuple[int, ...]:
         """The ranks among which a collective overwrote a tensor last; none for all, or none."""
         return self._among.get(storage_key(tensor) or -1, ())
+
+    def unshared(self, spot: Spot) -> Literal["in-flight", "reduced", ""]:
+        """Why not all ranks have what a line averages, if it is known not to be so."""
+        if self._counts[spot, "reduce"]:
+            return "reduced"
+        return "in-flight" if self.in_flight(spot) else ""
 
     def in_flight(self, spot: Spot) -> bool:
         """Whether a line lets its calls run on, nothing in the program's files waits for any, and

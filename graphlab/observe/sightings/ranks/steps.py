@@ -229,10 +229,10 @@ class RankSteps:
                 line = located(mean)
                 by = call_text(line, "all_reduce")[0]
                 source = replace(source, cause=line, cause_by=by)
-            if mean is not None and self._collectives.in_flight(mean):
+            if mean is not None and (why := self._collectives.unshared(mean)):
                 line = located(mean)
                 by = call_text(line, "all_reduce")[0]
-                source = replace(source, why="in-flight", cause=line, cause_by=by)
+                source = replace(source, why=why, cause=line, cause_by=by)
             if source not in sources:
                 sources.append(source)
             source_of.append(sources.index(source))

@@ -276,7 +276,10 @@ def on_every_rank(trace: Trace, at: Location, of_rank: bool = False) -> Help | N
     # An `elif` is no statement of its own.
     inner = max(holders, key=lambda node: node.lineno, default=None)
     if inner is None:
-        return _last_on_every_rank(trace, at)
+        call = _one_call(trace, at)
+        return _last_on_every_rank(trace, at) or (
+            on_every_rank(trace, call, of_rank=True) if call is not None else None
+        )
     if hasattr(inner.body[0], "body"):
         return None
     test = ast.unparse(inner.test)
@@ -313,3 +316,20 @@ def _last_on_every_rank(trace: Trace, at: Location) -> Help | None:
         return None
     text = message("repairs.wrapped.every_rank", test=test)
     return file.help(text, *file.moved(statement, holder))
+
+
+def _one_call(trace: Trace, at: Location) -> Location | None:
+    """The one call of the function that a line is in, from outside of it."""
+    file = Rewriting.of(trace, at)
+    inside = file.function(file.statement(at.line) or file.tree) if file is not None else None
+    if file is None or inside is None:
+        return None
+    own = {id(each) for each in ast.walk(inside)}
+    calls = [
+        each.lineno
+        for each in ast.walk(file.tree)
+        if isinstance(each, ast.Call)
+        and ast.unparse(each.func).rpartition(".")[2] == inside.name
+        and id(each) not in own
+    ]
+    return line_place(at.file, calls[0], source=file.source) if len(calls) == 1 else None
