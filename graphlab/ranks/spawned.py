@@ -175,6 +175,9 @@ def _may_be_rank(run: Any) -> bool:
     """Whether it is a function of the program's, in a file that speaks of torch.distributed."""
     if type(run) is not FunctionType or installed(run.__code__.co_filename):
         return False
+    # The workers of a DataLoader, also where torch is no installed package.
+    if run.__module__.partition(".")[0] == "torch":
+        return False
     return any("distributed" in line for line in linecache.getlines(run.__code__.co_filename))
 
 
