@@ -149,6 +149,17 @@ for turn in range(6):
     opt_t.step()
     opt_s.step()
 """
+# Statements that share their lines, in a wrong order.
+LINES = """
+import torch
+from torch import nn
+
+torch.manual_seed(0); net = nn.Linear(4, 1)
+opt = torch.optim.Adam(net.parameters())
+for turn in range(6):
+    loss = net(torch.randn(8, 4)).square().mean()
+    loss.backward(); opt.zero_grad(); opt.step()
+"""
 # The cut is in an imported file; a frozen encoder must stay frozen.
 CUT = """
 import torch
@@ -301,6 +312,18 @@ def test_each_optimizer_is_left_its_own_loss(main: Main, tmp_path: Path) -> None
     code, _, _ = main("fix", "apart.py", "--apply", "--json", "r.json")
     assert code == 0
     assert "loss_s.backward(inputs=list(student" in (tmp_path / "apart.py").read_text()
+
+
+def test_statements_that_share_a_line_are_moved_apart_for_a_repair(
+    main: Main, tmp_path: Path
+) -> None:
+    (tmp_path / "lines.py").write_text(LINES)
+    code, _, _ = main("fix", "lines.py", "--apply")
+    wanted = LINES.replace(
+        "    loss.backward(); opt.zero_grad(); opt.step()",
+        "    loss.backward()\n    opt.step()\n    opt.zero_grad()",
+    )
+    assert code == 0 and (tmp_path / "lines.py").read_text() == wanted
 
 
 def test_compiled_code_is_not_proved_and_not_applied(main: Main, tmp_path: Path) -> None:
