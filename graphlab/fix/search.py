@@ -25,8 +25,8 @@ from graphlab.trace.sightings import NonFinite
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
 # The rules about parameters that no optimizer holds, about graphs that were freed, and about
-# gradients that are all zero.
-_UNHELD, _FREED, _ZERO = "GL103", "GL002", "GL120"
+# gradients that nobody uses.
+_UNHELD, _FREED, _WASTED = "GL103", "GL002", "GL108"
 _AGAIN = ("repairs.loops.recompute", "repairs.loops.recompute_many")
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
@@ -212,8 +212,7 @@ class Search:
                 *on_ranks.checked(self._before, answer, trial.findings, self._code(answer)),
                 *checks.as_meant(trial.choices),
             )
-        for trial in wave:
-            settle(trial, wave)
+        settle(wave)
 
     def _code(self, answer: Answer) -> int:
         """The exit code, 0 where it is the one that the program itself means to end with."""
@@ -242,7 +241,7 @@ class Search:
         # Of a chain only the whole is shown.
         shown = [each for each in self._trials if id(each) not in bases or each.verdict == "proved"]
         order = ("proved", "runs", "rejected")
-        shown.sort(key=lambda each: order.index(each.verdict))
+        shown.sort(key=lambda each: (order.index(each.verdict), _in_vain(each)))
         for each in shown:
             each.texts = {
                 path: shared_again(text, self._parted.get(path, {}))
@@ -280,6 +279,14 @@ def _in_order(finding: Finding, trace: Trace | None) -> Sequence[Help]:
         if froms and not any(isinstance(one, Step) for one in events[froms[0] : at]):
             return sorted(offered, key=lambda help: key_of(help.text) in _AGAIN)
     return offered
+
+
+def _in_vain(trial: Trial) -> bool:
+    """Whether a graph is gone through again for gradients that nobody uses: a generator's, in the
+    step of its discriminator."""
+    if trial.verdict != "proved" or trial.mends is None or trial.mends.code != _FREED:
+        return False
+    return any(each.code == _WASTED for each in trial.findings)
 
 
 def _places(finding: Finding) -> list[Location]:

@@ -54,8 +54,15 @@ def helped(trial: Trial) -> bool:
     )
 
 
-def settle(trial: Trial, wave: Sequence[Trial]) -> None:
+def settle(wave: Sequence[Trial]) -> None:
     """A choice is none where the other way does not do: then the program does say what it means."""
+    for trial in [each for each in wave if _is_settled(each, wave)]:
+        kept = (check for check in trial.checks if check.name != checks.MEANT)
+        trial.choices = trial.choices[:-1]
+        trial.checks = (*kept, *checks.as_meant(trial.choices))
+
+
+def _is_settled(trial: Trial, wave: Sequence[Trial]) -> bool:
     choice = trial.choices[-1] if trial.choices else ""
     others = [each for each in wave if each is not trial and each.over is trial.over]
     if key_of(choice) == _ONCE:
@@ -74,11 +81,8 @@ def settle(trial: Trial, wave: Sequence[Trial]) -> None:
         others = [each for each in others if each.mends is trial.mends]
         settled = _every_way(choice) and all(each.verdict == "rejected" for each in others)
     else:
-        return
-    if others and settled:
-        kept = (check for check in trial.checks if check.name != checks.MEANT)
-        trial.choices = trial.choices[:-1]
-        trial.checks = (*kept, *checks.as_meant(trial.choices))
+        return False
+    return bool(others) and settled
 
 
 def _anew(trial: Trial, choice: str) -> bool:
