@@ -24,7 +24,7 @@ from graphlab.trace.model import (
     Step,
     Trace,
 )
-from graphlab.trace.module_sightings import NoFreeze, Restored, TieBroken
+from graphlab.trace.module_sightings import NoFreeze, Restored, TieBroken, TrainedAsNumber
 from graphlab.trace.repairs.model import Check, Verdict
 
 RUNS, SILENCES = message("fix.check.runs"), message("fix.check.silences")
@@ -171,9 +171,16 @@ def _thawed(before: Trace, after: Trace) -> str:
 def _lost(before: Trace, after: Trace) -> Iterator[str]:
     now = {each.name: each for each in after.optimizers}
     names = [each.name for each in after.tensors]
-    # What the program means to freeze, by a flag that freezes nothing; and what is to be one again.
+    # What the program means to freeze, by a flag that freezes nothing, or as the copy that makes a
+    # target; and what is to be one again.
     meant = {at for each in before.sightings if isinstance(each, NoFreeze) for at in each.tensors}
     one = {name for each in before.sightings if isinstance(each, TieBroken) for name in each.names}
+    meant |= {
+        at
+        for each in before.sightings
+        if isinstance(each, TrainedAsNumber) and each.what == "copy"
+        for at in each.tensors
+    }
     # The tie has names of its own, such as `model.head.weight` for `trainer.model.head.weight`.
     missed = {
         at

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from graphlab.errors import UserError
-from graphlab.fix import checks, on_ranks, sources
+from graphlab.fix import checks, on_ranks
 from graphlab.fix.job import Answer, Job
 from graphlab.fix.processes import Processes
-from graphlab.fix.sources import Source
+from graphlab.fix.texts import sources
+from graphlab.fix.texts.one_a_line import one_a_line, shared_again
+from graphlab.fix.texts.sources import Source
+from graphlab.fix.tried import Trial, helped, settle
 from graphlab.language import Message, key_of, message
 from graphlab.rules.gl101_mixed_gradients import mixed_at_all
 from graphlab.trace.finding import Finding, Help
-from graphlab.trace.model import Backward, Module, Step, Trace
+from graphlab.trace.model import Backward, Location, Module, Step, Trace
 from graphlab.trace.repairs.model import Candidate, Check, Cost, Repairs
 from graphlab.trace.sightings import NonFinite
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
 # The rules about parameters that no optimizer holds, about graphs that were freed, and about
-# gradients that are all zero.
-_UNHELD, _FREED, _ZERO = "GL103", "GL002", "GL120"
+# gradients that nobody uses.
+_UNHELD, _FREED, _WASTED = "GL103", "GL002", "GL108"
 _AGAIN = ("repairs.loops.recompute", "repairs.loops.recompute_many")
-# Choices that a trial of the other way settles: a value that is computed once and detached, or in
-# each turn; elements that are assigned without their graph, or with it; and which operand of a
-# summand is to have one.
-_ONCE, _VALUES, _CUT = "fix.meant.once", "fix.meant.values", "fix.meant.which_cut"
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
 _AT_LEAST = 5.0
@@ -56,31 +55,6 @@ class Asked:
     ranks: int = 1
 
 
-@dataclass
-class _Trial:
-    """A repair, and what became of it."""
-
-    texts: dict[str, str]
-    words: tuple[str, ...] = ()
-    # What it decides that the program does not say.
-    choices: tuple[str, ...] = ()
-    # What it is put on top of, and the finding that it is to mend.
-    over: _Trial | None = None
-    mends: Finding | None = None
-    trace: Trace | None = None
-    findings: list[Finding] = field(default_factory=list)
-    checks: tuple[Check, ...] = ()
-    saved_bytes: int | None = None
-
-    @property
-    def verdict(self) -> str:
-        return checks.verdict(self.checks)
-
-    @property
-    def problems(self) -> list[Finding]:
-        return [each for each in self.findings if each.severity != "info"]
-
-
 class Search:
     """The trials of one command, in `processes`."""
 
@@ -88,8 +62,10 @@ class Search:
         self._asked, self._processes, self._listener = asked, processes, listener
         self.originals: dict[str, Source] = {}
         self._seen: set[tuple[tuple[str, str], ...]] = set()
-        self._trials: list[_Trial] = []
+        self._trials: list[Trial] = []
         self._first: list[Finding] = []
+        # What became of lines with several statements, in each file that has been given one each.
+        self._parted: dict[str, dict[str, str]] = {}
         self._before: Answer = Answer()
         # The text of every file as each candidate has it, by the candidate's place.
         self.texts: list[dict[str, str]] = []
@@ -113,11 +89,35 @@ class Search:
         again = self._job({}, None, asked.limit)
         self._before = before = self._looked_into(before, before.trace, again)
         assert before.trace is not None
-        first = _Trial({}, trace=before.trace, findings=on_ranks.findings(before))
+        first = Trial({}, trace=before.trace, findings=on_ranks.findings(before))
         self._first = first.findings
         if first.problems:
             self._search(first)
+            apart = self._one_a_line(first) if not self._proved() else None
+            if apart is not None:
+                self._search(apart)
         return self._repairs(first)
+
+    def _proved(self) -> bool:
+        return any(each.verdict == "proved" for each in self._trials)
+
+    def _one_a_line(self, first: Trial) -> Trial | None:
+        """The program as it is with a line for each statement, as repairs need it; None where it
+        has that, in the files that the problems are in."""
+        texts = dict[str, str]()
+        for file in {each.file for one in first.problems for each in _places(one)}:
+            path = os.path.realpath(file)
+            source = self.originals.get(path) or sources.read(path)
+            new, became = one_a_line(source.text) if source is not None else ("", {})
+            if source is not None and became:
+                self.originals[path], texts[path] = source, new
+                self._parted[path] = became
+        if not texts:
+            return None
+        answer = self._processes.run(self._job(texts, None, self._limit()))
+        if answer.trace is None:
+            return None
+        return Trial(texts, trace=answer.trace, findings=on_ranks.findings(answer))
 
     def _looked_into(self, before: Answer, trace: Trace, job: Job) -> Answer:
         """The `job` run once more, to tell which operation made the first NaN; as it went before
@@ -141,7 +141,7 @@ class Search:
             jobs.append(replace(self._job(self.texts[chosen], until, limit), film=True))
         return [answer for _, answer in sorted(self._processes.run_all(jobs), key=lambda e: e[0])]
 
-    def _search(self, first: _Trial) -> None:
+    def _search(self, first: Trial) -> None:
         grown = [first]
         for _ in range(DEPTH):
             wave = list(self._next(grown))[: min(WIDTH, TRIALS - len(self._trials))]
@@ -150,12 +150,12 @@ class Search:
             self._try(wave)
             if any(each.verdict == "proved" for each in wave):
                 break
-            helped = [each for each in wave if each.trace is not None and _helped(each)]
+            better = [each for each in wave if each.trace is not None and helped(each)]
             # What has fewer problems left goes first. Where no repair of the first finding helped,
             # it may come from another one.
-            grown = [*sorted(helped, key=lambda each: len(each.problems)), *grown]
+            grown = [*sorted(better, key=lambda each: len(each.problems)), *grown]
 
-    def _next(self, grown: Sequence[_Trial]) -> Iterator[_Trial]:
+    def _next(self, grown: Sequence[Trial]) -> Iterator[Trial]:
         for base in grown:
             problems = base.problems or _mixed(base)
             for finding in sorted(problems, key=lambda each: each.severity != "error"):
@@ -166,7 +166,7 @@ class Search:
                     # One finding after the other: the next may be gone with this one.
                     break
 
-    def _on(self, base: _Trial, finding: Finding, help: Help) -> _Trial | None:
+    def _on(self, base: Trial, finding: Finding, help: Help) -> Trial | None:
         texts = sources.applied(help, base.texts)
         if texts is None:
             return None
@@ -185,9 +185,9 @@ class Search:
         elif finding.code == _UNHELD and all(each.code != _UNHELD for each in self._first):
             # That came to light as the error was mended: the program does not say what it means.
             choices = (*choices, message("fix.meant.trains"))
-        return _Trial(texts, (*base.words, _alone(help.text)), choices, base, finding)
+        return Trial(texts, (*base.words, _alone(help.text)), choices, base, finding)
 
-    def _try(self, wave: Sequence[_Trial]) -> None:
+    def _try(self, wave: Sequence[Trial]) -> None:
         before = self._before.trace
         assert before is not None
         until, limit = _until(before, self._asked.steps), self._limit()
@@ -212,8 +212,7 @@ class Search:
                 *on_ranks.checked(self._before, answer, trial.findings, self._code(answer)),
                 *checks.as_meant(trial.choices),
             )
-        for trial in wave:
-            _settle(trial, wave)
+        settle(wave)
 
     def _code(self, answer: Answer) -> int:
         """The exit code, 0 where it is the one that the program itself means to end with."""
@@ -233,7 +232,7 @@ class Search:
             alone=self._before.joint is not None,
         )  # fmt: skip
 
-    def _repairs(self, first: _Trial) -> Repairs:
+    def _repairs(self, first: Trial) -> Repairs:
         before = self._before
         late = before.left == "time"
         raised = before.trace.exception if before.trace is not None and not late else None
@@ -242,7 +241,12 @@ class Search:
         # Of a chain only the whole is shown.
         shown = [each for each in self._trials if id(each) not in bases or each.verdict == "proved"]
         order = ("proved", "runs", "rejected")
-        shown.sort(key=lambda each: order.index(each.verdict))
+        shown.sort(key=lambda each: (order.index(each.verdict), _in_vain(each)))
+        for each in shown:
+            each.texts = {
+                path: shared_again(text, self._parted.get(path, {}))
+                for path, text in each.texts.items()
+            }
         self.texts = [each.texts for each in shown]
         found = tuple(self._candidate(each) for each in shown)
         proved = [at for at, each in enumerate(found) if each.verdict == "proved"]
@@ -252,7 +256,7 @@ class Search:
             left_after=before.seconds if late else None,
         )  # fmt: skip
 
-    def _candidate(self, each: _Trial) -> Candidate:
+    def _candidate(self, each: Trial) -> Candidate:
         return Candidate(
             message("fix.together", texts=list(dict.fromkeys(each.words))),
             sources.patch(each.texts, self.originals, os.getcwd()),
@@ -277,6 +281,19 @@ def _in_order(finding: Finding, trace: Trace | None) -> Sequence[Help]:
     return offered
 
 
+def _in_vain(trial: Trial) -> bool:
+    """Whether a graph is gone through again for gradients that nobody uses: a generator's, in the
+    step of its discriminator."""
+    if trial.verdict != "proved" or trial.mends is None or trial.mends.code != _FREED:
+        return False
+    return any(each.code == _WASTED for each in trial.findings)
+
+
+def _places(finding: Finding) -> list[Location]:
+    found = (finding.saved, finding.mutated, finding.freed, finding.failed, finding.cause)
+    return [each.at for each in found if each is not None and each.at is not None]
+
+
 def _alone(text: str) -> str:
     """The text of a help that stands beside no other: such as begins with "Or" has a sister."""
     if not isinstance(text, Message) or ".or_" not in text.key:
@@ -292,73 +309,11 @@ def _lost(answer: Answer) -> str:
     return message("fix.runs.process_ended", code=answer.exit_code)
 
 
-def _helped(trial: _Trial) -> bool:
-    """Whether the finding that it was to mend is gone."""
-    was = trial.mends
-    # One that has its words, and another repair to offer, is the next of its kind.
-    return was is None or not any(
-        each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
-        for each in trial.problems
-    )
-
-
-def _mixed(trial: _Trial) -> list[Finding]:
+def _mixed(trial: Trial) -> list[Finding]:
     """What keeps the gradients of a repair that left no finding from being those of the own loss
     alone."""
     wrong = any(each.name == checks.GRADIENTS and each.holds is False for each in trial.checks)
     return [*mixed_at_all(trial.trace)] if wrong and trial.trace is not None else []
-
-
-def _settle(trial: _Trial, wave: Sequence[_Trial]) -> None:
-    """A choice is none where the other way does not do: then the program does say what it means."""
-    choice = trial.choices[-1] if trial.choices else ""
-    others = [each for each in wave if each is not trial and each.over is trial.over]
-    if key_of(choice) == _ONCE:
-        anew = [each for each in others if each.mends is trial.mends and _anew(each, choice)]
-        others = [each for each in others if each.choices == trial.choices]
-        settled = all(
-            any(_silenced(check) for check in each.checks) or _still(each) for each in others
-        )
-        if not others:
-            # Where it is computed in each turn, and leads to the old graph all the same.
-            others, settled = anew, not any(_helped(each) for each in anew)
-    elif key_of(choice) == _VALUES:
-        others = [each for each in others if each.mends is trial.mends and not each.choices]
-        settled = all(each.verdict == "rejected" for each in others)
-    elif key_of(choice) == _CUT:
-        others = [each for each in others if each.mends is trial.mends]
-        settled = _every_way(choice) and all(each.verdict == "rejected" for each in others)
-    else:
-        return
-    if others and settled:
-        kept = (check for check in trial.checks if check.name != checks.MEANT)
-        trial.choices = trial.choices[:-1]
-        trial.checks = (*kept, *checks.as_meant(trial.choices))
-
-
-def _anew(trial: _Trial, choice: str) -> bool:
-    """Whether it computes in each turn what is detached where that choice is made."""
-    text = trial.words[-1]
-    names = text.arguments.get("names", ()) if isinstance(text, Message) else ()
-    mine = choice.arguments["name"] if isinstance(choice, Message) else ""
-    return key_of(text) == "repairs.kept_apart.each_turn" and mine in names
-
-
-def _still(trial: _Trial) -> bool:
-    """Whether every gradient of a loss is exactly zero in it, which trains nothing: a ratio to what
-    is computed anew from the same weights."""
-    return any(each.code == _ZERO for each in trial.problems)
-
-
-def _every_way(choice: str) -> bool:
-    """Whether each way of the cut values to choose among was tried: one alone, the other, or both.
-    Of three and more nobody tries every subset."""
-    names = choice.arguments["names"] if isinstance(choice, Message) else ()
-    return len(names) == 2
-
-
-def _silenced(check: Check) -> bool:
-    return check.name == checks.SILENCES and check.holds is False
 
 
 def _until(before: Trace, steps: int) -> int | None:
@@ -370,7 +325,7 @@ def _until(before: Trace, steps: int) -> int | None:
     return (at if at is not None else max(before.iterations - 1, 0)) + steps
 
 
-def _cost(trial: _Trial) -> Cost:
+def _cost(trial: Trial) -> Cost:
     if trial.trace is None:
         return Cost()
     events = trial.trace.events

@@ -64,7 +64,8 @@ def spawned(path: str) -> None:
 
 def _serve(job: Job) -> None:
     """Read the edited text in place of the files of the job."""
-    from graphlab.fix import overlay, sources
+    from graphlab.fix import overlay
+    from graphlab.fix.texts import sources
 
     texts: dict[str, bytes] = {}
     for name, text in job.texts.items():

@@ -9,6 +9,7 @@ from graphlab.rules.repair.held.scheduled import (
     once_an_epoch,
     scheduled_for,
     scheduled_last,
+    stepped_each_epoch,
     steps_in_turn,
 )
 from graphlab.rules.rule import Rule
@@ -75,7 +76,8 @@ def _twice(trace: Trace, each: ScheduledTwice) -> Finding:
 def _idle(trace: Trace, each: ScheduleOff) -> Finding:
     name = trace.optimizers[each.optimizer].name
     word = message("training.gl132.planned")
-    repair = Help(message("training.gl132.help_unstepped"))
+    edit = stepped_each_epoch(trace, each) if not each.named else None
+    repair = edit or Help(message("training.gl132.help_unstepped"))
     if each.named and each.at is not None:
         word = message("words.not_called", name=each.named)
         named = not_called(trace, "step", lambda owner: owner != name.rpartition(".")[2])

@@ -149,6 +149,46 @@ for turn in range(6):
     opt_t.step()
     opt_s.step()
 """
+# Statements that share their lines, in a wrong order.
+LINES = """
+import torch
+from torch import nn
+
+torch.manual_seed(0); net = nn.Linear(4, 1)
+opt = torch.optim.Adam(net.parameters())
+for turn in range(6):
+    loss = net(torch.randn(8, 4)).square().mean()
+    loss.backward(); opt.zero_grad(); opt.step()
+"""
+# A schedule that nobody steps.
+SCHEDULED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+class Learner:
+    def __init__(self, model):
+        self.model = model
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, gamma=0.5)
+
+    def batch(self, x):
+        loss = self.model(x).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    def fit(self, batches):
+        for epoch in range(4):
+            for x in batches:
+                self.batch(x)
+            print(epoch, self.schedule.get_last_lr())
+
+
+learner = Learner(nn.Linear(4, 1))
+learner.fit([torch.randn(8, 4) for _ in range(5)])
+"""
 # The cut is in an imported file; a frozen encoder must stay frozen.
 CUT = """
 import torch
@@ -301,6 +341,26 @@ def test_each_optimizer_is_left_its_own_loss(main: Main, tmp_path: Path) -> None
     code, _, _ = main("fix", "apart.py", "--apply", "--json", "r.json")
     assert code == 0
     assert "loss_s.backward(inputs=list(student" in (tmp_path / "apart.py").read_text()
+
+
+def test_statements_that_share_a_line_are_moved_apart_for_a_repair(
+    main: Main, tmp_path: Path
+) -> None:
+    (tmp_path / "lines.py").write_text(LINES)
+    code, _, _ = main("fix", "lines.py", "--apply")
+    wanted = LINES.replace(
+        "    loss.backward(); opt.zero_grad(); opt.step()",
+        "    loss.backward()\n    opt.step()\n    opt.zero_grad()",
+    )
+    assert code == 0 and (tmp_path / "lines.py").read_text() == wanted
+
+
+def test_a_schedule_of_epochs_is_stepped_in_each(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "schedule.py").write_text(SCHEDULED)
+    code, _, _ = main("fix", "schedule.py", "--apply")
+    said = "            print(epoch, self.schedule.get_last_lr())\n"
+    wanted = SCHEDULED.replace(said, f"{said}            self.schedule.step()\n")
+    assert code == 0 and (tmp_path / "schedule.py").read_text() == wanted
 
 
 def test_compiled_code_is_not_proved_and_not_applied(main: Main, tmp_path: Path) -> None:

@@ -50,6 +50,92 @@ for turn in range(6):
     loss.backward()
     optimizer.step()
 """
+# A backbone that is to be set free later, by a flag on another object; and one that is a threshold.
+GUARDED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone, self.head = nn.Linear(4, 8), nn.Linear(8, 2)
+        self.tuned = False
+
+    def forward(self, x):
+        with torch.set_grad_enabled(self.tuned):
+            f = self.backbone(x)
+        return self.head(f)
+
+
+model = Model()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for turn in range(8):
+    if turn == 4:
+        model.head.tuned = True
+    loss = model(torch.randn(8, 4)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+CHOSEN = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for turn in range(6):
+    x = torch.randn(8, 4)
+    score = net(x)
+    sure = (score > 0).float()
+    loss = (sure - x[:, :1]).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+# A closure that is called several times with what was computed once.
+CLOSURE = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+optimizer = torch.optim.LBFGS(net.parameters(), max_iter=4)
+x = torch.randn(8, 4)
+out = net(x)
+for turn in range(4):
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (out - 1).square().mean()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+"""
+# A discriminator is given what the generator's backward has used up.
+USED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+G, D = nn.Linear(3, 3), nn.Linear(3, 1)
+optimizer_G = torch.optim.Adam(G.parameters())
+optimizer_D = torch.optim.Adam(D.parameters())
+for turn in range(6):
+    real, fake = torch.randn(8, 3), G(torch.randn(8, 3))
+    loss_G = (D(fake) - 1).square().mean()
+    optimizer_G.zero_grad()
+    loss_G.backward()
+    optimizer_G.step()
+    loss_D = (D(real) - 1).square().mean() + D(fake).square().mean()
+    optimizer_D.zero_grad()
+    loss_D.backward()
+    optimizer_D.step()
+"""
 # The same, of a student and a teacher that is not trained.
 TEACHER = """
 import torch
@@ -144,6 +230,25 @@ def test_which_of_four_cuts_are_meant_is_not_settled_by_trying_some(fix: Fix) ->
     code, text, verdicts = fix(SIAMESE)
     assert code == 1 and text == SIAMESE
     assert "runs" in verdicts and "proved" not in verdicts
+
+
+@pytest.mark.parametrize("source", [GUARDED, CHOSEN])
+def test_what_only_a_condition_or_a_threshold_says_is_for_the_author(fix: Fix, source: str) -> None:
+    code, text, verdicts = fix(source)
+    assert code == 1 and text == source
+    assert "runs" in verdicts and "proved" not in verdicts
+
+
+def test_what_trains_nothing_when_detached_is_computed_in_each_turn(fix: Fix) -> None:
+    code, text, verdicts = fix(CLOSURE)
+    assert (code, verdicts) == (0, ["proved", "rejected"])
+    assert text.index("def closure") < text.index("        out = net(x)\n")
+
+
+def test_a_graph_is_not_gone_through_again_for_gradients_that_nobody_uses(fix: Fix) -> None:
+    code, text, verdicts = fix(USED)
+    assert code == 0 and verdicts[:2] == ["proved", "proved"]
+    assert "D(fake.detach()).square()" in text
 
 
 def test_the_operand_that_nobody_trains_is_not_the_one(fix: Fix) -> None:

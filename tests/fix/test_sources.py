@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from graphlab.errors import UserError
-from graphlab.fix import sources
+from graphlab.fix.texts import sources
+from graphlab.fix.texts.one_a_line import one_a_line, shared_again
 from graphlab.trace.finding import Help
 
 SCRIPT = "import torch\nx = 1\ny = x.item()\nprint(y)"
@@ -113,3 +114,51 @@ def test_a_file_that_has_changed_is_not_written(script: Path) -> None:
     with pytest.raises(UserError, match="has changed"):
         sources.write({str(script): "x = 1\n"}, {str(script): original})
     assert script.read_text() == SCRIPT + "\n# mine"
+
+
+SHARED = """\
+def train(n):
+\tfor i in range(n): a = f(1,
+\t\t2); b = "x; y"; c = 3;  # why
+\telse: d = 4
+\tif n: pass
+\telif d: e = 5; f = 6
+\treturn a
+
+x = "é"; y = lambda: (1, 2); z = 3
+w = 1
+"""
+APART = """\
+def train(n):
+\tfor i in range(n):
+\t\ta = f(1,
+\t\t2)
+\t\tb = "x; y"
+\t\tc = 3;  # why
+\telse:
+\t\td = 4
+\tif n:
+\t\tpass
+\telif d:
+\t\te = 5
+\t\tf = 6
+\treturn a
+
+x = "é"
+y = lambda: (1, 2)
+z = 3
+w = 1
+"""
+
+
+def test_statements_that_share_a_line_are_parted_and_joined_where_nothing_changed() -> None:
+    apart, became = one_a_line(SHARED)
+    assert apart == APART
+    assert shared_again(apart, became) == SHARED
+    assert one_a_line(APART) == (APART, {})
+    # What a repair has changed stays apart.
+    mended = APART.replace("x = ", "w = 0\nx = ").replace("z = 3", "z = 4")
+    assert shared_again(mended, became) == SHARED.replace(
+        'x = "é"; y = lambda: (1, 2); z = 3', 'w = 0\nx = "é"\ny = lambda: (1, 2)\nz = 4'
+    )
+    assert one_a_line("x = (1; y = 2") == ("x = (1; y = 2", {})

@@ -60,6 +60,32 @@ for step in range(6):
     optimizer.step()
 """
 
+BOOTSTRAPPED = """
+import copy
+
+
+class Agent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q = nn.Linear(4, 2)
+        self.q_target = copy.deepcopy(self.q)
+
+    def loss(self, obs, reward, after):
+        target = reward + 0.9 * self.q_target(after).max(1).values
+        return F.smooth_l1_loss(self.q(obs).max(1).values, target)
+
+
+agent = Agent()
+optimizer = torch.optim.Adam(agent.parameters(), lr=0.01)
+for step in range(8):
+    loss = agent.loss(torch.randn(8, 4), torch.randn(8), torch.randn(8, 4))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if step % 3 == 0:
+        agent.q_target.load_state_dict(agent.q.state_dict())
+"""
+
 NORMED = """
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -130,6 +156,7 @@ for step in range(6):
     ("code", "source", "said"),
     [
         ("GL149", ROUNDED, "Compute with other values than those of self.weight"),
+        ("GL140", BOOTSTRAPPED, "Freeze self.q_target"),
         ("GL138", REVERSED, "Let a torch.autograd.Function call the backward() of Reversal"),
         ("GL125", NORMED, "Assign the values of m.weight where it is parametrised"),
         ("GL116", FROZEN, "Take the gradient away where p is frozen"),

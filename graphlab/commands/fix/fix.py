@@ -15,10 +15,10 @@ from rich.status import Status
 from graphlab.commands.fix.played import side_by_side
 from graphlab.commands.recording import resolve
 from graphlab.errors import UserError
-from graphlab.fix import sources
 from graphlab.fix.processes import Processes
 from graphlab.fix.scratch import copy_of
 from graphlab.fix.search import Asked, Search
+from graphlab.fix.texts import sources
 from graphlab.language import message, say, told
 from graphlab.observe.distributed.placement import placement
 from graphlab.output import files

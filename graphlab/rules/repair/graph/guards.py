@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
@@ -50,6 +51,22 @@ def _lines(file: Rewriting, node: ast.expr) -> tuple[int, int]:
 
 
 def _of_block(file: Rewriting, block: ast.With) -> Iterator[Help]:
+    # Where something decides whether the guard is on, it is not to be off for good as proved.
+    for each in _without_guard(file, block):
+        test = next((e for e in map(_test, block.items) if e is not None), None)
+        choice = message("fix.meant.guarded", test=file.text(test)) if test is not None else ""
+        yield replace(each, choice=choice)
+
+
+def _test(item: ast.withitem) -> ast.expr | None:
+    """``phase == "train"`` of ``torch.set_grad_enabled(phase == "train")``."""
+    call = item.context_expr
+    if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("set_grad_enabled"):
+        return None
+    return next((each for each in call.args if not isinstance(each, ast.Constant)), None)
+
+
+def _without_guard(file: Rewriting, block: ast.With) -> Iterator[Help]:
     guards = [each for each in block.items if _is_guard(each.context_expr)]
     if len(guards) != 1 or block.body[0].lineno == block.lineno:
         return

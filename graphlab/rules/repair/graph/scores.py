@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
@@ -152,7 +153,9 @@ def probabilities_instead(trace: Trace, at: Location | None) -> Iterator[Help]:
         return
     help = file.help(message("repairs.tried.probabilities"), (*file.span(whole), text))
     if help is not None:
-        yield help
+        # Scores that are compared with 0 may be meant for another function than a sigmoid.
+        meant = message("fix.meant.threshold", name=file.text(node.left))
+        yield replace(help, choice=meant if value == 0 else "")
 
 
 def _casts(node: ast.AST, inner: ast.AST) -> bool:

@@ -13,6 +13,8 @@ from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Step, Trace
 from graphlab.trace.sightings import OptimizerRefused, ScheduleOff
 
+# Schedules whose numbers are of epochs, as their documentation has it.
+_BY_EPOCH = ("StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR")
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
 
 
@@ -116,6 +118,51 @@ def once_an_epoch(trace: Trace, off: ScheduleOff) -> Help | None:
     if len(batches.body) < 2 or not ast.unparse(statement).endswith(".step()"):
         return None
     return file.help(message("repairs.held.once_an_epoch"), *file.moved(statement, batches))
+
+
+def stepped_each_epoch(trace: Trace, off: ScheduleOff) -> Help | None:
+    """``scheduler.step()`` at the end of the one loop over epochs that leads to the optimizer's
+    step, for a schedule of a kind that counts epochs and is never stepped."""
+    file = Rewriting.of(trace, off.at)
+    built = file.statement(off.at.line) if file is not None and off.at is not None else None
+    steps = {e.at for e in trace.events if isinstance(e, Step) and e.optimizer == off.optimizer}
+    if file is None or not isinstance(built, ast.Assign) or None in steps or len(steps) != 1:
+        return None
+    call, target = built.value, built.targets[0]
+    step = next(iter(steps))
+    if not isinstance(call, ast.Call) or not isinstance(target, ast.Name | ast.Attribute):
+        return None
+    if ast.unparse(call.func).rpartition(".")[2] not in _BY_EPOCH or step is None:
+        return None
+    names = Callers(trace, step).leading_to(step)
+    loops = [
+        node
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.For) and leads(file, node, step, names) and _over_epochs(node)
+    ]
+    last = loops[0].body[-1] if len(loops) == 1 else None
+    # A local variable of another function has no such name here; an attribute has, in its class.
+    here = last is not None and file.function(last) is file.function(built)
+    if last is not None and isinstance(target, ast.Attribute):
+        here = here or (file.text(target).startswith("self.") and _class(file, last) is not None)
+        here = here and _class(file, last) is _class(file, built)
+    ends = isinstance(last, ast.Return | ast.Break | ast.Continue | ast.Raise)
+    if last is None or ends or not here or not file.body(last):
+        return None
+    name, end = file.text(target), file.whole(last)[1]
+    # A file may end without the end of its last line.
+    new = "" if file.source[:end].endswith("\n") else "\n"
+    edit = (end, end, f"{new}{' ' * last.col_offset}{name}.step()\n")
+    return file.help(message("repairs.held.each_epoch", name=name), edit)
+
+
+def _class(file: Rewriting, node: ast.AST) -> ast.AST | None:
+    return next((each for each in file.around(node) if isinstance(each, ast.ClassDef)), None)
+
+
+def _over_epochs(loop: ast.For) -> bool:
+    names = (each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name))
+    return any("epoch" in each.lower() or each == "ep" for each in names)
 
 
 def one_cycle_built(trace: Trace, refused: OptimizerRefused) -> Location | None:

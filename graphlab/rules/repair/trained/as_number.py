@@ -14,7 +14,7 @@ from graphlab.source.effects.bootstraps import target_in, weight_in
 from graphlab.source.effects.straight import straight_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Backward, Location, Trace
 from graphlab.trace.module_sightings import TrainedAsNumber
 from graphlab.trace.sightings import StraightCancelled
 
@@ -23,9 +23,9 @@ _OLD = re.compile(r"(^|_)(old|prev|previous|behaviou?r|ref|reference)(_|$)", re.
 
 def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
     """``(reward + gamma * value).detach()``; ``log_prob * advantage.detach()``. A copy that makes
-    the target stays in its optimizer by that alone, so there is none."""
+    the target would stay in its optimizer: it is frozen instead."""
     if each.what == "copy":
-        return None
+        return _frozen(trace, each)
     file = Rewriting.of(trace, each.at)
     statement = file.statement(each.at.line) if file is not None and each.at is not None else None
     if file is None or statement is None:
@@ -35,6 +35,49 @@ def detached(trace: Trace, each: TrainedAsNumber) -> Help | None:
     if node is None:
         return None
     return file.help(message(f"repairs.trained.{each.what}"), *file.followed(node, ".detach()"))
+
+
+def _frozen(trace: Trace, each: TrainedAsNumber) -> Help | None:
+    """``target.requires_grad_(False)`` behind the one statement that makes each copy."""
+    names = [trace.tensors[at].name or "" for at in each.tensors]
+    # What another loss trains is no mere copy.
+    others = {
+        at
+        for event in trace.events
+        if isinstance(event, Backward) and event.loss != each.loss
+        for at in event.reached
+    }
+    file = Rewriting.of(trace, each.at)
+    if file is None or not all(names) or others & {*each.tensors}:
+        return None
+    held = {at for optimizer in trace.optimizers for at in optimizer.owns}
+    trained = [trace.tensors[at].name or "" for at in held - {*each.tensors}]
+    made = dict[str, ast.Assign]()
+    for node in ast.walk(file.tree):
+        said = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+            continue
+        copies = [name for name in names if _is_of(name, said)]
+        if not copies or any(_is_of(name, said) for name in trained):
+            continue
+        if not file.body(node):
+            return None
+        made[said] = node
+        names = [name for name in names if name not in copies]
+    if names or not made:
+        return None
+    ends = {said: file.whole(node)[1] for said, node in made.items()}
+    edits = [
+        (end, end, f"{' ' * made[said].col_offset}{said}.requires_grad_(False)\n")
+        for said, end in ends.items()
+    ]
+    return file.help(message("repairs.trained.copy", names=[*made]), *edits)
+
+
+def _is_of(name: str, said: str) -> bool:
+    """``agent.target.0.weight`` is of ``self.target``."""
+    part = said.removeprefix("self.")
+    return name.startswith(f"{part}.") or (part != said and f".{part}." in name)
 
 
 def kept_apart(trace: Trace, each: TrainedAsNumber) -> Help | None:

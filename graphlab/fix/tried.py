@@ -1,0 +1,110 @@
+"""A repair that was tried, and what the trials beside it tell of its choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from graphlab.fix import checks
+from graphlab.language import Message, key_of
+from graphlab.trace.finding import Finding
+from graphlab.trace.model import Trace
+from graphlab.trace.repairs.model import Check
+
+# The rule about gradients that are all zero.
+_ZERO = "GL120"
+# Choices that a trial of the other way settles: a value that is computed once and detached, or in
+# each turn; elements that are assigned without their graph, or with it; and which operand of a
+# summand is to have one.
+_ONCE, _VALUES, _CUT = "fix.meant.once", "fix.meant.values", "fix.meant.which_cut"
+
+
+@dataclass
+class Trial:
+    """A repair, and what became of it."""
+
+    texts: dict[str, str]
+    words: tuple[str, ...] = ()
+    # What it decides that the program does not say.
+    choices: tuple[str, ...] = ()
+    # What it is put on top of, and the finding that it is to mend.
+    over: Trial | None = None
+    mends: Finding | None = None
+    trace: Trace | None = None
+    findings: list[Finding] = field(default_factory=list)
+    checks: tuple[Check, ...] = ()
+    saved_bytes: int | None = None
+
+    @property
+    def verdict(self) -> str:
+        return checks.verdict(self.checks)
+
+    @property
+    def problems(self) -> list[Finding]:
+        return [each for each in self.findings if each.severity != "info"]
+
+
+def helped(trial: Trial) -> bool:
+    """Whether the finding that it was to mend is gone."""
+    was = trial.mends
+    # One that has its words, and another repair to offer, is the next of its kind.
+    return was is None or not any(
+        each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
+        for each in trial.problems
+    )
+
+
+def settle(wave: Sequence[Trial]) -> None:
+    """A choice is none where the other way does not do: then the program does say what it means."""
+    for trial in [each for each in wave if _is_settled(each, wave)]:
+        kept = (check for check in trial.checks if check.name != checks.MEANT)
+        trial.choices = trial.choices[:-1]
+        trial.checks = (*kept, *checks.as_meant(trial.choices))
+
+
+def _is_settled(trial: Trial, wave: Sequence[Trial]) -> bool:
+    choice = trial.choices[-1] if trial.choices else ""
+    others = [each for each in wave if each is not trial and each.over is trial.over]
+    if key_of(choice) == _ONCE:
+        anew = [each for each in others if each.mends is trial.mends and _anew(each, choice)]
+        others = [each for each in others if each.choices == trial.choices]
+        settled = all(
+            any(_silenced(check) for check in each.checks) or _still(each) for each in others
+        )
+        if not others:
+            # Where it is computed in each turn, and leads to the old graph all the same.
+            others, settled = anew, not any(helped(each) for each in anew)
+    elif key_of(choice) == _VALUES:
+        others = [each for each in others if each.mends is trial.mends and not each.choices]
+        settled = all(each.verdict == "rejected" for each in others)
+    elif key_of(choice) == _CUT:
+        others = [each for each in others if each.mends is trial.mends]
+        settled = _every_way(choice) and all(each.verdict == "rejected" for each in others)
+    else:
+        return False
+    return bool(others) and settled
+
+
+def _anew(trial: Trial, choice: str) -> bool:
+    """Whether it computes in each turn what is detached where that choice is made."""
+    text = trial.words[-1]
+    names = text.arguments.get("names", ()) if isinstance(text, Message) else ()
+    mine = choice.arguments["name"] if isinstance(choice, Message) else ""
+    return key_of(text) == "repairs.kept_apart.each_turn" and mine in names
+
+
+def _still(trial: Trial) -> bool:
+    """Whether every gradient of a loss is exactly zero in it, which trains nothing: a ratio to what
+    is computed anew from the same weights."""
+    return any(each.code == _ZERO for each in trial.problems)
+
+
+def _every_way(choice: str) -> bool:
+    """Whether each way of the cut values to choose among was tried: one alone, the other, or both.
+    Of three and more nobody tries every subset."""
+    names = choice.arguments["names"] if isinstance(choice, Message) else ()
+    return len(names) == 2
+
+
+def _silenced(check: Check) -> bool:
+    return check.name == checks.SILENCES and check.holds is False
