@@ -360,3 +360,36 @@ def test_a_count_of_the_programs_own_never_meets_the_wrappers(told: Any, conditi
 )
 def test_a_step_that_comes_or_may_come_later(told: Any, act: str) -> None:
     assert [e for e in told(HELD.format(backward=BACKWARD, act=act)) if e.code == "GL111"] == []
+
+
+PAST = """\
+model = nn.Linear(4, 3)
+inner = torch.optim.SGD(model.parameters(), lr=0.1)
+private = steplib.Held(inner, every=1)
+{more}
+for i, (x, y) in enumerate(batches * 3):
+    private.zero_grad()
+    nn.functional.cross_entropy(model(x), y).backward()
+    {act}
+"""
+
+
+def test_a_wrapper_that_is_stepped_past(told: Any) -> None:
+    (found,) = told(PAST.format(more="", act="inner.step()"))
+    assert (found.code, found.cause.at.code) == ("GL111", "inner.step()")
+    assert found.summary.startswith("private.step() is never called: inner.step() goes past")
+    assert found.help[0].after.strip() == "private.step()"
+
+
+@pytest.mark.parametrize(
+    ("more", "act"),
+    [
+        ("", "private.step()"),
+        # It is warmed up without the wrapper, which comes in later.
+        ("", "(inner if i < 30 else private).step() if i else private.step"),
+        ("def go(optimizer):\n    optimizer.step()", "go(private)"),
+        ("outer = steplib.Held(private, every=1)", "outer.step()"),
+    ],
+)
+def test_a_wrapper_that_steps_or_may(told: Any, more: str, act: str) -> None:
+    assert told(PAST.format(more=more, act=act)) == []
