@@ -17,6 +17,7 @@ from graphlab.observe.lineage.callee import (
     run_by_checkpoint,
     unwrapped,
 )
+from graphlab.observe.lineage.chained import Chain, layers_of, returned
 from graphlab.observe.lineage.entries import array_given, call_behind, entry_stores, first_of_loop
 from graphlab.observe.lineage.grad_mode import guard_around
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
@@ -312,15 +313,10 @@ class Lineage:
         at: int | str | None = None,
     ) -> Result:  # fmt: skip
         """The result of the user's own function that `node` calls, from its return statements."""
+        if layers := layers_of(callee):
+            return Chain(self, node, Lineage, depth).result(layers, before)
         inner = self.inside(node, callee, inputs, before, depth)
-        if inner is None:
-            return None
-        results: list[Result] = []
-        for each in inner.returns():
-            assert each.value is not None
-            result = inner.value(element_of(each.value, at), each.lineno, depth + 1)
-            results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
-        return next((each for each in results if isinstance(each, Cut)), first_of(results))
+        return returned(inner, depth, at) if inner is not None else None
 
     def returns(self) -> list[ast.Return]:
         """The return statements of the function, those with a value."""
