@@ -27,6 +27,8 @@ from graphlab.trace.sightings import TermCut
 # A parameter may belong to a branch that is rarely taken: it is reported after this many steps; and
 # after so many where none of the optimizer's had a gradient.
 PATIENCE, OF_NONE = 6, 3
+# What makes a copy with a graph of its own.
+COPIERS = ("deepcopy", "innerloop_ctx", "monkeypatch")
 
 
 def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
@@ -79,6 +81,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             help = "use_it"
         elif not loss and optimizer.cut_by.split("(")[0].rpartition(".")[2] == "checkpoint":
             help = "reentrant"
+        elif not loss and optimizer.cut_by.split("(")[0].rpartition(".")[2] in COPIERS:
+            help = "copied"
         repair = Help(message(f"training.gl110.{help}"))
         unknown = cause is None or cause.at == optimizer.at
         named = not_called(trace, "backward")

@@ -35,9 +35,10 @@ def unused_helpers(trace: Trace, label: tuple[str, str, Severity]) -> Iterator[F
                 continue
             told.add(each.name)
             call = f"{each.name}.{each.method}"
+            word = "only_read" if each.read else "unread"
             yield Finding(
                 *label,
-                summary=message("training.gl111.unread", name=each.name, kind=each.kind),
+                summary=message(f"training.gl111.{word}", name=each.name, kind=each.kind),
                 cause=Place(each.at, message("words.built", name=each.name)),
                 failed=Place(event.at, event.at.code),
                 help=(Help(message("training.gl111.help_unread", call=call)),),
