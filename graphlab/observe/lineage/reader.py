@@ -14,7 +14,9 @@ from graphlab.observe.lineage.callee import (
     is_apart,
     is_base_forward,
     is_reentrant,
+    named_in,
     run_by_checkpoint,
+    runs_what_trains,
     unwrapped,
 )
 from graphlab.observe.lineage.chained import Chain, layers_of, returned
@@ -298,7 +300,9 @@ class Lineage:
             if isinstance(operands, Cut):
                 self.trail.cut_before.append((operands, callee))
             return operands or self.freezing(node, callee)
-        return operands
+        asked = operands is None and self.trail.refused
+        parts = [one for each in given for one in named_in(each)] if asked else []
+        return HAS_GRAPH if runs_what_trains(callee, map(self.reach, parts)) else operands
 
     def recomputed(self, node: ast.Call, before: int, depth: int) -> Result:
         """The result of a reentrant checkpoint: without a graph if all of its inputs are."""
