@@ -25,6 +25,9 @@ from graphlab.trace.model import OptimizerInfo, Refused, Trace
 from graphlab.trace.module_sightings import HeldPlain, LeftInEval
 from graphlab.trace.sightings import TermCut
 
+# What makes a copy with a graph of its own.
+COPIERS = ("deepcopy", "innerloop_ctx", "monkeypatch")
+
 
 def _places(optimizer: OptimizerInfo) -> tuple[Place | None, Place | None]:
     """(what it began with, what holds the parameters for nothing)."""
@@ -75,6 +78,8 @@ def check(trace: Trace) -> Iterator[Finding]:
             help = "use_it"
         elif not loss and optimizer.cut_by.split("(")[0].rpartition(".")[2] == "checkpoint":
             help = "reentrant"
+        elif not loss and optimizer.cut_by.split("(")[0].rpartition(".")[2] in COPIERS:
+            help = "copied"
         repair = Help(message(f"training.gl110.{help}"))
         unknown = cause is None or cause.at == optimizer.at
         named = not_called(trace, "backward")

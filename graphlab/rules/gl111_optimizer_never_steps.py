@@ -11,7 +11,7 @@ from graphlab.rules.repair.left_over import add_step, step_of
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import NeverStepped, first_step, never_stepped
 from graphlab.rules.uncalled import not_called
-from graphlab.rules.unused_helpers import unused_helpers
+from graphlab.rules.unused_helpers import unused_helpers, unused_wrappers
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Location, OptimizerInfo, Trace
 from graphlab.trace.sightings import Fate
@@ -25,6 +25,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         told.setdefault((place, wrong is not None), []).append(each)
     yield from _scheduled_in_vain(trace)
     yield from unused_helpers(trace, RULE.label)
+    yield from unused_wrappers(trace, RULE.label)
     for each, *others in told.values():
         name = trace.optimizers[each.optimizer].name
         if each.said is not None:

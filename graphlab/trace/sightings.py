@@ -7,7 +7,7 @@ from typing import Literal
 
 from graphlab.trace.module_sightings import ModuleSighting
 from graphlab.trace.ranks.sightings import RankSighting
-from graphlab.trace.steps.sightings import Fate, ScheduleOff
+from graphlab.trace.steps.sightings import Fate, ScheduleOff, SteppedPast
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 
@@ -368,6 +368,7 @@ Sighting = (
     | ResultDiscarded
     | SettingUnread
     | ScheduleOff
+    | SteppedPast
     | OptimizerRefused
     | NothingLoaded
     | HookAgain

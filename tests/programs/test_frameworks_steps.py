@@ -405,3 +405,36 @@ def test_layers_in_a_plain_list_of_what_only_a_trainer_holds(told: Any, plain: b
     assert [each.code for each in found] == ["GL103"] * plain
     assert all("Net.blocks[" in each.summary for each in found)
     assert all(each.cause.at.code.startswith("self.blocks = [") for each in found)
+
+
+PAST = """\
+model = nn.Linear(4, 3)
+inner = torch.optim.SGD(model.parameters(), lr=0.1)
+private = steplib.Held(inner, every=1)
+{more}
+for i, (x, y) in enumerate(batches * 3):
+    private.zero_grad()
+    nn.functional.cross_entropy(model(x), y).backward()
+    {act}
+"""
+
+
+def test_a_wrapper_that_is_stepped_past(told: Any) -> None:
+    (found,) = told(PAST.format(more="", act="inner.step()"))
+    assert (found.code, found.cause.at.code) == ("GL111", "inner.step()")
+    assert found.summary.startswith("private.step() is never called: inner.step() goes past")
+    assert found.help[0].after.strip() == "private.step()"
+
+
+@pytest.mark.parametrize(
+    ("more", "act"),
+    [
+        ("", "private.step()"),
+        # It is warmed up without the wrapper, which comes in later.
+        ("", "(inner if i < 30 else private).step() if i else private.step"),
+        ("def go(optimizer):\n    optimizer.step()", "go(private)"),
+        ("outer = steplib.Held(private, every=1)", "outer.step()"),
+    ],
+)
+def test_a_wrapper_that_steps_or_may(told: Any, more: str, act: str) -> None:
+    assert told(PAST.format(more=more, act=act)) == []

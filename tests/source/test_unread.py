@@ -38,3 +38,38 @@ def test_another_file_may_read_it() -> None:
     assert len([*unread_helpers({"a.py": source, "b.py": "import a\n"}, "a.py", 3)]) == 1
     # What is made below the steps is for what follows.
     assert [*unread_helpers({"a.py": LOOP + "s = AveragedModel(net)\n"}, "a.py", 2)] == []
+
+
+OWN = """\
+class EMA:
+    def __init__(self, net): self.shadow = dict(net.named_parameters())
+    def update(self): self.shadow = {}
+    def apply_shadow(self): {more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "rest", "found"),
+    [
+        ("ema = EMA(net)\n", "    y = ema(x)\n", "ema"),
+        ("ema = EMA(net)\n", "    ema.eval()\n    ema.copy_to(net)\n", "ema"),
+        ("self.ema = EMA(net)\n", "self.ema.apply_shadow()\nself.ema.restore()\n", "self.ema"),
+        (OWN.replace("{more}", "pass") + "ema = EMA(net)\n", "    ema.apply_shadow()\n", "ema"),
+        # It is brought up to date, or may be: by itself, by others, or from a file.
+        ("ema = EMA(net)\n", "    y = ema(x)\n    ema.update()\n", None),
+        ("ema = EMA(net)\n", "    ema.step(net)\nema.eval()\n", None),
+        ("ema = EMA(net)\ntrain(ema)\n", "    y = ema(x)\n", None),
+        ("ema = EMA(net)\n", "    y = ema(x)  # ema.update() comes later\n", None),
+        ("ema = EMA(net)\nema.load_state_dict(kept)\n", "    y = ema(x)\n", None),
+        (OWN.replace("{more}", "self.update()") + "ema = EMA(net)\n", "ema.apply_shadow()\n", None),
+        (OWN.replace("{more}", "pass") + "ema = EMA(net)\n", "    x = ema(x)\n", None),
+        ("", "ema = EMA(net)\ny = ema(x)\n", None),
+    ],
+)
+def test_an_average_that_is_used_and_never_brought_up_to_date(
+    made: str, rest: str, found: str | None
+) -> None:
+    source = made + LOOP + rest
+    step = source[: source.index("optimizer.step")].count("\n") + 1
+    told = [*unread_helpers({"a.py": source}, "a.py", step)]
+    assert [each.name for each in told if each.read] == ([found] if found is not None else [])

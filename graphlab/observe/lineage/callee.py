@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ast
+import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from graphlab.observe.tensors import is_module
-from graphlab.source.files import UserFiles
+import torch
+
+from graphlab.observe.names import parameters_in
+from graphlab.observe.tensors import is_module, requires_grad
+from graphlab.source.files import UserFiles, installed
 from graphlab.source.objects import attributes, static
+
+_TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 
 
 def entered(callee: Any) -> tuple[Any, types.FunctionType | None]:
@@ -97,3 +103,28 @@ def run_by_checkpoint(node: ast.Call) -> ast.Call:
     """The call that a checkpoint makes of what it is given, of a list of functions the first."""
     given = node.args[2:] if len(node.args) > 2 and "seq" in ast.unparse(node.func) else []
     return ast.copy_location(ast.Call(node.args[0], given or node.args[1:], []), node)
+
+
+def named_in(node: ast.expr) -> list[ast.expr]:
+    """An argument itself; of a lambda, the names that it reads."""
+    if not isinstance(node, ast.Lambda):
+        return [node]
+    return [each for each in ast.walk(node.body) if isinstance(each, ast.Name)]
+
+
+def runs_what_trains(callee: Any, given: Iterable[Any]) -> bool:
+    """Whether a function of an installed package's other than torch, as a solver's is, was given a
+    module that is trained, or a function that reads one: what it computes may have a graph."""
+    code = getattr(entered(callee)[1], "__code__", None)
+    if code is None or not installed(code.co_filename) or code.co_filename.startswith(_TORCH):
+        return False
+    for each in given:
+        function = each if type(each) is types.FunctionType else None
+        read = [each]
+        if function is not None:
+            names = function.__code__.co_names
+            read = [function.__globals__.get(name) for name in names]
+            read += closed_over(function).values()
+        if any(requires_grad(p) for one in read if is_module(one) for p in parameters_in(one)):
+            return True
+    return False

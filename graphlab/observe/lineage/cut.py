@@ -58,7 +58,7 @@ def find_cut(
         expression = ast.parse(loss, mode="eval").body
     except SyntaxError:
         return None
-    trail = Trail()
+    trail = Trail(refused=True)
     lineage = lineage_of(frame, files, trail)
     around = _around(frame, files) if stack is None else _left_behind(frame, files, stack)
     if stack is not None:

@@ -14,9 +14,12 @@ from graphlab.observe.lineage.callee import (
     is_apart,
     is_base_forward,
     is_reentrant,
+    named_in,
     run_by_checkpoint,
+    runs_what_trains,
     unwrapped,
 )
+from graphlab.observe.lineage.chained import Chain, layers_of, returned
 from graphlab.observe.lineage.entries import array_given, call_behind, entry_stores, first_of_loop
 from graphlab.observe.lineage.grad_mode import guard_around
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
@@ -297,7 +300,9 @@ class Lineage:
             if isinstance(operands, Cut):
                 self.trail.cut_before.append((operands, callee))
             return operands or self.freezing(node, callee)
-        return operands
+        asked = operands is None and self.trail.refused
+        parts = [one for each in given for one in named_in(each)] if asked else []
+        return HAS_GRAPH if runs_what_trains(callee, map(self.reach, parts)) else operands
 
     def recomputed(self, node: ast.Call, before: int, depth: int) -> Result:
         """The result of a reentrant checkpoint: without a graph if all of its inputs are."""
@@ -312,15 +317,10 @@ class Lineage:
         at: int | str | None = None,
     ) -> Result:  # fmt: skip
         """The result of the user's own function that `node` calls, from its return statements."""
+        if layers := layers_of(callee):
+            return Chain(self, node, Lineage, depth).result(layers, before)
         inner = self.inside(node, callee, inputs, before, depth)
-        if inner is None:
-            return None
-        results: list[Result] = []
-        for each in inner.returns():
-            assert each.value is not None
-            result = inner.value(element_of(each.value, at), each.lineno, depth + 1)
-            results.append((inner.guard(each) or HAS_GRAPH) if result is HAS_GRAPH else result)
-        return next((each for each in results if isinstance(each, Cut)), first_of(results))
+        return returned(inner, depth, at) if inner is not None else None
 
     def returns(self) -> list[ast.Return]:
         """The return statements of the function, those with a value."""

@@ -27,8 +27,10 @@ class Trail:
     other tensors than leaves, only the one that is `wanted` is noted.
     """
 
-    def __init__(self, thorough: bool = False, wanted: Any = None) -> None:
+    def __init__(self, thorough: bool = False, wanted: Any = None, refused: bool = False) -> None:
         self.thorough, self.wanted = thorough, wanted
+        # Whether the value is one that torch refused for want of a graph: it was to have one.
+        self.refused = refused
         self.modules: list[Any] = []
         self.cuts: list[tuple[Cut, list[Any]]] = []
         # What is behind the arguments of the functions that it went into, by (scope, name).

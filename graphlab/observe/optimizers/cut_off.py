@@ -15,6 +15,7 @@ from graphlab.observe.lineage.returned import handed_over, leaf_below
 from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log, RawBackward, RawModule, located
+from graphlab.observe.optimizers.left_out.copied import copied
 from graphlab.observe.optimizers.never_called import never_called
 from graphlab.observe.optimizers.registry import OptimizerRegistry
 from graphlab.observe.refusals.asked import maker
@@ -56,6 +57,7 @@ def look_for_cuts(
             names = Names(files).gather(frame)
             state.cut = _cut_in_forward(missing, names, log, files)
             state.cut = state.cut or _made_a_parameter(missing, frame, files)
+            state.cut = state.cut or copied(missing, frame, files)
             state.unused = never_called(missing, names, log, files)
 
 

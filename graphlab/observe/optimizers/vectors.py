@@ -112,7 +112,10 @@ class SavedValues:
     def changed(self, version: int) -> bool:
         """Whether the values are others by now; `version` is what the tensor's counter says."""
         if self.values is not None:
-            return not torch.equal(self.tensor.detach(), self.values)
+            now, before = self.tensor.detach(), self.values
+            if now.layout is not torch.strided:
+                now, before = dense(now), dense(before)
+            return not torch.equal(now, before)
         if self.digest is not None:
             return self.digest != _digest(self.tensor)
         return version != self.version

@@ -40,6 +40,15 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
+class SteppedPast:
+    """`wrapper`, a variable, wraps `optimizer` and is never stepped, while that one is, at `at`."""
+
+    at: Location | None
+    optimizer: OptimizerAt
+    wrapper: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleOff:
     """A scheduler, last stepped at `at`, whose optimizer took `steps`: it was `planned` for as many
     and stepped `count` times; or its rate was gone after `gone` of them, when it was `rate`: by a

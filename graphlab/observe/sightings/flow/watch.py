@@ -10,6 +10,7 @@ from graphlab.observe.sightings.flow.held_plain import HeldPlains
 from graphlab.observe.sightings.flow.lost_writes import LostWrites
 from graphlab.observe.sightings.flow.raised_critics import RaisedCritics
 from graphlab.observe.sightings.flow.scheduled_twice import ScheduledTwices
+from graphlab.observe.sightings.flow.stepped_past import SteppedPasts
 from graphlab.observe.sightings.flow.straight_through import StraightThrough
 from graphlab.observe.sightings.flow.swapped_in import LeftIn
 from graphlab.observe.sightings.flow.undone_steps import UndoneSteps
@@ -27,3 +28,4 @@ def watchers_of_flow(watched: Watched) -> Iterator[Watcher]:
     yield HeldPlains(watched)
     yield ScheduledTwices(watched)
     yield LeftIn(watched)
+    yield SteppedPasts(watched)
