@@ -287,6 +287,10 @@ class Events(deque[Any]):
                 # Another thread came in between, as it may while Python frees memory.
                 continue
 
+    def lost_since(self, seq: int) -> bool:
+        """Whether events have been let go that came after the node `seq`."""
+        return len(self) == KEEP_EVENTS and self[0].seq > seq
+
     def put(self, event: Any, before: Any) -> None:
         """`event` goes to where it must have been, while there is room."""
         newer = self._newest(None)

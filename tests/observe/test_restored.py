@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import graphlab
+from graphlab.observe.notes import KEEP_EVENTS
 
 SIZES = 3, 40_000  # one whose memory is read at each write, and one that is too large for that
 
@@ -111,3 +112,17 @@ def test_a_buffer_that_is_given_what_backward_saved(shared: bool) -> None:
         limit.data = largest
         scaled.sum().backward()
     assert codes(session) == ([] if shared else ["GL105"])
+
+
+def test_what_was_put_back_so_often_that_the_first_write_is_forgotten() -> None:
+    weight = torch.ones(3, requires_grad=True)
+    entry = weight.data[0]
+    with graphlab.watch() as session:
+        loss = (weight * weight).sum()
+        for _ in range(KEEP_EVENTS // 3 + 1):
+            kept = entry.clone()
+            entry.copy_(kept - 0.25)
+            entry.copy_(kept + 0.25)
+            entry.copy_(kept)
+        loss.backward()
+    assert [each.code for each in session.findings] == []

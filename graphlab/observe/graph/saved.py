@@ -308,7 +308,8 @@ class Inspector:
             # have saved something long before.
             and (event.before is None or event.before.reader in (0, id(tensor)))
         ]
-        if not writes:
+        # Of many writes, what lay there before the first may have been let go.
+        if not writes or self._log.events.lost_since(seq):
             return None
         before = writes[0].before
         if before is not None and holds(tensor, before):
