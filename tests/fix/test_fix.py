@@ -363,6 +363,18 @@ def test_a_schedule_of_epochs_is_stepped_in_each(main: Main, tmp_path: Path) -> 
     assert code == 0 and (tmp_path / "schedule.py").read_text() == wanted
 
 
+@pytest.mark.parametrize(
+    "built", ["StepLR(self.optimizer, 20)", "CosineAnnealingLR(self.optimizer, 4 * 5)"]
+)
+def test_a_schedule_whose_numbers_are_of_steps_is_left(
+    main: Main, tmp_path: Path, built: str
+) -> None:
+    steps = SCHEDULED.replace("ExponentialLR(self.optimizer, gamma=0.5)", built)
+    (tmp_path / "schedule.py").write_text(steps)
+    code, _, _ = main("fix", "schedule.py", "--apply")
+    assert code == 1 and (tmp_path / "schedule.py").read_text() == steps
+
+
 def test_compiled_code_is_not_proved_and_not_applied(main: Main, tmp_path: Path) -> None:
     (tmp_path / "gate.py").write_text(COMPILED)
     code, out, _ = main("fix", "gate.py", "--apply", "--json", "r.json")

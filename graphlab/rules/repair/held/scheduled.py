@@ -140,7 +140,8 @@ def stepped_each_epoch(trace: Trace, off: ScheduleOff) -> Help | None:
         for node in ast.walk(file.tree)
         if isinstance(node, ast.For) and leads(file, node, step, names) and _over_epochs(node)
     ]
-    last = loops[0].body[-1] if len(loops) == 1 else None
+    counts = len(loops) == 1 and _counts_turns(call, loops[0])
+    last = loops[0].body[-1] if counts else None
     # A local variable of another function has no such name here; an attribute has, in its class.
     here = last is not None and file.function(last) is file.function(built)
     if last is not None and isinstance(target, ast.Attribute):
@@ -163,6 +164,19 @@ def _class(file: Rewriting, node: ast.AST) -> ast.AST | None:
 def _over_epochs(loop: ast.For) -> bool:
     names = (each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name))
     return any("epoch" in each.lower() or each == "ep" for each in names)
+
+
+def _counts_turns(call: ast.Call, loop: ast.For) -> bool:
+    """Whether what a schedule was given may be numbers of the loop's turns: none is computed from
+    the length of something, and none is larger than the number of turns, where that is written."""
+    given = [*call.args[1:], *(each.value for each in call.keywords if each.arg != "last_epoch")]
+    inner = [node for each in given for node in ast.walk(each)]
+    if any(isinstance(each, ast.Call | ast.Mult) for each in inner):
+        return False
+    turns = loop.iter.args[-1] if isinstance(loop.iter, ast.Call) and loop.iter.args else None
+    most = turns.value if isinstance(turns, ast.Constant) else None
+    numbers = [n for each in inner if type(n := getattr(each, "value", None)) is int]
+    return type(most) is not int or all(n <= most for n in numbers)
 
 
 def one_cycle_built(trace: Trace, refused: OptimizerRefused) -> Location | None:
