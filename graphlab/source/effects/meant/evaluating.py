@@ -35,7 +35,7 @@ def evaluating_call(at: Location) -> str:
         return ""
     if not any(map(_says, _data(found))) and not _function_says(found, at.file):
         return ""
-    return "" if _trains(found) else ast.unparse(call)
+    return "" if _trains(found) or _repeats(found) else ast.unparse(call)
 
 
 def _path(tree: ast.AST, at: Location) -> list[ast.AST]:
@@ -122,6 +122,28 @@ def _trains(path: list[ast.AST]) -> bool:
             called = _methods(each)
             return "train" in called and called.isdisjoint(("backward", "step"))
     return False
+
+
+def _repeats(path: list[ast.AST]) -> bool:
+    """Whether the innermost loop around the call computes the same again and again, as a Monte
+    Carlo estimate does: nothing but where a result goes depends on its turn."""
+    for each in reversed(path):
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return False
+        if isinstance(each, ast.For | ast.AsyncFor):
+            stored = [t for one in ast.walk(each) for t in getattr(one, "targets", ())]
+            beside = {id(node) for target in stored for node in ast.walk(target)}
+            read = [n for one in each.body for n in ast.walk(one) if id(n) not in beside]
+            return _unread(each.target, read)
+        if generators := getattr(each, "generators", []):
+            later = [*ast.walk(getattr(each, "elt", each))]
+            return _unread(generators[-1].target, later)
+    return False
+
+
+def _unread(target: ast.expr, where: list[ast.AST]) -> bool:
+    names = {each.id for each in ast.walk(target) if isinstance(each, ast.Name)}
+    return not any(isinstance(each, ast.Name) and each.id in names for each in where)
 
 
 def _methods(node: ast.AST) -> set[str]:
