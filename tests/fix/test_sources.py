@@ -34,6 +34,13 @@ def test_a_repair_replaces_its_lines_and_a_second_one_goes_on_top(script: Path) 
     assert script.read_text() == SCRIPT
 
 
+def test_a_file_may_lack_the_end_of_its_last_line(tmp_path: Path) -> None:
+    script = tmp_path / "open.py"
+    script.write_text("x = 1\ny = 2")
+    after = sources.applied(helped(script, "y = 2\n", "y = 2\nz = 3\n", 2), {})
+    assert after is not None and [*after.values()] == ["x = 1\ny = 2\nz = 3"]
+
+
 @pytest.mark.parametrize(
     "help",
     [

@@ -88,9 +88,11 @@ def applied(help: Help, texts: Texts) -> dict[str, str] | None:
     lines = lines_with_ends(text)
     head = "".join(lines[: help.line - 1])
     rest = text[len(head) :]
-    if not rest.startswith(help.before):
+    # A file may lack the end of its last line, which the text that a repair was made for has.
+    lacks = f"{rest}\n" == help.before and help.after.endswith("\n")
+    if not rest.startswith(help.before) and not lacks:
         return None
-    new = head + help.after + rest[len(help.before) :]
+    new = head + (help.after[:-1] if lacks else help.after + rest[len(help.before) :])
     try:
         ast.parse(new)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

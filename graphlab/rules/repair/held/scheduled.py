@@ -152,8 +152,8 @@ def stepped_each_epoch(trace: Trace, off: ScheduleOff) -> Help | None:
         return None
     name, end = file.text(target), file.whole(last)[1]
     # A file may end without the end of its last line.
-    new = "" if file.source[:end].endswith("\n") else "\n"
-    edit = (end, end, f"{new}{' ' * last.col_offset}{name}.step()\n")
+    end -= file.source[:end].endswith("\n")
+    edit = (end, end, f"\n{' ' * last.col_offset}{name}.step()")
     return file.help(message("repairs.held.each_epoch", name=name), edit)
 
 
