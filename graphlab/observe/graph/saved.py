@@ -56,6 +56,13 @@ def assigned_at(at: Location) -> str | None:
     return ast.unparse(targets[0]) if len(targets) == 1 else None
 
 
+def _lists(spot: Spot) -> bool:
+    """Whether the statement there is the assignment of a comprehension."""
+    at = locate(*spot)
+    value = getattr(statement_at(at.file, at.line), "value", None) if at is not None else None
+    return isinstance(value, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
+
+
 def assigned(log: Log, seq: int) -> str | None:
     """The variable whose assignment ended with the node `seq`: ``loss`` for ``loss = a + b``."""
     mark = log.mark_of(seq)
@@ -222,7 +229,9 @@ class Inspector:
         variable that its line assigned, or the module that made it."""
         write = problem.write
         if slot.name == "result" and write is not None and write.spot is not None:
-            elsewhere = problem.spot is not None and write.spot[0] is not problem.spot[0]
+            spot = problem.spot
+            # Since Python 3.12, a comprehension is code of the function that it stands in.
+            elsewhere = spot is not None and (write.spot[0] is not spot[0] or _lists(spot))
             made = assigned(self._log, problem.seq) if elsewhere else None
             if made is not None:
                 return made

@@ -27,7 +27,7 @@ from graphlab.observe.tensors import is_tensor, storage_key
 from graphlab.source.effects.stores import last_part
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, items
-from graphlab.source.places import locate
+from graphlab.source.places import locate, statement_at
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import NonFinite, Phase
 
@@ -323,6 +323,9 @@ class Verdicts:
         node: Any = found.node
         at = locate(*spot)
         written = expression_at(at) if at is not None else None
+        if at is not None and not isinstance(written, ast.Call):
+            # Of a line that is followed as a whole, the place is where it begins.
+            written = getattr(statement_at(at.file, at.line), "value", None)
         parts = [*ast.walk(written)] if isinstance(written, ast.Call) else []
         if not parts or any(isinstance(each, _OPERATORS) or _calls(each, name) for each in parts):
             return None
