@@ -28,12 +28,21 @@ Key = tuple[Spot | None, str]
 
 
 class Seen(NamedTuple):
-    """A leaf when a backward had run: its gradient's identity and version, and its own values."""
+    """A leaf when a backward had run: its own values, and its gradient's identity, version and
+    values, since `w.grad.data.zero_()` leaves the version as it was."""
 
     leaf: Ref
+    sample: Sample
     grad: int
     version: int
-    sample: Sample
+    gradient: Sample
+
+    def kept(self, grad: Any) -> bool:
+        return (
+            grad is not None
+            and (id(grad), version_of(grad)) == (self.grad, self.version)
+            and self.gradient.same(grad)
+        )
 
 
 class KeptGradients:
@@ -65,7 +74,7 @@ class KeptGradients:
             if named is None:
                 continue
             key = (record.spot, named.name)
-            if grad is None or (id(grad), version_of(grad)) != (seen.grad, seen.version):
+            if not seen.kept(grad):
                 self._cleared.add(key)
                 continue
             self._kept[key] += 1
@@ -89,7 +98,9 @@ class KeptGradients:
         for leaf in reached:
             grad = grad_of(leaf)
             if grad is not None:
-                self._seen[id(leaf)] = Seen(Ref(leaf), id(grad), version_of(grad), Sample(leaf))
+                self._seen[id(leaf)] = Seen(
+                    Ref(leaf), Sample(leaf), id(grad), version_of(grad), Sample(grad)
+                )
 
     def found(self) -> Iterator[GradientKept]:
         for key, each in self._found.items():
