@@ -311,7 +311,7 @@ class TraceBuilder:
             leaf_name=state.leaf_name,
             frozen=state.frozen.location() if state.frozen is not None else None,
             frozen_by=state.frozen.by if state.frozen is not None else "",
-            frozen_steps=frozen_steps(state),
+            **frozen_steps(state),
             elsewhere=state.elsewhere,
             fed=state.fed,
             zeroed=state.zeroed,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
-from graphlab.rules.left_aside import PATIENCE, left_aside, patience
+from graphlab.rules.left_aside import OF_NONE, PATIENCE, left_aside, patience
 from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.asked.requiring import made_requiring
 from graphlab.rules.repair.calls import not_reentrant_at_all
@@ -15,7 +15,7 @@ from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.repair.trained.leaf_losses import not_told_either
 from graphlab.rules.rule import Rule
-from graphlab.rules.steps import unversioned
+from graphlab.rules.steps import first_per_optimizer, unversioned
 from graphlab.rules.stored import store_read
 from graphlab.rules.twins import twins
 from graphlab.rules.uncalled import not_called
@@ -64,6 +64,8 @@ def check(trace: Trace) -> Iterator[Finding]:
     for optimizer in trace.optimizers:
         if optimizer.frozen_steps >= PATIENCE and optimizer.owns:
             yield _frozen(trace, optimizer)
+        if optimizer.toggled and optimizer.steps >= OF_NONE and optimizer.owns:
+            yield _toggled(trace, optimizer)
         never = optimizer.never_reached
         if not never or optimizer.steps < patience(optimizer) or optimizer.strangers:
             continue
@@ -181,6 +183,21 @@ def _frozen(trace: Trace, optimizer: OptimizerInfo) -> Finding:
         tensor=unversioned(trace, optimizer.owns[0]),
         cause=Place(optimizer.frozen, optimizer.frozen_by) if optimizer.frozen else None,
         help=(Help(message("training.gl110.set_back", name=first)),),
+    )
+
+
+def _toggled(trace: Trace, optimizer: OptimizerInfo) -> Finding:
+    """Frozen as it steps and free again after: what was to be frozen is another network."""
+    place = trace.optimizers.index(optimizer)
+    step = next(first_per_optimizer(trace, lambda step: step.optimizer == place, times=1), None)
+    first = parameter_word(trace, optimizer.owns[0])
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl110.toggled", name=optimizer.name, names=first),
+        tensor=unversioned(trace, optimizer.owns[0]),
+        cause=Place(optimizer.frozen, optimizer.frozen_by) if optimizer.frozen else None,
+        failed=Place(step.at, f"{optimizer.name}.step()") if step is not None else None,
+        help=(Help(message("training.gl110.freeze_others", name=optimizer.name)),),
     )
 
 

@@ -283,12 +283,12 @@ class OptimizerInfo:
     fed: how many of its steps applied a gradient that was new. zeroed, scheduled: how often its
     zero_grad(), and (last at scheduled_at) a scheduler's step(), was called; in_vain: what steps
     its parameters in its place, at a rate that no scheduler changes. handed_on: a closure or a
-    GradScaler decides when it steps. by_hand: the program itself wrote to its parameters after a
-    backward. never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line
-    that detaches a loss from those, if one was found; unused: else the one that built what forward
-    goes past. leaf_loss: the line that made a leaf that requires grad of the loss leaf_name.
-    frozen_steps: how many of its last steps found all of its parameters frozen, by `frozen_by`.
-    elsewhere: it was stepped in a thread that is not observed, so its steps are only counted.
+    GradScaler decides when it steps. by_hand: the program wrote to its parameters after a backward.
+    never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line that
+    detaches a loss from those, if one was found; unused: else the one that built what forward goes
+    past. leaf_loss: the line that made a leaf that requires grad of the loss leaf_name.
+    frozen_steps: how many of its last steps found all its parameters frozen, by `frozen_by`;
+    toggled: each did, and they are free between. elsewhere: a thread that is not seen stepped it.
     """
 
     name: str
@@ -313,6 +313,7 @@ class OptimizerInfo:
     frozen: Location | None = None
     frozen_by: str = ""
     frozen_steps: Count = 0
+    toggled: bool = False
     elsewhere: bool = False
     fed: Count = 0
     zeroed: Count = 0

@@ -222,3 +222,30 @@ def test_a_toggle_without_its_counterpart(told: Any) -> None:
     (found,) = told(TOGGLED.format(between="pass"))
     assert (found.code, found.cause.at.code) == ("GL005", "self.toggle(first)")
     assert told(TOGGLED.format(between="self.untoggle(first)")) == []
+
+
+def test_a_toggle_for_the_other_optimizer(told: Any) -> None:
+    wrong = TOGGLED.format(between="self.untoggle(first)").replace("(second)", "(first)")
+    (found,) = told(wrong.replace("other.backward()", "other.requires_grad"))
+    assert (found.code, found.cause.at.line) == ("GL110", 24)
+    assert (found.cause.at.code, found.failed.at.code) == ("self.toggle(first)", "second.step()")
+
+
+WAITING = """\
+    def training_step(self, step, x):
+        self.head.requires_grad_(step > 4)
+        self(x).square().mean().backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
+net = Net()
+net.optimizers = [torch.optim.SGD(each.parameters(), lr=0.1) for each in (net.body, net.head)]
+for step, (x, _) in enumerate(batches):
+    net.zero_grad()
+    net.training_step(step, x)
+"""
+
+
+def test_one_that_waits_frozen_and_is_set_free(told: Any) -> None:
+    assert told(WAITING) == []

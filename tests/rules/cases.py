@@ -174,6 +174,8 @@ SPEAKING = (
          "noise", failed=15, cause=16),
     Case("GL103", "tests/corpus/silent/branches_in_a_private_list.py", "warning",
          "model.merge._branches[1].bias", mutated=12, failed=36, cause=10),
+    Case("GL110", "tests/corpus/silent/generator_frozen_for_its_own_step.py", "warning",
+         "net_g.0.weight", failed=31, cause=27),
     Case("GL110", "tests/corpus/silent/prototypes_as_a_plain_tensor.py", "warning",
          tensor="net.prototypes", cause=15),
     Case("GL110", "tests/corpus/silent/overlap_told_to_require_grad.py", "warning",

@@ -70,7 +70,7 @@ def _set_by(
     if born is not None:
         return born
     told = found or unknown or to
-    by_library = _by_library(tensor, search, names, sources) if not told else None
+    by_library = _by_library(tensor, search, names, sources, frames) if not told else None
     if by_library is not None:
         return by_library
     if not found and len(unknown) == 1 and is_parameter(tensor):
@@ -107,10 +107,14 @@ def _born(tensor: Any, names: Names, files: UserFiles) -> Cut | None:
     return every[0] if len(every) == 1 else None
 
 
-def _by_library(tensor: Any, search: _Search, names: Names, sources: list[str]) -> Cut | None:
+def _by_library(
+    tensor: Any, search: _Search, names: Names, sources: list[str], frames: list[FrameType]
+) -> Cut | None:
     """The only call of a library's method that freezes the module it is of: ``self.freeze()``, or
-    ``self.toggle_optimizer(opt)``, which freezes all others, without its counterpart."""
+    ``self.toggle_optimizer(opt)``, which freezes all others, without its counterpart. If all have
+    theirs: the last one that stands before the line that runs."""
     found: list[Cut] = []
+    passing: list[Cut] = []
     undone = _untoggled(sources)
     for file in sources:
         tree = parse(file)
@@ -120,14 +124,18 @@ def _by_library(tensor: Any, search: _Search, names: Names, sources: list[str]) 
             freezes = "freez" in word and "unfreez" not in word
             if not isinstance(func, ast.Attribute) or not (freezes or word.startswith("toggle")):
                 continue
-            if ast.unparse(call)[len(ast.unparse(func.value)) + 1 :] in undone:
-                continue
+            passes = ast.unparse(call)[len(ast.unparse(func.value)) + 1 :] in undone
             held = search.held(func.value, scope, {}) or []
             if any(each is tensor for each in held) and any(
                 _freezes(static(type(module), func.attr), tensor, module)
                 for module in names.held_modules()
             ):
-                found.append(Cut(call, ast.unparse(call), file, scope.path))
+                cut = Cut(call, ast.unparse(call), file, scope.path)
+                (passing if passes else found).append(cut)
+    if not found and frames:
+        code, line = frames[0].f_code, frames[0].f_lineno
+        mine = [e for e in passing if (e.file, e.function) == (code.co_filename, code.co_qualname)]
+        found = sorted((e for e in mine if _line(e.node) < line), key=lambda e: _line(e.node))[-1:]
     return found[0] if len(found) == 1 else None
 
 

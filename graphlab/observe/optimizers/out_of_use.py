@@ -37,6 +37,8 @@ def look_over(
             state.frozen = frozen_by(parameters[-1], user, files, log)
     else:
         state.frozen_since = None
+    for each in registry.states:
+        each.freed = each.freed or (each is not state and _free(each))
     modules = [module for ref in log.modules.values() if (module := ref()) is not None]
     alive = {id(p) for p in parameters_in(*modules)}
     bare = [
@@ -79,10 +81,15 @@ def _keeps_its_name(parameter: Any, registry: OptimizerRegistry, names: Names) -
     return named is not None and named.name == registry.info_of(place).name
 
 
-def frozen_steps(state: OptimizerState) -> int:
-    """How many of the last steps found all of its parameters frozen, as they are to the end."""
+def frozen_steps(state: OptimizerState) -> dict[str, Any]:
+    """How many of the last steps found all of its parameters frozen, as they are to the end, and
+    whether each step did, though they are free between them."""
+    return {"frozen_steps": _frozen_to_the_end(state), "toggled": _toggled(state)}
+
+
+def _frozen_to_the_end(state: OptimizerState) -> int:
     optimizer = state.ref()
-    if state.frozen_since is None or state.elsewhere:
+    if state.frozen_since is None or state.elsewhere or _toggled(state):
         return 0
     steps, fed = state.frozen_since
     # Of one that has gone with the function that made it, no gradient tells of what was set back.
@@ -91,7 +98,19 @@ def frozen_steps(state: OptimizerState) -> int:
     return state.steps - steps if still else 0
 
 
+def _toggled(state: OptimizerState) -> bool:
+    if state.fed or state.elsewhere or state.frozen_since != (0, 0):
+        return False
+    return state.freed or _free(state)
+
+
+def _free(state: OptimizerState) -> bool:
+    """Whether all of its parameters require grad, which its first steps have found frozen."""
+    optimizer = state.ref() if state.frozen_since is not None else None
+    return optimizer is not None and all(map(requires_grad, parameters_of(optimizer)))
+
+
 def kept_frozen(state: OptimizerState) -> bool:
     """Whether it steps, and from its first step to the last all of its parameters were frozen: it
     was built before the model became what is trained."""
-    return not state.fed and 0 < state.steps == frozen_steps(state)
+    return not state.fed and 0 < state.steps == _frozen_to_the_end(state)

@@ -80,8 +80,9 @@ class OptimizerState:
         self.cut: Cut | None = None
         self.unused: Location | None = None
         # How many steps, and new gradients, it had when all of its parameters were found frozen,
-        # and what froze them.
+        # and what froze them; whether they were seen to be free again between two steps.
         self.frozen_since: tuple[int, int] | None = None
+        self.freed = False
         self.frozen: Cut | None = None
         # The line that gave a loss without a graph its requires_grad, and the loss's name.
         self.leaf_loss: Location | None = None
