@@ -1,4 +1,4 @@
-"""A forward writes over what the optimizer has made of a parameter."""
+"""A forward writes over what the optimizer has made of a parameter, or a line puts it all back."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from graphlab.trace.module_sightings import StepUndone
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if isinstance(each, StepUndone):
+            told = {"rows": each.rows}
+            help = Help(message(f"training.gl149.{'leave_out' if each.rows else 'help'}", **told))
             yield Finding(
                 *RULE.label,
                 summary=message(
-                    "training.gl149.summary",
+                    f"training.gl149.{'all_rows' if each.rows else 'summary'}",
                     name=trace.optimizers[each.optimizer].name,
                     names=several_parameters(trace, each.tensors),
+                    **told,
                 ),
                 tensor=unversioned(trace, each.tensors[0]),
                 cause=Place(each.at, message("training.gl149.here")) if each.at else None,
-                help=(real_values_stepped(trace, each) or Help(message("training.gl149.help")),),
+                help=((None if each.rows else real_values_stepped(trace, each)) or help,),
             )
 
 

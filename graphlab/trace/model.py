@@ -286,9 +286,8 @@ class OptimizerInfo:
     GradScaler decides when it steps. by_hand: the program wrote to its parameters after a backward.
     never_reached: its parameters that no backward gives a gradient. cut, cut_by: the line that
     detaches a loss from those, if one was found; unused: else the one that built what forward goes
-    past. leaf_loss: the line that made a leaf that requires grad of the loss leaf_name.
-    frozen_steps: how many of its last steps found all its parameters frozen, by `frozen_by`;
-    toggled: each did, and they are free between. elsewhere: a thread that is not seen stepped it.
+    past. leaf_loss: the line that made a leaf of the loss leaf_name. frozen_steps: how many of the
+    last found all frozen, by `frozen_by`; toggled: all did, and none between. elsewhere: unwatched.
     """
 
     name: str

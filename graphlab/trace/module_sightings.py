@@ -307,11 +307,13 @@ class StatesCut:
 @dataclass(frozen=True, slots=True)
 class StepUndone:
     """A forward writes over `tensors` at `at`, after each step of an optimizer that moves them:
-    they have the same values before every step."""
+    they have the same values before every step. rows: no forward does, but a line that is to put
+    some of the rows back, as ``weight[rows] = old[rows]``."""
 
     at: Location | None
     tensors: tuple[TensorAt, ...]
     optimizer: OptimizerAt
+    rows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from graphlab.observe import program
 from graphlab.observe.optimizers.scalers import scale_of, unscaled
 from graphlab.observe.sightings.zeros import ZeroWatch
 from graphlab.trace.model import Location
+from graphlab.trace.module_sightings import OneNetwork
 from graphlab.trace.sightings import (
     Clipped,
     Fate,
@@ -527,3 +528,17 @@ def test_a_summand_of_a_function_that_stores_its_argument(
 def test_a_loss_of_two_constants(see: See, term: str, by: str | None) -> None:
     found = see(TermCut, FUNCTIONS.format(term=term))
     assert [(each.by, each.constant) for each in found] == ([(by, True)] if by is not None else [])
+
+
+def test_the_line_that_gives_a_network_a_second_name(see: See) -> None:
+    (found,) = see(
+        OneNetwork,
+        """
+        target_net = net
+        for step in range(3):
+            optimizer.zero_grad()
+            net(torch.ones(2, 6)).sum().backward()
+            optimizer.step()
+        """,
+    )
+    assert found.at.code == "target_net = net"

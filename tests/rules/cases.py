@@ -345,6 +345,8 @@ SPEAKING = (
          cause=47),
     Case("GL149", "tests/corpus/silent/binary_weights_stepped.py", "warning",
          tensor="model.fc1.weight", cause=15),
+    Case("GL149", "tests/corpus/silent/rows_put_back_with_the_new_one.py", "warning",
+         "embedding.weight", cause=25),
     Case("GL201", "tests/corpus/silent/entropy_of_confident_policy.py", "warning",
          "policy.body.0.weight", failed=33, cause=18),
     Case("GL202", "tests/corpus/silent/distances_of_equal_points.py", "warning",
@@ -450,6 +452,7 @@ SILENT = (
     Case("GL147", "tests/corpus/clean/differences_added_again.py"),
     Case("GL148", "tests/corpus/clean/states_cut_on_purpose.py"),
     Case("GL149", "tests/corpus/clean/weights_put_back.py"),
+    Case("GL149", "tests/corpus/clean/rows_put_back_but_the_new_one.py"),
 )  # fmt: skip
 
 ALL = (*SPEAKING, *SILENT)

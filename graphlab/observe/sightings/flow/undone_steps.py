@@ -1,8 +1,9 @@
-"""Finds parameters whose forward writes over what each step has made of them: they have the same
-values at every step, and nothing is trained."""
+"""Finds parameters whose forward writes over what each step has made of them, or of which a line
+that is to put some rows back puts back all: they have the same values at every step."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -14,11 +15,14 @@ from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Ref, Unnoticed, grad_of, storage_key
+from graphlab.source.places import statement_at
 from graphlab.trace.module_sightings import StepUndone
 
 # At how many steps it must have been so, how many parameters of an optimizer are looked at, and
 # among how many of the last events the write is searched for.
 ENOUGH, MOST, BACK = 3, 64, 4096
+# Up to which size a parameter is compared as a whole, where a line may leave some rows out.
+WHOLE = 1 << 22
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class UndoneSteps:
         # By an optimizer's place; empty once all of its parameters are known to change.
         self._known: dict[int, dict[int, Held]] = {}
         self._found: dict[int, StepUndone] = {}
+        # What is told if the next step finds all values of these as they are now.
+        self._asked: dict[int, tuple[StepUndone, list[tuple[Ref, Any]]]] = {}
         watched.ledger.on_step.append(self._on_step)
         watched.ledger.on_stepped.append(self._on_stepped)
 
@@ -51,6 +57,12 @@ class UndoneSteps:
         yield from self._found.values()
 
     def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> bool:
+        asked = self._asked.pop(state.at, None)
+        if asked is not None:
+            with Unnoticed():
+                if all((now := ref()) is not None and now.equal(old) for ref, old in asked[1]):
+                    self._found[len(self._found)] = asked[0]
+            return True
         known = self._known.get(state.at)
         if known is None:
             with Unnoticed():
@@ -68,12 +80,17 @@ class UndoneSteps:
                 each.seen += 1
             if known and next(iter(known.values())).seen == ENOUGH:
                 self._note(state, [each.ref() for each in known.values()])
-        return not self._known[state.at]
+        return not self._known[state.at] and state.at not in self._asked
 
     def _on_stepped(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> bool:
         known = self._known.get(state.at)
+        if state.at in self._asked:
+            with Unnoticed():
+                # A row that no step moves may be one that is left out.
+                if not all(_all_rows_moved(ref(), old) for ref, old in self._asked[state.at][1]):
+                    del self._asked[state.at]
         if not known:
-            return known is not None
+            return known is not None and state.at not in self._asked
         with Unnoticed():
             for key, each in [*known.items()]:
                 tensor = each.ref()
@@ -100,9 +117,32 @@ class UndoneSteps:
             for each in of:
                 if id(each) not in written and event.spot is not None:
                     written.add(id(each))
-                    if event.spot[0].co_name == "forward":
+                    if event.spot[0].co_name == "forward" or _rows(event.spot):
                         spots.setdefault(event.spot, []).append(each)
         place_of = self._watched.ledger.registry.place_of
         for spot, of in spots.items():
             places = tuple(sorted(place_of(each, None) for each in of))
-            self._found[len(self._found)] = StepUndone(located(spot), places, state.at)
+            rows = "" if spot[0].co_name == "forward" else _rows(spot)
+            found = StepUndone(located(spot), places, state.at, rows)
+            if not rows:
+                self._found[len(self._found)] = found
+            elif all(each.numel() <= WHOLE for each in of):
+                self._asked[state.at] = found, [(Ref(each), each.detach().clone()) for each in of]
+
+
+def _all_rows_moved(now: Any, old: Any) -> bool:
+    return (
+        now is not None and now.dim() > 0 and bool((now != old).reshape(len(now), -1).any(-1).all())
+    )
+
+
+def _rows(spot: Spot) -> str:
+    """What a line picks by, on both of its sides: ``weight[rows] = old[rows]``."""
+    at = located(spot)
+    node = statement_at(at.file, at.line) if at is not None else None
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Subscript):
+        return ""
+    rows = ast.unparse(node.targets[0].slice)
+    picked = {ast.unparse(e.slice) for e in ast.walk(node.value) if isinstance(e, ast.Subscript)}
+    by_tensor = not isinstance(node.targets[0].slice, ast.Slice | ast.Constant | ast.Tuple)
+    return rows if by_tensor and rows in picked else ""

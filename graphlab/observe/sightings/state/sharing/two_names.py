@@ -47,7 +47,7 @@ class TwoNames:
             return
         trained = self._watched.ledger.registry.places()
         files = self._watched.files
-        for prefix, owner, names in self._spaces(frame):
+        for prefix, owner, names, where in self._spaces(frame):
             for (one, mine), (other, theirs) in combinations(list(names.items())[:MOST], 2):
                 if not _speak_of_two(one, other):
                     continue
@@ -59,28 +59,28 @@ class TwoNames:
                     continue
                 if key in self._found:
                     continue
-                at = line_of_union(*key, frame, files)
+                at = line_of_union(*key, where, files)
                 if at is None and owner is not None:
-                    at = line_of_attributes(owner, one, other, frame, files)
+                    at = line_of_attributes(owner, one, other, where, files)
                 self._found[key] = OneNetwork(at, *key, class_name(mine), key in self._two)
 
-    def _spaces(self, frame: FrameType) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    def _spaces(self, frame: FrameType) -> Iterator[tuple[str, Any, dict[str, Any], FrameType]]:
         """The modules in the variables of each of the user's functions that run, and in the
-        attributes of what these hold, by their names."""
+        attributes of what these hold, by their names, and the frame in which these are read."""
         seen: set[int] = set()
-        owners: list[tuple[str, Any]] = []
+        owners: list[tuple[str, Any, FrameType]] = []
         for each in user_frames(frame, self._watched.files):
             values = variables(each.f_locals)
-            yield "", None, _modules(values)
-            owners += [(f"{name}.", value) for name, value in values.items() if type(name) is str]
+            yield "", None, _modules(values), each
+            owners += [(f"{k}.", v, each) for k, v in values.items() if type(k) is str]
         held = held_by_libraries(Names(self._watched.files), frame, self._watched.files)
-        owners += [(f"{class_name(each)}.", each) for each in held]
-        for prefix, owner in owners:
+        owners += [(f"{class_name(each)}.", each, frame) for each in held]
+        for prefix, owner, where in owners:
             if id(owner) not in seen and class_module(owner).partition(".")[0] != "torch":
                 seen.add(id(owner))
                 inner = attributes(owner)
                 held = items(inner.get("_modules")) if is_module(owner) else inner.items()
-                yield prefix, owner, _modules(dict(held))
+                yield prefix, owner, _modules(dict(held)), where
 
 
 def _modules(values: dict[Any, Any]) -> dict[str, Any]:
