@@ -155,7 +155,8 @@ class ResultDiscarded:
     """A statement at `at` whose `call` gives a new tensor that nothing holds; `written` is the
     method in place that does what it says, or, if that is `stored`, an assignment. rebound: the
     statement stores the tensor in the variable `call` of a loop over parameters, which the next
-    turn gives another one. anew: `call` writes to `written`, which is computed for each use."""
+    turn gives another one. anew: `call` writes to `written`, which is computed for each use.
+    idle: it computes nothing at all, as `call` is only `named` there, or `compared`."""
 
     at: Location | None
     call: str
@@ -163,6 +164,7 @@ class ResultDiscarded:
     stored: bool = False
     rebound: bool = False
     anew: bool = False
+    idle: Literal["named", "compared", ""] = ""
 
 
 @dataclass(frozen=True, slots=True)
