@@ -263,11 +263,13 @@ class ScoresMixed:
 
 @dataclass(frozen=True, slots=True)
 class ZeroLabels:
-    """Labels of 0 and 1, at `count` calls of `loss` at `at`, which takes 1 and -1."""
+    """Labels of 0 and 1, at `count` calls of `loss` at `at`, which takes 1 and -1; or `swapped`: as
+    its first argument, which are scores, and the scores as its second."""
 
     at: Location | None
     loss: str
     count: Count
+    swapped: bool = False
 
 
 # Where a number was made: in a forward, in a backward, in an optimizer's step; or where it was
@@ -302,7 +304,7 @@ class NonFinite:
     the backward that it reached. in_loss: it is in the loss itself. step, step_at: the step that
     applied it. tensors: parameters that it reached. look_from: the iteration from which a second
     run has to look, where only that can tell more. grown, grown_tensor: the parameter, or else the
-    loss, that had grown beyond measure before. given_at: the line that made what a library gave
+    loss, that had grown beyond measure before. given_at: the line that made the operand, or what a library gave
     the operation, where the library's code has it and the program's has not.
     """
 

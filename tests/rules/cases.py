@@ -273,6 +273,8 @@ SPEAKING = (
          failed=29, cause=27),
     Case("GL131", "tests/corpus/silent/pairs_marked_with_zero.py", "warning",
          cause=16),
+    Case("GL131", "tests/corpus/silent/labels_before_the_scores.py", "warning",
+         cause=17),
     Case("GL132", "tests/corpus/silent/schedule_built_and_forgotten.py", "warning",
          cause=11),
     Case("GL132", "tests/corpus/silent/one_cycle_stepped_per_epoch.py", "warning",

@@ -1,5 +1,6 @@
 """Recurrent cells whose states are cut where they should be: between backwards, now and then, and
 where another state goes on."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -12,6 +12,7 @@ def make(name):
         if grad_in[0] is None:
             return None
         return grad_in + (grad_out[0],)
+
     return grab
 
 

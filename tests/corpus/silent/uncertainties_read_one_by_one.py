@@ -1,4 +1,5 @@
 """Uncertainty weighting (Kendall): the log variances are plain tensors, in no optimizer."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
