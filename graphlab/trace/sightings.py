@@ -97,7 +97,8 @@ class ZeroGradients:
     at: the line of the node `operation` that was given a gradient and handed zeros on. by_weight:
     that is because it multiplies by zero; without an operation, the backward itself was given
     zeros. whole: no other parameter of an optimizer got a gradient from that backward. cancelled:
-    the gradients that came over both sides of the operation were each other's opposite.
+    the gradients that came over both sides of the operation were each other's opposite. itself: the
+    operation is a loss that was given one memory as prediction and as target.
     """
 
     at: Location | None
@@ -110,6 +111,7 @@ class ZeroGradients:
     by_weight: bool = False
     whole: bool = False
     cancelled: bool = False
+    itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +306,8 @@ class NonFinite:
     the backward that it reached. in_loss: it is in the loss itself. step, step_at: the step that
     applied it. tensors: parameters that it reached. look_from: the iteration from which a second
     run has to look, where only that can tell more. grown, grown_tensor: the parameter, or else the
-    loss, that had grown beyond measure before. given_at: the line that made the operand, or what a library gave
-    the operation, where the library's code has it and the program's has not.
+    loss, that had grown beyond measure before. given_at: the line that made the operand, or what a
+    library gave the operation, where the library's code has it and the program's has not.
     """
 
     at: Location | None

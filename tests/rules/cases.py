@@ -247,6 +247,8 @@ SPEAKING = (
     Case("GL119", "docs/rules/GL119.md#Example", "info", cause=12),
     Case("GL120", "tests/corpus/silent/rounded_code.py", "warning",
          "codec.encode.0.weight", failed=37, cause=15),
+    Case("GL120", "tests/corpus/silent/targets_written_over_the_values.py", "warning",
+         "q_net.0.weight", failed=23, cause=21),
     Case("GL122", "tests/corpus/silent/validated_within_the_epoch.py", "warning",
          failed=36, cause=27),
     Case("GL123", "tests/corpus/silent/demand_per_node.py", "warning",

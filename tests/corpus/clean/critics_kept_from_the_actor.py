@@ -1,5 +1,4 @@
 """SAC-like: the critics are frozen while the actor looks through them, then a shared step."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

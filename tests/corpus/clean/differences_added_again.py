@@ -1,5 +1,4 @@
 """Quantisation aware training, centred features that get their mean back, and an interpolation."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -36,7 +36,6 @@ class DQN:
         self.count += 1
         return dqn_loss.item()
 
-
 def main():
     random.seed(0)
     torch.manual_seed(18)
@@ -45,18 +44,12 @@ def main():
     for t in range(60):
         action = random.randrange(2)
         next_state = torch.randn(4)
-        buffer.append(
-            (state, action, float(action == int(state[0] > 0)), next_state, float(t % 20 == 19))
-        )
+        buffer.append((state, action, float(action == int(state[0] > 0)), next_state, float(t % 20 == 19)))
         state = next_state
         if len(buffer) >= 32 and t % 2 == 0:
             s, a, r, n, d = zip(*random.sample(buffer, 16))
             loss = agent.update(
-                torch.stack(s),
-                torch.tensor(a).view(-1, 1),
-                torch.tensor(r).view(-1, 1),
-                torch.stack(n),
-                torch.tensor(d).view(-1, 1),
+                torch.stack(s), torch.tensor(a).view(-1, 1), torch.tensor(r).view(-1, 1), torch.stack(n), torch.tensor(d).view(-1, 1)
             )
             print(t, loss)
 

@@ -25,9 +25,7 @@ for step in range(8):
     x = torch.randn(6, 6, requires_grad=True)
     losses = F.mse_loss(model(x), torch.zeros(2, 24), reduction="none")
     asked = [p for p in model.parameters() if p.requires_grad]
-    grads = torch.autograd.grad(
-        losses, asked, grad_outputs=torch.rand_like(losses), retain_graph=True
-    )
+    grads = torch.autograd.grad(losses, asked, grad_outputs=torch.rand_like(losses), retain_graph=True)
     (g,) = torch.autograd.grad(losses.mean(), x, create_graph=True)
     optimizer.zero_grad()
     (losses.mean() + g.pow(2).sum()).backward()

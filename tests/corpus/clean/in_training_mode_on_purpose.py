@@ -11,11 +11,7 @@ STEPS = 8
 
 def network(width=8, drop=0.0, out=3):
     return nn.Sequential(
-        nn.Linear(6, width),
-        nn.BatchNorm1d(width),
-        nn.ReLU(),
-        nn.Dropout(drop),
-        nn.Linear(width, out),
+        nn.Linear(6, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(drop), nn.Linear(width, out)
     )
 
 

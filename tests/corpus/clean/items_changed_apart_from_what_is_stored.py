@@ -1,5 +1,4 @@
 """Right: clones, a buffer filled anew, counters, a lazy normalisation, a cache, an undone change."""
-
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -99,14 +98,5 @@ def train(dataset, epochs=4):
         print(type(dataset).__name__, epoch, round(loss.item(), 3))
 
 
-for each in (
-    Cloned(),
-    Buffered(),
-    Counting(),
-    Lazy(),
-    Undone(),
-    Refilled(),
-    Lists(),
-    Subset(Cloned(), range(16)),
-):
+for each in (Cloned(), Buffered(), Counting(), Lazy(), Undone(), Refilled(), Lists(), Subset(Cloned(), range(16))):
     train(each)

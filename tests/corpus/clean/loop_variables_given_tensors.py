@@ -9,9 +9,7 @@ torch.manual_seed(0)
 
 
 def adapted(model, x, y, lr):
-    grads = torch.autograd.grad(
-        F.mse_loss(model(x), y), list(model.parameters()), create_graph=True
-    )
+    grads = torch.autograd.grad(F.mse_loss(model(x), y), list(model.parameters()), create_graph=True)
     fast = {}
     for (name, p), g in zip(model.named_parameters(), grads, strict=True):
         p = p - lr * g

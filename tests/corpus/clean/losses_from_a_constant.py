@@ -1,5 +1,4 @@
 """A quantizer whose commitment loss starts at a constant that is told to require grad."""
-
 import torch
 from torch import nn
 

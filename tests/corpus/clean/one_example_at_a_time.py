@@ -2,9 +2,7 @@ import torch
 from torch import nn
 
 torch.manual_seed(0)
-net = nn.Sequential(
-    nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)
-)
+net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
 optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
 for step in range(6):
     # One picture has many values for each channel.

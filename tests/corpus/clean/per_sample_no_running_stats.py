@@ -6,11 +6,7 @@ from torch.func import functional_call, grad, vmap
 
 torch.manual_seed(14)
 model = nn.Sequential(
-    nn.Conv2d(1, 4, 3),
-    nn.BatchNorm2d(4, track_running_stats=False),
-    nn.ReLU(),
-    nn.Flatten(),
-    nn.Linear(4 * 36, 3),
+    nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)
 )
 
 

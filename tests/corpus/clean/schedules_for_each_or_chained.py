@@ -16,10 +16,7 @@ def train(how):
     elif how == "chained":
         schedules = [ExponentialLR(opt_body, 0.9), MultiStepLR(opt_body, [3], 0.1)]
     elif how == "warm":
-        schedules = [
-            LambdaLR(opt_body, lambda e: min(1, (e + 1) / 3)),
-            LambdaLR(opt_body, lambda e: 0.9**e),
-        ]
+        schedules = [LambdaLR(opt_body, lambda e: min(1, (e + 1) / 3)), LambdaLR(opt_body, lambda e: 0.9**e)]
     else:
         schedules = [StepLR(opt_body, 2, 0.5), StepLR(opt_body, 3, 0.5)]
     for epoch in range(5):

@@ -74,6 +74,4 @@ def first_step_skipped():
 
 
 torch.manual_seed(0)
-print(
-    after_each_epoch(), told_the_epoch(), warmed_up_from_nothing(), gone_on(), first_step_skipped()
-)
+print(after_each_epoch(), told_the_epoch(), warmed_up_from_nothing(), gone_on(), first_step_skipped())

@@ -1,6 +1,5 @@
 """Recurrent cells whose states are cut where they should be: between backwards, now and then, and
 where another state goes on."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

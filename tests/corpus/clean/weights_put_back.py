@@ -1,6 +1,5 @@
 """Binary weights whose real ones are put back before the step, tasks that all begin with the same
 weights, and a mask that is put on again."""
-
 import copy
 import torch
 import torch.nn as nn

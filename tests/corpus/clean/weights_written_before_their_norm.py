@@ -1,5 +1,4 @@
 """Initialise first, then weight-normalise; spectral norm on the discriminator; clamp of an own parameter."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -25,12 +24,7 @@ class G(nn.Module):
 
 
 torch.manual_seed(0)
-g, d = (
-    G(),
-    nn.Sequential(
-        spectral_norm(nn.Linear(6, 16)), nn.LeakyReLU(0.2), spectral_norm(nn.Linear(16, 1))
-    ),
-)
+g, d = G(), nn.Sequential(spectral_norm(nn.Linear(6, 16)), nn.LeakyReLU(0.2), spectral_norm(nn.Linear(16, 1)))
 og, od = torch.optim.Adam(g.parameters(), 1e-3), torch.optim.Adam(d.parameters(), 1e-3)
 for it in range(8):
     real = torch.randn(16, 6)

@@ -37,9 +37,7 @@ class BinConv2d(nn.Module):
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1), BinConv2d(8, 8), nn.MaxPool2d(2), BinConv2d(8, 16)
-        )
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), BinConv2d(8, 8), nn.MaxPool2d(2), BinConv2d(8, 16))
         self.classifier = nn.Linear(16, 10)
 
     def forward(self, x):

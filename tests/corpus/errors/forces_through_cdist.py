@@ -21,7 +21,7 @@ def lennard_jones(pos):
     diff = pos.unsqueeze(0) - pos.unsqueeze(1)
     r2 = diff.pow(2).sum(-1) + torch.eye(pos.shape[0])
     off = 1 - torch.eye(pos.shape[0])
-    return (off * (r2**-6 - r2**-3)).sum() / 2
+    return (off * (r2 ** -6 - r2 ** -3)).sum() / 2
 
 
 torch.manual_seed(17)

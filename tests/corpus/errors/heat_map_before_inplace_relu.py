@@ -1,5 +1,4 @@
 """Grad-CAM: a full backward hook on a layer that an in-place ReLU follows."""
-
 import torch
 import torch.nn as nn
 
@@ -8,10 +7,7 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 6, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(6, 6, 3, padding=1),
-            nn.ReLU(inplace=True),
+            nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(inplace=True)
         )
         self.fc = nn.Linear(6, 4)
 

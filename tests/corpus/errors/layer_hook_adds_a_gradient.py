@@ -12,7 +12,6 @@ def make(name):
         if grad_in[0] is None:
             return None
         return grad_in + (grad_out[0],)
-
     return grab
 
 

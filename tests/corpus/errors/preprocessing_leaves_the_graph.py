@@ -23,7 +23,7 @@ def attack(model, image, label, eps):
     image = image.clone().requires_grad_(True)
     scores = model(image)
     loss = nn.functional.cross_entropy(scores, label)
-    (g,) = torch.autograd.grad(loss, image)
+    g, = torch.autograd.grad(loss, image)
     return image + eps * g.sign()
 
 

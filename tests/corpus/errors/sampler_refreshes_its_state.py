@@ -19,7 +19,7 @@ class Sampler:
         self.x.requires_grad_(True)
         e = self.energy()
         self.refresh()
-        penalty = 0.1 * e**2
+        penalty = 0.1 * e ** 2
         g = torch.autograd.grad(e + penalty, self.x)[0]
         self.x = (self.x - eps * g).detach()
 

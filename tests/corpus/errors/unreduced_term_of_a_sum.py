@@ -17,12 +17,7 @@ class Combined(nn.Module):
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.enc, self.cls, self.dec, self.loss = (
-            nn.Linear(4, 2),
-            nn.Linear(2, 3),
-            nn.Linear(2, 4),
-            Combined(),
-        )
+        self.enc, self.cls, self.dec, self.loss = nn.Linear(4, 2), nn.Linear(2, 3), nn.Linear(2, 4), Combined()
 
     def step(self, x, y):
         z = self.enc(x)

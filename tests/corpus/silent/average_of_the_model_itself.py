@@ -1,5 +1,4 @@
 """EMA kept in a state_dict that was not cloned and is updated in place: it shrinks the model itself."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,5 +1,4 @@
 """Binarised network: weights are binarised in the forward, real ones are kept beside them."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -49,7 +48,7 @@ def train(epoch, model, optimizer, loader):
 torch.manual_seed(0)
 x = torch.randn(96, 12)
 y = x[:, :4].argmax(1)
-loader = [(x[i : i + 24], y[i : i + 24]) for i in range(0, 96, 24)]
+loader = [(x[i:i + 24], y[i:i + 24]) for i in range(0, 96, 24)]
 model = Net()
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
 for epoch in range(4):

@@ -1,5 +1,4 @@
 """Wi-Fi sensing: compress CSI with quantised codes."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -13,11 +12,8 @@ class Quantize(nn.Module):
         self._commitment_cost = commitment_cost
 
     def forward(self, inputs):
-        distances = (
-            inputs.pow(2).sum(1, keepdim=True)
-            + self._embedding.weight.pow(2).sum(1)
-            - 2 * inputs @ self._embedding.weight.t()
-        )
+        distances = (inputs.pow(2).sum(1, keepdim=True) + self._embedding.weight.pow(2).sum(1)
+                     - 2 * inputs @ self._embedding.weight.t())
         indices = distances.argmin(1, keepdim=True)
         encodings = torch.zeros(indices.size(0), self._embedding.num_embeddings)
         encodings.scatter_(1, indices, 1)

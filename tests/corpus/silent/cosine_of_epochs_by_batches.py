@@ -1,5 +1,4 @@
 """Cosine schedule made for epochs (T_max=epochs) but stepped once a batch."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -12,9 +11,7 @@ class ResMLP(nn.Module):
     def __init__(self, d=16, classes=4):
         super().__init__()
         self.inp = nn.Linear(10, d)
-        self.blocks = nn.ModuleList(
-            [nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.GELU()) for _ in range(2)]
-        )
+        self.blocks = nn.ModuleList([nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.GELU()) for _ in range(2)])
         self.out = nn.Linear(d, classes)
 
     def forward(self, x):
@@ -26,9 +23,7 @@ class ResMLP(nn.Module):
 
 def build(cfg):
     model = ResMLP()
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=cfg["lr"], momentum=0.9, weight_decay=cfg["wd"]
-    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=cfg["lr"], momentum=0.9, weight_decay=cfg["wd"])
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=cfg["epochs"])
     return model, optimizer, scheduler
 

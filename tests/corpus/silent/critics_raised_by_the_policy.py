@@ -1,5 +1,4 @@
 """SAC-like update where actor and critics are updated together (several critic updates per call)."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

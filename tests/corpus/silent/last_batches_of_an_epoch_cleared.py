@@ -1,5 +1,4 @@
 """Accumulation: the last, partial window of an epoch is thrown away by the next epoch's zero_grad."""
-
 import argparse
 
 import torch

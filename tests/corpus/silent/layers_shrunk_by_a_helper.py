@@ -1,5 +1,4 @@
 """Prune a network structurally, then fine-tune it."""
-
 import torch
 import torch.nn as nn
 
@@ -48,7 +47,7 @@ def train(model, optimizer, data, epochs, tag):
     for epoch in range(epochs):
         for i in range(0, len(x), 16):
             optimizer.zero_grad()
-            loss = criterion(model(x[i : i + 16]), y[i : i + 16])
+            loss = criterion(model(x[i:i + 16]), y[i:i + 16])
             loss.backward()
             optimizer.step()
         print(tag, epoch, round(loss.item(), 4))

@@ -1,5 +1,4 @@
 """Recurrent A3C worker on a memory task: hidden state kept through an episode."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

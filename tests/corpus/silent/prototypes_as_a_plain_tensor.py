@@ -20,9 +20,7 @@ class ProtoNet(nn.Module):
 
 
 net = ProtoNet()
-opt = torch.optim.Adam(
-    [{"params": net.encoder.parameters()}, {"params": [net.prototypes], "lr": 1e-2}], lr=1e-3
-)
+opt = torch.optim.Adam([{"params": net.encoder.parameters()}, {"params": [net.prototypes], "lr": 1e-2}], lr=1e-3)
 X, y = torch.randn(100, 10), torch.randint(0, 5, (100,))
 for epoch in range(10):
     loss = F.cross_entropy(net(X), y)

@@ -1,5 +1,4 @@
 """PPO whose old log-probabilities are computed with the policy that is being trained."""
-
 import torch
 import torch.nn as nn
 from torch.distributions import Normal

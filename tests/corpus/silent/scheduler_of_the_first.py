@@ -8,9 +8,7 @@ import torch.nn.functional as F
 class FlowerNet(nn.Module):
     def __init__(self, classes=5):
         super().__init__()
-        self.backbone = nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2)
-        )
+        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2))
         self.head = nn.Linear(32, classes)
 
     def forward(self, x):

@@ -8,7 +8,9 @@ from torch import nn
 def make_networks(length=24):
     first, last = nn.Conv1d(1, 8, 5, padding=2), nn.Conv1d(8, 1, 5, padding=2)
     sharpen = nn.Sequential(first, nn.ReLU(), last)
-    judge = nn.Sequential(nn.Conv1d(1, 8, 5, 2), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(80, 1))
+    judge = nn.Sequential(
+        nn.Conv1d(1, 8, 5, 2), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(80, 1)
+    )
     return sharpen, judge
 
 

@@ -1,5 +1,4 @@
 """Multi-agent pursuit: one agent's networks and their soft update."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,5 +1,4 @@
 """Knowledge distillation with the teacher left in train mode: its BatchNorm statistics drift."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -9,13 +8,8 @@ class ConvNet(nn.Module):
     def __init__(self, width, classes=5, drop=0.0):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(1, width, 3, padding=1),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Dropout(drop),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
+            nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(drop),
+            nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
         )
         self.fc = nn.Linear(width, classes)
 
@@ -34,11 +28,7 @@ def pretrain(model, steps=3):
 
 
 def kd_loss(student_logits, teacher_logits, labels, T=4.0, alpha=0.9):
-    soft = F.kl_div(
-        F.log_softmax(student_logits / T, 1),
-        F.softmax(teacher_logits / T, 1),
-        reduction="batchmean",
-    )
+    soft = F.kl_div(F.log_softmax(student_logits / T, 1), F.softmax(teacher_logits / T, 1), reduction="batchmean")
     return alpha * T * T * soft + (1 - alpha) * F.cross_entropy(student_logits, labels)
 
 

@@ -33,7 +33,7 @@ class Agent:
     def update(self, state):
         with torch.no_grad():
             action, log_prob = self.actor(state)
-            reward = -((action - state[:, :1]) ** 2)
+            reward = -(action - state[:, :1]) ** 2
             target = reward - self.log_alpha.exp() * log_prob
         critic_loss = F.mse_loss(self.critic(torch.cat([state, action], 1)), target)
         self.critic_optim.zero_grad()

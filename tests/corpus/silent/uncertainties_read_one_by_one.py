@@ -1,5 +1,4 @@
 """Uncertainty weighting (Kendall): the log variances are plain tensors, in no optimizer."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,5 +1,4 @@
 """A small vocoder-like stack: weight-normalised convolutions, initialised by apply()."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -14,9 +13,7 @@ def init_weights(m, mean=0.0, std=0.01):
 class ResBlock(nn.Module):
     def __init__(self, ch):
         super().__init__()
-        self.convs = nn.ModuleList(
-            weight_norm(nn.Conv1d(ch, ch, 3, padding=d, dilation=d)) for d in (1, 2)
-        )
+        self.convs = nn.ModuleList(weight_norm(nn.Conv1d(ch, ch, 3, padding=d, dilation=d)) for d in (1, 2))
         self.convs.apply(init_weights)
 
     def forward(self, x):
