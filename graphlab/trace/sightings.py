@@ -28,7 +28,8 @@ class SoftmaxTwice:
     """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
     the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
     `built`. takes_logs: the loss, `loss`, takes the logarithms of probabilities or of rates, and
-    `first` made none."""
+    `first` made none. dim, classes: a likelihood's classes are along the dimension `classes`, and
+    the log_softmax is over `dim`, or, where that is -1, is left out: `at` is the layer's line."""
 
     at: Location | None
     first: Literal["softmax", "log_softmax", "sigmoid", "exp"]
@@ -37,6 +38,8 @@ class SoftmaxTwice:
     built: Location | None = None
     takes_logs: bool = False
     loss: str = "nll_loss"
+    dim: int = -1
+    classes: int = -1
 
 
 @dataclass(frozen=True, slots=True)
