@@ -190,20 +190,21 @@ class SettingUnread:
 @dataclass(frozen=True, slots=True)
 class OptimizerRefused:
     """What an optimizer of torch's, or a GradScaler, refused at `at`, by `call`. told: the
-    parameters that a group before had (`repeated`), or whose gradient is sparse; of `sizes`, what
-    the optimizer has, what was saved, and of what that is the number; where no parameters were
-    given, the containers that hide them (`listed`), the tensors that are none (`plain`), the
-    generator that was `used` up before, or the module that is `frozen` as a whole; of a one-cycle
-    schedule that is `over`, for how many steps it was. cause: the line that made it so; of
-    `unscaled`, the unscale_() before. Of a library's call that was given an optimizer of another
-    module than the one beside it (`strangers`), how the two are written; `replaced`: since `cause`.
+    parameters that a group before had (`repeated`), or whose gradient is sparse, which their
+    optimizer `decays` as well or not; of `sizes`, what the optimizer has, what was saved, and of
+    what that is the number; where no parameters were given, the containers that hide them
+    (`listed`), the tensors that are none (`plain`), the generator that was `used` up before, or the
+    module that is `frozen` as a whole; of a one-cycle schedule that is `over`, for how many steps
+    it was. cause: the line that made it so; of `unscaled`, the unscale_() before. Of a library's
+    call that was given an optimizer of another module than the one beside it (`strangers`), how the
+    two are written; `replaced`: since `cause`.
     """
 
     at: Location | None
     call: str
     why: Literal[
         "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
-        "not_updated", "over", "strangers", "replaced",
+        "not_updated", "over", "strangers", "replaced", "decays",
     ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None
