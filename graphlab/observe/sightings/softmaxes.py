@@ -155,7 +155,8 @@ def _unfit(node: Any) -> tuple[Any, int, int] | None:
     """What gave a likelihood no log-probabilities of its classes, and along which dimension those
     are: a log_softmax, with the dimension that it is over instead, or a layer itself, with -1."""
     kept: dict[str, Any] = {each.name: each.data for each in slots(node)}
-    given, target = kept.get("self"), kept.get("target")
+    given: Any = kept.get("self")
+    target: Any = kept.get("target")
     if not is_tensor(given) or not readable(given) or not is_tensor(target):
         return None
     if torch.equal(target, torch.arange(count_of(target), device=target.device)):
