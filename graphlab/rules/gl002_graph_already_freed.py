@@ -152,7 +152,9 @@ def _help(
         carried = detach_carried(trace, event) or kept_inside(trace, event)
         if carried is not None:
             carried = if_cut_is_meant(trace, freeing, event, carried)
-        yield carried or Help(message("errors.gl002.carried"))
+        # A function that is called for each of several losses goes back twice in one iteration.
+        once = not freeing.inferred and freeing.iteration == event.iteration
+        yield carried or Help(message(f"errors.gl002.{'shared' if once else 'carried'}"))
     else:
         yield Help(message("errors.gl002.shared"))
 

@@ -50,7 +50,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor = None
         else:
             names = list(each.told)
-            cause = message("errors.gl016.told_sparse")
+            cause = message(f"errors.gl016.{'built' if each.why == 'decays' else 'told_sparse'}")
             summary = message(f"errors.gl016.{each.why}", names=first_of(names), count=len(names))
             tensor = Versions(TensorInfo(names[0], "parameter", (), ""), None, None)
         yield Finding(

@@ -30,6 +30,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         told.add(cause)
         code, name, severity = RULE.label
         what = f"nn.{each.module}" if each.module else f"{each.first}()"
+        if each.classes >= 0:
+            yield _no_likelihood(each)
+            continue
         if each.takes_logs:
             yield _without_logarithm(trace, each, cause, what)
             continue
@@ -60,6 +63,25 @@ def check(trace: Trace) -> Iterator[Finding]:
                 ),
             ),
         )
+
+
+def _no_likelihood(each: SoftmaxTwice) -> Finding:
+    """A likelihood without a log_softmax over its classes."""
+    loss, classes = line_in_brackets(each.loss_at), each.classes
+    if each.dim < 0:
+        return Finding(
+            *RULE.label,
+            summary=message("training.gl115.scores", line=loss),
+            cause=Place(each.loss_at, message("words.the_loss")),
+            help=(Help(message("training.gl115.scores_help", classes=classes)),),
+        )
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl115.across", line=loss, dim=each.dim, classes=classes),
+        failed=Place(each.loss_at, message("words.the_loss")),
+        cause=Place(each.at, "log_softmax()"),
+        help=(Help(message("training.gl115.across_help", classes=classes)),),
+    )
 
 
 def _without_logarithm(

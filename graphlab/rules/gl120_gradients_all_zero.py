@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.numbers import spelt
 from graphlab.rules.repair.calls import straight_through
 from graphlab.rules.repair.trained.as_number import old_side_detached
 from graphlab.rules.rule import Rule
@@ -39,6 +40,8 @@ def _finding(trace: Trace, each: ZeroGradients) -> Finding:
     code, name, severity = RULE.label
     if not operation:
         why, help = "given", "given_help"
+    elif each.itself:
+        why, help, called = "itself", "itself_help", f"{spelt(operation)}()"
     elif each.cancelled:
         why, help = "cancelled", "cancelled_help"
     elif operation in FLAT:

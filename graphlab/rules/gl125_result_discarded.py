@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import Message, message
-from graphlab.rules.repair.trained.stored import assigned, written
+from graphlab.rules.repair.trained.stored import assigned, changed, written
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
@@ -14,7 +14,9 @@ from graphlab.trace.sightings import ResultDiscarded
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
-        if isinstance(each, ResultDiscarded):
+        if isinstance(each, ResultDiscarded) and each.idle:
+            yield _idle(trace, each)
+        elif isinstance(each, ResultDiscarded):
             yield Finding(
                 *RULE.label,
                 summary=_summary(each),
@@ -22,6 +24,17 @@ def check(trace: Trace) -> Iterator[Finding]:
                 help=(Help(message(f"training.gl125.{_help(each)}", written=each.written)),),
                 others=tuple(assigned(trace, each) if each.anew else written(trace, each)),
             )
+
+
+def _idle(trace: Trace, each: ResultDiscarded) -> Finding:
+    """A statement that computes nothing at all."""
+    found = changed(trace, each)
+    return Finding(
+        *RULE.label,
+        summary=message(f"training.gl125.{each.idle}", call=each.call, written=each.written),
+        cause=Place(each.at, each.call),
+        help=(found or Help(message(f"training.gl125.{each.idle}_help", written=each.written)),),
+    )
 
 
 def _summary(each: ResultDiscarded) -> Message:
@@ -35,7 +48,7 @@ def _summary(each: ResultDiscarded) -> Message:
 def _cause(each: ResultDiscarded) -> str | Message:
     if each.anew:
         return message("training.gl125.anew_here")
-    return message("training.gl125.named", name=each.call) if each.rebound else each.call
+    return message("training.gl125.renamed", name=each.call) if each.rebound else each.call
 
 
 def _help(each: ResultDiscarded) -> str:

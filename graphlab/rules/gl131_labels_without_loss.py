@@ -1,4 +1,4 @@
-"""A loss that takes labels of 1 and -1 was given 1 and 0."""
+"""A loss that takes labels of 1 and -1 was given 1 and 0, or one was given the labels first."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from graphlab.trace.sightings import ZeroLabels
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if isinstance(each, ZeroLabels):
+            kind = "swapped" if each.swapped else ""
             yield Finding(
                 *RULE.label,
-                summary=message("training.gl131.summary", loss=each.loss),
+                summary=message(f"training.gl131.{kind or 'summary'}", loss=each.loss),
                 cause=Place(each.at, message("words.the_loss")),
-                help=(Help(message("training.gl131.help")),),
+                help=(Help(message(f"training.gl131.{kind and 'swapped_'}help")),),
             )
 
 

@@ -13,11 +13,12 @@ from graphlab.source.blocks import StatementInScope
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.module_sightings import DropsInEval, EvaluatedInTraining
+from graphlab.trace.sightings import ResultDiscarded
 
 
 def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
-        if isinstance(each, EvaluatedInTraining):
+        if isinstance(each, EvaluatedInTraining) and not _eval_named(trace):
             yield _in_training(trace, each)
         if not isinstance(each, DropsInEval):
             continue
@@ -47,6 +48,16 @@ def _in_training(trace: Trace, each: EvaluatedInTraining) -> Finding:
             evaluated_apart(trace, each.at, by)
             or Help(message("training.gl136.help_training", name=by)),
         ),
+    )
+
+
+def _eval_named(trace: Trace) -> bool:
+    """Whether some line says ``model.eval`` without a call, of which GL125 tells."""
+    return any(
+        isinstance(each, ResultDiscarded)
+        and each.idle == "named"
+        and each.written.endswith(".eval()")
+        for each in trace.sightings
     )
 
 

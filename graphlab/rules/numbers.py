@@ -118,7 +118,9 @@ def _notes(trace: Trace, each: NonFinite) -> Iterator[str]:
         )  # fmt: skip
     if each.given_at is not None:
         by, line = each.given_at.code.removeprefix("return "), each.given_at.line
-        yield message("numbers.given_by", operation=called(each), by=by, line=line)
+        key = "named_by" if each.phase == "data" else "given_by"
+        words = {"operation": called(each), "name": each.operand}
+        yield message(f"numbers.{key}", by=by, line=line, **words)
     if each.look_from is not None:
         known = each.at is not None and each.operation and each.phase != "data"
         key = "look_from_operand" if known else "look_from"

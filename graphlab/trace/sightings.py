@@ -28,7 +28,8 @@ class SoftmaxTwice:
     """A softmax or sigmoid at `at` whose result goes, over the same dimension, into the one that
     the loss at `loss_at` computes itself. module: the class of torch's that computed it, made at
     `built`. takes_logs: the loss, `loss`, takes the logarithms of probabilities or of rates, and
-    `first` made none."""
+    `first` made none. dim, classes: a likelihood's classes are along the dimension `classes`, and
+    the log_softmax is over `dim`, or, where that is -1, is left out: `at` is the layer's line."""
 
     at: Location | None
     first: Literal["softmax", "log_softmax", "sigmoid", "exp"]
@@ -37,6 +38,8 @@ class SoftmaxTwice:
     built: Location | None = None
     takes_logs: bool = False
     loss: str = "nll_loss"
+    dim: int = -1
+    classes: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,8 @@ class ZeroGradients:
     at: the line of the node `operation` that was given a gradient and handed zeros on. by_weight:
     that is because it multiplies by zero; without an operation, the backward itself was given
     zeros. whole: no other parameter of an optimizer got a gradient from that backward. cancelled:
-    the gradients that came over both sides of the operation were each other's opposite.
+    the gradients that came over both sides of the operation were each other's opposite. itself: the
+    operation is a loss that was given one memory as prediction and as target.
     """
 
     at: Location | None
@@ -110,6 +114,7 @@ class ZeroGradients:
     by_weight: bool = False
     whole: bool = False
     cancelled: bool = False
+    itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,8 @@ class ResultDiscarded:
     """A statement at `at` whose `call` gives a new tensor that nothing holds; `written` is the
     method in place that does what it says, or, if that is `stored`, an assignment. rebound: the
     statement stores the tensor in the variable `call` of a loop over parameters, which the next
-    turn gives another one. anew: `call` writes to `written`, which is computed for each use."""
+    turn gives another one. anew: `call` writes to `written`, which is computed for each use.
+    idle: it computes nothing at all, as `call` is only `named` there, or `compared`."""
 
     at: Location | None
     call: str
@@ -163,6 +169,7 @@ class ResultDiscarded:
     stored: bool = False
     rebound: bool = False
     anew: bool = False
+    idle: Literal["named", "compared", ""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +190,21 @@ class SettingUnread:
 @dataclass(frozen=True, slots=True)
 class OptimizerRefused:
     """What an optimizer of torch's, or a GradScaler, refused at `at`, by `call`. told: the
-    parameters that a group before had (`repeated`), or whose gradient is sparse; of `sizes`, what
-    the optimizer has, what was saved, and of what that is the number; where no parameters were
-    given, the containers that hide them (`listed`), the tensors that are none (`plain`), the
-    generator that was `used` up before, or the module that is `frozen` as a whole; of a one-cycle
-    schedule that is `over`, for how many steps it was. cause: the line that made it so; of
-    `unscaled`, the unscale_() before. Of a library's call that was given an optimizer of another
-    module than the one beside it (`strangers`), how the two are written; `replaced`: since `cause`.
+    parameters that a group before had (`repeated`), or whose gradient is sparse, which their
+    optimizer `decays` as well or not; of `sizes`, what the optimizer has, what was saved, and of
+    what that is the number; where no parameters were given, the containers that hide them
+    (`listed`), the tensors that are none (`plain`), the generator that was `used` up before, or the
+    module that is `frozen` as a whole; of a one-cycle schedule that is `over`, for how many steps
+    it was. cause: the line that made it so; of `unscaled`, the unscale_() before. Of a library's
+    call that was given an optimizer of another module than the one beside it (`strangers`), how the
+    two are written; `replaced`: since `cause`.
     """
 
     at: Location | None
     call: str
     why: Literal[
         "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
-        "not_updated", "over", "strangers", "replaced",
+        "not_updated", "over", "strangers", "replaced", "decays",
     ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None
@@ -261,11 +269,13 @@ class ScoresMixed:
 
 @dataclass(frozen=True, slots=True)
 class ZeroLabels:
-    """Labels of 0 and 1, at `count` calls of `loss` at `at`, which takes 1 and -1."""
+    """Labels of 0 and 1, at `count` calls of `loss` at `at`, which takes 1 and -1; or `swapped`: as
+    its first argument, which are scores, and the scores as its second."""
 
     at: Location | None
     loss: str
     count: Count
+    swapped: bool = False
 
 
 # Where a number was made: in a forward, in a backward, in an optimizer's step; or where it was
@@ -300,8 +310,8 @@ class NonFinite:
     the backward that it reached. in_loss: it is in the loss itself. step, step_at: the step that
     applied it. tensors: parameters that it reached. look_from: the iteration from which a second
     run has to look, where only that can tell more. grown, grown_tensor: the parameter, or else the
-    loss, that had grown beyond measure before. given_at: the line that made what a library gave
-    the operation, where the library's code has it and the program's has not.
+    loss, that had grown beyond measure before. given_at: the line that made the operand, or what a
+    library gave the operation, where the library's code has it and the program's has not.
     """
 
     at: Location | None

@@ -34,6 +34,7 @@ UNSEEN = {
     "pool_released_before_backward",
     "resumed_with_the_body_frozen",
     "sampler_refreshes_its_state",
+    "sparse_vectors_decayed",
     "spectral_term_of_several",
     "tokens_dropped_by_numpy",
     "unscaled_with_each_micro_batch",

@@ -91,6 +91,14 @@ def test_a_writer_that_nobody_saw_is_said_to_be_unseen() -> None:
     assert finding.notes == ("changed between line 2 and line 5, writer not seen",)
 
 
+@pytest.mark.parametrize(("iteration", "earlier"), [(0, False), (1, True)])
+def test_one_line_goes_back_twice_in_an_iteration_or_in_two(iteration: int, earlier: bool) -> None:
+    first = backward(BACKWARD)
+    again = backward(BACKWARD, problems=(saved("freed", FORWARD, freed_by=0),), iteration=iteration)
+    (finding,) = find(LOOP.trace(first, again))
+    assert ("earlier iteration" in finding.help[0].text) is earlier
+
+
 # What a step applied.
 
 

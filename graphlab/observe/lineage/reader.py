@@ -36,7 +36,7 @@ from graphlab.source.effects.assignments import (
     scope_of,
     target_names,
 )
-from graphlab.source.effects.truth import assignments_run
+from graphlab.source.effects.truth import assignments_run, given_in_loop
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, is_a, variables
@@ -113,12 +113,9 @@ class Lineage:
 
     def parts(self, node: ast.AST, before: int, depth: int) -> Result:
         """The result of an expression that is computed from all its parts."""
-        inner = [
-            self.value(each, before, depth)
-            for each in ast.iter_child_nodes(node)
-            if isinstance(each, ast.expr | ast.keyword | ast.comprehension | ast.FormattedValue)
-        ]
-        return first_of(inner)
+        kinds = ast.expr | ast.keyword | ast.comprehension | ast.FormattedValue
+        inner = [each for each in ast.iter_child_nodes(node) if isinstance(each, kinds)]
+        return first_of([self.value(each, before, depth) for each in inner])
 
     def dropped(self, operand: Result, node: ast.AST) -> Result:
         """The result of an operation that gives a value without a graph."""
@@ -143,6 +140,7 @@ class Lineage:
             sources = [self.value(each, before, depth + 1) for each in self.iterated(name)]
             found = self.given.get(name) or first_of(sources)
             made = array_given(value, self.assignments(name, before), self.reach, self.files)
+            made = made or (given_in_loop(self.scope, name, before) if is_tensor(value) else None)
             found = self.cut(made, call_or_source(made)) if made and not found else found
         return HAS_GRAPH if alive else found
 

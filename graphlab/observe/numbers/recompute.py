@@ -213,6 +213,7 @@ _FORMULAS: dict[str, Callable[[_Call], Any]] = {
         F.binary_cross_entropy_with_logits, "weight", "pos_weight"
     ),
     "NllLoss": _loss(F.nll_loss, "weight", ignore_index="ignore_index"),
+    "NllLoss2D": _loss(F.nll_loss, "weight", ignore_index="ignore_index"),
     "Xlogy": _binary(torch.xlogy),
     "ClampMin": lambda call: call.saved("self").clamp_min(call.number("min")),
     "ClampMax": lambda call: call.saved("self").clamp_max(call.number("max")),

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from graphlab.observe.graph.walk import grad_edge, leaf_of, sequence
+from graphlab.observe.lineage.cut import making
 from graphlab.observe.live_objects import TensorTable
 from graphlab.observe.names import Names, parameters_of, submodules
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, RawZero, Spot, located
@@ -279,10 +280,13 @@ class Verdicts:
         name = spelt(found.operation)
         module = self._tracking.module_of(sequence(found.node))
         if found.met:
+            called = _named(found.tensors[0], user)
+            here = at is not None and user is not None and located_in(at, user)
             return replace(
-                base, at=at, operation=name, phase="data", kind="nan",
-                operand=_named(found.tensors[0], user), count=found.made.nan, whole=found.whole,
-                module=module, look_from=self._from(iteration),
+                base, at=at, operation=name, phase="data", kind="nan", operand=called,
+                count=found.made.nan, whole=found.whole, module=module,
+                look_from=self._from(iteration),
+                given_at=making(user, called, self._files, at.line) if here and at else None,
             )  # fmt: skip
         text = ""
         if at is not None and found.tensors:
@@ -376,6 +380,11 @@ def _named(tensor: Any, user: FrameType | None) -> str:
         if is_tensor(each) and storage_key(each) == storage_key(tensor):
             return name
     return ""
+
+
+def located_in(at: Location, frame: FrameType) -> bool:
+    """Whether a place is in the function that a frame runs."""
+    return (at.file, at.function) == (frame.f_code.co_filename, frame.f_code.co_qualname)
 
 
 def _calls(node: ast.AST, name: str) -> bool:

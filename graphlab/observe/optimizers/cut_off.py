@@ -37,7 +37,10 @@ def look_for_cuts(
     """Find where the loss of a backward, called in `frame`, was cut off from the parameters that
     never had a gradient."""
     for state, optimizer in registry.followed():
-        if not state.never_reached or state.cut is not None or state.read >= READ:
+        # The loss that is meant for an optimizer is the last one before its step: on the way to
+        # another, as a discriminator's, what it trains may be cut off on purpose.
+        settled = state.cut is not None and state.steps > state.cut_before
+        if not state.never_reached or settled or state.read >= READ:
             continue
         state.read += 1
         missing = {
@@ -45,7 +48,9 @@ def look_for_cuts(
             for p in parameters_of(optimizer)
             if registry.place_of(p, None) in state.never_reached
         }
-        state.cut = cut_before_loss(frame, record.loss, files, log, missing)
+        cut = cut_before_loss(frame, record.loss, files, log, missing)
+        if cut is not None:
+            state.cut, state.cut_before = cut, state.steps
         roots = listed(frame.f_locals.get("tensors"))
         if roots and all(leaf_below(each) is not None for each in roots):
             state.leaf_loss = maker(roots[0], frame.f_back, files, None)

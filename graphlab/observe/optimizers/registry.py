@@ -78,6 +78,8 @@ class OptimizerState:
         # Where a loss was cut off from `never_reached`, and for how many losses that was searched.
         # If there is none: where what forward goes past was built.
         self.cut: Cut | None = None
+        # How many steps it had when that was found.
+        self.cut_before = 0
         self.unused: Location | None = None
         # How many steps, and new gradients, it had when all of its parameters were found frozen,
         # and what froze them; whether they were seen to be free again between two steps.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.notes import RawBackward
+from graphlab.observe.notes import RawBackward, RawModule
 from graphlab.observe.sightings.watched import Watched
 from graphlab.source.effects.idle.discarded import discarded
 from graphlab.source.effects.idle.rebound import rebound
@@ -31,18 +31,27 @@ class DiscardedResults:
     def found(self) -> Iterator[ResultDiscarded]:
         self._ran |= {code for _, code, _, _ in self._log.marks if code is not None}
         yield from self._without_effect()
-        lines: dict[str, set[int]] = {}
-        for code in self._ran:
-            if code in self._files:
-                first = 0 if code.co_name == "<module>" else code.co_firstlineno
-                lines.setdefault(code.co_filename, set()).add(first)
-        for file, ran in lines.items():
+        # One that evaluates makes no node, and calls modules.
+        spots = (each.spot for each in self._log.events if isinstance(each, RawModule))
+        called = self._firsts({spot[0] for spot in spots if spot is not None})
+        lines = self._firsts(self._ran)
+        for file in {*lines, *called}:
+            ran = lines.get(file, set())
             for each in discarded(file, _writes):
-                if each.first in ran:
-                    yield ResultDiscarded(each.at, each.call, each.written)
+                if each.first in ran or (each.idle and each.first in called.get(file, ())):
+                    yield ResultDiscarded(each.at, each.call, each.written, idle=each.idle)
             for each in rebound(file):
                 if each.first in ran:
                     yield ResultDiscarded(each.at, each.name, each.written, rebound=True)
+
+    def _firsts(self, codes: set[CodeType]) -> dict[str, set[int]]:
+        """By file: the first lines of the user's functions among `codes`, 0 for a module."""
+        found: dict[str, set[int]] = {}
+        for code in codes:
+            if code in self._files:
+                first = 0 if code.co_name == "<module>" else code.co_firstlineno
+                found.setdefault(code.co_filename, set()).add(first)
+        return found
 
     def _without_effect(self) -> Iterator[ResultDiscarded]:
         """Of a tensor with a graph, which a line made and another one went on from: both have made

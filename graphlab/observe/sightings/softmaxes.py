@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.walk import output_shape, sequence
+from graphlab.observe.graph.walk import output_shape, sequence, slots
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Looks, Watched
-from graphlab.observe.tensors import grad_fn_of, is_tensor
+from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor, readable, shape_of
 from graphlab.source.objects import attributes, class_module, class_name
 from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
@@ -23,11 +23,15 @@ from graphlab.trace.sightings import SoftmaxTwice
 
 # How many calls of a loss are looked at, and how many views are followed.
 LOOKS, VIEWS = 2, 16
+# How many scores are read.
+LARGEST = 1_000_000
 _SOFTMAXES = {"SoftmaxBackward0": "softmax", "LogSoftmaxBackward0": "log_softmax"}
 _NAMES = {**_SOFTMAXES, "SigmoidBackward0": "sigmoid", "ExpBackward0": "exp"}
 _SECOND = {"LogSoftmaxBackward0", "BinaryCrossEntropyWithLogitsBackward0"}
 # Losses that take the logarithms of probabilities.
 _LOGS = {"NllLossBackward0", "NllLoss2DBackward0"}
+# What a layer is that gives scores.
+_LAYERS = ("AddmmBackward0", "MmBackward0", "ConvolutionBackward0")
 # Nodes that keep every element, in the same order; only the shape may differ.
 _RESHAPES = (
     "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Clone", "ToCopy", "Alias",
@@ -54,9 +58,15 @@ class Softmaxes:
             logs = type(node).__name__ in _LOGS
             if logs or type(node).__name__ in _SECOND:
                 first = _before(node, "SoftmaxBackward0" if logs else "SigmoidBackward0")
+                loss_spot = self._log.line_of(sequence(node))
                 if first is not None:
-                    loss_spot = self._log.line_of(sequence(node))
                     self._note(loss_spot, *first, "nll_loss" if logs else "")
+                elif logs and (unfit := _unfit(node)) is not None:
+                    made, dim, classes = unfit
+                    at = located(self._log.line_of(sequence(made)))
+                    self._found[loss_spot, None] = SoftmaxTwice(
+                        at, "log_softmax", located(loss_spot), dim=dim, classes=classes
+                    )
 
     def _on_divergence(self, frame: FrameType, event: str, arg: Any) -> None:
         self._on_loss(frame, "input", ("SoftmaxBackward0", "SigmoidBackward0"), "kl_div")
@@ -138,6 +148,36 @@ def _before(node: Any, wanted: str) -> tuple[Any, str] | None:
             if dim is None:
                 return None
         node = source
+    return None
+
+
+def _unfit(node: Any) -> tuple[Any, int, int] | None:
+    """What gave a likelihood no log-probabilities of its classes, and along which dimension those
+    are: a log_softmax, with the dimension that it is over instead, or a layer itself, with -1."""
+    kept: dict[str, Any] = {each.name: each.data for each in slots(node)}
+    given: Any = kept.get("self")
+    target: Any = kept.get("target")
+    if not is_tensor(given) or not readable(given) or not is_tensor(target):
+        return None
+    if torch.equal(target, torch.arange(count_of(target), device=target.device)):
+        # Of pairs, whose scores make a square, both ways count.
+        return None
+    classes = dim = 1 if len(shape_of(given)) > 1 else 0
+    for _ in range(VIEWS):
+        source = node.next_functions[0][0] if node.next_functions else None
+        kind, shape = type(source).__name__, output_shape(source) if source is not None else ()
+        if kind == "LogSoftmaxBackward0":
+            over = _dim(source, len(shape))
+            return (source, over, dim) if over != dim else None
+        if kind in _LAYERS:
+            # What is above 0 is no logarithm of a probability.
+            above = count_of(given) <= LARGEST and bool((given.detach() > 0).any())
+            return (source, -1, classes) if above else None
+        behind = source.next_functions[0][0] if source is not None and _follows(kind) else None
+        found = _dim_before(source, kind, dim, shape, output_shape(behind)) if behind else None
+        if found is None:
+            return None
+        node, dim = source, found
     return None
 
 

@@ -12,11 +12,21 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from graphlab.observe.graph.walk import leaf_of, listed, needed, operation, sequence
+import torch
+
+from graphlab.observe.graph.walk import leaf_of, listed, needed, operation, sequence, slots
 from graphlab.observe.notes import RawBackward, located
 from graphlab.observe.optimizers.vectors import any_nonzero
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Ref, Unnoticed, count_of, is_tensor, readable, shape_of
+from graphlab.observe.tensors import (
+    Ref,
+    Unnoticed,
+    count_of,
+    is_tensor,
+    readable,
+    shape_of,
+    storage_key,
+)
 from graphlab.source.vocabulary import FLAT
 from graphlab.trace.sightings import ZeroGradients
 
@@ -40,6 +50,8 @@ class ZeroWatch:
         # The leaves of the backward that is looked at, by identity.
         self._leaves: set[int] = set()
         self._looks: Counter[Any] = Counter()
+        # The losses in it that compare a value with itself; what they keep is gone when it has run.
+        self._same: list[Any] = []
         # Whether the loss of the backward that is looked at is exactly 0.
         self._at_zero = False
         self._found: dict[int, ZeroGradients] = {}
@@ -83,6 +95,7 @@ class ZeroWatch:
         self._leaves = {id(leaf) for node in nodes if (leaf := leaf_of(node)) is not None}
         self._at_zero = any(_is_zero(each) for each in listed(frame.f_locals.get("tensors")))
         self._nodes = needed(nodes, goals)
+        self._same = [each for each in self._nodes if _compares_itself(each)]
         for node in self._nodes:
             if leaf_of(node) is None:
                 self._handles.append(node.register_hook(self._hook(node)))
@@ -117,17 +130,20 @@ class ZeroWatch:
         alive, self._alive = self._alive, []
         still, self._still = self._still, []
         nodes, self._nodes = self._nodes, []
+        same, self._same = self._same, []
         zero = self._always_zero(ARMED)
         for node, at in sorted(hits, key=lambda hit: -sequence(hit[0])):
             if at >= len(node.next_functions):
                 continue
             kind = _named(node).split("Backward")[0]
             square = kind == "Mul" and len(set(node.next_functions)) == 1
-            if square or kind in _LEAST or (self._at_zero and kind not in FLAT):
+            itself = node in same
+            least = square or kind in _LEAST or (self._at_zero and kind not in FLAT)
+            if least and not itself:
                 # A loss of exactly 0 cannot become less, as of two networks that begin as copies.
                 continue
             behind = node.next_functions[at][0]
-            if kind not in FLAT and _only_views(behind, nodes):
+            if not itself and kind not in FLAT and _only_views(behind, nodes):
                 # What the parameter itself is multiplied by was zero, as a first hidden state is.
                 continue
             keys = {
@@ -135,7 +151,8 @@ class ZeroWatch:
             }
             keys &= zero.keys()
             if keys and not any(key in self._found for key in keys):
-                self._note(record, node, keys, not _penalty(node, nodes))
+                whole = itself or not _penalty(node, nodes)
+                self._note(record, node, keys, whole, itself=itself)
         if zero.keys().isdisjoint(self._found):
             self._cancelled(record, alive, nodes, zero.keys())
         if zero.keys().isdisjoint(self._found):
@@ -213,7 +230,13 @@ class ZeroWatch:
         )
 
     def _note(
-        self, record: RawBackward, node: Any, keys: set[int], whole: bool, cancelled: bool = False
+        self,
+        record: RawBackward,
+        node: Any,
+        keys: set[int],
+        whole: bool,
+        cancelled: bool = False,
+        itself: bool = False,
     ) -> None:
         name = _named(node)
         found = ZeroGradients(
@@ -227,6 +250,7 @@ class ZeroWatch:
             # Those that no optimizer holds are not known: a network that is only passed through.
             whole=whole and self._leaves & self._known.keys() <= keys,
             cancelled=cancelled,
+            itself=itself,
         )
         for key in keys:
             self._found[key] = found
@@ -246,6 +270,23 @@ _LEAST = (
     "MseLoss", "SmoothL1Loss", "HuberLoss", "Abs", "Pow", "Norm", "LinalgVectorNorm", "Cdist",
     "Dist", "PairwiseDistance", "L1Loss",
 )  # fmt: skip
+
+
+def _compares_itself(node: Any) -> bool:
+    """Whether a loss of torch's was given the same memory as its prediction and its target, as
+    ``target = scores.detach()`` is, whatever was written to it since."""
+    if operation(node).split("Backward")[0] not in _LEAST:
+        return False
+    given = {slot.name: slot.data for slot in slots(node) if is_tensor(slot.data)}
+    one, other = given.get("self"), given.get("target")
+    return one is not None and other is not None and _extent(one) == _extent(other)
+
+
+def _extent(tensor: Any) -> tuple[Any, ...]:
+    """Where the elements of a tensor lie."""
+    methods = torch.Tensor
+    place = storage_key(tensor), methods.storage_offset(tensor)
+    return (*place, shape_of(tensor), methods.stride(tensor)) if place[0] is not None else (tensor,)
 
 
 def _is_zero(value: Any) -> bool:

@@ -15,6 +15,7 @@ from graphlab.source.objects import LOST, exactly, is_a, items
 from graphlab.source.places import nodes_of
 
 Lookup = Callable[[str], Any]
+_ON = ("requires_grad", "True")
 _PLAIN = (str, int, float, bool, type(None))
 _METHODS = ("startswith", "endswith", "split", "lower", "upper", "strip", "replace", "rsplit")
 
@@ -158,6 +159,48 @@ def assignments_run(
             break
         found = [*found[:-1], *earlier]
     return found
+
+
+def given_in_loop(scope: ast.AST | None, name: str, before: int) -> ast.Assign | None:
+    """The one statement by which a loop around line `before` gives `name` another value below that
+    line, ``w = w - lr * w.grad``, where it was to require grad above: what does not require grad
+    by now is of that statement."""
+    above = assignments_in(scope, name, before)
+    made = above[0] if len(above) == 1 and isinstance(above[0], ast.Assign) else None
+    if made is None or not _asked(made.value, scope, name, before):
+        return None
+    loops = [
+        each
+        for each in nodes_of(scope)
+        if isinstance(each, ast.For | ast.While) and each.lineno < before <= (each.end_lineno or 0)
+    ]
+    below = [
+        each
+        for each in stores_in(scope).get(name, ())
+        if each not in above and any(each.lineno <= (loop.end_lineno or 0) for loop in loops)
+    ]
+    last = below[0] if len(below) == 1 else None
+    return last if isinstance(last, ast.Assign) and last.lineno >= before else None
+
+
+def _asked(made: ast.expr, scope: ast.AST | None, name: str, before: int) -> bool:
+    """Whether what `made` makes is to require grad, or `name` is told so above line `before`."""
+    for each in ast.walk(made):
+        if isinstance(each, ast.keyword) and (each.arg, ast.unparse(each.value)) == _ON:
+            return True
+        if isinstance(each, ast.Attribute) and each.attr == "requires_grad_":
+            return True
+    told = (
+        f"{name}.requires_grad = True",
+        f"{name}.requires_grad_()",
+        f"{name}.requires_grad_(True)",
+    )
+    return any(
+        isinstance(each, ast.Expr | ast.Assign)
+        and each.lineno < before
+        and ast.unparse(each) in told
+        for each in nodes_of(scope)
+    )
 
 
 def _is_left_out(statement: ast.stmt, scope: ast.AST | None, values: Lookup) -> bool:

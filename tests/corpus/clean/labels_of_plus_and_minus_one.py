@@ -6,7 +6,9 @@ from torch import nn
 
 torch.manual_seed(0)
 encoder = nn.Linear(10, 4)
-optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+# Labels that are learned have a graph, and so have the scores beside them.
+soft = nn.Parameter(torch.zeros(24, 4))
+optimizer = torch.optim.Adam([*encoder.parameters(), soft], lr=1e-3)
 margin = nn.HingeEmbeddingLoss(margin=1.0)
 for step in range(12):
     one, other = encoder(torch.randn(24, 10)), encoder(torch.randn(24, 10))
@@ -19,6 +21,7 @@ for step in range(12):
     loss = loss + margin((one - other).norm(dim=1), labels)
     # A binary cross-entropy takes 0 and 1.
     loss = loss + F.binary_cross_entropy_with_logits(one[:, 0], (labels > 0).float())
+    loss = loss + F.cross_entropy(one, soft.softmax(1))
     # No preference between two is what a ranking's 0 says.
     preferred = torch.randint(0, 2, (24,))
     loss = loss + F.margin_ranking_loss(one[:, 0], other[:, 0], preferred, margin=0.1)

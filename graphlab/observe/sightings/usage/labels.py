@@ -1,4 +1,5 @@
-"""Notices labels of 0 and 1 in losses that take 1 and -1, which learn nothing from a 0."""
+"""Notices labels of 0 and 1 in losses that take 1 and -1, which learn nothing from a 0, and labels
+that stand where a loss takes the scores."""
 
 from __future__ import annotations
 
@@ -31,6 +32,12 @@ _LOSSES = {
     "soft_margin_loss": torch.nn.SoftMarginLoss,
     "hinge_embedding_loss": torch.nn.HingeEmbeddingLoss,
 }
+# Those that take scores or probabilities first, and labels of 0 and 1 second.
+_ORDERED = {
+    "cross_entropy": torch.nn.CrossEntropyLoss,
+    "binary_cross_entropy": torch.nn.BCELoss,
+    "binary_cross_entropy_with_logits": torch.nn.BCEWithLogitsLoss,
+}
 
 
 class Labels:
@@ -41,8 +48,11 @@ class Labels:
         self._calls: Counter[tuple[Spot | None, str]] = Counter()
         self._zeros: Counter[tuple[Spot | None, str]] = Counter()
         self._right: set[tuple[Spot | None, str]] = set()
-        self._forwards = {name: code_of(module.forward) for name, module in _LOSSES.items()}
-        for name, module in _LOSSES.items():
+        # How often labels of 0 and 1 stood in the place of scores, and scores in theirs.
+        self._swapped: Counter[tuple[Spot | None, str]] = Counter()
+        losses = {**_LOSSES, **_ORDERED}
+        self._forwards = {name: code_of(module.forward) for name, module in losses.items()}
+        for name, module in losses.items():
             for function in (getattr(torch.nn.functional, name), module.forward):
                 watched.tracer.handle(function, partial(self._called, name), "call")
 
@@ -53,6 +63,9 @@ class Labels:
         for (spot, loss), count in self._zeros.items():
             if count >= ENOUGH and (spot, loss) not in self._right:
                 yield ZeroLabels(located(spot), loss, count)
+        for (spot, loss), count in self._swapped.items():
+            if count >= ENOUGH:
+                yield ZeroLabels(located(spot), loss, count, swapped=True)
 
     def _called(self, loss: str, frame: FrameType, event: str, arg: Any) -> None:
         # The function within the module's forward is the same call.
@@ -61,7 +74,11 @@ class Labels:
         key = self._tracer.spot(frame.f_back), loss
         count = self._calls[key]
         self._calls[key] += 1
-        target = frame.f_locals.get("target")
+        first, target = frame.f_locals.get("input"), frame.f_locals.get("target")
+        if loss in _ORDERED:
+            if not is_tensor(first) or not is_tensor(target) or not requires_grad(target):
+                return
+            target = first
         if key in self._right or (count >= FIRST and not sampled(count)) or not is_tensor(target):
             return
         if requires_grad(target) or not readable(target) or count_of(target) > LARGEST:
@@ -71,4 +88,4 @@ class Labels:
         if values - {0, 1}:
             self._right.add(key)
         elif values == {0, 1}:
-            self._zeros[key] += 1
+            (self._swapped if loss in _ORDERED else self._zeros)[key] += 1

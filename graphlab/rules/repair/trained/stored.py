@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.source.blocks import StatementInScope
 from graphlab.source.effects.idle.written_to import attribute_written
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -38,6 +39,15 @@ def written(trace: Trace, each: ResultDiscarded) -> Iterator[Help]:
         found = file.help(message(f"repairs.trained.{key}"), (start, end, new))
         if found is not None:
             yield found
+
+
+def changed(trace: Trace, each: ResultDiscarded) -> Help | None:
+    """The statement that only names a method, or compares, as the one that it was meant to be."""
+    here = StatementInScope.of(trace, each.at) if each.at is not None else None
+    if here is None or here.text(here.statement) != each.call:
+        return None
+    said = message(f"training.gl125.{each.idle}_help", written=each.written)
+    return here.help(said, each.written)
 
 
 def _is_statement(text: str) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
@@ -13,17 +14,22 @@ from graphlab.trace.model import Location
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 # Random numbers may be drawn for the generator's sake; a result of these may be thrown away.
 _DRAWS = ("normal", "bernoulli", "random", "uniform")
+# Methods that are there for what they change, and what is set and not asked, where they are not in
+# somebody's notebook at the top of a file.
+_MODES, _SET = ("eval", "train"), ("requires_grad", "training", "data", "grad")
 
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
     """The statement at `at`, in the function whose first line is `first` (0: the module), that
-    calls `call`; `written` is the call in place that was meant."""
+    calls `call`; `written` is the call in place that was meant. idle: `call` is only `named` there,
+    or `compared`."""
 
     at: Location
     first: int
     call: str
     written: str
+    idle: Literal["named", "compared", ""] = ""
 
 
 @lru_cache(maxsize=256)
@@ -35,7 +41,36 @@ def discarded(file: str, writes: Callable[[str], bool]) -> tuple[Discarded, ...]
     tree = parse(file)
     if tree is None or not _imports_torch(tree):
         return ()
-    return tuple(_in(tree.body, file, "", 0, frozenset(), writes))
+    return (*_in(tree.body, file, "", 0, frozenset(), writes), *_idle(tree, file, "", 0, writes))
+
+
+def _idle(
+    node: ast.AST, file: str, path: str, first: int, writes: Callable[[str], bool]
+) -> Iterator[Discarded]:
+    """Statements that do nothing wherever they stand: a method that is there for what it changes
+    and is not called, ``model.eval``, and ``p.requires_grad == False``."""
+    for each in ast.iter_child_nodes(node):
+        inner, line = path, first
+        if isinstance(each, _FUNCTIONS | ast.ClassDef):
+            inner = f"{path}.{each.name}" if path else each.name
+        if isinstance(each, _FUNCTIONS):
+            line = min([each.lineno, *(one.lineno for one in each.decorator_list)])
+        value = each.value if isinstance(each, ast.Expr) else None
+        if isinstance(value, ast.Attribute):
+            name = value.attr
+            if name in _MODES or (name[-1] == "_" != name[0] and writes(name[:-1])):
+                found = ast.unparse(value)
+                at = place(each, file, path or "<module>")
+                yield Discarded(at, first, found, f"{found}()", "named")
+        elif isinstance(value, ast.Compare) and not isinstance(node, ast.Module):
+            target, operator = value.left, value.ops[0]
+            sets = isinstance(target, ast.Attribute) and target.attr in _SET
+            if sets and len(value.ops) == 1 and isinstance(operator, ast.Eq):
+                left, right = ast.unparse(target), ast.unparse(value.comparators[0])
+                at = place(each, file, path or "<module>")
+                yield Discarded(at, first, f"{left} == {right}", f"{left} = {right}", "compared")
+        if isinstance(each, ast.stmt | ast.ExceptHandler):
+            yield from _idle(each, file, inner, line, writes)
 
 
 def _imports_torch(tree: ast.Module) -> bool:

@@ -86,8 +86,41 @@ def refused_optimizer(
             return _over(frame, offset, inner, optimizer)
         elif is_a(optimizer, torch.optim.Optimizer):
             return _told(frame, offset, inner, optimizer, files, built)
-        return strangers_given(frame, offset, inner, built)
+        decayed = None
+        if type(error) is RuntimeError:
+            decayed = _decayed(frame, offset, below, files, built)
+        return decayed or strangers_given(frame, offset, inner, built)
     return None
+
+
+def _decayed(
+    frame: FrameType,
+    offset: int,
+    below: list[FrameType],
+    files: UserFiles,
+    built: Callable[[Any], Spot | None],
+) -> OptimizerRefused | None:
+    """A step that was to decay weights whose gradient is sparse, in a function of torch's that one
+    of its own optimizers calls."""
+    if not str(below[-1].f_globals.get("__name__", "")).startswith("torch.optim."):
+        return None
+    owners = [each.f_locals.get("self") for each in below]
+    optimizer = next((each for each in owners if is_a(each, torch.optim.Optimizer)), None)
+    if optimizer is None:
+        return None
+    names = Names(files).gather(frame).tensors
+    told = [
+        names[id(each)].name or ""
+        for _, group in items(attribute(optimizer, "param_groups"))
+        if item(group, "weight_decay")
+        for _, each in items(item(group, "params"))
+        if _is_sparse(grad_of(each)) and id(each) in names
+    ]
+    at = located((frame.f_code, offset))
+    call = call_text(at, "step")[0]
+    if not told:
+        return None
+    return OptimizerRefused(at, call, "decays", tuple(told), located(built(optimizer)))
 
 
 def _scaled(
