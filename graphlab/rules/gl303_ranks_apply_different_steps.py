@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import fork
+from graphlab.rules.repair.ranks.alone import on_every_rank
 from graphlab.rules.repair.ranks.replicas import (
     begins_alike,
     built_at,
     item_assignments,
-    on_every_rank,
     sent_after,
     sent_again,
 )

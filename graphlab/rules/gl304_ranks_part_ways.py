@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import diversion, fork, way_out
-from graphlab.rules.repair.ranks.replicas import on_every_rank
+from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
 from graphlab.rules.repair.ranks.together import (
     called_before_leaving,
     decided_together,
@@ -43,7 +43,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             cause=condition or Place(each.at, what),
             failed=Place(each.failed, message("ranks.gl304.waiting")),
-            help=(_repair(trace, each, condition) or Help(message(advice)),),
+            help=tuple(_repairs(trace, each, condition)) or (Help(message(advice)),),
             ranks=each.waiting,
         )
 
@@ -57,20 +57,21 @@ def _condition(trace: Trace, each: Parted) -> Place | None:
     return diversion(trace, each.at) if each.how == "call" else None
 
 
-def _repair(trace: Trace, each: Parted, condition: Place | None) -> Help | None:
+def _repairs(trace: Trace, each: Parted, condition: Place | None) -> Iterator[Help]:
     """Of a call that only some ranks make, under an ``if`` of its own, or behind one; of a loop
     that some have left."""
     if each.how == "loop" and condition is None:
-        return joined(trace, each.at)
-    alone = each.never and each.how == "call"
-    repair = on_every_rank(trace, each.at) if alone and each.at is not None else None
-    if repair is None and each.operation == "forward" and each.never:
-        repair = past_the_wrapper(trace, each.at)
-    if repair is None and each.never and condition is not None:
-        repair = called_before_leaving(trace, each.at, condition.at)
-    if repair is None and condition is not None:
-        return decided_together(trace, condition.at)
-    return repair
+        found = [joined(trace, each.at)]
+    else:
+        alone = each.at if each.never and each.how == "call" else None
+        found = [on_every_rank(trace, alone), alone_afterwards(trace, alone)] if alone else []
+        if not any(found) and each.operation == "forward" and each.never:
+            found = [past_the_wrapper(trace, each.at)]
+        if not any(found) and each.never and condition is not None:
+            found = [called_before_leaving(trace, each.at, condition.at)]
+        if not any(found) and condition is not None:
+            found = [decided_together(trace, condition.at)]
+    yield from (repair for repair in found if repair is not None)
 
 
 RULE = Rule("GL304", "ranks-part-ways", "warning", check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
 from graphlab.rules.repair.ranks.averages import (
     averaged_before,
     averaged_by_hand,
@@ -17,7 +18,6 @@ from graphlab.rules.repair.ranks.options import (
 )
 from graphlab.rules.repair.ranks.replicas import (
     begins_alike,
-    on_every_rank,
     sent_after,
     sent_again,
     wrapped_again,
@@ -344,3 +344,53 @@ def test_the_whole_model_is_sharded_before_its_optimizer_is_built() -> None:
 def test_what_one_rank_calls_is_called_by_all() -> None:
     found = on_every_rank(OPTIONS.trace(), OPTIONS.at("teacher.mul_(0.9)"))
     assert lines(found) == ["    update(teacher)", "    if rank == 0:"]
+
+
+ALONE = Script("""\
+import torch.distributed as dist
+
+
+def save(model, path):
+    optimizer.consolidate_state_dict()
+    torch.save(model, path)
+
+
+for step, x in enumerate(batches):
+    if step % 10 == 0 and accelerator.is_main_process:
+        print(step)
+        model.eval()
+        options = Options(full=True)
+        state = get_state(model, options)
+        print(state)
+    if rank == 0:
+        save(model, path)
+    if rank == 0: dist.barrier()
+    if late:
+        gather(x)
+""")
+
+
+def test_what_all_ranks_need_is_taken_out_with_what_it_needs_itself() -> None:
+    trace = ALONE.trace()
+    found = on_every_rank(trace, ALONE.at("state = get_state(model, options)"))
+    # What else the condition asks is asked of all, and what is logged stays.
+    assert lines(found) == [
+        "    if step % 10 == 0:",
+        "        model.eval()",
+        "        options = Options(full=True)",
+        "        state = get_state(model, options)",
+        "    if step % 10 == 0 and accelerator.is_main_process:",
+        "        print(step)",
+    ]
+    one = on_every_rank(trace, ALONE.at("if rank == 0: dist.barrier()"))
+    assert lines(one) == ["    dist.barrier()"] and one is not None and not one.choice
+    meant = on_every_rank(trace, ALONE.at("gather(x)"))
+    assert meant is not None and meant.choice
+
+
+def test_the_others_leave_a_function_that_all_ranks_call() -> None:
+    found = alone_afterwards(ALONE.trace(), ALONE.at("optimizer.consolidate_state_dict()"))
+    rows = lines(found)
+    assert rows[:2] == ["    if dist.get_rank() != 0:", "        return"]
+    assert rows[-1] == "    save(model, path)"
+    assert alone_afterwards(ALONE.trace(), ALONE.at("gather(x)")) is None
