@@ -15,6 +15,7 @@ from graphlab.rules.repair.ranks.replicas import (
     sent_after,
     sent_again,
 )
+from graphlab.rules.repair.ranks.together import averaged_first
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -93,6 +94,10 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
     some = each.why in ("written", "values", "rate") and each.cause is not None
     if not some or each.cause is None:
         return None
+    if each.why == "rate" and len(each.ranks) > 1:
+        # All have stepped it, by numbers of their own.
+        found = on_every_rank(trace, each.cause, of_rank=True)
+        return found or averaged_first(trace, each.cause) or on_every_rank(trace, each.cause)
     repair = on_every_rank(trace, each.cause)
     if repair is None and each.why == "values" and len(each.ranks) == 1:
         return sent_after(trace, each.cause, each.ranks[0])

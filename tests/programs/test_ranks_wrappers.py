@@ -256,6 +256,27 @@ def test_the_repair_of_the_naive_loop_leaves_no_ranks_apart(tmp_path: Path) -> N
     repaired(script, finding, tmp_path)
 
 
+BESIDE = """\
+model, scale = DDP(nn.Linear(6, 4)), nn.Parameter(torch.tensor(2.0))
+optimizer = torch.optim.Adam([*model.parameters(), scale], 0.1)
+torch.manual_seed(100 + rank)
+for step in range(6):
+    loss = (scale.exp() * model(torch.randn(8, 6))).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+dist.destroy_process_group()
+"""
+
+
+def test_a_parameter_beside_the_wrapped_model(tmp_path: Path) -> None:
+    _, document, _ = report(HEAD + BESIDE, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (finding["code"], finding["ranks"]) == ("GL301", [0, 1])
+    assert finding["tensor"]["name"] == "scale"
+    repaired(HEAD + BESIDE, finding, tmp_path)
+
+
 def repaired(script: str, finding: dict[str, Any], folder: Path) -> None:
     """With the repair that is offered, nothing is found."""
     help = finding["help"][0]

@@ -76,6 +76,30 @@ def test_a_wrapper_that_was_forgotten() -> None:
     assert finding.help[0].after == "model = DDP(nn.Linear(4, 1))\n"
 
 
+def beside(rank: int, *values: str) -> list[Any]:
+    """Steps of a wrapped parameter, and of one beside it with gradients of the rank's own."""
+    own = {"fresh": ("a", f"{rank}"), "gradients": ("a", f"{rank}"), "source_of": (0, 1),
+           "sources": (Source(LOSS, "loss.backward()"), Source(LOSS, "loss.backward()", "beside")),
+           "shared": (True, False), "at": TRAIN.at("optimizer.step()")}  # fmt: skip
+    return [
+        *(rank_step(**own, step=at, iteration=at, values=("v", e)) for at, e in enumerate(values)),
+        LITTLE,
+    ]
+
+
+def test_a_parameter_beside_a_wrapped_model() -> None:
+    # The first step of Adam is as large for any gradient.
+    (finding,) = told(*(beside(rank, "w", "w", f"{rank}") for rank in (0, 1)))
+    assert (finding.code, finding.ranks) == ("GL301", (0, 1))
+    assert finding.tensor is not None and finding.tensor.tensor.name == "model.bias"
+    assert "no wrapper has it" in finding.summary
+
+
+@pytest.mark.parametrize("values", [("{}", "{}"), ("w", "w"), ("w", "{}", "w")])
+def test_a_parameter_of_each_ranks_own_beside_a_wrapped_model(values: tuple[str, ...]) -> None:
+    assert told(*(beside(rank, *(e.format(rank) for e in values)) for rank in (0, 1))) == []
+
+
 @pytest.mark.parametrize(
     "ranks",
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
+from graphlab.rules.repair.ranks.alone import on_every_rank
 from graphlab.rules.repair.ranks.averages import (
     averaged_before,
     averaged_by_hand,
@@ -289,7 +289,14 @@ def test_gradients_are_averaged_by_hand_before_the_step() -> None:
         "            dist.all_reduce(parameter.grad)",
         "            parameter.grad /= dist.get_world_size()",
     ]
-    assert averaged_by_hand(APART.trace(), APART.at("optimizer.step()"), "trained") is None
+    step = APART.at("optimizer.step()")
+    own = lines(averaged_by_hand(APART.trace(), step, "", ["model", "a.b"]))
+    assert own[0] == "    for parameter in [model]:"
+    # Where the model has no name there, by what is stepped.
+    rows = lines(averaged_by_hand(APART.trace(), step, "trained"))
+    stepped = '[each for group in optimizer.param_groups for each in group["params"]]'
+    assert rows[0] == f"    for parameter in {stepped}:"
+    assert averaged_by_hand(APART.trace(), APART.at("print(validate(model, x))"), "") is None
 
 
 def test_what_an_object_holds_is_sent_by_its_path() -> None:
@@ -344,53 +351,3 @@ def test_the_whole_model_is_sharded_before_its_optimizer_is_built() -> None:
 def test_what_one_rank_calls_is_called_by_all() -> None:
     found = on_every_rank(OPTIONS.trace(), OPTIONS.at("teacher.mul_(0.9)"))
     assert lines(found) == ["    update(teacher)", "    if rank == 0:"]
-
-
-ALONE = Script("""\
-import torch.distributed as dist
-
-
-def save(model, path):
-    optimizer.consolidate_state_dict()
-    torch.save(model, path)
-
-
-for step, x in enumerate(batches):
-    if step % 10 == 0 and accelerator.is_main_process:
-        print(step)
-        model.eval()
-        options = Options(full=True)
-        state = get_state(model, options)
-        print(state)
-    if rank == 0:
-        save(model, path)
-    if rank == 0: dist.barrier()
-    if late:
-        gather(x)
-""")
-
-
-def test_what_all_ranks_need_is_taken_out_with_what_it_needs_itself() -> None:
-    trace = ALONE.trace()
-    found = on_every_rank(trace, ALONE.at("state = get_state(model, options)"))
-    # What else the condition asks is asked of all, and what is logged stays.
-    assert lines(found) == [
-        "    if step % 10 == 0:",
-        "        model.eval()",
-        "        options = Options(full=True)",
-        "        state = get_state(model, options)",
-        "    if step % 10 == 0 and accelerator.is_main_process:",
-        "        print(step)",
-    ]
-    one = on_every_rank(trace, ALONE.at("if rank == 0: dist.barrier()"))
-    assert lines(one) == ["    dist.barrier()"] and one is not None and not one.choice
-    meant = on_every_rank(trace, ALONE.at("gather(x)"))
-    assert meant is not None and meant.choice
-
-
-def test_the_others_leave_a_function_that_all_ranks_call() -> None:
-    found = alone_afterwards(ALONE.trace(), ALONE.at("optimizer.consolidate_state_dict()"))
-    rows = lines(found)
-    assert rows[:2] == ["    if dist.get_rank() != 0:", "        return"]
-    assert rows[-1] == "    save(model, path)"
-    assert alone_afterwards(ALONE.trace(), ALONE.at("gather(x)")) is None
