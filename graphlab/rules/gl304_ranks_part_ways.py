@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.forks import diversion, fork, way_out
 from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
+from graphlab.rules.repair.ranks.evened import as_many_turns, gradients_for_all, in_one_order
 from graphlab.rules.repair.ranks.together import (
     called_before_leaving,
     decided_together,
@@ -60,9 +61,10 @@ def _condition(trace: Trace, each: Parted) -> Place | None:
 def _repairs(trace: Trace, each: Parted, condition: Place | None) -> Iterator[Help]:
     """Of a call that only some ranks make, under an ``if`` of its own, or behind one; of a loop
     that some have left."""
+    found = [gradients_for_all(trace, each.at), in_one_order(trace, each.at)]
     if each.how == "loop" and condition is None:
-        found = [joined(trace, each.at)]
-    else:
+        found = [joined(trace, each.at), as_many_turns(trace, each.at)]
+    elif not any(found):
         alone = each.at if each.never and each.how == "call" else None
         found = [on_every_rank(trace, alone), alone_afterwards(trace, alone)] if alone else []
         if not any(found) and each.operation == "forward" and each.never:

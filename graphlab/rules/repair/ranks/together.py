@@ -23,7 +23,7 @@ def decided_together(trace: Trace, at: Location | None) -> Help | None:
     dist = imported(file.source).get("torch.distributed")
     torch = file.torch()
     passes = statement.body and isinstance(statement.body[-1], _LEAVES) and not statement.orelse
-    name = _free(file, "any_rank", "any_rank_does", "any_of_the_ranks")
+    name = free_name(file, "any_rank", "any_rank_does", "any_of_the_ranks")
     if (
         dist is None
         or torch is None
@@ -55,7 +55,7 @@ def averaged_first(trace: Trace, at: Location | None) -> Help | None:
         return None
     given = [*call.args, *(each.value for each in call.keywords)]
     dist, torch = imported(file.source).get("torch.distributed"), file.torch()
-    name = _free(file, "on_all_ranks", "of_all_ranks")
+    name = free_name(file, "on_all_ranks", "of_all_ranks")
     if len(given) != 1 or dist is None or torch is None or torch[1] or not file.body(statement):
         return None
     value = file.text(given[0])
@@ -70,7 +70,7 @@ def averaged_first(trace: Trace, at: Location | None) -> Help | None:
     ) if name else None  # fmt: skip
 
 
-def _free(file: Rewriting, *names: str) -> str:
+def free_name(file: Rewriting, *names: str) -> str:
     """The first of the names that the file does not use."""
     taken = {getattr(each, "id", "") for each in ast.walk(file.tree)}
     return next((each for each in names if each not in taken), "")
