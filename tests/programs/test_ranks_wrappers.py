@@ -192,6 +192,23 @@ for step in range(3):
     optimizer.step()
 dist.destroy_process_group()
 """,
+    "sharded layer by layer in a function": """\
+def main():
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
+    for layer in (model[0], model[2]):
+        fully_shard(layer)
+    fully_shard(model)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    torch.manual_seed(100 + rank)
+    for step in range(3):
+        loss = nn.functional.cross_entropy(model(torch.randn(8, 6)), torch.randint(3, (8,)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+main()
+dist.destroy_process_group()
+""",
     "averaged by hand, in one piece": """\
 model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
 optimizer = torch.optim.SGD(model.parameters(), 0.1)
