@@ -15,6 +15,7 @@ from graphlab.rules.repair.ranks.replicas import (
     sent_after,
     sent_again,
 )
+from graphlab.rules.repair.ranks.samplers import same_settings
 from graphlab.rules.repair.ranks.together import averaged_first
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
@@ -91,6 +92,8 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
     if each.why == "skipped":
         # Any other condition may be about what came of the step's own numbers.
         return on_every_rank(trace, each.at, of_rank=True) if each.at is not None else None
+    if each.why in ("rate", "settings") and each.cause is None:
+        return same_settings(trace, trace.optimizers[each.optimizer].at)
     some = each.why in ("written", "values", "rate") and each.cause is not None
     if not some or each.cause is None:
         return None

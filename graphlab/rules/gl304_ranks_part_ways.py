@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import diversion, fork, way_out
-from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
+from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank, one_call
 from graphlab.rules.repair.ranks.evened import as_many_turns, gradients_for_all, in_one_order
+from graphlab.rules.repair.ranks.replicas import PARTS
 from graphlab.rules.repair.ranks.together import (
     called_before_leaving,
     decided_together,
@@ -15,8 +17,9 @@ from graphlab.rules.repair.ranks.together import (
     past_the_wrapper,
 )
 from graphlab.rules.rule import Rule
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.joint import ranks_in_words
 from graphlab.trace.ranks.sightings import Parted
 
@@ -52,10 +55,22 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _condition(trace: Trace, each: Parted) -> Place | None:
     """The condition by which ranks went different ways."""
     if each.how in ("loop", "left"):
-        return way_out(trace, each.at)
+        return way_out(trace, each.at) or _before_the_call(trace, each.at)
     if each.passed:
         return fork(trace, each.at)
     return diversion(trace, each.at) if each.how == "call" else None
+
+
+def _before_the_call(trace: Trace, loop: Location | None) -> Place | None:
+    """Of a loop over parameters, of which all ranks have as many: the condition by which some have
+    passed over the one call of the function that it is in."""
+    file = Rewriting.of(trace, loop)
+    statement = file.statement(loop.line) if file is not None and loop is not None else None
+    if file is None or loop is None or not isinstance(statement, ast.For):
+        return None
+    return (
+        diversion(trace, one_call(trace, loop)) if PARTS.search(file.text(statement.iter)) else None
+    )
 
 
 def _repairs(trace: Trace, each: Parted, condition: Place | None) -> Iterator[Help]:

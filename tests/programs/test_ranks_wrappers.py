@@ -276,6 +276,7 @@ def test_the_repair_of_the_naive_loop_leaves_no_ranks_apart(tmp_path: Path) -> N
 BESIDE = """\
 model, scale = DDP(nn.Linear(6, 4)), nn.Parameter(torch.tensor(2.0))
 optimizer = torch.optim.Adam([*model.parameters(), scale], 0.1)
+dist.broadcast(torch.get_rng_state(), 0)
 torch.manual_seed(100 + rank)
 for step in range(6):
     loss = (scale.exp() * model(torch.randn(8, 6))).square().mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
+from graphlab.rules.repair.ranks.samplers import same_settings
 from graphlab.rules.repair.ranks.together import averaged_first
 from tests.rules.build import Script
 from tests.rules.test_ranks_repairs import lines
@@ -72,3 +73,11 @@ scheduler.step()
         "scheduler.step(on_all_ranks.item() / dist.get_world_size())",
     ]
     assert averaged_first(plateau.trace(), plateau.at("scheduler.step()")) is None
+
+
+def test_an_optimizer_is_told_the_same_on_every_rank() -> None:
+    made = Script("optimizer = SGD(params, lr=base * (rank + 1), momentum=a * b)\n")
+    found = same_settings(made.trace(), made.at(made.source.strip()))
+    assert lines(found) == ["optimizer = SGD(params, lr=base, momentum=a * b)"]
+    plain = Script("optimizer = SGD(params, lr=base * scale)\n")
+    assert same_settings(plain.trace(), plain.at(plain.source.strip())) is None

@@ -218,3 +218,30 @@ def test_a_gradient_that_is_averaged_no_more(averaged: bool) -> None:
         ranks.append([first, later])
     found = told(*ranks)
     assert [each.code for each in found] == (["GL301"] if averaged else [])
+
+
+STOP = Script("""\
+def average(net):
+    for p in net.parameters():
+        dist.all_reduce(p.grad)
+
+
+for i in range(20):
+    kl = loss_of(net)
+    if kl > 1.5:
+        break
+    average(net)
+for i in range(20):
+    other(net)
+""")
+
+
+def test_what_all_ranks_have_as_many_of_is_not_why_they_part() -> None:
+    loop = Parted(
+        STOP.at("for p in net.parameters():"), "loop", "", STOP.at("dist.all_reduce(p.grad)"),
+        (0,), ("rank 0: 9", "rank 1: 8"),
+    )  # fmt: skip
+    finding = only(STOP.trace(sightings=(loop,)))
+    assert finding.code == "GL304"
+    assert finding.cause is not None and finding.cause.at is not None
+    assert finding.cause.at.code == "if kl > 1.5:"

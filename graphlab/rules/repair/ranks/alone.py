@@ -36,7 +36,7 @@ def on_every_rank(
         statement = statement.body[0]
     found = _holder(file, statement)
     if found is None:
-        call = _one_call(trace, at) if depth else None
+        call = one_call(trace, at) if depth else None
         return on_every_rank(trace, call, True, depth - 1) if call is not None else None
     holder, top = found
     test = file.text(holder.test)
@@ -143,7 +143,7 @@ def alone_afterwards(trace: Trace, at: Location | None) -> Help | None:
     if file is None or statement is None or at is None or not file.body(statement):
         return None
     inside = file.function(statement)
-    call = _one_call(trace, at)
+    call = one_call(trace, at)
     calling = file.statement(call.line) if call is not None else None
     dist = imported(file.source).get("torch.distributed")
     if inside is None or not isinstance(calling, ast.Expr) or dist is None:
@@ -161,7 +161,7 @@ def alone_afterwards(trace: Trace, at: Location | None) -> Help | None:
     return file.help(text, (place, place, leave), *_taken_out(file, holder, top))
 
 
-def _one_call(trace: Trace, at: Location) -> Location | None:
+def one_call(trace: Trace, at: Location) -> Location | None:
     """The one call of the function that a line is in, from outside of it."""
     file = Rewriting.of(trace, at)
     inside = file.function(file.statement(at.line) or file.tree) if file is not None else None

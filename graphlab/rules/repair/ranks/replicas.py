@@ -16,7 +16,7 @@ from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import DDP, Wrapped
 
 # What gives the parts of a module.
-_PARTS = re.compile(r"\b(named_)?(parameters|modules|children)\(")
+PARTS = re.compile(r"\b(named_)?(parameters|modules|children)\(")
 _WHOLE = f"torch.nn.parallel.{DDP}"
 
 
@@ -190,7 +190,7 @@ def wrapped_again(trace: Trace, built: Location | None, changed: Location | None
     if not isinstance(made, ast.Assign) or change is None or not file.body(change):
         return None
     # Each turn of a loop over parameters changes one of them.
-    while isinstance(around := file.parents.get(id(change)), ast.For) and _PARTS.search(
+    while isinstance(around := file.parents.get(id(change)), ast.For) and PARTS.search(
         file.text(around.iter)
     ):
         change = around
