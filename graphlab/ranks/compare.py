@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -42,6 +43,9 @@ from graphlab.trace.ranks.updates import Apart
 Steps = dict[int, RankStep]
 # With these reasons, parameters that differ before may well be each rank's own.
 _BY_HAND = ("by-hand", "copied", "never", "group", "unsharded", "beside")
+
+# Under this, a rank that is done answers for the others.
+_JOIN = re.compile(r"\bwith\b[^\n]*\b[jJ]oin\(")
 
 
 def compared(joint: Joint) -> Joint:
@@ -98,7 +102,10 @@ def compared(joint: Joint) -> Joint:
 
 
 def same_steps(joint: Joint) -> Iterator[Steps]:
-    """The sampled steps that all ranks have made, in the order of the first rank's."""
+    """The sampled steps that all ranks have made, in the order of the first rank's; none where
+    their numbers say nothing, as a rank that is done first has joined those with more turns."""
+    if _joined(joint):
+        return
     table: dict[int, dict[tuple[str, int], RankStep]] = {}
     for rank, trace in joint.traces.items():
         table[rank] = {
@@ -110,6 +117,12 @@ def same_steps(joint: Joint) -> Iterator[Steps]:
     for key in sorted(first, key=lambda key: (first[key].iteration or 0, key[1])):
         if all(key in each for each in table.values()):
             yield {rank: each[key] for rank, each in table.items()}
+
+
+def _joined(joint: Joint) -> bool:
+    counts = {tuple(each.steps for each in trace.optimizers) for trace in joint.traces.values()}
+    texts = [text for trace in joint.traces.values() for text in trace.sources.values()]
+    return len(counts) > 1 and any(_JOIN.search(text) for text in texts)
 
 
 def _skipped(joint: Joint) -> dict[int, StepsApart]:

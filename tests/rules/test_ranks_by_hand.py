@@ -245,3 +245,24 @@ def test_what_all_ranks_have_as_many_of_is_not_why_they_part() -> None:
     assert finding.code == "GL304"
     assert finding.cause is not None and finding.cause.at is not None
     assert finding.cause.at.code == "if kl > 1.5:"
+
+
+def test_steps_of_ranks_that_join_the_others_are_not_compared() -> None:
+    text = "with model.join():\n    optimizer.step()\n"
+    step = Script(text).at("    optimizer.step()".strip())
+    found: list[list[Finding]] = []
+    for source, counts in ((text, (8, 6)), (text, (8, 8)), ("optimizer.step()\n", (8, 6))):
+        traces = {
+            rank: Script(
+                source, tensors=TRAIN.tensors,
+                optimizers=(optimizer(owns=(0, 1), steps=counts[rank]),),
+            ).trace(
+                sightings=(
+                    rank_step(at=step, fresh=(f"{rank}", "d"), gradients=(f"{rank}", "d")),
+                )
+            )
+            for rank in (0, 1)
+        }  # fmt: skip
+        joint = compared(Joint(traces, 2))
+        found.append(merged({rank: find(trace) for rank, trace in joint.traces.items()}))
+    assert [len(each) for each in found] == [0, 1, 1]
