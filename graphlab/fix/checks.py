@@ -25,6 +25,7 @@ from graphlab.trace.model import (
     Trace,
 )
 from graphlab.trace.module_sightings import NoFreeze, Restored, TieBroken, TrainedAsNumber
+from graphlab.trace.ranks.sightings import RankStep
 from graphlab.trace.repairs.model import Check, Verdict
 
 RUNS, SILENCES = message("fix.check.runs"), message("fix.check.silences")
@@ -356,7 +357,14 @@ def _unknown(trace: Trace) -> Iterator[str]:
     for at, optimizer in enumerate(trace.optimizers):
         if optimizer.steps and at not in measured:
             yield message("fix.gradients.not_measured", name=optimizer.name)
+    # What a rank did not compute itself it has from the others.
+    shared: dict[int, bool] = {}
+    for seen in trace.sightings:
+        if isinstance(seen, RankStep):
+            shared[seen.optimizer] = shared.get(seen.optimizer, True) and all(seen.shared)
     for step in steps:
+        if shared.get(step.optimizer):
+            continue
         if any(each.line is None and each.share > _ROUNDING for each in _shares(step)):
             name = trace.optimizers[step.optimizer].name
             yield message("fix.gradients.from_nowhere", name=name)

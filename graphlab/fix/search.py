@@ -147,13 +147,20 @@ class Search:
             wave = list(self._next(grown))[: min(WIDTH, TRIALS - len(self._trials))]
             if not wave:
                 break
-            self._try(wave)
-            if any(each.verdict == "proved" for each in wave):
-                break
+            for part in self._parts(wave):
+                self._try(part)
+                if any(each.verdict == "proved" for each in part):
+                    return
             better = [each for each in wave if each.trace is not None and helped(each)]
             # What has fewer problems left goes first. Where no repair of the first finding helped,
             # it may come from another one.
             grown = [*sorted(better, key=lambda each: len(each.problems)), *grown]
+
+    def _parts(self, wave: list[Trial]) -> list[list[Trial]]:
+        """What is tried together. Ranks run alone and take long: once a repair of theirs is proved
+        the next are not tried, but where they are to tell which one is meant."""
+        is_joint = self._before.joint is not None
+        return [[e] for e in wave] if is_joint and not any(e.choices for e in wave) else [wave]
 
     def _next(self, grown: Sequence[Trial]) -> Iterator[Trial]:
         for base in grown:

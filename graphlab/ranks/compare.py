@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.ranks.differences.buffers import buffers_apart
 from graphlab.ranks.differences.columns import apart_in_groups, rewritten, unlike
+from graphlab.ranks.differences.exchanged import alone_with, exchanged_by_hand
 from graphlab.ranks.differences.inputs import (
     frozen_apart,
     modes_apart,
@@ -28,7 +29,6 @@ from graphlab.ranks.parting import parted
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
-    Carried,
     GradientWrite,
     NotAveraged,
     RankSighting,
@@ -42,12 +42,10 @@ from graphlab.trace.ranks.updates import Apart
 
 Steps = dict[int, RankStep]
 # With these reasons, parameters that differ before may well be each rank's own.
-_BY_HAND = ("by-hand", "copied", "never", "group", "unsharded")
-# As many elements are no gradient of a model's.
-LITTLE = 64
-# What exchanges tensors by other ways than torch.distributed's own functions.
-_ELSEWHERE = ("c10d_functional", "distribute_", "parallelize_module", "rpc", "horovod",
-              "deepspeed", "pipelining")  # fmt: skip
+_BY_HAND = ("by-hand", "copied", "never", "group", "unsharded", "beside")
+
+# Under this, a rank that is done answers for the others.
+_JOIN = re.compile(r"\bwith\b[^\n]*\b[jJ]oin\(")
 
 
 def compared(joint: Joint) -> Joint:
@@ -68,7 +66,7 @@ def compared(joint: Joint) -> Joint:
     skipped = (_skipped(joint) or stepped_by_some(joint)) if goes_on else {}
     for rank, sighting in skipped.items():
         more[rank].append(sighting)
-    alone = _alone(joint)
+    alone = alone_with(joint, same_steps(joint))
     before: Steps = {}
     for steps in same_steps(joint) if not unfinished and not skipped else ():
         behind = _behind(before, steps)
@@ -79,7 +77,7 @@ def compared(joint: Joint) -> Joint:
             break
         before = steps
     if not any(more.values()):
-        for rank, sighting in _scaled(joint):
+        for rank, sighting in (*_scaled(joint), *(_rated(joint) if goes_on else ())):
             more[rank].append(sighting)
     # Where ranks part, that is the story; and buffers follow from parameters that differ.
     weighed = unequal(joint) if parting is None else None
@@ -104,7 +102,10 @@ def compared(joint: Joint) -> Joint:
 
 
 def same_steps(joint: Joint) -> Iterator[Steps]:
-    """The sampled steps that all ranks have made, in the order of the first rank's."""
+    """The sampled steps that all ranks have made, in the order of the first rank's; none where
+    their numbers say nothing, as a rank that is done first has joined those with more turns."""
+    if _joined(joint):
+        return
     table: dict[int, dict[tuple[str, int], RankStep]] = {}
     for rank, trace in joint.traces.items():
         table[rank] = {
@@ -116,6 +117,12 @@ def same_steps(joint: Joint) -> Iterator[Steps]:
     for key in sorted(first, key=lambda key: (first[key].iteration or 0, key[1])):
         if all(key in each for each in table.values()):
             yield {rank: each[key] for rank, each in table.items()}
+
+
+def _joined(joint: Joint) -> bool:
+    counts = {tuple(each.steps for each in trace.optimizers) for trace in joint.traces.values()}
+    texts = [text for trace in joint.traces.values() for text in trace.sources.values()]
+    return len(counts) > 1 and any(_JOIN.search(text) for text in texts)
 
 
 def _skipped(joint: Joint) -> dict[int, StepsApart]:
@@ -191,7 +198,7 @@ def _differences(
     applied = _applied(rows, fresh, [at for at in values if at not in averaged])
     if _name(next(iter(joint.traces.values())), rows[0]) not in alone:
         # Where nothing averages any gradient, the ranks may train models of their own.
-        applied = [at for at in applied if _source(rows, at).why != "never"]
+        applied = [at for at in applied if _source(rows, at).why not in ("never", "beside")]
     if exchanged_by_hand(joint):
         # Experts of each rank's own are whole beside sharded parameters.
         applied = [at for at in applied if _source(rows, at).why != "unsharded"]
@@ -209,6 +216,10 @@ def _differences(
             )  # fmt: skip
         return
     values = _shared(rows, values)
+    # What each rank has for itself beside a wrapped model says nothing of that.
+    fresh, gradients = (
+        [at for at in each if _source(rows, at).why != "beside"] for each in (fresh, gradients)
+    )
     if (fresh and gradients) or not all(map(_is_shared, rows)):
         return
     if gradients:
@@ -289,6 +300,23 @@ def _scaled(joint: Joint) -> Iterator[tuple[int, RankSighting]]:
         return
 
 
+def _rated(joint: Joint) -> Iterator[tuple[int, RankSighting]]:
+    """A scheduler that gave an optimizer other rates since the last step that was compared."""
+    last = {
+        _name(joint.traces[min(steps)], steps[min(steps)]): steps for steps in same_steps(joint)
+    }
+    for name, steps in last.items():
+        made = [joint.traces[rank].optimizers[step.optimizer].steps for rank, step in steps.items()]
+        found = rates_apart(joint, name, min(made))
+        if found is None or not all(map(_is_shared, steps.values())):
+            continue
+        for rank, step in steps.items():
+            every = range(len(step.tensors))
+            apart = _apart(step, every, "rate", found[0], (*steps,), tuple(found[1]))
+            yield rank, replace(apart, iteration=None)
+        return
+
+
 def _applied(rows: list[RankStep], differing: list[int], own: list[int]) -> list[int]:
     """Those of the differing gradients that are applied as they are, and not averaged later: the
     ones at the step still differ. Known reasons come first. Without a wrapper none of parameters
@@ -319,42 +347,6 @@ def _shared(rows: list[RankStep], found: list[int]) -> list[int]:
 
 def _is_shared(step: RankStep) -> bool:
     return not step.shared or any(step.shared)
-
-
-def _alone(joint: Joint) -> set[str]:
-    """The optimizers that began with the same parameters on all ranks, and had others at each step
-    after the first, where the ranks have exchanged nothing that could have averaged them: small
-    numbers alone, such as a loss, and none with a graph."""
-    traces = [*joint.traces.values()]
-    most = max((each.elements for each in _carried(traces)), default=0)
-    if exchanged_by_hand(joint):
-        return set()
-    apart: dict[str, list[bool]] = {}
-    for steps in same_steps(joint):
-        rows = [*steps.values()]
-        largest = max(math.prod(traces[0].tensors[at].shape) for at in rows[0].tensors)
-        if most >= largest or most > LITTLE:
-            continue
-        differ = apart_in_groups(rows, lambda step: step.values)
-        apart.setdefault(_name(traces[0], rows[0]), []).append(bool(differ))
-    return {name for name, each in apart.items() if len(each) > 1 and not each[0] and all(each[1:])}
-
-
-def _carried(traces: list[Trace]) -> list[Carried]:
-    return [each for trace in traces for each in trace.sightings if isinstance(each, Carried)]
-
-
-def exchanged_by_hand(joint: Joint) -> bool:
-    """Whether the ranks exchanged something with a graph, or one with one other, or may have done
-    so by ways that are not followed."""
-    traces = [*joint.traces.values()]
-    carried = _carried(traces)
-    sources = "".join(text for trace in traces for text in trace.sources.values())
-    return (
-        len(carried) < len(traces)
-        or any(each.pairwise or each.in_graph for each in carried)
-        or any(word in sources for word in _ELSEWHERE)
-    )
 
 
 def _written_by_some(

@@ -35,7 +35,9 @@ from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, NotAveraged, Wrappe
 
 # Why the gradients were not averaged, where that is known.
 _KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied", "never", "grad"}
-_KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight", "late", "reduced"}
+_KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight", "late", "reduced", "beside"}
+# Where an average before the step would be one of other ranks, or of what is not there yet.
+_OTHERWISE = ("group", "unsharded", "in-flight")
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -62,24 +64,45 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=unversioned(trace, each.tensors[0]),
             cause=_cause(trace, each),
             failed=Place(each.at, f"{name}.step()"),
-            help=(_repair(trace, each) or Help(message(f"ranks.gl301.help.{why}", **words)),),
+            help=tuple(_repairs(trace, each))
+            or (Help(message(f"ranks.gl301.help.{why}", **words)),),
             ranks=each.ranks,
         )
 
 
 def _cause(trace: Trace, each: NotAveraged) -> Place:
     source = each.source
-    if source.why == "never" and (built := built_at(trace, each.tensors[0])) is not None:
+    beside = source.why in ("never", "beside")
+    if beside and (built := built_at(trace, each.tensors[0])) is not None:
         return Place(built, message("ranks.gl301.built"))
     if source.why == "unsharded" and (call := only_call(trace, FULLY_SHARD)) is not None:
         return Place(call, FULLY_SHARD)
     return Place(source.cause or source.at, source.cause_by or source.call)
 
 
+def _repairs(trace: Trace, each: NotAveraged) -> Iterator[Help]:
+    """What is wrong there put right; or else the gradients averaged before the step, which changes
+    none that were averaged already."""
+    found = _repair(trace, each)
+    if found is not None:
+        yield found
+    owner = trace.tensors[each.tensors[0]].owner or ""
+    if each.source.why not in _OTHERWISE:
+        last = averaged_by_hand(trace, each.at, owner, _names(trace, each))
+        if last is not None:
+            yield last
+
+
+def _names(trace: Trace, each: NotAveraged) -> list[str]:
+    return [trace.tensors[at].name or "" for at in each.tensors]
+
+
 def _repair(trace: Trace, each: NotAveraged) -> Help | None:
     source = each.source
-    if source.why == "never" and (built := built_at(trace, each.tensors[0])) is not None:
-        return wrapped_there(trace, built)
+    if source.why in ("never", "beside"):
+        built = built_at(trace, each.tensors[0])
+        alone = "." not in (trace.tensors[each.tensors[0]].name or "")
+        return wrapped_there(trace, built) if built is not None and not alone else None
     if source.why == "twice" and source.cause is not None:
         return without_reentrance(trace, source.cause)
     if source.why == "unknown":
@@ -89,8 +112,7 @@ def _repair(trace: Trace, each: NotAveraged) -> Help | None:
     if source.why == "late":
         return averaged_before(trace, source.cause, each.at)
     if source.why == "by-hand" and (owner := trace.tensors[each.tensors[0]].owner):
-        repair = next(of_every_parameter(trace, source.cause, owner), None)
-        return repair or averaged_by_hand(trace, each.at, owner)
+        return next(of_every_parameter(trace, source.cause, owner), None)
     if source.why == "reduced":
         return given_to_all(trace, source.cause)
     if source.why == "in-flight":
@@ -98,11 +120,7 @@ def _repair(trace: Trace, each: NotAveraged) -> Help | None:
     if source.why == "unsharded":
         return sharded_whole(trace, trace.tensors[each.tensors[0]].owner or "")
     if source.why == "around" and source.cause is not None:
-        repair = through_the_wrapper(trace, source.cause)
-        owner = trace.tensors[each.tensors[0]].owner or ""
-        return repair or averaged_by_hand(trace, each.at, owner)
-    if source.why == "grad":
-        return averaged_by_hand(trace, each.at, trace.tensors[each.tensors[0]].owner or "")
+        return through_the_wrapper(trace, source.cause)
     if source.why == "no-sync" and source.at is not None and each.at is not None:
         repair = synced_with_the_step(trace, source.cause, source.at, each.at)
         repair = repair or paused_but_the_last(trace, source.cause, each.at)

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import fork
+from graphlab.rules.repair.ranks.alone import on_every_rank
 from graphlab.rules.repair.ranks.replicas import (
     begins_alike,
     built_at,
     item_assignments,
-    on_every_rank,
     sent_after,
     sent_again,
 )
+from graphlab.rules.repair.ranks.samplers import same_settings
+from graphlab.rules.repair.ranks.together import averaged_first
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -90,9 +92,15 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
     if each.why == "skipped":
         # Any other condition may be about what came of the step's own numbers.
         return on_every_rank(trace, each.at, of_rank=True) if each.at is not None else None
+    if each.why in ("rate", "settings") and each.cause is None:
+        return same_settings(trace, trace.optimizers[each.optimizer].at)
     some = each.why in ("written", "values", "rate") and each.cause is not None
     if not some or each.cause is None:
         return None
+    if each.why == "rate" and len(each.ranks) > 1:
+        # All have stepped it, by numbers of their own.
+        found = on_every_rank(trace, each.cause, of_rank=True)
+        return found or averaged_first(trace, each.cause) or on_every_rank(trace, each.cause)
     repair = on_every_rank(trace, each.cause)
     if repair is None and each.why == "values" and len(each.ranks) == 1:
         return sent_after(trace, each.cause, each.ranks[0])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import diversion, fork, way_out
-from graphlab.rules.repair.ranks.replicas import on_every_rank
+from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank, one_call
+from graphlab.rules.repair.ranks.evened import as_many_turns, gradients_for_all, in_one_order
+from graphlab.rules.repair.ranks.replicas import PARTS
 from graphlab.rules.repair.ranks.together import (
     called_before_leaving,
     decided_together,
@@ -14,8 +17,9 @@ from graphlab.rules.repair.ranks.together import (
     past_the_wrapper,
 )
 from graphlab.rules.rule import Rule
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.joint import ranks_in_words
 from graphlab.trace.ranks.sightings import Parted
 
@@ -43,7 +47,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             ),
             cause=condition or Place(each.at, what),
             failed=Place(each.failed, message("ranks.gl304.waiting")),
-            help=(_repair(trace, each, condition) or Help(message(advice)),),
+            help=tuple(_repairs(trace, each, condition)) or (Help(message(advice)),),
             ranks=each.waiting,
         )
 
@@ -51,26 +55,40 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _condition(trace: Trace, each: Parted) -> Place | None:
     """The condition by which ranks went different ways."""
     if each.how in ("loop", "left"):
-        return way_out(trace, each.at)
+        return way_out(trace, each.at) or _before_the_call(trace, each.at)
     if each.passed:
         return fork(trace, each.at)
     return diversion(trace, each.at) if each.how == "call" else None
 
 
-def _repair(trace: Trace, each: Parted, condition: Place | None) -> Help | None:
+def _before_the_call(trace: Trace, loop: Location | None) -> Place | None:
+    """Of a loop over parameters, of which all ranks have as many: the condition by which some have
+    passed over the one call of the function that it is in."""
+    file = Rewriting.of(trace, loop)
+    statement = file.statement(loop.line) if file is not None and loop is not None else None
+    if file is None or loop is None or not isinstance(statement, ast.For):
+        return None
+    return (
+        diversion(trace, one_call(trace, loop)) if PARTS.search(file.text(statement.iter)) else None
+    )
+
+
+def _repairs(trace: Trace, each: Parted, condition: Place | None) -> Iterator[Help]:
     """Of a call that only some ranks make, under an ``if`` of its own, or behind one; of a loop
     that some have left."""
+    found = [gradients_for_all(trace, each.at), in_one_order(trace, each.at)]
     if each.how == "loop" and condition is None:
-        return joined(trace, each.at)
-    alone = each.never and each.how == "call"
-    repair = on_every_rank(trace, each.at) if alone and each.at is not None else None
-    if repair is None and each.operation == "forward" and each.never:
-        repair = past_the_wrapper(trace, each.at)
-    if repair is None and each.never and condition is not None:
-        repair = called_before_leaving(trace, each.at, condition.at)
-    if repair is None and condition is not None:
-        return decided_together(trace, condition.at)
-    return repair
+        found = [joined(trace, each.at), as_many_turns(trace, each.at)]
+    elif not any(found):
+        alone = each.at if each.never and each.how == "call" else None
+        found = [on_every_rank(trace, alone), alone_afterwards(trace, alone)] if alone else []
+        if not any(found) and each.operation == "forward" and each.never:
+            found = [past_the_wrapper(trace, each.at)]
+        if not any(found) and each.never and condition is not None:
+            found = [called_before_leaving(trace, each.at, condition.at)]
+        if not any(found) and condition is not None:
+            found = [decided_together(trace, condition.at)]
+    yield from (repair for repair in found if repair is not None)
 
 
 RULE = Rule("GL304", "ranks-part-ways", "warning", check)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.weighed import by_all_ranks
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -27,7 +28,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=Versions(TensorInfo(each.loss, "activation", (), ""), None, None),
             cause=Place(each.cause, message("ranks.gl308.mean")),
             failed=Place(each.at, each.call),
-            help=(Help(message("ranks.gl308.help")),),
+            help=(by_all_ranks(trace, each.cause) or Help(message("ranks.gl308.help")),),
         )
 
 

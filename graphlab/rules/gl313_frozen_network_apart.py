@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.ranks.replicas import assigned_at, begins_alike, on_every_rank
+from graphlab.rules.repair.ranks.alone import on_every_rank
+from graphlab.rules.repair.ranks.replicas import assigned_at, begins_alike
 from graphlab.rules.rule import Rule
 from graphlab.rules.words import in_line
 from graphlab.trace.finding import Finding, Help, Place

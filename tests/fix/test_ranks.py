@@ -150,6 +150,9 @@ def runs(process: int) -> bool:
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+PARTED = ("tensors", "values", "fresh", "gradients", "source_of")
+
+
 def answers(*sightings: tuple[RankSighting, ...], **fields: Any) -> dict[int, Answer]:
     return {
         rank: Answer(replace(LOOP.trace(sightings=seen), **fields), seconds=1.0)
@@ -172,6 +175,12 @@ def test_ranks_agree_where_a_wrapper_promises_it() -> None:
     assert equal((wrapped, steps[0]), (wrapped, steps[0])) == [None]
     apart = (steps[0], rank_step(step=1, iteration=1, values=("e", "x")))
     assert equal((wrapped, *steps), (wrapped, *apart)) == [False]
+    # An optimizer that has a part of them on each rank says nothing of the others.
+    parts = [
+        [replace(s, **{k: getattr(s, k)[at : at + 1] for k in PARTED}) for s in steps]
+        for at in (0, 1)
+    ]
+    assert equal((wrapped, *parts[0]), (wrapped, *parts[1])) == [True]
 
 
 def test_a_rank_that_was_left_as_it_waited_has_not_failed() -> None:

@@ -192,6 +192,23 @@ for step in range(3):
     optimizer.step()
 dist.destroy_process_group()
 """,
+    "sharded layer by layer in a function": """\
+def main():
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
+    for layer in (model[0], model[2]):
+        fully_shard(layer)
+    fully_shard(model)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    torch.manual_seed(100 + rank)
+    for step in range(3):
+        loss = nn.functional.cross_entropy(model(torch.randn(8, 6)), torch.randint(3, (8,)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+main()
+dist.destroy_process_group()
+""",
     "averaged by hand, in one piece": """\
 model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
 optimizer = torch.optim.SGD(model.parameters(), 0.1)
@@ -254,6 +271,28 @@ def test_the_repair_of_the_naive_loop_leaves_no_ranks_apart(tmp_path: Path) -> N
     assert (code, finding["code"], finding["ranks"]) == (1, "GL001", [0, 1])
     assert "D(gene_img.detach())" in finding["help"][0]["after"]
     repaired(script, finding, tmp_path)
+
+
+BESIDE = """\
+model, scale = DDP(nn.Linear(6, 4)), nn.Parameter(torch.tensor(2.0))
+optimizer = torch.optim.Adam([*model.parameters(), scale], 0.1)
+dist.broadcast(torch.get_rng_state(), 0)
+torch.manual_seed(100 + rank)
+for step in range(6):
+    loss = (scale.exp() * model(torch.randn(8, 6))).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+dist.destroy_process_group()
+"""
+
+
+def test_a_parameter_beside_the_wrapped_model(tmp_path: Path) -> None:
+    _, document, _ = report(HEAD + BESIDE, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (finding["code"], finding["ranks"]) == ("GL301", [0, 1])
+    assert finding["tensor"]["name"] == "scale"
+    repaired(HEAD + BESIDE, finding, tmp_path)
 
 
 def repaired(script: str, finding: dict[str, Any], folder: Path) -> None:

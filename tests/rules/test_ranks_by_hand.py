@@ -76,6 +76,30 @@ def test_a_wrapper_that_was_forgotten() -> None:
     assert finding.help[0].after == "model = DDP(nn.Linear(4, 1))\n"
 
 
+def beside(rank: int, *values: str) -> list[Any]:
+    """Steps of a wrapped parameter, and of one beside it with gradients of the rank's own."""
+    own = {"fresh": ("a", f"{rank}"), "gradients": ("a", f"{rank}"), "source_of": (0, 1),
+           "sources": (Source(LOSS, "loss.backward()"), Source(LOSS, "loss.backward()", "beside")),
+           "shared": (True, False), "at": TRAIN.at("optimizer.step()")}  # fmt: skip
+    return [
+        *(rank_step(**own, step=at, iteration=at, values=("v", e)) for at, e in enumerate(values)),
+        LITTLE,
+    ]
+
+
+def test_a_parameter_beside_a_wrapped_model() -> None:
+    # The first step of Adam is as large for any gradient.
+    (finding,) = told(*(beside(rank, "w", "w", f"{rank}") for rank in (0, 1)))
+    assert (finding.code, finding.ranks) == ("GL301", (0, 1))
+    assert finding.tensor is not None and finding.tensor.tensor.name == "model.bias"
+    assert "no wrapper has it" in finding.summary
+
+
+@pytest.mark.parametrize("values", [("{}", "{}"), ("w", "w"), ("w", "{}", "w")])
+def test_a_parameter_of_each_ranks_own_beside_a_wrapped_model(values: tuple[str, ...]) -> None:
+    assert told(*(beside(rank, *(e.format(rank) for e in values)) for rank in (0, 1))) == []
+
+
 @pytest.mark.parametrize(
     "ranks",
     [
@@ -194,3 +218,51 @@ def test_a_gradient_that_is_averaged_no_more(averaged: bool) -> None:
         ranks.append([first, later])
     found = told(*ranks)
     assert [each.code for each in found] == (["GL301"] if averaged else [])
+
+
+STOP = Script("""\
+def average(net):
+    for p in net.parameters():
+        dist.all_reduce(p.grad)
+
+
+for i in range(20):
+    kl = loss_of(net)
+    if kl > 1.5:
+        break
+    average(net)
+for i in range(20):
+    other(net)
+""")
+
+
+def test_what_all_ranks_have_as_many_of_is_not_why_they_part() -> None:
+    loop = Parted(
+        STOP.at("for p in net.parameters():"), "loop", "", STOP.at("dist.all_reduce(p.grad)"),
+        (0,), ("rank 0: 9", "rank 1: 8"),
+    )  # fmt: skip
+    finding = only(STOP.trace(sightings=(loop,)))
+    assert finding.code == "GL304"
+    assert finding.cause is not None and finding.cause.at is not None
+    assert finding.cause.at.code == "if kl > 1.5:"
+
+
+def test_steps_of_ranks_that_join_the_others_are_not_compared() -> None:
+    text = "with model.join():\n    optimizer.step()\n"
+    step = Script(text).at("    optimizer.step()".strip())
+    found: list[list[Finding]] = []
+    for source, counts in ((text, (8, 6)), (text, (8, 8)), ("optimizer.step()\n", (8, 6))):
+        traces = {
+            rank: Script(
+                source, tensors=TRAIN.tensors,
+                optimizers=(optimizer(owns=(0, 1), steps=counts[rank]),),
+            ).trace(
+                sightings=(
+                    rank_step(at=step, fresh=(f"{rank}", "d"), gradients=(f"{rank}", "d")),
+                )
+            )
+            for rank in (0, 1)
+        }  # fmt: skip
+        joint = compared(Joint(traces, 2))
+        found.append(merged({rank: find(trace) for rank, trace in joint.traces.items()}))
+    assert [len(each) for each in found] == [0, 1, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphlab.rules.repair.ranks.alone import on_every_rank
 from graphlab.rules.repair.ranks.averages import (
     averaged_before,
     averaged_by_hand,
@@ -17,7 +18,6 @@ from graphlab.rules.repair.ranks.options import (
 )
 from graphlab.rules.repair.ranks.replicas import (
     begins_alike,
-    on_every_rank,
     sent_after,
     sent_again,
     wrapped_again,
@@ -289,7 +289,14 @@ def test_gradients_are_averaged_by_hand_before_the_step() -> None:
         "            dist.all_reduce(parameter.grad)",
         "            parameter.grad /= dist.get_world_size()",
     ]
-    assert averaged_by_hand(APART.trace(), APART.at("optimizer.step()"), "trained") is None
+    step = APART.at("optimizer.step()")
+    own = lines(averaged_by_hand(APART.trace(), step, "", ["model", "a.b"]))
+    assert own[0] == "    for parameter in [model]:"
+    # Where the model has no name there, by what is stepped.
+    rows = lines(averaged_by_hand(APART.trace(), step, "trained"))
+    stepped = '[each for group in optimizer.param_groups for each in group["params"]]'
+    assert rows[0] == f"    for parameter in {stepped}:"
+    assert averaged_by_hand(APART.trace(), APART.at("print(validate(model, x))"), "") is None
 
 
 def test_what_an_object_holds_is_sent_by_its_path() -> None:

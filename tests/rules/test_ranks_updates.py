@@ -67,6 +67,21 @@ def test_a_rate_that_was_apart_for_a_while() -> None:
     assert finding.cause is None or finding.cause.at != CLIP
 
 
+def test_a_rate_that_is_apart_after_the_last_step_that_was_compared() -> None:
+    steps = [rank_step(step=at, iteration=at, shared=(True, True)) for at in (0, 2)]
+    one, other = (rated((2, "0.1"), (at, "0.01")) for at in (5, 7))
+    (finding,) = told((*steps, one), (*steps, other))
+    assert (finding.code, finding.ranks) == ("GL303", (0, 1))
+    assert finding.cause is not None and finding.cause.at == CLIP
+    assert "rank 0: 0.01; rank 1: 0.1" in finding.summary
+    # No step was made by it any more, or it is a model of each rank's own.
+    one, other = (rated((2, "0.1"), (at, "0.01")) for at in (8, 9))
+    assert told((*steps, one), (*steps, other)) == []
+    own = [rank_step(step=at, iteration=at, shared=(False, False)) for at in (0, 2)]
+    one, other = (rated((2, "0.1"), (at, "0.01")) for at in (5, 7))
+    assert told((*own, one), (*own, other)) == []
+
+
 def grouped(rank: int, value: str, gradient: str, *groups: tuple[int, ...]) -> tuple[Any, ...]:
     mean = Source(BACKWARD, "loss.backward()", "", LOSS, "dist.all_reduce()")
     step = rank_step(

@@ -22,11 +22,11 @@ BROADCAST = "observed.by.broadcast"
 # torch.autograd.grad computed them, reentrant checkpoints gave it more than one, the program
 # averages others of the optimizer by hand, and not it, or a copy of it, a hook of the program's was
 # to do it, it lost the wrapper's hooks by getting other data, the wrapper averages among some ranks
-# alone, only others of the optimizer are sharded, nothing waits for the average, it comes after the
-# step, or goes to one rank alone, or there is none of any.
+# alone, only others of the optimizer are sharded, or wrapped ("beside"), nothing waits for the
+# average, it comes after the step, or goes to one rank alone, or there is none of any.
 Unsynced = Literal[
     "around", "used-up", "no-sync", "unknown", "grad", "twice", "hook", "moved", "by-hand",
-    "copied", "group", "unsharded", "in-flight", "late", "reduced",
+    "copied", "group", "unsharded", "beside", "in-flight", "late", "reduced",
     "never", "",
 ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from graphlab.observe.graph.walk import leaf_of, sequence
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, Spot
 from graphlab.observe.optimizers.vectors import any_nonzero
-from graphlab.observe.tensors import Named, Ref, shape_of
+from graphlab.observe.tensors import Named, Ref, readable, shape_of
 from graphlab.source.effects.origins import stores_of_variable
 from graphlab.source.effects.stores import last_part
 from graphlab.source.places import expression_of, locate, place, statement_at
@@ -115,6 +115,9 @@ def _making(spot: Spot, leaf: Any) -> tuple[Location, str] | None:
         return None
     call, name = found
     layer = last_part(call.func) != "Parameter"
+    if not readable(leaf):
+        # fully_shard has taken the memory of what it gathered for the forward.
+        return None
     # Zeros are how a state begins, and a norm layer that begins with ones may be meant to stay so.
     if not any_nonzero(leaf.detach()) or (layer and not shape_of(leaf)):
         return None

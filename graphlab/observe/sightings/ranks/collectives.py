@@ -205,7 +205,8 @@ class Collectives:
 
     def _carries(self, name: str, operands: list[Any]) -> None:
         tensors = [*tensors_in(operands[:2])]
-        self._largest = max(self._largest, *map(count_of, tensors), 0)
+        sizes = (count_of(each) for each in tensors if not _is_random_state(each))
+        self._largest = max(self._largest, *sizes, 0)
         self._pairwise = self._pairwise or name in PAIRWISE
         self._in_graph = self._in_graph or any(map(requires_grad, tensors))
 
@@ -242,6 +243,13 @@ def _ranks_of(group: Any) -> tuple[int, ...]:
     kind = torch.distributed.ProcessGroup
     found = torch.distributed.get_process_group_ranks(group) if isinstance(group, kind) else ()
     return tuple(found)
+
+
+def _is_random_state(tensor: Any) -> bool:
+    """Whether it may be the state of a random number generator, as accelerate sends before each
+    pass over the data."""
+    # Both kinds of a state are of bytes; a message of as many is as little a gradient.
+    return tensor.dtype is torch.uint8 and count_of(tensor) == count_of(torch.get_rng_state())
 
 
 def _parameters(frame: FrameType) -> tuple[str, ...]:

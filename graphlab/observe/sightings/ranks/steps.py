@@ -170,9 +170,12 @@ class RankSteps:
             self._scaled.append(ShardStep(at, state.at, state.steps, iteration, *factor, writes))
         kept = self._found.setdefault(state.at, [])
         pairs = [
-            (parameter, grad, wrapper)
+            (parameter, grad, self._wrappers.of(parameter))
             for parameter, grad in zip(parameters, grads, strict=True)
-            if (wrapper := self._wrappers.of(parameter)) is not None
+        ]
+        wrapped = any(each is not None for _, _, each in pairs)
+        pairs = [
+            pair for pair in pairs if wrapped and (pair[2] is not None or exactly(pair[0], *WHOLE))
         ]
         copied = self._collectives.copies.taken(state.at)
         sharded = any(class_name(each) == "DTensor" for each in parameters)
@@ -222,8 +225,8 @@ class RankSteps:
                 if not shared[-1] and (others or record is not None):
                     late = self._collectives.copies.late(state.at)
                     source = _by_hand(source, others, copied, late)
-                    if sharded and source.why == "never":
-                        source = replace(source, why="unsharded")
+                    if (sharded or wrapped) and source.why == "never":
+                        source = replace(source, why="unsharded" if sharded else "beside")
             mean = together.get(storage_key(grad) or -1)
             if mean is not None and self._collectives.among(grad):
                 line = located(mean)

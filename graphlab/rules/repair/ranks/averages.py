@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.ranks.bodies import in_one_body, leads_to
@@ -157,24 +157,46 @@ def _root(listed: ast.expr, owner: str) -> str:
     return parts[0] if parts[0].isidentifier() and parts[0] != "self" else ""
 
 
-def averaged_by_hand(trace: Trace, step: Location | None, owner: str) -> Help | None:
-    """Average the gradients of `owner` right before the step."""
+def averaged_by_hand(
+    trace: Trace, step: Location | None, owner: str, names: Iterable[str] = ()
+) -> Help | None:
+    """Average the gradients of the module `owner` right before the step, or of the parameters
+    called `names` where these are variables of their own."""
     file = Rewriting.of(trace, step)
     stepping = file.statement(step.line) if file is not None and step is not None else None
     if file is None or not isinstance(stepping, ast.Expr) or not file.body(stepping):
         return None
     dist = imported(file.source).get("torch.distributed")
-    model = file.spelled(stepping, owner)
-    root = model.split(".")[0]
-    scope = file.function(stepping) or file.tree
-    if dist is None or all(getattr(each, "id", "") != root for each in ast.walk(scope)):
+    said = {each.id for each in ast.walk(_scope(file, stepping)) if isinstance(each, ast.Name)}
+    plain = [each for each in names if each.isidentifier()]
+    model = ", ".join(plain) or file.spelled(stepping, owner)
+    averaged = f"[{model}]" if plain else f"{model}.parameters()"
+    if not {*(plain or model.split(".")[:1])} <= said:
+        # What it steps is known where it is.
+        model = _stepped(file, stepping)
+        averaged = f'[each for group in {model}.param_groups for each in group["params"]]'
+    if dist is None or not model:
         return None
     place, indent = file.whole(stepping)[0], " " * stepping.col_offset
     lines = (
-        f"for parameter in {model}.parameters():",
+        f"for parameter in {averaged}:",
         "    if parameter.grad is not None:",
         f"        {dist}.all_reduce(parameter.grad)",
         f"        parameter.grad /= {dist}.get_world_size()",
     )
     text = "".join(f"{indent}{each}\n" for each in lines)
     return file.help(message("repairs.averages.by_hand", name=model), (place, place, text))
+
+
+def _stepped(file: Rewriting, statement: ast.Expr) -> str:
+    """What ``optimizer.step()`` or ``scaler.step(optimizer)`` steps, as it is written."""
+    call = statement.value
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return ""
+    given = [each for each in call.args if isinstance(each, ast.Name | ast.Attribute)]
+    scaled = given and "scaler" in file.text(call.func).lower()
+    return file.text(given[0] if scaled else call.func.value) if call.func.attr == "step" else ""
+
+
+def _scope(file: Rewriting, statement: ast.stmt) -> ast.AST:
+    return file.function(statement) or file.tree

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import textwrap
 from collections.abc import Iterator
 
 from graphlab.language import message
@@ -12,13 +11,12 @@ from graphlab.rules.repair.ranks.bodies import in_one_body
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.places import line_place
 from graphlab.source.rewriting import Rewriting
-from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import DDP, Wrapped
 
 # What gives the parts of a module.
-_PARTS = re.compile(r"\b(named_)?(parameters|modules|children)\(")
+PARTS = re.compile(r"\b(named_)?(parameters|modules|children)\(")
 _WHOLE = f"torch.nn.parallel.{DDP}"
 
 
@@ -192,7 +190,7 @@ def wrapped_again(trace: Trace, built: Location | None, changed: Location | None
     if not isinstance(made, ast.Assign) or change is None or not file.body(change):
         return None
     # Each turn of a loop over parameters changes one of them.
-    while isinstance(around := file.parents.get(id(change)), ast.For) and _PARTS.search(
+    while isinstance(around := file.parents.get(id(change)), ast.For) and PARTS.search(
         file.text(around.iter)
     ):
         change = around
@@ -255,81 +253,3 @@ def sent_again(trace: Trace, built: Location | None, written: Location | None) -
         f"{indent}    {dist}.broadcast(tensor, 0)\n"
     )
     return file.help(message("repairs.wrapped.sent_again"), (place, place, text))
-
-
-def on_every_rank(trace: Trace, at: Location, of_rank: bool = False) -> Help | None:
-    """Take the ``if`` away in which the statement at `at` stands alone, or the statement out of it
-    that comes first. of_rank: only where the condition names the rank."""
-    source = trace.sources.get(at.file, "")
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return None
-    holders = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If)
-        and not node.orelse
-        and node.body[0].lineno <= at.line <= (node.body[0].end_lineno or 0)
-        and node.lineno < node.body[0].lineno
-    ]
-    # An `elif` is no statement of its own.
-    inner = max(holders, key=lambda node: node.lineno, default=None)
-    if inner is None:
-        call = _one_call(trace, at)
-        return _last_on_every_rank(trace, at) or (
-            on_every_rank(trace, call, of_rank=True) if call is not None else None
-        )
-    if hasattr(inner.body[0], "body"):
-        return None
-    test = ast.unparse(inner.test)
-    if of_rank and "rank" not in test.lower():
-        return None
-    lines = lines_with_ends(source)
-    last = inner.body[0].end_lineno
-    before = "".join(lines[inner.lineno - 1 : last])
-    if not before.lstrip().startswith("if "):
-        return None
-    body = "".join(lines[inner.body[0].lineno - 1 : last])
-    after = textwrap.indent(textwrap.dedent(body), " " * inner.col_offset)
-    if len(inner.body) > 1:
-        if inner.body[1].lineno <= (last or 0):
-            return None
-        after += "".join(lines[inner.lineno - 1 : inner.body[0].lineno - 1])
-    text = message("repairs.wrapped.every_rank", test=test)
-    # A condition that every rank decides for itself may be meant.
-    choice = "" if "rank" in test.lower() else message("fix.meant.every_rank", test=test)
-    return Help(text, before, after, file=at.file, line=inner.lineno, choice=choice)
-
-
-def _last_on_every_rank(trace: Trace, at: Location) -> Help | None:
-    """Put the statement at `at`, the last one under an ``if`` about the rank, behind that."""
-    file = Rewriting.of(trace, at)
-    statement = file.statement(at.line) if file is not None else None
-    holder = file.parents.get(id(statement)) if file is not None else None
-    if file is None or statement is None or not isinstance(holder, ast.If) or holder.orelse:
-        return None
-    test = file.text(holder.test)
-    if "rank" not in test.lower() or hasattr(statement, "body") or not file.body(statement):
-        return None
-    if holder.body[-1] is not statement or len(holder.body) < 2:
-        return None
-    text = message("repairs.wrapped.every_rank", test=test)
-    return file.help(text, *file.moved(statement, holder))
-
-
-def _one_call(trace: Trace, at: Location) -> Location | None:
-    """The one call of the function that a line is in, from outside of it."""
-    file = Rewriting.of(trace, at)
-    inside = file.function(file.statement(at.line) or file.tree) if file is not None else None
-    if file is None or inside is None:
-        return None
-    own = {id(each) for each in ast.walk(inside)}
-    calls = [
-        each.lineno
-        for each in ast.walk(file.tree)
-        if isinstance(each, ast.Call)
-        and ast.unparse(each.func).rpartition(".")[2] == inside.name
-        and id(each) not in own
-    ]
-    return line_place(at.file, calls[0], source=file.source) if len(calls) == 1 else None

@@ -1,14 +1,16 @@
-"""Repairs of what a DistributedSampler is told."""
+"""Repairs of what a DistributedSampler, or an optimizer, is told by the number of the rank."""
 
 from __future__ import annotations
 
 import ast
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.alone import names_rank
 from graphlab.rules.repair.ranks.replicas import only_call
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.inputs import OrdersApart
 
 
@@ -29,7 +31,7 @@ def one_order(trace: Trace, found: OrdersApart) -> Help | None:
     call = calls[0]
     given = [each.value for each in call.keywords if each.arg == found.by]
     given = given or (call.args[:1] if found.by == "epoch" else [])
-    new = _without_rank(given[0]) if given else None
+    new = without_rank(given[0]) if given else None
     text, whole = here.text(here.statement), here.text(call)
     old = here.text(given[0]) if given else ""
     if new is None or text.count(whole) != 1 or whole.count(old) != 1:
@@ -39,7 +41,24 @@ def one_order(trace: Trace, found: OrdersApart) -> Help | None:
     return here.help(message("repairs.wrapped.option", option=option), edited)
 
 
-def _without_rank(value: ast.expr) -> ast.expr | None:
+def same_settings(trace: Trace, made: Location | None) -> Help | None:
+    """Give the optimizer that is made at a line the numbers that are written there without the
+    rank's."""
+    file = Rewriting.of(trace, made)
+    statement = file.statement(made.line) if file is not None and made is not None else None
+    call = getattr(statement, "value", None)
+    if file is None or not isinstance(call, ast.Call):
+        return None
+    edits = [
+        (*file.span(each.value), file.text(new))
+        for each in call.keywords
+        if (new := without_rank(each.value)) is not None and names_rank(file.text(each.value))
+    ]
+    option = ", ".join(new for *_, new in edits)
+    return file.help(message("repairs.wrapped.option", option=option), *edits)
+
+
+def without_rank(value: ast.expr) -> ast.expr | None:
     """The side of a sum or product in which no rank is named, if there is just one."""
     if not isinstance(value, ast.BinOp):
         return None

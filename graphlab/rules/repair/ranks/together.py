@@ -23,18 +23,16 @@ def decided_together(trace: Trace, at: Location | None) -> Help | None:
     dist = imported(file.source).get("torch.distributed")
     torch = file.torch()
     passes = statement.body and isinstance(statement.body[-1], _LEAVES) and not statement.orelse
+    name = free_name(file, "any_rank", "any_rank_does", "any_of_the_ranks")
     if (
         dist is None
         or torch is None
         or torch[1]
         or not passes
+        or not name
         or "rank" in file.text(statement.test)
     ):
         return None
-    taken = {getattr(each, "id", "") for each in ast.walk(file.tree)}
-    name = next(
-        each for each in ("any_rank", "any_rank_does", "any_of_the_ranks") if each not in taken
-    )
     place, indent = file.whole(statement)[0], " " * statement.col_offset
     test = file.text(statement.test)
     text = (
@@ -45,6 +43,37 @@ def decided_together(trace: Trace, at: Location | None) -> Help | None:
         message("repairs.together.decided", test=test),
         (place, place, text), (*file.span(statement.test), name),
     )  # fmt: skip
+
+
+def averaged_first(trace: Trace, at: Location | None) -> Help | None:
+    """Average the number that is the only argument of the call at a line, such as the validation's
+    loss of a ``scheduler.step(loss)``, over the ranks."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if file is None or statement is None or not isinstance(call, ast.Call):
+        return None
+    given = [*call.args, *(each.value for each in call.keywords)]
+    dist, torch = imported(file.source).get("torch.distributed"), file.torch()
+    name = free_name(file, "on_all_ranks", "of_all_ranks")
+    if len(given) != 1 or dist is None or torch is None or torch[1] or not file.body(statement):
+        return None
+    value = file.text(given[0])
+    place, indent = file.whole(statement)[0], " " * statement.col_offset
+    text = (
+        f"{indent}{name} = {torch[0]}.tensor(float({value}))\n{indent}{dist}.all_reduce({name})\n"
+    )
+    mean = f"{name}.item() / {dist}.get_world_size()"
+    return file.help(
+        message("repairs.together.averaged", value=value),
+        (place, place, text), (*file.span(given[0]), mean),
+    ) if name else None  # fmt: skip
+
+
+def free_name(file: Rewriting, *names: str) -> str:
+    """The first of the names that the file does not use."""
+    taken = {getattr(each, "id", "") for each in ast.walk(file.tree)}
+    return next((each for each in names if each not in taken), "")
 
 
 def joined(trace: Trace, loop: Location | None) -> Help | None:

@@ -1,0 +1,83 @@
+"""Repairs of what one rank does alone, and of what each decides by a number of its own."""
+
+from __future__ import annotations
+
+from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
+from graphlab.rules.repair.ranks.samplers import same_settings
+from graphlab.rules.repair.ranks.together import averaged_first
+from tests.rules.build import Script
+from tests.rules.test_ranks_repairs import lines
+
+ALONE = Script("""\
+import torch.distributed as dist
+
+
+def save(model, path):
+    optimizer.consolidate_state_dict()
+    torch.save(model, path)
+
+
+for step, x in enumerate(batches):
+    if step % 10 == 0 and accelerator.is_main_process:
+        print(step)
+        model.eval()
+        options = Options(full=True)
+        state = get_state(model, options)
+        print(state)
+    if rank == 0:
+        save(model, path)
+    if rank == 0: dist.barrier()
+    if late:
+        gather(x)
+""")
+
+
+def test_what_all_ranks_need_is_taken_out_with_what_it_needs_itself() -> None:
+    trace = ALONE.trace()
+    found = on_every_rank(trace, ALONE.at("state = get_state(model, options)"))
+    # What else the condition asks is asked of all, and what is logged stays.
+    assert lines(found) == [
+        "    if step % 10 == 0:",
+        "        model.eval()",
+        "        options = Options(full=True)",
+        "        state = get_state(model, options)",
+        "    if step % 10 == 0 and accelerator.is_main_process:",
+        "        print(step)",
+    ]
+    one = on_every_rank(trace, ALONE.at("if rank == 0: dist.barrier()"))
+    assert lines(one) == ["    dist.barrier()"] and one is not None and not one.choice
+    meant = on_every_rank(trace, ALONE.at("gather(x)"))
+    assert meant is not None and meant.choice
+
+
+def test_the_others_leave_a_function_that_all_ranks_call() -> None:
+    found = alone_afterwards(ALONE.trace(), ALONE.at("optimizer.consolidate_state_dict()"))
+    rows = lines(found)
+    assert rows[:2] == ["    if dist.get_rank() != 0:", "        return"]
+    assert rows[-1] == "    save(model, path)"
+    assert alone_afterwards(ALONE.trace(), ALONE.at("gather(x)")) is None
+
+
+def test_a_number_that_decides_is_averaged_first() -> None:
+    plateau = Script("""\
+import torch
+import torch.distributed as dist
+
+scheduler.step(sum(losses) / 8)
+scheduler.step()
+""")
+    found = averaged_first(plateau.trace(), plateau.at("scheduler.step(sum(losses) / 8)"))
+    assert lines(found) == [
+        "on_all_ranks = torch.tensor(float(sum(losses) / 8))",
+        "dist.all_reduce(on_all_ranks)",
+        "scheduler.step(on_all_ranks.item() / dist.get_world_size())",
+    ]
+    assert averaged_first(plateau.trace(), plateau.at("scheduler.step()")) is None
+
+
+def test_an_optimizer_is_told_the_same_on_every_rank() -> None:
+    made = Script("optimizer = SGD(params, lr=base * (rank + 1), momentum=a * b)\n")
+    found = same_settings(made.trace(), made.at(made.source.strip()))
+    assert lines(found) == ["optimizer = SGD(params, lr=base, momentum=a * b)"]
+    plain = Script("optimizer = SGD(params, lr=base * scale)\n")
+    assert same_settings(plain.trace(), plain.at(plain.source.strip())) is None
