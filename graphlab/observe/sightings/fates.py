@@ -57,8 +57,8 @@ class Fates:
         holders: tuple[int, ...],
         before: set[Spot | None],
     ) -> Iterator[Fate]:
-        """What became of the gradients of one optimizer among several that step as often: the others
-        may have applied theirs where these were cleared."""
+        """What became of the gradients of one optimizer among several that step as often: where
+        they were cleared, others may have applied theirs."""
         states = [each for each in self._ledger.registry.states if each.at in holders]
         if len(states) < 2 or len({each.steps for each in states}) > 1 or not states[0].steps:
             return
