@@ -1,5 +1,5 @@
-"""Repairs of optimizers and scalers: built for another network, or never updated; and gradients of
-results that are asked for."""
+"""Repairs of what is kept or built for others: optimizers of another network, scalers, gradients of
+results, and memories of earlier turns."""
 
 from __future__ import annotations
 
@@ -106,6 +106,55 @@ print(net.features.grad.mean())
 with torch.no_grad():
     print(net(torch.ones(1, 4)))
 """
+# A memory of earlier turns, and a list that is meant to hold those of one.
+BANK = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 3)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+bank = []
+for turn in range(6):
+    z = net(torch.randn(8, 4))
+    others = torch.cat(bank) if bank else z
+    loss = (z @ others.t()).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    bank.append(z)
+"""
+LOSSES = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+losses = []
+for turn in range(6):
+    for part in range(2):
+        losses.append(net(torch.randn(8, 4)).square().mean())
+    total = sum(losses) / len(losses)
+    optimizer.zero_grad()
+    total.backward()
+    optimizer.step()
+"""
+LEAF = """
+import torch
+from torch import nn
+from torch.autograd import Variable
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for turn in range(6):
+    error = net(torch.randn(8, 4)).square().mean()
+    loss = Variable(error, requires_grad=True)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 
 Fix = Callable[[str], tuple[int, str, list[str]]]
 
@@ -159,3 +208,20 @@ def test_the_gradient_of_what_a_forward_stores_is_kept_where_it_has_one(fix: Fix
     made = "        self.features = self.body(x).relu()\n"
     kept = "        if self.features.requires_grad:\n            self.features.retain_grad()\n"
     assert code == 0 and text == SHOWN.replace(made, made + kept)
+
+
+def test_a_memory_of_earlier_turns_is_not_emptied(fix: Fix) -> None:
+    code, text, _ = fix(BANK)
+    assert code == 0 and text == BANK.replace("append(z)", "append(z.detach())")
+
+
+def test_what_one_turn_adds_up_begins_empty_in_each(fix: Fix) -> None:
+    code, text, _ = fix(LOSSES)
+    begun = LOSSES.replace("losses = []\n", "", 1)
+    assert code == 0
+    assert text == begun.replace("range(6):\n", "range(6):\n    losses = []\n")
+
+
+def test_a_loss_is_not_made_a_leaf(fix: Fix) -> None:
+    code, text, _ = fix(LEAF)
+    assert code == 0 and text == LEAF.replace("Variable(error, requires_grad=True)", "error")
