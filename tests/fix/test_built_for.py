@@ -155,6 +155,34 @@ for turn in range(6):
     loss.backward()
     optimizer.step()
 """
+# A statistic that a layer in a container follows, with its graph.
+CENTRED = """
+import torch
+from torch import nn
+
+
+class Centred(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.proj = nn.Linear(4, 4)
+        self.register_buffer("centre", torch.zeros(4))
+
+    def forward(self, x):
+        z = self.proj(x)
+        out = z - self.centre
+        self.centre = 0.9 * self.centre + 0.1 * z.mean(0)
+        return out
+
+
+torch.manual_seed(0)
+net = nn.Sequential(Centred(), nn.Tanh(), nn.Linear(4, 1))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for turn in range(6):
+    loss = net(torch.randn(8, 4)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 
 Fix = Callable[[str], tuple[int, str, list[str]]]
 
@@ -225,3 +253,16 @@ def test_what_one_turn_adds_up_begins_empty_in_each(fix: Fix) -> None:
 def test_a_loss_is_not_made_a_leaf(fix: Fix) -> None:
     code, text, _ = fix(LEAF)
     assert code == 0 and text == LEAF.replace("Variable(error, requires_grad=True)", "error")
+
+
+def test_a_statistic_of_a_layer_that_a_container_calls_is_detached(fix: Fix) -> None:
+    code, text, _ = fix(CENTRED)
+    made = "0.9 * self.centre + 0.1 * z.mean(0)"
+    assert code == 0 and text == CENTRED.replace(made, f"({made}).detach()")
+
+
+def test_where_a_container_is_called_twice_the_graph_may_be_meant_to_go_on(fix: Fix) -> None:
+    source = CENTRED.replace("net(torch.randn(8, 4)).square()", "(net(x) - net(-x)).square()")
+    source = source.replace("    loss =", "    x = torch.randn(8, 4)\n    loss =")
+    code, text, verdicts = fix(source)
+    assert (code, text) == (1, source) and "runs" in verdicts and "proved" not in verdicts
